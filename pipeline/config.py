@@ -1,0 +1,325 @@
+"""Every setting of the pipeline: one frozen object, read once, from the environment and `.env`.
+
+Variables are `CHARTWELL_<NAME>`, with `__` before a field of a group: `CHARTWELL_EMBEDDER__PROVIDER`. All problems
+are reported together, each with the variable, what was found, what is expected and where to set it. Secrets are
+masked wherever a setting is printed. This module opens no connection and loads no model.
+
+`python -m pipeline.config` writes the reference of all settings, which is `.env.example`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipeline.errors import SettingsInvalid
+
+PREFIX = "CHARTWELL_"
+NESTED = "__"
+
+
+def _http_url(value: str) -> str:
+    if value and not value.startswith(("http://", "https://")):
+        raise ValueError("a URL that starts with http:// or https://")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreSettings(Group):
+    """Where notes, vectors and the ledger are kept."""
+
+    kind: Literal["embedded", "iris"] = Field(
+        "embedded", description="embedded: one SQLite file in the data folder; iris: InterSystems IRIS"
+    )
+    exact_chunks_max: int = Field(
+        50_000,
+        ge=0,
+        description="embedded: up to this many chunks each vector is compared exactly; above, a pre-selection is rescored",
+    )
+    word_postings_max: int = Field(
+        10_000,
+        ge=100,
+        description="embedded: word search scores about this many matches at most, rarest words first, to bound its time",
+    )
+
+
+class IrisSettings(Group):
+    """InterSystems IRIS, used where CHARTWELL_STORE__KIND=iris."""
+
+    host: str = Field("127.0.0.1", description="host name or address of the superserver")
+    port: int = Field(1972, ge=1, le=65535, description="superserver port")
+    namespace: str = Field("DEMO", description="namespace that holds the tables")
+    username: str = Field("chartwell", description="application account, not _SYSTEM")
+    password: SecretStr = Field(SecretStr(""), description="its password")
+    tls_name: str = Field(
+        "", description="the driver's TLS configuration; empty: clear text on a private address"
+    )
+    connections_max: int = Field(
+        3, ge=1, le=8, description="a Community licence has 8 connections for everybody"
+    )
+    timeout_seconds: float = Field(10.0, gt=0, description="longest wait for a connection")
+
+
+class EmbedderSettings(Group):
+    """Who turns text into vectors. Another choice is another embedding space: indexed notes must be embedded again."""
+
+    provider: Literal["local", "hashing", "nim", "openai", "bedrock"] = Field(
+        "local",
+        description="local: all-MiniLM-L6-v2 on the CPU; hashing: a fallback without weights, word overlap only; "
+        "nim, openai (any compatible server), bedrock",
+    )
+    model: str = Field("", description="model id; empty: the provider's default")
+    url: HttpUrl = Field(
+        "", description="base URL of a nim or openai server, for example http://127.0.0.1:8001/v1"
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+    dimension: int = Field(
+        0, ge=0, le=8192, description="width of the vectors; 0: what is known of the model"
+    )
+    tokens_max: int = Field(0, ge=0, description="longest text in tokens; 0: what is known of the model")
+    similarity_floor: float = Field(
+        -1.0,
+        ge=-1.0,
+        le=1.0,
+        description="cosine below which a hit means nothing; -1: what is known of the model",
+    )
+    batch_size: int = Field(32, ge=1, le=512, description="texts a request or forward pass")
+    threads: int = Field(0, ge=0, description="local: CPU threads; 0: all cores")
+
+
+class GeneratorSettings(Group):
+    """Who writes answers."""
+
+    provider: Literal["extractive", "gguf", "nim", "openai", "bedrock"] = Field(
+        "extractive",
+        description="extractive: quotes the sentences that answer, no language model; gguf: a local chat model by path; "
+        "nim, openai (any compatible server), bedrock",
+    )
+    model: str = Field("", description="model id; empty: the provider's default")
+    url: HttpUrl = Field(
+        "", description="base URL of a nim or openai server, for example http://127.0.0.1:8000/v1"
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+    model_path: Path | None = Field(None, description="gguf: path of the model file")
+    model_sha256: str = Field(
+        "", pattern=r"^([0-9a-f]{64})?$", description="gguf: SHA-256 of that file; another file is not loaded"
+    )
+    sentence_similarity_min: float = Field(
+        0.40, ge=0.0, le=1.0, description="extractive: a sentence less similar to the question is no answer"
+    )
+    sentences_max: int = Field(3, ge=1, le=20, description="extractive: sentences quoted at most")
+    tokens_max: int = Field(512, ge=16, le=8192, description="longest answer in tokens")
+    temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: the same question gives the same answer")
+    threads: int = Field(0, ge=0, description="gguf: CPU threads; 0: all cores")
+
+
+class BedrockSettings(Group):
+    """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
+
+    region: str = Field("us-east-1", description="region whose models are called")
+
+
+class TransportSettings(Group):
+    """Patience with model servers: one policy for all providers that speak HTTP."""
+
+    connect_seconds: float = Field(5.0, gt=0, description="longest wait for a connection")
+    read_seconds: float = Field(120.0, gt=0, description="longest wait for the next byte of an answer")
+    attempts_max: int = Field(6, ge=1, le=20, description="attempts of one request, the first included")
+    retry_seconds_max: float = Field(
+        300.0, ge=0, description="total time that one request may spend on attempts"
+    )
+    requests_per_minute: float = Field(
+        0.0, ge=0, description="a known limit of the server; 0: none, find out"
+    )
+    in_flight_max: int = Field(
+        32, ge=1, le=256, description="requests in flight at most; the capacity is found below it"
+    )
+
+
+class IndexingSettings(Group):
+    """How notes become chunks."""
+
+    batch_size: int = Field(32, ge=1, le=1000, description="notes embedded and committed together")
+    chunk_tokens_max: int = Field(
+        160, ge=16, le=8192, description="longest passage in tokens, within the model's own limit"
+    )
+    note_characters_max: int = Field(
+        2_000_000, ge=1000, description="a longer note is rejected: it is a concatenation, not a note"
+    )
+    attempts_max: int = Field(
+        5, ge=1, description="a note that failed this often is retried only with --retry-failed"
+    )
+    lease_seconds: float = Field(
+        300.0, gt=0, description="a worker silent for this long has lost its notes to others"
+    )
+
+
+class AnsweringSettings(Group):
+    """How passages are found and put before the generator."""
+
+    top_k: int = Field(10, ge=1, le=100, description="passages handed to the generator at most")
+    candidates: int = Field(
+        50, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
+    )
+    word_weight: float = Field(
+        0.5, ge=0.0, le=1.0, description="share of the word leg in the fusion; measured in docs/evaluation.md"
+    )
+    tie_margin: float = Field(
+        0.01,
+        ge=0.0,
+        le=1.0,
+        description="passages whose fused scores differ by less are ordered newest first",
+    )
+    context_tokens_max: int = Field(
+        3000, ge=100, description="budget of all passages together, in the embedder's tokens"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. `load_settings()` is the way to get one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter=NESTED,
+        frozen=True,
+        extra="ignore",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Field(
+        Path("chartwell-data"), description="folder of the store, the ledger and the reports; local disk"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning",
+        description="of the JSON log lines on standard error; they never hold note or question text",
+    )
+    store: StoreSettings = StoreSettings()
+    iris: IrisSettings = IrisSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    bedrock: BedrockSettings = BedrockSettings()
+    transport: TransportSettings = TransportSettings()
+    indexing: IndexingSettings = IndexingSettings()
+    answering: AnsweringSettings = AnsweringSettings()
+
+
+def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Settings:
+    """Settings from the environment over `env_file` over the defaults; `given` (a door's options) wins over all.
+
+    Raises SettingsInvalid, which names every wrong or unknown variable at once.
+    """
+    file = env_file if env_file is not None and env_file.is_file() else None
+    unknown = list(_unknown_variables(file))
+    try:
+        settings = Settings(_env_file=file, **given)  # type: ignore[call-arg]  # pydantic-settings' own parameter
+    except ValidationError as error:
+        raise _invalid([*_problems(error, file), *unknown]) from None
+    if unknown:
+        raise _invalid(unknown)
+    return settings
+
+
+def _invalid(problems: list[str]) -> SettingsInvalid:
+    lines = "\n".join(f"  - {problem}" for problem in problems)
+    number = "One setting is wrong" if len(problems) == 1 else f"{len(problems)} settings are wrong"
+    return SettingsInvalid(
+        f"{number}:\n{lines}\n",
+        remedy="Correct the environment or .env; .env.example explains every variable.",
+    )
+
+
+def _problems(error: ValidationError, file: Path | None) -> Iterator[str]:
+    in_file = set(dotenv_values(file)) if file else set()
+    for problem in error.errors():
+        path = [str(part) for part in problem["loc"]]
+        variable = PREFIX + NESTED.join(path).upper()
+        where = (
+            "environment" if variable in os.environ else str(file) if variable in in_file else "command line"
+        )
+        field = _field(path)
+        secret = field is not None and field.annotation is SecretStr
+        found = "(hidden)" if secret else repr(problem["input"])
+        message = str(problem["msg"]).removeprefix("Value error, ")
+        yield f"{variable} in the {where} is {found}; expected: {message}"
+
+
+def _field(path: list[str]) -> FieldInfo | None:
+    fields: Mapping[str, FieldInfo] = Settings.model_fields
+    found: FieldInfo | None = None
+    for part in path:
+        found = fields.get(part)
+        annotation = found.annotation if found else None
+        fields = (
+            annotation.model_fields
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel)
+            else {}
+        )
+    return found
+
+
+def _unknown_variables(file: Path | None) -> Iterator[str]:
+    known = {variable for variable, _, _ in variables()}
+    groups = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in sorted({*os.environ, *(dotenv_values(file) if file else ())}):
+        if name.startswith(PREFIX) and name not in known and name not in groups:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else "see .env.example for those there are"
+            yield f"{name} is no setting; {hint}"
+
+
+def variables() -> Iterator[tuple[str, FieldInfo, str]]:
+    """Every variable with its field and the group it belongs to ("" for none), in the order of this file."""
+    for name, field in Settings.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            for inner, inner_field in annotation.model_fields.items():
+                yield f"{PREFIX}{name.upper()}{NESTED}{inner.upper()}", inner_field, name
+        else:
+            yield f"{PREFIX}{name.upper()}", field, ""
+
+
+def reference() -> str:
+    """The text of `.env.example`: every variable with its meaning, its choices and its default."""
+    lines = [
+        "# Every setting of Chartwell. Copy to .env and change what differs; the environment wins over .env.",
+        "# Generated from pipeline/config.py by `make docs`. Do not edit.",
+    ]
+    group = None
+    for variable, field, name in variables():
+        if name != group:
+            group = name
+            annotation = Settings.model_fields[name].annotation if name else None
+            lines += ["", f"# --- {(annotation.__doc__ or '').strip() if annotation else 'General'}"]
+        lines.append(f"# {field.description}{_choices(field)}")
+        lines.append(f"# {variable}={_default(field)}")
+    return "\n".join(lines) + "\n"
+
+
+def _choices(field: FieldInfo) -> str:
+    values = [str(value) for value in get_args(field.annotation) if isinstance(value, str)]
+    return f" [{' | '.join(values)}]" if values else ""
+
+
+def _default(field: FieldInfo) -> str:
+    if isinstance(field.default, SecretStr) or field.default is None:
+        return ""
+    return str(field.default)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())

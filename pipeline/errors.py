@@ -1,0 +1,207 @@
+"""Every error that Chartwell raises on purpose, and whether trying again can help.
+
+    ChartwellError
+    ├── SettingsInvalid            a setting is wrong or missing
+    ├── InputError                 the input as a whole cannot be used (one bad record is a Rejection)
+    │   ├── InputMissing           a path that is not there
+    │   └── InputUnusable          wrong format, wrong columns, nothing in it
+    ├── ModelFileError             a model file is missing, or is not the file whose hash we know
+    ├── StoreError                 the store refuses or cannot be trusted
+    │   ├── SpaceMismatch          vectors of two embedding spaces would mix
+    │   ├── SchemaMismatch         the store was written by another version of the schema
+    │   ├── StoreDamaged           an integrity check failed
+    │   ├── StoreRejectedRow       a row broke a constraint (unique, width, required)
+    │   ├── StoreAccessDenied      wrong user, password, or privilege
+    │   ├── StoreLimitReached      licence, connections or disk used up
+    │   └── StoreUnavailable       ~ not reachable, restarting or locked
+    └── ProviderError              a model server's answer, whichever the vendor
+        ├── RequestInvalid         400, 422: the request itself is wrong
+        ├── AuthenticationFailed   401, 402, 403
+        ├── ModelNotFound          404
+        ├── ModelGone              410: the vendor has ended the model
+        ├── ResponseInvalid        the answer is not what the contract says (width, order, shape)
+        ├── RateLimited            ~ 429
+        ├── Overloaded             ~ 503 and its kin, also while a model is loading
+        ├── ProviderTimeout        ~ no answer in time
+        └── ConnectionBroken       ~ refused, reset, cut in the middle
+
+`~` marks the transient ones: `error.transient` is true and the same call may succeed later. Retrying itself
+lives in one place, `pipeline/backends/transport.py`. This module knows no vendor and no back-end.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+TROUBLESHOOTING = "docs/troubleshooting.md"
+
+
+class ChartwellError(Exception):
+    """What happened, to which id, and what to do next.
+
+    `code` is stable: people search for it and programs branch on it. Each code has a section of that name in
+    docs/troubleshooting.md; a test holds the two together.
+    """
+
+    code: ClassVar[str] = "CW-ERROR"
+    transient: ClassVar[bool] = False
+
+    def __init__(self, what: str, *, remedy: str) -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(what)
+
+    @property
+    def section(self) -> str:
+        """Where the documentation explains this error, as path and anchor."""
+        return f"{TROUBLESHOOTING}#{self.code.lower()}"
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.remedy} [{self.code}, see {self.section}]"
+
+
+class SettingsInvalid(ChartwellError):
+    """One or more settings are wrong; the message lists them all."""
+
+    code = "CW-SETTINGS"
+
+
+class InputError(ChartwellError):
+    """The input as a whole cannot be used."""
+
+    code = "CW-INPUT"
+
+
+class InputMissing(InputError):
+    """The named file or folder does not exist or cannot be opened."""
+
+    code = "CW-INPUT-MISSING"
+
+
+class InputUnusable(InputError):
+    """The input exists, but no record can be read from it."""
+
+    code = "CW-INPUT-UNUSABLE"
+
+
+class ModelFileError(ChartwellError):
+    """A model file is absent or its SHA-256 is not the one we know; it is not loaded."""
+
+    code = "CW-MODEL-FILE"
+
+
+class StoreError(ChartwellError):
+    """The store refuses an operation or cannot be trusted."""
+
+    code = "CW-STORE"
+
+
+class SpaceMismatch(StoreError):
+    """The store holds vectors of another embedding space."""
+
+    code = "CW-STORE-SPACE"
+
+
+class SchemaMismatch(StoreError):
+    """The store was written by a version of the schema that this program does not read."""
+
+    code = "CW-STORE-SCHEMA"
+
+
+class StoreDamaged(StoreError):
+    """An integrity check of the store failed."""
+
+    code = "CW-STORE-DAMAGED"
+
+
+class StoreRejectedRow(StoreError):
+    """A row broke a constraint of the store."""
+
+    code = "CW-STORE-ROW"
+
+
+class StoreAccessDenied(StoreError):
+    """User, password or privilege do not suffice."""
+
+    code = "CW-STORE-ACCESS"
+
+
+class StoreLimitReached(StoreError):
+    """A licence, connection or disk limit of the store is used up."""
+
+    code = "CW-STORE-LIMIT"
+
+
+class StoreUnavailable(StoreError):
+    """The store is not reachable right now."""
+
+    code = "CW-STORE-UNAVAILABLE"
+    transient = True
+
+
+class ProviderError(ChartwellError):
+    """A model server did not do what it was asked."""
+
+    code = "CW-PROVIDER"
+
+
+class RequestInvalid(ProviderError):
+    """The server says the request is wrong; sending it again changes nothing."""
+
+    code = "CW-PROVIDER-INVALID"
+
+
+class AuthenticationFailed(ProviderError):
+    """The key is missing, wrong, exhausted, or not allowed to use this model."""
+
+    code = "CW-PROVIDER-AUTH"
+
+
+class ModelNotFound(ProviderError):
+    """The server does not know the model or the path."""
+
+    code = "CW-PROVIDER-NOT-FOUND"
+
+
+class ModelGone(ProviderError):
+    """The vendor has ended the model for good (HTTP 410)."""
+
+    code = "CW-PROVIDER-GONE"
+
+
+class ResponseInvalid(ProviderError):
+    """The answer breaks the contract: wrong width, missing item, not JSON."""
+
+    code = "CW-PROVIDER-RESPONSE"
+
+
+class RateLimited(ProviderError):
+    """Too many requests. `retry_after_seconds` is the server's own word, where it gave one."""
+
+    code = "CW-PROVIDER-RATE"
+    transient = True
+
+    def __init__(self, what: str, *, remedy: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Overloaded(ProviderError):
+    """The server is full or still loading its model."""
+
+    code = "CW-PROVIDER-OVERLOADED"
+    transient = True
+
+
+class ProviderTimeout(ProviderError):
+    """No answer within the time allowed."""
+
+    code = "CW-PROVIDER-TIMEOUT"
+    transient = True
+
+
+class ConnectionBroken(ProviderError):
+    """The connection was refused, reset or cut before the answer was whole."""
+
+    code = "CW-PROVIDER-CONNECTION"
+    transient = True

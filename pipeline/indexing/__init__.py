@@ -1,0 +1,1 @@
+"""Notes in, vectors in the store: ingest, validate, chunk, embed, store."""

@@ -1,0 +1,135 @@
+"""What the two flows need from the outside world, and nothing more.
+
+A method enters a port when two back-ends and one flow need it. Implementations live in `pipeline/backends`, one
+provider a file; only `pipeline/wiring.py` knows which one is in use. Implementations translate their vendor's
+exceptions into `pipeline.errors` and let nothing else escape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from pipeline.records import (
+    Document,
+    DraftPiece,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    GeneratorModel,
+    Hit,
+    Match,
+    Prompt,
+    StoreCounts,
+    TextKind,
+    Vector,
+)
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one space."""
+
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text in the model's own tokenizer, without special tokens.
+
+        Additive over pieces split at white space, so a chunker may count sentences and add up.
+        """
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
+        """Vectors in the order of `texts`, shape (len(texts), space.dimension), float32, unit length where the
+        space says normalised. Accepts any number of texts and batches them itself; an empty list gives (0, dim).
+
+        A text longer than `space.tokens_max` raises RequestInvalid: nothing is cut in silence.
+        """
+
+    def check(self) -> None:
+        """A real call of one text. Returns when the embedder works, else raises the error a caller would meet."""
+
+
+class Generator(Protocol):
+    """Writes a draft answer from a prompt."""
+
+    @property
+    def model(self) -> GeneratorModel: ...
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        """Pieces as they come. Closing the iterator early cancels the request. An empty draft means: no answer."""
+
+    def check(self) -> None:
+        """A real call of a few tokens. Returns when the generator works, else raises the error a caller would meet."""
+
+
+class Ranker(Protocol):
+    """Scores passages against a question, for back-ends that have such a model."""
+
+    def rank(self, question: str, passages: Sequence[str]) -> list[float]:
+        """One score a passage, in the order given; higher is better, unbounded, comparable within one call only."""
+
+
+class ImageEmbedder(Protocol):
+    """Turns images, and where the model can, texts, into vectors of one image space."""
+
+    @property
+    def space(self) -> EmbeddingSpace: ...
+
+    def embed_images(self, images: Sequence[bytes]) -> Vector:
+        """Encoded PNG or JPEG files to vectors, shape (n, dimension), order kept."""
+
+    def embed_texts(self, texts: Sequence[str]) -> Vector:
+        """Texts into the same space, shape (n, dimension)."""
+
+
+class Store(Protocol):
+    """Notes, their chunks and their vectors, of exactly one embedding space.
+
+    Writes are idempotent: a note is replaced as a whole, and writing it twice leaves what writing it once does.
+    Readers in other processes see committed rows without being reopened.
+    """
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        """Create what is missing; safe to call always. Raises SpaceMismatch where the store holds another space."""
+
+    def space(self) -> EmbeddingSpace | None:
+        """The space of the stored vectors, None where the store was never prepared."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """All writes inside become visible together, or not at all. Nests. A store that shares its database with
+        the ledger joins the ledger's transaction; any other commits on exit, and idempotence covers the gap."""
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Replace each note and all of its chunks. Raises StoreRejectedRow where a vector has the wrong width or
+        holds a value that is not finite."""
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        """Remove notes with their chunks; returns how many notes were there. Unknown ids are ignored."""
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        """Stored vectors by chunk id, so that an unchanged passage of a changed note costs no embedding."""
+
+    def document(self, resource_id: str) -> Document | None:
+        """The whole note as handed in."""
+
+    def counts(self) -> StoreCounts: ...
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        """(resource_id, chunk_id) of every stored chunk, ordered by both; for reconciling with the ledger."""
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        """The k chunks nearest by cosine among those the filters admit, best first. Exact, or rescored exactly
+        after a pre-selection. Never fewer than min(k, admitted) for reasons of speed."""
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        """The k best chunks by words, best first. `text` is what a person typed: never query syntax."""
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        """Those chunks in full, in the order asked, with their exact cosine to `vector`. Ids that are gone by now
+        are left out."""
+
+    def check(self) -> list[str]:
+        """Every problem an integrity check finds, in words; an empty list where the store is sound."""
+
+    def close(self) -> None: ...

@@ -1,0 +1,346 @@
+"""The nouns of the pipeline: plain, frozen, and ignorant of any vendor, store or file format.
+
+Positions are half-open `[start, end)` offsets in characters (Python code points) of the note's *original* text,
+never of a cleaned copy. Times in seconds, dates as ISO 8601 text, similarities are cosines in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector: TypeAlias = NDArray[np.float32]
+"""One embedding, shape (dimension,), or several, shape (n, dimension); float32."""
+
+TextKind: TypeAlias = Literal["query", "passage"]
+
+TEXT_CONTENT_CHARACTERS_MAX = 10_000
+"""How much of a note the store keeps in `TextContent`, the column that is shown. Searching covers the whole note."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """What makes two vectors comparable. Vectors of two spaces never meet in one search."""
+
+    provider: str
+    """Who computes the vectors: "local", "nim", "openai", "bedrock", "hashing"."""
+    model: str
+    """Model id with its revision or the hash of its weights."""
+    dimension: int
+    query_prefix: str = ""
+    passage_prefix: str = ""
+    input_types: bool = False
+    """True where the provider is told query or passage by a field of its own (NIM's `input_type`)."""
+    normalised: bool = True
+    """True where vectors have unit length, so that a dot product is the cosine."""
+    tokens_max: int = 256
+    """Longest text the model reads, in its own tokens, special tokens included."""
+    similarity_floor: float = 0.0
+    """Cosine below which a hit means nothing in this space. A judgement about the space, not part of its identity."""
+
+    @property
+    def id(self) -> str:
+        """Stable name of the space: readable, with 12 hex digits of SHA-256 over everything that moves a vector."""
+        identity = {name: value for name, value in asdict(self).items() if name != "similarity_floor"}
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+        return f"{self.provider}/{self.model}/{self.dimension}/{digest[:12]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A clinical note as it was handed in."""
+
+    resource_id: str
+    patient_id: str
+    document_type: str
+    text_content: str
+    """The whole original text, untouched."""
+    date: str | None = None
+    """ISO 8601 date or date-time; compares as text."""
+    domain: str | None = None
+    author: str | None = None
+    encounter_id: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every field: two documents with the same one are the same document."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One record as a reader found it: field names already mapped, values not yet judged."""
+
+    source: str
+    """The input it came from, as the user named it."""
+    position: str
+    """Where in that input: "line 12", "entry 3", "row 7", "file notes/a.txt"."""
+    fields: Mapping[str, Any]
+    """Our field names (resource_id, ...) to raw values; whatever else the record held is under "metadata"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A record that was not taken, why, and what to do. Never holds note text."""
+
+    source: str
+    position: str
+    resource_id: str | None
+    field: str | None
+    reason: str
+    remedy: str
+    whole_source: bool = False
+    """True where the rest of the source could not be read, so an unknown number of records is affected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a note that is embedded and cited as one.
+
+    `text` is the cleaned passage; `start` and `end` are its place in the original text. `offsets` maps cleaned
+    positions to original ones: pairs `(position in text, position in original)`, ascending, each opening a run in
+    which both advance together. None means one run: original position = start + position.
+    """
+
+    chunk_id: str
+    resource_id: str
+    ordinal: int
+    text: str
+    start: int
+    end: int
+    section: str | None = None
+    offsets: tuple[tuple[int, int], ...] | None = None
+
+    @property
+    def embedding_text(self) -> str:
+        """What the embedder reads: the passage, under its section's heading unless it opens with it."""
+        if self.section and not self.text.lower().startswith(self.section.lower()):
+            return f"{self.section}\n{self.text}"
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedChunk:
+    """A chunk and its vector, shape (dimension,), in the space of the store that takes it."""
+
+    chunk: Chunk
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedDocument:
+    """A note with all its chunks: the unit that a store replaces as a whole."""
+
+    document: Document
+    chunks: tuple[EmbeddedChunk, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which notes a search may see. Empty tuple or None: no restriction on that field. All of them must hold."""
+
+    patient_ids: tuple[str, ...] = ()
+    document_types: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    since: str | None = None
+    """First day or moment included, ISO 8601. A note without a date never matches a restriction by date."""
+    until: str | None = None
+    """Last day or moment included, ISO 8601; a bare date includes that whole day."""
+
+    @property
+    def empty(self) -> bool:
+        return self == Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One chunk found by one leg of retrieval. Scores of different legs are not comparable."""
+
+    chunk_id: str
+    score: float
+    """Vector leg: cosine. Word leg: BM25 or the back-end's own rank, higher is better."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A chunk with all that an answer needs to cite it."""
+
+    chunk_id: str
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    domain: str | None
+    section: str | None
+    text: str
+    start: int
+    end: int
+    similarity: float
+    """Cosine with the question, computed for every hit, whichever leg found it."""
+    score: float = 0.0
+    """Fused rank score; only its order means anything."""
+    offsets: tuple[tuple[int, int], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    text: str
+    filters: Filters = Filters()
+    top_k: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What a generator receives: the question, the numbered passages, and both rendered as chat messages."""
+
+    question: str
+    passages: tuple[Hit, ...]
+    """Passage n is cited as [n], counting from 1."""
+    system: str
+    user: str
+    version: str
+    """Name and content hash of the prompt file, for example "answer-v1@3f2a9c". Changes whenever the file does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorModel:
+    """Who writes answers, and what a reader must know about it."""
+
+    provider: str
+    model: str
+    label: str | None = None
+    """Shown with every answer where the model is not fit for clinical use, for example "demo model"."""
+
+
+@dataclass(frozen=True, slots=True)
+class DraftPiece:
+    """A piece of a model's answer as it arrives. The last piece carries the usage."""
+
+    text: str = ""
+    usage: Usage | None = None
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Proof for one statement: which note, and which characters of its original text."""
+
+    number: int
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    similarity: float
+    start: int
+    end: int
+    quote: str
+    """The cited characters of the original text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One sentence of an answer with the citations that carry it."""
+
+    text: str
+    citations: tuple[Citation, ...]
+
+
+Outcome: TypeAlias = Literal["answered", "nothing_relevant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    question: str
+    outcome: Outcome
+    text: str
+    statements: tuple[Statement, ...]
+    citations: tuple[Citation, ...]
+    """Each cited span once, in the order of first use."""
+    passages: tuple[Hit, ...]
+    """The context that was handed to the generator; empty where nothing cleared the floor."""
+    reason: str | None
+    """For nothing_relevant: "below_floor", "no_documents", "generator_abstained" or "nothing_verified"."""
+    model: GeneratorModel
+    prompt_version: str | None
+    space_id: str
+    usage: Usage
+    seconds: Mapping[str, float]
+    """Time per stage: embed, search, prompt, generate, verify, total."""
+    withheld: int = 0
+    """How many statements of the draft were held back because their citation did not check out."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    documents: int
+    chunks: int
+
+
+NoteState: TypeAlias = Literal["pending", "processing", "completed", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What an indexing run did, in notes unless a name says otherwise."""
+
+    read: int
+    accepted: int
+    unchanged: int
+    embedded: int
+    failed: int
+    rejected: int
+    duplicates: int
+    pruned: int
+    missing: tuple[str, ...]
+    """Ids that the ledger knows from these sources and that the sources no longer hold."""
+    chunks_embedded: int
+    chunks_reused: int
+    seconds: float
+    embedding_seconds: float
+    interrupted: bool = False
+    rejections_file: str | None = None
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    """Rejections by reason."""
+
+
+def unit_length(vectors: Vector) -> Vector:
+    """Rows scaled to length 1; an all-zero row stays zero. Shape kept."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths == 0, 1, lengths), dtype=np.float32)
+
+
+def original_span(
+    start: int, end: int, offsets: Sequence[tuple[int, int]] | None, origin: int
+) -> tuple[int, int]:
+    """Map `[start, end)` of a chunk's cleaned text to the original text.
+
+    `origin` is the chunk's own start there. The end is that of the last character covered, so that characters
+    dropped after it (trailing blanks) are not included.
+    """
+    if start >= end:
+        at = _original_position(start, offsets, origin)
+        return at, at
+    return _original_position(start, offsets, origin), _original_position(end - 1, offsets, origin) + 1
+
+
+def _original_position(position: int, offsets: Sequence[tuple[int, int]] | None, origin: int) -> int:
+    if not offsets:
+        return origin + position
+    place, original = offsets[0]
+    for candidate, value in offsets:
+        if candidate > position:
+            break
+        place, original = candidate, value
+    return original + position - place
