@@ -1,0 +1,739 @@
+"""The store in InterSystems IRIS: notes, chunks and vectors in schema DEMO, statements in iris.sql.
+
+Decides how a note becomes rows, how it is replaced, and which shape a search takes. Connections, their faults and
+IRIS's error codes are `iris_connections`; this module knows what the rows mean.
+
+Replacing a note. `INSERT OR UPDATE` would do it in one statement, but how it treats a VECTOR column, the IDENTITY and
+a batch is not documented well enough to rest on. Instead, inside one transaction: the note's row is written first (its
+lock keeps two writers of one note apart), then the difference between what is stored and what should be is applied:
+missing chunks inserted, moved ones updated, stale ones deleted. An unchanged vector is not touched, because each one
+costs the HNSW index a search. IRIS shows other processes rows that are not committed yet; in this order they never
+see a note without its chunks.
+
+Searching with a filter. What the HNSW index does with a WHERE clause is undocumented, and an index that filters after
+it has searched returns fewer rows than there are. So the index is only ever asked without a condition: a selective
+filter is answered by an exact scan of the rows it admits, any other by asking the index for more rows than wanted,
+dropping those not admitted, and asking for more until there are enough.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+
+from pipeline.backends.iris_connections import PARAMETERS_MAX, Connect, Connections, Row, Session, Value
+from pipeline.backends.iris_errors import (
+    FUNCTION_MISSING,
+    INDEX_EXISTS,
+    INDEX_MISSING,
+    TABLE_EXISTS,
+    UNIQUE,
+    ConnectionLost,
+    IrisRefusal,
+    RowsLocked,
+)
+from pipeline.backends.iris_rows import (
+    bm25,
+    checksum_of,
+    chunk_row,
+    definition,
+    hit_of,
+    note_row,
+    optional,
+    parse_vector,
+    score,
+    split_text,
+    terms,
+    text_of,
+    vector_text,
+)
+from pipeline.backends.statements import load_statements
+from pipeline.config import IrisSettings
+from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreError, StoreRejectedRow, StoreUnavailable
+from pipeline.records import (
+    Document,
+    EmbeddedChunk,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    Hit,
+    Match,
+    StoreCounts,
+    Vector,
+)
+
+SCHEMA_VERSION = 1
+TABLES = (
+    "SchemaVersion",
+    "EmbeddingSpace",
+    "ClinicalNotes",
+    "ClinicalNoteText",
+    "ClinicalNoteVectors",
+    "MedicalImageVectors",
+)
+IMAGE_DIMENSION = 1024
+"""Width of NV-CLIP's vectors. A store of another image space makes its table anew while that is still empty."""
+
+ROWS_PER_COMMIT = 1000
+"""Above this many changed rows of one table in a transaction IRIS locks the whole table (its LockThreshold)."""
+# The three below trade time for nothing but time: results are the same on either side. Their values follow timings
+# of others (docs/iris.md); measure them on a live server with `make test-live-iris`.
+EXACT_ROWS_MAX = 10_000
+"""A filter that admits at most this many rows is answered by an exact scan (about 1 ms a thousand at width 1024)."""
+INDEX_ROWS_MIN = 64
+"""Rows asked of the index at least: its recall grows with the number asked, and it has no other knob in SQL."""
+INDEX_ROWS_MAX = 10_000
+"""Rows asked of the index at most before an exact scan takes over."""
+FALLBACK_ROWS_MAX = 5_000
+"""Rows ranked here at most where the build lacks SQL Search's rank procedure."""
+CHECKED_VECTORS = 1_000
+"""Newest vectors whose checksum `check` compares; all of them would be a gigabyte at 100,000 rows."""
+
+MIGRATE = "python -m pipeline.vectorize migrate --to"
+
+T = TypeVar("T")
+
+
+class IrisStore:
+    """`ports.Store` on InterSystems IRIS. Safe to share between threads; not across a fork."""
+
+    def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
+        """`connect` takes the named arguments of `iris.dbapi.connect`, which is the default."""
+        self._sql = load_statements("iris.sql")
+        self._connections = Connections(settings, connect)
+        self._namespace = settings.namespace
+        self._width: int | None = None
+        self._rank_missing = False
+
+    # --- preparing
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        """Create tables and indexes that are missing. The vector index comes later, with `optimise`.
+
+        Raises SpaceMismatch for another space, SchemaMismatch for tables of another version, StoreAccessDenied where
+        the account may not create tables.
+        """
+        with self._session() as session:
+            present = self._tables(session)
+            if self._schema_version(session, present) is None:
+                self._create(session, space, present)
+            stored = self._stored_space(session, set(TABLES))
+            if stored is None:
+                stored = self._claim(session, space)
+            self._refuse_other(stored, space)
+            if stored.similarity_floor != space.similarity_floor:
+                self._execute(session, "update_space", (definition(space), "text"))
+                session.commit()
+            self._width = space.dimension
+
+    def space(self) -> EmbeddingSpace | None:
+        """The space of the stored vectors, None before the first `prepare`."""
+        return self._repeated(lambda session: self._stored_space(session, self._tables(session)))
+
+    def optimise(self, *, rebuild: bool = False) -> None:
+        """Build the vector index if it is missing, and let IRIS count its rows. Call it after a bulk load.
+
+        Builds at once and holds the table meanwhile; afterwards IRIS keeps the index up to date. `rebuild` drops it
+        first, which an upgrade of IRIS may ask for. Searches are right without it, only slower.
+        """
+        with self._session() as session:
+            if rebuild:
+                self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+            self._define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
+            self._define(session, "tune")
+
+    def _create(self, session: Session, space: EmbeddingSpace, present: set[str]) -> None:
+        widths = {"dimension": str(int(space.dimension)), "image_dimension": str(IMAGE_DIMENSION)}
+        for table in TABLES:
+            if table not in present:
+                name = "create" + re.sub(r"([A-Z][a-z]+)", r"_\1", table).lower()
+                self._define(session, name, tolerate=TABLE_EXISTS, **widths)
+        for name in self._sql:
+            if name.startswith("create_index_") and name != "create_index_vectors":
+                self._define(session, name, tolerate=INDEX_EXISTS)
+        # Written last: a version means that everything before it is there.
+        self._insert_unless_there(session, "insert_schema_version", (SCHEMA_VERSION, "store"))
+
+    def _claim(self, session: Session, space: EmbeddingSpace) -> EmbeddingSpace:
+        row = (space.id, space.dimension, definition(space), "text")
+        self._insert_unless_there(session, "insert_space", row)
+        return self._stored_space(session, set(TABLES)) or space
+
+    def _insert_unless_there(self, session: Session, name: str, row: Sequence[Value]) -> None:
+        """Another process may have been first; then its row stands."""
+        try:
+            self._execute(session, name, row)
+        except IrisRefusal as refusal:
+            if refusal.code != UNIQUE:
+                raise
+        session.commit()
+
+    def _define(self, session: Session, name: str, tolerate: tuple[int, ...] = (), **parts: str) -> None:
+        try:
+            self._execute(session, name, (), **parts)
+        except IrisRefusal as refusal:
+            if refusal.code not in tolerate:
+                raise
+        session.commit()
+
+    def _tables(self, session: Session) -> set[str]:
+        names = {str(row[0]).lower() for row in self._rows(session, "tables")}
+        return {table for table in TABLES if table.lower() in names}
+
+    def _schema_version(self, session: Session, present: set[str]) -> int | None:
+        """The version stored, None where there is none or a table is missing. Refuses any but ours."""
+        if "SchemaVersion" not in present:
+            return None
+        rows = self._rows(session, "schema_version", ("store",))
+        if rows and int(rows[0][0]) != SCHEMA_VERSION:
+            raise SchemaMismatch(
+                f"Namespace {self._namespace} holds tables of schema version {rows[0][0]}; this program reads "
+                f"version {SCHEMA_VERSION}.",
+                remedy="Use the version of Chartwell that wrote them, or index into another namespace.",
+            )
+        return int(rows[0][0]) if rows and set(TABLES) <= present else None
+
+    def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
+        if "EmbeddingSpace" not in present:
+            return None
+        rows = self._rows(session, "space", ("text",))
+        return EmbeddingSpace(**json.loads(text_of(rows[0][2]))) if rows else None
+
+    def _refuse_other(self, stored: EmbeddingSpace, space: EmbeddingSpace) -> None:
+        if stored.id != space.id:
+            raise SpaceMismatch(
+                f"Namespace {self._namespace} holds vectors of {stored.id} ({stored.dimension} wide); these would be "
+                f"{space.id} ({space.dimension} wide).",
+                remedy=f"Go back to the embedder that was used, or embed everything anew: {MIGRATE} {space.id}.",
+            )
+
+    # --- writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside are committed together at the end of the outermost one, or undone."""
+        with self._session() as session:
+            if session.in_transaction:
+                yield
+                return
+            session.in_transaction = True
+            try:
+                yield
+            except BaseException:
+                if not session.broken:
+                    self._undo(session)
+                raise
+            finally:
+                session.in_transaction = False
+            if session.broken:
+                raise ConnectionLost(
+                    "The connection to IRIS broke within a transaction; nothing of it is stored.",
+                    remedy="Run the same command again.",
+                )
+            session.commit()
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Replace each note and all of its chunks; see the module for the order of things.
+
+        Outside a transaction it commits after every ROWS_PER_COMMIT chunks, whole notes only. Raises
+        StoreRejectedRow before anything is written where a vector has the wrong width or is not finite.
+        """
+        latest = {document.document.resource_id: document for document in documents}
+        ordered = [
+            latest[resource_id] for resource_id in sorted(latest)
+        ]  # one order of locks for all writers
+        width = self._dimension() if ordered else 0
+        for document in ordered:
+            _refuse_unfit(document, width)
+        for batch in _batches(ordered, lambda document: len(document.chunks) + 1):
+            with self.transaction(), self._session() as session:
+                self._replace(session, batch)
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        """Remove notes with their chunks; how many were there. Images that refer to them stay, without a report."""
+        self._dimension()
+        removed = 0
+        for some in _lists(dict.fromkeys(resource_ids), PARAMETERS_MAX):
+            with self._session() as session:
+                states = self._rows_in(session, "note_states", some)
+            for batch in _batches(states, lambda state: int(state[2]) + 1):
+                with self.transaction(), self._session() as session:
+                    removed += self._remove(session, [str(state[0]) for state in batch])
+        return removed
+
+    def _remove(self, session: Session, ids: Sequence[str]) -> int:
+        for name in ("delete_chunks_of_notes", "delete_note_text", "unlink_images"):
+            self._execute_in(session, name, ids)
+        return self._execute_in(session, "delete_notes", ids)
+
+    def _replace(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
+        ids = [document.document.resource_id for document in documents]
+        states = {str(row[0]): str(row[1]) for row in self._rows_in(session, "note_states", ids)}
+        self._write_notes(session, documents, states)
+        self._write_text(session, documents, states)
+        self._write_chunks(session, documents)
+
+    def _write_notes(
+        self, session: Session, documents: Sequence[EmbeddedDocument], states: Mapping[str, str]
+    ) -> None:
+        """Every note's row is written, changed or not: its lock makes a second writer of the note wait here."""
+        rows = {document.document.resource_id: note_row(document) for document in documents}
+        new = [row for resource_id, row in rows.items() if resource_id not in states]
+        stored = [row for resource_id, row in rows.items() if resource_id in states]
+        for at, refusal in session.insert_many("insert_note", self._sql["insert_note"], new):
+            if refusal.code != UNIQUE:
+                raise _about(refusal, "note", str(new[at][-1]))
+            stored.append(new[at])  # another process was first: its row is replaced like any other
+        for row in stored:
+            if self._execute(session, "update_note", row) == 0:
+                raise StoreUnavailable(
+                    f"Note {row[-1]} was removed by another process while it was being replaced.",
+                    remedy="Run the same command again.",
+                )
+
+    def _write_text(
+        self, session: Session, documents: Sequence[EmbeddedDocument], states: Mapping[str, str]
+    ) -> None:
+        changed = [
+            document.document
+            for document in documents
+            if states.get(document.document.resource_id) != document.document.fingerprint()
+        ]
+        stored = [note.resource_id for note in changed if note.resource_id in states]
+        self._execute_in(session, "delete_note_text", stored)
+        rows: list[tuple[Value, ...]] = [
+            (note.resource_id, part, content)
+            for note in changed
+            for part, content in enumerate(split_text(note.text_content)[1])
+        ]
+        self._insert(session, "insert_note_text", rows, "note", 0)
+
+    def _write_chunks(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
+        ids = [document.document.resource_id for document in documents]
+        stored = {
+            str(row[0]): (str(row[2]), str(row[3])) for row in self._rows_in(session, "chunk_states", ids)
+        }
+        missing: list[tuple[Value, ...]] = []
+        for document in documents:
+            for embedded in document.chunks:
+                row = chunk_row(document.document, embedded.chunk)
+                checksum, chunk_id = checksum_of(embedded.vector), embedded.chunk.chunk_id
+                if chunk_id not in stored:
+                    missing.append((*row, vector_text(embedded.vector), checksum, chunk_id))
+                    continue
+                row_before, vector_before = stored.pop(chunk_id)
+                if row_before != row[-1]:
+                    self._execute(session, "update_chunk", (*row, chunk_id))
+                if vector_before != checksum:
+                    self._execute(
+                        session, "update_vector", (vector_text(embedded.vector), checksum, chunk_id)
+                    )
+        self._insert(session, "insert_chunk", missing, "chunk", -1)
+        self._execute_in(session, "delete_chunks", list(stored))
+
+    def _insert(
+        self, session: Session, name: str, rows: Sequence[Sequence[Value]], noun: str, id_at: int
+    ) -> None:
+        for at, refusal in session.insert_many(name, self._sql[name], rows):
+            raise _about(refusal, noun, str(rows[at][id_at]))
+
+    # --- reading
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        """Stored vectors by chunk id, float32, as they were handed in."""
+        rows = self._read(lambda session: self._rows_in(session, "vectors", list(dict.fromkeys(chunk_ids))))
+        return {str(row[0]): parse_vector(row[1]) for row in rows}
+
+    def document(self, resource_id: str) -> Document | None:
+        """The whole note as handed in."""
+        return self._read(lambda session: self._document(session, resource_id), committed=True)
+
+    def counts(self) -> StoreCounts:
+        """Stored notes and chunks. IRIS counts rows of open transactions too."""
+
+        def count(session: Session) -> StoreCounts:
+            return StoreCounts(self._count(session, "count_documents"), self._count(session, "count_chunks"))
+
+        return self._read(count)
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        """(resource_id, chunk_id) in the order of code points, read in pages.
+
+        Sorted here: IRIS sorts ids that look like numbers before all others, and by value.
+        """
+        notes = self._read(lambda session: self._rows(session, "resource_ids"))
+        for some in _lists(sorted(str(row[0]) for row in notes), PARAMETERS_MAX):
+            rows = self._read(lambda session, page=some: self._rows_in(session, "chunk_ids", page))  # type: ignore[misc]
+            yield from sorted((str(row[0]), str(row[1])) for row in rows)
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        """Those chunks in full, in the order asked, from committed rows only. Unknown ids are left out."""
+        question = self._question(vector)
+        rows = self._read(
+            lambda session: self._rows_in(session, "hits", list(dict.fromkeys(chunk_ids)), (question,)),
+            committed=True,
+        )
+        by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
+        return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
+
+    def _document(self, session: Session, resource_id: str) -> Document | None:
+        rows = self._rows(session, "document", (resource_id,))
+        if not rows:
+            return None
+        patient, kind, domain, author, encounter, date, metadata, blank, opening, parts = rows[0]
+        rest: list[str] = []
+        if int(parts):
+            found = self._rows(session, "document_text", (resource_id,))
+            rest = [text_of(content) for _, content in sorted(found, key=lambda part: int(part[0]))]
+        given = {"domain": domain, "author": author, "encounter_id": encounter, "date": date}
+        blanks = set(text_of(blank).split())
+        return Document(
+            resource_id=resource_id,
+            patient_id=text_of(patient),
+            document_type=text_of(kind),
+            text_content="".join([text_of(opening), *rest]),
+            metadata=json.loads(text_of(metadata)),
+            **{name: "" if name in blanks else optional(value) for name, value in given.items()},
+        )
+
+    # --- searching
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        """The k chunks nearest by cosine among those the filters admit; equal scores in the order of their ids."""
+        question = self._question(vector)
+        if k < 1:
+            return []
+        rows = self._read(lambda session: self._nearest(session, question, k, filters))
+        matches = [Match(str(row[0]), score(row[-1])) for row in rows]
+        return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
+
+    def _nearest(self, session: Session, question: str, k: int, filters: Filters) -> list[Row]:
+        admitted = self._count_admitted(session, filters)
+        if admitted == 0:
+            return []
+        if k >= admitted or (not filters.empty and admitted <= EXACT_ROWS_MAX):
+            return self._scan(session, question, filters)
+        stored = admitted if filters.empty else self._count(session, "count_chunks")
+        return self._from_index(session, question, k, filters, stored / admitted) or self._scan(
+            session, question, filters
+        )
+
+    def _from_index(
+        self, session: Session, question: str, k: int, filters: Filters, rarity: float
+    ) -> list[Row]:
+        """Rows of the index that the filters admit, at least k of them, or none where it does not give that many."""
+        wanted = max(INDEX_ROWS_MIN, math.ceil(k * rarity * 1.5))
+        while wanted <= max(INDEX_ROWS_MAX, k):
+            rows = self._rows(session, "search_vector", (question,), k=str(int(wanted)))
+            admitted = [row for row in rows if admits(filters, row)]
+            if len(admitted) >= k and not _tied_at_the_end(rows, admitted, k, wanted):
+                return admitted
+            if len(rows) < wanted:
+                return []  # the index has no more to give, whatever the table holds
+            wanted *= 4
+        return []
+
+    def _scan(self, session: Session, question: str, filters: Filters) -> list[Row]:
+        if filters.empty:
+            return self._rows(session, "scan_all_vectors", (question,))
+        found: list[Row] = []
+        for conditions, values in self._admissions(filters):
+            found += self._rows(session, "scan_vectors", (question, *values), admitted=conditions)
+        return found
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        """The k best chunks by SQL Search's rank of any of the words."""
+        words = terms(text)
+        if k < 1 or not words:
+            return []
+        matches = self._read(lambda session: self._ranked(session, words, k, filters))
+        return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
+
+    def _ranked(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
+        if not self._rank_missing:
+            try:
+                return self._ranked_by_iris(session, words, k, filters)
+            except IrisRefusal as refusal:
+                if refusal.code not in FUNCTION_MISSING:
+                    raise
+                self._rank_missing = True
+        return self._ranked_here(session, words, k, filters)
+
+    def _ranked_by_iris(
+        self, session: Session, words: Sequence[str], k: int, filters: Filters
+    ) -> list[Match]:
+        search = " OR ".join(words)
+        found: list[Match] = []
+        for conditions, values in self._admissions(filters, words=search):
+            rows = self._rows(session, "search_words", (search, *values), k=str(int(k)), admitted=conditions)
+            found += [Match(str(row[0]), score(row[1])) for row in rows]
+        return found
+
+    def _ranked_here(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
+        """BM25 (k1 0.9, b 0.4) over the newest matches of the rarest words: some builds lack the rank procedure."""
+        stored = self._count(session, "count_chunks")
+        frequency = {word: self._count_admitted(session, Filters(), words=word) for word in words}
+        kept: list[str] = []
+        rows_expected = 0
+        for word in sorted((word for word in words if frequency[word]), key=lambda word: frequency[word]):
+            rows_expected += frequency[word]
+            if kept and rows_expected > FALLBACK_ROWS_MAX:
+                break
+            kept.append(word)
+        if not kept:
+            return []
+        rows: list[Row] = []
+        for conditions, values in self._admissions(filters, words=" OR ".join(kept)):
+            rows += self._rows(session, "scan_words", values, k=str(FALLBACK_ROWS_MAX), admitted=conditions)
+        return bm25({str(row[0]): text_of(row[1]).split() for row in rows}, frequency, stored)
+
+    def _admissions(self, filters: Filters, words: str | None = None) -> Iterator[tuple[str, list[Value]]]:
+        """(conditions, values) of statements that together admit what the filters do, no row twice.
+
+        Several where a list of ids is longer than a statement may bind.
+        """
+        lists = {
+            "patients": filters.patient_ids,
+            "document_types": filters.document_types,
+            "domains": filters.domains,
+        }
+        asked = {
+            name: list(_lists(dict.fromkeys(ids), PARAMETERS_MAX // 2)) for name, ids in lists.items() if ids
+        }
+        bounds = {"since": filters.since, "until": _end(filters.until)}
+        for combination in itertools.product(*asked.values()):
+            conditions, values = [], []
+            if words is not None:
+                conditions.append(self._sql["admit_words"])
+                values.append(words)
+            for name, ids in zip(asked, combination, strict=True):
+                conditions.append(self._sql[f"admit_{name}"].format(marks=_marks(ids)))
+                values += ids
+            for name, bound in bounds.items():
+                if bound is not None:
+                    conditions.append(self._sql[f"admit_{name}"])
+                    values.append(bound)
+            yield " AND ".join(conditions), list(values)
+
+    def _count_admitted(self, session: Session, filters: Filters, words: str | None = None) -> int:
+        if filters.empty and words is None:
+            return self._count(session, "count_chunks")
+        return sum(
+            int(self._rows(session, "count_admitted", values, admitted=conditions)[0][0])
+            for conditions, values in self._admissions(filters, words)
+        )
+
+    # --- soundness
+
+    def check(self) -> list[str]:
+        """Every problem found, in words: counts, references, filter columns, and the newest vectors' checksums."""
+        return self._repeated(lambda session: list(self._problems(session)))
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _problems(self, session: Session) -> Iterator[str]:
+        absent = sorted(set(TABLES) - self._tables(session))
+        if absent:
+            yield f"tables are missing in namespace {self._namespace}: {', '.join(absent)}"
+            return
+        if orphans := self._count(session, "check_orphans"):
+            yield f"{orphans} chunks belong to no note"
+        if differing := self._count(session, "check_filter_columns"):
+            yield f"{differing} chunks carry another patient or document type than their note"
+        yield from self._miscounted(session)
+        for chunk_id, vector, checksum in self._rows(session, "check_vectors", k=str(CHECKED_VECTORS)):
+            if checksum_of(parse_vector(vector)) != str(checksum):
+                yield f"the vector of chunk {chunk_id} is not the one that was written"
+
+    def _miscounted(self, session: Session) -> Iterator[str]:
+        chunks = {str(row[0]): int(row[1]) for row in self._rows(session, "check_chunks")}
+        parts = {str(row[0]): int(row[1]) for row in self._rows(session, "check_text")}
+        for resource_id, chunk_count, text_parts in self._rows(session, "check_notes"):
+            note = str(resource_id)
+            if chunks.get(note, 0) != int(chunk_count):
+                yield f"note {note} has {chunks.get(note, 0)} chunks, but was written with {chunk_count}"
+            if parts.get(note, 0) != int(text_parts):
+                yield f"the text of note {note} is incomplete: {parts.get(note, 0)} of {text_parts} further parts"
+
+    # --- statements
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """This thread's connection; what IRIS refuses leaves as our error."""
+        try:
+            with self._connections.use(self._sql["ping"]) as session:
+                yield session
+        except IrisRefusal as refusal:
+            if isinstance(refusal.error, ConnectionLost):
+                self._connections.forget_idle()
+            raise refusal.error from None
+
+    def _read(self, work: Callable[[Session], T], *, committed: bool = False) -> T:
+        """Run a read. A store that was never prepared is told by its catalogue, never by asking a missing table."""
+        self._dimension()
+        return self._repeated(work, committed=committed)
+
+    def _repeated(self, work: Callable[[Session], T], *, committed: bool = False) -> T:
+        """Run a read; once more on another connection where the first one broke or rows were locked."""
+        try:
+            return self._read_once(work, committed=committed)
+        except (ConnectionLost, RowsLocked):
+            if self._connections.current is not None:
+                raise  # inside a transaction, whose writes went with the connection
+        return self._read_once(work, committed=committed)
+
+    def _read_once(self, work: Callable[[Session], T], *, committed: bool) -> T:
+        level = "read_committed" if committed else "read_uncommitted"
+        with self._session() as session:
+            session.isolate(level, self._sql[level])
+            return work(session)
+
+    def _rows(self, session: Session, name: str, values: Sequence[Value] = (), **parts: str) -> list[Row]:
+        return session.rows(name, self._render(name, parts), values)
+
+    def _execute(self, session: Session, name: str, values: Sequence[Value], **parts: str) -> int:
+        return session.execute(name, self._render(name, parts), values)
+
+    def _rows_in(
+        self, session: Session, name: str, ids: Sequence[str], before: Sequence[Value] = ()
+    ) -> list[Row]:
+        found: list[Row] = []
+        for some in _lists(ids, PARAMETERS_MAX - len(before)):
+            found += self._rows(session, name, (*before, *some), marks=_marks(some))
+        return found
+
+    def _execute_in(self, session: Session, name: str, ids: Sequence[str]) -> int:
+        return sum(
+            self._execute(session, name, some, marks=_marks(some)) for some in _lists(ids, PARAMETERS_MAX)
+        )
+
+    def _render(self, name: str, parts: Mapping[str, str]) -> str:
+        statement = self._sql[name]
+        return statement.format(**parts) if parts else statement
+
+    def _count(self, session: Session, name: str) -> int:
+        return int(self._rows(session, name)[0][0])
+
+    def _undo(self, session: Session) -> None:
+        """Roll back; where even that fails the connection is closed, and IRIS undoes its work with it."""
+        try:
+            session.rollback()
+        except IrisRefusal:
+            session.broken = True
+
+    def _dimension(self) -> int:
+        """Width of this store's vectors."""
+        if self._width is None:
+            space = self.space()
+            if space is None:
+                raise SchemaMismatch(
+                    f"Namespace {self._namespace} has not been prepared for any embedding space.",
+                    remedy="Run `python -m pipeline.vectorize notes` first.",
+                )
+            self._width = space.dimension
+        return self._width
+
+    def _question(self, vector: Vector) -> str:
+        width = self._dimension()
+        if vector.shape != (width,):
+            raise SpaceMismatch(
+                f"The question's vector has shape {vector.shape}; namespace {self._namespace} holds vectors of "
+                f"width {width}.",
+                remedy="Ask with the embedder that indexed the notes.",
+            )
+        if not np.isfinite(vector).all():
+            raise StoreError(
+                "The question's vector holds a value that is not a finite number.",
+                remedy="Check the embedder: `python -m pipeline.validate` calls it once.",
+            )
+        return vector_text(vector)
+
+
+# --- refusals, filters and lists
+
+
+def _refuse_unfit(embedded: EmbeddedDocument, width: int) -> None:
+    seen: set[str] = set()
+    for item in embedded.chunks:
+        _refuse_unfit_vector(item, width)
+        if item.chunk.chunk_id in seen:
+            raise StoreRejectedRow(
+                f"Note {embedded.document.resource_id} has two chunks with the id {item.chunk.chunk_id}.",
+                remedy="Chunk ids must be unique; report this as a fault of the chunker.",
+            )
+        seen.add(item.chunk.chunk_id)
+
+
+def _refuse_unfit_vector(item: EmbeddedChunk, width: int) -> None:
+    if item.vector.shape != (width,):
+        raise StoreRejectedRow(
+            f"The vector of chunk {item.chunk.chunk_id} has shape {item.vector.shape}; the store takes ({width},).",
+            remedy=f"Use the embedder that indexed the notes, or embed everything anew: {MIGRATE} SPACE.",
+        )
+    if not np.isfinite(item.vector).all():
+        raise StoreRejectedRow(
+            f"The vector of chunk {item.chunk.chunk_id} holds a value that is not a finite number.",
+            remedy="The embedder failed on this text; the note is not stored. Check the embedder and run again.",
+        )
+
+
+def _about(refusal: IrisRefusal, noun: str, identity: str) -> StoreError:
+    """The refusal of one row, with the id that IRIS's own words would only tell together with the row."""
+    error = refusal.error
+    return type(error)(f"{noun.capitalize()} {identity}: {error.what}", remedy=error.remedy)
+
+
+def _tied_at_the_end(rows: Sequence[Row], admitted: Sequence[Row], k: int, wanted: int) -> bool:
+    """Whether rows that were not fetched may score the same as the k-th: then their order would be chance."""
+    return len(rows) == wanted and score(admitted[k - 1][-1]) <= score(rows[-1][-1])
+
+
+def admits(filters: Filters, row: Row) -> bool:
+    """Whether a row of search_vector (id, patient, type, domain, date, ...) passes: the same as the SQL conditions."""
+    _, patient, kind, domain, date, *_ = row
+    until = _end(filters.until)
+    return (
+        (not filters.patient_ids or str(patient) in filters.patient_ids)
+        and (not filters.document_types or str(kind) in filters.document_types)
+        and (not filters.domains or (domain is not None and str(domain) in filters.domains))
+        and (filters.since is None or (date is not None and str(date) >= filters.since))
+        and (until is None or (date is not None and str(date) <= until))
+    )
+
+
+def _end(until: str | None) -> str | None:
+    """The last moment of a bare date as text: "~" comes after every character of an ISO time."""
+    return until if until is None or "T" in until else f"{until}~"
+
+
+def _marks(ids: Sequence[str]) -> str:
+    return ", ".join("?" * len(ids))
+
+
+def _lists(ids: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Consecutive parts of at most `size`."""
+    iterator = iter(ids)
+    while some := list(itertools.islice(iterator, size)):
+        yield some
+
+
+def _batches(items: Iterable[T], weight: Callable[[T], int]) -> Iterator[list[T]]:
+    """Consecutive groups within ROWS_PER_COMMIT rows; a heavier item is a group of its own."""
+    batch: list[T] = []
+    rows = 0
+    for item in items:
+        if batch and rows + weight(item) > ROWS_PER_COMMIT:
+            yield batch
+            batch, rows = [], 0
+        batch.append(item)
+        rows += weight(item)
+    if batch:
+        yield batch
