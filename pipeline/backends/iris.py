@@ -83,7 +83,7 @@ IMAGE_DIMENSION = 1024
 
 ROWS_PER_COMMIT = 1000
 """Above this many changed rows of one table in a transaction IRIS locks the whole table (its LockThreshold)."""
-# The three below trade time for nothing but time: results are the same on either side. Their values follow timings
+# The next three trade time only: results are the same on either side. Their values follow timings
 # of others (docs/iris.md); measure them on a live server with `make test-live-iris`.
 EXACT_ROWS_MAX = 10_000
 """A filter that admits at most this many rows is answered by an exact scan (about 1 ms a thousand at width 1024)."""
@@ -101,12 +101,20 @@ MIGRATE = "python -m pipeline.vectorize migrate --to"
 T = TypeVar("T")
 
 
+def iris_statements() -> Mapping[str, str]:
+    """The statements of iris.sql as they are sent: without comments, because the driver parses them as well."""
+    return {
+        name: "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
+        for name, statement in load_statements("pipeline.backends", "iris.sql").items()
+    }
+
+
 class IrisStore:
     """`ports.Store` on InterSystems IRIS. Safe to share between threads; not across a fork."""
 
     def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
         """`connect` takes the named arguments of `iris.dbapi.connect`, which is the default."""
-        self._sql = load_statements("iris.sql")
+        self._sql = iris_statements()
         self._connections = Connections(settings, connect)
         self._namespace = settings.namespace
         self._width: int | None = None
@@ -120,18 +128,8 @@ class IrisStore:
         Raises SpaceMismatch for another space, SchemaMismatch for tables of another version, StoreAccessDenied where
         the account may not create tables.
         """
-        with self._session() as session:
-            present = self._tables(session)
-            if self._schema_version(session, present) is None:
-                self._create(session, space, present)
-            stored = self._stored_space(session, set(TABLES))
-            if stored is None:
-                stored = self._claim(session, space)
-            self._refuse_other(stored, space)
-            if stored.similarity_floor != space.similarity_floor:
-                self._execute(session, "update_space", (definition(space), "text"))
-                session.commit()
-            self._width = space.dimension
+        self._repeated(lambda session: self._prepare(session, space))
+        self._width = space.dimension
 
     def space(self) -> EmbeddingSpace | None:
         """The space of the stored vectors, None before the first `prepare`."""
@@ -143,11 +141,28 @@ class IrisStore:
         Builds at once and holds the table meanwhile; afterwards IRIS keeps the index up to date. `rebuild` drops it
         first, which an upgrade of IRIS may ask for. Searches are right without it, only slower.
         """
-        with self._session() as session:
-            if rebuild:
-                self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
-            self._define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
-            self._define(session, "tune")
+        self._repeated(lambda session: self._build(session, rebuild=rebuild))
+
+    def _prepare(self, session: Session, space: EmbeddingSpace) -> None:
+        present = self._tables(session)
+        version = self._schema_version(session, present)
+        stored = self._stored_space(session, present)
+        if stored is not None:
+            self._refuse_other(stored, space)  # before anything is created with another width
+        if version is None:
+            self._create(session, space, present)
+        if stored is None:
+            stored = self._claim(session, space)
+            self._refuse_other(stored, space)
+        if stored.similarity_floor != space.similarity_floor:
+            self._execute(session, "update_space", (definition(space), "text"))
+            session.commit()
+
+    def _build(self, session: Session, *, rebuild: bool) -> None:
+        if rebuild:
+            self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+        self._define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
+        self._define(session, "tune")
 
     def _create(self, session: Session, space: EmbeddingSpace, present: set[str]) -> None:
         widths = {"dimension": str(int(space.dimension)), "image_dimension": str(IMAGE_DIMENSION)}

@@ -55,14 +55,14 @@ class Session:
     def rows(self, name: str, sql: str, values: Sequence[Value] = ()) -> list[Row]:
         """All rows of a query, copied: the driver's rows die with their cursor."""
         with self._cursor(name) as cursor:
-            cursor.execute(sql, list(values))
+            _run(cursor, sql, values)
             return [tuple(row) for row in cursor.fetchall()]
 
     def execute(self, name: str, sql: str, values: Sequence[Value] = ()) -> int:
         """Run a statement that changes something; rows affected."""
         self.wrote = True
         with self._cursor(name) as cursor:
-            cursor.execute(sql, list(values))
+            _run(cursor, sql, values)
             return int(cursor.rowcount)
 
     def insert_many(
@@ -154,6 +154,13 @@ class Session:
             raise refusal from None
 
 
+def _run(cursor: Any, sql: str, values: Sequence[Value]) -> None:
+    if values:
+        cursor.execute(sql, list(values))
+    else:
+        cursor.execute(sql)
+
+
 def groups(rows: Sequence[Sequence[Value]]) -> Iterator[tuple[int, Sequence[Sequence[Value]]]]:
     """(position of the first, rows) of consecutive groups within ROWS_MAX and CHARACTERS_MAX."""
     start, characters = 0, 0
@@ -181,6 +188,7 @@ class Connections:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._process = os.getpid()
+        self._closed = False
 
     @property
     def current(self) -> Session | None:
@@ -213,6 +221,8 @@ class Connections:
             self._close(session)
 
     def close(self) -> None:
+        """Close what is at rest now, and the rest when its thread gives it back."""
+        self._closed = True
         self.forget_idle()
 
     def _borrow(self, ping: str) -> Session:
@@ -294,7 +304,7 @@ class Connections:
                 with contextlib.suppress(IrisRefusal):  # marks the session broken, and it is closed below
                     session.rollback()
             session.in_transaction = False
-            if session.broken:
+            if session.broken or self._closed:
                 self._close(session)
             else:
                 session.used_at = time.monotonic()

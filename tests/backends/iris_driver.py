@@ -12,6 +12,7 @@ It knows nothing of the store that is under test.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import re
@@ -21,20 +22,38 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from iris import dbapi
 
-from pipeline.backends.statements import load_statements
+from pipeline.backends.iris import iris_statements
 
 LINK = "<COMMUNICATION LINK ERROR> Failed to receive message; Details: Error code: 104 Error message: "
 REFUSED = "<COMMUNICATION LINK ERROR> Failed to connect to server; Details: Error code: -1 Error message: "
 CONNECT_OPTIONS = frozenset(
-    "hostname port namespace username password timeout sharedmemory autoCommit sslconfig".split()
+    {
+        "hostname",
+        "port",
+        "namespace",
+        "username",
+        "password",
+        "timeout",
+        "sharedmemory",
+        "autoCommit",
+        "sslconfig",
+    }
 )
 INDEX_BEAM = 8
 """Rows that the pretended HNSW index looks at beyond those asked for; small, so that small tests meet its limits."""
+
+Result: TypeAlias = tuple[list[str], list[tuple[Any, ...]], int]
+"""Column names, rows, rows affected."""
+SPECIAL_INDEX = re.compile(
+    r"CREATE INDEX (\w+) ON DEMO[.]\w+ \((\w+)\) AS (HNSW|%iFind[.]Index[.]Basic)\((.*)\)"
+)
+TABLE_NAMES = (
+    "SELECT substr(name, 6) FROM sqlite_master WHERE type = 'table' AND name LIKE 'DEMO~_%' ESCAPE '~'"
+)
 
 
 class Refusal(Exception):
@@ -58,11 +77,10 @@ class Fault:
 
 @dataclass
 class Server:
-    """One IRIS instance; `connect` is its `iris.dbapi.connect`. Data is a file, because a model needs two views."""
+    """One IRIS instance; `connect` is its `iris.dbapi.connect`."""
 
-    path: Path
     username: str = "chartwell"
-    password: str = "correct horse"  # noqa: S105  # of a server that does not exist
+    password: str = "correct horse"
     namespace: str = "DEMO"
     licence_connections: int = 8
     lock_seconds: float = 0.3
@@ -88,7 +106,7 @@ class Server:
         self._turn = itertools.count()
         self._known = known_statements(self.extra_statements)
         self.dirty = self._database()
-        self.committed = self._database()
+        self.before_writing = b""
 
     # --- what a test does to it
 
@@ -102,7 +120,6 @@ class Server:
         with self.guard:
             self.restart()
             self.dirty.close()
-            self.committed.close()
 
     def count(self, statement: str) -> int:
         return self.statements.count(statement)
@@ -126,7 +143,9 @@ class Server:
                 raise dbapi.OperationalError("<LICENSE LIMIT EXCEEDED>")
             given = (options["username"], options["password"], options["namespace"])
             if given != (self.username, self.password, self.namespace):
-                raise dbapi.OperationalError("<COMMUNICATION ERROR> Failed to connect; Details: Access Denied")
+                raise dbapi.OperationalError(
+                    "<COMMUNICATION ERROR> Failed to connect; Details: Access Denied"
+                )
             if self.password_expired:
                 raise dbapi.OperationalError("Password change required")
             connection = Connection(self)
@@ -154,8 +173,8 @@ class Server:
 
     # --- executing
 
-    def run(self, connection: Connection, text: str, values: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]], int]:  # fmt: skip
-        """(column names, rows, rows affected) of one statement."""
+    def run(self, connection: Connection, text: str, values: Sequence[Any]) -> Result:
+        """One statement, with what is planned to go wrong."""
         name = self.recognise(text)
         self.statements.append(name)
         afterwards = self.fault(name)
@@ -163,7 +182,7 @@ class Server:
         bound = [None if value == "" else value for value in values]
         if text.startswith("SET TRANSACTION ISOLATION LEVEL "):
             connection.committed_only = text.endswith("READ COMMITTED")
-            result: tuple[list[str], list[tuple[Any, ...]], int] = ([], [], -1)
+            result: Result = ([], [], -1)
         elif text.startswith("SELECT"):
             result = self._query(connection, text, bound)
         else:
@@ -179,21 +198,24 @@ class Server:
                 return name
         raise AssertionError(f"a statement that is not in iris.sql was sent: {text}")
 
-    def _query(self, connection: Connection, text: str, values: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]], int]:  # fmt: skip
+    def _query(self, connection: Connection, text: str, values: Sequence[Any]) -> Result:
         if "INFORMATION_SCHEMA.TABLES" in text:
-            names = self.dirty.execute("SELECT substr(name, 6) FROM sqlite_master WHERE name LIKE 'DEMO~_%' ESCAPE '~' AND type = 'table'")  # fmt: skip
-            return ["TABLE_NAME"], list(names), -1
+            return ["TABLE_NAME"], list(self.dirty.execute(TABLE_NAMES)), -1
         if not connection.committed_only or self.owner in (None, connection):
             return self._select(self.dirty, text, values)
         deadline = time.monotonic() + self.lock_seconds
         while True:  # a committed reader waits for rows that are being written
             result = self._select(self.dirty, text, values)
-            if self.owner is None or result[1] == self._select(self.committed, text, values)[1]:
+            if self.owner is None:
                 return result
+            with contextlib.closing(self._database()) as committed:
+                committed.deserialize(self.before_writing)
+                if result[1] == self._select(committed, text, values)[1]:
+                    return result
             if not self.freed.wait(deadline - time.monotonic()):
                 raise Refusal(-114, "One or more matching rows is locked by another user")
 
-    def _select(self, database: sqlite3.Connection, text: str, values: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]], int]:  # fmt: skip
+    def _select(self, database: sqlite3.Connection, text: str, values: Sequence[Any]) -> Result:
         cursor = self._sqlite(database, *self._translated(database, text, list(values)))
         columns = [column[0] for column in cursor.description]
         rows = cursor.fetchall()
@@ -205,14 +227,16 @@ class Server:
             return (value, str(value), Decimal(repr(value)))[next(self._turn) % 3]
         if isinstance(value, str) and not value.isascii():
             units = value.encode("utf-16-le")
-            return "".join(chr(int.from_bytes(units[at : at + 2], "little")) for at in range(0, len(units), 2))
+            return "".join(
+                chr(int.from_bytes(units[at : at + 2], "little")) for at in range(0, len(units), 2)
+            )
         return value
 
-    def _change(self, text: str, values: Sequence[Any]) -> tuple[list[str], list[tuple[Any, ...]], int]:
+    def _change(self, text: str, values: Sequence[Any]) -> Result:
         if text.startswith("TUNE TABLE"):
             return [], [], -1
-        if special := re.fullmatch(r"CREATE INDEX (\w+) ON DEMO[.](\w+) \((\w+)\) AS (HNSW|%iFind[.]Index[.]Basic)\((.*)\)", text):  # fmt: skip
-            index, _, column, kind, options = special.groups()
+        if special := SPECIAL_INDEX.fullmatch(text):
+            index, column, kind, options = special.groups()
             if index in self.indexes:
                 raise Refusal(-324, f"Index with this name already defined: {index}")
             if kind == "HNSW" and "Distance='Cosine'" not in options:
@@ -226,14 +250,18 @@ class Server:
         cursor = self._sqlite(self.dirty, *self._translated(self.dirty, text, list(values)))
         return [], [], cursor.rowcount
 
-    def _translated(self, database: sqlite3.Connection, text: str, values: list[Any]) -> tuple[str, list[Any]]:
+    def _translated(
+        self, database: sqlite3.Connection, text: str, values: list[Any]
+    ) -> tuple[str, list[Any]]:
         sql = " ".join(text.split())
         if sql.startswith("CREATE TABLE"):
             return create_table(text), values
         sql = sql.replace("CREATE BITMAP INDEX", "CREATE INDEX")
         top = re.match(r"SELECT TOP (\d+) ", sql)
         if top:
-            nearest = re.search(r"VECTOR_COSINE\(Embedding, TO_VECTOR\(\?, DOUBLE\)\) AS Similarity FROM", sql)
+            nearest = re.search(
+                r"VECTOR_COSINE\(Embedding, TO_VECTOR\(\?, DOUBLE\)\) AS Similarity FROM", sql
+            )
             if nearest and "Embedding" in self.indexes.values() and sql.endswith("ORDER BY Similarity DESC"):
                 sql = self._by_index(database, sql, int(top.group(1)), values)
             # Equal scores come in another order every time.
@@ -245,8 +273,10 @@ class Server:
             sql = sql.replace(f"%ID %FIND search_index({index}, ?)", f"iris_find({self.indexes[index]}, ?)")
         for rank in re.findall(r"DEMO[.]ClinicalNoteVectors_(\w+)Rank\(%ID, \?\)", sql):
             if not self.rank_class or rank not in self.indexes:
-                raise Refusal(-359, f"User defined SQL function 'DEMO.CLINICALNOTEVECTORS_{rank}RANK' does not exist")  # fmt: skip
-            sql = sql.replace(f"DEMO.ClinicalNoteVectors_{rank}Rank(%ID, ?)", f"iris_rank({self.indexes[rank]}, ?)")
+                raise Refusal(-359, "User defined SQL function does not exist", f"{rank}Rank")
+            sql = sql.replace(
+                f"DEMO.ClinicalNoteVectors_{rank}Rank(%ID, ?)", f"iris_rank({self.indexes[rank]}, ?)"
+            )
         sql = re.sub(r"VECTOR_COSINE\((\w+), TO_VECTOR\(\?, DOUBLE\)\)", r"iris_cosine(\1, ?)", sql)
         sql = sql.replace("TO_VECTOR(?, DOUBLE)", "iris_vector(?)")
         return re.sub(r"\bDEMO[.](\w+)", r"DEMO_\1", sql), values
@@ -284,7 +314,8 @@ class Server:
                 raise Refusal(-110, "Locking conflict in filing")
         if self.owner is None:
             self.owner = connection
-            self.dirty.execute("BEGIN IMMEDIATE")
+            self.before_writing = self.dirty.serialize()
+            self.dirty.execute("BEGIN")
 
     def end(self, connection: Connection, how: str) -> None:
         if self.owner is connection:
@@ -293,9 +324,9 @@ class Server:
             self.freed.notify_all()
 
     def _database(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        for pragma in ("synchronous = OFF", "journal_mode = WAL", "foreign_keys = ON"):
-            database.execute(f"PRAGMA {pragma}")
+        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        database.execute("PRAGMA foreign_keys = ON")
+        database.execute("CREATE TABLE Booted (At TEXT)")  # an empty database cannot be serialised
         database.create_collation("EXACT", exact_order)
         for name, arguments, function in (
             ("iris_units", 1, utf16_units),
@@ -433,8 +464,13 @@ class Row:
 
 def known_statements(extra: Sequence[str] = ()) -> Mapping[str, re.Pattern[str]]:
     """A pattern for every statement of iris.sql, its braces filled with nothing but what belongs there."""
-    statements = load_statements("iris.sql")
-    blanks = {"marks": r"\?(?:, \?)*", "k": r"[1-9]\d*", "dimension": r"[1-9]\d*", "image_dimension": r"[1-9]\d*"}
+    statements = iris_statements()
+    blanks = {
+        "marks": r"\?(?:, \?)*",
+        "k": r"[1-9]\d*",
+        "dimension": r"[1-9]\d*",
+        "image_dimension": r"[1-9]\d*",
+    }
     conditions = [_pattern(body, blanks) for name, body in statements.items() if name.startswith("admit_")]
     condition = f"(?:{'|'.join(conditions)})"
     blanks["admitted"] = f"{condition}(?: AND {condition})*"
@@ -472,7 +508,9 @@ def check_values(text: str, values: Sequence[Any]) -> None:
         raise Refusal(-1, "Invalid SQL statement", "too many parameters")
     for value in values:
         assert type(value) in (str, int, float, type(None)), f"a {type(value).__name__} was bound"
-        assert not (isinstance(value, float) and not math.isfinite(value)), "a float that is not finite was bound"
+        assert not (isinstance(value, float) and not math.isfinite(value)), (
+            "a float that is not finite was bound"
+        )
 
 
 def create_table(text: str) -> str:
@@ -500,14 +538,19 @@ def refusal_of(error: sqlite3.Error, sql: str, values: Sequence[Any]) -> Refusal
     message = str(error)
     quoted = ", ".join(repr(value) for value in values)
     for words, code, text in (
-        ("UNIQUE constraint failed", -119, "UNIQUE or PRIMARY KEY constraint failed uniqueness check on INSERT"),
+        (
+            "UNIQUE constraint failed",
+            -119,
+            "UNIQUE or PRIMARY KEY constraint failed uniqueness check on INSERT",
+        ),
         ("NOT NULL constraint failed", -108, "Required field missing; INSERT or UPDATE not allowed"),
         ("CHECK constraint failed", -104, "Field validation failed in INSERT"),
         ("no such table", -30, "Table or view not found"),
         ("no such column", -29, "Field not found in the applicable tables"),
     ):
         if words in message:
-            return Refusal(code, text, f"{message.split(': ')[-1].replace('DEMO_', 'DEMO.')} (value {quoted})")
+            where = message.rsplit(": ", 1)[-1].replace("DEMO_", "DEMO.")
+            return Refusal(code, text, f"Field '{where}' (value {quoted})")
     if "FOREIGN KEY" in message:
         return Refusal(-124 if sql.startswith("DELETE") else -121, "Foreign key constraint failed", quoted)
     if "already exists" in message:
