@@ -107,6 +107,9 @@ class Store(Protocol):
     def delete(self, resource_ids: Sequence[str]) -> int:
         """Remove notes with their chunks; returns how many notes were there. Unknown ids are ignored."""
 
+    def clear(self) -> None:
+        """Remove every note, and forget the space: the next `prepare` may name another."""
+
     def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
         """Stored vectors by chunk id, so that an unchanged passage of a changed note costs no embedding."""
 
