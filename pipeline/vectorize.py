@@ -141,7 +141,7 @@ def status(
 
 
 def _settings(batch_size: int | None) -> Settings:
-    return load_settings(**({"indexing": {"batch_size": batch_size}} if batch_size else {}))
+    return load_settings(indexing={"batch_size": batch_size}) if batch_size else load_settings()
 
 
 def _names(sources: Sequence[str]) -> list[str]:
@@ -216,7 +216,7 @@ def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> No
     else:
         out.print(
             f"dry run: {found.accepted:,} notes would be indexed as {found.chunks:,} passages of "
-            f"{found.tokens:,} tokens; {found.rejected:,} rejected, {found.duplicates:,} duplicates; nothing was stored",
+            f"{found.tokens:,} tokens; {found.rejected:,} rejected, {found.duplicates:,} duplicates; nothing stored",
             markup=False,
         )
         for reason, number in sorted(found.reasons.items(), key=lambda entry: -entry[1]):

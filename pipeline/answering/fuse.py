@@ -5,6 +5,7 @@ Decides the order of candidates from their scores and dates alone. Knows no stor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -51,25 +52,37 @@ def _newest_first(run: Sequence[Hit]) -> list[Hit]:
     return sorted(run, key=lambda hit: hit.date or "", reverse=True)
 
 
+NEGATIONS = frozenset("no not none never without denies denied negative absent nor".split())
+
+
 def without_near_duplicates(hits: Sequence[Hit], *, similarity: float = 0.9) -> list[Hit]:
-    """The first of several passages of one patient whose words are nearly the same (copied forward from note to note).
+    """The first of several passages of one patient that say the same (copied forward from note to note).
 
-    Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity`. Passages
-    of different patients never are: the same finding in two people is two findings.
+    Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity` and they
+    hold the same numbers and the same negations: a changed dose is a change, however little of the text it is.
+    Passages of different patients never are: the same finding in two people is two findings.
     """
-    kept: list[tuple[Hit, frozenset[tuple[str, ...]]]] = []
+    kept: list[tuple[Hit, frozenset[tuple[str, ...]], Counter[str]]] = []
     for hit in hits:
-        triples = _triples(hit.text)
+        words = hit.text.lower().split()
+        triples, facts = _triples(words), _facts(words)
         if not any(
-            other.patient_id == hit.patient_id and _jaccard(triples, seen) >= similarity
-            for other, seen in kept
+            other.patient_id == hit.patient_id
+            and seen_facts == facts
+            and _jaccard(triples, seen) >= similarity
+            for other, seen, seen_facts in kept
         ):
-            kept.append((hit, triples))
-    return [hit for hit, _ in kept]
+            kept.append((hit, triples, facts))
+    return [hit for hit, _, _ in kept]
 
 
-def _triples(text: str) -> frozenset[tuple[str, ...]]:
-    words = text.lower().split()
+def _facts(words: Sequence[str]) -> Counter[str]:
+    return Counter(
+        word.strip(".,;:()") for word in words if word in NEGATIONS or any(c.isdigit() for c in word)
+    )
+
+
+def _triples(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
     if len(words) < 3:
         return frozenset([tuple(words)])
     return frozenset(zip(words, words[1:], words[2:], strict=False))
