@@ -8,6 +8,7 @@ withheld and counted. It does not judge whether a statement is true, only whethe
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -164,7 +165,7 @@ def _citation(span: _Span, original: OriginalOf) -> Citation | None:
 
 
 def _letters(text: str) -> str:
-    return "".join(text.split())
+    return "".join(unicodedata.normalize("NFC", text).split())
 
 
 def _tidy(text: str) -> str:

@@ -8,10 +8,12 @@ depend on nothing but the note's id and the passage's text, so an edit elsewhere
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from pipeline.indexing.clean import CleanText, clean
 from pipeline.records import Chunk, Document, original_span
@@ -185,28 +187,37 @@ def _halves(word: str, count_tokens: CountTokens, room: int) -> Iterator[tuple[i
 
 
 def _pack(units: list[Unit], rooms: dict[str | None, int], tokens_max: int) -> Iterator[list[Unit]]:
-    """Neighbouring units together while they fit and belong together."""
-    passage: list[Unit] = []
-    total = 0
-    for unit in units:
-        opening = passage[0] if passage else unit
-        same_section = unit.section_number == opening.section_number
-        limit = rooms[opening.section] if same_section else int(tokens_max * SMALL_SECTION_SHARE)
-        if passage and total + unit.tokens > limit:
-            carried = _trailing_heading(passage)
-            yield passage[: len(passage) - len(carried)]
-            passage, total = carried, sum(piece.tokens for piece in carried)
-        passage = [*passage, unit]
-        total += unit.tokens
-    if passage:
-        yield passage
+    """Passages: sections cut where they are too long, and short neighbouring sections put together."""
+    together: list[Unit] = []
+    for _, section in groupby(units, key=lambda unit: unit.section_number):
+        parts = list(_cut(list(section), rooms))
+        tokens = sum(unit.tokens for unit in [*together, *parts[0]])
+        if together and (len(parts) > 1 or tokens > tokens_max * SMALL_SECTION_SHARE):
+            yield together
+            together = []
+        together += parts[0]
+        if len(parts) > 1:
+            yield from [together, *parts[1:]]
+            together = []
+    if together:
+        yield together
 
 
-def _trailing_heading(passage: list[Unit]) -> list[Unit]:
-    """A heading at the very end of a passage belongs to what follows it."""
-    last = passage[-1]
-    first_of_section = len(passage) > 1 and passage[-2].section_number != last.section_number
-    return [last] if first_of_section else []
+def _cut(section: list[Unit], rooms: dict[str | None, int]) -> Iterator[list[Unit]]:
+    """One section as runs of units that fit, of about equal size: a last run of three words says too little."""
+    room = rooms[section[0].section]
+    total = sum(unit.tokens for unit in section)
+    target = total / math.ceil(total / room) if total > room else room
+    run: list[Unit] = []
+    tokens = 0
+    for unit in section:
+        full = tokens + unit.tokens > room or (tokens >= target and total > room)
+        if run and full:
+            yield run
+            run, tokens = [], 0
+        run.append(unit)
+        tokens += unit.tokens
+    yield run
 
 
 def _chunks(resource_id: str, cleaned: CleanText, passages: Iterable[list[Unit]]) -> Iterator[Chunk]:

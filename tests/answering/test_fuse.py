@@ -55,7 +55,11 @@ def test_copied_forward_text_appears_once_a_patient() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [("500", "850"), ("has", "denies"), ("daily", "daily, no cough")])
 def test_a_changed_number_or_negation_is_no_duplicate(old: str, new: str) -> None:
-    text = "He has asthma and takes metformin 500 mg twice daily " + " ".join(f"word{chr(97 + i)}" for i in range(26)) + " plenty"
+    text = (
+        "He has asthma and takes metformin 500 mg twice daily "
+        + " ".join(f"word{chr(97 + i)}" for i in range(26))
+        + " plenty"
+    )
     assert len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace(old, new))])) == 2
     assert (
         len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace("plenty", "lots", 1))]))
