@@ -33,6 +33,14 @@ class Embedder(Protocol):
     @property
     def space(self) -> EmbeddingSpace: ...
 
+    @property
+    def texts_at_once(self) -> int:
+        """Texts that one call of `embed` takes best: one request or one forward pass."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls of `embed` from different threads make sense; 1 for a model in this process."""
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text in the model's own tokenizer, without special tokens.
 

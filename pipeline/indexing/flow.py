@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -19,7 +19,7 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import RequestInvalid, ResponseInvalid, StoreRejectedRow
 from pipeline.indexing.accept import Accepted, Duplicate, accept_all
 from pipeline.indexing.chunk import CHUNKER_VERSION, chunk_document
-from pipeline.indexing.embed import EmbeddedBatch, embed_batch
+from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, StoredVectors, VectorKeeper
 from pipeline.indexing.ledger import Claim, Ledger, Staging
 from pipeline.ports import Embedder, Store
 from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejection, SourceRecord
@@ -101,6 +101,12 @@ class Indexing:
     observer: Observer
     stop: Callable[[], bool] = lambda: False
     retry_failed: bool = False
+    spool: VectorKeeper | None = None
+    """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
+
+    @property
+    def keeper(self) -> VectorKeeper:
+        return self.spool or StoredVectors(self.store)
 
     def run(
         self,
@@ -190,25 +196,39 @@ class Indexing:
             tally.missing = tuple(missing)
 
     def work(self, tally: Tally) -> None:
-        """Embed and store what waits in the ledger, batch by batch."""
+        """Embed and store what waits in the ledger, batch by batch; the next batches are under way meanwhile."""
         counts = self.ledger.counts()
         self.observer.working(counts["pending"] + counts["processing"], counts["completed"])
-        while not self.stop():
-            claims = self.ledger.claim(self.settings.batch_size)
-            if not claims:
-                return
+        size = self.embedder.texts_at_once
+        with EmbeddingPool(self.embedder, self.keeper, request_texts=size) as pool:
             try:
-                self._index(claims, tally)
-            except BaseException:
-                # Whatever stops the run, these notes go back at once: nobody should wait for the lease to run out.
+                for claims, batch in self._under_way(pool):
+                    self._index(pool, claims, batch, tally)
+                    self.observer.batch(tally)
+            finally:
+                # Whatever ends the run, what it still holds goes back at once: nobody should wait for its lease.
                 self.ledger.release()
-                raise
-            self.observer.batch(tally)
-        tally.interrupted = True
+                tally.embedding_seconds += pool.busy_seconds
+        counts = self.ledger.counts()
+        tally.interrupted = self.stop() and counts["pending"] + counts["processing"] > 0
 
-    def _index(self, claims: Sequence[Claim], tally: Tally) -> None:
+    def _under_way(self, pool: EmbeddingPool) -> Iterator[tuple[list[Claim], PendingBatch]]:
+        """Claimed batches in order, `calls_at_once` of them in work at a time; none begins once a stop is asked for."""
+        window: deque[tuple[list[Claim], PendingBatch]] = deque()
+        while True:
+            while len(window) < self.embedder.calls_at_once and not self.stop():
+                claims = self.ledger.claim(self.settings.batch_size)
+                if not claims:
+                    break
+                window.append((claims, pool.begin(self._split_all(claims))))
+            if not window:
+                return
+            yield window.popleft()
+
+    def _index(self, pool: EmbeddingPool, claims: Sequence[Claim], batch: PendingBatch, tally: Tally) -> None:
+        """Finish one batch. Where a note poisons it, each is tried alone, and only the culprit is parked."""
         try:
-            self._index_together(claims, tally)
+            self._commit(claims, batch.wait(), tally)
         except POISON as error:
             if len(claims) == 1:
                 self.ledger.fail(claims[0], str(error))
@@ -216,18 +236,9 @@ class Indexing:
                 tally.reasons[f"{type(error).code}: {error.what}"] += 1
                 return
             for claim in claims:
-                self._index([claim], tally)
+                self._index(pool, [claim], pool.begin(self._split_all([claim])), tally)
 
-    def _index_together(self, claims: Sequence[Claim], tally: Tally) -> None:
-        notes = [(claim.document, self.split(claim.document)) for claim in claims]
-        batch = embed_batch(notes, embedder=self.embedder, store=self.store)
-        self._commit(claims, batch)
-        tally.embedded += len(claims)
-        tally.chunks_embedded += batch.chunks_embedded
-        tally.chunks_reused += batch.chunks_reused
-        tally.embedding_seconds += batch.embedding_seconds
-
-    def _commit(self, claims: Sequence[Claim], batch: EmbeddedBatch) -> None:
+    def _commit(self, claims: Sequence[Claim], batch: EmbeddedBatch, tally: Tally) -> None:
         """Vectors first, ledger last. In one database both commit at once; in two, a crash between them repeats an
         idempotent write."""
         with self.ledger.transaction():
@@ -239,6 +250,12 @@ class Indexing:
                     for claim, document in zip(claims, batch.documents, strict=True)
                 ]
             )
+        tally.embedded += len(claims)
+        tally.chunks_embedded += batch.chunks_embedded
+        tally.chunks_reused += batch.chunks_reused
+
+    def _split_all(self, claims: Sequence[Claim]) -> list[tuple[Document, list[Chunk]]]:
+        return [(claim.document, self.split(claim.document)) for claim in claims]
 
     def split(self, document: Document) -> list[Chunk]:
         return chunk_document(

@@ -74,7 +74,10 @@ def test_a_passage_that_is_not_what_the_note_says_is_withheld() -> None:
     assert check_statement('"Start metformin 500 mg twice daily." [1]', (PASSAGE,), {}.get) is None
 
 
-DRAFT = 'He has asthma [1]. Dose is 500 mg twice daily. [1, 2] "Quoted. With a stop." [2]\n- A list item [1]\nLast words'
+DRAFT = (
+    'He has asthma [1]. Dose is 500 mg twice daily. [1, 2] "Quoted. With a stop." [2]\n'
+    "- A list item [1]\nLast words"
+)
 STATEMENTS = [
     "He has asthma [1].",
     "Dose is 500 mg twice daily. [1, 2]",

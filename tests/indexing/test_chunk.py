@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from pipeline.indexing.chunk import chunk_document, heading_of
 from pipeline.records import Document, original_span
 
@@ -147,7 +149,7 @@ def test_passages_fit_cover_the_note_and_are_exactly_placed(text: str, tokens_ma
     for chunk in found:
         assert (chunk.start, chunk.end) == original_span(0, len(chunk.text), chunk.offsets, chunk.start)
         covered.update(range(chunk.start, chunk.end))
-    assert all(one.end <= two.start for one, two in zip(found, found[1:], strict=False))
+    assert all(one.end <= two.start for one, two in pairwise(found))
     left_out = {text[i] for i in range(len(text)) if i not in covered}
     assert all(character.isspace() or character in "\u200b\u0301" for character in left_out)
 
