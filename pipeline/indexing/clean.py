@@ -207,8 +207,16 @@ def _decomposed(text: str) -> Iterator[Edit]:
             cluster = stretch[0][start:end]
             composed = unicodedata.normalize("NFC", cluster)
             if composed != cluster:
-                kept = _common_end(cluster, composed)  # a mark that composed with nothing keeps its own place
-                yield stretch.start() + start, stretch.start() + end - kept, composed[: len(composed) - kept]
+                yield from _cluster_edits(cluster, composed, stretch.start() + start)
+
+
+def _cluster_edits(cluster: str, composed: str, at: int) -> Iterator[Edit]:
+    """The base takes in the marks next to it; the marks left over are the last ones."""
+    left_over = len(composed) - 1 if len(composed) <= len(cluster) else 0
+    base_end = at + len(cluster) - left_over
+    yield at, base_end, composed[: len(composed) - left_over]
+    if left_over:
+        yield base_end, base_end + left_over, composed[-left_over:]
 
 
 def _clusters(stretch: str) -> Iterator[tuple[int, int]]:
@@ -218,11 +226,6 @@ def _clusters(stretch: str) -> Iterator[tuple[int, int]]:
             yield start, index
             start = index
     yield start, len(stretch)
-
-
-def _common_end(one: str, other: str) -> int:
-    shorter = min(len(one), len(other))
-    return next((index for index in range(shorter) if one[-1 - index] != other[-1 - index]), shorter)
 
 
 @lru_cache(maxsize=4096)
