@@ -108,19 +108,13 @@ class _Epoch:
     """Requests still to come that began under the old limit, and say nothing about the new one."""
     work: float = 0.0
     count: int = 0
-    busy: int = 0
-
-    def add(self, weight: float, busy: bool) -> None:
-        self.work += weight
-        self.count += 1
-        self.busy += busy
 
 
 class AdaptiveLimit:
     """The number of requests in flight that serves a server best. Pure arithmetic: no thread, no clock.
 
-    Throughput is measured over epochs of a few requests a slot, and only epochs in which every slot was busy count:
-    a client that asks little learns nothing about the server. A step up is kept if it brings at least a tenth of
+    Throughput is measured over epochs of a few requests a slot in which every slot was busy all the time: a client that
+    asks little learns nothing about the server. A step up is kept if it brings at least a tenth of
     what it would bring to a server with room to spare; else it is taken back, and tried again ever more rarely. A
     refusal halves the limit, once for all requests that were under way, and the way back ends one below it.
 
@@ -132,7 +126,6 @@ class AdaptiveLimit:
     STEP_GAIN_MIN = 0.10
     """Shares of the proportional gain. The second is low on purpose: one slot too many costs a little latency in
     the server's queue, one too few costs throughput."""
-    BUSY_SHARE_MIN = 0.8
     EPOCH_SECONDS_MIN = 0.2
     """Shorter epochs measure the scheduler of this machine rather than the server."""
     HOLD_EPOCHS = 8
@@ -156,16 +149,16 @@ class AdaptiveLimit:
         if epoch.skip > 0:
             epoch.skip -= 1
             return
-        if epoch.start is None:
-            epoch.start = now
+        if epoch.start is None or not busy:
+            self._epoch = _Epoch(start=now)
             return
-        epoch.add(weight, busy)
+        epoch.work += weight
+        epoch.count += 1
         seconds = now - epoch.start
-        if epoch.count < self._epoch_length() or seconds < self._epoch_seconds():
+        if epoch.count < self._epoch_length() or seconds < self.EPOCH_SECONDS_MIN:
             return
         before = self.value
-        if epoch.busy >= self.BUSY_SHARE_MIN * epoch.count:
-            self._decide(epoch.work / max(seconds, 1e-9))
+        self._decide(epoch.work / max(seconds, 1e-9))
         self._epoch = _Epoch(start=now) if self.value == before else _Epoch(skip=self.value)
 
     def refused(self, started: float, now: float) -> None:
@@ -182,10 +175,8 @@ class AdaptiveLimit:
         self._epoch = _Epoch(skip=self.value)
 
     def _epoch_length(self) -> int:
-        return max(16, 4 * self.value) if self._phase == "climbing" else max(4, 2 * self.value)
-
-    def _epoch_seconds(self) -> float:
-        return self.EPOCH_SECONDS_MIN if self._phase == "climbing" else 0.0
+        # Answers come in bunches of as many as are in flight: a few bunches, or the rate is that of the scheduler.
+        return max(16, 6 * self.value) if self._phase == "climbing" else max(4, 4 * self.value)
 
     def _decide(self, throughput: float) -> None:
         if self._phase == "recovering":
@@ -204,6 +195,7 @@ class AdaptiveLimit:
     def _judge(self, throughput: float, limit_before: int, throughput_before: float) -> None:
         proportional = self.value / limit_before - 1
         gain = throughput / throughput_before - 1
+        doubled = self._phase == "doubling"
         if gain < self.DOUBLING_GAIN_MIN * proportional:
             self._phase = "climbing"
         if gain >= self.STEP_GAIN_MIN * proportional:
@@ -211,13 +203,14 @@ class AdaptiveLimit:
             self._hold_next = self.HOLD_EPOCHS
             self._refused_at = None
             self._raise()
-        else:
-            self.value = limit_before
-            self._hold = self._hold_next
+            return
+        self.value = limit_before
+        self._hold = 1 if doubled else self._hold_next
+        if not doubled:
             self._hold_next = min(self.HOLD_EPOCHS_MAX, self._hold_next * 2)
 
     def _raise(self) -> None:
-        step = self.value if self._phase == "doubling" else max(1, self.value // 8)
+        step = self.value if self._phase == "doubling" else max(1, self.value // 4)
         self.value = min(self.maximum, self.value + step)
 
     def _recover(self, throughput: float) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pipeline.backends.flow_control import batches_of, map_bounded
+from pipeline.backends.flow_control import CapacityGate, batches_of, map_bounded
 from pipeline.backends.http_errors import Server, unreadable
 from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, read_vectors
 from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
@@ -130,6 +130,11 @@ class NimEmbedder:
     @property
     def space(self) -> EmbeddingSpace:
         return self._space
+
+    @property
+    def gate(self) -> CapacityGate:
+        """The door in front of this server, for whoever runs several `embed` at once (`map_bounded`)."""
+        return self._transport.gate
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Exact for e5-v5 (WordPiece), an upper estimate for every other model (`EstimatedTokens`)."""

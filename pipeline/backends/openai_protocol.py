@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.backends.flow_control import CapacityGate
 from pipeline.backends.http_errors import Server, unreadable
 from pipeline.backends.transport import Transport
 from pipeline.config import EmbedderSettings, GeneratorSettings
@@ -80,6 +81,11 @@ class ChatGenerator:
     @property
     def model(self) -> GeneratorModel:
         return self._model
+
+    @property
+    def gate(self) -> CapacityGate:
+        """The door in front of this server."""
+        return self._transport.gate
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """As the port says. Raises ConnectionBroken where the stream is cut, and the server's own error where it
