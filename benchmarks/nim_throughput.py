@@ -33,10 +33,10 @@ ANSWERS_EACH = 6
 WARM_UP_SHARE = 0.1
 """Left out of the steady rate: the time in which the capacity is found."""
 
-_WORDS = (
+_NOTE = (
     "patient denies chest pain blood pressure was stable metformin held on admission restarted at discharge follow up "
     "with cardiology in two weeks no acute distress lungs clear echocardiogram showed preserved ejection fraction"
-).split()
+)
 
 
 def embedding_throughput(batches: int = BATCHES) -> dict[str, float]:
@@ -78,8 +78,8 @@ def _ceiling(texts: Sequence[str]) -> float:
 
 
 def _texts(count: int) -> list[str]:
-    chance = random.Random(7)
-    return [" ".join(chance.choices(_WORDS, k=chance.randint(40, 120))) for _ in range(count)]
+    chance, words = random.Random(7), _NOTE.split()
+    return [" ".join(chance.choices(words, k=chance.randint(40, 120))) for _ in range(count)]
 
 
 def answer_throughput(askers: int = ASKERS, answers_each: int = ANSWERS_EACH) -> dict[str, float]:

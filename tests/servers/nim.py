@@ -45,11 +45,11 @@ import numpy as np
 
 from tests.servers.faults import Faults, standard_refusal
 from tests.servers.nim_models import (
+    DIMENSIONS,
     IMAGE_DIMENSION,
     IMAGE_EMBEDDER,
     MODELS,
     STOP_WORDS,
-    TEXT_DIMENSIONS,
     WORD,
     bag_of_words,
     check_images,
@@ -360,7 +360,9 @@ class NimServer:
         else:
             tokens = checked_tokens(model, asked, texts)
         async with self.embedding.slot(sum(tokens)) as (_, end):
-            width = IMAGE_DIMENSION if image else self.dimension or TEXT_DIMENSIONS.get(model, 1024)
+            width = (
+                IMAGE_DIMENSION if image else asked.get("dimensions") or self.dimension or DIMENSIONS[model]
+            )
             entries = self._entries(texts, width, asked.get("encoding_format", "float"))
             await until(end)
         for text in texts:

@@ -20,9 +20,12 @@ CHAT = "meta/llama-3.1-8b-instruct"
 RANKER = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
 TEXT_DIMENSIONS = {EMBEDDER: 1024, EMBEDDER_WIDE: 2048}
 TEXT_TOKENS_MAX = {EMBEDDER: 512, EMBEDDER_WIDE: 8192}
+OPENAI_DIMENSIONS = {"nomic-embed-text": 768, "text-embedding-3-small": 1536}
+"""As an OpenAI-compatible server has them: no `input_type`; the second may be asked for fewer dimensions."""
+DIMENSIONS = TEXT_DIMENSIONS | OPENAI_DIMENSIONS
 IMAGE_DIMENSION = 1024
 IMAGES_MAX = 16
-MODELS = (EMBEDDER, EMBEDDER_WIDE, IMAGE_EMBEDDER, CHAT, RANKER)
+MODELS = (EMBEDDER, EMBEDDER_WIDE, IMAGE_EMBEDDER, CHAT, RANKER, *OPENAI_DIMENSIONS)
 VECTOR_SCALE = 2.5
 """The real servers do not promise unit length; this one never gives it."""
 
@@ -78,18 +81,22 @@ def quoting_answer(prompt: str) -> str:
 
 
 def checked_tokens(model: str, asked: Mapping[str, Any], texts: list[str]) -> list[int]:
-    extra = set(asked) - {"model", "input", "input_type", "truncate", "encoding_format", "user"}
+    nim = model not in OPENAI_DIMENSIONS
+    known = {"model", "input", "encoding_format", "user"} | (
+        {"input_type", "truncate"} if nim else {"dimensions"}
+    )
+    extra = set(asked) - known
     if extra:
         name = sorted(extra)[0]
         problem = {"type": "extra_forbidden", "loc": ("body", name), "msg": "Extra inputs are not permitted"}
         raise Refusal(400, {"error": str([{**problem, "input": asked.get(name)}])})
-    if asked.get("input_type") not in ("query", "passage"):
+    if nim and asked.get("input_type") not in ("query", "passage"):
         raise Refusal(
             400,
             {"error": "'input_type' parameter is required for this model: query or passage", "input": texts},
         )
     tokens = [count_tokens(text) for text in texts]
-    limit = TEXT_TOKENS_MAX[model]
+    limit = TEXT_TOKENS_MAX.get(model, 8192)
     if asked.get("truncate", "NONE") == "NONE" and max(tokens) > limit:
         raise Refusal(
             400, {"error": f"Input length {max(tokens)} exceeds maximum allowed token size {limit}"}
