@@ -21,7 +21,7 @@ from botocore.config import Config
 
 from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock, Slot, map_bounded
 from pipeline.backends.http_errors import Server, quotable_detail, timed_out, unreadable
-from pipeline.backends.openai_protocol import checked_vectors, floor_of
+from pipeline.backends.openai_protocol import checked_vectors, floor_of, never_empty
 from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.transport import Patience, capacity_gate
 from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
@@ -152,6 +152,19 @@ class BedrockEmbedder:
     def space(self) -> EmbeddingSpace:
         return self._space
 
+    @property
+    def texts_at_once(self) -> int:
+        return 1
+
+    @property
+    def calls_at_once(self) -> int:
+        """The most that can be in flight; the gate lets through what the server stands."""
+        return self._caller.gate.in_flight_max
+
+    def stop(self) -> None:
+        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
+        self._caller.gate.stop()
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """An upper estimate (`EstimatedTokens`): Titan's tokenizer is not published."""
         return self._counter.count(texts)
@@ -169,7 +182,7 @@ class BedrockEmbedder:
         self._embed_one("ready", attempts_max=1)
 
     def _embed_one(self, text: str, attempts_max: int | None = None) -> Vector:
-        request = {"inputText": text, "dimensions": self._space.dimension, "normalize": True}
+        request = {"inputText": never_empty(text), "dimensions": self._space.dimension, "normalize": True}
 
         def invoke() -> bytes:
             answer = self._caller.client.invoke_model(

@@ -28,18 +28,19 @@ Result = TypeVar("Result")
 
 
 class Cancelled(Exception):
-    """The work this thread was doing is no longer wanted. Never leaves `map_bounded`."""
+    """The work this thread was doing is no longer wanted. Leaves neither `map_bounded` nor `transport`."""
 
 
 class Cancellation:
     """Wakes every thread that waits within its scope, and those of the scopes opened inside it."""
 
-    def __init__(self, parent: Cancellation | None = None) -> None:
+    def __init__(self, *parents: Cancellation | None) -> None:
         self._event = threading.Event()
         self._children: WeakSet[Cancellation] = WeakSet()
         self._lock = threading.Lock()
-        if parent is not None:
-            parent._adopt(self)
+        for parent in parents:
+            if parent is not None:
+                parent._adopt(self)
 
     def _adopt(self, child: Cancellation) -> None:
         with self._lock:
@@ -67,33 +68,22 @@ class Cancellation:
 _scope: contextvars.ContextVar[Cancellation | None] = contextvars.ContextVar("cancellation", default=None)
 
 
-def check_cancelled() -> None:
-    """Raises Cancelled where this thread works for a `map_bounded` that has stopped."""
-    scope = _scope.get()
-    if scope is not None and scope.cancelled:
-        raise Cancelled
-
-
 class Clock(Protocol):
     """Time, so that tests need not wait for it."""
 
     def now(self) -> float:
         """Monotonic seconds."""
 
-    def sleep(self, seconds: float) -> None:
-        """Wait that long; raises Cancelled early where the caller's scope is cancelled."""
+    def sleep(self, seconds: float, scope: Cancellation) -> None:
+        """Wait that long; raises Cancelled early where the scope is cancelled."""
 
 
 class SystemClock:
     def now(self) -> float:
         return time.monotonic()
 
-    def sleep(self, seconds: float) -> None:
-        scope = _scope.get()
-        if scope is not None:
-            scope.wait(seconds)
-        elif seconds > 0:
-            time.sleep(seconds)
+    def sleep(self, seconds: float, scope: Cancellation) -> None:
+        scope.wait(seconds)
 
 
 SYSTEM_CLOCK = SystemClock()
@@ -278,6 +268,7 @@ class CapacityGate:
         self._waiting: deque[threading.Event] = deque()
         self._in_flight = 0
         self._closed_until = float("-inf")
+        self.cancellation = Cancellation()
 
     @property
     def limit(self) -> int:
@@ -307,13 +298,33 @@ class CapacityGate:
         finally:
             self._leave(slot)
 
+    def stop(self) -> None:
+        """For good: who waits here, or between two attempts, is woken with Cancelled; requests on the wire end by
+        themselves."""
+        self.cancellation.cancel()
+
+    @property
+    def stopped(self) -> bool:
+        return self.cancellation.cancelled
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, outside a slot or inside one. Raises Cancelled where the gate, or the caller's `map_bounded`, stops."""
+        self._clock.sleep(seconds, self._caller())
+
+    def _caller(self) -> Cancellation:
+        return _scope.get() or self.cancellation
+
+    def _check_cancelled(self) -> None:
+        if self._caller().cancelled:
+            raise Cancelled
+
     def close_for(self, seconds: float) -> None:
         """Let nobody start for that long: the server told one caller to wait, and means all of them."""
         with self._lock:
             self._closed_until = max(self._closed_until, self._clock.now() + seconds)
 
     def _enter(self, first: bool) -> None:
-        check_cancelled()
+        self._check_cancelled()
         with self._lock:
             if self._in_flight < self._limit.value and not self._waiting:
                 self._in_flight += 1
@@ -335,7 +346,7 @@ class CapacityGate:
             raise
 
     def _wait_for_start(self) -> None:
-        check_cancelled()
+        self._check_cancelled()
         with self._lock:
             seconds = self._rate.reserve(self._clock.now()) if self._rate else 0.0
         while True:
@@ -343,7 +354,7 @@ class CapacityGate:
                 seconds = max(seconds, self._closed_until - self._clock.now())
             if seconds <= 0:
                 return
-            self._clock.sleep(seconds)
+            self.sleep(seconds)
             seconds = 0.0
 
     def _leave(self, slot: Slot) -> None:
@@ -377,7 +388,7 @@ def map_bounded(
     raised in its turn; so does closing the iterator. Stopping wakes what waits, lets requests on the wire end, and
     leaves no thread behind.
     """
-    scope = Cancellation(_scope.get())
+    scope = Cancellation(_scope.get(), gate.cancellation)
     pending: deque[Future[Result]] = deque()
     source = iter(batches)
     # Two more threads than places, so that somebody always waits at the gate and the limit can prove itself.
@@ -398,5 +409,6 @@ def map_bounded(
 
 def _in_scope(scope: Cancellation, function: Callable[[Batch], Result], batch: Batch) -> Result:
     _scope.set(scope)
-    check_cancelled()
+    if scope.cancelled:
+        raise Cancelled
     return function(batch)

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.backends.flow_control import CapacityGate, batches_of, map_bounded
 from pipeline.backends.http_errors import Server, unreadable
-from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, read_vectors
+from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.transport import Transport
 from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
@@ -136,6 +136,19 @@ class NimEmbedder:
         """The door in front of this server, for whoever runs several `embed` at once (`map_bounded`)."""
         return self._transport.gate
 
+    @property
+    def texts_at_once(self) -> int:
+        return self._settings.batch_size
+
+    @property
+    def calls_at_once(self) -> int:
+        """The most that can be in flight; the gate lets through what the server stands."""
+        return self._transport.gate.in_flight_max
+
+    def stop(self) -> None:
+        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
+        self._transport.stop()
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Exact for e5-v5 (WordPiece), an upper estimate for every other model (`EstimatedTokens`)."""
         return self._counter.count(texts)
@@ -182,7 +195,7 @@ class NimEmbedder:
     def _request(self, batch: _TextBatch, kind: TextKind) -> dict[str, Any]:
         request: dict[str, Any] = {
             "model": self._space.model,
-            "input": list(batch.texts),
+            "input": [never_empty(text) for text in batch.texts],
             "input_type": kind,
             "truncate": "NONE",
             "encoding_format": "base64",

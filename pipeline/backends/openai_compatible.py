@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline.backends.flow_control import batches_of, map_bounded
 from pipeline.backends.http_errors import Server
-from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, read_vectors
+from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.transport import Transport
 from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
@@ -97,6 +97,19 @@ class OpenAIEmbedder:
     def space(self) -> EmbeddingSpace:
         return self._space
 
+    @property
+    def texts_at_once(self) -> int:
+        return self._settings.batch_size
+
+    @property
+    def calls_at_once(self) -> int:
+        """The most that can be in flight; the gate lets through what the server stands."""
+        return self._transport.gate.in_flight_max
+
+    def stop(self) -> None:
+        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
+        self._transport.stop()
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """An upper estimate (`EstimatedTokens`): these servers do not say which tokenizer they run."""
         return self._counter.count(texts)
@@ -104,7 +117,7 @@ class OpenAIEmbedder:
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
         """As the port says. Too long is what the server finds too long: our count is an estimate."""
         prefix = self._space.query_prefix if kind == "query" else self._space.passage_prefix
-        batches = batches_of([prefix + text for text in texts], self._settings.batch_size)
+        batches = batches_of([prefix + never_empty(text) for text in texts], self._settings.batch_size)
         if len(batches) == 1:
             return self._embed_batch(batches[0])
         found = list(map_bounded(self._embed_batch, batches, self._transport.gate))

@@ -146,6 +146,11 @@ def _usage(reported: object) -> Usage | None:
     return Usage(int(reported.get("prompt_tokens") or 0), int(reported.get("completion_tokens") or 0))
 
 
+def never_empty(text: str) -> str:
+    """These servers refuse a blank text with 400, and with it the whole batch; a full stop says as little."""
+    return text if text.strip() else "."
+
+
 def longest(counts: Sequence[int]) -> str:
     """Token figures for a message, never the text."""
     return f"{len(counts)} texts, the longest of {max(counts, default=0)} tokens by our count"

@@ -28,6 +28,7 @@ from requests.auth import AuthBase
 from pipeline.backends.flow_control import (
     SYSTEM_CLOCK,
     AdaptiveLimit,
+    Cancelled,
     CapacityGate,
     Clock,
     Slot,
@@ -42,7 +43,7 @@ from pipeline.backends.http_errors import (
     unreadable,
 )
 from pipeline.config import TransportSettings
-from pipeline.errors import ConnectionBroken, ProviderError, RateLimited
+from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
 
 Result = TypeVar("Result")
 
@@ -79,7 +80,7 @@ class Patience:
 
     def run(self, attempt: Callable[[bool], Result], attempts_max: int | None = None) -> Result:
         """`attempt(again)` until it succeeds; `again` is false the first time. Raises its last error, which then
-        says how long we tried."""
+        says how long we tried, and Overloaded where the gate is stopped meanwhile."""
         attempts_max = attempts_max or self._settings.attempts_max
         started = self._clock.now()
         made = 0
@@ -98,7 +99,7 @@ class Patience:
             wait=self._wait,
             stop=enough,
             before_sleep=self._hold_others,
-            sleep=self._clock.sleep,
+            sleep=self._gate.sleep,
             reraise=True,
         )
         try:
@@ -107,6 +108,13 @@ class Patience:
             if made > 1 and error.transient:
                 error.what += f" Given up after {made} attempts in {self._clock.now() - started:.0f} s."
             raise
+        except Cancelled:
+            if not self._gate.stopped:
+                raise  # a `map_bounded` that has stopped: it takes this back itself
+            raise Overloaded(
+                "The request was stopped while it waited for the server.",
+                remedy="Nothing is lost; run it again to go on.",
+            ) from None
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -182,6 +190,10 @@ class Transport:
         adapter = HTTPAdapter(pool_connections=4, pool_maxsize=settings.in_flight_max, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def stop(self) -> None:
+        """End what waits for this server, for good; requests on the wire end by themselves."""
+        self.gate.stop()
 
     def close(self) -> None:
         self._session.close()
@@ -307,7 +319,7 @@ class Transport:
         if not re.fullmatch(r"[\w-]{1,128}", request_id):
             raise unreadable(self.server, "202 without the number to ask for the answer (NVCF-REQID)")
         while True:
-            self._clock.sleep(POLL_SECONDS)
+            self.gate.sleep(POLL_SECONDS)
             self._check_deadline(exchange)
             with self._sent("GET", f"{self._poll_url}/{request_id}", None, exchange) as response:
                 if response.status_code == 200:

@@ -51,7 +51,6 @@ from tests.servers.nim_models import (
     MODELS,
     STOP_WORDS,
     WORD,
-    bag_of_words,
     check_images,
     checked_tokens,
     content,
@@ -60,6 +59,9 @@ from tests.servers.nim_models import (
     model_list,
     quoting_answer,
     usage,
+)
+from tests.servers.nim_models import (
+    embedding as embedding_of,
 )
 from tests.servers.queueing import AT_ONCE, Queue, ServiceTime
 from tests.servers.wire import Cut, Refusal, Request, encode, event, read_request, reason, until
@@ -350,7 +352,7 @@ class NimServer:
         if (
             not isinstance(texts, list)
             or not texts
-            or not all(isinstance(text, str) and text for text in texts)
+            or not all(isinstance(text, str) and text.strip() for text in texts)
         ):
             raise Refusal(400, {"error": "input must be a non-empty string or a list of non-empty strings"})
         image = model == IMAGE_EMBEDDER
@@ -363,7 +365,7 @@ class NimServer:
             width = (
                 IMAGE_DIMENSION if image else asked.get("dimensions") or self.dimension or DIMENSIONS[model]
             )
-            entries = self._entries(texts, width, asked.get("encoding_format", "float"))
+            entries = self._entries(texts, width, asked)
             await until(end)
         for text in texts:
             self.embedded[hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]] += 1
@@ -371,20 +373,19 @@ class NimServer:
         usage = f'{{"prompt_tokens": {sum(tokens)}, "total_tokens": {sum(tokens)}}}'
         return f'{{"object": "list", "data": [{", ".join(entries)}], "model": "{model}", "usage": {usage}}}'
 
-    def _entries(self, texts: list[str], width: int, encoding: object) -> list[str]:
+    def _entries(self, texts: list[str], width: int, asked: Mapping[str, Any]) -> list[str]:
         faults = self.faults
         width = faults.wrong_width or width
         entries = []
         for index, text in enumerate(texts):
-            vector = bag_of_words(content(text), width)
+            vector = embedding_of(content(text), width, asked.get("input_type"))
             if faults.zeros:
                 vector = np.zeros_like(vector)
             if faults.not_finite:
                 vector[index % width] = np.nan
             place = 0 if faults.duplicate_index else index
-            entries.append(
-                f'{{"object": "embedding", "index": {place}, "embedding": {encoded(vector, encoding)}}}'
-            )
+            numbers = encoded(vector, asked.get("encoding_format"))
+            entries.append(f'{{"object": "embedding", "index": {place}, "embedding": {numbers}}}')
         if faults.wrong_order:
             entries.reverse()
         return entries[1:] if faults.one_missing else entries

@@ -19,7 +19,12 @@ IMAGE_EMBEDDER = "nvidia/nvclip"
 CHAT = "meta/llama-3.1-8b-instruct"
 RANKER = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
 TEXT_DIMENSIONS = {EMBEDDER: 1024, EMBEDDER_WIDE: 2048}
-TEXT_TOKENS_MAX = {EMBEDDER: 512, EMBEDDER_WIDE: 8192}
+TEXT_TOKENS_MAX = {
+    EMBEDDER: 512,
+    EMBEDDER_WIDE: 8192,
+    "nomic-embed-text": 2048,
+    "text-embedding-3-small": 8191,
+}
 OPENAI_DIMENSIONS = {"nomic-embed-text": 768, "text-embedding-3-small": 1536}
 """As an OpenAI-compatible server has them: no `input_type`; the second may be asked for fewer dimensions."""
 DIMENSIONS = TEXT_DIMENSIONS | OPENAI_DIMENSIONS
@@ -63,6 +68,14 @@ def bag_of_words(text: str, width: int) -> np.ndarray:
     return np.asarray(vector * (VECTOR_SCALE / length), dtype=np.float32)
 
 
+def embedding(text: str, width: int, input_type: object) -> np.ndarray:
+    """As `bag_of_words`; query and passage are not quite the same text, as with the real model."""
+    vector = bag_of_words(text, width)
+    if input_type:
+        vector += 0.1 * bag_of_words(f"{input_type}", width)
+    return vector
+
+
 def quoting_answer(prompt: str) -> str:
     """The sentence of the numbered passages that shares most words with the question, quoted, with its number."""
     marks = list(_PASSAGE.finditer(prompt))
@@ -96,7 +109,7 @@ def checked_tokens(model: str, asked: Mapping[str, Any], texts: list[str]) -> li
             {"error": "'input_type' parameter is required for this model: query or passage", "input": texts},
         )
     tokens = [count_tokens(text) for text in texts]
-    limit = TEXT_TOKENS_MAX.get(model, 8192)
+    limit = TEXT_TOKENS_MAX[model]
     if asked.get("truncate", "NONE") == "NONE" and max(tokens) > limit:
         raise Refusal(
             400, {"error": f"Input length {max(tokens)} exceeds maximum allowed token size {limit}"}
