@@ -14,12 +14,12 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.indexing.accept import Accepted, accept_all
-from pipeline.indexing.read import FieldMapping, read_sources
-
 from pipeline.config import Settings, load_settings
+from pipeline.indexing.accept import Accepted, accept_all
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.flow import Indexing, passage_tokens_max
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
 from pipeline.ports import Embedder
 from pipeline.progress import SilentObserver
 from pipeline.records import Rejection

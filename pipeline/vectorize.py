@@ -14,8 +14,9 @@ from pipeline import logs
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.indexing.flow import Indexing, Observer
-from pipeline.indexing.read import FieldMapping, preflight, read_sources
-from pipeline.indexing.rejections import RejectionWriter
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
+from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
 from pipeline.progress import observer_for
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
@@ -96,7 +97,6 @@ def notes(
                 "No input was named.", remedy="Name files or folders, or - for standard input."
             )
         fields = FieldMapping.parse(mapping or (), defaults or ())
-        preflight(sources, fields)
         records = islice(read_sources(sources, fields, settings.indexing), limit)
         rejections_file = errors or settings.data_dir / REJECTIONS_FILE
         if dry_run:
@@ -154,7 +154,7 @@ def _indexing(
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
         corpus = stack.enter_context(open_corpus(settings))
-        rejections = stack.enter_context(RejectionWriter(rejections_file))
+        rejections = stack.enter_context(RejectionLog(rejections_file))
         observer: Observer = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet))
         stop = stack.enter_context(stop_requests())
         yield (
@@ -173,7 +173,7 @@ def _indexing(
 
 
 def _survey(records: Iterator[SourceRecord | Rejection], settings: Settings, rejections_file: Path) -> Survey:
-    with RejectionWriter(rejections_file) as rejections:
+    with RejectionLog(rejections_file) as rejections:
         return survey(
             records, embedder=open_embedder(settings), settings=settings.indexing, rejections=rejections
         )

@@ -74,18 +74,26 @@ def open_embedder(settings: Settings) -> Embedder:
             from pipeline.backends.hashing import HashingEmbedder
 
             return HashingEmbedder(settings.embedder)
+        case _:
+            return _remote_embedder(settings)
+
+
+def _remote_embedder(settings: Settings) -> Embedder:
+    from pipeline.backends.wordpiece import WordPiece
+
+    match settings.embedder.provider:
         case "nim":
-            from pipeline.backends.nim import NimEmbedder
+            from pipeline.backends.nim import nim_embedder
 
-            return NimEmbedder(settings.embedder, settings.transport)
+            return nim_embedder(settings.embedder, settings.transport, WordPiece())
         case "openai":
-            from pipeline.backends.openai_compatible import OpenAIEmbedder
+            from pipeline.backends.openai_compatible import openai_embedder
 
-            return OpenAIEmbedder(settings.embedder, settings.transport)
-        case "bedrock":
+            return openai_embedder(settings.embedder, settings.transport, WordPiece())
+        case _:
             from pipeline.backends.bedrock import BedrockEmbedder
 
-            return BedrockEmbedder(settings.embedder, settings.bedrock, settings.transport)
+            return BedrockEmbedder(settings.embedder, settings.bedrock, settings.transport, WordPiece())
 
 
 def open_generator(settings: Settings, embedder: Embedder) -> Generator:
@@ -99,13 +107,13 @@ def open_generator(settings: Settings, embedder: Embedder) -> Generator:
 
             return GgufGenerator(settings.generator)
         case "nim":
-            from pipeline.backends.nim import NimGenerator
+            from pipeline.backends.nim import nim_generator
 
-            return NimGenerator(settings.generator, settings.transport)
+            return nim_generator(settings.generator, settings.transport)
         case "openai":
-            from pipeline.backends.openai_compatible import OpenAIGenerator
+            from pipeline.backends.openai_compatible import openai_generator
 
-            return OpenAIGenerator(settings.generator, settings.transport)
+            return openai_generator(settings.generator, settings.transport)
         case "bedrock":
             from pipeline.backends.bedrock import BedrockGenerator
 

@@ -8,8 +8,9 @@ from pipeline import logs
 from pipeline.ask import open_answering, print_answer
 from pipeline.config import load_settings
 from pipeline.indexing.flow import Indexing
-from pipeline.indexing.read import FieldMapping, read_sources
-from pipeline.indexing.rejections import RejectionWriter
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
+from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import observer_for
 from pipeline.records import Question
 from pipeline.terminal import duration, err, errors_as_exit_codes, out, stop_requests
@@ -43,7 +44,7 @@ def main() -> None:
         )
         with (
             open_corpus(settings) as corpus,
-            RejectionWriter(settings.data_dir / REJECTIONS_FILE) as rejections,
+            RejectionLog(settings.data_dir / REJECTIONS_FILE) as rejections,
             observer_for(err, settings.indexing.batch_size, quiet=False) as observer,
             stop_requests() as stop,
         ):
