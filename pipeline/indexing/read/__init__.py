@@ -66,7 +66,7 @@ def preflight(
         if given == STANDARD_INPUT or not Path(given).is_dir():
             for source in sources:
                 if source.twice_readable and (problem := _look_at(source, mapping, settings)):
-                    raise problem
+                    raise _unusable(source, problem)
         else:
             _look_into(given, sources, mapping, settings)
 
@@ -112,7 +112,7 @@ def _read_all(
 def _read_one(
     source: Source, mapping: FieldMapping, settings: IndexingSettings, standard_input: BinaryIO | None
 ) -> Iterator[SourceRecord | Rejection]:
-    if source.inside is not None and not source.recognised:
+    if source.inside is not None and not source.recognised and source.twice_readable:
         yield _rejection(
             source, Refused("", "The file's name is of no format that is read.", READ_FORMATS, whole=True)
         )
@@ -122,19 +122,30 @@ def _read_one(
             items = _items(source, opened, mapping, settings)
             sample = list(islice(items, SAMPLE_RECORDS))
             if problem := _problem(source, sample, mapping):
-                raise problem
+                yield _rejection_or_error(source, problem)
+                return
             for item in _notes(chain(sample, items)):
                 if isinstance(item, Refused):
                     yield _rejection(source, item)
                 else:
-                    fields = mapping.apply(item.columns, own=item.note)
-                    yield SourceRecord(source.given, source.position(item.position), fields)
-    except InputError as error:
+                    yield SourceRecord(source.given, source.position(item.position), _fields(item, mapping))
+    except InputMissing as error:
         if source.inside is None:
             raise
-        yield _rejection(source, Refused("", error.what, error.remedy, whole=True))
+        remedy = f"{error.what} {error.remedy}"
+        yield _rejection(source, Refused("", "The file cannot be opened.", remedy, whole=True))
     except SourceBroken as broken:  # gzip that is damaged at its very beginning
-        yield _rejection(source, Refused("", broken.reason, broken.remedy, whole=True))
+        yield _rejection_or_error(source, broken)
+
+
+def _fields(item: Found, mapping: FieldMapping) -> dict[str, object]:
+    if not item.offered:
+        return mapping.apply(item.columns, own=item.note)
+    fields = mapping.apply({**item.columns, **item.offered}, own=item.note)
+    fields["metadata"] = {
+        name: value for name, value in fields["metadata"].items() if name not in item.offered
+    }
+    return fields
 
 
 def _items(
@@ -191,7 +202,7 @@ def _guess(source: Source, opened: Opened, mapping: FieldMapping) -> Format:
     )
 
 
-def _look_at(source: Source, mapping: FieldMapping, settings: IndexingSettings) -> InputUnusable | None:
+def _look_at(source: Source, mapping: FieldMapping, settings: IndexingSettings) -> SourceBroken | None:
     """What the first records of a source say against reading it. Raises InputMissing."""
     try:
         with open_source(source) as opened:
@@ -199,7 +210,7 @@ def _look_at(source: Source, mapping: FieldMapping, settings: IndexingSettings) 
                 source, list(islice(_items(source, opened, mapping, settings), SAMPLE_RECORDS)), mapping
             )
     except SourceBroken as broken:
-        return _unusable(source, broken.reason, broken.remedy)
+        return broken
 
 
 def _look_into(
@@ -213,12 +224,13 @@ def _look_into(
         if not source.recognised:
             continue
         try:
-            problem: InputError | None = _look_at(source, mapping, settings)
+            problem = _look_at(source, mapping, settings)
         except InputMissing as error:
-            problem = error
-        if problem is None:
-            return
-        problems.append(problem)
+            problems.append(error)
+        else:
+            if problem is None:
+                return
+            problems.append(_unusable(source, problem))
         if len(problems) >= SAMPLE_FILES:
             break
     if problems:
@@ -233,30 +245,35 @@ def _look_into(
     )
 
 
-def _problem(
-    source: Source, sample: Sequence[Found | Refused], mapping: FieldMapping
-) -> InputUnusable | None:
+def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMapping) -> SourceBroken | None:
     """Why no record can come of a source that begins like this; None where some may."""
     if sample and isinstance(sample[0], Refused) and sample[0].whole:
-        return _unusable(source, sample[0].reason, sample[0].remedy)
+        return SourceBroken(sample[0].reason, sample[0].remedy)
     found = [item for item in sample if isinstance(item, Found)]
     if not found or any(fhir.is_resource(item.columns) for item in found):
         return None
-    columns = list(dict.fromkeys(column for item in found for column in item.columns))
+    columns = list(dict.fromkeys(column for item in found for column in (*item.columns, *item.offered)))
     missing = mapping.missing(columns, own=found[0].note)
     if not missing:
         return None
     shown = ", ".join(columns[:COLUMNS_SHOWN_MAX]) + (", ..." if len(columns) > COLUMNS_SHOWN_MAX else "")
-    return _unusable(
-        source,
+    return SourceBroken(
         f"No column for {', '.join(missing)}.",
         f"{_how_to_map(missing)}{_list_inside(found[0])}",
-        f" Columns found: {shown}." if shown else "",
+        found=f" Columns found: {shown}." if shown else "",
     )
 
 
-def _unusable(source: Source, reason: str, remedy: str, found: str = "") -> InputUnusable:
-    return InputUnusable(f"{source.label}: {reason}{found}", remedy=remedy)
+def _unusable(source: Source, problem: SourceBroken) -> InputUnusable:
+    return InputUnusable(f"{source.label}: {problem.reason}{problem.found}", remedy=problem.remedy)
+
+
+def _rejection_or_error(source: Source, problem: SourceBroken) -> Rejection:
+    """Raises InputUnusable where the user named this very source."""
+    if source.inside is None:
+        raise _unusable(source, problem) from problem
+    remedy = f"{problem.found} {problem.remedy}".strip()
+    return _rejection(source, Refused("", problem.reason, remedy, whole=True))
 
 
 def _how_to_map(missing: Sequence[str]) -> str:
@@ -279,7 +296,7 @@ def _rejection(source: Source, refused: Refused) -> Rejection:
         source=source.given,
         position=source.position(refused.position),
         resource_id=refused.resource_id,
-        field=refused.field,
+        field=refused.about,
         reason=refused.reason,
         remedy=refused.remedy,
         whole_source=refused.whole,

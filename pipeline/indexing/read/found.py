@@ -7,7 +7,7 @@ The readers know formats and positions. They know neither our fields (the mappin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -20,6 +20,8 @@ class Found:
     note: bool = False
     """True where the columns are our own fields already (FHIR, text files), so that no mapping is expected of the
     user."""
+    offered: Mapping[str, str] = field(default_factory=dict)
+    """Columns that a `--map` may name and that say nothing of their own otherwise (the parts of a path)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +34,18 @@ class Refused:
     remedy: str
     """What to do, with the figures of this very case. Never a piece of the text."""
     resource_id: str | None = None
-    field: str | None = None
+    about: str | None = None
+    """Our field that it is about, where it is about one."""
     whole: bool = False
 
 
 class SourceBroken(Exception):
     """Reading cannot go on in this source. Becomes a Rejection or an InputError in `read_sources`, never escapes."""
 
-    def __init__(self, reason: str, remedy: str, position: str = "") -> None:
+    def __init__(self, reason: str, remedy: str, *, found: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        """A fixed sentence."""
         self.remedy = remedy
-        self.position = position
+        self.found = found
+        """What is there instead, for example the columns."""

@@ -6,7 +6,16 @@ import io
 from collections.abc import Iterator
 
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
-from pipeline.indexing.read.json_values import JsonCursor, Value, convert, elements, parse, record, too_long
+from pipeline.indexing.read.json_values import (
+    NOT_JSON,
+    JsonCursor,
+    Value,
+    convert,
+    elements,
+    parse,
+    record,
+    too_long,
+)
 
 LISTS = ("entry", "notes", "documents", "records")
 """Members of an outermost object whose array holds the records: of a FHIR Bundle, and of common wrappers. They are
@@ -40,7 +49,7 @@ def read_json_lines(stream: io.BufferedReader, label: str, bytes_max: int) -> It
         if line.isspace():
             continue
         found = record(line.strip(), position, "line", label)
-        if isinstance(found, Refused) and not line.endswith(b"\n"):
+        if isinstance(found, Refused) and found.reason == NOT_JSON and not line.endswith(b"\n"):
             yield Refused(
                 position,
                 "The file ends in the middle of a record.",

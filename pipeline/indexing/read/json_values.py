@@ -29,6 +29,9 @@ _OPENING, _QUOTE = b"{[", ord('"')
 _DECODER = json.JSONDecoder(strict=False)
 
 
+NOT_JSON = "The record is not valid JSON."
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """The bytes of one JSON value and where they stand; None where there are more than allowed."""
@@ -66,7 +69,7 @@ def record(raw: bytes, position: str, what: str, label: str) -> Found | Refused:
     except json.JSONDecodeError as error:
         return Refused(
             position,
-            "The record is not valid JSON.",
+            NOT_JSON,
             f"At character {error.pos + 1} of the {what}: {error.msg}. Repair or export it again.",
         )
     except ValueError:
@@ -91,7 +94,7 @@ def too_long(position: str, limit_bytes: int, found_bytes: int) -> Refused:
         "The record is longer than any note may be.",
         f"It has {found_bytes:,} bytes, and reading stops at {limit_bytes:,}. It is a concatenation or not a note: "
         "split it, or raise CHARTWELL_INDEXING__NOTE_CHARACTERS_MAX.",
-        field="text_content",
+        about="text_content",
     )
 
 

@@ -38,14 +38,15 @@ def read_text(
             f"0x{raw[error.start]:02X}. {convert(label)}",
         )
         return
-    yield Found("", {**(path_columns(inside) if named else {}), "text_content": text}, note=True)
+    columns, offered = path_columns(inside) if named else ({}, {})
+    yield Found("", {**columns, "text_content": text}, note=True, offered=offered)
 
 
-def path_columns(inside: str) -> dict[str, str]:
+def path_columns(inside: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Our fields as a path gives them, and its parts by name."""
     path = PurePosixPath(inside.removesuffix(".gz"))
     folders = path.parts[:-1]
-    columns = {"resource_id": str(path.with_suffix("")), "name": path.stem}
-    columns |= {f"folder{number}": folder for number, folder in enumerate(folders, 1)}
-    for field, folder in zip(("patient_id", "document_type"), folders, strict=False):
-        columns[field] = folder
-    return columns
+    fields = {"resource_id": str(path.with_suffix(""))}
+    fields |= zip(("patient_id", "document_type"), folders, strict=False)
+    parts = {"name": path.stem} | {f"folder{number}": folder for number, folder in enumerate(folders, 1)}
+    return fields, parts
