@@ -115,7 +115,7 @@ def test_no_column_has_a_reserved_name() -> None:
         """absolute date day domain end first from global go hour key language last level local match minute month
         names next option order output position prior privileges public read role rows schema second section session
         size some space sql statistics sum time to transaction type unknown usage user value values when work write
-        year zone""".split()  # noqa: SIM905
+        year zone""".split()
     ) - {
         "day",
         "key",
