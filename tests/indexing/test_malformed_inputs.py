@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing, InputUnusable
@@ -20,10 +24,10 @@ GOOD = {"id": "n1", "patient_id": "p1", "type": "note", "text": "Chest pain."}
 SETTINGS = IndexingSettings()
 
 
-def judged(*inputs: Path | str, settings: IndexingSettings = SETTINGS, **given: bytes) -> list[object]:
+def judged(*inputs: Path | str, limits: IndexingSettings = SETTINGS, **given: bytes) -> list[object]:
     stream = io.BytesIO(given["standard_input"]) if given else None
-    records = read_sources([str(one) for one in inputs], FieldMapping(), settings, standard_input=stream)
-    return list(accept_all(records, settings))
+    records = read_sources([str(one) for one in inputs], FieldMapping(), limits, standard_input=stream)
+    return list(accept_all(records, limits))
 
 
 def unusable(path: Path) -> str:
@@ -91,41 +95,27 @@ def test_2_wrong_types_cost_one_record_each(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        (
-            "empty.jsonl",
-            "",
-            "empty.jsonl: The file is empty. -> Export it again, or take it out of the inputs.",
-        ),
-        (
-            "blank.txt",
-            " \n\n",
-            "blank.txt: The file is empty. -> Export it again, or take it out of the inputs.",
-        ),
-        (
-            "list.json",
-            " [ ]\n",
-            "list.json: The file holds an empty list. -> Export it again: there is no note in it.",
-        ),
-        (
-            "head.csv",
-            "id,text\n",
-            "head.csv: The table has no row. -> There is only the first row, with the columns id, text. Export it again.",
-        ),
-        (
-            "prose.json",
-            "Chest pain.",
-            "prose.json: The file is not JSON. -> It begins neither with [ nor with {. Rename it if it is a table (.csv) "
-            + "or one plain note (.txt).",
-        ),
-    ],
-)
-def test_3_empty(tmp_path: Path, name: str, content: str, message: str) -> None:
+EMPTY = {
+    "empty.jsonl": ("", "The file is empty. -> Export it again, or take it out of the inputs."),
+    "blank.txt": (" \n\n", "The file is empty. -> Export it again, or take it out of the inputs."),
+    "list.json": (" [ ]\n", "The file holds an empty list. -> Export it again: there is no note in it."),
+    "head.csv": (
+        "id,text\n",
+        "The table has no row. -> There is only the first row, with the columns id, text. Export it again.",
+    ),
+    "prose.json": (
+        "Chest pain.",
+        "The file is not JSON. -> It begins neither with [ nor with {. A table is named .csv, a note .txt.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_3_empty(tmp_path: Path, name: str) -> None:
+    content, message = EMPTY[name]
     path = tmp_path / name
     path.write_text(content)
-    assert unusable(path) == message
+    assert unusable(path) == f"{name}: {message}"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +147,7 @@ def test_4_binary(tmp_path: Path, name: str, content: bytes, what: str) -> None:
 def test_5_one_note_of_too_many_characters(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_text(json.dumps({**GOOD, "text": "x" * 5000}) + "\n" + json.dumps({**GOOD, "id": "n2"}) + "\n")
-    long, good = judged(path, settings=IndexingSettings(note_characters_max=1000))
+    long, good = judged(path, limits=IndexingSettings(note_characters_max=1000))
     assert isinstance(good, Accepted)
     assert isinstance(long, Rejection)
     assert (long.position, long.resource_id, long.field) == ("line 1", "n1", "text_content")
@@ -227,8 +217,9 @@ def test_8_wrong_columns_of_json_and_a_list_inside(tmp_path: Path) -> None:
     path.write_text(json.dumps({"count": 2, "results": [GOOD, GOOD]}, indent=1))
     assert unusable(path) == (
         "notes.json: No column for resource_id, patient_id, document_type, text_content. Columns found: count, "
-        "results. -> Say which column it is: --map resource_id=COLUMN --map patient_id=COLUMN --map document_type=COLUMN --map "
-        "text_content=COLUMN; or give all notes the same: --default patient_id=VALUE --default document_type=VALUE. If "
+        "results. -> Say which column it is: --map resource_id=COLUMN --map patient_id=COLUMN --map "
+        "document_type=COLUMN --map text_content=COLUMN; or give all notes the same: --default patient_id=VALUE "
+        "--default document_type=VALUE. If "
         "the notes are the list under results: jq -c '.results[]' FILE > notes.jsonl, and read that."
     )
 
@@ -308,3 +299,39 @@ def test_standard_input_is_judged_by_its_beginning() -> None:
         judged("-", "-")
     with pytest.raises(InputUnusable, match="There is no input"):
         judged()
+
+
+FORMS = {
+    "notes.json": json.dumps([GOOD, {**GOOD, "id": "n2"}], indent=1),
+    "notes.jsonl": json.dumps(GOOD) + "\n" + json.dumps({**GOOD, "id": "n2"}) + "\n",
+    "notes.csv": 'id,patient_id,type,text\nn1,p1,note,"Chest, ""pain"""\nn2,p1,note,x\n',
+    "bundle.json": json.dumps(
+        {
+            "resourceType": "Bundle",
+            "entry": [{"resource": {"resourceType": "DocumentReference", "content": [{}]}}],
+        }
+    ),
+    "p1.txt": "Chest pain.",
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 200), st.integers(0, 20), st.binary(max_size=3)), min_size=1, max_size=3
+    )
+)
+@settings(max_examples=50, deadline=None)
+def test_no_damage_makes_a_traceback(name: str, damage: list[tuple[int, int, bytes]]) -> None:
+    content = FORMS[name].encode()
+    for at, length, put in damage:
+        content = content[:at] + put + content[at + length :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(content)
+        with contextlib.suppress(InputUnusable):
+            for one in judged(path):
+                assert isinstance(one, (Accepted, Duplicate, Rejection))
+        path.with_suffix(path.suffix + ".gz").write_bytes(gzip.compress(b"x") + content)
+        with contextlib.suppress(InputUnusable):
+            judged(path.with_suffix(path.suffix + ".gz"))

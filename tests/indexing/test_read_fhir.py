@@ -278,3 +278,11 @@ def test_a_bulk_export_folder_is_read_without_complaint_about_other_resources(tm
     )
     assert isinstance(found, Accepted)
     assert found.position == "file DocumentReference.ndjson, line 1"
+
+
+def test_odd_markup_gives_text_in_time() -> None:
+    assert text_of("BP <120, a <b>bold</b> <![CDATA[1 < 2]]> <![odd[ &amp; <x:p>q</x:p><!-- no end") == (
+        "BP <120, a bold 1 < 2 <![odd[ &\n\nq"
+    )
+    for unclosed in ("<a ", "<!--", "<![", "<a b='", "<![CDATA[", "<", "&#"):
+        text_of(unclosed * 50_000)  # minutes with a parser that looks back

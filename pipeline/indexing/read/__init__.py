@@ -25,7 +25,7 @@ from pipeline.indexing.read.sources import STANDARD_INPUT, SUFFIXES, Opened, Sou
 from pipeline.indexing.read.tables import columns_of, read_table
 from pipeline.records import Rejection, SourceRecord
 
-__all__ = ["SourceRecord", "preflight", "read_sources", "record_bytes_max"]
+__all__ = ["preflight", "read_sources", "record_bytes_max"]
 
 SAMPLE_RECORDS = 8
 """Records looked at before a source is read, to see that their columns fit."""

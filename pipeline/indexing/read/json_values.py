@@ -88,11 +88,11 @@ def record(raw: bytes, position: str, what: str, label: str) -> Found | Refused:
     return Found(position, value)
 
 
-def too_long(position: str, limit_bytes: int, found_bytes: int) -> Refused:
+def too_long(position: str, limit: int, found: int, unit: str = "bytes") -> Refused:
     return Refused(
         position,
         "The record is longer than any note may be.",
-        f"It has {found_bytes:,} bytes, and reading stops at {limit_bytes:,}. It is a concatenation or not a note: "
+        f"It has {found:,} {unit}, and reading stops at {limit:,}. It is a concatenation or not a note: "
         "split it, or raise CHARTWELL_INDEXING__NOTE_CHARACTERS_MAX.",
         about="text_content",
     )

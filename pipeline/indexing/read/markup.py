@@ -1,13 +1,15 @@
 """The text of an HTML or XHTML fragment, as FHIR narratives and attachments hold it.
 
 Keeps what a reader would see: blocks on lines of their own, table cells apart, list items marked. Drops scripts and
-styles. Lays nothing out and runs nothing.
+styles. Lays nothing out and runs nothing. Takes time in proportion to the length, whatever the markup is: html.parser
+of Python 3.11.7 was measured at 156 s for 150 KB of unclosed tags, and raises on `<![`.
 """
 
 from __future__ import annotations
 
+import html
 import re
-from html.parser import HTMLParser
+from collections.abc import Iterator
 
 _BLOCKS = frozenset(
     (
@@ -66,48 +68,72 @@ _HIDDEN = frozenset(("script", "style", "template"))
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 
 
+_TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)"
+    r"|<!\[CDATA\[(?P<literal>.*?)(?:\]\]>|\Z)"
+    r"|<(?P<end>/?)(?P<tag>[a-zA-Z][a-zA-Z0-9:]*)(?:[\s/][^<>]*)?>"
+    r"|<[!?][^<>]*>",
+    re.DOTALL,
+)
+"""No tag reaches over a "<", so that what is left unclosed costs no second look. A lone "<" is text."""
+
+
 def text_of(markup: str) -> str:
-    """The visible text. Malformed markup gives what a lenient parser finds; it never raises."""
-    reader = _Reader()
-    reader.feed(markup)
-    reader.close()
-    lines = [line.strip(" ") for line in "".join(reader.pieces).split("\n")]
+    """The visible text. Malformed markup gives what a lenient reader finds; it never raises."""
+    page = _Page()
+    hidden = ""
+    preformatted = 0
+    for text, tag, end in _tokens(markup):
+        if hidden:
+            hidden = "" if end and tag == hidden else hidden
+            continue
+        page.write(text, preformatted=preformatted > 0)
+        if tag in _HIDDEN and not end:
+            hidden = tag
+        if tag == "pre":
+            preformatted = max(0, preformatted + (-1 if end else 1))
+        page.tag(tag, end=end)
+    lines = [line.strip(" ") for line in "".join(page.pieces).split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
-class _Reader(HTMLParser):
+def _tokens(markup: str) -> Iterator[tuple[str, str, bool]]:
+    """Text, the tag after it in lower case ("" for none), and whether it is an end tag."""
+    done = 0
+    for token in _TOKEN.finditer(markup):
+        yield html.unescape(markup[done : token.start()]) + (token["literal"] or ""), *_tag(token)
+        done = token.end()
+    yield html.unescape(markup[done:]), "", False
+
+
+def _tag(token: re.Match[str]) -> tuple[str, bool]:
+    name = (token["tag"] or "").lower().rpartition(":")[2]
+    return name, bool(token["end"])
+
+
+class _Page:
+    """The text so far, with no more line ends and blanks than a reader would see."""
+
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.pieces: list[str] = []
-        self._hidden = 0
-        self._preformatted = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        del attrs
-        self._hidden += tag in _HIDDEN
-        self._preformatted += tag == "pre"
-        if tag in _BLOCKS:
-            self._line_end(paragraph=tag in _PARAGRAPHS)
-        if tag == "li":
-            self.pieces.append("- ")
-        elif tag in {"td", "th"} and self.pieces and not self.pieces[-1].endswith("\n"):
-            self.pieces.append(" | ")
+    def write(self, text: str, *, preformatted: bool) -> None:
+        if not preformatted:
+            text = _BLANKS.sub(" ", text)
+            if not self.pieces or self.pieces[-1].endswith(("\n", " ")):
+                text = text.lstrip(" ")
+        if text:
+            self.pieces.append(text)
 
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in _HIDDEN and self._hidden > 0
-        self._preformatted -= tag == "pre" and self._preformatted > 0
-        if tag in _BLOCKS and tag != "br":
-            self._line_end(paragraph=tag in _PARAGRAPHS)
-
-    def handle_data(self, data: str) -> None:
-        if self._hidden:
+    def tag(self, name: str, *, end: bool) -> None:
+        if name in _BLOCKS:
+            self._line_end(paragraph=name in _PARAGRAPHS)
+        if end:
             return
-        if self._preformatted:
-            self.pieces.append(data)
-        elif text := _BLANKS.sub(" ", data):
-            at_start = not self.pieces or self.pieces[-1].endswith(("\n", " "))
-            if text := text.lstrip(" ") if at_start else text:
-                self.pieces.append(text)
+        if name == "li":
+            self.pieces.append("- ")
+        elif name in {"td", "th"} and self.pieces and not self.pieces[-1].endswith("\n"):
+            self.pieces.append(" | ")
 
     def _line_end(self, *, paragraph: bool) -> None:
         """An empty line before and after a paragraph, one line end elsewhere, never more where one is there."""

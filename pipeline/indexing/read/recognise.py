@@ -66,7 +66,7 @@ def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
     if found is None and named in {"json", "json lines"}:
         raise SourceBroken(
             "The file is not JSON.",
-            "It begins neither with [ nor with {. Rename it if it is a table (.csv) or one plain note (.txt).",
+            "It begins neither with [ nor with {. A table is named .csv, a note .txt.",
         )
     return found or named
 

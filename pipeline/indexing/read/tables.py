@@ -46,7 +46,7 @@ def read_table(stream: io.BufferedReader, label: str, characters_max: int) -> It
         try:
             cells = next(rows, None)
         except _RowTooLong:
-            yield too_long(position, characters_max, lines.skip_row())
+            yield too_long(position, characters_max, lines.skip_row(), "characters")
             continue
         except csv.Error as error:
             yield _malformed(position, str(error), lines)
