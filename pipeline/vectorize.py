@@ -98,7 +98,7 @@ def notes(
             )
         fields = FieldMapping.parse(mapping or (), defaults or ())
         records = islice(read_sources(sources, fields, settings.indexing), limit)
-        rejections_file = errors or settings.data_dir / REJECTIONS_FILE
+        rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
             return
@@ -142,6 +142,17 @@ def status(
 
 def _settings(batch_size: int | None) -> Settings:
     return load_settings(indexing={"batch_size": batch_size}) if batch_size else load_settings()
+
+
+def _outside(sources: Sequence[str], rejections_file: Path) -> Path:
+    """The file for rejections, which must not be read as notes by the next run."""
+    for source in sources:
+        if source != STANDARD_INPUT and rejections_file.resolve().is_relative_to(Path(source).resolve()):
+            raise InputUnusable(
+                f"The errors file {rejections_file} lies inside the input {source}.",
+                remedy="Name one elsewhere: --errors FILE, or CHARTWELL_DATA_DIR=FOLDER for all that is written.",
+            )
+    return rejections_file
 
 
 def _names(sources: Sequence[str]) -> list[str]:
