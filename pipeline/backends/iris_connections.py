@@ -321,7 +321,7 @@ class Connections:
 def _driver() -> Any:
     """The vendor's DB-API module, imported only where IRIS is in use."""
     try:
-        from iris import dbapi  # noqa: PLC0415  # an optional package
+        from iris import dbapi  # an optional package
     except ImportError as error:
         raise StoreError(
             "The driver of InterSystems IRIS is not installed.",
