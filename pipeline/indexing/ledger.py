@@ -69,10 +69,13 @@ class Ledger:
         *,
         lease_seconds: float,
         owner: str | None = None,
+        keep_notes: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`keep_notes`: notes stay staged when they are done, so that a separate store can be mended from here."""
         self._database = database
         self._lease_seconds = lease_seconds
+        self._keep_notes = keep_notes
         self._clock = clock
         self.owner = owner or this_process()
 
@@ -194,10 +197,10 @@ class Ledger:
                 done = connection.execute(
                     _SQL.complete, (chunks, now, now, key, claim.fingerprint, self.owner)
                 )
-                if done.rowcount:
-                    connection.execute(_SQL.unstage, (key,))
-                else:
+                if not done.rowcount:
                     lost.append(claim)
+                elif not self._keep_notes:
+                    connection.execute(_SQL.unstage, (key,))
         return lost
 
     def fail(self, claim: Claim, error: str) -> None:
@@ -225,6 +228,11 @@ class Ledger:
             Failure(str(resource_id), int(str(attempts)), str(error))
             for resource_id, attempts, error in self._rows(_SQL.failures, (limit,))
         ]
+
+    def staged(self, resource_id: str) -> Document | None:
+        """The note as it was staged, None where it is no longer (or never was)."""
+        rows = self._rows(_SQL.staged_note, (resource_id,))
+        return Document(**json.loads(str(rows[0][0]))) if rows else None
 
     def completed(self) -> Iterator[tuple[str, int]]:
         """(resource_id, number of chunks) of every note that is done, ordered by id."""
