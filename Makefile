@@ -45,7 +45,7 @@ format: $(VENV)/.test  ## format the code and apply safe fixes
 	@$(BIN)/ruff check --fix .
 
 evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written to docs/evaluation.md
-	@$(BIN)/python -m benchmarks.evaluation --sets $(SHARED)/data/retrieval --write docs/evaluation.md
+	@$(BIN)/python -m pipeline.evaluate retrieval $(foreach set,medquad mtsamples_description pubmedqa,--set $(SHARED)/data/retrieval/$(set)) --write docs/evaluation.md
 
 bench: $(VENV)/.test  ## benchmarks: each figure beside its floor or peer, from the same run
 	@$(BIN)/python -m benchmarks

@@ -49,12 +49,12 @@ class StoreSettings(Group):
     exact_chunks_max: int = Field(
         50_000,
         ge=0,
-        description="embedded: up to this many chunks each vector is compared exactly; above, a pre-selection is rescored",
+        description="embedded: up to this many chunks every vector is compared; above, a pre-selection",
     )
     word_postings_max: int = Field(
         10_000,
         ge=100,
-        description="embedded: word search scores about this many matches at most, rarest words first, to bound its time",
+        description="embedded: word search scores about this many matches, rarest words first",
     )
 
 
@@ -66,9 +66,7 @@ class IrisSettings(Group):
     namespace: str = Field("DEMO", description="namespace that holds the tables")
     username: str = Field("chartwell", description="application account, not _SYSTEM")
     password: SecretStr = Field(SecretStr(""), description="its password")
-    tls_name: str = Field(
-        "", description="the driver's TLS configuration; empty: clear text on a private address"
-    )
+    tls_name: str = Field("", description="the driver's TLS configuration; empty: clear text")
     connections_max: int = Field(
         3, ge=1, le=8, description="a Community licence has 8 connections for everybody"
     )
@@ -107,7 +105,7 @@ class GeneratorSettings(Group):
 
     provider: Literal["extractive", "gguf", "nim", "openai", "bedrock"] = Field(
         "extractive",
-        description="extractive: quotes the sentences that answer, no language model; gguf: a local chat model by path; "
+        description="extractive: quotes the sentences that answer, no language model; gguf: a chat model by path; "
         "nim, openai (any compatible server), bedrock",
     )
     model: str = Field("", description="model id; empty: the provider's default")
@@ -146,18 +144,14 @@ class TransportSettings(Group):
     requests_per_minute: float = Field(
         0.0, ge=0, description="a known limit of the server; 0: none, find out"
     )
-    in_flight_max: int = Field(
-        32, ge=1, le=256, description="requests in flight at most; the capacity is found below it"
-    )
+    in_flight_max: int = Field(32, ge=1, le=256, description="requests in flight at most")
 
 
 class IndexingSettings(Group):
     """How notes become chunks."""
 
     batch_size: int = Field(32, ge=1, le=1000, description="notes embedded and committed together")
-    chunk_tokens_max: int = Field(
-        160, ge=16, le=8192, description="longest passage in tokens, within the model's own limit"
-    )
+    chunk_tokens_max: int = Field(160, ge=16, le=8192, description="longest passage in tokens")
     note_characters_max: int = Field(
         2_000_000, ge=1000, description="a longer note is rejected: it is a concatenation, not a note"
     )
@@ -226,7 +220,7 @@ def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Setting
     file = env_file if env_file is not None and env_file.is_file() else None
     unknown = list(_unknown_variables(file))
     try:
-        settings = Settings(_env_file=file, **given)  # type: ignore[call-arg]  # pydantic-settings' own parameter
+        settings = Settings(_env_file=file, **given)
     except ValidationError as error:
         raise _invalid([*_problems(error, file), *unknown]) from None
     if unknown:

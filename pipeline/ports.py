@@ -33,6 +33,14 @@ class Embedder(Protocol):
     @property
     def space(self) -> EmbeddingSpace: ...
 
+    @property
+    def texts_at_once(self) -> int:
+        """Texts that one call of `embed` takes best: one request or one forward pass."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls of `embed` from different threads make sense; 1 for a model in this process."""
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text in the model's own tokenizer, without special tokens.
 
@@ -106,6 +114,9 @@ class Store(Protocol):
 
     def delete(self, resource_ids: Sequence[str]) -> int:
         """Remove notes with their chunks; returns how many notes were there. Unknown ids are ignored."""
+
+    def clear(self) -> None:
+        """Remove every note, and forget the space: the next `prepare` may name another."""
 
     def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
         """Stored vectors by chunk id, so that an unchanged passage of a changed note costs no embedding."""

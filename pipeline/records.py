@@ -120,7 +120,7 @@ class Chunk:
     @property
     def embedding_text(self) -> str:
         """What the embedder reads: the passage, under its section's heading unless it opens with it."""
-        if self.section and not self.text.lower().startswith(self.section.lower()):
+        if self.section and not self.text.lstrip("# ").lower().startswith(self.section.lower()):
             return f"{self.section}\n{self.text}"
         return self.text
 

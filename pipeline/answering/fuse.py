@@ -1,0 +1,99 @@
+"""Brings the two legs of retrieval, by vector and by words, into one order.
+
+Decides the order of candidates from their scores and dates alone. Knows no store.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.records import Hit, Match
+
+
+def fuse(by_vector: Sequence[Match], by_words: Sequence[Match], *, word_weight: float) -> dict[str, float]:
+    """Fused score by chunk id, best first.
+
+    Each leg's scores are scaled by that leg's best, so that 1 is as good as the leg found; a chunk that a leg did not
+    return scores 0 there. The fused score is the weighted mean, `word_weight` of it from the words. Weighted means of
+    scaled scores keep how far apart candidates are, which ranks alone (reciprocal rank fusion) forget; both were
+    measured, see docs/evaluation.md.
+    """
+    vector_scores = _scaled(by_vector)
+    word_scores = _scaled(by_words)
+    fused = {
+        chunk_id: (1 - word_weight) * vector_scores.get(chunk_id, 0.0)
+        + word_weight * word_scores.get(chunk_id, 0.0)
+        for chunk_id in [*vector_scores, *word_scores]
+    }
+    return dict(sorted(fused.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def _scaled(matches: Sequence[Match]) -> dict[str, float]:
+    best = max((match.score for match in matches), default=0.0)
+    return {match.chunk_id: max(match.score, 0.0) / best if best > 0 else 0.0 for match in matches}
+
+
+def newest_first_within(hits: Sequence[Hit], margin: float) -> list[Hit]:
+    """Hits in the order given, except that a run whose neighbours' scores differ by less than `margin` from the
+    run's best is ordered newest first; undated notes come last in their run."""
+    ordered: list[Hit] = []
+    run: list[Hit] = []
+    for hit in hits:
+        if run and run[0].score - hit.score >= margin:
+            ordered += _newest_first(run)
+            run = []
+        run.append(hit)
+    return ordered + _newest_first(run)
+
+
+def _newest_first(run: Sequence[Hit]) -> list[Hit]:
+    return sorted(run, key=lambda hit: hit.date or "", reverse=True)
+
+
+NEGATIONS = frozenset("no not none never without denies denied negative absent nor".split())
+
+
+def without_near_duplicates(hits: Sequence[Hit], *, similarity: float = 0.9) -> list[Hit]:
+    """The first of several passages of one patient that say the same (copied forward from note to note).
+
+    Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity` and they
+    hold the same numbers and the same negations: a changed dose is a change, however little of the text it is.
+    Passages of different patients never are: the same finding in two people is two findings.
+    """
+    kept: list[tuple[Hit, frozenset[tuple[str, ...]], Counter[str]]] = []
+    for hit in hits:
+        words = hit.text.lower().split()
+        triples, facts = _triples(words), _facts(words)
+        if not any(
+            other.patient_id == hit.patient_id
+            and seen_facts == facts
+            and _jaccard(triples, seen) >= similarity
+            for other, seen, seen_facts in kept
+        ):
+            kept.append((hit, triples, facts))
+    return [hit for hit, _, _ in kept]
+
+
+def _facts(words: Sequence[str]) -> Counter[str]:
+    return Counter(
+        word.strip(".,;:()") for word in words if word in NEGATIONS or any(c.isdigit() for c in word)
+    )
+
+
+def _triples(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
+    if len(words) < 3:
+        return frozenset([tuple(words)])
+    return frozenset(zip(words, words[1:], words[2:], strict=False))
+
+
+def _jaccard(a: frozenset[tuple[str, ...]], b: frozenset[tuple[str, ...]]) -> float:
+    return len(a & b) / len(a | b)
+
+
+def scored(hits: Sequence[Hit], scores: dict[str, float]) -> list[Hit]:
+    """The hits with their fused score, best first."""
+    return sorted(
+        (replace(hit, score=scores[hit.chunk_id]) for hit in hits), key=lambda hit: (-hit.score, hit.chunk_id)
+    )

@@ -1,0 +1,40 @@
+"""Finds the passages that a question is answered from.
+
+Decides what counts as found: both legs of retrieval, fused, above the space's floor, without near-duplicates, newest
+first among equals. Filters go down to the store, into both legs; nothing is filtered afterwards.
+"""
+
+from __future__ import annotations
+
+from pipeline.answering.fuse import fuse, newest_first_within, scored, without_near_duplicates
+from pipeline.config import AnsweringSettings
+from pipeline.ports import Store
+from pipeline.records import Filters, Hit, Vector
+
+
+def retrieve(
+    text: str,
+    vector: Vector,
+    filters: Filters,
+    *,
+    top_k: int,
+    floor: float,
+    store: Store,
+    settings: AnsweringSettings,
+) -> list[Hit]:
+    """The best `top_k` passages, best first; empty where nothing clears the floor.
+
+    `vector` is the embedded question, shape (dimension,). `floor` is the cosine below which a hit means nothing in
+    this space; it holds for hits by words too, whose cosine is computed as well.
+    """
+    candidates = max(settings.candidates, top_k)
+    fused = fuse(
+        store.search_vector(vector, candidates, filters),
+        store.search_words(text, candidates, filters),
+        word_weight=settings.word_weight,
+    )
+    # Twice as many as asked for, so that near-duplicates and hits below the floor leave enough.
+    wanted = list(fused)[: 2 * top_k + 10]
+    hits = [hit for hit in store.hits(wanted, vector) if hit.similarity >= floor]
+    ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
+    return without_near_duplicates(ordered)[:top_k]

@@ -1,0 +1,163 @@
+"""Ask a question of the indexed notes: `python -m pipeline.ask "..."`, or `process_query("...")` from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from pipeline import logs
+from pipeline.answering.flow import Answering, Finished, Retrieved, Verified
+from pipeline.answering.prompt import source_line
+from pipeline.config import Settings, load_settings
+from pipeline.errors import InputUnusable
+from pipeline.records import Answer, Citation, Filters, Hit, Question
+from pipeline.terminal import EXIT_NOTHING_RELEVANT, as_json, door, errors_as_exit_codes, out
+from pipeline.wiring import open_corpus, open_generator
+
+app = door(__doc__ or "")
+
+REASONS = {
+    "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
+    "below_floor": "No note, within the filters given, is similar enough to the question.",
+    "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
+    "nothing_verified": "An answer was drafted, but no statement's citation checked out, so none is shown.",
+}
+
+
+@contextmanager
+def open_answering(settings: Settings) -> Iterator[Answering]:
+    """The parts that answer questions, as the settings say."""
+    with open_corpus(settings) as corpus:
+        corpus.store.prepare(corpus.embedder.space)
+        generator = open_generator(settings, corpus.embedder)
+        yield Answering(corpus.embedder, corpus.store, generator, settings.answering)
+
+
+def process_query(
+    query_text: str, top_k: int = 10, *, filters: Filters | None = None, settings: Settings | None = None
+) -> Answer:
+    """Answer one question from the indexed notes.
+
+    Opens the models and the store, which costs a fraction of a second; to ask many questions, keep one
+    `open_answering(settings)` open and call its `answer`. Raises a ChartwellError where it cannot run; a question
+    that nothing answers is no error but an Answer whose outcome is "nothing_relevant".
+    """
+    with open_answering(settings or load_settings()) as answering:
+        return answering.answer(Question(checked(query_text), filters or Filters(), top_k))
+
+
+def checked(text: str) -> str:
+    """The question, stripped. Raises InputUnusable where there is none."""
+    stripped = text.strip()
+    if not stripped:
+        raise InputUnusable(
+            "The question is empty.", remedy='Write it in quotes: python -m pipeline.ask "..."'
+        )
+    return stripped
+
+
+@app.command()
+def ask(
+    question: Annotated[str, typer.Argument(help="the question, in quotes")],
+    top_k: Annotated[int | None, typer.Option(min=1, max=100, help="passages to answer from at most")] = None,
+    patient_id: Annotated[
+        list[str] | None, typer.Option(help="only notes of this patient; repeatable")
+    ] = None,
+    document_type: Annotated[
+        list[str] | None, typer.Option(help="only notes of this type; repeatable")
+    ] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="only notes of this domain; repeatable")] = None,
+    since: Annotated[str | None, typer.Option(help="only notes from this day on, YYYY-MM-DD")] = None,
+    until: Annotated[str | None, typer.Option(help="only notes up to this day, YYYY-MM-DD")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,
+    show_context: Annotated[bool, typer.Option(help="print the passages the answer was made from")] = False,
+    stream: Annotated[bool, typer.Option(help="print each statement as soon as it is verified")] = False,
+) -> None:
+    """Answer a question from the indexed notes, with checked citations.
+
+    Exit code 0: answered; 3: no relevant information found; 2: could not run.
+    """
+    with errors_as_exit_codes():
+        settings = load_settings()
+        logs.configure(settings.log_level)
+        filters = Filters(
+            tuple(patient_id or ()), tuple(document_type or ()), tuple(domain or ()), _day(since), _day(until)
+        )
+        asked = Question(checked(question), filters, top_k or settings.answering.top_k)
+        with open_answering(settings) as answering:
+            answer = _streamed(answering, asked) if stream and not json_output else answering.answer(asked)
+        if json_output:
+            out.print(as_json(answer), markup=False)
+        else:
+            print_answer(answer, show_context=show_context, statements=not stream)
+    if answer.outcome == "nothing_relevant":
+        raise typer.Exit(EXIT_NOTHING_RELEVANT)
+
+
+def _day(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise InputUnusable(f"{text!r} is no date.", remedy="Write it as YYYY-MM-DD.") from None
+
+
+def _streamed(answering: Answering, question: Question) -> Answer:
+    for event in answering.stream(question):
+        match event:
+            case Retrieved(passages):
+                out.print(f"{len(passages)} passages found", style="dim")
+            case Verified(statement):
+                out.print(statement.text, markup=False)
+            case Finished(answer):
+                return answer
+    raise AssertionError("the stream of an answer always ends with Finished")
+
+
+def print_answer(answer: Answer, *, show_context: bool = False, statements: bool = True) -> None:
+    """The answer for people: statements, then where each comes from."""
+    if answer.outcome == "nothing_relevant":
+        out.print(answer.text, style="bold")
+        out.print(REASONS[answer.reason or "below_floor"], markup=False)
+    elif statements:
+        for statement in answer.statements:
+            out.print(statement.text, markup=False)
+    if answer.model.label and answer.outcome == "answered":
+        out.print(f"({answer.model.label})", style="bold red", markup=False)
+    for citation in answer.citations:
+        print_citation(citation)
+    if answer.withheld:
+        out.print(f"{answer.withheld} statement(s) withheld: the citation did not check out", style="dim")
+    if show_context:
+        for number, hit in enumerate(answer.passages, start=1):
+            _print_passage(number, hit)
+
+
+def print_citation(citation: Citation) -> None:
+    line = Text(f"  [{citation.number}] ", style="bold")
+    line.append(
+        f"{citation.resource_id}  patient {citation.patient_id}  {citation.document_type}  "
+        f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  "
+        f"characters {citation.start}-{citation.end}",
+        style="dim",
+    )
+    out.print(line)
+
+
+def _print_passage(number: int, hit: Hit) -> None:
+    out.print(
+        f"\n--- passage {number} {source_line(hit)} similarity {hit.similarity:.2f}",
+        style="dim",
+        markup=False,
+    )
+    out.print(hit.text, markup=False)
+
+
+if __name__ == "__main__":
+    app()

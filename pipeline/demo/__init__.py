@@ -1,0 +1,1 @@
+"""The notes that ship with Chartwell, and a first look at what it does with them."""

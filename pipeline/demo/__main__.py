@@ -1,0 +1,76 @@
+"""`make demo`: index the notes that ship with the project, ask three questions, say what to type next."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline import logs
+from pipeline.ask import open_answering, print_answer
+from pipeline.config import load_settings
+from pipeline.indexing.flow import Indexing
+from pipeline.indexing.read import FieldMapping, read_sources
+from pipeline.indexing.rejections import RejectionWriter
+from pipeline.progress import observer_for
+from pipeline.records import Question
+from pipeline.terminal import duration, err, errors_as_exit_codes, out, stop_requests
+from pipeline.vectorize import REJECTIONS_FILE
+from pipeline.wiring import open_corpus
+
+NOTES = Path(__file__).parent / "notes"
+
+QUESTIONS = (
+    "What dose of allopurinol is Anna Mitchell taking for gout?",
+    "Which patients had a kidney transplant, and how is the transplanted kidney doing?",
+    "What did the x-ray of the knee show?",
+)
+
+NEXT = """
+What to type next:
+  .venv/bin/python -m pipeline.ask "your own question"
+  .venv/bin/python -m pipeline.ask "What is the capital of France?"      nothing relevant: it says so, exit code 3
+  .venv/bin/python -m pipeline.ask "Any fever?" --patient-id patient-D2N005 --show-context
+  .venv/bin/python -m pipeline.vectorize notes FILE-OR-FOLDER            your own notes; --help tells the formats
+The answers above are quotations chosen by a small local model, without a language model. See docs/models.md.
+"""
+
+
+def main() -> None:
+    with errors_as_exit_codes():
+        settings = load_settings()
+        logs.configure(settings.log_level)
+        out.print(
+            f"Indexing the notes of {NOTES.parent.name}/{NOTES.name} into {settings.data_dir}/", markup=False
+        )
+        with (
+            open_corpus(settings) as corpus,
+            RejectionWriter(settings.data_dir / REJECTIONS_FILE) as rejections,
+            observer_for(err, settings.indexing.batch_size, quiet=False) as observer,
+            stop_requests() as stop,
+        ):
+            parts = (
+                corpus.embedder,
+                corpus.store,
+                corpus.ledger,
+                settings.indexing,
+                rejections,
+                observer,
+                stop,
+            )
+            fields = FieldMapping.parse((), ())
+            records = read_sources([str(NOTES)], fields, settings.indexing)
+            tally = Indexing(*parts).run(records, sources=[str(NOTES)])
+            seconds = duration(tally.report().seconds)
+            out.print(
+                f"{tally.embedded} notes embedded, {tally.unchanged} unchanged, {tally.rejected} rejected in {seconds}"
+            )
+        with open_answering(settings) as answering:
+            for question in QUESTIONS:
+                out.print(f"\n> {question}", style="bold", markup=False)
+                answer = answering.answer(Question(question, top_k=settings.answering.top_k))
+                print_answer(answer)
+                out.print(f"  answered in {duration(answer.seconds['total'])}", style="dim")
+        out.print(NEXT, markup=False)
+
+
+if __name__ == "__main__":
+    main()

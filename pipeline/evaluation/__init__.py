@@ -1,0 +1,1 @@
+"""How good retrieval is, on sets with relevance judgements."""

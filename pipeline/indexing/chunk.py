@@ -1,0 +1,246 @@
+"""Cuts a note into passages along the note's own structure.
+
+Decides where a passage begins and ends: sections first, then paragraphs, list items and tables, then sentences, and
+only where a single sentence is too long, words. Knows no model: tokens are counted by a function handed in. Ids
+depend on nothing but the note's id and the passage's text, so an edit elsewhere in the note leaves them alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pipeline.indexing.clean import CleanText, clean
+from pipeline.records import Chunk, Document, original_span
+from pipeline.sentences import sentence_spans
+
+CHUNKER_VERSION = 1
+"""Part of every note's recipe: a change here re-chunks the corpus on the next run."""
+
+SMALL_SECTION_SHARE = 0.5
+"""Neighbouring sections share a passage while it stays under this share of the limit: a two-word section
+("Chief complaint: annual exam") says too little alone."""
+
+HEADING_CHARACTERS_MAX = 80
+
+CountTokens = Callable[[Sequence[str]], list[int]]
+
+_MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*$")
+_CAPITALS_HEADING = re.compile(r"[A-Z][A-Z0-9 /&(),'’\-]{2,}:?$")
+_COLON_HEADING = re.compile(r"[A-Z][\w /&(),'’\-]{1,60}:$")
+# Dictated notes run their sections together: "... no fever.,PAST MEDICAL HISTORY:, Asthma."
+_INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:] )|(?<=[.,;:]))([A-Z][A-Z /&()'\-]{3,48}):,?(?=\s|$|\S)")
+_TABLE_LINE = re.compile(r"\||\t|\S {2,}\S.* {2,}\S")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece that is not cut unless it is too long by itself: a sentence, a list item, a table."""
+
+    start: int
+    end: int
+    section: str | None
+    section_number: int
+    tokens: int = 0
+
+
+def chunk_document(document: Document, *, count_tokens: CountTokens, tokens_max: int) -> list[Chunk]:
+    """Passages of `document` in order, each with at most `tokens_max` tokens of embedding text.
+
+    Together they cover every character of the note that is not white space or removed by cleaning. Offsets are
+    exact in the original text.
+    """
+    cleaned = clean(document.text_content)
+    units = _counted(list(_units(cleaned.text)), cleaned.text, count_tokens)
+    rooms = _rooms(units, tokens_max, count_tokens)
+    fitting = [
+        piece for unit in units for piece in _fit(unit, cleaned.text, count_tokens, rooms[unit.section])
+    ]
+    return list(_chunks(document.resource_id, cleaned, _pack(fitting, rooms, tokens_max)))
+
+
+def _rooms(units: list[Unit], tokens_max: int, count_tokens: CountTokens) -> dict[str | None, int]:
+    """By section: tokens left for text once the heading that goes before a continued section is paid for."""
+    sections = sorted({unit.section for unit in units if unit.section})
+    rooms: dict[str | None, int] = {None: tokens_max}
+    for section, tokens in zip(sections, count_tokens(sections), strict=True):
+        rooms[section] = max(tokens_max - tokens, tokens_max // 2)
+    return rooms
+
+
+def _counted(units: list[Unit], text: str, count_tokens: CountTokens) -> list[Unit]:
+    counts = count_tokens([text[unit.start : unit.end] for unit in units])
+    return [
+        Unit(unit.start, unit.end, unit.section, unit.section_number, tokens)
+        for unit, tokens in zip(units, counts, strict=True)
+    ]
+
+
+def _units(text: str) -> Iterator[Unit]:
+    """Sentences, list items and whole tables of the cleaned text, each with the section it stands in."""
+    section: str | None = None
+    number = 0
+    for start, end, kind in _blocks(text):
+        if kind == "heading":
+            section, number = heading_of(text[start:end]), number + 1
+            yield Unit(start, end, section, number)
+        elif kind == "table":
+            yield Unit(start, end, section, number)
+        else:
+            for piece_start, piece_end, inline in _split_inline_headings(text, start, end):
+                if inline is not None:
+                    section, number = inline, number + 1
+                for a, b in sentence_spans(text[piece_start:piece_end]):
+                    yield Unit(piece_start + a, piece_start + b, section, number)
+
+
+def heading_of(line: str) -> str | None:
+    """The heading that a line is, tidied ("## Plan" gives "Plan"), or None."""
+    stripped = line.strip()
+    if not stripped or len(stripped) > HEADING_CHARACTERS_MAX:
+        return None
+    markdown = _MARKDOWN_HEADING.match(stripped)
+    if markdown:
+        return markdown.group(1).rstrip(":")
+    if _CAPITALS_HEADING.match(stripped) or _COLON_HEADING.match(stripped):
+        return stripped.rstrip(":")
+    return None
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, "heading" | "table" | "prose") runs of lines, blank lines left out."""
+    lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]+", text)]
+    index = 0
+    while index < len(lines):
+        start, end = lines[index]
+        line = text[start:end]
+        index += 1
+        if heading_of(line) is not None:
+            yield start, end, "heading"
+        elif _TABLE_LINE.search(line):
+            while index < len(lines) and _TABLE_LINE.search(text[slice(*lines[index])]):
+                end = lines[index][1]
+                index += 1
+            yield start, end, "table"
+        else:
+            # A paragraph ends at a blank line, a heading or a table.
+            while index < len(lines) and lines[index][0] == end + 1:
+                following = text[slice(*lines[index])]
+                if heading_of(following) is not None or _TABLE_LINE.search(following):
+                    break
+                end = lines[index][1]
+                index += 1
+            yield start, end, "prose"
+
+
+def _split_inline_headings(text: str, start: int, end: int) -> Iterator[tuple[int, int, str | None]]:
+    marks = [(match.start(1), match.group(1)) for match in _INLINE_HEADING.finditer(text, start, end)]
+    if not marks:
+        yield start, end, None
+        return
+    if marks[0][0] > start:
+        yield start, marks[0][0], None
+    for (at, heading), following in zip(marks, [*marks[1:], (end, "")], strict=True):
+        yield at, following[0], heading.strip()
+
+
+def _fit(unit: Unit, text: str, count_tokens: CountTokens, room: int) -> Iterator[Unit]:
+    """The unit itself, or pieces of it that fit: lines of a table, else words."""
+    if unit.tokens <= room:
+        yield unit
+        return
+    body = text[unit.start : unit.end]
+    pieces = [match.span() for match in re.finditer(r"[^\n]+\n?", body)]
+    if len(pieces) == 1:
+        pieces = [match.span() for match in re.finditer(r"\S+\s*", body)]
+    if len(pieces) == 1:
+        pieces = list(_halves(body, count_tokens, room))
+    counts = count_tokens([body[a:b] for a, b in pieces])
+    start, tokens = pieces[0][0], 0
+    for (a, _), count in zip(pieces, counts, strict=True):
+        if tokens and tokens + count > room:
+            yield from _fit(_sub(unit, start, a, tokens), text, count_tokens, room)
+            start, tokens = a, 0
+        tokens += count
+    yield from _fit(_sub(unit, start, len(body), tokens), text, count_tokens, room)
+
+
+def _sub(unit: Unit, start: int, end: int, tokens: int) -> Unit:
+    return Unit(unit.start + start, unit.start + end, unit.section, unit.section_number, tokens)
+
+
+def _halves(word: str, count_tokens: CountTokens, room: int) -> Iterator[tuple[int, int]]:
+    """One unbroken run of characters (a base64 blob, an endless identifier) cut until every piece fits.
+
+    A piece of `room` characters has at most `room` tokens in every tokenizer that we use, so this ends.
+    """
+    step = len(word)
+    while step > room and max(count_tokens([word[i : i + step] for i in range(0, len(word), step)])) > room:
+        step = max(room, step // 2)
+    for i in range(0, len(word), step):
+        yield i, min(i + step, len(word))
+
+
+def _pack(units: list[Unit], rooms: dict[str | None, int], tokens_max: int) -> Iterator[list[Unit]]:
+    """Passages: sections cut where they are too long, and short neighbouring sections put together."""
+    together: list[Unit] = []
+    for _, section in groupby(units, key=lambda unit: unit.section_number):
+        parts = list(_cut(list(section), rooms))
+        tokens = sum(unit.tokens for unit in [*together, *parts[0]])
+        if together and (len(parts) > 1 or tokens > tokens_max * SMALL_SECTION_SHARE):
+            yield together
+            together = []
+        together += parts[0]
+        if len(parts) > 1:
+            yield from [together, *parts[1:]]
+            together = []
+    if together:
+        yield together
+
+
+def _cut(section: list[Unit], rooms: dict[str | None, int]) -> Iterator[list[Unit]]:
+    """One section as runs of units that fit, of about equal size: a last run of three words says too little."""
+    room = rooms[section[0].section]
+    total = sum(unit.tokens for unit in section)
+    target = total / math.ceil(total / room) if total > room else room
+    run: list[Unit] = []
+    tokens = 0
+    for unit in section:
+        full = tokens + unit.tokens > room or (tokens >= target and total > room)
+        if run and full:
+            yield run
+            run, tokens = [], 0
+        run.append(unit)
+        tokens += unit.tokens
+    yield run
+
+
+def _chunks(resource_id: str, cleaned: CleanText, passages: Iterable[list[Unit]]) -> Iterator[Chunk]:
+    seen: Counter[str] = Counter()
+    ordinal = 0
+    for passage in passages:
+        start, end = _trimmed(cleaned.text, passage[0].start, passage[-1].end)
+        if start == end:
+            continue
+        text = cleaned.text[start:end]
+        section = passage[0].section
+        origin, offsets = cleaned.slice_offsets(start, end)
+        identity = f"{resource_id}\0{section}\0{text}"
+        seen[identity] += 1
+        digest = hashlib.sha256(f"{identity}\0{seen[identity]}".encode()).hexdigest()[:32]
+        last = original_span(0, end - start, offsets, origin)[1]
+        yield Chunk(digest, resource_id, ordinal, text, origin, last, section, offsets)
+        ordinal += 1
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end

@@ -1,0 +1,281 @@
+"""Indexing, top to bottom: ingest, validate, stage, chunk, embed, store.
+
+Reading puts every new or changed note into the ledger; working takes notes from the ledger until none is left. A run
+that is cut off anywhere goes on from the ledger, and repeats at most the batch that was in work. Knows ports and
+stages, no back-end and no file format.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Protocol
+
+from pipeline.config import IndexingSettings
+from pipeline.errors import RequestInvalid, ResponseInvalid, StoreRejectedRow
+from pipeline.indexing.accept import Accepted, Duplicate, accept_all
+from pipeline.indexing.chunk import CHUNKER_VERSION, chunk_document
+from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, StoredVectors, VectorKeeper
+from pipeline.indexing.ledger import Claim, Ledger, Staging
+from pipeline.ports import Embedder, Store
+from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejection, SourceRecord
+
+STAGING_NOTES = 500
+"""Notes staged per commit: large enough that the commit is no cost, small enough that little is read twice."""
+
+POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
+"""Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""
+
+
+class Observer(Protocol):
+    """Who wants to know how a run is going."""
+
+    def read(self, tally: Tally) -> None:
+        """Some more records were read."""
+
+    def working(self, waiting: int, done: int) -> None:
+        """Work begins: notes that wait, and notes that were done before."""
+
+    def batch(self, tally: Tally) -> None:
+        """A batch is stored."""
+
+
+class RejectionSink(Protocol):
+    def write(self, rejection: Rejection) -> None: ...
+
+
+@dataclass
+class Tally:
+    """What happened so far; mutable, of one run."""
+
+    read: int = 0
+    accepted: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    embedded: int = 0
+    failed: int = 0
+    pruned: int = 0
+    missing: tuple[str, ...] = ()
+    chunks_embedded: int = 0
+    chunks_reused: int = 0
+    embedding_seconds: float = 0.0
+    interrupted: bool = False
+    reasons: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.perf_counter)
+
+    def report(self, rejections_file: str | None = None) -> IndexReport:
+        return IndexReport(
+            read=self.read,
+            accepted=self.accepted,
+            unchanged=self.unchanged,
+            embedded=self.embedded,
+            failed=self.failed,
+            rejected=self.rejected,
+            duplicates=self.duplicates,
+            pruned=self.pruned,
+            missing=self.missing,
+            chunks_embedded=self.chunks_embedded,
+            chunks_reused=self.chunks_reused,
+            seconds=time.perf_counter() - self.started,
+            embedding_seconds=self.embedding_seconds,
+            interrupted=self.interrupted,
+            rejections_file=rejections_file,
+            reasons=dict(self.reasons),
+        )
+
+
+@dataclass(frozen=True)
+class Indexing:
+    """The parts of one indexing run. `stop` is asked between batches; once true, the run ends cleanly."""
+
+    embedder: Embedder
+    store: Store
+    ledger: Ledger
+    settings: IndexingSettings
+    rejections: RejectionSink
+    observer: Observer
+    stop: Callable[[], bool] = lambda: False
+    retry_failed: bool = False
+    spool: VectorKeeper | None = None
+    """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
+
+    @property
+    def keeper(self) -> VectorKeeper:
+        return self.spool or StoredVectors(self.store)
+
+    def run(
+        self,
+        records: Iterable[SourceRecord | Rejection],
+        *,
+        sources: Sequence[str],
+        prune: bool = False,
+        complete_sources: bool = True,
+    ) -> Tally:
+        """Index every acceptable note of `records`. Safe to run again: what is stored costs no embedding.
+
+        `sources` names where the records come from, `complete_sources` says whether they are all there is (not with
+        a limit, not from standard input): only then can a note be missing.
+        """
+        tally = Tally()
+        self.store.prepare(self.embedder.space)
+        self.ledger.prepare()
+        self.stage(records, tally)
+        if complete_sources and not tally.interrupted:
+            self.reconcile(sources, tally, prune=prune)
+        self.work(tally)
+        return tally
+
+    def stage(self, records: Iterable[SourceRecord | Rejection], tally: Tally) -> None:
+        """Read and validate; put what is new or changed into the ledger."""
+        self.ledger.begin_sighting()
+        outcomes = accept_all(records, self.settings)
+        while group := list(islice(outcomes, STAGING_NOTES)):
+            accepted = list(self._judge(group, tally))
+            self.ledger.saw(note.document.resource_id for note in accepted)
+            self._stage_group(accepted, tally)
+            self.observer.read(tally)
+            if self.stop():
+                tally.interrupted = True
+                return
+
+    def _judge(self, group: Sequence[Accepted | Duplicate | Rejection], tally: Tally) -> Iterator[Accepted]:
+        for outcome in group:
+            tally.read += 1
+            if isinstance(outcome, Rejection):
+                tally.rejected += 1
+                tally.reasons[outcome.reason] += 1
+                self.rejections.write(outcome)
+                if outcome.resource_id is not None:
+                    # A note that is there but faulty is not missing: its stored version stays.
+                    self.ledger.saw([outcome.resource_id])
+            elif isinstance(outcome, Duplicate):
+                tally.duplicates += 1
+            else:
+                tally.accepted += 1
+                yield outcome
+
+    def _stage_group(self, accepted: Sequence[Accepted], tally: Tally) -> None:
+        wanted = recipe(self.embedder.space, self.settings)
+        known = self.ledger.known(note.document.resource_id for note in accepted)
+        new, again, moved = [], [], {}
+        for note in accepted:
+            key = note.document.resource_id
+            fingerprint = hashlib.sha256(f"{wanted}\0{note.document.fingerprint()}".encode()).hexdigest()
+            before = known.get(key)
+            if before is None or before.fingerprint != fingerprint:
+                new.append(Staging(note.document, note.source, fingerprint))
+                continue
+            if before.source != note.source:
+                moved[key] = note.source
+            if before.state == "completed":
+                tally.unchanged += 1
+            elif before.state == "failed" and (
+                self.retry_failed or before.attempts < self.settings.attempts_max
+            ):
+                again.append(key)
+        if new or again or moved:
+            with self.ledger.transaction():
+                self.ledger.stage(new)
+                self.ledger.retry(again)
+                for key, source in moved.items():
+                    self.ledger.move([key], source)
+
+    def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
+        """Find notes that these sources once held; remove them only where that was asked for."""
+        missing = self.ledger.missing(sources)
+        if prune and missing:
+            with self.ledger.transaction(), self.store.transaction():
+                tally.pruned = self.store.delete(missing)
+                self.ledger.forget(missing)
+        else:
+            tally.missing = tuple(missing)
+
+    def work(self, tally: Tally) -> None:
+        """Embed and store what waits in the ledger, batch by batch; the next batches are under way meanwhile."""
+        counts = self.ledger.counts()
+        self.observer.working(counts["pending"] + counts["processing"], counts["completed"])
+        size = self.embedder.texts_at_once
+        with EmbeddingPool(self.embedder, self.keeper, request_texts=size) as pool:
+            try:
+                for claims, batch in self._under_way(pool):
+                    self._index(pool, claims, batch, tally)
+                    self.observer.batch(tally)
+            finally:
+                # Whatever ends the run, what it still holds goes back at once: nobody should wait for its lease.
+                self.ledger.release()
+                tally.embedding_seconds += pool.busy_seconds
+        counts = self.ledger.counts()
+        tally.interrupted = self.stop() and counts["pending"] + counts["processing"] > 0
+
+    def _under_way(self, pool: EmbeddingPool) -> Iterator[tuple[list[Claim], PendingBatch]]:
+        """Claimed batches in order, `calls_at_once` of them in work at a time; none begins once a stop is asked for."""
+        window: deque[tuple[list[Claim], PendingBatch]] = deque()
+        while True:
+            while len(window) < self.embedder.calls_at_once and not self.stop():
+                claims = self.ledger.claim(self.settings.batch_size)
+                if not claims:
+                    break
+                window.append((claims, pool.begin(self._split_all(claims))))
+            if not window:
+                return
+            yield window.popleft()
+
+    def _index(self, pool: EmbeddingPool, claims: Sequence[Claim], batch: PendingBatch, tally: Tally) -> None:
+        """Finish one batch. Where a note poisons it, each is tried alone, and only the culprit is parked."""
+        try:
+            self._commit(claims, batch.wait(), tally)
+        except POISON as error:
+            if len(claims) == 1:
+                self.ledger.fail(claims[0], str(error))
+                tally.failed += 1
+                tally.reasons[f"{type(error).code}: {error.what}"] += 1
+                return
+            for claim in claims:
+                self._index(pool, [claim], pool.begin(self._split_all([claim])), tally)
+
+    def _commit(self, claims: Sequence[Claim], batch: EmbeddedBatch, tally: Tally) -> None:
+        """Vectors first, ledger last. In one database both commit at once; in two, a crash between them repeats an
+        idempotent write."""
+        with self.ledger.transaction():
+            with self.store.transaction():
+                self.store.upsert(batch.documents)
+            self.ledger.complete(
+                [
+                    (claim, len(document.chunks))
+                    for claim, document in zip(claims, batch.documents, strict=True)
+                ]
+            )
+        tally.embedded += len(claims)
+        tally.chunks_embedded += batch.chunks_embedded
+        tally.chunks_reused += batch.chunks_reused
+
+    def _split_all(self, claims: Sequence[Claim]) -> list[tuple[Document, list[Chunk]]]:
+        return [(claim.document, self.split(claim.document)) for claim in claims]
+
+    def split(self, document: Document) -> list[Chunk]:
+        return chunk_document(
+            document,
+            count_tokens=self.embedder.count_tokens,
+            tokens_max=passage_tokens_max(self.embedder, self.settings),
+        )
+
+
+def recipe(space: EmbeddingSpace, settings: IndexingSettings) -> str:
+    """Everything besides the note itself that its stored form depends on."""
+    return f"chunker {CHUNKER_VERSION}, {settings.chunk_tokens_max} tokens, {space.id}"
+
+
+SPECIAL_TOKENS = 2
+"""[CLS] and [SEP], which every model here adds."""
+
+
+def passage_tokens_max(embedder: Embedder, settings: IndexingSettings) -> int:
+    """The longest passage in tokens: the wish, within what the model reads."""
+    prefix = embedder.space.passage_prefix
+    taken = SPECIAL_TOKENS + (embedder.count_tokens([prefix])[0] if prefix else 0)
+    return min(settings.chunk_tokens_max, embedder.space.tokens_max - taken)

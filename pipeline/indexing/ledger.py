@@ -1,0 +1,268 @@
+"""The ledger: which notes wait, which are being worked on, which are done, and which failed and why.
+
+It is the one truth about progress. A note is staged here when it is read and stays until its vectors are stored, so
+a run that was cut off goes on from the ledger alone. Work is handed out under a lease: a worker that dies loses its
+notes to the next one. Lives in SQLite; where the store is the same database, one transaction covers both. Knows
+nothing of chunks or vectors.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pipeline.database import Database, translated
+from pipeline.records import Document, NoteState
+from pipeline.statements import Statements
+
+_SQL = Statements(Path(__file__).with_suffix(".sql"))
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the ledger knows of one note."""
+
+    fingerprint: str
+    state: NoteState
+    attempts: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A note handed to a worker, with the fingerprint under which its result must come back."""
+
+    document: Document
+    fingerprint: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Staging:
+    """A note to be staged."""
+
+    document: Document
+    source: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    resource_id: str
+    attempts: int
+    error: str
+
+
+class Ledger:
+    """`VectorizationState` in one database. One object a worker; `owner` names the worker in the leases."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        lease_seconds: float,
+        owner: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = database
+        self._lease_seconds = lease_seconds
+        self._clock = clock
+        self.owner = owner or this_process()
+
+    def prepare(self) -> None:
+        """Create the tables where missing, and take back the leases of processes of this machine that have died."""
+        with self.transaction() as connection:
+            for name in ("create_state", "create_open_index", "create_staged"):
+                connection.execute(getattr(_SQL, name))
+            owners = [row[0] for row in connection.execute(_SQL.owners)]
+            now = self._clock()
+            connection.executemany(_SQL.release, [(now, owner) for owner in owners if has_died(owner)])
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction; a store in the same database joins it."""
+        with self._database.transaction() as connection, translated(self._database.path):
+            yield connection
+
+    def _rows(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+        with translated(self._database.path):
+            return self._database.connection.execute(statement, parameters).fetchall()
+
+    # --- staging
+
+    def known(self, resource_ids: Iterable[str]) -> dict[str, Known]:
+        rows = self._rows(_SQL.known, (json.dumps(list(resource_ids)),))
+        return {str(row[0]): Known(*row[1:]) for row in rows}  # type: ignore[arg-type]  # column order is the record's
+
+    def stage(self, notes: Sequence[Staging]) -> None:
+        """Take notes to be embedded, new or changed. An earlier claim on one of them is void."""
+        now = self._clock()
+        with self.transaction() as connection:
+            for note in notes:
+                document = note.document
+                text = json.dumps(asdict(document), ensure_ascii=False)
+                connection.execute(
+                    _SQL.stage_state,
+                    {
+                        "resource_id": document.resource_id,
+                        "source": note.source,
+                        "fingerprint": note.fingerprint,
+                        "now": now,
+                    },
+                )
+                connection.execute(_SQL.stage_note, {"resource_id": document.resource_id, "note": text})
+
+    def retry(self, resource_ids: Iterable[str]) -> None:
+        """Put failed notes back in the queue."""
+        now = self._clock()
+        with self.transaction() as connection:
+            connection.executemany(_SQL.retry, [(now, resource_id) for resource_id in resource_ids])
+
+    def move(self, resource_ids: Iterable[str], source: str) -> None:
+        """Record that these notes are now found in another source."""
+        with self.transaction() as connection:
+            connection.executemany(_SQL.move_source, [(source, resource_id) for resource_id in resource_ids])
+
+    # --- what a source no longer holds
+
+    def begin_sighting(self) -> None:
+        """Forget which notes were seen; call before reading sources."""
+        with translated(self._database.path):
+            self._database.connection.execute(_SQL.create_seen)
+            self._database.connection.execute(_SQL.forget_seen)
+
+    def saw(self, resource_ids: Iterable[str]) -> None:
+        """Remember, for this connection only, that the sources hold these notes, accepted or not."""
+        with translated(self._database.path):
+            self._database.connection.executemany(
+                _SQL.mark_seen, [(resource_id,) for resource_id in resource_ids]
+            )
+
+    def missing(self, sources: Sequence[str]) -> list[str]:
+        """Notes that came from these sources once and were not seen since `begin_sighting`."""
+        return [str(row[0]) for row in self._rows(_SQL.missing, (json.dumps(list(sources)),))]
+
+    def forget(self, resource_ids: Iterable[str]) -> None:
+        """Drop notes from the ledger, for those that are pruned from the store."""
+        keys = [(resource_id,) for resource_id in resource_ids]
+        with self.transaction() as connection:
+            connection.executemany(_SQL.forget_note, keys)
+            connection.executemany(_SQL.unstage, keys)
+
+    def forget_all(self) -> None:
+        """Start over."""
+        with self.transaction() as connection:
+            connection.execute(_SQL.forget_all_states)
+            connection.execute(_SQL.forget_all_staged)
+
+    # --- work
+
+    def claim(self, number: int) -> list[Claim]:
+        """Up to `number` notes that wait or whose worker's lease has run out, now this worker's."""
+        now = self._clock()
+        with self.transaction() as connection:
+            rows = connection.execute(_SQL.claimable, (now, number)).fetchall()
+            until = now + self._lease_seconds
+            connection.executemany(_SQL.claim, [(self.owner, until, now, row[0]) for row in rows])
+        return [
+            Claim(Document(**json.loads(note)), fingerprint, attempts + 1)
+            for _, fingerprint, attempts, note in rows
+        ]
+
+    def extend(self) -> None:
+        """Renew the leases of this worker's notes."""
+        with self.transaction() as connection:
+            connection.execute(_SQL.extend, (self._clock() + self._lease_seconds, self.owner))
+
+    def complete(self, chunk_counts: Sequence[tuple[Claim, int]]) -> list[Claim]:
+        """Record that these notes are stored. Call inside the transaction that stores them.
+
+        Returns the claims that no longer hold, because the note changed or another worker took it over.
+        """
+        now = self._clock()
+        lost = []
+        with self.transaction() as connection:
+            for claim, chunks in chunk_counts:
+                key = claim.document.resource_id
+                done = connection.execute(
+                    _SQL.complete, (chunks, now, now, key, claim.fingerprint, self.owner)
+                )
+                if done.rowcount:
+                    connection.execute(_SQL.unstage, (key,))
+                else:
+                    lost.append(claim)
+        return lost
+
+    def fail(self, claim: Claim, error: str) -> None:
+        """Park a note with its reason. It stays staged, so that a later run can try it again."""
+        with self.transaction() as connection:
+            connection.execute(
+                _SQL.fail, (error, self._clock(), claim.document.resource_id, claim.fingerprint, self.owner)
+            )
+
+    def release(self) -> None:
+        """Give back what this worker holds and has not finished."""
+        with self.transaction() as connection:
+            connection.execute(_SQL.release, (self._clock(), self.owner))
+
+    # --- questions
+
+    def counts(self) -> Mapping[NoteState, int]:
+        """Notes by state; every state is there."""
+        found = {str(state): int(str(number)) for state, number in self._rows(_SQL.counts)}
+        states: tuple[NoteState, ...] = ("pending", "processing", "completed", "failed")
+        return {state: found.get(state, 0) for state in states}
+
+    def failures(self, limit: int = 100) -> list[Failure]:
+        return [
+            Failure(str(resource_id), int(str(attempts)), str(error))
+            for resource_id, attempts, error in self._rows(_SQL.failures, (limit,))
+        ]
+
+    def completed(self) -> Iterator[tuple[str, int]]:
+        """(resource_id, number of chunks) of every note that is done, ordered by id."""
+        for resource_id, chunks in self._rows(_SQL.completed):
+            yield str(resource_id), int(str(chunks))
+
+
+def this_process() -> str:
+    """A name for this process that no other one has, also after its number was given out again."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def has_died(owner: str) -> bool:
+    """True only where the owner was a process of this machine and is certainly gone."""
+    host, _, rest = owner.rpartition(":")
+    host, _, number = host.rpartition(":")
+    if host != socket.gethostname() or not number.isdigit():
+        return False
+    return _started(int(number)) != rest
+
+
+def _started(pid: int) -> str:
+    """When the process started, in clock ticks since boot; "" where there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return _alive(pid)
+    return stat.rpartition(")")[2].split()[19]
+
+
+def _alive(pid: int) -> str:
+    """For systems without /proc: a number that is in use counts as the same process."""
+    if Path("/proc/self/stat").exists():
+        return ""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "alive"
+    return "alive"

@@ -1,0 +1,112 @@
+-- The VectorizationState ledger. Status tells where a note stands; StagedNotes holds the note itself from the moment it
+-- was read until its vectors are stored, so that a run can go on without its source.
+
+-- name: create_state
+CREATE TABLE IF NOT EXISTS VectorizationState (
+    Sequence    INTEGER PRIMARY KEY AUTOINCREMENT,
+    ResourceID  TEXT NOT NULL UNIQUE,
+    Source      TEXT NOT NULL,
+    Fingerprint TEXT NOT NULL,
+    Status      TEXT NOT NULL CHECK (Status IN ('pending', 'processing', 'completed', 'failed')),
+    Attempts    INTEGER NOT NULL DEFAULT 0,
+    LastError   TEXT,
+    Chunks      INTEGER,
+    Owner       TEXT,
+    LeaseUntil  REAL,
+    CreatedAt   REAL NOT NULL,
+    UpdatedAt   REAL NOT NULL,
+    CompletedAt REAL
+)
+
+-- name: create_open_index
+CREATE INDEX IF NOT EXISTS VectorizationStateOpen ON VectorizationState (Status, Sequence) WHERE Status <> 'completed'
+
+-- name: create_staged
+CREATE TABLE IF NOT EXISTS StagedNotes (ResourceID TEXT PRIMARY KEY, Note TEXT NOT NULL)
+
+-- name: create_seen
+CREATE TEMP TABLE IF NOT EXISTS SeenNotes (ResourceID TEXT PRIMARY KEY) WITHOUT ROWID
+
+-- name: forget_seen
+DELETE FROM temp.SeenNotes
+
+-- name: mark_seen
+INSERT OR IGNORE INTO temp.SeenNotes (ResourceID) VALUES (?)
+
+-- name: known
+SELECT ResourceID, Fingerprint, Status, Attempts, Source FROM VectorizationState
+WHERE ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: stage_state
+INSERT INTO VectorizationState (ResourceID, Source, Fingerprint, Status, CreatedAt, UpdatedAt)
+VALUES (:resource_id, :source, :fingerprint, 'pending', :now, :now)
+ON CONFLICT (ResourceID) DO UPDATE SET
+    Source = excluded.Source, Fingerprint = excluded.Fingerprint, Status = 'pending', Attempts = 0, LastError = NULL,
+    Owner = NULL, LeaseUntil = NULL, UpdatedAt = excluded.UpdatedAt, CompletedAt = NULL
+
+-- name: stage_note
+INSERT INTO StagedNotes (ResourceID, Note) VALUES (:resource_id, :note)
+ON CONFLICT (ResourceID) DO UPDATE SET Note = excluded.Note
+
+-- name: move_source
+UPDATE VectorizationState SET Source = ? WHERE ResourceID = ?
+
+-- name: retry
+UPDATE VectorizationState SET Status = 'pending', UpdatedAt = ? WHERE ResourceID = ? AND Status = 'failed'
+
+-- name: claimable
+SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note
+FROM VectorizationState JOIN StagedNotes USING (ResourceID)
+WHERE Status = 'pending' OR (Status = 'processing' AND LeaseUntil < ?)
+ORDER BY Sequence LIMIT ?
+
+-- name: claim
+UPDATE VectorizationState
+SET Status = 'processing', Attempts = Attempts + 1, Owner = ?, LeaseUntil = ?, UpdatedAt = ?
+WHERE ResourceID = ?
+
+-- name: owners
+SELECT DISTINCT Owner FROM VectorizationState WHERE Status = 'processing'
+
+-- name: release
+UPDATE VectorizationState SET Status = 'pending', Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
+WHERE Status = 'processing' AND Owner = ?
+
+-- name: extend
+UPDATE VectorizationState SET LeaseUntil = ? WHERE Status = 'processing' AND Owner = ?
+
+-- name: complete
+UPDATE VectorizationState
+SET Status = 'completed', Chunks = ?, LastError = NULL, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?, CompletedAt = ?
+WHERE ResourceID = ? AND Fingerprint = ? AND Owner = ?
+
+-- name: fail
+UPDATE VectorizationState
+SET Status = 'failed', LastError = ?, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
+WHERE ResourceID = ? AND Fingerprint = ? AND Owner = ?
+
+-- name: unstage
+DELETE FROM StagedNotes WHERE ResourceID = ?
+
+-- name: missing
+SELECT ResourceID FROM VectorizationState
+WHERE Source IN (SELECT value FROM json_each(?)) AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
+ORDER BY ResourceID
+
+-- name: forget_note
+DELETE FROM VectorizationState WHERE ResourceID = ?
+
+-- name: forget_all_states
+DELETE FROM VectorizationState
+
+-- name: forget_all_staged
+DELETE FROM StagedNotes
+
+-- name: counts
+SELECT Status, COUNT(*) FROM VectorizationState GROUP BY Status
+
+-- name: failures
+SELECT ResourceID, Attempts, LastError FROM VectorizationState WHERE Status = 'failed' ORDER BY Sequence LIMIT ?
+
+-- name: completed
+SELECT ResourceID, Chunks FROM VectorizationState WHERE Status = 'completed' ORDER BY ResourceID

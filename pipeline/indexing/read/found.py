@@ -1,0 +1,46 @@
+"""What a format reader hands on: a record with its columns, or a part of a source that could not be read.
+
+The readers know formats and positions. They know neither our fields (the mapping does) nor how a source was named
+(`sources.py` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One record: column names to raw values."""
+
+    position: str
+    columns: Mapping[str, Any]
+    note: bool = False
+    """True where the columns are our own fields already (FHIR, text files), so that no mapping is expected of the
+    user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One record, or with `whole` the rest of the source, that cannot be read."""
+
+    position: str
+    reason: str
+    """A fixed sentence: reasons are counted."""
+    remedy: str
+    """What to do, with the figures of this very case. Never a piece of the text."""
+    resource_id: str | None = None
+    field: str | None = None
+    whole: bool = False
+
+
+class SourceBroken(Exception):
+    """Reading cannot go on in this source. Becomes a Rejection or an InputError in `read_sources`, never escapes."""
+
+    def __init__(self, reason: str, remedy: str, position: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.remedy = remedy
+        self.position = position

@@ -1,0 +1,78 @@
+"""The vector spool: every vector that was paid for, on disk before anything else happens to it.
+
+Found by space and by the hash of the text that was embedded, so the same words are never embedded twice in one space,
+whichever note they stand in, and a store can be mended without an embedder. Each row carries a checksum; a row that
+fails it counts as absent. For stores that do not share the ledger's database.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.database import Database, translated
+from pipeline.indexing.embed import text_hash
+from pipeline.records import Chunk, EmbeddingSpace, Vector
+from pipeline.statements import Statements
+
+_SQL = Statements(Path(__file__).with_suffix(".sql"))
+
+
+class VectorSpool:
+    """Vectors of one space in a SQLite file of their own. Safe to use from several threads and processes."""
+
+    def __init__(self, database: Database, space: EmbeddingSpace) -> None:
+        self._database = database
+        self._dimension = space.dimension
+        with database.transaction() as connection, translated(database.path):
+            connection.execute(_SQL.create_spaces)
+            connection.execute(_SQL.create_vectors)
+            connection.execute(_SQL.add_space, (space.id,))
+            self._space = int(connection.execute(_SQL.space_number, (space.id,)).fetchone()[0])
+        self.damaged = 0
+        """Rows met so far whose checksum failed."""
+
+    def kept(self, chunks: Sequence[Chunk]) -> Mapping[str, Vector]:
+        """Vectors that are there and sound, by chunk id."""
+        found = {}
+        with translated(self._database.path):
+            for chunk in chunks:
+                row = self._database.connection.execute(_SQL.kept, (self._space, _key(chunk))).fetchone()
+                if row is None:
+                    continue
+                vector = self._sound(*row)
+                if vector is None:
+                    self.damaged += 1
+                else:
+                    found[chunk.chunk_id] = vector
+        return found
+
+    def keep(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
+        """Commit the rows of `vectors`, one a chunk, to disk."""
+        rows = []
+        for chunk, vector in zip(chunks, vectors, strict=True):
+            content = np.asarray(vector, dtype="<f4").tobytes()
+            rows.append((self._space, _key(chunk), zlib.crc32(content), content))
+        with self._database.transaction() as connection, translated(self._database.path):
+            connection.executemany(_SQL.keep, rows)
+
+    def count(self) -> int:
+        with translated(self._database.path):
+            return int(self._database.connection.execute(_SQL.count, (self._space,)).fetchone()[0])
+
+    def forget(self) -> None:
+        """Drop every vector of this space, so that all is embedded anew."""
+        with self._database.transaction() as connection, translated(self._database.path):
+            connection.execute(_SQL.drop_space, (self._space,))
+
+    def _sound(self, checksum: int, content: bytes) -> Vector | None:
+        if zlib.crc32(content) != checksum or len(content) != 4 * self._dimension:
+            return None
+        return np.frombuffer(content, dtype="<f4")
+
+
+def _key(chunk: Chunk) -> bytes:
+    return bytes.fromhex(text_hash(chunk))

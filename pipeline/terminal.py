@@ -1,0 +1,90 @@
+"""What the doors share: consoles, errors as one clear paragraph, and exit codes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import ChartwellError
+
+EXIT_OK = 0
+EXIT_SOME_REJECTED = 1
+EXIT_COULD_NOT_RUN = 2
+EXIT_NOTHING_RELEVANT = 3
+EXIT_INTERRUPTED = 130
+
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def door(help_text: str) -> typer.Typer:
+    """A command line whose usage errors exit with 2 and whose tracebacks are plain."""
+    return typer.Typer(
+        help=help_text,
+        add_completion=False,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+
+
+@contextmanager
+def errors_as_exit_codes() -> Iterator[None]:
+    """Our errors become a message on standard error and exit code 2. Anything else keeps its traceback."""
+    try:
+        yield
+    except ChartwellError as error:
+        err.print(f"Could not run: {error.what}", markup=False)
+        err.print(f"What to do: {error.remedy}", markup=False)
+        err.print(f"More: {error.section} ({error.code})", markup=False)
+        raise typer.Exit(EXIT_COULD_NOT_RUN) from None
+    except BrokenPipeError:
+        # The reader of our output has gone (`... | head`). There is nobody left to tell.
+        sys.stderr.close()
+        raise typer.Exit(EXIT_OK) from None
+
+
+@contextmanager
+def stop_requests() -> Iterator[Callable[[], bool]]:
+    """A function that tells whether Ctrl-C or SIGTERM asked for an end. A second one ends at once."""
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        err.print("stopping after this batch; once more to stop at once")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def as_json(record: Any) -> str:
+    """A record of ours as JSON text, field names as they are."""
+    return json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=2, default=str)
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: "0.4 s", "12 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"

@@ -1,0 +1,241 @@
+"""Turn clinical notes into vectors, resumably: `python -m pipeline.vectorize notes INPUT...`"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline import logs
+from pipeline.config import Settings, load_settings
+from pipeline.errors import InputUnusable
+from pipeline.indexing.flow import Indexing, Observer
+from pipeline.indexing.read import FieldMapping, preflight, read_sources
+from pipeline.indexing.rejections import RejectionWriter
+from pipeline.indexing.survey import Survey, survey
+from pipeline.progress import observer_for
+from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
+from pipeline.terminal import (
+    EXIT_INTERRUPTED,
+    EXIT_SOME_REJECTED,
+    as_json,
+    door,
+    duration,
+    err,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
+from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger
+
+app = door(__doc__ or "")
+
+STANDARD_INPUT = "-"
+REJECTIONS_FILE = "rejected.jsonl"
+
+
+@app.callback()
+def _() -> None:
+    """Keeps `notes` a subcommand while it is alone."""
+
+
+@app.command()
+def notes(
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...", help="files or folders: JSON, JSON Lines, CSV, FHIR, text, gzip; - for stdin"
+        ),
+    ] = None,
+    more_inputs: Annotated[
+        list[str] | None, typer.Option("--input", help="the same, as an option; repeatable")
+    ] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="FIELD=COLUMN[|COLUMN]", help="which column feeds a field; repeatable"),
+    ] = None,
+    defaults: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--default", metavar="FIELD=VALUE", help="a value for records that lack the field; repeatable"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="notes embedded and stored together")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="go on where the last run ended, or forget all and start over"),
+    ] = True,
+    retry_failed: Annotated[bool, typer.Option(help="also retry notes that failed too often")] = False,
+    prune: Annotated[bool, typer.Option(help="remove notes that these inputs no longer hold")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="read this many records at most")] = None,
+    errors: Annotated[
+        Path | None, typer.Option(help="where rejected records are listed, as JSON Lines")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="read, validate and chunk; store nothing")] = False,
+    test_search: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="search for TEXT once all is stored")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+) -> None:
+    """Index clinical notes. Safe to run again: what is stored costs nothing.
+
+    Exit code 0: all notes are in; 1: some were rejected or failed; 2: could not run; 130: interrupted, run it again.
+    """
+    with errors_as_exit_codes():
+        settings = _settings(batch_size)
+        logs.configure(settings.log_level)
+        sources = [*(inputs or ()), *(more_inputs or ())]
+        if not sources:
+            raise InputUnusable(
+                "No input was named.", remedy="Name files or folders, or - for standard input."
+            )
+        fields = FieldMapping.parse(mapping or (), defaults or ())
+        preflight(sources, fields)
+        records = islice(read_sources(sources, fields, settings.indexing), limit)
+        rejections_file = errors or settings.data_dir / REJECTIONS_FILE
+        if dry_run:
+            _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
+            return
+        with _indexing(settings, rejections_file, quiet=json_output, retry_failed=retry_failed) as (
+            indexing,
+            corpus,
+        ):
+            if not resume:
+                corpus.start_over()
+            whole = limit is None and STANDARD_INPUT not in sources
+            tally = indexing.run(records, sources=_names(sources), prune=prune, complete_sources=whole)
+            report = tally.report(str(rejections_file) if tally.rejected else None)
+            hits = _search(corpus, test_search) if test_search else []
+        if json_output:
+            out.print(as_json(report), markup=False)
+        else:
+            _print_report(report)
+            _print_hits(hits, test_search)
+    if report.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if report.rejected or report.failed:
+        raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+@app.command()
+def status(
+    failures: Annotated[int, typer.Option(min=0, help="failed notes listed at most")] = 20,
+) -> None:
+    """How far indexing is: notes by state, and why some failed."""
+    with errors_as_exit_codes():
+        settings = load_settings()
+        ledger = open_ledger(settings, ledger_database(settings))
+        ledger.prepare()
+        for state, number in ledger.counts().items():
+            out.print(f"{state:<11}{number:>9,}", markup=False)
+        for failure in ledger.failures(failures):
+            out.print(
+                f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}", markup=False
+            )
+
+
+def _settings(batch_size: int | None) -> Settings:
+    return load_settings(indexing={"batch_size": batch_size}) if batch_size else load_settings()
+
+
+def _names(sources: Sequence[str]) -> list[str]:
+    return [source if source == STANDARD_INPUT else str(Path(source).resolve()) for source in sources]
+
+
+@contextmanager
+def _indexing(
+    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool
+) -> Iterator[tuple[Indexing, Corpus]]:
+    with ExitStack() as stack:
+        corpus = stack.enter_context(open_corpus(settings))
+        rejections = stack.enter_context(RejectionWriter(rejections_file))
+        observer: Observer = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet))
+        stop = stack.enter_context(stop_requests())
+        yield (
+            Indexing(
+                embedder=corpus.embedder,
+                store=corpus.store,
+                ledger=corpus.ledger,
+                settings=settings.indexing,
+                rejections=rejections,
+                observer=observer,
+                stop=stop,
+                retry_failed=retry_failed,
+            ),
+            corpus,
+        )
+
+
+def _survey(records: Iterator[SourceRecord | Rejection], settings: Settings, rejections_file: Path) -> Survey:
+    with RejectionWriter(rejections_file) as rejections:
+        return survey(
+            records, embedder=open_embedder(settings), settings=settings.indexing, rejections=rejections
+        )
+
+
+def _search(corpus: Corpus, text: str) -> list[Hit]:
+    vector = corpus.embedder.embed([text], "query")[0]
+    matches = corpus.store.search_vector(vector, 3, Filters())
+    return corpus.store.hits([match.chunk_id for match in matches], vector)
+
+
+def _print_report(report: IndexReport) -> None:
+    rate = report.embedded / report.seconds * 60 if report.seconds else 0.0
+    out.print(
+        f"{report.accepted:,} notes accepted of {report.read:,} records: {report.embedded:,} embedded "
+        f"({report.chunks_embedded:,} passages new, {report.chunks_reused:,} kept), {report.unchanged:,} unchanged, "
+        f"{report.duplicates:,} duplicates, {report.rejected:,} rejected, {report.failed:,} failed",
+        markup=False,
+    )
+    out.print(f"{duration(report.seconds)}, {rate:,.0f} notes a minute", markup=False)
+    for reason, number in sorted(report.reasons.items(), key=lambda entry: -entry[1]):
+        out.print(f"  {number:>7,}  {reason}", markup=False)
+    if report.rejections_file:
+        out.print(f"rejected records, and what to do about each: {report.rejections_file}", markup=False)
+    if report.pruned:
+        out.print(f"{report.pruned:,} notes that the inputs no longer hold were removed", markup=False)
+    if report.missing:
+        out.print(
+            f"{len(report.missing):,} notes are stored that these inputs no longer hold, for example "
+            f"{', '.join(report.missing[:3])}; --prune removes them",
+            markup=False,
+        )
+    if report.interrupted:
+        out.print("interrupted; run the same command again to go on", markup=False)
+
+
+def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> None:
+    if json_output:
+        out.print(as_json(found), markup=False)
+    else:
+        out.print(
+            f"dry run: {found.accepted:,} notes would be indexed as {found.chunks:,} passages of "
+            f"{found.tokens:,} tokens; {found.rejected:,} rejected, {found.duplicates:,} duplicates; nothing stored",
+            markup=False,
+        )
+        for reason, number in sorted(found.reasons.items(), key=lambda entry: -entry[1]):
+            out.print(f"  {number:>7,}  {reason}", markup=False)
+        if found.rejected:
+            out.print(f"rejected records, and what to do about each: {rejections_file}", markup=False)
+    if found.rejected:
+        raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _print_hits(hits: Sequence[Hit], text: str | None) -> None:
+    if text:
+        out.print(
+            f"closest to {text!r}:" if hits else f"nothing is stored that is close to {text!r}", markup=False
+        )
+    for hit in hits:
+        first_line = " ".join(hit.text.split())[:100]
+        out.print(f"  {hit.similarity:.2f}  {hit.resource_id}  {first_line}", markup=False)
+
+
+if __name__ == "__main__":
+    app()

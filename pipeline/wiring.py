@@ -1,0 +1,112 @@
+"""Chooses the back-ends that the settings name. The only module that knows them all; each is imported when used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from pipeline.config import Settings
+from pipeline.database import Database
+from pipeline.indexing.ledger import Ledger
+from pipeline.ports import Embedder, Generator, Store
+
+STORE_FILE = "chartwell.sqlite"
+LEDGER_FILE = "ledger.sqlite"
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What an indexing run needs. `ledger` and `store` share a database where the store is embedded."""
+
+    embedder: Embedder
+    store: Store
+    ledger: Ledger
+
+    def start_over(self) -> None:
+        """Forget every note, vector and state, so that the next run embeds everything anew."""
+        self.ledger.prepare()
+        with self.ledger.transaction():
+            self.store.clear()
+            self.ledger.forget_all()
+
+
+@contextmanager
+def open_corpus(settings: Settings) -> Iterator[Corpus]:
+    """Embedder, store and ledger as the settings say; closed on leaving."""
+    embedder = open_embedder(settings)
+    database = ledger_database(settings)
+    store = open_store(settings, database)
+    try:
+        yield Corpus(embedder, store, open_ledger(settings, database))
+    finally:
+        store.close()
+        database.close()
+
+
+def open_ledger(settings: Settings, database: Database) -> Ledger:
+    return Ledger(database, lease_seconds=settings.indexing.lease_seconds)
+
+
+def ledger_database(settings: Settings) -> Database:
+    embedded = settings.store.kind == "embedded"
+    return Database(settings.data_dir / (STORE_FILE if embedded else LEDGER_FILE))
+
+
+def open_store(settings: Settings, database: Database | None = None) -> Store:
+    """The store; an embedded one in `database` where that is given."""
+    if settings.store.kind == "iris":
+        from pipeline.backends.iris import IrisStore
+
+        return IrisStore(settings.iris)
+    from pipeline.backends.embedded import EmbeddedStore
+
+    return EmbeddedStore(database or ledger_database(settings), settings.store)
+
+
+def open_embedder(settings: Settings) -> Embedder:
+    match settings.embedder.provider:
+        case "local":
+            from pipeline.backends.local import LocalEmbedder
+
+            return LocalEmbedder(settings.embedder)
+        case "hashing":
+            from pipeline.backends.hashing import HashingEmbedder
+
+            return HashingEmbedder(settings.embedder)
+        case "nim":
+            from pipeline.backends.nim import NimEmbedder
+
+            return NimEmbedder(settings.embedder, settings.transport)
+        case "openai":
+            from pipeline.backends.openai_compatible import OpenAIEmbedder
+
+            return OpenAIEmbedder(settings.embedder, settings.transport)
+        case "bedrock":
+            from pipeline.backends.bedrock import BedrockEmbedder
+
+            return BedrockEmbedder(settings.embedder, settings.bedrock, settings.transport)
+
+
+def open_generator(settings: Settings, embedder: Embedder) -> Generator:
+    match settings.generator.provider:
+        case "extractive":
+            from pipeline.backends.extractive import ExtractiveGenerator
+
+            return ExtractiveGenerator(embedder, settings.generator)
+        case "gguf":
+            from pipeline.backends.gguf import GgufGenerator
+
+            return GgufGenerator(settings.generator)
+        case "nim":
+            from pipeline.backends.nim import NimGenerator
+
+            return NimGenerator(settings.generator, settings.transport)
+        case "openai":
+            from pipeline.backends.openai_compatible import OpenAIGenerator
+
+            return OpenAIGenerator(settings.generator, settings.transport)
+        case "bedrock":
+            from pipeline.backends.bedrock import BedrockGenerator
+
+            return BedrockGenerator(settings.generator, settings.bedrock, settings.transport)

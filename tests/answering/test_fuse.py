@@ -1,0 +1,72 @@
+"""Fusion, ties and near-duplicates."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.answering.fuse import fuse, newest_first_within, without_near_duplicates
+from pipeline.records import Hit, Match
+
+
+def hit(
+    chunk_id: str, *, score: float = 0.0, date: str | None = None, text: str = "", patient: str = "p"
+) -> Hit:
+    return Hit(chunk_id, "n", patient, "note", date, None, None, text, 0, len(text), 0.5, score)
+
+
+def test_weight_decides_between_the_legs() -> None:
+    vectors = [Match("a", 0.8), Match("b", 0.4)]
+    words = [Match("b", 12.0), Match("c", 6.0)]
+    assert list(fuse(vectors, words, word_weight=0.0)) == ["a", "b", "c"]
+    assert next(iter(fuse(vectors, words, word_weight=1.0))) == "b"
+    assert fuse(vectors, words, word_weight=0.5)["b"] == pytest.approx(0.5 * 0.5 + 0.5 * 1.0)
+
+
+def test_one_empty_leg_leaves_the_order_of_the_other() -> None:
+    assert list(fuse([], [Match("x", 2), Match("y", 1)], word_weight=0.3)) == ["x", "y"]
+    assert fuse([], [], word_weight=0.3) == {}
+
+
+def test_equal_scores_have_a_stable_order() -> None:
+    assert list(fuse([Match("b", 1), Match("a", 1)], [], word_weight=0)) == ["a", "b"]
+
+
+def test_among_equals_the_newer_note_comes_first() -> None:
+    hits = [
+        hit("old", score=0.900, date="2001-01-01"),
+        hit("new", score=0.895, date="2020-01-01"),
+        hit("undated", score=0.899),
+        hit("far", score=0.5, date="2024-01-01"),
+    ]
+    assert [h.chunk_id for h in newest_first_within(hits, 0.01)] == ["new", "old", "undated", "far"]
+    assert [h.chunk_id for h in newest_first_within(hits, 0.0)] == ["old", "new", "undated", "far"]
+
+
+def test_copied_forward_text_appears_once_a_patient() -> None:
+    text = "Patient is married. Patient is an active smoker and has never had any allergies to medication at all."
+    hits = [
+        hit("a", text=text),
+        hit("b", text=text.replace("married", "single")),
+        hit("c", text=text, patient="someone else"),
+        hit("d", text="Blood pressure is 120 over 80 today."),
+    ]
+    assert [h.chunk_id for h in without_near_duplicates(hits, similarity=0.6)] == ["a", "c", "d"]
+
+
+@pytest.mark.parametrize(("old", "new"), [("500", "850"), ("has", "denies"), ("daily", "daily, no cough")])
+def test_a_changed_number_or_negation_is_no_duplicate(old: str, new: str) -> None:
+    text = (
+        "He has asthma and takes metformin 500 mg twice daily "
+        + " ".join(f"word{chr(97 + i)}" for i in range(26))
+        + " plenty"
+    )
+    assert len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace(old, new))])) == 2
+    assert (
+        len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace("plenty", "lots", 1))]))
+        == 1
+    )
+
+
+def test_short_texts_are_compared_whole() -> None:
+    hits = [hit("a", text="No fever"), hit("b", text="no fever"), hit("c", text="No cough")]
+    assert [h.chunk_id for h in without_near_duplicates(hits)] == ["a", "c"]

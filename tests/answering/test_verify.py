@@ -1,0 +1,103 @@
+"""What may leave: statements whose numbers, quotations and spans hold; and nothing else."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.answering.verify import StatementReader, check_statement
+from pipeline.records import Document, Hit
+
+NOTE = 'History: Asthma since childhood.\nPlan: Start metformin 500 mg twice daily. He said "no more" to statins.'
+PASSAGE = Hit("c1", "n1", "p1", "note", "2020-01-01", None, None, NOTE, 0, len(NOTE), 0.7)
+SECOND_TEXT = "Blood pressure 120/80. No allergies."
+SECOND = Hit("c2", "n2", "p1", "note", None, None, None, SECOND_TEXT, 10, 10 + len(SECOND_TEXT), 0.6)
+NOTES = {
+    "n1": Document("n1", "p1", "note", NOTE),
+    "n2": Document("n2", "p1", "note", "0123456789" + SECOND_TEXT + " And more."),
+}
+
+
+def check(text: str):  # type: ignore[no-untyped-def]
+    return check_statement(text, (PASSAGE, SECOND), NOTES.get)
+
+
+def test_a_quotation_is_cited_to_the_character() -> None:
+    statement = check('"Start metformin 500 mg twice daily." [1]')
+    (citation,) = statement.citations
+    assert citation.quote == "Start metformin 500 mg twice daily."
+    assert NOTE[citation.start : citation.end] == citation.quote
+    assert (citation.resource_id, citation.patient_id, citation.date) == ("n1", "p1", "2020-01-01")
+
+
+def test_spans_are_those_of_the_note_not_of_the_passage() -> None:
+    (citation,) = check('"No allergies." [2]').citations
+    assert NOTES["n2"].text_content[citation.start : citation.end] == "No allergies."
+
+
+def test_inner_quotation_marks_are_kept() -> None:
+    (citation,) = check('"He said "no more" to statins." [1]').citations
+    assert citation.quote == 'He said "no more" to statins.'
+
+
+@pytest.mark.parametrize(
+    ("draft", "why"),
+    [
+        ('"Start metformin 850 mg twice daily." [1]', "a changed dose"),
+        ('"Start metformin 500 mg twice daily." [2]', "the wrong passage"),
+        ('"Start metformin 500 mg twice daily." [3]', "a passage that is not there"),
+        ('"Start metformin 500 mg twice daily." [0]', "passages count from one"),
+        ('"Start metformin 500 mg twice daily."', "no citation"),
+        ("He takes metformin [1][7].", "one number of two is wrong"),
+        ("The moon orbits quietly [1].", "no word of it is in the passage"),
+        ("", "nothing"),
+    ],
+)
+def test_what_does_not_check_out_is_withheld(draft: str, why: str) -> None:
+    assert check(draft) is None, why
+
+
+def test_own_words_are_tied_to_the_nearest_sentence() -> None:
+    statement = check("He should begin metformin twice daily [1] and has no allergies [2].")
+    assert [citation.quote for citation in statement.citations] == [
+        "Plan: Start metformin 500 mg twice daily.",
+        "No allergies.",
+    ]
+
+
+def test_a_passage_that_is_not_what_the_note_says_is_withheld() -> None:
+    changed = {"n1": Document("n1", "p1", "note", NOTE.replace("500", "850"))}
+    assert check_statement('"Start metformin 500 mg twice daily." [1]', (PASSAGE,), changed.get) is None
+    assert check_statement('"Start metformin 500 mg twice daily." [1]', (PASSAGE,), {}.get) is None
+
+
+DRAFT = (
+    'He has asthma [1]. Dose is 500 mg twice daily. [1, 2] "Quoted. With a stop." [2]\n'
+    "- A list item [1]\nLast words"
+)
+STATEMENTS = [
+    "He has asthma [1].",
+    "Dose is 500 mg twice daily. [1, 2]",
+    '"Quoted. With a stop." [2]',
+    "- A list item [1]",
+    "Last words",
+]
+
+
+def read(pieces: list[str]) -> list[str]:
+    reader = StatementReader()
+    found = [text for piece in pieces for text in reader.feed(piece)]
+    return found + list(reader.rest())
+
+
+def test_a_draft_is_cut_into_statements() -> None:
+    assert read([DRAFT]) == STATEMENTS
+
+
+@given(st.lists(st.integers(0, len(DRAFT)), max_size=12))
+def test_how_a_draft_arrives_makes_no_difference(cuts: list[int]) -> None:
+    places = [0, *sorted(cuts), len(DRAFT)]
+    assert read([DRAFT[a:b] for a, b in pairwise(places)]) == STATEMENTS

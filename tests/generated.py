@@ -1,0 +1,81 @@
+"""The parts of the documentation that are written by a program: `make docs` writes them, a test holds them in step.
+
+`python -m tests.generated --write` writes; without it, exits 1 and names what is stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+from typer.testing import CliRunner
+
+from pipeline import config
+
+ROOT = Path(__file__).resolve().parents[1]
+
+DOORS = ("vectorize", "ask", "evaluate")
+
+
+def command_reference() -> str:
+    """Every door's help, as it is printed."""
+    lines = [
+        "# Commands",
+        "",
+        "Generated from the programs' own `--help` by `make docs`. Run them with `.venv/bin/python`.",
+        "Settings that are no option are variables: see `.env.example`.",
+    ]
+    for name in DOORS:
+        app = importlib.import_module(f"pipeline.{name}").app
+        for subcommand in [None, *_subcommands(app)]:
+            arguments = [*([subcommand] if subcommand else []), "--help"]
+            printed = CliRunner().invoke(
+                app,
+                arguments,
+                prog_name=f"python -m pipeline.{name}",
+                terminal_width=100,
+                env={"TERM": "dumb"},
+            )
+            title = f"pipeline.{name}" + (f" {subcommand}" if subcommand else "")
+            body = "\n".join(line.rstrip() for line in printed.output.strip("\n").splitlines())
+            lines += ["", f"## {title}", "", "```text", body, "```"]
+    return "\n".join(lines) + "\n"
+
+
+def _subcommands(app: object) -> list[str]:
+    group = typer.main.get_command(app)  # type: ignore[arg-type]
+    return sorted(getattr(group, "commands", {}))
+
+
+GENERATED: dict[str, Callable[[], str]] = {
+    ".env.example": config.reference,
+    "docs/commands.md": command_reference,
+}
+
+
+def stale() -> list[str]:
+    return [
+        name
+        for name, text in GENERATED.items()
+        if not (ROOT / name).is_file() or (ROOT / name).read_text(encoding="utf-8") != text()
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true")
+    if parser.parse_args().write:
+        for name, text in GENERATED.items():
+            (ROOT / name).write_text(text(), encoding="utf-8")
+    names = stale()
+    for name in names:
+        sys.stdout.write(f"stale: {name}; run make docs\n")
+    return 1 if names else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

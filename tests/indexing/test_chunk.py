@@ -1,0 +1,162 @@
+"""Chunks: within the limit, covering everything, exactly placed, stable under edits elsewhere."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pipeline.indexing.chunk import chunk_document, heading_of
+from pipeline.records import Document, original_span
+
+
+def count_words(texts: list[str]) -> list[int]:
+    """A tokenizer that is additive at white space and gives long words several tokens."""
+    return [sum(1 + (len(word) - 1) // 6 for word in text.split()) for text in texts]
+
+
+def chunks_of(text: str, tokens_max: int = 40, resource_id: str = "n1"):  # type: ignore[no-untyped-def]
+    document = Document(resource_id, "p1", "note", text)
+    return chunk_document(document, count_tokens=count_words, tokens_max=tokens_max)
+
+
+NOTE = """CHIEF COMPLAINT
+
+Annual exam.
+
+HISTORY OF PRESENT ILLNESS
+
+Martha is a 50-year-old female with heart failure. She watches her diet. She takes lisinopril 20 mg daily.
+She denies chest pain, orthopnea and swelling of the legs. She walks two miles a day with her dog, she says.
+
+VITALS
+
+Date        Pressure   Pulse
+2020-01-01  120/80     70
+2020-02-01  130/85     72
+
+ASSESSMENT AND PLAN
+
+Heart failure is stable. Continue lisinopril.
+"""
+
+
+def test_passages_follow_the_sections() -> None:
+    found = chunks_of(NOTE)
+    assert [chunk.section for chunk in found] == [
+        "CHIEF COMPLAINT",
+        "HISTORY OF PRESENT ILLNESS",
+        "HISTORY OF PRESENT ILLNESS",
+        "VITALS",
+        "ASSESSMENT AND PLAN",
+    ]
+    assert found[1].text.startswith("HISTORY OF PRESENT ILLNESS\n\nMartha")
+    assert found[2].embedding_text.startswith("HISTORY OF PRESENT ILLNESS\n")
+
+
+def test_a_table_stays_whole() -> None:
+    (table,) = [chunk for chunk in chunks_of(NOTE) if chunk.section == "VITALS"]
+    assert "120/80" in table.text
+    assert "130/85" in table.text
+
+
+def test_short_sections_share_a_passage() -> None:
+    (chunk,) = chunks_of("ALLERGIES\nNone.\n\nMEDICATIONS\nNone.\n\nTOBACCO\nNever.")
+    assert chunk.section == "ALLERGIES"
+    assert chunk.text.endswith("Never.")
+
+
+def test_dictated_sections_in_one_line_are_seen() -> None:
+    note = (
+        "SUBJECTIVE:, This 23-year-old white female presents with complaint of allergies, many of them seasonal.,"
+        "MEDICATIONS: , Her only medication currently is Ortho Tri-Cyclen and the Allegra that she takes daily.,"
+        "ALLERGIES: , She has no known medicine allergies but she does react to pollen of many kinds."
+    )
+    assert [chunk.section for chunk in chunks_of(note, 24)] == ["SUBJECTIVE", "MEDICATIONS", "ALLERGIES"]
+
+
+def test_an_edit_elsewhere_leaves_other_ids_alone() -> None:
+    before = chunks_of(NOTE)
+    after = chunks_of(
+        "ADDENDUM\n\nReviewed with the family at length, and they agree with all that was said today.\n\n"
+        + NOTE
+    )
+    assert {chunk.chunk_id for chunk in before} <= {chunk.chunk_id for chunk in after}
+    moved = {chunk.chunk_id: chunk.start for chunk in after}
+    assert all(moved[chunk.chunk_id] > chunk.start for chunk in before)
+
+
+def test_the_same_words_twice_in_a_note_are_two_passages() -> None:
+    text = "A\n\n" + "\n\n".join(f"{name}:\n" + "word " * 38 for name in ("One", "One"))
+    ids = [chunk.chunk_id for chunk in chunks_of(text)]
+    assert len(ids) == len(set(ids))
+
+
+def test_two_notes_never_share_an_id() -> None:
+    assert {c.chunk_id for c in chunks_of(NOTE)}.isdisjoint(
+        c.chunk_id for c in chunks_of(NOTE, resource_id="n2")
+    )
+
+
+def test_headings() -> None:
+    assert heading_of("## Assessment and Plan:") == "Assessment and Plan"
+    assert heading_of("REVIEW OF SYSTEMS") == "REVIEW OF SYSTEMS"
+    assert heading_of("Past Medical History:") == "Past Medical History"
+    assert heading_of("Blood pressure: 120/80") is None
+    assert heading_of("He said: no.") is None
+
+
+PIECES = st.sampled_from(
+    [
+        "PLAN",
+        "\n",
+        "\n\n",
+        " ",
+        "  ",
+        "Fever. ",
+        "no cough, ",
+        "a  b  c\n",
+        "1. ",
+        "é",
+        "e\u0301",
+        "\u00a0",
+        "\u200b",
+        "x" * 70,
+        "Name:\n",
+        "- item\n",
+        "|a|b|\n",
+        "12.5 mg ",
+        "Dr. Ng ",
+        "\t",
+        "\r\n",
+        "END. ",
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=60).map("".join), st.integers(16, 60))
+@example("x" * 5000, 16)
+@example("word " * 500, 16)
+@example("\u200b\u00a0", 16)
+def test_passages_fit_cover_the_note_and_are_exactly_placed(text: str, tokens_max: int) -> None:
+    found = chunks_of(text, tokens_max)
+    assert all(count_words([chunk.embedding_text])[0] <= tokens_max for chunk in found)
+    assert [chunk.ordinal for chunk in found] == list(range(len(found)))
+    covered = set()
+    for chunk in found:
+        assert (chunk.start, chunk.end) == original_span(0, len(chunk.text), chunk.offsets, chunk.start)
+        covered.update(range(chunk.start, chunk.end))
+    assert all(one.end <= two.start for one, two in pairwise(found))
+    left_out = {text[i] for i in range(len(text)) if i not in covered}
+    assert all(character.isspace() or character in "\u200b\u0301" for character in left_out)
+
+
+def test_real_notes_are_cut_as_promised(shared_data: Path) -> None:
+    for line in (shared_data / "notes" / "aci_bench.jsonl").read_text(encoding="utf-8").splitlines()[:40]:
+        note = json.loads(line)["note"]
+        for chunk in chunks_of(note, 120):
+            assert count_words([chunk.embedding_text])[0] <= 120
+            assert "".join(note[chunk.start : chunk.end].split()) == "".join(chunk.text.split())

@@ -1,0 +1,158 @@
+"""The ledger: leases, takeover, staging, and what happens to a claim whose note changed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.database import Database
+from pipeline.indexing.ledger import Ledger, Staging, has_died, this_process
+from pipeline.records import Document
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def note(resource_id: str, text: str = "Fever.") -> Document:
+    return Document(resource_id, "p1", "note", text, metadata={"ward": "3"})
+
+
+def staging(resource_id: str, fingerprint: str = "f1", source: str = "a.jsonl") -> Staging:
+    return Staging(note(resource_id), source, fingerprint)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path, clock: Clock) -> Ledger:
+    ledger = Ledger(Database(tmp_path / "ledger.sqlite"), lease_seconds=60, owner="w1", clock=clock)
+    ledger.prepare()
+    return ledger
+
+
+def worker(ledger: Ledger, owner: str, clock: Clock) -> Ledger:
+    return Ledger(ledger._database, lease_seconds=60, owner=owner, clock=clock)
+
+
+def test_a_note_goes_from_pending_to_completed(ledger: Ledger) -> None:
+    ledger.stage([staging("n1"), staging("n2")])
+    assert ledger.counts() == {"pending": 2, "processing": 0, "completed": 0, "failed": 0}
+    first, second = ledger.claim(10)
+    assert (first.document, first.attempt) == (note("n1"), 1)
+    assert ledger.counts()["processing"] == 2
+    assert ledger.complete([(first, 3), (second, 1)]) == []
+    assert list(ledger.completed()) == [("n1", 3), ("n2", 1)]
+    assert ledger.claim(10) == []
+
+
+def test_two_workers_never_hold_the_same_note(ledger: Ledger, clock: Clock) -> None:
+    ledger.stage([staging(f"n{i}") for i in range(5)])
+    other = worker(ledger, "w2", clock)
+    mine = {claim.document.resource_id for claim in ledger.claim(3)}
+    theirs = {claim.document.resource_id for claim in other.claim(3)}
+    assert mine | theirs == {f"n{i}" for i in range(5)}
+    assert not mine & theirs
+
+
+def test_a_silent_workers_notes_go_to_another_and_its_late_result_is_refused(
+    ledger: Ledger, clock: Clock
+) -> None:
+    ledger.stage([staging("n1")])
+    (late,) = ledger.claim(1)
+    other = worker(ledger, "w2", clock)
+    assert other.claim(1) == []
+    clock.now += 61
+    (taken,) = other.claim(1)
+    assert taken.attempt == 2
+    assert ledger.complete([(late, 1)]) == [late]
+    assert other.complete([(taken, 1)]) == []
+
+
+def test_extending_a_lease_keeps_the_note(ledger: Ledger, clock: Clock) -> None:
+    ledger.stage([staging("n1")])
+    ledger.claim(1)
+    clock.now += 50
+    ledger.extend()
+    clock.now += 50
+    assert worker(ledger, "w2", clock).claim(1) == []
+
+
+def test_a_note_that_changes_while_it_is_worked_on_is_done_again(ledger: Ledger) -> None:
+    ledger.stage([staging("n1", "old")])
+    (claim,) = ledger.claim(1)
+    ledger.stage([staging("n1", "new")])
+    assert ledger.complete([(claim, 1)]) == [claim]
+    (again,) = ledger.claim(1)
+    assert again.fingerprint == "new"
+
+
+def test_a_failed_note_keeps_its_reason_and_can_be_retried(ledger: Ledger) -> None:
+    ledger.stage([staging("n1")])
+    (claim,) = ledger.claim(1)
+    ledger.fail(claim, "too long")
+    assert ledger.claim(1) == []
+    (failure,) = ledger.failures()
+    assert (failure.resource_id, failure.attempts, failure.error) == ("n1", 1, "too long")
+    ledger.retry(["n1"])
+    (again,) = ledger.claim(1)
+    assert again.attempt == 2
+
+
+def test_missing_looks_only_at_the_sources_that_were_read(ledger: Ledger) -> None:
+    ledger.stage([staging("n1", source="a"), staging("n2", source="a"), staging("n3", source="b")])
+    ledger.begin_sighting()
+    ledger.saw(["n1"])
+    assert ledger.missing(["a"]) == ["n2"]
+    ledger.forget(["n2"])
+    assert ledger.missing(["a"]) == []
+
+
+def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+    def stage_and_fail() -> None:
+        with ledger.transaction():
+            ledger.stage([staging("n1")])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stage_and_fail()
+    assert ledger.counts()["pending"] == 0
+
+
+def test_notes_of_a_process_that_died_are_free_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    script = (
+        "import sys, os, pathlib\n"
+        "from pipeline.database import Database\n"
+        "from pipeline.indexing.ledger import Ledger, Staging\n"
+        "from pipeline.records import Document\n"
+        "ledger = Ledger(Database(pathlib.Path(sys.argv[1])), lease_seconds=3600)\n"
+        "ledger.prepare()\n"
+        "ledger.stage([Staging(Document('n1', 'p', 't', 'x'), 's', 'f')])\n"
+        "assert ledger.claim(1)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", script, str(path)], cwd=root, check=False, timeout=60)
+    survivor = Ledger(Database(path), lease_seconds=3600)
+    assert survivor.counts()["processing"] == 1
+    survivor.prepare()
+    assert len(survivor.claim(1)) == 1
+
+
+def test_only_processes_of_this_machine_that_are_gone_count_as_dead() -> None:
+    assert not has_died(this_process())
+    assert not has_died("another-host:1:123")
+    host = this_process().rsplit(":", 2)[0]
+    assert has_died(f"{host}:{os.getpid()}:1")

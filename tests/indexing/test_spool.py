@@ -1,0 +1,60 @@
+"""The spool keeps what was paid for, tells spaces apart, and never hands out a damaged vector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.database import Database
+from pipeline.indexing.spool import VectorSpool
+from pipeline.records import Chunk, EmbeddingSpace
+
+SPACE = EmbeddingSpace("test", "m", 3)
+OTHER = EmbeddingSpace("test", "m2", 3)
+
+
+def chunk(chunk_id: str, text: str) -> Chunk:
+    return Chunk(chunk_id, "n", 0, text, 0, len(text))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "spool.sqlite")
+
+
+def test_equal_texts_share_a_vector_across_notes_and_processes(database: Database) -> None:
+    VectorSpool(database, SPACE).keep([chunk("a", "fever")], np.array([[1, 2, 3]], dtype=np.float32))
+    again = VectorSpool(Database(database.path), SPACE)
+    found = again.kept([chunk("b", "fever"), chunk("c", "cough")])
+    assert {key: value.tolist() for key, value in found.items()} == {"b": [1, 2, 3]}
+
+
+def test_spaces_do_not_mix(database: Database) -> None:
+    VectorSpool(database, SPACE).keep([chunk("a", "fever")], np.ones((1, 3), dtype=np.float32))
+    assert VectorSpool(database, OTHER).kept([chunk("a", "fever")]) == {}
+
+
+def test_the_section_is_part_of_what_was_embedded(database: Database) -> None:
+    spool = VectorSpool(database, SPACE)
+    spool.keep([chunk("a", "none")], np.ones((1, 3), dtype=np.float32))
+    assert spool.kept([Chunk("b", "n", 0, "none", 0, 4, section="Allergies")]) == {}
+
+
+def test_a_damaged_vector_counts_as_absent(database: Database) -> None:
+    spool = VectorSpool(database, SPACE)
+    spool.keep([chunk("a", "fever")], np.ones((1, 3), dtype=np.float32))
+    database.connection.execute("UPDATE SpooledVectors SET Vector = x'000000000000000000000000'")
+    assert spool.kept([chunk("a", "fever")]) == {}
+    assert spool.damaged == 1
+    spool.keep([chunk("a", "fever")], np.ones((1, 3), dtype=np.float32))
+    assert list(spool.kept([chunk("a", "fever")])) == ["a"]
+
+
+def test_forgetting_empties_one_space(database: Database) -> None:
+    one, two = VectorSpool(database, SPACE), VectorSpool(database, OTHER)
+    for spool in (one, two):
+        spool.keep([chunk("a", "fever")], np.ones((1, 3), dtype=np.float32))
+    one.forget()
+    assert (one.count(), two.count()) == (0, 1)
