@@ -165,7 +165,10 @@ def translated(path: Path) -> Iterator[None]:
                 f"{path.name} is not a sound SQLite file ({error}).",
                 remedy="Move it away and index again, or restore it from a snapshot.",
             ) from error
-        raise StoreError(f"{path.name}: {error}.", remedy="Run the command again with --verbose.") from error
+        raise StoreError(
+            f"{path.name}: {error}.",
+            remedy="Run the command again with CHARTWELL_LOG_LEVEL=debug and keep the output.",
+        ) from error
     except OSError as error:
         raise StoreUnavailable(
             f"{path.name} cannot be opened ({error.strerror}).",
@@ -195,4 +198,7 @@ def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
             f"{path.name} cannot be read or written ({error}).",
             remedy="Check the disk; the file must be on a local file system, not NFS or SMB.",
         )
-    return StoreError(f"{path.name}: {error}.", remedy="Run the command again with --verbose.")
+    return StoreError(
+        f"{path.name}: {error}.",
+        remedy="Run the command again with CHARTWELL_LOG_LEVEL=debug and keep the output.",
+    )

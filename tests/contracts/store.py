@@ -336,6 +336,45 @@ class StoreContract:
         assert store.delete(ids) == 1_200
         assert store.counts() == StoreCounts(documents=0, chunks=0)
 
+    def test_clear_forgets_everything_and_the_space(self, store: Store, store_factory: StoreFactory) -> None:
+        reader = store_factory()
+        store.upsert([note("n1", ("chest pain", axis(0))), note("n2", ("no fever", axis(1)))])
+        assert found(reader, axis(0)) == ["n1/0", "n2/0"]
+        store.clear()
+        assert store.space() is None
+        another = replace(SPACE, model="contract-2", dimension=3)
+        store.prepare(another)
+        assert store.space() == another
+        assert store.counts() == StoreCounts(documents=0, chunks=0)
+        store.upsert([note("n3", ("chest film", axis(2, 3)))])
+        for handle in (store, reader):
+            assert found(handle, axis(2, 3)) == ["n3/0"]
+            assert worded(handle, "pain") == []
+            assert worded(handle, "chest") == ["n3/0"]
+            assert handle.document("n1") is None
+        assert store.check() == []
+        reader.close()
+
+    def test_clear_of_a_store_never_prepared_does_nothing(self, store_factory: StoreFactory) -> None:
+        store = store_factory()
+        store.clear()
+        assert store.space() is None
+        store.close()
+
+    def test_a_clear_may_be_undone(self, store: Store) -> None:
+        store.upsert([note("n1", ("chest pain", axis(0)))])
+
+        def fail() -> None:
+            with store.transaction():
+                store.clear()
+                raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            fail()
+        assert store.space() == SPACE
+        assert found(store, axis(0)) == ["n1/0"]
+        assert worded(store, "chest") == ["n1/0"]
+
     # --- transactions and other readers
 
     def test_a_failed_transaction_leaves_nothing(self, store: Store) -> None:
