@@ -218,7 +218,9 @@ class AdaptiveLimit:
             self._hold_next = min(self.HOLD_EPOCHS_MAX, self._hold_next * 2)
 
     def _raise(self) -> None:
-        small = 1 if self._refused_at else max(1, self.value // 4)  # not further into a known refusal than needed
+        small = (
+            1 if self._refused_at else max(1, self.value // 4)
+        )  # not further into a known refusal than needed
         step = self.value if self._phase == "doubling" else small
         self.value = min(self.maximum, self.value + step)
 

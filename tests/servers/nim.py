@@ -37,6 +37,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import Request as UrlRequest
 from urllib.request import urlopen
@@ -68,6 +69,7 @@ from tests.servers.nim_models import (
 from tests.servers.queueing import AT_ONCE, Queue, ServiceTime
 from tests.servers.wire import Cut, Refusal, Request, encode, event, read_request, reason, until
 
+ROOT = Path(__file__).resolve().parents[2]
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
@@ -613,7 +615,7 @@ class NimProcess(NamedTuple):
 def nim_process(*options: str) -> Iterator[NimProcess]:
     """Run `python -m tests.servers.nim` with `options` until the block ends."""
     command = [sys.executable, "-m", "tests.servers.nim", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield NimProcess(process.stdout.readline().split()[-1], process)
