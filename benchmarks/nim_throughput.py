@@ -14,8 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.backends.flow_control import batches_of, map_bounded
-from pipeline.backends.nim import NimEmbedder, nim_embedder, nim_generator
-from pipeline.backends.wordpiece import WordPiece
+from pipeline.backends.nim import NimEmbedder, NimGenerator
 from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.records import Prompt, Vector
 from tests.servers.nim import nim_process
@@ -48,9 +47,7 @@ def embedding_throughput(batches: int = BATCHES) -> dict[str, float]:
         f"--embed-concurrency={EMBEDDING.concurrency}",
     )
     with nim_process(*options) as server:
-        embedder = nim_embedder(
-            EmbedderSettings(url=server.url, batch_size=BATCH_SIZE), TransportSettings(), WordPiece()
-        )
+        embedder = NimEmbedder(EmbedderSettings(url=server.url, batch_size=BATCH_SIZE), TransportSettings())
         embedder.check()
         taken = _moments(embedder, batches_of(texts, BATCH_SIZE))
     warm_up = int(batches * WARM_UP_SHARE)
@@ -87,7 +84,7 @@ def answer_throughput(askers: int = ASKERS, answers_each: int = ANSWERS_EACH) ->
     with nim_process(
         f"--chat-seconds={CHAT.seconds_per_request}", f"--chat-concurrency={CHAT.concurrency}"
     ) as server:
-        generator = nim_generator(GeneratorSettings(url=server.url), TransportSettings())
+        generator = NimGenerator(GeneratorSettings(url=server.url), TransportSettings())
         generator.check()
         prompt = Prompt(
             "", (), "", "Passages:\n\n[1] (note a)\nMetformin was held.\n\nQuestion: metformin?\n", "x"

@@ -7,10 +7,11 @@ come from wherever AWS credentials come from; on an instance that is its role.
 
 from __future__ import annotations
 
-import functools
 import json
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import boto3
@@ -22,8 +23,9 @@ from botocore.config import Config
 from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock, Slot, map_bounded
 from pipeline.backends.http_errors import Server, quotable_detail, timed_out, unreadable
 from pipeline.backends.openai_protocol import checked_vectors, floor_of, never_empty
-from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
+from pipeline.backends.token_counts import EstimatedTokens
 from pipeline.backends.transport import Patience, capacity_gate
+from pipeline.backends.wordpiece import WordPiece
 from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.errors import (
     AuthenticationFailed,
@@ -62,7 +64,7 @@ def bedrock_client(bedrock: BedrockSettings, transport: TransportSettings) -> An
         max_pool_connections=transport.in_flight_max,
         retries={"total_max_attempts": 1, "mode": "standard"},
     )
-    return boto3.client("bedrock-runtime", config=config)
+    return boto3.Session().client("bedrock-runtime", config=config)
 
 
 def _server(role: str, group: str, model: str, bedrock: BedrockSettings) -> Server:
@@ -73,12 +75,27 @@ class _Caller:
     """Calls of one model: through the gate, with our patience, in our errors."""
 
     def __init__(
-        self, server: Server, client: Any, transport: TransportSettings, start: int, clock: Clock
+        self,
+        server: Server,
+        make_client: Callable[[], Any],
+        transport: TransportSettings,
+        start: int,
+        clock: Clock,
     ) -> None:
         self.server = server
-        self.client = client
         self.gate = capacity_gate(transport, start, clock)
         self._patience = Patience(transport, self.gate, clock)
+        self._make_client = make_client
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """boto3's client, made at the first call: already finding credentials may ask the network, and fail."""
+        with self._lock:
+            if self._client is None:
+                self._client = self._make_client()
+            return self._client
 
     def call(
         self, function: Callable[[], Result], weight: float, request: object, attempts_max: int | None = None
@@ -125,9 +142,8 @@ class BedrockEmbedder:
         settings: EmbedderSettings,
         bedrock: BedrockSettings,
         transport: TransportSettings,
-        wordpiece: TokenCounter,
         *,
-        client: Any = None,
+        make_client: Callable[[], Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         model = settings.model or EMBEDDER_DEFAULT
@@ -137,7 +153,7 @@ class BedrockEmbedder:
                 f"CHARTWELL_EMBEDDER__DIMENSION is {dimension}; {model} gives 256, 512 or 1024.",
                 remedy="Choose one of the three, or 0 for 1024.",
             )
-        self._counter = EstimatedTokens(wordpiece)
+        self._counter = EstimatedTokens(WordPiece())
         self._space = EmbeddingSpace(
             provider="bedrock",
             model=model,
@@ -146,7 +162,9 @@ class BedrockEmbedder:
             similarity_floor=floor_of(settings, TITAN_SIMILARITY_FLOOR),
         )
         server = _server("embedder", "EMBEDDER", model, bedrock)
-        self._caller = _Caller(server, client or bedrock_client(bedrock, transport), transport, 1, clock)
+        self._caller = _Caller(
+            server, make_client or partial(bedrock_client, bedrock, transport), transport, 1, clock
+        )
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -219,13 +237,15 @@ class BedrockGenerator:
         bedrock: BedrockSettings,
         transport: TransportSettings,
         *,
-        client: Any = None,
+        make_client: Callable[[], Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._settings = settings
         self._name = settings.model or GENERATOR_DEFAULT
         server = _server("generator", "GENERATOR", self._name, bedrock)
-        self._caller = _Caller(server, client or bedrock_client(bedrock, transport), transport, 4, clock)
+        self._caller = _Caller(
+            server, make_client or partial(bedrock_client, bedrock, transport), transport, 4, clock
+        )
 
     @property
     def model(self) -> GeneratorModel:
@@ -250,8 +270,9 @@ class BedrockGenerator:
         }
         if prompt.system:
             request["system"] = [{"text": prompt.system}]
-        converse = functools.partial(self._caller.client.converse_stream, **request)
-        stack, slot, answer = self._caller.opened(converse, request, attempts_max)
+        stack, slot, answer = self._caller.opened(
+            lambda: self._caller.client.converse_stream(**request), request, attempts_max
+        )
         with stack, closing(answer["stream"]) as events:
             yield from self._pieces(events, slot, request)
             slot.completed()

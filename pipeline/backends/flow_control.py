@@ -19,9 +19,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 from weakref import WeakSet
+
+import numpy as np
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -89,23 +90,42 @@ class SystemClock:
 SYSTEM_CLOCK = SystemClock()
 
 
-@dataclass(slots=True)
 class _Epoch:
     """What was served since the limit last changed, or since the last look."""
 
-    start: float | None = None
-    skip: int = 0
-    """Requests still to come that began under the old limit, and say nothing about the new one."""
-    work: float = 0.0
-    count: int = 0
+    def __init__(self, start: float | None = None, skip: int = 0) -> None:
+        self.start = start
+        self.skip = skip
+        """Requests still to come that began under the old limit, and say nothing about the new one."""
+        self.seconds = 0.0
+        self.count = 0
+        self._work = 0.0
+        self._moments = np.zeros(4)
+
+    def add(self, weight: float, now: float) -> None:
+        self.seconds = now - (self.start or now)
+        self.count += 1
+        self._work += weight
+        self._moments += (self.seconds, self._work, self.seconds**2, self.seconds * self._work)
+
+    def throughput(self) -> float:
+        """Slope of the work done over time. Answers come in bunches, as many as the server works on at once: a slope
+        through all of them hardly cares whether the last bunch is still in, where work over seconds jumps."""
+        seconds, work, squares, products = self._moments / self.count
+        spread = squares - seconds**2
+        return (
+            float((products - seconds * work) / spread)
+            if spread > 0
+            else self._work / max(self.seconds, 1e-9)
+        )
 
 
 class AdaptiveLimit:
     """The number of requests in flight that serves a server best. Pure arithmetic: no thread, no clock.
 
     Throughput is measured over epochs of a few requests a slot in which every slot was busy all the time: a client that
-    asks little learns nothing about the server. A step up is kept if it brings at least a tenth of
-    what it would bring to a server with room to spare; else it is taken back, and tried again ever more rarely. A
+    asks little learns nothing about the server. A step up is kept if it brings 2 % or
+    more; else it is taken back, and tried again ever more rarely. A
     refusal halves the limit, once for all requests that were under way, and the way back ends one below it.
 
     A queueing server shows its capacity by a throughput that no longer rises, a refusing one by 429 and 503: both
@@ -113,9 +133,9 @@ class AdaptiveLimit:
     """
 
     DOUBLING_GAIN_MIN = 0.25
-    STEP_GAIN_MIN = 0.10
-    """Shares of the proportional gain. The second is low on purpose: one slot too many costs a little latency in
-    the server's queue, one too few costs throughput."""
+    STEP_GAIN_MIN = 0.02
+    """A slot too many costs a little latency in the server's queue, one too few costs throughput: a step is kept for
+    little, about as little as can be told from noise."""
     EPOCH_SECONDS_MIN = 0.2
     """Shorter epochs measure the scheduler of this machine rather than the server."""
     HOLD_EPOCHS = 8
@@ -142,13 +162,11 @@ class AdaptiveLimit:
         if epoch.start is None or not busy:
             self._epoch = _Epoch(start=now)
             return
-        epoch.work += weight
-        epoch.count += 1
-        seconds = now - epoch.start
-        if epoch.count < self._epoch_length() or seconds < self.EPOCH_SECONDS_MIN:
+        epoch.add(weight, now)
+        if epoch.count < self._epoch_length() or epoch.seconds < self.EPOCH_SECONDS_MIN:
             return
         before = self.value
-        self._decide(epoch.work / max(seconds, 1e-9))
+        self._decide(epoch.throughput())
         self._epoch = _Epoch(start=now) if self.value == before else _Epoch(skip=self.value)
 
     def refused(self, started: float, now: float) -> None:
@@ -156,8 +174,9 @@ class AdaptiveLimit:
         if started < self._cut_at:
             return  # sent before the last cut: the same news again
         self._cut_at = now
-        probing = self._accepted is not None and self.value > self._accepted[0]
-        self._hold_next = min(self.HOLD_EPOCHS_MAX, self._hold_next * 2) if probing else self.HOLD_EPOCHS
+        if self._phase != "recovering":  # on the way back the pause stays what the fall made it
+            probing = self._accepted is not None and self.value > self._accepted[0]
+            self._hold_next = min(self.HOLD_EPOCHS_MAX, self._hold_next * 2) if probing else self.HOLD_EPOCHS
         self._refused_at = self.value
         self.value = max(1, self.value // 2)
         self._phase = "recovering"
@@ -165,7 +184,6 @@ class AdaptiveLimit:
         self._epoch = _Epoch(skip=self.value)
 
     def _epoch_length(self) -> int:
-        # Answers come in bunches of as many as are in flight: a few bunches, or the rate is that of the scheduler.
         return max(16, 6 * self.value) if self._phase == "climbing" else max(4, 4 * self.value)
 
     def _decide(self, throughput: float) -> None:
@@ -183,24 +201,27 @@ class AdaptiveLimit:
             self._judge(throughput, *self._accepted)
 
     def _judge(self, throughput: float, limit_before: int, throughput_before: float) -> None:
-        proportional = self.value / limit_before - 1
         gain = throughput / throughput_before - 1
-        doubled = self._phase == "doubling"
-        if gain < self.DOUBLING_GAIN_MIN * proportional:
+        if self._phase == "doubling" and gain < self.DOUBLING_GAIN_MIN:
+            # The knee is between the two: back, and on in small steps.
             self._phase = "climbing"
-        if gain >= self.STEP_GAIN_MIN * proportional:
+            self.value = limit_before
+            self._hold = 1
+        elif gain >= self.STEP_GAIN_MIN:
             self._accepted = (self.value, throughput)
             self._hold_next = self.HOLD_EPOCHS
             self._refused_at = None
             self._raise()
-            return
-        self.value = limit_before
-        self._hold = 1 if doubled else self._hold_next
-        if not doubled:
+        else:
+            self.value = limit_before
+            self._hold = self._hold_next
             self._hold_next = min(self.HOLD_EPOCHS_MAX, self._hold_next * 2)
 
     def _raise(self) -> None:
-        step = self.value if self._phase == "doubling" else max(1, self.value // 4)
+        small = (
+            1 if self._refused_at else max(1, self.value // 4)
+        )  # not further into a known refusal than needed
+        step = self.value if self._phase == "doubling" else small
         self.value = min(self.maximum, self.value + step)
 
     def _recover(self, throughput: float) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from requests import exceptions as requests_exceptions
+from urllib3 import exceptions as urllib3_exceptions
 
 from pipeline.errors import (
     AuthenticationFailed,
@@ -54,8 +55,11 @@ class Server:
 
     @property
     def name(self) -> str:
-        place = urlsplit(self.url)
-        port = f":{place.port}" if place.port else ""
+        try:
+            place = urlsplit(self.url)
+            port = f":{place.port}" if place.port else ""
+        except ValueError:
+            return f"The {self.role} {self.model} at an address that is none"
         return f"The {self.role} {self.model} at {place.scheme}://{place.hostname}{port}{place.path}"
 
     def variable(self, setting: str) -> str:
@@ -183,7 +187,8 @@ def _unreadable(server: Server) -> ProviderError:
     return unreadable(server, "it cannot be decoded")
 
 
-EXCEPTIONS = {
+EXCEPTIONS: dict[type[BaseException], Callable[[Server], ProviderError]] = {
+    requests_exceptions.ConnectTimeout: timed_out,  # also a ConnectionError, which is not what matters about it
     requests_exceptions.Timeout: timed_out,
     requests_exceptions.ConnectionError: _broken,
     requests_exceptions.ChunkedEncodingError: _broken,
@@ -199,6 +204,11 @@ EXCEPTIONS = {
     requests_exceptions.InvalidURL: _unusable_address,
     requests_exceptions.InvalidHeader: _unusable_address,
     requests_exceptions.UnrewindableBodyError: _broken,
+    # Below requests, while a body is read:
+    urllib3_exceptions.TimeoutError: timed_out,
+    urllib3_exceptions.DecodeError: _unreadable,
+    urllib3_exceptions.LocationValueError: _unusable_address,
+    urllib3_exceptions.HTTPError: _broken,
 }
 """Every branch of the exceptions of `requests`; a test walks them and fails if a new one has no place here."""
 

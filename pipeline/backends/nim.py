@@ -15,11 +15,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pipeline.backends.flow_control import CapacityGate, batches_of, map_bounded
+from pipeline.backends.flow_control import SYSTEM_CLOCK, CapacityGate, Clock, batches_of, map_bounded
 from pipeline.backends.http_errors import Server, unreadable
 from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.transport import Transport
+from pipeline.backends.wordpiece import WordPiece
 from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.errors import RequestInvalid, SettingsInvalid
 from pipeline.records import EmbeddingSpace, TextKind, Vector
@@ -70,17 +71,8 @@ SUCCESSORS = {
 }
 
 
-def embedder_server(settings: EmbedderSettings) -> Server:
-    """The server that `settings` name. Raises SettingsInvalid without a URL: notes go nowhere by default."""
-    return _server("embedder", "EMBEDDER", settings.url, settings.model or EMBEDDER_DEFAULT)
-
-
-def generator_server(settings: GeneratorSettings) -> Server:
-    """As `embedder_server`, for answers."""
-    return _server("generator", "GENERATOR", settings.url, settings.model or GENERATOR_DEFAULT)
-
-
-def _server(role: str, group: str, url: str, model: str) -> Server:
+def server_of(role: str, group: str, url: str, model: str) -> Server:
+    """A NIM by its settings. Raises SettingsInvalid without a URL: notes go nowhere by default."""
     if not url:
         raise SettingsInvalid(
             f"CHARTWELL_{group}__PROVIDER is nim, and no server is named.",
@@ -90,33 +82,23 @@ def _server(role: str, group: str, url: str, model: str) -> Server:
     return Server(role, url, group, model, SUCCESSORS.get(model, ""))
 
 
-def nim_embedder(
-    settings: EmbedderSettings, transport: TransportSettings, wordpiece: TokenCounter
-) -> NimEmbedder:
-    """The embedder that the settings describe."""
-    client = Transport(embedder_server(settings), transport, api_key=settings.api_key.get_secret_value())
-    return NimEmbedder(settings, client, wordpiece)
-
-
-def nim_generator(settings: GeneratorSettings, transport: TransportSettings) -> NimGenerator:
-    """The generator that the settings describe."""
-    client = Transport(
-        generator_server(settings),
-        transport,
-        api_key=settings.api_key.get_secret_value(),
-        in_flight_start=GENERATOR_IN_FLIGHT_START,
-    )
-    return NimGenerator(settings, client)
-
-
 class NimEmbedder:
     """A text embedding NIM. Vectors are brought to unit length here: the server does not promise it."""
 
-    def __init__(self, settings: EmbedderSettings, transport: Transport, wordpiece: TokenCounter) -> None:
+    def __init__(
+        self, settings: EmbedderSettings, transport: TransportSettings, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """Raises SettingsInvalid without a URL, and for a width that the model does not have. Opens no connection."""
         name = settings.model or EMBEDDER_DEFAULT
         self._settings = settings
-        self._transport = transport
         self._model = _text_model(name, settings)
+        self._transport = Transport(
+            server_of("embedder", "EMBEDDER", settings.url, name),
+            transport,
+            api_key=settings.api_key.get_secret_value(),
+            clock=clock,
+        )
+        wordpiece = WordPiece()
         self._counter: TokenCounter = wordpiece if self._model.wordpiece else EstimatedTokens(wordpiece)
         self._space = EmbeddingSpace(
             provider="nim",
@@ -243,8 +225,19 @@ def _text_model(name: str, settings: EmbedderSettings) -> TextModel:
 class NimGenerator(ChatGenerator):
     """A language model NIM."""
 
-    def __init__(self, settings: GeneratorSettings, transport: Transport) -> None:
-        super().__init__("nim", settings.model or GENERATOR_DEFAULT, settings, transport)
+    def __init__(
+        self, settings: GeneratorSettings, transport: TransportSettings, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """Raises SettingsInvalid without a URL. Opens no connection."""
+        name = settings.model or GENERATOR_DEFAULT
+        client = Transport(
+            server_of("generator", "GENERATOR", settings.url, name),
+            transport,
+            api_key=settings.api_key.get_secret_value(),
+            in_flight_start=GENERATOR_IN_FLIGHT_START,
+            clock=clock,
+        )
+        super().__init__("nim", name, settings, client)
 
 
 class NimRanker:

@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backends.flow_control import batches_of, map_bounded
+from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock, batches_of, map_bounded
 from pipeline.backends.http_errors import Server
 from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
-from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
+from pipeline.backends.token_counts import EstimatedTokens
 from pipeline.backends.transport import Transport
+from pipeline.backends.wordpiece import WordPiece
 from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.errors import RequestInvalid, SettingsInvalid
 from pipeline.records import EmbeddingSpace, TextKind, Vector
 
 CHECK_ATTEMPTS = 1
+GENERATOR_IN_FLIGHT_START = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +49,6 @@ TEXT_MODELS = {
 """From the models' cards; any other model works with width and limit set."""
 
 
-def openai_embedder(
-    settings: EmbedderSettings, transport: TransportSettings, wordpiece: TokenCounter
-) -> OpenAIEmbedder:
-    """The embedder that the settings describe. Raises SettingsInvalid where URL or model is missing."""
-    server = _server("embedder", "EMBEDDER", settings.url, settings.model)
-    client = Transport(server, transport, api_key=settings.api_key.get_secret_value())
-    return OpenAIEmbedder(settings, client, wordpiece)
-
-
-def openai_generator(settings: GeneratorSettings, transport: TransportSettings) -> OpenAIGenerator:
-    """The generator that the settings describe. Raises SettingsInvalid where URL or model is missing."""
-    server = _server("generator", "GENERATOR", settings.url, settings.model)
-    client = Transport(server, transport, api_key=settings.api_key.get_secret_value(), in_flight_start=4)
-    return OpenAIGenerator(settings, client)
-
-
 def _server(role: str, group: str, url: str, model: str) -> Server:
     missing = [name for name, value in (("URL", url), ("MODEL", model)) if not value]
     if missing:
@@ -78,11 +64,19 @@ def _server(role: str, group: str, url: str, model: str) -> Server:
 class OpenAIEmbedder:
     """Text embedding by an OpenAI-compatible server."""
 
-    def __init__(self, settings: EmbedderSettings, transport: Transport, wordpiece: TokenCounter) -> None:
+    def __init__(
+        self, settings: EmbedderSettings, transport: TransportSettings, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """Raises SettingsInvalid where URL or model is missing, or a width is impossible. Opens no connection."""
         self._settings = settings
-        self._transport = transport
+        self._transport = Transport(
+            _server("embedder", "EMBEDDER", settings.url, settings.model),
+            transport,
+            api_key=settings.api_key.get_secret_value(),
+            clock=clock,
+        )
         self._model = _text_model(settings)
-        self._counter = EstimatedTokens(wordpiece)
+        self._counter = EstimatedTokens(WordPiece())
         self._space = EmbeddingSpace(
             provider="openai",
             model=settings.model,
@@ -164,5 +158,15 @@ def _text_model(settings: EmbedderSettings) -> TextModel:
 class OpenAIGenerator(ChatGenerator):
     """A language model behind an OpenAI-compatible server."""
 
-    def __init__(self, settings: GeneratorSettings, transport: Transport) -> None:
-        super().__init__("openai", settings.model, settings, transport)
+    def __init__(
+        self, settings: GeneratorSettings, transport: TransportSettings, *, clock: Clock = SYSTEM_CLOCK
+    ) -> None:
+        """Raises SettingsInvalid where URL or model is missing. Opens no connection."""
+        client = Transport(
+            _server("generator", "GENERATOR", settings.url, settings.model),
+            transport,
+            api_key=settings.api_key.get_secret_value(),
+            in_flight_start=GENERATOR_IN_FLIGHT_START,
+            clock=clock,
+        )
+        super().__init__("openai", settings.model, settings, client)

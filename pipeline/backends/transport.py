@@ -273,14 +273,12 @@ class Transport:
         """The one place where exceptions of `requests`, and of what lies below it, become ours."""
         try:
             yield
-        except requests.Timeout:
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
             exchange.slot.refused()
             raise timed_out(self.server) from None
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise exception_error(self.server, error) from None
-        except urllib3.exceptions.HTTPError as error:
-            raise exception_error(self.server, requests.ConnectionError(error)) from None
-        except UnicodeError:
+        except (UnicodeError, ValueError):  # an address that even the parser of addresses does not understand
             raise exception_error(self.server, requests.exceptions.InvalidURL()) from None
 
     def _status_error(self, response: requests.Response, exchange: _Exchange) -> ProviderError:
@@ -295,14 +293,22 @@ class Transport:
 
     def _body(self, response: requests.Response, exchange: _Exchange) -> bytes:
         parts, size = [], 0
-        with self._translated(exchange):
-            for part in response.iter_content(65536):
-                parts.append(part)
-                size += len(part)
-                if size > ANSWER_BYTES_MAX:
-                    raise unreadable(self.server, f"it is longer than {ANSWER_BYTES_MAX >> 20} MiB")
-                self._check_deadline(exchange)
+        for part in self._parts(response, exchange):
+            parts.append(part)
+            size += len(part)
+            if size > ANSWER_BYTES_MAX:
+                raise unreadable(self.server, f"it is longer than {ANSWER_BYTES_MAX >> 20} MiB")
         return b"".join(parts)
+
+    def _parts(self, response: requests.Response, exchange: _Exchange) -> Iterator[bytes]:
+        """The body as it arrives: `iter_content` would wait until a whole part is there, however slowly it comes."""
+        while True:
+            with self._translated(exchange):
+                part: bytes = response.raw.read1(65536, decode_content=True)
+            if not part:
+                return
+            self._check_deadline(exchange)
+            yield part
 
     def _check_deadline(self, exchange: _Exchange) -> None:
         # A read timeout counts from byte to byte: an answer that trickles would otherwise never end.
@@ -329,7 +335,7 @@ class Transport:
     def _json(self, body: bytes) -> dict[str, Any]:
         try:
             answer = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise unreadable(self.server, "it is not JSON") from None
         if not isinstance(answer, dict):
             raise unreadable(self.server, "it is not a JSON object")
@@ -359,13 +365,7 @@ class Transport:
 
     def _lines(self, response: requests.Response, exchange: _Exchange) -> Iterator[bytes]:
         rest = b""
-        parts = response.iter_content(None)
-        while True:
-            with self._translated(exchange):
-                part = next(parts, None)
-            if part is None:
-                break
-            self._check_deadline(exchange)
+        for part in self._parts(response, exchange):
             *lines, rest = (rest + part).split(b"\n")
             if len(rest) > EVENT_BYTES_MAX:
                 raise unreadable(self.server, f"one event is longer than {EVENT_BYTES_MAX >> 20} MiB")

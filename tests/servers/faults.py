@@ -39,7 +39,7 @@ class Faults:
     slow_seconds: float = 0.0
     """Every answer comes this much later, without occupying the server."""
     trickle_seconds: float = 0.0
-    """Pause between single bytes of every answer's first 64."""
+    """Pause before each of the first 64 bytes of every answer's body."""
     loading_until: float = 0.0
     """Until then (time.monotonic()) the models are loading: 503 everywhere but on /v1/health/live."""
     polls: int = 0

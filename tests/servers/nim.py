@@ -10,8 +10,8 @@ text it embeds, so that a crash test can prove what was embedded twice.
 
     python -m tests.servers.nim --port 8001 --embed-seconds 0.05    # or by hand: make nim-simulator
 
-Over HTTP the same switches are at /control/faults (GET, POST a JSON object of fields to change, DELETE to reset), the
-counters at /control/counts and /control/embedded.
+Over HTTP the same switches are at /control/faults (GET, POST a JSON object of fields to change, DELETE to reset all),
+the counters at /control/counts and /control/embedded, and /control/vanish closes the port for a while.
 
 It does not compute with a model, and what is unknown of the real servers (NVIDIA's limits on request sizes, the
 tokenizers of the newer models) is unknown here too: tokens are words and punctuation marks.
@@ -37,6 +37,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.request import Request as UrlRequest
 from urllib.request import urlopen
@@ -53,7 +54,6 @@ from tests.servers.nim_models import (
     WORD,
     check_images,
     checked_tokens,
-    content,
     count_tokens,
     encoded,
     model_list,
@@ -61,11 +61,15 @@ from tests.servers.nim_models import (
     usage,
 )
 from tests.servers.nim_models import (
+    content as content_of,
+)
+from tests.servers.nim_models import (
     embedding as embedding_of,
 )
 from tests.servers.queueing import AT_ONCE, Queue, ServiceTime
 from tests.servers.wire import Cut, Refusal, Request, encode, event, read_request, reason, until
 
+ROOT = Path(__file__).resolve().parents[2]
 STREAM_HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
 )
@@ -141,6 +145,14 @@ class NimServer:
     def repeated(self) -> dict[str, int]:
         """Texts that were embedded more than once, by hash."""
         return {digest: times for digest, times in self.embedded.items() if times > 1}
+
+    def reset(self) -> None:
+        """No faults, nothing counted, no memory of recent calls."""
+        self.faults = Faults()
+        self.embedded.clear()
+        self.calls.clear()
+        self.cancelled = 0
+        self._recent.clear()
 
     def vanish(self, seconds: float) -> None:
         """Close the port and every connection, and come back on the same port after that long."""
@@ -221,18 +233,16 @@ class NimServer:
             writer.close()
 
     async def _serve_one(self, request: Request, writer: asyncio.StreamWriter) -> None:
-        status = 200
         try:
             await self._route(request, writer)
         except Refusal as refusal:
-            status = refusal.status
-            await self._send(writer, status, refusal.body, refusal.headers)
-        except Cut:
-            status = 0
-            raise
-        finally:
-            if not request.path.startswith("/control"):
-                self.calls[f"{request.path} {status}"] += 1
+            self._count(request, refusal.status)
+            await self._send(writer, refusal.status, refusal.body, refusal.headers)
+
+    def _count(self, request: Request, status: int) -> None:
+        """Before the answer leaves, so that whoever has it finds itself counted."""
+        if not request.path.startswith("/control"):
+            self.calls[f"{request.path} {status}"] += 1
 
     async def _route(self, request: Request, writer: asyncio.StreamWriter) -> None:
         path = request.path
@@ -270,8 +280,10 @@ class NimServer:
         if self.faults.slow_seconds:
             await asyncio.sleep(self.faults.slow_seconds)
         if request.path == "/v1/chat/completions" and asked.get("stream"):
+            self._count(request, 200)
             return await self._stream(asked, writer)
         answer = await call(asked)
+        self._count(request, 202 if self.faults.polls else 200)
         if self.faults.not_json:
             answer = "<html>proxy error</html>"
         if self.faults.polls:
@@ -295,6 +307,7 @@ class NimServer:
     def _refuse_by_faults(self, request: Request) -> None:
         faults = self.faults
         if faults.refuse_share and self._chance.random() < faults.refuse_share:
+            self._count(request, 0)
             raise Cut
         if faults.api_key and request.headers.get("authorization") != f"Bearer {faults.api_key}":
             raise Refusal(401, {"status": 401, "title": "Unauthorized", "detail": "Authentication failed"})
@@ -378,7 +391,7 @@ class NimServer:
         width = faults.wrong_width or width
         entries = []
         for index, text in enumerate(texts):
-            vector = embedding_of(content(text), width, asked.get("input_type"))
+            vector = embedding_of(content_of(text), width, asked.get("input_type"))
             if faults.zeros:
                 vector = np.zeros_like(vector)
             if faults.not_finite:
@@ -508,23 +521,23 @@ class NimServer:
     async def _send(
         self, writer: asyncio.StreamWriter, status: int, body: Any, headers: Mapping[str, str] | None = None
     ) -> None:
-        whole = encode(body)
+        content = encode(body)
         kind = "text/plain" if isinstance(body, str) and not body.startswith("{") else "application/json"
         more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        head = (
-            f"HTTP/1.1 {status} {reason(status)}\r\nContent-Type: {kind}\r\nContent-Length: {len(whole)}\r\n"
-        )
-        whole = f"{head}{more}\r\n".encode() + whole
+        head = f"HTTP/1.1 {status} {reason(status)}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
+        whole = f"{head}{more}\r\n".encode() + content
         if self.faults.cut_share and status == 200 and self._chance.random() < self.faults.cut_share:
             writer.write(whole[: len(whole) // 2])
             await writer.drain()
             raise Cut
         if self.faults.trickle_seconds:
-            for byte in whole[:64]:
-                writer.write(bytes([byte]))
+            start = len(whole) - len(content)
+            writer.write(whole[:start])
+            for byte in content[:64]:
                 await writer.drain()
                 await asyncio.sleep(self.faults.trickle_seconds)
-            whole = whole[64:]
+                writer.write(bytes([byte]))
+            whole = content[64:]
         writer.write(whole)
         if len(whole) > 1 << 16:
             await writer.drain()
@@ -534,7 +547,7 @@ class NimServer:
     def _control(self, request: Request) -> Any:
         if request.path == "/control/faults":
             if request.method == "DELETE":
-                self.faults = Faults()
+                self.reset()
             elif request.method == "POST":
                 try:
                     self.faults.change(json.loads(request.body or b"{}"))
@@ -602,7 +615,7 @@ class NimProcess(NamedTuple):
 def nim_process(*options: str) -> Iterator[NimProcess]:
     """Run `python -m tests.servers.nim` with `options` until the block ends."""
     command = [sys.executable, "-m", "tests.servers.nim", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             assert process.stdout is not None
             yield NimProcess(process.stdout.readline().split()[-1], process)
