@@ -115,7 +115,7 @@ def test_no_column_has_a_reserved_name() -> None:
         """absolute date day domain end first from global go hour key language last level local match minute month
         names next option order output position prior privileges public read role rows schema second section session
         size some space sql statistics sum time to transaction type unknown usage user value values when work write
-        year zone""".split()  # noqa: SIM905
+        year zone""".split()
     ) - {
         "day",
         "key",
@@ -167,14 +167,20 @@ def _options() -> dict[str, Any]:
 def test_a_store_never_prepared_asks_no_missing_table(server: Server) -> None:
     store = IrisStore(SETTINGS, server.connect)
     assert store.space() is None
-    for call in (
-        store.counts,
-        lambda: store.document("n1"),
-        lambda: store.vectors(["c"]),
-        lambda: store.delete(["n"]),
-    ):
-        with pytest.raises(errors.SchemaMismatch, match="has not been prepared"):
-            call()
+    assert store.counts() == StoreCounts(0, 0)
+    assert store.document("n1") is None
+    assert store.vectors(["c"]) == {}
+    assert store.delete(["n1"]) == 0
+    assert (
+        list(store.chunk_ids())
+        == store.hits(["c"], axis(0))
+        == found(store, axis(0))
+        == worded(store, "x")
+        == []
+    )
+    store.clear()
+    with pytest.raises(errors.SchemaMismatch, match="has not been prepared"):
+        store.upsert([note("n1", ("chest pain", axis(0)))])
     assert set(server.statements) == {"tables"}
     assert store.check()[0].startswith("tables are missing in namespace DEMO: ClinicalNoteText")
     store.close()
@@ -219,6 +225,40 @@ def test_a_wider_space_is_refused_before_any_table_is_made(server: Server, store
     assert "8 wide" in str(refusal.value)
     assert "16 wide" in str(refusal.value)
     assert server.count("create_medical_image_vectors") == 1  # the first time only
+
+
+def test_a_cleared_store_takes_another_width(server: Server, store: IrisStore) -> None:
+    store.optimise()
+    store.upsert([note(f"n{n}", ("chest pain", axis(0)), text_content="x" * 20_000) for n in range(3)])
+    store.clear()
+    assert store.space() is None
+    assert store.counts() == StoreCounts(0, 0)
+    store.clear()
+    wide = replace(SPACE, dimension=16)
+    store.prepare(wide)
+    assert store.space() == wide
+    store.upsert([note("n1", ("no fever", axis(0, 16)))])
+    assert found(store, axis(0, 16)) == ["n1/0"]
+    assert worded(store, "chest") == []
+    assert store.check() == []
+    assert server.count("drop_clinical_note_vectors") == 1
+    store.clear()
+    store.prepare(wide)
+    assert server.count("drop_clinical_note_vectors") == 1  # of the same width: the table stays
+
+
+def test_clearing_can_be_taken_back(store: IrisStore) -> None:
+    store.upsert([note("n1", ("chest pain", axis(0)))])
+
+    def fail() -> None:
+        with store.transaction():
+            store.clear()
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.space() == SPACE
+    assert found(store, axis(0)) == ["n1/0"]
 
 
 def test_another_schema_version_is_refused(server: Server, store: IrisStore) -> None:
