@@ -645,9 +645,8 @@ class IrisStore:
         except IrisRefusal as refusal:
             if refusal.lost:
                 self._connections.forget_idle()
-            inside = (
-                self._connections.current is not None
-            )  # a transaction, whose writes went with its connection
+            # Within a transaction nothing is repeated: its writes went with its connection.
+            inside = self._connections.current is not None
             if inside or not (refusal.lost or refusal.locked):
                 raise refusal.error from None
         try:

@@ -413,9 +413,13 @@ def test_an_image_outlives_its_report(server: Server, store: IrisStore) -> None:
     ]
 
 
-def test_ids_that_look_like_numbers_come_in_the_order_of_text(store: IrisStore) -> None:
+def test_ids_that_look_like_numbers_come_in_the_order_of_text(
+    store: IrisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iris_store, "PARAMETERS_MAX", 2)
     names = ["10", "9", "010", "1e1", "a", "-3", "2.50", "2.5"]
-    store.upsert([note(name, ("chest pain", axis(0))) for name in names])
+    for name in names:
+        store.upsert([note(name, ("chest pain", axis(0)))])
     assert list(store.chunk_ids()) == [(name, f"{name}/0") for name in sorted(names)]
     assert store.delete(["10", "2.5"]) == 2
     assert store.document("2.50") is not None
@@ -761,6 +765,16 @@ def test_a_store_is_not_used_across_a_fork(store: IrisStore, monkeypatch: pytest
         store.counts()
 
 
+def test_what_nobody_committed_is_undone_when_a_connection_is_given_back(
+    server: Server, store: IrisStore
+) -> None:
+    connections = iris_connections.Connections(SETTINGS, server.connect)
+    with connections.use(STATEMENTS["ping"]) as session:
+        session.execute("update_space", STATEMENTS["update_space"], ("{}", "text"))
+    assert store.space() == SPACE
+    connections.close()
+
+
 def test_closing_leaves_nothing_open(server: Server, store: IrisStore) -> None:
     with store.transaction():
         store.upsert([note("n1", ("chest pain", axis(0)))])
@@ -820,11 +834,12 @@ def test_within_a_transaction_nothing_is_repeated(server: Server, store: IrisSto
     def read_inside() -> None:
         with store.transaction():
             store.upsert([note("n1", ("chest pain", axis(0)))])
-            server.faults.append(Fault("count_chunks"))
+            server.faults.append(Fault("count_chunks", "[SQLCODE: <-114>:<locked>]"))
             store.counts()
 
     with pytest.raises(errors.StoreUnavailable):
         read_inside()
+    assert server.count("count_chunks") == 1
     assert store.counts() == StoreCounts(0, 0)
 
 
