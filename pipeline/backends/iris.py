@@ -711,7 +711,7 @@ class IrisStore:
         if not np.isfinite(vector).all():
             raise StoreError(
                 "The question's vector holds a value that is not a finite number.",
-                remedy="Check the embedder: `python -m pipeline.validate` calls it once.",
+                remedy="The embedder failed on this question. Check it, and ask again.",
             )
         return vector_text(vector)
 

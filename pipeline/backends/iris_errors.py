@@ -46,8 +46,8 @@ class Meaning:
 _AGAIN = "Run the same command again: finished work is kept."
 _MIGRATE = "Embed into the new space with `python -m pipeline.vectorize migrate --to SPACE`."
 _GRANT = (
-    "Grant the application account SELECT, INSERT, UPDATE and DELETE on schema DEMO, and for the first run "
-    "%CREATE_TABLE, %ALTER_TABLE and %BUILD_INDEX in the namespace."
+    "Give the application account %SQL, the role of the namespace's database, and for the first run the privileges "
+    "%DB_OBJECT_DEFINITION and %BUILD_INDEX in the namespace (docs/iris.md)."
 )
 _OLD = "Use IRIS 2025.1 or newer, and run `make test-live-iris` against it to see which statement it refuses."
 
@@ -85,8 +85,8 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
             Meaning(
                 StoreAccessDenied,
                 "IRIS wants this account's password changed before it may log in",
-                "Set it once in the Management Portal, or create the account with ChangePassword=0 as "
-                "tests/live/iris-merge.cpf does, then set CHARTWELL_IRIS__PASSWORD.",
+                "Set it once in the Management Portal, or create the account with ChangePassword=0 "
+                "(docs/iris.md), then set CHARTWELL_IRIS__PASSWORD.",
             ),
         ),
         (
