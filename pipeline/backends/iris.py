@@ -275,7 +275,9 @@ class IrisStore:
         ordered = [
             latest[resource_id] for resource_id in sorted(latest)
         ]  # one order of locks for all writers
-        width = self._prepared_width()
+        width = self._prepared_width(
+            next((item.vector.size for note in ordered for item in note.chunks), None)
+        )
         if ordered and not width:
             raise SchemaMismatch(
                 f"Namespace {self._namespace} has not been prepared for any embedding space.",
@@ -693,15 +695,18 @@ class IrisStore:
         except IrisRefusal:
             session.broken = True
 
-    def _prepared_width(self) -> int:
-        """Width of this store's vectors, 0 where it was never prepared."""
-        if self._width is None:
+    def _prepared_width(self, expected: int | None = None) -> int:
+        """Width of this store's vectors, 0 where it was never prepared.
+
+        Remembered, and asked anew where it is not the one expected: another process may have cleared the store.
+        """
+        if self._width is None or expected not in (None, self._width):
             space = self.space()
             self._width = space.dimension if space is not None else None
         return self._width or 0
 
     def _question(self, vector: Vector) -> str:
-        width = self._prepared_width()
+        width = self._prepared_width(vector.size)
         if vector.shape != (width,):
             raise SpaceMismatch(
                 f"The question's vector has shape {vector.shape}; namespace {self._namespace} holds vectors of "
