@@ -24,6 +24,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -35,9 +36,7 @@ from pipeline.backends.iris_errors import (
     INDEX_MISSING,
     TABLE_EXISTS,
     UNIQUE,
-    ConnectionLost,
     IrisRefusal,
-    RowsLocked,
 )
 from pipeline.backends.iris_rows import (
     bm25,
@@ -54,7 +53,6 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
-from pipeline.backends.statements import load_statements
 from pipeline.config import IrisSettings
 from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreError, StoreRejectedRow, StoreUnavailable
 from pipeline.records import (
@@ -68,6 +66,7 @@ from pipeline.records import (
     StoreCounts,
     Vector,
 )
+from pipeline.statements import Statements
 
 SCHEMA_VERSION = 1
 TABLES = (
@@ -78,6 +77,8 @@ TABLES = (
     "ClinicalNoteVectors",
     "MedicalImageVectors",
 )
+TEXT, CLEARED = "text", "cleared"
+"""Purposes of rows of EmbeddingSpace: the space of the stored notes, or of those that were there."""
 IMAGE_DIMENSION = 1024
 """Width of NV-CLIP's vectors. A store of another image space makes its table anew while that is still empty."""
 
@@ -105,7 +106,7 @@ def iris_statements() -> Mapping[str, str]:
     """The statements of iris.sql as they are sent: without comments, because the driver parses them as well."""
     return {
         name: "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
-        for name, statement in load_statements("pipeline.backends", "iris.sql").items()
+        for name, statement in Statements(Path(__file__).with_name("iris.sql")).items()
     }
 
 
@@ -152,10 +153,11 @@ class IrisStore:
         if version is None:
             self._create(session, space, present)
         if stored is None:
+            self._make_room(session, space)
             stored = self._claim(session, space)
             self._refuse_other(stored, space)
         if stored.similarity_floor != space.similarity_floor:
-            self._execute(session, "update_space", (definition(space), "text"))
+            self._execute(session, "update_space", (definition(space), TEXT))
             session.commit()
 
     def _build(self, session: Session, *, rebuild: bool) -> None:
@@ -176,8 +178,17 @@ class IrisStore:
         # Written last: a version means that everything before it is there.
         self._insert_unless_there(session, "insert_schema_version", (SCHEMA_VERSION, "store"))
 
+    def _make_room(self, session: Session, space: EmbeddingSpace) -> None:
+        """After a `clear` the empty vector table may have another width: then it is made anew."""
+        cleared = self._rows(session, "space", (CLEARED,))
+        if cleared and int(cleared[0][1]) != space.dimension and not self._count(session, "count_chunks"):
+            self._define(session, "drop_clinical_note_vectors")
+            self._create(session, space, set(TABLES) - {"ClinicalNoteVectors"})
+        self._execute(session, "delete_space", (CLEARED,))
+        session.commit()
+
     def _claim(self, session: Session, space: EmbeddingSpace) -> EmbeddingSpace:
-        row = (space.id, space.dimension, definition(space), "text")
+        row = (space.id, space.dimension, definition(space), TEXT)
         self._insert_unless_there(session, "insert_space", row)
         return self._stored_space(session, set(TABLES)) or space
 
@@ -218,7 +229,7 @@ class IrisStore:
     def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
         if "EmbeddingSpace" not in present:
             return None
-        rows = self._rows(session, "space", ("text",))
+        rows = self._rows(session, "space", (TEXT,))
         return EmbeddingSpace(**json.loads(text_of(rows[0][2]))) if rows else None
 
     def _refuse_other(self, stored: EmbeddingSpace, space: EmbeddingSpace) -> None:
@@ -248,7 +259,7 @@ class IrisStore:
             finally:
                 session.in_transaction = False
             if session.broken:
-                raise ConnectionLost(
+                raise StoreUnavailable(
                     "The connection to IRIS broke within a transaction; nothing of it is stored.",
                     remedy="Run the same command again.",
                 )
@@ -264,7 +275,14 @@ class IrisStore:
         ordered = [
             latest[resource_id] for resource_id in sorted(latest)
         ]  # one order of locks for all writers
-        width = self._dimension() if ordered else 0
+        width = self._prepared_width(
+            next((item.vector.size for note in ordered for item in note.chunks), None)
+        )
+        if ordered and not width:
+            raise SchemaMismatch(
+                f"Namespace {self._namespace} has not been prepared for any embedding space.",
+                remedy="Run `python -m pipeline.vectorize notes` first.",
+            )
         for document in ordered:
             _refuse_unfit(document, width)
         for batch in _batches(ordered, lambda document: len(document.chunks) + 1):
@@ -273,7 +291,8 @@ class IrisStore:
 
     def delete(self, resource_ids: Sequence[str]) -> int:
         """Remove notes with their chunks; how many were there. Images that refer to them stay, without a report."""
-        self._dimension()
+        if not self._prepared_width():
+            return 0
         removed = 0
         for some in _lists(dict.fromkeys(resource_ids), PARAMETERS_MAX):
             with self._session() as session:
@@ -282,6 +301,23 @@ class IrisStore:
                 with self.transaction(), self._session() as session:
                     removed += self._remove(session, [str(state[0]) for state in batch])
         return removed
+
+    def clear(self) -> None:
+        """Remove every note, and forget the space: the next `prepare` may name another, of another width.
+
+        Row by row, because a transaction can take that back. Outside of one it commits as it goes, and drops the
+        vector index first, whose upkeep costs more than the rows.
+        """
+        if self._prepared_width():
+            current = self._connections.current
+            if current is None or not current.in_transaction:
+                with self._session() as session:
+                    self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+            self.delete(self._resource_ids())
+            with self.transaction(), self._session() as session:
+                self._execute(session, "delete_space", (CLEARED,))
+                self._execute(session, "rename_space", (CLEARED, TEXT))
+        self._width = None
 
     def _remove(self, session: Session, ids: Sequence[str]) -> int:
         for name in ("delete_chunks_of_notes", "delete_note_text", "unlink_images"):
@@ -363,12 +399,17 @@ class IrisStore:
 
     def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
         """Stored vectors by chunk id, float32, as they were handed in."""
-        rows = self._read(lambda session: self._rows_in(session, "vectors", list(dict.fromkeys(chunk_ids))))
+        if not self._prepared_width():
+            return {}
+        ids = list(dict.fromkeys(chunk_ids))
+        rows = self._repeated(lambda session: self._rows_in(session, "vectors", ids))
         return {str(row[0]): parse_vector(row[1]) for row in rows}
 
     def document(self, resource_id: str) -> Document | None:
         """The whole note as handed in."""
-        return self._read(lambda session: self._document(session, resource_id), committed=True)
+        if not self._prepared_width():
+            return None
+        return self._repeated(lambda session: self._document(session, resource_id), committed=True)
 
     def counts(self) -> StoreCounts:
         """Stored notes and chunks. IRIS counts rows of open transactions too."""
@@ -376,27 +417,33 @@ class IrisStore:
         def count(session: Session) -> StoreCounts:
             return StoreCounts(self._count(session, "count_documents"), self._count(session, "count_chunks"))
 
-        return self._read(count)
+        return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) in the order of code points, read in pages.
 
         Sorted here: IRIS sorts ids that look like numbers before all others, and by value.
         """
-        notes = self._read(lambda session: self._rows(session, "resource_ids"))
-        for some in _lists(sorted(str(row[0]) for row in notes), PARAMETERS_MAX):
-            rows = self._read(lambda session, page=some: self._rows_in(session, "chunk_ids", page))  # type: ignore[misc]
+        for some in _lists(sorted(self._resource_ids()), PARAMETERS_MAX):
+            rows = self._repeated(lambda session, page=some: self._rows_in(session, "chunk_ids", page))  # type: ignore[misc]
             yield from sorted((str(row[0]), str(row[1])) for row in rows)
 
     def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
         """Those chunks in full, in the order asked, from committed rows only. Unknown ids are left out."""
-        question = self._question(vector)
-        rows = self._read(
-            lambda session: self._rows_in(session, "hits", list(dict.fromkeys(chunk_ids)), (question,)),
-            committed=True,
+        if not self._prepared_width():
+            return []
+        question, ids = self._question(vector), list(dict.fromkeys(chunk_ids))
+        rows = self._repeated(
+            lambda session: self._rows_in(session, "hits", ids, (question,)), committed=True
         )
         by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
+
+    def _resource_ids(self) -> list[str]:
+        if not self._prepared_width():
+            return []
+        rows = self._repeated(lambda session: self._rows(session, "resource_ids"))
+        return [str(row[0]) for row in rows]
 
     def _document(self, session: Session, resource_id: str) -> Document | None:
         rows = self._rows(session, "document", (resource_id,))
@@ -422,10 +469,12 @@ class IrisStore:
 
     def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
         """The k chunks nearest by cosine among those the filters admit; equal scores in the order of their ids."""
+        if not self._prepared_width():
+            return []
         question = self._question(vector)
         if k < 1:
             return []
-        rows = self._read(lambda session: self._nearest(session, question, k, filters))
+        rows = self._repeated(lambda session: self._nearest(session, question, k, filters))
         matches = [Match(str(row[0]), score(row[-1])) for row in rows]
         return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
 
@@ -466,9 +515,9 @@ class IrisStore:
     def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
         """The k best chunks by SQL Search's rank of any of the words."""
         words = terms(text)
-        if k < 1 or not words:
+        if k < 1 or not words or not self._prepared_width():
             return []
-        matches = self._read(lambda session: self._ranked(session, words, k, filters))
+        matches = self._repeated(lambda session: self._ranked(session, words, k, filters))
         return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
 
     def _ranked(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
@@ -587,27 +636,29 @@ class IrisStore:
             with self._connections.use(self._sql["ping"]) as session:
                 yield session
         except IrisRefusal as refusal:
-            if isinstance(refusal.error, ConnectionLost):
+            if refusal.lost:
                 self._connections.forget_idle()
             raise refusal.error from None
 
-    def _read(self, work: Callable[[Session], T], *, committed: bool = False) -> T:
-        """Run a read. A store that was never prepared is told by its catalogue, never by asking a missing table."""
-        self._dimension()
-        return self._repeated(work, committed=committed)
-
     def _repeated(self, work: Callable[[Session], T], *, committed: bool = False) -> T:
-        """Run a read; once more on another connection where the first one broke or rows were locked."""
+        """Run a read; once more on another connection where the first one broke, or where rows were locked."""
         try:
             return self._read_once(work, committed=committed)
-        except (ConnectionLost, RowsLocked):
-            if self._connections.current is not None:
-                raise  # inside a transaction, whose writes went with the connection
-        return self._read_once(work, committed=committed)
+        except IrisRefusal as refusal:
+            if refusal.lost:
+                self._connections.forget_idle()
+            # Within a transaction nothing is repeated: its writes went with its connection.
+            inside = self._connections.current is not None
+            if inside or not (refusal.lost or refusal.locked):
+                raise refusal.error from None
+        try:
+            return self._read_once(work, committed=committed)
+        except IrisRefusal as refusal:
+            raise refusal.error from None
 
     def _read_once(self, work: Callable[[Session], T], *, committed: bool) -> T:
         level = "read_committed" if committed else "read_uncommitted"
-        with self._session() as session:
+        with self._connections.use(self._sql["ping"]) as session:
             session.isolate(level, self._sql[level])
             return work(session)
 
@@ -644,20 +695,18 @@ class IrisStore:
         except IrisRefusal:
             session.broken = True
 
-    def _dimension(self) -> int:
-        """Width of this store's vectors."""
-        if self._width is None:
+    def _prepared_width(self, expected: int | None = None) -> int:
+        """Width of this store's vectors, 0 where it was never prepared.
+
+        Remembered, and asked anew where it is not the one expected: another process may have cleared the store.
+        """
+        if self._width is None or expected not in (None, self._width):
             space = self.space()
-            if space is None:
-                raise SchemaMismatch(
-                    f"Namespace {self._namespace} has not been prepared for any embedding space.",
-                    remedy="Run `python -m pipeline.vectorize notes` first.",
-                )
-            self._width = space.dimension
-        return self._width
+            self._width = space.dimension if space is not None else None
+        return self._width or 0
 
     def _question(self, vector: Vector) -> str:
-        width = self._dimension()
+        width = self._prepared_width(vector.size)
         if vector.shape != (width,):
             raise SpaceMismatch(
                 f"The question's vector has shape {vector.shape}; namespace {self._namespace} holds vectors of "
@@ -667,7 +716,7 @@ class IrisStore:
         if not np.isfinite(vector).all():
             raise StoreError(
                 "The question's vector holds a value that is not a finite number.",
-                remedy="Check the embedder: `python -m pipeline.validate` calls it once.",
+                remedy="The embedder failed on this question. Check it, and ask again.",
             )
         return vector_text(vector)
 

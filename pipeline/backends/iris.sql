@@ -139,6 +139,9 @@ CREATE INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors (Embedding) AS HNSW(Di
 -- name: drop_index_vectors
 DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors
 
+-- name: drop_clinical_note_vectors
+DROP TABLE DEMO.ClinicalNoteVectors
+
 -- name: tune
 TUNE TABLE DEMO.ClinicalNoteVectors
 
@@ -153,6 +156,12 @@ SELECT SpaceID, Dimension, Definition FROM DEMO.EmbeddingSpace WHERE Purpose = ?
 
 -- name: insert_space
 INSERT INTO DEMO.EmbeddingSpace (SpaceID, Dimension, Definition, Purpose) VALUES (?, ?, ?, ?)
+
+-- name: rename_space
+UPDATE DEMO.EmbeddingSpace SET Purpose = ? WHERE Purpose = ?
+
+-- name: delete_space
+DELETE FROM DEMO.EmbeddingSpace WHERE Purpose = ?
 
 -- name: update_space
 UPDATE DEMO.EmbeddingSpace SET Definition = ? WHERE Purpose = ?

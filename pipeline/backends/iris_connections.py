@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.backends.iris_errors import STATEMENT_REFUSED, ConnectionLost, IrisRefusal, translate
+from pipeline.backends.iris_errors import STATEMENT_REFUSED, IrisRefusal, meaning_of, translate
 from pipeline.config import IrisSettings
 from pipeline.errors import StoreError, StoreUnavailable
 
@@ -112,8 +112,8 @@ class Session:
             (at, IrisRefusal(answer, name)) for at, answer in enumerate(answers) if isinstance(answer, str)
         ]
         for _, refusal in refused:
-            if isinstance(refusal.error, StoreUnavailable) or refusal.code in STATEMENT_REFUSED:
-                self.broken = self.broken or isinstance(refusal.error, ConnectionLost)
+            if refusal.lost or refusal.locked or refusal.code in STATEMENT_REFUSED:
+                self.broken = self.broken or refusal.lost
                 raise refusal
         return refused
 
@@ -150,7 +150,7 @@ class Session:
         except self.failures as error:
             # `from None`: IRIS's own message may quote the row.
             refusal = IrisRefusal(str(error), name)
-            self.broken = self.broken or isinstance(refusal.error, ConnectionLost)
+            self.broken = self.broken or refusal.lost
             raise refusal from None
 
 
@@ -289,14 +289,13 @@ class Connections:
 
     def _unreachable(self, message: str) -> StoreError:
         where = f"{self._settings.host}:{self._settings.port}, namespace {self._settings.namespace}"
-        error = translate(message, "connect", where)
-        if isinstance(error, ConnectionLost):
+        if meaning_of(message).lost:
             return StoreUnavailable(
                 f"IRIS at {where} does not answer.",
                 remedy="Check CHARTWELL_IRIS__HOST and CHARTWELL_IRIS__PORT, and that IRIS runs: a first start takes "
                 "30 to 90 s until its log says 'Enabling logons'.",
             )
-        return error
+        return translate(message, "connect", where)
 
     def _give_back(self, session: Session) -> None:
         try:

@@ -30,14 +30,6 @@ QUOTING = frozenset({-104, -107, -108, -119, -121, -124})
 """Refusals of one row, whose message may hold its values."""
 
 
-class ConnectionLost(StoreUnavailable):
-    """The connection broke. Another one may work at once; what was written and not committed is gone."""
-
-
-class RowsLocked(StoreUnavailable):
-    """Another process holds the rows for longer than IRIS waits."""
-
-
 @dataclass(frozen=True, slots=True)
 class Meaning:
     """What one of IRIS's complaints is to us, and what to do about it."""
@@ -45,13 +37,17 @@ class Meaning:
     error: type[StoreError]
     what: str
     remedy: str
+    lost: bool = False
+    """The connection broke: another one may work at once, and what was not committed is gone."""
+    locked: bool = False
+    """Another process holds the rows: the same statement may work later."""
 
 
 _AGAIN = "Run the same command again: finished work is kept."
 _MIGRATE = "Embed into the new space with `python -m pipeline.vectorize migrate --to SPACE`."
 _GRANT = (
-    "Grant the application account SELECT, INSERT, UPDATE and DELETE on schema DEMO, and for the first run "
-    "%CREATE_TABLE, %ALTER_TABLE and %BUILD_INDEX in the namespace."
+    "Give the application account %SQL, the role of the namespace's database, and for the first run the privileges "
+    "%DB_OBJECT_DEFINITION and %BUILD_INDEX in the namespace (docs/iris.md)."
 )
 _OLD = "Use IRIS 2025.1 or newer, and run `make test-live-iris` against it to see which statement it refuses."
 
@@ -89,8 +85,8 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
             Meaning(
                 StoreAccessDenied,
                 "IRIS wants this account's password changed before it may log in",
-                "Set it once in the Management Portal, or create the account with ChangePassword=0 as "
-                "tests/live/iris-merge.cpf does, then set CHARTWELL_IRIS__PASSWORD.",
+                "Set it once in the Management Portal, or create the account with ChangePassword=0 "
+                "(docs/iris.md), then set CHARTWELL_IRIS__PASSWORD.",
             ),
         ),
         (
@@ -114,9 +110,10 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
         (
             r"COMMUNICATION LINK ERROR|COMMUNICATION ERROR|Connection is closed|connection (was )?(closed|lost|reset)",
             Meaning(
-                ConnectionLost,
+                StoreUnavailable,
                 "The connection to IRIS is broken",
                 "Wait until IRIS runs again (its log says 'Enabling logons'). " + _AGAIN,
+                lost=True,
             ),
         ),
     )
@@ -124,7 +121,9 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
 """Complaints that are known by their words, asked first."""
 
 _UNSPEAKABLE = Meaning(StoreError, "IRIS does not understand a statement", _OLD)
-_LOCKED = Meaning(RowsLocked, "IRIS waited in vain for rows that another process is writing", _AGAIN)
+_LOCKED = Meaning(
+    StoreUnavailable, "IRIS waited in vain for rows that another process is writing", _AGAIN, locked=True
+)
 _OTHER_SCHEMA = Meaning(
     SchemaMismatch,
     "The tables in IRIS are missing or not those of this version",
@@ -150,7 +149,7 @@ SQLCODES: Mapping[int, Meaning] = {
     ),
     -121: Meaning(StoreRejectedRow, "IRIS refuses a row: the note it belongs to is not stored", _AGAIN),
     -124: Meaning(StoreRejectedRow, "IRIS refuses to remove a note that other rows still refer to", _AGAIN),
-    -150: Meaning(RowsLocked, "IRIS found the row changed by another process", _AGAIN),
+    -150: Meaning(StoreUnavailable, "IRIS found the row changed by another process", _AGAIN, locked=True),
     -257: Meaning(SpaceMismatch, "IRIS compared vectors of different widths", _MIGRATE),
     -258: Meaning(SpaceMismatch, "IRIS compared a vector with something that is none", _OLD),
     -259: Meaning(SpaceMismatch, "IRIS compared vectors of different element types", _MIGRATE),
@@ -174,25 +173,31 @@ def sqlcode(message: str) -> int | None:
     return int(found.group(1)) if found else None
 
 
-class IrisRefusal(Exception):  # internal: carries the SQLCODE to the code that can act on it
-    """IRIS refused one statement or row. Never leaves the back-end."""
+class IrisRefusal(Exception):
+    """IRIS refused one statement or row. Never leaves the back-end: `error` does."""
 
     def __init__(self, message: str, statement: str) -> None:
         super().__init__(statement)
         self.code = sqlcode(message)
-        self.statement = statement
+        meaning = meaning_of(message)
+        self.lost, self.locked = meaning.lost, meaning.locked
         self.error = translate(message, statement)
+
+
+def meaning_of(message: str) -> Meaning:
+    """What IRIS or its driver means. A refused row may be quoted, and a note may speak of an expired license: there
+    only the code counts."""
+    code = sqlcode(message)
+    if code not in QUOTING:
+        for pattern, meaning in PHRASES:
+            if pattern.search(message):
+                return meaning
+    return SQLCODES.get(code or 0, SQLCODES[-400])
 
 
 def translate(message: str, statement: str, about: str = "") -> StoreError:
     """IRIS's message as one of our errors, without any value that IRIS quotes."""
-    code = sqlcode(message)
-    # A refusal of a row may quote the row, and a note may speak of an expired license: then only the code counts.
-    meaning = (
-        None if code in QUOTING else next((m for pattern, m in PHRASES if pattern.search(message)), None)
-    )
-    if meaning is None:
-        meaning = SQLCODES.get(code, SQLCODES[-400]) if code is not None else SQLCODES[-400]
+    code, meaning = sqlcode(message), meaning_of(message)
     details = [f"SQLCODE {code}"] if code is not None else []
     if column := _COLUMN.search(message):
         details.append(column.group())

@@ -247,6 +247,8 @@ class Server:
             if self.indexes.pop(dropped.group(1), None) is None:
                 raise Refusal(-333, "No such index defined")
             return [], [], -1
+        if text.startswith("DROP TABLE"):
+            self.indexes.clear()  # all of them belong to the one table that is ever dropped
         cursor = self._sqlite(self.dirty, *self._translated(self.dirty, text, list(values)))
         return [], [], cursor.rowcount
 

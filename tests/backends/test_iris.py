@@ -167,14 +167,20 @@ def _options() -> dict[str, Any]:
 def test_a_store_never_prepared_asks_no_missing_table(server: Server) -> None:
     store = IrisStore(SETTINGS, server.connect)
     assert store.space() is None
-    for call in (
-        store.counts,
-        lambda: store.document("n1"),
-        lambda: store.vectors(["c"]),
-        lambda: store.delete(["n"]),
-    ):
-        with pytest.raises(errors.SchemaMismatch, match="has not been prepared"):
-            call()
+    assert store.counts() == StoreCounts(0, 0)
+    assert store.document("n1") is None
+    assert store.vectors(["c"]) == {}
+    assert store.delete(["n1"]) == 0
+    assert (
+        list(store.chunk_ids())
+        == store.hits(["c"], axis(0))
+        == found(store, axis(0))
+        == worded(store, "x")
+        == []
+    )
+    store.clear()
+    with pytest.raises(errors.SchemaMismatch, match="has not been prepared"):
+        store.upsert([note("n1", ("chest pain", axis(0)))])
     assert set(server.statements) == {"tables"}
     assert store.check()[0].startswith("tables are missing in namespace DEMO: ClinicalNoteText")
     store.close()
@@ -219,6 +225,40 @@ def test_a_wider_space_is_refused_before_any_table_is_made(server: Server, store
     assert "8 wide" in str(refusal.value)
     assert "16 wide" in str(refusal.value)
     assert server.count("create_medical_image_vectors") == 1  # the first time only
+
+
+def test_a_cleared_store_takes_another_width(server: Server, store: IrisStore) -> None:
+    store.optimise()
+    store.upsert([note(f"n{n}", ("chest pain", axis(0)), text_content="x" * 20_000) for n in range(3)])
+    store.clear()
+    assert store.space() is None
+    assert store.counts() == StoreCounts(0, 0)
+    store.clear()
+    wide = replace(SPACE, dimension=16)
+    store.prepare(wide)
+    assert store.space() == wide
+    store.upsert([note("n1", ("no fever", axis(0, 16)))])
+    assert found(store, axis(0, 16)) == ["n1/0"]
+    assert worded(store, "chest") == []
+    assert store.check() == []
+    assert server.count("drop_clinical_note_vectors") == 1
+    store.clear()
+    store.prepare(wide)
+    assert server.count("drop_clinical_note_vectors") == 1  # of the same width: the table stays
+
+
+def test_clearing_can_be_taken_back(store: IrisStore) -> None:
+    store.upsert([note("n1", ("chest pain", axis(0)))])
+
+    def fail() -> None:
+        with store.transaction():
+            store.clear()
+            raise RuntimeError("no")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert store.space() == SPACE
+    assert found(store, axis(0)) == ["n1/0"]
 
 
 def test_another_schema_version_is_refused(server: Server, store: IrisStore) -> None:
@@ -373,9 +413,13 @@ def test_an_image_outlives_its_report(server: Server, store: IrisStore) -> None:
     ]
 
 
-def test_ids_that_look_like_numbers_come_in_the_order_of_text(store: IrisStore) -> None:
+def test_ids_that_look_like_numbers_come_in_the_order_of_text(
+    store: IrisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(iris_store, "PARAMETERS_MAX", 2)
     names = ["10", "9", "010", "1e1", "a", "-3", "2.50", "2.5"]
-    store.upsert([note(name, ("chest pain", axis(0))) for name in names])
+    for name in names:
+        store.upsert([note(name, ("chest pain", axis(0)))])
     assert list(store.chunk_ids()) == [(name, f"{name}/0") for name in sorted(names)]
     assert store.delete(["10", "2.5"]) == 2
     assert store.document("2.50") is not None
@@ -721,6 +765,16 @@ def test_a_store_is_not_used_across_a_fork(store: IrisStore, monkeypatch: pytest
         store.counts()
 
 
+def test_what_nobody_committed_is_undone_when_a_connection_is_given_back(
+    server: Server, store: IrisStore
+) -> None:
+    connections = iris_connections.Connections(SETTINGS, server.connect)
+    with connections.use(STATEMENTS["ping"]) as session:
+        session.execute("update_space", STATEMENTS["update_space"], ("{}", "text"))
+    assert store.space() == SPACE
+    connections.close()
+
+
 def test_closing_leaves_nothing_open(server: Server, store: IrisStore) -> None:
     with store.transaction():
         store.upsert([note("n1", ("chest pain", axis(0)))])
@@ -780,11 +834,12 @@ def test_within_a_transaction_nothing_is_repeated(server: Server, store: IrisSto
     def read_inside() -> None:
         with store.transaction():
             store.upsert([note("n1", ("chest pain", axis(0)))])
-            server.faults.append(Fault("count_chunks"))
+            server.faults.append(Fault("count_chunks", "[SQLCODE: <-114>:<locked>]"))
             store.counts()
 
     with pytest.raises(errors.StoreUnavailable):
         read_inside()
+    assert server.count("count_chunks") == 1
     assert store.counts() == StoreCounts(0, 0)
 
 
