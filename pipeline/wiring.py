@@ -74,26 +74,18 @@ def open_embedder(settings: Settings) -> Embedder:
             from pipeline.backends.hashing import HashingEmbedder
 
             return HashingEmbedder(settings.embedder)
-        case _:
-            return _remote_embedder(settings)
-
-
-def _remote_embedder(settings: Settings) -> Embedder:
-    from pipeline.backends.wordpiece import WordPiece
-
-    match settings.embedder.provider:
         case "nim":
-            from pipeline.backends.nim import nim_embedder
+            from pipeline.backends.nim import NimEmbedder
 
-            return nim_embedder(settings.embedder, settings.transport, WordPiece())
+            return NimEmbedder(settings.embedder, settings.transport)
         case "openai":
-            from pipeline.backends.openai_compatible import openai_embedder
+            from pipeline.backends.openai_compatible import OpenAIEmbedder
 
-            return openai_embedder(settings.embedder, settings.transport, WordPiece())
-        case _:
+            return OpenAIEmbedder(settings.embedder, settings.transport)
+        case "bedrock":
             from pipeline.backends.bedrock import BedrockEmbedder
 
-            return BedrockEmbedder(settings.embedder, settings.bedrock, settings.transport, WordPiece())
+            return BedrockEmbedder(settings.embedder, settings.bedrock, settings.transport)
 
 
 def open_generator(settings: Settings, embedder: Embedder) -> Generator:
@@ -107,13 +99,13 @@ def open_generator(settings: Settings, embedder: Embedder) -> Generator:
 
             return GgufGenerator(settings.generator)
         case "nim":
-            from pipeline.backends.nim import nim_generator
+            from pipeline.backends.nim import NimGenerator
 
-            return nim_generator(settings.generator, settings.transport)
+            return NimGenerator(settings.generator, settings.transport)
         case "openai":
-            from pipeline.backends.openai_compatible import openai_generator
+            from pipeline.backends.openai_compatible import OpenAIGenerator
 
-            return openai_generator(settings.generator, settings.transport)
+            return OpenAIGenerator(settings.generator, settings.transport)
         case "bedrock":
             from pipeline.backends.bedrock import BedrockGenerator
 

@@ -155,17 +155,17 @@ def test_ctrl_c_ends_after_the_batch_and_a_re_run_goes_on(tmp_path: Path) -> Non
     )
     command = [sys.executable, "-m", "pipeline.vectorize", "notes", source, "--batch-size", "2"]
     environment = os.environ | {"CHARTWELL_DATA_DIR": str(tmp_path / "data")}
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("300 notes to embed"):
-            break
-    time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()
-    assert process.wait(timeout=60) == 130, rest
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("300 notes to embed"):
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130, rest
     assert "interrupted; run the same command again to go on" in rest
     again = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=100
