@@ -1,7 +1,7 @@
 """The store in InterSystems IRIS: notes, chunks and vectors in schema DEMO, statements in iris.sql.
 
-Decides how a note becomes rows, how it is replaced, and which shape a search takes. Connections, their faults and
-IRIS's error codes are `iris_connections`; this module knows what the rows mean.
+Decides what is created, how a note is replaced, and what is sound. The shape of a search is `iris_search`, of a row
+`iris_rows`; connections are `iris_connections`, complaints `iris_errors`.
 
 Replacing a note. `INSERT OR UPDATE` would do it in one statement, but how it treats a VECTOR column, the IDENTITY and
 a batch is not documented well enough to rest on. Instead, inside one transaction: the note's row is written first (its
@@ -9,18 +9,11 @@ lock keeps two writers of one note apart), then the difference between what is s
 missing chunks inserted, moved ones updated, stale ones deleted. An unchanged vector is not touched, because each one
 costs the HNSW index a search. IRIS shows other processes rows that are not committed yet; in this order they never
 see a note without its chunks.
-
-Searching with a filter. What the HNSW index does with a WHERE clause is undocumented, and an index that filters after
-it has searched returns fewer rows than there are. So the index is only ever asked without a condition: a selective
-filter is answered by an exact scan of the rows it admits, any other by asking the index for more rows than wanted,
-dropping those not admitted, and asking for more until there are enough.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,7 +22,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.backends.iris_connections import PARAMETERS_MAX, Connect, Connections, Row, Session, Value
+from pipeline.backends.iris_connections import (
+    PARAMETERS_MAX,
+    Connect,
+    Connections,
+    Session,
+    Value,
+    lists_of,
+)
 from pipeline.backends.iris_errors import (
     FUNCTION_MISSING,
     INDEX_EXISTS,
@@ -39,7 +39,6 @@ from pipeline.backends.iris_errors import (
     IrisRefusal,
 )
 from pipeline.backends.iris_rows import (
-    bm25,
     checksum_of,
     chunk_row,
     definition,
@@ -53,6 +52,7 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
+from pipeline.backends.iris_search import nearest, ranked_by_iris, ranked_here
 from pipeline.config import IrisSettings
 from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreError, StoreRejectedRow, StoreUnavailable
 from pipeline.records import (
@@ -84,16 +84,6 @@ IMAGE_DIMENSION = 1024
 
 ROWS_PER_COMMIT = 1000
 """Above this many changed rows of one table in a transaction IRIS locks the whole table (its LockThreshold)."""
-# The next three trade time only: results are the same on either side. Their values follow timings
-# of others (docs/iris.md); measure them on a live server with `make test-live-iris`.
-EXACT_ROWS_MAX = 10_000
-"""A filter that admits at most this many rows is answered by an exact scan (about 1 ms a thousand at width 1024)."""
-INDEX_ROWS_MIN = 64
-"""Rows asked of the index at least: its recall grows with the number asked, and it has no other knob in SQL."""
-INDEX_ROWS_MAX = 10_000
-"""Rows asked of the index at most before an exact scan takes over."""
-FALLBACK_ROWS_MAX = 5_000
-"""Rows ranked here at most where the build lacks SQL Search's rank procedure."""
 CHECKED_VECTORS = 1_000
 """Newest vectors whose checksum `check` compares; all of them would be a gigabyte at 100,000 rows."""
 
@@ -115,8 +105,7 @@ class IrisStore:
 
     def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
         """`connect` takes the named arguments of `iris.dbapi.connect`, which is the default."""
-        self._sql = iris_statements()
-        self._connections = Connections(settings, connect)
+        self._connections = Connections(settings, iris_statements(), connect)
         self._namespace = settings.namespace
         self._width: int | None = None
         self._rank_missing = False
@@ -157,7 +146,7 @@ class IrisStore:
             stored = self._claim(session, space)
             self._refuse_other(stored, space)
         if stored.similarity_floor != space.similarity_floor:
-            self._execute(session, "update_space", (definition(space), TEXT))
+            session.execute("update_space", (definition(space), TEXT))
             session.commit()
 
     def _build(self, session: Session, *, rebuild: bool) -> None:
@@ -172,7 +161,7 @@ class IrisStore:
             if table not in present:
                 name = "create" + re.sub(r"([A-Z][a-z]+)", r"_\1", table).lower()
                 self._define(session, name, tolerate=TABLE_EXISTS, **widths)
-        for name in self._sql:
+        for name in session.statements:
             if name.startswith("create_index_") and name != "create_index_vectors":
                 self._define(session, name, tolerate=INDEX_EXISTS)
         # Written last: a version means that everything before it is there.
@@ -180,11 +169,11 @@ class IrisStore:
 
     def _make_room(self, session: Session, space: EmbeddingSpace) -> None:
         """After a `clear` the empty vector table may have another width: then it is made anew."""
-        cleared = self._rows(session, "space", (CLEARED,))
-        if cleared and int(cleared[0][1]) != space.dimension and not self._count(session, "count_chunks"):
+        cleared = session.rows("space", (CLEARED,))
+        if cleared and int(cleared[0][1]) != space.dimension and not session.count("count_chunks"):
             self._define(session, "drop_clinical_note_vectors")
             self._create(session, space, set(TABLES) - {"ClinicalNoteVectors"})
-        self._execute(session, "delete_space", (CLEARED,))
+        session.execute("delete_space", (CLEARED,))
         session.commit()
 
     def _claim(self, session: Session, space: EmbeddingSpace) -> EmbeddingSpace:
@@ -195,7 +184,7 @@ class IrisStore:
     def _insert_unless_there(self, session: Session, name: str, row: Sequence[Value]) -> None:
         """Another process may have been first; then its row stands."""
         try:
-            self._execute(session, name, row)
+            session.execute(name, row)
         except IrisRefusal as refusal:
             if refusal.code != UNIQUE:
                 raise
@@ -203,21 +192,21 @@ class IrisStore:
 
     def _define(self, session: Session, name: str, tolerate: tuple[int, ...] = (), **parts: str) -> None:
         try:
-            self._execute(session, name, (), **parts)
+            session.execute(name, (), **parts)
         except IrisRefusal as refusal:
             if refusal.code not in tolerate:
                 raise
         session.commit()
 
     def _tables(self, session: Session) -> set[str]:
-        names = {str(row[0]).lower() for row in self._rows(session, "tables")}
+        names = {str(row[0]).lower() for row in session.rows("tables")}
         return {table for table in TABLES if table.lower() in names}
 
     def _schema_version(self, session: Session, present: set[str]) -> int | None:
         """The version stored, None where there is none or a table is missing. Refuses any but ours."""
         if "SchemaVersion" not in present:
             return None
-        rows = self._rows(session, "schema_version", ("store",))
+        rows = session.rows("schema_version", ("store",))
         if rows and int(rows[0][0]) != SCHEMA_VERSION:
             raise SchemaMismatch(
                 f"Namespace {self._namespace} holds tables of schema version {rows[0][0]}; this program reads "
@@ -229,7 +218,7 @@ class IrisStore:
     def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
         if "EmbeddingSpace" not in present:
             return None
-        rows = self._rows(session, "space", (TEXT,))
+        rows = session.rows("space", (TEXT,))
         return EmbeddingSpace(**json.loads(text_of(rows[0][2]))) if rows else None
 
     def _refuse_other(self, stored: EmbeddingSpace, space: EmbeddingSpace) -> None:
@@ -272,9 +261,8 @@ class IrisStore:
         StoreRejectedRow before anything is written where a vector has the wrong width or is not finite.
         """
         latest = {document.document.resource_id: document for document in documents}
-        ordered = [
-            latest[resource_id] for resource_id in sorted(latest)
-        ]  # one order of locks for all writers
+        # One order for all writers, so that two of them never wait for each other's rows.
+        ordered = [latest[resource_id] for resource_id in sorted(latest)]
         width = self._prepared_width(
             next((item.vector.size for note in ordered for item in note.chunks), None)
         )
@@ -294,9 +282,9 @@ class IrisStore:
         if not self._prepared_width():
             return 0
         removed = 0
-        for some in _lists(dict.fromkeys(resource_ids), PARAMETERS_MAX):
+        for some in lists_of(dict.fromkeys(resource_ids), PARAMETERS_MAX):
             with self._session() as session:
-                states = self._rows_in(session, "note_states", some)
+                states = session.rows_in("note_states", some)
             for batch in _batches(states, lambda state: int(state[2]) + 1):
                 with self.transaction(), self._session() as session:
                     removed += self._remove(session, [str(state[0]) for state in batch])
@@ -315,18 +303,18 @@ class IrisStore:
                     self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
             self.delete(self._resource_ids())
             with self.transaction(), self._session() as session:
-                self._execute(session, "delete_space", (CLEARED,))
-                self._execute(session, "rename_space", (CLEARED, TEXT))
+                session.execute("delete_space", (CLEARED,))
+                session.execute("rename_space", (CLEARED, TEXT))
         self._width = None
 
     def _remove(self, session: Session, ids: Sequence[str]) -> int:
         for name in ("delete_chunks_of_notes", "delete_note_text", "unlink_images"):
-            self._execute_in(session, name, ids)
-        return self._execute_in(session, "delete_notes", ids)
+            session.execute_in(name, ids)
+        return session.execute_in("delete_notes", ids)
 
     def _replace(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
         ids = [document.document.resource_id for document in documents]
-        states = {str(row[0]): str(row[1]) for row in self._rows_in(session, "note_states", ids)}
+        states = {str(row[0]): str(row[1]) for row in session.rows_in("note_states", ids)}
         self._write_notes(session, documents, states)
         self._write_text(session, documents, states)
         self._write_chunks(session, documents)
@@ -338,12 +326,12 @@ class IrisStore:
         rows = {document.document.resource_id: note_row(document) for document in documents}
         new = [row for resource_id, row in rows.items() if resource_id not in states]
         stored = [row for resource_id, row in rows.items() if resource_id in states]
-        for at, refusal in session.insert_many("insert_note", self._sql["insert_note"], new):
+        for at, refusal in session.insert_many("insert_note", new):
             if refusal.code != UNIQUE:
                 raise _about(refusal, "note", str(new[at][-1]))
             stored.append(new[at])  # another process was first: its row is replaced like any other
         for row in stored:
-            if self._execute(session, "update_note", row) == 0:
+            if session.execute("update_note", row) == 0:
                 raise StoreUnavailable(
                     f"Note {row[-1]} was removed by another process while it was being replaced.",
                     remedy="Run the same command again.",
@@ -358,7 +346,7 @@ class IrisStore:
             if states.get(document.document.resource_id) != document.document.fingerprint()
         ]
         stored = [note.resource_id for note in changed if note.resource_id in states]
-        self._execute_in(session, "delete_note_text", stored)
+        session.execute_in("delete_note_text", stored)
         rows: list[tuple[Value, ...]] = [
             (note.resource_id, part, content)
             for note in changed
@@ -368,9 +356,7 @@ class IrisStore:
 
     def _write_chunks(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
         ids = [document.document.resource_id for document in documents]
-        stored = {
-            str(row[0]): (str(row[2]), str(row[3])) for row in self._rows_in(session, "chunk_states", ids)
-        }
+        stored = {str(row[0]): (str(row[2]), str(row[3])) for row in session.rows_in("chunk_states", ids)}
         missing: list[tuple[Value, ...]] = []
         for document in documents:
             for embedded in document.chunks:
@@ -381,18 +367,16 @@ class IrisStore:
                     continue
                 row_before, vector_before = stored.pop(chunk_id)
                 if row_before != row[-1]:
-                    self._execute(session, "update_chunk", (*row, chunk_id))
+                    session.execute("update_chunk", (*row, chunk_id))
                 if vector_before != checksum:
-                    self._execute(
-                        session, "update_vector", (vector_text(embedded.vector), checksum, chunk_id)
-                    )
+                    session.execute("update_vector", (vector_text(embedded.vector), checksum, chunk_id))
         self._insert(session, "insert_chunk", missing, "chunk", -1)
-        self._execute_in(session, "delete_chunks", list(stored))
+        session.execute_in("delete_chunks", list(stored))
 
     def _insert(
         self, session: Session, name: str, rows: Sequence[Sequence[Value]], noun: str, id_at: int
     ) -> None:
-        for at, refusal in session.insert_many(name, self._sql[name], rows):
+        for at, refusal in session.insert_many(name, rows):
             raise _about(refusal, noun, str(rows[at][id_at]))
 
     # --- reading
@@ -402,7 +386,7 @@ class IrisStore:
         if not self._prepared_width():
             return {}
         ids = list(dict.fromkeys(chunk_ids))
-        rows = self._repeated(lambda session: self._rows_in(session, "vectors", ids))
+        rows = self._repeated(lambda session: session.rows_in("vectors", ids))
         return {str(row[0]): parse_vector(row[1]) for row in rows}
 
     def document(self, resource_id: str) -> Document | None:
@@ -415,7 +399,7 @@ class IrisStore:
         """Stored notes and chunks. IRIS counts rows of open transactions too."""
 
         def count(session: Session) -> StoreCounts:
-            return StoreCounts(self._count(session, "count_documents"), self._count(session, "count_chunks"))
+            return StoreCounts(session.count("count_documents"), session.count("count_chunks"))
 
         return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
 
@@ -424,8 +408,8 @@ class IrisStore:
 
         Sorted here: IRIS sorts ids that look like numbers before all others, and by value.
         """
-        for some in _lists(sorted(self._resource_ids()), PARAMETERS_MAX):
-            rows = self._repeated(lambda session, page=some: self._rows_in(session, "chunk_ids", page))  # type: ignore[misc]
+        for some in lists_of(sorted(self._resource_ids()), PARAMETERS_MAX):
+            rows = self._repeated(lambda session, page=some: session.rows_in("chunk_ids", page))  # type: ignore[misc]
             yield from sorted((str(row[0]), str(row[1])) for row in rows)
 
     def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
@@ -433,26 +417,24 @@ class IrisStore:
         if not self._prepared_width():
             return []
         question, ids = self._question(vector), list(dict.fromkeys(chunk_ids))
-        rows = self._repeated(
-            lambda session: self._rows_in(session, "hits", ids, (question,)), committed=True
-        )
+        rows = self._repeated(lambda session: session.rows_in("hits", ids, (question,)), committed=True)
         by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
 
     def _resource_ids(self) -> list[str]:
         if not self._prepared_width():
             return []
-        rows = self._repeated(lambda session: self._rows(session, "resource_ids"))
+        rows = self._repeated(lambda session: session.rows("resource_ids"))
         return [str(row[0]) for row in rows]
 
     def _document(self, session: Session, resource_id: str) -> Document | None:
-        rows = self._rows(session, "document", (resource_id,))
+        rows = session.rows("document", (resource_id,))
         if not rows:
             return None
         patient, kind, domain, author, encounter, date, metadata, blank, opening, parts = rows[0]
         rest: list[str] = []
         if int(parts):
-            found = self._rows(session, "document_text", (resource_id,))
+            found = session.rows("document_text", (resource_id,))
             rest = [text_of(content) for _, content in sorted(found, key=lambda part: int(part[0]))]
         given = {"domain": domain, "author": author, "encounter_id": encounter, "date": date}
         blanks = set(text_of(blank).split())
@@ -474,43 +456,9 @@ class IrisStore:
         question = self._question(vector)
         if k < 1:
             return []
-        rows = self._repeated(lambda session: self._nearest(session, question, k, filters))
+        rows = self._repeated(lambda session: nearest(session, question, k, filters))
         matches = [Match(str(row[0]), score(row[-1])) for row in rows]
         return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
-
-    def _nearest(self, session: Session, question: str, k: int, filters: Filters) -> list[Row]:
-        admitted = self._count_admitted(session, filters)
-        if admitted == 0:
-            return []
-        if k >= admitted or (not filters.empty and admitted <= EXACT_ROWS_MAX):
-            return self._scan(session, question, filters)
-        stored = admitted if filters.empty else self._count(session, "count_chunks")
-        return self._from_index(session, question, k, filters, stored / admitted) or self._scan(
-            session, question, filters
-        )
-
-    def _from_index(
-        self, session: Session, question: str, k: int, filters: Filters, rarity: float
-    ) -> list[Row]:
-        """Rows of the index that the filters admit, at least k of them, or none where it does not give that many."""
-        wanted = max(INDEX_ROWS_MIN, math.ceil(k * rarity * 1.5))
-        while wanted <= max(INDEX_ROWS_MAX, k):
-            rows = self._rows(session, "search_vector", (question,), k=str(int(wanted)))
-            admitted = [row for row in rows if admits(filters, row)]
-            if len(admitted) >= k and not _tied_at_the_end(rows, admitted, k, wanted):
-                return admitted
-            if len(rows) < wanted:
-                return []  # the index has no more to give, whatever the table holds
-            wanted *= 4
-        return []
-
-    def _scan(self, session: Session, question: str, filters: Filters) -> list[Row]:
-        if filters.empty:
-            return self._rows(session, "scan_all_vectors", (question,))
-        found: list[Row] = []
-        for conditions, values in self._admissions(filters):
-            found += self._rows(session, "scan_vectors", (question, *values), admitted=conditions)
-        return found
 
     def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
         """The k best chunks by SQL Search's rank of any of the words."""
@@ -523,76 +471,12 @@ class IrisStore:
     def _ranked(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
         if not self._rank_missing:
             try:
-                return self._ranked_by_iris(session, words, k, filters)
+                return ranked_by_iris(session, words, k, filters)
             except IrisRefusal as refusal:
                 if refusal.code not in FUNCTION_MISSING:
                     raise
                 self._rank_missing = True
-        return self._ranked_here(session, words, k, filters)
-
-    def _ranked_by_iris(
-        self, session: Session, words: Sequence[str], k: int, filters: Filters
-    ) -> list[Match]:
-        search = " OR ".join(words)
-        found: list[Match] = []
-        for conditions, values in self._admissions(filters, words=search):
-            rows = self._rows(session, "search_words", (search, *values), k=str(int(k)), admitted=conditions)
-            found += [Match(str(row[0]), score(row[1])) for row in rows]
-        return found
-
-    def _ranked_here(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
-        """BM25 (k1 0.9, b 0.4) over the newest matches of the rarest words: some builds lack the rank procedure."""
-        stored = self._count(session, "count_chunks")
-        frequency = {word: self._count_admitted(session, Filters(), words=word) for word in words}
-        kept: list[str] = []
-        rows_expected = 0
-        for word in sorted((word for word in words if frequency[word]), key=lambda word: frequency[word]):
-            rows_expected += frequency[word]
-            if kept and rows_expected > FALLBACK_ROWS_MAX:
-                break
-            kept.append(word)
-        if not kept:
-            return []
-        rows: list[Row] = []
-        for conditions, values in self._admissions(filters, words=" OR ".join(kept)):
-            rows += self._rows(session, "scan_words", values, k=str(FALLBACK_ROWS_MAX), admitted=conditions)
-        return bm25({str(row[0]): text_of(row[1]).split() for row in rows}, frequency, stored)
-
-    def _admissions(self, filters: Filters, words: str | None = None) -> Iterator[tuple[str, list[Value]]]:
-        """(conditions, values) of statements that together admit what the filters do, no row twice.
-
-        Several where a list of ids is longer than a statement may bind.
-        """
-        lists = {
-            "patients": filters.patient_ids,
-            "document_types": filters.document_types,
-            "domains": filters.domains,
-        }
-        asked = {
-            name: list(_lists(dict.fromkeys(ids), PARAMETERS_MAX // 2)) for name, ids in lists.items() if ids
-        }
-        bounds = {"since": filters.since, "until": _end(filters.until)}
-        for combination in itertools.product(*asked.values()):
-            conditions, values = [], []
-            if words is not None:
-                conditions.append(self._sql["admit_words"])
-                values.append(words)
-            for name, ids in zip(asked, combination, strict=True):
-                conditions.append(self._sql[f"admit_{name}"].format(marks=_marks(ids)))
-                values += ids
-            for name, bound in bounds.items():
-                if bound is not None:
-                    conditions.append(self._sql[f"admit_{name}"])
-                    values.append(bound)
-            yield " AND ".join(conditions), list(values)
-
-    def _count_admitted(self, session: Session, filters: Filters, words: str | None = None) -> int:
-        if filters.empty and words is None:
-            return self._count(session, "count_chunks")
-        return sum(
-            int(self._rows(session, "count_admitted", values, admitted=conditions)[0][0])
-            for conditions, values in self._admissions(filters, words)
-        )
+        return ranked_here(session, words, k, filters)
 
     # --- soundness
 
@@ -608,32 +492,32 @@ class IrisStore:
         if absent:
             yield f"tables are missing in namespace {self._namespace}: {', '.join(absent)}"
             return
-        if orphans := self._count(session, "check_orphans"):
+        if orphans := session.count("check_orphans"):
             yield f"{orphans} chunks belong to no note"
-        if differing := self._count(session, "check_filter_columns"):
+        if differing := session.count("check_filter_columns"):
             yield f"{differing} chunks carry another patient or document type than their note"
         yield from self._miscounted(session)
-        for chunk_id, vector, checksum in self._rows(session, "check_vectors", k=str(CHECKED_VECTORS)):
+        for chunk_id, vector, checksum in session.rows("check_vectors", k=str(CHECKED_VECTORS)):
             if checksum_of(parse_vector(vector)) != str(checksum):
                 yield f"the vector of chunk {chunk_id} is not the one that was written"
 
     def _miscounted(self, session: Session) -> Iterator[str]:
-        chunks = {str(row[0]): int(row[1]) for row in self._rows(session, "check_chunks")}
-        parts = {str(row[0]): int(row[1]) for row in self._rows(session, "check_text")}
-        for resource_id, chunk_count, text_parts in self._rows(session, "check_notes"):
+        chunks = {str(row[0]): int(row[1]) for row in session.rows("check_chunks")}
+        parts = {str(row[0]): int(row[1]) for row in session.rows("check_text")}
+        for resource_id, chunk_count, text_parts in session.rows("check_notes"):
             note = str(resource_id)
             if chunks.get(note, 0) != int(chunk_count):
                 yield f"note {note} has {chunks.get(note, 0)} chunks, but was written with {chunk_count}"
             if parts.get(note, 0) != int(text_parts):
                 yield f"the text of note {note} is incomplete: {parts.get(note, 0)} of {text_parts} further parts"
 
-    # --- statements
+    # --- sessions
 
     @contextmanager
     def _session(self) -> Iterator[Session]:
         """This thread's connection; what IRIS refuses leaves as our error."""
         try:
-            with self._connections.use(self._sql["ping"]) as session:
+            with self._connections.use() as session:
                 yield session
         except IrisRefusal as refusal:
             if refusal.lost:
@@ -658,35 +542,9 @@ class IrisStore:
 
     def _read_once(self, work: Callable[[Session], T], *, committed: bool) -> T:
         level = "read_committed" if committed else "read_uncommitted"
-        with self._connections.use(self._sql["ping"]) as session:
-            session.isolate(level, self._sql[level])
+        with self._connections.use() as session:
+            session.isolate(level)
             return work(session)
-
-    def _rows(self, session: Session, name: str, values: Sequence[Value] = (), **parts: str) -> list[Row]:
-        return session.rows(name, self._render(name, parts), values)
-
-    def _execute(self, session: Session, name: str, values: Sequence[Value], **parts: str) -> int:
-        return session.execute(name, self._render(name, parts), values)
-
-    def _rows_in(
-        self, session: Session, name: str, ids: Sequence[str], before: Sequence[Value] = ()
-    ) -> list[Row]:
-        found: list[Row] = []
-        for some in _lists(ids, PARAMETERS_MAX - len(before)):
-            found += self._rows(session, name, (*before, *some), marks=_marks(some))
-        return found
-
-    def _execute_in(self, session: Session, name: str, ids: Sequence[str]) -> int:
-        return sum(
-            self._execute(session, name, some, marks=_marks(some)) for some in _lists(ids, PARAMETERS_MAX)
-        )
-
-    def _render(self, name: str, parts: Mapping[str, str]) -> str:
-        statement = self._sql[name]
-        return statement.format(**parts) if parts else statement
-
-    def _count(self, session: Session, name: str) -> int:
-        return int(self._rows(session, name)[0][0])
 
     def _undo(self, session: Session) -> None:
         """Roll back; where even that fails the connection is closed, and IRIS undoes its work with it."""
@@ -753,40 +611,6 @@ def _about(refusal: IrisRefusal, noun: str, identity: str) -> StoreError:
     """The refusal of one row, with the id that IRIS's own words would only tell together with the row."""
     error = refusal.error
     return type(error)(f"{noun.capitalize()} {identity}: {error.what}", remedy=error.remedy)
-
-
-def _tied_at_the_end(rows: Sequence[Row], admitted: Sequence[Row], k: int, wanted: int) -> bool:
-    """Whether rows that were not fetched may score the same as the k-th: then their order would be chance."""
-    return len(rows) == wanted and score(admitted[k - 1][-1]) <= score(rows[-1][-1])
-
-
-def admits(filters: Filters, row: Row) -> bool:
-    """Whether a row of search_vector (id, patient, type, domain, date, ...) passes: the same as the SQL conditions."""
-    _, patient, kind, domain, date, *_ = row
-    until = _end(filters.until)
-    return (
-        (not filters.patient_ids or str(patient) in filters.patient_ids)
-        and (not filters.document_types or str(kind) in filters.document_types)
-        and (not filters.domains or (domain is not None and str(domain) in filters.domains))
-        and (filters.since is None or (date is not None and str(date) >= filters.since))
-        and (until is None or (date is not None and str(date) <= until))
-    )
-
-
-def _end(until: str | None) -> str | None:
-    """The last moment of a bare date as text: "~" comes after every character of an ISO time."""
-    return until if until is None or "T" in until else f"{until}~"
-
-
-def _marks(ids: Sequence[str]) -> str:
-    return ", ".join("?" * len(ids))
-
-
-def _lists(ids: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Consecutive parts of at most `size`."""
-    iterator = iter(ids)
-    while some := list(itertools.islice(iterator, size)):
-        yield some
 
 
 def _batches(items: Iterable[T], weight: Callable[[T], int]) -> Iterator[list[T]]:

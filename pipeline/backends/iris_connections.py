@@ -8,11 +8,12 @@ terminal included), so at most `connections_max` are ever open, each used by one
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -43,6 +44,7 @@ class Session:
     """One connection in the hands of one thread."""
 
     raw: Any
+    statements: Mapping[str, str]
     failures: tuple[type[Exception], ...]
     opened_at: float
     used_at: float
@@ -52,35 +54,49 @@ class Session:
     _isolation: str = "read_uncommitted"
     _one_by_one: set[str] = field(default_factory=set)
 
-    def rows(self, name: str, sql: str, values: Sequence[Value] = ()) -> list[Row]:
-        """All rows of a query, copied: the driver's rows die with their cursor."""
+    def rows(self, name: str, values: Sequence[Value] = (), **parts: str) -> list[Row]:
+        """All rows of a query, copied: the driver's rows die with their cursor. `parts` fill the statement's braces."""
         with self._cursor(name) as cursor:
-            _run(cursor, sql, values)
+            _run(cursor, self._rendered(name, parts), values)
             return [tuple(row) for row in cursor.fetchall()]
 
-    def execute(self, name: str, sql: str, values: Sequence[Value] = ()) -> int:
+    def rows_in(self, name: str, ids: Sequence[str], before: Sequence[Value] = ()) -> list[Row]:
+        """All rows of a query with a list of ids of any length; `before` are the values that come before the ids."""
+        found: list[Row] = []
+        for some in lists_of(ids, PARAMETERS_MAX - len(before)):
+            found += self.rows(name, (*before, *some), marks=marks_of(some))
+        return found
+
+    def count(self, name: str) -> int:
+        return int(self.rows(name)[0][0])
+
+    def execute(self, name: str, values: Sequence[Value] = (), **parts: str) -> int:
         """Run a statement that changes something; rows affected."""
         self.wrote = True
         with self._cursor(name) as cursor:
-            _run(cursor, sql, values)
+            _run(cursor, self._rendered(name, parts), values)
             return int(cursor.rowcount)
 
-    def insert_many(
-        self, name: str, sql: str, rows: Sequence[Sequence[Value]]
-    ) -> list[tuple[int, IrisRefusal]]:
+    def execute_in(self, name: str, ids: Sequence[str]) -> int:
+        """The same with a list of ids of any length."""
+        return sum(self.execute(name, some, marks=marks_of(some)) for some in lists_of(ids, PARAMETERS_MAX))
+
+    def insert_many(self, name: str, rows: Sequence[Sequence[Value]]) -> list[tuple[int, IrisRefusal]]:
         """Insert rows in groups; the position and refusal of each row that IRIS did not take."""
         self.wrote = True
         refused: list[tuple[int, IrisRefusal]] = []
         for start, group in groups(rows):
-            refused += [(start + at, refusal) for at, refusal in self._insert_group(name, sql, group)]
+            refused += [(start + at, refusal) for at, refusal in self._insert_group(name, group)]
         return refused
 
-    def _insert_group(
-        self, name: str, sql: str, rows: Sequence[Sequence[Value]]
-    ) -> Iterator[tuple[int, IrisRefusal]]:
+    def _rendered(self, name: str, parts: Mapping[str, str]) -> str:
+        statement = self.statements[name]
+        return statement.format(**parts) if parts else statement
+
+    def _insert_group(self, name: str, rows: Sequence[Sequence[Value]]) -> Iterator[tuple[int, IrisRefusal]]:
         if name not in self._one_by_one:
             try:
-                yield from self._insert_together(name, sql, rows)
+                yield from self._insert_together(name, rows)
             except IrisRefusal as refusal:
                 # A build whose batch path does not take this statement takes it row by row, or says why not.
                 if refusal.code not in STATEMENT_REFUSED:
@@ -90,18 +106,16 @@ class Session:
                 return
         for at, row in enumerate(rows):
             try:
-                self.execute(name, sql, row)
+                self.execute(name, row)
             except IrisRefusal as refusal:
                 if refusal.code in STATEMENT_REFUSED:
                     raise
                 yield at, refusal
 
-    def _insert_together(
-        self, name: str, sql: str, rows: Sequence[Sequence[Value]]
-    ) -> list[tuple[int, IrisRefusal]]:
+    def _insert_together(self, name: str, rows: Sequence[Sequence[Value]]) -> list[tuple[int, IrisRefusal]]:
         """The driver answers a 1 for each good row and a text for each bad one, and raises nothing."""
         with self._cursor(name) as cursor:
-            answers = cursor.executemany(sql, [list(row) for row in rows])
+            answers = cursor.executemany(self.statements[name], [list(row) for row in rows])
             if not isinstance(answers, (tuple, list)) or len(answers) != len(rows):
                 if cursor.rowcount == len(rows):
                     return []
@@ -117,11 +131,11 @@ class Session:
                 raise refusal
         return refused
 
-    def isolate(self, level: str, sql: str) -> None:
+    def isolate(self, level: str) -> None:
         """Read committed rows only, or whatever is there. One statement, and only where the level changes."""
         if self._isolation != level and not self.in_transaction:
             with self._cursor(level) as cursor:
-                cursor.execute(sql)
+                cursor.execute(self.statements[level])
             self._isolation = level
 
     def commit(self) -> None:
@@ -161,6 +175,18 @@ def _run(cursor: Any, sql: str, values: Sequence[Value]) -> None:
         cursor.execute(sql)
 
 
+def marks_of(ids: Sequence[str]) -> str:
+    """A question mark for each."""
+    return ", ".join("?" * len(ids))
+
+
+def lists_of(ids: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Consecutive parts of at most `size`."""
+    iterator = iter(ids)
+    while some := list(itertools.islice(iterator, size)):
+        yield some
+
+
 def groups(rows: Sequence[Sequence[Value]]) -> Iterator[tuple[int, Sequence[Sequence[Value]]]]:
     """(position of the first, rows) of consecutive groups within ROWS_MAX and CHARACTERS_MAX."""
     start, characters = 0, 0
@@ -177,12 +203,16 @@ def groups(rows: Sequence[Sequence[Value]]) -> Iterator[tuple[int, Sequence[Sequ
 class Connections:
     """The few connections of one process, handed to one thread at a time. Not to be used across a fork."""
 
-    def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
+    def __init__(
+        self, settings: IrisSettings, statements: Mapping[str, str], connect: Connect | None = None
+    ) -> None:
+        """`statements` by name; `ping` must be among them."""
         driver = _driver()
         self._connect = connect or driver.connect
         # The driver raises its own classes; its native layer has raised RuntimeError for the same causes.
         self._failures: tuple[type[Exception], ...] = (driver.Error, RuntimeError)
         self._settings = settings
+        self._statements = statements
         self._slots = threading.BoundedSemaphore(settings.connections_max)
         self._idle: list[Session] = []
         self._lock = threading.Lock()
@@ -197,15 +227,15 @@ class Connections:
         return session
 
     @contextmanager
-    def use(self, ping: str) -> Iterator[Session]:
-        """This thread's session; an inner use joins the outer one. `ping` is the statement that proves it alive.
+    def use(self) -> Iterator[Session]:
+        """This thread's session; an inner use joins the outer one.
 
         Raises StoreUnavailable where none comes free within `timeout_seconds`.
         """
         if self.current is not None:
             yield self.current
             return
-        session = self._borrow(ping)
+        session = self._borrow()
         self._local.session = session
         try:
             yield session
@@ -225,7 +255,7 @@ class Connections:
         self._closed = True
         self.forget_idle()
 
-    def _borrow(self, ping: str) -> Session:
+    def _borrow(self) -> Session:
         if self._process != os.getpid():
             raise StoreError(
                 "The connection to IRIS was opened before a fork and is used after it.",
@@ -238,12 +268,12 @@ class Connections:
                 remedy="Ask fewer questions at once, or raise CHARTWELL_IRIS__CONNECTIONS_MAX within the licence.",
             )
         try:
-            return self._rested(ping) or self._open()
+            return self._rested() or self._open()
         except BaseException:
             self._slots.release()
             raise
 
-    def _rested(self, ping: str) -> Session | None:
+    def _rested(self) -> Session | None:
         """An idle connection that still works, if there is one."""
         while True:
             with self._lock:
@@ -257,7 +287,7 @@ class Connections:
             if now - session.used_at <= IDLE_SECONDS:
                 return session
             try:
-                session.rows("ping", ping)
+                session.rows("ping")
             except IrisRefusal:
                 self._close(session)
                 continue
@@ -285,7 +315,7 @@ class Connections:
         except self._failures as error:
             raise self._unreachable(str(error)) from None
         now = time.monotonic()
-        return Session(raw, self._failures, opened_at=now, used_at=now)
+        return Session(raw, self._statements, self._failures, opened_at=now, used_at=now)
 
     def _unreachable(self, message: str) -> StoreError:
         where = f"{self._settings.host}:{self._settings.port}, namespace {self._settings.namespace}"

@@ -24,10 +24,11 @@ from pydantic import SecretStr
 
 from pipeline import errors
 from pipeline.backends import iris as iris_store
-from pipeline.backends import iris_connections
-from pipeline.backends.iris import IrisStore, admits, iris_statements
+from pipeline.backends import iris_connections, iris_search
+from pipeline.backends.iris import IrisStore, iris_statements
 from pipeline.backends.iris_errors import SQLCODES, translate
 from pipeline.backends.iris_rows import parse_vector, split_text, terms, text_of, vector_text, words_of
+from pipeline.backends.iris_search import admits
 from pipeline.config import IrisSettings
 from pipeline.ports import Store
 from pipeline.records import EmbeddedDocument, Filters, StoreCounts, unit_length
@@ -81,8 +82,8 @@ class TestIrisStoreThroughItsVectorIndex(StoreContract):
 
     @pytest.fixture
     def store_factory(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> StoreFactory:
-        monkeypatch.setattr(iris_store, "EXACT_ROWS_MAX", 0)
-        monkeypatch.setattr(iris_store, "INDEX_ROWS_MIN", 1)
+        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
+        monkeypatch.setattr(iris_search, "INDEX_ROWS_MIN", 1)
         return lambda: IndexedStore(SETTINGS, server.connect)
 
 
@@ -503,9 +504,9 @@ def test_a_naive_filtered_search_loses_rows_and_ours_does_not(
     assert len(cursor.fetchall()) == 0
     wanted = Filters(patient_ids=("p9",))
     assert found(store, axis(0), 3, wanted) == ["rare2/0", "rare1/0", "rare0/0"]
-    monkeypatch.setattr(iris_store, "EXACT_ROWS_MAX", 0)
+    monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
     assert found(store, axis(0), 3, wanted) == ["rare2/0", "rare1/0", "rare0/0"]
-    monkeypatch.setattr(iris_store, "INDEX_ROWS_MAX", 10)
+    monkeypatch.setattr(iris_search, "INDEX_ROWS_MAX", 10)
     assert found(store, axis(0), 2, wanted) == ["rare2/0", "rare1/0"]
 
 
@@ -514,7 +515,7 @@ def test_a_common_filter_goes_through_the_index(
 ) -> None:
     _crowded(store)
     store.optimise()
-    monkeypatch.setattr(iris_store, "EXACT_ROWS_MAX", 10)
+    monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 10)
     server.statements.clear()
     assert found(store, axis(0), 2, Filters(patient_ids=("p1",))) == ["crowd000/0", "crowd001/0"]
     assert "search_vector" in server.statements
@@ -570,10 +571,10 @@ def test_index_and_scan_agree_under_any_filter(
             unit_length(random.normal(size=(1, DIMENSION)).astype(np.float32))[0],
             int(pick(1, 2, 4)),
         )
-        monkeypatch.setattr(iris_store, "EXACT_ROWS_MAX", 1_000)
+        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 1_000)
         scanned = found(store, question, k, filters)
-        monkeypatch.setattr(iris_store, "EXACT_ROWS_MAX", 0)
-        monkeypatch.setattr(iris_store, "INDEX_ROWS_MIN", 1)
+        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
+        monkeypatch.setattr(iris_search, "INDEX_ROWS_MIN", 1)
         assert found(store, question, k, filters) == scanned
     assert server.count("search_vector") > 3
     assert server.count("scan_vectors") > 3
@@ -768,9 +769,9 @@ def test_a_store_is_not_used_across_a_fork(store: IrisStore, monkeypatch: pytest
 def test_what_nobody_committed_is_undone_when_a_connection_is_given_back(
     server: Server, store: IrisStore
 ) -> None:
-    connections = iris_connections.Connections(SETTINGS, server.connect)
-    with connections.use(STATEMENTS["ping"]) as session:
-        session.execute("update_space", STATEMENTS["update_space"], ("{}", "text"))
+    connections = iris_connections.Connections(SETTINGS, STATEMENTS, server.connect)
+    with connections.use() as session:
+        session.execute("update_space", ("{}", "text"))
     assert store.space() == SPACE
     connections.close()
 

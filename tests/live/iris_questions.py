@@ -127,7 +127,7 @@ def b_plan(live: Live) -> str:
 
 
 def c_filtered_searches(live: Live) -> str:
-    """How many rows, and how good, does a WHERE leave of an index search? (iris.py: _nearest never does that)"""
+    """How many rows, and how good, does a WHERE leave of an index search? (iris_search.py: never done)"""
     naive = SQL["search_vector"].format(k=10).replace(" ORDER BY", " WHERE PatientID = ? ORDER BY")
     counts, recalls = [], []
     for question in questions_of(live):
@@ -153,7 +153,7 @@ def c_our_searches(live: Live) -> str:
 
 
 def c_thresholds(live: Live) -> str:
-    """What a scan and the index cost by rows (iris.py: EXACT_ROWS_MAX, INDEX_ROWS_MIN, INDEX_ROWS_MAX)"""
+    """What a scan and the index cost by rows (iris_search.py: EXACT_ROWS_MAX, INDEX_ROWS_MIN, INDEX_ROWS_MAX)"""
     question, answers = vector_text(questions_of(live)[0]), []
     for patients in (1, 10, 50):
         ids = [f"p{number}" for number in range(patients)]
@@ -370,7 +370,7 @@ def m_isolation(live: Live) -> str:
 
 
 def n_words(live: Live) -> str:
-    """Is SQL Search's rank procedure there, under that name, and how long does a search take? (iris.py: _ranked)"""
+    """Is the rank procedure there, under that name, and how long does it take? (iris_search.py: ranked_by_iris)"""
     started = time.perf_counter()
     matches = live.store.search_words("finding7 nothing", 10, Filters())
     seconds = time.perf_counter() - started

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.backends import iris as iris_store
+from pipeline.backends import iris_search
 from pipeline.backends.iris import TABLES, IrisStore
 from pipeline.config import IrisSettings
 from pipeline.records import EmbeddingSpace
@@ -67,7 +67,7 @@ class IndexedStore(IrisStore):
 class TestIrisStoreLiveThroughItsVectorIndex(StoreContract):
     @pytest.fixture
     def store_factory(self, empty: IrisSettings, monkeypatch: pytest.MonkeyPatch) -> StoreFactory:
-        monkeypatch.setattr(iris_store, "EXACT_ROWS_MAX", 0)
+        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
         return lambda: IndexedStore(empty)
 
 
