@@ -29,7 +29,7 @@ NEXT = """
 What to type next:
   .venv/bin/python -m pipeline.ask "your own question"
   .venv/bin/python -m pipeline.ask "What is the capital of France?"      nothing relevant: it says so, exit code 3
-  .venv/bin/python -m pipeline.ask "Any fever?" --patient-id patient-D2N005 --show-context
+  .venv/bin/python -m pipeline.ask "Any fever?" --patient-id D2N005 --show-context
   .venv/bin/python -m pipeline.vectorize notes FILE-OR-FOLDER            your own notes; --help tells the formats
 The answers above are quotations chosen by a small local model, without a language model. See docs/models.md.
 """

@@ -27,6 +27,9 @@ from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejec
 STAGING_NOTES = 500
 """Notes staged per commit: large enough that the commit is no cost, small enough that little is read twice."""
 
+OPTIMISE_NOTES = 100
+"""A run that stored fewer leaves the store's indexes as they are."""
+
 POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 """Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""
 
@@ -128,6 +131,8 @@ class Indexing:
         if complete_sources and not tally.interrupted:
             self.reconcile(sources, tally, prune=prune)
         self.work(tally)
+        if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
+            self.store.optimise()
         return tally
 
     def stage(self, records: Iterable[SourceRecord | Rejection], tally: Tally) -> None:
