@@ -13,9 +13,10 @@ import typer
 from pipeline import logs
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
-from pipeline.indexing.flow import Indexing, Observer
+from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
+from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
 from pipeline.progress import observer_for
@@ -140,6 +141,83 @@ def status(
             )
 
 
+@app.command()
+def verify(
+    sample: Annotated[int, typer.Option(min=0, help="notes compared passage by passage")] = 200,
+    everything: Annotated[bool, typer.Option("--all", help="compare every note")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="mend what differs, from the vectors that were kept")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+) -> None:
+    """Hold ledger, kept vectors and store against each other: lost, doubled, stale, different.
+
+    Exit code 0: they agree, or were mended; 1: they differ; 2: could not run.
+    """
+    with errors_as_exit_codes():
+        settings = load_settings()
+        logs.configure(settings.log_level)
+        with _indexing(settings, settings.data_dir / REJECTIONS_FILE, quiet=json_output) as (
+            indexing,
+            corpus,
+        ):
+            corpus.store.prepare(corpus.embedder.space)
+            corpus.ledger.prepare()
+            found = _reconciled(indexing, corpus, None if everything else sample)
+            if repair and not found.sound:
+                gone = reopen(found, ledger=corpus.ledger, store=corpus.store)
+                tally = Tally()
+                indexing.work(tally)
+                _print_repair(tally, gone)
+                found = _reconciled(indexing, corpus, None if everything else sample)
+        if json_output:
+            out.print(as_json(found), markup=False)
+        else:
+            _print_reconciliation(found)
+    if not found.sound:
+        raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Reconciliation:
+    return reconcile(
+        ledger=corpus.ledger, store=corpus.store, spool=corpus.spool, split=indexing.split, sample=sample
+    )
+
+
+def _print_reconciliation(found: Reconciliation) -> None:
+    out.print(f"{found.notes:,} notes done, {found.chunks:,} passages stored", markup=False)
+    for name, keys in (
+        ("lost", found.lost),
+        ("doubled", found.doubled),
+        ("stale", found.stale),
+        (f"different, of {found.compared:,} compared", found.different),
+    ):
+        examples = f": {', '.join(keys[:5])}" if keys else ""
+        out.print(f"{len(keys):>7,} {name}{examples}", markup=False)
+    for problem in found.problems:
+        out.print(f"        {problem}", markup=False)
+    if found.stale:
+        out.print(
+            "stale notes are stored, but the ledger does not know them: index their source again",
+            markup=False,
+        )
+    if not found.sound:
+        out.print("--repair mends lost, doubled and different notes", markup=False)
+
+
+def _print_repair(tally: Tally, gone: Sequence[str]) -> None:
+    out.print(
+        f"mended {tally.embedded:,} notes: {tally.chunks_reused:,} vectors were kept, "
+        f"{tally.chunks_embedded:,} had to be embedded",
+        markup=False,
+    )
+    if gone:
+        out.print(
+            f"{len(gone):,} notes must be read from their source again, for example {', '.join(gone[:3])}",
+            markup=False,
+        )
+
+
 def _settings(batch_size: int | None) -> Settings:
     return load_settings(indexing={"batch_size": batch_size}) if batch_size else load_settings()
 
@@ -161,7 +239,7 @@ def _names(sources: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _indexing(
-    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool
+    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool = False
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
         corpus = stack.enter_context(open_corpus(settings))
@@ -178,6 +256,7 @@ def _indexing(
                 observer=observer,
                 stop=stop,
                 retry_failed=retry_failed,
+                spool=corpus.spool,
             ),
             corpus,
         )

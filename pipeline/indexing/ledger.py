@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -183,6 +184,23 @@ class Ledger:
         """Renew the leases of this worker's notes."""
         with self.transaction() as connection:
             connection.execute(_SQL.extend, (self._clock() + self._lease_seconds, self.owner))
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Renews this worker's leases from a thread of its own while inside: a slow batch is not a dead worker."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._lease_seconds / 3):
+                self.extend()
+
+        thread = threading.Thread(target=beat, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def complete(self, chunk_counts: Sequence[tuple[Claim, int]]) -> list[Claim]:
         """Record that these notes are stored. Call inside the transaction that stores them.

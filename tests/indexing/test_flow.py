@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline.backends.embedded import EmbeddedStore
 
+from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.database import Database
