@@ -1,8 +1,8 @@
 """Renders the user data of a host from the files in cloud-init/.
 
-Decides what may stand in user data: a template, plain values, files of the template's folder, under 16 KB. Knows
-nothing of Pulumi, of where the values come from, or of what the scripts do. User data is readable by whoever can
-describe the instance, so whatever looks like a secret is refused.
+Decides what may stand in user data: a template, plain values, files of the template's folder, under 16 KB.
+Knows nothing of Pulumi, of where the values come from, or of what the scripts do. User data is readable by
+whoever can describe the instance, so whatever looks like a secret is refused.
 """
 
 import re
@@ -30,9 +30,9 @@ class UserDataError(ValueError):
 def render(template: Path, values: Mapping[str, str]) -> str:
     """Cloud-config text made of `template` and `values`. The same files and values always give the same text.
 
-    `!file name` becomes the content of that file beside the template, shell scripts without their comment lines;
-    `${name}` becomes a value. Placeholders are looked for in the template only, never in the files, where `${}`
-    belongs to the shell. Every value must be used and every placeholder must have a value.
+    `!file name` becomes the content of that file beside the template, shell scripts without their comment
+    lines; `${name}` becomes a value. Placeholders are looked for in the template only, never in the files,
+    where `${}` belongs to the shell. Every value must be used and every placeholder must have a value.
 
     Raises:
         UserDataError: for the first rule that is broken, with the name of the value or file.
@@ -40,9 +40,7 @@ def render(template: Path, values: Mapping[str, str]) -> str:
     _check_values(values)
     text = template.read_text(encoding="utf-8")
     if not text.startswith(_HEADER):
-        raise UserDataError(
-            f"{template.name}: the first line must be '#cloud-config', or cloud-init ignores the rest."
-        )
+        raise UserDataError(f"{template.name}: the first line must be '#cloud-config'.")
     document = yaml.load(text, Loader=_loader(template.parent))  # noqa: S506 (a SafeLoader with one more tag)
     used: set[str] = set()
     rendered = _HEADER + yaml.dump(
@@ -53,8 +51,8 @@ def render(template: Path, values: Mapping[str, str]) -> str:
     size_bytes = len(rendered.encode())
     if size_bytes >= USER_DATA_BYTES_MAX:
         raise UserDataError(
-            f"User data is {size_bytes} bytes; EC2 takes less than {USER_DATA_BYTES_MAX}. Ship a file after the boot"
-            " instead (infra/services.py)."
+            f"User data is {size_bytes} bytes; EC2 takes less than {USER_DATA_BYTES_MAX}."
+            " Ship a file after the boot instead (infra/services.py)."
         )
     return rendered
 
@@ -63,12 +61,10 @@ def _check_values(values: Mapping[str, str]) -> None:
     for name, value in values.items():
         if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
             raise UserDataError(
-                f"The value {name} looks like a secret. User data is no place for one: send it by stdin."
+                f"The value {name} looks like a secret. Secrets go by stdin, never by user data."
             )
         if not _VALUE.fullmatch(value):
-            raise UserDataError(
-                f"The value {name} has characters that a settings file cannot carry unquoted."
-            )
+            raise UserDataError(f"The value {name} has characters that would need quotes in a settings file.")
 
 
 class _File(str):
@@ -95,7 +91,7 @@ def _loader(folder: Path) -> type[yaml.SafeLoader]:
 
 
 def without_comments(script: str, name: str) -> str:
-    """The shell script without comment lines and blank lines; its first line stays. Halves the size on the host.
+    """The shell script without comment lines and blank lines; its first line stays.
 
     Raises:
         UserDataError: the script has a here-document, in which a line with # may be content.
