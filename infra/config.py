@@ -220,7 +220,10 @@ class Problem:
 
 
 class ConfigurationError(Exception):
-    """The configuration cannot be used; nothing has been created. `problems` holds all of them. Do not retry."""
+    """The configuration cannot be used; nothing has been created. `problems` holds all of them.
+
+    Do not retry.
+    """
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
