@@ -105,7 +105,7 @@ def _adopt(config: StackConfig, inventory: Inventory, volume: FoundVolume) -> Vo
 
 
 def _check_record(config: StackConfig, inventory: Inventory, volume: FoundVolume) -> None:
-    """The volume must be the recorded one, or have been restored from it by an up that then stopped half-way."""
+    """The volume must be the recorded one, or have been restored from it by an up that broke off."""
     record = inventory.recorded_volume_id
     if record in {None, volume.volume_id, config.accept_lost_volume}:
         return
@@ -478,7 +478,7 @@ def _lifecycle(role: str) -> list[Any]:
 
 
 def key_policy(config: StackConfig, account_id: str) -> dict[str, Any]:
-    """Account administration by IAM; logs, alarms and budgets may use the key for this account's own resources."""
+    """Account administration by IAM; logs, alarms and budgets may use it for this account."""
     root = f"arn:aws:iam::{account_id}:root"
     use = ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"]
     statements: list[dict[str, Any]] = [
