@@ -6,19 +6,19 @@ folder=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=progress.sh
 . "$folder/progress.sh"
 
-mkdir -p "$CHARTWELL_STATE"
-rm -f "$CHARTWELL_STATE/boot.ready" "$CHARTWELL_STATE/boot.failed" "$CHARTWELL_STATE/reboot-needed" \
-  "$CHARTWELL_STATE/reason"
-log="$CHARTWELL_STATE/boot.log"
+mkdir -p "$HOST_STATE"
+rm -f "$HOST_STATE/boot.ready" "$HOST_STATE/boot.failed" "$HOST_STATE/reboot-needed" \
+  "$HOST_STATE/reason"
+log="$HOST_STATE/boot.log"
 
-for step in ${CHARTWELL_BOOT_STEPS:-disk driver docker}; do
+for step in ${HOST_BOOT_STEPS:-disk driver docker}; do
   if ! "$folder/$step.sh" >>"$log" 2>&1; then
-    reason=$(cat "$CHARTWELL_STATE/reason" 2>/dev/null || tail -n 1 "$log")
+    reason=$(cat "$HOST_STATE/reason" 2>/dev/null || tail -n 1 "$log")
     put boot.failed "$step: ${reason:-no output; see $log}"
     phase failed "$step"
     exit 1
   fi
-  [ ! -e "$CHARTWELL_STATE/reboot-needed" ] || exit 0
+  [ ! -e "$HOST_STATE/reboot-needed" ] || exit 0
 done
 put boot.ready "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 phase ready

@@ -6,15 +6,15 @@ set -euo pipefail
 # shellcheck source=progress.sh
 . "$(dirname "$0")/progress.sh"
 
-volume=${CHARTWELL_VOLUME_ID:?}
-stack=${CHARTWELL_STACK:?}
-mount_point=${CHARTWELL_MOUNT_POINT:-/data}
-wait_seconds=${CHARTWELL_DISK_WAIT_SECONDS:-900}
-by_id=${CHARTWELL_BY_ID:-/dev/disk/by-id}
-fstab=${CHARTWELL_FSTAB:-/etc/fstab}
-expect=${CHARTWELL_VOLUME_EXPECT:-any} # `data`: a blank volume is an error too
+volume=${HOST_VOLUME_ID:?}
+stack=${HOST_STACK:?}
+mount_point=${HOST_MOUNT_POINT:-/data}
+wait_seconds=${HOST_DISK_WAIT_SECONDS:-900}
+by_id=${HOST_BY_ID:-/dev/disk/by-id}
+fstab=${HOST_FSTAB:-/etc/fstab}
+expect=${HOST_VOLUME_EXPECT:-any} # `data`: a blank volume is an error too
 marker=.chartwell-volume
-help="The data volume does not mount"
+help=data-volume
 
 # The number in /dev/nvmeXn1 changes from boot to boot and the instance store looks alike: only this name tells.
 link="$by_id/nvme-Amazon_Elastic_Block_Store_${volume/-/}"
@@ -105,8 +105,8 @@ claim() {
   fi
 }
 
-mkdir -p "$CHARTWELL_STATE" "$mount_point"
-exec 9>"$CHARTWELL_STATE/disk.lock"
+mkdir -p "$HOST_STATE" "$mount_point"
+exec 9>"$HOST_STATE/disk.lock"
 flock 9
 await_device
 device=$(readlink -f "$link")

@@ -5,11 +5,11 @@ set -euo pipefail
 # shellcheck source=progress.sh
 . "$(dirname "$0")/progress.sh"
 
-docker=${CHARTWELL_DOCKER:?}   # such as 29.4.3
-toolkit=${CHARTWELL_TOOLKIT:?} # such as 1.18.0-1
-data=${CHARTWELL_MOUNT_POINT:-/data}
-root=${CHARTWELL_ROOT:-} # another root, for the tests
-help="Docker does not start"
+docker=${HOST_DOCKER:?}   # such as 29.4.3
+toolkit=${HOST_TOOLKIT:?} # such as 1.18.0-1
+data=${HOST_MOUNT_POINT:-/data}
+root=${HOST_ROOT:-} # another root, for the tests
+help=docker
 
 apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -qq -y "$@"; }
 
@@ -69,7 +69,7 @@ install_packages() {
   apt_get install --no-install-recommends --allow-change-held-packages --allow-downgrades \
     "docker-ce=$version" "docker-ce-cli=$version" containerd.io python3-venv
   apt-mark hold docker-ce docker-ce-cli containerd.io >/dev/null
-  if [ "${CHARTWELL_GPU:-yes}" = yes ]; then
+  if [ "${HOST_GPU:-yes}" = yes ]; then
     apt_get install --no-install-recommends --allow-change-held-packages "nvidia-container-toolkit=$toolkit" \
       "nvidia-container-toolkit-base=$toolkit" "libnvidia-container-tools=$toolkit" "libnvidia-container1=$toolkit"
     nvidia-ctk runtime configure --runtime=docker >/dev/null
@@ -86,7 +86,7 @@ merge_daemon_json
 [ -z "$root" ] || exit 0
 phase docker "installing $docker"
 install_packages
-before=$(cat "$CHARTWELL_STATE/daemon.sum" 2>/dev/null || true)
+before=$(cat "$HOST_STATE/daemon.sum" 2>/dev/null || true)
 now=$(sha256sum /etc/docker/daemon.json | cut -d' ' -f1)
 systemctl daemon-reload
 systemctl enable -q docker

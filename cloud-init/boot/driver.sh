@@ -5,12 +5,12 @@ set -euo pipefail
 # shellcheck source=progress.sh
 . "$(dirname "$0")/progress.sh"
 
-branch=${CHARTWELL_DRIVER:?} # such as 580-server; NIM 2.x needs 580 or newer
+branch=${HOST_DRIVER:?} # such as 580-server; NIM 2.x needs 580 or newer
 major=${branch%%-*}
 kernel=$(uname -r)
-help="The GPU driver does not load"
+help=gpu-driver
 
-[ "${CHARTWELL_GPU:-yes}" = yes ] || { phase driver "not wanted"; exit 0; }
+[ "${HOST_GPU:-yes}" = yes ] || { phase driver "not wanted"; exit 0; }
 
 apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -qq -y "$@"; }
 
@@ -21,8 +21,8 @@ loaded() {
 }
 
 reboot_once() {
-  [ ! -e "$CHARTWELL_STATE/rebooted-for-driver" ] || die "No GPU after a reboot: $1." "$help"
-  touch "$CHARTWELL_STATE/rebooted-for-driver"
+  [ ! -e "$HOST_STATE/rebooted-for-driver" ] || die "No GPU after a reboot: $1." "$help"
+  touch "$HOST_STATE/rebooted-for-driver"
   put reboot-needed "$1"
   phase reboot "$1"
   exit 0

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
 # Where the host stands, for anyone who may read a file: progress.json (the phase now), boot.ready, boot.failed
 # (its first line is the reason). Sourced by the boot scripts.
-CHARTWELL_STATE=${CHARTWELL_STATE:-/var/lib/chartwell}
+HOST_STATE=${HOST_STATE:-/var/lib/chartwell}
 
 # One line to the log and, on a real host, to the console, so that `get-console-output` shows it.
 say() {
   local line
   line="$(date -u +%H:%M:%S) $1"
   printf '%s\n' "${line:0:400}" >&2
-  if [ -w "${CHARTWELL_CONSOLE:-/dev/console}" ]; then
-    printf 'chartwell: %s\n' "${line:0:400}" >"${CHARTWELL_CONSOLE:-/dev/console}" 2>&1 || true
+  if [ -w "${HOST_CONSOLE:-/dev/console}" ]; then
+    printf 'chartwell: %s\n' "${line:0:400}" >"${HOST_CONSOLE:-/dev/console}" 2>&1 || true
   fi
 }
 
@@ -22,10 +22,10 @@ plain() {
 
 # Written beside and renamed: a reader never sees half a file.
 put() {
-  mkdir -p "$CHARTWELL_STATE"
-  printf '%s\n' "$2" >"$CHARTWELL_STATE/.$1.new"
-  chmod 0644 "$CHARTWELL_STATE/.$1.new"
-  mv -f "$CHARTWELL_STATE/.$1.new" "$CHARTWELL_STATE/$1"
+  mkdir -p "$HOST_STATE"
+  printf '%s\n' "$2" >"$HOST_STATE/.$1.new"
+  chmod 0644 "$HOST_STATE/.$1.new"
+  mv -f "$HOST_STATE/.$1.new" "$HOST_STATE/$1"
 }
 
 phase() {
@@ -38,9 +38,9 @@ phase() {
 
 # Ends the script that calls it. $2 names the section of docs/troubleshooting.md.
 die() {
-  mkdir -p "$CHARTWELL_STATE"
-  printf '%s See docs/troubleshooting.md, "%s".\n' "$(plain "$1")" "${2:-The host does not boot}" \
-    >"$CHARTWELL_STATE/reason"
-  say "FAILED: $(cat "$CHARTWELL_STATE/reason")"
+  mkdir -p "$HOST_STATE"
+  printf '%s (docs/troubleshooting.md#%s)\n' "$(plain "$1")" "${2:-host-boot}" \
+    >"$HOST_STATE/reason"
+  say "FAILED: $(cat "$HOST_STATE/reason")"
   exit 1
 }
