@@ -20,6 +20,13 @@ SSH_PORT: Final = 22
 SSH_USER: Final = "ubuntu"  # Canonical's and the Ubuntu deep-learning images both log in as this user
 NIM_PORTS: Final[dict[Role, int]] = {"llm": 8000, "embedding": 8001, "image": 8002}
 
+# What the boot installs on plain Ubuntu 24.04. NIM 2.x wants driver >= 580; Docker 29.5+ is reported to fail some
+# NGC pulls, and 29.4.3 is the version NVIDIA's RAG blueprint names.
+NVIDIA_DRIVER: Final = "580-server"
+DOCKER_VERSION: Final = "29.4.3"
+CONTAINER_TOOLKIT_VERSION: Final = "1.18.1-1"
+AMI_PARAMETER: Final = "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"
+
 DATA_MOUNT: Final = "/data"
 DATA_DEVICE_NAME: Final = "/dev/sdf"  # the name the API wants; on Nitro the disk is found by its volume id
 
@@ -225,6 +232,8 @@ PUBLIC_IPV4_USD_PER_HOUR: Final = 0.005
 KMS_KEY_USD_PER_MONTH: Final = 1.0
 S3_USD_PER_GB_MONTH: Final = 0.023
 ALARM_USD_PER_MONTH: Final = 0.10
+ALARM_COUNT: Final = 4
+DETAILED_MONITORING_USD_PER_MONTH: Final = 2.10  # 7 metrics at $0.30
 LOGS_USD_PER_GB: Final = 0.50
 SPOT_SHARE_OF_ON_DEMAND: Final = 0.45  # g5.2xlarge in us-east-1: 0.37-0.51 by zone, same catalogue
 PRICE_SOURCE: Final = "us-east-1 list prices as of 2026-11; storage prices do not follow the region factor"

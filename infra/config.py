@@ -172,7 +172,7 @@ KEYS: Final[tuple[Key, ...]] = (
         200,
     ),
     Key("volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free).", 125),
-    Key("rootVolumeSizeGb", "integer", "Root disk, GB; the deep-learning image needs 75.", 80),
+    Key("rootVolumeSizeGb", "integer", "Root disk, GB; images and caches lie on the data volume.", 40),
     Key(
         "pauseMode", "string", "volume, snapshot or stop: what `pulumi destroy` (or paused) leaves.", "volume"
     ),

@@ -37,10 +37,10 @@ class Host(pulumi.ComponentResource):
     """One instance with the data volume attached.
 
     The instance depends on the volume (its user data names it), so a destroy detaches and terminates before
-    the volume is touched. `ready` is what every remote command must depend on.
+    the volume is touched.
 
     Attributes:
-        instance_id, address (fixed public IPv4), ready (attachment and power state).
+        instance_id, address (fixed public IPv4), attachment_id (once the host runs with its volume).
     """
 
     def __init__(  # noqa: PLR0913 (one value each, keyword only)
@@ -133,7 +133,10 @@ class Host(pulumi.ComponentResource):
             state="stopped" if shape.stopped else "running",
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[attachment])),
         )
-        self.ready: tuple[pulumi.Resource, ...] = (attachment, power)
+        # Known only when the host runs with its volume attached: whoever reads it waits for both.
+        self.attachment_id: pulumi.Output[str] = pulumi.Output.all(attachment.id, power.id).apply(
+            lambda ids: str(ids[0])
+        )
         self.register_outputs({"instanceId": self.instance_id, "address": self.address})
 
 

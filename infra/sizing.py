@@ -173,6 +173,8 @@ def _smaller_choices(choice: ModelChoice) -> Iterable[tuple[str, ModelChoice]]:
     )
     if can_cpu:
         yield "set embeddingDevice cpu", on_cpu
+    elif embedding is not None and choice.embedding_device == "cpu":
+        yield "set embeddingDevice gpu", replace(choice, embedding_device="gpu")
     if "image" in choice.models:
         without_image: dict[Role, str] = {
             role: name for role, name in choice.models.items() if role != "image"
@@ -347,7 +349,7 @@ def costs(config: StackConfig, instance: InstanceType | None = None, *, document
     factor = catalog.REGIONS[config.region]
     share = catalog.SPOT_SHARE_OF_ON_DEMAND if config.spot else 1.0
     hour = host.usd_per_hour * factor * share + catalog.PUBLIC_IPV4_USD_PER_HOUR
-    kept = _kept_lines(documents_gb, config.log_retention_days)
+    kept = _kept_lines(documents_gb)
     volume = _volume_line(config.volume_size_gb, config.volume_throughput_mbps)
     root = CostLine("root volume", config.root_volume_size_gb * catalog.GP3_USD_PER_GB_MONTH)
     market = "spot, estimated" if config.spot else "on demand"
@@ -358,7 +360,8 @@ def costs(config: StackConfig, instance: InstanceType | None = None, *, document
         CostLine("public IPv4 address", catalog.PUBLIC_IPV4_USD_PER_HOUR * catalog.HOURS_PER_MONTH),
         volume,
         root,
-        CostLine("alarms", 6 * catalog.ALARM_USD_PER_MONTH),
+        CostLine("detailed monitoring", catalog.DETAILED_MONITORING_USD_PER_MONTH),
+        CostLine("alarms", catalog.ALARM_COUNT * catalog.ALARM_USD_PER_MONTH),
         *kept,
     )
     return Costs(hour, running, (*paused_lines(config, config.pause_mode), *kept))
@@ -371,7 +374,8 @@ def paused_lines(config: StackConfig, mode: PauseMode) -> tuple[CostLine, ...]:
         return (volume,)
     if mode == "stop":
         root = CostLine("root volume", config.root_volume_size_gb * catalog.GP3_USD_PER_GB_MONTH)
-        return (volume, root, CostLine("alarms", 6 * catalog.ALARM_USD_PER_MONTH))
+        address = CostLine("public IPv4 address", catalog.PUBLIC_IPV4_USD_PER_HOUR * catalog.HOURS_PER_MONTH)
+        return (volume, root, address, CostLine("alarms", catalog.ALARM_COUNT * catalog.ALARM_USD_PER_MONTH))
     used = min(config.volume_size_gb, disk_needed_gb(config.models))
     return (CostLine("snapshot, blocks in use", used * catalog.SNAPSHOT_USD_PER_GB_MONTH),)
 
@@ -381,7 +385,7 @@ def _volume_line(size_gb: int, throughput_mbps: int) -> CostLine:
     return CostLine("data volume gp3", size_gb * catalog.GP3_USD_PER_GB_MONTH + extra)
 
 
-def _kept_lines(documents_gb: float, _log_days: int) -> tuple[CostLine, ...]:
+def _kept_lines(documents_gb: float) -> tuple[CostLine, ...]:
     return (
         CostLine("encryption key", catalog.KMS_KEY_USD_PER_MONTH),
         CostLine("buckets", documents_gb * catalog.S3_USD_PER_GB_MONTH),

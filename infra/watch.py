@@ -19,7 +19,6 @@ from infra.inventory import Inventory
 
 IDLE_CPU_PERCENT: Final = 3.0
 PERIOD_SECONDS: Final = 300
-ALARM_COUNT: Final = 4  # `sizing` prices them
 
 
 class Logs(pulumi.ComponentResource):
