@@ -1,12 +1,13 @@
 """What is done on the host over SSH, in order: one named, idempotent step each.
 
-Decides the steps and their order, and what a container is started with. Refuses to know how the host came to be, what
-fits on it (`sizing`) and what the scripts do inside (`cloud-init/steps`). A further container is a `Container`
-and its `container_step`; a further unit or script is a file in `cloud-init/` and a `Step`.
+Decides the steps and their order, and what a container is started with. Refuses to know how the host came
+to be, what fits on it (`sizing`) and what the scripts do inside (`cloud-init/steps`). A further container
+is a `Container` and its `container_step`; a further unit or script is a file in `cloud-init/` and a `Step`.
 
-Rules that every step keeps, because the remote command provider has no others: no secret in the command text (it is
-printed when a step fails), secrets by standard input; no `delete` script (a dead host would block a pause); lines
-short; run again when the host, the scripts, the input or a secret it depends on changes, and harmless when run again.
+Rules that every step keeps, because the remote command provider has no others: no secret in the command
+text (it is printed when a step fails), secrets by standard input; no `delete` script (a dead host would
+block a pause); lines short; run again when the host, the scripts, the input or a secret it depends on
+changes, and harmless when run again.
 """
 
 from __future__ import annotations
@@ -36,13 +37,14 @@ from infra.catalog import (
 HOST_FILES: Final = Path(__file__).resolve().parent.parent / "cloud-init"
 SHIPPED: Final = ("steps", "units", "watch")
 HOME: Final = "/opt/chartwell"
-SECRETS: Final = "/etc/chartwell/secrets"  # noqa: S105 (a folder)
+SECRETS: Final = "/etc/chartwell/secrets"
 NGC_REGISTRY: Final = "nvcr.io"
 NGC_USER: Final = "$oauthtoken"  # literally: NGC takes the key as this user's password
 
 BOOT_SECONDS_MAX: Final = 2700
 REBOOT_SECONDS_MAX: Final = 900
-# Ten tries of the provider's default last about 15 s, less than a host needs to boot; a hundred last 5-8 minutes.
+# Ten tries of the provider's default last about 15 s, less than a host needs to boot; a hundred last 5-8
+# minutes.
 DIAL_TRIES_MAX: Final = 100
 DIAL_SECONDS_MAX: Final = 15
 
@@ -59,8 +61,8 @@ NIM_STOP_SECONDS: Final = 30
 
 @dataclass(frozen=True)
 class Connection:
-    """How the host is reached. `instance_id` and `attachment_id` make the steps run again on another host, and keep
-    them from running before the data volume is attached."""
+    """How the host is reached. `instance_id` and `attachment_id` make the steps run again on another host,
+    and keep them from running before the data volume is attached."""
 
     address: pulumi.Input[str]
     private_key: pulumi.Input[str]
@@ -83,8 +85,8 @@ class Connection:
 class Step:
     """One remote command. `command` is shown in previews and errors, so it holds no secret.
 
-    `stdin` is delivered encrypted and kept encrypted in the state when `secret`; `depends_on_secrets` are values
-    whose change must run the step again although its own text stays the same.
+    `stdin` is delivered encrypted and kept encrypted in the state when `secret`; `depends_on_secrets` are
+    values whose change must run the step again although its own text stays the same.
     """
 
     name: str
@@ -96,7 +98,8 @@ class Step:
 
 @dataclass(frozen=True)
 class Container:
-    """A container as `cloud-init/steps/container.sh` reads it. Paths are the host's; ports bind to `bind_address`."""
+    """A container as `cloud-init/steps/container.sh` reads it. Paths are the host's; ports bind to
+    `bind_address`."""
 
     name: str
     image: str
@@ -250,8 +253,8 @@ def iris_container(iris: Iris, *, data: str = DATA_MOUNT) -> Container:
 def nim_container(nim: Nim, *, data: str = DATA_MOUNT, secrets: str = SECRETS) -> Container:
     """A NIM with its model cache on the volume.
 
-    NV-CLIP cannot run as another user than its own (release notes 2.0.0), so no user is ever set: the folder is
-    made fit for the image's user instead, and open to all when that user is unknown.
+    NV-CLIP cannot run as another user than its own (release notes 2.0.0), so no user is ever set: the
+    folder is made fit for the image's user instead, and open to all when that user is unknown.
     """
     cache = f"{data}/nim/{nim.role}"
     uid = nim.container_uid
@@ -274,8 +277,8 @@ def nim_container(nim: Nim, *, data: str = DATA_MOUNT, secrets: str = SECRETS) -
 
 
 def _nim_environment(nim: Nim) -> list[tuple[str, str]]:
-    """Variables for both generations: 1.x images read NIM_KVCACHE_PERCENT and NIM_MAX_NUM_SEQS, 2.x images take the
-    engine's own arguments; each ignores the other's."""
+    """Variables for both generations: 1.x images read NIM_KVCACHE_PERCENT and NIM_MAX_NUM_SEQS, 2.x images
+    take the engine's own arguments; each ignores the other's."""
     found: list[tuple[str, str]] = []
     if nim.gpu_index is None:
         found.append(("NIM_CPU_ONLY", "1"))
@@ -396,7 +399,8 @@ def packed_scripts(root: Path = HOST_FILES) -> str:
 
 
 class Services(pulumi.ComponentResource):
-    """Runs the steps on the host, one after the other. `done` is known when the last of them has ended well."""
+    """Runs the steps on the host, one after the other. `done` is known when the last of them has ended
+    well."""
 
     done: pulumi.Output[str]
 
@@ -453,5 +457,6 @@ def run_steps(
 
 
 def _fingerprint(value: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Of a secret, itself kept as a secret: a plain hash of a weak password could be guessed from the state."""
+    """Of a secret, itself kept as a secret: a plain hash of a weak password could be guessed from the
+    state."""
     return pulumi.Output.secret(value).apply(lambda text: hashlib.sha256(text.encode()).hexdigest())

@@ -135,6 +135,10 @@ ensure_container() { # name, spec file
       say "$name: unchanged"
       return 0
       ;;
+    "$want restarting")
+      say "$name: restarts by itself"
+      return 0
+      ;;
     "$want exited" | "$want created")
       docker start "$name" >/dev/null
       say "$name: started again"
@@ -193,7 +197,7 @@ wait_ready() { # name
       said=$((SECONDS - started))
       say "$name: $said s: $state restarts, not ready yet"
     fi
-    sleep 2
+    sleep "${HOST_POLL_SECONDS:-2}"
   done
   say "$name: ready"
 }
