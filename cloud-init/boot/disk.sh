@@ -97,6 +97,18 @@ write_fstab() {
   rm -f "$fstab.chartwell"
 }
 
+# Volumes only grow, and the file system after them; before the mount, when a check comes first.
+grow() {
+  local has fills status=0
+  has=$(blockdev --getsize64 "$1")
+  fills=$(dumpe2fs -h "$1" 2>/dev/null | awk '/^Block count:/ {n = $3} /^Block size:/ {s = $3} END {print n * s}')
+  [ $((has - fills)) -ge $((1 << 20)) ] || return 0
+  phase disk "growing the file system of $volume"
+  if [ -z "$here" ]; then e2fsck -fp "$1" >/dev/null 2>&1 || status=$?; fi
+  { [ "$status" -le 1 ] && resize2fs "$1" >/dev/null 2>&1; } ||
+    die "The file system of $volume cannot grow to its new size. Run e2fsck -f." "$help"
+}
+
 claim() {
   if [ ! -s "$mount_point/$marker" ]; then
     printf 'stack=%s\nvolume=%s\nsince=%s\n' "$stack" "$volume" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" \
@@ -115,6 +127,7 @@ here=$(mounted_here)
 
 if [ -n "$here" ]; then
   [ "$here" = "$number" ] || die "$mount_point is another disk ($here, not $volume at $number). Unmount it." "$help"
+  grow "$device"
   outcome="already mounted"
 else
   elsewhere=$(findmnt -rno TARGET -S "$device" 2>/dev/null | head -n 1 || true)
@@ -131,6 +144,7 @@ else
     outcome="mounted with its data"
   fi
   check_owner "$device"
+  grow "$device"
   write_fstab "$(blkid -p -o value -s UUID "$device")"
   [ ! -d /run/systemd/system ] || systemctl daemon-reload
   mount -T "$fstab" "$mount_point"
@@ -141,6 +155,4 @@ else
   fi
 fi
 claim
-# Volumes only grow. Does nothing when the file system already fills the device.
-resize2fs "$device" >/dev/null 2>&1 || die "The file system of $volume cannot grow to its size. Run fsck." "$help"
 phase disk "$volume $outcome"
