@@ -20,8 +20,8 @@ SSH_PORT: Final = 22
 SSH_USER: Final = "ubuntu"  # Canonical's and the Ubuntu deep-learning images both log in as this user
 NIM_PORTS: Final[dict[Role, int]] = {"llm": 8000, "embedding": 8001, "image": 8002}
 
-# What the boot installs on plain Ubuntu 24.04. NIM 2.x wants driver >= 580; Docker 29.5+ is reported to fail some
-# NGC pulls, and 29.4.3 is the version NVIDIA's RAG blueprint names.
+# What the boot installs on plain Ubuntu 24.04. NIM 2.x wants driver >= 580; Docker 29.5+ is reported to fail
+# some NGC pulls, and 29.4.3 is the version NVIDIA's RAG blueprint names.
 NVIDIA_DRIVER: Final = "580-server"
 DOCKER_VERSION: Final = "29.4.3"
 CONTAINER_TOOLKIT_VERSION: Final = "1.18.1-1"

@@ -125,12 +125,12 @@ def discover(config: StackConfig, session: Any = None) -> Inventory:
             f"AWS refused {operation}: {error.response['Error'].get('Code')}: "
             f"{error.response['Error'].get('Message')}. Without it no up may run, because existing data "
             "could be "
-            f"overlooked. Give the deployer this permission (docs/troubleshooting.md#credentials)."
+            f"overlooked. Give the deployer this permission (docs/troubleshooting-aws.md#credentials)."
         ) from error
     except botocore.exceptions.BotoCoreError as error:
         raise InventoryError(
             f"AWS could not be asked: {error}. Check credentials (aws sts get-caller-identity), profile and "
-            f"region (docs/troubleshooting.md#credentials)."
+            f"region (docs/troubleshooting-aws.md#credentials)."
         ) from error
 
 
@@ -139,7 +139,7 @@ def _check_account(config: StackConfig, account_id: str) -> None:
         raise InventoryError(
             f"The credentials belong to account {account_id}; awsAccountId allows only "
             f"{config.aws_account_id}. "
-            f"Switch the profile (docs/troubleshooting.md#credentials)."
+            f"Switch the profile (docs/troubleshooting-aws.md#credentials)."
         )
 
 

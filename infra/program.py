@@ -83,7 +83,9 @@ def build(config: StackConfig, inventory: Inventory, generated: Credentials | No
         profile_name=identity.profile_name,
         key_arn=store.key_arn,
         tags=config.tags,
-        depends_on=[store.volume],
+        # All of the network and the role: taken down layer by layer, the gateway would otherwise wait for an
+        # address that is released only after it.
+        depends_on=[store.volume, network, identity],
         opts=inside,
     )
     deployed = {} if config.paused else deploy(config, plan, decision, store, host)

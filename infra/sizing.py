@@ -121,7 +121,7 @@ class PlanError(Exception):
         nearest = "\n".join(f"  - {each.change} (${each.usd_per_hour:.2f}/h)" for each in self.alternatives)
         super().__init__(
             f"These models do not fit {instance}: {missing}. Nearest plans that fit:\n"
-            f"{nearest or '  (none in the known types)'}\n(docs/troubleshooting.md#plan-does-not-fit)"
+            f"{nearest or '  (none in the known types)'}\n(docs/troubleshooting-aws.md#plan-does-not-fit)"
         )
 
 
