@@ -424,12 +424,13 @@ def run_steps(
     connection: Connection,
     *,
     parent: pulumi.Resource,
-    after: pulumi.Resource | None = None,
+    after: Sequence[pulumi.Resource] = (),
+    more_triggers: Sequence[pulumi.Input[str]] = (),
 ) -> list[remote.Command]:
     """One `command:remote:Command` a step, each after the one before. Shared with the post-deploy job."""
     scripts = hashlib.sha256(packed_scripts().encode()).hexdigest()
     commands: list[remote.Command] = []
-    previous = after
+    previous: Sequence[pulumi.Resource] = after
     for step in steps:
         command = remote.Command(
             f"{prefix}-{step.name}",
@@ -442,17 +443,18 @@ def run_steps(
                 connection.instance_id,
                 connection.attachment_id,
                 scripts,
+                *more_triggers,
                 *(_fingerprint(each) for each in step.depends_on_secrets),
             ],
             opts=pulumi.ResourceOptions(
                 parent=parent,
-                depends_on=[previous] if previous else None,
+                depends_on=list(previous),
                 delete_before_replace=True,
                 additional_secret_outputs=["stdout", "stderr"] if step.secret else None,
             ),
         )
         commands.append(command)
-        previous = command
+        previous = [command]
     return commands
 
 

@@ -86,7 +86,9 @@ def why_not() -> str | None:
     ):
         if shutil.which(program) is None:
             return f"{program} is not installed (Debian package {package})"
-    linked = subprocess.run(["ldd", shutil.which("busybox") or ""], capture_output=True, text=True, check=False)
+    linked = subprocess.run(
+        ["ldd", shutil.which("busybox") or ""], capture_output=True, text=True, check=False
+    )
     if "not a dynamic executable" not in linked.stdout + linked.stderr:
         return "busybox is not the static one (Debian package busybox-static)"
     return None

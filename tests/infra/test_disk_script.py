@@ -235,9 +235,8 @@ def test_a_volume_that_holds_anything_else_is_left_as_it_is(
     assert "(docs/troubleshooting.md#data-volume)" in done.stderr
     assert content(device) == before
     assert bench.mounted() == ""
-    print(
-        f"CASE {prepare.__name__.replace('_', ' ')}: refused, every byte as before: {done.stderr.splitlines()[-1][9:]}"
-    )
+    words = prepare.__name__.replace("_", " ")
+    print(f"CASE {words}: refused, every byte as before: {done.stderr.splitlines()[-1][9:]}")
 
 
 def test_a_blank_volume_is_formatted_and_a_second_run_changes_nothing(bench: Bench) -> None:
