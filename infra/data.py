@@ -139,10 +139,7 @@ def _check_zone(config: StackConfig, inventory: Inventory, volume: FoundVolume) 
 
 def _without_volume(config: StackConfig, inventory: Inventory) -> VolumeDecision:
     record = inventory.recorded_volume_id
-    own = sorted(
-        (each for each in inventory.snapshots if record in {None, each.volume_id}),
-        key=lambda each: each.started_at,
-    )
+    own = sorted(inventory.snapshots, key=lambda each: each.started_at)
     pending = [each.snapshot_id for each in own if each.state == "pending"]
     complete = [each for each in own if each.state == "completed"]
     if record is not None and record == config.accept_lost_volume:
@@ -161,6 +158,12 @@ def _without_volume(config: StackConfig, inventory: Inventory) -> VolumeDecision
                 f"{complete[-1].snapshot_id}, or take the tags off (docs/runbook.md#lost-volume)."
             )
         return VolumeDecision("create", _first_zone(config, inventory), config.volume_size_gb)
+    if complete and complete[-1].volume_id != record:
+        raise DataStoreError(
+            f"The data volume {record} of the last up is gone, and the newest snapshot "
+            f"{complete[-1].snapshot_id} is of another one, {complete[-1].volume_id}. Say which to restore: "
+            f"pulumi config set restoreSnapshotId … (docs/runbook.md#lost-volume)."
+        )
     if complete and config.pause_mode == "snapshot":
         return _restore(config, inventory, complete[-1])
     cure = (

@@ -1,9 +1,10 @@
 """A small double of Pulumi's engine over moto's account, for rehearsing pause and resume.
 
-Its rules are those of the real engine as documented: a destroy works on what the last up recorded; layers of the
-reverse dependency graph one after the other; `retain_on_delete` only forgets; `import_` adopts on first sight and
-is ignored afterwards; `final_snapshot` snapshots before the delete. Unlike moto it refuses a volume that is
-attached twice or in another zone than the host. It does not update resources in place and does not replace them.
+Its rules are those of the real engine as documented: a destroy works on what the last up recorded; layers of
+the reverse dependency graph one after the other; `retain_on_delete` only forgets; `import_` adopts on first
+sight and is ignored afterwards; `final_snapshot` snapshots before the delete. Unlike moto it refuses a volume
+that is attached twice or in another zone than the host. It does not update resources in place and does not
+replace them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,24 @@ import boto3
 from tests.infra.recording import Recorded, Registered, destroy_layers, made_id, made_outputs, record
 
 
+class CachedSession:
+    """A boto3 session that makes each client once: making one costs more than most tests."""
+
+    def __init__(self, region: str) -> None:
+        self._region = region
+        self._clients: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        if service not in self._clients:
+            self._clients[service] = boto3.client(
+                service, region_name=self._region, aws_access_key_id="test", aws_secret_access_key="test"
+            )
+        return self._clients[service]
+
+
+SESSION = CachedSession("us-east-1")
+
+
 class EngineError(AssertionError):
     """What AWS or the engine would have refused."""
 
@@ -25,7 +44,6 @@ class EngineError(AssertionError):
 class Engine:
     """State of one stack, and the account behind it. `log` is what was done to the account, in order."""
 
-    region: str = "us-east-1"
     state: dict[str, Registered] = field(default_factory=dict)
     recorded: Recorded = field(default_factory=Recorded)
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -48,6 +66,7 @@ class Engine:
                 resource_id = self._create(registered)
                 self._note("create", registered)
             object.__setattr__(registered, "id", resource_id)
+            self._update(registered)
             self.state[registered.urn] = registered
             return resource_id, made_outputs(registered.type, registered.name, resource_id, registered.props)
 
@@ -85,7 +104,7 @@ class Engine:
         return [name for said, name in self.log if said == verb]
 
     def _client(self, service: str) -> Any:
-        return boto3.client(service, region_name=self.region)
+        return SESSION.client(service)
 
     def _check_exists(self, each: Registered) -> None:
         if each.type == "aws:ebs/volume:Volume":
@@ -103,6 +122,12 @@ class Engine:
         deleter = getattr(self, f"_delete_{each.type.rsplit(':', 1)[1].lower()}", None)
         if deleter:
             deleter(each)
+
+    def _update(self, each: Registered) -> None:
+        """Of all updates in place only the record of the volume matters here."""
+        if each.type == "aws:ssm/parameter:Parameter" and each.props.get("insecureValue"):
+            value = each.props["insecureValue"]
+            self._client("ssm").put_parameter(Name=each.id, Type="String", Value=value, Overwrite=True)
 
     @staticmethod
     def _tags(each: Registered, kind: str) -> list[dict[str, Any]]:

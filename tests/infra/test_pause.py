@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import moto
 import pytest
 
 from infra import program
 from infra.data import Credentials, DataStoreError, survivors
 from infra.inventory import discover
-from tests.infra.engine_double import Engine, EngineError
+from tests.infra.engine_double import SESSION, Engine, EngineError
 from tests.infra.stacks import config
 
 VOLUME = "chartwell-dev-data-volume"
@@ -20,7 +19,7 @@ VOLUME = "chartwell-dev-data-volume"
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands of images nobody here starts
     with moto.mock_aws():
         yield
 
@@ -35,7 +34,7 @@ class Operator:
     def up(self, *, fail_at: str = "", **changes: Any) -> Any:
         self.settings |= changes
         stack = config(**self.settings)
-        found = discover(stack)
+        found = discover(stack, SESSION)
         return self.engine.up(lambda: program.build(stack, found), fail_at=fail_at).outputs
 
     def destroy(self) -> None:
@@ -43,7 +42,7 @@ class Operator:
 
     @property
     def ec2(self) -> Any:
-        return boto3.client("ec2", region_name="us-east-1")
+        return SESSION.client("ec2")
 
     def volumes(self) -> dict[str, Any]:
         return {each["VolumeId"]: each for each in self.ec2.describe_volumes()["Volumes"]}
@@ -227,14 +226,14 @@ class TestDecommission:
         one.up(dataRetention="destroy")
         one.destroy()
         assert one.data_volumes() == []
-        assert boto3.client("s3").list_buckets()["Buckets"] == []
-        assert boto3.client("ssm", region_name="us-east-1").describe_parameters()["Parameters"] == []
+        assert SESSION.client("s3").list_buckets()["Buckets"] == []
+        assert SESSION.client("ssm").describe_parameters()["Parameters"] == []
 
     def test_the_key_must_be_rescued_before_its_data_is_adopted(self) -> None:
         one = Operator()
         one.up()
         one.destroy()
-        kms = boto3.client("kms", region_name="us-east-1")
+        kms = SESSION.client("kms")
         alias = next(
             each for each in kms.list_aliases()["Aliases"] if each["AliasName"].startswith("alias/chartwell")
         )
