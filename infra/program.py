@@ -14,14 +14,14 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import catalog, cloud_init, sizing
+from infra import catalog, cloud_init, jobs, services, sizing
 from infra.config import StackConfig
 from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
 from infra.host import PROVIDER_RETRIES, Host, HostShape
 from infra.identity import HostIdentity
 from infra.inventory import Inventory
 from infra.network import Network
-from infra.sizing import Costs, Plan
+from infra.sizing import Costs, ModelPlacement, Plan
 from infra.watch import Logs, Watch
 
 USER_DATA: Final = Path(__file__).resolve().parent.parent / "cloud-init" / "user-data.yaml"
@@ -29,10 +29,17 @@ USER_DATA: Final = Path(__file__).resolve().parent.parent / "cloud-init" / "user
 Outputs = dict[str, Any]
 
 
-def build(config: StackConfig, inventory: Inventory, generated: Credentials | None = None) -> Outputs:
+def build(
+    config: StackConfig,
+    inventory: Inventory,
+    generated: Credentials | None = None,
+    *,
+    wheel: Path | None = None,
+) -> Outputs:
     """Register every resource of the stack and return its outputs.
 
-    `inventory` is what the account already holds; `generated` are credentials to use where it holds none.
+    `inventory` is what the account already holds; `generated` are credentials to use where it holds none;
+    `wheel` is the pipeline to ship (`jobs.build_wheel`).
     Raises PlanError or DataStoreError before the first resource is registered.
     """
     plan = sizing.plan(config)
@@ -88,7 +95,7 @@ def build(config: StackConfig, inventory: Inventory, generated: Credentials | No
         depends_on=[store.volume, network, identity],
         opts=inside,
     )
-    deployed = {} if config.paused else deploy(config, plan, decision, store, host)
+    deployed = {} if config.paused else deploy(config, plan, store, host, wheel)
     Watch(
         f"{config.name}-watch",
         config=config,
@@ -141,11 +148,78 @@ def user_data(config: StackConfig, plan: Plan, volume_id: str) -> str:
     )
 
 
-def deploy(
-    config: StackConfig, plan: Plan, decision: VolumeDecision, store: DataStore, host: Host
-) -> Outputs:
-    """What runs on the host, over SSH. The one place where services and jobs are built."""
-    return {}
+def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel: Path | None) -> Outputs:
+    """What runs on the host, over SSH: services, then the job that indexes the documents bucket.
+
+    Without a wheel nothing is indexed: the job is what ships the pipeline.
+    """
+    connection = services.Connection(
+        address=host.address,
+        private_key=pulumi.Output.secret(config.ssh_private_key.reveal()),
+        instance_id=host.instance_id,
+        attachment_id=host.attachment_id,
+    )
+    models = tuple(_nim(config, each) for each in plan.placements)
+    running = services.Services(
+        f"{config.name}-services",
+        connection=connection,
+        steps=services.steps(host_services(config, plan, store, models)),
+    )
+    if wheel is None:
+        return {}
+    environment = jobs.pipeline_environment(
+        models, {each.role: each.model for each in plan.placements}, store.iris_password
+    )
+    source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
+    job = jobs.Job(
+        f"{config.name}-job",
+        connection=connection,
+        settings=jobs.JobSettings(source=source, environment=environment, wheel=wheel),
+        after=running.done,
+    )
+    return {"ingestion": job.status}
+
+
+def host_services(
+    config: StackConfig, plan: Plan, store: DataStore, models: tuple[services.Nim, ...]
+) -> services.HostServices:
+    """The database, the models of the plan in their start order, and the watch inside the host."""
+    return services.HostServices(
+        volume_id=store.volume_id,
+        ngc_api_key=config.ngc_api_key.reveal(),
+        iris=services.Iris(
+            image=config.images.iris,
+            password=store.iris_password,
+            global_buffers_mb=plan.iris_global_buffers_mb,
+            memory_gib=plan.iris_memory_gib,
+            vcpus=plan.instance.vcpus,
+            bind_address=_bind_address(config.access.iris_cidrs),
+        ),
+        models=models,
+        watch=services.Watch(
+            idle_minutes=config.idle_minutes, spot=config.spot, gpu=plan.instance.gpu_count > 0
+        ),
+    )
+
+
+def _nim(config: StackConfig, placement: ModelPlacement) -> services.Nim:
+    return services.Nim(
+        role=placement.role,
+        image=config.images.for_role(placement.role),
+        host_port=placement.host_port,
+        gpu_index=placement.gpu_index,
+        container_uid=placement.container_uid,
+        shm_gib=placement.shm_gib,
+        context_tokens=placement.context_tokens,
+        concurrent_sequences=placement.concurrent_sequences,
+        gpu_memory_fraction=placement.gpu_memory_fraction,
+        bind_address=_bind_address(config.access.nim_cidrs),
+    )
+
+
+def _bind_address(cidrs: tuple[str, ...]) -> str:
+    """Loopback unless somebody was named: a rule added by hand to the security group then opens nothing."""
+    return "0.0.0.0" if cidrs else "127.0.0.1"
 
 
 def outputs(config: StackConfig, plan: Plan, bill: Costs, store: DataStore, host: Host) -> Outputs:

@@ -207,13 +207,9 @@ class Watch:
 
 @dataclass(frozen=True)
 class HostServices:
-    """Everything that is to run on the host. `models` are started in this order, each ready before the next.
-
-    `expect_data`: the volume was adopted, so an empty one is an error before anything is started on it.
-    """
+    """Everything that is to run on the host. `models` start in this order, each ready before the next."""
 
     volume_id: pulumi.Input[str]
-    expect_data: bool
     ngc_api_key: pulumi.Input[str]
     iris: Iris
     models: tuple[Nim, ...]
@@ -356,9 +352,8 @@ def steps(services: HostServices, *, data: str = DATA_MOUNT, secrets: str = SECR
 
 
 def _mount_step(services: HostServices) -> Step:
-    expect = "data" if services.expect_data else "any"
     volume_id = pulumi.Output.from_input(services.volume_id)
-    return Step("data-volume", command=volume_id.apply(lambda each: script("mount.sh", each, expect)))
+    return Step("data-volume", command=volume_id.apply(lambda each: script("mount.sh", each)))
 
 
 def _units_step(services: HostServices, order: Sequence[str]) -> Step:

@@ -12,7 +12,6 @@ mount_point=${HOST_MOUNT_POINT:-/data}
 wait_seconds=${HOST_DISK_WAIT_SECONDS:-900}
 by_id=${HOST_BY_ID:-/dev/disk/by-id}
 fstab=${HOST_FSTAB:-/etc/fstab}
-expect=${HOST_VOLUME_EXPECT:-any} # `data`: a blank volume is an error too
 marker=.chartwell-volume
 help=data-volume
 
@@ -81,9 +80,6 @@ check_owner() {
   if [ -n "$owner" ] && [ "$owner" != "$stack" ]; then
     die "Volume $volume belongs to stack $owner, not to $stack. Left untouched." "$help"
   fi
-  if [ -z "$owner" ] && [ "$expect" = data ]; then
-    die "Volume $volume is empty but was expected to hold data. Left untouched." "$help"
-  fi
 }
 
 # Ours is the one line whose second field is the mount point; every other line stays.
@@ -136,7 +132,6 @@ else
   [ -z "$(ls -A "$mount_point")" ] || die "$mount_point on the root disk is not empty. Move its files away." "$help"
   contents=$(contents_of "$device")
   if [ "$contents" = blank ]; then
-    [ "$expect" != data ] || die "Volume $volume is blank but was expected to hold data. Not formatted." "$help"
     phase disk "formatting $volume, which is blank"
     mkfs.ext4 -q -m 1 -L chartwell-data "$device"
     outcome="formatted, it was blank"

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# mount.sh VOLUME EXPECT: is the volume where it should be, and are Docker's folders on it? EXPECT is data when the
-# volume was adopted: then an empty one is an error, and nothing has been started on it yet.
+# mount.sh VOLUME: is the volume where it should be, and are Docker's folders on it? Nothing has been started yet.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -10,9 +9,6 @@ data=$HOST_MOUNT_POINT
 marker="$data/.chartwell-volume"
 mountpoint -q "$data" || die "Volume $volume is not mounted at $data." data-volume
 [ -s "$marker" ] || die "$data carries no mark of a Chartwell volume." data-volume
-if [ "${2:-any}" = data ] && [ ! -d "$data/iris" ]; then
-  die "Volume $volume was expected to hold data and has no database." data-volume
-fi
 for folder in ${HOST_DOCKER_FOLDERS-/var/lib/docker /var/lib/containerd}; do
   mountpoint -q "$folder" || die "$folder is not on the data volume." docker
 done

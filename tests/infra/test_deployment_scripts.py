@@ -50,7 +50,6 @@ def plan_for(machine: Machine, **changes: object) -> services.HostServices:
     )
     values: dict[str, object] = {
         "volume_id": "vol-0abc",
-        "expect_data": False,
         "ngc_api_key": NGC_KEY,
         "iris": services.Iris(IRIS, PASSWORD, 64, 0.25, 2),
         "models": models,
@@ -65,7 +64,7 @@ def plain_steps(machine: Machine, plan: services.HostServices) -> list[tuple[str
     found = []
     for step in services.steps(plan, data=str(machine.data), secrets=str(machine.root / "etc" / "secrets")):
         command = (
-            step.command if isinstance(step.command, str) else services.script("mount.sh", "vol-0abc", "any")
+            step.command if isinstance(step.command, str) else services.script("mount.sh", "vol-0abc")
         )
         stdin = inputs.get(step.name, step.stdin)
         assert isinstance(stdin, str)
