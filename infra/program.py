@@ -297,6 +297,8 @@ def settings(
         "CHARTWELL_STORE__KIND": "iris",
         "CHARTWELL_IRIS__HOST": "127.0.0.1",
         "CHARTWELL_IRIS__PORT": str(catalog.IRIS_SUPERSERVER_PORT),
+        "CHARTWELL_IRIS__NAMESPACE": jobs.IRIS_NAMESPACE,
+        "CHARTWELL_IRIS__USERNAME": jobs.IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": pulumi.Output.secret(iris_password),
     }
     for role, group in (("llm", "GENERATOR"), ("embedding", "EMBEDDER")):

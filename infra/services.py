@@ -285,8 +285,8 @@ def _nim_environment(nim: Nim) -> list[tuple[str, str]]:
         ]
     passthrough = []
     if nim.gpu_memory_fraction is not None:
-        found.append(("NIM_KVCACHE_PERCENT", f"{nim.gpu_memory_fraction:.2f}"))
-        passthrough += ["--gpu-memory-utilization", f"{nim.gpu_memory_fraction:.2f}"]
+        found.append(("NIM_KVCACHE_PERCENT", f"{nim.gpu_memory_fraction:.3f}"))
+        passthrough += ["--gpu-memory-utilization", f"{nim.gpu_memory_fraction:.3f}"]
     if nim.concurrent_sequences and nim.role == "llm":
         found.append(("NIM_MAX_NUM_SEQS", str(nim.concurrent_sequences)))
         passthrough += ["--max-num-seqs", str(nim.concurrent_sequences)]
