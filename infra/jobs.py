@@ -110,7 +110,7 @@ def build_wheel(folder: Path, checkout: Path = CHECKOUT) -> Path:
     )
     if done.returncode:
         raise WheelError(
-            "The wheel of this checkout does not build (docs/troubleshooting.md#job):\n" + done.stderr[-1500:]
+            "The wheel of this checkout does not build (docs/troubleshooting-aws.md#job):\n" + done.stderr[-1500:]
         )
     return next(target.glob("*.whl"))
 

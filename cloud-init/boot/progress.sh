@@ -36,10 +36,10 @@ phase() {
   say "$1${detail:+: $detail}"
 }
 
-# Ends the script that calls it. $2 names the section of docs/troubleshooting.md.
+# Ends the script that calls it. $2 names the section of docs/troubleshooting-aws.md.
 die() {
   mkdir -p "$HOST_STATE"
-  printf '%s (docs/troubleshooting.md#%s)\n' "$(plain "$1")" "${2:-host-boot}" \
+  printf '%s (docs/troubleshooting-aws.md#%s)\n' "$(plain "$1")" "${2:-host-boot}" \
     >"$HOST_STATE/reason"
   say "FAILED: $(cat "$HOST_STATE/reason")"
   exit 1

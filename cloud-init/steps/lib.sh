@@ -19,9 +19,9 @@ lease() {
   touch "$LEASES/deployment"
 }
 
-# Ends the step. $2 is the section of docs/troubleshooting.md.
+# Ends the step. $2 is the section of docs/troubleshooting-aws.md.
 die() {
-  say "FAILED: $1 (docs/troubleshooting.md#${2:-services})"
+  say "FAILED: $1 (docs/troubleshooting-aws.md#${2:-services})"
   exit 1
 }
 

@@ -31,6 +31,6 @@ for ((waited = 0; waited <= limit; waited++)); do
   fi
   sleep 1
 done
-echo "boot: not ready after $limit s. (docs/troubleshooting.md#host-boot)"
+echo "boot: not ready after $limit s. (docs/troubleshooting-aws.md#host-boot)"
 tail -n 20 "$log" 2>/dev/null | cut -c 1-200
 exit 1

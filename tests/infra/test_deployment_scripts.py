@@ -197,7 +197,7 @@ def test_an_expired_licence_ends_the_wait_at_once_with_the_log(engine: Engine, m
     assert failed is not None
     assert failed[0] == "iris"
     assert "Invalid Community Edition license" in failed[1]
-    assert "(docs/troubleshooting.md#iris)" in failed[1]
+    assert "(docs/troubleshooting-aws.md#iris)" in failed[1]
 
 
 def test_a_foreign_data_folder_is_left_alone(engine: Engine, machine: Machine) -> None:
@@ -226,7 +226,7 @@ def test_a_cache_of_another_user_shows_the_containers_own_words(engine: Engine, 
         if name == "nim-llm":
             assert done.returncode == 1
             assert "Permission denied (os error 13)" in done.stdout
-            assert "(docs/troubleshooting.md#nim-llm)" in done.stdout
+            assert "(docs/troubleshooting-aws.md#nim-llm)" in done.stdout
             return
     pytest.fail("the step nim-llm did not run")
 

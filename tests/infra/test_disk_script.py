@@ -232,7 +232,7 @@ def test_a_volume_that_holds_anything_else_is_left_as_it_is(
     done = bench.run()
     assert done.returncode == 1
     assert REFUSED[prepare] in done.stderr
-    assert "(docs/troubleshooting.md#data-volume)" in done.stderr
+    assert "(docs/troubleshooting-aws.md#data-volume)" in done.stderr
     assert content(device) == before
     assert bench.mounted() == ""
     words = prepare.__name__.replace("_", " ")
