@@ -23,7 +23,7 @@ import botocore.exceptions
 
 from infra import catalog
 from infra.config import KEYS_BY_NAME, PROJECT, ConfigurationError, StackConfig, parse
-from infra.registry import REFERENCE, Login, Registry, RefusedError, UnreachableError
+from infra.registry import REFERENCE, Login, RefusedError, Registry, UnreachableError
 from infra.services import NGC_REGISTRY, NGC_USER
 
 QUOTA_ON_DEMAND: Final = "L-DB2E81BA"  # Running On-Demand G and VT instances, in vCPUs
