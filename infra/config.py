@@ -228,7 +228,9 @@ class ConfigurationError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
-        lines = [f"{count} configuration problem{'s'[: count != 1]} (docs/troubleshooting-aws.md#configuration):"]
+        lines = [
+            f"{count} configuration problem{'s'[: count != 1]} (docs/troubleshooting-aws.md#configuration):"
+        ]
         lines += [f"  - {problem}" for problem in self.problems]
         super().__init__("\n".join(lines))
 
