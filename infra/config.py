@@ -150,6 +150,12 @@ KEYS: Final[tuple[Key, ...]] = (
         (),
     ),
     Key(
+        "probeCapacity",
+        "boolean",
+        "Before a host is made, reserve one for a second to find a zone that has room (cents).",
+        True,
+    ),
+    Key(
         "amiId",
         "string",
         "Machine image, pinned. `python -m infra.ami --set` looks up the newest.",
@@ -297,6 +303,7 @@ class StackConfig:
     instance_type: str
     spot: bool
     availability_zones: tuple[str, ...]
+    probe_capacity: bool
     ami_id: str
     models: ModelChoice
     images: ImageRefs
@@ -475,6 +482,7 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
         instance_type=read.choice("instanceType", (DEFAULT_INSTANCE_TYPE, *INSTANCE_TYPES)),
         spot=read.flag("spot"),
         availability_zones=_zones(read, region),
+        probe_capacity=read.flag("probeCapacity"),
         ami_id=_matching(
             read,
             "amiId",
@@ -663,7 +671,9 @@ def _model_image(read: _Reader, name: str, model: str | None) -> str | None:
         return None
     if not read.text(name):
         read.report(
-            name, f"required while {model} runs", "python -m infra.preflight --images shows current digests"
+            name,
+            f"required while {model} runs",
+            "docker buildx imagetools inspect REPOSITORY:TAG shows the digest",
         )
         return None
     return _image(read, name, MODELS[model].image_repository)

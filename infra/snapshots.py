@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 
 from infra import catalog, inventory
-from infra.config import load
 from infra.inventory import FoundSnapshot, Inventory
+from infra.preflight import stack_config
 
 
 def surplus(found: Inventory, keep: int) -> list[FoundSnapshot]:
@@ -44,12 +44,12 @@ def report(found: Inventory, keep: int) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """List, or with --delete remove what is surplus. Needs the stack's configuration in PULUMI_CONFIG."""
+    """List, or with --delete remove what is surplus. Reads the stack's configuration through `pulumi`."""
     parser = argparse.ArgumentParser(prog="python -m infra.snapshots", description=__doc__.splitlines()[0])
-    parser.add_argument("--stack", default="dev")
+    parser.add_argument("--stack", required=True, help="name of the stack, such as dev")
     parser.add_argument("--delete", action="store_true", help="delete those marked surplus")
     options = parser.parse_args(arguments)
-    config = load(options.stack)
+    config = stack_config(options.stack)
     session = boto3.Session(profile_name=config.aws_profile, region_name=config.region)
     found = inventory.discover(config, session)
     print("\n".join(report(found, config.snapshots_kept)))  # noqa: T201
