@@ -31,6 +31,17 @@ BUCKET: Final = "aws:s3/bucket:Bucket"
 COMMAND: Final = "command:remote:Command"
 
 
+UNKNOWN: Final = "(known after up)"
+"""Stands in a preview's graph for an input that depends on something not made yet."""
+
+
+class NotKnownYetError(Exception):
+    """A rail asked for an input that only the up itself will know.
+
+    Previews let it pass; the up checks again.
+    """
+
+
 @dataclass(frozen=True)
 class Options:
     """Resource options that a graph recorded; the policy pack cannot see all of them."""
@@ -50,14 +61,23 @@ class Resource:
     options: Options | None = None
 
     def get(self, *path: str | int) -> Any:
-        """A nested input, None where any part of the path is missing."""
+        """A nested input, None where any part of the path is missing. Raises NotKnownYetError."""
         found: Any = self.props
         for part in path:
             try:
                 found = found[part]
             except (KeyError, IndexError, TypeError):
                 return None
+            if found == UNKNOWN:
+                raise NotKnownYetError(f"{self.name}: {path}")
         return found
+
+    def known(self, *path: str | int, otherwise: Any = None) -> Any:
+        """As `get`, but `otherwise` where the input is not known yet."""
+        try:
+            return self.get(*path)
+        except NotKnownYetError:
+            return otherwise
 
 
 @dataclass(frozen=True)
@@ -118,10 +138,17 @@ def _where(
             (each, message)
             for each in _of(graph, resource_type)
             for holds, message in conditions
-            if not holds(each)
+            if not _holds(holds, each)
         ]
 
     return find
+
+
+def _holds(condition: Callable[[Resource], bool], each: Resource) -> bool:
+    try:
+        return condition(each)
+    except NotKnownYetError:
+        return True
 
 
 def _is(expected: object, *path: str | int) -> Callable[[Resource], bool]:
@@ -140,12 +167,12 @@ def _world_ingress(accepted: frozenset[str]) -> Callable[[Graph], list[Finding]]
     def find(graph: Graph) -> list[Finding]:
         findings = []
         for each in _of(graph, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"):
-            ranges = {each.get("cidrIpv4"), each.get("cidrIpv6")} & WORLD
-            if ranges - (accepted if each.get("fromPort") == 22 else frozenset()):
-                findings.append((each, f"port {each.get('fromPort')} is open to the world"))
+            ranges = {each.known("cidrIpv4"), each.known("cidrIpv6")} & WORLD
+            if ranges - (accepted if each.known("fromPort") == 22 else frozenset()):
+                findings.append((each, f"port {each.known('fromPort')} is open to the world"))
         inline = _of(graph, "aws:ec2/securityGroup:SecurityGroup")
         findings += [
-            (each, "rules inside the group escape these checks") for each in inline if each.get("ingress")
+            (each, "rules inside the group escape these checks") for each in inline if each.known("ingress")
         ]
         return findings
 
@@ -160,13 +187,20 @@ def _statements(each: Resource, key: str) -> list[dict[str, Any]]:
     return found if isinstance(found, list) else [found]
 
 
+def _known_statements(each: Resource, key: str) -> list[dict[str, Any]]:
+    try:
+        return _statements(each, key)
+    except NotKnownYetError:
+        return []
+
+
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def _wildcards(graph: Graph) -> Iterator[Finding]:
     for each in _of(graph, "aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"):
-        for statement in _statements(each, "policy"):
+        for statement in _known_statements(each, "policy"):
             if statement.get("Effect") != "Allow":
                 continue
             if any(action == "*" or action.endswith(":*") for action in _as_list(statement["Action"])):
@@ -179,7 +213,7 @@ def _public_principals(graph: Graph) -> Iterator[Finding]:
     for each in _of(
         graph, "aws:kms/key:Key", "aws:sns/topicPolicy:TopicPolicy", "aws:s3/bucketPolicy:BucketPolicy"
     ):
-        for statement in _statements(each, "policy"):
+        for statement in _known_statements(each, "policy"):
             principal = statement.get("Principal")
             is_public = principal == "*" or (
                 isinstance(principal, dict) and "*" in _as_list(principal.get("AWS"))
@@ -192,9 +226,9 @@ def _admin_attachments(graph: Graph) -> Iterator[Finding]:
     for each in _of(graph, "aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
         if re.search(
             r"/(AdministratorAccess|PowerUserAccess|IAMFullAccess|AmazonS3FullAccess)$",
-            str(each.get("policyArn")),
+            str(each.known("policyArn")),
         ):
-            yield each, f"{each.get('policyArn')} is far more than a host needs"
+            yield each, f"{each.known('policyArn')} is far more than a host needs"
 
 
 def _bucket_companion(
@@ -203,16 +237,17 @@ def _bucket_companion(
     """Every bucket has a companion resource that names it and meets the conditions."""
 
     def find(graph: Graph) -> list[Finding]:
-        beside = {each.get("bucket"): each for each in _of(graph, companion)}
+        beside = {each.known("bucket", otherwise=UNKNOWN): each for each in _of(graph, companion)}
         findings = []
         for bucket in _of(graph, BUCKET):
             if skip and bucket.name.endswith(skip):
                 continue
-            other = beside.get(bucket.get("bucket"))
-            if other is None:
+            other = beside.get(bucket.known("bucket", otherwise=UNKNOWN))
+            if other is None and UNKNOWN not in beside:
                 findings.append((bucket, f"has no {companion.rsplit(':', 1)[1]}"))
+            if other is None:
                 continue
-            findings += [(bucket, message) for holds, message in conditions if not holds(other)]
+            findings += [(bucket, message) for holds, message in conditions if not _holds(holds, other)]
         return findings
 
     return find
@@ -238,24 +273,27 @@ def _referenced(holder: str, path: str, target: str, message: str) -> Callable[[
     """Every `target` whose id is known is named by some `holder` under `path` (a value or a list)."""
 
     def find(graph: Graph) -> list[Finding]:
-        used = {value for each in _of(graph, holder) for value in _as_list(each.get(path))}
-        return [(each, message) for each in _of(graph, target) if each.get("id") not in {None, *used}]
+        values = [each.known(path, otherwise=UNKNOWN) for each in _of(graph, holder)]
+        used = {value for each in values for value in _as_list(each)}
+        if UNKNOWN in used:
+            return []
+        return [(each, message) for each in _of(graph, target) if each.known("id") not in {None, *used}]
 
     return find
 
 
 def _parameters(graph: Graph) -> Iterator[Finding]:
     for each in _of(graph, "aws:ssm/parameter:Parameter"):
-        if each.get("type") == "SecureString" and not each.get("keyId"):
+        if each.known("type") == "SecureString" and not each.known("keyId", otherwise=UNKNOWN):
             yield each, "encrypted with the account's default key"
-        if each.get("type") != "SecureString" and each.get("value") is not None:
+        if each.known("type", otherwise="SecureString") != "SecureString" and each.known("value") is not None:
             yield each, "a value outside a SecureString; public facts belong in insecureValue"
 
 
 def _tags(graph: Graph) -> Iterator[Finding]:
     for each in graph:
         if each.type == "pulumi:providers:aws":
-            defaults = each.get("defaultTags")
+            defaults = each.known("defaultTags", otherwise={"tags": dict.fromkeys(REQUIRED_TAGS, UNKNOWN)})
             tags = (json.loads(defaults) if isinstance(defaults, str) else defaults or {}).get("tags", {})
             missing = [tag for tag in REQUIRED_TAGS if not tags.get(tag)]
             if missing:
@@ -266,17 +304,20 @@ def _unwanted(graph: Graph) -> Iterator[Finding]:
     for each in graph:
         if each.type in UNWANTED_TYPES:
             yield each, "bills around the clock"
-        if each.type == "aws:ec2/vpcEndpoint:VpcEndpoint" and each.get("vpcEndpointType") != "Gateway":
+        if (
+            each.type == "aws:ec2/vpcEndpoint:VpcEndpoint"
+            and each.known("vpcEndpointType", otherwise="Gateway") != "Gateway"
+        ):
             yield each, "an interface endpoint bills around the clock; a gateway endpoint is free"
 
 
 def _commands(graph: Graph) -> Iterator[Finding]:
     for each in _of(graph, COMMAND):
-        if each.get("delete"):
+        if each.known("delete"):
             yield each, "a delete script needs a living host: it would block a pause"
-        if not each.get("triggers"):
+        if not each.known("triggers", otherwise=UNKNOWN):
             yield each, "without triggers it never runs on a new host"
-        if SECRET_TEXT.search(str(each.get("create") or "")):
+        if SECRET_TEXT.search(str(each.known("create") or "")):
             yield each, "the command's text is printed when it fails: secrets go by stdin"
 
 
@@ -286,10 +327,10 @@ DATA_TYPES: Final = frozenset({VOLUME, BUCKET, "aws:kms/key:Key", "aws:ssm/param
 def _retained(graph: Graph) -> Iterator[Finding]:
     for each in graph:
         if each.type in DATA_TYPES and each.options is not None:
-            snapshot = each.type == VOLUME and each.get("finalSnapshot") is True
+            snapshot = each.type == VOLUME and each.known("finalSnapshot", otherwise=True) is True
             if not each.options.retain_on_delete and not snapshot:
                 yield each, "a destroy would delete data"
-        if each.type == BUCKET and each.get("forceDestroy"):
+        if each.type == BUCKET and each.known("forceDestroy"):
             yield each, "a destroy would empty the bucket"
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from infra.policy import COMMAND, INSTANCE, VOLUME, Options, Resource, Rule, rules
+from infra.policy import COMMAND, INSTANCE, UNKNOWN, VOLUME, Options, Resource, Rule, rules
 
 HOST = {
     "metadataOptions": {"httpTokens": "required", "httpPutResponseHopLimit": 1},
@@ -286,3 +286,14 @@ def test_an_accepted_open_range_counts_for_ssh_only() -> None:
     iris = Resource(INGRESS, "in", {"cidrIpv4": "0.0.0.0/0", "fromPort": 1972})
     assert by_name["no-world-ingress"].check([ssh]) == []
     assert len(by_name["no-world-ingress"].check([iris])) == 1
+
+
+@pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
+def test_a_preview_that_knows_nothing_yet_is_no_violation(rule: Rule) -> None:
+    unknown = [
+        Resource(
+            each.type, each.name, dict.fromkeys({*each.props, "policy", "create"}, UNKNOWN), each.options
+        )
+        for each in EXAMPLES[rule.name][1]
+    ]
+    assert rule.check(unknown) == []
