@@ -101,7 +101,7 @@ def build_wheel(folder: Path, checkout: Path = CHECKOUT) -> Path:
     target.mkdir(parents=True, exist_ok=True)
     words = ["pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(target), str(checkout)]
     done = subprocess.run(
-        [sys.executable, "-m", *words, *_isolation()],
+        [sys.executable, "-m", *words, *isolation_flags()],
         capture_output=True,
         text=True,
         check=False,
@@ -110,12 +110,13 @@ def build_wheel(folder: Path, checkout: Path = CHECKOUT) -> Path:
     )
     if done.returncode:
         raise WheelError(
-            "The wheel of this checkout does not build (docs/troubleshooting-aws.md#job):\n" + done.stderr[-1500:]
+            "The wheel of this checkout does not build (docs/troubleshooting-aws.md#job):\n"
+            + done.stderr[-1500:]
         )
     return next(target.glob("*.whl"))
 
 
-def _isolation() -> list[str]:
+def isolation_flags() -> list[str]:
     """With a fit setuptools at hand the build needs no network; else pip fetches one for the build."""
     try:
         have = int(metadata.version("setuptools").split(".")[0])
