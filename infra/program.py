@@ -7,7 +7,7 @@ state of the data have been judged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ from infra.config import StackConfig
 from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
 from infra.host import PROVIDER_RETRIES, Host, HostShape
 from infra.identity import HostIdentity
-from infra.inventory import Inventory
+from infra.inventory import FoundSnapshot, Inventory
 from infra.network import Network
 from infra.sizing import Costs, ModelPlacement, Plan
 from infra.watch import Logs, Watch
@@ -105,7 +105,8 @@ def build(
         key_arn=store.key_arn,
         opts=inside,
     )
-    return {**outputs(config, plan, bill, store, host), **deployed}
+    newest_first = sorted(inventory.snapshots, key=lambda each: each.started_at, reverse=True)
+    return {**outputs(config, plan, bill, store, host, newest_first), **deployed}
 
 
 def _provider(config: StackConfig, inventory: Inventory) -> aws.Provider:
@@ -222,7 +223,14 @@ def _bind_address(cidrs: tuple[str, ...]) -> str:
     return "0.0.0.0" if cidrs else "127.0.0.1"
 
 
-def outputs(config: StackConfig, plan: Plan, bill: Costs, store: DataStore, host: Host) -> Outputs:
+def outputs(
+    config: StackConfig,
+    plan: Plan,
+    bill: Costs,
+    store: DataStore,
+    host: Host,
+    snapshots: Sequence[FoundSnapshot],
+) -> Outputs:
     """Everything a user or another program needs of the stack, secrets marked."""
     address = host.address
     key = "chartwell-key"
@@ -235,6 +243,7 @@ def outputs(config: StackConfig, plan: Plan, bill: Costs, store: DataStore, host
         "address": address,
         "instanceId": host.instance_id,
         "volumeId": store.volume_id,
+        "snapshotIds": [each.snapshot_id for each in snapshots],
         "buckets": store.bucket_names,
         "ssh": pulumi.Output.concat("ssh ", login, address),
         "tunnel": pulumi.Output.concat("ssh -N ", forwards, " ", login, address),

@@ -232,6 +232,7 @@ def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     outputs = built.outputs
     assert outputs["ssh"] == "ssh -i chartwell-key ubuntu@198.51.100.7"
     assert "-L 8000:127.0.0.1:8000" in outputs["tunnel"]
+    assert outputs["snapshotIds"] == []
     assert outputs["cost"]["runningUsdPerHour"] == pytest.approx(1.217)
     assert outputs["cost"]["pausedUsdPerMonth"] < 0.05 * outputs["cost"]["runningUsdPerMonth"]
     assert {"pause", "resume", "decommission", "vectorize", "ask", "validate"} <= set(outputs["commands"])
