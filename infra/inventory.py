@@ -23,6 +23,8 @@ SERVICE_SECRET: Final = "service-secret"  # noqa: S105
 BUCKET_ROLES: Final = ("documents", "backups", "access-logs")
 LOG_GROUPS: Final = ("host", "service", "flow")
 
+HOST_STATES: Final = ("pending", "running", "stopping", "stopped")
+
 T = TypeVar("T")
 
 
@@ -207,7 +209,8 @@ def _instances(ec2: Any, config: StackConfig) -> frozenset[str]:
             ec2,
             "describe_instances",
             lambda page: [one["InstanceId"] for each in page["Reservations"] for one in each["Instances"]],
-            Filters=_tag_filters(config),
+            # A terminated instance is listed for an hour more.
+            Filters=[*_tag_filters(config), {"Name": "instance-state-name", "Values": list(HOST_STATES)}],
         )
     )
 

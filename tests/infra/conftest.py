@@ -4,9 +4,11 @@ import warnings
 
 import pulumi_aws
 
+MODULES = ("budgets", "cloudwatch", "ebs", "ec2", "iam", "kms", "s3", "scheduler", "sns", "ssm", "vpc")
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
-    for module in ("s3", "ec2", "ebs", "iam", "cloudwatch", "budgets", "scheduler", "sns", "ssm", "kms", "vpc"):
+    for module in MODULES:
         dir(getattr(pulumi_aws, module))
-        getattr(pulumi_aws, module).__name__  # noqa: B018 (modules are lazy: an attribute loads them)
+    # The modules are lazy: only a class of theirs loads them.
     _ = (pulumi_aws.s3.Bucket, pulumi_aws.ec2.Instance, pulumi_aws.ec2transitgateway.InstanceState)

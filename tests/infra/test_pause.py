@@ -65,6 +65,7 @@ class TestVolumeMode:
         one.destroy()
         assert one.data_volumes() == [first["volumeId"]]
         assert one.running() == []
+        assert discover(config(), SESSION).instance_ids == frozenset()
         second = one.up()
         assert second["volumeId"] == first["volumeId"]
         assert second["instanceId"] != first["instanceId"]

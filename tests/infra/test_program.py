@@ -1,4 +1,4 @@
-"""The whole program under the recording monitor: what is built, how it is protected, in which order it ends."""
+"""The whole program under the recording monitor: what is built, how it is protected, how it ends."""
 
 from __future__ import annotations
 
