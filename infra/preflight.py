@@ -13,7 +13,7 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
@@ -118,9 +118,14 @@ def _vcpus_in_use(config: StackConfig, around: Surroundings) -> int:
             tags = {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())}
             own = tags.get("Project") == PROJECT and tags.get("Stack") == config.stack
             if not own and (each.get("InstanceLifecycle") == "spot") == config.spot:
-                cpu = each.get("CpuOptions", {})
-                total += int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 1))
+                total += _vcpus(each)
     return total
+
+
+def _vcpus(instance: Mapping[str, Any]) -> int:
+    known = catalog.INSTANCE_TYPES.get(str(instance["InstanceType"]))
+    cpu = instance.get("CpuOptions", {})
+    return known.vcpus if known else int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 1))
 
 
 def zones(config: StackConfig, around: Surroundings) -> Iterator[Finding]:

@@ -61,7 +61,7 @@ class Registry:
         self._login = login
         self._tokens: dict[str, str] = {}
         self._http = urllib3.PoolManager(
-            retries=urllib3.Retry(2, backoff_factor=0.5, status_forcelist=(429, 502, 503)),
+            retries=urllib3.Retry(2, connect=1, backoff_factor=0.3, status_forcelist=(429, 502, 503)),
             timeout=urllib3.Timeout(TIMEOUT_SECONDS),
         )
 
