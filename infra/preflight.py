@@ -110,14 +110,14 @@ def _vcpus_in_use(config: StackConfig, around: Surroundings) -> int:
     pages = around.session.client("ec2").get_paginator("describe_instances")
     filters = [
         {"Name": "instance-state-name", "Values": ["pending", "running"]},
-        {"Name": "instance-type", "Values": ["g*", "vt*"]},
     ]
     total = 0
     for page in pages.paginate(Filters=filters):
         for each in (one for reservation in page["Reservations"] for one in reservation["Instances"]):
             tags = {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())}
             own = tags.get("Project") == PROJECT and tags.get("Stack") == config.stack
-            if not own and (each.get("InstanceLifecycle") == "spot") == config.spot:
+            counted = str(each["InstanceType"]).startswith(("g", "vt"))
+            if counted and not own and (each.get("InstanceLifecycle") == "spot") == config.spot:
                 total += _vcpus(each)
     return total
 
