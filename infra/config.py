@@ -513,7 +513,7 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
             "restoreSnapshotId",
             r"snap-[0-9a-f]{8,17}",
             "not a snapshot id",
-            "python -m infra.orphans lists them",
+            "python -m infra.snapshots --stack STACK lists them",
         ),
         accept_lost_volume=_matching(
             read,

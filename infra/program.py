@@ -283,6 +283,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "snapshot": "pulumi up",
         "stop": "pulumi config set paused false && pulumi up --refresh",
     }
+    orphans = f"python -m infra.orphans --stack {stack} --region {config.region}"
     return {
         "vectorize": f"python -m pipeline.vectorize --stack {stack}",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
@@ -290,8 +291,13 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "pause": pause[config.pause_mode],
         "resume": resume[config.pause_mode],
         "resumeAfterIdleStop": "pulumi up --refresh",
-        "decommission": "pulumi config set dataRetention destroy && pulumi up && pulumi destroy",
-        "orphans": "python -m infra.orphans",
+        # Snapshots of earlier pauses are in no state: the last command lists what is left.
+        "decommission": " && ".join(
+            ("pulumi config set dataRetention destroy", "pulumi up", "pulumi destroy", orphans)
+        ),
+        "preflight": f"python -m infra.preflight --stack {stack}",
+        "orphans": orphans,
+        "snapshots": f"python -m infra.snapshots --stack {stack}",
     }
 
 

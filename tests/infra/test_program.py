@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,6 +239,16 @@ def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     assert outputs["cost"]["runningUsdPerHour"] == pytest.approx(1.217)
     assert outputs["cost"]["pausedUsdPerMonth"] < 0.05 * outputs["cost"]["runningUsdPerMonth"]
     assert {"pause", "resume", "decommission", "vectorize", "ask", "validate"} <= set(outputs["commands"])
+
+
+def test_every_infrastructure_command_of_the_outputs_exists_with_its_options(built: Recorded) -> None:
+    named = re.findall(
+        r"python -m (infra\.\w+)((?: --\w+ \S+)*)", " ; ".join(built.outputs["commands"].values())
+    )
+    assert len({module for module, _ in named}) == 3
+    for module, options in named:
+        source = Path(str(importlib.import_module(module).__file__)).read_text(encoding="utf-8")
+        assert all(f'"{option}"' in source for option in re.findall(r"--\w+", options))
 
 
 def test_counts_of_what_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
