@@ -3,11 +3,14 @@ stay."""
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -63,9 +66,7 @@ def plain_steps(machine: Machine, plan: services.HostServices) -> list[tuple[str
     inputs = {"data-volume": "", "ngc-env": f"NGC_API_KEY={NGC_KEY}\n"}
     found = []
     for step in services.steps(plan, data=str(machine.data), secrets=str(machine.root / "etc" / "secrets")):
-        command = (
-            step.command if isinstance(step.command, str) else services.script("mount.sh", "vol-0abc")
-        )
+        command = step.command if isinstance(step.command, str) else services.script("mount.sh", "vol-0abc")
         stdin = inputs.get(step.name, step.stdin)
         assert isinstance(stdin, str)
         found.append((step.name, command, stdin, step.secret))
@@ -247,3 +248,48 @@ def test_containers_come_back_at_boot_in_their_order(engine: Engine, machine: Ma
     assert done.returncode == 0, done.stdout
     started = [line for line in done.stdout.splitlines() if line.endswith("started again")]
     assert started == [f"{name}: started again" for name in names]
+
+
+class BasicRegistry:
+    """What `docker login` asks of a registry: /v2/ behind user and password."""
+
+    def __init__(self, password: str) -> None:
+        expected = "Basic " + base64.b64encode(f"{services.NGC_USER}:{password}".encode()).decode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                good = self.headers.get("Authorization") == expected
+                self.send_response(200 if good else 401)
+                if not good:
+                    self.send_header("WWW-Authenticate", 'Basic realm="test"')
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_the_login_takes_the_key_by_standard_input_and_a_refusal_does_not_show_it(
+    engine: Engine, machine: Machine
+) -> None:
+    machine.run(*_command(machine, plan_for(machine, models=()), "scripts"))
+    registry = BasicRegistry(NGC_KEY)
+    try:
+        login = services.script("login.sh", registry.host, services.NGC_USER)
+        good = machine.run(login, NGC_KEY)
+        assert good.returncode == 0, good.stdout + good.stderr
+        assert machine.run(login, NGC_KEY).returncode == 0
+        bad = machine.run(login, "nvapi-another-key")
+    finally:
+        registry.close()
+    assert bad.returncode == 1
+    assert "(docs/troubleshooting-aws.md#registry)" in bad.stdout
+    assert "nvapi-another-key" not in bad.stdout + bad.stderr
+    assert NGC_KEY not in good.stdout + good.stderr + login
