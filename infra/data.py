@@ -57,7 +57,7 @@ def decide_volume(config: StackConfig, inventory: Inventory) -> VolumeDecision:
             f"{len(volumes)} data volumes carry the tags of stack {config.stack}: {ids}. Decide which one "
             "holds the "
             f"data and take the tag off the other: aws ec2 delete-tags --resources vol-… --tags Key=Role "
-            f"(docs/runbook.md#two-volumes)."
+            f"(docs/troubleshooting-aws.md#two-volumes)."
         )
     if volumes:
         return _adopt(config, inventory, volumes[0])
@@ -72,18 +72,18 @@ def _adopt(config: StackConfig, inventory: Inventory, volume: FoundVolume) -> Vo
         raise DataStoreError(
             f"{named} is {volume.state}: half-made or broken. Wait a minute and run up again; if it stays "
             "so, "
-            f"see docs/runbook.md#half-made-volume."
+            f"see docs/troubleshooting-aws.md#half-made-volume."
         )
     if not volume.encrypted:
         raise DataStoreError(
             f"{named} is not encrypted, so this stack did not make it. Copy it: snapshot, encrypted copy, "
-            f"pulumi config set restoreSnapshotId snap-… (docs/runbook.md#foreign-volume)."
+            f"pulumi config set restoreSnapshotId snap-… (docs/troubleshooting-aws.md#foreign-volume)."
         )
     if volume.attached_to and volume.attached_to not in inventory.instance_ids:
         raise DataStoreError(
             f"{named} is attached to {volume.attached_to}, which is not this stack's host. Detach it there "
             "first "
-            f"(docs/runbook.md#foreign-volume)."
+            f"(docs/troubleshooting-aws.md#foreign-volume)."
         )
     _check_record(config, inventory, volume)
     if config.restore_snapshot_id and volume.snapshot_id != config.restore_snapshot_id:
@@ -117,7 +117,7 @@ def _check_record(config: StackConfig, inventory: Inventory, volume: FoundVolume
     raise DataStoreError(
         f"The last up used data volume {record}, but {volume.volume_id} is what carries the tags. If "
         f"{record} is "
-        f"given up for it: pulumi config set acceptLostVolume {record} (docs/runbook.md#lost-volume)."
+        f"given up for it: pulumi config set acceptLostVolume {record} (docs/troubleshooting-aws.md#lost-volume)."
     )
 
 
@@ -155,14 +155,14 @@ def _without_volume(config: StackConfig, inventory: Inventory) -> VolumeDecision
                 f"No data volume and no record of one, but {len(complete)} snapshot(s) carry this stack's "
                 "tags; the "
                 f"newest is {complete[-1].snapshot_id}. Restore it: pulumi config set restoreSnapshotId "
-                f"{complete[-1].snapshot_id}, or take the tags off (docs/runbook.md#lost-volume)."
+                f"{complete[-1].snapshot_id}, or take the tags off (docs/troubleshooting-aws.md#lost-volume)."
             )
         return VolumeDecision("create", _first_zone(config, inventory), config.volume_size_gb)
     if complete and complete[-1].volume_id != record:
         raise DataStoreError(
             f"The data volume {record} of the last up is gone, and the newest snapshot "
             f"{complete[-1].snapshot_id} is of another one, {complete[-1].volume_id}. Say which to restore: "
-            f"pulumi config set restoreSnapshotId … (docs/runbook.md#lost-volume)."
+            f"pulumi config set restoreSnapshotId … (docs/troubleshooting-aws.md#lost-volume)."
         )
     if complete and config.pause_mode == "snapshot":
         return _restore(config, inventory, complete[-1])
@@ -174,7 +174,7 @@ def _without_volume(config: StackConfig, inventory: Inventory) -> VolumeDecision
         f"{record}"
     )
     raise DataStoreError(
-        f"The data volume {record} of the last up is gone, and {cure} (docs/runbook.md#lost-volume)."
+        f"The data volume {record} of the last up is gone, and {cure} (docs/troubleshooting-aws.md#lost-volume)."
     )
 
 
@@ -244,7 +244,7 @@ def check_key(config: StackConfig, inventory: Inventory) -> None:
     raise DataStoreError(
         f"The key {inventory.key_id} that encrypts the data of {config.stack} is {inventory.key_state}. "
         f"aws kms cancel-key-deletion --key-id {inventory.key_id}, then aws kms enable-key "
-        f"(docs/runbook.md#encryption-key)."
+        f"(docs/troubleshooting-aws.md#encryption-key)."
     )
 
 

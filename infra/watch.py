@@ -195,7 +195,7 @@ class Watch(pulumi.ComponentResource):
     ) -> None:
         aws.cloudwatch.MetricAlarm(
             f"{self._name}-{label}",
-            alarm_description=f"{text} (stack {self._config.stack}, docs/runbook.md#alarms)",
+            alarm_description=f"{text} (stack {self._config.stack}, docs/troubleshooting-aws.md#alarms)",
             namespace="AWS/EC2",
             metric_name=metric,
             statistic=statistic,

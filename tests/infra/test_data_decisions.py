@@ -72,7 +72,12 @@ def test_what_is_not_clear_is_refused_with_the_way_out(
         decide_volume(config(**changes), inventory(**found))
     text = str(caught.value)
     assert says in text
-    assert "docs/runbook.md#" in text or "aws ec2 wait" in text or "pulumi config set" in text
+    assert (
+        "docs/runbook.md#" in text
+        or "troubleshooting-aws.md#" in text
+        or "aws ec2 wait" in text
+        or "pulumi config set" in text
+    )
 
 
 def test_the_first_up_creates_in_the_preferred_zone_that_offers_the_type() -> None:

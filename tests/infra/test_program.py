@@ -175,6 +175,17 @@ def test_named_clients_get_their_ports_and_no_others() -> None:
     }
 
 
+def test_a_stopped_host_is_sent_no_commands() -> None:
+    assert variant("stop").of("command:remote:Command")
+    assert run(pauseMode="stop", paused=True).of("command:remote:Command") == []
+
+
+def test_no_step_needs_a_living_host_to_be_destroyed(built: Recorded) -> None:
+    commands = built.of("command:remote:Command")
+    assert len(commands) >= 5
+    assert not any("delete" in each.props for each in commands)
+
+
 def test_spot_hosts_stop_instead_of_vanishing() -> None:
     options = variant("spot").one(INSTANCE).props["instanceMarketOptions"]["spotOptions"]
     assert options == {"instanceInterruptionBehavior": "stop", "spotInstanceType": "persistent"}
