@@ -117,7 +117,8 @@ def _check_record(config: StackConfig, inventory: Inventory, volume: FoundVolume
     raise DataStoreError(
         f"The last up used data volume {record}, but {volume.volume_id} is what carries the tags. If "
         f"{record} is "
-        f"given up for it: pulumi config set acceptLostVolume {record} (docs/troubleshooting-aws.md#lost-volume)."
+        f"given up for it: pulumi config set acceptLostVolume {record} "
+        "(docs/troubleshooting-aws.md#lost-volume)."
     )
 
 
@@ -174,7 +175,8 @@ def _without_volume(config: StackConfig, inventory: Inventory) -> VolumeDecision
         f"{record}"
     )
     raise DataStoreError(
-        f"The data volume {record} of the last up is gone, and {cure} (docs/troubleshooting-aws.md#lost-volume)."
+        f"The data volume {record} of the last up is gone, and {cure} "
+        "(docs/troubleshooting-aws.md#lost-volume)."
     )
 
 
