@@ -799,7 +799,7 @@ def _off_hours(read: _Reader) -> OffHours | None:
     if not re.fullmatch(r"[A-Z]{3}([-,][A-Z]{3})*", days) or set(re.findall("[A-Z]{3}", days)) - set(DAYS):
         read.report("offHoursDays", "not a list of days", "Write MON-FRI or MON,WED,FRI")
     timezone = read.text("offHoursTimezone")
-    if timezone not in zoneinfo.available_timezones():
+    if not _is_timezone(timezone):
         read.report("offHoursTimezone", "no such time zone", "Use an IANA name such as Europe/Berlin")
     if stop is None:
         if start is not None:
@@ -810,6 +810,14 @@ def _off_hours(read: _Reader) -> OffHours | None:
     if stop == start:
         read.report("offHoursStart", "the same as offHoursStop", "Set two different times")
     return OffHours(stop, start, days, timezone)
+
+
+def _is_timezone(name: str) -> bool:
+    try:
+        zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # the last: a folder such as Europe
+        return False
+    return True
 
 
 def _time_of_day(read: _Reader, name: str) -> time | None:

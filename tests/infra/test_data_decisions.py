@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from infra.data import DataStoreError, decide_volume
@@ -143,6 +144,7 @@ SETTINGS = st.fixed_dictionaries(
 )
 
 
+@hypothesis_settings(deadline=None)
 @given(INVENTORIES, SETTINGS)
 def test_a_blank_volume_is_made_only_where_there_never_was_one(
     found: Inventory, changes: dict[str, Any]

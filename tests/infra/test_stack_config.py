@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from infra import config as configuration
@@ -112,6 +113,7 @@ def test_load_reads_pulumi_configuration_and_finds_misspelt_keys(monkeypatch: py
         pulumi.runtime.set_all_config({}, [])
 
 
+@hypothesis_settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([key.name for key in KEYS]), st.text(max_size=40), max_size=8))
 def test_no_value_gets_past_as_anything_but_a_configuration_or_a_named_problem(
     changes: dict[str, str],
