@@ -71,7 +71,7 @@ check_owner() {
   peek=$(mktemp -d)
   mount -t ext4 -o ro,noload "$1" "$peek" || die "Volume $volume has a damaged file system. Run fsck." "$help"
   owner=$(sed -n 's/^stack=//p' "$peek/$marker" 2>/dev/null || true)
-  entries=$(find "$peek" -mindepth 1 -maxdepth 1 ! -name lost+found | head -n 1)
+  entries=$(find "$peek" -mindepth 1 -maxdepth 1 ! -name lost+found -print -quit)
   umount "$peek"
   rmdir "$peek"
   if [ -z "$owner" ] && [ -n "$entries" ]; then

@@ -56,6 +56,15 @@ repository() { # name, key address, line
   printf 'deb [arch=amd64 signed-by=/etc/apt/keyrings/%s.asc] %s\n' "$1" "$3" >"/etc/apt/sources.list.d/$1.list"
 }
 
+has() { # package, part of its version
+  case $(dpkg-query -W -f '${Version}' "$1" 2>/dev/null) in *"$2"*) ;; *) return 1 ;; esac
+}
+
+# At later boots nothing is fetched: a mirror that is down must not keep a host from starting.
+installed() {
+  has docker-ce ":$docker-" && { [ "${HOST_GPU:-yes}" != yes ] || has nvidia-container-toolkit "$toolkit"; }
+}
+
 install_packages() {
   local codename version
   codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -64,7 +73,7 @@ install_packages() {
   repository nvidia-container-toolkit https://nvidia.github.io/libnvidia-container/gpgkey \
     "https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /"
   apt_get update
-  version=$(apt-cache madison docker-ce | awk -v v=":$docker-" 'index($3, v) {print $3; exit}')
+  version=$(apt-cache madison docker-ce | awk -v v=":$docker-" '!n && index($3, v) {print $3; n = 1}')
   [ -n "$version" ] || die "Docker $docker is not in Docker's archive for $codename. Choose another." "$help"
   apt_get install --no-install-recommends --allow-change-held-packages --allow-downgrades \
     "docker-ce=$version" "docker-ce-cli=$version" containerd.io python3-venv
@@ -84,8 +93,10 @@ guard docker
 guard containerd
 merge_daemon_json
 [ -z "$root" ] || exit 0
-phase docker "installing $docker"
-install_packages
+if ! installed; then
+  phase docker "installing $docker"
+  install_packages
+fi
 before=$(cat "$HOST_STATE/daemon.sum" 2>/dev/null || true)
 now=$(sha256sum /etc/docker/daemon.json | cut -d' ' -f1)
 systemctl daemon-reload

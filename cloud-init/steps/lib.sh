@@ -169,7 +169,8 @@ is_ready() { # name
   elif [ -n "$ready_exec" ]; then
     local words
     read -ra words <<<"$ready_exec"
-    docker exec "$1" "${words[@]}" 2>/dev/null | grep -Eq "${ready_match:-.}"
+    # Not -q: it would end before the writer has, which pipefail takes for a failure.
+    docker exec "$1" "${words[@]}" 2>/dev/null | grep -E "${ready_match:-.}" >/dev/null
   fi
 }
 
@@ -179,12 +180,12 @@ wait_ready() { # name
   until is_ready "$name"; do
     lease
     state=$(docker inspect -f '{{.State.Status}} {{.RestartCount}}' "$name" 2>/dev/null || echo "gone 0")
-    if [ -n "$fatal" ] && docker logs --tail 200 "$name" 2>&1 | grep -Eq "$fatal"; then
+    if [ -n "$fatal" ] && docker logs --tail 200 "$name" 2>&1 | grep -E "$fatal" >/dev/null; then
       last_lines "$name"
       die "$name will not start: its log says why above." "$name"
     fi
     case $state in
-      exited* | dead* | gone* | *" 5")
+      exited* | dead* | gone*)
         last_lines "$name"
         die "$name does not stay up ($state restarts)." "$name"
         ;;

@@ -28,10 +28,17 @@ IRIS = "containers.intersystems.com/intersystems/iris-community:2026.1"
 
 NIM_START = """#!/bin/sh
 [ -n "$NGC_API_KEY" ] || { echo "Authorization failed: NGC_API_KEY is not set"; exit 1; }
-cache=/opt/nim/.cache touch $cache/.probe 2>/dev/null || { echo "ManifestDownloadError: I/O error Permission
-denied (os error 13)"; exit 1; } [ -f $cache/weights ] || { echo "downloading the model"; echo weights
->$cache/weights; } echo start >>$cache/starts ( sleep 0.4; touch /tmp/loaded ) & trap 'exit 0' TERM busybox
-nc -ll -p 8000 -e /bin/answer & wait
+cache=/opt/nim/.cache
+touch $cache/.probe 2>/dev/null || {
+  echo "ManifestDownloadError: I/O error Permission denied (os error 13)"
+  exit 1
+}
+[ -f $cache/weights ] || { echo "downloading the model"; echo weights >$cache/weights; }
+echo start >>$cache/starts
+( sleep 0.4; touch /tmp/loaded ) &
+trap 'exit 0' TERM
+busybox nc -ll -p 8000 -e /bin/answer &
+wait
 """
 
 NIM_ANSWER = """#!/bin/sh
@@ -39,9 +46,11 @@ read -r method path rest
 while read -r line; do line=${line%?}; [ -n "$line" ] || break; done
 say() { printf 'HTTP/1.0 %s\\r\\nContent-Length: %s\\r\\n\\r\\n%s' "$1" "${#2}" "$2"; }
 case $path in
-  /v1/health/live) say "200 OK" live ;; /v1/health/ready) if [ -f /tmp/loaded ]; then say "200 OK" ready;
-  else say "503 Service Unavailable" loading; fi ;; /v1/metrics) say "200 OK" "$(printf
-  'num_requests_running 0.0\\nprompt_tokens_total 7.0\\n ')" ;; *) say "404 Not Found" none ;;
+  /v1/health/live) say "200 OK" live ;;
+  /v1/health/ready)
+    if [ -f /tmp/loaded ]; then say "200 OK" ready; else say "503 Service Unavailable" loading; fi ;;
+  /v1/metrics) say "200 OK" "$(printf 'num_requests_running 0.0\\nprompt_tokens_total 7.0\\n ')" ;;
+  *) say "404 Not Found" none ;;
 esac
 """
 
