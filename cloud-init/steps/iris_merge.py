@@ -52,7 +52,7 @@ def main() -> None:
     path = Path(sys.argv[1])
     password = sys.stdin.read().rstrip("\n")
     if len(password) < 12:
-        sys.exit("FAILED: the password of IRIS has fewer than 12 characters (docs/troubleshooting-aws.md#iris)")
+        sys.exit("FAILED: the IRIS password has fewer than 12 characters (docs/troubleshooting-aws.md#iris)")
     old = path.read_text() if path.exists() else ""
     hashed = still_holds(old, password) or password_hash(password, secrets.token_bytes(64))
     new = merge_text(hashed, int(sys.argv[2]))
