@@ -1,0 +1,19 @@
+"""`make bench`: every benchmark in turn, each figure beside its floor."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+BENCHMARKS = ("indexing", "search", "answering")
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or BENCHMARKS
+    for name in chosen:
+        sys.stdout.write(f"\n## {name}\n\n")
+        importlib.import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()

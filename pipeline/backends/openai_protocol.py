@@ -1,0 +1,161 @@
+"""What NIM, vLLM, OpenAI and most others share: the answers of /embeddings, and all of /chat/completions.
+
+Turns JSON into checked records. Which fields a vendor adds or refuses is the business of that vendor's file; when to
+send, retry or give up is `transport`'s.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from pipeline.backends.flow_control import CapacityGate
+from pipeline.backends.http_errors import Server, unreadable
+from pipeline.backends.transport import Transport
+from pipeline.config import EmbedderSettings, GeneratorSettings
+from pipeline.errors import ConnectionBroken
+from pipeline.records import DraftPiece, GeneratorModel, Prompt, Usage, Vector, unit_length
+
+
+def read_vectors(answer: Mapping[str, Any], count: int, dimension: int, server: Server) -> Vector:
+    """The vectors of an embeddings answer in the order of the request, unit length, shape (count, dimension).
+
+    Servers may answer out of order: `index` decides. Raises ResponseInvalid where a vector is missing, doubled, of
+    another width, zero, or not finite.
+    """
+    entries = answer.get("data")
+    if not isinstance(entries, list) or len(entries) != count:
+        got = len(entries) if isinstance(entries, list) else "no"
+        raise unreadable(server, f"{got} vectors for {count} inputs")
+    vectors = np.full((count, dimension), np.nan, dtype=np.float32)
+    filled = set()
+    for entry in entries:
+        index = entry.get("index") if isinstance(entry, Mapping) else None
+        if not isinstance(index, int) or not 0 <= index < count or index in filled:
+            raise unreadable(server, "vectors whose index is missing, repeated or out of range")
+        vector = _numbers(entry.get("embedding"), server)
+        if vector.shape != (dimension,):
+            raise unreadable(
+                server,
+                f"vectors of {vector.size} dimensions, and this space has {dimension} "
+                f"({server.variable('DIMENSION')})",
+            )
+        vectors[index] = vector
+        filled.add(index)
+    return checked_vectors(vectors, server)
+
+
+def checked_vectors(vectors: Vector, server: Server) -> Vector:
+    """The same rows at unit length. Raises ResponseInvalid where one is zero or not finite."""
+    if not np.isfinite(vectors).all():
+        raise unreadable(server, "a vector with values that are not finite")
+    if not vectors.any(axis=1).all():
+        raise unreadable(server, "a vector of zeros, which has no direction")
+    return unit_length(vectors)
+
+
+def _numbers(embedding: object, server: Server) -> Vector:
+    try:
+        if isinstance(
+            embedding, str
+        ):  # base64 of little-endian float32: a third of the size, a tenth of the parsing
+            return np.frombuffer(base64.b64decode(embedding, validate=True), dtype="<f4")
+        return np.asarray(embedding, dtype=np.float32)
+    except (ValueError, TypeError, binascii.Error):
+        raise unreadable(server, "a vector that is no list of numbers") from None
+
+
+class ChatGenerator:
+    """Answers by chat completions, streamed. A vendor's file adds its name and its default model."""
+
+    def __init__(self, provider: str, model: str, settings: GeneratorSettings, transport: Transport) -> None:
+        self._model = GeneratorModel(provider, model)
+        self._settings = settings
+        self._transport = transport
+
+    @property
+    def model(self) -> GeneratorModel:
+        return self._model
+
+    @property
+    def gate(self) -> CapacityGate:
+        """The door in front of this server."""
+        return self._transport.gate
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        """As the port says. Raises ConnectionBroken where the stream is cut, and the server's own error where it
+        arrives inside the stream; tried again only while nothing of the answer has come."""
+        return self._stream(prompt, self._settings.tokens_max)
+
+    def check(self) -> None:
+        """A real answer of a few tokens, tried once: a check tells how things are now."""
+        for _ in self._stream(Prompt("", (), "", "Say: ready", "check"), tokens_max=4, attempts_max=1):
+            pass
+
+    def _stream(
+        self, prompt: Prompt, tokens_max: int, attempts_max: int | None = None
+    ) -> Iterator[DraftPiece]:
+        messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
+        request = {
+            "model": self._model.model,
+            "messages": [message for message in messages if message["content"]],
+            "max_tokens": tokens_max,
+            "temperature": self._settings.temperature,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        with closing(
+            self._transport.stream("/chat/completions", request, attempts_max=attempts_max)
+        ) as events:
+            yield from draft_pieces(events, self._transport.server)
+
+
+def draft_pieces(events: Iterator[Mapping[str, Any]], server: Server) -> Iterator[DraftPiece]:
+    """Pieces of text as they come; the last piece has no text but the usage and the reason for ending.
+
+    Usage arrives in an event of its own with no choices, or beside the last choice, or, from servers that do not
+    know `include_usage`, never. Raises ConnectionBroken where no reason for ending ever came.
+    """
+    usage, finish_reason = None, None
+    for event in events:
+        usage = _usage(event.get("usage")) or usage
+        choices = event.get("choices")
+        if not isinstance(choices, list):
+            raise unreadable(server, "an event without choices")
+        for choice in choices[:1]:
+            finish_reason = choice.get("finish_reason") or finish_reason
+            text = (choice.get("delta") or {}).get("content")
+            if text:
+                yield DraftPiece(text=text)
+    if finish_reason is None:
+        raise ConnectionBroken(
+            f"{server.name} ended its stream before the answer was whole.",
+            remedy="Ask again; if this stays, look at the server's own log.",
+        )
+    yield DraftPiece(usage=usage, finish_reason=finish_reason)
+
+
+def _usage(reported: object) -> Usage | None:
+    if not isinstance(reported, Mapping):
+        return None
+    return Usage(int(reported.get("prompt_tokens") or 0), int(reported.get("completion_tokens") or 0))
+
+
+def never_empty(text: str) -> str:
+    """These servers refuse a blank text with 400, and with it the whole batch; a full stop says as little."""
+    return text if text.strip() else "."
+
+
+def longest(counts: Sequence[int]) -> str:
+    """Token figures for a message, never the text."""
+    return f"{len(counts)} texts, the longest of {max(counts, default=0)} tokens by our count"
+
+
+def floor_of(settings: EmbedderSettings, known: float) -> float:
+    """The similarity floor that was set, or what is known of the model."""
+    return known if settings.similarity_floor == -1.0 else settings.similarity_floor

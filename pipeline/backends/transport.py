@@ -1,0 +1,374 @@
+"""One client for every model server: patience, capacity, and errors in our own words.
+
+Decides when a request is tried again and when it is given up. `Patience` does so for any provider (Bedrock's client
+too, whose own retries are off); `Transport` adds HTTP: pooled connections, JSON in and out, hosted 202 answers that
+must be polled, event streams. Every attempt passes through the server's `CapacityGate`; waiting between attempts
+happens outside it, so that others may go on. Knows no path, model or field of any vendor.
+
+Requests carry clinical text and a key: neither appears in an error, redirects are not followed, cookies are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, TypeVar
+
+import requests
+import tenacity
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+
+from pipeline.backends.flow_control import (
+    SYSTEM_CLOCK,
+    AdaptiveLimit,
+    Cancelled,
+    CapacityGate,
+    Clock,
+    Slot,
+    TokenBucket,
+)
+from pipeline.backends.http_errors import (
+    Server,
+    exception_error,
+    status_error,
+    stream_error,
+    timed_out,
+    unreadable,
+)
+from pipeline.config import TransportSettings
+from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
+
+Result = TypeVar("Result")
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+"""A full batch, 512 texts of 4096 dimensions as decimal numbers, is about 45 MB."""
+EVENT_BYTES_MAX = 1024 * 1024
+POLL_URL = "https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"
+"""Where NVIDIA's hosted models hand out an answer that was not ready at once (202)."""
+POLL_SECONDS = 0.5
+
+RATE_WAIT_SECONDS = 10.0
+"""Hosted NIMs send no Retry-After; below ten seconds one runs into the same minute's limit again."""
+RATE_WAIT_SECONDS_MAX = 60.0
+WAIT_SECONDS = 0.5
+WAIT_FACTOR = 4.0
+"""0.5, 2, 8, 32, 60 s: the first retry is quick, and six attempts outlive a server that is away for a minute."""
+WAIT_SECONDS_MAX = 60.0
+
+
+class Patience:
+    """Tries a call again while its error is transient, within a number of attempts and a total time."""
+
+    def __init__(
+        self,
+        settings: TransportSettings,
+        gate: CapacityGate,
+        clock: Clock = SYSTEM_CLOCK,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._settings = settings
+        self._gate = gate
+        self._clock = clock
+        self._chance = chance
+
+    def run(self, attempt: Callable[[bool], Result], attempts_max: int | None = None) -> Result:
+        """`attempt(again)` until it succeeds; `again` is false the first time. Raises its last error, which then
+        says how long we tried, and Overloaded where the gate is stopped meanwhile."""
+        attempts_max = attempts_max or self._settings.attempts_max
+        started = self._clock.now()
+        made = 0
+
+        def once() -> Result:
+            nonlocal made
+            made += 1
+            return attempt(made > 1)
+
+        def enough(state: tenacity.RetryCallState) -> bool:
+            spent = self._clock.now() - started + state.upcoming_sleep
+            return made >= attempts_max or spent > self._settings.retry_seconds_max
+
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_transient),
+            wait=self._wait,
+            stop=enough,
+            before_sleep=self._hold_others,
+            sleep=self._gate.sleep,
+            reraise=True,
+        )
+        try:
+            return retrying(once)
+        except ProviderError as error:
+            if made > 1 and error.transient:
+                error.what += f" Given up after {made} attempts in {self._clock.now() - started:.0f} s."
+            raise
+        except Cancelled:
+            if not self._gate.stopped:
+                raise  # a `map_bounded` that has stopped: it takes this back itself
+            raise Overloaded(
+                "The request was stopped while it waited for the server.",
+                remedy="Nothing is lost; run it again to go on.",
+            ) from None
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        doublings = state.attempt_number - 1
+        if isinstance(error, RateLimited):
+            if error.retry_after_seconds is not None:
+                return error.retry_after_seconds + self._chance()
+            wait = min(RATE_WAIT_SECONDS_MAX, RATE_WAIT_SECONDS * 2.0**doublings)
+            return wait * (1 + self._chance() / 2)
+        wait = min(WAIT_SECONDS_MAX, WAIT_SECONDS * WAIT_FACTOR**doublings)
+        return wait * (0.75 + self._chance() / 2)
+
+    def _hold_others(self, state: tenacity.RetryCallState) -> None:
+        if state.outcome and isinstance(state.outcome.exception(), RateLimited):
+            self._gate.close_for(state.upcoming_sleep)
+
+
+def _transient(error: BaseException) -> bool:
+    return isinstance(error, ProviderError) and error.transient
+
+
+def capacity_gate(settings: TransportSettings, start: int = 1, clock: Clock = SYSTEM_CLOCK) -> CapacityGate:
+    """The gate that the settings describe. `start`: requests in flight before anything is known of the server."""
+    rate = TokenBucket(settings.requests_per_minute) if settings.requests_per_minute else None
+    return CapacityGate(AdaptiveLimit(settings.in_flight_max, start), rate, clock)
+
+
+class _Bearer(AuthBase):
+    """The key, if any. Being set at all keeps `requests` from sending a password it finds in a .netrc file."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """One attempt under way: what was asked, in which slot, and until when it may take."""
+
+    slot: Slot
+    request: Mapping[str, Any]
+    deadline: float
+
+
+class Transport:
+    """A JSON client of one server. Safe to share between threads; not across a fork."""
+
+    def __init__(
+        self,
+        server: Server,
+        settings: TransportSettings,
+        *,
+        api_key: str = "",
+        in_flight_start: int = 1,
+        poll_url: str = POLL_URL,
+        clock: Clock = SYSTEM_CLOCK,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.server = server
+        self.gate = capacity_gate(settings, in_flight_start, clock)
+        self._settings = settings
+        self._clock = clock
+        self._key = api_key
+        self._poll_url = poll_url
+        self._patience = Patience(settings, self.gate, clock, chance)
+        self._session = requests.Session()
+        self._session.auth = _Bearer(api_key)
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=settings.in_flight_max, max_retries=0)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def stop(self) -> None:
+        """End what waits for this server, for good; requests on the wire end by themselves."""
+        self.gate.stop()
+
+    def close(self) -> None:
+        self._session.close()
+
+    def post(
+        self, path: str, request: Mapping[str, Any], *, weight: float = 1.0, attempts_max: int | None = None
+    ) -> dict[str, Any]:
+        """Send `request` as JSON, return the JSON object that answers it.
+
+        `weight`: its share of work, for finding the server's capacity. Raises a ProviderError of every kind.
+        """
+        payload = json.dumps(request).encode()
+
+        def attempt(again: bool) -> dict[str, Any]:
+            with (
+                self._exchange(request, weight, again) as exchange,
+                self._sent("POST", self.server.url + path, payload, exchange) as response,
+            ):
+                answer = self._answer(response, exchange)
+                exchange.slot.completed()
+                return answer
+
+        return self._patience.run(attempt, attempts_max)
+
+    def stream(
+        self, path: str, request: Mapping[str, Any], *, weight: float = 1.0, attempts_max: int | None = None
+    ) -> Generator[dict[str, Any]]:
+        """Send `request` as JSON, yield the JSON events of the answer as they come, until `[DONE]`.
+
+        Tried again only while no event has arrived. Closing the iterator cuts the connection, which is how a server
+        learns that nobody listens any more. Raises a ProviderError, also for an error inside the stream and for a
+        stream that ends without `[DONE]`.
+        """
+        payload = json.dumps(request).encode()
+
+        def attempt(again: bool) -> tuple[ExitStack, dict[str, Any], Iterator[dict[str, Any]]]:
+            with ExitStack() as stack:
+                exchange = stack.enter_context(self._exchange(request, weight, again))
+                response = stack.enter_context(self._sent("POST", self.server.url + path, payload, exchange))
+                events = self._events(response, exchange)
+                return stack.pop_all(), next(events, {}), events
+
+        stack, first, events = self._patience.run(attempt, attempts_max)
+        with stack:
+            if first:
+                yield first
+            yield from events
+
+    @contextmanager
+    def _exchange(self, request: Mapping[str, Any], weight: float, again: bool) -> Iterator[_Exchange]:
+        with self.gate.slot(weight, first=again) as slot:
+            patience = max(self._settings.retry_seconds_max, self._settings.read_seconds)
+            yield _Exchange(slot, request, self._clock.now() + patience)
+
+    @contextmanager
+    def _sent(
+        self, method: str, url: str, payload: bytes | None, exchange: _Exchange
+    ) -> Iterator[requests.Response]:
+        """The answer to a request, its body still to be read, its status already judged."""
+        with self._translated(exchange):
+            response = self._session.request(
+                method,
+                url,
+                data=payload,
+                headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+                timeout=(self._settings.connect_seconds, self._settings.read_seconds),
+                allow_redirects=False,
+                stream=True,
+            )
+        with closing(response):
+            if response.status_code not in (200, 202):
+                raise self._status_error(response, exchange)
+            yield response
+
+    @contextmanager
+    def _translated(self, exchange: _Exchange) -> Iterator[None]:
+        """The one place where exceptions of `requests`, and of what lies below it, become ours."""
+        try:
+            yield
+        except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            exchange.slot.refused()
+            raise timed_out(self.server) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise exception_error(self.server, error) from None
+        except (UnicodeError, ValueError):  # an address that even the parser of addresses does not understand
+            raise exception_error(self.server, requests.exceptions.InvalidURL()) from None
+
+    def _status_error(self, response: requests.Response, exchange: _Exchange) -> ProviderError:
+        if response.status_code in (429, 503):
+            exchange.slot.refused()
+        try:
+            body = self._body(response, exchange)
+        except ProviderError:
+            body = b""  # the status says enough
+        retry_after = response.headers.get("Retry-After")
+        return status_error(self.server, response.status_code, body, exchange.request, retry_after, self._key)
+
+    def _body(self, response: requests.Response, exchange: _Exchange) -> bytes:
+        parts, size = [], 0
+        for part in self._parts(response, exchange):
+            parts.append(part)
+            size += len(part)
+            if size > ANSWER_BYTES_MAX:
+                raise unreadable(self.server, f"it is longer than {ANSWER_BYTES_MAX >> 20} MiB")
+        return b"".join(parts)
+
+    def _parts(self, response: requests.Response, exchange: _Exchange) -> Iterator[bytes]:
+        """The body as it arrives: `iter_content` would wait until a whole part is there, however slowly it comes."""
+        while True:
+            with self._translated(exchange):
+                part: bytes = response.raw.read1(65536, decode_content=True)
+            if not part:
+                return
+            self._check_deadline(exchange)
+            yield part
+
+    def _check_deadline(self, exchange: _Exchange) -> None:
+        # A read timeout counts from byte to byte: an answer that trickles would otherwise never end.
+        if self._clock.now() > exchange.deadline:
+            exchange.slot.refused()
+            raise timed_out(self.server)
+
+    def _answer(self, response: requests.Response, exchange: _Exchange) -> dict[str, Any]:
+        if response.status_code == 202:
+            return self._polled(response.headers.get("NVCF-REQID", ""), exchange)
+        return self._json(self._body(response, exchange))
+
+    def _polled(self, request_id: str, exchange: _Exchange) -> dict[str, Any]:
+        if not re.fullmatch(r"[\w-]{1,128}", request_id):
+            raise unreadable(self.server, "202 without the number to ask for the answer (NVCF-REQID)")
+        while True:
+            self.gate.sleep(POLL_SECONDS)
+            self._check_deadline(exchange)
+            with self._sent("GET", f"{self._poll_url}/{request_id}", None, exchange) as response:
+                if response.status_code == 200:
+                    return self._json(self._body(response, exchange))
+                self._body(response, exchange)  # read to the end, so that the connection is used again
+
+    def _json(self, body: bytes) -> dict[str, Any]:
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            raise unreadable(self.server, "it is not JSON") from None
+        if not isinstance(answer, dict):
+            raise unreadable(self.server, "it is not a JSON object")
+        return answer
+
+    def _events(self, response: requests.Response, exchange: _Exchange) -> Iterator[dict[str, Any]]:
+        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+            raise unreadable(self.server, "an event stream was asked for, and something else came")
+        for line in self._lines(response, exchange):
+            if not line.startswith(b"data:"):
+                continue  # comments that keep the connection alive, event names, blank lines
+            content = line.removeprefix(b"data:").strip()
+            if content == b"[DONE]":
+                exchange.slot.completed()
+                return
+            event = self._json(content)
+            if event.get("error"):
+                error = stream_error(self.server, event, exchange.request, self._key)
+                if not isinstance(error, ConnectionBroken) and error.transient:
+                    exchange.slot.refused()
+                raise error
+            yield event
+        raise ConnectionBroken(
+            f"{self.server.name} ended its stream before the answer was whole.",
+            remedy="Ask again; if this stays, look at the server's own log.",
+        )
+
+    def _lines(self, response: requests.Response, exchange: _Exchange) -> Iterator[bytes]:
+        rest = b""
+        for part in self._parts(response, exchange):
+            *lines, rest = (rest + part).split(b"\n")
+            if len(rest) > EVENT_BYTES_MAX:
+                raise unreadable(self.server, f"one event is longer than {EVENT_BYTES_MAX >> 20} MiB")
+            yield from (line.rstrip(b"\r") for line in lines)
+        if rest:
+            yield rest.rstrip(b"\r")
