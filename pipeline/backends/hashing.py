@@ -23,7 +23,7 @@ DIMENSION = 1024
 DIMENSION_MIN = 64
 """Below this, unrelated words share a place so often that every text resembles every other."""
 TOKENS_MAX = 8192
-SIMILARITY_FLOOR = 0.10
+SIMILARITY_FLOOR = 0.05
 """docs/decisions/0002-similarity-floor.md has the distributions behind it."""
 PAIR_WEIGHT = 0.5
 
