@@ -161,6 +161,9 @@ class IndexingSettings(Group):
     lease_seconds: float = Field(
         300.0, gt=0, description="a worker silent for this long has lost its notes to others"
     )
+    store_patience_seconds: float = Field(
+        600.0, ge=0, description="how long a run waits for a store that restarts before it ends"
+    )
 
 
 class AnsweringSettings(Group):

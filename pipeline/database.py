@@ -39,6 +39,8 @@ class Database:
         self._process = os.getpid()
         self._open: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
+        self._writer = threading.RLock()
+        """Threads of this process queue here: SQLite itself lets them sleep and look again, up to 0.1 s each time."""
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -87,19 +89,20 @@ class Database:
         if joins_outer:
             yield connection
             return
-        with translated(self.path):
-            connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-        except BaseException:
-            connection.rollback()
-            raise
-        with translated(self.path):
+        with self._writer:
+            with translated(self.path):
+                connection.execute("BEGIN IMMEDIATE")
             try:
-                connection.execute("COMMIT")
-            except sqlite3.Error:
-                connection.rollback()  # a failed COMMIT may leave the transaction open; without one this is a no-op
+                yield connection
+            except BaseException:
+                connection.rollback()
                 raise
+            with translated(self.path):
+                try:
+                    connection.execute("COMMIT")
+                except sqlite3.Error:
+                    connection.rollback()  # a failed COMMIT may leave the transaction open; without one this is a no-op
+                    raise
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:

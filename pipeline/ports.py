@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from pipeline.records import (
     Document,
@@ -56,6 +56,15 @@ class Embedder(Protocol):
 
     def check(self) -> None:
         """A real call of one text. Returns when the embedder works, else raises the error a caller would meet."""
+
+
+@runtime_checkable
+class Interruptible(Protocol):
+    """Who may have to wait for a server, and can be told not to."""
+
+    def stop(self) -> None:
+        """For good: calls that wait for the server's recovery, or for their turn, end with a transient error. What is
+        on the wire ends by itself."""
 
 
 class Generator(Protocol):

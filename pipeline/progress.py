@@ -45,22 +45,32 @@ class SilentObserver:
 
 
 class Pace:
-    """Batches, rate and time left, from what the ledger said was waiting and what has been done since."""
+    """Batches, rate and time left, from what waits and what has been done since the first batch."""
 
-    def __init__(self, waiting: int, batch_size: int) -> None:
-        self.waiting = waiting
-        self.batches = math.ceil(waiting / batch_size)
+    def __init__(self, batch_size: int) -> None:
         self.batch = 0
+        self._batch_size = batch_size
+        self._reading = True
         self._started = time.monotonic()
+
+    def all_read(self) -> None:
+        """From now on it is known how much waits."""
+        self._reading = False
+
+    def batches(self, tally: Tally) -> int:
+        return math.ceil(tally.waiting / self._batch_size)
 
     def line(self, tally: Tally) -> str:
         done = tally.embedded + tally.failed
         seconds = time.monotonic() - self._started
         rate = done / seconds if seconds > 0 else 0.0
-        left = duration((self.waiting - done) / rate) if rate else "unknown"
+        if self._reading:
+            left = "still reading"
+        else:
+            left = f"{duration((tally.waiting - done) / rate)} left" if rate else "unknown time left"
         return (
-            f"batch {self.batch} of {self.batches}, {done:,} of {self.waiting:,} notes, "
-            f"{rate * 60:,.0f} a minute, {tally.rejected:,} rejected, {left} left"
+            f"batch {self.batch} of {self.batches(tally)}, {done:,} of {tally.waiting:,} notes, "
+            f"{rate * 60:,.0f} a minute, {tally.rejected:,} rejected, {left}"
         )
 
 
@@ -69,20 +79,20 @@ class LineObserver:
 
     def __init__(self, console: Console, batch_size: int) -> None:
         self._console = console
-        self._batch_size = batch_size
         self._last = 0.0
-        self._pace = Pace(0, batch_size)
+        self._pace = Pace(batch_size)
 
     def read(self, tally: Tally) -> None:
         self._print(f"read {tally.read:,} records, {tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
-        self._pace = Pace(waiting, self._batch_size)
+        self._pace.all_read()
         self._print(f"{waiting:,} notes to embed, {done:,} stored already", always=True)
 
     def batch(self, tally: Tally) -> None:
         self._pace.batch += 1
-        self._print(self._pace.line(tally), always=self._pace.batch == self._pace.batches)
+        last = tally.embedded + tally.failed >= tally.waiting
+        self._print(self._pace.line(tally), always=last)
 
     def _print(self, line: str, *, always: bool = False) -> None:
         now = time.monotonic()
@@ -92,26 +102,32 @@ class LineObserver:
 
 
 class BarObserver:
-    """A live bar for people."""
+    """A live bar for people: of what is read, then of what is embedded."""
 
     def __init__(self, progress: Progress, batch_size: int) -> None:
         self._progress = progress
-        self._batch_size = batch_size
         self._task: TaskID = progress.add_task("reading", total=None, detail="")
-        self._pace = Pace(0, batch_size)
+        self._embedding: TaskID | None = None
+        self._pace = Pace(batch_size)
 
     def read(self, tally: Tally) -> None:
         self._progress.update(self._task, completed=tally.read, detail=f"{tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
         self._progress.stop_task(self._task)
-        self._pace = Pace(waiting, self._batch_size)
-        if waiting:
-            self._task = self._progress.add_task(
+        self._pace.all_read()
+        if waiting and self._embedding is None:
+            self._embedding = self._progress.add_task(
                 "embedding", total=waiting, detail=f"{done:,} stored already"
             )
 
     def batch(self, tally: Tally) -> None:
         self._pace.batch += 1
-        detail = self._pace.line(tally)
-        self._progress.update(self._task, completed=tally.embedded + tally.failed, detail=detail)
+        if self._embedding is None:
+            self._embedding = self._progress.add_task("embedding", total=tally.waiting, detail="")
+        self._progress.update(
+            self._embedding,
+            total=tally.waiting,
+            completed=tally.embedded + tally.failed,
+            detail=self._pace.line(tally),
+        )

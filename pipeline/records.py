@@ -70,7 +70,21 @@ class Document:
 
     def fingerprint(self) -> str:
         """SHA-256 over every field: two documents with the same one are the same document."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.fields(), sort_keys=True).encode()).hexdigest()
+
+    def fields(self) -> dict[str, Any]:
+        """Every field by name. What `asdict` gives, without its deep copies: this is asked of every note."""
+        return {
+            "resource_id": self.resource_id,
+            "patient_id": self.patient_id,
+            "document_type": self.document_type,
+            "text_content": self.text_content,
+            "date": self.date,
+            "domain": self.domain,
+            "author": self.author,
+            "encounter_id": self.encounter_id,
+            "metadata": dict(self.metadata),
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,24 +1,33 @@
 """Gives the passages of a batch of notes their vectors, asking the embedder only for those that nobody has yet.
 
-Several requests may be in flight at once, of one batch and of the next; how many is the embedder's own word. A vector
-is kept the moment it arrives, so a run that is killed pays for nothing twice but what was in flight.
+Several requests may be in flight at once, of one batch and of the next; how many is the embedder's own word. Requests
+are full: what is left over of one batch goes out with the next. A vector is kept the moment it arrives, so a run that
+is killed pays for nothing twice but what was in flight.
 """
 
 from __future__ import annotations
 
 import hashlib
+import queue
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self
 
 import numpy as np
 
-from pipeline.errors import ResponseInvalid
-from pipeline.ports import Embedder, Store
+from pipeline.errors import ChartwellError, Overloaded, ProviderTimeout, ResponseInvalid
+from pipeline.ports import Embedder, Interruptible, Store
 from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, Vector
+
+STOP_SECONDS = 40.0
+"""How long an end that was asked for waits for requests on the wire. Within the 60 s that the host gives the service
+(cloud-init/units) and the 120 s of a spot notice."""
+LOOK_SECONDS = 0.25
+"""How often somebody who waits for an answer looks whether the end was asked for."""
 
 
 class VectorKeeper(Protocol):
@@ -28,7 +37,7 @@ class VectorKeeper(Protocol):
         """Vectors that are there already, by chunk id."""
 
     def keep(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
-        """Keep the rows of `vectors`, one a chunk. Called from several threads."""
+        """Keep the rows of `vectors`, one a chunk. Called from a thread of its own."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +60,14 @@ class EmbeddedBatch:
     chunks_reused: int
 
 
+@dataclass(eq=False, slots=True)
+class Request:
+    """Passages that are embedded in one call. The answer is there once its vectors are kept."""
+
+    chunks: list[Chunk]
+    answer: Future[Vector] = field(default_factory=Future)
+
+
 @dataclass(frozen=True)
 class PendingBatch:
     """A batch whose requests are under way."""
@@ -58,20 +75,24 @@ class PendingBatch:
     notes: Sequence[tuple[Document, Sequence[Chunk]]]
     vectors: dict[str, Vector]
     wanted: int
-    requests: Sequence[tuple[Sequence[Chunk], Future[Vector]]]
+    requests: Sequence[Request]
+    pool: EmbeddingPool
 
     @property
     def running(self) -> int:
         """Requests that have not been answered yet."""
-        return sum(not request.done() for _, request in self.requests)
+        return sum(not request.answer.done() for request in self.requests)
 
     def wait(self) -> EmbeddedBatch:
         """The batch with all its vectors. Raises what the embedder raised, once no request of it is running."""
+        self.pool.send_rest(self.requests)
         failures = []
-        for chunks, request in self.requests:
-            error = request.exception()
+        for request in self.requests:
+            self.pool.wait_for(request)
+            error = request.answer.exception()
             if error is None:
-                self.vectors.update(zip((chunk.chunk_id for chunk in chunks), request.result(), strict=True))
+                names = (chunk.chunk_id for chunk in request.chunks)
+                self.vectors.update(zip(names, request.answer.result(), strict=True))
             else:
                 failures.append(error)
         if failures:
@@ -87,42 +108,171 @@ class PendingBatch:
 
 
 class EmbeddingPool:
-    """Sends passages to the embedder from as many threads as it can use. A context manager: leaving waits for all."""
+    """Sends passages to the embedder from as many threads as it can use, and keeps what comes back.
 
-    def __init__(self, embedder: Embedder, keeper: VectorKeeper, *, request_texts: int) -> None:
+    A context manager: leaving waits for what is on the wire, but for no server's recovery and not for ever. Its
+    threads never hold the process: a server that does not answer must not keep a run from ending.
+    """
+
+    def __init__(
+        self,
+        embedder: Embedder,
+        keeper: VectorKeeper,
+        *,
+        request_texts: int,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`stop`: asked while waiting; once true, whatever waits for the server is given up."""
         self._embedder = embedder
         self._keeper = keeper
         self._request_texts = request_texts
-        self._threads = ThreadPoolExecutor(max_workers=embedder.calls_at_once, thread_name_prefix="embed")
+        self._stop = stop
+        self._stopped_at: float | None = None
+        self._closed = False
+        self._rest = Request([])
+        self._outgoing: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[Request, Vector] | None] = queue.SimpleQueue()
+        self._senders: list[threading.Thread] = []
+        self._keeping = threading.Thread(target=self._keep_arrived, name="keep", daemon=True)
         self.busy_seconds = 0.0
         """Time inside the embedder, summed over requests."""
 
     def __enter__(self) -> Self:
+        self._keeping.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._closed = True
+        if error is not None:
+            self._give_up_waiting()
+        for _ in self._senders:
+            self._outgoing.put(None)
+        at_once = error is not None and not isinstance(error, Exception)  # Ctrl-C for the second time
+        deadline = 0.0 if at_once else (self._stopped_at or time.monotonic()) + STOP_SECONDS
+        for thread in self._senders:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._arrived.put(None)
+        self._keeping.join(max(0.0, deadline - time.monotonic()))
 
-    def begin(self, notes: Sequence[tuple[Document, Sequence[Chunk]]]) -> PendingBatch:
-        """Look up what is kept, and send the rest, passages of like length together: padding is work for nothing."""
+    def begin(
+        self, notes: Sequence[tuple[Document, Sequence[Chunk]]], *, alone: bool = False
+    ) -> PendingBatch:
+        """Look up what is kept, and send the rest in full requests, passages of like length together: padding is
+        work for nothing. What fills no request goes out with the next batch, or when somebody waits for it.
+
+        `alone`: in requests that hold nothing of other batches, so that a failure has one cause.
+        """
         chunks = [chunk for _, parts in notes for chunk in parts]
         vectors = dict(self._keeper.kept(chunks))
-        wanted = list({chunk.chunk_id: chunk for chunk in chunks if chunk.chunk_id not in vectors}.values())
-        wanted.sort(key=lambda chunk: len(chunk.embedding_text))
+        wanted = {chunk.chunk_id: chunk for chunk in chunks if chunk.chunk_id not in vectors}
+        new = sorted(wanted.values(), key=lambda chunk: len(chunk.embedding_text))
+        requests = self._send_in_groups(new) if alone else self._send_full(new)
+        return PendingBatch(notes, vectors, len(new), requests, self)
+
+    def send_rest(self, requests: Sequence[Request]) -> None:
+        """Send what waits to fill a request, if it is among these."""
+        if self._rest.chunks and self._rest in requests:
+            self._send(self._rest)
+            self._rest = Request([])
+
+    def wait_for(self, request: Request) -> None:
+        """Return once the request is answered. Raises ProviderTimeout where the end was asked for and it is not."""
+        while not wait([request.answer], timeout=LOOK_SECONDS).done:
+            if not self._stop():
+                continue
+            self._give_up_waiting()
+            assert self._stopped_at is not None
+            if time.monotonic() > self._stopped_at + STOP_SECONDS:
+                raise ProviderTimeout(
+                    f"The embedder did not answer within {STOP_SECONDS:.0f} s after the end was asked for.",
+                    remedy="Nothing that was stored is lost; run the same command again to go on.",
+                )
+
+    def _give_up_waiting(self) -> None:
+        """End what waits for the server's recovery. What is on the wire ends by itself, and is kept."""
+        if self._stopped_at is None:
+            self._stopped_at = time.monotonic()
+            if isinstance(self._embedder, Interruptible):
+                self._embedder.stop()
+
+    def _send_full(self, new: list[Chunk]) -> list[Request]:
+        """Fill the request that was begun before, send as many as get full, begin another with the shortest."""
+        size, before = self._request_texts, self._rest
+        room = size - len(before.chunks)
+        if len(new) < room:
+            before.chunks.extend(new)
+            return [before] if new else []
+        over = (len(new) - room) % size
+        rest, new = Request(new[:over]), new[over:]
+        before.chunks.extend(new[:room])
+        self._send(before)
+        self._rest = rest
+        sent = [before, *self._send_in_groups(new[room:])]
+        return [*sent, rest] if over else sent
+
+    def _send_in_groups(self, chunks: Sequence[Chunk]) -> list[Request]:
         size = self._request_texts
-        groups = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-        requests = [(group, self._threads.submit(self._embed, group)) for group in groups]
-        return PendingBatch(notes, vectors, len(wanted), requests)
+        requests = [Request(list(chunks[start : start + size])) for start in range(0, len(chunks), size)]
+        for request in requests:
+            self._send(request)
+        return requests
+
+    def _send(self, request: Request) -> None:
+        if len(self._senders) < self._embedder.calls_at_once:
+            thread = threading.Thread(target=self._embed_outgoing, name="embed", daemon=True)
+            self._senders.append(thread)
+            thread.start()
+        self._outgoing.put(request)
+
+    def _embed_outgoing(self) -> None:
+        while (request := self._outgoing.get()) is not None:
+            if self._closed:
+                request.answer.set_exception(_given_up())
+                continue
+            try:
+                vectors = self._embed(request.chunks)
+            except BaseException as error:  # noqa: BLE001  whoever waits for the request raises it
+                request.answer.set_exception(error)
+            else:
+                self._arrived.put((request, vectors))
 
     def _embed(self, chunks: Sequence[Chunk]) -> Vector:
         started = time.perf_counter()
         vectors = self._embedder.embed([chunk.embedding_text for chunk in chunks], "passage")
         self.busy_seconds += time.perf_counter() - started
         insist_on_shape(vectors, len(chunks), self._embedder.space.dimension)
-        self._keeper.keep(chunks, vectors)
         return vectors
+
+    def _keep_arrived(self) -> None:
+        """Keep whatever has arrived, together: one commit to disk serves all of it."""
+        while (first := self._arrived.get()) is not None:
+            arrived = [first]
+            while not self._arrived.empty():
+                more = self._arrived.get()
+                if more is None:
+                    self._arrived.put(None)  # the end comes after what is in hand
+                    break
+                arrived.append(more)
+            try:
+                self._keeper.keep(
+                    [chunk for request, _ in arrived for chunk in request.chunks],
+                    np.concatenate([vectors for _, vectors in arrived]),
+                )
+            except BaseException as error:  # noqa: BLE001  whoever waits for one of the requests raises it
+                for request, _ in arrived:
+                    request.answer.set_exception(error)
+            else:
+                for request, vectors in arrived:
+                    request.answer.set_result(vectors)
+
+
+def _given_up() -> ChartwellError:
+    return Overloaded(
+        "The run ended before this request was sent.",
+        remedy="Nothing is lost; run the same command again to go on.",
+    )
 
 
 def insist_on_shape(vectors: Vector, rows: int, dimension: int) -> None:

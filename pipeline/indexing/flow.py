@@ -1,8 +1,8 @@
 """Indexing, top to bottom: ingest, validate, stage, chunk, embed, store.
 
-Reading puts every new or changed note into the ledger; working takes notes from the ledger until none is left. A run
-that is cut off anywhere goes on from the ledger, and repeats at most the batch that was in work. Knows ports and
-stages, no back-end and no file format.
+Reading puts every new or changed note into the ledger; working, beside it, takes notes from the ledger until none is
+left. A run that is cut off anywhere goes on from the ledger, at once and not only when all is read again, and repeats
+at most the batch that was in work. Knows ports and stages, no back-end and no file format.
 """
 
 from __future__ import annotations
@@ -13,16 +13,28 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+import tenacity
 
 from pipeline.config import IndexingSettings
-from pipeline.errors import RequestInvalid, ResponseInvalid, StoreRejectedRow
+from pipeline.errors import (
+    ChartwellError,
+    RequestInvalid,
+    ResponseInvalid,
+    StoreRejectedRow,
+    StoreUnavailable,
+)
 from pipeline.indexing.accept import Accepted, Duplicate, accept_all
 from pipeline.indexing.chunk import CHUNKER_VERSION, chunk_document
 from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, StoredVectors, VectorKeeper
 from pipeline.indexing.ledger import Claim, Ledger, Staging
+from pipeline.indexing.reading import Reading
+from pipeline.logs import LOGGER
 from pipeline.ports import Embedder, Store
 from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejection, SourceRecord
+
+Result = TypeVar("Result")
 
 STAGING_NOTES = 500
 """Notes staged per commit: large enough that the commit is no cost, small enough that little is read twice."""
@@ -36,6 +48,15 @@ OPTIMISE_NOTES = 100
 POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 """Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""
 
+POISONED_MAX = 8
+"""Where every note of a batch of this size or more fails alone, it is not the notes."""
+
+LOOK_SECONDS = 0.5
+"""How often a worker without work looks whether there is some."""
+
+STORE_WAIT_SECONDS_MAX = 5.0
+"""Longest pause between two attempts to reach a store that is away; an end that is asked for is noticed after it."""
+
 
 class Observer(Protocol):
     """Who wants to know how a run is going."""
@@ -44,7 +65,7 @@ class Observer(Protocol):
         """Some more records were read."""
 
     def working(self, waiting: int, done: int) -> None:
-        """Work begins: notes that wait, and notes that were done before."""
+        """All is read: notes to embed in this run, and notes that were done before it."""
 
     def batch(self, tally: Tally) -> None:
         """A batch is stored."""
@@ -67,6 +88,8 @@ class Tally:
     failed: int = 0
     pruned: int = 0
     missing: tuple[str, ...] = ()
+    waiting: int = 0
+    """Notes for this run to embed, done or not, as far as is known."""
     chunks_embedded: int = 0
     chunks_reused: int = 0
     embedding_seconds: float = 0.0
@@ -130,15 +153,25 @@ class Indexing:
         tally = Tally()
         self.store.prepare(self.embedder.space)
         self.ledger.prepare()
-        self.stage(records, tally)
-        if complete_sources and not tally.interrupted:
-            self.reconcile(sources, tally, prune=prune)
-        self.work(tally)
+        tally.waiting, before = self._waiting(), self.ledger.counts()["completed"]
+
+        def read(reading: Reading) -> None:
+            self.stage(records, tally, reading)
+            if complete_sources and not tally.interrupted:
+                self.reconcile(sources, tally, prune=prune)
+            self.observer.working(tally.waiting, before)
+
+        with Reading(read) as reading:
+            self.work(tally, reading)
         if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
-            self.store.optimise()
+            self._patiently(self.store.optimise)
         return tally
 
-    def stage(self, records: Iterable[SourceRecord | Rejection], tally: Tally) -> None:
+    def _waiting(self) -> int:
+        counts = self.ledger.counts()
+        return counts["pending"] + counts["processing"]
+
+    def stage(self, records: Iterable[SourceRecord | Rejection], tally: Tally, reading: Reading) -> None:
         """Read and validate; put what is new or changed into the ledger."""
         self.ledger.begin_sighting()
         outcomes = accept_all(records, self.settings)
@@ -146,8 +179,9 @@ class Indexing:
             accepted = list(self._judge(group, tally))
             self.ledger.saw(note.document.resource_id for note in accepted)
             self._stage_group(accepted, tally)
+            reading.tell()
             self.observer.read(tally)
-            if self.stop():
+            if self.stop() or reading.unwanted:
                 tally.interrupted = True
                 return
 
@@ -192,38 +226,43 @@ class Indexing:
                 self.ledger.retry(again)
                 for key, source in moved.items():
                     self.ledger.move([key], source)
+            tally.waiting += len(new) + len(again)
 
     def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
         """Find notes that these sources once held; remove them only where that was asked for."""
         missing = self.ledger.missing(sources)
         if prune and missing:
-            with self.ledger.transaction(), self.store.transaction():
-                tally.pruned = self.store.delete(missing)
-                self.ledger.forget(missing)
+            tally.pruned = self._patiently(lambda: self._remove(missing))
+            self.ledger.forget(missing)
         else:
             tally.missing = tuple(missing)
 
-    def work(self, tally: Tally) -> None:
+    def work(self, tally: Tally, reading: Reading | None = None) -> None:
         """Embed and store what waits in the ledger, batch by batch; the next batches are under way meanwhile."""
-        counts = self.ledger.counts()
-        self.observer.working(counts["pending"] + counts["processing"], counts["completed"])
+        if reading is None:
+            tally.waiting = self._waiting()
+            self.observer.working(tally.waiting, self.ledger.counts()["completed"])
         size = self.embedder.texts_at_once
-        with (
-            EmbeddingPool(self.embedder, self.keeper, request_texts=size) as pool,
-            self.ledger.heartbeat(),
-        ):
-            try:
-                for claims, batch in self._under_way(pool):
+        pool = EmbeddingPool(self.embedder, self.keeper, request_texts=size, stop=self.stop)
+        try:
+            with self.ledger.heartbeat(), pool:
+                for claims, batch in self._under_way(pool, reading):
                     self._index(pool, claims, batch, tally)
                     self.observer.batch(tally)
-            finally:
-                # Whatever ends the run, what it still holds goes back at once: nobody should wait for its lease.
-                self.ledger.release()
-                tally.embedding_seconds += pool.busy_seconds
-        counts = self.ledger.counts()
-        tally.interrupted = self.stop() and counts["pending"] + counts["processing"] > 0
+        except ChartwellError as error:
+            if not (error.transient and self.stop()):
+                raise
+            LOGGER.info("what the end cut short waits in the ledger", extra={"code": error.code})
+        finally:
+            # Whatever ends the run, what it still holds goes back at once: nobody should wait for its lease.
+            tally.embedding_seconds += pool.busy_seconds
+            self.ledger.release()
+        unread = reading is not None and not reading.ended
+        tally.interrupted |= self.stop() and (unread or self._waiting() > 0)
 
-    def _under_way(self, pool: EmbeddingPool) -> Iterator[tuple[list[Claim], PendingBatch]]:
+    def _under_way(
+        self, pool: EmbeddingPool, reading: Reading | None
+    ) -> Iterator[tuple[list[Claim], PendingBatch]]:
         """Claimed batches in order, enough of them in work to keep the embedder busy while one is stored."""
         window: deque[tuple[list[Claim], PendingBatch]] = deque()
         while True:
@@ -232,9 +271,22 @@ class Indexing:
                 if not claims:
                     break
                 window.append((claims, pool.begin(self._split_all(claims))))
-            if not window:
+            if window:
+                yield window.popleft()
+            elif self.stop() or not self._more_to_come(reading):
                 return
-            yield window.popleft()
+
+    def _more_to_come(self, reading: Reading | None) -> bool:
+        """Wait a moment for more work: from the reader, or from another worker that dies. False where none can come."""
+        if reading is not None:
+            if reading.failed:
+                return False
+            if reading.wait(LOOK_SECONDS):
+                return True
+        if self.ledger.elsewhere():
+            time.sleep(LOOK_SECONDS)
+            return True
+        return self.ledger.claimable()  # given back by another worker since the last look
 
     def _wants_more(self, window: Sequence[tuple[list[Claim], PendingBatch]]) -> bool:
         waiting = sum(batch.running for _, batch in window)
@@ -244,32 +296,78 @@ class Indexing:
 
     def _index(self, pool: EmbeddingPool, claims: Sequence[Claim], batch: PendingBatch, tally: Tally) -> None:
         """Finish one batch. Where a note poisons it, each is tried alone, and only the culprit is parked."""
+        poison = self._try(lambda: batch, claims, tally)
+        if poison is None:
+            return
+        poisoned = [(claims[0], poison)]
+        if len(claims) > 1:
+            poisoned = [
+                (claim, error) for claim in claims if (error := self._index_alone(pool, claim, tally))
+            ]
+        if len(poisoned) == len(claims) >= POISONED_MAX:
+            raise poisoned[0][1]
+        for claim, error in poisoned:
+            self.ledger.fail(claim, str(error))
+            tally.failed += 1
+            tally.reasons[f"{type(error).code}: {error.what}"] += 1
+
+    def _index_alone(self, pool: EmbeddingPool, claim: Claim, tally: Tally) -> ChartwellError | None:
+        return self._try(lambda: pool.begin(self._split_all([claim]), alone=True), [claim], tally)
+
+    def _try(
+        self, batch: Callable[[], PendingBatch], claims: Sequence[Claim], tally: Tally
+    ) -> ChartwellError | None:
+        """Store a batch once it is embedded; the error, where a note in it may be the cause."""
         try:
-            self._commit(claims, batch.wait(), tally)
+            self._commit(claims, batch().wait(), tally)
         except POISON as error:
-            if len(claims) == 1:
-                self.ledger.fail(claims[0], str(error))
-                tally.failed += 1
-                tally.reasons[f"{type(error).code}: {error.what}"] += 1
-                return
-            for claim in claims:
-                self._index(pool, [claim], pool.begin(self._split_all([claim])), tally)
+            return error
+        return None
 
     def _commit(self, claims: Sequence[Claim], batch: EmbeddedBatch, tally: Tally) -> None:
         """Vectors first, ledger last. In one database both commit at once; in two, a crash between them repeats an
         idempotent write."""
-        with self.ledger.transaction():
-            with self.store.transaction():
-                self.store.upsert(batch.documents)
-            self.ledger.complete(
-                [
-                    (claim, len(document.chunks))
-                    for claim, document in zip(claims, batch.documents, strict=True)
-                ]
-            )
-        tally.embedded += len(claims)
+        done = self._patiently(lambda: self._store(claims, batch))
+        tally.embedded += done
         tally.chunks_embedded += batch.chunks_embedded
         tally.chunks_reused += batch.chunks_reused
+
+    def _store(self, claims: Sequence[Claim], batch: EmbeddedBatch) -> int:
+        """Store the notes whose claims still hold. How many those were when all was done."""
+        with self.ledger.storing():
+            held = [
+                (claim, document)
+                for claim, document, holds in zip(
+                    claims, batch.documents, self.ledger.held(claims), strict=True
+                )
+                if holds
+            ]
+            with self.store.transaction():
+                self.store.upsert([document for _, document in held])
+            lost = self.ledger.complete([(claim, len(document.chunks)) for claim, document in held])
+        if lost:
+            self._remove(self.ledger.overtaken(lost))
+        return len(held) - len(lost)
+
+    def _remove(self, resource_ids: Sequence[str]) -> int:
+        with self.store.transaction():
+            return self.store.delete(resource_ids)
+
+    def _patiently(self, write: Callable[[], Result]) -> Result:
+        """`write`, an idempotent one, until the store can be reached, within the settings' patience."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(StoreUnavailable),
+            wait=tenacity.wait_exponential(multiplier=0.25, max=STORE_WAIT_SECONDS_MAX),
+            stop=lambda state: (
+                self.stop() or (state.seconds_since_start or 0.0) > self.settings.store_patience_seconds
+            ),
+            before_sleep=lambda state: LOGGER.warning(
+                "the store cannot be reached; waiting for it",
+                extra={"attempt": state.attempt_number, "seconds": round(state.upcoming_sleep, 1)},
+            ),
+            reraise=True,
+        )
+        return retrying(write)
 
     def _split_all(self, claims: Sequence[Claim]) -> list[tuple[Document, list[Chunk]]]:
         return [(claim.document, self.split(claim.document)) for claim in claims]

@@ -2,7 +2,7 @@
 
 It is the one truth about progress. A note is staged here when it is read and stays until its vectors are stored, so
 a run that was cut off goes on from the ledger alone. Work is handed out under a lease: a worker that dies loses its
-notes to the next one. Lives in SQLite; where the store is the same database, one transaction covers both. Knows
+notes to the others. Lives in SQLite; where the store is the same database, one transaction covers both. Knows
 nothing of chunks or vectors.
 """
 
@@ -16,10 +16,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.database import Database, translated
+from pipeline.errors import StoreError
+from pipeline.logs import LOGGER
 from pipeline.records import Document, NoteState
 from pipeline.statements import Statements
 
@@ -85,9 +87,23 @@ class Ledger:
         with self.transaction() as connection:
             for name in ("create_state", "create_open_index", "create_staged"):
                 connection.execute(getattr(_SQL, name))
-            owners = [row[0] for row in connection.execute(_SQL.owners)]
-            now = self._clock()
-            connection.executemany(_SQL.release, [(now, owner) for owner in owners if has_died(owner)])
+            self._take_back(connection)
+
+    def _take_back(self, connection: sqlite3.Connection) -> int:
+        """Release what processes of this machine held that are gone. How many notes that were."""
+        now = self._clock()
+        gone = [owner for (owner,) in connection.execute(_SQL.owners) if has_died(owner)]
+        return sum(connection.execute(_SQL.release, (now, owner)).rowcount for owner in gone)
+
+    @contextmanager
+    def storing(self) -> Iterator[None]:
+        """Around the writing of a batch and its record. In one database with the store a transaction covers both; a
+        separate store commits first, and nobody else has to wait for it here meanwhile."""
+        if self._keep_notes:
+            yield
+        else:
+            with self.transaction():
+                yield
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -111,7 +127,7 @@ class Ledger:
         with self.transaction() as connection:
             for note in notes:
                 document = note.document
-                text = json.dumps(asdict(document), ensure_ascii=False)
+                text = json.dumps(document.fields(), ensure_ascii=False)
                 connection.execute(
                     _SQL.stage_state,
                     {
@@ -169,16 +185,33 @@ class Ledger:
     # --- work
 
     def claim(self, number: int) -> list[Claim]:
-        """Up to `number` notes that wait or whose worker's lease has run out, now this worker's."""
+        """Up to `number` notes that wait, or whose worker is dead or silent for too long: now this worker's."""
         now = self._clock()
         with self.transaction() as connection:
-            rows = connection.execute(_SQL.claimable, (now, number)).fetchall()
+            rows = self._claimable(connection, now, number)
+            if not rows and self._take_back(connection):
+                rows = self._claimable(connection, now, number)
             until = now + self._lease_seconds
             connection.executemany(_SQL.claim, [(self.owner, until, now, row[0]) for row in rows])
         return [
             Claim(Document(**json.loads(note)), fingerprint, attempts + 1)
             for _, fingerprint, attempts, note in rows
         ]
+
+    def _claimable(
+        self, connection: sqlite3.Connection, now: float, number: int
+    ) -> list[tuple[str, str, int, str]]:
+        expired = connection.execute(_SQL.expired, (now, self.owner, number)).fetchall()
+        return [*expired, *connection.execute(_SQL.pending, (number - len(expired),))]
+
+    def elsewhere(self) -> int:
+        """Notes that other workers hold at this moment. They end here as completed, or are claimed once the worker is
+        found dead or its lease has run out."""
+        return int(str(self._rows(_SQL.elsewhere, (self.owner,))[0][0]))
+
+    def claimable(self) -> bool:
+        """Is there a note that waits?"""
+        return bool(self._rows(_SQL.pending, (1,)))
 
     def extend(self) -> None:
         """Renew the leases of this worker's notes."""
@@ -192,7 +225,10 @@ class Ledger:
 
         def beat() -> None:
             while not done.wait(self._lease_seconds / 3):
-                self.extend()
+                try:
+                    self.extend()
+                except StoreError as error:  # the run itself will meet it; two more beats fit into the lease
+                    LOGGER.warning("a lease was not renewed", extra={"code": error.code})
 
         thread = threading.Thread(target=beat, name="lease", daemon=True)
         thread.start()
@@ -220,6 +256,30 @@ class Ledger:
                 elif not self._keep_notes:
                     connection.execute(_SQL.unstage, (key,))
         return lost
+
+    def held(self, claims: Sequence[Claim]) -> list[bool]:
+        """Which of these claims still hold: the note is as it was claimed, and no other worker has it."""
+        rows = self._rows(
+            _SQL.held, (json.dumps([claim.document.resource_id for claim in claims]), self.owner)
+        )
+        held = {str(key): fingerprint for key, fingerprint in rows}
+        return [held.get(claim.document.resource_id) == claim.fingerprint for claim in claims]
+
+    def overtaken(self, lost: Sequence[Claim]) -> list[str]:
+        """After a write to a separate store under claims that did not hold any more: put notes back to work that
+        have changed meanwhile, because the older version may have been written last. Returns the notes that nobody
+        wants any more, to be removed from the store."""
+        known = self.known(claim.document.resource_id for claim in lost)
+        gone, changed = [], []
+        for claim in lost:
+            now = known.get(claim.document.resource_id)
+            if now is None:
+                gone.append(claim.document.resource_id)
+            elif now.fingerprint != claim.fingerprint:
+                changed.append(claim.document.resource_id)
+        with self.transaction() as connection:
+            connection.executemany(_SQL.again, [(self._clock(), key) for key in changed])
+        return gone
 
     def fail(self, claim: Claim, error: str) -> None:
         """Park a note with its reason. It stays staged, so that a later run can try it again."""

@@ -54,11 +54,17 @@ UPDATE VectorizationState SET Source = ? WHERE ResourceID = ?
 -- name: retry
 UPDATE VectorizationState SET Status = 'pending', UpdatedAt = ? WHERE ResourceID = ? AND Status = 'failed'
 
--- name: claimable
+-- name: expired
+-- "Status <> 'completed'" says nothing new, but only with it does SQLite use the index of open notes.
 SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note
 FROM VectorizationState JOIN StagedNotes USING (ResourceID)
-WHERE Status = 'pending' OR (Status = 'processing' AND LeaseUntil < ?)
+WHERE Status <> 'completed' AND Status = 'processing' AND LeaseUntil < ? AND Owner <> ?
 ORDER BY Sequence LIMIT ?
+
+-- name: pending
+SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note
+FROM VectorizationState JOIN StagedNotes USING (ResourceID)
+WHERE Status <> 'completed' AND Status = 'pending' ORDER BY Sequence LIMIT ?
 
 -- name: claim
 UPDATE VectorizationState
@@ -66,14 +72,27 @@ SET Status = 'processing', Attempts = Attempts + 1, Owner = ?, LeaseUntil = ?, U
 WHERE ResourceID = ?
 
 -- name: owners
-SELECT DISTINCT Owner FROM VectorizationState WHERE Status = 'processing'
+SELECT DISTINCT Owner FROM VectorizationState WHERE Status <> 'completed' AND Status = 'processing'
+
+-- name: elsewhere
+SELECT COUNT(*) FROM VectorizationState WHERE Status <> 'completed' AND Status = 'processing' AND Owner <> ?
+
+-- name: held
+SELECT ResourceID, Fingerprint FROM VectorizationState
+WHERE ResourceID IN (SELECT value FROM json_each(?)) AND Status = 'processing' AND Owner = ?
+
+-- name: again
+UPDATE VectorizationState
+SET Status = 'pending', Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?, CompletedAt = NULL
+WHERE ResourceID = ?
 
 -- name: release
 UPDATE VectorizationState SET Status = 'pending', Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
-WHERE Status = 'processing' AND Owner = ?
+WHERE Status <> 'completed' AND Status = 'processing' AND Owner = ?
 
 -- name: extend
-UPDATE VectorizationState SET LeaseUntil = ? WHERE Status = 'processing' AND Owner = ?
+UPDATE VectorizationState SET LeaseUntil = ?
+WHERE Status <> 'completed' AND Status = 'processing' AND Owner = ?
 
 -- name: complete
 UPDATE VectorizationState
