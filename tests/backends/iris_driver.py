@@ -208,8 +208,7 @@ class Server:
             result = self._select(self.dirty, text, values)
             if self.owner is None:
                 return result
-            with contextlib.closing(self._database()) as committed:
-                committed.deserialize(self.before_writing)
+            with contextlib.closing(self.committed()) as committed:
                 if result[1] == self._select(committed, text, values)[1]:
                     return result
             if not self.freed.wait(deadline - time.monotonic()):
@@ -316,8 +315,18 @@ class Server:
                 raise Refusal(-110, "Locking conflict in filing")
         if self.owner is None:
             self.owner = connection
-            self.before_writing = self.dirty.serialize()
+            self.keep_committed()
             self.dirty.execute("BEGIN")
+
+    def keep_committed(self) -> None:
+        """Before a transaction begins: what others shall go on to see."""
+        self.before_writing = self.dirty.serialize()
+
+    def committed(self) -> sqlite3.Connection:
+        """The database as it was before the transaction that is open."""
+        database = self._database()
+        database.deserialize(self.before_writing)
+        return database
 
     def end(self, connection: Connection, how: str) -> None:
         if self.owner is connection:
@@ -326,9 +335,8 @@ class Server:
             self.freed.notify_all()
 
     def _database(self) -> sqlite3.Connection:
-        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        database = self.connect_sqlite()
         database.execute("PRAGMA foreign_keys = ON")
-        database.execute("CREATE TABLE Booted (At TEXT)")  # an empty database cannot be serialised
         database.create_collation("EXACT", exact_order)
         for name, arguments, function in (
             ("iris_units", 1, utf16_units),
@@ -339,6 +347,11 @@ class Server:
             ("iris_rank", 2, self._kept(rank)),
         ):
             database.create_function(name, arguments, function)
+        return database
+
+    def connect_sqlite(self) -> sqlite3.Connection:
+        database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        database.execute("CREATE TABLE Booted (At TEXT)")  # an empty database cannot be serialised
         return database
 
     def _kept(self, function: Callable[..., Any]) -> Callable[..., Any]:

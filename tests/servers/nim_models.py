@@ -15,13 +15,16 @@ from tests.servers.wire import Refusal
 
 EMBEDDER = "nvidia/nv-embedqa-e5-v5"
 EMBEDDER_WIDE = "nvidia/nemotron-3-embed-1b"
+EMBEDDER_SMALL = "simulator/embed-64"
+"""No model of NVIDIA's: narrow vectors, for tests of what happens to many of them."""
 IMAGE_EMBEDDER = "nvidia/nvclip"
 CHAT = "meta/llama-3.1-8b-instruct"
 RANKER = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
-TEXT_DIMENSIONS = {EMBEDDER: 1024, EMBEDDER_WIDE: 2048}
+TEXT_DIMENSIONS = {EMBEDDER: 1024, EMBEDDER_WIDE: 2048, EMBEDDER_SMALL: 64}
 TEXT_TOKENS_MAX = {
     EMBEDDER: 512,
     EMBEDDER_WIDE: 8192,
+    EMBEDDER_SMALL: 512,
     "nomic-embed-text": 2048,
     "text-embedding-3-small": 8191,
 }
@@ -30,7 +33,7 @@ OPENAI_DIMENSIONS = {"nomic-embed-text": 768, "text-embedding-3-small": 1536}
 DIMENSIONS = TEXT_DIMENSIONS | OPENAI_DIMENSIONS
 IMAGE_DIMENSION = 1024
 IMAGES_MAX = 16
-MODELS = (EMBEDDER, EMBEDDER_WIDE, IMAGE_EMBEDDER, CHAT, RANKER, *OPENAI_DIMENSIONS)
+MODELS = (EMBEDDER, EMBEDDER_WIDE, EMBEDDER_SMALL, IMAGE_EMBEDDER, CHAT, RANKER, *OPENAI_DIMENSIONS)
 VECTOR_SCALE = 2.5
 """The real servers do not promise unit length; this one never gives it."""
 
