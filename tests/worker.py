@@ -27,7 +27,7 @@ from pipeline.indexing.spool import VectorSpool
 from tests.servers.iris import connect
 
 STAGES: dict[str, tuple[type, str]] = {
-    "reading": (Indexing, "_judge"),
+    "reading": (Indexing, "stage"),
     "staging": (Ledger, "stage"),
     "claiming": (Ledger, "claim"),
     "embedding": (NimEmbedder, "embed"),
@@ -73,9 +73,7 @@ def _marked(marks: Marks, stage: str, method: Callable[..., Any]) -> Callable[..
     def call(*arguments: Any, **options: Any) -> Any:
         marks.change(stage, +1)
         try:
-            result = method(*arguments, **options)
-            # A generator works when it is asked, not when it is made.
-            return list(result) if stage == "reading" else result
+            return method(*arguments, **options)
         finally:
             marks.change(stage, -1)
 

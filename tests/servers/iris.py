@@ -164,7 +164,9 @@ class RemoteConnection:
 
 
 def _error(name: str, message: str) -> Exception:
-    known: Any = getattr(dbapi, name, None) or {"AssertionError": AssertionError, "TypeError": TypeError}[name]
+    known: Any = (
+        getattr(dbapi, name, None) or {"AssertionError": AssertionError, "TypeError": TypeError}[name]
+    )
     error: Exception = known(message)
     return error
 
@@ -257,7 +259,9 @@ def iris_process(path: Path) -> Iterator[IrisProcess]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.servers.iris", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.servers.iris", description=__doc__.partition("\n")[0]
+    )
     parser.add_argument("file", type=Path, help="the data; created where missing")
     parser.add_argument("--port", type=int, default=0, help="0: any free one, printed")
     options = parser.parse_args()

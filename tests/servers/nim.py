@@ -11,7 +11,7 @@ text it embeds, so that a crash test can prove what was embedded twice.
     python -m tests.servers.nim --port 8001 --embed-seconds 0.05    # or by hand: make nim-simulator
 
 Over HTTP the same switches are at /control/faults (GET, POST a JSON object of fields to change, DELETE to reset all),
-the counters at /control/counts and /control/embedded, and /control/vanish closes the port for a while.
+the counters at /control/counts, /control/embedded and /control/running; /control/vanish closes the port for a while.
 
 It does not compute with a model, and what is unknown of the real servers (NVIDIA's limits on request sizes, the
 tokenizers of the newer models) is unknown here too: tokens are words and punctuation marks.
@@ -563,6 +563,8 @@ class NimServer:
             return self.counts()
         if request.path == "/control/embedded":
             return dict(self.embedded)
+        if request.path == "/control/running":
+            return self.embedding.running + self.embedding.waiting
         raise Refusal(404, "404 page not found")
 
     def counts(self) -> dict[str, Any]:
