@@ -186,7 +186,10 @@ def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
             f"The disk that holds {path.name} is full.",
             remedy="Free some space and run the same command again: finished work is kept.",
         )
-    if name.startswith("SQLITE_READONLY"):
+    # A file with a write-ahead log cannot even be opened on a disk that turned read-only.
+    if name.startswith("SQLITE_READONLY") or (
+        name.startswith("SQLITE_CANTOPEN") and path.parent.is_dir() and not os.access(path.parent, os.W_OK)
+    ):
         return StoreAccessDenied(
             f"{path.name} is read-only for this user.",
             remedy="Mount the disk writable or give this user write permission, then run the same command again.",

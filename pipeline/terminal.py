@@ -20,6 +20,9 @@ EXIT_OK = 0
 EXIT_SOME_REJECTED = 1
 EXIT_COULD_NOT_RUN = 2
 EXIT_NOTHING_RELEVANT = 3
+EXIT_TRY_AGAIN = 75
+"""As EX_TEMPFAIL of sysexits.h: a server or the store was away, and the same command may work later. A service manager
+may restart on it, and not on 2."""
 EXIT_INTERRUPTED = 130
 
 out = Console(soft_wrap=True, highlight=False)
@@ -39,14 +42,15 @@ def door(help_text: str) -> typer.Typer:
 
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
-    """Our errors become a message on standard error and exit code 2. Anything else keeps its traceback."""
+    """Our errors become a message on standard error and exit code 2, or 75 where the same command may work later.
+    Anything else keeps its traceback."""
     try:
         yield
     except ChartwellError as error:
         err.print(f"Could not run: {error.what}", markup=False)
         err.print(f"What to do: {error.remedy}", markup=False)
         err.print(f"More: {error.section} ({error.code})", markup=False)
-        raise typer.Exit(EXIT_COULD_NOT_RUN) from None
+        raise typer.Exit(EXIT_TRY_AGAIN if error.transient else EXIT_COULD_NOT_RUN) from None
     except BrokenPipeError:
         # The reader of our output has gone (`... | head`). There is nobody left to tell.
         sys.stderr.close()

@@ -87,7 +87,8 @@ def notes(
 ) -> None:
     """Index clinical notes. Safe to run again: what is stored costs nothing.
 
-    Exit code 0: all notes are in; 1: some were rejected or failed; 2: could not run; 130: interrupted, run it again.
+    Exit code 0: all notes are in; 1: some were rejected or failed; 2: could not run; 75: a server or the store stayed
+    away, run it again; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
         settings = _settings(batch_size)

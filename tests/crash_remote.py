@@ -104,8 +104,6 @@ class Corpus:
             "CHARTWELL_EMBEDDER__BATCH_SIZE": str(REQUEST_TEXTS),
             "CHARTWELL_INDEXING__BATCH_SIZE": str(BATCH_NOTES),
             "CHARTWELL_INDEXING__CHUNK_TOKENS_MAX": "80",
-            "WORKER_MARKS": str(self.marks),
-            "WORKER_JOURNAL": str(self.journal),
             **self.more,
         }
 
@@ -242,15 +240,17 @@ class Verdict:
         return self.audit.sound and self.accounted and self.received_most <= batch and self.last_exit == 0
 
 
-def crash_test(corpus: Corpus, *, notes: int, kills: int, seed: int = 7) -> Verdict:
-    """Kill `kills` runs, let the last one end, and look at what is there."""
+def crash_test(
+    corpus: Corpus, *, notes: int, kills: int, seed: int = 7, run_seconds_max: float = 0.8
+) -> Verdict:
+    """Kill `kills` runs after up to `run_seconds_max` each, let the last one end, and look at what is there."""
     chance = random.Random(seed)
     aims = [*STAGES, ANYWHERE]
     told: list[Kill] = []
     before: Counter[str] = Counter()
     for number in range(1, kills + 1):
         aimed = aims[number % len(aims)]
-        stages = _kill_one(corpus, aimed, chance)
+        stages = _kill_one(corpus, aimed, chance, run_seconds_max)
         embedded, kept, received = corpus.embedded(), corpus.kept(), corpus.received()
         lost = {text for text, times in embedded.items() if times > before[text]} - kept
         before = embedded
@@ -273,15 +273,15 @@ def crash_test(corpus: Corpus, *, notes: int, kills: int, seed: int = 7) -> Verd
     )
 
 
-def _kill_one(corpus: Corpus, aimed: str, chance: random.Random) -> tuple[str, ...]:
+def _kill_one(corpus: Corpus, aimed: str, chance: random.Random, run_seconds_max: float) -> tuple[str, ...]:
     """Start a worker, wait for the stage and a random moment in it, kill it. The stages that it was in."""
     Marks.create(corpus.marks)
     marks = Marks(corpus.marks)
-    with corpus.start() as worker:
+    with corpus.start(WORKER_MARKS=str(corpus.marks), WORKER_JOURNAL=str(corpus.journal)) as worker:
         assert worker.stdout is not None
         _wait_for(marks, worker, bool, 30.0)
         if aimed not in ("reading", "staging"):
-            time.sleep(chance.uniform(0.0, 0.8))
+            time.sleep(chance.uniform(0.0, run_seconds_max))
         if aimed != ANYWHERE:
             _wait_for(marks, worker, lambda active: aimed in active, STAGE_SECONDS_MAX)
             time.sleep(chance.uniform(0.0, 0.004))
@@ -340,7 +340,8 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--notes", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--embed-seconds", type=float, default=0.5, help="service time of a request")
+    parser.add_argument("--run-seconds-max", type=float, default=2.4, help="longest run before a kill")
+    parser.add_argument("--embed-seconds", type=float, default=0.25, help="service time of a request")
     parser.add_argument("--embed-concurrency", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -353,7 +354,13 @@ def main() -> int:
         )
         with nim_process(*service) as server, iris_process(folder / "iris.sqlite") as store:
             corpus = Corpus(folder, notes, server, store)
-            verdict = crash_test(corpus, notes=options.notes, kills=options.kills, seed=options.seed)
+            verdict = crash_test(
+                corpus,
+                notes=options.notes,
+                kills=options.kills,
+                seed=options.seed,
+                run_seconds_max=options.run_seconds_max,
+            )
     print("\n" + "\n".join(table(verdict)) + "\n\n" + summary(verdict))
     return 0 if verdict.sound else 1
 

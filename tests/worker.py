@@ -3,7 +3,8 @@
     python -m tests.worker notes notes.jsonl          # settings as ever, from CHARTWELL_ variables
 
 Two files named by the environment outlive a SIGKILL of this process: WORKER_MARKS, a byte for each stage that is
-running at this moment, and WORKER_JOURNAL, a line for each text whose vector has arrived. Nothing else is changed.
+running at this moment, and WORKER_JOURNAL, a line for each text whose vector has arrived. WORKER_HOST is what this
+machine is called, so that a worker can seem to run on another one. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import functools
 import hashlib
 import mmap
 import os
+import socket
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -92,6 +94,8 @@ def _journalled(journal: int, method: Callable[..., Any]) -> Callable[..., Any]:
 
 def main() -> None:
     dbapi.connect = connect
+    if name := os.environ.get("WORKER_HOST"):
+        socket.gethostname = lambda: name
     if path := os.environ.get("WORKER_JOURNAL"):
         journal = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         NimEmbedder.embed = _journalled(journal, NimEmbedder.embed)  # type: ignore[method-assign]

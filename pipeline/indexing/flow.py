@@ -20,6 +20,7 @@ import tenacity
 from pipeline.config import IndexingSettings
 from pipeline.errors import (
     ChartwellError,
+    ProviderError,
     RequestInvalid,
     ResponseInvalid,
     StoreRejectedRow,
@@ -50,6 +51,10 @@ POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 
 POISONED_MAX = 8
 """Where every note of a batch of this size or more fails alone, it is not the notes."""
+
+FAILED_BATCHES_MAX = 3
+"""Batches in a row whose requests failed although they were tried again for minutes: then the run ends. One alone is
+bad luck: where a fifth of all requests fails, one in 16,000 fails six times."""
 
 LOOK_SECONDS = 0.5
 """How often a worker without work looks whether there is some."""
@@ -246,8 +251,18 @@ class Indexing:
         pool = EmbeddingPool(self.embedder, self.keeper, request_texts=size, stop=self.stop)
         try:
             with self.ledger.heartbeat(), pool:
+                failed = 0
                 for claims, batch in self._under_way(pool, reading):
-                    self._index(pool, claims, batch, tally)
+                    try:
+                        self._index(pool, claims, batch, tally)
+                    except ProviderError as error:
+                        failed += 1
+                        if not error.transient or self.stop() or failed > FAILED_BATCHES_MAX:
+                            raise
+                        self.ledger.give_back(claims)
+                        LOGGER.warning("a batch waits for another try", extra={"code": error.code})
+                    else:
+                        failed = 0
                     self.observer.batch(tally)
         except ChartwellError as error:
             if not (error.transient and self.stop()):

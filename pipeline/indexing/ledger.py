@@ -288,6 +288,13 @@ class Ledger:
                 _SQL.fail, (error, self._clock(), claim.document.resource_id, claim.fingerprint, self.owner)
             )
 
+    def give_back(self, claims: Sequence[Claim]) -> None:
+        """Let these notes wait again, for whoever claims them next: they failed for no fault of theirs."""
+        now = self._clock()
+        with self.transaction() as connection:
+            keys = [(now, claim.document.resource_id, self.owner) for claim in claims]
+            connection.executemany(_SQL.give_back, keys)
+
     def release(self) -> None:
         """Give back what this worker holds and has not finished."""
         with self.transaction() as connection:

@@ -90,6 +90,11 @@ WHERE ResourceID = ?
 UPDATE VectorizationState SET Status = 'pending', Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
 WHERE Status <> 'completed' AND Status = 'processing' AND Owner = ?
 
+-- name: give_back
+UPDATE VectorizationState
+SET Status = 'pending', Attempts = Attempts - 1, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
+WHERE ResourceID = ? AND Status = 'processing' AND Owner = ?
+
 -- name: extend
 UPDATE VectorizationState SET LeaseUntil = ?
 WHERE Status <> 'completed' AND Status = 'processing' AND Owner = ?
