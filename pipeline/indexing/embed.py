@@ -129,6 +129,8 @@ class EmbeddingPool:
         self._stop = stop
         self._stopped_at: float | None = None
         self._closed = False
+        self._unkept: BaseException | None = None
+        """Why vectors could not be kept: then no more are asked for."""
         self._rest = Request([])
         self._outgoing: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._arrived: queue.SimpleQueue[tuple[Request, Vector] | None] = queue.SimpleQueue()
@@ -228,8 +230,8 @@ class EmbeddingPool:
 
     def _embed_outgoing(self) -> None:
         while (request := self._outgoing.get()) is not None:
-            if self._closed:
-                request.answer.set_exception(_given_up())
+            if self._closed or self._unkept is not None:
+                request.answer.set_exception(self._unkept or _given_up())
                 continue
             try:
                 vectors = self._embed(request.chunks)
@@ -261,6 +263,7 @@ class EmbeddingPool:
                     np.concatenate([vectors for _, vectors in arrived]),
                 )
             except BaseException as error:  # noqa: BLE001  whoever waits for one of the requests raises it
+                self._unkept = error
                 for request, _ in arrived:
                     request.answer.set_exception(error)
             else:
