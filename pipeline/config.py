@@ -64,6 +64,9 @@ class IrisSettings(Group):
     host: str = Field("127.0.0.1", description="host name or address of the superserver")
     port: int = Field(1972, ge=1, le=65535, description="superserver port")
     namespace: str = Field("DEMO", description="namespace that holds the tables")
+    sql_schema: str = Field(
+        "DEMO", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,100}$", description="schema of the tables in it"
+    )
     username: str = Field("chartwell", description="application account, not _SYSTEM")
     password: SecretStr = Field(SecretStr(""), description="its password")
     tls_name: str = Field("", description="the driver's TLS configuration; empty: clear text")
