@@ -7,7 +7,7 @@ NOTES  ?= pipeline/demo/notes
 SHARED ?= ../shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format lock docs clean evaluate bench llm
+.PHONY: help demo test test-live-iris nim-simulator lint format lock docs clean evaluate bench llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -39,6 +39,13 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 
 test: lint  ## everything CI checks: lint, types, import contracts, tests
 	@$(BIN)/python -m pytest
+
+test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)
+	@$(BIN)/python -m tests.live.iris_server up || { $(BIN)/python -m tests.live.iris_server down; exit 1; }
+	@LIVE_IRIS=1 $(BIN)/python -m pytest tests/live/test_iris_live.py; status=$$?; $(BIN)/python -m tests.live.iris_server down; exit $$status
+
+nim-simulator: $(VENV)/.test  ## a NIM stand-in on http://127.0.0.1:8000/v1 to develop against
+	@$(BIN)/python -m tests.servers.nim --port 8000
 
 format: $(VENV)/.test  ## format the code and apply safe fixes
 	@$(BIN)/ruff format .

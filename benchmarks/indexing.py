@@ -18,7 +18,8 @@ from pipeline.config import Settings, load_settings
 from pipeline.indexing.accept import Accepted, accept_all
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.flow import Indexing, passage_tokens_max
-from pipeline.indexing.read import FieldMapping, read_sources
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
 from pipeline.ports import Embedder
 from pipeline.progress import SilentObserver
 from pipeline.records import Rejection

@@ -1,1 +1,4 @@
-"""The AWS side of Chartwell: what `pulumi up` builds and `pulumi destroy` pauses. Never imports `pipeline`."""
+"""The AWS side of Chartwell: what `pulumi up` builds and `pulumi destroy` pauses.
+
+Never imports `pipeline`.
+"""

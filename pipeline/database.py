@@ -1,7 +1,7 @@
 """One SQLite file, opened the way Chartwell needs it: WAL, full durability, one connection a thread.
 
-Decides how a transaction begins, nests and fails. Knows no table. The embedded store and the ledger may share one
-`Database`, and then one transaction covers both.
+Decides how a transaction begins, nests and fails, and what a reader sees while others write. Knows no table. The
+embedded store and the ledger may share one `Database`, and then one transaction covers both.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +19,15 @@ from pipeline.errors import (
     StoreDamaged,
     StoreError,
     StoreLimitReached,
+    StoreRejectedRow,
     StoreUnavailable,
 )
 
 BUSY_TIMEOUT_SECONDS = 60.0
 PAGE_SIZE_BYTES = 4096
 """A 1024-d float32 row costs 4,610 bytes at this page size and 8,203 at 8192 (measured); fixed at creation."""
+CACHE_KIBIBYTES = 16_384
+"""Of SQLite's own page cache, for each thread. The operating system caches the file for all of them."""
 
 
 class Database:
@@ -33,7 +37,7 @@ class Database:
         self.path = path
         self._local = threading.local()
         self._process = os.getpid()
-        self._open: list[sqlite3.Connection] = []
+        self._open: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
 
     @property
@@ -49,25 +53,30 @@ class Database:
             existing = self._connect()
             self._local.connection = existing
             with self._lock:
-                self._open.append(existing)
+                for thread in [thread for thread in self._open if not thread.is_alive()]:
+                    self._open.pop(thread).close()
+                self._open[threading.current_thread()] = existing
         return existing
 
     def _connect(self) -> sqlite3.Connection:
         with translated(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.exists()
-            if new:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not self.path.exists():
                 # Records are PHI: the file is the owner's alone from its first byte.
                 os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
-            connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute("PRAGMA cache_size = -65536")
+            try:
+                connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
+                _write_ahead(connection, self.path)
+                connection.execute("PRAGMA synchronous = FULL")
+                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA temp_store = MEMORY")
+                connection.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
+            except BaseException:
+                connection.close()
+                raise
             return connection
 
     @contextmanager
@@ -92,16 +101,49 @@ class Database:
                 connection.rollback()  # a failed COMMIT may leave the transaction open; without one this is a no-op
                 raise
 
-    def data_version(self) -> int:
-        """A number that changes whenever another connection commits (36 microseconds a call)."""
-        return int(self.connection.execute("PRAGMA data_version").fetchone()[0])
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """Reads inside see one committed state, whatever others write meanwhile. Never waits for a writer.
+
+        Inside a transaction it joins that, and sees what it has written so far.
+        """
+        connection = self.connection
+        if connection.in_transaction:
+            yield connection
+            return
+        with translated(self.path):
+            connection.execute("BEGIN DEFERRED")
+        try:
+            yield connection
+        finally:
+            connection.rollback()
 
     def close(self) -> None:
+        """Close every thread's connection. The file may be used again afterwards; connections open anew."""
         with self._lock:
-            for connection in self._open:
+            for connection in self._open.values():
                 connection.close()
             self._open.clear()
         self._local = threading.local()
+
+
+def _write_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    """Switch to WAL. While another process makes the same switch SQLite answers "locked" at once, so wait here."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+            continue
+        if mode != "wal":
+            raise StoreUnavailable(
+                f"{path.name} cannot use a write-ahead log here (SQLite offers {mode!r}).",
+                remedy="Put the data folder on a local disk that this user may write to, not NFS or SMB.",
+            )
+        return
 
 
 @contextmanager
@@ -111,14 +153,22 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise _operational(path, error) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.IntegrityError, sqlite3.DataError) as error:
+        raise StoreRejectedRow(
+            f"{path.name} refused a row ({error}).",
+            remedy="Nothing of this batch was written. Correct the record that broke the constraint.",
+        ) from error
+    except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name in {"SQLITE_CORRUPT", "SQLITE_NOTADB", "SQLITE_CORRUPT_VTAB"} or "malformed" in str(error):
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "malformed" in str(error):
             raise StoreDamaged(
                 f"{path.name} is not a sound SQLite file ({error}).",
                 remedy="Move it away and index again, or restore it from a snapshot.",
             ) from error
-        raise StoreError(f"{path.name}: {error}.", remedy="Run the command again with --verbose.") from error
+        raise StoreError(
+            f"{path.name}: {error}.",
+            remedy="Run the command again with CHARTWELL_LOG_LEVEL=debug and keep the output.",
+        ) from error
     except OSError as error:
         raise StoreUnavailable(
             f"{path.name} cannot be opened ({error.strerror}).",
@@ -148,4 +198,7 @@ def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
             f"{path.name} cannot be read or written ({error}).",
             remedy="Check the disk; the file must be on a local file system, not NFS or SMB.",
         )
-    return StoreError(f"{path.name}: {error}.", remedy="Run the command again with --verbose.")
+    return StoreError(
+        f"{path.name}: {error}.",
+        remedy="Run the command again with CHARTWELL_LOG_LEVEL=debug and keep the output.",
+    )

@@ -143,4 +143,7 @@ class Store(Protocol):
     def check(self) -> list[str]:
         """Every problem an integrity check finds, in words; an empty list where the store is sound."""
 
+    def optimise(self) -> None:
+        """Bring indexes into their best shape after many writes; may take a while, changes no result."""
+
     def close(self) -> None: ...

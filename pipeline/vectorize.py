@@ -13,9 +13,11 @@ import typer
 from pipeline import logs
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
-from pipeline.indexing.flow import Indexing, Observer
-from pipeline.indexing.read import FieldMapping, preflight, read_sources
-from pipeline.indexing.rejections import RejectionWriter
+from pipeline.indexing.flow import Indexing, Observer, Tally
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
+from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
+from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
 from pipeline.progress import observer_for
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
@@ -96,9 +98,8 @@ def notes(
                 "No input was named.", remedy="Name files or folders, or - for standard input."
             )
         fields = FieldMapping.parse(mapping or (), defaults or ())
-        preflight(sources, fields)
         records = islice(read_sources(sources, fields, settings.indexing), limit)
-        rejections_file = errors or settings.data_dir / REJECTIONS_FILE
+        rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
             return
@@ -140,8 +141,96 @@ def status(
             )
 
 
+@app.command()
+def verify(
+    sample: Annotated[int, typer.Option(min=0, help="notes compared passage by passage")] = 200,
+    everything: Annotated[bool, typer.Option("--all", help="compare every note")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="mend what differs, from the vectors that were kept")
+    ] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+) -> None:
+    """Hold ledger, kept vectors and store against each other: lost, doubled, stale, different.
+
+    Exit code 0: they agree, or were mended; 1: they differ; 2: could not run.
+    """
+    with errors_as_exit_codes():
+        settings = load_settings()
+        logs.configure(settings.log_level)
+        with _indexing(settings, settings.data_dir / REJECTIONS_FILE, quiet=json_output) as (
+            indexing,
+            corpus,
+        ):
+            corpus.store.prepare(corpus.embedder.space)
+            corpus.ledger.prepare()
+            found = _reconciled(indexing, corpus, None if everything else sample)
+            if repair and not found.sound:
+                gone = reopen(found, ledger=corpus.ledger, store=corpus.store)
+                tally = Tally()
+                indexing.work(tally)
+                _print_repair(tally, gone)
+                found = _reconciled(indexing, corpus, None if everything else sample)
+        if json_output:
+            out.print(as_json(found), markup=False)
+        else:
+            _print_reconciliation(found)
+    if not found.sound:
+        raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Reconciliation:
+    return reconcile(
+        ledger=corpus.ledger, store=corpus.store, spool=corpus.spool, split=indexing.split, sample=sample
+    )
+
+
+def _print_reconciliation(found: Reconciliation) -> None:
+    out.print(f"{found.notes:,} notes done, {found.chunks:,} passages stored", markup=False)
+    for name, keys in (
+        ("lost", found.lost),
+        ("doubled", found.doubled),
+        ("stale", found.stale),
+        (f"different, of {found.compared:,} compared", found.different),
+    ):
+        examples = f": {', '.join(keys[:5])}" if keys else ""
+        out.print(f"{len(keys):>7,} {name}{examples}", markup=False)
+    for problem in found.problems:
+        out.print(f"        {problem}", markup=False)
+    if found.stale:
+        out.print(
+            "stale notes are stored, but the ledger does not know them: index their source again",
+            markup=False,
+        )
+    if not found.sound:
+        out.print("--repair mends lost, doubled and different notes", markup=False)
+
+
+def _print_repair(tally: Tally, gone: Sequence[str]) -> None:
+    out.print(
+        f"mended {tally.embedded:,} notes: {tally.chunks_reused:,} vectors were kept, "
+        f"{tally.chunks_embedded:,} had to be embedded",
+        markup=False,
+    )
+    if gone:
+        out.print(
+            f"{len(gone):,} notes must be read from their source again, for example {', '.join(gone[:3])}",
+            markup=False,
+        )
+
+
 def _settings(batch_size: int | None) -> Settings:
     return load_settings(indexing={"batch_size": batch_size}) if batch_size else load_settings()
+
+
+def _outside(sources: Sequence[str], rejections_file: Path) -> Path:
+    """The file for rejections, which must not be read as notes by the next run."""
+    for source in sources:
+        if source != STANDARD_INPUT and rejections_file.resolve().is_relative_to(Path(source).resolve()):
+            raise InputUnusable(
+                f"The errors file {rejections_file} lies inside the input {source}.",
+                remedy="Name one elsewhere: --errors FILE, or CHARTWELL_DATA_DIR=FOLDER for all that is written.",
+            )
+    return rejections_file
 
 
 def _names(sources: Sequence[str]) -> list[str]:
@@ -150,11 +239,11 @@ def _names(sources: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _indexing(
-    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool
+    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool = False
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
         corpus = stack.enter_context(open_corpus(settings))
-        rejections = stack.enter_context(RejectionWriter(rejections_file))
+        rejections = stack.enter_context(RejectionLog(rejections_file))
         observer: Observer = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet))
         stop = stack.enter_context(stop_requests())
         yield (
@@ -167,13 +256,14 @@ def _indexing(
                 observer=observer,
                 stop=stop,
                 retry_failed=retry_failed,
+                spool=corpus.spool,
             ),
             corpus,
         )
 
 
 def _survey(records: Iterator[SourceRecord | Rejection], settings: Settings, rejections_file: Path) -> Survey:
-    with RejectionWriter(rejections_file) as rejections:
+    with RejectionLog(rejections_file) as rejections:
         return survey(
             records, embedder=open_embedder(settings), settings=settings.indexing, rejections=rejections
         )

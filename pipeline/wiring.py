@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from pipeline.config import Settings
 from pipeline.database import Database
 from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Embedder, Generator, Store
 
 STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
+SPOOL_FILE = "spool.sqlite"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Corpus:
     embedder: Embedder
     store: Store
     ledger: Ledger
+    spool: VectorSpool | None = None
+    """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
 
     def start_over(self) -> None:
         """Forget every note, vector and state, so that the next run embeds everything anew."""
@@ -29,23 +33,29 @@ class Corpus:
         with self.ledger.transaction():
             self.store.clear()
             self.ledger.forget_all()
+        if self.spool is not None:
+            self.spool.forget()
 
 
 @contextmanager
 def open_corpus(settings: Settings) -> Iterator[Corpus]:
-    """Embedder, store and ledger as the settings say; closed on leaving."""
+    """Embedder, store, ledger and spool as the settings say; closed on leaving."""
     embedder = open_embedder(settings)
-    database = ledger_database(settings)
-    store = open_store(settings, database)
-    try:
-        yield Corpus(embedder, store, open_ledger(settings, database))
-    finally:
-        store.close()
-        database.close()
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(ledger_database(settings)))
+        store = stack.enter_context(closing(open_store(settings, database)))
+        spool = None
+        if settings.store.kind != "embedded" or embedder.calls_at_once > 1:
+            spool = VectorSpool(
+                stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
+            )
+        yield Corpus(embedder, store, open_ledger(settings, database), spool)
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:
-    return Ledger(database, lease_seconds=settings.indexing.lease_seconds)
+    """The ledger. It keeps the notes where the store is another database, which may have to be mended from here."""
+    separate = settings.store.kind != "embedded"
+    return Ledger(database, lease_seconds=settings.indexing.lease_seconds, keep_notes=separate)
 
 
 def ledger_database(settings: Settings) -> Database:

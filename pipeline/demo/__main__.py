@@ -8,8 +8,9 @@ from pipeline import logs
 from pipeline.ask import open_answering, print_answer
 from pipeline.config import load_settings
 from pipeline.indexing.flow import Indexing
-from pipeline.indexing.read import FieldMapping, read_sources
-from pipeline.indexing.rejections import RejectionWriter
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
+from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import observer_for
 from pipeline.records import Question
 from pipeline.terminal import duration, err, errors_as_exit_codes, out, stop_requests
@@ -28,7 +29,7 @@ NEXT = """
 What to type next:
   .venv/bin/python -m pipeline.ask "your own question"
   .venv/bin/python -m pipeline.ask "What is the capital of France?"      nothing relevant: it says so, exit code 3
-  .venv/bin/python -m pipeline.ask "Any fever?" --patient-id patient-D2N005 --show-context
+  .venv/bin/python -m pipeline.ask "Any fever?" --patient-id D2N005 --show-context
   .venv/bin/python -m pipeline.vectorize notes FILE-OR-FOLDER            your own notes; --help tells the formats
 The answers above are quotations chosen by a small local model, without a language model. See docs/models.md.
 """
@@ -43,7 +44,7 @@ def main() -> None:
         )
         with (
             open_corpus(settings) as corpus,
-            RejectionWriter(settings.data_dir / REJECTIONS_FILE) as rejections,
+            RejectionLog(settings.data_dir / REJECTIONS_FILE) as rejections,
             observer_for(err, settings.indexing.batch_size, quiet=False) as observer,
             stop_requests() as stop,
         ):

@@ -13,7 +13,6 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -30,8 +29,9 @@ Edit: TypeAlias = tuple[int, int, str]
 ROUNDS_MAX = 8
 """Repairing one thing can bring another to light (an accent behind an invisible character). Two rounds are usual."""
 
-ALIGNMENT_PRODUCT_MAX = 40_000
-"""difflib takes time in the product of both lengths and worse; a larger stretch is aligned in proportion."""
+ALIGNMENT_PRODUCT_MAX = 250_000
+"""Exact alignment takes time and memory in the product of both lengths; a longer stretch without a letter or digit
+of ASCII (hundreds of characters) is aligned in proportion."""
 
 # The blanks of Unicode that are neither a space nor a tab: U+00A0 (NBSP), U+2000-200A, U+3000 (ideographic), ...
 _EXOTIC_SPACES = "\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"
@@ -128,7 +128,7 @@ def _mojibake(text: str) -> Iterator[Edit]:
     """Undo text that was decoded with the wrong encoding, line by line, so that one line cannot mislead another.
 
     ftfy knows which sequences are mistakes. ASCII survives a wrong decoding, so it anchors the two versions of a
-    line; what lies between two anchors is aligned by difflib.
+    line; what lies between two anchors is aligned by the lengths that UTF-8 gives each character.
     """
     for start, broken in _lines_beyond_ascii(text):
         fixed = ftfy.fix_encoding(broken)
@@ -166,22 +166,44 @@ def _anchors(broken: str, fixed: str) -> list[tuple[tuple[int, int], tuple[int, 
 def _stretch_edits(broken: str, fixed: str, at: int) -> Iterator[Edit]:
     if broken == fixed:
         return
-    if len(broken) * len(fixed) > ALIGNMENT_PRODUCT_MAX:
-        yield from _in_proportion(broken, fixed, at)
-        return
-    for tag, i, i_end, j, j_end in SequenceMatcher(None, broken, fixed, autojunk=False).get_opcodes():
-        if tag != "equal":
-            yield from _in_proportion(broken[i:i_end], fixed[j:j_end], at + i)
-
-
-def _in_proportion(broken: str, fixed: str, at: int) -> Iterator[Edit]:
-    """A stretch that changed as a whole: mojibake of one kind has a constant number of characters for each one."""
-    if len(fixed) < 2 or len(broken) < len(fixed):
+    cuts = _cuts_by_length(broken, fixed) or _cuts_in_proportion(broken, fixed)
+    if not cuts:
         yield at, at + len(broken), fixed
-        return
-    cuts = [index * len(broken) // len(fixed) for index in range(len(fixed) + 1)]
-    for index, character in enumerate(fixed):
-        yield at + cuts[index], at + cuts[index + 1], character
+    for character, start, end in zip(fixed, cuts, cuts[1:], strict=False):
+        if broken[start:end] != character:
+            yield at + start, at + end, character
+
+
+def _cuts_by_length(broken: str, fixed: str) -> list[int]:
+    """Where each character of `fixed` starts in `broken`, and the end: each took as many characters as it has bytes
+    in UTF-8, or was right before. Empty where that does not come out even (decoded wrongly more than once)."""
+    if len(broken) * len(fixed) > ALIGNMENT_PRODUCT_MAX:
+        return []
+    ways: list[dict[int, int]] = [
+        {0: 0}
+    ]  # after n characters of `fixed`: reached position -> position before
+    for character in fixed:
+        reached: dict[int, int] = {}
+        for start in ways[-1]:
+            if broken.startswith(character, start):
+                reached.setdefault(start + 1, start)
+            end = start + len(character.encode("utf-8", "surrogatepass"))
+            if end <= len(broken):
+                reached[end] = start
+        ways.append(reached)
+    if len(broken) not in ways[-1]:
+        return []
+    cuts = [len(broken)]
+    for reached in reversed(ways[1:]):
+        cuts.append(reached[cuts[-1]])
+    return cuts[::-1]
+
+
+def _cuts_in_proportion(broken: str, fixed: str) -> list[int]:
+    """Mojibake of one kind has a nearly constant number of characters for each one."""
+    if not fixed or len(broken) < len(fixed):
+        return []
+    return [index * len(broken) // len(fixed) for index in range(len(fixed) + 1)]
 
 
 def _strange_characters(text: str) -> Iterator[Edit]:
@@ -207,8 +229,16 @@ def _decomposed(text: str) -> Iterator[Edit]:
             cluster = stretch[0][start:end]
             composed = unicodedata.normalize("NFC", cluster)
             if composed != cluster:
-                kept = _common_end(cluster, composed)  # a mark that composed with nothing keeps its own place
-                yield stretch.start() + start, stretch.start() + end - kept, composed[: len(composed) - kept]
+                yield from _cluster_edits(cluster, composed, stretch.start() + start)
+
+
+def _cluster_edits(cluster: str, composed: str, at: int) -> Iterator[Edit]:
+    """The base takes in the marks next to it; the marks left over are the last ones."""
+    left_over = len(composed) - 1 if len(composed) <= len(cluster) else 0
+    base_end = at + len(cluster) - left_over
+    yield at, base_end, composed[: len(composed) - left_over]
+    if left_over:
+        yield base_end, base_end + left_over, composed[-left_over:]
 
 
 def _clusters(stretch: str) -> Iterator[tuple[int, int]]:
@@ -218,11 +248,6 @@ def _clusters(stretch: str) -> Iterator[tuple[int, int]]:
             yield start, index
             start = index
     yield start, len(stretch)
-
-
-def _common_end(one: str, other: str) -> int:
-    shorter = min(len(one), len(other))
-    return next((index for index in range(shorter) if one[-1 - index] != other[-1 - index]), shorter)
 
 
 @lru_cache(maxsize=4096)
@@ -287,7 +312,7 @@ def _apply(text: str, runs: Runs | None, edits: Iterable[Edit]) -> tuple[str, Ru
         pieces += (text[done:start], replacement)
         length += start - done
         for index in range(len(replacement)):
-            _open(fresh, length + index, start + max(0, min(index, end - start - 1)))
+            _open(fresh, length + index, min(start + index, max(0, end - 1)))
         length += len(replacement)
         _open(fresh, length, end)
         done = end

@@ -60,6 +60,11 @@ class PendingBatch:
     wanted: int
     requests: Sequence[tuple[Sequence[Chunk], Future[Vector]]]
 
+    @property
+    def running(self) -> int:
+        """Requests that have not been answered yet."""
+        return sum(not request.done() for _, request in self.requests)
+
     def wait(self) -> EmbeddedBatch:
         """The batch with all its vectors. Raises what the embedder raised, once no request of it is running."""
         failures = []

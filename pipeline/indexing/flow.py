@@ -27,6 +27,12 @@ from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejec
 STAGING_NOTES = 500
 """Notes staged per commit: large enough that the commit is no cost, small enough that little is read twice."""
 
+BATCHES_IN_WORK_MAX = 16
+"""Bounds memory where every vector is kept already and nothing has to be waited for."""
+
+OPTIMISE_NOTES = 100
+"""A run that stored fewer leaves the store's indexes as they are."""
+
 POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 """Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""
 
@@ -128,6 +134,8 @@ class Indexing:
         if complete_sources and not tally.interrupted:
             self.reconcile(sources, tally, prune=prune)
         self.work(tally)
+        if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
+            self.store.optimise()
         return tally
 
     def stage(self, records: Iterable[SourceRecord | Rejection], tally: Tally) -> None:
@@ -200,7 +208,10 @@ class Indexing:
         counts = self.ledger.counts()
         self.observer.working(counts["pending"] + counts["processing"], counts["completed"])
         size = self.embedder.texts_at_once
-        with EmbeddingPool(self.embedder, self.keeper, request_texts=size) as pool:
+        with (
+            EmbeddingPool(self.embedder, self.keeper, request_texts=size) as pool,
+            self.ledger.heartbeat(),
+        ):
             try:
                 for claims, batch in self._under_way(pool):
                     self._index(pool, claims, batch, tally)
@@ -213,10 +224,10 @@ class Indexing:
         tally.interrupted = self.stop() and counts["pending"] + counts["processing"] > 0
 
     def _under_way(self, pool: EmbeddingPool) -> Iterator[tuple[list[Claim], PendingBatch]]:
-        """Claimed batches in order, `calls_at_once` of them in work at a time; none begins once a stop is asked for."""
+        """Claimed batches in order, enough of them in work to keep the embedder busy while one is stored."""
         window: deque[tuple[list[Claim], PendingBatch]] = deque()
         while True:
-            while len(window) < self.embedder.calls_at_once and not self.stop():
+            while self._wants_more(window) and not self.stop():
                 claims = self.ledger.claim(self.settings.batch_size)
                 if not claims:
                     break
@@ -224,6 +235,12 @@ class Indexing:
             if not window:
                 return
             yield window.popleft()
+
+    def _wants_more(self, window: Sequence[tuple[list[Claim], PendingBatch]]) -> bool:
+        waiting = sum(batch.running for _, batch in window)
+        return not window or (
+            waiting < 2 * self.embedder.calls_at_once - 1 and len(window) < BATCHES_IN_WORK_MAX
+        )
 
     def _index(self, pool: EmbeddingPool, claims: Sequence[Claim], batch: PendingBatch, tally: Tally) -> None:
         """Finish one batch. Where a note poisons it, each is tried alone, and only the culprit is parked."""

@@ -12,6 +12,7 @@ import json
 import os
 import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -69,10 +70,13 @@ class Ledger:
         *,
         lease_seconds: float,
         owner: str | None = None,
+        keep_notes: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`keep_notes`: notes stay staged when they are done, so that a separate store can be mended from here."""
         self._database = database
         self._lease_seconds = lease_seconds
+        self._keep_notes = keep_notes
         self._clock = clock
         self.owner = owner or this_process()
 
@@ -181,6 +185,23 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(_SQL.extend, (self._clock() + self._lease_seconds, self.owner))
 
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Renews this worker's leases from a thread of its own while inside: a slow batch is not a dead worker."""
+        done = threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self._lease_seconds / 3):
+                self.extend()
+
+        thread = threading.Thread(target=beat, name="lease", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def complete(self, chunk_counts: Sequence[tuple[Claim, int]]) -> list[Claim]:
         """Record that these notes are stored. Call inside the transaction that stores them.
 
@@ -194,10 +215,10 @@ class Ledger:
                 done = connection.execute(
                     _SQL.complete, (chunks, now, now, key, claim.fingerprint, self.owner)
                 )
-                if done.rowcount:
-                    connection.execute(_SQL.unstage, (key,))
-                else:
+                if not done.rowcount:
                     lost.append(claim)
+                elif not self._keep_notes:
+                    connection.execute(_SQL.unstage, (key,))
         return lost
 
     def fail(self, claim: Claim, error: str) -> None:
@@ -225,6 +246,11 @@ class Ledger:
             Failure(str(resource_id), int(str(attempts)), str(error))
             for resource_id, attempts, error in self._rows(_SQL.failures, (limit,))
         ]
+
+    def staged(self, resource_id: str) -> Document | None:
+        """The note as it was staged, None where it is no longer (or never was)."""
+        rows = self._rows(_SQL.staged_note, (resource_id,))
+        return Document(**json.loads(str(rows[0][0]))) if rows else None
 
     def completed(self) -> Iterator[tuple[str, int]]:
         """(resource_id, number of chunks) of every note that is done, ordered by id."""

@@ -108,5 +108,8 @@ SELECT Status, COUNT(*) FROM VectorizationState GROUP BY Status
 -- name: failures
 SELECT ResourceID, Attempts, LastError FROM VectorizationState WHERE Status = 'failed' ORDER BY Sequence LIMIT ?
 
+-- name: staged_note
+SELECT Note FROM StagedNotes WHERE ResourceID = ?
+
 -- name: completed
 SELECT ResourceID, Chunks FROM VectorizationState WHERE Status = 'completed' ORDER BY ResourceID

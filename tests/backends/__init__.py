@@ -1,0 +1,1 @@
+"""Tests of the back-ends, one file a provider."""

@@ -1,0 +1,131 @@
+"""Is there room for the host, and in which zone, before anything is torn down or built.
+
+Asks by reserving one host on demand and releasing it at once, which is the only question EC2 answers
+truthfully; for spot it reads the placement scores. Decides which zones remain to choose from. Refuses to
+guess: where it may not ask, every zone stays a candidate and a warning says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import botocore.exceptions
+
+from infra.config import StackConfig
+from infra.inventory import Inventory
+
+# Codes that mean "not here, not now"; others mean "may not ask".
+NO_ROOM: Final = frozenset({"InsufficientInstanceCapacity", "Unsupported", "InsufficientCapacity"})
+QUOTA: Final = frozenset({"VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded"})
+RESERVATION_HOURS: Final = 1  # ends by itself should the release fail
+SPOT_SCORE_MIN: Final = 3  # of 10
+
+
+class CapacityError(Exception):
+    """No zone that may be used has room, or the quota is too small. Nothing was created. Retry later."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What was found out. `warnings` say what could not be asked."""
+
+    zones: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def with_room(config: StackConfig, inventory: Inventory, session: Any) -> tuple[Inventory, tuple[str, ...]]:
+    """The inventory with the zones that have room, and warnings.
+
+    Not asked while a host exists (it holds its capacity), or when the stack is paused or does not want it.
+    Raises CapacityError with what to do when the host cannot be placed where the data allows.
+    """
+    if inventory.instance_ids or config.paused or not config.probe_capacity:
+        return inventory, ()
+    candidates = _candidates(config, inventory)
+    room = (
+        _spot_room(config, candidates, session)
+        if config.spot
+        else _reserved_room(config, candidates, session)
+    )
+    if not room.zones:
+        raise CapacityError(_explanation(config, inventory, candidates))
+    rest = tuple(zone for zone in inventory.zones if zone not in candidates)
+    kept = room.zones if not inventory.volumes else (*room.zones, *rest)
+    return replace(inventory, zones=tuple(sorted(kept))), room.warnings
+
+
+def _candidates(config: StackConfig, inventory: Inventory) -> tuple[str, ...]:
+    """Zones in order of preference; the volume's only, where there is one."""
+    if inventory.volumes:
+        return tuple(sorted({each.zone for each in inventory.volumes}))
+    wanted = config.availability_zones or inventory.zones
+    return tuple(zone for zone in wanted if zone in inventory.zones)
+
+
+def _reserved_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
+    """The first zone where a host could be reserved: later ones are not asked, since asking costs."""
+    ec2 = session.client("ec2")
+    for zone in zones:
+        try:
+            made = ec2.create_capacity_reservation(
+                InstanceType=config.instance_type,
+                InstancePlatform="Linux/UNIX",
+                AvailabilityZone=zone,
+                InstanceCount=1,
+                EndDateType="limited",
+                EndDate=datetime.now(UTC) + timedelta(hours=RESERVATION_HOURS),
+            )
+        except botocore.exceptions.ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in NO_ROOM:
+                continue
+            if code in QUOTA:
+                raise CapacityError(
+                    f"{code}: the account's quota for G and VT instances is too small for "
+                    f"{config.instance_type} (docs/troubleshooting-aws.md#no-capacity)."
+                ) from error
+            return Room(tuple(zones), (f"Capacity was not checked: {code} on CreateCapacityReservation.",))
+        ec2.cancel_capacity_reservation(
+            CapacityReservationId=made["CapacityReservation"]["CapacityReservationId"]
+        )
+        return Room((zone,))
+    return Room(())
+
+
+def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
+    """Zones whose placement score is not hopeless."""
+    ec2 = session.client("ec2")
+    try:
+        names = {
+            each["ZoneId"]: each["ZoneName"]
+            for each in ec2.describe_availability_zones()["AvailabilityZones"]
+        }
+        answer = ec2.get_spot_placement_scores(
+            InstanceTypes=[config.instance_type],
+            TargetCapacity=1,
+            SingleAvailabilityZone=True,
+            RegionNames=[config.region],
+        )
+    except botocore.exceptions.ClientError as error:
+        code = error.response["Error"]["Code"]
+        return Room(tuple(zones), (f"Spot capacity was not checked: {code}.",))
+    scores = {names.get(each["AvailabilityZoneId"]): each["Score"] for each in answer["SpotPlacementScores"]}
+    return Room(tuple(zone for zone in zones if scores.get(zone, 0) >= SPOT_SCORE_MIN))
+
+
+def _explanation(config: StackConfig, inventory: Inventory, zones: Sequence[str]) -> str:
+    market = "spot" if config.spot else "on-demand"
+    where = ", ".join(zones) or "any zone that availabilityZones allows"
+    if inventory.volumes:
+        others = ", ".join(zone for zone in inventory.zones if zone not in zones)
+        cure = (
+            "The data volume lies there. Wait and run up again, or move the data by snapshot to one of "
+            f"{others} "
+            f"(docs/runbook.md#change-zone)."
+        )
+    else:
+        cure = "Wait and run up again, or widen availabilityZones (docs/troubleshooting-aws.md#no-capacity)."
+    return f"AWS has no {market} {config.instance_type} left in {where} right now. {cure}"

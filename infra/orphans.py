@@ -1,0 +1,303 @@
+"""Lists what this project made in the account and the stack's state no longer knows, with price and remedy.
+
+`python -m infra.orphans --stack dev` asks the tagging API for everything with the stack's tags and compares
+it with the state. It removes nothing: it prints the command that would. After a pause the data is not in
+the state by design; that is told apart from what was forgotten.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import botocore.exceptions
+
+from infra import catalog
+from infra.config import PROJECT
+
+HOURS: Final = catalog.HOURS_PER_MONTH
+# Kinds that a pause keeps (infra/data.py), as the tagging API names them.
+KEPT_BY_A_PAUSE: Final = frozenset(
+    {
+        "ec2:volume",
+        "ec2:snapshot",
+        "s3:bucket",
+        "kms:key",
+        "ssm:parameter",
+        "logs:log-group",
+        "budgets:budget",
+    }
+)
+REMOVALS: Final[Mapping[str, str]] = {
+    "ec2:instance": "aws ec2 terminate-instances --instance-ids {id}",
+    "ec2:volume": "aws ec2 delete-volume --volume-id {id}",
+    "ec2:snapshot": "aws ec2 delete-snapshot --snapshot-id {id}",
+    "ec2:elastic-ip": "aws ec2 release-address --allocation-id {id}",
+    "ec2:natgateway": "aws ec2 delete-nat-gateway --nat-gateway-id {id}",
+    "ec2:vpc": "aws ec2 delete-vpc --vpc-id {id}",
+    "ec2:subnet": "aws ec2 delete-subnet --subnet-id {id}",
+    "ec2:security-group": "aws ec2 delete-security-group --group-id {id}",
+    "ec2:internet-gateway": "aws ec2 delete-internet-gateway --internet-gateway-id {id}",
+    "ec2:route-table": "aws ec2 delete-route-table --route-table-id {id}",
+    "ec2:vpc-endpoint": "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}",
+    "ec2:vpc-flow-log": "aws ec2 delete-flow-logs --flow-log-ids {id}",
+    "ec2:key-pair": "aws ec2 delete-key-pair --key-pair-id {id}",
+    "s3:bucket": "aws s3 rb s3://{id}  # empty it first, all versions",
+    "kms:key": "aws kms schedule-key-deletion --key-id {id}  # loses everything encrypted with it",
+    "ssm:parameter": "aws ssm delete-parameter --name {id}",
+    "logs:log-group": "aws logs delete-log-group --log-group-name {id}",
+    "sns:topic": "aws sns delete-topic --topic-arn {arn}",
+    "cloudwatch:alarm": "aws cloudwatch delete-alarms --alarm-names {id}",
+    "iam:role": "aws iam delete-role --role-name {id}",
+    "scheduler:schedule": "aws scheduler delete-schedule --name {id}",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """One resource in the account. `usd_per_month` None: depends on its content, see `note`."""
+
+    arn: str
+    kind: str
+    """service:type, such as ec2:volume."""
+    resource_id: str
+    stack: str
+    usd_per_month: float | None = 0.0
+    note: str = ""
+
+    @property
+    def removal(self) -> str:
+        template = REMOVALS.get(self.kind, "see the console: {arn}")
+        return template.format(id=self.resource_id, arn=self.arn)
+
+
+@dataclass(frozen=True)
+class Report:
+    """`orphans` nobody knows; `kept` are the data of a paused stack, which the next up adopts."""
+
+    orphans: tuple[Found, ...]
+    kept: tuple[Found, ...]
+    other_stacks: Mapping[str, int]
+
+
+def report(stack: str, known: frozenset[str], session: Any) -> Report:
+    """Compare the account with `known` (ids and ARNs of the state). Raises botocore's errors."""
+    everything = list(tagged(session))
+    others: dict[str, int] = {}
+    for each in everything:
+        if each.stack != stack:
+            others[each.stack] = others.get(each.stack, 0) + 1
+    unknown = [
+        each
+        for each in everything
+        if each.stack == stack and each.arn not in known and each.resource_id not in known
+    ]
+    alive = [priced(each, session) for each in unknown]
+    present = [each for each in alive if each is not None]
+    paused = is_paused(known)
+    kept = [each for each in present if paused and each.kind in KEPT_BY_A_PAUSE]
+    orphans = [each for each in present if each not in kept]
+    return Report(_by_price(orphans), _by_price(kept), others)
+
+
+def _by_price(found: Iterable[Found]) -> tuple[Found, ...]:
+    return tuple(sorted(found, key=lambda each: (-(each.usd_per_month or 0.0), each.arn)))
+
+
+def is_paused(known: frozenset[str]) -> bool:
+    """A state without an instance: destroyed, or never up. Then the data is kept on purpose."""
+    return not any(re.fullmatch(r"i-[0-9a-f]{8,17}", each) for each in known)
+
+
+def tagged(session: Any) -> Iterable[Found]:
+    """Everything in the region that carries the project's tag, whatever its type."""
+    client = session.client("resourcegroupstaggingapi")
+    filters = [{"Key": "Project", "Values": [PROJECT]}]
+    for page in client.get_paginator("get_resources").paginate(TagFilters=filters):
+        for each in page["ResourceTagMappingList"]:
+            tags = {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())}
+            yield named(str(each["ResourceARN"]), tags.get("Stack", "(no Stack tag)"))
+
+
+def named(arn: str, stack: str) -> Found:
+    """Kind and id out of an ARN: the part after the account is type/id, type:id, or an id alone."""
+    _, _, service, _, _, rest = arn.split(":", 5)
+    if service in {"s3", "sns"}:
+        return Found(arn, f"{service}:{'bucket' if service == 's3' else 'topic'}", rest, stack)
+    kind, separator, resource_id = rest.partition(":" if service in {"logs", "cloudwatch"} else "/")
+    if service == "ssm":  # parameter/a/b is named /a/b
+        resource_id = f"/{resource_id}" if "/" in resource_id else resource_id
+    if service == "logs":
+        resource_id = resource_id.removesuffix(":*")
+    return Found(arn, f"{service}:{kind}", resource_id if separator else rest, stack)
+
+
+def priced(found: Found, session: Any) -> Found | None:
+    """With its monthly price; None when it is gone already: the tagging API remembers for hours."""
+    pricing: dict[str, Callable[[Found, Any], Found | None]] = {
+        "ec2:volume": _volume,
+        "ec2:snapshot": _snapshot,
+        "ec2:instance": _instance,
+        "logs:log-group": _log_group,
+    }
+    fixed = {
+        "ec2:elastic-ip": catalog.PUBLIC_IPV4_USD_PER_HOUR * HOURS,
+        "kms:key": catalog.KMS_KEY_USD_PER_MONTH,
+        "cloudwatch:alarm": catalog.ALARM_USD_PER_MONTH,
+    }
+    if found.kind in pricing:
+        return pricing[found.kind](found, session)
+    if found.kind == "s3:bucket":
+        return _with(found, None, f"${catalog.S3_USD_PER_GB_MONTH}/GB of content, every version counts")
+    return _with(found, fixed.get(found.kind, 0.0))
+
+
+def _with(found: Found, usd: float | None, note: str = "") -> Found:
+    return Found(found.arn, found.kind, found.resource_id, found.stack, usd, note)
+
+
+def _volume(found: Found, session: Any) -> Found | None:
+    each = _described(session, "describe_volumes", "Volumes", VolumeIds=[found.resource_id])
+    if each is None:
+        return None
+    extra_mbps = max(0, int(each.get("Throughput", 0)) - catalog.GP3_BASE_THROUGHPUT_MBPS)
+    usd = each["Size"] * catalog.GP3_USD_PER_GB_MONTH + extra_mbps * catalog.GP3_USD_PER_MBPS_MONTH
+    return _with(found, usd, f"{each['Size']} GB, {each['State']}")
+
+
+def _snapshot(found: Found, session: Any) -> Found | None:
+    each = _described(session, "describe_snapshots", "Snapshots", SnapshotIds=[found.resource_id])
+    if each is None:
+        return None
+    usd = each["VolumeSize"] * catalog.SNAPSHOT_USD_PER_GB_MONTH
+    return _with(found, usd, f"at most: of a {each['VolumeSize']} GB volume, blocks in use only")
+
+
+def _instance(found: Found, session: Any) -> Found | None:
+    answer = _described(session, "describe_instances", "Reservations", InstanceIds=[found.resource_id])
+    if answer is None:
+        return None
+    each = answer["Instances"][0]
+    state = each["State"]["Name"]
+    if state in {"terminated", "shutting-down"}:
+        return None
+    known = catalog.INSTANCE_TYPES.get(each["InstanceType"])
+    if state != "running":
+        return _with(found, 0.0, f"{each['InstanceType']}, {state}; its disks bill on")
+    return _with(found, known.usd_per_hour * HOURS if known else None, f"{each['InstanceType']}, running")
+
+
+def _log_group(found: Found, session: Any) -> Found | None:
+    groups = session.client("logs").describe_log_groups(logGroupNamePrefix=found.resource_id)["logGroups"]
+    each = next((group for group in groups if group["logGroupName"] == found.resource_id), None)
+    if each is None:
+        return None
+    gigabytes = each.get("storedBytes", 0) / 1e9
+    return _with(found, gigabytes * 0.03, f"{gigabytes:.2f} GB stored")
+
+
+def _described(session: Any, operation: str, key: str, **wanted: Any) -> dict[str, Any] | None:
+    try:
+        found = getattr(session.client("ec2"), operation)(**wanted)[key]
+    except botocore.exceptions.ClientError as error:
+        if ".NotFound" in str(error.response["Error"].get("Code")):
+            return None
+        raise
+    return dict(found[0]) if found else None
+
+
+def known_ids(state: Mapping[str, Any]) -> frozenset[str]:
+    """Ids and ARNs of every resource in an exported state (`pulumi stack export`)."""
+    deployment = state.get("deployment") or {}
+    found: set[str] = set()
+    for resource in deployment.get("resources") or ():
+        outputs = resource.get("outputs") or {}
+        # An address is known by its allocation, a key by key id, a bucket by its name.
+        texts = (
+            resource.get("id"),
+            *(outputs.get(key) for key in ("arn", "id", "allocationId", "keyId", "bucket")),
+        )
+        found |= {each for each in texts if isinstance(each, str) and each}
+        device = outputs.get("rootBlockDevice")
+        if isinstance(device, dict) and isinstance(device.get("volumeId"), str):
+            found.add(device["volumeId"])
+    return frozenset(found)
+
+
+def exported_state(stack: str) -> dict[str, Any]:
+    """The state as the `pulumi` command exports it. Raises RuntimeError when it cannot be asked."""
+    try:
+        done = subprocess.run(
+            ["pulumi", "stack", "export", "--stack", stack], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise RuntimeError("The pulumi command is not installed; give the state: --state FILE") from None
+    if done.returncode:
+        raise RuntimeError(f"pulumi stack export failed: {done.stderr.strip()[-400:]}")
+    return dict(json.loads(done.stdout))
+
+
+def text(found: Report, stack: str) -> str:
+    """The report for people."""
+    lines = []
+    if found.orphans:
+        total = sum(each.usd_per_month or 0.0 for each in found.orphans)
+        lines.append(f"{len(found.orphans)} unknown to the state of {stack}, ${total:.2f} a month or more:")
+        lines += [line for each in found.orphans for line in _lines(each)]
+    else:
+        lines.append(f"Nothing that the state of {stack} does not know.")
+    if found.kept:
+        total = sum(each.usd_per_month or 0.0 for each in found.kept)
+        lines.append(f"Kept while paused, ${total:.2f} a month; the next `pulumi up` adopts it:")
+        lines += [
+            f"  {_price(each):>12}  {each.kind:<20} {each.resource_id}  {each.note}".rstrip()
+            for each in found.kept
+        ]
+    for other, count in sorted(found.other_stacks.items()):
+        lines.append(f"{count} of stack {other}: not compared; run with --stack {other}")
+    return "\n".join(lines)
+
+
+def _price(found: Found) -> str:
+    return "by content" if found.usd_per_month is None else f"${found.usd_per_month:.2f}"
+
+
+def _lines(found: Found) -> list[str]:
+    return [
+        f"  {_price(found):>12}  {found.kind:<20} {found.resource_id}  {found.note}".rstrip(),
+        f"  {'':>12}  remove: {found.removal}",
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """0: nothing unknown; 1: orphans; 2: state or account cannot be read."""
+    parser = argparse.ArgumentParser(prog="python -m infra.orphans", description="What was left behind.")
+    parser.add_argument("--stack", required=True, help="name of the stack, such as dev")
+    parser.add_argument("--region", required=True, help="region of the stack")
+    parser.add_argument("--profile", help="AWS profile")
+    parser.add_argument("--state", type=Path, help="exported state; default: pulumi stack export")
+    options = parser.parse_args(arguments)
+    try:
+        state = json.loads(options.state.read_text()) if options.state else exported_state(options.stack)
+        session = boto3.Session(profile_name=options.profile, region_name=options.region)
+        found = report(options.stack.rsplit("/", 1)[-1], known_ids(state), session)
+    except (RuntimeError, OSError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+        sys.stderr.write(f"AWS could not be asked: {error} (docs/troubleshooting-aws.md#credentials)\n")
+        return 2
+    sys.stdout.write(text(found, options.stack) + "\n")
+    return int(bool(found.orphans))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

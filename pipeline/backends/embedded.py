@@ -1,0 +1,467 @@
+"""The embedded store: one SQLite file in WAL mode with FTS5, and a derived index of its vectors in memory.
+
+Decides what is written in one transaction and how the three kinds of search run. The file is the only truth: the
+index in memory (`embedded_vectors`) follows it and can be thrown away at any moment. Knows no embedder.
+
+Searching by vector: up to `exact_chunks_max` chunks (of 1024 dimensions; more of narrower ones) every vector is held
+in memory and compared. Above, only 1-bit codes are (13 MB per 100,000 x 1024 instead of 410); they name the
+candidates, whose vectors are read from the file and compared exactly.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.backends import embedded_rows as rows
+from pipeline.backends.embedded_check import problems_of
+from pipeline.backends.embedded_vectors import (
+    DELETIONS_KEPT,
+    FollowedIndex,
+    centre_of,
+    cosines,
+    recentre,
+)
+from pipeline.backends.vector_index import (
+    ExactRows,
+    Numbers,
+    VectorIndex,
+    best_exact,
+    nearest_codes,
+    sign_codes,
+    top,
+)
+from pipeline.backends.word_query import TOKENIZER, Expression, QuestionReader, Word, expression
+from pipeline.config import StoreSettings
+from pipeline.database import Database, translated
+from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
+from pipeline.records import (
+    Document,
+    EmbeddedChunk,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    Hit,
+    Match,
+    StoreCounts,
+    Vector,
+    unit_length,
+)
+from pipeline.statements import Statements
+
+SCHEMA_VERSION = 1
+RESCORED_MIN = 400
+RESCORED_PER_RESULT = 12
+"""How many candidates the codes name: 400, or 12 for each result asked. See benchmarks/search.py for the recall."""
+FEW_NOTES_SHARE = 0.1
+"""A filter that admits less of the notes than this makes the words look only at the admitted chunks."""
+COUNT_KEPT_MIN = 1_000
+"""Counting the chunks that hold a word costs 0.05 microseconds each, so counts from here on are kept for a while."""
+COUNT_DRIFT_MAX = 0.1
+"""How far the store may grow or shrink until kept counts are taken anew. They steer the work, never the ranking."""
+PAGE_ROWS = 10_000
+
+_SQL = Statements(Path(__file__).with_suffix(".sql"))
+
+
+class EmbeddedStore:
+    """`ports.Store` in one SQLite file. Safe between threads; readers and one writer at a time between processes."""
+
+    def __init__(self, database: Database, settings: StoreSettings) -> None:
+        """Opens nothing yet. A `Ledger` on the same `database` shares its transactions."""
+        self._database = database
+        self._postings_max = settings.word_postings_max
+        self._index = FollowedIndex(_SQL, settings.exact_chunks_max)
+        self._questions = QuestionReader()
+        self._word_counts: dict[str, int] = {}
+        self._word_counts_at = 0
+
+    # --- preparing
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        """Create what is missing. Raises SpaceMismatch, SchemaMismatch, StoreError where SQLite has no FTS5."""
+        held = self._held_space()
+        if held == space:
+            return
+        with self._writing() as connection:
+            _require_fts5(connection)
+            _require_schema(connection)
+            for name, statement in _SQL.items():
+                if name.startswith("create_"):
+                    connection.execute(statement.replace("{tokenizer}", TOKENIZER))
+            connection.execute(_SQL.insert_schema_version, (SCHEMA_VERSION,))
+            held = _space(connection)
+            if held is None:
+                connection.execute(_SQL.insert_space, rows.space_row(space))
+            elif held.id != space.id:
+                raise self._mismatch(held, space)
+            else:
+                connection.execute(_SQL.update_similarity_floor, (space.similarity_floor,))
+
+    def space(self) -> EmbeddingSpace | None:
+        return self._held_space()
+
+    def _held_space(self) -> EmbeddingSpace | None:
+        with self._database.snapshot() as connection, translated(self._database.path):
+            return _space(connection) if _require_schema(connection) else None
+
+    def _mismatch(self, held: EmbeddingSpace, asked: EmbeddingSpace) -> SpaceMismatch:
+        return SpaceMismatch(
+            f"{self._database.path} holds vectors of {held.id}; the embedder in use makes {asked.id}.",
+            remedy="Use the embedder that made them, index into another data folder (CHARTWELL_DATA_DIR), or embed "
+            "all notes again: python -m pipeline.vectorize notes INPUT --fresh.",
+        )
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[sqlite3.Connection, EmbeddingSpace]]:
+        with self._database.snapshot() as connection, translated(self._database.path):
+            yield connection, self._prepared_space(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._database.transaction() as connection, translated(self._database.path):
+            yield connection
+
+    def _prepared_space(self, connection: sqlite3.Connection) -> EmbeddingSpace:
+        space = _space(connection) if _require_schema(connection) else None
+        if space is None:
+            raise StoreError(
+                f"{self._database.path} holds no index.",
+                remedy="Index some notes first: python -m pipeline.vectorize notes INPUT.",
+            )
+        return space
+
+    # --- writing
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._transaction()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._database.transaction():
+            yield
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Replace each note and its chunks. A chunk whose id, text and vector are as before keeps its row.
+
+        Raises StoreRejectedRow, with nothing written, where a chunk or vector cannot be stored.
+        """
+        latest = {embedded.document.resource_id: embedded for embedded in documents}
+        with self._writing() as connection:
+            space = self._prepared_space(connection)
+            for embedded in latest.values():
+                rows.checked(embedded, space.dimension)
+            if not latest:
+                return
+            notes = [rows.note_row(embedded.document) for embedded in latest.values()]
+            connection.executemany(_SQL.upsert_note, notes)
+            changes = _changes(connection, list(latest.values()))
+            connection.executemany(_SQL.delete_chunk, [(row,) for row in changes.gone])
+            connection.executemany(_SQL.move_chunk, changes.moved)
+            self._insert(connection, space, changes.new)
+            self._forget_old_deletions(connection)
+
+    def _insert(
+        self, connection: sqlite3.Connection, space: EmbeddingSpace, chunks: Sequence[EmbeddedChunk]
+    ) -> None:
+        if not chunks:
+            return
+        _require_unused(connection, chunks)
+        mark = self._index.watermark(connection)
+        numbers = range(mark.row + 1, mark.row + 1 + len(chunks))
+        owners = rows.json_list({embedded.chunk.resource_id for embedded in chunks})
+        note_rows = dict(connection.execute(_SQL.note_rows, (owners,)).fetchall())
+        vectors = np.stack([np.asarray(embedded.vector, dtype=np.float32) for embedded in chunks])
+        codes = sign_codes(unit_length(vectors), centre_of(connection, _SQL, space).vector)
+        connection.executemany(
+            _SQL.insert_chunk,
+            [rows.chunk_row(embedded.chunk, row) for row, embedded in zip(numbers, chunks, strict=True)],
+        )
+        connection.executemany(
+            _SQL.insert_embedding,
+            [(row, rows.stored_vector(vector)) for row, vector in zip(numbers, vectors, strict=True)],
+        )
+        connection.executemany(
+            _SQL.insert_sign,
+            [
+                (row, note_rows[embedded.chunk.resource_id], code.tobytes())
+                for row, embedded, code in zip(numbers, chunks, codes, strict=True)
+            ],
+        )
+        recentre(connection, _SQL, space, mark.chunks + len(chunks))
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        ids = rows.json_list(resource_ids)
+        with self._writing() as connection:
+            self._prepared_space(connection)
+            connection.execute(_SQL.delete_chunks_of_notes, (ids,))
+            removed = connection.execute(_SQL.delete_notes, (ids,)).rowcount
+            self._forget_old_deletions(connection)
+            return removed
+
+    def _forget_old_deletions(self, connection: sqlite3.Connection) -> None:
+        connection.execute(
+            _SQL.forget_old_deletions, (self._index.watermark(connection).deletion - DELETIONS_KEPT,)
+        )
+
+    def clear(self) -> None:
+        with self._writing() as connection:
+            if not _require_schema(connection):
+                return
+            numbers = dict(connection.execute(_SQL.sequences).fetchall())
+            # As if every row had been deleted: the numbers go on, and readers see that they missed deletions.
+            numbers["DeletedVectors"] = numbers.get("ClinicalNoteVectors", 0)
+            for name, statement in _SQL.items():
+                if name.startswith("drop_"):
+                    connection.execute(statement)
+            connection.execute(_SQL.delete_centre)
+            for name, statement in _SQL.items():
+                if name.startswith("create_"):
+                    connection.execute(statement.replace("{tokenizer}", TOKENIZER))
+            for name, number in numbers.items():
+                connection.execute(_SQL.number_again_from, {"name": name, "seq": number})
+
+    def optimise(self) -> None:
+        """Merge the word index, refresh the planner's statistics and empty the log: after a large load."""
+        with self._writing() as connection:
+            self._prepared_space(connection)
+            connection.execute(_SQL.merge_words)
+        with translated(self._database.path):
+            self._database.connection.execute(_SQL.update_statistics).fetchall()
+            self._database.connection.execute(_SQL.truncate_log).fetchall()
+
+    # --- reading
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        with self._reading() as (connection, space):
+            found = connection.execute(_SQL.vectors_of_chunks, (rows.json_list(chunk_ids),)).fetchall()
+        vectors = rows.vectors_of(
+            [blob for _, _, blob in found], [row for _, row, _ in found], space.dimension
+        )
+        return {chunk_id: vector for (chunk_id, _, _), vector in zip(found, vectors, strict=True)}
+
+    def document(self, resource_id: str) -> Document | None:
+        with self._reading() as (connection, _):
+            row = connection.execute(_SQL.document, (resource_id,)).fetchone()
+        return None if row is None else rows.document_of(row)
+
+    def counts(self) -> StoreCounts:
+        with self._reading() as (connection, _):
+            (documents,) = connection.execute(_SQL.count_notes).fetchone()
+            (chunks,) = connection.execute(_SQL.count_chunks).fetchone()
+        return StoreCounts(documents, chunks)
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        last = ("", "")
+        while True:
+            with self._reading() as (connection, _):
+                page = connection.execute(_SQL.chunk_ids_after, (*last, PAGE_ROWS)).fetchall()
+            if not page:
+                return
+            yield from page
+            last = page[-1]
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        with self._reading() as (connection, space):
+            direction = rows.direction_of(vector, space)
+            found = connection.execute(_SQL.hits, (rows.json_list(chunk_ids),)).fetchall()
+        if not found:
+            return []
+        stored = rows.vectors_of([row[12] for row in found], [row[11] for row in found], space.dimension)
+        similarities = _cosine(np.vecdot(unit_length(stored), direction))
+        return [rows.hit_of(row, similarity) for row, similarity in zip(found, similarities, strict=True)]
+
+    # --- searching by vector
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        while True:
+            uncommitted = self._database.connection.in_transaction
+            with self._reading() as (connection, space):
+                direction = rows.direction_of(vector, space)
+                if k <= 0:
+                    return []
+                index = self._index.at(connection, space, uncommitted=uncommitted)
+                if index is not None:
+                    notes = self._admitted_notes(connection, filters)
+                    return self._nearest(connection, space, index, direction, k, notes)
+
+    def _nearest(
+        self,
+        connection: sqlite3.Connection,
+        space: EmbeddingSpace,
+        index: VectorIndex,
+        direction: Vector,
+        k: int,
+        notes: Numbers | None,
+    ) -> list[Match]:
+        admitted = index.admitted(notes)
+        if isinstance(index.vectors, ExactRows):
+            positions, scores = best_exact(index, direction, k, admitted)
+            found = index.rows[positions]
+        else:
+            depth = max(RESCORED_MIN, RESCORED_PER_RESULT * k)
+            offset = direction - centre_of(connection, _SQL, space).vector
+            candidates = index.rows[nearest_codes(index, offset, depth, admitted)]
+            numbers, exact = cosines(connection, _SQL, candidates, direction)
+            chosen, scores = top(exact, k)
+            found = numbers[chosen]
+        names = dict(connection.execute(_SQL.chunk_ids_of_rows, (rows.json_list(found.tolist()),)).fetchall())
+        return [Match(names[row], score) for row, score in zip(found.tolist(), _cosine(scores), strict=True)]
+
+    def _admitted_notes(self, connection: sqlite3.Connection, filters: Filters) -> Numbers | None:
+        values = rows.filter_values(filters)
+        if not values:
+            return None
+        found = connection.execute(_filtered(_SQL.notes_admitted, values), values).fetchall()
+        return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
+
+    # --- searching by words
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        words = self._questions.words(text)
+        with self._reading() as (connection, _):
+            if not words or k <= 0:
+                return []
+            chunks = self._index.watermark(connection).chunks
+            counted = [(word, self._chunks_with(connection, word, chunks)) for word in words]
+            values = rows.filter_values(filters)
+            budget, statement = self._postings_max, _SQL.search_words
+            if values:
+                share = _share_admitted(connection, values)
+                few = share <= FEW_NOTES_SHARE
+                budget = int(min(10.0, 1 / max(share, 1e-9)) * budget) if few else budget
+                statement = _SQL.search_words_of_few if few else _SQL.search_words_of_many
+            asked = expression(counted, budget, chunks)
+            if asked is None:
+                return []
+            return _ranked(connection, statement, values, asked, k)
+
+    def _chunks_with(self, connection: sqlite3.Connection, word: Word, chunks: int) -> int:
+        """How many chunks hold the word; large numbers may be a little old."""
+        if abs(chunks - self._word_counts_at) > COUNT_DRIFT_MAX * self._word_counts_at:
+            self._word_counts, self._word_counts_at = {}, chunks
+        counts = []
+        for term in word.terms:
+            count = self._word_counts.get(term)
+            if count is None:
+                row = connection.execute(_SQL.documents_with_term, (term,)).fetchone()
+                count = row[0] if row else 0
+                if count >= COUNT_KEPT_MIN:
+                    self._word_counts[term] = count
+            counts.append(count)
+        return min(counts)
+
+    # --- soundness
+
+    def check(self) -> list[str]:
+        try:
+            with self._writing() as connection:  # FTS5 asks for a write lock to check itself
+                return problems_of(connection, _SQL, self._prepared_space(connection))
+        except StoreDamaged as error:
+            return [error.what]
+
+    def close(self) -> None:
+        self._questions.close()
+        self._database.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Changes:
+    """What an upsert does to the chunks of its notes."""
+
+    gone: list[int] = field(default_factory=list)
+    moved: list[dict[str, Any]] = field(default_factory=list)
+    new: list[EmbeddedChunk] = field(default_factory=list)
+
+
+def _changes(connection: sqlite3.Connection, documents: Sequence[EmbeddedDocument]) -> _Changes:
+    ids = rows.json_list(embedded.document.resource_id for embedded in documents)
+    held = {(row[0], row[1]): row[2:] for row in connection.execute(_SQL.chunks_of_notes, (ids,))}
+    changes = _Changes()
+    for embedded in documents:
+        for new in embedded.chunks:
+            old = held.pop((embedded.document.resource_id, new.chunk.chunk_id), None)
+            if old is None:
+                changes.new.append(new)
+                continue
+            row, text, vector, *place = old
+            if (text, vector) != (new.chunk.text, rows.stored_vector(new.vector)):
+                changes.gone.append(row)
+                changes.new.append(new)
+            elif place != list(rows.place_row(new.chunk).values()):
+                changes.moved.append({"row": row, **rows.place_row(new.chunk)})
+    changes.gone.extend(row for row, *_ in held.values())
+    return changes
+
+
+def _require_unused(connection: sqlite3.Connection, chunks: Sequence[EmbeddedChunk]) -> None:
+    ids = [embedded.chunk.chunk_id for embedded in chunks]
+    taken = connection.execute(_SQL.owners_of_chunks, (rows.json_list(ids),)).fetchone()
+    twice = [chunk_id for chunk_id, number in Counter(ids).items() if number > 1]
+    if taken or twice:
+        chunk_id = taken[0] if taken else twice[0]
+        owner = f"note {taken[1]!r}" if taken else "another note of this batch"
+        raise StoreRejectedRow(
+            f"The chunk id {chunk_id!r} is already in use by {owner}.",
+            remedy="Nothing of this batch was written. Chunk ids must be unique over all notes.",
+        )
+
+
+def _require_schema(connection: sqlite3.Connection) -> bool:
+    """Whether the store was ever prepared. Raises SchemaMismatch where another version of the schema did it."""
+    if not connection.execute(_SQL.has_schema).fetchone()[0]:
+        return False
+    row = connection.execute(_SQL.schema_version).fetchone()
+    if row and row[0] != SCHEMA_VERSION:
+        raise SchemaMismatch(
+            f"The store was written with schema {row[0]}; this program reads schema {SCHEMA_VERSION}.",
+            remedy="Use the version of Chartwell that wrote it, or index into another data folder.",
+        )
+    return True
+
+
+def _require_fts5(connection: sqlite3.Connection) -> None:
+    if not connection.execute(_SQL.fts5_compiled_in).fetchone()[0]:
+        raise StoreError(
+            f"This Python's SQLite {sqlite3.sqlite_version} was built without FTS5, the word index.",
+            remedy="Use a Python whose SQLite has it: python.org, Debian, conda and Homebrew builds all do.",
+        )
+
+
+def _space(connection: sqlite3.Connection) -> EmbeddingSpace | None:
+    row = connection.execute(_SQL.space).fetchone()
+    return None if row is None else rows.space_of(row)
+
+
+def _filtered(statement: str, values: Mapping[str, str]) -> str:
+    """A statement with its conditions put in: named fragments of the .sql file; the values stay bound."""
+    return statement.replace("{filters}", " AND ".join(getattr(_SQL, f"filter_{name}") for name in values))
+
+
+def _share_admitted(connection: sqlite3.Connection, values: Mapping[str, str]) -> float:
+    """Which share of the notes these filters admit."""
+    (admitted,) = connection.execute(_filtered(_SQL.count_notes_admitted, values), values).fetchone()
+    (notes,) = connection.execute(_SQL.count_notes).fetchone()
+    return float(admitted / max(notes, 1))
+
+
+def _ranked(
+    connection: sqlite3.Connection, statement: str, values: Mapping[str, str], asked: Expression, k: int
+) -> list[Match]:
+    bound = {**values, "expression": asked.text, "k": k}
+    found = connection.execute(_filtered(statement, values), bound).fetchall()
+    return [
+        Match(chunk_id, -score / asked.weight) for chunk_id, score in found
+    ]  # FTS5's bm25: smaller is better
+
+
+def _cosine(values: Vector) -> list[float]:
+    """Rounding may leave the interval by one unit in the last place."""
+    return [float(value) for value in np.clip(values, -1.0, 1.0)]

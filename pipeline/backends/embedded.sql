@@ -1,0 +1,389 @@
+-- The embedded store: notes, their chunks, the vectors and codes of the chunks, and the words of both.
+--
+-- RowIDs are never given out twice (AUTOINCREMENT) and a chunk's vector, code, text and note never change under one
+-- RowID. So a reader follows the store by two numbers: the last RowID and the last deletion it has seen.
+
+-- name: create_schema_version
+CREATE TABLE IF NOT EXISTS SchemaVersion (
+    OnlyRow INTEGER PRIMARY KEY CHECK (OnlyRow = 1),
+    Version INTEGER NOT NULL
+)
+
+-- name: create_embedding_space
+CREATE TABLE IF NOT EXISTS EmbeddingSpace (
+    OnlyRow         INTEGER PRIMARY KEY CHECK (OnlyRow = 1),
+    Provider        TEXT NOT NULL,
+    Model           TEXT NOT NULL,
+    Dimension       INTEGER NOT NULL,
+    QueryPrefix     TEXT NOT NULL,
+    PassagePrefix   TEXT NOT NULL,
+    InputTypes      INTEGER NOT NULL,
+    Normalised      INTEGER NOT NULL,
+    TokensMax       INTEGER NOT NULL,
+    SimilarityFloor REAL NOT NULL
+)
+
+-- name: create_sign_centre
+-- What the sign codes are taken around. Version counts its changes; Chunks is how many there were at the last one.
+CREATE TABLE IF NOT EXISTS SignCentre (
+    OnlyRow INTEGER PRIMARY KEY CHECK (OnlyRow = 1),
+    Version INTEGER NOT NULL,
+    Chunks  INTEGER NOT NULL,
+    Centre  BLOB NOT NULL
+)
+
+-- name: create_notes
+-- TextContent is what is shown, TextRest what follows it: together the note as it was handed in.
+CREATE TABLE IF NOT EXISTS ClinicalNotes (
+    RowID        INTEGER PRIMARY KEY AUTOINCREMENT,
+    ResourceID   TEXT NOT NULL UNIQUE,
+    PatientID    TEXT NOT NULL,
+    DocumentType TEXT NOT NULL,
+    Domain       TEXT,
+    Author       TEXT,
+    EncounterID  TEXT,
+    NoteDate     TEXT,
+    Metadata     TEXT NOT NULL,
+    TextContent  TEXT NOT NULL,
+    TextRest     TEXT
+)
+
+-- name: create_notes_by_patient
+CREATE INDEX IF NOT EXISTS ClinicalNotesPatient ON ClinicalNotes (PatientID)
+
+-- name: create_notes_by_type
+CREATE INDEX IF NOT EXISTS ClinicalNotesType ON ClinicalNotes (DocumentType)
+
+-- name: create_notes_by_domain
+CREATE INDEX IF NOT EXISTS ClinicalNotesDomain ON ClinicalNotes (Domain)
+
+-- name: create_notes_by_date
+CREATE INDEX IF NOT EXISTS ClinicalNotesDate ON ClinicalNotes (NoteDate)
+
+-- name: create_chunks
+-- Offsets: JSON pairs [position in ChunkText, position in the note], NULL where the two advance together.
+CREATE TABLE IF NOT EXISTS ClinicalNoteVectors (
+    RowID       INTEGER PRIMARY KEY AUTOINCREMENT,
+    ChunkID     TEXT NOT NULL UNIQUE,
+    ResourceID  TEXT NOT NULL REFERENCES ClinicalNotes (ResourceID),
+    Ordinal     INTEGER NOT NULL,
+    Section     TEXT,
+    ChunkText   TEXT NOT NULL,
+    StartOffset INTEGER NOT NULL,
+    EndOffset   INTEGER NOT NULL,
+    Offsets     TEXT
+)
+
+-- name: create_chunks_by_note
+CREATE UNIQUE INDEX IF NOT EXISTS ClinicalNoteVectorsNote ON ClinicalNoteVectors (ResourceID, ChunkID)
+
+-- name: create_embeddings
+-- Little-endian float32, as the embedder gave them.
+CREATE TABLE IF NOT EXISTS ClinicalNoteEmbeddings (
+    RowID     INTEGER PRIMARY KEY REFERENCES ClinicalNoteVectors (RowID) ON DELETE CASCADE,
+    Embedding BLOB NOT NULL
+)
+
+-- name: create_signs
+-- One bit a dimension, in a table of its own so that reading codes does not read vectors.
+CREATE TABLE IF NOT EXISTS ClinicalNoteSigns (
+    RowID     INTEGER PRIMARY KEY REFERENCES ClinicalNoteVectors (RowID) ON DELETE CASCADE,
+    NoteRowID INTEGER NOT NULL,
+    SignCode  BLOB NOT NULL
+)
+
+-- name: create_signs_by_note
+CREATE INDEX IF NOT EXISTS ClinicalNoteSignsNote ON ClinicalNoteSigns (NoteRowID)
+
+-- name: create_deletions
+CREATE TABLE IF NOT EXISTS DeletedVectors (
+    Sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    RowID    INTEGER NOT NULL
+)
+
+-- name: create_words
+CREATE VIRTUAL TABLE IF NOT EXISTS ClinicalNoteWords USING fts5(
+    Section, ChunkText, content = 'ClinicalNoteVectors', content_rowid = 'RowID', tokenize = '{tokenizer}'
+)
+
+-- name: create_terms
+CREATE VIRTUAL TABLE IF NOT EXISTS ClinicalNoteTerms USING fts5vocab(ClinicalNoteWords, 'row')
+
+-- name: create_chunk_inserted
+CREATE TRIGGER IF NOT EXISTS ClinicalNoteVectorsInserted AFTER INSERT ON ClinicalNoteVectors BEGIN
+    INSERT INTO ClinicalNoteWords (rowid, Section, ChunkText) VALUES (new.RowID, new.Section, new.ChunkText);
+END
+
+-- name: create_chunk_deleted
+CREATE TRIGGER IF NOT EXISTS ClinicalNoteVectorsDeleted AFTER DELETE ON ClinicalNoteVectors BEGIN
+    INSERT INTO ClinicalNoteWords (ClinicalNoteWords, rowid, Section, ChunkText)
+    VALUES ('delete', old.RowID, old.Section, old.ChunkText);
+    INSERT INTO DeletedVectors (RowID) VALUES (old.RowID);
+END
+
+-- name: create_chunk_renamed
+CREATE TRIGGER IF NOT EXISTS ClinicalNoteVectorsRenamed AFTER UPDATE OF Section ON ClinicalNoteVectors
+WHEN old.Section IS NOT new.Section BEGIN
+    INSERT INTO ClinicalNoteWords (ClinicalNoteWords, rowid, Section, ChunkText)
+    VALUES ('delete', old.RowID, old.Section, old.ChunkText);
+    INSERT INTO ClinicalNoteWords (rowid, Section, ChunkText) VALUES (new.RowID, new.Section, new.ChunkText);
+END
+
+-- name: drop_terms
+DROP TABLE ClinicalNoteTerms
+
+-- name: drop_words
+DROP TABLE ClinicalNoteWords
+
+-- name: drop_signs
+DROP TABLE ClinicalNoteSigns
+
+-- name: drop_embeddings
+DROP TABLE ClinicalNoteEmbeddings
+
+-- name: drop_chunk_deleted
+-- First, because dropping a table deletes its rows, and each would be logged.
+DROP TRIGGER ClinicalNoteVectorsDeleted
+
+-- name: drop_chunks
+DROP TABLE ClinicalNoteVectors
+
+-- name: drop_notes
+DROP TABLE ClinicalNotes
+
+-- name: drop_deletions
+DROP TABLE DeletedVectors
+
+-- name: drop_space
+DROP TABLE EmbeddingSpace
+
+-- name: number_again_from
+-- A dropped table forgets which numbers it gave out.
+INSERT INTO sqlite_sequence (name, seq) VALUES (:name, :seq)
+
+-- name: fts5_compiled_in
+SELECT sqlite_compileoption_used('ENABLE_FTS5')
+
+-- name: has_schema
+SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'SchemaVersion'
+
+-- name: schema_version
+SELECT Version FROM SchemaVersion
+
+-- name: insert_schema_version
+INSERT INTO SchemaVersion (OnlyRow, Version) VALUES (1, ?) ON CONFLICT DO NOTHING
+
+-- name: space
+SELECT Provider, Model, Dimension, QueryPrefix, PassagePrefix, InputTypes, Normalised, TokensMax, SimilarityFloor
+FROM EmbeddingSpace
+
+-- name: insert_space
+INSERT INTO EmbeddingSpace
+VALUES (1, :provider, :model, :dimension, :query_prefix, :passage_prefix, :input_types, :normalised, :tokens_max,
+        :similarity_floor)
+
+-- name: update_similarity_floor
+UPDATE EmbeddingSpace SET SimilarityFloor = ?
+
+-- name: centre
+SELECT Version, Chunks, Centre FROM SignCentre
+
+-- name: move_centre
+INSERT INTO SignCentre (OnlyRow, Version, Chunks, Centre) VALUES (1, 1, :chunks, :centre)
+ON CONFLICT (OnlyRow) DO UPDATE SET Version = Version + 1, Chunks = excluded.Chunks, Centre = excluded.Centre
+
+-- name: confirm_centre
+INSERT INTO SignCentre (OnlyRow, Version, Chunks, Centre) VALUES (1, 0, :chunks, :centre)
+ON CONFLICT (OnlyRow) DO UPDATE SET Chunks = excluded.Chunks
+
+-- name: delete_centre
+DELETE FROM SignCentre
+
+-- name: upsert_note
+INSERT INTO ClinicalNotes (ResourceID, PatientID, DocumentType, Domain, Author, EncounterID, NoteDate, Metadata,
+                           TextContent, TextRest)
+VALUES (:resource_id, :patient_id, :document_type, :domain, :author, :encounter_id, :date, :metadata,
+        :text_content, :text_rest)
+ON CONFLICT (ResourceID) DO UPDATE SET
+    PatientID = excluded.PatientID, DocumentType = excluded.DocumentType, Domain = excluded.Domain,
+    Author = excluded.Author, EncounterID = excluded.EncounterID, NoteDate = excluded.NoteDate,
+    Metadata = excluded.Metadata, TextContent = excluded.TextContent, TextRest = excluded.TextRest
+
+-- name: note_rows
+SELECT ResourceID, RowID FROM ClinicalNotes WHERE ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: chunks_of_notes
+SELECT ResourceID, ChunkID, RowID, ChunkText, Embedding, Ordinal, Section, StartOffset, EndOffset, Offsets
+FROM ClinicalNoteVectors JOIN ClinicalNoteEmbeddings USING (RowID)
+WHERE ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: owners_of_chunks
+SELECT ChunkID, ResourceID FROM ClinicalNoteVectors WHERE ChunkID IN (SELECT value FROM json_each(?)) LIMIT 1
+
+-- name: move_chunk
+UPDATE ClinicalNoteVectors
+SET Ordinal = :ordinal, Section = :section, StartOffset = :start, EndOffset = :end, Offsets = :offsets
+WHERE RowID = :row
+
+-- name: insert_chunk
+INSERT INTO ClinicalNoteVectors
+    (RowID, ChunkID, ResourceID, Ordinal, Section, ChunkText, StartOffset, EndOffset, Offsets)
+VALUES (:row, :chunk_id, :resource_id, :ordinal, :section, :text, :start, :end, :offsets)
+
+-- name: insert_embedding
+INSERT INTO ClinicalNoteEmbeddings (RowID, Embedding) VALUES (?, ?)
+
+-- name: insert_sign
+INSERT INTO ClinicalNoteSigns (RowID, NoteRowID, SignCode) VALUES (?, ?, ?)
+
+-- name: update_sign
+UPDATE ClinicalNoteSigns SET SignCode = ? WHERE RowID = ?
+
+-- name: delete_chunk
+DELETE FROM ClinicalNoteVectors WHERE RowID = ?
+
+-- name: delete_chunks_of_notes
+DELETE FROM ClinicalNoteVectors WHERE ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: delete_notes
+DELETE FROM ClinicalNotes WHERE ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: forget_old_deletions
+DELETE FROM DeletedVectors WHERE Sequence <= ?
+
+-- name: sequences
+SELECT name, seq FROM sqlite_sequence WHERE name IN ('ClinicalNotes', 'ClinicalNoteVectors', 'DeletedVectors')
+
+-- name: deletions_since
+SELECT RowID FROM DeletedVectors WHERE Sequence > ?
+
+-- name: vectors_since
+SELECT RowID, NoteRowID, Embedding FROM ClinicalNoteSigns JOIN ClinicalNoteEmbeddings USING (RowID)
+WHERE RowID > ? ORDER BY RowID
+
+-- name: signs_since
+SELECT RowID, NoteRowID, SignCode FROM ClinicalNoteSigns WHERE RowID > ? ORDER BY RowID
+
+-- name: embeddings
+SELECT RowID, Embedding FROM ClinicalNoteEmbeddings WHERE RowID IN (SELECT value FROM json_each(?)) ORDER BY RowID
+
+-- name: every_nth_embedding
+SELECT RowID, Embedding FROM ClinicalNoteEmbeddings WHERE RowID % ? = 0 ORDER BY RowID
+
+-- name: chunk_ids_of_rows
+SELECT RowID, ChunkID FROM ClinicalNoteVectors WHERE RowID IN (SELECT value FROM json_each(?))
+
+-- name: vectors_of_chunks
+SELECT ChunkID, RowID, Embedding FROM ClinicalNoteVectors JOIN ClinicalNoteEmbeddings USING (RowID)
+WHERE ChunkID IN (SELECT value FROM json_each(?))
+
+-- name: document
+SELECT ResourceID, PatientID, DocumentType, TextContent, TextRest, NoteDate, Domain, Author, EncounterID, Metadata
+FROM ClinicalNotes WHERE ResourceID = ?
+
+-- name: count_notes
+SELECT COUNT(*) FROM ClinicalNotes
+
+-- name: count_chunks
+SELECT COUNT(*) FROM ClinicalNoteVectors
+
+-- name: chunk_ids_after
+SELECT ResourceID, ChunkID FROM ClinicalNoteVectors WHERE (ResourceID, ChunkID) > (?, ?)
+ORDER BY ResourceID, ChunkID LIMIT ?
+
+-- name: hits
+-- In the order asked: json_each gives each id its place.
+SELECT c.ChunkID, c.ResourceID, n.PatientID, n.DocumentType, n.NoteDate, n.Domain, c.Section, c.ChunkText,
+       c.StartOffset, c.EndOffset, c.Offsets, c.RowID, e.Embedding
+FROM json_each(?) AS asked
+JOIN ClinicalNoteVectors AS c ON c.ChunkID = asked.value
+JOIN ClinicalNotes AS n ON n.ResourceID = c.ResourceID
+JOIN ClinicalNoteEmbeddings AS e ON e.RowID = c.RowID
+ORDER BY asked.key
+
+-- name: notes_admitted
+SELECT RowID FROM ClinicalNotes WHERE {filters}
+
+-- name: count_notes_admitted
+SELECT COUNT(*) FROM ClinicalNotes WHERE {filters}
+
+-- name: filter_patient_ids
+PatientID IN (SELECT value FROM json_each(:patient_ids))
+
+-- name: filter_document_types
+DocumentType IN (SELECT value FROM json_each(:document_types))
+
+-- name: filter_domains
+Domain IN (SELECT value FROM json_each(:domains))
+
+-- name: filter_since
+NoteDate >= :since
+
+-- name: filter_until
+-- `:until` ends in the last character there is, so that a bare date takes in every moment of its day.
+NoteDate <= :until
+
+-- name: documents_with_term
+SELECT doc FROM ClinicalNoteTerms WHERE term = ?
+
+-- name: search_words
+SELECT c.ChunkID, best.Score FROM (
+    SELECT rowid AS Row, bm25(ClinicalNoteWords) AS Score FROM ClinicalNoteWords
+    WHERE ClinicalNoteWords MATCH :expression ORDER BY Score, rowid LIMIT :k
+) AS best JOIN ClinicalNoteVectors AS c ON c.RowID = best.Row ORDER BY best.Score, best.Row
+
+-- name: search_words_of_few
+-- The unary plus keeps SQLite from running the whole MATCH once for each admitted row.
+SELECT c.ChunkID, best.Score FROM (
+    SELECT rowid AS Row, bm25(ClinicalNoteWords) AS Score FROM ClinicalNoteWords
+    WHERE ClinicalNoteWords MATCH :expression AND +rowid IN (
+        SELECT RowID FROM ClinicalNoteSigns WHERE NoteRowID IN (SELECT RowID FROM ClinicalNotes WHERE {filters})
+    ) ORDER BY Score, rowid LIMIT :k
+) AS best JOIN ClinicalNoteVectors AS c ON c.RowID = best.Row ORDER BY best.Score, best.Row
+
+-- name: search_words_of_many
+SELECT c.ChunkID, best.Score FROM (
+    SELECT w.rowid AS Row, bm25(ClinicalNoteWords) AS Score
+    FROM ClinicalNoteWords AS w CROSS JOIN ClinicalNoteSigns AS s ON s.RowID = w.rowid
+    WHERE ClinicalNoteWords MATCH :expression
+      AND s.NoteRowID IN (SELECT RowID FROM ClinicalNotes WHERE {filters})
+    ORDER BY Score, w.rowid LIMIT :k
+) AS best JOIN ClinicalNoteVectors AS c ON c.RowID = best.Row ORDER BY best.Score, best.Row
+
+-- name: check_file
+PRAGMA integrity_check(20)
+
+-- name: check_references
+PRAGMA foreign_key_check
+
+-- name: check_words
+-- 1: compare with the content table too. Raises where the index does not match.
+INSERT INTO ClinicalNoteWords (ClinicalNoteWords, rank) VALUES ('integrity-check', 1)
+
+-- name: check_chunks_without_vector
+SELECT COUNT(*) FROM ClinicalNoteVectors AS c
+WHERE NOT EXISTS (SELECT 1 FROM ClinicalNoteEmbeddings AS e WHERE e.RowID = c.RowID)
+   OR NOT EXISTS (SELECT 1 FROM ClinicalNoteSigns AS s WHERE s.RowID = c.RowID)
+
+-- name: check_vectors_without_chunk
+SELECT (SELECT COUNT(*) FROM ClinicalNoteEmbeddings WHERE RowID NOT IN (SELECT RowID FROM ClinicalNoteVectors))
+     + (SELECT COUNT(*) FROM ClinicalNoteSigns WHERE RowID NOT IN (SELECT RowID FROM ClinicalNoteVectors))
+
+-- name: check_codes_of_another_note
+SELECT COUNT(*) FROM ClinicalNoteSigns AS s
+JOIN ClinicalNoteVectors AS c ON c.RowID = s.RowID JOIN ClinicalNotes AS n ON n.ResourceID = c.ResourceID
+WHERE n.RowID <> s.NoteRowID
+
+-- name: check_vectors_and_codes
+SELECT c.RowID, c.ChunkID, e.Embedding, s.SignCode
+FROM ClinicalNoteVectors AS c JOIN ClinicalNoteEmbeddings AS e ON e.RowID = c.RowID
+JOIN ClinicalNoteSigns AS s ON s.RowID = c.RowID ORDER BY c.RowID
+
+-- name: merge_words
+INSERT INTO ClinicalNoteWords (ClinicalNoteWords) VALUES ('optimize')
+
+-- name: update_statistics
+PRAGMA optimize
+
+-- name: truncate_log
+PRAGMA wal_checkpoint(TRUNCATE)

@@ -1,0 +1,242 @@
+"""The answerer without a language model: it quotes the sentences that answer, word for word, and invents nothing.
+
+Decides which sentences of the passages answer the question, or that none does. A sentence counts by its similarity
+to the question, by how many of the question's rarer words it holds, by its passage, and by whether it has what was
+asked for: a number for "how much", a time for "when". Refuses to rephrase, combine or conclude; what two sentences
+say together it cannot say. The weights are measured in docs/models.md.
+
+The draft is one sentence a line, `"<the sentence as it stands in the passage>" [n]`, best first. White space inside a
+sentence is a single space; list bullets before it are left out. Double quotes inside are kept: the quotation reaches
+from the first to the last one of its line.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.config import GeneratorSettings
+from pipeline.ports import Embedder
+from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
+from pipeline.sentences import is_heading, sentence_spans
+
+MODEL = GeneratorModel(provider="extractive", model="sentence-selection")
+
+COVERAGE_WEIGHT, COVERAGE_USUAL = 0.15, 0.5
+"""Share of the question's words, the rare ones counting more, that the sentence holds; at the usual one, no effect."""
+PASSAGE_WEIGHT, PASSAGE_USUAL = 0.10, 0.4
+"""Similarity of the whole passage, which knows what "it" and "the pain" in its sentences stand for."""
+KIND_WEIGHT = 0.12
+"""For a sentence that has the kind of thing asked for; against one that lacks it."""
+TOPIC_PENALTY = 0.20
+"""Against "Left shoulder pain." as answer to "When did the shoulder pain begin?": it says only what was asked about."""
+SCORE_MARGIN = 0.15
+"""A further sentence this much worse than the best is no answer beside it."""
+SAME_WORDS_SHARE = 0.8
+
+_STOP_WORDS = frozenset(
+    "a about an and any are as at be been but by can could did do does for from had has have he her his how i if in "
+    "into is it its may me my of on or our she should so such than that the their them then there these they this "
+    "those to was we were what when where which who whom whose why will with would you your".split()
+)
+# Words that ask and say nothing of the matter; the kinds below hear them.
+_ASKING_WORDS = frozenset(
+    "patient show result level dose dosage much many long often old high find found reveal done get go give given take "
+    "taken taking use used happen mean kind type information new last next".split()
+)
+_NEGATIONS = frozenset(["no", "not", "without", "never", "denies", "denied", "negative", "none"])
+_WORD = re.compile(r"[^\W_]+")
+_BULLET = re.compile(r"^[-*+•●◦▪‣·–—]\s+")
+_YES_OR_NO = re.compile(
+    r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|any)\b", re.IGNORECASE
+)
+_UNITS_OF_TIME = r"(?:second|minute|hour|day|week|month|year)s?"
+_NUMBER_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten"
+_TIME = re.compile(
+    rf"\b(?:\d+|{_NUMBER_WORDS}|several|few|last|past)[\s-]*(?:to[\s-]*\d+[\s-]*)?{_UNITS_OF_TIME}\b"
+    r"|\b(?:19|20)\d\d\b|\b\d{1,2}/\d{1,2}(?:/\d{2,4})?\b"
+    r"|\b(?:today|yesterday|ago|since|january|february|march|april|may|june|july|august|september|october|november"
+    r"|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(rf"\d|\b(?:once|twice|{_NUMBER_WORDS})\b", re.IGNORECASE)
+_REASON = re.compile(
+    r"\b(?:because|due to|since|secondary to|caused|result of|related to|led to|likely|attribut\w+|as a result)\b",
+    re.IGNORECASE,
+)
+_KINDS = (
+    (re.compile(r"\b(?:when|how long|what (?:date|day|time)|at what age)\b", re.IGNORECASE), _TIME),
+    (
+        re.compile(
+            r"\b(?:how (?:many|much|high|low|old|often|severe|large|big|tall|heavy|frequently)|dos(?:e|es|age)|level"
+            r"|value|weight|temperature|pressure|rate|score|count|size)\b",
+            re.IGNORECASE,
+        ),
+        _NUMBER,
+    ),
+    (re.compile(r"^\s*why\b|\b(?:reason|caus\w+)\b", re.IGNORECASE), _REASON),
+)
+"""What a question asks for, and how to see that a sentence has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    text: str
+    """As quoted."""
+    number: int
+    """Of its passage, counting from 1."""
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scored:
+    sentence: _Sentence
+    evidence: float
+    """Whether it answers at all: the similarity, corrected; compared with `sentence_similarity_min`."""
+    score: float
+    """Its place among those that do."""
+
+
+class ExtractiveGenerator:
+    """Implements ports.Generator with an embedder instead of a language model. Raises what the embedder raises."""
+
+    def __init__(self, embedder: Embedder, settings: GeneratorSettings) -> None:
+        self._embedder = embedder
+        self._settings = settings
+
+    @property
+    def model(self) -> GeneratorModel:
+        return MODEL
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
+        sentences = self._readable(_sentences(prompt.passages))
+        for chosen in self._choose(self._scored(prompt.question, prompt.passages, sentences)):
+            yield DraftPiece(text=f'"{chosen.text}" [{chosen.number}]\n')
+        yield DraftPiece(usage=Usage(), finish_reason="stop")
+
+    def check(self) -> None:
+        self._embedder.check()
+
+    def _readable(self, sentences: Sequence[_Sentence]) -> list[_Sentence]:
+        """Those within the embedder's limit. A longer one is a list or a table run together, and no quotation."""
+        room = self._embedder.space.tokens_max - 2
+        counts = self._embedder.count_tokens([sentence.text for sentence in sentences])
+        return [sentence for sentence, count in zip(sentences, counts, strict=True) if count <= room]
+
+    def _scored(
+        self, question: str, passages: Sequence[Hit], sentences: Sequence[_Sentence]
+    ) -> list[_Scored]:
+        if not sentences:
+            return []
+        vector = self._embedder.embed([question], "query")[0]
+        similarities = self._embedder.embed([sentence.text for sentence in sentences], "passage") @ vector
+        asked = _Asked(question, passages, sentences)
+        return [
+            asked.score(sentence, similarity)
+            for sentence, similarity in zip(sentences, np.asarray(similarities).tolist(), strict=True)
+        ]
+
+    def _choose(self, scored: Sequence[_Scored]) -> list[_Sentence]:
+        """The best few that answer, each saying something that those before it do not."""
+        answering = [each for each in scored if each.evidence >= self._settings.sentence_similarity_min]
+        answering.sort(key=lambda each: each.score, reverse=True)
+        chosen: list[_Sentence] = []
+        for each in answering:
+            if each.score < answering[0].score - SCORE_MARGIN or len(chosen) == self._settings.sentences_max:
+                break
+            if not any(_say_the_same(each.sentence, other) for other in chosen):
+                chosen.append(each.sentence)
+        return chosen
+
+
+class _Asked:
+    """What one question asks, against these passages."""
+
+    def __init__(self, question: str, passages: Sequence[Hit], sentences: Sequence[_Sentence]) -> None:
+        self._words = _content_words(question)
+        self._kinds = [has for asks, has in _KINDS if asks.search(question)]
+        self._yes_or_no = _YES_OR_NO.match(question) is not None
+        self._passages = [(_content_words(passage.text), passage.similarity) for passage in passages]
+        self._rarity = {
+            word: math.log((len(sentences) + 1) / (sum(word in each.words for each in sentences) + 0.5))
+            for word in self._words - _ASKING_WORDS
+        }
+
+    def score(self, sentence: _Sentence, similarity: float) -> _Scored:
+        evidence = (
+            similarity
+            + COVERAGE_WEIGHT * (self._coverage(sentence) - COVERAGE_USUAL)
+            + PASSAGE_WEIGHT * (self._passages[sentence.number - 1][1] - PASSAGE_USUAL)
+        )
+        if self._only_names_the_topic(sentence):
+            evidence -= TOPIC_PENALTY
+        if not self._kinds:
+            return _Scored(sentence, evidence, evidence)
+        if any(kind.search(sentence.text) for kind in self._kinds):
+            # A number alone makes nothing an answer: it orders those that are.
+            return _Scored(sentence, evidence, evidence + KIND_WEIGHT)
+        return _Scored(sentence, evidence - KIND_WEIGHT, evidence - KIND_WEIGHT)
+
+    def _coverage(self, sentence: _Sentence) -> float:
+        """Share of the question's words in the sentence, by rarity; half a word where only its passage has it."""
+        total = sum(self._rarity.values())
+        if total <= 0:
+            return COVERAGE_USUAL
+        around = self._passages[sentence.number - 1][0]
+        found = sum(
+            rarity * (1.0 if word in sentence.words else 0.5 if word in around else 0.0)
+            for word, rarity in self._rarity.items()
+        )
+        return found / total
+
+    def _only_names_the_topic(self, sentence: _Sentence) -> bool:
+        """A fragment with at most one word beyond the question's. To a yes-or-no question even that is an answer."""
+        new = sentence.words - self._words
+        return not self._yes_or_no and len(new) <= 1 and not any(map(str.isdigit, sentence.text))
+
+
+def _sentences(passages: Sequence[Hit]) -> list[_Sentence]:
+    found = []
+    for number, passage in enumerate(passages, start=1):
+        for start, end in sentence_spans(passage.text):
+            text = _quotable(passage.text[start:end])
+            if text is not None:
+                found.append(_Sentence(text, number, _content_words(text)))
+    return found
+
+
+def _quotable(text: str) -> str | None:
+    """The sentence on one line, without its bullet; None for headings, questions and lines without words."""
+    line = _BULLET.sub("", " ".join(text.split()))
+    if line.endswith((".,", ":,")):
+        line = line[:-1]  # the comma stood for a line break
+    if is_heading(line) or line.endswith("?") or not _WORD.search(line):
+        return None
+    return line
+
+
+def _say_the_same(one: _Sentence, other: _Sentence) -> bool:
+    """Whether two sentences differ by little. Another number or a negation is never little."""
+    difference = one.words ^ other.words
+    if any(word in _NEGATIONS or any(map(str.isdigit, word)) for word in difference):
+        return False
+    return len(one.words & other.words) >= SAME_WORDS_SHARE * min(len(one.words), len(other.words))
+
+
+def _content_words(text: str) -> frozenset[str]:
+    return frozenset(_stem(word) for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS)
+
+
+def _stem(word: str) -> str:
+    """The word without a common ending, so that "shows" meets "show"."""
+    if word in _NEGATIONS:
+        return word
+    for ending in ("ing", "ed", "es", "s", "ly"):
+        if word.endswith(ending) and len(word) - len(ending) >= 4:
+            return word[: -len(ending)]
+    return word

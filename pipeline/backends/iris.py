@@ -1,0 +1,627 @@
+"""The store in InterSystems IRIS: notes, chunks and vectors in schema DEMO, statements in iris.sql.
+
+Decides what is created, how a note is replaced, and what is sound. The shape of a search is `iris_search`, of a row
+`iris_rows`; connections are `iris_connections`, complaints `iris_errors`.
+
+Replacing a note. `INSERT OR UPDATE` would do it in one statement, but how it treats a VECTOR column, the IDENTITY and
+a batch is not documented well enough to rest on. Instead, inside one transaction: the note's row is written first (its
+lock keeps two writers of one note apart), then the difference between what is stored and what should be is applied:
+missing chunks inserted, moved ones updated, stale ones deleted. An unchanged vector is not touched, because each one
+costs the HNSW index a search. IRIS shows other processes rows that are not committed yet; in this order they never
+see a note without its chunks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from pipeline.backends.iris_connections import (
+    PARAMETERS_MAX,
+    Connect,
+    Connections,
+    Session,
+    Value,
+    lists_of,
+)
+from pipeline.backends.iris_errors import (
+    FUNCTION_MISSING,
+    INDEX_EXISTS,
+    INDEX_MISSING,
+    TABLE_EXISTS,
+    UNIQUE,
+    IrisRefusal,
+)
+from pipeline.backends.iris_rows import (
+    checksum_of,
+    chunk_row,
+    definition,
+    hit_of,
+    note_row,
+    optional,
+    parse_vector,
+    score,
+    split_text,
+    terms,
+    text_of,
+    vector_text,
+)
+from pipeline.backends.iris_search import nearest, ranked_by_iris, ranked_here
+from pipeline.config import IrisSettings
+from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreError, StoreRejectedRow, StoreUnavailable
+from pipeline.records import (
+    Document,
+    EmbeddedChunk,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    Hit,
+    Match,
+    StoreCounts,
+    Vector,
+)
+from pipeline.statements import Statements
+
+SCHEMA_VERSION = 1
+TABLES = (
+    "SchemaVersion",
+    "EmbeddingSpace",
+    "ClinicalNotes",
+    "ClinicalNoteText",
+    "ClinicalNoteVectors",
+    "MedicalImageVectors",
+)
+TEXT, CLEARED = "text", "cleared"
+"""Purposes of rows of EmbeddingSpace: the space of the stored notes, or of those that were there."""
+IMAGE_DIMENSION = 1024
+"""Width of NV-CLIP's vectors. A store of another image space makes its table anew while that is still empty."""
+
+ROWS_PER_COMMIT = 1000
+"""Above this many changed rows of one table in a transaction IRIS locks the whole table (its LockThreshold)."""
+CHECKED_VECTORS = 1_000
+"""Newest vectors whose checksum `check` compares; all of them would be a gigabyte at 100,000 rows."""
+
+MIGRATE = "python -m pipeline.vectorize migrate --to"
+
+T = TypeVar("T")
+
+
+def iris_statements() -> Mapping[str, str]:
+    """The statements of iris.sql as they are sent: without comments, because the driver parses them as well."""
+    return {
+        name: "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
+        for name, statement in Statements(Path(__file__).with_name("iris.sql")).items()
+    }
+
+
+class IrisStore:
+    """`ports.Store` on InterSystems IRIS. Safe to share between threads; not across a fork."""
+
+    def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
+        """`connect` takes the named arguments of `iris.dbapi.connect`, which is the default."""
+        self._connections = Connections(settings, iris_statements(), connect)
+        self._namespace = settings.namespace
+        self._width: int | None = None
+        self._rank_missing = False
+
+    # --- preparing
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        """Create tables and indexes that are missing. The vector index comes later, with `optimise`.
+
+        Raises SpaceMismatch for another space, SchemaMismatch for tables of another version, StoreAccessDenied where
+        the account may not create tables.
+        """
+        self._repeated(lambda session: self._prepare(session, space))
+        self._width = space.dimension
+
+    def space(self) -> EmbeddingSpace | None:
+        """The space of the stored vectors, None before the first `prepare`."""
+        return self._repeated(lambda session: self._stored_space(session, self._tables(session)))
+
+    def optimise(self, *, rebuild: bool = False) -> None:
+        """Build the vector index if it is missing, and let IRIS count its rows. Call it after a bulk load.
+
+        Builds at once and holds the table meanwhile; afterwards IRIS keeps the index up to date. `rebuild` drops it
+        first, which an upgrade of IRIS may ask for. Searches are right without it, only slower.
+        """
+        self._repeated(lambda session: self._build(session, rebuild=rebuild))
+
+    def _prepare(self, session: Session, space: EmbeddingSpace) -> None:
+        present = self._tables(session)
+        version = self._schema_version(session, present)
+        stored = self._stored_space(session, present)
+        if stored is not None:
+            self._refuse_other(stored, space)  # before anything is created with another width
+        if version is None:
+            self._create(session, space, present)
+        if stored is None:
+            self._make_room(session, space)
+            stored = self._claim(session, space)
+            self._refuse_other(stored, space)
+        if stored.similarity_floor != space.similarity_floor:
+            session.execute("update_space", (definition(space), TEXT))
+            session.commit()
+
+    def _build(self, session: Session, *, rebuild: bool) -> None:
+        if rebuild:
+            self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+        self._define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
+        self._define(session, "tune")
+
+    def _create(self, session: Session, space: EmbeddingSpace, present: set[str]) -> None:
+        widths = {"dimension": str(int(space.dimension)), "image_dimension": str(IMAGE_DIMENSION)}
+        for table in TABLES:
+            if table not in present:
+                name = "create" + re.sub(r"([A-Z][a-z]+)", r"_\1", table).lower()
+                self._define(session, name, tolerate=TABLE_EXISTS, **widths)
+        for name in session.statements:
+            if name.startswith("create_index_") and name != "create_index_vectors":
+                self._define(session, name, tolerate=INDEX_EXISTS)
+        # Written last: a version means that everything before it is there.
+        self._insert_unless_there(session, "insert_schema_version", (SCHEMA_VERSION, "store"))
+
+    def _make_room(self, session: Session, space: EmbeddingSpace) -> None:
+        """After a `clear` the empty vector table may have another width: then it is made anew."""
+        cleared = session.rows("space", (CLEARED,))
+        if cleared and int(cleared[0][1]) != space.dimension and not session.count("count_chunks"):
+            self._define(session, "drop_clinical_note_vectors")
+            self._create(session, space, set(TABLES) - {"ClinicalNoteVectors"})
+        session.execute("delete_space", (CLEARED,))
+        session.commit()
+
+    def _claim(self, session: Session, space: EmbeddingSpace) -> EmbeddingSpace:
+        row = (space.id, space.dimension, definition(space), TEXT)
+        self._insert_unless_there(session, "insert_space", row)
+        return self._stored_space(session, set(TABLES)) or space
+
+    def _insert_unless_there(self, session: Session, name: str, row: Sequence[Value]) -> None:
+        """Another process may have been first; then its row stands."""
+        try:
+            session.execute(name, row)
+        except IrisRefusal as refusal:
+            if refusal.code != UNIQUE:
+                raise
+        session.commit()
+
+    def _define(self, session: Session, name: str, tolerate: tuple[int, ...] = (), **parts: str) -> None:
+        try:
+            session.execute(name, (), **parts)
+        except IrisRefusal as refusal:
+            if refusal.code not in tolerate:
+                raise
+        session.commit()
+
+    def _tables(self, session: Session) -> set[str]:
+        names = {str(row[0]).lower() for row in session.rows("tables")}
+        return {table for table in TABLES if table.lower() in names}
+
+    def _schema_version(self, session: Session, present: set[str]) -> int | None:
+        """The version stored, None where there is none or a table is missing. Refuses any but ours."""
+        if "SchemaVersion" not in present:
+            return None
+        rows = session.rows("schema_version", ("store",))
+        if rows and int(rows[0][0]) != SCHEMA_VERSION:
+            raise SchemaMismatch(
+                f"Namespace {self._namespace} holds tables of schema version {rows[0][0]}; this program reads "
+                f"version {SCHEMA_VERSION}.",
+                remedy="Use the version of Chartwell that wrote them, or index into another namespace.",
+            )
+        return int(rows[0][0]) if rows and set(TABLES) <= present else None
+
+    def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
+        if "EmbeddingSpace" not in present:
+            return None
+        rows = session.rows("space", (TEXT,))
+        return EmbeddingSpace(**json.loads(text_of(rows[0][2]))) if rows else None
+
+    def _refuse_other(self, stored: EmbeddingSpace, space: EmbeddingSpace) -> None:
+        if stored.id != space.id:
+            raise SpaceMismatch(
+                f"Namespace {self._namespace} holds vectors of {stored.id} ({stored.dimension} wide); these would be "
+                f"{space.id} ({space.dimension} wide).",
+                remedy=f"Go back to the embedder that was used, or embed everything anew: {MIGRATE} {space.id}.",
+            )
+
+    # --- writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All writes inside are committed together at the end of the outermost one, or undone."""
+        with self._session() as session:
+            if session.in_transaction:
+                yield
+                return
+            session.in_transaction = True
+            try:
+                yield
+            except BaseException:
+                if not session.broken:
+                    self._undo(session)
+                raise
+            finally:
+                session.in_transaction = False
+            if session.broken:
+                raise StoreUnavailable(
+                    "The connection to IRIS broke within a transaction; nothing of it is stored.",
+                    remedy="Run the same command again.",
+                )
+            session.commit()
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        """Replace each note and all of its chunks; see the module for the order of things.
+
+        Outside a transaction it commits after every ROWS_PER_COMMIT chunks, whole notes only. Raises
+        StoreRejectedRow before anything is written where a vector has the wrong width or is not finite.
+        """
+        latest = {document.document.resource_id: document for document in documents}
+        # One order for all writers, so that two of them never wait for each other's rows.
+        ordered = [latest[resource_id] for resource_id in sorted(latest)]
+        width = self._prepared_width(
+            next((item.vector.size for note in ordered for item in note.chunks), None)
+        )
+        if ordered and not width:
+            raise SchemaMismatch(
+                f"Namespace {self._namespace} has not been prepared for any embedding space.",
+                remedy="Run `python -m pipeline.vectorize notes` first.",
+            )
+        for document in ordered:
+            _refuse_unfit(document, width)
+        for batch in _batches(ordered, lambda document: len(document.chunks) + 1):
+            with self.transaction(), self._session() as session:
+                self._replace(session, batch)
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        """Remove notes with their chunks; how many were there. Images that refer to them stay, without a report."""
+        if not self._prepared_width():
+            return 0
+        removed = 0
+        for some in lists_of(dict.fromkeys(resource_ids), PARAMETERS_MAX):
+            with self._session() as session:
+                states = session.rows_in("note_states", some)
+            for batch in _batches(states, lambda state: int(state[2]) + 1):
+                with self.transaction(), self._session() as session:
+                    removed += self._remove(session, [str(state[0]) for state in batch])
+        return removed
+
+    def clear(self) -> None:
+        """Remove every note, and forget the space: the next `prepare` may name another, of another width.
+
+        Row by row, because a transaction can take that back. Outside of one it commits as it goes, and drops the
+        vector index first, whose upkeep costs more than the rows.
+        """
+        if self._prepared_width():
+            current = self._connections.current
+            if current is None or not current.in_transaction:
+                with self._session() as session:
+                    self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+            self.delete(self._resource_ids())
+            with self.transaction(), self._session() as session:
+                session.execute("delete_space", (CLEARED,))
+                session.execute("rename_space", (CLEARED, TEXT))
+        self._width = None
+
+    def _remove(self, session: Session, ids: Sequence[str]) -> int:
+        for name in ("delete_chunks_of_notes", "delete_note_text", "unlink_images"):
+            session.execute_in(name, ids)
+        return session.execute_in("delete_notes", ids)
+
+    def _replace(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
+        ids = [document.document.resource_id for document in documents]
+        states = {str(row[0]): str(row[1]) for row in session.rows_in("note_states", ids)}
+        self._write_notes(session, documents, states)
+        self._write_text(session, documents, states)
+        self._write_chunks(session, documents)
+
+    def _write_notes(
+        self, session: Session, documents: Sequence[EmbeddedDocument], states: Mapping[str, str]
+    ) -> None:
+        """Every note's row is written, changed or not: its lock makes a second writer of the note wait here."""
+        rows = {document.document.resource_id: note_row(document) for document in documents}
+        new = [row for resource_id, row in rows.items() if resource_id not in states]
+        stored = [row for resource_id, row in rows.items() if resource_id in states]
+        for at, refusal in session.insert_many("insert_note", new):
+            if refusal.code != UNIQUE:
+                raise _about(refusal, "note", str(new[at][-1]))
+            stored.append(new[at])  # another process was first: its row is replaced like any other
+        for row in stored:
+            if session.execute("update_note", row) == 0:
+                raise StoreUnavailable(
+                    f"Note {row[-1]} was removed by another process while it was being replaced.",
+                    remedy="Run the same command again.",
+                )
+
+    def _write_text(
+        self, session: Session, documents: Sequence[EmbeddedDocument], states: Mapping[str, str]
+    ) -> None:
+        changed = [
+            document.document
+            for document in documents
+            if states.get(document.document.resource_id) != document.document.fingerprint()
+        ]
+        stored = [note.resource_id for note in changed if note.resource_id in states]
+        session.execute_in("delete_note_text", stored)
+        rows: list[tuple[Value, ...]] = [
+            (note.resource_id, part, content)
+            for note in changed
+            for part, content in enumerate(split_text(note.text_content)[1])
+        ]
+        self._insert(session, "insert_note_text", rows, "note", 0)
+
+    def _write_chunks(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
+        ids = [document.document.resource_id for document in documents]
+        stored = {str(row[0]): (str(row[2]), str(row[3])) for row in session.rows_in("chunk_states", ids)}
+        missing: list[tuple[Value, ...]] = []
+        for document in documents:
+            for embedded in document.chunks:
+                row = chunk_row(document.document, embedded.chunk)
+                checksum, chunk_id = checksum_of(embedded.vector), embedded.chunk.chunk_id
+                if chunk_id not in stored:
+                    missing.append((*row, vector_text(embedded.vector), checksum, chunk_id))
+                    continue
+                row_before, vector_before = stored.pop(chunk_id)
+                if row_before != row[-1]:
+                    session.execute("update_chunk", (*row, chunk_id))
+                if vector_before != checksum:
+                    session.execute("update_vector", (vector_text(embedded.vector), checksum, chunk_id))
+        self._insert(session, "insert_chunk", missing, "chunk", -1)
+        session.execute_in("delete_chunks", list(stored))
+
+    def _insert(
+        self, session: Session, name: str, rows: Sequence[Sequence[Value]], noun: str, id_at: int
+    ) -> None:
+        for at, refusal in session.insert_many(name, rows):
+            raise _about(refusal, noun, str(rows[at][id_at]))
+
+    # --- reading
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        """Stored vectors by chunk id, float32, as they were handed in."""
+        if not self._prepared_width():
+            return {}
+        ids = list(dict.fromkeys(chunk_ids))
+        rows = self._repeated(lambda session: session.rows_in("vectors", ids))
+        return {str(row[0]): parse_vector(row[1]) for row in rows}
+
+    def document(self, resource_id: str) -> Document | None:
+        """The whole note as handed in."""
+        if not self._prepared_width():
+            return None
+        return self._repeated(lambda session: self._document(session, resource_id), committed=True)
+
+    def counts(self) -> StoreCounts:
+        """Stored notes and chunks. IRIS counts rows of open transactions too."""
+
+        def count(session: Session) -> StoreCounts:
+            return StoreCounts(session.count("count_documents"), session.count("count_chunks"))
+
+        return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        """(resource_id, chunk_id) in the order of code points, read in pages.
+
+        Sorted here: IRIS sorts ids that look like numbers before all others, and by value.
+        """
+        for some in lists_of(sorted(self._resource_ids()), PARAMETERS_MAX):
+            rows = self._repeated(lambda session, page=some: session.rows_in("chunk_ids", page))  # type: ignore[misc]
+            yield from sorted((str(row[0]), str(row[1])) for row in rows)
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        """Those chunks in full, in the order asked, from committed rows only. Unknown ids are left out."""
+        if not self._prepared_width():
+            return []
+        question, ids = self._question(vector), list(dict.fromkeys(chunk_ids))
+        rows = self._repeated(lambda session: session.rows_in("hits", ids, (question,)), committed=True)
+        by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
+        return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
+
+    def _resource_ids(self) -> list[str]:
+        if not self._prepared_width():
+            return []
+        rows = self._repeated(lambda session: session.rows("resource_ids"))
+        return [str(row[0]) for row in rows]
+
+    def _document(self, session: Session, resource_id: str) -> Document | None:
+        rows = session.rows("document", (resource_id,))
+        if not rows:
+            return None
+        patient, kind, domain, author, encounter, date, metadata, blank, opening, parts = rows[0]
+        rest: list[str] = []
+        if int(parts):
+            found = session.rows("document_text", (resource_id,))
+            rest = [text_of(content) for _, content in sorted(found, key=lambda part: int(part[0]))]
+        given = {"domain": domain, "author": author, "encounter_id": encounter, "date": date}
+        blanks = set(text_of(blank).split())
+        return Document(
+            resource_id=resource_id,
+            patient_id=text_of(patient),
+            document_type=text_of(kind),
+            text_content="".join([text_of(opening), *rest]),
+            metadata=json.loads(text_of(metadata)),
+            **{name: "" if name in blanks else optional(value) for name, value in given.items()},
+        )
+
+    # --- searching
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        """The k chunks nearest by cosine among those the filters admit; equal scores in the order of their ids."""
+        if not self._prepared_width():
+            return []
+        question = self._question(vector)
+        if k < 1:
+            return []
+        rows = self._repeated(lambda session: nearest(session, question, k, filters))
+        matches = [Match(str(row[0]), score(row[-1])) for row in rows]
+        return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        """The k best chunks by SQL Search's rank of any of the words."""
+        words = terms(text)
+        if k < 1 or not words or not self._prepared_width():
+            return []
+        matches = self._repeated(lambda session: self._ranked(session, words, k, filters))
+        return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
+
+    def _ranked(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
+        if not self._rank_missing:
+            try:
+                return ranked_by_iris(session, words, k, filters)
+            except IrisRefusal as refusal:
+                if refusal.code not in FUNCTION_MISSING:
+                    raise
+                self._rank_missing = True
+        return ranked_here(session, words, k, filters)
+
+    # --- soundness
+
+    def check(self) -> list[str]:
+        """Every problem found, in words: counts, references, filter columns, and the newest vectors' checksums."""
+        return self._repeated(lambda session: list(self._problems(session)))
+
+    def close(self) -> None:
+        self._connections.close()
+
+    def _problems(self, session: Session) -> Iterator[str]:
+        absent = sorted(set(TABLES) - self._tables(session))
+        if absent:
+            yield f"tables are missing in namespace {self._namespace}: {', '.join(absent)}"
+            return
+        if orphans := session.count("check_orphans"):
+            yield f"{orphans} chunks belong to no note"
+        if differing := session.count("check_filter_columns"):
+            yield f"{differing} chunks carry another patient or document type than their note"
+        yield from self._miscounted(session)
+        for chunk_id, vector, checksum in session.rows("check_vectors", k=str(CHECKED_VECTORS)):
+            if checksum_of(parse_vector(vector)) != str(checksum):
+                yield f"the vector of chunk {chunk_id} is not the one that was written"
+
+    def _miscounted(self, session: Session) -> Iterator[str]:
+        chunks = {str(row[0]): int(row[1]) for row in session.rows("check_chunks")}
+        parts = {str(row[0]): int(row[1]) for row in session.rows("check_text")}
+        for resource_id, chunk_count, text_parts in session.rows("check_notes"):
+            note = str(resource_id)
+            if chunks.get(note, 0) != int(chunk_count):
+                yield f"note {note} has {chunks.get(note, 0)} chunks, but was written with {chunk_count}"
+            if parts.get(note, 0) != int(text_parts):
+                yield f"the text of note {note} is incomplete: {parts.get(note, 0)} of {text_parts} further parts"
+
+    # --- sessions
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        """This thread's connection; what IRIS refuses leaves as our error."""
+        try:
+            with self._connections.use() as session:
+                yield session
+        except IrisRefusal as refusal:
+            if refusal.lost:
+                self._connections.forget_idle()
+            raise refusal.error from None
+
+    def _repeated(self, work: Callable[[Session], T], *, committed: bool = False) -> T:
+        """Run a read; once more on another connection where the first one broke, or where rows were locked."""
+        try:
+            return self._read_once(work, committed=committed)
+        except IrisRefusal as refusal:
+            if refusal.lost:
+                self._connections.forget_idle()
+            # Within a transaction nothing is repeated: its writes went with its connection.
+            inside = self._connections.current is not None
+            if inside or not (refusal.lost or refusal.locked):
+                raise refusal.error from None
+        try:
+            return self._read_once(work, committed=committed)
+        except IrisRefusal as refusal:
+            raise refusal.error from None
+
+    def _read_once(self, work: Callable[[Session], T], *, committed: bool) -> T:
+        level = "read_committed" if committed else "read_uncommitted"
+        with self._connections.use() as session:
+            session.isolate(level)
+            return work(session)
+
+    def _undo(self, session: Session) -> None:
+        """Roll back; where even that fails the connection is closed, and IRIS undoes its work with it."""
+        try:
+            session.rollback()
+        except IrisRefusal:
+            session.broken = True
+
+    def _prepared_width(self, expected: int | None = None) -> int:
+        """Width of this store's vectors, 0 where it was never prepared.
+
+        Remembered, and asked anew where it is not the one expected: another process may have cleared the store.
+        """
+        if self._width is None or expected not in (None, self._width):
+            space = self.space()
+            self._width = space.dimension if space is not None else None
+        return self._width or 0
+
+    def _question(self, vector: Vector) -> str:
+        width = self._prepared_width(vector.size)
+        if vector.shape != (width,):
+            raise SpaceMismatch(
+                f"The question's vector has shape {vector.shape}; namespace {self._namespace} holds vectors of "
+                f"width {width}.",
+                remedy="Ask with the embedder that indexed the notes.",
+            )
+        if not np.isfinite(vector).all():
+            raise StoreError(
+                "The question's vector holds a value that is not a finite number.",
+                remedy="The embedder failed on this question. Check it, and ask again.",
+            )
+        return vector_text(vector)
+
+
+# --- refusals, filters and lists
+
+
+def _refuse_unfit(embedded: EmbeddedDocument, width: int) -> None:
+    seen: set[str] = set()
+    for item in embedded.chunks:
+        _refuse_unfit_vector(item, width)
+        if item.chunk.chunk_id in seen:
+            raise StoreRejectedRow(
+                f"Note {embedded.document.resource_id} has two chunks with the id {item.chunk.chunk_id}.",
+                remedy="Chunk ids must be unique; report this as a fault of the chunker.",
+            )
+        seen.add(item.chunk.chunk_id)
+
+
+def _refuse_unfit_vector(item: EmbeddedChunk, width: int) -> None:
+    if item.vector.shape != (width,):
+        raise StoreRejectedRow(
+            f"The vector of chunk {item.chunk.chunk_id} has shape {item.vector.shape}; the store takes ({width},).",
+            remedy=f"Use the embedder that indexed the notes, or embed everything anew: {MIGRATE} SPACE.",
+        )
+    if not np.isfinite(item.vector).all():
+        raise StoreRejectedRow(
+            f"The vector of chunk {item.chunk.chunk_id} holds a value that is not a finite number.",
+            remedy="The embedder failed on this text; the note is not stored. Check the embedder and run again.",
+        )
+
+
+def _about(refusal: IrisRefusal, noun: str, identity: str) -> StoreError:
+    """The refusal of one row, with the id that IRIS's own words would only tell together with the row."""
+    error = refusal.error
+    return type(error)(f"{noun.capitalize()} {identity}: {error.what}", remedy=error.remedy)
+
+
+def _batches(items: Iterable[T], weight: Callable[[T], int]) -> Iterator[list[T]]:
+    """Consecutive groups within ROWS_PER_COMMIT rows; a heavier item is a group of its own."""
+    batch: list[T] = []
+    rows = 0
+    for item in items:
+        if batch and rows + weight(item) > ROWS_PER_COMMIT:
+            yield batch
+            batch, rows = [], 0
+        batch.append(item)
+        rows += weight(item)
+    if batch:
+        yield batch

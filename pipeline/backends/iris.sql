@@ -1,0 +1,295 @@
+-- Every statement that Chartwell sends to InterSystems IRIS. Values are always bound (?). Braces are filled by
+-- pipeline/backends/iris.py with nothing but digits, question marks and the conditions `admit_...` of this file.
+--
+-- What IRIS asks for, and this file keeps to:
+--   * VARCHAR compares without regard to case unless it says %EXACT. Dates say %SQLSTRING: under %EXACT a bare year
+--     ("2023") is a number and sorts before every text.
+--   * The type in TO_VECTOR is never quoted, and its length argument is never used: it pads or cuts in silence.
+--   * TOP with ORDER BY ... DESC on the vector function is the one shape that the HNSW index serves. FETCH FIRST and
+--     LIMIT have crashed drivers. A trailing semicolon is refused.
+--   * DOMAIN, SECTION and LANGUAGE are reserved words: the columns are ClinicalDomain and SectionTitle.
+--   * An empty text arrives as NULL: BlankFields names the optional fields that were empty and not absent.
+--   * No character streams: LIKE finds nothing in them and drivers disagree about how they come back. A long note's
+--     text continues in ClinicalNoteText, in parts.
+
+-- name: ping
+SELECT 1
+
+-- name: read_committed
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED
+
+-- name: read_uncommitted
+SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED
+
+-- name: tables
+-- Asked before anything else: a SELECT from a missing table has crashed drivers.
+SELECT TABLE_NAME FROM INFORMATION_SCHEMA.TABLES WHERE TABLE_SCHEMA = 'DEMO'
+
+-- name: create_schema_version
+CREATE TABLE DEMO.SchemaVersion (
+  Component VARCHAR(40) %EXACT NOT NULL,
+  Version INTEGER NOT NULL,
+  CONSTRAINT SchemaVersionComponent UNIQUE (Component)
+)
+
+-- name: create_embedding_space
+CREATE TABLE DEMO.EmbeddingSpace (
+  Purpose VARCHAR(40) %EXACT NOT NULL,
+  SpaceID VARCHAR(1000) %EXACT NOT NULL,
+  Dimension INTEGER NOT NULL,
+  Definition VARCHAR(10000) NOT NULL,
+  CONSTRAINT EmbeddingSpacePurpose UNIQUE (Purpose)
+)
+
+-- name: create_clinical_notes
+CREATE TABLE DEMO.ClinicalNotes (
+  NoteNumber BIGINT IDENTITY PRIMARY KEY,
+  ResourceID VARCHAR(200) %EXACT NOT NULL,
+  PatientID VARCHAR(200) %EXACT NOT NULL,
+  DocumentType VARCHAR(200) %EXACT NOT NULL,
+  ClinicalDomain VARCHAR(200) %EXACT,
+  Author VARCHAR(1000),
+  EncounterID VARCHAR(200) %EXACT,
+  NoteDate VARCHAR(40) %SQLSTRING,
+  Metadata VARCHAR(100000) NOT NULL,
+  BlankFields VARCHAR(200),
+  TextContent VARCHAR(10000),
+  TextParts INTEGER NOT NULL,
+  ChunkCount INTEGER NOT NULL,
+  Fingerprint VARCHAR(64) %EXACT NOT NULL,
+  CONSTRAINT ClinicalNotesResource UNIQUE (ResourceID)
+)
+
+-- name: create_clinical_note_text
+CREATE TABLE DEMO.ClinicalNoteText (
+  PartNumber BIGINT IDENTITY PRIMARY KEY,
+  ResourceID VARCHAR(200) %EXACT NOT NULL,
+  Part INTEGER NOT NULL,
+  Content VARCHAR(30000) NOT NULL,
+  CONSTRAINT ClinicalNoteTextPart UNIQUE (ResourceID, Part),
+  CONSTRAINT ClinicalNoteTextNote FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
+)
+
+-- name: create_clinical_note_vectors
+CREATE TABLE DEMO.ClinicalNoteVectors (
+  VectorNumber BIGINT IDENTITY PRIMARY KEY,
+  ChunkID VARCHAR(200) %EXACT NOT NULL,
+  ResourceID VARCHAR(200) %EXACT NOT NULL,
+  PatientID VARCHAR(200) %EXACT NOT NULL,
+  DocumentType VARCHAR(200) %EXACT NOT NULL,
+  ClinicalDomain VARCHAR(200) %EXACT,
+  NoteDate VARCHAR(40) %SQLSTRING,
+  Ordinal INTEGER NOT NULL,
+  SectionTitle VARCHAR(2000),
+  StartOffset INTEGER NOT NULL,
+  EndOffset INTEGER NOT NULL,
+  OffsetMap VARCHAR(60000),
+  ChunkText VARCHAR(60000) NOT NULL,
+  SearchText VARCHAR(60000),
+  Embedding VECTOR(DOUBLE, {dimension}) NOT NULL,
+  VectorChecksum VARCHAR(64) %EXACT NOT NULL,
+  Fingerprint VARCHAR(64) %EXACT NOT NULL,
+  CONSTRAINT ClinicalNoteVectorsChunk UNIQUE (ChunkID),
+  CONSTRAINT ClinicalNoteVectorsNote FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
+)
+
+-- name: create_medical_image_vectors
+CREATE TABLE DEMO.MedicalImageVectors (
+  VectorNumber BIGINT IDENTITY PRIMARY KEY,
+  ImageID VARCHAR(200) %EXACT NOT NULL,
+  ResourceID VARCHAR(200) %EXACT,
+  PatientID VARCHAR(200) %EXACT NOT NULL,
+  StudyID VARCHAR(200) %EXACT,
+  Modality VARCHAR(40) %EXACT,
+  ImageDate VARCHAR(40) %SQLSTRING,
+  Location VARCHAR(2000) %EXACT NOT NULL,
+  Metadata VARCHAR(100000) NOT NULL,
+  Embedding VECTOR(DOUBLE, {image_dimension}) NOT NULL,
+  VectorChecksum VARCHAR(64) %EXACT NOT NULL,
+  CONSTRAINT MedicalImageVectorsImage UNIQUE (ImageID),
+  CONSTRAINT MedicalImageVectorsReport FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
+)
+
+-- name: create_index_resource
+CREATE INDEX ClinicalNoteVectorsResource ON DEMO.ClinicalNoteVectors (ResourceID)
+
+-- name: create_index_patient
+CREATE INDEX ClinicalNoteVectorsPatient ON DEMO.ClinicalNoteVectors (PatientID)
+
+-- name: create_index_document_type
+CREATE BITMAP INDEX ClinicalNoteVectorsType ON DEMO.ClinicalNoteVectors (DocumentType)
+
+-- name: create_index_domain
+CREATE BITMAP INDEX ClinicalNoteVectorsDomain ON DEMO.ClinicalNoteVectors (ClinicalDomain)
+
+-- name: create_index_date
+CREATE INDEX ClinicalNoteVectorsDate ON DEMO.ClinicalNoteVectors (NoteDate)
+
+-- name: create_index_image_report
+CREATE INDEX MedicalImageVectorsReport ON DEMO.MedicalImageVectors (ResourceID)
+
+-- name: create_index_words
+-- SQL Search parts words at spaces only ("x-ray," would be one word), so it indexes SearchText: our own words.
+CREATE INDEX SearchTextFind ON DEMO.ClinicalNoteVectors (SearchText) AS %iFind.Index.Basic(LANGUAGE='en', LOWER=1, INDEXOPTION=0)
+
+-- name: create_index_vectors
+-- Built by optimise(), after the bulk load: it builds at once and is then kept up to date row by row.
+CREATE INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors (Embedding) AS HNSW(Distance='Cosine')
+
+-- name: drop_index_vectors
+DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors
+
+-- name: drop_clinical_note_vectors
+DROP TABLE DEMO.ClinicalNoteVectors
+
+-- name: tune
+TUNE TABLE DEMO.ClinicalNoteVectors
+
+-- name: schema_version
+SELECT Version FROM DEMO.SchemaVersion WHERE Component = ?
+
+-- name: insert_schema_version
+INSERT INTO DEMO.SchemaVersion (Version, Component) VALUES (?, ?)
+
+-- name: space
+SELECT SpaceID, Dimension, Definition FROM DEMO.EmbeddingSpace WHERE Purpose = ?
+
+-- name: insert_space
+INSERT INTO DEMO.EmbeddingSpace (SpaceID, Dimension, Definition, Purpose) VALUES (?, ?, ?, ?)
+
+-- name: rename_space
+UPDATE DEMO.EmbeddingSpace SET Purpose = ? WHERE Purpose = ?
+
+-- name: delete_space
+DELETE FROM DEMO.EmbeddingSpace WHERE Purpose = ?
+
+-- name: update_space
+UPDATE DEMO.EmbeddingSpace SET Definition = ? WHERE Purpose = ?
+
+-- name: note_states
+SELECT ResourceID, Fingerprint, ChunkCount FROM DEMO.ClinicalNotes WHERE ResourceID IN ({marks})
+
+-- name: insert_note
+INSERT INTO DEMO.ClinicalNotes (PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts, ChunkCount, Fingerprint, ResourceID)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: update_note
+UPDATE DEMO.ClinicalNotes SET PatientID = ?, DocumentType = ?, ClinicalDomain = ?, Author = ?, EncounterID = ?, NoteDate = ?, Metadata = ?, BlankFields = ?, TextContent = ?, TextParts = ?, ChunkCount = ?, Fingerprint = ?
+WHERE ResourceID = ?
+
+-- name: delete_notes
+DELETE FROM DEMO.ClinicalNotes WHERE ResourceID IN ({marks})
+
+-- name: insert_note_text
+INSERT INTO DEMO.ClinicalNoteText (ResourceID, Part, Content) VALUES (?, ?, ?)
+
+-- name: delete_note_text
+DELETE FROM DEMO.ClinicalNoteText WHERE ResourceID IN ({marks})
+
+-- name: chunk_states
+SELECT ChunkID, ResourceID, Fingerprint, VectorChecksum FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
+
+-- name: insert_chunk
+INSERT INTO DEMO.ClinicalNoteVectors (ResourceID, PatientID, DocumentType, ClinicalDomain, NoteDate, Ordinal, SectionTitle, StartOffset, EndOffset, OffsetMap, ChunkText, SearchText, Fingerprint, Embedding, VectorChecksum, ChunkID)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TO_VECTOR(?, DOUBLE), ?, ?)
+
+-- name: update_chunk
+UPDATE DEMO.ClinicalNoteVectors SET ResourceID = ?, PatientID = ?, DocumentType = ?, ClinicalDomain = ?, NoteDate = ?, Ordinal = ?, SectionTitle = ?, StartOffset = ?, EndOffset = ?, OffsetMap = ?, ChunkText = ?, SearchText = ?, Fingerprint = ?
+WHERE ChunkID = ?
+
+-- name: update_vector
+UPDATE DEMO.ClinicalNoteVectors SET Embedding = TO_VECTOR(?, DOUBLE), VectorChecksum = ? WHERE ChunkID = ?
+
+-- name: delete_chunks
+DELETE FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
+
+-- name: delete_chunks_of_notes
+DELETE FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
+
+-- name: unlink_images
+UPDATE DEMO.MedicalImageVectors SET ResourceID = NULL WHERE ResourceID IN ({marks})
+
+-- name: document
+SELECT PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts FROM DEMO.ClinicalNotes WHERE ResourceID = ?
+
+-- name: document_text
+SELECT Part, Content FROM DEMO.ClinicalNoteText WHERE ResourceID = ?
+
+-- name: vectors
+SELECT ChunkID, Embedding FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
+
+-- name: count_documents
+SELECT COUNT(*) FROM DEMO.ClinicalNotes
+
+-- name: count_chunks
+SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors
+
+-- name: resource_ids
+SELECT ResourceID FROM DEMO.ClinicalNotes
+
+-- name: chunk_ids
+SELECT ResourceID, ChunkID FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
+
+-- name: hits
+SELECT ChunkID, ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, SectionTitle, ChunkText, StartOffset, EndOffset, OffsetMap, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
+FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
+
+-- name: search_vector
+-- The only shape that the HNSW index serves. Without the index it is an exact scan.
+SELECT TOP {k} ChunkID, PatientID, DocumentType, ClinicalDomain, NoteDate, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
+FROM DEMO.ClinicalNoteVectors ORDER BY Similarity DESC
+
+-- name: scan_vectors
+-- No TOP and no ORDER BY, so that the HNSW index is not used: every admitted row, ranked by the caller.
+SELECT ChunkID, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity FROM DEMO.ClinicalNoteVectors WHERE {admitted}
+
+-- name: scan_all_vectors
+SELECT ChunkID, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity FROM DEMO.ClinicalNoteVectors
+
+-- name: count_admitted
+SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors WHERE {admitted}
+
+-- name: search_words
+SELECT TOP {k} ChunkID, CAST(DEMO.ClinicalNoteVectors_SearchTextFindRank(%ID, ?) AS DOUBLE) AS WordRank
+FROM DEMO.ClinicalNoteVectors WHERE {admitted} ORDER BY WordRank DESC
+
+-- name: scan_words
+-- For builds whose rank procedure is missing: the newest matches, ranked by the caller.
+SELECT TOP {k} ChunkID, SearchText FROM DEMO.ClinicalNoteVectors WHERE {admitted} ORDER BY VectorNumber DESC
+
+-- name: admit_words
+%ID %FIND search_index(SearchTextFind, ?)
+
+-- name: admit_patients
+PatientID IN ({marks})
+
+-- name: admit_document_types
+DocumentType IN ({marks})
+
+-- name: admit_domains
+ClinicalDomain IN ({marks})
+
+-- name: admit_since
+NoteDate >= ?
+
+-- name: admit_until
+NoteDate <= ?
+
+-- name: check_orphans
+SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors WHERE ResourceID NOT IN (SELECT ResourceID FROM DEMO.ClinicalNotes)
+
+-- name: check_filter_columns
+SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors v JOIN DEMO.ClinicalNotes n ON v.ResourceID = n.ResourceID
+WHERE v.PatientID <> n.PatientID OR v.DocumentType <> n.DocumentType
+
+-- name: check_notes
+SELECT ResourceID, ChunkCount, TextParts FROM DEMO.ClinicalNotes
+
+-- name: check_chunks
+SELECT ResourceID, COUNT(*) FROM DEMO.ClinicalNoteVectors GROUP BY ResourceID
+
+-- name: check_text
+SELECT ResourceID, COUNT(*) FROM DEMO.ClinicalNoteText GROUP BY ResourceID
+
+-- name: check_vectors
+SELECT TOP {k} ChunkID, Embedding, VectorChecksum FROM DEMO.ClinicalNoteVectors ORDER BY VectorNumber DESC

@@ -1,0 +1,157 @@
+"""Searching in IRIS: which shape a search takes, so that it never returns fewer or worse rows than there are.
+
+What the HNSW index does with a WHERE clause is undocumented, and an index that filters after it has searched returns
+fewer rows than there are. So the index is only ever asked without a condition: a selective filter is answered by an
+exact scan of the rows it admits, any other by asking the index for more rows than wanted, dropping those not admitted,
+and asking for more until there are enough. Knows columns; opens no connection.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
+from pipeline.backends.iris_rows import bm25, score, text_of
+from pipeline.records import Filters, Match
+
+# What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
+# timings of others (docs/iris.md): measure them on a live server with `make test-live-iris`.
+EXACT_ROWS_MAX = 10_000
+"""A filter that admits at most this many rows is answered by an exact scan (about 1 ms a thousand at width 1024)."""
+INDEX_ROWS_MIN = 64
+"""Rows asked of the index at least: its recall grows with the number asked, and it has no other knob in SQL."""
+INDEX_ROWS_MAX = 10_000
+"""Rows asked of the index at most before an exact scan takes over."""
+FALLBACK_ROWS_MAX = 5_000
+"""Rows ranked here at most where the build lacks SQL Search's rank procedure."""
+
+
+def nearest(session: Session, question: str, k: int, filters: Filters) -> list[Row]:
+    """Rows (chunk id first, cosine last) that hold the k nearest admitted ones, and perhaps others, in any order.
+
+    `question` is a vector as text. A cosine may be None, where one of the two vectors has no direction.
+    """
+    admitted = _count_admitted(session, filters)
+    if admitted == 0:
+        return []
+    if k >= admitted or (not filters.empty and admitted <= EXACT_ROWS_MAX):
+        return _scan(session, question, filters)
+    stored = admitted if filters.empty else session.count("count_chunks")
+    return _from_index(session, question, k, filters, stored / admitted) or _scan(session, question, filters)
+
+
+def _from_index(session: Session, question: str, k: int, filters: Filters, rarity: float) -> list[Row]:
+    """Rows of the index that the filters admit, at least k of them, or none where it does not give that many."""
+    wanted = max(INDEX_ROWS_MIN, math.ceil(k * rarity * 1.5))
+    while wanted <= max(INDEX_ROWS_MAX, k):
+        rows = session.rows("search_vector", (question,), k=str(int(wanted)))
+        admitted = [row for row in rows if admits(filters, row)]
+        if len(admitted) >= k and not _tied_at_the_end(rows, admitted, k, wanted):
+            return admitted
+        if len(rows) < wanted:
+            return []  # the index has no more to give, whatever the table holds
+        wanted *= 4
+    return []
+
+
+def _scan(session: Session, question: str, filters: Filters) -> list[Row]:
+    if filters.empty:
+        return session.rows("scan_all_vectors", (question,))
+    found: list[Row] = []
+    for conditions, values in _admissions(session, filters):
+        found += session.rows("scan_vectors", (question, *values), admitted=conditions)
+    return found
+
+
+def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
+    """The k best by SQL Search's own rank, perhaps with others, in any order. `words` are plain: see `iris_rows`."""
+    search = " OR ".join(words)
+    found: list[Match] = []
+    for conditions, values in _admissions(session, filters, words=search):
+        rows = session.rows("search_words", (search, *values), k=str(int(k)), admitted=conditions)
+        found += [Match(str(row[0]), score(row[1])) for row in rows]
+    return found
+
+
+def ranked_here(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
+    """BM25 (k1 0.9, b 0.4) over the newest matches of the rarest words: some builds lack the rank procedure."""
+    stored = session.count("count_chunks")
+    frequency = {word: _count_admitted(session, Filters(), words=word) for word in words}
+    kept: list[str] = []
+    rows_expected = 0
+    for word in sorted((word for word in words if frequency[word]), key=lambda word: frequency[word]):
+        rows_expected += frequency[word]
+        if kept and rows_expected > FALLBACK_ROWS_MAX:
+            break
+        kept.append(word)
+    if not kept:
+        return []
+    rows: list[Row] = []
+    for conditions, values in _admissions(session, filters, words=" OR ".join(kept)):
+        rows += session.rows("scan_words", values, k=str(FALLBACK_ROWS_MAX), admitted=conditions)
+    return bm25({str(row[0]): text_of(row[1]).split() for row in rows}, frequency, stored)
+
+
+def _admissions(
+    session: Session, filters: Filters, words: str | None = None
+) -> Iterator[tuple[str, list[Value]]]:
+    """(conditions, values) of statements that together admit what the filters do, no row twice.
+
+    Several where a list of ids is longer than a statement may bind.
+    """
+    lists = {
+        "patients": filters.patient_ids,
+        "document_types": filters.document_types,
+        "domains": filters.domains,
+    }
+    asked = {
+        name: list(lists_of(dict.fromkeys(ids), PARAMETERS_MAX // 2)) for name, ids in lists.items() if ids
+    }
+    bounds = {"since": filters.since, "until": _end(filters.until)}
+    for combination in itertools.product(*asked.values()):
+        conditions, values = [], []
+        if words is not None:
+            conditions.append(session.statements["admit_words"])
+            values.append(words)
+        for name, ids in zip(asked, combination, strict=True):
+            conditions.append(session.statements[f"admit_{name}"].format(marks=marks_of(ids)))
+            values += ids
+        for name, bound in bounds.items():
+            if bound is not None:
+                conditions.append(session.statements[f"admit_{name}"])
+                values.append(bound)
+        yield " AND ".join(conditions), list(values)
+
+
+def _count_admitted(session: Session, filters: Filters, words: str | None = None) -> int:
+    if filters.empty and words is None:
+        return session.count("count_chunks")
+    return sum(
+        int(session.rows("count_admitted", values, admitted=conditions)[0][0])
+        for conditions, values in _admissions(session, filters, words)
+    )
+
+
+def _tied_at_the_end(rows: Sequence[Row], admitted: Sequence[Row], k: int, wanted: int) -> bool:
+    """Whether rows that were not fetched may score the same as the k-th: then their order would be chance."""
+    return len(rows) == wanted and score(admitted[k - 1][-1]) <= score(rows[-1][-1])
+
+
+def admits(filters: Filters, row: Row) -> bool:
+    """Whether a row of search_vector (id, patient, type, domain, date, ...) passes: the same as the SQL conditions."""
+    _, patient, kind, domain, date, *_ = row
+    until = _end(filters.until)
+    return (
+        (not filters.patient_ids or str(patient) in filters.patient_ids)
+        and (not filters.document_types or str(kind) in filters.document_types)
+        and (not filters.domains or (domain is not None and str(domain) in filters.domains))
+        and (filters.since is None or (date is not None and str(date) >= filters.since))
+        and (until is None or (date is not None and str(date) <= until))
+    )
+
+
+def _end(until: str | None) -> str | None:
+    """The last moment of a bare date as text: "~" comes after every character of an ISO time."""
+    return until if until is None or "T" in until else f"{until}~"

@@ -1,0 +1,303 @@
+"""Records from files, folders and standard input, one at a time, whatever the format.
+
+Decides the order of the sources and what becomes of one that cannot be used: an error before anything is read where
+the user named it, a Rejection where it is one of many in a folder. Memory is bounded by one record, never by a file.
+Refuses to judge a record's values; that is `accept.py`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.config import IndexingSettings
+from pipeline.errors import InputError, InputMissing, InputUnusable
+from pipeline.indexing.mapping import REQUIRED_FIELDS, FieldMapping
+from pipeline.indexing.read import fhir
+from pipeline.indexing.read.found import Found, Refused, SourceBroken
+from pipeline.indexing.read.json_records import read_json, read_json_lines
+from pipeline.indexing.read.plain_text import read_text
+from pipeline.indexing.read.recognise import READ_FORMATS, Format, recognise
+from pipeline.indexing.read.sources import STANDARD_INPUT, SUFFIXES, Opened, Source, locate, open_source
+from pipeline.indexing.read.tables import columns_of, read_table
+from pipeline.records import Rejection, SourceRecord
+
+__all__ = ["preflight", "read_sources", "record_bytes_max"]
+
+SAMPLE_RECORDS = 8
+"""Records looked at before a source is read, to see that their columns fit."""
+
+SAMPLE_FILES = 8
+"""Files of a folder looked at for the same reason."""
+
+COLUMNS_SHOWN_MAX = 40
+
+BYTES_PER_CHARACTER_MAX = 6
+"""JSON may write one character as \\uXXXX; base64 of UTF-8 takes no more than 16/3."""
+
+RECORD_OVERHEAD_BYTES = 1024 * 1024
+"""Room for a record's other fields."""
+
+
+def record_bytes_max(settings: IndexingSettings) -> int:
+    """The longest record that is taken into memory, in bytes of the source; a longer one is passed over."""
+    return settings.note_characters_max * BYTES_PER_CHARACTER_MAX + RECORD_OVERHEAD_BYTES
+
+
+def preflight(
+    inputs: Sequence[str],
+    mapping: FieldMapping,
+    settings: IndexingSettings,
+) -> None:
+    """Look at every input before anything is read. Pipes are not touched: what was looked at would be gone.
+
+    Raises InputMissing (not there, not readable) or InputUnusable (empty, binary, wrong columns, a folder without
+    notes), each naming the file, what was found, and the option or command to use next.
+    """
+    if not inputs:
+        raise InputUnusable("There is no input.", remedy="Name a file or a folder, or - for standard input.")
+    if list(inputs).count(STANDARD_INPUT) > 1:
+        raise InputUnusable("Standard input is named twice.", remedy="Name - once.")
+    for given in inputs:
+        sources = locate([given])
+        if given == STANDARD_INPUT or not Path(given).is_dir():
+            for source in sources:
+                if source.twice_readable and (problem := _look_at(source, mapping, settings)):
+                    raise _unusable(source, problem)
+        else:
+            _look_into(given, sources, mapping, settings)
+
+
+def read_sources(
+    inputs: Sequence[str],
+    mapping: FieldMapping,
+    settings: IndexingSettings,
+    *,
+    standard_input: BinaryIO | None = None,
+) -> Iterator[SourceRecord | Rejection]:
+    """Every record of every input in order, and a Rejection for each one that could not be read.
+
+    Runs `preflight` at once and raises what it raises; a pipe is judged by its beginning at the first `next()`.
+    Later problems are Rejections: `whole_source` where an unknown number of records is affected.
+    """
+    preflight(inputs, mapping, settings)
+    return _read_all(inputs, mapping, settings, standard_input)
+
+
+def _read_all(
+    inputs: Sequence[str], mapping: FieldMapping, settings: IndexingSettings, standard_input: BinaryIO | None
+) -> Iterator[SourceRecord | Rejection]:
+    for given in inputs:
+        notes = 0
+        for source in locate([given]):
+            for item in _read_one(source, mapping, settings, standard_input):
+                notes += 1
+                yield item
+        if not notes:
+            yield Rejection(
+                given,
+                "",
+                None,
+                None,
+                "No note was found in the whole input.",
+                "It was read to its end: FHIR resources of other types hold no notes (notes are in "
+                f"{', '.join(fhir.NOTE_RESOURCES)}).",
+                whole_source=True,
+            )
+
+
+def _read_one(
+    source: Source, mapping: FieldMapping, settings: IndexingSettings, standard_input: BinaryIO | None
+) -> Iterator[SourceRecord | Rejection]:
+    if source.inside is not None and not source.recognised and source.twice_readable:
+        yield _rejection(
+            source, Refused("", "The file's name is of no format that is read.", READ_FORMATS, whole=True)
+        )
+        return
+    try:
+        with open_source(source, standard_input) as opened:
+            items = _items(source, opened, mapping, settings)
+            sample = list(islice(items, SAMPLE_RECORDS))
+            if problem := _problem(source, sample, mapping):
+                yield _rejection_or_error(source, problem)
+                return
+            for item in _notes(chain(sample, items)):
+                if isinstance(item, Refused):
+                    yield _rejection(source, item)
+                else:
+                    yield SourceRecord(source.given, source.position(item.position), _fields(item, mapping))
+    except InputMissing as error:
+        if source.inside is None:
+            raise
+        remedy = f"{error.what} {error.remedy}"
+        yield _rejection(source, Refused("", "The file cannot be opened.", remedy, whole=True))
+    except SourceBroken as broken:  # gzip that is damaged at its very beginning
+        yield _rejection_or_error(source, broken)
+
+
+def _fields(item: Found, mapping: FieldMapping) -> dict[str, object]:
+    if not item.offered:
+        return mapping.apply(item.columns, own=item.note)
+    fields = mapping.apply({**item.columns, **item.offered}, own=item.note)
+    fields["metadata"] = {
+        name: value for name, value in fields["metadata"].items() if name not in item.offered
+    }
+    return fields
+
+
+def _items(
+    source: Source, opened: Opened, mapping: FieldMapping, settings: IndexingSettings
+) -> Iterator[Found | Refused]:
+    """What the source holds, its break included as the last item."""
+    position = ""
+    try:
+        form = recognise(opened.head, source.name, whole=opened.whole) or _guess(source, opened, mapping)
+        for item in _records(form, source, opened, settings):
+            position = item.position
+            yield item
+    except SourceBroken as broken:
+        yield Refused(f"after {position}" if position else "", broken.reason, broken.remedy, whole=True)
+
+
+def _notes(items: Iterable[Found | Refused]) -> Iterator[Found | Refused]:
+    for item in items:
+        if isinstance(item, Found) and fhir.is_resource(item.columns):
+            yield from fhir.notes(item.columns, item.position)
+        else:
+            yield item
+
+
+def _records(
+    form: Format, source: Source, opened: Opened, settings: IndexingSettings
+) -> Iterator[Found | Refused]:
+    bytes_max = record_bytes_max(settings)
+    if form == "json":
+        return read_json(opened.stream, source.label, bytes_max)
+    if form == "json lines":
+        return read_json_lines(opened.stream, source.label, bytes_max)
+    if form == "table":
+        return read_table(opened.stream, source.label, settings.note_characters_max + RECORD_OVERHEAD_BYTES)
+    inside = source.inside or (source.path.name if source.path else "")
+    return read_text(opened.stream, inside, source.label, bytes_max, named=bool(inside))
+
+
+def _guess(source: Source, opened: Opened, mapping: FieldMapping) -> Format:
+    """Text without a telling name: a table where its first row names a column of text; one note where all that a
+    file's name would have said is given."""
+    first_line = opened.head.lstrip().partition(b"\n")[0].decode("utf-8", "replace").strip()
+    missing = mapping.missing(columns_of(first_line))
+    if "text_content" not in missing:
+        return "table"
+    if source.path is None and all(
+        name in mapping.defaults for name in REQUIRED_FIELDS if name != "text_content"
+    ):
+        return "text"
+    raise SourceBroken(
+        "The format is not recognised.",
+        f"{READ_FORMATS} Give the file the suffix of its format. A plain note on standard input needs --default "
+        "resource_id=..., --default patient_id=... and --default document_type=...",
+    )
+
+
+def _look_at(source: Source, mapping: FieldMapping, settings: IndexingSettings) -> SourceBroken | None:
+    """What the first records of a source say against reading it. Raises InputMissing."""
+    try:
+        with open_source(source) as opened:
+            return _problem(
+                source, list(islice(_items(source, opened, mapping, settings), SAMPLE_RECORDS)), mapping
+            )
+    except SourceBroken as broken:
+        return broken
+
+
+def _look_into(
+    given: str, sources: Iterable[Source], mapping: FieldMapping, settings: IndexingSettings
+) -> None:
+    """A folder is unusable where no file has a format that is read, or none of the first few can be used."""
+    suffixes: Counter[str] = Counter()
+    problems: list[InputError] = []
+    for source in sources:
+        suffixes[Path(source.name).suffix or "no suffix"] += 1
+        if not source.recognised:
+            continue
+        try:
+            problem = _look_at(source, mapping, settings)
+        except InputMissing as error:
+            problems.append(error)
+        else:
+            if problem is None:
+                return
+            problems.append(_unusable(source, problem))
+        if len(problems) >= SAMPLE_FILES:
+            break
+    if problems:
+        raise InputUnusable(
+            f"None of the {len(problems)} files first looked at in {given} can be read. {problems[0].what}",
+            remedy=problems[0].remedy,
+        )
+    found = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(8)) or "nothing"
+    raise InputUnusable(
+        f"The folder {given} holds no notes: found {found}.",
+        remedy=f"Files with these suffixes are read: {', '.join(SUFFIXES)}, each also with .gz. Name another folder.",
+    )
+
+
+def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMapping) -> SourceBroken | None:
+    """Why no record can come of a source that begins like this; None where some may."""
+    if sample and isinstance(sample[0], Refused) and sample[0].whole:
+        return SourceBroken(sample[0].reason, sample[0].remedy)
+    found = [item for item in sample if isinstance(item, Found)]
+    if not found or any(fhir.is_resource(item.columns) for item in found):
+        return None
+    columns = list(dict.fromkeys(column for item in found for column in (*item.columns, *item.offered)))
+    missing = mapping.missing(columns, own=found[0].note)
+    if not missing:
+        return None
+    shown = ", ".join(columns[:COLUMNS_SHOWN_MAX]) + (", ..." if len(columns) > COLUMNS_SHOWN_MAX else "")
+    return SourceBroken(
+        f"No column for {', '.join(missing)}.",
+        f"{_how_to_map(missing)}{_list_inside(found[0])}",
+        found=f" Columns found: {shown}." if shown else "",
+    )
+
+
+def _unusable(source: Source, problem: SourceBroken) -> InputUnusable:
+    return InputUnusable(f"{source.label}: {problem.reason}{problem.found}", remedy=problem.remedy)
+
+
+def _rejection_or_error(source: Source, problem: SourceBroken) -> Rejection:
+    """Raises InputUnusable where the user named this very source."""
+    if source.inside is None:
+        raise _unusable(source, problem) from problem
+    remedy = f"{problem.found} {problem.remedy}".strip()
+    return _rejection(source, Refused("", problem.reason, remedy, whole=True))
+
+
+def _how_to_map(missing: Sequence[str]) -> str:
+    options = [f"--map {name}=COLUMN" for name in missing]
+    fixed = [f"--default {name}=VALUE" for name in missing if name not in {"resource_id", "text_content"}]
+    or_fixed = f"; or give all notes the same: {' '.join(fixed)}" if fixed else ""
+    return f"Say which column it is: {' '.join(options)}{or_fixed}."
+
+
+def _list_inside(found: Found) -> str:
+    """A record that is in fact a wrapper around a list of records."""
+    for name, value in found.columns.items():
+        if isinstance(value, list) and len(value) > 1 and all(isinstance(element, dict) for element in value):
+            return f" If the notes are the list under {name}: jq -c '.{name}[]' FILE > notes.jsonl, and read that."
+    return ""
+
+
+def _rejection(source: Source, refused: Refused) -> Rejection:
+    return Rejection(
+        source=source.given,
+        position=source.position(refused.position),
+        resource_id=refused.resource_id,
+        field=refused.about,
+        reason=refused.reason,
+        remedy=refused.remedy,
+        whole_source=refused.whole,
+    )

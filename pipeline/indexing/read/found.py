@@ -1,0 +1,51 @@
+"""What a format reader hands on: a record with its columns, or a part of a source that could not be read.
+
+The readers know formats and positions. They know neither our fields (the mapping does) nor how a source was named
+(`sources.py` does).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One record: column names to raw values."""
+
+    position: str
+    columns: Mapping[str, Any]
+    note: bool = False
+    """True where the columns are our own fields already (FHIR, text files), so that no mapping is expected of the
+    user."""
+    offered: Mapping[str, str] = field(default_factory=dict)
+    """Columns that a `--map` may name and that say nothing of their own otherwise (the parts of a path)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One record, or with `whole` the rest of the source, that cannot be read."""
+
+    position: str
+    reason: str
+    """A fixed sentence: reasons are counted."""
+    remedy: str
+    """What to do, with the figures of this very case. Never a piece of the text."""
+    resource_id: str | None = None
+    about: str | None = None
+    """Our field that it is about, where it is about one."""
+    whole: bool = False
+
+
+class SourceBroken(Exception):
+    """Reading cannot go on in this source. Becomes a Rejection or an InputError in `read_sources`, never escapes."""
+
+    def __init__(self, reason: str, remedy: str, *, found: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        """A fixed sentence."""
+        self.remedy = remedy
+        self.found = found
+        """What is there instead, for example the columns."""

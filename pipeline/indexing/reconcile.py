@@ -1,0 +1,151 @@
+"""Holds ledger, spool and store against each other, and mends what differs without an embedder where it can.
+
+The ledger says which notes are done and with how many passages; the store says what it holds; a sample of notes, or
+all, is cut again and compared passage by passage, and each stored vector with the one that was paid for.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.indexing.embed import VectorKeeper
+from pipeline.indexing.ledger import Ledger, Staging
+from pipeline.ports import Store
+from pipeline.records import Chunk, Document, Vector
+
+VECTOR_TOLERANCE = 1e-6
+"""Largest difference of an element that is no difference: a store may keep vectors as decimal text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    notes: int
+    """Notes that the ledger says are done."""
+    chunks: int
+    """Passages in the store."""
+    lost: tuple[str, ...]
+    """Notes that are done, and of which the store lacks passages."""
+    doubled: tuple[str, ...]
+    """Notes of which the store holds more passages than they have, or one twice."""
+    stale: tuple[str, ...]
+    """Notes in the store that the ledger does not know as done."""
+    different: tuple[str, ...]
+    """Notes, of those compared, whose stored passages or vectors are not what they should be."""
+    compared: int
+    problems: tuple[str, ...]
+    """What the store's own integrity check says."""
+
+    @property
+    def sound(self) -> bool:
+        return not (self.lost or self.doubled or self.different or self.problems)
+
+
+Split = Callable[[Document], list[Chunk]]
+
+
+def reconcile(
+    *,
+    ledger: Ledger,
+    store: Store,
+    spool: VectorKeeper | None,
+    split: Split,
+    sample: int | None,
+    seed: int = 0,
+) -> Reconciliation:
+    """Compare everything by count and id, and `sample` notes (None: all) passage by passage and vector by vector."""
+    expected = dict(ledger.completed())
+    held, twice = _held(store)
+    chosen = sorted(expected)
+    if sample is not None and sample < len(chosen):
+        chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
+    ids = _ids_of(store, set(chosen))
+    different = [key for key in chosen if not _same(key, ids.get(key, []), ledger, store, spool, split)]
+    return Reconciliation(
+        notes=len(expected),
+        chunks=sum(held.values()),
+        lost=tuple(sorted(key for key, number in expected.items() if held[key] < number)),
+        doubled=tuple(sorted({key for key, number in expected.items() if held[key] > number} | twice)),
+        stale=tuple(sorted(set(held) - set(expected) - _in_work(ledger, held))),
+        different=tuple(different),
+        compared=len(chosen),
+        problems=tuple(store.check()),
+    )
+
+
+def _held(store: Store) -> tuple[Counter[str], set[str]]:
+    """Passages a note, and the notes that hold one passage twice."""
+    held: Counter[str] = Counter()
+    twice = set()
+    before = None
+    for pair in store.chunk_ids():
+        held[pair[0]] += 1
+        if pair == before:
+            twice.add(pair[0])
+        before = pair
+    return held, twice
+
+
+def _ids_of(store: Store, notes: set[str]) -> Mapping[str, list[str]]:
+    ids: dict[str, list[str]] = {}
+    for resource_id, chunk_id in store.chunk_ids():
+        if resource_id in notes:
+            ids.setdefault(resource_id, []).append(chunk_id)
+    return ids
+
+
+def _in_work(ledger: Ledger, held: Mapping[str, int]) -> set[str]:
+    """Notes whose earlier version is in the store while a newer one waits."""
+    keys = list(held)
+    known: set[str] = set()
+    for start in range(0, len(keys), 500):
+        known |= set(ledger.known(keys[start : start + 500]))
+    return known
+
+
+def _same(
+    key: str, stored: Sequence[str], ledger: Ledger, store: Store, spool: VectorKeeper | None, split: Split
+) -> bool:
+    document = ledger.staged(key) or store.document(key)
+    if document is None:
+        return False
+    chunks = split(document)
+    if sorted(chunk.chunk_id for chunk in chunks) != sorted(stored):
+        return False
+    if spool is None:
+        return True
+    paid = spool.kept(chunks)
+    held = store.vectors(stored)
+    return all(
+        chunk.chunk_id in held
+        and (chunk.chunk_id not in paid or _close(held[chunk.chunk_id], paid[chunk.chunk_id]))
+        for chunk in chunks
+    )
+
+
+def _close(one: Vector, two: Vector) -> bool:
+    return bool(np.allclose(one, two, rtol=0, atol=VECTOR_TOLERANCE))
+
+
+def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
+    """Put every note that is lost, doubled or different back to work; its vectors come from the spool.
+
+    Returns the notes whose text nobody has any more; those must be read from their source again.
+    """
+    faulty = sorted({*found.lost, *found.doubled, *found.different})
+    known = ledger.known(faulty)
+    gone = []
+    for key in faulty:
+        document = ledger.staged(key) or store.document(key)
+        if document is None or key not in known:
+            gone.append(key)
+            ledger.forget([key])
+            continue
+        with store.transaction():
+            store.delete([key])
+        ledger.stage([Staging(document, known[key].source, known[key].fingerprint)])
+    return gone

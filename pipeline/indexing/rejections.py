@@ -1,0 +1,79 @@
+"""The errors file: one JSON line for each record that was not taken.
+
+Decides how rejections are kept and counted. Ids of notes are in it, so only its owner may read it; note text never is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+
+from pipeline.errors import InputUnusable
+from pipeline.records import Rejection
+
+OWNER_ONLY = 0o600
+
+
+class RejectionLog:
+    """Writes and counts rejections. Begins empty at each run: the run before is no part of this one.
+
+    Each line is on its way to the disk when `write` returns, so a killed run leaves whole lines.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        """`path` None counts only. Raises InputUnusable where the file cannot be written."""
+        self.path = path
+        self.counts: Counter[str] = Counter()
+        self._descriptor = None if path is None else _open(path)
+
+    @property
+    def total(self) -> int:
+        return self.counts.total()
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Rejections by reason, the most frequent first."""
+        return dict(self.counts.most_common())
+
+    def write(self, rejection: Rejection) -> None:
+        self.counts[rejection.reason] += 1
+        if self._descriptor is None:
+            return
+        line = json.dumps(asdict(rejection), ensure_ascii=False) + "\n"
+        waiting = memoryview(line.encode("utf-8", "backslashreplace"))
+        while waiting:
+            waiting = waiting[os.write(self._descriptor, waiting) :]
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def __enter__(self) -> RejectionLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _open(path: Path) -> int:
+    """Created for the owner alone; an older file is emptied and closed to others. A link is not followed: whoever
+    can place one in a shared folder could choose which file is emptied."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, OWNER_ONLY)
+        os.fchmod(descriptor, OWNER_ONLY)
+    except OSError as error:
+        raise InputUnusable(
+            f"The errors file {path} cannot be written: {error.strerror}.",
+            remedy="Name another one: --errors FILE, in a folder that this user may write to.",
+        ) from error
+    return descriptor

@@ -1,0 +1,190 @@
+"""The answering flow on a real store: filters, floor, refusal without a model call, and withheld statements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pipeline.backends.embedded import EmbeddedStore
+
+from pipeline.answering.flow import Answering, Finished, Retrieved, Verified
+from pipeline.answering.prompt import build_prompt
+from pipeline.backends.hashing import HashingEmbedder
+from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
+from pipeline.database import Database
+from pipeline.indexing.flow import Indexing
+from pipeline.indexing.ledger import Ledger
+from pipeline.progress import SilentObserver
+from pipeline.records import (
+    DraftPiece,
+    Filters,
+    GeneratorModel,
+    Prompt,
+    Question,
+    Rejection,
+    SourceRecord,
+    Usage,
+)
+
+NOTES = {
+    "n1": (
+        "p1",
+        "2020-01-01",
+        "ASSESSMENT\n\nAsthma is well controlled. Continue albuterol 90 mcg as needed.",
+    ),
+    "n2": ("p1", "2023-05-05", "ASSESSMENT\n\nAsthma worsened. Start fluticasone 110 mcg twice daily."),
+    "n3": ("p2", "2023-05-05", "ASSESSMENT\n\nDiabetes. Metformin 500 mg twice daily. No asthma."),
+}
+
+
+class ScriptedGenerator:
+    """Writes what it is told to, in small pieces, and remembers its prompts."""
+
+    def __init__(self) -> None:
+        self.draft = ""
+        self.prompts: list[Prompt] = []
+        self.closed = False
+
+    @property
+    def model(self) -> GeneratorModel:
+        return GeneratorModel("scripted", "m1", "test model")
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        self.prompts.append(prompt)
+        try:
+            for start in range(0, len(self.draft), 7):
+                yield DraftPiece(self.draft[start : start + 7])
+            yield DraftPiece("", Usage(11, 7), "stop")
+        finally:
+            self.closed = True
+
+    def check(self) -> None:
+        return None
+
+
+class NoRejections:
+    def write(self, rejection: Rejection) -> None:
+        raise AssertionError(rejection)
+
+
+@pytest.fixture
+def generator() -> ScriptedGenerator:
+    return ScriptedGenerator()
+
+
+@pytest.fixture
+def answering(tmp_path: Path, generator: ScriptedGenerator) -> Answering:
+    database = Database(tmp_path / "chartwell.sqlite")
+    embedder = HashingEmbedder(EmbedderSettings())
+    store = EmbeddedStore(database, StoreSettings())
+    given = [
+        SourceRecord(
+            "s",
+            key,
+            {"resource_id": key, "patient_id": p, "document_type": "note", "date": d, "text_content": t},
+        )
+        for key, (p, d, t) in NOTES.items()
+    ]
+    Indexing(
+        embedder,
+        store,
+        Ledger(database, lease_seconds=60),
+        IndexingSettings(),
+        NoRejections(),
+        SilentObserver(),
+    ).run(iter(given), sources=["s"])
+    return Answering(embedder, store, generator, AnsweringSettings())
+
+
+def cited(prompt: Prompt, resource_id: str) -> int:
+    return next(n for n, hit in enumerate(prompt.passages, start=1) if hit.resource_id == resource_id)
+
+
+def test_an_answer_cites_the_note_to_the_character(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    generator.draft = '"Start fluticasone 110 mcg twice daily." [1]'
+    answer = answering.answer(Question("asthma fluticasone dose"))
+    assert answer.outcome == "answered"
+    (citation,) = answer.citations
+    text = NOTES["n2"][2]
+    assert (citation.resource_id, citation.patient_id, citation.date) == ("n2", "p1", "2023-05-05")
+    assert text[citation.start : citation.end] == citation.quote == "Start fluticasone 110 mcg twice daily."
+    assert answer.usage == Usage(11, 7)
+    assert set(answer.seconds) >= {"embed", "search", "prompt", "generate", "verify", "total"}
+
+
+def test_what_does_not_check_out_is_withheld_and_counted(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    generator.draft = (
+        '"Start fluticasone 110 mcg twice daily." [1]\n"Start fluticasone 999 mcg." [1]\nTrust me.\n'
+    )
+    answer = answering.answer(Question("asthma fluticasone dose"))
+    assert len(answer.statements) == 1
+    assert answer.withheld == 2
+    assert "999" not in answer.text
+
+
+def test_nothing_verified_is_no_answer(answering: Answering, generator: ScriptedGenerator) -> None:
+    generator.draft = "He takes aspirin [9]."
+    answer = answering.answer(Question("asthma"))
+    assert (answer.outcome, answer.reason, answer.withheld) == ("nothing_relevant", "nothing_verified", 1)
+    assert answer.citations == ()
+
+
+@pytest.mark.parametrize("draft", ["", "NOT STATED", "Not stated.", '"NOT STATED"'])
+def test_a_generator_may_abstain(answering: Answering, generator: ScriptedGenerator, draft: str) -> None:
+    generator.draft = draft
+    answer = answering.answer(Question("asthma"))
+    assert (answer.outcome, answer.reason, answer.withheld) == ("nothing_relevant", "generator_abstained", 0)
+
+
+def test_below_the_floor_no_model_is_called(answering: Answering, generator: ScriptedGenerator) -> None:
+    answer = answering.answer(Question("zebra xylophone quantum"))
+    assert (answer.outcome, answer.reason) == ("nothing_relevant", "below_floor")
+    assert answer.text == "No relevant information found."
+    assert generator.prompts == []
+
+
+def test_filters_reach_both_legs(answering: Answering, generator: ScriptedGenerator) -> None:
+    for filters, expected in [
+        (Filters(patient_ids=("p2",)), {"n3"}),
+        (Filters(since="2023-01-01"), {"n2", "n3"}),
+        (Filters(until="2022-12-31"), {"n1"}),
+        (Filters(patient_ids=("p1",), since="2021-01-01"), {"n2"}),
+        (Filters(document_types=("letter",)), set()),
+    ]:
+        generator.prompts.clear()
+        answer = answering.answer(Question("asthma medication", filters))
+        found = {hit.resource_id for prompt in generator.prompts for hit in prompt.passages}
+        assert found == expected, filters
+        assert {hit.resource_id for hit in answer.passages} == expected
+
+
+def test_events_come_in_order_and_closing_cancels_the_model(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    generator.draft = '"Start fluticasone 110 mcg twice daily." [1]\n' * 3
+    kinds = [type(event) for event in answering.stream(Question("asthma fluticasone dose"))]
+    assert kinds == [Retrieved, Verified, Verified, Verified, Finished]
+    generator.closed = False
+    events = answering.stream(Question("asthma fluticasone dose"))
+    next(events)
+    next(events)
+    events.close()  # type: ignore[attr-defined]
+    assert generator.closed
+
+
+def test_the_prompt_numbers_its_passages_within_a_budget(answering: Answering) -> None:
+    vector = answering.embedder.embed(["asthma"], "query")[0]
+    matches = answering.store.search_vector(vector, 3, Filters())
+    hits = answering.store.hits([match.chunk_id for match in matches], vector)
+    whole = build_prompt("Q $x?", hits, tokens_max=10_000, count_tokens=answering.embedder.count_tokens)
+    assert [hit.chunk_id for hit in whole.passages] == [hit.chunk_id for hit in hits]
+    assert "[1] (note " in whole.user
+    assert "Q $x?" in whole.user
+    assert whole.version.startswith("answer-v1@")
+    small = build_prompt("Q", hits, tokens_max=1, count_tokens=answering.embedder.count_tokens)
+    assert len(small.passages) == 1

@@ -1,0 +1,98 @@
+"""The command line of asking: exit codes, citations, JSON, filters, streaming."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline import ask as ask_door
+from pipeline import vectorize
+from pipeline.ask import process_query
+from pipeline.errors import InputUnusable
+from pipeline.records import Filters
+
+NOTES = [
+    ("n1", "p1", "2020-01-01", "Allergies: penicillin causes a rash. Blood pressure was 120/80 today."),
+    ("n2", "p2", "2022-02-02", "The patient started lisinopril 20 mg daily for high blood pressure."),
+]
+
+
+@pytest.fixture
+def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    rows = [
+        {"resource_id": i, "patient_id": p, "date": d, "document_type": "note", "text_content": t}
+        for i, p, d, t in NOTES
+    ]
+    source = tmp_path / "notes.json"
+    source.write_text(json.dumps(rows))
+    assert CliRunner().invoke(vectorize.app, ["notes", str(source)]).exit_code == 0
+
+
+def ask(*arguments: str) -> Result:
+    return CliRunner().invoke(ask_door.app, list(arguments))
+
+
+@pytest.mark.usefixtures("corpus")
+def test_an_answer_names_note_patient_type_date_similarity_and_span() -> None:
+    result = ask("Which dose of lisinopril was started for blood pressure?")
+    assert result.exit_code == 0, result.output
+    assert "lisinopril 20 mg daily" in result.output
+    assert "n2  patient p2  note  2022-02-02  similarity 0." in result.output
+    assert "characters 0-67" in result.output
+
+
+@pytest.mark.usefixtures("corpus")
+def test_json_carries_the_whole_answer() -> None:
+    answer = json.loads(ask("Which dose of lisinopril was started?", "--json").stdout)
+    (citation,) = answer["citations"]
+    assert NOTES[1][3][citation["start"] : citation["end"]] == citation["quote"]
+    assert answer["outcome"] == "answered"
+    assert answer["passages"]
+
+
+@pytest.mark.usefixtures("corpus")
+def test_nothing_relevant_is_exit_code_3() -> None:
+    result = ask("Where do zebras graze in autumn?")
+    assert result.exit_code == 3
+    assert "No relevant information found." in result.output
+
+
+@pytest.mark.usefixtures("corpus")
+def test_filters_streaming_and_context() -> None:
+    assert ask("Which dose of lisinopril was started?", "--patient-id", "p1").exit_code == 3
+    assert ask("Which dose of lisinopril was started?", "--until", "2021-12-31").exit_code == 3
+    streamed = ask(
+        "Which dose of lisinopril was started?", "--since", "2022-01-01", "--stream", "--show-context"
+    )
+    assert streamed.exit_code == 0
+    assert "passages found" in streamed.output
+    assert "--- passage 1 (note n2, patient p2, note, 2022-02-02)" in streamed.output
+
+
+@pytest.mark.parametrize("arguments", [["  "], ["fever?", "--since", "yesterday"]])
+@pytest.mark.usefixtures("corpus")
+def test_what_cannot_run_says_what_to_do(arguments: list[str]) -> None:
+    result = ask(*arguments)
+    assert result.exit_code == 2
+    assert "What to do:" in result.output
+
+
+def test_an_empty_corpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    result = ask("Any fever?")
+    assert result.exit_code == 3
+    assert "Nothing is indexed yet." in result.output
+
+
+@pytest.mark.usefixtures("corpus")
+def test_the_library_answers_too() -> None:
+    answer = process_query(
+        "Which dose of lisinopril was started?", top_k=5, filters=Filters(patient_ids=("p2",))
+    )
+    assert answer.outcome == "answered"
+    with pytest.raises(InputUnusable):
+        process_query(" ")

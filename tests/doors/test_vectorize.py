@@ -1,0 +1,173 @@
+"""The command line of indexing: exit codes, reports, and errors that say what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline.vectorize import app
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+
+
+def note(number: int, **changes: object) -> dict[str, object]:
+    fields = {
+        "resource_id": f"n{number}",
+        "patient_id": "p1",
+        "document_type": "note",
+        "text_content": f"Visit {number} for asthma.",
+    }
+    return fields | changes
+
+
+def write(path: Path, *notes: object) -> str:
+    path.write_text("\n".join(json.dumps(entry) for entry in notes))
+    return str(path)
+
+
+def run(*arguments: str, **options: object) -> Result:
+    return CliRunner().invoke(app, ["notes", *arguments], **options)  # type: ignore[arg-type]
+
+
+def test_all_in_is_exit_code_0_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2))
+    first = run(source)
+    assert first.exit_code == 0, first.output
+    assert "2 notes accepted of 2 records: 2 embedded" in first.output
+    second = run(source)
+    assert second.exit_code == 0
+    assert "0 embedded (0 passages new, 0 kept), 2 unchanged" in second.output
+
+
+def test_rejected_records_are_exit_code_1_and_listed_with_what_to_do(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2, patient_id=None), note(3, text_content=7))
+    errors = tmp_path / "out" / "errors.jsonl"
+    result = run(source, "--errors", str(errors))
+    assert result.exit_code == 1
+    assert "2 rejected" in result.output
+    listed = [json.loads(line) for line in errors.read_text().splitlines()]
+    assert [(row["position"], row["resource_id"], row["field"]) for row in listed] == [
+        ("line 2", "n2", "patient_id"),
+        ("line 3", "n3", "text_content"),
+    ]
+    assert all(row["reason"] and row["remedy"] for row in listed)
+    assert errors.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "No input was named."),
+        (["missing.jsonl"], "missing.jsonl"),
+        (["a.jsonl", "--map", "patient=x"], "patient"),
+        (["a.jsonl", "--errors", "a.jsonl"], "lies inside the input"),
+    ],
+)
+def test_what_cannot_run_is_exit_code_2_with_what_to_do(
+    tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    write(tmp_path / "a.jsonl", note(1))
+    result = run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.output
+    assert "What to do:" in result.output
+    assert "docs/troubleshooting.md#" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_json_report(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "a.jsonl", note(1)), "--json")
+    report = json.loads(result.stdout)
+    assert (report["embedded"], report["rejected"], report["interrupted"]) == (1, 0, False)
+
+
+def test_standard_input_and_limit(tmp_path: Path) -> None:
+    lines = "\n".join(json.dumps(note(number)) for number in range(5))
+    result = run("-", "--limit", "3", input=lines)
+    assert result.exit_code == 0, result.output
+    assert "3 notes accepted" in result.output
+
+
+def test_dry_run_stores_nothing(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "a.jsonl", note(1), note(2, text_content="")), "--dry-run")
+    assert result.exit_code == 1
+    assert "1 notes would be indexed" in result.output
+    assert not (tmp_path / "chartwell-data" / "chartwell.sqlite").exists()
+
+
+def test_mapping_and_defaults(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("who,words,nr\np9,Fever since Monday.,7\n")
+    result = run(
+        str(source), "--map", "patient_id=who", "--map", "text_content=words", "--map", "resource_id=nr",
+        "--default", "document_type=letter", "--test-search", "fever",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "Fever since Monday." in result.output
+
+
+def test_prune_and_fresh(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2))
+    run(source)
+    write(tmp_path / "a.jsonl", note(1))
+    assert (
+        "1 notes are stored that these inputs no longer hold, for example n2; --prune removes them"
+        in run(source).output
+    )
+    assert "1 notes that the inputs no longer hold were removed" in run(source, "--prune").output
+    assert "1 embedded" in run(source, "--fresh").output
+
+
+def test_another_space_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path / "a.jsonl", note(1))
+    run(source)
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__DIMENSION", "512")
+    refused = run(source)
+    assert refused.exit_code == 2
+    assert "CW-STORE-SPACE" in refused.output
+    assert "--fresh" in refused.output
+    assert run(source, "--fresh").exit_code == 0
+
+
+def test_status_tells_what_failed(tmp_path: Path) -> None:
+    run(write(tmp_path / "a.jsonl", note(1)))
+    result = CliRunner().invoke(app, ["status"])
+    assert "completed          1" in result.output
+
+
+def test_ctrl_c_ends_after_the_batch_and_a_re_run_goes_on(tmp_path: Path) -> None:
+    source = write(
+        tmp_path / "a.jsonl",
+        *(note(number, text_content=f"Word{number} asthma. " * 400) for number in range(300)),
+    )
+    command = [sys.executable, "-m", "pipeline.vectorize", "notes", source, "--batch-size", "2"]
+    environment = os.environ | {"CHARTWELL_DATA_DIR": str(tmp_path / "data")}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("300 notes to embed"):
+                break
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 130, rest
+    assert "interrupted; run the same command again to go on" in rest
+    again = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=100
+    )
+    assert "300 notes accepted" in again.stdout

@@ -1,0 +1,157 @@
+"""Accepting: what a record must be, and what is said where it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import IndexingSettings
+from pipeline.indexing.accept import Accepted, Duplicate, accept, accept_all
+from pipeline.records import Rejection, SourceRecord
+
+SETTINGS = IndexingSettings(note_characters_max=1000)
+GOOD: dict[str, Any] = {
+    "resource_id": "n1",
+    "patient_id": "p1",
+    "document_type": "progress note",
+    "text_content": "  Chest pain.\r\n",
+}
+
+
+def judge(**changes: Any) -> Accepted | Rejection:
+    fields = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
+    return accept(SourceRecord("notes.jsonl", "line 1", fields), SETTINGS)
+
+
+def accepted(**changes: Any) -> Accepted:
+    found = judge(**changes)
+    assert isinstance(found, Accepted), found
+    return found
+
+
+def rejected(**changes: Any) -> Rejection:
+    found = judge(**changes)
+    assert isinstance(found, Rejection), found
+    return found
+
+
+def test_a_document_keeps_its_text_untouched_and_its_place() -> None:
+    found = accepted(
+        date="20210704",
+        domain=["Cardiology", "ICU"],
+        author=" Dr. One ",
+        encounter_id=77,
+        metadata={"a": "b"},
+    )
+    assert (found.source, found.position) == ("notes.jsonl", "line 1")
+    document = found.document
+    assert document.text_content == "  Chest pain.\r\n"
+    assert document.date == "2021-07-04"
+    assert (document.domain, document.author, document.encounter_id) == ("Cardiology; ICU", "Dr. One", "77")
+    assert document.metadata == {"a": "b"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"resource_id": ...}, "resource_id", "resource_id is missing."),
+        ({"patient_id": None}, "patient_id", "patient_id is missing."),
+        ({"patient_id": "NaN"}, "patient_id", "patient_id is missing."),
+        ({"document_type": "  "}, "document_type", "document_type is missing."),
+        ({"patient_id": True}, "patient_id", "patient_id is not text."),
+        ({"patient_id": 7.0}, "patient_id", "patient_id is not text."),
+        ({"resource_id": "x" * 201}, "resource_id", "resource_id is longer than 200 characters."),
+        ({"resource_id": "a\nb"}, "resource_id", "resource_id holds control or invisible characters."),
+        ({"patient_id": "a\u202eb"}, "patient_id", "patient_id holds control or invisible characters."),
+        ({"author": "\ud800"}, "author", "author holds half a character."),
+        ({"text_content": ...}, "text_content", "text_content is missing."),
+        ({"text_content": ["a"]}, "text_content", "text_content is not text."),
+        ({"text_content": " \n\u200b\x00"}, "text_content", "text_content is empty."),
+        ({"text_content": "x" * 1001}, "text_content", "text_content is longer than any note may be."),
+        ({"text_content": "half \udfff"}, "text_content", "text_content holds half a character."),
+        ({"date": "03/04/2021"}, "date", "The date can be read in two ways."),
+        ({"date": "yesterday"}, "date", "The date cannot be read."),
+        ({"date": 3.5}, "date", "The date cannot be read."),
+        ({"metadata": {"a": "\ud800"}}, "metadata", "metadata holds half a character."),
+    ],
+)
+def test_what_is_wrong_is_said(changes: dict[str, Any], field: str, reason: str) -> None:
+    found = rejected(**changes)
+    assert (found.field, found.reason) == (field, reason)
+    assert found.remedy
+
+
+def test_optional_fields_may_hold_nothing() -> None:
+    document = accepted(date="NULL", domain="", author=None, encounter_id="\\N").document
+    assert (document.date, document.domain, document.author, document.encounter_id) == (
+        None,
+        None,
+        None,
+        None,
+    )
+
+
+def test_a_wrong_id_is_reported_in_a_readable_form() -> None:
+    assert rejected(resource_id="a\nb").resource_id == "a?b"
+    assert rejected(resource_id="\ud800" * 300).resource_id == "?" * 200
+    assert rejected(resource_id=["a"], patient_id=3.5).resource_id is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*GOOD, "date", "domain", "author", "encounter_id"]),
+        st.none()
+        | st.integers()
+        | st.floats()
+        | st.booleans()
+        | st.text(max_size=30)
+        | st.lists(st.text(max_size=3)),
+    )
+)
+@settings(max_examples=200, deadline=None)
+def test_whatever_comes_in_is_a_document_or_a_reason(fields: dict[str, Any]) -> None:
+    found = accept(SourceRecord("s", "p", fields), SETTINGS)
+    if isinstance(found, Accepted):
+        found.document.fingerprint().encode()
+        for value in (found.document.resource_id, found.document.patient_id, found.document.document_type):
+            assert value.strip()
+            assert len(value) <= 200
+    else:
+        assert found.reason.endswith(".")
+
+
+@given(st.text(alphabet="SECRET", min_size=20, max_size=40))
+@settings(max_examples=50, deadline=None)
+def test_reasons_and_remedies_hold_no_text(secret: str) -> None:
+    for changes in (
+        {"text_content": secret * 100},
+        {"text_content": [secret]},
+        {"date": secret},
+        {"patient_id": secret + "\n" + secret},
+        {"author": {"name": secret}},
+    ):
+        found = rejected(**changes)
+        assert secret not in found.reason + found.remedy
+
+
+def test_repeats_are_told_from_conflicts_and_rejections_pass() -> None:
+    reader = Rejection("s", "line 9", None, None, "The record is not valid JSON.", "Repair it.")
+    records: list[SourceRecord | Rejection] = [
+        SourceRecord("s", "line 1", GOOD),
+        reader,
+        SourceRecord("s", "line 2", GOOD),
+        SourceRecord("s", "line 3", {**GOOD, "metadata": {"a": "b"}}),
+        SourceRecord("t", "line 1", {**GOOD, "resource_id": "n2"}),
+        SourceRecord("t", "line 2", {**GOOD, "resource_id": " n1 "}),
+    ]
+    first, passed, repeat, conflict, other, repeat_again = accept_all(records, SETTINGS)
+    assert isinstance(first, Accepted)
+    assert passed is reader
+    assert repeat == Duplicate("n1", "s", "line 2", "s line 1")
+    assert isinstance(conflict, Rejection)
+    assert "The first one, s line 1, was taken." in conflict.remedy
+    assert isinstance(other, Accepted)
+    assert repeat_again == Duplicate("n1", "t", "line 2", "s line 1")

@@ -1,0 +1,25 @@
+"""A short version of `python -m tests.crash`: SIGKILL at random moments loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.crash import crash_test
+
+
+def test_killed_runs_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.jsonl"
+    with notes.open("w") as file:
+        for number in range(60):
+            note = {
+                "resource_id": f"n{number}",
+                "patient_id": f"p{number % 7}",
+                "document_type": "note",
+                "text_content": f"HISTORY\n\nVisit {number}.\n\n" + f"PLAN\n\nDrug {number} daily. " * 30,
+            }
+            file.write(json.dumps(note) + "\n")
+    verdict = crash_test(notes, tmp_path, kills=5, provider="hashing", batch_size=4)
+    assert verdict.kills == 5
+    assert (verdict.lost, verdict.doubled, verdict.problems) == (0, 0, [])
+    assert verdict.embedded_again_most <= verdict.batch_texts_most

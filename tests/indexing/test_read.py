@@ -1,0 +1,207 @@
+"""Sources: folders, gzip, pipes, byte order marks; and the development data as a whole."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import threading
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import IndexingSettings
+from pipeline.indexing.accept import Accepted, Duplicate, accept_all
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
+from pipeline.indexing.read.recognise import recognise
+from pipeline.records import Rejection
+
+SETTINGS = IndexingSettings()
+NOTES = [
+    {
+        "id": f"n{number}",
+        "patient_id": f"p{number % 2}",
+        "type": "note",
+        "text": f"Note {number}. Déjà vu — ½.",
+    }
+    for number in range(3)
+]
+LINES = "".join(json.dumps(note, ensure_ascii=False) + "\n" for note in NOTES)
+TABLE = "id;patient_id;type;text\n" + "".join(";".join(note.values()) + "\n" for note in NOTES)
+
+
+def accepted(
+    *inputs: Path | str, mapping: FieldMapping | None = None, standard_input: bytes = b""
+) -> list[Accepted]:
+    records = read_sources(
+        [str(one) for one in inputs],
+        mapping or FieldMapping(),
+        SETTINGS,
+        standard_input=io.BytesIO(standard_input),
+    )
+    found = list(accept_all(records, SETTINGS))
+    assert all(isinstance(one, Accepted) for one in found), found
+    return [one for one in found if isinstance(one, Accepted)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("notes.jsonl", LINES),
+        ("notes.ndjson", LINES),
+        ("notes.json", LINES),
+        ("notes.txt", LINES),
+        ("notes", LINES),
+        ("notes.json", json.dumps(NOTES)),
+        ("notes.json", json.dumps(NOTES, indent=4)),
+        ("notes.jsonl", json.dumps(NOTES)),
+        ("notes.json", "\n".join(json.dumps(note, indent=1) for note in NOTES)),
+        ("notes.json", json.dumps({"notes": NOTES})),
+        ("notes.csv", TABLE),
+        ("notes.tsv", TABLE.replace(";", "\t")),
+        ("notes", TABLE.replace(";", ",")),
+    ],
+)
+@pytest.mark.parametrize("wrapping", ["plain", "gzip", "mark", "utf-16", "pipe", "gzip pipe"])
+def test_every_format_in_every_wrapping(tmp_path: Path, name: str, content: str, wrapping: str) -> None:
+    raw = content.encode()
+    if "gzip" in wrapping:
+        raw = gzip.compress(raw)
+        name += ".gz"
+    elif wrapping == "mark":
+        raw = b"\xef\xbb\xbf" + raw
+    elif wrapping == "utf-16":
+        raw = content.encode("utf-16")
+    if "pipe" in wrapping:
+        found = accepted("-", standard_input=raw)
+        assert found[0].source == "-"
+    else:
+        (tmp_path / name).write_bytes(raw)
+        found = accepted(tmp_path / name)
+    assert [one.document.text_content for one in found] == [note["text"] for note in NOTES]
+    assert [one.document.patient_id for one in found] == ["p0", "p1", "p0"]
+
+
+def test_a_folder_of_texts_names_patient_and_type(tmp_path: Path) -> None:
+    for path in ("p1/discharge/a.txt", "p1/discharge/b.md", "p2/c.txt", "d.txt", "p3/progress/2021/e.v2.txt"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"Text of {path}.")
+    mapping = FieldMapping.parse(defaults=["patient_id=nobody", "document_type=plain note"])
+    found = accepted(tmp_path, mapping=mapping)
+    assert [
+        (one.document.resource_id, one.document.patient_id, one.document.document_type) for one in found
+    ] == [
+        ("d", "nobody", "plain note"),
+        ("p1/discharge/a", "p1", "discharge"),
+        ("p1/discharge/b", "p1", "discharge"),
+        ("p2/c", "p2", "plain note"),
+        ("p3/progress/2021/e.v2", "p3", "progress"),
+    ]
+    assert found[1].position == "file p1/discharge/a.txt"
+    assert found[1].source == str(tmp_path)
+    assert found[1].document.metadata == {}
+
+
+def test_folders_in_another_order_are_mapped(tmp_path: Path) -> None:
+    (tmp_path / "2021" / "p7").mkdir(parents=True)
+    (tmp_path / "2021" / "p7" / "a.txt").write_text("Text.")
+    mapping = FieldMapping.parse(["patient_id=folder2"], ["document_type=note"])
+    (found,) = accepted(tmp_path, mapping=FieldMapping.parse(["patient_id=folder2", "document_type=name"]))
+    assert (found.document.patient_id, found.document.document_type) == ("p7", "a")
+    (found,) = accepted(tmp_path, mapping=mapping)
+    assert found.document.document_type == "p7"  # what the path says comes before a default
+
+
+def test_a_plain_note_through_a_pipe_needs_its_fields(tmp_path: Path) -> None:
+    mapping = FieldMapping.parse(defaults=["resource_id=n1", "patient_id=p1", "document_type=note"])
+    (found,) = accepted("-", mapping=mapping, standard_input=b"Chest pain,\nthree days.")
+    assert found.document.text_content == "Chest pain,\nthree days."
+
+
+def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.write_text(LINES), daemon=True)
+    writer.start()
+    assert len(accepted(path)) == 3
+    writer.join(timeout=10)
+
+
+def test_a_link_to_a_folder_is_reported_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(LINES)
+    (tmp_path / "circle").symlink_to(tmp_path)
+    *notes, link = accept_all(read_sources([str(tmp_path)], FieldMapping(), SETTINGS), SETTINGS)
+    assert len(notes) == 3
+    assert isinstance(link, Rejection)
+    assert link.reason == "The file cannot be opened."
+    assert "is a link to a folder" in link.remedy
+
+
+def test_a_note_that_opens_with_a_bracket_is_a_note() -> None:
+    assert recognise(b"[doctor] hi , how are you ?\n[patient] fine .", "a.txt", whole=True) == "text"
+    assert recognise(b"{patient name} was seen today.", "a.md", whole=True) == "text"
+
+
+DEVELOPMENT_NOTES = {
+    "aci_bench": (["patient_id=id"], ["document_type=visit note"], 87),
+    "mts_dialog": (
+        ["patient_id=id", "text_content=section_text", "document_type=section_header"],
+        [],
+        1216,
+    ),
+    "mtsamples": (
+        ["patient_id=id", "document_type=sample_name|specialties"],
+        ["document_type=transcription"],
+        492,
+    ),
+    "synthea_notes": ([], [], 230),
+}
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("name", DEVELOPMENT_NOTES)
+def test_all_development_notes_go_in(shared_data: Path, name: str) -> None:
+    maps, defaults, expected = DEVELOPMENT_NOTES[name]
+    mapping = FieldMapping.parse(maps, defaults)
+    found = accepted(shared_data / "notes" / f"{name}.jsonl", mapping=mapping)
+    assert len(found) == expected
+
+
+@pytest.mark.shared
+def test_all_development_bundles_go_in(shared_data: Path) -> None:
+    found = accepted(shared_data / "fhir")
+    kinds = Counter(one.document.metadata["resource_type"] for one in found)
+    assert kinds == {"DocumentReference": 101, "DiagnosticReport": 101}
+    assert len({one.document.patient_id for one in found}) == 3
+    assert all(one.document.date and one.document.author and one.document.encounter_id for one in found)
+
+
+@pytest.mark.shared
+def test_a_bundle_and_its_extract_hold_the_same_texts(shared_data: Path) -> None:
+    extract = {
+        one.document.resource_id: one.document
+        for one in accepted(shared_data / "notes" / "synthea_notes.jsonl")
+    }
+    compared = 0
+    for one in accepted(shared_data / "fhir"):
+        twin = extract.get(f"syn-{one.document.resource_id}")
+        if twin:
+            compared += 1
+            assert one.document.text_content.strip() == twin.text_content.strip()
+            assert (one.document.patient_id, one.document.encounter_id) == (
+                twin.patient_id,
+                twin.encounter_id,
+            )
+    assert compared > 0
+
+
+def test_duplicates_across_sources_name_the_first(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(LINES)
+    (tmp_path / "b.jsonl").write_text(LINES)
+    found = list(accept_all(read_sources([str(tmp_path)], FieldMapping(), SETTINGS), SETTINGS))
+    assert Counter(type(one) for one in found) == {Accepted: 3, Duplicate: 3}
+    assert isinstance(found[-1], Duplicate)
+    assert found[-1].first == f"{tmp_path} file a.jsonl, line 3"

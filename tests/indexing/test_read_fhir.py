@@ -1,0 +1,288 @@
+"""FHIR: what is a note in a resource, whose it is, and what is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import IndexingSettings
+from pipeline.indexing.accept import Accepted, accept_all
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
+from pipeline.indexing.read.fhir import notes
+from pipeline.indexing.read.found import Found, Refused
+from pipeline.indexing.read.markup import text_of
+from pipeline.records import Rejection
+
+
+def attachment(text: str | bytes, content_type: str | None = "text/plain", **more: Any) -> dict[str, Any]:
+    raw = text.encode() if isinstance(text, str) else text
+    return {"contentType": content_type, "data": base64.b64encode(raw).decode(), **more}
+
+
+def document(*attachments: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {
+        "resourceType": "DocumentReference",
+        "id": "doc-1",
+        "status": "current",
+        "type": {"coding": [{"code": "34117-2", "display": "History and physical note"}]},
+        "subject": {"reference": "Patient/p-1"},
+        "date": "2021-07-11T16:52:12.345+00:00",
+        "author": [{"display": "Dr. One"}, {"reference": "Practitioner/two"}],
+        "context": {
+            "encounter": [{"reference": "Encounter/e-1"}],
+            "practiceSetting": {"coding": [{"display": "Cardiology"}]},
+        },
+        "content": [{"attachment": one} for one in attachments],
+        **more,
+    }
+
+
+def only(resource: dict[str, Any]) -> Found | Refused:
+    (found,) = notes(resource, "entry 1")
+    return found
+
+
+def columns(resource: dict[str, Any]) -> dict[str, Any]:
+    found = only(resource)
+    assert isinstance(found, Found), found
+    return dict(found.columns)
+
+
+def test_a_document_reference_becomes_a_note() -> None:
+    found = columns(document(attachment("Chest pain. Déjà vu.", "text/plain; charset=utf-8")))
+    assert {name: found[name] for name in list(found)[:8]} == {
+        "resource_id": "doc-1",
+        "patient_id": "p-1",
+        "document_type": "History and physical note",
+        "text_content": "Chest pain. Déjà vu.",
+        "date": "2021-07-11T16:52:12.345+00:00",
+        "domain": "Cardiology",
+        "author": "Dr. One; two",
+        "encounter_id": "e-1",
+    }
+    assert found["type_code"] == "34117-2"
+
+
+@pytest.mark.parametrize(
+    ("reference", "patient"),
+    [
+        ({"reference": "Patient/7"}, "7"),
+        ({"reference": "urn:uuid:3d19-5286"}, "3d19-5286"),
+        ({"reference": "https://ehr.example/fhir/Patient/7/_history/3"}, "7"),
+        ({"reference": "Patient?identifier=urn:mrn|MRN7"}, "MRN7"),
+        ({"identifier": {"value": "MRN8"}}, "MRN8"),
+        ({"reference": "#contained"}, None),
+        (None, None),
+        ("Patient/7", None),
+    ],
+)
+def test_the_patient_comes_from_the_subject(reference: Any, patient: str | None) -> None:
+    assert columns(document(attachment("x"), subject=reference))["patient_id"] == patient
+
+
+def test_several_texts_of_one_resource_are_numbered() -> None:
+    found = list(notes(document(attachment("first"), attachment("second")), "entry 1"))
+    assert [item.columns["resource_id"] for item in found if isinstance(item, Found)] == [
+        "doc-1#1",
+        "doc-1#2",
+    ]
+
+
+def test_the_same_text_in_another_format_is_left_out_and_said_so() -> None:
+    found = columns(
+        document(
+            attachment("Chest pain.\nRest."),
+            attachment("<div><p>Chest pain.</p><p>Rest.</p></div>", "text/html"),
+            attachment(b"%PDF-1.7", "application/pdf"),
+        )
+    )
+    assert found["resource_id"] == "doc-1"
+    assert found["left_out"] == (
+        "attachment 3: The attachment is not text.; attachment 2: the text of attachment 1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason", "remedy"),
+    [
+        (
+            attachment(b"%PDF", "application/pdf"),
+            "The attachment is not text.",
+            "It is application/pdf. Convert",
+        ),
+        (attachment(b"{\\rtf1", "text/rtf"), "The attachment is not text.", "It is text/rtf."),
+        (
+            {"contentType": "text/plain", "url": "Binary/9"},
+            "content is not in the file",
+            "is a link. Export with",
+        ),
+        ({"contentType": "text/plain"}, "content is not in the file", "is empty"),
+        (
+            {"contentType": "text/plain", "data": "no base64!"},
+            "not valid base64",
+            "Export the resource again",
+        ),
+        (attachment(b"caf\xe9"), "not in the character set it names", "Byte 4 does not fit utf-8"),
+        (attachment("x", "text/plain; charset=klingon"), "unknown character set", "klingon"),
+        (attachment(b"\x00\x01", None), "The attachment is not text.", "zero bytes"),
+    ],
+)
+def test_unreadable_attachments_are_refused(broken: dict[str, Any], reason: str, remedy: str) -> None:
+    found = only(document(broken))
+    assert isinstance(found, Refused)
+    assert reason in found.reason
+    assert remedy in found.remedy
+    assert found.resource_id == "doc-1"
+
+
+def test_the_named_character_set_is_used() -> None:
+    text = attachment("café".encode("latin-1"), "text/plain; charset=ISO-8859-1")
+    assert columns(document(text))["text_content"] == "café"
+
+
+def test_a_retracted_note_is_refused() -> None:
+    found = only(document(attachment("wrong patient"), status="entered-in-error"))
+    assert isinstance(found, Refused)
+    assert found.reason == "The note was entered in error."
+
+
+def test_a_diagnostic_report_is_read_from_its_form_or_conclusion() -> None:
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "r-1",
+        "code": {"text": "Chest X-ray"},
+        "subject": {"reference": "Patient/p-1"},
+        "encounter": {"reference": "Encounter/e-1"},
+        "issued": "2021-07-11T16:52:12Z",
+        "performer": [{"display": "Radiology"}],
+    }
+    with_form = columns({**report, "presentedForm": [attachment("No infiltrate.")]})
+    assert (
+        with_form["text_content"],
+        with_form["document_type"],
+        with_form["date"],
+        with_form["author"],
+    ) == (
+        "No infiltrate.",
+        "Chest X-ray",
+        "2021-07-11T16:52:12Z",
+        "Radiology",
+    )
+    assert columns({**report, "conclusion": "Normal."})["text_content"] == "Normal."
+    assert list(notes(report, "entry 1")) == []
+
+
+def test_a_composition_is_read_section_by_section() -> None:
+    composition = {
+        "resourceType": "Composition",
+        "id": "c-1",
+        "type": {"text": "Discharge summary"},
+        "subject": {"reference": "Patient/p-1"},
+        "encounter": {"reference": "Encounter/e-1"},
+        "text": {"div": "<div>generated</div>"},
+        "section": [
+            {
+                "title": "Plan",
+                "text": {"div": "<div xmlns='http://www.w3.org/1999/xhtml'><p>Rest &amp; fluids.</p></div>"},
+            },
+            {"title": "Findings", "section": [{"title": "Heart", "text": {"div": "<div>Regular.</div>"}}]},
+            {"title": "Empty"},
+        ],
+    }
+    assert columns(composition)["text_content"] == "Plan\nRest & fluids.\n\nFindings\n\nHeart\nRegular."
+    del composition["section"]
+    assert columns(composition)["text_content"] == "generated"
+    del composition["text"]
+    assert isinstance(only(composition), Refused)
+
+
+def test_markup_keeps_what_a_reader_sees() -> None:
+    markup = (
+        "<html><head><style>p {color: red}</style></head><body><h1>Labs</h1><table><tr><th>Test</th><th>Value</th></tr>"
+        "<tr><td>Na</td><td>138</td></tr></table><p>one<br/>two &lt;3</p><ul><li>rest</li><li>fluids</li></ul>"
+        "<script>alert(1)</script><pre>a  b\n c</pre></body></html>"
+    )
+    assert text_of(markup) == ("Labs\n\nTest | Value\nNa | 138\n\none\ntwo <3\n\n- rest\n- fluids\n\na  b\nc")
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"content": "x"}, {"content": [{"attachment": []}]}, {"content": [3], "subject": 4}]
+)
+def test_odd_resources_are_refused_not_raised(odd: dict[str, Any]) -> None:
+    assert isinstance(only({"resourceType": "DocumentReference", **odd}), Refused)
+
+
+def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": one} for one in resources]}
+
+
+PATIENT = {"resourceType": "Patient", "id": "p-1"}
+
+
+@pytest.mark.parametrize("form", ["bundle", "pretty", "sorted", "ndjson", "bundles", "single"])
+def test_every_way_of_writing_fhir(tmp_path: Path, form: str) -> None:
+    one = document(attachment("note one"))
+    content, position = {
+        "bundle": (json.dumps(bundle(PATIENT, one)), "entry 2"),
+        "pretty": (json.dumps(bundle(PATIENT, one), indent=2), "entry 2"),
+        "sorted": (json.dumps(bundle(PATIENT, one), sort_keys=True), "entry 2"),
+        "ndjson": (json.dumps(PATIENT) + "\n" + json.dumps(one), "line 2"),
+        "bundles": (
+            "\n".join(json.dumps(each) for each in (bundle(PATIENT), bundle(one))),
+            "line 2, entry 1",
+        ),
+        "single": (json.dumps(one, indent=2), "object 1"),
+    }[form]
+    path = tmp_path / "export.json"
+    path.write_text(content)
+    (found,) = accept_all(read_sources([str(path)], FieldMapping(), IndexingSettings()), IndexingSettings())
+    assert isinstance(found, Accepted)
+    assert found.document.text_content == "note one"
+    assert found.position == position
+    assert found.document.metadata == {
+        "resource_type": "DocumentReference",
+        "status": "current",
+        "type_code": "34117-2",
+    }
+
+
+def test_users_mapping_and_defaults_reach_fhir(tmp_path: Path) -> None:
+    path = tmp_path / "export.ndjson"
+    path.write_text(json.dumps(document(attachment("x"), category=[{"text": "Clinical Note"}], context={})))
+    mapping = FieldMapping.parse(["domain=category", "text_content=note"], ["encounter_id=none given"])
+    (found,) = accept_all(read_sources([str(path)], mapping, IndexingSettings()), IndexingSettings())
+    assert isinstance(found, Accepted)
+    assert (found.document.domain, found.document.encounter_id) == ("Clinical Note", "none given")
+
+
+def test_an_export_without_notes_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "Patient.ndjson"
+    path.write_text(json.dumps(PATIENT) + "\n")
+    (found,) = read_sources([str(path)], FieldMapping(), IndexingSettings())
+    assert isinstance(found, Rejection)
+    assert found.whole_source
+    assert found.reason == "No note was found in the whole input."
+    assert "DocumentReference" in found.remedy
+
+
+def test_a_bulk_export_folder_is_read_without_complaint_about_other_resources(tmp_path: Path) -> None:
+    (tmp_path / "Patient.ndjson").write_text(json.dumps(PATIENT) + "\n")
+    (tmp_path / "DocumentReference.ndjson").write_text(json.dumps(document(attachment("x"))) + "\n")
+    (found,) = accept_all(
+        read_sources([str(tmp_path)], FieldMapping(), IndexingSettings()), IndexingSettings()
+    )
+    assert isinstance(found, Accepted)
+    assert found.position == "file DocumentReference.ndjson, line 1"
+
+
+def test_odd_markup_gives_text_in_time() -> None:
+    assert text_of("BP <120, a <b>bold</b> <![CDATA[1 < 2]]> <![odd[ &amp; <x:p>q</x:p><!-- no end") == (
+        "BP <120, a bold 1 < 2 <![odd[ &\n\nq"
+    )
+    for unclosed in ("<a ", "<!--", "<![", "<a b='", "<![CDATA[", "<", "&#"):
+        text_of(unclosed * 50_000)  # minutes with a parser that looks back

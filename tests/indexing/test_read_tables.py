@@ -1,0 +1,86 @@
+"""Tables: delimiters, quotation marks, widths, encodings."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.indexing.read.found import Found, Refused, SourceBroken
+from pipeline.indexing.read.tables import read_table
+
+CELLS = st.text('ab ,;"\n\r\t\u00e9', max_size=6)
+
+
+def read(content: bytes, characters_max: int = 10_000) -> list[Found | Refused]:
+    return list(read_table(io.BufferedReader(io.BytesIO(content)), "notes.csv", characters_max))
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5))
+@settings(max_examples=40, deadline=None)
+def test_what_csv_writes_is_read_back(delimiter: str, rows: list[tuple[str, str, str]]) -> None:
+    written = io.StringIO(newline="")
+    writer = csv.writer(written, delimiter=delimiter)
+    writer.writerow(("id", "type", "text"))
+    writer.writerows(rows)
+    found = read(written.getvalue().encode())
+    assert [tuple(item.columns.values()) for item in found if isinstance(item, Found)] == rows
+    assert len(found) == len(rows)
+
+
+def test_positions_name_row_and_line() -> None:
+    found = read(b'id,text\n1,"two\nlines"\n\n2,x\n')
+    assert [item.position for item in found] == ["row 1 (line 2)", "row 2 (line 5)"]
+
+
+def test_a_bad_row_costs_one_row() -> None:
+    content = b'id,type,text\n1,a,x\n2,a\n3,a,caf\xe9\n4,a,"x"y\n5,a,' + b"z" * 30_000 + b"\n6,a,x\n"
+    one, two, three, four, five, six = read(content)
+    assert isinstance(one, Found)
+    assert isinstance(six, Found)
+    reasons = [item.reason for item in (two, three, four, five) if isinstance(item, Refused)]
+    assert reasons == [
+        "The row has another number of cells than the first row has names.",
+        "The record is not valid UTF-8.",
+        "The row's quotation marks are malformed.",
+        "The record is longer than any note may be.",
+    ]
+    assert isinstance(two, Refused)
+    assert "It has 2, the first row 3." in two.remedy
+    assert isinstance(three, Refused)
+    assert "Column text, character 4 is byte 0xE9. If the file was written on Windows: iconv" in three.remedy
+
+
+def test_after_a_long_quoted_cell_the_next_row_is_found() -> None:
+    content = b'id,text\n1,"' + b'line, with ""quotes""\n' * 2000 + b'end"\n2,x\n'
+    first, second = read(content)
+    assert isinstance(first, Refused)
+    assert first.reason == "The record is longer than any note may be."
+    assert isinstance(second, Found)
+    assert second.columns == {"id": "2", "text": "x"}
+    assert second.position == "row 2 (line 2003)"
+
+
+def test_an_open_quotation_mark_at_the_end_affects_the_rest() -> None:
+    first, second = read(b'id,text\n1,x\n2,"never closed\n3,y\n')
+    assert isinstance(first, Found)
+    assert isinstance(second, Refused)
+    assert second.whole
+    assert second.reason == "The file ends inside quotation marks."
+
+
+def test_two_columns_of_one_name_are_refused() -> None:
+    with pytest.raises(SourceBroken) as broken:
+        read(b"id,text,text\n1,a,b\n")
+    assert "text" in broken.value.remedy
+
+
+def test_a_nameless_column_is_called_by_its_number(tmp_path: Path) -> None:
+    (row,) = read(b",id,text\n0,1,x\n")
+    assert isinstance(row, Found)
+    assert row.columns == {"column 1": "0", "id": "1", "text": "x"}

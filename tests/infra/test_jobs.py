@@ -1,0 +1,286 @@
+"""The post-deploy job: wheel, environment, settings, and the ingestion under a stand-in for systemd."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from infra import jobs, services
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+SCRIPTS = CHECKOUT / "cloud-init" / "steps"
+NIMS = (
+    services.Nim("embedding", "x", 8001, 0, 1000, 1),
+    services.Nim("image", "x", 8002, 0, None, 1),
+    services.Nim("llm", "x", 8000, 0, 1000, 2, 8192, 16, 0.8),
+)
+NAMES = {
+    "embedding": "nvidia/nv-embedqa-e5-v5",
+    "image": "nvidia/nvclip",
+    "llm": "meta/llama-3.1-8b-instruct",
+}
+
+
+def test_every_variable_is_a_setting_of_the_pipeline() -> None:
+    """By subprocess: infrastructure and pipeline share this test, not an import."""
+    if not (CHECKOUT / "pipeline" / "config.py").exists():
+        pytest.skip("the pipeline is not in this checkout")
+    environment = jobs.pipeline_environment(NIMS, NAMES, "Correct-Horse-7")
+    code = "from pipeline.config import load_settings as l; s = l(); print(s.iris.namespace, s.generator.url)"
+    plain = {key: str(value) for key, value in environment.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), **plain},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "CHARTWELL http://127.0.0.1:8000/v1\n", done.stderr
+
+
+def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
+    names = set(jobs.pipeline_environment(NIMS[:2], NAMES, "x"))
+    assert not any("GENERATOR" in name for name in names)
+    assert "CHARTWELL_EMBEDDER__URL" in names
+
+
+def test_the_settings_file_is_a_secret_of_plain_lines() -> None:
+    text = jobs.environment_text({"B": "2", "A": pulumi.Output.secret("1")})
+    assert isinstance(text, pulumi.Output)
+
+
+@pytest.mark.parametrize(
+    ("printed", "state"),
+    [
+        ('ingestion: started\n{"state":"finished","exit":0}\n', "finished"),
+        ("", "unknown"),
+        (None, "unknown"),
+    ],
+)
+def test_the_status_is_the_last_object_printed(printed: str | None, state: str) -> None:
+    assert jobs.last_status(printed)["state"] == state
+
+
+def small_checkout(folder: Path) -> Path:
+    (folder / "pipeline").mkdir(parents=True)
+    (folder / "pipeline" / "__init__.py").write_text("")
+    (folder / "pipeline" / "vectorize.py").write_text("print('indexing')\n")
+    (folder / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n'
+        '[project]\nname = "chartwell"\nversion = "0.1.0"\n'
+        '[tool.setuptools.packages.find]\ninclude = ["pipeline*"]\n'
+    )
+    return folder
+
+
+def needs_builder() -> None:
+    if not jobs.isolation_flags():
+        pytest.skip(f"setuptools {jobs.SETUPTOOLS_MIN} is not installed: pip would download one")
+
+
+def hand_made_wheel(folder: Path) -> Path:
+    """The smallest wheel with a package named pipeline."""
+    folder.mkdir(parents=True)
+    path = folder / "chartwell-0.1.0-py3-none-any.whl"
+    info = "chartwell-0.1.0.dist-info"
+    files = {
+        "pipeline/__init__.py": "",
+        "pipeline/vectorize.py": "print('indexing')\n",
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: chartwell\nVersion: 0.1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+        archive.writestr(f"{info}/RECORD", "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"]))
+    return path
+
+
+def test_the_wheel_is_built_once_for_the_same_sources(tmp_path: Path) -> None:
+    needs_builder()
+    first = jobs.build_wheel(tmp_path / "out", small_checkout(tmp_path / "checkout"))
+    made = first.stat().st_mtime_ns
+    assert "pipeline/vectorize.py" in zipfile.ZipFile(first).namelist()
+    checkout = tmp_path / "checkout"
+    (checkout / "pipeline" / "__pycache__").mkdir(exist_ok=True)
+    (checkout / "pipeline" / "__pycache__" / "x.pyc").write_text("noise")
+    assert jobs.build_wheel(tmp_path / "out", checkout) == first
+    assert first.stat().st_mtime_ns == made
+    (checkout / "pipeline" / "vectorize.py").write_text("print('other')\n")
+    assert jobs.sources_hash(checkout) not in str(first)
+
+
+def test_a_wheel_that_does_not_build_says_why(tmp_path: Path) -> None:
+    needs_builder()
+    checkout = small_checkout(tmp_path / "checkout")
+    (checkout / "pyproject.toml").write_text("[project\n")
+    with pytest.raises(jobs.WheelError, match=r"docs/troubleshooting-aws\.md#job"):
+        jobs.build_wheel(tmp_path / "out", checkout)
+
+
+# --- on the host
+# -------------------------------------------------------------------------------------------------
+
+SYSTEMCTL = """#!/bin/bash
+state={root}/unit
+case "$1 $2" in
+  "show -P") case $3 in
+    ActiveState)
+      [ -s $state ] || {{ echo inactive; exit; }}
+      head -n 1 $state
+      [ $(wc -l <$state) -lt 2 ] || sed -i 1d $state ;;
+    ExecMainStatus) cat {root}/code ;;
+  esac ;;
+  "start "*) cp {root}/script $state ;;
+esac
+echo "$@" >>{root}/asked
+"""
+
+
+class Host:
+    """A host whose unit goes through given states after `start`."""
+
+    def __init__(self, root: Path, states: str, code: int) -> None:
+        self.root = root
+        (root / "bin").mkdir()
+        (root / "script").write_text(states.replace(" ", "\n") + "\n")
+        (root / "code").write_text(str(code))
+        # One state a question; the last one stays.
+        self.program("systemctl", SYSTEMCTL.format(root=root))
+        self.program("journalctl", "#!/bin/bash\nprintf 'note 17 failed: %070000d\\n' 0\n")
+
+    def program(self, name: str, text: str) -> None:
+        (self.root / "bin" / name).write_text(text)
+        (self.root / "bin" / name).chmod(0o755)
+
+    def run(self, script: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": f"{self.root}/bin:{os.environ['PATH']}",
+            "HOST_ETC": str(self.root / "etc"),
+            "HOST_UNITS": str(self.root / "units"),
+            "HOST_RUN": str(self.root / "run"),
+            "HOST_MOUNT_POINT": str(self.root / "data"),
+            "HOST_POLL_SECONDS": "0.05",
+            "HOST_USER": subprocess.run(
+                ["id", "-un"], capture_output=True, text=True, check=True
+            ).stdout.strip(),
+            "HOST_PYTHON": sys.executable,
+            "PIP_NO_INDEX": "1",
+        }
+        return subprocess.run(
+            ["bash", str(SCRIPTS / script), *arguments],
+            input=stdin,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+        )
+
+    @property
+    def asked(self) -> str:
+        return (self.root / "asked").read_text()
+
+
+def last_object(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
+    return jobs.last_status(done.stdout)
+
+
+def test_a_job_that_ends_well_is_finished(tmp_path: Path) -> None:
+    host = Host(tmp_path, "active active activating active inactive", 0)
+    done = host.run("job.sh", "s3://bucket/documents/", "60")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert last_object(done) | {"seconds": 0} == {
+        "state": "finished",
+        "exit": 0,
+        "source": "s3://bucket/documents/",
+        "seconds": 0,
+    }
+    assert (tmp_path / "etc" / "job.env").read_text() == "JOB_SOURCE=s3://bucket/documents/\n"
+    assert "enable -q chartwell-vectorize.service" in host.asked
+
+
+def test_a_job_that_takes_longer_than_the_wait_goes_on(tmp_path: Path) -> None:
+    host = Host(tmp_path, "active", 0)
+    done = host.run("job.sh", "s3://bucket/documents/", "1")
+    assert done.returncode == 0
+    assert last_object(done)["state"] == "running"
+    assert "stop" not in host.asked
+
+
+def test_a_job_that_runs_already_is_not_started_again(tmp_path: Path) -> None:
+    host = Host(tmp_path, "active", 0)
+    shutil.copy(tmp_path / "script", tmp_path / "unit")
+    host.run("job.sh", "s3://bucket/documents/", "0")
+    assert "start chartwell" not in host.asked
+
+
+def test_a_job_that_fails_fails_the_step_with_short_lines_and_its_code(tmp_path: Path) -> None:
+    host = Host(tmp_path, "active failed", 3)
+    done = host.run("job.sh", "s3://bucket/documents/", "60")
+    assert done.returncode == 1
+    assert last_object(done)["exit"] == 3
+    assert "ended with 3" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) < 400
+
+
+@pytest.mark.parametrize("source", ["s3://bucket/a b", "s3://bucket/$(id)", "s3://bucket/%n", 's3://b/"x"'])
+def test_a_source_that_a_unit_file_would_misread_is_refused(tmp_path: Path, source: str) -> None:
+    host = Host(tmp_path, "inactive", 0)
+    done = host.run("job.sh", source, "60")
+    assert done.returncode == 1
+    assert "character" in done.stdout
+
+
+def test_the_environment_is_made_once_and_replaced_when_the_wheel_changes(tmp_path: Path) -> None:
+    wheel = hand_made_wheel(tmp_path / "build")
+    lock = tmp_path / "host.txt"
+    lock.write_text("# nothing locked\n")
+    host = Host(tmp_path, "inactive", 0)
+    first = host.run("pipeline.sh", "install", str(wheel), str(lock))
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "installed" in first.stdout
+    python = tmp_path / "data" / "app" / "current" / "bin" / "python"
+    done = subprocess.run(
+        [str(python), "-m", "pipeline.vectorize"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.stdout == "indexing\n", done.stderr
+    assert "unchanged" in host.run("pipeline.sh", "install", str(wheel), str(lock)).stdout
+    lock.write_text("# another\n")
+    assert "installed" in host.run("pipeline.sh", "install", str(wheel), str(lock)).stdout
+    assert len(list((tmp_path / "data" / "app").glob("venv-*"))) == 1
+
+
+def test_a_package_without_a_hash_is_not_installed(tmp_path: Path) -> None:
+    wheel = hand_made_wheel(tmp_path / "build")
+    lock = tmp_path / "host.txt"
+    lock.write_text(f"chartwell @ file://{wheel}\n")
+    done = Host(tmp_path, "inactive", 0).run("pipeline.sh", "install", str(wheel), str(lock))
+    assert done.returncode == 1
+    assert "hash" in done.stdout.lower()
+
+
+def test_the_settings_file_is_private_and_refuses_what_needs_quotes(tmp_path: Path) -> None:
+    host = Host(tmp_path, "inactive", 0)
+    good = "CHARTWELL_IRIS__PASSWORD=Correct-Horse_7\nCHARTWELL_EMBEDDER__URL=http://127.0.0.1:8001/v1\n"
+    done = host.run("pipeline.sh", "settings", stdin=good)
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = tmp_path / "data" / "app" / "chartwell.env"
+    assert path.read_text() == good
+    assert path.stat().st_mode & 0o777 == 0o600
+    bad = host.run("pipeline.sh", "settings", stdin='CHARTWELL_IRIS__PASSWORD=a"b$c\n')
+    assert bad.returncode == 1
+    assert 'a"b' not in bad.stdout
+
+
+def test_the_unit_runs_the_command_that_the_documentation_names() -> None:
+    text = (CHECKOUT / "cloud-init" / "units" / "chartwell-vectorize.service").read_text()
+    assert "-m pipeline.vectorize notes ${JOB_SOURCE}" in text
+    assert "NoNewPrivileges=yes" in text

@@ -1,0 +1,66 @@
+"""`__main__.py` as an up runs it: configuration, preflight, account, capacity, program, outputs."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import moto
+import pulumi
+import pytest
+
+from infra import capacity, jobs, preflight
+from infra.preflight import Finding
+from tests.infra.recording import PROJECT, Recorded, record
+from tests.infra.stacks import GOOD, SECRET_KEYS
+
+MAIN = Path(__file__).resolve().parents[2] / "__main__.py"
+PASSED = Finding("quota", "pass", "fine")
+FAILED = Finding("quota", "fail", "0 of 8 vCPUs", "Ask for more.")
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """An empty account, a wheel that is there, a preflight that is content, room in every zone."""
+    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+    wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    monkeypatch.setattr(jobs, "build_wheel", lambda *_: wheel)
+    monkeypatch.setattr(preflight, "run", lambda *_: [PASSED])
+    monkeypatch.setattr(capacity, "with_room", lambda _, found, __: (found, ()))
+    with moto.mock_aws():
+        yield tmp_path
+    pulumi.runtime.set_all_config({}, [])
+
+
+def up(**changes: Any) -> Recorded:
+    values = {f"{PROJECT}:{key}": str(value) for key, value in (GOOD | changes).items()}
+    pulumi.runtime.set_all_config(values, [f"{PROJECT}:{key}" for key in SECRET_KEYS])
+    return record(lambda: runpy.run_path(str(MAIN)) and {})
+
+
+@pytest.mark.usefixtures("account")
+def test_an_up_builds_the_stack_and_ships_the_wheel() -> None:
+    recorded = up()
+    assert len(recorded.of("aws:ec2/instance:Instance")) == 1
+    assert recorded.of("command:remote:CopyToRemote")
+    volume = recorded.one("aws:ebs/volume:Volume")
+    host = recorded.one("aws:ec2/instance:Instance")
+    for each in [*recorded.of("command:remote:Command"), *recorded.of("command:remote:CopyToRemote")]:
+        assert each.props["triggers"], f"{each.name} would not run on a new host"
+        assert {volume.urn, host.urn} <= recorded.reachable(each.urn)
+
+
+@pytest.mark.usefixtures("account")
+def test_a_configuration_problem_ends_the_up_without_a_trace_and_without_resources() -> None:
+    with pytest.raises(pulumi.RunError, match="2 configuration problems"):
+        up(region="moon", idleMinutes=3)
+
+
+@pytest.mark.usefixtures("account")
+def test_a_failing_preflight_ends_a_first_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "run", lambda *_: [FAILED])
+    with pytest.raises(pulumi.RunError, match="Nothing was created"):
+        up()
