@@ -83,10 +83,11 @@ def check_statement(text: str, passages: Sequence[Hit], original: OriginalOf) ->
     numbers = _numbers(around)
     if not numbers or any(not 1 <= number <= len(passages) for number in numbers):
         return None
-    if quotation:
-        spans = _quoted(quotation, numbers, passages)
-    else:
-        spans = _nearest(_MARKER.sub("", text), numbers, passages)
+    spans = (
+        _quoted(quotation, numbers, passages)
+        if quotation
+        else _nearest(_MARKER.sub("", text), numbers, passages)
+    )
     if not spans:
         return None
     citations = [_citation(span, original) for span in spans]
