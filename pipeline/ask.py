@@ -122,7 +122,7 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     elif statements:
         for statement in answer.statements:
             out.print(statement.text, markup=False)
-    if answer.model.label and answer.outcome == "answered":
+    if answer.model.label and answer.reason not in {"below_floor", "no_documents"}:
         out.print(f"({answer.model.label})", style="bold red", markup=False)
     for citation in answer.citations:
         print_citation(citation)

@@ -174,7 +174,10 @@ class AnsweringSettings(Group):
         50, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
     )
     word_weight: float = Field(
-        0.2, ge=0.0, le=1.0, description="share of the word leg in the fusion; measured in docs/evaluation.md"
+        0.25,
+        ge=0.0,
+        le=1.0,
+        description="share of the word leg in the fusion; measured in docs/evaluation.md",
     )
     tie_margin: float = Field(
         0.01,
