@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
-from rich.table import Table
 
 from pipeline import logs, migration
 from pipeline.config import EmbedderSettings, Settings, load_settings
@@ -178,32 +177,30 @@ def _drop_old(settings: Settings) -> None:
 
 
 def _print_pass(done: Pass) -> None:
-    what = [
-        f"{done.notes:,} notes compared",
-        f"{done.stored:,} stored ({done.chunks_embedded:,} passages embedded)",
-    ]
-    what += [
-        f"{number:,} {word}"
-        for number, word in ((done.removed, "removed"), (done.rejected, "rejected"), (done.failed, "failed"))
+    problems = [
+        f", {number:,} {word}"
+        for number, word in ((done.rejected, "rejected"), (done.failed, "failed"))
         if number
     ]
-    out.print(", ".join(what), markup=False)
+    if done.level:
+        out.print(f"{done.notes:,} notes compared, nothing differs{''.join(problems)}", markup=False)
+        return
+    out.print(
+        f"{done.notes:,} notes compared, {done.stored:,} embedded anew ({done.chunks_embedded:,} passages), "
+        f"{done.removed:,} removed{''.join(problems)}",
+        markup=False,
+    )
 
 
 def _print_comparison(found: Comparison) -> None:
-    table = Table(title=f"{found.set_name}: {found.queries:,} questions", title_justify="left")
-    for heading in ("retrieval", "metric", "serves now", "shadow", "difference"):
-        table.add_column(heading, justify="left" if heading in ("retrieval", "metric") else "right")
-    for row in found.rows:
-        table.add_row(
-            row.mode,
-            row.metric,
-            _interval(row.now),
-            _interval(row.then),
-            _interval(row.difference, signed=True),
-        )
+    out.print(f"{found.set_name}: {found.queries:,} questions, 95 % intervals", markup=False)
     out.print(f"serves now: {found.now}\nshadow:     {found.then}", markup=False)
-    out.print(table)
+    columns = "{:<10}{:<11}{:<24}{:<24}{}"
+    out.print(columns.format("retrieval", "metric", "serves now", "shadow", "difference"), style="bold")
+    for row in found.rows:
+        now, then = _interval(row.now), _interval(row.then)
+        difference = _interval(row.difference, signed=True)
+        out.print(columns.format(row.mode, row.metric, now, then, difference), markup=False)
 
 
 def _interval(estimate: Estimate, *, signed: bool = False) -> str:
@@ -231,27 +228,20 @@ def _print_switched(switched: Switched) -> None:
 def _print_status(settings: Settings) -> None:
     written = read_pointer(settings.data_dir)
     pointer = written or migration.pointer_of(settings)
-    table = Table()
-    for heading in ("", "space", "notes", "passages", "waiting", "failed", "on disk", "where"):
-        table.add_column(heading, justify="left" if heading in ("", "space", "where") else "right")
     for role, place in _roles(pointer):
         notes, chunks, states = migration.counts_of(settings, place)
-        waiting = states.get("pending", 0) + states.get("processing", 0)
-        table.add_row(
-            role,
-            place.space_id,
-            f"{notes:,}",
-            f"{chunks:,}",
-            f"{waiting:,}",
-            f"{states.get('failed', 0):,}",
-            _megabytes(migration.size_bytes(settings, place)),
-            place.folder if settings.store.kind == "embedded" else place.sql_schema,
+        where = place.folder if settings.store.kind == "embedded" else f"schema {place.sql_schema}"
+        out.print(f"{role:<7} {place.space_id}", markup=False)
+        out.print(
+            f"        {notes:,} notes, {chunks:,} passages, "
+            f"{states.get('pending', 0) + states.get('processing', 0):,} notes waiting, "
+            f"{states.get('failed', 0):,} failed; {_megabytes(migration.size_bytes(settings, place))} in {where}",
+            markup=False,
         )
-    out.print(table)
     if written is None:
-        out.print("no migration was ever begun: the settings name the embedder", markup=False)
+        out.print("no migration was begun yet: CHARTWELL_EMBEDDER__* names the embedder", markup=False)
     else:
-        out.print("serving.json names the embedder; CHARTWELL_EMBEDDER__* gives its key", markup=False)
+        out.print("serving.json names the embedder; of CHARTWELL_EMBEDDER__* its key counts", markup=False)
 
 
 def _roles(pointer: Pointer) -> list[tuple[str, Place]]:

@@ -124,7 +124,7 @@ class ServingAnswering:
         """Open the new space, try it, and let new questions go there."""
         try:
             signature = self._look()
-            if serving_settings(self._settings) != self._current.chosen:
+            if _place(serving_settings(self._settings)) != _place(self._current.chosen):
                 self._replace(self._open(checked=True))
             self._signature = signature
         except ChartwellError as error:
@@ -168,3 +168,8 @@ class ServingAnswering:
             old.retired = True
         if idle:
             old.stack.close()
+
+
+def _place(chosen: Settings) -> tuple[object, ...]:
+    """What tells two spaces apart, whichever other settings are spelt out or left to their defaults."""
+    return (chosen.data_dir, chosen.iris.sql_schema, chosen.embedder.url)

@@ -117,8 +117,8 @@ class EmbeddedStore:
     def _mismatch(self, held: EmbeddingSpace, asked: EmbeddingSpace) -> SpaceMismatch:
         return SpaceMismatch(
             f"{self._database.path} holds vectors of {held.id}; the embedder in use makes {asked.id}.",
-            remedy="Use the embedder that made them, index into another data folder (CHARTWELL_DATA_DIR), or embed "
-            "all notes again: python -m pipeline.vectorize notes INPUT --fresh.",
+            remedy="Use the embedder that made them; or change over while questions are answered: python -m "
+            f"pipeline.vectorize migrate --to {asked.provider}:{asked.model}; or start over: notes INPUT --fresh.",
         )
 
     @contextmanager
