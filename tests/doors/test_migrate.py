@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import os
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,6 +32,10 @@ from pipeline.spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.vectorize import app
 from pipeline.wiring import open_corpus
 from tests.backends.iris_driver import Server
+from tests.servers.nim import NimServer
+from tests.servers.queueing import ServiceTime
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OLD, NEW = 256, 512
 NOTES = 60
@@ -263,6 +271,31 @@ def test_a_migration_that_is_cut_off_goes_on_and_embeds_nothing_twice(
     assert sorted(embedded.texts) == sorted(set(embedded.texts))
     assert len(embedded.texts) == NOTES
     assert len(stored(load_settings())) == NOTES
+
+
+@pytest.mark.usefixtures("source")
+def test_a_migration_that_is_killed_repeats_at_most_what_was_in_flight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in (
+        ("EMBEDDER__BATCH_SIZE", 4),
+        ("INDEXING__BATCH_SIZE", 4),
+        ("TRANSPORT__IN_FLIGHT_MAX", 2),
+    ):
+        monkeypatch.setenv(f"CHARTWELL_{name}", str(value))
+    with NimServer(embedding=ServiceTime(seconds_per_request=0.1)) as server:
+        command = [sys.executable, "-m", "pipeline.vectorize", "migrate", "--to", "nim", "--url", server.url]
+        environment = os.environ | {"CHARTWELL_DATA_DIR": str(load_settings().data_dir.resolve())}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
+            wait_for(lambda: len(server.embedded) > NOTES / 3)
+            process.kill()
+        assert len(server.embedded) < NOTES
+        resumed = migrate("--to", "nim", "--url", server.url, "--switch")
+        assert resumed.exit_code == 0, resumed.output
+        server.embedded.pop(hashlib.sha256(b"ready").hexdigest()[:16], None)
+        assert len(server.embedded) == NOTES
+        assert sum(times - 1 for times in server.embedded.values()) <= 2 * 4
+        assert ask().space_id.startswith("nim/")
 
 
 @pytest.mark.usefixtures("source")
