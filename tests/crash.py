@@ -99,11 +99,13 @@ class Verdict:
 def crash_test(
     source: Path, folder: Path, *, kills: int, provider: str, batch_size: int, seed: int = 7
 ) -> Verdict:
-    """Kill `kills` runs with SIGKILL, let the last one end, and look at what is there."""
+    """Kill `kills` runs with SIGKILL, let the last one end, and look at what is there.
+
+    `pause` seconds are added to each call of the embedder, so that kills find it at work.
+    """
     chance = random.Random(seed)
     journal = folder / "journal"
     again_most = batch_most = done = 0
-    pause = 0.03
     whole = _run_time(source, folder / "measure", provider, batch_size, pause)
     while done < kills:
         data_dir = folder / f"corpus-{done}"
@@ -182,9 +184,10 @@ def _look(source: Path, data_dir: Path, batch_size: int) -> Verdict:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--provider", default="local")
+    parser.add_argument("--provider", default="hashing")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--notes", type=Path, default=ROOT / "pipeline" / "demo" / "notes")
+    parser.add_argument("--pause", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--work", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -199,6 +202,7 @@ def main() -> int:
             kills=options.kills,
             provider=options.provider,
             batch_size=options.batch_size,
+            pause=options.pause,
             seed=options.seed,
         )
     sys.stdout.write(
