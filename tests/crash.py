@@ -97,7 +97,7 @@ class Verdict:
 
 
 def crash_test(
-    source: Path, folder: Path, *, kills: int, provider: str, batch_size: int, seed: int = 7
+    source: Path, folder: Path, *, kills: int, provider: str, batch_size: int, pause: float, seed: int = 7
 ) -> Verdict:
     """Kill `kills` runs with SIGKILL, let the last one end, and look at what is there.
 
