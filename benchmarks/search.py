@@ -5,7 +5,7 @@ pre-selection and the filters beside exact search; word search beside FTS5's own
 
 Vectors: members of 2,000 Gaussian clusters of skewed sizes, with a power-law spectrum, scaled to length 1. Questions
 are members, perturbed. Texts: 150 words a chunk from a vocabulary of 20,000 by Zipf's law. Four chunks a note.
-Synthetic vectors rank methods; docs/decisions/0003-word-search.md and 0002-vector-search.md have the figures on real
+Synthetic vectors rank methods; docs/decisions/0004-word-search.md and 0003-vector-search.md have the figures on real
 clinical text.
 """
 

@@ -49,7 +49,7 @@ class StoreSettings(Group):
     exact_chunks_max: int = Field(
         50_000,
         ge=0,
-        description="embedded: up to this many chunks every vector is compared; above, a pre-selection",
+        description="embedded: up to this many chunks (of 1,024 dimensions) every vector is compared",
     )
     word_postings_max: int = Field(
         10_000,

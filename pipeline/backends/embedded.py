@@ -60,7 +60,7 @@ SCHEMA_VERSION = 1
 RESCORED_MIN = 400
 RESCORED_PER_RESULT = 12
 """How many candidates the codes name: 400, or 12 for each result asked; twice that under a filter, where the best lie
-further away and closer together. docs/decisions/0002-vector-search.md has the recall."""
+further away and closer together. docs/decisions/0003-vector-search.md has the recall."""
 FEW_NOTES_SHARE = 0.1
 """A filter that admits less of the notes than this makes the words look only at the admitted chunks."""
 COUNT_KEPT_MIN = 1_000

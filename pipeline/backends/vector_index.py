@@ -11,7 +11,7 @@ its sign and three bits of magnitude, weighted by how far rows usually lie from 
 dimensions which tell little count little: weighted Hamming distance = sum over dimensions of magnitude x (signs
 differ). Measured with 30,000 clinical passages in all-MiniLM-L6-v2 (384-d), recall of the true best among the first
 400 by code: plain Hamming distance 0.995 of 10 and 0.933 of 50, weighted 0.999 and 0.982.
-docs/decisions/0002-vector-search.md says why the mean is subtracted.
+docs/decisions/0003-vector-search.md says why the mean is subtracted.
 """
 
 from __future__ import annotations

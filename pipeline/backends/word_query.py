@@ -10,7 +10,7 @@ only add to a candidate's score. The expression for rare words r and frequent wo
     (r1 OR r2) AND (r1 OR r2 OR f1 OR f1 OR f2 OR f2)
 
 in which every word stands exactly twice, so that the ranking is that of `r1 OR r2 OR f1 OR f2` with doubled scores.
-docs/decisions/0003-word-search.md has what this saves and what it costs.
+docs/decisions/0004-word-search.md has what this saves and what it costs.
 """
 
 from __future__ import annotations

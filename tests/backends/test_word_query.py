@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.backends.word_query import TOKENIZER, WORDS_MAX, QuestionReader, Word, expression
@@ -33,7 +33,6 @@ def test_a_question_of_many_words_is_cut(reader: QuestionReader) -> None:
     assert len(reader.words(" ".join(f"word{number}" for number in range(5_000)))) == WORDS_MAX
 
 
-@settings(max_examples=200, deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_makes_an_expression_that_fts5_accepts(reader: QuestionReader, text: str) -> None:
     connection = sqlite3.connect(":memory:")
