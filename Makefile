@@ -38,14 +38,14 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 	@$(BIN)/lint-imports
 
 test: lint  ## everything CI checks: lint, types, import contracts, tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)
 	@$(BIN)/python -m tests.live.iris_server up || { $(BIN)/python -m tests.live.iris_server down; exit 1; }
 	@LIVE_IRIS=1 $(BIN)/python -m pytest tests/live/test_iris_live.py; status=$$?; $(BIN)/python -m tests.live.iris_server down; exit $$status
 
-nim-simulator: $(VENV)/.test  ## a NIM stand-in on http://127.0.0.1:8000/v1 to develop against
-	@$(BIN)/python -m tests.servers.nim --port 8000
+nim-simulator: $(VENV)/.test  ## a NIM without a GPU on port 8001: same API, same failures (NIM_OPTIONS=...)
+	@$(BIN)/python -m tests.servers.nim --port 8001 $(NIM_OPTIONS)
 
 format: $(VENV)/.test  ## format the code and apply safe fixes
 	@$(BIN)/ruff format .

@@ -232,8 +232,8 @@ def resume(count: int, done: int) -> dict[str, float]:
 def _staged(ledger: Path) -> int:
     """Notes that the ledger knows."""
     with closing(sqlite3.connect(ledger, timeout=30)) as connection:
-        number: int = connection.execute("SELECT COUNT(*) FROM VectorizationState").fetchone()[0]
-        return number
+        (number,) = connection.execute("SELECT COUNT(*) FROM VectorizationState").fetchone()
+        return int(number)
 
 
 def _calls(server: NimProcess) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from typing import Annotated
 
@@ -11,13 +9,13 @@ import typer
 from rich.text import Text
 
 from pipeline import logs
-from pipeline.answering.flow import Answering, Finished, Retrieved, Verified
+from pipeline.answering.flow import Finished, Retrieved, Verified
 from pipeline.answering.prompt import source_line
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.records import Answer, Citation, Filters, Hit, Question
+from pipeline.serving import ServingAnswering
 from pipeline.terminal import EXIT_NOTHING_RELEVANT, as_json, door, errors_as_exit_codes, out
-from pipeline.wiring import open_corpus, open_generator
 
 app = door(__doc__ or "")
 
@@ -29,13 +27,9 @@ REASONS = {
 }
 
 
-@contextmanager
-def open_answering(settings: Settings) -> Iterator[Answering]:
-    """The parts that answer questions, as the settings say."""
-    with open_corpus(settings) as corpus:
-        corpus.store.prepare(corpus.embedder.space)
-        generator = open_generator(settings, corpus.embedder)
-        yield Answering(corpus.embedder, corpus.store, generator, settings.answering)
+def open_answering(settings: Settings) -> ServingAnswering:
+    """What answers questions, as the settings say; a context manager. It follows a switch of embedding spaces."""
+    return ServingAnswering(settings)
 
 
 def process_query(
@@ -108,7 +102,7 @@ def _day(text: str | None) -> str | None:
         raise InputUnusable(f"{text!r} is no date.", remedy="Write it as YYYY-MM-DD.") from None
 
 
-def _streamed(answering: Answering, question: Question) -> Answer:
+def _streamed(answering: ServingAnswering, question: Question) -> Answer:
     for event in answering.stream(question):
         match event:
             case Retrieved(passages):
@@ -128,7 +122,7 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     elif statements:
         for statement in answer.statements:
             out.print(statement.text, markup=False)
-    if answer.model.label and answer.outcome == "answered":
+    if answer.model.label and answer.reason not in {"below_floor", "no_documents"}:
         out.print(f"({answer.model.label})", style="bold red", markup=False)
     for citation in answer.citations:
         print_citation(citation)

@@ -49,7 +49,7 @@ class StoreSettings(Group):
     exact_chunks_max: int = Field(
         50_000,
         ge=0,
-        description="embedded: up to this many chunks every vector is compared; above, a pre-selection",
+        description="embedded: up to this many chunks (of 1,024 dimensions) every vector is compared",
     )
     word_postings_max: int = Field(
         10_000,
@@ -64,6 +64,9 @@ class IrisSettings(Group):
     host: str = Field("127.0.0.1", description="host name or address of the superserver")
     port: int = Field(1972, ge=1, le=65535, description="superserver port")
     namespace: str = Field("DEMO", description="namespace that holds the tables")
+    sql_schema: str = Field(
+        "DEMO", pattern=r"^[A-Za-z][A-Za-z0-9_]{0,100}$", description="schema of the tables in it"
+    )
     username: str = Field("chartwell", description="application account, not _SYSTEM")
     password: SecretStr = Field(SecretStr(""), description="its password")
     tls_name: str = Field("", description="the driver's TLS configuration; empty: clear text")
@@ -174,7 +177,10 @@ class AnsweringSettings(Group):
         50, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
     )
     word_weight: float = Field(
-        0.2, ge=0.0, le=1.0, description="share of the word leg in the fusion; measured in docs/evaluation.md"
+        0.25,
+        ge=0.0,
+        le=1.0,
+        description="share of the word leg in the fusion; measured in docs/evaluation.md",
     )
     tie_margin: float = Field(
         0.01,

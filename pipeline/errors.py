@@ -12,6 +12,7 @@
     │   ├── StoreDamaged           an integrity check failed
     │   ├── StoreRejectedRow       a row broke a constraint (unique, width, required)
     │   ├── StoreAccessDenied      wrong user, password, or privilege
+    │   ├── MigrationRefused       a step of a change of embedding spaces would lose something, or has nothing to act on
     │   ├── StoreLimitReached      licence, connections or disk used up
     │   └── StoreUnavailable       ~ not reachable, restarting or locked
     └── ProviderError              a model server's answer, whichever the vendor
@@ -124,6 +125,12 @@ class StoreAccessDenied(StoreError):
     """User, password or privilege do not suffice."""
 
     code = "CW-STORE-ACCESS"
+
+
+class MigrationRefused(StoreError):
+    """A step of a change of embedding spaces would lose something, or there is nothing to act on."""
+
+    code = "CW-MIGRATION"
 
 
 class StoreLimitReached(StoreError):

@@ -20,6 +20,7 @@ from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
 from pipeline.indexing.flow import Indexing
 from pipeline.progress import observer_for
 from pipeline.records import Rejection
+from pipeline.spaces import serving_settings
 from pipeline.terminal import door, err, errors_as_exit_codes, out, stop_requests
 from pipeline.wiring import Corpus, open_corpus
 
@@ -44,7 +45,7 @@ def retrieval(
     The corpus of each set is indexed once under the data folder and kept, so a second evaluation is quick.
     """
     with errors_as_exit_codes():
-        settings = load_settings()
+        settings = serving_settings(load_settings())
         logs.configure(settings.log_level)
         results = [_evaluate(read_set(folder), settings) for folder in sets]
         if json_output:

@@ -19,8 +19,10 @@ from pipeline.indexing.read import read_sources
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
+from pipeline.migrate import migrate
 from pipeline.progress import observer_for
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
+from pipeline.spaces import serving_settings, writing
 from pipeline.terminal import (
     EXIT_INTERRUPTED,
     EXIT_SOME_REJECTED,
@@ -35,6 +37,7 @@ from pipeline.terminal import (
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger
 
 app = door(__doc__ or "")
+app.command()(migrate)
 
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
@@ -131,7 +134,7 @@ def status(
 ) -> None:
     """How far indexing is: notes by state, and why some failed."""
     with errors_as_exit_codes():
-        settings = load_settings()
+        settings = serving_settings(load_settings())
         ledger = open_ledger(settings, ledger_database(settings))
         ledger.prepare()
         for state, number in ledger.counts().items():
@@ -243,6 +246,7 @@ def _indexing(
     settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool = False
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
+        stack.enter_context(writing(settings.data_dir))
         corpus = stack.enter_context(open_corpus(settings))
         rejections = stack.enter_context(RejectionLog(rejections_file))
         observer: Observer = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet))
@@ -266,7 +270,10 @@ def _indexing(
 def _survey(records: Iterator[SourceRecord | Rejection], settings: Settings, rejections_file: Path) -> Survey:
     with RejectionLog(rejections_file) as rejections:
         return survey(
-            records, embedder=open_embedder(settings), settings=settings.indexing, rejections=rejections
+            records,
+            embedder=open_embedder(serving_settings(settings)),
+            settings=settings.indexing,
+            rejections=rejections,
         )
 
 

@@ -11,10 +11,13 @@ from pipeline.database import Database
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Embedder, Generator, Store
+from pipeline.spaces import in_use, serving
 
 STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
 SPOOL_FILE = "spool.sqlite"
+STORE_FILES = (STORE_FILE, LEDGER_FILE, SPOOL_FILE)
+"""All that a space keeps in its folder; SQLite's own files beside them begin with the same names."""
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,17 @@ class Corpus:
 
 @contextmanager
 def open_corpus(settings: Settings) -> Iterator[Corpus]:
-    """Embedder, store, ledger and spool as the settings say; closed on leaving."""
+    """Embedder, store, ledger and spool of the space that serves; closed on leaving."""
+    with serving(settings) as chosen, open_space(chosen) as corpus:
+        yield corpus
+
+
+@contextmanager
+def open_space(settings: Settings) -> Iterator[Corpus]:
+    """The same of exactly the space that these settings name, whichever serves."""
     embedder = open_embedder(settings)
     with ExitStack() as stack:
+        stack.enter_context(in_use(settings.data_dir))
         database = stack.enter_context(closing(ledger_database(settings)))
         store = stack.enter_context(closing(open_store(settings, database)))
         spool = None
@@ -72,6 +83,15 @@ def open_store(settings: Settings, database: Database | None = None) -> Store:
     from pipeline.backends.embedded import EmbeddedStore
 
     return EmbeddedStore(database or ledger_database(settings), settings.store)
+
+
+def remove_tables(settings: Settings) -> None:
+    """Remove the tables of a store that is no file of ours."""
+    if settings.store.kind == "iris":
+        from pipeline.backends.iris import IrisStore
+
+        with closing(IrisStore(settings.iris)) as store:
+            store.drop()
 
 
 def open_embedder(settings: Settings) -> Embedder:
@@ -120,3 +140,8 @@ def open_generator(settings: Settings, embedder: Embedder) -> Generator:
             from pipeline.backends.bedrock import BedrockGenerator
 
             return BedrockGenerator(settings.generator, settings.bedrock, settings.transport)
+
+
+def generator_needs_embedder(settings: Settings) -> bool:
+    """Whether the generator changes with the embedding space."""
+    return settings.generator.provider == "extractive"

@@ -55,8 +55,10 @@ def _newest_first(run: Sequence[Hit]) -> list[Hit]:
 NEGATIONS = frozenset("no not none never without denies denied negative absent nor".split())
 
 
-def without_near_duplicates(hits: Sequence[Hit], *, similarity: float = 0.9) -> list[Hit]:
-    """The first of several passages of one patient that say the same (copied forward from note to note).
+def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> list[Hit]:
+    """The first `limit` hits, of several passages of one patient that say the same only the first.
+
+    Notes are copied forward: the same words stand in visit after visit.
 
     Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity` and they
     hold the same numbers and the same negations: a changed dose is a change, however little of the text it is.
@@ -64,6 +66,8 @@ def without_near_duplicates(hits: Sequence[Hit], *, similarity: float = 0.9) -> 
     """
     kept: list[tuple[Hit, frozenset[tuple[str, ...]], Counter[str]]] = []
     for hit in hits:
+        if len(kept) == limit:
+            break
         words = hit.text.lower().split()
         triples, facts = _triples(words), _facts(words)
         if not any(

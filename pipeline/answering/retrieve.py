@@ -37,4 +37,4 @@ def retrieve(
     wanted = list(fused)[: 2 * top_k + 10]
     hits = [hit for hit in store.hits(wanted, vector) if hit.similarity >= floor]
     ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
-    return without_near_duplicates(ordered)[:top_k]
+    return without_near_duplicates(ordered, limit=top_k)

@@ -48,10 +48,12 @@ class StatementReader:
                 yield statement.strip()
 
     def _next_boundary(self) -> re.Match[str] | None:
+        opens_with_quote = self._buffer.lstrip()[:1] in {'"', "“"}
         for match in _BOUNDARY.finditer(self._buffer):
             before = self._buffer[: match.start()]
-            inside_quotation = before.count('"') % 2 == 1 and "\n" not in match.group()
-            if not inside_quotation and not _OPEN_MARKER.search(before):
+            if "\n" not in match.group() and (opens_with_quote or before.count('"') % 2 == 1):
+                continue  # a quotation may hold anything, odd quotes (5" tall) too: it ends with its line
+            if not _OPEN_MARKER.search(before):
                 return match
         return None
 
@@ -77,12 +79,15 @@ def check_statement(text: str, passages: Sequence[Hit], original: OriginalOf) ->
     passage says. A number without a passage, a quotation that is not in a cited passage, a statement without any
     citation: each is enough to hold the statement back.
     """
-    numbers = _numbers(text)
+    quotation, around = _quotation(text)
+    numbers = _numbers(around)
     if not numbers or any(not 1 <= number <= len(passages) for number in numbers):
         return None
-    body = _MARKER.sub("", text).strip()
-    quotation = _quotation(body)
-    spans = _quoted(quotation, numbers, passages) if quotation else _nearest(body, numbers, passages)
+    spans = (
+        _quoted(quotation, numbers, passages)
+        if quotation
+        else _nearest(_MARKER.sub("", text), numbers, passages)
+    )
     if not spans:
         return None
     citations = [_citation(span, original) for span in spans]
@@ -97,14 +102,20 @@ def _numbers(text: str) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def _quotation(body: str) -> str | None:
-    """The text between the first and the last double quote, where there is one of more than two words."""
-    plain = body.replace("“", '"').replace("”", '"')
+def _quotation(text: str) -> tuple[str | None, str]:
+    """What stands between the first and the last double quote, if it is a quotation, and the text around it.
+
+    Up to two words in quotes within a sentence are a way of speaking, not a quotation. Numbers in square brackets
+    inside a quotation are the note's own, not citations.
+    """
+    plain = text.replace("“", '"').replace("”", '"')
     first, last = plain.find('"'), plain.rfind('"')
     if first == last:
-        return None
-    inside = body[first + 1 : last].strip()
-    return inside if len(inside.split()) > 2 or body.strip()[:1] in {'"', "“"} else None
+        return None, text
+    inside = text[first + 1 : last].strip()
+    if len(inside.split()) <= 2 and first > 0:
+        return None, text
+    return inside, text[:first] + " " + text[last + 1 :]
 
 
 def _quoted(quotation: str, numbers: Sequence[int], passages: Sequence[Hit]) -> list[_Span]:

@@ -59,13 +59,15 @@ from pipeline.statements import Statements
 SCHEMA_VERSION = 1
 RESCORED_MIN = 400
 RESCORED_PER_RESULT = 12
-"""How many candidates the codes name: 400, or 12 for each result asked. See benchmarks/search.py for the recall."""
+"""How many candidates the codes name: 400, or 12 for each result asked; twice that under a filter, where the best lie
+further away and closer together. docs/decisions/0003-vector-search.md has the recall."""
 FEW_NOTES_SHARE = 0.1
 """A filter that admits less of the notes than this makes the words look only at the admitted chunks."""
 COUNT_KEPT_MIN = 1_000
 """Counting the chunks that hold a word costs 0.05 microseconds each, so counts from here on are kept for a while."""
 COUNT_DRIFT_MAX = 0.1
 """How far the store may grow or shrink until kept counts are taken anew. They steer the work, never the ranking."""
+WORDS_UNBOUNDED = 2**63
 PAGE_ROWS = 10_000
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
@@ -115,8 +117,8 @@ class EmbeddedStore:
     def _mismatch(self, held: EmbeddingSpace, asked: EmbeddingSpace) -> SpaceMismatch:
         return SpaceMismatch(
             f"{self._database.path} holds vectors of {held.id}; the embedder in use makes {asked.id}.",
-            remedy="Use the embedder that made them, index into another data folder (CHARTWELL_DATA_DIR), or embed "
-            "all notes again: python -m pipeline.vectorize notes INPUT --fresh.",
+            remedy="Use the embedder that made them; or change over while questions are answered: python -m "
+            f"pipeline.vectorize migrate --to {asked.provider}:{asked.model}; or start over: notes INPUT --fresh.",
         )
 
     @contextmanager
@@ -179,7 +181,7 @@ class EmbeddedStore:
         owners = rows.json_list({embedded.chunk.resource_id for embedded in chunks})
         note_rows = dict(connection.execute(_SQL.note_rows, (owners,)).fetchall())
         vectors = np.stack([np.asarray(embedded.vector, dtype=np.float32) for embedded in chunks])
-        codes = sign_codes(unit_length(vectors), centre_of(connection, _SQL, space).vector)
+        codes = sign_codes(unit_length(vectors), centre_of(connection, _SQL, space).mean)
         connection.executemany(
             _SQL.insert_chunk,
             [rows.chunk_row(embedded.chunk, row) for row, embedded in zip(numbers, chunks, strict=True)],
@@ -306,9 +308,9 @@ class EmbeddedStore:
             positions, scores = best_exact(index, direction, k, admitted)
             found = index.rows[positions]
         else:
-            depth = max(RESCORED_MIN, RESCORED_PER_RESULT * k)
-            offset = direction - centre_of(connection, _SQL, space).vector
-            candidates = index.rows[nearest_codes(index, offset, depth, admitted)]
+            depth = max(RESCORED_MIN, RESCORED_PER_RESULT * k) * (1 if notes is None else 2)
+            weighted = centre_of(connection, _SQL, space).weighted(direction)
+            candidates = index.rows[nearest_codes(index, weighted, depth, admitted)]
             numbers, exact = cosines(connection, _SQL, candidates, direction)
             chosen, scores = top(exact, k)
             found = numbers[chosen]
@@ -332,16 +334,22 @@ class EmbeddedStore:
             chunks = self._index.watermark(connection).chunks
             counted = [(word, self._chunks_with(connection, word, chunks)) for word in words]
             values = rows.filter_values(filters)
-            budget, statement = self._postings_max, _SQL.search_words
-            if values:
-                share = _share_admitted(connection, values)
-                few = share <= FEW_NOTES_SHARE
-                budget = int(min(10.0, 1 / max(share, 1e-9)) * budget) if few else budget
-                statement = _SQL.search_words_of_few if few else _SQL.search_words_of_many
-            asked = expression(counted, budget, chunks)
-            if asked is None:
-                return []
-            return _ranked(connection, statement, values, asked, k)
+            if not values:
+                return _ranked(
+                    connection, _SQL.search_words, values, expression(counted, self._postings_max, chunks), k
+                )
+            share = _share_admitted(connection, values)
+            if share > FEW_NOTES_SHARE:
+                asked = expression(counted, self._postings_max, chunks)
+                return _ranked(connection, _SQL.search_words_of_many, values, asked, k)
+            # Only the few are scored, so the budget reaches further; and where the rare words are not among them, the
+            # frequent ones still are: then all matches are walked past, which costs about 0.1 microseconds each.
+            asked = expression(counted, int(self._postings_max * min(10.0, 1 / max(share, 1e-9))), chunks)
+            found = _ranked(connection, _SQL.search_words_of_few, values, asked, k)
+            if len(found) < k and asked is not None and not asked.complete:
+                asked = expression(counted, WORDS_UNBOUNDED, chunks)
+                found = _ranked(connection, _SQL.search_words_of_few, values, asked, k)
+            return found
 
     def _chunks_with(self, connection: sqlite3.Connection, word: Word, chunks: int) -> int:
         """How many chunks hold the word; large numbers may be a little old."""
@@ -453,8 +461,14 @@ def _share_admitted(connection: sqlite3.Connection, values: Mapping[str, str]) -
 
 
 def _ranked(
-    connection: sqlite3.Connection, statement: str, values: Mapping[str, str], asked: Expression, k: int
+    connection: sqlite3.Connection,
+    statement: str,
+    values: Mapping[str, str],
+    asked: Expression | None,
+    k: int,
 ) -> list[Match]:
+    if asked is None:
+        return []
     bound = {**values, "expression": asked.text, "k": k}
     found = connection.execute(_filtered(statement, values), bound).fetchall()
     return [

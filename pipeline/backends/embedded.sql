@@ -24,12 +24,13 @@ CREATE TABLE IF NOT EXISTS EmbeddingSpace (
 )
 
 -- name: create_sign_centre
--- What the sign codes are taken around. Version counts its changes; Chunks is how many there were at the last one.
+-- What the sign codes are taken around. Version counts its moves; Chunks is how many there were when it was determined.
 CREATE TABLE IF NOT EXISTS SignCentre (
     OnlyRow INTEGER PRIMARY KEY CHECK (OnlyRow = 1),
     Version INTEGER NOT NULL,
     Chunks  INTEGER NOT NULL,
-    Centre  BLOB NOT NULL
+    Mean    BLOB NOT NULL,
+    Spread  BLOB NOT NULL
 )
 
 -- name: create_notes
@@ -186,15 +187,16 @@ VALUES (1, :provider, :model, :dimension, :query_prefix, :passage_prefix, :input
 UPDATE EmbeddingSpace SET SimilarityFloor = ?
 
 -- name: centre
-SELECT Version, Chunks, Centre FROM SignCentre
+SELECT Version, Chunks, Mean, Spread FROM SignCentre
 
 -- name: move_centre
-INSERT INTO SignCentre (OnlyRow, Version, Chunks, Centre) VALUES (1, 1, :chunks, :centre)
-ON CONFLICT (OnlyRow) DO UPDATE SET Version = Version + 1, Chunks = excluded.Chunks, Centre = excluded.Centre
+INSERT INTO SignCentre (OnlyRow, Version, Chunks, Mean, Spread) VALUES (1, 1, :chunks, :mean, :spread)
+ON CONFLICT (OnlyRow) DO UPDATE SET
+    Version = Version + 1, Chunks = excluded.Chunks, Mean = excluded.Mean, Spread = excluded.Spread
 
 -- name: confirm_centre
-INSERT INTO SignCentre (OnlyRow, Version, Chunks, Centre) VALUES (1, 0, :chunks, :centre)
-ON CONFLICT (OnlyRow) DO UPDATE SET Chunks = excluded.Chunks
+INSERT INTO SignCentre (OnlyRow, Version, Chunks, Mean, Spread) VALUES (1, 0, :chunks, :mean, :spread)
+ON CONFLICT (OnlyRow) DO UPDATE SET Chunks = excluded.Chunks, Spread = excluded.Spread
 
 -- name: delete_centre
 DELETE FROM SignCentre

@@ -51,7 +51,7 @@ def _words(connection: sqlite3.Connection, statements: Statements) -> list[str]:
 
 
 def _vectors(connection: sqlite3.Connection, statements: Statements, space: EmbeddingSpace) -> Iterator[str]:
-    centre = centre_of(connection, statements, space).vector
+    centre = centre_of(connection, statements, space).mean
     cursor = connection.execute(statements.check_vectors_and_codes)
     while fetched := cursor.fetchmany(READ_ROWS):
         numbers, chunk_ids, embeddings, blobs = zip(*fetched, strict=True)

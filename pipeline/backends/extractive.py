@@ -64,6 +64,10 @@ _TIME = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(rf"\d|\b(?:once|twice|{_NUMBER_WORDS})\b", re.IGNORECASE)
+_DOSE = re.compile(
+    r"\d\s*(?:mg|mcg|µg|ug|g|grams?|ml|cc|l|units?|iu|meq|mmol|tablets?|capsules?|puffs?|drops?|sprays?|%)(?![a-z])",
+    re.IGNORECASE,
+)
 _REASON = re.compile(
     r"\b(?:because|due to|since|secondary to|caused|result of|related to|led to|likely|attribut\w+|as a result)\b",
     re.IGNORECASE,
@@ -72,12 +76,13 @@ _KINDS = (
     (re.compile(r"\b(?:when|how long|what (?:date|day|time)|at what age)\b", re.IGNORECASE), _TIME),
     (
         re.compile(
-            r"\b(?:how (?:many|much|high|low|old|often|severe|large|big|tall|heavy|frequently)|dos(?:e|es|age)|level"
-            r"|value|weight|temperature|pressure|rate|score|count|size)\b",
+            r"\b(?:how (?:many|much|high|low|old|often|severe|large|big|tall|heavy|frequently)|level|value"
+            r"|weight|temperature|pressure|rate|score|count|size)\b",
             re.IGNORECASE,
         ),
         _NUMBER,
     ),
+    (re.compile(r"\bdos(?:e|es|age)\b", re.IGNORECASE), _DOSE),
     (re.compile(r"^\s*why\b|\b(?:reason|caus\w+)\b", re.IGNORECASE), _REASON),
 )
 """What a question asks for, and how to see that a sentence has it."""

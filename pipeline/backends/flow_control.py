@@ -88,25 +88,29 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
+SERVED_LOOK_SECONDS = 0.5
 
 
 class _Epoch:
-    """What was served since the limit last changed, or since the last look."""
+    """What was served since the limit last changed, or since the last look, while every slot was busy."""
 
-    def __init__(self, start: float | None = None, skip: int = 0) -> None:
-        self.start = start
+    def __init__(self, skip: int = 0) -> None:
         self.skip = skip
         """Requests still to come that began under the old limit, and say nothing about the new one."""
         self.seconds = 0.0
         self.count = 0
+        self._last: float | None = None
+        """When a request ended with every slot busy; None where some were idle since."""
         self._work = 0.0
         self._moments = np.zeros(4)
 
-    def add(self, weight: float, now: float) -> None:
-        self.seconds = now - (self.start or now)
-        self.count += 1
-        self._work += weight
-        self._moments += (self.seconds, self._work, self.seconds**2, self.seconds * self._work)
+    def add(self, weight: float, now: float, busy: bool) -> None:
+        if busy and self._last is not None:
+            self.seconds += now - self._last
+            self.count += 1
+            self._work += weight
+            self._moments += (self.seconds, self._work, self.seconds**2, self.seconds * self._work)
+        self._last = now if busy else None
 
     def throughput(self) -> float:
         """Slope of the work done over time. Answers come in bunches, as many as the server works on at once: a slope
@@ -123,10 +127,10 @@ class _Epoch:
 class AdaptiveLimit:
     """The number of requests in flight that serves a server best. Pure arithmetic: no thread, no clock.
 
-    Throughput is measured over epochs of a few requests a slot in which every slot was busy all the time: a client that
-    asks little learns nothing about the server. A step up is kept if it brings 2 % or
-    more; else it is taken back, and tried again ever more rarely. A
-    refusal halves the limit, once for all requests that were under way, and the way back ends one below it.
+    Throughput is measured over epochs of a few requests a slot, and only while every slot is busy: a client that asks
+    little learns nothing about the server. A step up is kept if it brings 2 % or more; else it is taken back, and
+    tried again ever more rarely. A refusal halves the limit, once for all requests that were under way, and the way
+    back ends one below it. A server that refuses at random is told from a full one at a limit of one.
 
     A queueing server shows its capacity by a throughput that no longer rises, a refusing one by 429 and 503: both
     end within a few percent of the ceiling (`benchmarks/nim_throughput.py` measures it).
@@ -138,6 +142,10 @@ class AdaptiveLimit:
     little, about as little as can be told from noise."""
     EPOCH_SECONDS_MIN = 0.2
     """Shorter epochs measure the scheduler of this machine rather than the server."""
+    CHANCE_REQUESTS_MIN = 10
+    CHANCE_REQUESTS_MAX = 300
+    PROVEN_ROUNDS = 10
+    """A limit under which the server took that many rounds is not to blame for a refusal: one returns to it."""
     HOLD_EPOCHS = 8
     HOLD_EPOCHS_MAX = 128
 
@@ -151,37 +159,75 @@ class AdaptiveLimit:
         self._hold = 0
         self._hold_next = self.HOLD_EPOCHS
         self._cut_at = float("-inf")
+        self._ended = 0
+        self._refusals = 0
+        """Both since the limit was last cut, over some hundreds of requests at most."""
+        self._served_here = 0
+        """Requests served under the present limit."""
+        self._chance = 0.0
+        """Share of requests that this server refuses however few there are."""
         self._epoch = _Epoch()
 
     def completed(self, weight: float, now: float, busy: bool) -> None:
         """A request was served. `weight`: its work, in a unit of the caller's; `busy`: every slot was in use."""
+        self._ended += 1
+        self._served_here += 1
         epoch = self._epoch
         if epoch.skip > 0:
             epoch.skip -= 1
             return
-        if epoch.start is None or not busy:
-            self._epoch = _Epoch(start=now)
-            return
-        epoch.add(weight, now)
+        epoch.add(weight, now, busy)
         if epoch.count < self._epoch_length() or epoch.seconds < self.EPOCH_SECONDS_MIN:
             return
         before = self.value
+        self._forget_chance()
         self._decide(epoch.throughput())
-        self._epoch = _Epoch(start=now) if self.value == before else _Epoch(skip=self.value)
+        if self.value == before:
+            self._epoch = _Epoch()
+        else:
+            self._epoch = _Epoch(skip=self.value)
+            self._served_here = 0
 
     def refused(self, started: float, now: float) -> None:
         """The server had no room for a request that began at `started`."""
+        self._ended += 1
         if started < self._cut_at:
             return  # sent before the last cut: the same news again
-        self._cut_at = now
+        self._refusals += 1
+        if self.value == 1:
+            self._learn_chance()
+        elif self._chance == 0 or self._refusals > 3 + 2 * self._chance * self._ended:
+            self._cut(now)
+
+    def _cut(self, now: float) -> None:
         if self._phase != "recovering":  # on the way back the pause stays what the fall made it
             probing = self._accepted is not None and self.value > self._accepted[0]
             self._hold_next = min(self.HOLD_EPOCHS_MAX, self._hold_next * 2) if probing else self.HOLD_EPOCHS
-        self._refused_at = self.value
-        self.value = max(1, self.value // 2)
-        self._phase = "recovering"
+        proven = self._served_here >= self.PROVEN_ROUNDS * self.value
+        self._refused_at = self.value + 1 if proven else self.value
+        self._cut_at = now
+        self._begin_again("recovering", max(1, self.value // 2))
+
+    def _learn_chance(self) -> None:
+        """One request at a time, and still refused: it is not our number that the server minds. From here on that
+        share of refusals is borne, and the limit found anew."""
+        if self._ended >= self.CHANCE_REQUESTS_MIN:
+            self._chance = self._refusals / self._ended
+            self._refused_at = None
+            self._begin_again("doubling", 1)
+
+    def _begin_again(self, phase: Literal["doubling", "recovering"], value: int) -> None:
+        self.value = value
+        self._phase = phase
         self._accepted = None
-        self._epoch = _Epoch(skip=self.value)
+        self._hold = 0
+        self._ended = self._refusals = self._served_here = 0
+        self._epoch = _Epoch(skip=value)
+
+    def _forget_chance(self) -> None:
+        if self._ended >= self.CHANCE_REQUESTS_MAX:
+            self._chance = min(self._chance, self._refusals / self._ended)
+            self._ended = self._refusals = 0
 
     def _epoch_length(self) -> int:
         return max(16, 6 * self.value) if self._phase == "climbing" else max(4, 4 * self.value)
@@ -289,6 +335,7 @@ class CapacityGate:
         self._waiting: deque[threading.Event] = deque()
         self._in_flight = 0
         self._closed_until = float("-inf")
+        self._served_at = float("-inf")
         self.cancellation = Cancellation()
 
     @property
@@ -331,6 +378,17 @@ class CapacityGate:
     def sleep(self, seconds: float) -> None:
         """Wait, outside a slot or inside one. Raises Cancelled where the gate, or the caller's `map_bounded`, stops."""
         self._clock.sleep(seconds, self._caller())
+
+    def sleep_until_served(self, seconds_min: float, seconds_max: float) -> None:
+        """Wait at least the one and at most the other time: until the server has answered somebody else meanwhile.
+
+        A failure among successes is chance, and soon tried again; where nobody is answered the server is away, and
+        one waits longer, but no longer than until the first answer.
+        """
+        began = self._clock.now()
+        self.sleep(seconds_min)
+        while self._served_at < began and (rest := began + seconds_max - self._clock.now()) > 0:
+            self.sleep(min(rest, SERVED_LOOK_SECONDS))
 
     def _caller(self) -> Cancellation:
         return _scope.get() or self.cancellation
@@ -382,6 +440,7 @@ class CapacityGate:
         with self._lock:
             now = self._clock.now()
             if slot.outcome == "completed":
+                self._served_at = now
                 self._limit.completed(slot.weight, now, busy=self._in_flight >= self._limit.value)
             elif slot.outcome == "refused":
                 self._limit.refused(slot.started, now)
@@ -404,10 +463,10 @@ def map_bounded(
 ) -> Iterator[Result]:
     """`function` over `batches` in threads, results in their order; `function` passes through `gate` itself.
 
-    Batches are pulled only as places come free, and at most four times the gate's limit (plus four) are pulled but
-    not yet taken by the caller: that bounds memory whatever the corpus. The first error stops everything and is
-    raised in its turn; so does closing the iterator. Stopping wakes what waits, lets requests on the wire end, and
-    leaves no thread behind.
+    At most four times `gate.in_flight_max` batches are pulled but not yet taken by the caller: enough for the others
+    to go on while one waits for its next attempt, and a bound on memory whatever the corpus. The first error stops
+    everything and is raised in its turn; so does closing the iterator. Stopping wakes what waits, lets requests on
+    the wire end, and leaves no thread behind.
     """
     scope = Cancellation(_scope.get(), gate.cancellation)
     pending: deque[Future[Result]] = deque()
@@ -418,7 +477,7 @@ def map_bounded(
             while True:
                 for batch in source:
                     pending.append(threads.submit(_in_scope, scope, function, batch))
-                    if len(pending) >= 4 * gate.limit + 4:
+                    if len(pending) >= 4 * gate.in_flight_max:
                         break
                 if not pending:
                     return

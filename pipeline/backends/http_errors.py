@@ -122,11 +122,15 @@ def _gone(server: Server, body: bytes) -> ModelGone:
     found = DATE.search(body[:4096].decode("utf-8", "replace"))
     date = f" on {found.group()}" if found else ""
     other = f", for example {server.successor}," if server.successor else ""
+    move = (
+        " Another embedding model is another embedding space: `python -m pipeline.vectorize migrate` moves the index."
+        if server.group == "EMBEDDER"
+        else ""
+    )
     return ModelGone(
         f"The vendor has ended {server.model} at {urlsplit(server.url).hostname}{date} (410).",
         remedy=f"Run the model's container yourself and set {server.variable('URL')} to it, or choose another model"
-        f"{other} in {server.variable('MODEL')}. Another embedding model is another embedding space: "
-        "`python -m pipeline.vectorize migrate` moves the index.",
+        f"{other} in {server.variable('MODEL')}.{move}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The store in InterSystems IRIS: notes, chunks and vectors in schema DEMO, statements in iris.sql.
+"""The store in InterSystems IRIS: notes, chunks and vectors in one schema, DEMO by default, statements in iris.sql.
 
 Decides what is created, how a note is replaced, and what is sound. The shape of a search is `iris_search`, of a row
 `iris_rows`; connections are `iris_connections`, complaints `iris_errors`.
@@ -54,7 +54,14 @@ from pipeline.backends.iris_rows import (
 )
 from pipeline.backends.iris_search import nearest, ranked_by_iris, ranked_here
 from pipeline.config import IrisSettings
-from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreError, StoreRejectedRow, StoreUnavailable
+from pipeline.errors import (
+    MigrationRefused,
+    SchemaMismatch,
+    SpaceMismatch,
+    StoreError,
+    StoreRejectedRow,
+    StoreUnavailable,
+)
 from pipeline.records import (
     Document,
     EmbeddedChunk,
@@ -92,10 +99,17 @@ MIGRATE = "python -m pipeline.vectorize migrate --to"
 T = TypeVar("T")
 
 
-def iris_statements() -> Mapping[str, str]:
-    """The statements of iris.sql as they are sent: without comments, because the driver parses them as well."""
+DEFAULT_SCHEMA = "DEMO"
+_SCHEMA = re.compile(r"\bDEMO(?=[.])|(?<=')DEMO(?=')")
+
+
+def iris_statements(schema: str = DEFAULT_SCHEMA) -> Mapping[str, str]:
+    """The statements of iris.sql as they are sent: for the tables of `schema`, and without comments, because the
+    driver parses them as well. `schema` is a plain identifier; the settings see to that."""
     return {
-        name: "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
+        name: _SCHEMA.sub(
+            schema, "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
+        )
         for name, statement in Statements(Path(__file__).with_name("iris.sql")).items()
     }
 
@@ -105,7 +119,8 @@ class IrisStore:
 
     def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
         """`connect` takes the named arguments of `iris.dbapi.connect`, which is the default."""
-        self._connections = Connections(settings, iris_statements(), connect)
+        self._connections = Connections(settings, iris_statements(settings.sql_schema), connect)
+        self._schema = settings.sql_schema
         self._namespace = settings.namespace
         self._width: int | None = None
         self._rank_missing = False
@@ -159,8 +174,7 @@ class IrisStore:
         widths = {"dimension": str(int(space.dimension)), "image_dimension": str(IMAGE_DIMENSION)}
         for table in TABLES:
             if table not in present:
-                name = "create" + re.sub(r"([A-Z][a-z]+)", r"_\1", table).lower()
-                self._define(session, name, tolerate=TABLE_EXISTS, **widths)
+                self._define(session, _named("create", table), tolerate=TABLE_EXISTS, **widths)
         for name in session.statements:
             if name.startswith("create_index_") and name != "create_index_vectors":
                 self._define(session, name, tolerate=INDEX_EXISTS)
@@ -226,7 +240,8 @@ class IrisStore:
             raise SpaceMismatch(
                 f"Namespace {self._namespace} holds vectors of {stored.id} ({stored.dimension} wide); these would be "
                 f"{space.id} ({space.dimension} wide).",
-                remedy=f"Go back to the embedder that was used, or embed everything anew: {MIGRATE} {space.id}.",
+                remedy=f"Go back to the embedder that was used, or embed everything anew: {MIGRATE} "
+                f"{space.provider}:{space.model}.",
             )
 
     # --- writing
@@ -305,6 +320,20 @@ class IrisStore:
             with self.transaction(), self._session() as session:
                 session.execute("delete_space", (CLEARED,))
                 session.execute("rename_space", (CLEARED, TEXT))
+        self._width = None
+
+    def drop(self) -> None:
+        """Remove the tables of this schema. Raises MigrationRefused while it holds images, which exist nowhere else."""
+        with self._session() as session:
+            present = self._tables(session)
+            if "MedicalImageVectors" in present and (images := session.count("count_images")):
+                raise MigrationRefused(
+                    f"Schema {self._schema} of namespace {self._namespace} holds {images} images.",
+                    remedy="They have no copy in the space that serves: keep the schema, or move them first.",
+                )
+            for table in reversed(TABLES):
+                if table in present:
+                    self._define(session, _named("drop", table))
         self._width = None
 
     def _remove(self, session: Session, ids: Sequence[str]) -> int:
@@ -582,6 +611,11 @@ class IrisStore:
 # --- refusals, filters and lists
 
 
+def _named(verb: str, table: str) -> str:
+    """The statement that creates or drops a table."""
+    return verb + re.sub(r"([A-Z][a-z]+)", r"_\1", table).lower()
+
+
 def _refuse_unfit(embedded: EmbeddedDocument, width: int) -> None:
     seen: set[str] = set()
     for item in embedded.chunks:
@@ -598,7 +632,7 @@ def _refuse_unfit_vector(item: EmbeddedChunk, width: int) -> None:
     if item.vector.shape != (width,):
         raise StoreRejectedRow(
             f"The vector of chunk {item.chunk.chunk_id} has shape {item.vector.shape}; the store takes ({width},).",
-            remedy=f"Use the embedder that indexed the notes, or embed everything anew: {MIGRATE} SPACE.",
+            remedy=f"Use the embedder that indexed the notes, or embed everything anew: {MIGRATE} PROVIDER:MODEL.",
         )
     if not np.isfinite(item.vector).all():
         raise StoreRejectedRow(

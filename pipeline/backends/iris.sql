@@ -1,5 +1,6 @@
 -- Every statement that Chartwell sends to InterSystems IRIS. Values are always bound (?). Braces are filled by
--- pipeline/backends/iris.py with nothing but digits, question marks and the conditions `admit_...` of this file.
+-- pipeline/backends/iris.py with nothing but digits, question marks and the conditions `admit_...` of this file. DEMO
+-- stands for the schema of the settings; while an embedding space is changed, a second one holds the new vectors.
 --
 -- What IRIS asks for, and this file keeps to:
 --   * VARCHAR compares without regard to case unless it says %EXACT. Dates say %SQLSTRING: under %EXACT a bare year
@@ -139,8 +140,23 @@ CREATE INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors (Embedding) AS HNSW(Di
 -- name: drop_index_vectors
 DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors
 
+-- name: drop_medical_image_vectors
+DROP TABLE DEMO.MedicalImageVectors
+
 -- name: drop_clinical_note_vectors
 DROP TABLE DEMO.ClinicalNoteVectors
+
+-- name: drop_clinical_note_text
+DROP TABLE DEMO.ClinicalNoteText
+
+-- name: drop_clinical_notes
+DROP TABLE DEMO.ClinicalNotes
+
+-- name: drop_embedding_space
+DROP TABLE DEMO.EmbeddingSpace
+
+-- name: drop_schema_version
+DROP TABLE DEMO.SchemaVersion
 
 -- name: tune
 TUNE TABLE DEMO.ClinicalNoteVectors
@@ -223,6 +239,9 @@ SELECT COUNT(*) FROM DEMO.ClinicalNotes
 
 -- name: count_chunks
 SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors
+
+-- name: count_images
+SELECT COUNT(*) FROM DEMO.MedicalImageVectors
 
 -- name: resource_ids
 SELECT ResourceID FROM DEMO.ClinicalNotes

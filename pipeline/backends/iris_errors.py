@@ -163,7 +163,7 @@ SQLCODES: Mapping[int, Meaning] = {
 }  # fmt: skip
 
 _SQLCODE = re.compile(r"SQLCODE:?\s*<?\s*(-?\d+)")
-_COLUMN = re.compile(r"\bDEMO[.][A-Za-z]+(?:[.][A-Za-z]+)?")
+_COLUMN = re.compile(r"\bDEMO(?:_S[0-9A-F]{12})?[.][A-Za-z]+(?:[.][A-Za-z]+)?")
 _TOKEN = re.compile(r"<[A-Z][A-Z ]{2,30}>|ERROR #\d+")
 
 

@@ -59,7 +59,9 @@ RATE_WAIT_SECONDS = 10.0
 RATE_WAIT_SECONDS_MAX = 60.0
 WAIT_SECONDS = 0.5
 WAIT_FACTOR = 4.0
-"""0.5, 2, 8, 32, 60 s: the first retry is quick, and six attempts outlive a server that is away for a minute."""
+"""0.5, 2, 8, 32, 60 s while nobody is answered: six attempts outlive a server that is away for a minute."""
+WAIT_FACTOR_SERVED = 1.5
+"""0.5, 0.75, 1.1, 1.7, 2.5 s once others are: one unlucky request must not hold up what comes after it."""
 WAIT_SECONDS_MAX = 60.0
 
 
@@ -84,11 +86,16 @@ class Patience:
         attempts_max = attempts_max or self._settings.attempts_max
         started = self._clock.now()
         made = 0
+        failure: BaseException | None = None
 
         def once() -> Result:
             nonlocal made
             made += 1
             return attempt(made > 1)
+
+        def remember(state: tenacity.RetryCallState) -> None:
+            nonlocal failure
+            failure = state.outcome.exception() if state.outcome else None
 
         def enough(state: tenacity.RetryCallState) -> bool:
             spent = self._clock.now() - started + state.upcoming_sleep
@@ -98,8 +105,8 @@ class Patience:
             retry=tenacity.retry_if_exception(_transient),
             wait=self._wait,
             stop=enough,
-            before_sleep=self._hold_others,
-            sleep=self._gate.sleep,
+            before_sleep=remember,
+            sleep=lambda seconds: self._sleep(seconds, failure, made - 1),
             reraise=True,
         )
         try:
@@ -118,18 +125,22 @@ class Patience:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
-        doublings = state.attempt_number - 1
+        retries = state.attempt_number - 1
         if isinstance(error, RateLimited):
             if error.retry_after_seconds is not None:
                 return error.retry_after_seconds + self._chance()
-            wait = min(RATE_WAIT_SECONDS_MAX, RATE_WAIT_SECONDS * 2.0**doublings)
+            wait = min(RATE_WAIT_SECONDS_MAX, RATE_WAIT_SECONDS * 2.0**retries)
             return wait * (1 + self._chance() / 2)
-        wait = min(WAIT_SECONDS_MAX, WAIT_SECONDS * WAIT_FACTOR**doublings)
+        wait = min(WAIT_SECONDS_MAX, WAIT_SECONDS * WAIT_FACTOR**retries)
         return wait * (0.75 + self._chance() / 2)
 
-    def _hold_others(self, state: tenacity.RetryCallState) -> None:
-        if state.outcome and isinstance(state.outcome.exception(), RateLimited):
-            self._gate.close_for(state.upcoming_sleep)
+    def _sleep(self, seconds: float, error: BaseException | None, retries: int) -> None:
+        if isinstance(error, RateLimited):
+            self._gate.close_for(seconds)  # the server told one of us, and means all
+            self._gate.sleep(seconds)
+        else:
+            soonest = min(seconds, WAIT_SECONDS * WAIT_FACTOR_SERVED**retries)
+            self._gate.sleep_until_served(soonest, seconds)
 
 
 def _transient(error: BaseException) -> bool:

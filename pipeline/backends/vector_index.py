@@ -7,11 +7,11 @@ An index is immutable for whoever holds it. `extended` makes the next one and sh
 only ever added behind the last, in blocks, so a search that runs meanwhile reads what it read before.
 
 The codes. A row keeps, for each dimension, whether its unit vector lies above the corpus' mean. The question keeps
-its sign and two bits of magnitude, so that a dimension in which it hardly differs from the mean counts little:
-weighted Hamming distance = sum over dimensions of magnitude x (signs differ). Measured with 28,000 clinical passages
-in all-MiniLM-L6-v2 (384-d), recall of the true best among the first 400 by code: plain Hamming distance 0.994 of 10
-and 0.939 of 50, weighted 0.999 and 0.988. Without the mean, vectors that all point one way (cosines around 0.8, as
-in e5 models) lose a fifth of the best 50 at that depth; with it none of 10 and 2 % of 50.
+its sign and three bits of magnitude, weighted by how far rows usually lie from the mean in that dimension, so that
+dimensions which tell little count little: weighted Hamming distance = sum over dimensions of magnitude x (signs
+differ). Measured with 30,000 clinical passages in all-MiniLM-L6-v2 (384-d), recall of the true best among the first
+400 by code: plain Hamming distance 0.995 of 10 and 0.933 of 50, weighted 0.999 and 0.982.
+docs/decisions/0003-vector-search.md says why the mean is subtracted.
 """
 
 from __future__ import annotations
@@ -27,12 +27,11 @@ from numpy.typing import NDArray
 from pipeline.records import Vector
 
 BLOCK_ROWS = 8_192
-"""Rows a block. A block of vectors is one allocation (32 MiB at 1024-d), committed by the system as it fills."""
-TILE_ROWS = 4_096
-"""Rows whose codes are compared at a time, so that the intermediate results stay in the second-level cache."""
-MAGNITUDE_BITS = 2
-MAGNITUDE_CLIP = 2.0
-"""In root mean squares of the question: where the largest magnitude begins. Between 1.5 and 3 it hardly matters."""
+"""Rows a block. A block of vectors is one allocation (32 MiB at 1024-d), committed by the system as it fills; a block
+of codes (1 MiB) is compared while it stays in the cache: 4,096 rows at a time cost 35 % more."""
+MAGNITUDE_BITS = 3
+MAGNITUDE_CLIP = 4.0
+"""In root mean squares of the question: where the largest magnitude begins. Between 2 and 4 it hardly matters."""
 GATHER_SHARE_MAX = 0.3
 """Up to this share of rows, picking them out is cheaper than reading past the others."""
 
@@ -124,36 +123,34 @@ class SignRows:
             grown._blocks[block][:, place] = words[source].T
         return grown
 
-    def distances(self, offset: Vector, count: int) -> NDArray[np.uint16]:
-        """Weighted Hamming distances of the first `count` rows from a question whose vector less the centre is `offset`."""
-        signs, planes = self._question(offset)
+    def distances(self, weighted: Vector, count: int) -> NDArray[np.uint16]:
+        """Weighted Hamming distances of the first `count` rows from a question.
+
+        `weighted`: its unit vector less the centre, times the spread of each dimension. Fits 16 bits up to 8192-d.
+        """
+        signs, planes = self._question(weighted)
         distances = np.empty(count, dtype=np.uint16)
-        differing = np.empty((self._words, TILE_ROWS), dtype=np.uint64)
+        differing = np.empty((self._words, BLOCK_ROWS), dtype=np.uint64)
         weighed = np.empty_like(differing)
-        ones = np.empty((self._words, TILE_ROWS), dtype=np.uint8)
-        for start in range(0, count, TILE_ROWS):
-            block, column = divmod(start, BLOCK_ROWS)
-            rows = min(TILE_ROWS, count - start)
-            tile = self._blocks[block][:, column : column + rows]
-            differ, weigh, one = differing[:, :rows], weighed[:, :rows], ones[:, :rows]
-            np.bitwise_xor(tile, signs, out=differ)
-            total = distances[start : start + rows]
+        ones = np.empty((self._words, BLOCK_ROWS), dtype=np.uint8)
+        for block, place, target in _places(0, count):
+            differ, weigh, one = differing[:, place], weighed[:, place], ones[:, place]
+            np.bitwise_xor(self._blocks[block][:, place], signs, out=differ)
+            total = distances[target]
+            total[:] = 0
             for power, plane in enumerate(planes):
                 np.bitwise_and(differ, plane, out=weigh)
                 np.bitwise_count(weigh, out=one)
-                if power == 0:
-                    np.add.reduce(one, axis=0, dtype=np.uint16, out=total)
-                else:
-                    total += np.add.reduce(one, axis=0, dtype=np.uint16) << power
+                total += np.add.reduce(one, axis=0, dtype=np.uint16) << power
         return distances
 
-    def _question(self, offset: Vector) -> tuple[NDArray[np.uint64], list[NDArray[np.uint64]]]:
+    def _question(self, weighted: Vector) -> tuple[NDArray[np.uint64], list[NDArray[np.uint64]]]:
         """The question's signs and the bits of its magnitudes, lowest first, each of shape (words, 1)."""
-        top = 2**MAGNITUDE_BITS - 1
-        spread = float(np.sqrt(np.mean(np.square(offset)))) or 1.0
-        magnitudes = np.minimum(np.rint(np.abs(offset) * (top / (MAGNITUDE_CLIP * spread))), top)
+        largest = 2**MAGNITUDE_BITS - 1
+        scale = float(np.sqrt(np.mean(np.square(weighted)))) or 1.0
+        magnitudes = np.minimum(np.rint(np.abs(weighted) * (largest / (MAGNITUDE_CLIP * scale))), largest)
         levels = magnitudes.astype(np.uint8)
-        bits = [offset > 0, *((levels >> power) & 1 for power in range(MAGNITUDE_BITS))]
+        bits = [weighted > 0, *((levels >> power) & 1 for power in range(MAGNITUDE_BITS))]
         signs, *planes = (
             self._as_words(np.packbits(bit, bitorder="little")[np.newaxis])[0, :, np.newaxis] for bit in bits
         )
@@ -249,7 +246,7 @@ def best_exact(
     return positions[chosen], best
 
 
-def nearest_codes(index: VectorIndex, offset: Vector, depth: int, admitted: Mask | None) -> Numbers:
+def nearest_codes(index: VectorIndex, weighted: Vector, depth: int, admitted: Mask | None) -> Numbers:
     """Positions, ascending, of at least min(depth, admitted) rows nearest by code, over an index of `SignRows`.
 
     A few more where codes tie; never more than twice `depth`.
@@ -259,7 +256,7 @@ def nearest_codes(index: VectorIndex, offset: Vector, depth: int, admitted: Mask
     positions = None if admitted is None else np.flatnonzero(admitted)
     if positions is not None and len(positions) <= depth:
         return positions
-    distances = vectors.distances(offset, len(index.rows))
+    distances = vectors.distances(weighted, len(index.rows))
     if positions is not None:
         distances = distances[positions]
     within = np.cumsum(np.bincount(distances))
@@ -296,4 +293,6 @@ def _places(count: int, rows: int) -> list[tuple[int, slice, slice]]:
 
 
 def _with_last_copied(blocks: Sequence[Block]) -> list[Block]:
-    return [*blocks[:-1], blocks[-1].copy()] if blocks else []
+    copied = list(blocks)
+    copied[-1:] = [block.copy() for block in copied[-1:]]
+    return copied

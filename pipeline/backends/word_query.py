@@ -10,7 +10,7 @@ only add to a candidate's score. The expression for rare words r and frequent wo
     (r1 OR r2) AND (r1 OR r2 OR f1 OR f1 OR f2 OR f2)
 
 in which every word stands exactly twice, so that the ranking is that of `r1 OR r2 OR f1 OR f2` with doubled scores.
-docs/decisions/0003-word-search.md has what this saves and what it costs.
+docs/decisions/0004-word-search.md has what this saves and what it costs.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """An FTS5 expression, and how often each word counts in its scores."""
+    """An FTS5 expression, how often each word counts in its scores, and whether it selects by all words there are."""
 
     text: str
     weight: int
+    complete: bool
 
 
 class QuestionReader:
@@ -71,8 +72,10 @@ class QuestionReader:
         terms: dict[int, list[str]] = {}
         for number, term in rows:
             terms.setdefault(number, []).append(term)
-        distinct = {tuple(made): words[number] for number, made in reversed(terms.items())}
-        return [Word(word, made) for made, word in reversed(distinct.items())]
+        distinct: dict[tuple[str, ...], str] = {}
+        for number, made in terms.items():
+            distinct.setdefault(tuple(made), words[number])
+        return [Word(word, made) for made, word in distinct.items()]
 
     def close(self) -> None:
         with self._lock:
@@ -93,8 +96,9 @@ def expression(frequencies: Iterable[tuple[Word, int]], budget: int, chunks: int
     frequent = [pair for pair in present[len(selecting) :] if pair[0] <= chunks / 2]
     adding = _within(frequent, budget * WALKED_PER_SCORED)
     if not adding:
-        return Expression(_any(selecting), weight=1)
-    return Expression(f"({_any(selecting)}) AND ({_any([*selecting, *adding, *adding])})", weight=2)
+        return Expression(_any(selecting), weight=1, complete=len(selecting) == len(present))
+    text = f"({_any(selecting)}) AND ({_any([*selecting, *adding, *adding])})"
+    return Expression(text, weight=2, complete=False)
 
 
 def _within(words: Sequence[tuple[int, Word]], budget: int) -> list[tuple[int, Word]]:

@@ -13,6 +13,7 @@ from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import observer_for
 from pipeline.records import Question
+from pipeline.spaces import writing
 from pipeline.terminal import duration, err, errors_as_exit_codes, out, stop_requests
 from pipeline.vectorize import REJECTIONS_FILE
 from pipeline.wiring import open_corpus
@@ -43,6 +44,7 @@ def main() -> None:
             f"Indexing the notes of {NOTES.parent.name}/{NOTES.name} into {settings.data_dir}/", markup=False
         )
         with (
+            writing(settings.data_dir),
             open_corpus(settings) as corpus,
             RejectionLog(settings.data_dir / REJECTIONS_FILE) as rejections,
             observer_for(err, settings.indexing.batch_size, quiet=False) as observer,

@@ -64,7 +64,7 @@ def evaluate(
     """Run every query in every mode. The set's corpus must be indexed in `store`."""
     vectors, embedding_seconds = _embed(evaluation_set.queries.values(), embedder)
     counts = store.counts()
-    owner = {chunk_id: resource_id for resource_id, chunk_id in store.chunk_ids()}
+    owner = _owners(store)
     modes = [
         _mode_result(mode, evaluation_set, vectors, _searcher(mode, store, settings), owner) for mode in MODES
     ]
@@ -76,6 +76,31 @@ def evaluate(
         modes,
         *_percentiles(embedding_seconds),
     )
+
+
+def scores_by_query(
+    evaluation_set: EvaluationSet,
+    modes: Sequence[str],
+    *,
+    embedder: Embedder,
+    store: Store,
+    settings: AnsweringSettings,
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Mode to metric to its value for each query, shape (queries,), in the order of the set's queries."""
+    vectors, _ = _embed(evaluation_set.queries.values(), embedder)
+    owner = _owners(store)
+    return {
+        mode: per_query(
+            evaluation_set.judgements,
+            _run(evaluation_set, vectors, _searcher(mode, store, settings), owner)[0],
+        )
+        for mode in modes
+    }
+
+
+def _owners(store: Store) -> dict[str, str]:
+    """Chunk id to the document it belongs to."""
+    return {chunk_id: resource_id for resource_id, chunk_id in store.chunk_ids()}
 
 
 Searcher = Callable[[str, Vector], Mapping[str, float]]
@@ -114,6 +139,13 @@ def _mode_result(
     search: Searcher,
     owner: Mapping[str, str],
 ) -> ModeResult:
+    run, seconds = _run(evaluation_set, vectors, search, owner)
+    return ModeResult(mode, measure(evaluation_set.judgements, run), *_percentiles(seconds))
+
+
+def _run(
+    evaluation_set: EvaluationSet, vectors: Sequence[Vector], search: Searcher, owner: Mapping[str, str]
+) -> tuple[dict[str, dict[str, float]], list[float]]:
     run: dict[str, dict[str, float]] = {}
     seconds = []
     for (query, text), vector in zip(evaluation_set.queries.items(), vectors, strict=True):
@@ -121,15 +153,16 @@ def _mode_result(
         scores = search(text, vector)
         seconds.append(time.perf_counter() - started)
         run[query] = _by_document(scores, owner)
-    return ModeResult(mode, measure(evaluation_set.judgements, run), *_percentiles(seconds))
+    return run, seconds
 
 
 def _by_document(scores: Mapping[str, float], owner: Mapping[str, str]) -> dict[str, float]:
     """A document scores as its best passage."""
     best: dict[str, float] = {}
     for chunk_id, score in scores.items():
-        document = owner[chunk_id]
-        best[document] = max(score, best.get(document, score))
+        document = owner.get(chunk_id)
+        if document is not None:  # else it was stored since the measurement began
+            best[document] = max(score, best.get(document, score))
     return best
 
 
@@ -137,14 +170,22 @@ def measure(
     judgements: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]]
 ) -> dict[str, Estimate]:
     """Every metric with its interval; a query that found nothing counts as 0."""
-    per_query = {name: dict.fromkeys(judgements, 0.0) for name in METRICS}
+    return {name: estimate(values) for name, values in per_query(judgements, run).items()}
+
+
+def per_query(
+    judgements: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]]
+) -> dict[str, NDArray[np.float64]]:
+    """Every metric of each query, in the order of `judgements`, shape (queries,)."""
+    found = {name: dict.fromkeys(judgements, 0.0) for name in METRICS}
     names = {metric: name for name, metric in METRICS.items()}
     for value in ir_measures.iter_calc(list(METRICS.values()), judgements, run):
-        per_query[names[value.measure]][value.query_id] = value.value
-    return {name: _estimate(np.array(list(values.values()))) for name, values in per_query.items()}
+        found[names[value.measure]][value.query_id] = value.value
+    return {name: np.array(list(values.values())) for name, values in found.items()}
 
 
-def _estimate(values: NDArray[np.float64]) -> Estimate:
+def estimate(values: NDArray[np.float64]) -> Estimate:
+    """The mean of `values`, one a query, with its interval. Of paired differences: the interval of the difference."""
     generator = np.random.default_rng(0)
     samples = values[generator.integers(0, len(values), (BOOTSTRAP_SAMPLES, len(values)))].mean(axis=1)
     low, high = np.percentile(samples, [2.5, 97.5])

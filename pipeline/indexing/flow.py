@@ -176,17 +176,20 @@ class Indexing:
         counts = self.ledger.counts()
         return counts["pending"] + counts["processing"]
 
-    def stage(self, records: Iterable[SourceRecord | Rejection], tally: Tally, reading: Reading) -> None:
-        """Read and validate; put what is new or changed into the ledger."""
+    def stage(
+        self, records: Iterable[SourceRecord | Rejection], tally: Tally, reading: Reading | None = None
+    ) -> None:
+        """Read and validate; put what is new or changed into the ledger. `reading`: who works beside it."""
         self.ledger.begin_sighting()
         outcomes = accept_all(records, self.settings)
         while group := list(islice(outcomes, STAGING_NOTES)):
             accepted = list(self._judge(group, tally))
             self.ledger.saw(note.document.resource_id for note in accepted)
             self._stage_group(accepted, tally)
-            reading.tell()
             self.observer.read(tally)
-            if self.stop() or reading.unwanted:
+            if reading is not None:
+                reading.tell()
+            if self.stop() or (reading is not None and reading.unwanted):
                 tally.interrupted = True
                 return
 

@@ -67,7 +67,7 @@ def _open(path: Path) -> int:
     """Created for the owner alone; an older file is emptied and closed to others. A link is not followed: whoever
     can place one in a shared folder could choose which file is emptied."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, OWNER_ONLY)
         os.fchmod(descriptor, OWNER_ONLY)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pipeline.backends.embedded import EmbeddedStore
 
 from pipeline.answering.flow import Answering, Finished, Retrieved, Verified
 from pipeline.answering.prompt import build_prompt
+from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.database import Database

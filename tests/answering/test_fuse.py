@@ -50,7 +50,7 @@ def test_copied_forward_text_appears_once_a_patient() -> None:
         hit("c", text=text, patient="someone else"),
         hit("d", text="Blood pressure is 120 over 80 today."),
     ]
-    assert [h.chunk_id for h in without_near_duplicates(hits, similarity=0.6)] == ["a", "c", "d"]
+    assert [h.chunk_id for h in without_near_duplicates(hits, limit=9, similarity=0.6)] == ["a", "c", "d"]
 
 
 @pytest.mark.parametrize(("old", "new"), [("500", "850"), ("has", "denies"), ("daily", "daily, no cough")])
@@ -60,13 +60,24 @@ def test_a_changed_number_or_negation_is_no_duplicate(old: str, new: str) -> Non
         + " ".join(f"word{chr(97 + i)}" for i in range(26))
         + " plenty"
     )
-    assert len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace(old, new))])) == 2
     assert (
-        len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace("plenty", "lots", 1))]))
+        len(without_near_duplicates([hit("a", text=text), hit("b", text=text.replace(old, new))], limit=9))
+        == 2
+    )
+    assert (
+        len(
+            without_near_duplicates(
+                [hit("a", text=text), hit("b", text=text.replace("plenty", "lots", 1))], limit=9
+            )
+        )
         == 1
     )
 
 
 def test_short_texts_are_compared_whole() -> None:
     hits = [hit("a", text="No fever"), hit("b", text="no fever"), hit("c", text="No cough")]
-    assert [h.chunk_id for h in without_near_duplicates(hits)] == ["a", "c"]
+    assert [h.chunk_id for h in without_near_duplicates(hits, limit=9)] == ["a", "c"]
+
+
+def test_no_more_than_the_limit() -> None:
+    assert len(without_near_duplicates([hit(str(i), text=f"finding {i}") for i in range(9)], limit=4)) == 4

@@ -43,6 +43,16 @@ def test_inner_quotation_marks_are_kept() -> None:
     assert citation.quote == 'He said "no more" to statins.'
 
 
+def test_odd_quotes_and_bracketed_numbers_of_the_note_are_the_notes_own() -> None:
+    text = "She is 5'4\" tall. Reported by her sister [7]."
+    hit = Hit("c", "n", "p", "note", None, None, None, text, 0, len(text), 0.5)
+    note = {"n": Document("n", "p", "note", text)}
+    assert read([f'"{text}" [1]\nNext [1].']) == [f'"{text}" [1]', "Next [1]."]
+    statement = check_statement(f'"{text}" [1]', (hit,), note.get)
+    assert statement is not None
+    assert statement.citations[0].quote == text
+
+
 @pytest.mark.parametrize(
     ("draft", "why"),
     [

@@ -49,11 +49,9 @@ INDEX_BEAM = 8
 Result: TypeAlias = tuple[list[str], list[tuple[Any, ...]], int]
 """Column names, rows, rows affected."""
 SPECIAL_INDEX = re.compile(
-    r"CREATE INDEX (\w+) ON DEMO[.]\w+ \((\w+)\) AS (HNSW|%iFind[.]Index[.]Basic)\((.*)\)"
+    r"CREATE INDEX (\w+) ON \w+[.]\w+ \((\w+)\) AS (HNSW|%iFind[.]Index[.]Basic)\((.*)\)"
 )
-TABLE_NAMES = (
-    "SELECT substr(name, 6) FROM sqlite_master WHERE type = 'table' AND name LIKE 'DEMO~_%' ESCAPE '~'"
-)
+SCHEMA = re.compile(r"\b(DEMO\w*)(?=[.])|(?<=TABLE_SCHEMA = ')(\w+)")
 
 
 class Refusal(Exception):
@@ -91,6 +89,7 @@ class Server:
     error_class: type[Exception] = dbapi.DatabaseError
     index_rows_max: int = 1_000_000
     extra_statements: tuple[str, ...] = ()
+    schemas: tuple[str, ...] = ("DEMO",)
     faults: list[Fault] = field(default_factory=list)
     statements: list[str] = field(default_factory=list)
     """Names of all statements executed, in order."""
@@ -104,7 +103,7 @@ class Server:
         self.owner: Connection | None = None
         self.raised: Refusal | None = None
         self._turn = itertools.count()
-        self._known = known_statements(self.extra_statements)
+        self._known = known_statements(self.extra_statements, self.schemas)
         self.dirty = self._database()
         self.before_writing = b""
 
@@ -200,7 +199,7 @@ class Server:
 
     def _query(self, connection: Connection, text: str, values: Sequence[Any]) -> Result:
         if "INFORMATION_SCHEMA.TABLES" in text:
-            return ["TABLE_NAME"], list(self.dirty.execute(TABLE_NAMES)), -1
+            return ["TABLE_NAME"], tables_of(self.dirty, schema_of(text)), -1
         if not connection.committed_only or self.owner in (None, connection):
             return self._select(self.dirty, text, values)
         deadline = time.monotonic() + self.lock_seconds
@@ -236,18 +235,20 @@ class Server:
             return [], [], -1
         if special := SPECIAL_INDEX.fullmatch(text):
             index, column, kind, options = special.groups()
+            index = index_key(schema_of(text), index)
             if index in self.indexes:
                 raise Refusal(-324, f"Index with this name already defined: {index}")
             if kind == "HNSW" and "Distance='Cosine'" not in options:
                 raise Refusal(-400, "Fatal error occurred", "Distance is required")
             self.indexes[index] = column
             return [], [], -1
-        if dropped := re.fullmatch(r"DROP INDEX (\w+) ON DEMO[.](\w+)", text):
-            if self.indexes.pop(dropped.group(1), None) is None:
+        if dropped := re.fullmatch(r"DROP INDEX (\w+) ON \w+[.](\w+)", text):
+            if self.indexes.pop(index_key(schema_of(text), dropped.group(1)), None) is None:
                 raise Refusal(-333, "No such index defined")
             return [], [], -1
-        if text.startswith("DROP TABLE"):
-            self.indexes.clear()  # all of them belong to the one table that is ever dropped
+        if text.startswith("DROP TABLE") and text.endswith(".ClinicalNoteVectors"):
+            for index in ("EmbeddingNearest", "SearchTextFind"):
+                self.indexes.pop(index_key(schema_of(text), index), None)
         cursor = self._sqlite(self.dirty, *self._translated(self.dirty, text, list(values)))
         return [], [], cursor.rowcount
 
@@ -258,29 +259,38 @@ class Server:
         if sql.startswith("CREATE TABLE"):
             return create_table(text), values
         sql = sql.replace("CREATE BITMAP INDEX", "CREATE INDEX")
+        schema = schema_of(sql)
+        if schema != "DEMO":  # an index's name is its table's in IRIS, and the whole database's in SQLite
+            sql = re.sub(r"^CREATE INDEX (\w+)", rf"CREATE INDEX {schema}_\1", sql)
         top = re.match(r"SELECT TOP (\d+) ", sql)
         if top:
             nearest = re.search(
                 r"VECTOR_COSINE\(Embedding, TO_VECTOR\(\?, DOUBLE\)\) AS Similarity FROM", sql
             )
-            if nearest and "Embedding" in self.indexes.values() and sql.endswith("ORDER BY Similarity DESC"):
+            if (
+                nearest
+                and index_key(schema, "EmbeddingNearest") in self.indexes
+                and sql.endswith("ORDER BY Similarity DESC")
+            ):
                 sql = self._by_index(database, sql, int(top.group(1)), values)
             # Equal scores come in another order every time.
             sql = f"{sql}, (VectorNumber * 7919 + {next(self._turn)}) % 97 LIMIT {top.group(1)}"
             sql = sql.replace(top.group(0), "SELECT ", 1)
         for index in re.findall(r"search_index\((\w+), \?\)", sql):
-            if index not in self.indexes:
+            key = index_key(schema, index)
+            if key not in self.indexes:
                 raise Refusal(-149, "SQL Function encountered an error", f"index {index} is not defined")
-            sql = sql.replace(f"%ID %FIND search_index({index}, ?)", f"iris_find({self.indexes[index]}, ?)")
-        for rank in re.findall(r"DEMO[.]ClinicalNoteVectors_(\w+)Rank\(%ID, \?\)", sql):
-            if not self.rank_class or rank not in self.indexes:
+            sql = sql.replace(f"%ID %FIND search_index({index}, ?)", f"iris_find({self.indexes[key]}, ?)")
+        for rank in re.findall(r"ClinicalNoteVectors_(\w+)Rank\(%ID, \?\)", sql):
+            key = index_key(schema, rank)
+            if not self.rank_class or key not in self.indexes:
                 raise Refusal(-359, "User defined SQL function does not exist", f"{rank}Rank")
             sql = sql.replace(
-                f"DEMO.ClinicalNoteVectors_{rank}Rank(%ID, ?)", f"iris_rank({self.indexes[rank]}, ?)"
+                f"{schema}.ClinicalNoteVectors_{rank}Rank(%ID, ?)", f"iris_rank({self.indexes[key]}, ?)"
             )
         sql = re.sub(r"VECTOR_COSINE\((\w+), TO_VECTOR\(\?, DOUBLE\)\)", r"iris_cosine(\1, ?)", sql)
         sql = sql.replace("TO_VECTOR(?, DOUBLE)", "iris_vector(?)")
-        return re.sub(r"\bDEMO[.](\w+)", r"DEMO_\1", sql), values
+        return re.sub(r"\b(DEMO\w*)[.](\w+)", r"\1_\2", sql), values
 
     def _by_index(self, database: sqlite3.Connection, sql: str, top: int, values: list[Any]) -> str:
         """The index looks at a few of the nearest rows, and the condition is applied to those."""
@@ -289,8 +299,8 @@ class Server:
             rows = []
         else:
             rows = database.execute(
-                "SELECT VectorNumber FROM DEMO_ClinicalNoteVectors WHERE iris_cosine(Embedding, ?) IS NOT NULL "
-                "ORDER BY iris_cosine(Embedding, ?) DESC LIMIT ?",
+                f"SELECT VectorNumber FROM {schema_of(sql)}_ClinicalNoteVectors "
+                "WHERE iris_cosine(Embedding, ?) IS NOT NULL ORDER BY iris_cosine(Embedding, ?) DESC LIMIT ?",
                 (question, question, min(top + INDEX_BEAM, self.index_rows_max)),
             ).fetchall()
         seen = "VectorNumber IN ({})".format(", ".join(str(row[0]) for row in rows) or "NULL")
@@ -477,9 +487,35 @@ class Row:
 # --- the dialect
 
 
-def known_statements(extra: Sequence[str] = ()) -> Mapping[str, re.Pattern[str]]:
-    """A pattern for every statement of iris.sql, its braces filled with nothing but what belongs there."""
-    statements = iris_statements()
+def schema_of(text: str) -> str:
+    """The schema that a statement speaks of."""
+    found = SCHEMA.search(text)
+    return (found.group(1) or found.group(2)) if found else "DEMO"
+
+
+def index_key(schema: str, index: str) -> str:
+    return index if schema == "DEMO" else f"{schema}.{index}"
+
+
+def tables_of(database: sqlite3.Connection, schema: str) -> list[tuple[str]]:
+    names = (str(row[0]) for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
+    return [(name.rpartition("_")[2],) for name in names if name.rpartition("_")[0] == schema]
+
+
+def known_statements(
+    extra: Sequence[str] = (), schemas: Sequence[str] = ("DEMO",)
+) -> Mapping[str, re.Pattern[str]]:
+    """A pattern for every statement of iris.sql, its braces filled with nothing but what belongs there. The name of a
+    statement for another schema than DEMO carries the schema."""
+    patterns: dict[str, re.Pattern[str]] = {}
+    for schema in schemas:
+        prefix = "" if schema == "DEMO" else f"{schema}."
+        patterns |= {prefix + name: pattern for name, pattern in statements_of(schema).items()}
+    return {**patterns, **{text: re.compile(re.escape(text)) for text in extra}}
+
+
+def statements_of(schema: str) -> Mapping[str, re.Pattern[str]]:
+    statements = iris_statements(schema)
     blanks = {
         "marks": r"\?(?:, \?)*",
         "k": r"[1-9]\d*",
@@ -489,12 +525,11 @@ def known_statements(extra: Sequence[str] = ()) -> Mapping[str, re.Pattern[str]]
     conditions = [_pattern(body, blanks) for name, body in statements.items() if name.startswith("admit_")]
     condition = f"(?:{'|'.join(conditions)})"
     blanks["admitted"] = f"{condition}(?: AND {condition})*"
-    patterns = {
+    return {
         name: re.compile(_pattern(body, blanks))
         for name, body in statements.items()
         if not name.startswith("admit_")
     }
-    return {**patterns, **{text: re.compile(re.escape(text)) for text in extra}}
 
 
 def _pattern(body: str, blanks: Mapping[str, str]) -> str:
@@ -530,7 +565,7 @@ def check_values(text: str, values: Sequence[Any]) -> None:
 
 def create_table(text: str) -> str:
     """IRIS's CREATE TABLE as SQLite's, with its lengths and widths as constraints."""
-    table = re.search(r"CREATE TABLE DEMO[.](\w+)", text)
+    table = re.search(r"CREATE TABLE \w+[.](\w+)", text)
     assert table
     lines = []
     for line in text.splitlines():
@@ -545,7 +580,7 @@ def create_table(text: str) -> str:
             lines.append(f"  {name} TEXT{rest} {limit}{comma}")
         else:
             lines.append(line.replace("BIGINT IDENTITY PRIMARY KEY", "INTEGER PRIMARY KEY AUTOINCREMENT"))
-    return re.sub(r"\bDEMO[.](\w+)(?= ?\()", r"DEMO_\1", "\n".join(lines))
+    return re.sub(r"\b(DEMO\w*)[.](\w+)(?= ?\()", r"\1_\2", "\n".join(lines))
 
 
 def refusal_of(error: sqlite3.Error, sql: str, values: Sequence[Any]) -> Refusal:

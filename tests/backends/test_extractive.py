@@ -86,6 +86,13 @@ def test_what_was_asked_for_comes_first() -> None:
     assert quotes("When was the knee surgery?", passage)[0][0] == "The knee surgery took place 3 weeks ago."
 
 
+def test_a_dose_is_an_amount_not_any_number() -> None:
+    passage = "Anna takes allopurinol since age 44. Anna takes allopurinol 100 mg."
+    assert (
+        quotes("What dose of allopurinol does Anna take?", passage)[0][0] == "Anna takes allopurinol 100 mg."
+    )
+
+
 def test_a_fragment_that_only_names_the_topic_is_an_answer_to_yes_or_no_only() -> None:
     text = "Shoulder pain. Shoulder pain began in May."
     assert quotes("When did shoulder pain begin?", text)[0] == ("Shoulder pain began in May.", 1)

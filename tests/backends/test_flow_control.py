@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -29,7 +30,11 @@ class ServerModel:
     The client turns an answer into the next request in `turnaround` seconds, as a real one does.
     """
 
-    def __init__(self, limit: AdaptiveLimit, capacity: int, *, refuses: bool = False) -> None:
+    def __init__(
+        self, limit: AdaptiveLimit, capacity: int, *, refuses: bool = False, refused_share: float = 0.0
+    ) -> None:
+        self.refused_share = refused_share
+        self.random = random.Random(1)
         self.limit = limit
         self.capacity = capacity
         self.refuses = refuses
@@ -70,7 +75,10 @@ class ServerModel:
         heapq.heappush(self._events, (moment, next(self._number), kind, started))
 
     def _arrive(self, started: float) -> None:
-        if self._busy < self.capacity:
+        if self.random.random() < self.refused_share:
+            self.refused += 1
+            self._at(self.now + 0.002, "refuse", started)
+        elif self._busy < self.capacity:
             self._busy += 1
             self._at(self.now + self.seconds, "end", started)
         elif self.refuses:
@@ -107,6 +115,17 @@ def test_a_refusing_server_is_kept_busy_with_few_refusals(capacity: int) -> None
     reachable = capacity / (server.seconds + server.turnaround)
     assert server.run(330) >= 0.97 * reachable
     assert server.refused - refused < 0.01 * server.served
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+def test_a_server_that_refuses_at_random_is_kept_busy_too(share: float) -> None:
+    limit = AdaptiveLimit(32)
+    server = ServerModel(limit, 8, refused_share=share)
+    server.run(60)
+    assert server.run(360) >= 0.7 * 8 / server.seconds
+    server.refused_share = 0.0
+    server.run(500)
+    assert limit._chance == 0
 
 
 def test_more_capacity_is_found_later() -> None:

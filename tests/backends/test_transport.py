@@ -17,6 +17,7 @@ import requests
 
 from pipeline import errors
 from pipeline.backends import http_errors
+from pipeline.backends.flow_control import Cancellation
 from pipeline.backends.http_errors import (
     Server,
     exception_error,
@@ -313,10 +314,27 @@ def test_a_body_that_claims_to_be_compressed(clock: ManualClock) -> None:
 # --- patience ---
 
 
-def test_back_off_grows_and_is_jittered(nim: NimServer, clock: ManualClock) -> None:
+def test_where_nobody_is_answered_the_waits_outlive_a_minute(nim: NimServer, clock: ManualClock) -> None:
     nim.faults.status = 503
     refused_call(transport_to(nim.url, clock))
-    assert clock.waits == [0.5, 2.0, 8.0, 32.0, 60.0]
+    assert nim.calls.total() == 6
+    assert clock.now() == pytest.approx(0.5 + 2 + 8 + 32 + 60)
+
+
+def test_where_others_are_answered_the_next_attempt_comes_soon(nim: NimServer) -> None:
+    class Clock(ManualClock):
+        """While one waits, another request is served."""
+
+        def sleep(self, seconds: float, scope: Cancellation) -> None:
+            super().sleep(seconds, scope)
+            with transport.gate.slot() as slot:
+                slot.completed()
+
+    clock = Clock()
+    transport = transport_to(nim.url, clock)
+    nim.faults.status = 500
+    refused_call(transport)
+    assert clock.now() == pytest.approx(0.5 * (1 + 1.5 + 1.5**2 + 1.5**3 + 1.5**4), rel=0.1)
 
 
 def test_without_retry_after_ten_seconds_or_more(nim: NimServer, clock: ManualClock) -> None:
@@ -385,7 +403,7 @@ def test_refusals_halve_the_requests_in_flight_and_others_wait_too(
     transport = transport_to(nim.url, clock, in_flight_start=8)
     nim.faults.status = 429
     refused_call(transport, attempts_max=2)
-    assert transport.gate.limit == 2
+    assert transport.gate.limit == 2  # halved by each attempt
     nim.faults.status = 0
     transport.gate.close_for(7)
     before = clock.now()

@@ -23,6 +23,7 @@ NOTES = [
 @pytest.fixture
 def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    monkeypatch.setenv("CHARTWELL_GENERATOR__SENTENCE_SIMILARITY_MIN", "0.2")
     rows = [
         {"resource_id": i, "patient_id": p, "date": d, "document_type": "note", "text_content": t}
         for i, p, d, t in NOTES

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
@@ -111,7 +111,6 @@ def test_a_wrong_id_is_reported_in_a_readable_form() -> None:
         | st.lists(st.text(max_size=3)),
     )
 )
-@settings(max_examples=200, deadline=None)
 def test_whatever_comes_in_is_a_document_or_a_reason(fields: dict[str, Any]) -> None:
     found = accept(SourceRecord("s", "p", fields), SETTINGS)
     if isinstance(found, Accepted):
@@ -124,7 +123,6 @@ def test_whatever_comes_in_is_a_document_or_a_reason(fields: dict[str, Any]) -> 
 
 
 @given(st.text(alphabet="SECRET", min_size=20, max_size=40))
-@settings(max_examples=50, deadline=None)
 def test_reasons_and_remedies_hold_no_text(secret: str) -> None:
     for changes in (
         {"text_content": secret * 100},

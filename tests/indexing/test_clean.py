@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.indexing.clean import CleanText, clean, is_blank
@@ -94,14 +94,12 @@ def test_mojibake_of_another_script_keeps_exact_places() -> None:
 @given(ANY)
 @example("Ã\u0083")
 @example("a\u200b\u0301")
-@settings(max_examples=150, deadline=None)
 def test_cleaning_twice_is_cleaning_once(text: str) -> None:
     once = clean(text)
     assert clean(once.text) == CleanText(once.text, None)
 
 
 @given(ANY)
-@settings(max_examples=150, deadline=None)
 def test_places_ascend_within_the_original(text: str) -> None:
     cleaned = clean(text)
     places = [cleaned.original_position(position) for position in range(len(cleaned.text))]
@@ -118,7 +116,6 @@ WITHOUT_MOJIBAKE = st.text(
 
 
 @given(WITHOUT_MOJIBAKE)
-@settings(max_examples=150, deadline=None)
 def test_every_character_stands_where_it_came_from(text: str) -> None:
     cleaned = clean(text)
     for position, character in enumerate(cleaned.text):
@@ -136,7 +133,6 @@ def test_every_character_stands_where_it_came_from(text: str) -> None:
 
 
 @given(ANY, st.data())
-@settings(max_examples=100, deadline=None)
 def test_the_span_of_a_slice_contains_the_spans_of_its_parts(text: str, data: st.DataObject) -> None:
     cleaned = clean(text)
     start = data.draw(st.integers(0, len(cleaned.text)))
@@ -151,7 +147,6 @@ def test_the_span_of_a_slice_contains_the_spans_of_its_parts(text: str, data: st
 
 
 @given(ANY)
-@settings(max_examples=150, deadline=None)
 def test_nothing_untidy_stays(text: str) -> None:
     cleaned = clean(text).text
     assert unicodedata.is_normalized("NFC", cleaned)
@@ -159,12 +154,10 @@ def test_nothing_untidy_stays(text: str) -> None:
 
 
 @given(st.text(alphabet=[chr(code) for code in range(128)], max_size=80))
-@settings(max_examples=100, deadline=None)
 def test_no_visible_character_is_lost(text: str) -> None:
     assert re.findall("[!-~]", clean(text).text) == re.findall("[!-~]", text)
 
 
 @given(st.text(alphabet=" \t\n\r\x00\u00a0\u200b\ufeffa", max_size=8))
-@settings(max_examples=100, deadline=None)
 def test_blank_means_that_nothing_is_left(text: str) -> None:
     assert is_blank(text) == (clean(text).text.strip() == "")

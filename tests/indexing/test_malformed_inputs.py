@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
@@ -321,7 +321,6 @@ FORMS = {
         st.tuples(st.integers(0, 200), st.integers(0, 20), st.binary(max_size=3)), min_size=1, max_size=3
     )
 )
-@settings(max_examples=50, deadline=None)
 def test_no_damage_makes_a_traceback(name: str, damage: list[tuple[int, int, bytes]]) -> None:
     content = FORMS[name].encode()
     for at, length, put in damage:

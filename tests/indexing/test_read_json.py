@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
@@ -63,7 +63,6 @@ def read_all(content: bytes, size: int = 1 << 20, bytes_max: int = 1 << 20) -> l
 
 
 @given(RECORDS, st.integers(1, 7), st.sampled_from([None, 1]), st.booleans())
-@settings(max_examples=150, deadline=None)
 def test_an_array_gives_what_json_gives(
     records: list[dict[str, Any]], size: int, indent: int | None, ascii_only: bool
 ) -> None:
@@ -74,14 +73,12 @@ def test_an_array_gives_what_json_gives(
 
 
 @given(RECORDS, st.integers(1, 7))
-@settings(max_examples=100, deadline=None)
 def test_objects_one_after_the_other(records: list[dict[str, Any]], size: int) -> None:
     content = b"\n".join(json.dumps(record, indent=1).encode() for record in records)
     assert [item.columns for item in read_all(content, size) if isinstance(item, Found)] == records
 
 
 @given(RECORDS, st.integers(1, 200), st.integers(1, 7))
-@settings(max_examples=150, deadline=None)
 def test_a_cut_array_gives_the_records_before_the_cut(
     records: list[dict[str, Any]], cut: int, size: int
 ) -> None:
@@ -96,7 +93,6 @@ def test_a_cut_array_gives_the_records_before_the_cut(
 
 
 @given(st.binary(max_size=60), st.integers(1, 5))
-@settings(max_examples=200, deadline=None)
 def test_no_bytes_make_it_raise_anything_else(content: bytes, size: int) -> None:
     for opening in (b"[", b"{", b""):
         with contextlib.suppress(SourceBroken):

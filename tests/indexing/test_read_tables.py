@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
@@ -22,7 +22,6 @@ def read(content: bytes, characters_max: int = 10_000) -> list[Found | Refused]:
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @given(rows=st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5))
-@settings(max_examples=40, deadline=None)
 def test_what_csv_writes_is_read_back(delimiter: str, rows: list[tuple[str, str, str]]) -> None:
     written = io.StringIO(newline="")
     writer = csv.writer(written, delimiter=delimiter)

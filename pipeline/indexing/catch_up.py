@@ -1,0 +1,113 @@
+"""Brings a second store level with the one that serves: each note is read there and goes through the indexing flow.
+
+Decides what differs between two stores and in which order it is mended. Because it is the indexing flow with a ledger
+of its own, a pass that is cut off goes on where it was, and a note that did not change costs no embedding. The store
+that serves is only read. Knows ports, no back-end, and not why there are two stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby, islice
+from operator import itemgetter
+
+from pipeline.indexing.flow import Indexing, Tally
+from pipeline.ports import Store
+from pipeline.records import SourceRecord
+
+UNKNOWN_SOURCE = "the space before"
+"""Source of a note that the serving space's ledger does not know."""
+NOTES_ASKED = 500
+"""Notes whose source is looked up together."""
+
+SourcesOf = Callable[[Sequence[str]], Mapping[str, str]]
+"""Where notes were once read, by id: so that pruning works in the new space as it did in the old."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one comparison of all notes found and did."""
+
+    notes: int
+    """Notes in the store that serves."""
+    stored: int
+    """Notes that were new or changed there, embedded and stored here."""
+    removed: int
+    """Notes that were no longer there."""
+    rejected: int
+    failed: int
+    chunks_embedded: int
+    interrupted: bool
+
+    @property
+    def level(self) -> bool:
+        """Nothing differed that can be mended."""
+        return not (self.stored or self.removed or self.interrupted)
+
+
+def catch_up(source: Store, sources_of: SourcesOf, indexing: Indexing) -> Iterator[Pass]:
+    """Passes until nothing differs any more, or the run is stopped."""
+    while True:
+        done = one_pass(source, sources_of, indexing)
+        yield done
+        if done.level or done.interrupted:
+            return
+
+
+def one_pass(source: Store, sources_of: SourcesOf, indexing: Indexing) -> Pass:
+    """Compare every note of `source` with the store of `indexing`, and mend what differs."""
+    tally, seen = Tally(), set[str]()
+    indexing.store.prepare(indexing.embedder.space)
+    indexing.ledger.prepare()
+    indexing.stage(_notes(source, sources_of, seen), tally)
+    removed = 0 if tally.interrupted else _remove_others(indexing, seen)
+    if not tally.interrupted:
+        indexing.work(tally)
+    return Pass(
+        notes=len(seen),
+        stored=tally.embedded,
+        removed=removed,
+        rejected=tally.rejected,
+        failed=tally.failed,
+        chunks_embedded=tally.chunks_embedded,
+        interrupted=tally.interrupted,
+    )
+
+
+def note_ids(store: Store) -> Iterator[str]:
+    """Every stored note once, in the order of ids."""
+    for resource_id, _ in groupby(store.chunk_ids(), key=itemgetter(0)):
+        yield resource_id
+
+
+def _notes(source: Store, sources_of: SourcesOf, seen: set[str]) -> Iterator[SourceRecord]:
+    for group in _groups(note_ids(source)):
+        sources = sources_of(group)
+        for resource_id in group:
+            document = source.document(resource_id)
+            if document is None:
+                continue  # removed since it was listed
+            seen.add(resource_id)
+            yield SourceRecord(
+                sources.get(resource_id, UNKNOWN_SOURCE), f"note {resource_id}", asdict(document)
+            )
+
+
+def _remove_others(indexing: Indexing, seen: set[str]) -> int:
+    """Remove notes that the serving store no longer holds, also those that only failed here."""
+    failed = [failure.resource_id for failure in indexing.ledger.failures(-1)]
+    gone = [key for key in note_ids(indexing.store) if key not in seen]
+    forgotten = [key for key in failed if key not in seen]
+    removed = 0
+    for group in _groups([*gone, *forgotten]):
+        with indexing.ledger.transaction(), indexing.store.transaction():
+            removed += indexing.store.delete(group)
+            indexing.ledger.forget(group)
+    return removed
+
+
+def _groups(ids: Iterable[str]) -> Iterator[list[str]]:
+    iterator = iter(ids)
+    while group := list(islice(iterator, NOTES_ASKED)):
+        yield group
