@@ -238,7 +238,8 @@ def _staged(ledger: Path) -> int:
 
 def _calls(server: NimProcess) -> int:
     """Requests answered or being worked on."""
-    return sum(server.control("counts")["calls"].values()) + int(server.control("running"))
+    calls: dict[str, int] = server.control("counts")["calls"]
+    return sum(calls.values()) + int(server.control("running"))
 
 
 def _run_worker(notes: Path, data_dir: Path, server: NimProcess) -> dict[str, Any]:

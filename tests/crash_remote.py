@@ -241,11 +241,17 @@ class Verdict:
 
 
 def crash_test(
-    corpus: Corpus, *, notes: int, kills: int, seed: int = 7, run_seconds_max: float = 0.8
+    corpus: Corpus,
+    *,
+    notes: int,
+    kills: int,
+    seed: int = 7,
+    run_seconds_max: float = 0.8,
+    aims: Sequence[str] = (*STAGES, ANYWHERE),
 ) -> Verdict:
-    """Kill `kills` runs after up to `run_seconds_max` each, let the last one end, and look at what is there."""
+    """Kill `kills` runs after up to `run_seconds_max` each, at `aims` in turn, let the last one end, and look at what
+    is there."""
     chance = random.Random(seed)
-    aims = [*STAGES, ANYWHERE]
     told: list[Kill] = []
     before: Counter[str] = Counter()
     for number in range(1, kills + 1):

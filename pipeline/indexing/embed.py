@@ -96,7 +96,7 @@ class PendingBatch:
             else:
                 failures.append(error)
         if failures:
-            raise failures[0]
+            raise self.pool.unkept or failures[0]
         documents = tuple(
             EmbeddedDocument(
                 document, tuple(EmbeddedChunk(chunk, self.vectors[chunk.chunk_id]) for chunk in parts)
@@ -129,7 +129,7 @@ class EmbeddingPool:
         self._stop = stop
         self._stopped_at: float | None = None
         self._closed = False
-        self._unkept: BaseException | None = None
+        self.unkept: BaseException | None = None
         """Why vectors could not be kept: then no more are asked for."""
         self._rest = Request([])
         self._outgoing: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
@@ -230,8 +230,8 @@ class EmbeddingPool:
 
     def _embed_outgoing(self) -> None:
         while (request := self._outgoing.get()) is not None:
-            if self._closed or self._unkept is not None:
-                request.answer.set_exception(self._unkept or _given_up())
+            if self._closed or self.unkept is not None:
+                request.answer.set_exception(self.unkept or _given_up())
                 continue
             try:
                 vectors = self._embed(request.chunks)
@@ -263,7 +263,8 @@ class EmbeddingPool:
                     np.concatenate([vectors for _, vectors in arrived]),
                 )
             except BaseException as error:  # noqa: BLE001  whoever waits for one of the requests raises it
-                self._unkept = error
+                self.unkept = error
+                self._give_up_waiting()
                 for request, _ in arrived:
                     request.answer.set_exception(error)
             else:
