@@ -44,7 +44,7 @@ CHAT = ServiceTime(seconds_per_request=0.4, concurrency=8)
 """20 answers a second."""
 QUERY = ServiceTime(seconds_per_request=0.02, concurrency=8)
 
-QUESTION_WORDS = 16
+QUESTION_WORDS = 10
 
 
 def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
