@@ -28,7 +28,7 @@ from infra.services import Connection, Nim, Step, run_steps, script
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = CHECKOUT / "requirements" / "host.txt"
 INBOX: Final = "/home/ubuntu/chartwell-inbox"
-IRIS_NAMESPACE: Final = "CHARTWELL"
+IRIS_NAMESPACE: Final = "DEMO"  # the pipeline's own default; cloud-init/steps/iris_merge.py makes it
 IRIS_USER: Final = "chartwell"
 WAIT_SECONDS: Final = 1800
 SETUPTOOLS_MIN: Final = 80  # as [build-system] of pyproject.toml
@@ -44,6 +44,7 @@ class JobSettings:
 
     source: pulumi.Input[str]
     """Such as s3://bucket/prefix."""
+    region: str
     environment: Mapping[str, pulumi.Input[str]]
     wheel: Path
     lock: Path = LOCK
@@ -149,7 +150,7 @@ def steps(settings: JobSettings) -> list[Step]:
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
         Step(
             "ingestion",
-            source.apply(lambda uri: script("job.sh", uri, wait)),
+            source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),
             depends_on_secrets=(text,),
         ),
     ]
@@ -164,8 +165,8 @@ def last_status(output: str | None) -> dict[str, object]:
 
 
 class Job(pulumi.ComponentResource):
-    """Ships and runs the job after `after`. `status` has state (finished, running, failed), exit, source,
-    seconds."""
+    """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
+    source, seconds."""
 
     status: pulumi.Output[dict[str, object]]
 

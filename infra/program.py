@@ -175,7 +175,7 @@ def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel:
     job = jobs.Job(
         f"{config.name}-job",
         connection=connection,
-        settings=jobs.JobSettings(source=source, environment=environment, wheel=wheel),
+        settings=jobs.JobSettings(source=source, region=config.region, environment=environment, wheel=wheel),
         after=running.done,
     )
     return {"ingestion": job.status}
@@ -285,7 +285,8 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
     }
     orphans = f"python -m infra.orphans --stack {stack} --region {config.region}"
     return {
-        "vectorize": f"python -m pipeline.vectorize --stack {stack}",
+        "vectorize": f"python -m pipeline.vectorize notes --stack {stack} FILE-OR-FOLDER",
+        "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; a pulumi up does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
         "pause": pause[config.pause_mode],

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -21,6 +21,12 @@ EXIT_SOME_REJECTED = 1
 EXIT_COULD_NOT_RUN = 2
 EXIT_NOTHING_RELEVANT = 3
 EXIT_INTERRUPTED = 130
+
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", metavar="NAME", help="take the settings from this deployed stack's outputs"),
+]
+"""The option of every door that can work with a stack; its value goes to `load_settings(stack=...)`."""
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)

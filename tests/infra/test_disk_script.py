@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "cloud-init" / "boot" / "disk.sh"
-SIZE_BYTES = 128 << 20
+SIZE_BYTES = 64 << 20
 VOLUME = "vol-0123456789abcdef0"
 STACK = "chartwell/test"
 TOOLS = ("losetup", "mkfs.ext4", "blkid", "wipefs", "findmnt", "lsblk", "resize2fs", "flock", "mount")

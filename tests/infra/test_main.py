@@ -24,7 +24,6 @@ FAILED = Finding("quota", "fail", "0 of 8 vCPUs", "Ask for more.")
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty account, a wheel that is there, a preflight that is content, room in every zone."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
     monkeypatch.setattr(jobs, "build_wheel", lambda *_: wheel)

@@ -19,7 +19,6 @@ VOLUME = "chartwell-dev-data-volume"
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands of images nobody here starts
     # What runs on the host plays no part in a pause: no step has a delete (tests/infra/test_program.py).
     monkeypatch.setattr(program, "deploy", lambda *_: {})
     with moto.mock_aws():

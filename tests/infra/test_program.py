@@ -303,7 +303,7 @@ def shape_of_data(recorded: Recorded) -> set[tuple[str, str]]:
     return {(each.type, each.name) for each in kept}
 
 
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CONFIGURATIONS)
 def test_whatever_is_configured_the_rails_hold_and_the_data_stays_the_same(changes: dict[str, Any]) -> None:
     built = run(**changes)
