@@ -47,6 +47,8 @@ class JobSettings:
     region: str
     environment: Mapping[str, pulumi.Input[str]]
     wheel: Path
+    log_groups: Mapping[str, str]
+    """Names by role: host, service."""
     lock: Path = LOCK
     wait_seconds: int = WAIT_SECONDS
 
@@ -138,7 +140,7 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, settings, ingestion. Each may run again: what is there is found, what is stored is skipped."""
+    """Install, logs, settings, ingestion. Each may run again: what is there is found, what is stored is skipped."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -147,6 +149,7 @@ def steps(settings: JobSettings) -> list[Step]:
     wait = str(settings.wait_seconds)
     return [
         Step("pipeline", install),
+        Step("logs", script("logs.sh"), stdin=_log_settings(settings)),
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
         Step(
             "ingestion",
@@ -154,6 +157,13 @@ def steps(settings: JobSettings) -> list[Step]:
             depends_on_secrets=(text,),
         ),
     ]
+
+
+def _log_settings(settings: JobSettings) -> str:
+    """What cloud-init/watch/ship_logs.py reads; containers' own output stays on the host, see there."""
+    groups = {f"HOST_LOG_GROUP_{role.upper()}": settings.log_groups[role] for role in ("host", "service")}
+    values = {**groups, "AWS_DEFAULT_REGION": settings.region}
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def last_status(output: str | None) -> dict[str, object]:

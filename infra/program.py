@@ -19,7 +19,7 @@ from infra.config import StackConfig
 from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
 from infra.host import PROVIDER_RETRIES, Host, HostShape
 from infra.identity import HostIdentity
-from infra.inventory import FoundSnapshot, Inventory
+from infra.inventory import FoundSnapshot, Inventory, log_group_name
 from infra.network import Network
 from infra.sizing import Costs, ModelPlacement, Plan
 from infra.watch import Logs, Watch
@@ -175,7 +175,13 @@ def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel:
     job = jobs.Job(
         f"{config.name}-job",
         connection=connection,
-        settings=jobs.JobSettings(source=source, region=config.region, environment=environment, wheel=wheel),
+        settings=jobs.JobSettings(
+            source=source,
+            region=config.region,
+            environment=environment,
+            wheel=wheel,
+            log_groups={role: log_group_name(config, role) for role in ("host", "service")},
+        ),
         after=running.done,
     )
     return {"ingestion": job.status}

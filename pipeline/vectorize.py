@@ -223,8 +223,9 @@ def _print_repair(tally: Tally, gone: Sequence[str]) -> None:
 
 
 def _settings(batch_size: int | None, stack: str | None) -> Settings:
-    given = {"indexing": {"batch_size": batch_size}} if batch_size else {}
-    return load_settings(stack=stack, **given)
+    if batch_size:
+        return load_settings(stack=stack, indexing={"batch_size": batch_size})
+    return load_settings(stack=stack)
 
 
 def _outside(sources: Sequence[str], rejections_file: Path) -> Path:

@@ -16,9 +16,11 @@ for step in ${HOST_BOOT_STEPS:-disk driver docker}; do
     reason=$(cat "$HOST_STATE/reason" 2>/dev/null || tail -n 1 "$log")
     put boot.failed "$step: ${reason:-no output; see $log}"
     phase failed "$step"
+    echo "boot failed: $step: ${reason:0:300}"
     exit 1
   fi
   [ ! -e "$HOST_STATE/reboot-needed" ] || exit 0
 done
 put boot.ready "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 phase ready
+echo "boot ready"
