@@ -10,6 +10,9 @@ mkdir -p "$HOST_STATE"
 rm -f "$HOST_STATE/boot.ready" "$HOST_STATE/boot.failed" "$HOST_STATE/reboot-needed" \
   "$HOST_STATE/reason"
 log="$HOST_STATE/boot.log"
+# On the console, where who deploys reads it before trusting whoever answers at the address (infra/host_key.py).
+key=${HOST_SSH_KEY:-/etc/ssh/ssh_host_ed25519_key.pub}
+[ ! -r "$key" ] || say "host key $(cut -d' ' -f1,2 "$key")"
 
 for step in ${HOST_BOOT_STEPS:-disk driver docker}; do
   if ! "$folder/$step.sh" >>"$log" 2>&1; then

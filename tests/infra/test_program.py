@@ -20,7 +20,7 @@ from infra.data import Credentials
 from infra.inventory import FoundVolume, Inventory
 from infra.sizing import PlanError
 from tests.infra.recording import Recorded, Registered, destroy_layers, leaves, record
-from tests.infra.stacks import NGC_KEY, ZONES, config, inventory, private_key
+from tests.infra.stacks import HOST_KEY, NGC_KEY, ZONES, config, inventory, private_key
 
 GENERATED = Credentials(iris_password="iris-pass-9f3b61", service_secret="service-secret-77c0a2")
 # A line of a private key, since its newlines are escaped in JSON.
@@ -50,7 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def run(found: Inventory | None = None, **changes: Any) -> Recorded:
     stack = config(**changes)
-    return record(lambda: program.build(stack, found or inventory(), GENERATED))
+    return record(lambda: program.build(stack, found or inventory(), GENERATED, host_keys=lambda _: HOST_KEY))
 
 
 @cache
@@ -220,14 +220,21 @@ def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> N
     volume = built.one(VOLUME)
     found = inventory(
         volumes=(FoundVolume(volume.id, "us-east-1b", 200, "available", True),),
-        parameters={"data-volume": volume.id, "iris-password": "kept-1", "service-secret": "kept-2"},
+        parameters={
+            "data-volume": volume.id,
+            "host-key": f"{built.one(INSTANCE).id} {HOST_KEY}",
+            "iris-password": "kept-1",
+            "service-secret": "kept-2",
+        },
         buckets=frozenset({"documents", "backups", "access-logs"}),
         log_groups=frozenset({"host", "service", "flow"}),
         key_id="1234abcd",
         key_state="Enabled",
         budget_exists=True,
     )
-    adopted = record(lambda: program.build(config(), found))
+    adopted = record(
+        lambda: program.build(config(), found, host_keys=lambda _: pytest.fail("it is recorded"))
+    )
     companions = {each.type for each in adopted.custom if each.type.startswith("aws:s3/bucket")}
     settings_of_buckets = companions - {"aws:s3/bucket:Bucket"}
     for each in adopted.custom:
