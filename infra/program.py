@@ -68,6 +68,7 @@ def build(
         zones={decision.zone, *(config.availability_zones or inventory.zones)}
         & {decision.zone, *inventory.zones},
         access=config.access,
+        account_id=inventory.account_id,
         flow_log_group_arn=logs.arns["flow"],
         opts=inside,
     )

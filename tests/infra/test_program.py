@@ -211,8 +211,18 @@ def test_the_host_reads_documents_below_its_prefix_only(built: Recorded) -> None
     assert statements["ReadDocuments"]["Resource"] == [
         "arn:aws:s3:::chartwell-dev-123456789012-documents/documents/*"
     ]
+    assert statements["NoOtherParameters"]["Effect"] == "Deny"
+    assert statements["NoOtherParameters"]["NotResource"] == statements["ReadParameters"]["Resource"]
     actions = {action for each in statements.values() for action in each["Action"]}
     assert not {action for action in actions if "Delete" in action}
+
+
+def test_the_budget_mails_four_times(built: Recorded) -> None:
+    budget = built.one("aws:budgets/budget:Budget")
+    assert [each["threshold"] for each in budget.props["notifications"]] == [50, 80, 100, 100]
+    assert all(
+        each["subscriberEmailAddresses"] == ["ops@example.org"] for each in budget.props["notifications"]
+    )
 
 
 def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> None:
