@@ -18,6 +18,9 @@ from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.ports import Store
 from pipeline.records import Chunk, Document, Vector
 
+GROUP_NOTES = 500
+"""Notes put back to work with one commit."""
+
 VECTOR_TOLERANCE = 1e-6
 """Largest difference of an element that is no difference: a store may keep vectors as decimal text."""
 
@@ -37,6 +40,9 @@ class Reconciliation:
     different: tuple[str, ...]
     """Notes, of those compared, whose stored passages or vectors are not what they should be."""
     compared: int
+    unkept: int
+    """Passages, of the notes compared, whose vector the spool lacks or holds damaged. The store has it; losing it
+    there too would cost an embedding."""
     problems: tuple[str, ...]
     """What the store's own integrity check says."""
 
@@ -64,15 +70,16 @@ def reconcile(
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
     ids = _ids_of(store, set(chosen))
-    different = [key for key in chosen if not _same(key, ids.get(key, []), ledger, store, spool, split)]
+    differences = [_difference(key, ids.get(key, []), ledger, store, spool, split) for key in chosen]
     return Reconciliation(
         notes=len(expected),
         chunks=sum(held.values()),
         lost=tuple(sorted(key for key, number in expected.items() if held[key] < number)),
         doubled=tuple(sorted({key for key, number in expected.items() if held[key] > number} | twice)),
         stale=tuple(sorted(set(held) - set(expected) - _in_work(ledger, held))),
-        different=tuple(different),
+        different=tuple(key for key, found in zip(chosen, differences, strict=True) if found.different),
         compared=len(chosen),
+        unkept=sum(found.unkept for found in differences),
         problems=tuple(store.check()),
     )
 
@@ -107,24 +114,31 @@ def _in_work(ledger: Ledger, held: Mapping[str, int]) -> set[str]:
     return known
 
 
-def _same(
+@dataclass(frozen=True, slots=True)
+class _Difference:
+    different: bool
+    unkept: int = 0
+
+
+def _difference(
     key: str, stored: Sequence[str], ledger: Ledger, store: Store, spool: VectorKeeper | None, split: Split
-) -> bool:
+) -> _Difference:
+    """Cut the note again, and hold its passages against the store's, and their vectors against those paid for."""
     document = ledger.staged(key) or store.document(key)
     if document is None:
-        return False
+        return _Difference(different=True)
     chunks = split(document)
     if sorted(chunk.chunk_id for chunk in chunks) != sorted(stored):
-        return False
+        return _Difference(different=True)
     if spool is None:
-        return True
-    paid = spool.kept(chunks)
-    held = store.vectors(stored)
-    return all(
+        return _Difference(different=False)  # the store's own check compares its vectors with their codes
+    paid, held = spool.kept(chunks), store.vectors(stored)
+    same = all(
         chunk.chunk_id in held
         and (chunk.chunk_id not in paid or _close(held[chunk.chunk_id], paid[chunk.chunk_id]))
         for chunk in chunks
     )
+    return _Difference(not same, sum(chunk.chunk_id not in paid for chunk in chunks))
 
 
 def _close(one: Vector, two: Vector) -> bool:
@@ -137,15 +151,22 @@ def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
     Returns the notes whose text nobody has any more; those must be read from their source again.
     """
     faulty = sorted({*found.lost, *found.doubled, *found.different})
-    known = ledger.known(faulty)
-    gone = []
-    for key in faulty:
-        document = ledger.staged(key) or store.document(key)
-        if document is None or key not in known:
-            gone.append(key)
-            ledger.forget([key])
-            continue
+    wrong = {*found.doubled, *found.different}
+    gone: list[str] = []
+    for start in range(0, len(faulty), GROUP_NOTES):
+        group = faulty[start : start + GROUP_NOTES]
+        known = ledger.known(group)
+        documents = {key: ledger.staged(key) or store.document(key) for key in group}
+        again = [
+            Staging(document, known[key].source, known[key].fingerprint)
+            for key, document in documents.items()
+            if document is not None and key in known
+        ]
+        ledger.stage(again)  # first: cut off after this, the next run still mends them
         with store.transaction():
-            store.delete([key])
-        ledger.stage([Staging(document, known[key].source, known[key].fingerprint)])
+            # A store may leave rows alone that look as they should. What is left of lost notes stays.
+            store.delete([note.document.resource_id for note in again if note.document.resource_id in wrong])
+        lost = sorted(set(group) - {note.document.resource_id for note in again})
+        ledger.forget(lost)
+        gone += lost
     return gone

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -146,6 +149,64 @@ def test_status_tells_what_failed(tmp_path: Path) -> None:
     run(write(tmp_path / "a.jsonl", note(1)))
     result = CliRunner().invoke(app, ["status"])
     assert "completed          1" in result.output
+
+
+def verify(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["verify", *arguments])
+
+
+def damage(folder: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(folder / "chartwell-data" / "chartwell.sqlite")) as connection, connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_verify_agrees_with_a_sound_corpus(tmp_path: Path) -> None:
+    run(write(tmp_path / "a.jsonl", note(1), note(2)))
+    result = verify("--all")
+    assert result.exit_code == 0, result.output
+    assert "2 notes done, 2 passages stored" in result.output
+    assert "different, of 2 compared" in result.output
+
+
+def test_verify_finds_what_is_lost_and_says_what_mends_it(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2))
+    run(source)
+    damage(tmp_path, "DELETE FROM ClinicalNoteVectors WHERE ResourceID = 'n1'")
+    found = json.loads(verify("--all", "--json").stdout)
+    assert (found["lost"], found["different"]) == (["n1"], ["n1"])
+    told = verify("--all")
+    assert told.exit_code == 1
+    assert "1 lost: n1" in told.output
+    assert "--repair mends" in told.output
+    mended = verify("--all", "--repair")
+    assert mended.exit_code == 0, mended.output
+    assert "mended 1 notes" in mended.output
+
+
+def test_verify_names_notes_that_only_their_source_still_holds(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2))
+    run(source)
+    damage(
+        tmp_path,
+        "DELETE FROM ClinicalNoteVectors WHERE ResourceID = 'n1'",
+        "DELETE FROM ClinicalNotes WHERE ResourceID = 'n1'",
+    )
+    assert "1 notes must be read from their source again, for example n1" in verify("--repair").output
+    assert "1 embedded" in run(source).output
+    assert verify("--all").exit_code == 0
+
+
+def test_a_server_that_is_away_is_exit_code_75(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "nim")
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__URL", f"http://127.0.0.1:{port}/v1")
+    monkeypatch.setenv("CHARTWELL_TRANSPORT__ATTEMPTS_MAX", "1")
+    result = run(write(tmp_path / "a.jsonl", note(1), note(2)))
+    assert result.exit_code == 75, result.output
+    assert "CW-PROVIDER-CONNECTION" in result.output
 
 
 def test_ctrl_c_ends_after_the_batch_and_a_re_run_goes_on(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ from tests.servers.nim_models import EMBEDDER_SMALL
 from tests.servers.queueing import ServiceTime
 
 NOTES = 120
-SPEED = 40
+SPEED = 60
 """How much faster time passes for the patience of the worker."""
 
 

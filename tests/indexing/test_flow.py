@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,13 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.database import Database
-from pipeline.errors import ConnectionBroken, RequestInvalid
+from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
 from pipeline.indexing.embed import StoredVectors
 from pipeline.indexing.flow import Indexing, Tally
-from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.indexing.spool import VectorSpool
 from pipeline.progress import SilentObserver
-from pipeline.records import EmbeddingSpace, Rejection, SourceRecord, TextKind, Vector
+from pipeline.records import EmbeddedDocument, EmbeddingSpace, Rejection, SourceRecord, TextKind, Vector
 
 
 class CountingEmbedder:
@@ -106,6 +108,7 @@ class Run:
         self.embedder = embedder
         self.rejections = Rejections()
         self.stop_after: int | None = None
+        self.batch_size = 4
         self.spool = VectorSpool(Database(tmp_path / "spool.sqlite"), embedder.space) if spool else None
 
     def __call__(self, given: Iterator[SourceRecord | Rejection], **options: object) -> Tally:
@@ -120,7 +123,7 @@ class Run:
             embedder=self.embedder,
             store=self.store,
             ledger=self.ledger,
-            settings=IndexingSettings(batch_size=4, chunk_tokens_max=24),
+            settings=IndexingSettings(batch_size=self.batch_size, chunk_tokens_max=24),
             rejections=self.rejections,
             observer=Counting(),
             stop=lambda: self.stop_after is not None and batches >= self.stop_after,
@@ -266,3 +269,75 @@ def test_stored_vectors_keep_nothing_themselves(database: Database) -> None:
     keeper = StoredVectors(store)
     keeper.keep([], np.zeros((0, 4), dtype=np.float32))
     assert keeper.kept([]) == {}
+
+
+def test_a_resumed_run_works_before_everything_is_read_again(run: Run, embedder: CountingEmbedder) -> None:
+    run.stop_after = 1
+    run(records(12))
+    run.stop_after = None
+    asked = threading.Event()
+    embed = embedder.embed
+
+    def noted(texts: Sequence[str], kind: TextKind) -> Vector:
+        asked.set()
+        return embed(texts, kind)
+
+    def slow_source() -> Iterator[SourceRecord]:
+        assert asked.wait(20), "nothing was embedded while the source was read"
+        yield from records(12)
+
+    embedder.embed = noted  # type: ignore[method-assign]
+    assert not run(slow_source()).interrupted
+    assert run.store.counts().documents == 12
+
+
+def test_a_source_that_breaks_ends_the_run_with_its_error(run: Run) -> None:
+    def broken() -> Iterator[SourceRecord]:
+        yield from records(4)
+        raise InputUnusable("The rest cannot be read.", remedy="Export it again.")
+
+    with pytest.raises(InputUnusable):
+        run(broken())
+    assert run.ledger.counts()["processing"] == 0
+
+
+def test_a_note_that_changes_while_it_is_embedded_is_stored_as_it_is_now(
+    database: Database, embedder: CountingEmbedder, tmp_path: Path
+) -> None:
+    """The ledger of a separate store, so that the older version is written before anybody notices."""
+    run = Run(database, embedder, tmp_path, spool=True)
+    run.ledger = Ledger(Database(tmp_path / "ledger.sqlite"), lease_seconds=60, keep_notes=True)
+    other = Ledger(run.ledger._database, lease_seconds=60, owner="another", keep_notes=True)
+    upsert, meddled = run.store.upsert, []
+
+    def meddling(documents: Sequence[EmbeddedDocument]) -> None:
+        if not meddled:
+            meddled.append(documents[0].document.resource_id)
+            newer = replace(documents[0].document, text_content="A new text.")
+            other.stage([Staging(newer, "a.jsonl", "newer")])
+            other.forget([documents[1].document.resource_id])
+        upsert(documents)
+
+    run.store.upsert = meddling  # type: ignore[method-assign]
+    run(records(4), complete_sources=False)
+    document = run.store.document(meddled[0])
+    assert document is not None
+    assert document.text_content == "A new text."
+    assert run.store.counts().documents == 3
+    assert run.ledger.counts()["completed"] == 3
+
+
+def test_requests_are_full_whatever_the_batches_are(database: Database, tmp_path: Path) -> None:
+    run = Run(database, CountingEmbedder(calls_at_once=4), tmp_path, spool=True)
+    sizes = []
+    embed = run.embedder.embed
+
+    def noted(texts: Sequence[str], kind: TextKind) -> Vector:
+        sizes.append(len(texts))
+        return embed(texts, kind)
+
+    run.embedder.embed = noted  # type: ignore[method-assign]
+    run.batch_size = 3  # six passages, and requests of four
+    run(records(30))
+    assert sum(sizes) == 60
+    assert sizes.count(4) >= 13

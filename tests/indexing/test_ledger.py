@@ -156,3 +156,55 @@ def test_only_processes_of_this_machine_that_are_gone_count_as_dead() -> None:
     assert not has_died("another-host:1:123")
     host = this_process().rsplit(":", 2)[0]
     assert has_died(f"{host}:{os.getpid()}:1")
+
+
+def test_dead_workers_notes_are_claimed_in_the_middle_of_a_run(ledger: Ledger, clock: Clock) -> None:
+    ledger.stage([staging("n1")])
+    host, number, _ = this_process().rsplit(":", 2)
+    worker(ledger, f"{host}:{number}:1", clock).claim(1)
+    assert ledger.elsewhere() == 1
+    assert [claim.document.resource_id for claim in ledger.claim(10)] == ["n1"]
+    assert ledger.elsewhere() == 0
+
+
+def test_a_worker_does_not_claim_its_own_notes_twice(ledger: Ledger, clock: Clock) -> None:
+    ledger.stage([staging("n1")])
+    assert len(ledger.claim(10)) == 1
+    clock.now += 1000
+    assert ledger.claim(10) == []
+    assert len(worker(ledger, "w2", clock).claim(10)) == 1
+
+
+def test_held_tells_which_claims_still_hold(ledger: Ledger, clock: Clock) -> None:
+    ledger.stage([staging("same"), staging("changed"), staging("gone"), staging("taken")])
+    claims = ledger.claim(10)
+    ledger.stage([staging("changed", "f2")])
+    ledger.forget(["gone"])
+    with ledger.transaction() as connection:
+        connection.execute("UPDATE VectorizationState SET Owner = 'w2' WHERE ResourceID = 'taken'")
+    holding = {
+        claim.document.resource_id: holds for claim, holds in zip(claims, ledger.held(claims), strict=True)
+    }
+    assert holding == {"same": True, "changed": False, "gone": False, "taken": False}
+
+
+def test_what_was_overtaken_is_done_again_and_what_is_gone_is_named(ledger: Ledger, clock: Clock) -> None:
+    """A note changed and was stored by another worker, while this one was about to store the older version."""
+    ledger.stage([staging("n1"), staging("n2"), staging("n3")])
+    claims = ledger.claim(10)
+    ledger.stage([staging("n1", "f2")])
+    other = worker(ledger, "w2", clock)
+    other.complete([(claim, 1) for claim in other.claim(1)])
+    ledger.forget(["n2"])
+    lost = ledger.complete([(claim, 1) for claim in claims])
+    assert [claim.document.resource_id for claim in lost] == ["n1", "n2"]
+    assert ledger.overtaken(lost) == ["n2"]
+    assert ledger.counts() == {"pending": 1, "processing": 0, "completed": 1, "failed": 0}
+
+
+def test_a_note_that_is_given_back_waits_and_has_lost_no_attempt(ledger: Ledger) -> None:
+    ledger.stage([staging("n1")])
+    ledger.give_back(ledger.claim(1))
+    assert ledger.claimable()
+    assert ledger.claim(1)[0].attempt == 1
+    assert not ledger.claimable()
