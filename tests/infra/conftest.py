@@ -33,4 +33,5 @@ def _light_account() -> Iterator[None]:
         # The AWS package is hundreds of thousands of objects that nobody frees: not looked through again and again.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(100_000, 20, 20)
         yield
