@@ -203,7 +203,9 @@ def _print_reconciliation(found: Reconciliation) -> None:
         examples = f": {', '.join(keys[:5])}" if keys else ""
         out.print(f"{len(keys):>7,} {name}{examples}", markup=False)
     if found.unkept:
-        out.print(f"{found.unkept:>7,} passages compared are in the store only, not kept besides", markup=False)
+        out.print(
+            f"{found.unkept:>7,} passages compared are in the store only, not kept besides", markup=False
+        )
     for problem in found.problems:
         out.print(f"        {problem}", markup=False)
     if found.stale:
