@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("indexing", "search", "answering")
+BENCHMARKS = ("indexing", "ingestion", "search", "answering", "questions")
 
 
 def main() -> None:

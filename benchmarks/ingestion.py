@@ -24,21 +24,17 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Settings, load_settings
-from pipeline.indexing.accept import Accepted, accept_all
-from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.flow import Indexing, Tally, passage_tokens_max
+from pipeline.indexing.flow import Indexing, Tally
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import SilentObserver
-from pipeline.wiring import STORE_FILE, open_corpus, open_embedder
+from pipeline.wiring import STORE_FILE, open_corpus
 from tests.servers.nim import NimProcess, nim_process
-from tests.servers.nim_models import count_tokens
 from tests.servers.queueing import ServiceTime
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,7 +43,6 @@ SERVICE = ServiceTime(seconds_per_request=0.2, seconds_per_token=0.00008, concur
 REQUEST_TEXTS = 32
 WARM_UP_SHARE = 0.25
 """Of the notes of a run, left out of the steady rate: the time in which the server's capacity is found."""
-SAMPLE_NOTES = 400
 
 _WORDS = (
     "patient denies chest pain blood pressure was stable metformin held on admission restarted at discharge follow up "
@@ -77,35 +72,14 @@ def write_notes(path: Path, count: int) -> None:
 
 
 def _sentence(chance: random.Random, number: int) -> str:
-    return f"{' '.join(chance.choices(_WORDS, k=chance.randint(8, 16))).capitalize()} {number}."
+    # The number is padded: a note's length must not depend on where in the corpus it stands.
+    return f"{' '.join(chance.choices(_WORDS, k=chance.randint(8, 16))).capitalize()} {number:06}."
 
 
-@dataclass(frozen=True)
-class Work:
-    """What a corpus asks of the server, from a sample of its notes cut by the product itself."""
-
-    passages_a_note: float
-    tokens_a_passage: float
-
-    def ceiling_notes_per_second(self, service: ServiceTime) -> float:
-        """What the server can serve at most, in full requests."""
-        requests = service.ceiling_requests_per_second(self.tokens_a_passage * REQUEST_TEXTS)
-        return requests * REQUEST_TEXTS / self.passages_a_note
-
-
-def measure_work(notes: Path, settings: Settings) -> Work:
-    embedder = open_embedder(settings)
-    limit = passage_tokens_max(embedder, settings.indexing)
-    records = read_sources([str(notes)], FieldMapping.parse((), ()), settings.indexing)
-    taken, texts = 0, []
-    for outcome in accept_all(records, settings.indexing):
-        assert isinstance(outcome, Accepted)
-        chunks = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
-        texts += [chunk.embedding_text for chunk in chunks]
-        taken += 1
-        if taken == SAMPLE_NOTES:
-            break
-    return Work(len(texts) / taken, sum(map(count_tokens, texts)) / len(texts))
+def ceiling_notes_per_second(service: ServiceTime, notes: int, passages: int, tokens: int) -> float:
+    """What the server can serve of this work at most: every request full, every place always taken."""
+    seconds = passages / REQUEST_TEXTS * service.seconds_per_request + tokens * service.seconds_per_token
+    return notes / (seconds / service.concurrency)
 
 
 # --- the worker's process
@@ -165,19 +139,19 @@ def throughput(count: int, service: ServiceTime) -> dict[str, float]:
         folder = Path(name)
         notes = folder / "notes.jsonl"
         write_notes(notes, count)
-        found = measure_work(notes, _settings(folder, server.url))
         told = _run_worker(notes, folder / "data", server)
-        requests = server.control("counts")["calls"]["/v1/embeddings 200"]
+        counts = server.control("counts")
+    assert (told["embedded"], counts["texts"], counts["repeated"]) == (count, told["passages"], 0)
     moments: Sequence[tuple[float, int]] = told["moments"]
     first = next(at for at, (_, done) in enumerate(moments) if done >= count * WARM_UP_SHARE)
     # The last batches come when there is nothing left to send: neither ramp nor tail is the steady state.
     last = next(at for at, (_, done) in enumerate(moments) if done >= count * 0.97)
     steady = (moments[last][1] - moments[first][1]) / (moments[last][0] - moments[first][0])
-    ceiling = found.ceiling_notes_per_second(service)
+    ceiling = ceiling_notes_per_second(service, count, told["passages"], counts["prompt_tokens"])
     figures = {
         "notes": count,
         "passages": told["passages"],
-        "texts_a_request": told["passages"] / requests,
+        "texts_a_request": told["passages"] / counts["calls"]["/v1/embeddings 200"],
         "ceiling_notes_per_second": ceiling,
         "steady_notes_per_second": steady,
         "steady_ratio": steady / ceiling,
@@ -196,8 +170,8 @@ def throughput(count: int, service: ServiceTime) -> dict[str, float]:
 
 
 def resume(count: int, done: int) -> dict[str, float]:
-    """Kill the command line at `done` notes of `count`, run it again, and time its first new request: from the start
-    of the process, as the server sees it."""
+    """Kill the command line once all `count` notes are in the ledger and `done` passages are embedded, run it again,
+    and time its first new request: from the start of the process, as the server sees it."""
     with tempfile.TemporaryDirectory() as name, nim_process("--embed-seconds=0.02") as server:
         folder = Path(name)
         notes = folder / "notes.jsonl"
@@ -208,10 +182,10 @@ def resume(count: int, done: int) -> dict[str, float]:
             "CHARTWELL_EMBEDDER__URL": server.url,
         }
         command = [sys.executable, "-m", "pipeline.vectorize", "notes", str(notes), "--json"]
-        texts = done * measure_work(notes, _settings(folder, server.url)).passages_a_note
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as worker:
             # Killed once everything is read, so that the ledger is as large as it gets.
-            while server.control("counts")["texts"] < texts or _staged(folder / "data" / STORE_FILE) < count:
+            ledger = folder / "data" / STORE_FILE
+            while server.control("counts")["texts"] < done or _in_ledger(ledger) < count:
                 time.sleep(0.5)
             worker.send_signal(signal.SIGKILL)
         time.sleep(1.0)
@@ -223,13 +197,13 @@ def resume(count: int, done: int) -> dict[str, float]:
             seconds = time.perf_counter() - started
             worker.send_signal(signal.SIGKILL)
     print(
-        f"{count:>7,} notes, killed after about {done:,}: first new request {seconds:.2f} s after the start",
+        f"{count:>7,} notes, killed once all are in the ledger and some are done: first new request {seconds:.2f} s after the start",
         flush=True,
     )
     return {"notes": count, "first_request_seconds": seconds}
 
 
-def _staged(ledger: Path) -> int:
+def _in_ledger(ledger: Path) -> int:
     """Notes that the ledger knows."""
     with closing(sqlite3.connect(ledger, timeout=30)) as connection:
         (number,) = connection.execute("SELECT COUNT(*) FROM VectorizationState").fetchone()

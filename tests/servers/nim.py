@@ -575,6 +575,7 @@ class NimServer:
             "texts": texts,
             "distinct": len(self.embedded),
             "repeated": texts - len(self.embedded),
+            "prompt_tokens": self.prompt_tokens,
             "cancelled": self.cancelled,
             "connections": self.connections,
         }
