@@ -197,7 +197,7 @@ def resume(count: int, done: int) -> dict[str, float]:
             seconds = time.perf_counter() - started
             worker.send_signal(signal.SIGKILL)
     print(
-        f"{count:>7,} notes, killed once all are in the ledger and some are done: first new request {seconds:.2f} s after the start",
+        f"{count:>7,} notes, killed once all are in the ledger: first new request {seconds:.2f} s after the start",
         flush=True,
     )
     return {"notes": count, "first_request_seconds": seconds}
