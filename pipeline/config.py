@@ -175,7 +175,7 @@ class AnsweringSettings(Group):
 
     top_k: int = Field(10, ge=1, le=100, description="passages handed to the generator at most")
     candidates: int = Field(
-        50, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
+        32, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
     )
     word_weight: float = Field(
         0.25,
