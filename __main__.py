@@ -5,7 +5,7 @@ from pathlib import Path
 import boto3
 import pulumi
 
-from infra import capacity, config, inventory, jobs, preflight, program
+from infra import capacity, config, host_key, inventory, jobs, preflight, program
 from infra.capacity import CapacityError
 from infra.cloud_init import UserDataError
 from infra.config import ConfigurationError, StackConfig
@@ -32,19 +32,24 @@ def main() -> None:
         stack = config.load()
         found = looked_at(stack)
         wheel = None if stack.paused else jobs.build_wheel(WHEELS)
-        program.export(program.build(stack, found, wheel=wheel))
+        keys = host_key.reader(session(stack))
+        program.export(program.build(stack, found, wheel=wheel, host_keys=keys))
     except CURABLE as problem:
         raise pulumi.RunError(str(problem)) from None
 
 
+def session(stack: StackConfig) -> boto3.Session:
+    return boto3.Session(profile_name=stack.aws_profile, region_name=stack.region)
+
+
 def looked_at(stack: StackConfig) -> Inventory:
     """What exists, after the checks that may end this up before it begins. A preview reserves nothing."""
-    session = boto3.Session(profile_name=stack.aws_profile, region_name=stack.region)
-    found = inventory.discover(stack, session)
+    account = session(stack)
+    found = inventory.discover(stack, account)
     checked(stack, has_host=bool(found.instance_ids))
     if pulumi.runtime.is_dry_run():
         return found
-    found, warnings = capacity.with_room(stack, found, session)
+    found, warnings = capacity.with_room(stack, found, account)
     for warning in warnings:
         pulumi.log.warn(warning)
     return found

@@ -111,6 +111,7 @@ def _measure(path: Path, corpus: search.Corpus) -> dict[str, float]:
         "own time p50, ms": float(p50),
         "own time p95, ms (below 30)": float(p95),
         "CPU p50, ms": statistics.median(cpu),
+        "CPU p95, ms": float(np.percentile(cpu, 95)),
         **{f"  {stage} p50, ms": statistics.median(values) for stage, values in stages.items()},
         "FTS5 ranking every match alone, p50, ms": ranking,
         "own time over that ranking alone": float(p50) / ranking,

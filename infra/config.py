@@ -156,6 +156,12 @@ KEYS: Final[tuple[Key, ...]] = (
         True,
     ),
     Key(
+        "checkHostKey",
+        "boolean",
+        "Send nothing to a host whose SSH key is not the one that its console shows.",
+        True,
+    ),
+    Key(
         "amiId",
         "string",
         "Machine image, pinned. `python -m infra.ami --set` looks up the newest.",
@@ -304,6 +310,7 @@ class StackConfig:
     spot: bool
     availability_zones: tuple[str, ...]
     probe_capacity: bool
+    check_host_key: bool
     ami_id: str
     models: ModelChoice
     images: ImageRefs
@@ -483,6 +490,7 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
         spot=read.flag("spot"),
         availability_zones=_zones(read, region),
         probe_capacity=read.flag("probeCapacity"),
+        check_host_key=read.flag("checkHostKey"),
         ami_id=_matching(
             read,
             "amiId",

@@ -37,6 +37,13 @@ def host_policy(
             ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
             [parameter_arn],
         ),
+        # The managed policy for Session Manager may read every parameter of the account; this host may not.
+        {
+            "Sid": "NoOtherParameters",
+            "Effect": "Deny",
+            "Action": ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+            "NotResource": [parameter_arn],
+        },
         _allow(
             "UseKey",
             ["kms:Decrypt", "kms:GenerateDataKey"],

@@ -18,6 +18,7 @@ from infra.config import PROJECT, StackConfig
 
 DATA_ROLE_TAG: Final = "data"
 VOLUME_RECORD: Final = "data-volume"
+HOST_KEY_RECORD: Final = "host-key"
 IRIS_PASSWORD: Final = "iris-password"  # noqa: S105 (a parameter's name)
 SERVICE_SECRET: Final = "service-secret"  # noqa: S105
 BUCKET_ROLES: Final = ("documents", "backups", "access-logs")

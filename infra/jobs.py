@@ -28,7 +28,7 @@ from infra.services import Connection, Nim, Step, run_steps, script
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = CHECKOUT / "requirements" / "host.txt"
 INBOX: Final = "/home/ubuntu/chartwell-inbox"
-IRIS_NAMESPACE: Final = "CHARTWELL"
+IRIS_NAMESPACE: Final = "DEMO"  # the pipeline's own default; cloud-init/steps/iris_merge.py makes it
 IRIS_USER: Final = "chartwell"
 WAIT_SECONDS: Final = 1800
 SETUPTOOLS_MIN: Final = 80  # as [build-system] of pyproject.toml
@@ -44,8 +44,11 @@ class JobSettings:
 
     source: pulumi.Input[str]
     """Such as s3://bucket/prefix."""
+    region: str
     environment: Mapping[str, pulumi.Input[str]]
     wheel: Path
+    log_groups: Mapping[str, str]
+    """Names by role: host, service."""
     lock: Path = LOCK
     wait_seconds: int = WAIT_SECONDS
 
@@ -137,7 +140,7 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, settings, ingestion. Each may run again: what is there is found, what is stored is skipped."""
+    """Install, logs, settings, ingestion. Each may run again: what is there is found, what is stored is skipped."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -146,13 +149,21 @@ def steps(settings: JobSettings) -> list[Step]:
     wait = str(settings.wait_seconds)
     return [
         Step("pipeline", install),
+        Step("logs", script("logs.sh"), stdin=_log_settings(settings)),
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
         Step(
             "ingestion",
-            source.apply(lambda uri: script("job.sh", uri, wait)),
+            source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),
             depends_on_secrets=(text,),
         ),
     ]
+
+
+def _log_settings(settings: JobSettings) -> str:
+    """What cloud-init/watch/ship_logs.py reads; containers' own output stays on the host, see there."""
+    groups = {f"HOST_LOG_GROUP_{role.upper()}": settings.log_groups[role] for role in ("host", "service")}
+    values = {**groups, "AWS_DEFAULT_REGION": settings.region}
+    return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 def last_status(output: str | None) -> dict[str, object]:
@@ -164,8 +175,8 @@ def last_status(output: str | None) -> dict[str, object]:
 
 
 class Job(pulumi.ComponentResource):
-    """Ships and runs the job after `after`. `status` has state (finished, running, failed), exit, source,
-    seconds."""
+    """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
+    source, seconds."""
 
     status: pulumi.Output[dict[str, object]]
 

@@ -50,6 +50,7 @@ class Network(pulumi.ComponentResource):
         region: str,
         zones: Iterable[str],
         access: Access,
+        account_id: str,
         flow_log_group_arn: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -72,7 +73,7 @@ class Network(pulumi.ComponentResource):
         route_table = self._make_routes(region)
         self.subnet_ids = self._make_subnets(sorted(zones), route_table)
         self.security_group_id = self._make_security_group(access)
-        self._make_flow_log(flow_log_group_arn)
+        self._make_flow_log(flow_log_group_arn, account_id)
         self.register_outputs({"vpcId": self.vpc_id, "securityGroupId": self.security_group_id})
 
     def _make_routes(self, region: str) -> aws.ec2.RouteTable:
@@ -169,7 +170,7 @@ class Network(pulumi.ComponentResource):
             )
         return group.id
 
-    def _make_flow_log(self, log_group_arn: pulumi.Input[str]) -> None:
+    def _make_flow_log(self, log_group_arn: pulumi.Input[str], account_id: str) -> None:
         role = aws.iam.Role(
             f"{self._name}-flow-role",
             assume_role_policy=json.dumps(
@@ -180,6 +181,7 @@ class Network(pulumi.ComponentResource):
                             "Effect": "Allow",
                             "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
                             "Action": "sts:AssumeRole",
+                            "Condition": {"StringEquals": {"aws:SourceAccount": account_id}},
                         }
                     ],
                 }

@@ -317,6 +317,9 @@ def _commands(graph: Graph) -> Iterator[Finding]:
             yield each, "a delete script needs a living host: it would block a pause"
         if not each.known("triggers", otherwise=UNKNOWN):
             yield each, "without triggers it never runs on a new host"
+        connection = each.known("connection", otherwise=UNKNOWN)
+        if isinstance(connection, dict) and not connection.get("hostKey"):
+            yield each, "accepts whoever answers at the host's address"
         if SECRET_TEXT.search(str(each.known("create") or "")):
             yield each, "the command's text is printed when it fails: secrets go by stdin"
 
@@ -558,7 +561,12 @@ def _own_rules() -> tuple[Rule, ...]:
         Rule("one-host", ("CHW_ONE_HOST",), "A host is deleted before it is replaced", _one_host_at_a_time),
         Rule("cost-tags", ("CHW_TAGS",), "Everything carries the cost-allocation tags", _tags),
         Rule("no-idle-bills", ("CHW_IDLE",), "Nothing that bills for existing", _unwanted),
-        Rule("commands", ("CHW_COMMANDS",), "Remote commands: no delete, triggers, no secrets", _commands),
+        Rule(
+            "commands",
+            ("CHW_COMMANDS",),
+            "Remote commands: no delete, triggers, no secrets, the host's own key",
+            _commands,
+        ),
     )
 
 

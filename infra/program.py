@@ -14,12 +14,12 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import catalog, cloud_init, jobs, services, sizing
+from infra import catalog, cloud_init, host_key, jobs, services, sizing
 from infra.config import StackConfig
 from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
 from infra.host import PROVIDER_RETRIES, Host, HostShape
 from infra.identity import HostIdentity
-from infra.inventory import FoundSnapshot, Inventory
+from infra.inventory import HOST_KEY_RECORD, FoundSnapshot, Inventory, log_group_name
 from infra.network import Network
 from infra.sizing import Costs, ModelPlacement, Plan
 from infra.watch import Logs, Watch
@@ -35,11 +35,13 @@ def build(
     generated: Credentials | None = None,
     *,
     wheel: Path | None = None,
+    host_keys: host_key.Reader | None = None,
 ) -> Outputs:
     """Register every resource of the stack and return its outputs.
 
     `inventory` is what the account already holds; `generated` are credentials to use where it holds none;
-    `wheel` is the pipeline to ship (`jobs.build_wheel`).
+    `wheel` is the pipeline to ship (`jobs.build_wheel`); `host_keys` tells a host's SSH key, and is needed
+    unless the configuration says not to check it.
     Raises PlanError or DataStoreError before the first resource is registered.
     """
     plan = sizing.plan(config)
@@ -66,6 +68,7 @@ def build(
         zones={decision.zone, *(config.availability_zones or inventory.zones)}
         & {decision.zone, *inventory.zones},
         access=config.access,
+        account_id=inventory.account_id,
         flow_log_group_arn=logs.arns["flow"],
         opts=inside,
     )
@@ -95,7 +98,10 @@ def build(
         depends_on=[store.volume, network, identity],
         opts=inside,
     )
-    deployed = {} if config.paused else deploy(config, plan, store, host, wheel)
+    deployed: Outputs = {}
+    if not config.paused:
+        key = host_key_of(config, inventory, host, host_keys, inside)
+        deployed = deploy(config, plan, store, host, key, wheel)
     Watch(
         f"{config.name}-watch",
         config=config,
@@ -149,7 +155,38 @@ def user_data(config: StackConfig, plan: Plan, volume_id: str) -> str:
     )
 
 
-def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel: Path | None) -> Outputs:
+def host_key_of(
+    config: StackConfig,
+    inventory: Inventory,
+    host: Host,
+    read: host_key.Reader | None,
+    inside: pulumi.ResourceOptions,
+) -> pulumi.Output[str] | None:
+    """The SSH key that the host must have, recorded; None where the configuration accepts any."""
+    if not config.check_host_key:
+        pulumi.log.warn("checkHostKey is false: passwords go to whoever answers at the host's address.")
+        return None
+    if read is None:
+        raise ValueError("build() needs host_keys while checkHostKey is true.")
+    found = host_key.HostKey(
+        f"{config.name}-host-key",
+        config=config,
+        recorded=inventory.parameters.get(HOST_KEY_RECORD),
+        instance_id=host.instance_id,
+        read=read,
+        opts=inside,
+    )
+    return found.key
+
+
+def deploy(
+    config: StackConfig,
+    plan: Plan,
+    store: DataStore,
+    host: Host,
+    key: pulumi.Output[str] | None,
+    wheel: Path | None,
+) -> Outputs:
     """What runs on the host, over SSH: services, then the job that indexes the documents bucket.
 
     Without a wheel nothing is indexed: the job is what ships the pipeline.
@@ -159,6 +196,7 @@ def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel:
         private_key=pulumi.Output.secret(config.ssh_private_key.reveal()),
         instance_id=host.instance_id,
         attachment_id=host.attachment_id,
+        host_key=key,
     )
     models = tuple(_nim(config, each) for each in plan.placements)
     running = services.Services(
@@ -166,8 +204,9 @@ def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel:
         connection=connection,
         steps=services.steps(host_services(config, plan, store, models)),
     )
+    known_hosts = {"knownHosts": pulumi.Output.concat(host.address, " ", key)} if key else {}
     if wheel is None:
-        return {}
+        return known_hosts
     environment = jobs.pipeline_environment(
         models, {each.role: each.model for each in plan.placements}, store.iris_password
     )
@@ -175,10 +214,16 @@ def deploy(config: StackConfig, plan: Plan, store: DataStore, host: Host, wheel:
     job = jobs.Job(
         f"{config.name}-job",
         connection=connection,
-        settings=jobs.JobSettings(source=source, environment=environment, wheel=wheel),
+        settings=jobs.JobSettings(
+            source=source,
+            region=config.region,
+            environment=environment,
+            wheel=wheel,
+            log_groups={role: log_group_name(config, role) for role in ("host", "service")},
+        ),
         after=running.done,
     )
-    return {"ingestion": job.status}
+    return {**known_hosts, "ingestion": job.status}
 
 
 def host_services(
@@ -285,7 +330,8 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
     }
     orphans = f"python -m infra.orphans --stack {stack} --region {config.region}"
     return {
-        "vectorize": f"python -m pipeline.vectorize --stack {stack}",
+        "vectorize": f"python -m pipeline.vectorize notes --stack {stack} FILE-OR-FOLDER",
+        "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; a pulumi up does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
         "pause": pause[config.pause_mode],

@@ -68,6 +68,8 @@ class Connection:
     private_key: pulumi.Input[str]
     instance_id: pulumi.Input[str]
     attachment_id: pulumi.Input[str]
+    host_key: pulumi.Input[str] | None = None
+    """Public key that the host must have; None accepts any."""
     user: str = SSH_USER
     dial_tries_max: int = DIAL_TRIES_MAX
 
@@ -76,6 +78,7 @@ class Connection:
             host=self.address,
             user=self.user,
             private_key=pulumi.Output.secret(self.private_key),
+            host_key=self.host_key,
             dial_error_limit=self.dial_tries_max,
             per_dial_timeout=DIAL_SECONDS_MAX,
         )

@@ -15,7 +15,7 @@ from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.records import Answer, Citation, Filters, Hit, Question
 from pipeline.serving import ServingAnswering
-from pipeline.terminal import EXIT_NOTHING_RELEVANT, as_json, door, errors_as_exit_codes, out
+from pipeline.terminal import EXIT_NOTHING_RELEVANT, StackOption, as_json, door, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
 
@@ -71,13 +71,14 @@ def ask(
     json_output: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,
     show_context: Annotated[bool, typer.Option(help="print the passages the answer was made from")] = False,
     stream: Annotated[bool, typer.Option(help="print each statement as soon as it is verified")] = False,
+    stack: StackOption = None,
 ) -> None:
     """Answer a question from the indexed notes, with checked citations.
 
     Exit code 0: answered; 3: no relevant information found; 2: could not run.
     """
     with errors_as_exit_codes():
-        settings = load_settings()
+        settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
         filters = Filters(
             tuple(patient_id or ()), tuple(document_type or ()), tuple(domain or ()), _day(since), _day(until)

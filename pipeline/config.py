@@ -22,6 +22,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipeline.errors import SettingsInvalid
+from pipeline.stack import stack_variables
 
 PREFIX = "CHARTWELL_"
 NESTED = "__"
@@ -174,7 +175,7 @@ class AnsweringSettings(Group):
 
     top_k: int = Field(10, ge=1, le=100, description="passages handed to the generator at most")
     candidates: int = Field(
-        50, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
+        32, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
     )
     word_weight: float = Field(
         0.25,
@@ -221,11 +222,16 @@ class Settings(BaseSettings):
     answering: AnsweringSettings = AnsweringSettings()
 
 
-def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Settings:
+def load_settings(
+    env_file: Path | None = Path(".env"), *, stack: str | None = None, **given: Any
+) -> Settings:
     """Settings from the environment over `env_file` over the defaults; `given` (a door's options) wins over all.
 
-    Raises SettingsInvalid, which names every wrong or unknown variable at once.
+    With `stack`, what that deployed stack says of itself wins over the environment. Raises SettingsInvalid, which
+    names every wrong or unknown variable at once.
     """
+    if stack:
+        given = _of_stack(stack, given)
     file = env_file if env_file is not None and env_file.is_file() else None
     unknown = list(_unknown_variables(file))
     try:
@@ -235,6 +241,26 @@ def load_settings(env_file: Path | None = Path(".env"), **given: Any) -> Setting
     if unknown:
         raise _invalid(unknown)
     return settings
+
+
+def _of_stack(stack: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The variables of a stack as nested fields, `given` over them."""
+    found = stack_variables(stack)
+    if unknown := sorted(set(found) - {variable for variable, _, _ in variables()}):
+        raise SettingsInvalid(
+            f"Stack {stack} sets what this version does not know: {', '.join(unknown)}.",
+            remedy="Use the checkout that made the stack, or run pulumi up with this one.",
+        )
+    fields: dict[str, Any] = {}
+    for variable, value in found.items():
+        group, _, field = variable.removeprefix(PREFIX).lower().partition(NESTED)
+        if field:
+            fields.setdefault(group, {})[field] = value
+        else:
+            fields[group] = value
+    for name, value in given.items():
+        fields[name] = {**fields.get(name, {}), **value} if isinstance(value, dict) else value
+    return fields
 
 
 def _invalid(problems: list[str]) -> SettingsInvalid:

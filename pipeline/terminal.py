@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,6 +24,12 @@ EXIT_TRY_AGAIN = 75
 """As EX_TEMPFAIL of sysexits.h: a server or the store was away, and the same command may work later. A service manager
 may restart on it, and not on 2."""
 EXIT_INTERRUPTED = 130
+
+StackOption = Annotated[
+    str | None,
+    typer.Option("--stack", metavar="NAME", help="take the settings from this deployed stack's outputs"),
+]
+"""The option of every door that can work with a stack; its value goes to `load_settings(stack=...)`."""
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)

@@ -26,6 +26,7 @@ from pipeline.spaces import serving_settings, writing
 from pipeline.terminal import (
     EXIT_INTERRUPTED,
     EXIT_SOME_REJECTED,
+    StackOption,
     as_json,
     door,
     duration,
@@ -87,6 +88,7 @@ def notes(
         str | None, typer.Option(metavar="TEXT", help="search for TEXT once all is stored")
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    stack: StackOption = None,
 ) -> None:
     """Index clinical notes. Safe to run again: what is stored costs nothing.
 
@@ -94,7 +96,7 @@ def notes(
     away, run it again; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
-        settings = _settings(batch_size)
+        settings = _settings(batch_size, stack)
         logs.configure(settings.log_level)
         sources = [*(inputs or ()), *(more_inputs or ())]
         if not sources:
@@ -131,10 +133,11 @@ def notes(
 @app.command()
 def status(
     failures: Annotated[int, typer.Option(min=0, help="failed notes listed at most")] = 20,
+    stack: StackOption = None,
 ) -> None:
     """How far indexing is: notes by state, and why some failed."""
     with errors_as_exit_codes():
-        settings = serving_settings(load_settings())
+        settings = serving_settings(load_settings(stack=stack))
         ledger = open_ledger(settings, ledger_database(settings))
         ledger.prepare()
         for state, number in ledger.counts().items():
@@ -153,13 +156,14 @@ def verify(
         bool, typer.Option("--repair", help="mend what differs, from the vectors that were kept")
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
+    stack: StackOption = None,
 ) -> None:
     """Hold ledger, kept vectors and store against each other: lost, doubled, stale, different.
 
     Exit code 0: they agree, or were mended; 1: they differ; 2: could not run.
     """
     with errors_as_exit_codes():
-        settings = load_settings()
+        settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
         with _indexing(settings, settings.data_dir / REJECTIONS_FILE, quiet=json_output) as (
             indexing,
@@ -226,8 +230,10 @@ def _print_repair(tally: Tally, gone: Sequence[str]) -> None:
         )
 
 
-def _settings(batch_size: int | None) -> Settings:
-    return load_settings(indexing={"batch_size": batch_size}) if batch_size else load_settings()
+def _settings(batch_size: int | None, stack: str | None) -> Settings:
+    if batch_size:
+        return load_settings(stack=stack, indexing={"batch_size": batch_size})
+    return load_settings(stack=stack)
 
 
 def _outside(sources: Sequence[str], rejections_file: Path) -> Path:

@@ -10,15 +10,20 @@ mkdir -p "$HOST_STATE"
 rm -f "$HOST_STATE/boot.ready" "$HOST_STATE/boot.failed" "$HOST_STATE/reboot-needed" \
   "$HOST_STATE/reason"
 log="$HOST_STATE/boot.log"
+# On the console, where who deploys reads it before trusting whoever answers at the address (infra/host_key.py).
+key=${HOST_SSH_KEY:-/etc/ssh/ssh_host_ed25519_key.pub}
+[ ! -r "$key" ] || say "host key $(cut -d' ' -f1,2 "$key")"
 
 for step in ${HOST_BOOT_STEPS:-disk driver docker}; do
   if ! "$folder/$step.sh" >>"$log" 2>&1; then
     reason=$(cat "$HOST_STATE/reason" 2>/dev/null || tail -n 1 "$log")
     put boot.failed "$step: ${reason:-no output; see $log}"
     phase failed "$step"
+    echo "boot failed: $step: ${reason:0:300}"
     exit 1
   fi
   [ ! -e "$HOST_STATE/reboot-needed" ] || exit 0
 done
 put boot.ready "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
 phase ready
+echo "boot ready"

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ROUNDS = 10_000
-NAME = "CHARTWELL"
+NAME = "DEMO"
 USER = "chartwell"
 
 
@@ -29,10 +29,10 @@ PasswordHash={hashed}
 [config]
 globals=0,0,{global_buffers_mb},0,0,0
 [Actions]
-CreateResource:Name=%DB_{NAME}
-CreateDatabase:Name={NAME},Directory=/dur/data/mgr/{NAME.lower()}/,Resource=%DB_{NAME}
+CreateResource:Name=%DB_{NAME},Description="Chartwell"
+CreateDatabase:Name={NAME},Directory=/dur/data/mgr/{NAME.lower()}/,ResourceName=%DB_{NAME}
 CreateNamespace:Name={NAME},Globals={NAME},Routines={NAME}
-CreateRole:Name={USER}_app,Resources="%DB_{NAME}:RW,%Development:U,%Service_SQL:U"
+CreateRole:Name={USER}_app,Resources="%DB_{NAME}:RW,%Service_SQL:U"
 CreateUser:Name={USER},PasswordHash="{hashed}",Roles="{USER}_app,%SQL",NameSpace={NAME}
 ModifyUser:Name={USER},PasswordHash="{hashed}",ChangePassword=0,PasswordNeverExpires=1
 GrantAdminPrivilege:Grantee={USER},Namespace={NAME},AdminPriv="%DB_OBJECT_DEFINITION,%BUILD_INDEX"

@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# job.sh SOURCE WAIT_SECONDS: runs the ingestion of SOURCE under systemd and reports. It goes on when the connection,
+# job.sh SOURCE WAIT_SECONDS REGION: runs the ingestion of SOURCE under systemd and reports. It goes on when the connection,
 # the deployment or the host ends, and what is stored already is skipped when it starts again. The last line is the
-# status, one JSON object: state is finished, running (the wait is over, the job is not), or failed.
+# status, one JSON object: state is finished, incomplete (some notes were rejected), running (the wait is over, the
+# job is not), or failed.
 set -euo pipefail
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 
 source_uri=${1:?source}
 wait_seconds=${2:?seconds}
+region=${3:?region}
 unit=chartwell-vectorize.service
 units=${HOST_UNITS:-/etc/systemd/system}
 
@@ -21,7 +23,7 @@ case $source_uri in
   *[!A-Za-z0-9._:/+=-]*) die "The source $source_uri has a character that a unit file cannot carry." job ;;
 esac
 keep "$units/$unit" 0644 <"$(dirname "$0")/../units/$unit"
-printf 'JOB_SOURCE=%s\n' "$source_uri" | keep "$HOST_ETC/job.env" 0644
+printf 'JOB_SOURCE=%s\nAWS_DEFAULT_REGION=%s\n' "$source_uri" "$region" | keep "$HOST_ETC/job.env" 0644
 systemctl daemon-reload
 # After a stop the host goes on by itself; what is stored is skipped.
 systemctl enable -q "$unit"
@@ -54,11 +56,17 @@ while :; do
 done
 
 code=$(get ExecMainStatus)
+tail_of_log() { journalctl -u "$unit" -n 20 -o cat --no-pager 2>/dev/null | cut -c 1-200 || true; }
 if [ "$state" = inactive ] && [ "$code" = 0 ]; then
   status finished 0
+elif [ "$code" = 1 ]; then
+  # One bad note must not keep the stack from coming up.
+  say "ingestion: some notes are not in; the last lines of its log say which and why:"
+  tail_of_log
+  status incomplete 1
 else
   say "ingestion: the last lines of its log:"
-  journalctl -u "$unit" -n 20 -o cat --no-pager 2>/dev/null | cut -c 1-200 || true
+  tail_of_log
   status failed "$code"
   die "The ingestion ended with $code. Correct the cause; the next up goes on where it was." job
 fi

@@ -10,19 +10,18 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import ir_measures
 import numpy as np
-from ir_measures import RR, R, nDCG
 from numpy.typing import NDArray
 
 from pipeline.answering.fuse import fuse
 from pipeline.config import AnsweringSettings
+from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.ports import Embedder, Store
 from pipeline.records import Filters, Match, Vector
 
 MODES = ("words", "vectors", "hybrid")
-METRICS = {"nDCG@10": nDCG @ 10, "MRR@10": RR @ 10, "recall@10": R @ 10}
+METRICS = ("nDCG@10", "MRR@10", "recall@10")
 DEPTH = 100
 """Passages a query; several may belong to one document, and ten documents are judged."""
 
@@ -176,10 +175,21 @@ def measure(
 def per_query(
     judgements: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Every metric of each query, in the order of `judgements`, shape (queries,)."""
+    """Every metric of each query, in the order of `judgements`, shape (queries,).
+
+    Raises InputUnusable where the metrics library is not installed: indexing and asking do without it.
+    """
+    try:
+        import ir_measures  # noqa: PLC0415  # an extra: the demo does not install it
+    except ImportError:
+        raise InputUnusable(
+            "The metrics library ir-measures is not installed.",
+            remedy="Install it: .venv/bin/python -m pip install --require-hashes -r requirements/test.txt.",
+        ) from None
+    measures = (ir_measures.nDCG @ 10, ir_measures.RR @ 10, ir_measures.R @ 10)
+    names = dict(zip(measures, METRICS, strict=True))
     found = {name: dict.fromkeys(judgements, 0.0) for name in METRICS}
-    names = {metric: name for name, metric in METRICS.items()}
-    for value in ir_measures.iter_calc(list(METRICS.values()), judgements, run):
+    for value in ir_measures.iter_calc(list(measures), judgements, run):
         found[names[value.measure]][value.query_id] = value.value
     return {name: np.array(list(values.values())) for name, values in found.items()}
 

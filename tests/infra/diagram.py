@@ -46,7 +46,11 @@ def boxes() -> list[Box]:
         wheel = Path(folder) / "chartwell-0.1.0-py3-none-any.whl"
         wheel.write_bytes(b"a wheel")
         config = stacks.config(offHoursStop="19:30", imageModel="none")
-        recorded = recording.record(lambda: program.build(config, stacks.inventory(), wheel=wheel))
+        recorded = recording.record(
+            lambda: program.build(
+                config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY
+            )
+        )
     owner = {each.urn: each.parent for each in recorded.custom}
     kept = data.survivors("volume")
     found = []

@@ -13,6 +13,7 @@ ZONES = ("us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f")
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 NGC_KEY = "nvapi-" + "t3st" * 12
 PUBLIC_BLOB = b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00 " + bytes(range(32))
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI" + "Zm9v" * 12
 PUBLIC_KEY = f"ssh-ed25519 {base64.b64encode(PUBLIC_BLOB).decode()} operator"
 
 

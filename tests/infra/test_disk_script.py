@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "cloud-init" / "boot" / "disk.sh"
-SIZE_BYTES = 128 << 20
+SIZE_BYTES = 64 << 20
 VOLUME = "vol-0123456789abcdef0"
 STACK = "chartwell/test"
 TOOLS = ("losetup", "mkfs.ext4", "blkid", "wipefs", "findmnt", "lsblk", "resize2fs", "flock", "mount")
@@ -302,7 +302,7 @@ def test_another_disk_is_never_touched_while_the_right_one_is_absent(bench: Benc
 
 def test_a_volume_that_comes_late_is_waited_for(bench: Bench) -> None:
     device = bench.disk(volume=None)
-    timer = threading.Thread(target=lambda: (time.sleep(1.5), bench.appear(device)))
+    timer = threading.Thread(target=lambda: (time.sleep(0.5), bench.appear(device)))
     timer.start()
     done = bench.run(wait_seconds=20)
     timer.join()

@@ -21,7 +21,6 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     with moto.mock_aws():
         yield
 

@@ -9,6 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pip
 import pulumi
 import pytest
 
@@ -42,7 +43,7 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
         text=True,
         check=False,
     )
-    assert done.stdout == "CHARTWELL http://127.0.0.1:8000/v1\n", done.stderr
+    assert done.stdout == "DEMO http://127.0.0.1:8000/v1\n", done.stderr
 
 
 def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
@@ -149,6 +150,7 @@ class Host:
 
     def __init__(self, root: Path, states: str, code: int) -> None:
         self.root = root
+        self.python = Path(sys.executable)
         (root / "bin").mkdir()
         (root / "script").write_text(states.replace(" ", "\n") + "\n")
         (root / "code").write_text(str(code))
@@ -171,7 +173,7 @@ class Host:
             "HOST_USER": subprocess.run(
                 ["id", "-un"], capture_output=True, text=True, check=True
             ).stdout.strip(),
-            "HOST_PYTHON": sys.executable,
+            "HOST_PYTHON": str(self.python),
             "PIP_NO_INDEX": "1",
         }
         return subprocess.run(
@@ -195,7 +197,7 @@ def last_object(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
 
 def test_a_job_that_ends_well_is_finished(tmp_path: Path) -> None:
     host = Host(tmp_path, "active active activating active inactive", 0)
-    done = host.run("job.sh", "s3://bucket/documents/", "60")
+    done = host.run("job.sh", "s3://bucket/documents/", "60", "eu-west-1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert last_object(done) | {"seconds": 0} == {
         "state": "finished",
@@ -203,13 +205,15 @@ def test_a_job_that_ends_well_is_finished(tmp_path: Path) -> None:
         "source": "s3://bucket/documents/",
         "seconds": 0,
     }
-    assert (tmp_path / "etc" / "job.env").read_text() == "JOB_SOURCE=s3://bucket/documents/\n"
+    assert (tmp_path / "etc" / "job.env").read_text() == (
+        "JOB_SOURCE=s3://bucket/documents/\nAWS_DEFAULT_REGION=eu-west-1\n"
+    )
     assert "enable -q chartwell-vectorize.service" in host.asked
 
 
 def test_a_job_that_takes_longer_than_the_wait_goes_on(tmp_path: Path) -> None:
     host = Host(tmp_path, "active", 0)
-    done = host.run("job.sh", "s3://bucket/documents/", "1")
+    done = host.run("job.sh", "s3://bucket/documents/", "1", "eu-west-1")
     assert done.returncode == 0
     assert last_object(done)["state"] == "running"
     assert "stop" not in host.asked
@@ -218,13 +222,21 @@ def test_a_job_that_takes_longer_than_the_wait_goes_on(tmp_path: Path) -> None:
 def test_a_job_that_runs_already_is_not_started_again(tmp_path: Path) -> None:
     host = Host(tmp_path, "active", 0)
     shutil.copy(tmp_path / "script", tmp_path / "unit")
-    host.run("job.sh", "s3://bucket/documents/", "0")
+    host.run("job.sh", "s3://bucket/documents/", "0", "eu-west-1")
     assert "start chartwell" not in host.asked
+
+
+def test_rejected_notes_do_not_fail_the_deployment_but_are_said(tmp_path: Path) -> None:
+    host = Host(tmp_path, "active failed", 1)
+    done = host.run("job.sh", "s3://bucket/documents/", "60", "eu-west-1")
+    assert done.returncode == 0
+    assert last_object(done)["state"] == "incomplete"
+    assert "note 17 failed" in done.stdout
 
 
 def test_a_job_that_fails_fails_the_step_with_short_lines_and_its_code(tmp_path: Path) -> None:
     host = Host(tmp_path, "active failed", 3)
-    done = host.run("job.sh", "s3://bucket/documents/", "60")
+    done = host.run("job.sh", "s3://bucket/documents/", "60", "eu-west-1")
     assert done.returncode == 1
     assert last_object(done)["exit"] == 3
     assert "ended with 3" in done.stdout
@@ -234,16 +246,33 @@ def test_a_job_that_fails_fails_the_step_with_short_lines_and_its_code(tmp_path:
 @pytest.mark.parametrize("source", ["s3://bucket/a b", "s3://bucket/$(id)", "s3://bucket/%n", 's3://b/"x"'])
 def test_a_source_that_a_unit_file_would_misread_is_refused(tmp_path: Path, source: str) -> None:
     host = Host(tmp_path, "inactive", 0)
-    done = host.run("job.sh", source, "60")
+    done = host.run("job.sh", source, "60", "eu-west-1")
     assert done.returncode == 1
     assert "character" in done.stdout
 
 
-def test_the_environment_is_made_once_and_replaced_when_the_wheel_changes(tmp_path: Path) -> None:
+def quick_python(root: Path) -> Path:
+    """A Python whose environments borrow this one's pip: installing pip anew takes longer than all the rest."""
+    borrowed = root / "borrowed"
+    borrowed.mkdir()
+    (borrowed / "pip").symlink_to(Path(pip.__file__).parent)
+    program = root / "python"
+    program.write_text(
+        "#!/bin/bash\nset -e\n"
+        f'[ "$1 $2" = "-m venv" ] || exec {sys.executable} "$@"\n'
+        f'{sys.executable} -m venv --without-pip "$3"\n'
+        f'echo {borrowed} >"$(echo "$3"/lib/python3.*/site-packages)/borrowed.pth"\n'
+    )
+    program.chmod(0o755)
+    return program
+
+
+def test_the_environment_is_made_once_and_replaced_when_the_lock_changes(tmp_path: Path) -> None:
     wheel = hand_made_wheel(tmp_path / "build")
     lock = tmp_path / "host.txt"
     lock.write_text("# nothing locked\n")
     host = Host(tmp_path, "inactive", 0)
+    host.python = quick_python(tmp_path)
     first = host.run("pipeline.sh", "install", str(wheel), str(lock))
     assert first.returncode == 0, first.stdout + first.stderr
     assert "installed" in first.stdout
@@ -258,13 +287,19 @@ def test_the_environment_is_made_once_and_replaced_when_the_wheel_changes(tmp_pa
     assert len(list((tmp_path / "data" / "app").glob("venv-*"))) == 1
 
 
-def test_a_package_without_a_hash_is_not_installed(tmp_path: Path) -> None:
+def test_a_package_without_a_hash_is_not_installed_and_the_old_environment_stays(tmp_path: Path) -> None:
     wheel = hand_made_wheel(tmp_path / "build")
     lock = tmp_path / "host.txt"
     lock.write_text(f"chartwell @ file://{wheel}\n")
-    done = Host(tmp_path, "inactive", 0).run("pipeline.sh", "install", str(wheel), str(lock))
+    host = Host(tmp_path, "inactive", 0)
+    host.python = quick_python(tmp_path)
+    current = tmp_path / "data" / "app" / "current"
+    current.parent.mkdir(parents=True)
+    current.symlink_to("venv-before")
+    done = host.run("pipeline.sh", "install", str(wheel), str(lock))
     assert done.returncode == 1
     assert "hash" in done.stdout.lower()
+    assert current.readlink() == Path("venv-before")
 
 
 def test_the_settings_file_is_private_and_refuses_what_needs_quotes(tmp_path: Path) -> None:
@@ -282,5 +317,6 @@ def test_the_settings_file_is_private_and_refuses_what_needs_quotes(tmp_path: Pa
 
 def test_the_unit_runs_the_command_that_the_documentation_names() -> None:
     text = (CHECKOUT / "cloud-init" / "units" / "chartwell-vectorize.service").read_text()
-    assert "-m pipeline.vectorize notes ${JOB_SOURCE}" in text
+    assert "steps/index.sh ${JOB_SOURCE}" in text
     assert "NoNewPrivileges=yes" in text
+    assert "-m pipeline.vectorize notes" in (SCRIPTS / "index.sh").read_text()

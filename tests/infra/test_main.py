@@ -11,10 +11,10 @@ import moto
 import pulumi
 import pytest
 
-from infra import capacity, jobs, preflight
+from infra import capacity, host_key, jobs, preflight
 from infra.preflight import Finding
 from tests.infra.recording import PROJECT, Recorded, record
-from tests.infra.stacks import GOOD, SECRET_KEYS
+from tests.infra.stacks import GOOD, HOST_KEY, SECRET_KEYS
 
 MAIN = Path(__file__).resolve().parents[2] / "__main__.py"
 PASSED = Finding("quota", "pass", "fine")
@@ -24,11 +24,11 @@ FAILED = Finding("quota", "fail", "0 of 8 vCPUs", "Ask for more.")
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty account, a wheel that is there, a preflight that is content, room in every zone."""
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
     wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
     monkeypatch.setattr(jobs, "build_wheel", lambda *_: wheel)
     monkeypatch.setattr(preflight, "run", lambda *_: [PASSED])
+    monkeypatch.setattr(host_key, "reader", lambda _: lambda _: HOST_KEY)
     monkeypatch.setattr(capacity, "with_room", lambda _, found, __: (found, ()))
     with moto.mock_aws():
         yield tmp_path
@@ -49,6 +49,7 @@ def test_an_up_builds_the_stack_and_ships_the_wheel() -> None:
     volume = recorded.one("aws:ebs/volume:Volume")
     host = recorded.one("aws:ec2/instance:Instance")
     for each in [*recorded.of("command:remote:Command"), *recorded.of("command:remote:CopyToRemote")]:
+        assert each.props["connection"]["hostKey"] == HOST_KEY
         assert each.props["triggers"], f"{each.name} would not run on a new host"
         assert {volume.urn, host.urn} <= recorded.reachable(each.urn)
 

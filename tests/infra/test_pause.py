@@ -12,14 +12,13 @@ from infra import program
 from infra.data import Credentials, DataStoreError, survivors
 from infra.inventory import discover
 from tests.infra.engine_double import SESSION, Engine, EngineError
-from tests.infra.stacks import config
+from tests.infra.stacks import HOST_KEY, config
 
 VOLUME = "chartwell-dev-data-volume"
 
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")  # thousands of images nobody here starts
     # What runs on the host plays no part in a pause: no step has a delete (tests/infra/test_program.py).
     monkeypatch.setattr(program, "deploy", lambda *_: {})
     with moto.mock_aws():
@@ -37,7 +36,9 @@ class Operator:
         self.settings |= changes
         stack = config(**self.settings)
         found = discover(stack, SESSION)
-        return self.engine.up(lambda: program.build(stack, found), fail_at=fail_at).outputs
+        return self.engine.up(
+            lambda: program.build(stack, found, host_keys=lambda _: HOST_KEY), fail_at=fail_at
+        ).outputs
 
     def destroy(self) -> None:
         self.engine.destroy()

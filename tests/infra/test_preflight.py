@@ -48,7 +48,7 @@ class RegistrySimulator:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.host = f"127.0.0.1:{self.server.server_port}"
         self.url = f"http://{self.host}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def _token(self, handler: BaseHTTPRequestHandler) -> None:
         header = handler.headers.get("Authorization", "")

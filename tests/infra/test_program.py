@@ -20,7 +20,7 @@ from infra.data import Credentials
 from infra.inventory import FoundVolume, Inventory
 from infra.sizing import PlanError
 from tests.infra.recording import Recorded, Registered, destroy_layers, leaves, record
-from tests.infra.stacks import NGC_KEY, ZONES, config, inventory, private_key
+from tests.infra.stacks import HOST_KEY, NGC_KEY, ZONES, config, inventory, private_key
 
 GENERATED = Credentials(iris_password="iris-pass-9f3b61", service_secret="service-secret-77c0a2")
 # A line of a private key, since its newlines are escaped in JSON.
@@ -50,7 +50,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 def run(found: Inventory | None = None, **changes: Any) -> Recorded:
     stack = config(**changes)
-    return record(lambda: program.build(stack, found or inventory(), GENERATED))
+    return record(lambda: program.build(stack, found or inventory(), GENERATED, host_keys=lambda _: HOST_KEY))
 
 
 @cache
@@ -211,8 +211,18 @@ def test_the_host_reads_documents_below_its_prefix_only(built: Recorded) -> None
     assert statements["ReadDocuments"]["Resource"] == [
         "arn:aws:s3:::chartwell-dev-123456789012-documents/documents/*"
     ]
+    assert statements["NoOtherParameters"]["Effect"] == "Deny"
+    assert statements["NoOtherParameters"]["NotResource"] == statements["ReadParameters"]["Resource"]
     actions = {action for each in statements.values() for action in each["Action"]}
     assert not {action for action in actions if "Delete" in action}
+
+
+def test_the_budget_mails_four_times(built: Recorded) -> None:
+    budget = built.one("aws:budgets/budget:Budget")
+    assert [each["threshold"] for each in budget.props["notifications"]] == [50, 80, 100, 100]
+    assert all(
+        each["subscriberEmailAddresses"] == ["ops@example.org"] for each in budget.props["notifications"]
+    )
 
 
 def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> None:
@@ -220,14 +230,21 @@ def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> N
     volume = built.one(VOLUME)
     found = inventory(
         volumes=(FoundVolume(volume.id, "us-east-1b", 200, "available", True),),
-        parameters={"data-volume": volume.id, "iris-password": "kept-1", "service-secret": "kept-2"},
+        parameters={
+            "data-volume": volume.id,
+            "host-key": f"{built.one(INSTANCE).id} {HOST_KEY}",
+            "iris-password": "kept-1",
+            "service-secret": "kept-2",
+        },
         buckets=frozenset({"documents", "backups", "access-logs"}),
         log_groups=frozenset({"host", "service", "flow"}),
         key_id="1234abcd",
         key_state="Enabled",
         budget_exists=True,
     )
-    adopted = record(lambda: program.build(config(), found))
+    adopted = record(
+        lambda: program.build(config(), found, host_keys=lambda _: pytest.fail("it is recorded"))
+    )
     companions = {each.type for each in adopted.custom if each.type.startswith("aws:s3/bucket")}
     settings_of_buckets = companions - {"aws:s3/bucket:Bucket"}
     for each in adopted.custom:
@@ -303,7 +320,7 @@ def shape_of_data(recorded: Recorded) -> set[tuple[str, str]]:
     return {(each.type, each.name) for each in kept}
 
 
-@hypothesis_settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(CONFIGURATIONS)
 def test_whatever_is_configured_the_rails_hold_and_the_data_stays_the_same(changes: dict[str, Any]) -> None:
     built = run(**changes)

@@ -26,7 +26,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> recording.Recorded:
     wheel = tmp_path_factory.mktemp("wheel") / "chartwell-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
     config = stacks.config()
-    return recording.record(lambda: program.build(config, stacks.inventory(), wheel=wheel))
+    return recording.record(
+        lambda: program.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY)
+    )
 
 
 def test_every_step_runs_again_on_another_host_and_leaves_nothing_to_undo(
@@ -51,7 +53,7 @@ def test_steps_run_one_after_the_other_database_first_models_in_plan_order(
     names = [name.split("-services-")[-1].split("-job-")[-1] for name in by_urn.values()]
     assert names[:4] == ["boot", "boot-settled", "scripts", "data-volume"]
     assert names.index("iris") < names.index("nim-embedding") < names.index("nim-llm") < names.index("units")
-    assert names[-3:] == ["pipeline", "pipeline-settings", "ingestion"]
+    assert names[-4:] == ["pipeline", "logs", "pipeline-settings", "ingestion"]
 
 
 def test_no_secret_is_in_plain_in_any_step(recorded: recording.Recorded) -> None:

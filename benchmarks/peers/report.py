@@ -1,0 +1,119 @@
+"""The tables: medians over rounds, and the ratio to the best peer."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+OURS = "Chartwell"
+TUNED = ", tuned"
+CRASHES = {
+    "crash": "when half of the texts are embedded",
+    "late_crash": "once all is embedded, while storing",
+}
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """One block a server (slots), in the order of measurement."""
+    by_server: dict[tuple[int, int], list[Row]] = defaultdict(list)
+    for row in rows:
+        by_server[row["slots"], row["notes"]].append(row)
+    return "\n".join(_block(slots, notes, found) for (slots, notes), found in by_server.items())
+
+
+def _block(slots: int, notes: int, rows: Sequence[Row]) -> str:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row["title"]].append(row)
+    rounds = len(groups[OURS])
+    text = f"Server with {slots} requests at once, {notes:,} notes, medians of {rounds} rounds.\n\n" + _speed(
+        groups
+    )
+    for name, moment in CRASHES.items():
+        killed = {title: [row for row in found if name in row] for title, found in groups.items()}
+        if all(killed.values()):
+            text += f"\nOne kill -9 {moment}, then the same command again:\n\n{_crashes(killed, name)}"
+    return text + "\n" + "\n".join(ratios({title: rate(found) for title, found in groups.items()})) + "\n"
+
+
+def _speed(groups: dict[str, list[Row]]) -> str:
+    lines = [
+        "| ingestion | notes a second | share of the ceiling | peak memory, MiB | texts embedded | tokens sent "
+        "| requests | load before |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_speed_line(title, rows) for title, rows in groups.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _speed_line(title: str, rows: Sequence[Row]) -> str:
+    loads = ", ".join(format(row["load"], ".1f") for row in rows)
+    return (
+        f"| {title} | {rate(rows):.1f} | {_median(rows, 'full', 'share'):.2f} "
+        f"| {_median(rows, 'full', 'peak_bytes') / 2**20:,.0f} | {_median(rows, 'full', 'texts'):,.0f} "
+        f"| {_median(rows, 'full', 'tokens'):,.0f} | {_median(rows, 'full', 'requests'):,.0f} | {loads} |"
+    )
+
+
+def _crashes(groups: dict[str, list[Row]], name: str) -> str:
+    lines = [
+        "| ingestion | notes lost | entries doubled | texts embedded again | share of the corpus | killed after, s "
+        "| second run, s |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for title, rows in groups.items():
+        again = _median(rows, name, "again")
+        code = max(row[name]["rerun_exit_code"] for row in rows)
+        lines.append(
+            f"| {title} | {_median(rows, name, 'notes_lost'):,.0f} | {_median(rows, name, 'entries_doubled'):,.0f} "
+            f"| {again:,.0f} | {again / _median(rows, 'full', 'texts'):.1%} "
+            f"| {_median(rows, name, 'killed_after_seconds'):.1f} "
+            f"| {_median(rows, name, 'rerun_seconds'):.1f}{f', failed with exit code {code}' if code else ''} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def ratios(rates: dict[str, float]) -> list[str]:
+    """Ours over the best peer, with default settings and with any."""
+    peers = {title: found for title, found in rates.items() if title != OURS}
+    lines = []
+    for what, chosen in (
+        ("with default settings", {title: r for title, r in peers.items() if not title.endswith(TUNED)}),
+        ("tuned", {title: r for title, r in peers.items() if title.endswith(TUNED)}),
+    ):
+        if chosen and OURS in rates:
+            best = max(chosen, key=chosen.__getitem__)
+            name = best.removesuffix(TUNED)
+            lines.append(f"Chartwell over the best peer {what} ({name}): {rates[OURS] / chosen[best]:.2f}")
+    return lines
+
+
+def rate(rows: Sequence[Row]) -> float:
+    """Notes a second of the whole command, its start included."""
+    return statistics.median(row["notes"] / row["full"]["seconds"] for row in rows)
+
+
+def line(row: Row) -> str:
+    """One measurement, as it is made."""
+    full = row["full"]
+    text = (
+        f"{row['slots']} at once  {row['title']:<18} {row['notes'] / full['seconds']:6.1f} notes/s  "
+        f"{full['share']:.2f} of the ceiling  {full['peak_bytes'] / 2**20:5.0f} MiB  {full['texts']:6} texts  "
+        f"simulator {full['server_cpu']:.0%} of a core, load {row['load']:.1f}"
+    )
+    for name in CRASHES:
+        if name in row:
+            crash = row[name]
+            text += (
+                f"\n    killed {CRASHES[name]}: {crash['notes_lost']} notes lost, {crash['entries_doubled']} entries "
+                f"doubled, {crash['again']} texts again, second run {crash['rerun_seconds']:.1f} s, exit code "
+                f"{crash['rerun_exit_code']}"
+            )
+    return text
+
+
+def _median(rows: Sequence[Row], part: str, name: str) -> float:
+    return statistics.median(row[part][name] for row in rows)

@@ -1,0 +1,174 @@
+"""Where the two halves meet: what the infrastructure writes, the pipeline reads; neither imports the other."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+
+from infra import catalog, jobs, program, services, sizing
+from pipeline.config import IrisSettings, Settings, load_settings, variables
+from tests.infra.stacks import config as stack_config
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMED = re.compile(r"\bCHARTWELL_[A-Z][A-Z0-9]*(?:__[A-Z0-9_]+)?\b")
+PASSWORD = "Correct-Horse-7-Battery"
+SCRIPTS = [path for path in (ROOT / "cloud-init").rglob("*") if path.is_file()]
+KNOWN = {name for name, _, _ in variables()}
+
+
+def nims() -> tuple[services.Nim, ...]:
+    plan = sizing.plan(stack_config())
+    return tuple(program._nim(stack_config(), each) for each in plan.placements)
+
+
+def on_the_host() -> dict[str, str]:
+    names = {each.role: each.model for each in sizing.plan(stack_config()).placements}
+    return {name: str(value) for name, value in jobs.pipeline_environment(nims(), names, PASSWORD).items()}
+
+
+def through_the_tunnel() -> dict[str, str]:
+    config = stack_config()
+    found = program.settings(config, sizing.plan(config), PASSWORD)
+    return {name: PASSWORD if "PASSWORD" in name else str(value) for name, value in found.items()}
+
+
+def test_every_variable_that_the_infrastructure_names_is_a_setting() -> None:
+    sources = [*(ROOT / "infra").rglob("*.py"), *SCRIPTS, ROOT / "__main__.py"]
+    named = {
+        (name, path.name) for path in sources for name in NAMED.findall(path.read_text(encoding="utf-8"))
+    }
+    assert len(named) >= 8
+    assert {(name, where) for name, where in named if name not in KNOWN} == set()
+    assert set(on_the_host()) | set(through_the_tunnel()) <= KNOWN
+
+
+@pytest.mark.parametrize("written", [on_the_host, through_the_tunnel])
+def test_the_pipeline_takes_what_is_written_and_lacks_nothing(
+    written: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in written().items():  # type: ignore[operator]
+        monkeypatch.setenv(name, value)
+    settings = load_settings(None)
+    assert settings.store.kind == "iris"
+    assert settings.iris.password.get_secret_value() == PASSWORD
+    assert settings.embedder.provider == settings.generator.provider == "nim"
+    for group in (settings.embedder, settings.generator):
+        assert group.model in catalog.MODELS
+        assert group.url.startswith("http://127.0.0.1:")
+
+
+def test_the_settings_file_may_carry_every_value() -> None:
+    """systemd and the pipeline read it by different rules, so pipeline.sh refuses what would need quotes."""
+    text = (ROOT / "cloud-init" / "steps" / "pipeline.sh").read_text(encoding="utf-8")
+    (pattern,) = re.findall(r"grep -Evq '(\^CHARTWELL[^']+)'", text)
+    for name, value in on_the_host().items():
+        assert re.match(pattern, f"{name}={value}"), name
+
+
+def test_ports_agree() -> None:
+    assert Settings.model_fields["iris"].default.port == catalog.IRIS_SUPERSERVER_PORT
+    for group, role in (("embedder", "embedding"), ("generator", "llm")):
+        annotation = Settings.model_fields[group].annotation
+        described = annotation.model_fields["url"].description  # type: ignore[union-attr]
+        assert f":{catalog.NIM_PORTS[role]}/v1" in described  # type: ignore[index]
+
+
+def test_namespace_and_account_are_the_pipelines_own_and_those_the_database_is_made_with() -> None:
+    defaults = IrisSettings()
+    made = ast.parse((ROOT / "cloud-init" / "steps" / "iris_merge.py").read_text(encoding="utf-8"))
+    constants = {
+        target.id: node.value.value
+        for node in made.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    assert constants["NAME"] == jobs.IRIS_NAMESPACE == defaults.namespace
+    assert constants["USER"] == jobs.IRIS_USER == defaults.username
+
+
+def actions(text: str) -> dict[str, dict[str, str]]:
+    """The actions of a merge file by name, without what differs from place to place."""
+    found = {}
+    for line in text[text.index("[Actions]") :].splitlines()[1:]:
+        action, _, rest = line.partition(":")
+        fields = dict(
+            part.split("=", 1) for part in re.findall(r'[A-Za-z]+=(?:"[^"]*"|[^,"]*)', rest) if "=" in part
+        )
+        found[action] = {
+            key: each for key, each in fields.items() if key not in {"PasswordHash", "Directory"}
+        }
+    return found
+
+
+def test_the_live_suite_asks_its_questions_of_a_database_made_the_same_way() -> None:
+    """What `make test-live-iris` proves of its merge file then holds for the deployed one."""
+    spec = importlib.util.spec_from_file_location(
+        "iris_merge", ROOT / "cloud-init" / "steps" / "iris_merge.py"
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    merge = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(merge)
+    deployed = actions(merge.merge_text("0,0,10000,SHA512", 64))
+    live = actions((ROOT / "tests" / "live" / "iris-merge.cpf").read_text(encoding="ascii"))
+    assert deployed == live
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def test_neither_half_imports_the_other() -> None:
+    """Scripts and `__main__.py` as well, which the import contracts do not see."""
+    builders = [
+        ROOT / "__main__.py",
+        *(ROOT / "infra").rglob("*.py"),
+        *(p for p in SCRIPTS if p.suffix == ".py"),
+    ]
+    assert [path for path in builders if "pipeline" in imported(path)] == []
+    assert [path for path in (ROOT / "pipeline").rglob("*.py") if "infra" in imported(path)] == []
+
+
+def commands() -> dict[str, str]:
+    config = stack_config()
+    return {name: each for name, each in program.commands(config, "dev").items() if "pipeline." in each}
+
+
+@pytest.mark.parametrize("name", commands())
+def test_a_command_of_the_outputs_is_one_that_the_pipeline_has(name: str) -> None:
+    module, *words = commands()[name].removeprefix("python -m ").split()
+    if importlib.util.find_spec(module) is None:
+        pytest.skip(f"{module} is not in this checkout yet")
+    found = typer.main.get_command(importlib.import_module(module).app)
+    subcommands = getattr(found, "commands", {})
+    command = subcommands[words[0]] if subcommands else found
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_the_job_runs_a_command_that_the_pipeline_has() -> None:
+    text = (ROOT / "cloud-init" / "steps" / "index.sh").read_text(encoding="utf-8")
+    ((module, subcommand),) = re.findall(r'exec "\$python" -m (\S+) (\S+) "\$app/documents"', text)
+    found = typer.main.get_command(importlib.import_module(module).app)
+    assert subcommand in found.commands  # type: ignore[attr-defined]
+
+
+def test_the_lock_file_of_the_host_has_what_the_job_imports() -> None:
+    locked = (ROOT / "requirements" / "host.txt").read_text(encoding="utf-8")
+    for package in ("boto3", "intersystems-irispython", "requests", "tenacity", "typer"):
+        assert re.search(rf"^{package}==", locked, re.MULTILINE), package
+    assert "--hash=sha256:" in locked
+    assert json.dumps(locked).count("git+") == 0
