@@ -43,10 +43,10 @@ STAGE_SECONDS_MAX = 5.0
 LOOK_SECONDS = 0.0005
 
 
-def write_notes(path: Path, count: int) -> None:
-    """Notes of three passages, no two of which are the same text."""
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(count):
+def write_notes(path: Path, count: int, *, first: int = 0) -> None:
+    """Add notes of three passages, no two of which are the same text."""
+    with path.open("a", encoding="utf-8") as file:
+        for number in range(first, count):
             text = "\n\n".join(
                 f"{heading}\n\n{words} {number}, seen by Dr {number} of ward {number % 11} on day {number % 29} for "
                 f"{words.lower()} that was worse at night, with wheeze in both lungs and no fever; inhaler {number}."
@@ -250,12 +250,23 @@ def crash_test(
     aims: Sequence[str] = (*STAGES, ANYWHERE),
 ) -> Verdict:
     """Kill `kills` runs after up to `run_seconds_max` each, at `aims` in turn, let the last one end, and look at what
-    is there."""
+    is there.
+
+    The source grows before each kill that is aimed at staging, to `notes` in the end: else nothing would be staged
+    after the first run.
+    """
     chance = random.Random(seed)
+    growths = sum(aims[number % len(aims)] == "staging" for number in range(1, kills + 1))
+    portion = notes // (2 * growths) if growths else 0
+    there = notes - portion * growths
+    write_notes(corpus.notes, there)
     told: list[Kill] = []
     before: Counter[str] = Counter()
     for number in range(1, kills + 1):
         aimed = aims[number % len(aims)]
+        if aimed == "staging":
+            write_notes(corpus.notes, there + portion, first=there)
+            there += portion
         stages = _kill_one(corpus, aimed, chance, run_seconds_max)
         embedded, kept, received = corpus.embedded(), corpus.kept(), corpus.received()
         lost = {text for text, times in embedded.items() if times > before[text]} - kept
@@ -290,7 +301,7 @@ def _kill_one(corpus: Corpus, aimed: str, chance: random.Random, run_seconds_max
             time.sleep(chance.uniform(0.0, run_seconds_max))
         if aimed != ANYWHERE:
             _wait_for(marks, worker, lambda active: aimed in active, STAGE_SECONDS_MAX)
-            time.sleep(chance.uniform(0.0, 0.004))
+            time.sleep(chance.uniform(0.0, 0.003))
         worker.send_signal(signal.SIGKILL)
         worker.wait()
         if worker.returncode != -signal.SIGKILL:
@@ -347,13 +358,12 @@ def main() -> int:
     parser.add_argument("--notes", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--run-seconds-max", type=float, default=2.4, help="longest run before a kill")
-    parser.add_argument("--embed-seconds", type=float, default=0.4, help="service time of a request")
+    parser.add_argument("--embed-seconds", type=float, default=0.5, help="service time of a request")
     parser.add_argument("--embed-concurrency", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         notes = folder / "notes.jsonl"
-        write_notes(notes, options.notes)
         service = (
             f"--embed-seconds={options.embed_seconds}",
             f"--embed-concurrency={options.embed_concurrency}",

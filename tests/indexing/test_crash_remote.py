@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.crash_remote import BATCH_NOTES, PASSAGES_A_NOTE, Corpus, crash_test, write_notes
+from tests.crash_remote import BATCH_NOTES, PASSAGES_A_NOTE, Corpus, crash_test
 from tests.servers.iris import iris_process
 from tests.servers.nim import nim_process
 
@@ -12,7 +12,6 @@ NOTES = 120
 
 
 def test_a_kill_costs_what_was_in_flight_and_nothing_else(tmp_path: Path) -> None:
-    write_notes(tmp_path / "notes.jsonl", NOTES)
     with (
         nim_process("--embed-seconds=0.15", "--embed-concurrency=2") as server,
         iris_process(tmp_path / "iris.sqlite") as store,
