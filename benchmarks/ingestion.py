@@ -218,7 +218,7 @@ def _calls(server: NimProcess) -> int:
 
 def _run_worker(notes: Path, data_dir: Path, server: NimProcess) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.ingestion", "--work", str(notes), str(data_dir), server.url]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, Any] = json.loads(ended.stdout)
     return told
 
