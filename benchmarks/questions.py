@@ -2,9 +2,9 @@
 
 The whole way of an answer (`pipeline.answering.flow`): the question embedded by the NIM simulator, both legs of
 retrieval on the embedded store, the prompt, the draft streamed by the simulator, every citation checked. The
-simulator's chat server stands 20 answers a second; what is ours is the rest: total less embed less generate. The first
-answer of each is told apart: a hundred questions in the same instant queue for the processors, afterwards they come
-as answers go out.
+simulator's chat server stands about 20 answers a second; what is ours is the rest: total less embed less generate. The
+first answer of each is told apart: a hundred questions in the same instant queue for the processors, afterwards they
+come as answers go out.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ DEMO_NOTES = Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "notes"
 NOTES = 2_000
 ASKERS = 100
 QUESTIONS_EACH = 8
-CHAT = ServiceTime(seconds_per_request=0.4, concurrency=8)
-"""20 answers a second."""
+CHAT = ServiceTime(seconds_per_request=0.1, seconds_per_token=0.02, concurrency=8)
+"""By the length of the answer, as a language model; for the answers given here about 20 a second."""
 QUERY = ServiceTime(seconds_per_request=0.02, concurrency=8)
 
 QUESTION_WORDS = 10
@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
             f"--embed-seconds={QUERY.seconds_per_request}",
             f"--embed-concurrency={QUERY.concurrency}",
             f"--chat-seconds={CHAT.seconds_per_request}",
+            f"--chat-token-seconds={CHAT.seconds_per_token}",
             f"--chat-concurrency={CHAT.concurrency}",
         ) as server,
     ):
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
         passages = _index(settings, Path(name) / "notes.jsonl", sentences)
         load = os.getloadavg()[0]
         asked = _ask_all(settings, sentences)
-    figures = {"load_before": load, "passages": passages, **_figures(asked)}
+        tokens = server.control("counts")["completion_tokens"]
+    figures = {"load_before": load, "passages": passages, **_figures(asked, tokens)}
     print(json.dumps(figures, indent=2))
     return figures
 
@@ -132,7 +134,9 @@ class _Asked:
     """Everybody's answers, when they came, and what went wrong."""
 
     def __init__(self) -> None:
+        self.first: list[Answer] = []
         self.answers: list[tuple[float, Answer]] = []
+        """Of those after the first of each, with when they came."""
         self.failures: list[Exception] = []
 
 
@@ -147,13 +151,16 @@ def _ask_all(settings: Settings, sentences: Sequence[str]) -> _Asked:
 
     def ask(number: int) -> None:
         chance = random.Random(number)
-        for _ in range(QUESTIONS_EACH):
+        for turn in range(QUESTIONS_EACH + 1):
             try:
                 answer = answering.answer(_question(chance, sentences))
             except Exception as error:  # noqa: BLE001  counted and printed
                 asked.failures.append(error)
             else:
-                asked.answers.append((time.perf_counter(), answer))
+                if turn == 0:
+                    asked.first.append(answer)
+                else:
+                    asked.answers.append((time.perf_counter(), answer))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(ASKERS)]
     for thread in threads:
@@ -164,31 +171,33 @@ def _ask_all(settings: Settings, sentences: Sequence[str]) -> _Asked:
     return asked
 
 
-def _figures(asked: _Asked) -> dict[str, Any]:
-    in_order = [answer for _, answer in sorted(asked.answers, key=lambda one: one[0])]
+def _figures(asked: _Asked, tokens: int) -> dict[str, Any]:
+    answers = [answer for _, answer in asked.answers]
     # A question for which nothing is found asks no generator.
     ends = sorted(at for at, answer in asked.answers if "generate" in answer.seconds)
+    generated = len(ends) + sum("generate" in answer.seconds for answer in asked.first)
+    ceiling = CHAT.ceiling_requests_per_second(tokens / generated)
     # At first a hundred people ask in the same instant, at the very end fewer ask than the server has places.
     first, last = ASKERS, len(ends) - CHAT.concurrency
-    ceiling = CHAT.ceiling_requests_per_second(1)
-    own = [_own_share_ms(answer) for answer in in_order]
     return {
         "askers": ASKERS,
-        "answers": len(in_order),
-        "generated": len(ends),
+        "answers": len(answers) + len(asked.first),
         "errors": len(asked.failures),
-        "outcomes": Counter(answer.outcome for answer in in_order),
+        "outcomes": Counter(answer.outcome for answer in [*asked.first, *answers]),
         "ceiling_answers_per_second": ceiling,
         "throughput_ratio": (last - first) / (ends[last] - ends[first]) / ceiling,
-        "own_share_ms_p50": float(np.percentile(own[ASKERS:], 50)),
-        "own_share_ms_p95": float(np.percentile(own[ASKERS:], 95)),
-        "own_share_ms_p95_of_the_first_of_each": float(np.percentile(own[:ASKERS], 95)),
+        "own_share_ms_p50": _percentile([_own_share_ms(answer) for answer in answers], 50),
+        "own_share_ms_p95": _percentile([_own_share_ms(answer) for answer in answers], 95),
+        "own_share_ms_p95_of_the_first_of_each": _percentile(list(map(_own_share_ms, asked.first)), 95),
         "stages_ms_p95": {
-            stage: 1000
-            * float(np.percentile([answer.seconds.get(stage, 0.0) for answer in in_order[ASKERS:]], 95))
+            stage: _percentile([1000 * answer.seconds.get(stage, 0.0) for answer in answers], 95)
             for stage in ("embed", "search", "prompt", "generate", "verify", "total")
         },
     }
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return round(float(np.percentile(values, percent)), 1)
 
 
 def _own_share_ms(answer: Answer) -> float:

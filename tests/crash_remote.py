@@ -347,7 +347,7 @@ def main() -> int:
     parser.add_argument("--notes", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--run-seconds-max", type=float, default=2.4, help="longest run before a kill")
-    parser.add_argument("--embed-seconds", type=float, default=0.25, help="service time of a request")
+    parser.add_argument("--embed-seconds", type=float, default=0.4, help="service time of a request")
     parser.add_argument("--embed-concurrency", type=int, default=3)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -82,7 +82,9 @@ def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: floa
 
 def _facts(words: Sequence[str]) -> Counter[str]:
     return Counter(
-        word.strip(".,;:()") for word in words if word in NEGATIONS or any(c.isdigit() for c in word)
+        word.strip(".,;:()")
+        for word in words
+        if word in NEGATIONS or (not word.isalpha() and any(c.isdigit() for c in word))
     )
 
 

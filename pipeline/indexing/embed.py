@@ -67,6 +67,10 @@ class Request:
     chunks: list[Chunk]
     answer: Future[Vector] = field(default_factory=Future)
 
+    @property
+    def texts(self) -> list[str]:
+        return [chunk.embedding_text for chunk in self.chunks]
+
 
 @dataclass(frozen=True)
 class PendingBatch:
@@ -74,8 +78,10 @@ class PendingBatch:
 
     notes: Sequence[tuple[Document, Sequence[Chunk]]]
     vectors: dict[str, Vector]
+    """By chunk id; those of the requests are added when they are there."""
     wanted: int
     requests: Sequence[Request]
+    """Its own, and those of other batches that embed the same words."""
     pool: EmbeddingPool
 
     @property
@@ -87,16 +93,20 @@ class PendingBatch:
         """The batch with all its vectors. Raises what the embedder raised, once no request of it is running."""
         self.pool.send_rest(self.requests)
         failures = []
+        by_text: dict[str, Vector] = {}
         for request in self.requests:
             self.pool.wait_for(request)
             error = request.answer.exception()
             if error is None:
-                names = (chunk.chunk_id for chunk in request.chunks)
-                self.vectors.update(zip(names, request.answer.result(), strict=True))
+                by_text.update(zip(request.texts, request.answer.result(), strict=True))
             else:
                 failures.append(error)
         if failures:
             raise self.pool.unkept or failures[0]
+        for _, parts in self.notes:
+            for chunk in parts:
+                if chunk.chunk_id not in self.vectors:
+                    self.vectors[chunk.chunk_id] = by_text[chunk.embedding_text]
         documents = tuple(
             EmbeddedDocument(
                 document, tuple(EmbeddedChunk(chunk, self.vectors[chunk.chunk_id]) for chunk in parts)
@@ -132,6 +142,8 @@ class EmbeddingPool:
         self.unkept: BaseException | None = None
         """Why vectors could not be kept: then no more are asked for."""
         self._rest = Request([])
+        self._asked: dict[str, Request] = {}
+        """Who embeds a text at this moment."""
         self._outgoing: queue.SimpleQueue[Request | None] = queue.SimpleQueue()
         self._arrived: queue.SimpleQueue[tuple[Request, Vector] | None] = queue.SimpleQueue()
         self._senders: list[threading.Thread] = []
@@ -166,12 +178,26 @@ class EmbeddingPool:
 
         `alone`: in requests that hold nothing of other batches, so that a failure has one cause.
         """
+        # Before looking up what is kept: what is answered in between is then found in one of the two.
+        asked = {text: request for text, request in self._asked.items() if not request.answer.done()}
         chunks = [chunk for _, parts in notes for chunk in parts]
         vectors = dict(self._keeper.kept(chunks))
-        wanted = {chunk.chunk_id: chunk for chunk in chunks if chunk.chunk_id not in vectors}
-        new = sorted(wanted.values(), key=lambda chunk: len(chunk.embedding_text))
-        requests = self._send_in_groups(new) if alone else self._send_full(new)
-        return PendingBatch(notes, vectors, len(new), requests, self)
+        new: dict[str, Chunk] = {}
+        shared: dict[int, Request] = {}
+        for chunk in chunks:
+            if chunk.chunk_id in vectors:
+                continue
+            text = chunk.embedding_text
+            if text in asked and not alone:
+                shared[id(asked[text])] = asked[text]
+            else:
+                new.setdefault(text, chunk)
+        ordered = sorted(new.values(), key=lambda chunk: len(chunk.embedding_text))
+        requests = self._send_in_groups(ordered) if alone else self._send_full(ordered)
+        self._asked = asked | {text: request for request in requests for text in request.texts}
+        own = {id(request) for request in requests}
+        others = [request for key, request in shared.items() if key not in own]
+        return PendingBatch(notes, vectors, len(ordered), [*requests, *others], self)
 
     def send_rest(self, requests: Sequence[Request]) -> None:
         """Send what waits to fill a request, if it is among these."""

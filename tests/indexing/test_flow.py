@@ -341,3 +341,21 @@ def test_requests_are_full_whatever_the_batches_are(database: Database, tmp_path
     run(records(30))
     assert sum(sizes) == 60
     assert sizes.count(4) >= 13
+
+
+@pytest.mark.parametrize("calls_at_once", [1, 4])
+def test_the_same_words_are_embedded_once(database: Database, tmp_path: Path, calls_at_once: int) -> None:
+    def same_plan(count: int) -> Iterator[SourceRecord]:
+        plan = (
+            "PLAN\n\nContinue all medication as before and come back for a visit after the summer holidays."
+        )
+        for record in records(count):
+            text = str(record.fields["text_content"]).partition("\n\nPLAN")[0]
+            yield replace(record, fields={**record.fields, "text_content": f"{text}\n\n{plan}"})
+
+    run = Run(database, CountingEmbedder(calls_at_once=calls_at_once), tmp_path, spool=True)
+    tally = run(same_plan(40))
+    assert run.store.counts().chunks == 80
+    assert (len(run.embedder.texts), len(set(run.embedder.texts))) == (41, 41)
+    assert (tally.chunks_embedded, tally.chunks_reused) == (41, 39)
+    assert run.store.check() == []

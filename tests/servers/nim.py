@@ -576,6 +576,7 @@ class NimServer:
             "distinct": len(self.embedded),
             "repeated": texts - len(self.embedded),
             "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
             "cancelled": self.cancelled,
             "connections": self.connections,
         }
