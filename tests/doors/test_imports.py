@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EXTRAS = (
     "ir_measures",
     "requests",
-    "tenacity",
     "boto3",
     "botocore",
     "iris",
