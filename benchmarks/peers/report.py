@@ -17,11 +17,35 @@ CRASHES = {
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """One block a server (slots), in the order of measurement."""
+    """One block a server (slots), in the order of measurement; several servers side by side at the end."""
     by_server: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in rows:
         by_server[row["slots"], row["notes"]].append(row)
-    return "\n".join(_block(slots, notes, found) for (slots, notes), found in by_server.items())
+    blocks = [_block(slots, notes, found) for (slots, notes), found in by_server.items()]
+    return "\n".join(blocks) + (f"\n{_servers(rows)}" if len(by_server) > 1 else "")
+
+
+def _servers(rows: Sequence[Row]) -> str:
+    """Notes a second by the number of requests that the server works on at once."""
+    slots = sorted({row["slots"] for row in rows})
+    lines = [f"| requests at once | {' | '.join(map(str, slots))} |", f"|---|{'---|' * len(slots)}"]
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for title in dict.fromkeys(row["title"] for row in rows):
+        for number in slots:
+            chosen = [row for row in rows if row["title"] == title and row["slots"] == number]
+            if chosen:
+                found[title][number] = rate(chosen)
+        cells = (format(found[title][number], ".1f") if number in found[title] else "" for number in slots)
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    for what, tuned in (("with default settings", False), ("tuned", True)):
+        cells = []
+        for number in slots:
+            rates = [
+                by[number] for title, by in found.items() if title != OURS and title.endswith(TUNED) == tuned
+            ]
+            cells.append(format(found[OURS][number] / max(rates), ".2f"))
+        lines.append(f"| **Chartwell over the best peer {what}** | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _block(slots: int, notes: int, rows: Sequence[Row]) -> str:
