@@ -10,6 +10,11 @@ from typing import Any
 Row = dict[str, Any]
 OURS = "Chartwell"
 TUNED = ", tuned"
+COMPARISONS = (
+    (OURS, "with default settings", False),
+    (OURS, "tuned", True),
+    (OURS + TUNED, "tuned", True),
+)
 CRASHES = {
     "crash": "when half of the texts are embedded",
     "late_crash": "once all is embedded, while storing",
@@ -37,14 +42,13 @@ def _servers(rows: Sequence[Row]) -> str:
                 found[title][number] = rate(chosen)
         cells = (format(found[title][number], ".1f") if number in found[title] else "" for number in slots)
         lines.append(f"| {title} | {' | '.join(cells)} |")
-    for what, tuned in (("with default settings", False), ("tuned", True)):
+    for ours, what, tuned in COMPARISONS:
         cells = []
         for number in slots:
-            rates = [
-                by[number] for title, by in found.items() if title != OURS and title.endswith(TUNED) == tuned
-            ]
-            cells.append(format(found[OURS][number] / max(rates), ".2f"))
-        lines.append(f"| **Chartwell over the best peer {what}** | {' | '.join(cells)} |")
+            rates = {title: by[number] for title, by in found.items() if number in by}
+            peers = _peers(rates, tuned=tuned)
+            cells.append(format(rates[ours] / max(peers.values()), ".2f") if peers and ours in rates else "")
+        lines.append(f"| **{ours} over the best peer {what}** | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -101,18 +105,24 @@ def _crashes(groups: dict[str, list[Row]], name: str) -> str:
 
 
 def ratios(rates: dict[str, float]) -> list[str]:
-    """Ours over the best peer, with default settings and with any."""
-    peers = {title: found for title, found in rates.items() if title != OURS}
+    """Ours over the best peer: default settings against default, default against tuned, tuned against tuned."""
     lines = []
-    for what, chosen in (
-        ("with default settings", {title: r for title, r in peers.items() if not title.endswith(TUNED)}),
-        ("tuned", {title: r for title, r in peers.items() if title.endswith(TUNED)}),
-    ):
-        if chosen and OURS in rates:
-            best = max(chosen, key=chosen.__getitem__)
-            name = best.removesuffix(TUNED)
-            lines.append(f"Chartwell over the best peer {what} ({name}): {rates[OURS] / chosen[best]:.2f}")
+    for ours, what, tuned in COMPARISONS:
+        peers = _peers(rates, tuned=tuned)
+        if ours in rates and peers:
+            best = max(peers, key=peers.__getitem__)
+            lines.append(
+                f"{ours} over the best peer {what} ({best.removesuffix(TUNED)}): {rates[ours] / peers[best]:.2f}"
+            )
     return lines
+
+
+def _peers(rates: dict[str, float], *, tuned: bool) -> dict[str, float]:
+    return {
+        title: found
+        for title, found in rates.items()
+        if not title.startswith(OURS) and title.endswith(TUNED) == tuned
+    }
 
 
 def rate(rows: Sequence[Row]) -> float:

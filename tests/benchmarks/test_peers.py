@@ -71,6 +71,9 @@ def test_ratios_name_the_best_default_and_the_best_tuned_peer() -> None:
         "Chartwell over the best peer with default settings (A): 3.00",
         "Chartwell over the best peer tuned (B): 1.50",
     ]
+    assert report.ratios(rates | {"Chartwell, tuned": 80.0})[2:] == [
+        "Chartwell, tuned over the best peer tuned (B): 2.00"
+    ]
 
 
 def test_an_undisturbed_run_leaves_one_entry_for_each_text_that_the_server_embedded(tmp_path: Path) -> None:
