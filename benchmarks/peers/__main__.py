@@ -42,9 +42,7 @@ def main() -> None:
 
 
 def measure(options: argparse.Namespace) -> None:
-    chosen = [
-        one for one in CONTENDERS if not options.only or one.module.removeprefix("with_") in options.only
-    ]
+    chosen = [one for one in CONTENDERS if not options.only or one.slug in options.only]
     with tempfile.TemporaryDirectory(prefix="peers-") as folder, options.results.open("a") as results:
         notes = Path(folder) / "notes.jsonl"
         corpus.write(notes, options.notes)
@@ -93,7 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--notes", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--slots", type=lambda text: [int(part) for part in text.split(",")], default=[SLOTS])
-    parser.add_argument("--only", type=lambda text: text.split(","), default=[], help="langchain,chartwell")
+    parser.add_argument("--only", nargs="+", choices=[one.slug for one in CONTENDERS], default=[])
     parser.add_argument("--crash-rounds", type=int, default=1, help="of the rounds, how many also kill")
     parser.add_argument("--results", type=Path, default=Path("peers-results.jsonl"))
     parser.add_argument(

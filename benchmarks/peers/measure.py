@@ -52,6 +52,11 @@ class Contender:
     def title(self) -> str:
         return f"{self.name}, tuned" if self.tuned else self.name
 
+    @property
+    def slug(self) -> str:
+        """Name on the command line: langchain-tuned."""
+        return self.title.lower().replace(", ", "-")
+
     def ingest_command(self, notes: Path, folder: Path, url: str) -> list[str]:
         if self.module == "with_chartwell":
             return with_chartwell.command(notes)
@@ -67,7 +72,7 @@ class Contender:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CHARTWELL_")}
         kept |= {"ANONYMIZED_TELEMETRY": "False", "HAYSTACK_TELEMETRY_ENABLED": "False"}
         kept |= {"NVIDIA_API_KEY": "none", "NO_PROXY": "127.0.0.1"}
-        return kept | with_chartwell.environment(folder, url)
+        return kept | with_chartwell.environment(folder, url, self.tuned)
 
     def entries(self, folder: Path) -> Entries:
         return count_entries(self._output("entries", str(folder)).splitlines())
@@ -84,6 +89,7 @@ class Contender:
 
 CONTENDERS = (
     Contender("Chartwell", "with_chartwell"),
+    Contender("Chartwell", "with_chartwell", tuned=True),
     Contender("LangChain", "with_langchain"),
     Contender("LangChain", "with_langchain", tuned=True),
     Contender("LlamaIndex", "with_llama_index"),

@@ -10,6 +10,11 @@ from typing import Any
 Row = dict[str, Any]
 OURS = "Chartwell"
 TUNED = ", tuned"
+COMPARISONS = (
+    (OURS, "with default settings", False),
+    (OURS, "tuned", True),
+    (OURS + TUNED, "tuned", True),
+)
 CRASHES = {
     "crash": "when half of the texts are embedded",
     "late_crash": "once all is embedded, while storing",
@@ -17,11 +22,34 @@ CRASHES = {
 
 
 def tables(rows: Sequence[Row]) -> str:
-    """One block a server (slots), in the order of measurement."""
+    """One block a server (slots), in the order of measurement; several servers side by side at the end."""
     by_server: dict[tuple[int, int], list[Row]] = defaultdict(list)
     for row in rows:
         by_server[row["slots"], row["notes"]].append(row)
-    return "\n".join(_block(slots, notes, found) for (slots, notes), found in by_server.items())
+    blocks = [_block(slots, notes, found) for (slots, notes), found in by_server.items()]
+    return "\n".join(blocks) + (f"\n{_servers(rows)}" if len(by_server) > 1 else "")
+
+
+def _servers(rows: Sequence[Row]) -> str:
+    """Notes a second by the number of requests that the server works on at once."""
+    slots = sorted({row["slots"] for row in rows})
+    lines = [f"| requests at once | {' | '.join(map(str, slots))} |", f"|---|{'---|' * len(slots)}"]
+    found: dict[str, dict[int, float]] = defaultdict(dict)
+    for title in dict.fromkeys(row["title"] for row in rows):
+        for number in slots:
+            chosen = [row for row in rows if row["title"] == title and row["slots"] == number]
+            if chosen:
+                found[title][number] = rate(chosen)
+        cells = (format(found[title][number], ".1f") if number in found[title] else "" for number in slots)
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    for ours, what, tuned in COMPARISONS:
+        cells = []
+        for number in slots:
+            rates = {title: by[number] for title, by in found.items() if number in by}
+            peers = _peers(rates, tuned=tuned)
+            cells.append(format(rates[ours] / max(peers.values()), ".2f") if peers and ours in rates else "")
+        lines.append(f"| **{ours} over the best peer {what}** | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def _block(slots: int, notes: int, rows: Sequence[Row]) -> str:
@@ -77,18 +105,24 @@ def _crashes(groups: dict[str, list[Row]], name: str) -> str:
 
 
 def ratios(rates: dict[str, float]) -> list[str]:
-    """Ours over the best peer, with default settings and with any."""
-    peers = {title: found for title, found in rates.items() if title != OURS}
+    """Ours over the best peer: default settings against default, default against tuned, tuned against tuned."""
     lines = []
-    for what, chosen in (
-        ("with default settings", {title: r for title, r in peers.items() if not title.endswith(TUNED)}),
-        ("tuned", {title: r for title, r in peers.items() if title.endswith(TUNED)}),
-    ):
-        if chosen and OURS in rates:
-            best = max(chosen, key=chosen.__getitem__)
-            name = best.removesuffix(TUNED)
-            lines.append(f"Chartwell over the best peer {what} ({name}): {rates[OURS] / chosen[best]:.2f}")
+    for ours, what, tuned in COMPARISONS:
+        peers = _peers(rates, tuned=tuned)
+        if ours in rates and peers:
+            best = max(peers, key=peers.__getitem__)
+            lines.append(
+                f"{ours} over the best peer {what} ({best.removesuffix(TUNED)}): {rates[ours] / peers[best]:.2f}"
+            )
     return lines
+
+
+def _peers(rates: dict[str, float], *, tuned: bool) -> dict[str, float]:
+    return {
+        title: found
+        for title, found in rates.items()
+        if not title.startswith(OURS) and title.endswith(TUNED) == tuned
+    }
 
 
 def rate(rows: Sequence[Row]) -> float:

@@ -1,6 +1,7 @@
 """Chartwell as a user runs it: `python -m pipeline.vectorize notes`, the embedded store, every default.
 
-What is stored is read from the store's file with plain SQL, not with Chartwell's own code.
+Tuned: requests of 128 texts, for a server that has its work with each request; its passages are about a fifth as long
+as its peers'. What is stored is read from the store's file with plain SQL, not with Chartwell's own code.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ def command(notes: Path) -> list[str]:
     return [sys.executable, "-m", "pipeline.vectorize", "notes", str(notes)]
 
 
-def environment(folder: Path, url: str) -> dict[str, str]:
+def environment(folder: Path, url: str, tuned: bool) -> dict[str, str]:
+    larger = {"CHARTWELL_EMBEDDER__BATCH_SIZE": "128", "CHARTWELL_INDEXING__BATCH_SIZE": "64"}
     return {
         "CHARTWELL_DATA_DIR": str(folder),
         "CHARTWELL_EMBEDDER__PROVIDER": "nim",
         "CHARTWELL_EMBEDDER__URL": url,
         "CHARTWELL_EMBEDDER__MODEL": MODEL,
-    }
+    } | (larger if tuned else {})
 
 
 def _not_here(_notes: list[dict[str, Any]], _folder: Path, _url: str, _tuned: bool) -> None:
@@ -41,4 +43,4 @@ def entries(folder: Path) -> Iterator[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    main(Peer(("numpy",), _not_here, entries))
+    main(Peer((), _not_here, entries))

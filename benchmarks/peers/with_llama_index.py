@@ -1,8 +1,8 @@
 """LlamaIndex: IngestionPipeline of SentenceSplitter and NVIDIAEmbedding, with cache, document store and Chroma.
 
 Default: every argument that has a default keeps it; the pipeline's state is loaded before and persisted after the run,
-as its documentation shows. Tuned: `arun`, which has all requests of a group in flight, and groups of notes with `persist`
-after each, so that a crash loses a group and not the run.
+as its documentation shows. Tuned: `arun`, which has all requests of a group in flight, and groups of notes with
+`persist` after each, so that a crash loses a group and not the run.
 """
 
 from __future__ import annotations
