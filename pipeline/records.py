@@ -156,6 +156,31 @@ class EmbeddedDocument:
 
 
 @dataclass(frozen=True, slots=True)
+class AccessScope:
+    """Which notes a person may see at all. Not a wish like `Filters`: whatever is outside does not exist for them.
+
+    None: no restriction on that field. An empty set admits nothing. Both must hold. A note without a domain is
+    admitted only where domains are not restricted.
+    """
+
+    domains: frozenset[str] | None = None
+    patient_ids: frozenset[str] | None = None
+
+    @property
+    def unrestricted(self) -> bool:
+        return self.domains is None and self.patient_ids is None
+
+    def admits(self, domain: str | None, patient_id: str) -> bool:
+        """Whether a note of this domain and patient is inside."""
+        return (self.domains is None or domain in self.domains) and (
+            self.patient_ids is None or patient_id in self.patient_ids
+        )
+
+
+EVERYTHING = AccessScope()
+
+
+@dataclass(frozen=True, slots=True)
 class Filters:
     """Which notes a search may see. Empty tuple or None: no restriction on that field. All of them must hold."""
 
