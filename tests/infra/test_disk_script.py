@@ -39,12 +39,17 @@ class Bench:
     loops: list[str] = field(default_factory=list)
 
     @property
+    def images(self) -> Path:
+        """In memory: the machine's own disk, and what else it has to do, plays no part here."""
+        return self.root / "images"
+
+    @property
     def mount_point(self) -> Path:
         return self.root / "data"
 
     def disk(self, volume: str | None = VOLUME) -> str:
         """A blank disk; with a volume id it also appears under that name."""
-        image = self.root / f"disk{len(self.loops)}.img"
+        image = self.images / f"disk{len(self.loops)}.img"
         with image.open("wb") as file:
             file.truncate(SIZE_BYTES)
         done = subprocess.run(
@@ -122,11 +127,14 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         pytest.skip(reason)
     bench = Bench(tmp_path)
     (tmp_path / "by-id").mkdir()
+    bench.images.mkdir()
+    tool("mount", "-t", "tmpfs", "-o", "size=512m", "tmpfs", str(bench.images))
     yield bench
     subprocess.run(["umount", "-R", str(bench.mount_point)], check=False, capture_output=True)
     for device in bench.loops:
         subprocess.run(["umount", "-A", device], check=False, capture_output=True)
         subprocess.run(["losetup", "-d", device], check=True)
+    tool("umount", "-l", str(bench.images))
 
 
 def with_data(bench: Bench) -> str:
@@ -273,8 +281,8 @@ def test_a_volume_killed_with_a_dirty_journal_keeps_its_data(bench: Bench) -> No
     assert bench.run().returncode == 0
     (bench.mount_point / "late.txt").write_text("written just before the crash")
     tool("sync", "--file-system", str(bench.mount_point))
-    image = bench.root / "disk0.img"
-    crashed = bench.root / "disk1.img"
+    image = bench.images / "disk0.img"
+    crashed = bench.images / "disk1.img"
     shutil.copyfile(image, crashed)  # the disk as it is at this moment: mounted, journal not closed
     bench.unmount()
     tool("losetup", "-d", device)
@@ -327,8 +335,8 @@ def test_another_disk_at_the_mount_point_is_an_error(bench: Bench) -> None:
 
 def test_a_copy_with_the_same_uuid_is_not_mistaken_for_the_volume(bench: Bench) -> None:
     with_data(bench)
-    copy = bench.root / "disk1.img"
-    shutil.copyfile(bench.root / "disk0.img", copy)
+    copy = bench.images / "disk1.img"
+    shutil.copyfile(bench.images / "disk0.img", copy)
     done = subprocess.run(["losetup", "-f", "--show", str(copy)], check=True, capture_output=True, text=True)
     bench.loops.append(done.stdout.strip())
     bench.appear(bench.loops[1])
@@ -348,7 +356,7 @@ def test_a_copy_with_the_same_uuid_is_not_mistaken_for_the_volume(bench: Bench) 
 
 def test_a_grown_volume_gets_a_grown_file_system(bench: Bench) -> None:
     device = with_data(bench)
-    with (bench.root / "disk0.img").open("r+b") as file:
+    with (bench.images / "disk0.img").open("r+b") as file:
         file.truncate(2 * SIZE_BYTES)
     tool("losetup", "-c", device)
     assert bench.run().returncode == 0
