@@ -23,7 +23,8 @@ def anchors(path: Path) -> set[str]:
 
 def sources() -> list[Path]:
     found = [ROOT / "__main__.py", *(ROOT / "infra").rglob("*.py")]
-    return found + [path for path in (ROOT / "cloud-init").rglob("*") if path.is_file()]
+    scripts = (path for path in (ROOT / "cloud-init").rglob("*") if path.is_file())
+    return found + [path for path in scripts if path.parent.name != "__pycache__"]
 
 
 def test_every_section_that_a_message_names_exists() -> None:
