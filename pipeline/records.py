@@ -191,6 +191,8 @@ class Filters:
     """First day or moment included, ISO 8601. A note without a date never matches a restriction by date."""
     until: str | None = None
     """Last day or moment included, ISO 8601; a bare date includes that whole day."""
+    scope: AccessScope = EVERYTHING
+    """What the person who asks may see at all."""
 
     @property
     def empty(self) -> bool:
