@@ -10,6 +10,7 @@ masked wherever a setting is printed. This module opens no connection and loads 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -402,6 +403,21 @@ def variables() -> Iterator[tuple[str, FieldInfo, str]]:
                 yield f"{PREFIX}{name.upper()}{NESTED}{inner.upper()}", inner_field, name
         else:
             yield f"{PREFIX}{name.upper()}", field, ""
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """`settings` as the variables that give them, for a process of our own. Values may be secret: into its
+    environment with them, never onto a command line."""
+    found: dict[str, str] = {}
+    for variable, _, group in variables():
+        name = variable.removeprefix(PREFIX).lower().removeprefix(f"{group}{NESTED}" if group else "")
+        value = getattr(getattr(settings, group) if group else settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is not None:
+            text = json.dumps(value) if isinstance(value, (dict, list, tuple)) else str(value)
+            found[variable] = text
+    return found
 
 
 def reference() -> str:

@@ -184,7 +184,9 @@ def _cut_on_cancel(cut: Callable[[], None]) -> AbstractContextManager[None]:
 
 def _stop_reading(response: requests.Response) -> None:
     """From another thread, while this one waits for the next byte."""
-    with suppress(OSError, RuntimeError, ValueError):  # it has ended by itself, and its connection is another's
+    with suppress(
+        OSError, RuntimeError, ValueError
+    ):  # it has ended by itself, and its connection is another's
         response.raw.shutdown()
 
 
