@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from pipeline.answering.flow import Answering
+from pipeline.answering.notes import visible_note
 from pipeline.answering.retrieve import retrieve
 from pipeline.config import Settings
 from pipeline.errors import BadRequest, ChartwellError, NotKnown, NotReady
@@ -96,10 +97,10 @@ class LiveCorpus:
             return hits, space.id
 
     def note(self, resource_id: str, scope: AccessScope) -> Document:
-        """A note. Raises NotKnown where there is none, and in the same words where `scope` does not admit it."""
+        """A note. Raises NotKnown where there is none that `scope` admits."""
         with self.answering() as parts:
-            document = parts.store.document(resource_id)
-        if document is None or not scope.admits(document.domain, document.patient_id):
+            document = visible_note(parts.store, resource_id, scope)
+        if document is None:
             raise NotKnown("There is no such note.", remedy="Correct its id.")
         return document
 
