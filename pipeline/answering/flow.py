@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Literal
 
+from pipeline import cancellation
 from pipeline.answering.notes import visible_note
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
@@ -107,7 +108,8 @@ class Answering:
         raise AssertionError("the stream of an answer always ends with Finished")
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model."""
+        """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model; so
+        does the scope of `pipeline.cancellation` that the thread is in, which then raises Cancelled here."""
         watch = Stopwatch()
         with watch.stage("embed"):
             vector = self.embedder.embed([question.text], "query")[0]
@@ -168,6 +170,7 @@ class Answering:
     ) -> Iterator[str]:
         """Statements of the draft as the model completes them, without its word that there is no answer."""
         while True:
+            cancellation.check()
             with watch.stage("generate"):
                 piece = next(pieces, None)
             if piece is not None:
