@@ -92,7 +92,7 @@ class Gate:
         app: ASGIApp,
         *,
         settings: ServiceSettings,
-        doorkeeper: Callable[[], Doorkeeper],
+        doorkeeper: Doorkeeper,
         demo: Caller,
         in_thread: Threaded,
     ) -> None:
@@ -152,14 +152,14 @@ class Gate:
                 raise SignInFailed(
                     "The header Authorization is not understood.", remedy="Send: Authorization: Bearer KEY"
                 )
-            return await self._in_thread(self._doorkeeper().by_key, key.strip())
+            return await self._in_thread(self._doorkeeper.by_key, key.strip())
         if self._settings.demo:
             return self._demo
         token = request.cookies.get(SECURE_COOKIE if self._secure else COOKIE)
         if not token:
             return None
         try:
-            return await self._in_thread(self._doorkeeper().by_cookie, token)
+            return await self._in_thread(self._doorkeeper.by_cookie, token)
         except SignInFailed:
             return None  # it has ended: as if there were none
 
