@@ -37,6 +37,15 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -194,6 +203,66 @@ class AnsweringSettings(Group):
     )
 
 
+class ServiceSettings(Group):
+    """The service and its page (python -m pipeline.serve)."""
+
+    host: str = Field("127.0.0.1", description="address that the service listens on")
+    port: int = Field(8010, ge=0, le=65535, description="its port; 0: any that is free")
+    public_url: HttpUrl = Field(
+        "", description="URL under which people reach it, for links and cookies; empty: host and port"
+    )
+    demo: bool = Field(
+        False, description="everybody is an administrator, without signing in; loopback addresses only"
+    )
+    state_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://... for people, conversations and audit; empty: service.sqlite in the data folder",
+    )
+    sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
+    idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
+    link_hours: float = Field(24.0, gt=0, le=720, description="how long a one-time link works")
+    key_days_max: int = Field(365, ge=1, le=3650, description="longest life of an API key")
+    password_characters_min: int = Field(12, ge=8, le=128, description="shortest password")
+    password_memory_mebibytes: int = Field(
+        64, ge=1, le=4096, description="argon2id: memory of one hash; the default is RFC 9106's second choice"
+    )
+    password_passes: int = Field(3, ge=1, le=100, description="argon2id: passes over that memory")
+    password_lanes: int = Field(4, ge=1, le=64, description="argon2id: lanes")
+    conversation_days: int = Field(
+        0, ge=0, description="a conversation unused for this long is deleted; 0: only its owner deletes it"
+    )
+    receipt_text_days: int = Field(
+        2190,
+        ge=0,
+        description="how long the text of a question and its answer stays readable for reviewers, also when the "
+        "conversation was deleted (45 CFR 164.316 asks for six years); 0: until its conversation is deleted",
+    )
+
+
+Role = Literal["reader", "contributor", "reviewer", "administrator"]
+
+
+class OidcSettings(Group):
+    """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
+
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    client_id: str = Field("", description="this service as the provider knows it")
+    client_secret: SecretStr = Field(SecretStr(""), description="its secret")
+    label: str = Field(
+        "your hospital account", description="what the sign-in button says after 'Sign in with'"
+    )
+    scopes: str = Field("openid profile email", description="scopes asked for")
+    role_claim: str = Field("groups", description="claim of the ID token that decides the role")
+    roles: dict[str, Role] = Field(
+        {},
+        description='value of that claim to role, as JSON: {"chartwell-readers": "reader"}; others are refused',
+    )
+    name_claim: str = Field("preferred_username", description="claim that becomes the person's name")
+    new_people_see: Literal["nothing", "everything"] = Field(
+        "nothing", description="which notes somebody sees who signs in for the first time"
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `load_settings()` is the way to get one."""
 
@@ -220,6 +289,8 @@ class Settings(BaseSettings):
     transport: TransportSettings = TransportSettings()
     indexing: IndexingSettings = IndexingSettings()
     answering: AnsweringSettings = AnsweringSettings()
+    service: ServiceSettings = ServiceSettings()
+    oidc: OidcSettings = OidcSettings()
 
 
 def load_settings(

@@ -1,0 +1,1 @@
+"""The service: state, people and rights, audit, API and pages."""
