@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Security, params
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from pipeline.config import Settings
+from pipeline.service import cookies
 from pipeline.service.access.keys import Keys
 from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, require
@@ -17,7 +18,7 @@ from pipeline.service.asking import AnswerDesk
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.feedback import FeedbackBook
-from pipeline.service.gate import COOKIE, Caller
+from pipeline.service.gate import Caller
 from pipeline.service.history import Conversations
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import Receipts
@@ -72,7 +73,7 @@ _BEARER = HTTPBearer(
     scheme_name="key", bearerFormat="API key", description="an API key of a person", auto_error=False
 )
 _COOKIE = APIKeyCookie(
-    name=COOKIE,
+    name=cookies.SIGN_IN,
     scheme_name="cookie",
     description="set by signing in on the page; unsafe methods also need the header X-CSRF-Token",
     auto_error=False,

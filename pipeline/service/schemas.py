@@ -30,6 +30,8 @@ LIST_MAX = 100
 def _storable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("may not contain the character NUL")  # PostgreSQL keeps none
+    if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must be valid Unicode, without half of a surrogate pair")
     return text
 
 

@@ -1,4 +1,4 @@
-"""A real service on loopback for a test: uvicorn in a thread, people and keys of its own, and a client that knows it."""
+"""A real service on loopback for a test: uvicorn in a thread, with people, keys and clients of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import SilentObserver
 from pipeline.serve import Draining, listen, uvicorn_config
+from pipeline.service import cookies
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import Role, actions_of, demo
 from pipeline.service.access.scopes import ALL_NOTES, Sees
@@ -36,6 +37,7 @@ from pipeline.wiring import open_corpus
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO_NOTES = ROOT / "pipeline" / "demo" / "notes"
+PASSWORD = "four words in a row"
 QUESTION = "Is the patient taking allopurinol for gout?"
 SECONDS_MAX = 20.0
 
@@ -80,6 +82,7 @@ class Running:
     access: Access
     app: Any
     server: Draining
+    clients: list[httpx.Client] = field(default_factory=list)
 
     def key(
         self,
@@ -97,11 +100,22 @@ class Running:
         granted = actions if actions is not None else sorted(_actions(role))
         return self.access.keys.create(administrator, person.id, "test", granted)[1]
 
+    def browser(self, role: Role = "reader", *, sees: Sees = ALL_NOTES, csrf: bool = True) -> httpx.Client:
+        """A client with the cookie of somebody who has just signed in, and the token that our pages send."""
+        _, invitation = self.access.people.create(
+            demo(), f"{role}-{time.monotonic_ns()}", role=role, sees=sees
+        )
+        signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
+        headers = {"X-CSRF-Token": signed_in.current.csrf} if csrf else {}
+        return self.client(cookies={cookies.SIGN_IN: signed_in.token}, headers=headers)
+
     def client(self, key: str | None = None, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(
+        client = httpx.Client(
             base_url=self.url, headers={**headers, **more.pop("headers", {})}, timeout=SECONDS_MAX, **more
         )
+        self.clients.append(client)
+        return client
 
 
 def _actions(role: Role) -> set[str]:
@@ -123,7 +137,11 @@ def running(settings: Settings, *, ready: bool = True) -> Iterator[Running]:
             until(lambda: server.started)
             if ready:
                 until(lambda: app.state.parts.corpus.ready)
-            yield service
+            try:
+                yield service
+            finally:
+                for client in service.clients:
+                    client.close()
         finally:
             server.should_exit = True
             thread.join(SECONDS_MAX)

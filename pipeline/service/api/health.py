@@ -77,7 +77,7 @@ async def status(parts: PartsHere, principal: PrincipalHere) -> StatusOut:
     service = parts.settings.service
     return StatusOut(
         status=_status(parts, findings),
-        version=metadata.version("chartwell"),
+        version=_version(),
         uptime_seconds=round(time.monotonic() - parts.started_at, 1),
         dependencies=_dependencies(findings),
         corpus=corpus,
@@ -93,6 +93,13 @@ async def status(parts: PartsHere, principal: PrincipalHere) -> StatusOut:
             answers_each_max=service.answers_each_max,
         ),
     )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("chartwell")
+    except metadata.PackageNotFoundError:
+        return "checkout"  # run from the source, not installed
 
 
 def _status(parts: Parts, findings: Sequence[Finding]) -> Status:
