@@ -38,6 +38,15 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -208,7 +217,7 @@ class ServiceSettings(Group):
     )
     state_url: SecretStr = Field(
         SecretStr(""),
-        description="postgresql://... for people, keys, conversations and audit; empty: service.sqlite in the data folder",
+        description="postgresql://... for people, conversations and audit; empty: service.sqlite in the data folder",
     )
     sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
     idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
@@ -257,7 +266,7 @@ Role = Literal["reader", "contributor", "reviewer", "administrator"]
 class OidcSettings(Group):
     """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
 
-    issuer: HttpUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
     client_id: str = Field("", description="this service as the provider knows it")
     client_secret: SecretStr = Field(SecretStr(""), description="its secret")
     label: str = Field(
