@@ -307,6 +307,12 @@ class AuditBroken(ServiceError):
     code = "CW-AUDIT"
 
 
+class PageFileChanged(ServiceError):
+    """A vendored file of the page is missing or is not the one whose SHA-256 is recorded; the service does not start."""
+
+    code = "CW-PAGE-FILE"
+
+
 class TooLarge(ServiceError):
     """The body of a request is larger than the service takes."""
 

@@ -28,6 +28,7 @@ from pipeline.service.jobbook import StateJobBook
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import Receipts, StateKeeper
 from pipeline.service.metering import Meter
+from pipeline.service.pages import routes as pages
 from pipeline.service.parts import Parts
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
@@ -100,8 +101,9 @@ def create_app(
     )
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
-    problems.install(app)
-    _add_layers(app, settings, access, meter)
+    respond = pages.install(app)
+    problems.install(app, respond)
+    _add_layers(app, settings, access, meter, respond)
     return app
 
 
@@ -202,7 +204,9 @@ class _Doorkeeper:
         return Caller(found.principal, found.csrf)
 
 
-def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) -> None:
+def _add_layers(
+    app: FastAPI, settings: Settings, access: Access, meter: Meter, respond: problems.Respond
+) -> None:
     service = settings.service
     threads = anyio.CapacityLimiter(AUTHENTICATION_THREADS)
 
@@ -219,4 +223,5 @@ def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) 
         send_seconds_max=service.send_seconds_max,
         secure=service.public_url.startswith("https://"),
         observe=meter.request,
+        respond=respond,
     )

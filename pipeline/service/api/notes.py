@@ -33,10 +33,10 @@ def note(
 ) -> NoteOut:
     """A whole note. A note that you may not see is answered exactly as one that does not exist."""
     document = parts.corpus.note(resource_id, principal.scope)
-    return NoteOut.of(document, [_range(text, len(document.text_content)) for text in span or ()])
+    return NoteOut.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
 
 
-def _range(text: str, length: int) -> tuple[int, int]:
+def range_in(text: str, length: int) -> tuple[int, int]:
     """Raises BadRequest where the note has no such range."""
     start, end = (int(part) for part in text.split("-"))
     if not start < end <= length:

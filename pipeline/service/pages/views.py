@@ -1,44 +1,22 @@
 """What templates show of a question and its answer, from events as they come or from what was kept of them.
 
-Decides how a statement is cut into text and numbered citations, and which words say why there is no answer. The numbers
-are those of the passages, as in the interface, in receipts and on the command line. Knows no request and no template.
+Decides how a statement is cut into text and numbered citations. The numbers are those of the passages, as in the interface, in receipts and on the command line. Knows no request and no template.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from pipeline.service.schemas import AnswerOut, CitationOut
+from pipeline.records import Document
+from pipeline.service.history import PERSON, Message
+from pipeline.service.schemas import AnswerOut, CitationOut, ModelOut, PassageOut, StatementOut, UsageOut
 
 _MARKER = re.compile(r"\s*\[(\d+)\]")
-
-REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
-    {
-        "no_documents": (
-            "There are no notes yet",
-            "Nothing has been indexed that you may see. An administrator can start indexing or widen your access.",
-        ),
-        "below_floor": (
-            "No note is close enough to this question",
-            "Ask with the words that the notes would use, name the patient, or take filters away.",
-        ),
-        "generator_abstained": (
-            "The notes found do not answer this question",
-            "They are about something near it. Ask more narrowly, or look at the passages below yourself.",
-        ),
-        "nothing_verified": (
-            "No answer could be checked against the notes",
-            "What the model wrote is not shown, because its citations did not hold. Ask in other words.",
-        ),
-    }
-)
-UNKNOWN_REASON = ("No relevant information found", "Ask in other words, or take filters away.")
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -55,6 +33,56 @@ class StatementView:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerView:
+    """What is shown below the statements of an answer."""
+
+    outcome: str
+    reason: str | None
+    withheld: int
+    citations: tuple[CitationOut, ...]
+    passages: tuple[PassageOut, ...]
+    model: ModelOut
+    usage: UsageOut
+    space_id: str
+    prompt_version: str | None
+    receipt_id: str | None
+
+    @classmethod
+    def of(cls, answer: AnswerOut) -> AnswerView:
+        """Of an answer that has just ended."""
+        return cls(
+            answer.outcome,
+            answer.reason,
+            answer.withheld,
+            tuple(answer.citations),
+            tuple(answer.passages),
+            answer.model,
+            answer.usage,
+            answer.space_id,
+            answer.prompt_version,
+            answer.receipt_id,
+        )
+
+    @classmethod
+    def kept(cls, content: Mapping[str, Any], receipt_id: str | None) -> AnswerView | None:
+        """Of what a conversation keeps; None where the answer never became whole."""
+        if "outcome" not in content:
+            return None
+        return cls(
+            content["outcome"],
+            content.get("reason"),
+            content.get("withheld", 0),
+            tuple(CitationOut.model_validate(each) for each in content["citations"]),
+            tuple(PassageOut.model_validate({"text": "", **each}) for each in content["passages"]),
+            ModelOut.model_validate(content["model"]),
+            UsageOut.model_validate(content["usage"]),
+            content["space_id"],
+            content.get("prompt_version"),
+            receipt_id,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """A question and what became of it."""
 
@@ -62,17 +90,45 @@ class Turn:
     conversation_id: str
     question: str
     filters: tuple[str, ...] = ()
-    asked_at: Any = None
-    answer: AnswerOut | None = None
+    asked_at: dt.datetime | None = None
     statements: tuple[StatementView, ...] = ()
-    problem: Any = None
+    answer: AnswerView | None = None
+    ending: str = ""
+    """As `asking.Ending`; "missing" where the service ended before the answer did."""
+    code: str | None = None
+    """Of the error, where ending is "failed"."""
     feedback: str | None = None
-    failed: bool = False
+    """What the person said of it, in words."""
 
     @property
     def key(self) -> str:
-        """Part of ids in the page."""
+        """Its id in the page."""
         return f"turn-{self.id}"
+
+
+def turns_of(conversation_id: str, messages: Sequence[Message]) -> list[Turn]:
+    """Questions with their answers, in order. An answer follows its question; a question may have none."""
+    found: list[Turn] = []
+    for message in messages:
+        if message.author == PERSON:
+            found.append(
+                Turn(message.id, conversation_id, message.text, asked_at=message.created_at, ending="missing")
+            )
+        elif found:
+            found[-1] = _answered(found[-1], message)
+    return found
+
+
+def _answered(turn: Turn, message: Message) -> Turn:
+    content = message.content or {}
+    statements = [StatementOut.model_validate(each) for each in content.get("statements", ())]
+    return replace(
+        turn,
+        statements=statement_views(statements),
+        answer=AnswerView.kept(content, message.receipt_id),
+        ending=str(content.get("ending", "")),
+        code=content.get("code"),
+    )
 
 
 def statement_view(number: int, text: str, citations: Sequence[CitationOut]) -> StatementView:
@@ -94,10 +150,9 @@ def statement_view(number: int, text: str, citations: Sequence[CitationOut]) -> 
     return StatementView(number, tuple(piece for piece in pieces if piece.text or piece.citation))
 
 
-def statements_of(answer: AnswerOut) -> tuple[StatementView, ...]:
+def statement_views(statements: Iterable[StatementOut]) -> tuple[StatementView, ...]:
     return tuple(
-        statement_view(number, statement.text, statement.citations)
-        for number, statement in enumerate(answer.statements, start=1)
+        statement_view(number, each.text, each.citations) for number, each in enumerate(statements, start=1)
     )
 
 
@@ -111,18 +166,6 @@ def beside_address(conversation_id: str, citation: CitationOut) -> str:
     """A conversation with the cited note open beside it."""
     query = urlencode({"note": citation.resource_id, "span": f"{citation.start}-{citation.end}"})
     return f"/conversations/{quote(conversation_id, safe='')}?{query}"
-
-
-def filter_words(filters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Filters as a person reads them."""
-    words = [f"patient {each}" for each in filters.get("patient_ids") or ()]
-    words += list(filters.get("document_types") or ())
-    words += [f"domain {each}" for each in filters.get("domains") or ()]
-    if filters.get("since"):
-        words.append(f"from {filters['since']}")
-    if filters.get("until"):
-        words.append(f"until {filters['until']}")
-    return tuple(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,20 +197,50 @@ def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[Stretch]:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What the filters offer: only what occurs in notes that the person may see."""
+class NoteView:
+    """A note as it is shown, beside an answer or alone."""
 
-    document_types: tuple[str, ...] = ()
-    domains: tuple[str, ...] = ()
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    domain: str | None
+    author: str | None
+    address: str
+    parts: tuple[Stretch, ...]
+
+    @classmethod
+    def of(cls, document: Document, spans: Sequence[tuple[int, int]]) -> NoteView:
+        return cls(
+            document.resource_id,
+            document.patient_id,
+            document.document_type,
+            document.date,
+            document.domain,
+            document.author,
+            note_address(document.resource_id, spans),
+            tuple(stretches(document.text_content, spans)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class FilterValues:
-    """What the filters are set to."""
+    """What the filters of the form are set to; empty: no restriction."""
 
     patient_id: str = ""
     document_type: str = ""
     domain: str = ""
     since: str = ""
     until: str = ""
-    words: tuple[str, ...] = field(default=())
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """As a person reads them."""
+        named = (
+            ("patient ", self.patient_id),
+            ("", self.document_type),
+            ("domain ", self.domain),
+            ("from ", self.since),
+            ("until ", self.until),
+        )
+        return tuple(f"{name}{value}" for name, value in named if value)
