@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
-from pipeline.errors import SignInFailed
+from pipeline.errors import Forbidden, SignInFailed
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import demo
@@ -21,7 +22,7 @@ from pipeline.service.api import ask, audit, conversations, feedback, health, jo
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.feedback import FeedbackBook
-from pipeline.service.frame import Frame
+from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
 from pipeline.service.history import Conversations
 from pipeline.service.jobbook import StateJobBook
@@ -100,7 +101,7 @@ def create_app(
     )
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
-    problems.install(app)
+    problems.install(app, functools.partial(_record_refusal, access))
     _add_layers(app, settings, access, meter)
     return app
 
@@ -184,6 +185,18 @@ async def _drain(parts: Parts, seconds: float) -> None:
     """Take nothing new, let answers end for that long, and end what is watched and indexed."""
     parts.desk.draining = True
     await asyncio.gather(parts.desk.drain(seconds), parts.jobs.stop())
+
+
+async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:
+    """Somebody known asked for what they have no right to."""
+    caller: Caller | None = request.scope["state"].get("caller")
+    if caller is None:
+        return
+    route = getattr(request.scope.get("route"), "path", UNROUTED)
+    details = {"right": error.action, "method": request.method}
+    await run_in_threadpool(
+        access.audit.record, caller.principal, "request", f"route:{route}", outcome="refused", details=details
+    )
 
 
 class _Doorkeeper:
