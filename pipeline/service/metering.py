@@ -47,9 +47,7 @@ class Meter:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self._running = Gauge(
-            "chartwell_answers_running", "Answers being worked on.", registry=self.registry
-        )
+        self._running = Gauge("chartwell_answers_running", "Answers being worked on.", registry=self.registry)
         self._waiting = Gauge(
             "chartwell_answers_waiting", "Questions waiting for a place.", registry=self.registry
         )
@@ -81,9 +79,9 @@ class _Ready(Collector):
         self._readiness = readiness
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        family = GaugeMetricFamily("chartwell_ready", "1 where the dependency worked.", labels=("dependency",))
+        family = GaugeMetricFamily(
+            "chartwell_ready", "1 where the dependency worked.", labels=("dependency",)
+        )
         for finding in self._readiness.known():
             family.add_metric((finding.name,), float(finding.ready))
         yield family
-
-
