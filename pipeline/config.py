@@ -10,6 +10,7 @@ masked wherever a setting is printed. This module opens no connection and loads 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -44,6 +45,13 @@ def _exact_url(value: str) -> str:
 
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 """A URL that is compared letter by letter: a slash at its end belongs to it."""
+def _unset(value: object) -> object:
+    """`NAME=` in a file of settings says that there is no value."""
+    return None if value == "" else value
+
+
+Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
+"""US dollars; None: nobody said."""
 
 
 class Group(BaseModel):
@@ -216,7 +224,7 @@ class ServiceSettings(Group):
     )
     state_url: SecretStr = Field(
         SecretStr(""),
-        description="postgresql://... for people, conversations and audit; empty: service.sqlite in the data folder",
+        description="postgresql://... for people, keys, conversations, audit; empty: service.sqlite in data_dir",
     )
     sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
     idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
@@ -236,6 +244,26 @@ class ServiceSettings(Group):
         ge=0,
         description="how long the text of a question and its answer stays readable for reviewers, also when the "
         "conversation was deleted (45 CFR 164.316 asks for six years); 0: until its conversation is deleted",
+    )
+    inbox: Path | None = Field(
+        None, description="file or folder that indexing jobs read; empty: the service starts no jobs"
+    )
+    question_characters_max: int = Field(2000, ge=10, le=100_000, description="longest question")
+    body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
+    requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
+    answers_at_once: int = Field(32, ge=1, le=512, description="answers worked on at once")
+    answers_waiting_max: int = Field(128, ge=0, description="questions that wait for a place; more get 429")
+    answers_each_max: int = Field(8, ge=1, description="answers under way of one person or key")
+    connections_max: int = Field(1000, ge=1, description="requests under way at once, of all kinds")
+    send_seconds_max: float = Field(
+        20.0, gt=0, description="a client that takes nothing for this long is let go"
+    )
+    drain_seconds_max: float = Field(
+        30.0, ge=0, description="how long a stop waits for answers under way before it cuts them off"
+    )
+    check_seconds_max: float = Field(5.0, gt=0, description="readiness: patience with one dependency")
+    checks_kept_seconds: float = Field(
+        10.0, ge=0, description="readiness: how long a finding is believed before it is looked at again"
     )
 
 
@@ -261,6 +289,48 @@ class OidcSettings(Group):
     new_people_see: Literal["nothing", "everything"] = Field(
         "nothing", description="which notes somebody sees who signs in for the first time"
     )
+
+
+class MonitorSettings(Group):
+    """What `python -m pipeline.monitor` looks at and keeps."""
+
+    interval_seconds: float = Field(15.0, ge=1, le=3600, description="between two looks")
+    keep_mib: int = Field(64, ge=1, le=10_000, description="size of all kept samples together at most")
+    keep_days: int = Field(30, ge=1, le=3650, description="age of a kept sample at most")
+    service_url: HttpUrl = Field(
+        "", description="the service to watch, for example http://127.0.0.1:8080; empty: none"
+    )
+    dcgm_url: HttpUrl = Field(
+        "",
+        description="metrics page of NVIDIA's dcgm-exporter, for example http://127.0.0.1:9400/metrics; "
+        "empty: ask the program dcgmi where it is installed",
+    )
+    host_state_file: Path = Field(
+        Path("/run/chartwell/host-state.json"),
+        description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
+    )
+    metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
+        None, description="also write metrics here, for the textfile collector of node_exporter"
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="also serve metrics on this port of 127.0.0.1; 0: no"
+    )
+
+
+class CostSettings(Group):
+    """What the machine and hosted models cost. A deployment sets the first five; unset is unknown, never guessed."""
+
+    running_usd_per_hour: Price = Field(
+        None, description="everything that bills while the host runs, a share of the month included"
+    )
+    paused_usd_per_hour: Price = Field(None, description="what still bills while it is paused")
+    gpus: int = Field(0, ge=0, description="GPU cards of the host")
+    plan: str = Field("", description="what these prices are of: instance/market/region/pause mode")
+    prices_as_of: str = Field("", description="month of the price list they come from")
+    prompt_usd_per_million: Price = Field(None, description="hosted generator: a million tokens read")
+    completion_usd_per_million: Price = Field(None, description="hosted generator: a million tokens written")
+    embedding_usd_per_million: Price = Field(None, description="hosted embedder: a million tokens")
+    token_prices_from: str = Field("", description="where the token prices come from, with their date")
 
 
 class Settings(BaseSettings):
@@ -291,6 +361,8 @@ class Settings(BaseSettings):
     answering: AnsweringSettings = AnsweringSettings()
     service: ServiceSettings = ServiceSettings()
     oidc: OidcSettings = OidcSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    cost: CostSettings = CostSettings()
 
 
 def load_settings(
@@ -391,6 +463,21 @@ def variables() -> Iterator[tuple[str, FieldInfo, str]]:
                 yield f"{PREFIX}{name.upper()}{NESTED}{inner.upper()}", inner_field, name
         else:
             yield f"{PREFIX}{name.upper()}", field, ""
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """`settings` as the variables that give them, for a process of our own. Values may be secret: into its
+    environment with them, never onto a command line."""
+    found: dict[str, str] = {}
+    for variable, _, group in variables():
+        name = variable.removeprefix(PREFIX).lower().removeprefix(f"{group}{NESTED}" if group else "")
+        value = getattr(getattr(settings, group) if group else settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is not None:
+            text = json.dumps(value) if isinstance(value, (dict, list, tuple)) else str(value)
+            found[variable] = text
+    return found
 
 
 def reference() -> str:

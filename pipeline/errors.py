@@ -35,7 +35,12 @@
         ├── Conflict               it exists already, or has changed, or is the last of its kind
         ├── StateError             the service's database is unusable: wrong version, damaged, read-only
         ├── StateUnavailable       ~ the service's database cannot be reached right now
-        └── AuditBroken            the audit log does not verify
+        ├── AuditBroken            the audit log does not verify
+        ├── TooLarge               413
+        ├── TooMany                ~ 429: this person asks more than their share
+        ├── Busy                   ~ 429: every place is taken, and every place to wait
+        ├── NotReady               ~ 503: the models are loading, or the service is stopping
+        └── Unexpected             500: a fault of ours, with a number that is in the log
 
 `~` marks the transient ones: `error.transient` is true and the same call may succeed later. Retrying itself
 lives in one place, `pipeline/backends/transport.py`. This module knows no vendor and no back-end.
@@ -300,3 +305,40 @@ class AuditBroken(ServiceError):
     """The audit log does not verify: something was changed, removed or cut off."""
 
     code = "CW-AUDIT"
+
+
+class TooLarge(ServiceError):
+    """The body of a request is larger than the service takes."""
+
+    code = "CW-TOO-LARGE"
+
+
+class TooMany(ServiceError):
+    """One person or key asks more than its share."""
+
+    code = "CW-TOO-MANY"
+    transient = True
+
+    def __init__(self, what: str, *, remedy: str, retry_after_seconds: float) -> None:
+        super().__init__(what, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Busy(ServiceError):
+    """Every place is taken, and so is every place in the queue."""
+
+    code = "CW-BUSY"
+    transient = True
+
+
+class NotReady(ServiceError):
+    """The service cannot answer yet, or no more: its models are loading, or it is stopping."""
+
+    code = "CW-NOT-READY"
+    transient = True
+
+
+class Unexpected(ServiceError):
+    """A fault of ours. The client gets a number, the log under that number what happened."""
+
+    code = "CW-INTERNAL"
