@@ -45,6 +45,8 @@ def _exact_url(value: str) -> str:
 
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 """A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 def _unset(value: object) -> object:
     """`NAME=` in a file of settings says that there is no value."""
     return None if value == "" else value
