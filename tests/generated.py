@@ -18,7 +18,7 @@ from pipeline import config
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate")
+DOORS = ("vectorize", "ask", "evaluate", "validate")
 
 
 def command_reference() -> str:
