@@ -53,7 +53,15 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
-from pipeline.backends.iris_search import INDEX_ROWS_MIN, nearest, ranked_by_iris, ranked_here, search_plan
+from pipeline.backends.iris_search import (
+    INDEX_ROWS_MIN,
+    count_chunks,
+    count_notes,
+    nearest,
+    ranked_by_iris,
+    ranked_here,
+    search_plan,
+)
 from pipeline.config import IrisSettings
 from pipeline.errors import (
     MigrationRefused,
@@ -65,6 +73,8 @@ from pipeline.errors import (
 )
 from pipeline.ports import SearchPlan
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -426,11 +436,11 @@ class IrisStore:
             return None
         return self._repeated(lambda session: self._document(session, resource_id), committed=True)
 
-    def counts(self) -> StoreCounts:
-        """Stored notes and chunks. IRIS counts rows of open transactions too."""
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        """Stored notes and chunks inside a scope. IRIS counts rows of open transactions too."""
 
         def count(session: Session) -> StoreCounts:
-            return StoreCounts(session.count("count_documents"), session.count("count_chunks"))
+            return StoreCounts(count_notes(session, scope), count_chunks(session, Filters(scope=scope)))
 
         return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
 

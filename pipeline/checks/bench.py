@@ -101,6 +101,10 @@ class Bench:
         """Whether a server at `url` runs on this machine: a loopback address is the tunnel where we are outside."""
         return self.vantage != "outside" and urlsplit(url).hostname in LOOPBACK_HOSTS
 
+    @property
+    def service_url(self) -> str:
+        return self.settings.checks.service_url or self.settings.service.public_url
+
     def urls(self) -> dict[str, str]:
         """Every address over HTTP that the settings name, by who is there."""
         found = {
@@ -108,7 +112,7 @@ class Bench:
             for name in ("embedder", "generator", "image_embedder")
             if getattr(self.settings, name).provider in ("nim", "openai")
         }
-        found["service"] = self.settings.checks.service_url
+        found["service"] = self.service_url
         return {name: url for name, url in found.items() if url}
 
     def close(self) -> None:

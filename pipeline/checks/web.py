@@ -76,7 +76,7 @@ def look(url: str, path: str | None = None) -> Seen:
 
 def service_health_check(bench: Bench) -> Finding:
     """Does the service answer, and does it say that it is ready?"""
-    url = bench.settings.checks.service_url
+    url = bench.service_url
     if not url:
         return skipped("no service is configured (CHARTWELL_CHECKS__SERVICE_URL)")
     seen = look(url, f"{urlsplit(url).path.rstrip('/')}/readyz")
