@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.status import Status as StatusLine
 from rich.table import Table
 from rich.text import Text
@@ -51,6 +52,9 @@ def main(
     outside: Annotated[
         bool, typer.Option("--outside", help="this machine is not the host, whatever it looks like")
     ] = False,
+    verdict: Annotated[
+        bool, typer.Option("--verdict", help="end with the verdict as one line of JSON, for programs")
+    ] = False,
     list_checks: Annotated[bool, typer.Option("--list", help="list the checks, and run none")] = False,
     stack: StackOption = None,
 ) -> None:
@@ -82,6 +86,8 @@ def main(
             out.print(reports.json_of(report), markup=False)
         else:
             print_report(report)
+        if verdict:
+            out.print(reports.verdict_line(report), markup=False)
     if report.verdict == "fail" or (strict and report.verdict == "warn"):
         raise typer.Exit(EXIT_CHECK_FAILED)
 
@@ -118,7 +124,8 @@ def print_report(report: Report) -> None:
             f"{result.seconds:.2f}" if not result.because_of else "",
             Text(result.reason, style="dim" if result.status == "skip" else ""),
         )
-    out.print(table, soft_wrap=False, width=None if out.is_terminal else REPORT_COLUMNS)
+    wide = out if out.is_terminal else Console(width=REPORT_COLUMNS, highlight=False)
+    wide.print(table, soft_wrap=False)
     for result in report.results:
         if result.remedy:
             _print_cure(result)

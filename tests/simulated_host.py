@@ -1,6 +1,6 @@
 """A host on which everything works, made of what runs anywhere, and ways to break one thing of it.
 
-The embedding NIM, the language model NIM and IRIS are the simulators, each in a process of its own; the service
+The three NIMs and IRIS are the simulators, each in a process of its own; the service
 speaks TLS with a certificate of an authority made for the purpose; `nvidia-smi`, `docker` and `chronyc` are programs
 that print what the real ones print; mounts and devices are read from a folder laid out like /proc and /sys. The checks
 are the real ones, through the real back-ends.
@@ -99,6 +99,7 @@ class SimulatedHost:
 
     folder: Path
     embedding: NimProcess
+    image: NimProcess
     llm: NimProcess
     iris: IrisProcess
     service: TlsService
@@ -130,7 +131,7 @@ class SimulatedHost:
             "CHARTWELL_GENERATOR__MODEL": CHAT,
             "CHARTWELL_GENERATOR__URL": self.llm.url,
             "CHARTWELL_IMAGE_EMBEDDER__PROVIDER": "nim",
-            "CHARTWELL_IMAGE_EMBEDDER__URL": self.embedding.url,
+            "CHARTWELL_IMAGE_EMBEDDER__URL": self.image.url,
             "CHARTWELL_CHECKS__GPU": "required",
             "CHARTWELL_CHECKS__VOLUME": str(self.volume),
             "CHARTWELL_CHECKS__VOLUME_ID": VOLUME_ID,
@@ -212,15 +213,18 @@ def _lay_out(host: SimulatedHost) -> None:
     (device / "model").write_text("Amazon Elastic Block Store              \n")
 
 
+REAL_SPEED = ("--embed-seconds=0.02", "--chat-seconds=0.3", "--chat-token-seconds=0.033")
+"""About what one A10G does: 30 tokens a second, the first after a third of a second."""
+
+
 @contextmanager
-def simulated_host(folder: Path) -> Iterator[SimulatedHost]:
-    """A healthy host with its notes indexed, until the block ends."""
+def simulated_host(folder: Path, speed: tuple[str, ...] = ()) -> Iterator[SimulatedHost]:
+    """A healthy host with its notes indexed, until the block ends. `speed`: options of the NIM simulators."""
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(dbapi, "connect", connect))
         host = SimulatedHost(
             folder,
-            stack.enter_context(nim_process()),
-            stack.enter_context(nim_process()),
+            *(stack.enter_context(nim_process(*speed)) for _ in ("embedding", "image", "llm")),
             stack.enter_context(iris_process(folder / "iris.sqlite")),
             stack.enter_context(TlsService(folder / "tls")),
         )

@@ -26,6 +26,20 @@ def json_of(report: Report) -> str:
     return json.dumps(dataclasses.asdict(report), ensure_ascii=False, indent=2)
 
 
+def verdict_line(report: Report) -> str:
+    """The verdict in one short line of JSON."""
+    return json.dumps(
+        {
+            "verdict": report.verdict,
+            "failed": [result.name for result in report.of("fail")],
+            "warned": [result.name for result in report.of("warn")],
+            "seconds": round(report.seconds, 1),
+            "at": report.started_at,
+        },
+        separators=(",", ":"),
+    )
+
+
 def junit_of(report: Report) -> str:
     """A test suite as JUnit's readers understand it. A warning is a passed test that says so in its output."""
     suite = ET.Element(
