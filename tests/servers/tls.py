@@ -114,6 +114,10 @@ class TlsService:
                 self.request = service._context.wrap_socket(self.request, server_side=True)
                 super().setup()
 
+            def finish(self) -> None:
+                super().finish()
+                self.request.close()  # the server itself closes only the socket under it
+
             def do_GET(self) -> None:
                 known = self.path == "/readyz"
                 status = (200 if service.ready else 503) if known else 404
