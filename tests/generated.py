@@ -18,7 +18,7 @@ from pipeline import config
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate", "monitor", "cost")
+DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost")
 
 
 def command_reference() -> str:
