@@ -79,7 +79,9 @@ def test_ratios_name_the_best_default_and_the_best_tuned_peer() -> None:
 def test_an_undisturbed_run_leaves_an_entry_for_each_text_that_the_server_embedded(tmp_path: Path) -> None:
     corpus.write(tmp_path / "notes.jsonl", 20)
     found = full_run(CONTENDERS[0], tmp_path / "notes.jsonl", tmp_path / "corpus", Server(slots=8))
-    assert 20 < found.served.texts <= found.entries.total()  # equal passages are embedded once and stored twice
+    assert (
+        20 < found.served.texts <= found.entries.total()
+    )  # equal passages are embedded once and stored twice
     assert len({note for note, _ in found.entries}) == 20
     assert found.served.again == 0
     assert 0 < found.share < 1
