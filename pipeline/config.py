@@ -38,6 +38,13 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
 def _unset(value: object) -> object:
     """`NAME=` in a file of settings says that there is no value."""
     return None if value == "" else value
@@ -266,7 +273,7 @@ Role = Literal["reader", "contributor", "reviewer", "administrator"]
 class OidcSettings(Group):
     """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
 
-    issuer: HttpUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
     client_id: str = Field("", description="this service as the provider knows it")
     client_secret: SecretStr = Field(SecretStr(""), description="its secret")
     label: str = Field(
