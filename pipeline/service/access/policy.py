@@ -24,7 +24,6 @@ __all__ = [
     "Role",
     "actions_of",
     "allowed",
-    "demo",
     "require",
 ]
 
