@@ -150,8 +150,8 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, logs, settings, ingestion, validation. Each may run again: what is there is found, what is stored is
-    skipped, what is checked is left as it was."""
+    """Install, logs, settings, monitor, ingestion, validation. Each may run again: what is there is found, what is
+    stored is skipped, what is checked is left as it was."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -162,6 +162,7 @@ def steps(settings: JobSettings) -> list[Step]:
         Step("pipeline", install),
         Step("logs", script("logs.sh"), stdin=_log_settings(settings)),
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
+        Step("monitor", script("monitor.sh"), depends_on_secrets=(text,)),
         Step(
             "ingestion",
             source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),

@@ -347,7 +347,7 @@ class MonitorSettings(Group):
         "empty: ask the program dcgmi where it is installed",
     )
     host_state_file: Path = Field(
-        Path("/run/chartwell/host-state.json"),
+        Path("/run/chartwell-state/host.json"),
         description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
     )
     metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
