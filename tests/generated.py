@@ -15,6 +15,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline import config
+from pipeline.observe import definitions
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -54,6 +55,7 @@ def _subcommands(app: object) -> list[str]:
 GENERATED: dict[str, Callable[[], str]] = {
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
+    "docs/metrics.md": definitions.reference,
 }
 
 

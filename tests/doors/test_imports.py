@@ -19,6 +19,9 @@ EXTRAS = (
     "xllamacpp",
     "pulumi",
     "yaml",
+    "prometheus_client",
+    "opentelemetry",
+    "pynvml",
     "pytest",
 )
 
