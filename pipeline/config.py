@@ -10,6 +10,7 @@ masked wherever a setting is printed. This module opens no connection and loads 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -234,6 +235,86 @@ class TracingSettings(Group):
     ratio: float = Field(1.0, ge=0.0, le=1.0, description="share of traces that are recorded")
 
 
+class ServiceSettings(Group):
+    """The service and its page (python -m pipeline.serve)."""
+
+    host: str = Field("127.0.0.1", description="address that the service listens on")
+    port: int = Field(8010, ge=0, le=65535, description="its port; 0: any that is free")
+    public_url: HttpUrl = Field(
+        "", description="URL under which people reach it, for links and cookies; empty: host and port"
+    )
+    demo: bool = Field(
+        False, description="everybody is an administrator, without signing in; loopback addresses only"
+    )
+    state_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://... for people, keys, conversations and audit; empty: service.sqlite in the data folder",
+    )
+    sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
+    idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
+    link_hours: float = Field(24.0, gt=0, le=720, description="how long a one-time link works")
+    key_days_max: int = Field(365, ge=1, le=3650, description="longest life of an API key")
+    password_characters_min: int = Field(12, ge=8, le=128, description="shortest password")
+    password_memory_mebibytes: int = Field(
+        64, ge=1, le=4096, description="argon2id: memory of one hash; the default is RFC 9106's second choice"
+    )
+    password_passes: int = Field(3, ge=1, le=100, description="argon2id: passes over that memory")
+    password_lanes: int = Field(4, ge=1, le=64, description="argon2id: lanes")
+    conversation_days: int = Field(
+        0, ge=0, description="a conversation unused for this long is deleted; 0: only its owner deletes it"
+    )
+    receipt_text_days: int = Field(
+        2190,
+        ge=0,
+        description="how long the text of a question and its answer stays readable for reviewers, also when the "
+        "conversation was deleted (45 CFR 164.316 asks for six years); 0: until its conversation is deleted",
+    )
+    inbox: Path | None = Field(
+        None, description="file or folder that indexing jobs read; empty: the service starts no jobs"
+    )
+    question_characters_max: int = Field(2000, ge=10, le=100_000, description="longest question")
+    body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
+    requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
+    answers_at_once: int = Field(32, ge=1, le=512, description="answers worked on at once")
+    answers_waiting_max: int = Field(128, ge=0, description="questions that wait for a place; more get 429")
+    answers_each_max: int = Field(8, ge=1, description="answers under way of one person or key")
+    connections_max: int = Field(1000, ge=1, description="requests under way at once, of all kinds")
+    send_seconds_max: float = Field(
+        20.0, gt=0, description="a client that takes nothing for this long is let go"
+    )
+    drain_seconds_max: float = Field(
+        30.0, ge=0, description="how long a stop waits for answers under way before it cuts them off"
+    )
+    check_seconds_max: float = Field(5.0, gt=0, description="readiness: patience with one dependency")
+    checks_kept_seconds: float = Field(
+        10.0, ge=0, description="readiness: how long a finding is believed before it is looked at again"
+    )
+
+
+Role = Literal["reader", "contributor", "reviewer", "administrator"]
+
+
+class OidcSettings(Group):
+    """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
+
+    issuer: HttpUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    client_id: str = Field("", description="this service as the provider knows it")
+    client_secret: SecretStr = Field(SecretStr(""), description="its secret")
+    label: str = Field(
+        "your hospital account", description="what the sign-in button says after 'Sign in with'"
+    )
+    scopes: str = Field("openid profile email", description="scopes asked for")
+    role_claim: str = Field("groups", description="claim of the ID token that decides the role")
+    roles: dict[str, Role] = Field(
+        {},
+        description='value of that claim to role, as JSON: {"chartwell-readers": "reader"}; others are refused',
+    )
+    name_claim: str = Field("preferred_username", description="claim that becomes the person's name")
+    new_people_see: Literal["nothing", "everything"] = Field(
+        "nothing", description="which notes somebody sees who signs in for the first time"
+    )
+
+
 class Settings(BaseSettings):
     """All settings. `load_settings()` is the way to get one."""
 
@@ -262,6 +343,8 @@ class Settings(BaseSettings):
     answering: AnsweringSettings = AnsweringSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
+    service: ServiceSettings = ServiceSettings()
+    oidc: OidcSettings = OidcSettings()
 
 
 def load_settings(
@@ -362,6 +445,21 @@ def variables() -> Iterator[tuple[str, FieldInfo, str]]:
                 yield f"{PREFIX}{name.upper()}{NESTED}{inner.upper()}", inner_field, name
         else:
             yield f"{PREFIX}{name.upper()}", field, ""
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """`settings` as the variables that give them, for a process of our own. Values may be secret: into its
+    environment with them, never onto a command line."""
+    found: dict[str, str] = {}
+    for variable, _, group in variables():
+        name = variable.removeprefix(PREFIX).lower().removeprefix(f"{group}{NESTED}" if group else "")
+        value = getattr(getattr(settings, group) if group else settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is not None:
+            text = json.dumps(value) if isinstance(value, (dict, list, tuple)) else str(value)
+            found[variable] = text
+    return found
 
 
 def reference() -> str:

@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from typing import Protocol, runtime_checkable
 
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     DraftPiece,
     EmbeddedDocument,
@@ -131,16 +133,18 @@ class Store(Protocol):
         """Stored vectors by chunk id, so that an unchanged passage of a changed note costs no embedding."""
 
     def document(self, resource_id: str) -> Document | None:
-        """The whole note as handed in."""
+        """The whole note as handed in, whoever asks: for a person, `answering.notes.visible_note` asks here."""
 
-    def counts(self) -> StoreCounts: ...
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        """Notes and chunks inside a scope: what lies outside is not counted."""
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) of every stored chunk, ordered by both; for reconciling with the ledger."""
 
     def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
         """The k chunks nearest by cosine among those the filters admit, best first. Exact, or rescored exactly
-        after a pre-selection. Never fewer than min(k, admitted) for reasons of speed."""
+        after a pre-selection. Never fewer than min(k, admitted) for reasons of speed. What `filters.scope` keeps
+        from sight is left out where rows are selected, here and in `search_words`, never from a finished list."""
 
     def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
         """The k best chunks by words, best first. `text` is what a person typed: never query syntax."""

@@ -89,6 +89,9 @@ def notes(
         str | None, typer.Option(metavar="TEXT", help="search for TEXT once all is stored")
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    progress_lines: Annotated[
+        bool, typer.Option("--progress-lines", help="print progress as JSON lines on standard error")
+    ] = False,
     stack: StackOption = None,
 ) -> None:
     """Index clinical notes. Safe to run again: what is stored costs nothing.
@@ -110,10 +113,9 @@ def notes(
         if dry_run:
             _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
             return
-        with _indexing(settings, rejections_file, quiet=json_output, retry_failed=retry_failed) as (
-            indexing,
-            corpus,
-        ):
+        with _indexing(
+            settings, rejections_file, quiet=json_output, lines=progress_lines, retry_failed=retry_failed
+        ) as (indexing, corpus):
             if not resume:
                 corpus.start_over()
             whole = limit is None and STANDARD_INPUT not in sources
@@ -254,14 +256,19 @@ def _names(sources: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _indexing(
-    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool = False
+    settings: Settings,
+    rejections_file: Path,
+    *,
+    quiet: bool,
+    lines: bool = False,
+    retry_failed: bool = False,
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
         stack.enter_context(writing(settings.data_dir))
         corpus = stack.enter_context(open_corpus(settings))
         telemetry = stack.enter_context(open_run_telemetry(settings))
         rejections = stack.enter_context(RejectionLog(rejections_file))
-        shown = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet))
+        shown = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet, lines=lines))
         observer: Observer = stack.enter_context(telemetry.indexing(shown))
         stop = stack.enter_context(stop_requests())
         yield (

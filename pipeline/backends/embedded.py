@@ -43,6 +43,8 @@ from pipeline.config import StoreSettings
 from pipeline.database import Database, translated
 from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -254,10 +256,18 @@ class EmbeddedStore:
             row = connection.execute(_SQL.document, (resource_id,)).fetchone()
         return None if row is None else rows.document_of(row)
 
-    def counts(self) -> StoreCounts:
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        values = rows.filter_values(Filters(scope=scope))
+        statements = (
+            (_SQL.count_notes_admitted, _SQL.count_chunks_admitted)
+            if values
+            else (_SQL.count_notes, _SQL.count_chunks)
+        )
         with self._reading() as (connection, _):
-            (documents,) = connection.execute(_SQL.count_notes).fetchone()
-            (chunks,) = connection.execute(_SQL.count_chunks).fetchone()
+            documents, chunks = (
+                connection.execute(_filtered(statement, values), values).fetchone()[0]
+                for statement in statements
+            )
         return StoreCounts(documents, chunks)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
@@ -331,9 +341,11 @@ class EmbeddedStore:
         with self._reading() as (connection, _):
             if not words or k <= 0:
                 return []
+            values = rows.filter_values(filters)
+            if not filters.scope.unrestricted:
+                return _ranked_within(connection, words, values, k)
             chunks = self._index.watermark(connection).chunks
             counted = [(word, self._chunks_with(connection, word, chunks)) for word in words]
-            values = rows.filter_values(filters)
             if not values:
                 return _ranked(
                     connection, _SQL.search_words, values, expression(counted, self._postings_max, chunks), k
@@ -474,6 +486,21 @@ def _ranked(
     return [
         Match(chunk_id, -score / asked.weight) for chunk_id, score in found
     ]  # FTS5's bm25: smaller is better
+
+
+def _ranked_within(
+    connection: sqlite3.Connection, words: Sequence[Word], values: Mapping[str, str], k: int
+) -> list[Match]:
+    """For people who may not see everything: every admitted match is scored.
+
+    The short cut for frequent words asks how often each occurs in all notes, and a word that stands only in a note
+    out of sight would then push the others aside: an empty list would tell that there is such a note.
+    """
+    asked = expression([(word, 1) for word in words], WORDS_UNBOUNDED, WORDS_UNBOUNDED)
+    few = _share_admitted(connection, values) <= FEW_NOTES_SHARE
+    return _ranked(
+        connection, _SQL.search_words_of_few if few else _SQL.search_words_of_many, values, asked, k
+    )
 
 
 def _cosine(values: Vector) -> list[float]:

@@ -309,6 +309,9 @@ SELECT RowID FROM ClinicalNotes WHERE {filters}
 -- name: count_notes_admitted
 SELECT COUNT(*) FROM ClinicalNotes WHERE {filters}
 
+-- name: count_chunks_admitted
+SELECT COUNT(*) FROM ClinicalNoteSigns WHERE NoteRowID IN (SELECT RowID FROM ClinicalNotes WHERE {filters})
+
 -- name: filter_patient_ids
 PatientID IN (SELECT value FROM json_each(:patient_ids))
 

@@ -33,9 +33,13 @@ LAST_CHARACTER = "\U0010ffff"
 Row = tuple[Any, ...]
 
 
-def json_list(values: Iterable[object]) -> str:
-    """A list as one bound value, for `IN (SELECT value FROM json_each(?))`: no limit on its length."""
-    return json.dumps(list(values))
+def json_list(values: Iterable[str | int]) -> str:
+    """A list as one bound value, for `IN (SELECT value FROM json_each(?))`: no limit on its length.
+
+    A text with a NUL in it is left out, and so equals nothing: json_each hands over what stands before the NUL, which
+    may be another note's or patient's id.
+    """
+    return json.dumps([value for value in values if not isinstance(value, str) or "\0" not in value])
 
 
 def space_row(space: EmbeddingSpace) -> dict[str, Any]:
@@ -131,14 +135,17 @@ def hit_of(row: Row, similarity: float) -> Hit:
 
 
 def filter_values(filters: Filters) -> Mapping[str, str]:
-    """What the statements `filter_<name>` bind, by name; only those that restrict anything."""
+    """What the statements `filter_<name>` bind, by name; only those that restrict anything. An empty list is bound
+    like any other, and admits nothing."""
     values: dict[str, str] = {}
-    if filters.patient_ids:
-        values["patient_ids"] = json_list(filters.patient_ids)
-    if filters.document_types:
-        values["document_types"] = json_list(filters.document_types)
-    if filters.domains:
-        values["domains"] = json_list(filters.domains)
+    lists = {
+        "patient_ids": filters.admitted_patients,
+        "document_types": filters.document_types or None,
+        "domains": filters.admitted_domains,
+    }
+    for name, admitted in lists.items():
+        if admitted is not None:
+            values[name] = json_list(admitted)
     if filters.since is not None:
         values["since"] = filters.since
     if filters.until is not None:

@@ -52,7 +52,7 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
-from pipeline.backends.iris_search import nearest, ranked_by_iris, ranked_here
+from pipeline.backends.iris_search import count_chunks, count_notes, nearest, ranked_by_iris, ranked_here
 from pipeline.config import IrisSettings
 from pipeline.errors import (
     MigrationRefused,
@@ -63,6 +63,8 @@ from pipeline.errors import (
     StoreUnavailable,
 )
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -424,11 +426,11 @@ class IrisStore:
             return None
         return self._repeated(lambda session: self._document(session, resource_id), committed=True)
 
-    def counts(self) -> StoreCounts:
-        """Stored notes and chunks. IRIS counts rows of open transactions too."""
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        """Stored notes and chunks inside a scope. IRIS counts rows of open transactions too."""
 
         def count(session: Session) -> StoreCounts:
-            return StoreCounts(session.count("count_documents"), session.count("count_chunks"))
+            return StoreCounts(count_notes(session, scope), count_chunks(session, Filters(scope=scope)))
 
         return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
 

@@ -265,6 +265,9 @@ SELECT ChunkID, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity FRO
 -- name: scan_all_vectors
 SELECT ChunkID, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity FROM DEMO.ClinicalNoteVectors
 
+-- name: count_notes_admitted
+SELECT COUNT(*) FROM DEMO.ClinicalNotes WHERE {admitted}
+
 -- name: count_admitted
 SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors WHERE {admitted}
 

@@ -28,7 +28,7 @@ from pipeline.backends import iris_connections, iris_search
 from pipeline.backends.iris import IrisStore, iris_statements
 from pipeline.backends.iris_errors import SQLCODES, translate
 from pipeline.backends.iris_rows import parse_vector, split_text, terms, text_of, vector_text, words_of
-from pipeline.backends.iris_search import admits
+from pipeline.backends.iris_search import admission
 from pipeline.config import IrisSettings
 from pipeline.ports import Store
 from pipeline.records import EmbeddedDocument, Filters, StoreCounts, unit_length
@@ -585,10 +585,10 @@ def test_index_and_scan_agree_under_any_filter(
 
 def test_admitting_by_row_is_admitting_by_condition() -> None:
     row = ("c", "p1", "Radiology", None, None, 0.5)
-    assert admits(Filters(patient_ids=("p1",)), row)
-    assert not admits(Filters(domains=("x",)), row)
-    assert not admits(Filters(since="1900"), row)
-    assert not admits(Filters(until="2999"), row)
+    assert admission(Filters(patient_ids=("p1",)))(row)
+    assert not admission(Filters(domains=("x",)))(row)
+    assert not admission(Filters(since="1900"))(row)
+    assert not admission(Filters(until="2999"))(row)
 
 
 def test_words_are_parted_here_and_not_by_iris(store: IrisStore) -> None:

@@ -1,0 +1,186 @@
+"""The service and its page: `python -m pipeline.serve`.
+
+Decides on which address it listens, refuses combinations that would let strangers in, and how it ends: SIGTERM and
+Ctrl-C let answers under way finish for a while, new questions get 503, then the process ends with code 0. A second
+signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from ipaddress import ip_address
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+from sse_starlette.sse import AppStatus
+
+from pipeline import logs
+from pipeline.config import ServiceSettings, Settings, load_settings
+from pipeline.errors import InputUnusable, SettingsInvalid
+from pipeline.logs import LOGGER
+from pipeline.service.app import create_app
+from pipeline.terminal import StackOption, door, errors_as_exit_codes, out
+
+app = door(__doc__ or "")
+
+ATTEMPTS_MAX = 3
+RETRY_SECONDS_MAX = 20.0
+"""Somebody waits: an interactive question gives up on a model server sooner than an indexing run does."""
+KEEP_ALIVE_SECONDS = 15
+BACKLOG = 512
+CLOSING_SECONDS = 5
+"""For responses that are still being sent once every answer has ended."""
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="port to listen on; 0: any free one, printed")
+    ] = None,
+    demo: Annotated[
+        bool | None, typer.Option("--demo", help="let everybody on this machine in without login")
+    ] = None,
+    stack: StackOption = None,
+) -> None:
+    """Serve questions, notes and the page over HTTP until stopped.
+
+    Exit code 0: stopped; 2: could not run; 75: something needed is away, run it again.
+    """
+    with errors_as_exit_codes():
+        settings = interactive(_settings(host, port, demo, stack))
+        logs.configure(settings.log_level)
+        logging.getLogger("sse_starlette").setLevel(logging.ERROR)  # at debug it writes what it sends
+        refuse_unsafe(settings.service)
+        listening = listen(settings.service)
+        out.print(f"{url_of(settings.service, listening)}  (Ctrl-C stops it)", markup=False)
+        run(settings, listening)
+
+
+def _settings(host: str | None, port: int | None, demo: bool | None, stack: str | None) -> Settings:
+    given: dict[str, Any] = {
+        name: value for name, value in (("host", host), ("port", port), ("demo", demo)) if value is not None
+    }
+    return load_settings(stack=stack, service=given) if given else load_settings(stack=stack)
+
+
+def interactive(settings: Settings) -> Settings:
+    """`settings` with less patience for model servers, unless that was set."""
+    transport = settings.transport
+    update = {
+        name: value
+        for name, value in (("attempts_max", ATTEMPTS_MAX), ("retry_seconds_max", RETRY_SECONDS_MAX))
+        if name not in transport.model_fields_set
+    }
+    return settings.model_copy(update={"transport": transport.model_copy(update=update)})
+
+
+def refuse_unsafe(service: ServiceSettings) -> None:
+    """Raises SettingsInvalid for what would let in people whom nobody let in."""
+    loopback = is_loopback(service.host)
+    if service.demo and not loopback:
+        raise SettingsInvalid(
+            f"The demo lets everybody in, and {service.host} can be reached from other machines.",
+            remedy="Leave CHARTWELL_SERVICE__HOST at 127.0.0.1, or unset CHARTWELL_SERVICE__DEMO.",
+        )
+    if service.demo and service.public_url:
+        raise SettingsInvalid(
+            "The demo lets everybody in, and a public URL says that others shall come.",
+            remedy="Unset CHARTWELL_SERVICE__PUBLIC_URL or CHARTWELL_SERVICE__DEMO.",
+        )
+    if not loopback and not service.public_url.startswith("https://"):
+        raise SettingsInvalid(
+            f"{service.host} can be reached from other machines, and passwords and notes would cross in clear text.",
+            remedy="Put a server that speaks TLS in front; set CHARTWELL_SERVICE__PUBLIC_URL to its https:// address.",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listen(service: ServiceSettings) -> socket.socket:
+    """A bound socket. Raises InputUnusable where the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((service.host, service.port))
+    except OSError as error:
+        listening.close()
+        raise InputUnusable(
+            f"{service.host}:{service.port} cannot be listened on: {os.strerror(error.errno or 0)}.",
+            remedy="Name another port: --port 0 takes any that is free.",
+        ) from None
+    listening.listen(BACKLOG)
+    return listening
+
+
+def url_of(service: ServiceSettings, listening: socket.socket) -> str:
+    if service.public_url:
+        return service.public_url
+    host = f"[{service.host}]" if ":" in service.host else service.host
+    return f"http://{host}:{listening.getsockname()[1]}"
+
+
+def run(settings: Settings, listening: socket.socket) -> None:
+    """Serve on `listening` until a signal."""
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
+    # streams end when their answers do, or the drain cuts them off
+    application = create_app(settings)
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=not settings.service.demo,
+        forwarded_allow_ips="127.0.0.1",
+        ws="none",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=CLOSING_SECONDS,
+    )
+    Draining(config, settings.service.drain_seconds_max).run(sockets=[listening])
+
+
+class Draining(uvicorn.Server):
+    """A server whose first signal begins a drain, during which it still answers, and whose second one ends it."""
+
+    def __init__(self, config: uvicorn.Config, drain_seconds_max: float) -> None:
+        super().__init__(config)
+        self._drain_seconds_max = drain_seconds_max
+        self._draining: asyncio.Task[None] | None = None
+        self._asked = False
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not uvicorn's: that would end with the signal's own code, and send new questions nowhere."""
+        if self._asked:
+            self.should_exit = self.force_exit = True
+            return
+        self._asked = True
+
+    async def on_tick(self, counter: int) -> bool:
+        if self._asked and self._draining is None:
+            self._draining = asyncio.create_task(self._drain())
+        return await super().on_tick(counter)
+
+    async def _drain(self) -> None:
+        LOGGER.info("stopping: answers under way are finished", extra={"seconds": self._drain_seconds_max})
+        try:
+            application: Any = self.config.app
+            await application.state.drain(self._drain_seconds_max)
+        finally:
+            self.should_exit = True
+
+
+if __name__ == "__main__":
+    app()

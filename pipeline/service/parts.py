@@ -1,0 +1,74 @@
+"""What the routes work with: made once when the service starts, handed to each route by FastAPI."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request, Security, params
+from fastapi.security import APIKeyCookie, HTTPBearer
+
+from pipeline.config import Settings
+from pipeline.service.access.policy import Action, Principal, require
+from pipeline.service.asking import AnswerDesk
+from pipeline.service.corpus import LiveCorpus
+from pipeline.service.gate import COOKIE, Caller
+
+
+@dataclass
+class Parts:
+    """The service's parts."""
+
+    settings: Settings
+    corpus: LiveCorpus
+    desk: AnswerDesk
+
+
+def parts_of(request: Request) -> Parts:
+    return cast(Parts, request.app.state.parts)
+
+
+def caller_of(request: Request) -> Caller:
+    """Who asks. The gate has let them in: a route that is not public always has one."""
+    return cast(Caller, request.scope["state"]["caller"])
+
+
+def principal_of(caller: Annotated[Caller, Depends(caller_of)]) -> Principal:
+    return caller.principal
+
+
+PartsHere = Annotated[Parts, Depends(parts_of)]
+CallerHere = Annotated[Caller, Depends(caller_of)]
+PrincipalHere = Annotated[Principal, Depends(principal_of)]
+
+# They only describe: the gate has looked at both before any route is found.
+_BEARER = HTTPBearer(
+    scheme_name="key", bearerFormat="API key", description="an API key of a person", auto_error=False
+)
+_COOKIE = APIKeyCookie(
+    name=COOKIE,
+    scheme_name="cookie",
+    description="set by signing in on the page; unsafe methods also need the header X-CSRF-Token",
+    auto_error=False,
+)
+
+
+class Permission:
+    """The dependency of every route that is not public: which action of the policy it is."""
+
+    def __init__(self, action: Action) -> None:
+        self.action = action
+
+    def __call__(
+        self,
+        principal: PrincipalHere,
+        bearer: Annotated[object, Security(_BEARER)] = None,
+        cookie: Annotated[object, Security(_COOKIE)] = None,
+    ) -> Principal:
+        require(principal, self.action)
+        return principal
+
+
+def may(action: Action) -> params.Depends:
+    """For a route's `dependencies`."""
+    return cast(params.Depends, Depends(Permission(action)))
