@@ -209,7 +209,7 @@ def deploy(
         return known_hosts
     environment = jobs.pipeline_environment(
         models, {each.role: each.model for each in plan.placements}, store.iris_password
-    )
+    ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = jobs.Job(
         f"{config.name}-job",
@@ -372,7 +372,24 @@ def settings(
             f"CHARTWELL_{group}__MODEL": placed.model,
             f"CHARTWELL_{group}__URL": url,
         }
-    return found_settings
+    return found_settings | cost_settings(config, plan)
+
+
+def cost_settings(config: StackConfig, plan: Plan) -> dict[str, str]:
+    """What the pipeline is told of prices, with what they are of and from when.
+
+    The hour carries its share of what bills by the month (disks, key, alarms), so that hours can be added up. No
+    value may need quotes: the host's settings file allows none.
+    """
+    bill = sizing.costs(config)
+    market = "spot-estimated" if config.spot else "on-demand"
+    return {
+        "CHARTWELL_COST__RUNNING_USD_PER_HOUR": f"{bill.running_usd_per_month / catalog.HOURS_PER_MONTH:.4f}",
+        "CHARTWELL_COST__PAUSED_USD_PER_HOUR": f"{bill.paused_usd_per_month / catalog.HOURS_PER_MONTH:.4f}",
+        "CHARTWELL_COST__GPUS": str(plan.instance.gpu_count),
+        "CHARTWELL_COST__PLAN": f"{plan.instance.name}/{market}/{config.region}/pause-{config.pause_mode}",
+        "CHARTWELL_COST__PRICES_AS_OF": catalog.PRICES_AS_OF,
+    }
 
 
 def export(values: Mapping[str, Any]) -> None:

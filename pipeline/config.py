@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -36,6 +36,15 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _unset(value: object) -> object:
+    """`NAME=` in a file of settings says that there is no value."""
+    return None if value == "" else value
+
+
+Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
+"""US dollars; None: nobody said."""
 
 
 class Group(BaseModel):
@@ -248,7 +257,7 @@ class ServiceSettings(Group):
     )
     state_url: SecretStr = Field(
         SecretStr(""),
-        description="postgresql://... for people, keys, conversations and audit; empty: service.sqlite in the data folder",
+        description="postgresql://... for people, keys, conversations, audit; empty: service.sqlite in data_dir",
     )
     sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
     idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
@@ -315,6 +324,48 @@ class OidcSettings(Group):
     )
 
 
+class MonitorSettings(Group):
+    """What `python -m pipeline.monitor` looks at and keeps."""
+
+    interval_seconds: float = Field(15.0, ge=1, le=3600, description="between two looks")
+    keep_mib: int = Field(64, ge=1, le=10_000, description="size of all kept samples together at most")
+    keep_days: int = Field(30, ge=1, le=3650, description="age of a kept sample at most")
+    service_url: HttpUrl = Field(
+        "", description="the service to watch, for example http://127.0.0.1:8080; empty: none"
+    )
+    dcgm_url: HttpUrl = Field(
+        "",
+        description="metrics page of NVIDIA's dcgm-exporter, for example http://127.0.0.1:9400/metrics; "
+        "empty: ask the program dcgmi where it is installed",
+    )
+    host_state_file: Path = Field(
+        Path("/run/chartwell/host-state.json"),
+        description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
+    )
+    metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
+        None, description="also write metrics here, for the textfile collector of node_exporter"
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="also serve metrics on this port of 127.0.0.1; 0: no"
+    )
+
+
+class CostSettings(Group):
+    """What the machine and hosted models cost. A deployment sets the first five; unset is unknown, never guessed."""
+
+    running_usd_per_hour: Price = Field(
+        None, description="everything that bills while the host runs, a share of the month included"
+    )
+    paused_usd_per_hour: Price = Field(None, description="what still bills while it is paused")
+    gpus: int = Field(0, ge=0, description="GPU cards of the host")
+    plan: str = Field("", description="what these prices are of: instance/market/region/pause mode")
+    prices_as_of: str = Field("", description="month of the price list they come from")
+    prompt_usd_per_million: Price = Field(None, description="hosted generator: a million tokens read")
+    completion_usd_per_million: Price = Field(None, description="hosted generator: a million tokens written")
+    embedding_usd_per_million: Price = Field(None, description="hosted embedder: a million tokens")
+    token_prices_from: str = Field("", description="where the token prices come from, with their date")
+
+
 class Settings(BaseSettings):
     """All settings. `load_settings()` is the way to get one."""
 
@@ -345,6 +396,8 @@ class Settings(BaseSettings):
     tracing: TracingSettings = TracingSettings()
     service: ServiceSettings = ServiceSettings()
     oidc: OidcSettings = OidcSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    cost: CostSettings = CostSettings()
 
 
 def load_settings(

@@ -19,7 +19,7 @@ from pipeline.observe import definitions
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate")
+DOORS = ("vectorize", "ask", "evaluate", "monitor", "cost")
 
 
 def command_reference() -> str:

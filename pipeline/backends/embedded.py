@@ -497,10 +497,7 @@ def _ranked_within(
     out of sight would then push the others aside: an empty list would tell that there is such a note.
     """
     asked = expression([(word, 1) for word in words], WORDS_UNBOUNDED, WORDS_UNBOUNDED)
-    few = _share_admitted(connection, values) <= FEW_NOTES_SHARE
-    return _ranked(
-        connection, _SQL.search_words_of_few if few else _SQL.search_words_of_many, values, asked, k
-    )
+    return _ranked(connection, _SQL.search_words_of_few, values, asked, k)
 
 
 def _cosine(values: Vector) -> list[float]:

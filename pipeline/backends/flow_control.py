@@ -12,6 +12,7 @@ that its request was completed or refused, and how much work it was.
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import deque

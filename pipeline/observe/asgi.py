@@ -1,4 +1,4 @@
-"""Every request to the service, counted and traced: a plain ASGI middleware that knows no framework and no route.
+"""Every request to the service, traced: a plain ASGI middleware that knows no framework and no route.
 
 It takes the trace from the caller's `traceparent`, which the page sends with each click, and hands it to whatever runs
 below. The route's template is read after the request, from where the router put it: an address may name a note or a
@@ -7,9 +7,7 @@ patient and is never looked at.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
 from pipeline.observe.telemetry import Telemetry
@@ -20,23 +18,25 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-UNMATCHED = "unmatched"
-BROKEN = 500
+UNROUTED = "unrouted"
+FAILED = 500
 LEFT = 499
 """As nginx counts a caller that left before there was an answer."""
 
 
-class ObservedRequests:
-    """`app.add_middleware(ObservedRequests, telemetry=...)`, as the outermost one."""
+class TracedRequests:
+    """`app.add_middleware(TracedRequests, telemetry=...)`, as the outermost one."""
 
     def __init__(self, app: App, telemetry: Telemetry) -> None:
         self._app = app
-        self._telemetry = telemetry
+        self._tracing = telemetry.tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or self._telemetry.silent:
+        if scope["type"] != "http" or self._tracing is None:
             await self._app(scope, receive, send)
             return
+        from pipeline.observe.tracing import served_request
+
         status = LEFT
 
         async def sending(message: Message) -> None:
@@ -45,37 +45,14 @@ class ObservedRequests:
                 status = message["status"]
             await send(message)
 
-        started = time.perf_counter()
-        with self._counted(), self._traced(scope) as tell:
+        with served_request(self._tracing, scope["method"], traceparent(scope)) as tell:
             try:
                 await self._app(scope, receive, sending)
             except Exception:
-                status = BROKEN
+                status = FAILED
                 raise
             finally:
-                route = route_of(scope)
-                tell(route, status)
-                if self._telemetry.metrics is not None:
-                    seconds = time.perf_counter() - started
-                    self._telemetry.metrics.request_ended(scope["method"], route, status, seconds)
-
-    @contextmanager
-    def _counted(self) -> Iterator[None]:
-        if self._telemetry.metrics is None:
-            yield
-            return
-        with self._telemetry.metrics.request():
-            yield
-
-    @contextmanager
-    def _traced(self, scope: Scope) -> Iterator[Callable[[str, int], None]]:
-        if self._telemetry.tracing is None:
-            yield lambda route, status: None
-            return
-        from pipeline.observe.tracing import served_request
-
-        with served_request(self._telemetry.tracing, scope["method"], traceparent(scope)) as tell:
-            yield tell
+                tell(route_of(scope), status)
 
 
 def traceparent(scope: Scope) -> str:
@@ -86,6 +63,5 @@ def traceparent(scope: Scope) -> str:
 
 def route_of(scope: Scope) -> str:
     """The template of the route that answered, with its parameters' names and not their values."""
-    route = scope.get("route")
-    path = getattr(route, "path", None) or getattr(route, "path_format", None)
-    return scope.get("root_path", "") + path if isinstance(path, str) and path else UNMATCHED
+    path = getattr(scope.get("route"), "path", None)
+    return path if isinstance(path, str) and path else UNROUTED

@@ -12,10 +12,13 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from pipeline.answering.flow import AnswerEvent, Finished, Verified
+from pipeline.cancellation import Cancelled
 from pipeline.indexing.flow import Observer, Tally
 from pipeline.observe.metrics import Metrics
 from pipeline.ports import Embedder, Generator, Interruptible, Store
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     DraftPiece,
     EmbeddedDocument,
@@ -126,9 +129,9 @@ class CountedStore:
         with self._metrics.storing("document"):
             return self._store.document(resource_id)
 
-    def counts(self) -> StoreCounts:
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         with self._metrics.storing("counts"):
-            return self._store.counts()
+            return self._store.counts(scope)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()
@@ -174,6 +177,9 @@ def counted_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[
         except GeneratorExit:
             if not isinstance(event, Finished):
                 metrics.question_abandoned()
+            raise
+        except Cancelled:
+            metrics.question_abandoned()
             raise
         except BaseException as error:
             metrics.question_failed(error)

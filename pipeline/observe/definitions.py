@@ -44,8 +44,7 @@ GUARDS = ("citation",)
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
 
 ROUTES_MAX = 100
-"""Route templates of the service; a request that matches none counts as "unmatched"."""
-GPUS_MAX = 8
+"""Route templates of the service; a request that matches none counts as "unrouted"."""
 STATUSES = 20
 """Status codes that the service really answers with."""
 
@@ -107,7 +106,6 @@ ERROR_OR_OK = Label(of='"ok" or an error code', most=60)
 _STAGE = Label(STAGES)
 _KIND = Label(("query", "passage"))
 _ROLE = Label(("embedder", "generator"))
-_GPU = Label(of="index of the card", most=GPUS_MAX)
 
 _ANSWERING = (
     Definition(
@@ -164,12 +162,8 @@ _ANSWERING = (
     Definition(
         "chartwell_question_cost_dollars_total",
         "counter",
-        "What the answered questions cost in US dollars, as `pipeline.cost` prices them.",
-    ),
-    Definition(
-        "chartwell_host_price_dollars_per_hour",
-        "gauge",
-        "What the host costs an hour in US dollars while it runs; absent where it is not known.",
+        "US dollars that answers added to a bill: the tokens of a hosted generator, 0 for one on the host, whose"
+        " hours are paid anyway; nothing is added where the price is not known (CHARTWELL_COST__*).",
     ),
 )
 _MODELS = (
@@ -287,7 +281,7 @@ _SERVICE = (
         "Requests to the service. The route is its template, never the address that was asked for.",
         {
             "method": Label(METHODS),
-            "route": Label(of='route template or "unmatched"', most=ROUTES_MAX),
+            "route": Label(of='route template or "unrouted"', most=ROUTES_MAX),
             "status": Label(of="status code", most=STATUSES),
         },
     ),
@@ -295,44 +289,30 @@ _SERVICE = (
         "chartwell_http_request_duration_seconds",
         "histogram",
         "From the request to the last byte of its answer; of a stream that is the whole stream.",
-        {"route": Label(of='route template or "unmatched"', most=ROUTES_MAX)},
+        {"route": Label(of='route template or "unrouted"', most=ROUTES_MAX)},
         SECONDS,
+    ),
+    Definition(
+        "chartwell_questions_waiting", "gauge", "Questions that wait for a place among those being answered."
+    ),
+    Definition(
+        "chartwell_ready",
+        "gauge",
+        "1 where the dependency worked when the service last looked, 0 where it did not.",
+        {"dependency": Label(of="part of `/readyz`", most=10)},
     ),
     Definition("chartwell_http_requests_in_flight", "gauge", "Requests to the service under way."),
     Definition(
         "chartwell_build_info", "gauge", "Always 1.", {"version": Label(of="version of Chartwell", most=1)}
     ),
 )
-_HARDWARE = (
-    Definition(
-        "chartwell_gpu_utilization_ratio",
-        "gauge",
-        "Share of time in which any kernel ran, 0 to 1.",
-        {"gpu": _GPU},
-    ),
-    Definition("chartwell_gpu_memory_used_bytes", "gauge", "GPU memory in use.", {"gpu": _GPU}),
-    Definition("chartwell_gpu_memory_total_bytes", "gauge", "GPU memory.", {"gpu": _GPU}),
-    Definition("chartwell_gpu_power_watts", "gauge", "Power drawn now.", {"gpu": _GPU}),
-    Definition("chartwell_gpu_temperature_celsius", "gauge", "Temperature of the chip.", {"gpu": _GPU}),
-    Definition(
-        "chartwell_gpu_info",
-        "gauge",
-        "Always 1; which card, and its driver.",
-        {"gpu": _GPU, "name": Label(of="product name", most=1), "driver": Label(of="driver version", most=1)},
-    ),
-)
-
 GROUPS: Mapping[str, tuple[Definition, ...]] = {
     "Answering": _ANSWERING,
     "Models": _MODELS,
     "Store": _STORE,
     "Ingestion": _INGESTION,
     "Service": _SERVICE,
-    "Hardware": _HARDWARE,
 }
-
-COLLECTED = frozenset(each.name for each in _HARDWARE)
-"""Read from the hardware at the moment of a scrape; the rest is recorded as it happens."""
 
 
 def definitions() -> Iterator[Definition]:

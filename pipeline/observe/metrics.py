@@ -17,7 +17,6 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from pipeline.observe.definitions import (
-    COLLECTED,
     GUARDS,
     METHODS,
     OUTCOMES,
@@ -27,7 +26,6 @@ from pipeline.observe.definitions import (
     definitions,
     version,
 )
-from pipeline.observe.gpu import GpuCollector
 from pipeline.records import Answer, EmbeddingSpace, GeneratorModel, TextKind
 
 Role = Literal["embedder", "generator"]
@@ -75,10 +73,8 @@ class _Together(CollectorRegistry):
 class Metrics:
     """Every metric of `definitions`, ready to record. Safe to share between threads."""
 
-    def __init__(
-        self, registry: CollectorRegistry, *, price: Price | None = None, hardware: bool = True
-    ) -> None:
-        """Registers everything in `registry`. `price`: prices an answer; `hardware`: read the GPUs at each scrape."""
+    def __init__(self, registry: CollectorRegistry, *, price: Price | None = None) -> None:
+        """Registers everything in `registry`. `price`: prices an answer."""
         self.registry = registry
         self.price = price
         self._counters: dict[str, Counter] = {}
@@ -86,11 +82,8 @@ class Metrics:
         self._histograms: dict[str, Histogram] = {}
         self._others: list[Collector] = []
         for each in definitions():
-            if each.name not in COLLECTED:
-                self._register(each)
+            self._register(each)
         ProcessCollector(registry=registry)
-        if hardware:
-            registry.register(GpuCollector())
         self._prepare()
 
     def _register(self, each: Definition) -> None:
@@ -169,9 +162,6 @@ class Metrics:
         verdicts = self._counters["chartwell_guard_verdicts_total"]
         verdicts.labels(guard, "passed").inc(passed)
         verdicts.labels(guard, "withheld").inc(withheld)
-
-    def host_price(self, dollars_per_hour: float) -> None:
-        self._gauges["chartwell_host_price_dollars_per_hour"].set(dollars_per_hour)
 
     # --- ports
 
@@ -290,8 +280,12 @@ class Metrics:
         with self._under_way("chartwell_http_requests_in_flight"):
             yield
 
+    def questions_waiting(self, number: Callable[[], int]) -> None:
+        """Asked at each scrape."""
+        self._gauges["chartwell_questions_waiting"].set_function(number)
+
     def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
-        """`route`: the template that matched, "unmatched" for none; never the address that was asked for."""
+        """`route`: the template that matched, "unrouted" for none; never the address that was asked for."""
         method = method if method in METHODS else "other"
         self._counters["chartwell_http_requests_total"].labels(method, route, str(status)).inc()
         self._histograms["chartwell_http_request_duration_seconds"].labels(route).observe(seconds)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from pipeline.answering.flow import AnswerEvent, Answering, Stopwatch
 from pipeline.config import AnsweringSettings, Settings
+from pipeline.costing import answer_usd, prices_of
 from pipeline.errors import SettingsInvalid
 from pipeline.indexing.flow import Observer
 from pipeline.ports import Embedder, Generator, Store
@@ -140,7 +141,7 @@ class ObservedAnswering(Answering):
 
 
 @contextmanager
-def open_telemetry(settings: Settings, *, price: Price | None = None) -> Iterator[Telemetry]:
+def open_telemetry(settings: Settings) -> Iterator[Telemetry]:
     """What the settings ask for; what is left of the traces is exported on leaving.
 
     Metrics are on by default, and silently absent where prometheus-client is not installed. Traces are off by default;
@@ -160,8 +161,13 @@ def open_telemetry(settings: Settings, *, price: Price | None = None) -> Iterato
 
             from pipeline.observe.metrics import Metrics
 
-            metrics = Metrics(CollectorRegistry(), price=price)
+            metrics = Metrics(CollectorRegistry(), price=_price(settings))
         yield Telemetry(metrics, tracing, settings.store.kind)
+
+
+def _price(settings: Settings) -> Price:
+    prices = prices_of(settings)
+    return lambda answer: answer_usd(prices, answer.usage.prompt_tokens, answer.usage.completion_tokens).value
 
 
 def ingestion_file(settings: Settings) -> Path:
@@ -170,10 +176,10 @@ def ingestion_file(settings: Settings) -> Path:
 
 
 @contextmanager
-def open_service_telemetry(settings: Settings, *, price: Price | None = None) -> Iterator[Telemetry]:
+def open_service_telemetry(settings: Settings) -> Iterator[Telemetry]:
     """As `open_telemetry`, for a process that serves `/metrics`: what indexing runs of this host counted is there too,
     and CloudWatch's log lines are written where the settings ask for them."""
-    with open_telemetry(settings, price=price) as telemetry, ExitStack() as stack:
+    with open_telemetry(settings) as telemetry, ExitStack() as stack:
         if telemetry.metrics is not None:
             from pipeline.observe.textfile import TextfileCollector
 

@@ -37,10 +37,13 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
+from pipeline.cancellation import Cancelled
 from pipeline.observe.definitions import METHODS, code_of, version
 from pipeline.ports import Embedder, Generator, Interruptible, Store
 from pipeline.propagation import TRACEPARENT, carrying
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Answer,
     Document,
     DraftPiece,
@@ -198,7 +201,7 @@ def say(span: Span, attributes: Mapping[str, Value]) -> None:
 
 def failed(span: Span, error: BaseException) -> None:
     """Mark the span with the error's code. Its message stays out: it may quote what it was given."""
-    if not isinstance(error, GeneratorExit):  # a reader that left is no failure
+    if not isinstance(error, GeneratorExit | Cancelled):  # a reader that left is no failure
         say(span, {"error.type": code_of(error)})
         span.set_status(Status(StatusCode.ERROR))
 
@@ -366,9 +369,9 @@ class TracedStore:
         with self._query("document"):
             return self._store.document(resource_id)
 
-    def counts(self) -> StoreCounts:
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         with self._query("counts"):
-            return self._store.counts()
+            return self._store.counts(scope)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()

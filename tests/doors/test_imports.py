@@ -19,14 +19,15 @@ EXTRAS = (
     "xllamacpp",
     "pulumi",
     "yaml",
+    "pytest",
+    "psutil",
+    "pynvml",
     "prometheus_client",
     "opentelemetry",
-    "pynvml",
-    "pytest",
 )
 
 
-@pytest.mark.parametrize("door", ["ask", "vectorize", "evaluate", "demo.__main__"])
+@pytest.mark.parametrize("door", ["ask", "vectorize", "evaluate", "monitor", "cost", "demo.__main__"])
 def test_a_door_needs_no_extra(door: str) -> None:
     blocked = f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\nimport pipeline.{door}\n"
     done = subprocess.run(
