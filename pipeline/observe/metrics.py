@@ -52,7 +52,7 @@ class Gated(Protocol):
     def gate(self) -> Gate: ...
 
 
-class _Together(CollectorRegistry):
+class Together(CollectorRegistry):
     """Several collectors as one: families of the same name are one family, as the format wants it."""
 
     def __init__(self, collectors: Sequence[Collector]) -> None:
@@ -66,7 +66,8 @@ class _Together(CollectorRegistry):
                 known = families.setdefault(
                     family.name, Metric(family.name, family.documentation, family.type)
                 )
-                known.samples.extend(family.samples)
+                # When a series began is a series more for each, and nobody asks.
+                known.samples.extend(each for each in family.samples if not each.name.endswith("_created"))
         yield from families.values()
 
 
@@ -303,8 +304,8 @@ class Metrics:
         for family in self._together().collect():
             yield from family.samples
 
-    def _together(self) -> _Together:
-        return _Together([self.registry, *self._others])
+    def _together(self) -> Together:
+        return Together([self.registry, *self._others])
 
     @contextmanager
     def _under_way(self, name: str) -> Iterator[None]:

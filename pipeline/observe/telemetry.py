@@ -209,8 +209,10 @@ def open_run_telemetry(settings: Settings) -> Iterator[Telemetry]:
 def _served(registry: CollectorRegistry, port: int) -> Iterator[None]:
     from prometheus_client import start_http_server
 
+    from pipeline.observe.metrics import Together
+
     try:
-        server, thread = start_http_server(port, addr=LOOPBACK, registry=registry)
+        server, thread = start_http_server(port, addr=LOOPBACK, registry=Together([registry]))
     except OSError as error:
         raise SettingsInvalid(
             f"The metrics of this run cannot be served on port {port}: {error.strerror}.",

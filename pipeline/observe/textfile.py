@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeAlias
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
@@ -22,6 +23,9 @@ from prometheus_client.samples import Sample
 
 from pipeline.locks import alone
 from pipeline.logs import LOGGER
+from pipeline.observe.metrics import Together
+
+Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
 WORKERS_MAX = 8
 WRITTEN = "chartwell_ingestion_"
@@ -96,32 +100,31 @@ class _Continued(Collector):
     def __init__(self, registry: CollectorRegistry, path: Path, worker: int) -> None:
         self._registry = registry
         self._worker = str(worker)
-        self._before = {
-            (sample.name, _key(sample)): sample.value
-            for family in read_file(path)
-            if family.type in GROWING
-            for sample in family.samples
-        }
+        self._before: dict[str, dict[Key, float]] = {}
+        for family in read_file(path):
+            if family.type in GROWING:
+                kept = self._before.setdefault(family.name, {})
+                kept.update({_key(sample): sample.value for sample in family.samples})
 
     def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
+        for family in Together([self._registry]).collect():
             if not family.name.startswith((WRITTEN, *ALSO_WRITTEN)):
                 continue
             mine = Metric(family.name, family.documentation, family.type)
+            before = dict(self._before.get(family.name, {}))
             for sample in family.samples:
-                if sample.name.endswith("_created"):
-                    continue
                 labelled = sample._replace(labels={**sample.labels, "worker": self._worker})
-                key = (sample.name, _key(labelled))
-                mine.samples.append(labelled._replace(value=sample.value + self._before.get(key, 0.0)))
+                mine.samples.append(labelled._replace(value=sample.value + before.pop(_key(labelled), 0.0)))
+            for (name, labels), value in before.items():  # what only an earlier run met
+                mine.samples.append(Sample(name, dict(labels), value))
             yield mine
 
     def describe(self) -> Iterator[Metric]:
         return iter(())
 
 
-def _key(sample: Sample) -> frozenset[tuple[str, str]]:
-    return frozenset(sample.labels.items())
+def _key(sample: Sample) -> Key:
+    return sample.name, tuple(sorted(sample.labels.items()))
 
 
 def read_file(path: Path) -> list[Metric]:
