@@ -47,6 +47,15 @@ Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, Bef
 """US dollars; None: nobody said."""
 
 
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -257,7 +266,7 @@ class ServiceSettings(Group):
     )
     state_url: SecretStr = Field(
         SecretStr(""),
-        description="postgresql://... for people, keys, conversations, audit; empty: service.sqlite in data_dir",
+        description="postgresql://... for people, conversations and audit; empty: service.sqlite in the data folder",
     )
     sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
     idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
@@ -306,7 +315,7 @@ Role = Literal["reader", "contributor", "reviewer", "administrator"]
 class OidcSettings(Group):
     """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
 
-    issuer: HttpUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
     client_id: str = Field("", description="this service as the provider knows it")
     client_secret: SecretStr = Field(SecretStr(""), description="its secret")
     label: str = Field(

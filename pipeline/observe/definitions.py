@@ -301,7 +301,6 @@ _SERVICE = (
         "1 where the dependency worked when the service last looked, 0 where it did not.",
         {"dependency": Label(of="part of `/readyz`", most=10)},
     ),
-    Definition("chartwell_http_requests_in_flight", "gauge", "Requests to the service under way."),
     Definition(
         "chartwell_build_info", "gauge", "Always 1.", {"version": Label(of="version of Chartwell", most=1)}
     ),

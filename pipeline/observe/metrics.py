@@ -7,7 +7,7 @@ chooses a label.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol, runtime_checkable
 
@@ -69,6 +69,19 @@ class Together(CollectorRegistry):
                 # When a series began is a series more for each, and nobody asks.
                 known.samples.extend(each for each in family.samples if not each.name.endswith("_created"))
         yield from families.values()
+
+
+class _Ready(Collector):
+    """Sets a gauge from what is known, and shows nothing itself: the gauge is in the registry."""
+
+    def __init__(self, gauge: Gauge, known: Callable[[], Mapping[str, bool]]) -> None:
+        self._gauge = gauge
+        self._known = known
+
+    def collect(self) -> Iterator[Metric]:
+        for name, ready in self._known().items():
+            self._gauge.labels(name).set(ready)
+        return iter(())
 
 
 class Metrics:
@@ -276,14 +289,13 @@ class Metrics:
 
     # --- the service
 
-    @contextmanager
-    def request(self) -> Iterator[None]:
-        with self._under_way("chartwell_http_requests_in_flight"):
-            yield
-
     def questions_waiting(self, number: Callable[[], int]) -> None:
         """Asked at each scrape."""
         self._gauges["chartwell_questions_waiting"].set_function(number)
+
+    def watch_readiness(self, known: Callable[[], Mapping[str, bool]]) -> None:
+        """Asked at each scrape for what was found when the service last looked, by dependency."""
+        self.add(_Ready(self._gauges["chartwell_ready"], known))
 
     def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
         """`route`: the template that matched, "unrouted" for none; never the address that was asked for."""
@@ -305,7 +317,7 @@ class Metrics:
             yield from family.samples
 
     def _together(self) -> Together:
-        return Together([self.registry, *self._others])
+        return Together([*self._others, self.registry])  # some of the others set a gauge of ours when asked
 
     @contextmanager
     def _under_way(self, name: str) -> Iterator[None]:
