@@ -252,6 +252,46 @@ class ChecksSettings(Group):
     )
 
 
+class MetricsSettings(Group):
+    """Numbers for Prometheus. They never hold text or an id; they need the extra `observe`."""
+
+    enabled: bool = Field(
+        True, description="count and time what happens, where prometheus-client is installed"
+    )
+    textfile: Path | None = Field(
+        None,
+        description="where an indexing run writes its metrics (node_exporter's textfile format); "
+        "empty: ingestion.prom in the data folder",
+    )
+    textfile_seconds: float = Field(15.0, gt=0, description="how often a run writes them")
+    port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="port of 127.0.0.1 on which an indexing run serves its metrics; 0: none",
+    )
+    emf_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="how often a log line in CloudWatch's embedded metric format is written; 0: never",
+    )
+
+
+class TracingSettings(Group):
+    """OpenTelemetry traces. Off by default; they never hold text or an id; they need the extra `observe`."""
+
+    exporter: Literal["none", "otlp", "file", "console"] = Field(
+        "none", description="otlp: to a collector over HTTP; file and console: JSON lines, to try it"
+    )
+    endpoint: HttpUrl = Field(
+        "http://127.0.0.1:4318/v1/traces", description="otlp: where the collector takes traces"
+    )
+    file: Path | None = Field(
+        None, description="file: where spans are appended; empty: traces.jsonl in the data folder"
+    )
+    ratio: float = Field(1.0, ge=0.0, le=1.0, description="share of traces that are recorded")
+
+
 class ServiceSettings(Group):
     """The service and its page (python -m pipeline.serve)."""
 
@@ -402,6 +442,8 @@ class Settings(BaseSettings):
     indexing: IndexingSettings = IndexingSettings()
     answering: AnsweringSettings = AnsweringSettings()
     checks: ChecksSettings = ChecksSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     service: ServiceSettings = ServiceSettings()
     oidc: OidcSettings = OidcSettings()
     monitor: MonitorSettings = MonitorSettings()

@@ -20,6 +20,7 @@ from pipeline import config
 from pipeline.monitoring.judge import attention
 from pipeline.monitoring.view import screen
 from tests.monitoring import samples
+from pipeline.observe import definitions
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,6 +74,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/images/monitor-80.svg": lambda: monitor_picture(80),
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
+    "docs/metrics.md": definitions.reference,
 }
 
 
