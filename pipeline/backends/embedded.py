@@ -232,8 +232,10 @@ class EmbeddedStore:
             for name, number in numbers.items():
                 connection.execute(_SQL.number_again_from, {"name": name, "seq": number})
 
-    def optimise(self) -> None:
-        """Merge the word index, refresh the planner's statistics and empty the log: after a large load."""
+    def optimise(self, *, rebuild: bool = False) -> None:
+        """Merge the word index, refresh the planner's statistics and empty the log: after a large load. Merging makes
+        the word index anew, and the index of vectors follows the file by itself: `rebuild` adds nothing."""
+        del rebuild
         with self._writing() as connection:
             self._prepared_space(connection)
             connection.execute(_SQL.merge_words)
@@ -497,10 +499,7 @@ def _ranked_within(
     out of sight would then push the others aside: an empty list would tell that there is such a note.
     """
     asked = expression([(word, 1) for word in words], WORDS_UNBOUNDED, WORDS_UNBOUNDED)
-    few = _share_admitted(connection, values) <= FEW_NOTES_SHARE
-    return _ranked(
-        connection, _SQL.search_words_of_few if few else _SQL.search_words_of_many, values, asked, k
-    )
+    return _ranked(connection, _SQL.search_words_of_few, values, asked, k)
 
 
 def _cosine(values: Vector) -> list[float]:

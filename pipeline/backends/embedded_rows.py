@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,13 @@ def json_list(values: Iterable[str | int]) -> str:
     may be another note's or patient's id.
     """
     return json.dumps([value for value in values if not isinstance(value, str) or "\0" not in value])
+
+
+@lru_cache(maxsize=16)
+def scope_list(admitted: frozenset[str]) -> str:
+    """The same for what a person may see: up to tens of thousands of ids, in every question of theirs. Sorted, because
+    SQLite takes in a sorted list in half the time."""
+    return json_list(sorted(admitted))
 
 
 def space_row(space: EmbeddingSpace) -> dict[str, Any]:
@@ -145,7 +153,7 @@ def filter_values(filters: Filters) -> Mapping[str, str]:
     }
     for name, admitted in lists.items():
         if admitted is not None:
-            values[name] = json_list(admitted)
+            values[name] = scope_list(admitted) if isinstance(admitted, frozenset) else json_list(admitted)
     if filters.since is not None:
         values["since"] = filters.since
     if filters.until is not None:

@@ -15,9 +15,11 @@ from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
 from pipeline.errors import Forbidden, SignInFailed
+from pipeline.observe.asgi import TracedRequests
+from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
-from pipeline.service.access.policy import demo
+from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
@@ -64,16 +66,17 @@ def create_app(
     state: State,
     *,
     url: str = "",
-    open_answering: Callable[[Settings], ServingAnswering] = ServingAnswering,
+    telemetry: Telemetry = SILENT,
+    open_answering: Callable[[Settings, Telemetry], ServingAnswering] = ServingAnswering,
 ) -> FastAPI:
     """The service as an ASGI application over a state that has been migrated.
 
-    `url`: where people reach it, for links. Models are opened in the background once it runs; the state is the
-    caller's to close.
+    `url`: where people reach it, for links; `telemetry`: what observes it, and outlives it. Models are opened in the
+    background once it runs; the state is the caller's to close.
     """
     access = open_access(state, settings)
-    corpus = LiveCorpus(interactive(settings), open_answering)
-    meter = Meter()
+    corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
+    meter = Meter(telemetry)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -103,6 +106,9 @@ def create_app(
         app.include_router(routes.router)
     problems.install(app, functools.partial(_record_refusal, access))
     _add_layers(app, settings, access, meter)
+    app.add_middleware(
+        TracedRequests, telemetry=telemetry
+    )  # outermost, so that every log line names its trace
     return app
 
 
@@ -129,7 +135,6 @@ def _parts(
     desk = AnswerDesk(corpus, StateKeeper(state, access.audit), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
-        meter.question_ended(asked, outcome)
         if outcome.answer is not None:
             readiness.proved("models", "embedder", "store", "state")
             if "generate" in outcome.answer.seconds:
@@ -224,7 +229,7 @@ def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) 
 
     # The last one added is the outermost.
     app.add_middleware(
-        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(demo()), in_thread=in_thread
+        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(DEMO), in_thread=in_thread
     )
     app.add_middleware(
         Frame,
