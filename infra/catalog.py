@@ -236,7 +236,10 @@ ALARM_COUNT: Final = 4
 DETAILED_MONITORING_USD_PER_MONTH: Final = 2.10  # 7 metrics at $0.30
 LOGS_USD_PER_GB: Final = 0.50
 SPOT_SHARE_OF_ON_DEMAND: Final = 0.45  # g5.2xlarge in us-east-1: 0.37-0.51 by zone, same catalogue
-PRICE_SOURCE: Final = "us-east-1 list prices as of 2026-11; storage prices do not follow the region factor"
+PRICES_AS_OF: Final = "2026-11"
+PRICE_SOURCE: Final = (
+    f"us-east-1 list prices as of {PRICES_AS_OF}; storage prices do not follow the region factor"
+)
 
 # Price of g5 relative to us-east-1; g6e follows the same factors within 0.1 % where both were compared.
 REGIONS: Final[dict[str, float]] = {

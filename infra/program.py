@@ -208,8 +208,12 @@ def deploy(
     if wheel is None:
         return known_hosts
     environment = jobs.pipeline_environment(
-        models, {each.role: each.model for each in plan.placements}, store.iris_password
-    )
+        models,
+        {each.role: each.model for each in plan.placements},
+        store.iris_password,
+        gpu=plan.instance.gpu_count > 0,
+        volume_id=store.volume_id,
+    ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = jobs.Job(
         f"{config.name}-job",
@@ -223,7 +227,7 @@ def deploy(
         ),
         after=running.done,
     )
-    return {**known_hosts, "ingestion": job.status}
+    return {**known_hosts, "ingestion": job.status, "validation": job.validation}
 
 
 def host_services(
@@ -334,6 +338,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; a pulumi up does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
+        "validateOnHost": f"sudo bash {services.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",
         "pause": pause[config.pause_mode],
         "resume": resume[config.pause_mode],
         "resumeAfterIdleStop": "pulumi up --refresh",
@@ -362,7 +367,7 @@ def settings(
         "CHARTWELL_IRIS__USERNAME": jobs.IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": pulumi.Output.secret(iris_password),
     }
-    for role, group in (("llm", "GENERATOR"), ("embedding", "EMBEDDER")):
+    for role, group in jobs.SETTINGS_GROUPS.items():
         placed = next((each for each in plan.placements if each.role == role), None)
         if placed is None:
             continue
@@ -372,7 +377,24 @@ def settings(
             f"CHARTWELL_{group}__MODEL": placed.model,
             f"CHARTWELL_{group}__URL": url,
         }
-    return found_settings
+    return found_settings | cost_settings(config, plan)
+
+
+def cost_settings(config: StackConfig, plan: Plan) -> dict[str, str]:
+    """What the pipeline is told of prices, with what they are of and from when.
+
+    The hour carries its share of what bills by the month (disks, key, alarms), so that hours can be added up. No
+    value may need quotes: the host's settings file allows none.
+    """
+    bill = sizing.costs(config)
+    market = "spot-estimated" if config.spot else "on-demand"
+    return {
+        "CHARTWELL_COST__RUNNING_USD_PER_HOUR": f"{bill.running_usd_per_month / catalog.HOURS_PER_MONTH:.4f}",
+        "CHARTWELL_COST__PAUSED_USD_PER_HOUR": f"{bill.paused_usd_per_month / catalog.HOURS_PER_MONTH:.4f}",
+        "CHARTWELL_COST__GPUS": str(plan.instance.gpu_count),
+        "CHARTWELL_COST__PLAN": f"{plan.instance.name}/{market}/{config.region}/pause-{config.pause_mode}",
+        "CHARTWELL_COST__PRICES_AS_OF": catalog.PRICES_AS_OF,
+    }
 
 
 def export(values: Mapping[str, Any]) -> None:

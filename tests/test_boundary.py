@@ -15,6 +15,7 @@ import typer
 
 from infra import catalog, jobs, program, services, sizing
 from pipeline.config import IrisSettings, Settings, load_settings, variables
+from pipeline.costing import prices_of
 from tests.infra.stacks import config as stack_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +32,12 @@ def nims() -> tuple[services.Nim, ...]:
 
 def on_the_host() -> dict[str, str]:
     names = {each.role: each.model for each in sizing.plan(stack_config()).placements}
-    return {name: str(value) for name, value in jobs.pipeline_environment(nims(), names, PASSWORD).items()}
+    written = jobs.pipeline_environment(nims(), names, PASSWORD) | prices()
+    return {name: str(value) for name, value in written.items()}
+
+
+def prices() -> dict[str, str]:
+    return program.cost_settings(stack_config(), sizing.plan(stack_config()))
 
 
 def through_the_tunnel() -> dict[str, str]:
@@ -71,6 +77,23 @@ def test_the_settings_file_may_carry_every_value() -> None:
     (pattern,) = re.findall(r"grep -Evq '(\^CHARTWELL[^']+)'", text)
     for name, value in on_the_host().items():
         assert re.match(pattern, f"{name}={value}"), name
+
+
+def test_the_pipeline_counts_with_the_prices_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour is what a month of the plan costs, cut into hours; and what is priced is named with its date."""
+    for name, value in prices().items():
+        monkeypatch.setenv(name, value)
+    known = prices_of(load_settings(None))
+    bill = sizing.costs(stack_config())
+    assert known.running_usd_per_hour == pytest.approx(
+        bill.running_usd_per_month / catalog.HOURS_PER_MONTH, abs=1e-4
+    )
+    assert known.paused_usd_per_hour == pytest.approx(
+        bill.paused_usd_per_month / catalog.HOURS_PER_MONTH, abs=1e-4
+    )
+    for part in (catalog.PRICES_AS_OF, catalog.DEFAULT_INSTANCE_TYPE, stack_config().region, "on-demand"):
+        assert part in known.source
+    assert prices().items() <= through_the_tunnel().items()
 
 
 def test_ports_agree() -> None:

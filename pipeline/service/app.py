@@ -10,18 +10,21 @@ from contextlib import asynccontextmanager
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
-from pipeline.errors import SignInFailed
+from pipeline.errors import Forbidden, SignInFailed
+from pipeline.observe.asgi import TracedRequests
+from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
-from pipeline.service.access.policy import demo
+from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.feedback import FeedbackBook
-from pipeline.service.frame import Frame
+from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
 from pipeline.service.history import Conversations
 from pipeline.service.jobbook import StateJobBook
@@ -64,16 +67,17 @@ def create_app(
     state: State,
     *,
     url: str = "",
-    open_answering: Callable[[Settings], ServingAnswering] = ServingAnswering,
+    telemetry: Telemetry = SILENT,
+    open_answering: Callable[[Settings, Telemetry], ServingAnswering] = ServingAnswering,
 ) -> FastAPI:
     """The service as an ASGI application over a state that has been migrated.
 
-    `url`: where people reach it, for links. Models are opened in the background once it runs; the state is the
-    caller's to close.
+    `url`: where people reach it, for links; `telemetry`: what observes it, and outlives it. Models are opened in the
+    background once it runs; the state is the caller's to close.
     """
     access = open_access(state, settings)
-    corpus = LiveCorpus(interactive(settings), open_answering)
-    meter = Meter()
+    corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
+    meter = Meter(telemetry)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -102,8 +106,11 @@ def create_app(
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
     respond = pages.install(app)
-    problems.install(app, respond)
+    problems.install(app, functools.partial(_record_refusal, access), respond)
     _add_layers(app, settings, access, meter, respond)
+    app.add_middleware(
+        TracedRequests, telemetry=telemetry
+    )  # outermost, so that every log line names its trace
     return app
 
 
@@ -130,7 +137,6 @@ def _parts(
     desk = AnswerDesk(corpus, StateKeeper(state, access.audit), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
-        meter.question_ended(asked, outcome)
         if outcome.answer is not None:
             readiness.proved("models", "embedder", "store", "state")
             if "generate" in outcome.answer.seconds:
@@ -188,6 +194,18 @@ async def _drain(parts: Parts, seconds: float) -> None:
     await asyncio.gather(parts.desk.drain(seconds), parts.jobs.stop())
 
 
+async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:
+    """Somebody known asked for what they have no right to."""
+    caller: Caller | None = request.scope["state"].get("caller")
+    if caller is None:
+        return
+    route = getattr(request.scope.get("route"), "path", UNROUTED)
+    details = {"right": error.action, "method": request.method}
+    await run_in_threadpool(
+        access.audit.record, caller.principal, "request", f"route:{route}", outcome="refused", details=details
+    )
+
+
 class _Doorkeeper:
     """People and keys, as the gate asks for them."""
 
@@ -215,7 +233,7 @@ def _add_layers(
 
     # The last one added is the outermost.
     app.add_middleware(
-        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(demo()), in_thread=in_thread
+        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(DEMO), in_thread=in_thread
     )
     app.add_middleware(
         Frame,

@@ -58,7 +58,14 @@ class Frame:
     """ASGI middleware around everything."""
 
     def __init__(
-        self, app: ASGIApp, *, connections_max: int, send_seconds_max: float, secure: bool, observe: Observe, respond: Respond = in_json
+        self,
+        app: ASGIApp,
+        *,
+        connections_max: int,
+        send_seconds_max: float,
+        secure: bool,
+        observe: Observe,
+        respond: Respond = in_json,
     ) -> None:
         """`secure`: browsers reach us by https and shall never do otherwise again."""
         self._app = app

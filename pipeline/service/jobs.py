@@ -220,7 +220,7 @@ class _Run:
         self._tell(ended)
 
     async def _process(self) -> Job:
-        environment = {**os.environ, **as_environment(self._settings), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, **as_environment(self._settings), "PYTHONPATH": _python_path()}
         process = await asyncio.create_subprocess_exec(
             *self._command,
             env=environment,
@@ -293,6 +293,12 @@ class _Run:
 
     def _ended(self, state: JobState, **more: Any) -> Job:
         return replace(self.job, state=state, ended_at=datetime.now(UTC), **more)
+
+
+def _python_path() -> str:
+    """Where this very package is, so that the process runs the same one, installed or not, from whatever folder."""
+    here = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 async def _all(stream: asyncio.StreamReader) -> bytes:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -284,11 +284,17 @@ def in_json(scope: Scope, error: ChartwellError, request_id: str) -> Response:
     return response_of(error, request_id)
 
 
-def install(app: FastAPI, respond: Respond = in_json) -> None:
-    """Have every failure inside the routes answered by `respond`."""
+def install(
+    app: FastAPI,
+    refused: Callable[[Request, errors.Forbidden], Awaitable[None]],
+    respond: Respond = in_json,
+) -> None:
+    """Have every failure inside the routes answered by `respond`. `refused` is told of who lacked a right."""
 
     async def ours(request: Request, error: Exception) -> Response:
         number = request_id_of(request)
+        if isinstance(error, errors.Forbidden):
+            await refused(request, error)
         return respond(request.scope, recorded(error, number), number)
 
     async def fields(request: Request, error: Exception) -> Response:

@@ -745,7 +745,15 @@ class StoreContract:
             (Filters(domains=("radiology",), scope=AccessScope(frozenset({"cardiology"}))), ""),
             (Filters(document_types=("Radiology",), scope=AccessScope(None, frozenset({"p3"}))), "e"),
         ],
-        ids=str,
+        ids=[
+            "domains",
+            "patients",
+            "both",
+            "another patient wished",
+            "patients in common",
+            "another domain wished",
+            "type and patient",
+        ],
     )
     def test_a_wish_narrows_the_scope_and_never_widens_it(
         self, ward: Store, filters: Filters, admitted: str

@@ -25,6 +25,7 @@ from pipeline.indexing.flow import Indexing
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
+from pipeline.observe.telemetry import Telemetry, open_service_telemetry
 from pipeline.progress import SilentObserver
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service import cookies
@@ -82,7 +83,7 @@ class Running:
     access: Access
     app: Any
     server: Draining
-    clients: list[httpx.Client] = field(default_factory=list)
+    clients: list[httpx.Client | socket.socket] = field(default_factory=list)
 
     def key(
         self,
@@ -109,6 +110,14 @@ class Running:
         headers = {"X-CSRF-Token": signed_in.current.csrf} if csrf else {}
         return self.client(cookies={cookies.SIGN_IN: signed_in.token}, headers=headers)
 
+    def raw(
+        self, path: str, headers: Mapping[str, str], body: bytes = b"", method: str = "POST"
+    ) -> socket.socket:
+        """As the function; closed at the end at the latest."""
+        connection = raw(self.url, method, path, headers, body)
+        self.clients.append(connection)
+        return connection
+
     def client(self, key: str | None = None, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         client = httpx.Client(
@@ -123,12 +132,18 @@ def _actions(role: Role) -> set[str]:
 
 
 @contextmanager
-def running(settings: Settings, *, ready: bool = True) -> Iterator[Running]:
+def running(
+    settings: Settings, *, ready: bool = True, telemetry: Telemetry | None = None
+) -> Iterator[Running]:
     """The service in a thread of this process until the block ends."""
-    with open_state(settings) as state, contextlib.closing(listen(settings.service)) as listening:
+    with (
+        open_service_telemetry(settings) as own,
+        open_state(settings) as state,
+        contextlib.closing(listen(settings.service)) as listening,
+    ):
         state.migrate()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = create_app(settings, state, url=url)
+        app = create_app(settings, state, url=url, telemetry=telemetry or own)
         server = Draining(uvicorn_config(app, settings.service), settings.service.drain_seconds_max)
         thread = threading.Thread(target=lambda: server.run(sockets=[listening]), name="service")
         thread.start()

@@ -287,8 +287,6 @@ def test_lone_surrogates_are_refused(reader: httpx.Client) -> None:
     problem(reader.post("/v1/ask", content=body, headers=JSON), 422, "CW-REQUEST")
 
 
-
-
 def test_every_response_has_the_security_headers(service: Running, reader: httpx.Client) -> None:
     for response in (reader.get("/healthz"), reader.get("/v1/nothing"), service.client().get("/v1/me")):
         policy = response.headers["content-security-policy"]

@@ -23,6 +23,7 @@ from pipeline.errors import ChartwellError, NotReady
 from pipeline.records import AccessScope
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.ask import refuse_longer
+from pipeline.service.api.notes import read_note
 from pipeline.service.asking import Accepted, DeskEvent, Ended, Failed, RunningAnswer
 from pipeline.service.pages.failures import ProblemView, is_part
 from pipeline.service.pages.rendering import Renderer
@@ -69,7 +70,9 @@ class Choices:
 
 
 @router.get("/", dependencies=[may(Action.ASK)])
-def start(request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere) -> HTMLResponse:
+def start(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
     """A new conversation."""
     recent = (
         parts.conversations.latest(principal, limit=RECENT)
@@ -97,7 +100,7 @@ def conversation(
     problem: ProblemView | None = None
     if note:
         try:
-            beside = NoteView.of(parts.corpus.note(note, principal.scope), spans)
+            beside = NoteView.of(read_note(parts, principal, note), spans)
         except ChartwellError as error:  # the note has gone; the conversation has not
             problem = ProblemView.of(error, request.scope["state"]["request_id"])
     return _page(
@@ -321,5 +324,3 @@ class Words:
 
 def _many(number: int, thing: str) -> str:
     return f"{number} {thing}{'s' if number != 1 else ''}"
-
-

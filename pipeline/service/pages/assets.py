@@ -77,9 +77,7 @@ def _read(folder: Traversable, prefix: str) -> list[Asset]:
         kind = KINDS.get(entry.name[entry.name.rfind(".") :])
         if kind is not None:
             content = entry.read_bytes()
-            found.append(
-                Asset(f"{prefix}{entry.name}", content, kind, hashlib.sha256(content).hexdigest())
-            )
+            found.append(Asset(f"{prefix}{entry.name}", content, kind, hashlib.sha256(content).hexdigest()))
     return found
 
 

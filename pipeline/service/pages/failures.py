@@ -123,7 +123,5 @@ class Failures:
 
     def _part(self, request: Request, problem: ProblemView) -> Response:
         if problem.status == 401:
-            return Response(
-                status_code=401, headers={"HX-Redirect": sign_in_address(current_path(request))}
-            )
+            return Response(status_code=401, headers={"HX-Redirect": sign_in_address(current_path(request))})
         return self._renderer.fragment("problem.html", status=problem.status, problem=problem)

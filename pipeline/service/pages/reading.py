@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import HTMLResponse
 
 from pipeline.service.access.policy import Action
-from pipeline.service.api.notes import range_in
+from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.pages.failures import is_part
 from pipeline.service.pages.shared import RendererHere
 from pipeline.service.pages.views import NoteView
@@ -30,7 +30,7 @@ def note(
     span: Annotated[list[Span] | None, Query(max_length=100)] = None,
 ) -> HTMLResponse:
     """The note with the ranges of the address pointed out. Its address can be shared: rights decide who sees it."""
-    document = parts.corpus.note(resource_id, principal.scope)
+    document = read_note(parts, principal, resource_id)
     shown = NoteView.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
     if is_part(request):
         return renderer.fragment("note_fragment.html", shown=shown)

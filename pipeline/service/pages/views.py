@@ -18,6 +18,7 @@ from pipeline.service.schemas import AnswerOut, CitationOut, ModelOut, PassageOu
 
 _MARKER = re.compile(r"\s*\[(\d+)\]")
 
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """Text, or a citation where `citation` is given."""
