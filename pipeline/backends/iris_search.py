@@ -14,12 +14,18 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
 from pipeline.ports import SearchPlan
-from pipeline.records import AccessScope, Filters, Match
+from pipeline.records import AccessScope, Filters, Match, NoteField
+
+COLUMNS: Mapping[NoteField, str] = {
+    "patient_id": "PatientID",
+    "document_type": "DocumentType",
+    "domain": "ClinicalDomain",
+}
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
 # timings of others (docs/iris.md): measure them on a live server with `make test-live-iris`.
@@ -158,6 +164,26 @@ def count_notes(session: Session, scope: AccessScope) -> int:
     if scope.unrestricted:
         return session.count("count_documents")
     return _counted(session, "count_notes_admitted", _admissions(session, Filters(scope=scope)))
+
+
+def note_values(
+    session: Session, field: NoteField, scope: AccessScope, beginning: str, limit: int
+) -> list[str]:
+    """What stands in a field of the notes that a scope admits, in the order of code points, blanks left out."""
+    column = COLUMNS[field]
+    found: set[str] = set()
+    for conditions, values in _admissions(session, Filters(scope=scope)):
+        admitted = f" AND {conditions}" if conditions else ""
+        if beginning:
+            begins = session.statements["admit_beginning"].format(column=column, length=len(beginning))
+            admitted += f" AND {begins}"
+            values.append(beginning)
+        # One more, for the blank that is left out.
+        rows = session.rows(
+            "values_admitted", values, k=str(int(limit) + 1), column=column, admitted=admitted
+        )
+        found |= {text_of(row[0]) for row in rows}
+    return sorted(value for value in found if value)[:limit]
 
 
 def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[Value]]]) -> int:

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-
 from pipeline.errors import BadRequest, Forbidden, ServiceError
 from pipeline.service import cookies
 from pipeline.service.access.policy import Action, Principal
@@ -54,7 +53,7 @@ def _sign_in_page(
     oidc = parts.settings.oidc
     provider = oidc.label if oidc.issuer else None
     shown = {"to": "/", "ended": False, "name": "", "problem": None, "provider": provider, **values}
-    return renderer.page(request, "sign_in.html", status=status, **shown)
+    return renderer.page(request, "sign_in.html", status_code=status, **shown)
 
 
 @router.post("/sign-in")
@@ -96,7 +95,7 @@ def _welcome_page(
 ) -> HTMLResponse:
     characters = parts.settings.service.password_characters_min
     shown = {"token": "", "name": "", "problem": None, "password_characters_min": characters, **values}
-    return renderer.page(request, "welcome.html", status=status, **shown)
+    return renderer.page(request, "welcome.html", status_code=status, **shown)
 
 
 @router.post("/welcome")
@@ -148,7 +147,7 @@ def _account(
         request,
         "account.html",
         here="account",
-        status=status,
+        status_code=status,
         problem=problem,
         may=sorted(action.value.replace("-", " ") for action in principal.actions),
         scope_words=words.scope_words(principal.scope),

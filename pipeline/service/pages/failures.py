@@ -115,7 +115,7 @@ class Failures:
         if is_part(request):
             response: Response = self._part(request, problem)
         else:
-            response = self._renderer.page(request, "error.html", status=problem.status, problem=problem)
+            response = self._renderer.page(request, "error.html", status_code=problem.status, problem=problem)
         for name, value in headers_of(error).items():
             if name != "WWW-Authenticate":
                 response.headers[name] = value

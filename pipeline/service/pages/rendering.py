@@ -91,7 +91,7 @@ class Renderer:
         self._environment.filters["oneline"] = words.one_line
 
     def page(
-        self, request: Request, template: str, *, status: int = 200, here: str = "", **values: Any
+        self, request: Request, template: str, *, status_code: int = 200, here: str = "", **values: Any
     ) -> HTMLResponse:
         """A whole page. `here`: the entry of the navigation that it belongs to."""
         caller = caller_or_none(request)
@@ -104,7 +104,7 @@ class Renderer:
             "theme": request.cookies.get(THEME, ""),
             "done": DONE.get(request.query_params.get("done", "")),
         }
-        return HTMLResponse(self.text(template, **frame, **values), status_code=status)
+        return HTMLResponse(self.text(template, **frame, **values), status_code=status_code)
 
     def fragment(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """A part of a page, for htmx to put in its place."""
