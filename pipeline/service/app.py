@@ -23,13 +23,11 @@ from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
-from pipeline.service.feedback import FeedbackBook
 from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
-from pipeline.service.history import Conversations
-from pipeline.service.jobbook import StateJobBook
+from pipeline.service.history.open import open_history
 from pipeline.service.jobs import Jobs
-from pipeline.service.keeping import Receipts, StateKeeper
+from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.metering import Meter
 from pipeline.service.pages import routes as pages
 from pipeline.service.parts import Parts
@@ -134,7 +132,8 @@ def _parts(
         seconds_max=service.check_seconds_max,
         kept_seconds=service.checks_kept_seconds,
     )
-    desk = AnswerDesk(corpus, StateKeeper(state, access.audit), service)
+    history = open_history(state, access.audit, settings)
+    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
         if outcome.answer is not None:
@@ -153,12 +152,12 @@ def _parts(
         people=access.people,
         sign_ins=access.sign_ins,
         keys=access.keys,
-        conversations=Conversations(state, access.audit),
-        feedback=FeedbackBook(state, access.audit),
-        receipts=Receipts(state, access.audit),
+        conversations=history.conversations,
+        opinions=history.opinions,
+        receipts=history.receipts,
         corpus=corpus,
         desk=desk,
-        jobs=Jobs(StateJobBook(state, access.audit), settings),
+        jobs=Jobs(history.jobs, settings),
         readiness=readiness,
         meter=meter,
     )

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.service.access.policy import demo
-from pipeline.service.jobbook import StateJobBook
-from pipeline.service.jobs import Job
+from pipeline.service.access.policy import DEMO
+from pipeline.service.history.jobs import JobHistory, JobRow
+from pipeline.service.jobs import KIND
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
 from tests.service.running import DEMO_NOTES, QUESTION, Running, events_of, running, settings_in, until
@@ -57,7 +57,7 @@ def test_a_job_indexes_the_inbox_and_is_watched_while_it_does(empty: Running) ->
     actions = [
         (row.action, row.actor_kind) for row in empty.access.audit.rows() if row.subject == f"job:{job_id}"
     ]
-    assert actions == [("job-started", "key"), ("job-ended", "system")]
+    assert actions == [("job-started", "key"), ("job-ended", "job")]
 
 
 def test_readers_start_nothing_and_unknown_jobs_are_unknown(empty: Running) -> None:
@@ -124,23 +124,23 @@ def test_a_stop_ends_the_job_and_whoever_watches_it(tmp_path: Path) -> None:
             watching = threading.Thread(target=watch)
             watching.start()
             until(lambda: seen)
-            book = StateJobBook(service.state, service.access.audit)
+            book = JobHistory(service.state, service.access.audit)
             service.server.handle_exit(15, None)
             watching.join(30)
             assert not watching.is_alive()
             until(lambda: _state(book, job_id) == "cancelled", 30)
 
 
-def _state(book: StateJobBook, job_id: str) -> str:
+def _state(book: JobHistory, job_id: str) -> str:
     found = book.get(job_id)
-    assert isinstance(found, Job)
+    assert isinstance(found, JobRow)
     return found.state
 
 
 def test_what_an_earlier_service_left_running_is_lost(tmp_path: Path) -> None:
     settings = settings_in(tmp_path / "data")
     with running(settings) as service:
-        left = StateJobBook(service.state, service.access.audit).begin(demo(), {"prune": False})
+        left = JobHistory(service.state, service.access.audit).begin(DEMO, KIND, {"prune": False})
     with running(settings) as service:
         found = service.client(service.key("contributor")).get(f"/v1/jobs/{left.id}").json()
         assert found["state"] == "lost"

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pipeline.service.access.policy import Action
-from pipeline.service.jobs import ENDED, Jobs
+from pipeline.service.jobs import Jobs
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, JobOut, JobRequest, JobsOut
@@ -68,7 +68,7 @@ async def watch_job(job_id: JobId, parts: PartsHere) -> EventSourceResponse:
 
 async def _progress(jobs: Jobs, job_id: str) -> AsyncIterator[ServerSentEvent]:
     async for job in jobs.watch(job_id):
-        name = "ended" if job.state in ENDED else "progress"
+        name = "progress" if job.state == "running" else "ended"
         yield ServerSentEvent(JobOut.of(job).model_dump_json(), event=name)
 
 
