@@ -49,6 +49,7 @@
         ├── StateError             the service's database is unusable: wrong version, damaged, read-only
         ├── StateUnavailable       ~ the service's database cannot be reached right now
         ├── AuditBroken            the audit log does not verify
+        ├── PageFileChanged        a vendored file of the page is another one
         ├── TooLarge               413
         ├── TooMany                ~ 429: this person asks more than their share
         ├── Busy                   ~ 429: every place is taken, and every place to wait
@@ -399,7 +400,7 @@ class AuditBroken(ServiceError):
 
 
 class PageFileChanged(ServiceError):
-    """A vendored file of the page is missing or is not the one whose SHA-256 is recorded; the service does not start."""
+    """A vendored file of the page is missing, or is not the one whose SHA-256 is recorded."""
 
     code = "CW-PAGE-FILE"
 

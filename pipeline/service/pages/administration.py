@@ -1,4 +1,4 @@
-"""People, what they may see, and keys for programs: for administrators. A secret is shown in one answer and never again."""
+"""People, what they may see, and keys for programs. A secret is shown in one answer and never again."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def conversation(
     span: Annotated[str, Query(pattern=r"^(\d{1,9}-\d{1,9})?$")] = "",
 ) -> HTMLResponse:
     """A conversation, with a note open beside it where the address names one."""
-    found, messages = parts.conversations.get(principal, conversation_id)
+    found = parts.conversations.get(principal, conversation_id, principal.scope)
     start_, _, end = span.partition("-")
     spans = [(int(start_), int(end))] if span else []
     beside: NoteView | None = None
@@ -108,8 +108,8 @@ def conversation(
         parts,
         principal,
         renderer,
-        conversation=found,
-        turns=turns_of(found.id, messages),
+        conversation=found.summary,
+        turns=turns_of(conversation_id, found.messages),
         beside=beside,
         beside_problem=problem,
         opened=(note, *spans[0]) if spans else None,

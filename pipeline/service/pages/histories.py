@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.service.access.policy import Action
 from pipeline.service.pages.shared import Line, RendererHere, ThingId, seen
 from pipeline.service.pages.views import turns_of
 from pipeline.service.parts import PartsHere, PrincipalHere, may
-from pipeline.service.schemas import ConversationWhole
 
 router = APIRouter(
     prefix="/conversations", include_in_schema=False, dependencies=[may(Action.READ_OWN_CONVERSATIONS)]
@@ -28,11 +29,11 @@ def history(
     parts: PartsHere,
     principal: PrincipalHere,
     renderer: RendererHere,
-    before: Annotated[str, Query(max_length=512)] = "",
+    before: Annotated[AwareDatetime | None, Query()] = None,
 ) -> HTMLResponse:
     """The last used first."""
-    found = parts.conversations.latest(principal, limit=PAGE + 1, before=before or None)
-    more = found[PAGE - 1].id if len(found) > PAGE else None
+    found = parts.conversations.latest(principal, limit=PAGE + 1, before=before)
+    more = found[PAGE - 1].updated_at.isoformat() if len(found) > PAGE else None
     return renderer.page(request, "history.html", here="history", conversations=found[:PAGE], more=more)
 
 
@@ -45,8 +46,8 @@ def settings(
     renderer: RendererHere,
 ) -> HTMLResponse:
     """Rename, export, delete."""
-    found, _ = parts.conversations.get(principal, conversation_id)
-    return renderer.page(request, "conversation.html", here="history", conversation=found)
+    found = parts.conversations.get(principal, conversation_id, principal.scope)
+    return renderer.page(request, "conversation.html", here="history", conversation=found.summary)
 
 
 @router.post("/{conversation_id}/rename")
@@ -61,15 +62,15 @@ def rename(
 @router.post("/{conversation_id}/delete")
 def delete(conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
     """Delete it for good."""
-    parts.conversations.remove(principal, conversation_id)
+    parts.conversations.delete(principal, conversation_id)
     return seen("/conversations", "deleted")
 
 
 @router.get("/{conversation_id}/export.json")
 def export_json(conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> Response:
     """As the interface gives it."""
-    whole = ConversationWhole.whole(*parts.conversations.exported(principal, conversation_id))
-    return _file(whole.model_dump_json(indent=2), "application/json", f"conversation-{whole.id}.json")
+    found = parts.conversations.export(principal, conversation_id, principal.scope)
+    return _file(json.dumps(found, indent=2, ensure_ascii=False), "application/json", "conversation.json")
 
 
 @router.get("/{conversation_id}/export.md")
@@ -77,14 +78,15 @@ def export_markdown(
     conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
 ) -> Response:
     """For people: questions, statements, and the quotations that carry them."""
-    found, messages = parts.conversations.exported(principal, conversation_id)
+    parts.conversations.export(principal, conversation_id, principal.scope)  # tells the audit log
+    found = parts.conversations.get(principal, conversation_id, principal.scope)
     text = renderer.text(
         "export.md",
-        conversation=found,
-        turns=turns_of(found.id, messages),
+        conversation=found.summary,
+        turns=turns_of(conversation_id, found.messages),
         exported_at=dt.datetime.now(dt.UTC),
     )
-    return _file(text, MARKDOWN, f"conversation-{found.id}.md")
+    return _file(text, MARKDOWN, "conversation.md")
 
 
 def _file(text: str, kind: str, name: str) -> Response:

@@ -10,7 +10,6 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.gate import Caller
-from pipeline.service.jobs import ENDED
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.shared import Line, RendererHere, ThingId, seen
 from pipeline.service.parts import CallerHere, Parts, PartsHere, PrincipalHere, may
@@ -20,6 +19,7 @@ from pipeline.service.streaming import PING_SECONDS
 router = APIRouter(prefix="/jobs", include_in_schema=False)
 
 SHOWN = 30
+RUNNING = "running"
 
 
 @router.get("", dependencies=[may(Action.READ_JOBS)])
@@ -28,13 +28,13 @@ async def jobs(
 ) -> HTMLResponse:
     """The job under way, and those before it."""
     found = [JobOut.of(job) for job in await parts.jobs.latest(SHOWN)]
-    running = next((job for job in found if job.state == "running"), None)
+    running = next((job for job in found if job.state == RUNNING), None)
     return renderer.page(
         request,
         "jobs.html",
         here="jobs",
         running=running,
-        jobs=[job for job in found if job.state in ENDED],
+        jobs=[job for job in found if job.state != RUNNING],
         jobs_possible=parts.jobs.inbox is not None,
         may_start=allowed(principal, Action.START_JOBS),
         may_cancel=allowed(principal, Action.CANCEL_JOBS),
@@ -84,5 +84,5 @@ async def _news(
                 may_cancel=may_cancel,
             )
         )
-        if job.state in ENDED:
+        if job.state != RUNNING:
             yield ServerSentEvent(job.state, event="ended-job")  # the page's script lets the connection go

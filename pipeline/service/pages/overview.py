@@ -7,12 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, Response
 
-from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.api.health import status_for
+from pipeline.service.history.feedback import Verdict
 from pipeline.service.pages.failures import is_part
 from pipeline.service.pages.shared import Line, Lines, RendererHere, seen
-from pipeline.service.pages.words import FEEDBACK_REASONS
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.schemas import JobOut
 
@@ -49,15 +48,8 @@ def feedback(
     comment: Annotated[str, Form(max_length=4000)] = "",
 ) -> Response:
     """Keep it with the answer."""
-    known = {value for value, _ in FEEDBACK_REASONS}
-    if verdict not in VERDICTS or not set(reasons) <= known:
-        raise BadRequest("That cannot be said of an answer.", remedy="Choose one of the buttons.")
-    parts.feedback.give(
-        principal, receipt_id, verdict=verdict, reasons=reasons, comment=comment.strip() or None
-    )
+    good: Verdict = "good" if verdict == "good" else "bad"
+    parts.opinions.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
     if is_part(request):
         return renderer.fragment("thanks.html", receipt_id=receipt_id, words=THANKS)
     return seen("/", "thanks")
-
-
-VERDICTS = ("helpful", "wrong", "incomplete")

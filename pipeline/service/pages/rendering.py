@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -70,7 +70,9 @@ class Renderer:
         self.assets = Assets()
         self._environment = Environment(
             loader=PackageLoader("pipeline.service.pages", "templates"),
-            autoescape=lambda name: not (name or "").endswith(".md"),
+            autoescape=select_autoescape(
+                enabled_extensions=("html",), default=True, disabled_extensions=("md",)
+            ),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,

@@ -1,20 +1,20 @@
 """What templates show of a question and its answer, from events as they come or from what was kept of them.
 
-Decides how a statement is cut into text and numbered citations. The numbers are those of the passages, as in the interface, in receipts and on the command line. Knows no request and no template.
+Decides how a statement is cut into text and numbered citations. The numbers are those of the passages, as in the
+interface, in receipts and on the command line. Knows no request and no template.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 from urllib.parse import quote, urlencode
 
 from pipeline.records import Document
-from pipeline.service.history import PERSON, Message
-from pipeline.service.schemas import AnswerOut, CitationOut, ModelOut, PassageOut, StatementOut, UsageOut
+from pipeline.service.history.conversations import Said
+from pipeline.service.schemas import AnswerOut, CitationOut, StatementOut
 
 _MARKER = re.compile(r"\s*\[(\d+)\]")
 
@@ -38,15 +38,14 @@ class AnswerView:
     """What is shown below the statements of an answer."""
 
     outcome: str
+    """"answered" or "nothing_relevant"."""
     reason: str | None
-    withheld: int
     citations: tuple[CitationOut, ...]
-    passages: tuple[PassageOut, ...]
-    model: ModelOut
-    usage: UsageOut
-    space_id: str
-    prompt_version: str | None
     receipt_id: str | None
+    label: str | None = None
+    """What a reader must know about the model."""
+    whole: AnswerOut | None = None
+    """With what it was made from and what it took; None where that is in the receipt alone."""
 
     @classmethod
     def of(cls, answer: AnswerOut) -> AnswerView:
@@ -54,32 +53,27 @@ class AnswerView:
         return cls(
             answer.outcome,
             answer.reason,
-            answer.withheld,
             tuple(answer.citations),
-            tuple(answer.passages),
-            answer.model,
-            answer.usage,
-            answer.space_id,
-            answer.prompt_version,
             answer.receipt_id,
+            answer.model.label,
+            answer,
         )
 
     @classmethod
-    def kept(cls, content: Mapping[str, Any], receipt_id: str | None) -> AnswerView | None:
+    def kept(cls, said: Said, statements: Sequence[StatementOut]) -> AnswerView | None:
         """Of what a conversation keeps; None where the answer never became whole."""
-        if "outcome" not in content:
+        content = said.content or {}
+        if content.get("ending") not in ("answered", "nothing_relevant"):
             return None
+        cited: dict[tuple[str, int, int], CitationOut] = {}
+        for citation in (each for statement in statements for each in statement.citations):
+            cited.setdefault((citation.resource_id, citation.start, citation.end), citation)
         return cls(
-            content["outcome"],
+            content["ending"],
             content.get("reason"),
-            content.get("withheld", 0),
-            tuple(CitationOut.model_validate(each) for each in content["citations"]),
-            tuple(PassageOut.model_validate({"text": "", **each}) for each in content["passages"]),
-            ModelOut.model_validate(content["model"]),
-            UsageOut.model_validate(content["usage"]),
-            content["space_id"],
-            content.get("prompt_version"),
-            receipt_id,
+            tuple(cited.values()),
+            said.receipt_id,
+            content.get("label"),
         )
 
 
@@ -95,7 +89,8 @@ class Turn:
     statements: tuple[StatementView, ...] = ()
     answer: AnswerView | None = None
     ending: str = ""
-    """As `asking.Ending`; "missing" where the service ended before the answer did."""
+    """As `asking.Ending`; "missing" where the service ended before the answer did, "withheld" where it quotes a note
+    that the person may see no more."""
     code: str | None = None
     """Of the error, where ending is "failed"."""
     feedback: str | None = None
@@ -107,28 +102,30 @@ class Turn:
         return f"turn-{self.id}"
 
 
-def turns_of(conversation_id: str, messages: Sequence[Message]) -> list[Turn]:
+def turns_of(conversation_id: str, messages: Sequence[Said]) -> list[Turn]:
     """Questions with their answers, in order. An answer follows its question; a question may have none."""
     found: list[Turn] = []
-    for message in messages:
-        if message.author == PERSON:
+    for said in messages:
+        if said.author == "person":
             found.append(
-                Turn(message.id, conversation_id, message.text, asked_at=message.created_at, ending="missing")
+                Turn(said.id, conversation_id, said.text, asked_at=said.created_at, ending="missing")
             )
         elif found:
-            found[-1] = _answered(found[-1], message)
+            found[-1] = _answered(found[-1], said)
     return found
 
 
-def _answered(turn: Turn, message: Message) -> Turn:
-    content = message.content or {}
+def _answered(turn: Turn, said: Said) -> Turn:
+    if said.withheld:
+        return replace(turn, ending="withheld")
+    content = said.content or {}
     statements = [StatementOut.model_validate(each) for each in content.get("statements", ())]
     return replace(
         turn,
         statements=statement_views(statements),
-        answer=AnswerView.kept(content, message.receipt_id),
+        answer=AnswerView.kept(said, statements),
         ending=str(content.get("ending", "")),
-        code=content.get("code"),
+        code=content.get("error_code"),
     )
 
 
@@ -184,13 +181,13 @@ def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[Stretch]:
     for start, end in sorted(spans):
         if end <= at:
             continue
-        start = max(start, at)
         if start > at:
             found.append(Stretch(text[at:start]))
-        if found and found[-1].marked and start == at:
-            found[-1] = Stretch(found[-1].text + text[start:end], marked=True)
+        begins = max(start, at)
+        if found and found[-1].marked and begins == at:
+            found[-1] = Stretch(found[-1].text + text[begins:end], marked=True)
         else:
-            found.append(Stretch(text[start:end], marked=True))
+            found.append(Stretch(text[begins:end], marked=True))
         at = end
     if at < len(text):
         found.append(Stretch(text[at:]))

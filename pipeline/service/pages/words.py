@@ -10,8 +10,7 @@ from types import MappingProxyType
 
 from pipeline.records import AccessScope
 from pipeline.service.access.scopes import Sees
-from pipeline.service.jobs import Job
-from pipeline.service.schemas import GroupOut
+from pipeline.service.schemas import GroupOut, JobOut
 
 REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -42,11 +41,12 @@ ROLES = (
     ("administrator", "also lets people in"),
 )
 FEEDBACK_REASONS = (
+    ("wrong", "Something in it is wrong"),
+    ("incomplete", "Something is missing"),
     ("citation", "A citation does not carry its statement"),
-    ("missing-note", "A note that matters is missing"),
-    ("outdated", "A later note says otherwise"),
-    ("wrong-patient", "It is about another patient"),
-    ("wording", "The wording misleads"),
+    ("old", "A later note says otherwise"),
+    ("unclear", "It is hard to understand"),
+    ("slow", "It took too long"),
     ("other", "Something else"),
 )
 DEPENDENCIES: Mapping[str, str] = MappingProxyType(
@@ -72,7 +72,7 @@ def why_nothing(reason: str | None) -> tuple[str, str]:
     return REASONS.get(reason or "", UNKNOWN_REASON)
 
 
-def job_words(job: Job) -> str:
+def job_words(job: JobOut) -> str:
     """How a job ended."""
     if job.state == "failed":
         return f"{job.error or 'It failed.'} Code {job.error_code or 'CW-INTERNAL'}."
