@@ -29,6 +29,7 @@ from pipeline.service.history.open import open_history
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.metering import Meter
+from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
 from pipeline.service.parts import Parts
 from pipeline.service.readiness import Check, Readiness, opened
@@ -98,9 +99,11 @@ def create_app(
         description=DESCRIPTION,
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=life,
-        docs_url=None,
+        docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
+    describe(app)
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
     respond = pages.install(app)

@@ -98,4 +98,4 @@ class Permission:
 
 def may(action: Action) -> params.Depends:
     """For a route's `dependencies`."""
-    return cast(params.Depends, Depends(Permission(action)))
+    return cast(params.Depends, Security(Permission(action), scopes=[action.value]))

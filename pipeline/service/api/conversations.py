@@ -26,7 +26,7 @@ router = APIRouter(
 ConversationId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
-@router.get("", responses=documented())
+@router.get("")
 def list_conversations(
     parts: PartsHere,
     principal: PrincipalHere,
