@@ -22,7 +22,9 @@ from typing import Final
 import pulumi
 from pulumi_command import remote
 
-from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT
+from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PROCESS_PORT
+from infra.front import Front
+from infra.front import steps as service_steps
 from infra.services import Connection, Nim, Step, run_steps, script
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -49,6 +51,8 @@ class JobSettings:
     wheel: Path
     log_groups: Mapping[str, str]
     """Names by role: host, service."""
+    front: Front
+    """How the service is reached."""
     lock: Path = LOCK
     wait_seconds: int = WAIT_SECONDS
 
@@ -58,6 +62,7 @@ def pipeline_environment(
     model_names: Mapping[str, str],
     iris_password: pulumi.Input[str],
     *,
+    public_url: pulumi.Input[str],
     data: str = DATA_MOUNT,
 ) -> dict[str, pulumi.Input[str]]:
     """The variables of the deployed pipeline: IRIS for storage, the models that run on the host.
@@ -74,6 +79,8 @@ def pipeline_environment(
         "CHARTWELL_IRIS__NAMESPACE": IRIS_NAMESPACE,
         "CHARTWELL_IRIS__USERNAME": IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": iris_password,
+        "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
+        "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
     }
     groups = {"llm": "GENERATOR", "embedding": "EMBEDDER"}
     for nim in models:
@@ -140,7 +147,8 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, logs, settings, ingestion. Each may run again: what is there is found, what is stored is skipped."""
+    """Install, logs, settings, service, ingestion. Each may run again: what is there is found, what is stored is
+    skipped. The service comes first: it answers from what is indexed while the rest follows."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -151,6 +159,7 @@ def steps(settings: JobSettings) -> list[Step]:
         Step("pipeline", install),
         Step("logs", script("logs.sh"), stdin=_log_settings(settings)),
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
+        *service_steps(settings.front, settings=text),
         Step(
             "ingestion",
             source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),
@@ -176,9 +185,11 @@ def last_status(output: str | None) -> dict[str, object]:
 
 class Job(pulumi.ComponentResource):
     """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
-    source, seconds."""
+    source, seconds; `service` has state (ready, starting), certificate (given, self-signed), its sha256 and the day it
+    expires."""
 
     status: pulumi.Output[dict[str, object]]
+    service: pulumi.Output[dict[str, object]]
 
     def __init__(
         self,
@@ -195,11 +206,18 @@ class Job(pulumi.ComponentResource):
             for kind, path in (("wheel", settings.wheel), ("lock", settings.lock))
         ]
         content = [_digest(settings.wheel), _digest(settings.lock)]
-        commands = run_steps(
-            name, steps(settings), connection, parent=self, after=copies, more_triggers=content
+        todo = steps(settings)
+        commands = run_steps(name, todo, connection, parent=self, after=copies, more_triggers=content)
+        said = {
+            step.name: command.stdout.apply(last_status)
+            for step, command in zip(todo, commands, strict=True)
+            if step.name in ("front", "service", "ingestion")
+        }
+        self.status = said["ingestion"]
+        self.service = pulumi.Output.all(said["front"], said["service"]).apply(
+            lambda both: {**both[0], **both[1]}
         )
-        self.status = commands[-1].stdout.apply(last_status)
-        self.register_outputs({"status": self.status})
+        self.register_outputs({"status": self.status, "service": self.service})
 
     def _copy(
         self, name: str, path: Path, connection: Connection, after: pulumi.Input[str]
