@@ -47,6 +47,15 @@ Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, Bef
 """US dollars; None: nobody said."""
 
 
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -266,7 +275,7 @@ Role = Literal["reader", "contributor", "reviewer", "administrator"]
 class OidcSettings(Group):
     """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
 
-    issuer: HttpUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
     client_id: str = Field("", description="this service as the provider knows it")
     client_secret: SecretStr = Field(SecretStr(""), description="its secret")
     label: str = Field(

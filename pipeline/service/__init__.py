@@ -1,1 +1,1 @@
-"""The HTTP service and its page: people, rights, questions, jobs, audit. Nothing happens at import."""
+"""The service: state, people and rights, audit, API and pages."""
