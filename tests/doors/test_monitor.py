@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from pipeline.monitor import app
 from pipeline.monitoring.journal import kept_samples
+from pipeline.vectorize import app as vectorize
 from tests.servers import hardware
 from tests.servers.nim import NimServer
 
@@ -175,8 +176,6 @@ def test_nothing_that_was_written_in_a_note_is_kept(
     monkeypatch: pytest.MonkeyPatch, own_folder: Path
 ) -> None:
     """Ids, texts and names of a corpus that is indexed and asked about: none in samples, metrics or the screen."""
-    from pipeline.vectorize import app as vectorize
-
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
     notes = own_folder.parent / "notes.jsonl"
     marks = {"resource_id": "note-MARK1", "patient_id": "patient-MARK2", "document_type": "MARK3"}
