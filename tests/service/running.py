@@ -82,7 +82,7 @@ class Running:
     access: Access
     app: Any
     server: Draining
-    clients: list[httpx.Client] = field(default_factory=list)
+    clients: list[httpx.Client | socket.socket] = field(default_factory=list)
 
     def key(
         self,
@@ -108,6 +108,14 @@ class Running:
         signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
         headers = {"X-CSRF-Token": signed_in.current.csrf} if csrf else {}
         return self.client(cookies={cookies.SIGN_IN: signed_in.token}, headers=headers)
+
+    def raw(
+        self, path: str, headers: Mapping[str, str], body: bytes = b"", method: str = "POST"
+    ) -> socket.socket:
+        """As the function; closed at the end at the latest."""
+        connection = raw(self.url, method, path, headers, body)
+        self.clients.append(connection)
+        return connection
 
     def client(self, key: str | None = None, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
