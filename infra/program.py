@@ -213,6 +213,8 @@ def deploy(
         {each.role: each.model for each in plan.placements},
         store.iris_password,
         public_url=before.url,
+        gpu=plan.instance.gpu_count > 0,
+        volume_id=store.volume_id,
     ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = jobs.Job(
@@ -228,7 +230,12 @@ def deploy(
         ),
         after=running.done,
     )
-    return {**known_hosts, "ingestion": job.status, "service": job.service}
+    return {
+        **known_hosts,
+        "ingestion": job.status,
+        "service": job.service,
+        "validation": job.validation,
+    }
 
 
 def host_services(
@@ -343,6 +350,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; a pulumi up does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
+        "validateOnHost": f"sudo bash {services.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",
         "pause": pause[config.pause_mode],
         "resume": resume[config.pause_mode],
         "resumeAfterIdleStop": "pulumi up --refresh",
@@ -371,7 +379,7 @@ def settings(
         "CHARTWELL_IRIS__USERNAME": jobs.IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": pulumi.Output.secret(iris_password),
     }
-    for role, group in (("llm", "GENERATOR"), ("embedding", "EMBEDDER")):
+    for role, group in jobs.SETTINGS_GROUPS.items():
         placed = next((each for each in plan.placements if each.role == role), None)
         if placed is None:
             continue

@@ -25,6 +25,7 @@ from pipeline import logs
 from pipeline.config import ServiceSettings, Settings, load_settings
 from pipeline.errors import InputUnusable, SettingsInvalid
 from pipeline.logs import LOGGER
+from pipeline.observe.telemetry import open_service_telemetry
 from pipeline.service.access.open import open_access
 from pipeline.service.app import create_app
 from pipeline.service.state.database import State, open_state
@@ -153,9 +154,10 @@ def _show_first_link(settings: Settings, state: State, url: str) -> None:
 
 def run(settings: Settings, state: State, listening: socket.socket, url: str) -> None:
     """Serve on `listening` until a signal."""
-    application = create_app(settings, state, url=url)
-    config = uvicorn_config(application, settings.service)
-    Draining(config, settings.service.drain_seconds_max).run(sockets=[listening])
+    with open_service_telemetry(settings) as telemetry:
+        application = create_app(settings, state, url=url, telemetry=telemetry)
+        config = uvicorn_config(application, settings.service)
+        Draining(config, settings.service.drain_seconds_max).run(sockets=[listening])
 
 
 def uvicorn_config(application: FastAPI, service: ServiceSettings) -> uvicorn.Config:

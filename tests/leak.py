@@ -7,7 +7,8 @@ legs of retrieval are also watched inside, match by match. Logs and metrics may 
 log no word of a text.
 
 The generator is as bad as can be: now and then it tells all that its prompt held, quotes notes that it was not given,
-fails with a sentence of a note as its message. `--without` takes the enforcement away, in part or whole, to show that leaks are then found.
+or fails with a sentence of a note as its message. `--without` takes the enforcement away, in part or whole, to show
+that leaks are then found.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ HOST_UNITS = (
     "chartwell-front",
     "chartwell-idle",
     "chartwell-logs",
+    "chartwell-monitor",
     "chartwell-spot",
     "docker",
     "ssh",

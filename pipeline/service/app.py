@@ -15,20 +15,21 @@ from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
 from pipeline.errors import Forbidden, SignInFailed
+from pipeline.observe.asgi import TracedRequests
+from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
-from pipeline.service.access.policy import demo
+from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
-from pipeline.service.feedback import FeedbackBook
 from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
-from pipeline.service.history import Conversations
-from pipeline.service.jobbook import StateJobBook
+from pipeline.service.history.open import open_history
 from pipeline.service.jobs import Jobs
-from pipeline.service.keeping import Receipts, StateKeeper
+from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.metering import Meter
+from pipeline.service.openapi import describe, operation_id
 from pipeline.service.parts import Parts
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
@@ -64,16 +65,17 @@ def create_app(
     state: State,
     *,
     url: str = "",
-    open_answering: Callable[[Settings], ServingAnswering] = ServingAnswering,
+    telemetry: Telemetry = SILENT,
+    open_answering: Callable[[Settings, Telemetry], ServingAnswering] = ServingAnswering,
 ) -> FastAPI:
     """The service as an ASGI application over a state that has been migrated.
 
-    `url`: where people reach it, for links. Models are opened in the background once it runs; the state is the
-    caller's to close.
+    `url`: where people reach it, for links; `telemetry`: what observes it, and outlives it. Models are opened in the
+    background once it runs; the state is the caller's to close.
     """
     access = open_access(state, settings)
-    corpus = LiveCorpus(interactive(settings), open_answering)
-    meter = Meter()
+    corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
+    meter = Meter(telemetry)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -96,13 +98,18 @@ def create_app(
         description=DESCRIPTION,
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=life,
-        docs_url=None,
+        docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
+    describe(app)
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
     problems.install(app, functools.partial(_record_refusal, access))
     _add_layers(app, settings, access, meter)
+    app.add_middleware(
+        TracedRequests, telemetry=telemetry
+    )  # outermost, so that every log line names its trace
     return app
 
 
@@ -126,10 +133,10 @@ def _parts(
         seconds_max=service.check_seconds_max,
         kept_seconds=service.checks_kept_seconds,
     )
-    desk = AnswerDesk(corpus, StateKeeper(state, access.audit), service)
+    history = open_history(state, access.audit, settings)
+    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
-        meter.question_ended(asked, outcome)
         if outcome.answer is not None:
             readiness.proved("models", "embedder", "store", "state")
             if "generate" in outcome.answer.seconds:
@@ -146,12 +153,12 @@ def _parts(
         people=access.people,
         sign_ins=access.sign_ins,
         keys=access.keys,
-        conversations=Conversations(state, access.audit),
-        feedback=FeedbackBook(state, access.audit),
-        receipts=Receipts(state, access.audit),
+        conversations=history.conversations,
+        opinions=history.opinions,
+        receipts=history.receipts,
         corpus=corpus,
         desk=desk,
-        jobs=Jobs(StateJobBook(state, access.audit), settings),
+        jobs=Jobs(history.jobs, settings),
         readiness=readiness,
         meter=meter,
     )
@@ -224,7 +231,7 @@ def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) 
 
     # The last one added is the outermost.
     app.add_middleware(
-        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(demo()), in_thread=in_thread
+        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(DEMO), in_thread=in_thread
     )
     app.add_middleware(
         Frame,

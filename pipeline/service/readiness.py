@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pipeline.errors import ChartwellError, NotReady, ProviderTimeout
 from pipeline.service.problems import recorded
 
-
 FAILED_KEPT_SECONDS = 0.5
 """Good news may be some seconds old. Bad news may not: somebody waits for it to become better."""
 

@@ -25,11 +25,12 @@ from pipeline.indexing.flow import Indexing
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
+from pipeline.observe.telemetry import Telemetry, open_service_telemetry
 from pipeline.progress import SilentObserver
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service import cookies
 from pipeline.service.access.open import Access, open_access
-from pipeline.service.access.policy import Role, actions_of, demo
+from pipeline.service.access.policy import DEMO, Role, actions_of
 from pipeline.service.access.scopes import ALL_NOTES, Sees
 from pipeline.service.app import create_app
 from pipeline.service.state.database import State, open_state
@@ -93,7 +94,7 @@ class Running:
         actions: list[str] | None = None,
     ) -> str:
         """The text of a new key of a new person."""
-        administrator = demo()
+        administrator = DEMO
         person, _ = self.access.people.create(
             administrator, name or f"{role}-{time.monotonic_ns()}", role=role, sees=sees
         )
@@ -102,9 +103,7 @@ class Running:
 
     def browser(self, role: Role = "reader", *, sees: Sees = ALL_NOTES, csrf: bool = True) -> httpx.Client:
         """A client with the cookie of somebody who has just signed in, and the token that our pages send."""
-        _, invitation = self.access.people.create(
-            demo(), f"{role}-{time.monotonic_ns()}", role=role, sees=sees
-        )
+        _, invitation = self.access.people.create(DEMO, f"{role}-{time.monotonic_ns()}", role=role, sees=sees)
         signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
         headers = {"X-CSRF-Token": signed_in.current.csrf} if csrf else {}
         return self.client(cookies={cookies.SIGN_IN: signed_in.token}, headers=headers)
@@ -131,12 +130,18 @@ def _actions(role: Role) -> set[str]:
 
 
 @contextmanager
-def running(settings: Settings, *, ready: bool = True) -> Iterator[Running]:
+def running(
+    settings: Settings, *, ready: bool = True, telemetry: Telemetry | None = None
+) -> Iterator[Running]:
     """The service in a thread of this process until the block ends."""
-    with open_state(settings) as state, contextlib.closing(listen(settings.service)) as listening:
+    with (
+        open_service_telemetry(settings) as own,
+        open_state(settings) as state,
+        contextlib.closing(listen(settings.service)) as listening,
+    ):
         state.migrate()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        app = create_app(settings, state, url=url)
+        app = create_app(settings, state, url=url, telemetry=telemetry or own)
         server = Draining(uvicorn_config(app, settings.service), settings.service.drain_seconds_max)
         thread = threading.Thread(target=lambda: server.run(sockets=[listening]), name="service")
         thread.start()

@@ -17,6 +17,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.service.access.open import open_access
+from pipeline.service.audit.receipts import ANSWERED
 from pipeline.service.state.database import open_state
 from pipeline.service.state.models import Message, Receipt
 from tests.servers.nim import NimServer
@@ -83,7 +84,7 @@ def headers_of(key: str, **more: str) -> dict[str, str]:
 def ends(service: Running) -> list[str]:
     """How the questions ended, from the audit log."""
     return [
-        json.loads(row.details)["ending"] for row in service.access.audit.rows() if row.action == "answer"
+        json.loads(row.details)["ending"] for row in service.access.audit.rows() if row.action == ANSWERED
     ]
 
 
@@ -174,7 +175,7 @@ def test_a_reader_that_takes_nothing_holds_no_place(tmp_path: Path) -> None:
         answer = service.client(service.key()).post("/v1/ask", json={"question": QUESTION})
         assert answer.json()["outcome"] == "answered"
         desk = service.app.state.parts.desk
-        assert (desk.running, desk.waiting) == (0, 0)
+        until(lambda: (desk.running, desk.waiting) == (0, 0))
         for connection in slow:
             connection.close()
 
@@ -254,7 +255,7 @@ def test_a_stop_cuts_off_what_takes_too_long(tmp_path: Path) -> None:
 def open_after(settings: Settings) -> Iterator[list[str]]:
     with open_state(settings) as state:
         rows = open_access(state, settings).audit.rows()
-        yield [json.loads(row.details)["ending"] for row in rows if row.action == "answer"]
+        yield [json.loads(row.details)["ending"] for row in rows if row.action == ANSWERED]
 
 
 def test_no_word_of_a_question_or_note_is_in_the_log(tmp_path: Path) -> None:
