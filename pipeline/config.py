@@ -38,6 +38,15 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 def _unset(value: object) -> object:
     """`NAME=` in a file of settings says that there is no value."""
     return None if value == "" else value
@@ -243,6 +252,46 @@ class ChecksSettings(Group):
     )
 
 
+class MetricsSettings(Group):
+    """Numbers for Prometheus. They never hold text or an id; they need the extra `observe`."""
+
+    enabled: bool = Field(
+        True, description="count and time what happens, where prometheus-client is installed"
+    )
+    textfile: Path | None = Field(
+        None,
+        description="where an indexing run writes its metrics (node_exporter's textfile format); "
+        "empty: ingestion.prom in the data folder",
+    )
+    textfile_seconds: float = Field(15.0, gt=0, description="how often a run writes them")
+    port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="port of 127.0.0.1 on which an indexing run serves its metrics; 0: none",
+    )
+    emf_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="how often a log line in CloudWatch's embedded metric format is written; 0: never",
+    )
+
+
+class TracingSettings(Group):
+    """OpenTelemetry traces. Off by default; they never hold text or an id; they need the extra `observe`."""
+
+    exporter: Literal["none", "otlp", "file", "console"] = Field(
+        "none", description="otlp: to a collector over HTTP; file and console: JSON lines, to try it"
+    )
+    endpoint: HttpUrl = Field(
+        "http://127.0.0.1:4318/v1/traces", description="otlp: where the collector takes traces"
+    )
+    file: Path | None = Field(
+        None, description="file: where spans are appended; empty: traces.jsonl in the data folder"
+    )
+    ratio: float = Field(1.0, ge=0.0, le=1.0, description="share of traces that are recorded")
+
+
 class ServiceSettings(Group):
     """The service and its page (python -m pipeline.serve)."""
 
@@ -305,7 +354,7 @@ Role = Literal["reader", "contributor", "reviewer", "administrator"]
 class OidcSettings(Group):
     """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
 
-    issuer: HttpUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
     client_id: str = Field("", description="this service as the provider knows it")
     client_secret: SecretStr = Field(SecretStr(""), description="its secret")
     label: str = Field(
@@ -338,7 +387,7 @@ class MonitorSettings(Group):
         "empty: ask the program dcgmi where it is installed",
     )
     host_state_file: Path = Field(
-        Path("/run/chartwell/host-state.json"),
+        Path("/run/chartwell-state/host.json"),
         description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
     )
     metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
@@ -393,6 +442,8 @@ class Settings(BaseSettings):
     indexing: IndexingSettings = IndexingSettings()
     answering: AnsweringSettings = AnsweringSettings()
     checks: ChecksSettings = ChecksSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     service: ServiceSettings = ServiceSettings()
     oidc: OidcSettings = OidcSettings()
     monitor: MonitorSettings = MonitorSettings()

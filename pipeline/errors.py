@@ -358,9 +358,13 @@ class IdentityProviderFailed(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """Signed in, but without the right to do this."""
+    """Signed in, but without the right to do this. `action` is the right that is missing."""
 
     code = "CW-FORBIDDEN"
+
+    def __init__(self, what: str, *, remedy: str, action: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.action = action
 
 
 class NotKnown(ServiceError):

@@ -21,6 +21,7 @@ from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
 from pipeline.migrate import migrate
+from pipeline.observe.telemetry import open_run_telemetry
 from pipeline.progress import observer_for
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
 from pipeline.spaces import serving_settings, writing
@@ -285,15 +286,15 @@ def _indexing(
     with ExitStack() as stack:
         stack.enter_context(writing(settings.data_dir))
         corpus = stack.enter_context(open_corpus(settings))
+        telemetry = stack.enter_context(open_run_telemetry(settings))
         rejections = stack.enter_context(RejectionLog(rejections_file))
-        observer: Observer = stack.enter_context(
-            observer_for(err, settings.indexing.batch_size, quiet=quiet, lines=lines)
-        )
+        shown = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet, lines=lines))
+        observer: Observer = stack.enter_context(telemetry.indexing(shown))
         stop = stack.enter_context(stop_requests())
         yield (
             Indexing(
-                embedder=corpus.embedder,
-                store=corpus.store,
+                embedder=telemetry.embedder(corpus.embedder),
+                store=telemetry.store(corpus.store),
                 ledger=corpus.ledger,
                 settings=settings.indexing,
                 rejections=rejections,

@@ -48,12 +48,14 @@ from pipeline.backends.http_errors import (
 from pipeline.cancellation import Cancelled
 from pipeline.config import TransportSettings
 from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
+from pipeline.propagation import outgoing_headers
 
 Result = TypeVar("Result")
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A full batch, 512 texts of 4096 dimensions as decimal numbers, is about 45 MB."""
 EVENT_BYTES_MAX = 1024 * 1024
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 POLL_URL = "https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"
 """Where NVIDIA's hosted models hand out an answer that was not ready at once (202)."""
 POLL_SECONDS = 0.5
@@ -336,7 +338,7 @@ class Transport:
                 method,
                 url,
                 data=payload,
-                headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+                headers={**HEADERS, **outgoing_headers()},
                 timeout=(self._settings.connect_seconds, self._settings.read_seconds),
                 allow_redirects=False,
                 stream=True,

@@ -23,6 +23,7 @@ EXTRAS = (
     "psutil",
     "pynvml",
     "prometheus_client",
+    "opentelemetry",
 )
 
 
