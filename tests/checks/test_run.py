@@ -16,6 +16,7 @@ from pipeline.checks.run import Check, chosen, longest_seconds, run_checks
 from pipeline.errors import DiskNearlyFull, InputUnusable
 from tests.checks.benches import bench
 
+ROOT = Path(__file__).resolve().parents[2]
 FULL = DiskNearlyFull("It is full.", remedy="Make room.")
 
 
@@ -127,6 +128,15 @@ def test_names_choose_and_unknown_ones_are_refused() -> None:
 
 def test_the_longest_chain_of_deadlines_is_under_three_minutes() -> None:
     assert longest_seconds(CHECKS) < 180
+    told = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    assert f"The longest chain of deadlines is {longest_seconds(CHECKS):g} seconds" in told
+
+
+def test_the_documentation_has_every_check() -> None:
+    told = (ROOT / "docs" / "validation.md").read_text(encoding="utf-8")
+    assert [line.split("`")[1] for line in told.splitlines() if line.startswith("| `")] == [
+        each.name for each in CHECKS
+    ]
 
 
 def test_the_catalogue_is_closed_and_has_no_cycle() -> None:

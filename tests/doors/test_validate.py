@@ -147,6 +147,8 @@ def pytest_suite(folder: Path, **environment: str) -> subprocess.CompletedProces
             "-p",
             "no:cacheprovider",
             "-rs",
+            "-k",
+            "not disk",
             "-q",
         ],
         cwd=folder,
