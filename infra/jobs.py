@@ -1,9 +1,9 @@
-"""The post-deploy job: ships the pipeline that this checkout holds, gives it its settings and indexes the
-bucket.
+"""The post-deploy job: ships the pipeline that this checkout holds, gives it its settings, indexes the bucket
+and checks that the whole works.
 
 Decides what is shipped, which settings the deployed pipeline reads, and how long an up waits for the
-ingestion. Refuses to know what indexing does: it hands a source to `python -m pipeline.vectorize` and reads
-an exit code. A further job (`validate`) is a `Step` in `steps`.
+ingestion. Refuses to know what indexing and checking do: it hands a source to `python -m pipeline.vectorize`,
+runs `python -m pipeline.validate`, and reads exit codes and last lines. A further job is a `Step` in `steps`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,13 @@ WAIT_SECONDS: Final = 1800
 SETUPTOOLS_MIN: Final = 80  # as [build-system] of pyproject.toml
 
 
+SETTINGS_GROUPS: Final[Mapping[str, str]] = {
+    "llm": "GENERATOR",
+    "embedding": "EMBEDDER",
+    "image": "IMAGE_EMBEDDER",
+}
+
+
 class WheelError(Exception):
     """The wheel of this checkout cannot be built. Carries the builder's last lines; nothing was created."""
 
@@ -59,11 +66,13 @@ def pipeline_environment(
     iris_password: pulumi.Input[str],
     *,
     data: str = DATA_MOUNT,
+    gpu: bool = True,
+    volume_id: pulumi.Input[str] | None = None,
 ) -> dict[str, pulumi.Input[str]]:
     """The variables of the deployed pipeline: IRIS for storage, the models that run on the host.
 
-    `model_names` maps a role (llm, embedding) to the model's id. A role that does not run keeps the
-    pipeline's own local default, which needs no server.
+    `model_names` maps a role (llm, embedding, image) to the model's id. A role that does not run keeps the
+    pipeline's own local default, which needs no server. `gpu` and `volume_id`: what the checks must find.
     """
     found: dict[str, pulumi.Input[str]] = {
         "CHARTWELL_DATA_DIR": f"{data}/app/state",
@@ -74,12 +83,13 @@ def pipeline_environment(
         "CHARTWELL_IRIS__NAMESPACE": IRIS_NAMESPACE,
         "CHARTWELL_IRIS__USERNAME": IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": iris_password,
+        "CHARTWELL_CHECKS__GPU": "required" if gpu else "none",
+        "CHARTWELL_CHECKS__VOLUME": data,
     }
-    groups = {"llm": "GENERATOR", "embedding": "EMBEDDER"}
+    if volume_id is not None:
+        found["CHARTWELL_CHECKS__VOLUME_ID"] = volume_id
     for nim in models:
-        if nim.role not in groups:
-            continue
-        group = groups[nim.role]
+        group = SETTINGS_GROUPS[nim.role]
         found[f"CHARTWELL_{group}__PROVIDER"] = "nim"
         found[f"CHARTWELL_{group}__MODEL"] = model_names[nim.role]
         found[f"CHARTWELL_{group}__URL"] = f"http://127.0.0.1:{nim.host_port}/v1"
@@ -140,7 +150,8 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, logs, settings, monitor, ingestion. Each may run again: what is there is found and skipped."""
+    """Install, logs, settings, monitor, ingestion, validation. Each may run again: what is there is found, what is
+    stored is skipped, what is checked is left as it was."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -157,6 +168,7 @@ def steps(settings: JobSettings) -> list[Step]:
             source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),
             depends_on_secrets=(text,),
         ),
+        Step("validation", script("validate.sh"), depends_on_secrets=(text,)),
     ]
 
 
@@ -167,19 +179,20 @@ def _log_settings(settings: JobSettings) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def last_status(output: str | None) -> dict[str, object]:
-    """The status that job.sh printed last; state unknown when there is none, as in a preview."""
+def last_status(output: str | None, unknown: str = "state") -> dict[str, object]:
+    """The object that a script printed last; where there is none, as in a preview, its field `unknown` says so."""
     for line in reversed((output or "").splitlines()):
         if line.startswith("{"):
             return dict(json.loads(line))
-    return {"state": "unknown"}
+    return {unknown: "unknown"}
 
 
 class Job(pulumi.ComponentResource):
     """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
-    source, seconds."""
+    source, seconds; `validation` has verdict (pass, warn), failed, warned, seconds, at: a failed check fails the up."""
 
     status: pulumi.Output[dict[str, object]]
+    validation: pulumi.Output[dict[str, object]]
 
     def __init__(
         self,
@@ -199,8 +212,10 @@ class Job(pulumi.ComponentResource):
         commands = run_steps(
             name, steps(settings), connection, parent=self, after=copies, more_triggers=content
         )
-        self.status = commands[-1].stdout.apply(last_status)
-        self.register_outputs({"status": self.status})
+        *_, ingestion, validation = commands
+        self.status = ingestion.stdout.apply(last_status)
+        self.validation = validation.stdout.apply(lambda printed: last_status(printed, "verdict"))
+        self.register_outputs({"status": self.status, "validation": self.validation})
 
     def _copy(
         self, name: str, path: Path, connection: Connection, after: pulumi.Input[str]

@@ -208,7 +208,11 @@ def deploy(
     if wheel is None:
         return known_hosts
     environment = jobs.pipeline_environment(
-        models, {each.role: each.model for each in plan.placements}, store.iris_password
+        models,
+        {each.role: each.model for each in plan.placements},
+        store.iris_password,
+        gpu=plan.instance.gpu_count > 0,
+        volume_id=store.volume_id,
     ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = jobs.Job(
@@ -223,7 +227,7 @@ def deploy(
         ),
         after=running.done,
     )
-    return {**known_hosts, "ingestion": job.status}
+    return {**known_hosts, "ingestion": job.status, "validation": job.validation}
 
 
 def host_services(
@@ -334,6 +338,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; a pulumi up does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
+        "validateOnHost": f"sudo bash {services.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",
         "pause": pause[config.pause_mode],
         "resume": resume[config.pause_mode],
         "resumeAfterIdleStop": "pulumi up --refresh",
@@ -362,7 +367,7 @@ def settings(
         "CHARTWELL_IRIS__USERNAME": jobs.IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": pulumi.Output.secret(iris_password),
     }
-    for role, group in (("llm", "GENERATOR"), ("embedding", "EMBEDDER")):
+    for role, group in jobs.SETTINGS_GROUPS.items():
         placed = next((each for each in plan.placements if each.role == role), None)
         if placed is None:
             continue

@@ -20,10 +20,11 @@ from pipeline import config
 from pipeline.monitoring.judge import attention
 from pipeline.monitoring.view import screen
 from tests.monitoring import samples
+from pipeline.observe import definitions
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate", "monitor", "cost")
+DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost")
 
 
 def command_reference() -> str:
@@ -73,6 +74,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/images/monitor-80.svg": lambda: monitor_picture(80),
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
+    "docs/metrics.md": definitions.reference,
 }
 
 

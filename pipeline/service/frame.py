@@ -7,6 +7,7 @@ path with ids in it, a query or a body. Refuses to know who asks.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -56,9 +57,12 @@ Observe = Callable[[str, str, int, float], None]
 class Frame:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: ASGIApp, *, connections_max: int, secure: bool, observe: Observe) -> None:
+    def __init__(
+        self, app: ASGIApp, *, connections_max: int, send_seconds_max: float, secure: bool, observe: Observe
+    ) -> None:
         """`secure`: browsers reach us by https and shall never do otherwise again."""
         self._app = app
+        self._send_seconds_max = send_seconds_max
         self._connections_max = connections_max
         self._secure = secure
         self._observe = observe
@@ -78,7 +82,11 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._complete(MutableHeaders(scope=message), number)
-            await send(message)
+            try:
+                async with asyncio.timeout(self._send_seconds_max):
+                    await send(message)  # waits where the client does not take what was sent before
+            except TimeoutError:
+                raise ClientGone from None
 
         self._under_way += 1
         try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -269,11 +269,13 @@ def request_id_of(request: Request) -> str:
     return str(state.get("request_id") or uuid.uuid4().hex)
 
 
-def install(app: FastAPI) -> None:
-    """Have every failure inside the routes answered by this module."""
+def install(app: FastAPI, refused: Callable[[Request, errors.Forbidden], Awaitable[None]]) -> None:
+    """Have every failure inside the routes answered by this module. `refused` is told of who lacked a right."""
 
     async def ours(request: Request, error: Exception) -> JSONResponse:
         number = request_id_of(request)
+        if isinstance(error, errors.Forbidden):
+            await refused(request, error)
         return response_of(recorded(error, number), number)
 
     async def fields(request: Request, error: Exception) -> JSONResponse:

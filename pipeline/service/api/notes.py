@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from pipeline.errors import BadRequest
+from pipeline.errors import BadRequest, NotKnown
 from pipeline.service.access.policy import Action
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
@@ -32,7 +32,13 @@ def note(
     ] = None,
 ) -> NoteOut:
     """A whole note. A note that you may not see is answered exactly as one that does not exist."""
-    document = parts.corpus.note(resource_id, principal.scope)
+    subject = f"note:{resource_id}"
+    try:
+        document = parts.corpus.note(resource_id, principal.scope)
+    except NotKnown:
+        parts.audit.record(principal, "note-read", subject, outcome="refused")
+        raise
+    parts.audit.record(principal, "note-read", subject)
     return NoteOut.of(document, [_range(text, len(document.text_content)) for text in span or ()])
 
 
