@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from pipeline import config
 from pipeline.monitoring.judge import attention
 from pipeline.monitoring.view import screen
-from tests.monitoring import samples
 from pipeline.observe import definitions
+from tests.monitoring import samples
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -22,11 +22,11 @@ from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
+from pipeline.service.conversing import Conversations
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.feedback import FeedbackBook
 from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
-from pipeline.service.history import Conversations
 from pipeline.service.jobbook import StateJobBook
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import Receipts, StateKeeper

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline.errors import NotKnown
 from pipeline.records import Answer, Filters
-from pipeline.service import history
+from pipeline.service import conversing as history
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.asking import Asked, Begun, Kept, Outcome
 from pipeline.service.audit.chain import AuditLog, canonical, sha256

@@ -16,10 +16,10 @@ from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.signin import SignIns
 from pipeline.service.asking import AnswerDesk
 from pipeline.service.audit.chain import AuditLog
+from pipeline.service.conversing import Conversations
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.feedback import FeedbackBook
 from pipeline.service.gate import Caller
-from pipeline.service.history import Conversations
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import Receipts
 from pipeline.service.metering import Meter

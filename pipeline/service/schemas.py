@@ -19,7 +19,7 @@ from pipeline.service.access.keys import Key
 from pipeline.service.access.people import Person
 from pipeline.service.access.policy import Action
 from pipeline.service.access.scopes import Sees
-from pipeline.service.history import Conversation, Message
+from pipeline.service.conversing import Conversation, Message
 from pipeline.service.jobs import Job
 
 TEXT_CHARACTERS_MAX = 100_000

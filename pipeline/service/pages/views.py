@@ -137,10 +137,10 @@ def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[Stretch]:
     """The text cut at the ranges; overlapping ranges are joined."""
     found: list[Stretch] = []
     at = 0
-    for start, end in sorted(spans):
+    for first, end in sorted(spans):
         if end <= at:
             continue
-        start = max(start, at)
+        start = max(first, at)
         if start > at:
             found.append(Stretch(text[at:start]))
         if found and found[-1].marked and start == at:
