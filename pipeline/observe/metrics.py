@@ -19,7 +19,7 @@ from prometheus_client.samples import Sample
 from pipeline.observe.definitions import (
     GUARDS,
     METHODS,
-    OUTCOMES,
+    REASONS,
     STAGES,
     Definition,
     code_of,
@@ -120,8 +120,11 @@ class Metrics:
                 and all(label.values for label in each.labels.values())
             ):
                 self._each_series(each)
-        for outcome in OUTCOMES[:1] + OUTCOMES[3:]:
-            self._counters["chartwell_questions_total"].labels(outcome, "none")
+        questions = self._counters["chartwell_questions_total"]
+        for outcome, reason in (("answered", "none"), ("failed", "unexpected"), ("abandoned", "none")):
+            questions.labels(outcome, reason)
+        for reason in REASONS[1:]:
+            questions.labels("nothing_relevant", reason)
         for stage in STAGES:
             self._histograms["chartwell_question_stage_duration_seconds"].labels(stage)
         self._gauges["chartwell_build_info"].labels(version()).set(1)
