@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import sys
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import typer
 from typer.testing import CliRunner
 
 from pipeline import config
-from pipeline.observe import definitions
+from tests.observe import dashboards, metrics_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -55,7 +56,11 @@ def _subcommands(app: object) -> list[str]:
 GENERATED: dict[str, Callable[[], str]] = {
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
-    "docs/metrics.md": definitions.reference,
+    "docs/metrics.md": metrics_reference.text,
+    **{
+        f"docs/monitoring/grafana/dashboards/{each.uid}.json": functools.partial(dashboards.as_json, each)
+        for each in dashboards.DASHBOARDS
+    },
 }
 
 
