@@ -45,6 +45,8 @@ def _exact_url(value: str) -> str:
 
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 """A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
 def _unset(value: object) -> object:
     """`NAME=` in a file of settings says that there is no value."""
     return None if value == "" else value
@@ -147,6 +149,17 @@ class GeneratorSettings(Group):
     threads: int = Field(0, ge=0, description="gguf: CPU threads; 0: all cores")
 
 
+class ImageEmbedderSettings(Group):
+    """Who turns images into vectors."""
+
+    provider: Literal["none", "nim"] = Field(
+        "none", description="none: images are not embedded; nim: NV-CLIP"
+    )
+    model: str = Field("", description="model id; empty: the provider's default")
+    url: HttpUrl = Field("", description="base URL of a nim server, for example http://127.0.0.1:8002/v1")
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+
+
 class BedrockSettings(Group):
     """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
 
@@ -209,6 +222,74 @@ class AnsweringSettings(Group):
     context_tokens_max: int = Field(
         3000, ge=100, description="budget of all passages together, in the embedder's tokens"
     )
+
+
+class ChecksSettings(Group):
+    """What python -m pipeline.validate expects of the machine and its speed; nothing else reads it."""
+
+    gpu: Literal["auto", "required", "none"] = Field(
+        "auto", description="required: the machine must have one; auto: looked at where there is a driver"
+    )
+    volume: Path | None = Field(
+        None,
+        description="where the data volume must be mounted; empty: the data folder is on no volume of its own",
+    )
+    volume_id: str = Field(
+        "",
+        pattern=r"^(vol-[0-9a-f]{8,17})?$",
+        description="EBS volume that must be mounted there; AWS encrypts it, which cannot be seen from inside",
+    )
+    service_url: HttpUrl = Field(
+        "",
+        description="base URL of the service, asked for /readyz; empty: CHARTWELL_SERVICE__PUBLIC_URL, if that is set",
+    )
+    answer_seconds_max: float = Field(20.0, gt=0, description="an answer that takes longer is too slow")
+    index_passages_min: int = Field(
+        20_000,
+        ge=1,
+        description="iris: from this many passages on a search must be answered by the vector index; "
+        "below, comparing all is as fast",
+    )
+
+
+class MetricsSettings(Group):
+    """Numbers for Prometheus. They never hold text or an id; they need the extra `observe`."""
+
+    enabled: bool = Field(
+        True, description="count and time what happens, where prometheus-client is installed"
+    )
+    textfile: Path | None = Field(
+        None,
+        description="where an indexing run writes its metrics (node_exporter's textfile format); "
+        "empty: ingestion.prom in the data folder",
+    )
+    textfile_seconds: float = Field(15.0, gt=0, description="how often a run writes them")
+    port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="port of 127.0.0.1 on which an indexing run serves its metrics; 0: none",
+    )
+    emf_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="how often a log line in CloudWatch's embedded metric format is written; 0: never",
+    )
+
+
+class TracingSettings(Group):
+    """OpenTelemetry traces. Off by default; they never hold text or an id; they need the extra `observe`."""
+
+    exporter: Literal["none", "otlp", "file", "console"] = Field(
+        "none", description="otlp: to a collector over HTTP; file and console: JSON lines, to try it"
+    )
+    endpoint: HttpUrl = Field(
+        "http://127.0.0.1:4318/v1/traces", description="otlp: where the collector takes traces"
+    )
+    file: Path | None = Field(
+        None, description="file: where spans are appended; empty: traces.jsonl in the data folder"
+    )
+    ratio: float = Field(1.0, ge=0.0, le=1.0, description="share of traces that are recorded")
 
 
 class ServiceSettings(Group):
@@ -298,7 +379,10 @@ class MonitorSettings(Group):
     keep_mib: int = Field(64, ge=1, le=10_000, description="size of all kept samples together at most")
     keep_days: int = Field(30, ge=1, le=3650, description="age of a kept sample at most")
     service_url: HttpUrl = Field(
-        "", description="the service to watch, for example http://127.0.0.1:8080; empty: none"
+        "", description="the service to watch, for example http://127.0.0.1:8010; empty: none"
+    )
+    service_key: SecretStr = Field(
+        SecretStr(""), description="API key with the scope read-metrics: then its counters are read as well"
     )
     dcgm_url: HttpUrl = Field(
         "",
@@ -306,7 +390,7 @@ class MonitorSettings(Group):
         "empty: ask the program dcgmi where it is installed",
     )
     host_state_file: Path = Field(
-        Path("/run/chartwell/host-state.json"),
+        Path("/run/chartwell-state/host.json"),
         description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
     )
     metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
@@ -355,10 +439,14 @@ class Settings(BaseSettings):
     iris: IrisSettings = IrisSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()
     indexing: IndexingSettings = IndexingSettings()
     answering: AnsweringSettings = AnsweringSettings()
+    checks: ChecksSettings = ChecksSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
     service: ServiceSettings = ServiceSettings()
     oidc: OidcSettings = OidcSettings()
     monitor: MonitorSettings = MonitorSettings()

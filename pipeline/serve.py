@@ -11,28 +11,31 @@ import asyncio
 import logging
 import os
 import socket
+from contextlib import closing
 from ipaddress import ip_address
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from pipeline import logs
 from pipeline.config import ServiceSettings, Settings, load_settings
 from pipeline.errors import InputUnusable, SettingsInvalid
 from pipeline.logs import LOGGER
+from pipeline.observe.telemetry import open_service_telemetry
+from pipeline.service.access.open import open_access
 from pipeline.service.app import create_app
+from pipeline.service.state.database import State, open_state
 from pipeline.terminal import StackOption, door, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
 
-ATTEMPTS_MAX = 3
-RETRY_SECONDS_MAX = 20.0
-"""Somebody waits: an interactive question gives up on a model server sooner than an indexing run does."""
 KEEP_ALIVE_SECONDS = 15
 BACKLOG = 512
+FIRST_LINK_FILE = "first-administrator.link"
 CLOSING_SECONDS = 5
 """For responses that are still being sent once every answer has ended."""
 
@@ -53,13 +56,16 @@ def serve(
     Exit code 0: stopped; 2: could not run; 75: something needed is away, run it again.
     """
     with errors_as_exit_codes():
-        settings = interactive(_settings(host, port, demo, stack))
+        settings = _settings(host, port, demo, stack)
         logs.configure(settings.log_level)
         logging.getLogger("sse_starlette").setLevel(logging.ERROR)  # at debug it writes what it sends
         refuse_unsafe(settings.service)
-        listening = listen(settings.service)
-        out.print(f"{url_of(settings.service, listening)}  (Ctrl-C stops it)", markup=False)
-        run(settings, listening)
+        with closing(listen(settings.service)) as listening, closing(open_state(settings)) as state:
+            state.migrate()
+            url = url_of(settings.service, listening)
+            out.print(f"{url}  (Ctrl-C stops it)", markup=False)
+            _show_first_link(settings, state, url)
+            run(settings, state, listening, url)
 
 
 def _settings(host: str | None, port: int | None, demo: bool | None, stack: str | None) -> Settings:
@@ -67,17 +73,6 @@ def _settings(host: str | None, port: int | None, demo: bool | None, stack: str 
         name: value for name, value in (("host", host), ("port", port), ("demo", demo)) if value is not None
     }
     return load_settings(stack=stack, service=given) if given else load_settings(stack=stack)
-
-
-def interactive(settings: Settings) -> Settings:
-    """`settings` with less patience for model servers, unless that was set."""
-    transport = settings.transport
-    update = {
-        name: value
-        for name, value in (("attempts_max", ATTEMPTS_MAX), ("retry_seconds_max", RETRY_SECONDS_MAX))
-        if name not in transport.model_fields_set
-    }
-    return settings.model_copy(update={"transport": transport.model_copy(update=update)})
 
 
 def refuse_unsafe(service: ServiceSettings) -> None:
@@ -114,6 +109,10 @@ def listen(service: ServiceSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in service.host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+        # The kernel lets go of a client that takes nothing, together with what was buffered for it.
+        milliseconds = int(service.send_seconds_max * 1000)
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
     try:
         listening.bind((service.host, service.port))
     except OSError as error:
@@ -133,23 +132,48 @@ def url_of(service: ServiceSettings, listening: socket.socket) -> str:
     return f"http://{host}:{listening.getsockname()[1]}"
 
 
-def run(settings: Settings, listening: socket.socket) -> None:
+def _show_first_link(settings: Settings, state: State, url: str) -> None:
+    """The link with which the first administrator comes in: to a terminal, else into a file that only its owner reads.
+    What a service manager keeps of our output is read by more people than that."""
+    path = settings.data_dir / FIRST_LINK_FILE
+    path.unlink(missing_ok=True)
+    if settings.service.demo:
+        return
+    invitation = open_access(state, settings).people.first_administrator()
+    if invitation is None:
+        return
+    link = url + invitation.path
+    if out.is_terminal:
+        out.print(f"the first administrator comes in here, once: {link}", markup=False)
+        return
+    descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(link + "\n")
+    out.print(f"the first administrator's link is in {path}", markup=False)
+
+
+def run(settings: Settings, state: State, listening: socket.socket, url: str) -> None:
     """Serve on `listening` until a signal."""
-    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
-    # streams end when their answers do, or the drain cuts them off
-    application = create_app(settings)
-    config = uvicorn.Config(
+    with open_service_telemetry(settings) as telemetry:
+        application = create_app(settings, state, url=url, telemetry=telemetry)
+        config = uvicorn_config(application, settings.service)
+        Draining(config, settings.service.drain_seconds_max).run(sockets=[listening])
+
+
+def uvicorn_config(application: FastAPI, service: ServiceSettings) -> uvicorn.Config:
+    """No log of its own: ours has no paths, and therefore no ids."""
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # streams end as the drain ends them
+    return uvicorn.Config(
         application,
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=not settings.service.demo,
+        proxy_headers=not service.demo,
         forwarded_allow_ips="127.0.0.1",
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=CLOSING_SECONDS,
     )
-    Draining(config, settings.service.drain_seconds_max).run(sockets=[listening])
 
 
 class Draining(uvicorn.Server):

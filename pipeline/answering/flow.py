@@ -110,7 +110,7 @@ class Answering:
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
         """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model; so
         does the scope of `pipeline.cancellation` that the thread is in, which then raises Cancelled here."""
-        watch = Stopwatch()
+        watch = self.stopwatch(question)
         with watch.stage("embed"):
             vector = self.embedder.embed([question.text], "query")[0]
         with watch.stage("search"):
@@ -142,6 +142,10 @@ class Answering:
         for statement in self._generate(prompt, question.filters.scope, draft, watch):
             yield Verified(statement)
         yield Finished(self._finish(question, prompt, draft, watch))
+
+    def stopwatch(self, question: Question) -> Stopwatch:
+        """What times the stages of this question; who observes an answer has one of their own."""
+        return Stopwatch()
 
     def _generate(
         self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch

@@ -12,6 +12,7 @@ that its request was completed or refused, and how much work it was.
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import deque
@@ -310,6 +311,11 @@ class CapacityGate:
     def in_flight(self) -> int:
         return self._in_flight
 
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a place."""
+        return len(self._waiting)
+
     @contextmanager
     def slot(self, weight: float = 1.0, *, first: bool = False) -> Iterator[Slot]:
         """Wait for a place, hold it for the block. `first`: ahead of all others, for a request tried again.
@@ -438,7 +444,8 @@ def map_bounded(
         try:
             while True:
                 for batch in source:
-                    pending.append(threads.submit(_in_scope, scope, function, batch))
+                    context = contextvars.copy_context()  # the trace of the caller goes along
+                    pending.append(threads.submit(context.run, _in_scope, scope, function, batch))
                     if len(pending) >= 4 * gate.in_flight_max:
                         break
                 if not pending:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
-from pipeline.records import AccessScope, Filters, Match
+from pipeline.ports import SearchPlan
+from pipeline.records import AccessScope, Filters, Match, NoteField
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
 # timings of others (docs/iris.md): measure them on a live server with `make test-live-iris`.
@@ -67,6 +69,19 @@ def _scan(session: Session, question: str, filters: Filters) -> list[Row]:
     for conditions, values in _admissions(session, filters):
         found += session.rows("scan_vectors", (question, *values), admitted=conditions)
     return found
+
+
+_MAP_READ = re.compile(r"Read (?:index|extent|master) map [\w.%]+")
+_VECTOR_INDEX = "EmbeddingNearest"
+
+
+def search_plan(texts: Iterable[str]) -> SearchPlan:
+    """What IRIS's EXPLAIN says, reduced to the maps that it reads: a plan may quote values. The vector index is in use
+    where one of them is it (seen on 2025.3: "Read index map ... looping on the 'VECTOR_COSINE' expression")."""
+    steps = tuple(dict.fromkeys(_MAP_READ.findall(" ".join(" ".join(texts).split()))))
+    if not steps:
+        return SearchPlan(None, ())
+    return SearchPlan(any(_VECTOR_INDEX.lower() in step.lower() for step in steps), steps)
 
 
 def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
@@ -143,6 +158,23 @@ def count_notes(session: Session, scope: AccessScope) -> int:
     if scope.unrestricted:
         return session.count("count_documents")
     return _counted(session, "count_notes_admitted", _admissions(session, Filters(scope=scope)))
+
+
+def note_values(
+    session: Session, field: NoteField, scope: AccessScope, beginning: str, limit: int
+) -> list[str]:
+    """What stands in a field of the notes that a scope admits, in the order of code points, blanks left out."""
+    wanted = [session.statements[f"admit_any_{field}"]]
+    if beginning:
+        wanted.append(session.statements[f"admit_beginning_{field}"].format(k=len(beginning)))
+    found: set[str] = set()
+    for conditions, values in _admissions(session, Filters(scope=scope)):
+        admitted = " AND ".join([*([conditions] if conditions else []), *wanted])
+        bound = [*values, beginning] if beginning else values
+        # One more, for the blank that is left out.
+        rows = session.rows(f"values_{field}", bound, k=str(int(limit) + 1), admitted=admitted)
+        found |= {text_of(row[0]) for row in rows}
+    return sorted(value for value in found if value)[:limit]
 
 
 def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[Value]]]) -> int:

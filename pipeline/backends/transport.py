@@ -48,12 +48,14 @@ from pipeline.backends.http_errors import (
 from pipeline.cancellation import Cancelled
 from pipeline.config import TransportSettings
 from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
+from pipeline.propagation import outgoing_headers
 
 Result = TypeVar("Result")
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A full batch, 512 texts of 4096 dimensions as decimal numbers, is about 45 MB."""
 EVENT_BYTES_MAX = 1024 * 1024
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 POLL_URL = "https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"
 """Where NVIDIA's hosted models hand out an answer that was not ready at once (202)."""
 POLL_SECONDS = 0.5
@@ -289,6 +291,13 @@ class Transport:
 
         return self._patience.run(attempt, attempts_max)
 
+    def get(self, path: str) -> bytes:
+        """The body at `path`, asked for once and outside the gate: for looking at a server, not for work."""
+        now = self._clock.now()
+        exchange = _Exchange(Slot(0.0, now), {}, now + self._settings.read_seconds)
+        with self._sent("GET", self.server.url + path, None, exchange) as response:
+            return self._body(response, exchange)
+
     def stream(
         self, path: str, request: Mapping[str, Any], *, weight: float = 1.0, attempts_max: int | None = None
     ) -> Generator[dict[str, Any]]:
@@ -329,7 +338,7 @@ class Transport:
                 method,
                 url,
                 data=payload,
-                headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+                headers={**HEADERS, **outgoing_headers()},
                 timeout=(self._settings.connect_seconds, self._settings.read_seconds),
                 allow_redirects=False,
                 stream=True,

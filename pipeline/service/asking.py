@@ -9,6 +9,7 @@ became of it is kept before anybody is told that it has ended. Refuses to know H
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
@@ -71,7 +72,8 @@ class Outcome:
 class Kept:
     """Under which ids an answer was kept."""
 
-    message_id: str
+    message_id: str | None
+    """None where the conversation was deleted meanwhile."""
     receipt_id: str
 
 
@@ -244,7 +246,8 @@ class AnswerDesk:
                 return
             answer.waiting = False
             try:
-                await loop.run_in_executor(self._threads, self._work, answer)
+                # In the context of whoever asked: the answer belongs to the trace of their request.
+                await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._work, answer)
             finally:
                 self._places.release()
         finally:

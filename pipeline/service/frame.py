@@ -7,6 +7,7 @@ path with ids in it, a query or a body. Refuses to know who asks.
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import Busy
 from pipeline.logs import LOGGER
-from pipeline.service.problems import recorded, response_of
+from pipeline.service.problems import Respond, in_json, recorded
 from pipeline.service.streaming import ClientGone
 
 CONTENT_POLICY = "; ".join(
@@ -56,12 +57,23 @@ Observe = Callable[[str, str, int, float], None]
 class Frame:
     """ASGI middleware around everything."""
 
-    def __init__(self, app: ASGIApp, *, connections_max: int, secure: bool, observe: Observe) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        connections_max: int,
+        send_seconds_max: float,
+        secure: bool,
+        observe: Observe,
+        respond: Respond = in_json,
+    ) -> None:
         """`secure`: browsers reach us by https and shall never do otherwise again."""
         self._app = app
+        self._send_seconds_max = send_seconds_max
         self._connections_max = connections_max
         self._secure = secure
         self._observe = observe
+        self._respond = respond
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +90,11 @@ class Frame:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 self._complete(MutableHeaders(scope=message), number)
-            await send(message)
+            try:
+                async with asyncio.timeout(self._send_seconds_max):
+                    await send(message)  # waits where the client does not take what was sent before
+            except TimeoutError:
+                raise ClientGone from None
 
         self._under_way += 1
         try:
@@ -111,7 +127,7 @@ class Frame:
         except Exception as error:  # noqa: BLE001  recorded there; the client gets a problem
             failure = recorded(error, number)
             if not started():
-                await response_of(failure, number)(scope, receive, send)
+                await self._respond(scope, failure, number)(scope, receive, send)
             # Else the connection ends in the middle, which tells the client that something is missing.
 
     def _complete(self, headers: MutableHeaders, number: str) -> None:

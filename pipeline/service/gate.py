@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -21,12 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import Forbidden, SignInFailed
+from pipeline.service import cookies
 from pipeline.service.access.policy import Principal
 from pipeline.service.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/sign-in", "/favicon.ico"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/sign-in", "/welcome", "/favicon.ico"})
 PUBLIC_PREFIXES = ("/static/", "/sign-in/")
 """Pages through which one signs in, and files that say nothing about anybody."""
 UNMETERED = frozenset({"/healthz", "/readyz"})
@@ -39,8 +40,6 @@ FORWARDED = (
     b"x-real-ip",
     b"via",
 )
-COOKIE = "chartwell"
-SECURE_COOKIE = "__Host-chartwell"
 CSRF_HEADER = "x-csrf-token"
 CSRF_FIELD = "csrf_token"
 FORM = "application/x-www-form-urlencoded"
@@ -92,7 +91,7 @@ class Gate:
         app: ASGIApp,
         *,
         settings: ServiceSettings,
-        doorkeeper: Callable[[], Doorkeeper],
+        doorkeeper: Doorkeeper,
         demo: Caller,
         in_thread: Threaded,
     ) -> None:
@@ -103,7 +102,6 @@ class Gate:
         self._demo = demo
         self._in_thread = in_thread
         self._limit = RateLimit(settings.requests_per_minute)
-        self._secure = settings.public_url.startswith("https://")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -152,14 +150,14 @@ class Gate:
                 raise SignInFailed(
                     "The header Authorization is not understood.", remedy="Send: Authorization: Bearer KEY"
                 )
-            return await self._in_thread(self._doorkeeper().by_key, key.strip())
+            return await self._in_thread(self._doorkeeper.by_key, key.strip())
         if self._settings.demo:
             return self._demo
-        token = request.cookies.get(SECURE_COOKIE if self._secure else COOKIE)
+        token = request.cookies.get(cookies.name_of(cookies.SIGN_IN, self._settings))
         if not token:
             return None
         try:
-            return await self._in_thread(self._doorkeeper().by_cookie, token)
+            return await self._in_thread(self._doorkeeper.by_cookie, token)
         except SignInFailed:
             return None  # it has ended: as if there were none
 
@@ -168,7 +166,9 @@ class Gate:
             raise SignInFailed(
                 "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
             )
-        await RedirectResponse("/sign-in", status_code=303)(request.scope, receive, send)
+        to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        address = f"/sign-in?{urlencode({'to': to})}" if request.method == "GET" and to != "/" else "/sign-in"
+        await RedirectResponse(address, status_code=303)(request.scope, receive, send)
 
 
 def _plausible(host: str) -> bool:

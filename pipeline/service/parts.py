@@ -9,10 +9,22 @@ from fastapi import Depends, Request, Security, params
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from pipeline.config import Settings
+from pipeline.service import cookies
+from pipeline.service.access.keys import Keys
+from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, require
+from pipeline.service.access.signin import SignIns
 from pipeline.service.asking import AnswerDesk
+from pipeline.service.audit.chain import AuditLog
+from pipeline.service.audit.receipts import Receipts
 from pipeline.service.corpus import LiveCorpus
-from pipeline.service.gate import COOKIE, Caller
+from pipeline.service.gate import Caller
+from pipeline.service.history.conversations import Conversations
+from pipeline.service.history.feedback import Opinions
+from pipeline.service.jobs import Jobs
+from pipeline.service.metering import Meter
+from pipeline.service.readiness import Readiness
+from pipeline.service.state.database import State
 
 
 @dataclass
@@ -20,8 +32,23 @@ class Parts:
     """The service's parts."""
 
     settings: Settings
+    url: str
+    """Where people reach it, without a slash at the end."""
+    started_at: float
+    """On the clock of `time.monotonic`."""
+    state: State
+    audit: AuditLog
+    people: People
+    sign_ins: SignIns
+    keys: Keys
+    conversations: Conversations
+    opinions: Opinions
+    receipts: Receipts
     corpus: LiveCorpus
     desk: AnswerDesk
+    jobs: Jobs
+    readiness: Readiness
+    meter: Meter
 
 
 def parts_of(request: Request) -> Parts:
@@ -46,7 +73,7 @@ _BEARER = HTTPBearer(
     scheme_name="key", bearerFormat="API key", description="an API key of a person", auto_error=False
 )
 _COOKIE = APIKeyCookie(
-    name=COOKIE,
+    name=cookies.SIGN_IN,
     scheme_name="cookie",
     description="set by signing in on the page; unsafe methods also need the header X-CSRF-Token",
     auto_error=False,
@@ -71,4 +98,4 @@ class Permission:
 
 def may(action: Action) -> params.Depends:
     """For a route's `dependencies`."""
-    return cast(params.Depends, Depends(Permission(action)))
+    return cast(params.Depends, Security(Permission(action), scopes=[action.value]))

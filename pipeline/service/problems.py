@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import traceback
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from pipeline import errors
 from pipeline.errors import TROUBLESHOOTING, ChartwellError, ServiceError, Unexpected
@@ -53,6 +53,27 @@ STATUS: dict[type[ChartwellError], int] = {
     errors.ProviderError: 502,
 }
 """The nearest class of an error decides; what is not here is a fault of ours or of the installation: 500."""
+
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+"""Every status that a problem can have, in the words of RFC 9110. Python's own words change with its version."""
 
 
 class FieldProblem(BaseModel):
@@ -99,7 +120,7 @@ class Problem(BaseModel):
 def status_of(error: ChartwellError) -> int:
     status = getattr(error, "status", None)
     if isinstance(status, int):
-        return status
+        return status if status in TITLES else 400
     return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
 
 
@@ -109,7 +130,7 @@ def problem_of(error: ChartwellError, request_id: str) -> Problem:
     ours = isinstance(error, ServiceError)
     return Problem(
         type=f"urn:chartwell:problem:{error.code.lower()}",
-        title=HTTPStatus(status).phrase,
+        title=TITLES[status],
         status=status,
         code=error.code,
         detail=error.what if ours else _kind(error),
@@ -212,6 +233,11 @@ class WrongHttp(errors.BadRequest):
         self.allow = allow
 
 
+def wrong_fields(problems: Sequence[Mapping[str, Any]], status: int = 422) -> WrongFields:
+    """What pydantic found, as an error of ours."""
+    return WrongFields(list(_fields(problems)), status)
+
+
 def _fields(problems: Sequence[Mapping[str, Any]]) -> Iterator[FieldProblem]:
     """Which field and what is expected, never what was found. The name of an unknown field is the client's own text,
     so it is left out."""
@@ -269,23 +295,38 @@ def request_id_of(request: Request) -> str:
     return str(state.get("request_id") or uuid.uuid4().hex)
 
 
-def install(app: FastAPI) -> None:
-    """Have every failure inside the routes answered by this module."""
+Respond = Callable[[Scope, ChartwellError, str], Response]
+"""Answers a request that failed, given its id."""
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
+
+def in_json(scope: Scope, error: ChartwellError, request_id: str) -> Response:
+    """For programs."""
+    return response_of(error, request_id)
+
+
+def install(
+    app: FastAPI,
+    refused: Callable[[Request, errors.Forbidden], Awaitable[None]],
+    respond: Respond = in_json,
+) -> None:
+    """Have every failure inside the routes answered by `respond`. `refused` is told of who lacked a right."""
+
+    async def ours(request: Request, error: Exception) -> Response:
         number = request_id_of(request)
-        return response_of(recorded(error, number), number)
+        if isinstance(error, errors.Forbidden):
+            await refused(request, error)
+        return respond(request.scope, recorded(error, number), number)
 
-    async def fields(request: Request, error: Exception) -> JSONResponse:
+    async def fields(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         number = request_id_of(request)
         problems = error.errors()
         status = 400 if any(problem["type"] == "json_invalid" for problem in problems) else 422
-        return response_of(WrongFields(list(_fields(problems)), status), number)
+        return respond(request.scope, wrong_fields(problems, status), number)
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return response_of(from_http_exception(error), request_id_of(request))
+        return respond(request.scope, from_http_exception(error), request_id_of(request))
 
     app.add_exception_handler(ChartwellError, ours)
     app.add_exception_handler(RequestValidationError, fields)
@@ -293,12 +334,7 @@ def install(app: FastAPI) -> None:
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: those that every route has, and `statuses`."""
-    everywhere = {400, 401, 403, 405, 413, 415, 422, 429, 500, 503}
+    """The problems of a route that not every route has, for its `responses`."""
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status in sorted(everywhere | set(statuses))
+        status: {"description": TITLES[status], "content": {MEDIA_TYPE: {}}} for status in sorted(statuses)
     }

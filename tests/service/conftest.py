@@ -19,6 +19,7 @@ from pipeline.service.access.policy import Principal
 from pipeline.service.access.signin import SignedIn
 from pipeline.service.history.open import History, open_history
 from pipeline.service.state.database import State
+from tests.service.running import Running, copied, index, running, settings_in
 
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
 PASSWORD = "four words in a row"
@@ -193,3 +194,19 @@ def administrator(first: SignedIn) -> Principal:
 @pytest.fixture
 def history(state: State, settings: Settings, access: Access) -> History:
     return open_history(state, access.audit, settings)
+
+
+@pytest.fixture(scope="session")
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that holds the demo's notes. Not to be written to: copy it."""
+    folder = tmp_path_factory.mktemp("corpus") / "data"
+    index(settings_in(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service over those notes, for tests that leave it as it was."""
+    folder = copied(indexed, tmp_path_factory.mktemp("service") / "data")
+    with running(settings_in(folder)) as found:
+        yield found

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Request, Response
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action
+from pipeline.service.audit.chain import sha256
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import AnswerOut, AskRequest, PassageOut, SearchOut, SearchRequest
@@ -75,6 +76,9 @@ def search(body: SearchRequest, parts: PartsHere, principal: PrincipalHere) -> S
     refuse_longer(body.question, parts.settings.service)
     asked = body.asked(principal.scope, parts.settings.answering.top_k)
     hits, space_id = parts.corpus.search(asked)
+    notes = sorted({hit.resource_id for hit in hits})
+    details = {"question_sha256": sha256(asked.text), "notes": notes, "top_k": asked.top_k}
+    parts.audit.record(principal, "search", details=details)
     return SearchOut(passages=PassageOut.all(hits), space_id=space_id)
 
 
