@@ -5,9 +5,10 @@ key for every four askers, writing every question, answer, receipt and audit row
 hundred there are twenty readers that take nothing of what they asked for, and fifty clients that leave in the middle.
 
     throughput_ratio    answers per second over the simulated generator's ceiling
-    own_share_ms        what a question takes beyond the generator's, the embedder's and the queue's time: HTTP, the gate,
-                        both transactions, search, prompt, verification, delivery, as its asker sees it
-    memory              of the service's process, by the end of each third
+    own_share_ms        what a question takes beyond the generator's, the embedder's and the queue's time: HTTP, the
+                        gate, both transactions, search, prompt, verification, delivery, as its asker sees it
+    cpu_ms_per_answer   of the service's process, those that were cut off included: what a busy machine does not change
+    memory              of the service's process, in each third
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,6 +126,7 @@ def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
             "cut_at_the_model": after["cancelled"] - before["cancelled"],
             "requests_to_the_model": answered,
             "exit_code": code,
+            "cpu_ms_per_answer": round(1000 * watching.cpu_seconds / len(tally.ends), 1),
             **watching.figures(),
         }
     print(json.dumps(figures, indent=2))
@@ -223,22 +225,29 @@ async def _read_answer(reader: asyncio.StreamReader, began: float, tally: Tally)
     if status[1] != b"200":
         tally.errors[f"status {status[1].decode()}"] += 1
         raise ConnectionResetError
-    name, seconds, first = "", {}, None
+    seconds, first = {}, None
+    async for name, data in _events(reader):
+        if name == "statement" and first is None:
+            first = time.perf_counter() - began
+        elif name == "usage":
+            seconds = json.loads(data)["seconds"]
+        elif name == "done":
+            tally.outcomes[json.loads(data)["outcome"]] += 1
+            _count(tally, began, seconds, first)
+        elif name == "problem":
+            tally.errors[json.loads(data)["code"]] += 1
+
+
+async def _events(reader: asyncio.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """Name and data of each event, to the last chunk of the body. No line of an event spans two chunks."""
+    name = ""
     while (line := await reader.readline()) != b"0\r\n":
         if not line:
             raise ConnectionResetError
         if line.startswith(b"event: "):
             name = line[7:].strip().decode()
-            if name == "statement" and first is None:
-                first = time.perf_counter() - began
         elif line.startswith(b"data: "):
-            if name == "usage":
-                seconds = json.loads(line[6:])["seconds"]
-            elif name == "done":
-                tally.outcomes[json.loads(line[6:])["outcome"]] += 1
-                _count(tally, began, seconds, first)
-            elif name == "problem":
-                tally.errors[json.loads(line[6:])["code"]] += 1
+            yield name, line[6:]
     await reader.readline()
 
 
@@ -288,6 +297,9 @@ class Watching:
         self._process = psutil.Process(pid)
         self._end = threading.Event()
         self._samples: list[tuple[float, float, int]] = []
+        self._cpu_before = self._cpu_seconds()
+        self.cpu_seconds = 0.0
+        """Of the process, while it was watched."""
         self._thread = threading.Thread(target=self._watch)
         self._thread.start()
 
@@ -296,7 +308,12 @@ class Watching:
             memory = self._process.memory_info().rss / 2**20
             self._samples.append((time.perf_counter(), memory, self._process.num_threads()))
 
+    def _cpu_seconds(self) -> float:
+        times = self._process.cpu_times()
+        return float(times.user + times.system)
+
     def stop(self) -> None:
+        self.cpu_seconds = self._cpu_seconds() - self._cpu_before
         self._end.set()
         self._thread.join()
 

@@ -77,14 +77,17 @@ def answer_events(answer: RunningAnswer, send_seconds_max: float) -> EventSource
     )
 
 
-async def _named(answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
+async def _named(answer: RunningAnswer) -> AsyncIterator[bytes]:
+    """What belongs to one step is sent together: each send costs more than what it carries."""
     statements = 0
     try:
         async for event in answer.events():
             if isinstance(event, Verified):
                 statements += 1
-            for name, body in _bodies(answer, event, statements):
-                yield ServerSentEvent(body.model_dump_json(), event=name)
+            yield b"".join(
+                ServerSentEvent(body.model_dump_json(), event=name, sep="\n").encode()
+                for name, body in _bodies(answer, event, statements)
+            )
     finally:
         answer.cancel()  # does nothing to an answer that has ended
 
