@@ -22,7 +22,9 @@ from typing import Final
 import pulumi
 from pulumi_command import remote
 
-from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT
+from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PROCESS_PORT
+from infra.front import Front
+from infra.front import steps as service_steps
 from infra.services import Connection, Nim, Step, run_steps, script
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -56,6 +58,8 @@ class JobSettings:
     wheel: Path
     log_groups: Mapping[str, str]
     """Names by role: host, service."""
+    front: Front
+    """How the service is reached."""
     lock: Path = LOCK
     wait_seconds: int = WAIT_SECONDS
 
@@ -65,6 +69,7 @@ def pipeline_environment(
     model_names: Mapping[str, str],
     iris_password: pulumi.Input[str],
     *,
+    public_url: pulumi.Input[str],
     data: str = DATA_MOUNT,
     gpu: bool = True,
     volume_id: pulumi.Input[str] | None = None,
@@ -85,6 +90,8 @@ def pipeline_environment(
         "CHARTWELL_IRIS__PASSWORD": iris_password,
         "CHARTWELL_CHECKS__GPU": "required" if gpu else "none",
         "CHARTWELL_CHECKS__VOLUME": data,
+        "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
+        "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
     }
     if volume_id is not None:
         found["CHARTWELL_CHECKS__VOLUME_ID"] = volume_id
@@ -150,8 +157,9 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, logs, settings, monitor, ingestion, validation. Each may run again: what is there is found, what is
-    stored is skipped, what is checked is left as it was."""
+    """Install, logs, settings, monitor, service, ingestion, validation. Each may run again: what is there is found,
+    what is stored is skipped, what is checked is left as it was. The service comes before the ingestion: it answers
+    from what is indexed while the rest follows."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -163,6 +171,7 @@ def steps(settings: JobSettings) -> list[Step]:
         Step("logs", script("logs.sh"), stdin=_log_settings(settings)),
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
         Step("monitor", script("monitor.sh"), depends_on_secrets=(text,)),
+        *service_steps(settings.front, settings=text),
         Step(
             "ingestion",
             source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),
@@ -189,9 +198,11 @@ def last_status(output: str | None, unknown: str = "state") -> dict[str, object]
 
 class Job(pulumi.ComponentResource):
     """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
-    source, seconds; `validation` has verdict (pass, warn), failed, warned, seconds, at: a failed check fails the up."""
+    source, seconds; `service` has state (ready, starting), certificate (given, self-signed), its sha256 and the day it
+    expires; `validation` has verdict (pass, warn), failed, warned, seconds, at: a failed check fails the up."""
 
     status: pulumi.Output[dict[str, object]]
+    service: pulumi.Output[dict[str, object]]
     validation: pulumi.Output[dict[str, object]]
 
     def __init__(
@@ -209,13 +220,20 @@ class Job(pulumi.ComponentResource):
             for kind, path in (("wheel", settings.wheel), ("lock", settings.lock))
         ]
         content = [_digest(settings.wheel), _digest(settings.lock)]
-        commands = run_steps(
-            name, steps(settings), connection, parent=self, after=copies, more_triggers=content
+        todo = steps(settings)
+        commands = run_steps(name, todo, connection, parent=self, after=copies, more_triggers=content)
+        said = {
+            step.name: command.stdout
+            for step, command in zip(todo, commands, strict=True)
+            if step.name in ("front", "service", "ingestion", "validation")
+        }
+        self.status = said["ingestion"].apply(last_status)
+        self.validation = said["validation"].apply(lambda printed: last_status(printed, "verdict"))
+        self.service = pulumi.Output.all(said["front"], said["service"]).apply(
+            lambda both: {**last_status(both[0]), **last_status(both[1])}
         )
-        *_, ingestion, validation = commands
-        self.status = ingestion.stdout.apply(last_status)
-        self.validation = validation.stdout.apply(lambda printed: last_status(printed, "verdict"))
-        self.register_outputs({"status": self.status, "validation": self.validation})
+        self.validation = commands[-1].stdout.apply(lambda printed: last_status(printed, "verdict"))
+        self.register_outputs({"status": self.status, "service": self.service, "validation": self.validation})
 
     def _copy(
         self, name: str, path: Path, connection: Connection, after: pulumi.Input[str]

@@ -25,6 +25,7 @@ import botocore.exceptions
 SERVICE_UNITS = ("chartwell-containers", "chartwell-service", "chartwell-vectorize")
 HOST_UNITS = (
     "chartwell-boot",
+    "chartwell-front",
     "chartwell-idle",
     "chartwell-logs",
     "chartwell-monitor",

@@ -34,7 +34,7 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
     """By subprocess: infrastructure and pipeline share this test, not an import."""
     if not (CHECKOUT / "pipeline" / "config.py").exists():
         pytest.skip("the pipeline is not in this checkout")
-    environment = jobs.pipeline_environment(NIMS, NAMES, "Correct-Horse-7")
+    environment = jobs.pipeline_environment(NIMS, NAMES, "Correct-Horse-7", public_url="https://x")
     code = "from pipeline.config import load_settings as l; s = l(); print(s.iris.namespace, s.generator.url)"
     plain = {key: str(value) for key, value in environment.items()}
     done = subprocess.run(
@@ -48,7 +48,7 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
 
 
 def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
-    names = set(jobs.pipeline_environment(NIMS[:1], NAMES, "x"))
+    names = set(jobs.pipeline_environment(NIMS[:1], NAMES, "x", public_url="https://x"))
     assert not any("GENERATOR" in name or "IMAGE" in name for name in names)
     assert "CHARTWELL_EMBEDDER__URL" in names
 
