@@ -88,10 +88,10 @@ def pipeline_environment(
         "CHARTWELL_IRIS__NAMESPACE": IRIS_NAMESPACE,
         "CHARTWELL_IRIS__USERNAME": IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": iris_password,
-        "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
-        "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
         "CHARTWELL_CHECKS__GPU": "required" if gpu else "none",
         "CHARTWELL_CHECKS__VOLUME": data,
+        "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
+        "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
     }
     if volume_id is not None:
         found["CHARTWELL_CHECKS__VOLUME_ID"] = volume_id
@@ -232,6 +232,7 @@ class Job(pulumi.ComponentResource):
         self.service = pulumi.Output.all(said["front"], said["service"]).apply(
             lambda both: {**last_status(both[0]), **last_status(both[1])}
         )
+        self.validation = commands[-1].stdout.apply(lambda printed: last_status(printed, "verdict"))
         self.register_outputs({"status": self.status, "service": self.service, "validation": self.validation})
 
     def _copy(

@@ -212,9 +212,9 @@ def deploy(
         models,
         {each.role: each.model for each in plan.placements},
         store.iris_password,
-        public_url=before.url,
         gpu=plan.instance.gpu_count > 0,
         volume_id=store.volume_id,
+        public_url=before.url,
     ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = jobs.Job(

@@ -38,15 +38,6 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
-def _unset(value: object) -> object:
-    """`NAME=` in a file of settings says that there is no value."""
-    return None if value == "" else value
-
-
-Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
-"""US dollars; None: nobody said."""
-
-
 def _exact_url(value: str) -> str:
     _http_url(value)
     return value
@@ -54,6 +45,15 @@ def _exact_url(value: str) -> str:
 
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 """A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
+def _unset(value: object) -> object:
+    """`NAME=` in a file of settings says that there is no value."""
+    return None if value == "" else value
+
+
+Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
+"""US dollars; None: nobody said."""
 
 
 class Group(BaseModel):
@@ -379,7 +379,10 @@ class MonitorSettings(Group):
     keep_mib: int = Field(64, ge=1, le=10_000, description="size of all kept samples together at most")
     keep_days: int = Field(30, ge=1, le=3650, description="age of a kept sample at most")
     service_url: HttpUrl = Field(
-        "", description="the service to watch, for example http://127.0.0.1:8080; empty: none"
+        "", description="the service to watch, for example http://127.0.0.1:8010; empty: none"
+    )
+    service_key: SecretStr = Field(
+        SecretStr(""), description="API key with the scope read-metrics: then its counters are read as well"
     )
     dcgm_url: HttpUrl = Field(
         "",

@@ -27,6 +27,7 @@ from pipeline.records import (
     GeneratorModel,
     Hit,
     Match,
+    NoteField,
     Prompt,
     StoreCounts,
     TextKind,
@@ -133,6 +134,12 @@ class CountedStore:
         with self._metrics.storing("counts"):
             return self._store.counts(scope)
 
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        with self._metrics.storing("values"):
+            return self._store.values(field, scope, beginning=beginning, limit=limit)
+
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()
 
@@ -151,9 +158,9 @@ class CountedStore:
     def check(self) -> list[str]:
         return self._store.check()
 
-    def optimise(self) -> None:
+    def optimise(self, *, rebuild: bool = False) -> None:
         with self._metrics.storing("optimise"):
-            self._store.optimise()
+            self._store.optimise(rebuild=rebuild)
 
     def close(self) -> None:
         self._store.close()

@@ -53,6 +53,7 @@ from pipeline.records import (
     GeneratorModel,
     Hit,
     Match,
+    NoteField,
     Prompt,
     StoreCounts,
     TextKind,
@@ -373,6 +374,12 @@ class TracedStore:
         with self._query("counts"):
             return self._store.counts(scope)
 
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        with self._query("values"):
+            return self._store.values(field, scope, beginning=beginning, limit=limit)
+
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()
 
@@ -391,9 +398,9 @@ class TracedStore:
     def check(self) -> list[str]:
         return self._store.check()
 
-    def optimise(self) -> None:
+    def optimise(self, *, rebuild: bool = False) -> None:
         with self._query("optimise"):
-            self._store.optimise()
+            self._store.optimise(rebuild=rebuild)
 
     def close(self) -> None:
         self._store.close()
