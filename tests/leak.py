@@ -306,6 +306,8 @@ class Somebody:
     scope: AccessScope
     forbidden: frozenset[bytes]
     client: httpx.Client
+    browser: httpx.Client
+    """Of somebody else with the same rights, signed in to the page."""
     may_read_audit: bool
     said: bytearray = field(default_factory=bytearray)
     """All that they ever sent: their own words stand in their history and its titles."""
@@ -364,12 +366,21 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
         client = service.client(service.key(role, name=name, sees=sees))
         found.append(
             Somebody(
-                name, role, scope, corpus.forbidden(scope), client, role in ("reviewer", "administrator")
+                name,
+                role,
+                scope,
+                corpus.forbidden(scope),
+                client,
+                service.browser(role, sees=sees),
+                role in ("reviewer", "administrator"),
             )
         )
     nobody = service.client(service.key("reader", name="sees-nothing", sees=NOTHING))
     nothing = AccessScope(frozenset(), frozenset())
-    found.append(Somebody("sees-nothing", "reader", nothing, corpus.forbidden(nothing), nobody, False))
+    browser = service.browser("reader", sees=NOTHING)
+    found.append(
+        Somebody("sees-nothing", "reader", nothing, corpus.forbidden(nothing), nobody, browser, False)
+    )
     return found
 
 
@@ -539,6 +550,54 @@ def history(stage: Stage, who: Somebody, dice: random.Random) -> None:
         checked(stage, who, "receipts", who.client.get(f"/v1/receipts/{receipt}"), bytes(asker.said))
 
 
+def page(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """Whole pages and the fragments that are put into them."""
+    note = dice.choice(stage.corpus.notes)
+    with stage.findings.lock:
+        _, conversation, _ = dice.choice(stage.conversations or [("", "0" * 32, "")])
+    path = dice.choice(
+        [
+            "/",
+            "/status",
+            "/conversations",
+            "/jobs",
+            "/account",
+            "/people",
+            f"/conversations/{conversation}?note={note.resource_id}",
+            f"/conversations/{conversation}/export.md",
+            f"/notes/{note.resource_id}",
+            f"/notes/{note.resource_id}?span=0-40",
+        ]
+    )
+    headers = dice.choice([{}, {"HX-Request": "true"}])
+    checked(stage, who, "pages", who.browser.get(path, headers=headers), bytes(who.said))
+
+
+def suggestions(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """By the beginning of an id, all the way to the whole of one that is out of sight."""
+    whole = dice.choice(stage.corpus.notes).patient_id
+    beginning = whole[: dice.choice([0, 1, 4, 6, 8, len(whole)])]
+    response = who.browser.get(
+        "/suggest/patients", params={"patient_id": beginning}, headers={"HX-Request": "true"}
+    )
+    checked(stage, who, "suggestions", response)
+
+
+def page_asks(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """The page's own form: events of HTML, or the conversation that it leads to."""
+    body = asked(stage, who, dice)
+    wanted = body.get("filters", {})
+    form = {
+        "question": body["question"],
+        "patient_id": "".join(wanted.get("patient_ids", [])),
+        "domain": "".join(wanted.get("domains", [])),
+    }
+    headers = {"Accept": "text/event-stream", "HX-Request": "true"} if dice.random() < 0.6 else {}
+    response = who.browser.post("/ask", data=form, headers=headers, follow_redirects=True)
+    # The conversation repeats what was asked before, percent-encoded in no request of this one.
+    checked(stage, who, "page answers", response, bytes(who.said))
+
+
 def audit(stage: Stage, who: Somebody, dice: random.Random) -> None:
     """The log names notes to those who may read it; it holds no word of a text, whoever reads it."""
     texts = frozenset().union(*(note.text_words for note in stage.corpus.notes))
@@ -560,10 +619,13 @@ def metrics(stage: Stage, who: Somebody, dice: random.Random) -> None:
 
 
 OPERATIONS: Mapping[Callable[[Stage, Somebody, random.Random], None], int] = {
-    search: 34,
-    ask: 22,
-    ask_streaming: 22,
-    read_note: 10,
+    search: 28,
+    ask: 18,
+    ask_streaming: 18,
+    page_asks: 10,
+    page: 8,
+    suggestions: 3,
+    read_note: 8,
     status: 3,
     malformed: 2,
     history: 4,

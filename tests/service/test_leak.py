@@ -10,7 +10,7 @@ from tests.leak import run
 
 CHANNELS = (
     *("search", "answers", "streams", "notes", "status", "history", "audit", "metrics", "logs", "prompts"),
-    *("errors of notes", "errors of history", "matches by vector", "matches by words"),
+    *("pages", "page answers", "suggestions", "errors of notes", "matches by vector", "matches by words"),
 )
 
 
