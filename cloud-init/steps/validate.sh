@@ -16,8 +16,18 @@ seconds_max=${HOST_VALIDATE_SECONDS:-240}
 groups=()
 if getent group docker >/dev/null; then groups=(--supp-group docker); fi
 lease
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+scratch=$(mktemp -d)
+chmod 0711 "$scratch"
+trap 'rm -rf "$scratch"' EXIT
+output="$scratch/output"
+# Whether its certificate is the deployed one, for the right name, and valid for long enough can be told here. Whether
+# other machines trust its authority can only be told there.
+trust=''
+if [ -s "$HOST_ETC/front/tls.pem" ]; then
+  trust="$scratch/service.pem"
+  sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' "$HOST_ETC/front/tls.pem" >"$trust"
+  chmod 0644 "$trust"
+fi
 status=0
 # By the environment and not as words: the file holds a password. pipeline.sh lets nothing in that a shell would read.
 (
@@ -25,6 +35,7 @@ status=0
   # shellcheck disable=SC1091
   . "$app/chartwell.env"
   set +a
+  [ -z "$trust" ] || export CHARTWELL_CHECKS__TRUST_FILE="$trust"
   # A place without an .env of its own.
   cd "$app/state"
   exec timeout "$seconds_max" runuser -u "$user" "${groups[@]}" -- \
