@@ -181,10 +181,6 @@ def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[Stretch]:
     for start, end in sorted(spans):
         if end <= at:
             continue
-<<<<<<< HEAD
-        start = max(first, at)
-=======
->>>>>>> page
         if start > at:
             found.append(Stretch(text[at:start]))
         begins = max(start, at)
