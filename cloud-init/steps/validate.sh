@@ -14,7 +14,8 @@ seconds_max=${HOST_VALIDATE_SECONDS:-240}
 [ -r "$app/chartwell.env" ] || die "The pipeline has no settings yet." validation
 # Who asks Docker must be in its group, which is as good as root: for this one process, and not for the pipeline.
 groups=()
-if getent group docker >/dev/null; then groups=(--supp-group docker); fi
+# Without --group the first one named would become its own.
+if getent group docker >/dev/null; then groups=(--group "$(id -gn "$user")" --supp-group docker); fi
 lease
 scratch=$(mktemp -d)
 chmod 0711 "$scratch"
