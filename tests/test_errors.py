@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def tree(cls: type[ChartwellError] = ChartwellError) -> Iterator[type[ChartwellError]]:
-    """The classes of `pipeline.errors`. A refinement elsewhere has its parent's code, and with it that one's section."""
+    """The classes of `pipeline.errors`. A refinement elsewhere has its parent's code, and with it its section."""
     yield cls
     for child in cls.__subclasses__():
         if child.__module__ == errors.__name__:
