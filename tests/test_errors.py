@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,9 +15,19 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def tree(cls: type[ChartwellError] = ChartwellError) -> Iterator[type[ChartwellError]]:
+    """The classes of `pipeline.errors`. A refinement elsewhere has its parent's code, and with it its section."""
     yield cls
     for child in cls.__subclasses__():
-        yield from tree(child)
+        if child.__module__ == errors.__name__:
+            yield from tree(child)
+
+
+def test_a_refinement_elsewhere_has_the_code_of_its_parent() -> None:
+    importlib.import_module("pipeline.serve")
+    known = set(tree())
+    for cls in known:
+        for child in cls.__subclasses__():
+            assert child in known or child.code == cls.code, child.__name__
 
 
 def test_every_code_is_used_once() -> None:
