@@ -153,6 +153,7 @@ def _parts(
         state=state,
         audit=access.audit,
         people=access.people,
+        groups=access.groups,
         sign_ins=access.sign_ins,
         keys=access.keys,
         conversations=history.conversations,

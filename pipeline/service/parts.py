@@ -13,6 +13,7 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from pipeline.config import Settings
 from pipeline.service import cookies
+from pipeline.service.access.groups import Groups
 from pipeline.service.access.keys import Keys
 from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, require
@@ -42,6 +43,7 @@ class Parts:
     state: State
     audit: AuditLog
     people: People
+    groups: Groups
     sign_ins: SignIns
     keys: Keys
     conversations: Conversations
