@@ -92,6 +92,7 @@ def pipeline_environment(
         "CHARTWELL_CHECKS__VOLUME": data,
         "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
         "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
+        "CHARTWELL_MONITOR__SERVICE_URL": f"http://127.0.0.1:{SERVICE_PROCESS_PORT}",
     }
     if volume_id is not None:
         found["CHARTWELL_CHECKS__VOLUME_ID"] = volume_id

@@ -17,7 +17,7 @@ from pipeline.config import load_settings
 from pipeline.costing import CostReport, Figure, Usage, cost_report, prices_of
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.monitoring.journal import kept_samples
-from pipeline.monitoring.usage import usage_of
+from pipeline.monitoring.usage import WINDOW_DAYS, usage_of
 from pipeline.terminal import StackOption, door, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
@@ -51,7 +51,7 @@ TITLES: Mapping[str, str] = {
 def cost(
     since: Annotated[
         str, typer.Option(metavar="7d|ISO", help="from when on: 24h, 7d, 4w, or a date; all: what is kept")
-    ] = "7d",
+    ] = f"{WINDOW_DAYS}d",
     samples: Annotated[
         Path | None, typer.Option(help="a data folder with monitor/ in it, instead of the settings' own")
     ] = None,

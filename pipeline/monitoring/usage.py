@@ -10,9 +10,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from pipeline.costing import Usage
+from pipeline.monitoring.journal import kept_samples
 
 GAP_INTERVALS = 4
 """A longer silence than so many intervals (or a minute) was not watched: the host or the monitor was off."""
@@ -20,6 +23,9 @@ GAP_SECONDS_MIN = 120.0
 IDLE_GPU = 0.05
 """As the host's idle watch has it (cloud-init/watch/idle.sh)."""
 SECONDS_PER_HOUR = 3600.0
+
+WINDOW_DAYS = 7
+"""What "at present" means: one window for the command line, the metrics and the page, so that they agree."""
 
 NOTHING = "no samples: python -m pipeline.monitor keeps them, and on a deployed host runs by itself"
 NO_QUESTIONS = "the service that counts questions was not watched (CHARTWELL_MONITOR__SERVICE_URL and _KEY)"
@@ -98,6 +104,19 @@ def usage_of(samples: Iterable[Mapping[str, Any]], *, since: str = "") -> Usage:
         if str(sample.get("at", "")) >= since:
             meter.take(sample)
     return meter.usage()
+
+
+def window_begin(now: datetime | None = None) -> str:
+    """The moment where the window begins that all doors show by default, ISO 8601 in UTC."""
+    return ((now or datetime.now(UTC)) - timedelta(days=WINDOW_DAYS)).isoformat(timespec="seconds")
+
+
+def present_usage(data_dir: Path) -> Usage:
+    """The usage of the window, out of the samples that a monitor keeps in this data folder.
+
+    Reads all kept samples: a second for a week of them. Ask it once in minutes, not at every request.
+    """
+    return usage_of(kept_samples(data_dir), since=window_begin())
 
 
 def _watched_seconds(before: Mapping[str, Any] | None, sample: Mapping[str, Any]) -> float:
