@@ -224,13 +224,14 @@ class Job(pulumi.ComponentResource):
         todo = steps(settings)
         commands = run_steps(name, todo, connection, parent=self, after=copies, more_triggers=content)
         said = {
-            step.name: command.stdout.apply(last_status)
+            step.name: command.stdout
             for step, command in zip(todo, commands, strict=True)
-            if step.name in ("front", "service", "ingestion")
+            if step.name in ("front", "service", "ingestion", "validation")
         }
-        self.status = said["ingestion"]
+        self.status = said["ingestion"].apply(last_status)
+        self.validation = said["validation"].apply(lambda printed: last_status(printed, "verdict"))
         self.service = pulumi.Output.all(said["front"], said["service"]).apply(
-            lambda both: {**both[0], **both[1]}
+            lambda both: {**last_status(both[0]), **last_status(both[1])}
         )
         self.validation = commands[-1].stdout.apply(lambda printed: last_status(printed, "verdict"))
         self.register_outputs({"status": self.status, "service": self.service, "validation": self.validation})

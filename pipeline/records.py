@@ -345,6 +345,10 @@ class Answer:
     """How many statements of the draft were held back because their citation did not check out."""
 
 
+NoteField: TypeAlias = Literal["patient_id", "document_type", "domain"]
+"""Fields of a note whose values can be listed and filtered by."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreCounts:
     documents: int

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import io
 import sys
@@ -19,8 +20,8 @@ from typer.testing import CliRunner
 from pipeline import config
 from pipeline.monitoring.judge import attention
 from pipeline.monitoring.view import screen
-from pipeline.observe import definitions
 from tests.monitoring import samples
+from tests.observe import dashboards, metrics_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -74,7 +75,11 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/images/monitor-80.svg": lambda: monitor_picture(80),
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
-    "docs/metrics.md": definitions.reference,
+    "docs/metrics.md": metrics_reference.text,
+    **{
+        f"docs/monitoring/grafana/dashboards/{each.uid}.json": functools.partial(dashboards.as_json, each)
+        for each in dashboards.DASHBOARDS
+    },
 }
 
 

@@ -14,7 +14,8 @@ import pytest
 import typer
 
 from infra import catalog, jobs, program, services, sizing
-from pipeline.config import IrisSettings, Settings, load_settings, variables
+from pipeline import serve
+from pipeline.config import IrisSettings, ServiceSettings, Settings, load_settings, variables
 from pipeline.costing import prices_of
 from tests.infra.stacks import config as stack_config
 
@@ -190,16 +191,16 @@ def test_the_job_runs_a_command_that_the_pipeline_has() -> None:
     assert subcommand in found.commands  # type: ignore[attr-defined]
 
 
-def test_the_units_and_scripts_of_the_service_run_doors_that_the_pipeline_has() -> None:
+def test_the_unit_of_the_service_runs_the_door_and_its_link_is_where_the_script_looks() -> None:
     unit = (ROOT / "cloud-init" / "units" / "chartwell-service.service").read_text(encoding="utf-8")
     (module,) = re.findall(r"^ExecStart=\S+/python -m (\S+)$", unit, re.MULTILINE)
     typer.main.get_command(importlib.import_module(module).app)
     script = (ROOT / "cloud-init" / "steps" / "first_administrator.sh").read_text(encoding="utf-8")
-    ((module, subcommand),) = re.findall(r"/python\" -m (\S+) (\S+)$", script, re.MULTILINE)
-    if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is not in this checkout yet")
-    found = typer.main.get_command(importlib.import_module(module).app)
-    assert subcommand in found.commands  # type: ignore[attr-defined]
+    folder = on_the_host()["CHARTWELL_DATA_DIR"].removeprefix(catalog.DATA_MOUNT)
+    assert f'{folder}/{serve.FIRST_LINK_FILE}"' in script
+    assert ServiceSettings().drain_seconds_max + serve.CLOSING_SECONDS < int(
+        *re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    )
 
 
 def test_the_front_hands_on_what_the_service_believes() -> None:

@@ -209,10 +209,10 @@ def _judged(
     if answer.outcome != "answered":
         return failed(_unanswered(answer), **measured, why=answer.reason)
     cited = [each for each in answer.citations if each.resource_id == canary.document.resource_id]
-    if not any(canary.word in each.quote for each in cited):
+    if canary.word not in answer.text or not any(canary.word in each.quote for each in cited):
         return failed(
             AnswerWrong(
-                "The answer does not cite the sentence that answers the question.",
+                "The answer is not the sentence that answers the question, or does not cite it.",
                 remedy="The model answers beside the point. Ask a question of your own with --show-context; "
                 "an 8B instruct model is the smallest that was tried.",
             ),

@@ -21,6 +21,7 @@ from pipeline.observe.definitions import (
     METHODS,
     REASONS,
     STAGES,
+    STORE_OPERATIONS,
     Definition,
     code_of,
     definitions,
@@ -114,27 +115,27 @@ class Metrics:
     def _prepare(self) -> None:
         """Series that exist from the start: a rate over what never happened is 0, not absent."""
         for each in definitions():
-            if (
-                each.name in self._counters
-                and each.labels
-                and all(label.values for label in each.labels.values())
-            ):
+            if each.kind != "gauge" and each.labels and all(label.values for label in each.labels.values()):
                 self._each_series(each)
         questions = self._counters["chartwell_questions_total"]
         for outcome, reason in (("answered", "none"), ("failed", "unexpected"), ("abandoned", "none")):
             questions.labels(outcome, reason)
         for reason in REASONS[1:]:
             questions.labels("nothing_relevant", reason)
-        for stage in STAGES:
-            self._histograms["chartwell_question_stage_duration_seconds"].labels(stage)
+        for kind in ("query", "passage"):
+            self._counters["chartwell_embedder_requests_total"].labels(kind, "ok")
+        for operation in STORE_OPERATIONS:
+            self._counters["chartwell_store_operations_total"].labels(operation, "ok")
+        self._counters["chartwell_generator_requests_total"].labels("ok")
         self._gauges["chartwell_build_info"].labels(version()).set(1)
 
     def _each_series(self, each: Definition) -> None:
         combinations: list[tuple[str, ...]] = [()]
         for label in each.labels.values():
             combinations = [(*before, value) for before in combinations for value in label.values]
+        metric = self._counters.get(each.name) or self._histograms[each.name]
         for values in combinations:
-            self._counters[each.name].labels(*values)
+            metric.labels(*values)
 
     # --- questions
 

@@ -9,8 +9,6 @@ import os
 import queue
 import re
 import shutil
-import signal
-import socket
 import ssl
 import subprocess
 import threading
@@ -27,77 +25,16 @@ import pytest
 from infra import catalog, front
 from infra.config import SecretText, ServiceTls
 from infra.jobs import last_status
+from tests.infra.front_host import HOST_FILES, Host, listening, why_not
 from tests.infra.stacks import config
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-HOST_FILES = CHECKOUT / "cloud-init"
-UNIT = "chartwell-front.service"
-SYSTEMCTL = """#!/bin/bash
-echo "$@" >>{root}/asked
-case "$1 $2" in
-  "-q is-active") [ -e {root}/active ] && [ ! -e {root}/failed ] ;;
-  "-q is-failed") [ -e {root}/failed ] ;;
-  "restart "*) touch {root}/active ;;
-esac
-"""
 NO_TLS = ServiceTls(None, None, SecretText(""))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-class Host:
-    """Folders of a host in `root`, and its scripts."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.port, self.service_port = free_port(), free_port()
-        (root / "bin").mkdir()
-        self.program("systemctl", SYSTEMCTL.format(root=root))
-        self.program("journalctl", "#!/bin/bash\necho 'settings: CHARTWELL_IRIS__HOST is not set'\n")
-
-    def program(self, name: str, text: str) -> None:
-        (self.root / "bin" / name).write_text(text)
-        (self.root / "bin" / name).chmod(0o755)
-
-    def run(self, script: str, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["bash", str(HOST_FILES / "steps" / script), *arguments],
-            input=stdin,
-            env={
-                "PATH": f"{self.root}/bin:{os.environ['PATH']}:/usr/sbin",
-                "HOST_ETC": str(self.root / "etc"),
-                "HOST_STATE": str(self.root / "state"),
-                "HOST_UNITS": str(self.root / "units"),
-                "HOST_RUN": str(self.root / "run"),
-                "HOST_MOUNT_POINT": str(self.root / "data"),
-                "HOST_POLL_SECONDS": "0.05",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-
-    def front(self, *names: str, kind: str = "self-signed") -> subprocess.CompletedProcess[str]:
-        return self.run("front.sh", "127.0.0.1", str(self.port), str(self.service_port), kind, *names)
-
-    @property
-    def certificate(self) -> Path:
-        return self.root / "etc" / "front" / "tls.pem"
-
-    @property
-    def asked(self) -> str:
-        return (self.root / "asked").read_text()
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    if shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None:
-        pytest.skip("nginx is not installed (Debian's and Ubuntu's package nginx-core)")
+    if reason := why_not():
+        pytest.skip(reason)
     return Host(tmp_path)
 
 
@@ -221,34 +158,8 @@ class Backend(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def reachable(host: Host) -> Iterator[Host]:
-    """nginx as the unit runs it, but for systemd's folders."""
-    assert host.front("chartwell.example.org").returncode == 0
-    run = host.root / "nginx"
-    run.mkdir()
-    text = (host.root / "etc" / "front" / "nginx.conf").read_text()
-    text = text.replace(f"/run/credentials/{UNIT}", str(host.certificate.parent))
-    (run / "nginx.conf").write_text(text.replace("/run/chartwell-front", str(run)))
-    (start,) = re.findall(r"^ExecStart=(.*)$", (HOST_FILES / "units" / UNIT).read_text(), re.MULTILINE)
-    with (run / "said").open("w") as said:
-        process = subprocess.Popen(
-            [
-                *start.split(" -c ")[0].split(),
-                *("-c", str(run / "nginx.conf"), "-g", "daemon off;"),
-            ],
-            stderr=said,
-            env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"},
-        )
-    try:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", host.port)) == 0:
-                    break
-            time.sleep(0.02)
+    with listening(host):
         yield host
-    finally:
-        process.send_signal(signal.SIGQUIT)
-        process.wait(10)
-    assert (run / "said").read_text() == ""
 
 
 @contextmanager
@@ -343,6 +254,19 @@ def test_a_service_that_does_not_stay_up_shows_its_last_lines(installed: Host) -
     assert done.returncode == 1
     assert "CHARTWELL_IRIS__HOST is not set" in done.stdout
     assert "#service" in done.stdout
+
+
+def test_whoever_logs_in_is_shown_the_link_and_an_old_one_is_made_anew(installed: Host) -> None:
+    none = installed.run("first_administrator.sh")
+    assert none.returncode == 1
+    assert "#service" in none.stderr
+    link = installed.root / "data" / "app" / "state" / "first-administrator.link"
+    link.parent.mkdir()
+    link.write_text("https://x/first#new\n")
+    assert installed.run("first_administrator.sh").stdout == "https://x/first#new\n"
+    os.utime(link, (time.time() - 90_000,) * 2)
+    installed.program("systemctl", f"#!/bin/bash\necho https://x/first#newer >{link}\n")
+    assert installed.run("first_administrator.sh").stdout == "https://x/first#newer\n"
 
 
 def test_what_may_hold_the_first_administrators_link_reaches_no_journal() -> None:

@@ -181,6 +181,7 @@ def shown(given: Given) -> dict[str, Any]:
     return {
         "ending": given.ending,
         "reason": answer.reason if answer else None,
+        "label": answer.model.label if answer else None,
         "error_code": given.error_code,
         "text": storable(text),
         "statements": [
