@@ -151,12 +151,15 @@ def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
     if not given and not (settings.data_dir / STATE_FILE).is_file():
         return None
 
-    def count() -> Asked | Missing:
-        try:
-            from pipeline.service.state.counts import receipts
-        except ModuleNotFoundError:
-            return Missing("the service's packages are not installed: pip install 'chartwell[service]'")
-        return Asked(receipts(settings))
+    try:
+        from pipeline.service.state.counts import AnswerCounts
+    except ModuleNotFoundError:
+        return lambda: Missing("the service's packages are not installed: pip install 'chartwell[service]'")
+    counts = AnswerCounts(settings)
+
+    def count() -> Asked:
+        answers = counts()
+        return Asked(answers.number, answers.prompt_tokens, answers.completion_tokens)
 
     return count
 
