@@ -84,7 +84,11 @@ class Usage:
 
     def why(self, name: str) -> str:
         """Why a field has no value."""
-        return self.unknown.get(name) or self.unknown.get("*") or f"nothing recorded {name.replace('_', ' ')}"
+        return (
+            self.unknown.get(name)
+            or self.unknown.get("*")
+            or f"nothing recorded the {name.replace('_', ' ')}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
