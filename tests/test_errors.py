@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def tree(cls: type[ChartwellError] = ChartwellError) -> Iterator[type[ChartwellError]]:
-    yield cls
+    """The classes of pipeline/errors.py, whatever else other tests of this process have imported."""
+    if cls.__module__ == errors.__name__:
+        yield cls
     for child in cls.__subclasses__():
         yield from tree(child)
 
@@ -22,6 +24,17 @@ def tree(cls: type[ChartwellError] = ChartwellError) -> Iterator[type[ChartwellE
 def test_every_code_is_used_once() -> None:
     codes = Counter(cls.code for cls in tree())
     assert [code for code, number in codes.items() if number > 1] == []
+
+
+def test_a_class_defined_elsewhere_brings_no_code_of_its_own() -> None:
+    """What is stable for people and programs stands in one file."""
+    elsewhere = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pipeline").rglob("*.py")
+        if path.name != "errors.py"
+        and re.search(r'^    code(?:: [^=]+)? = "CW-', path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert elsewhere == []
 
 
 def test_the_drawing_shows_the_tree_and_what_is_transient() -> None:
