@@ -35,6 +35,17 @@ def test_every_code_is_used_once() -> None:
     assert [code for code, number in codes.items() if number > 1] == []
 
 
+def test_a_class_defined_elsewhere_brings_no_code_of_its_own() -> None:
+    """What is stable for people and programs stands in one file."""
+    elsewhere = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pipeline").rglob("*.py")
+        if path.name != "errors.py"
+        and re.search(r'^    code(?:: [^=]+)? = "CW-', path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert elsewhere == []
+
+
 def test_the_drawing_shows_the_tree_and_what_is_transient() -> None:
     drawn = {
         match.group(1): match.group(2) == "~"

@@ -55,14 +55,6 @@ def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
 
 def test_the_checks_are_told_what_the_stack_made() -> None:
     found = jobs.pipeline_environment(
-<<<<<<< HEAD
-        NIMS, NAMES, "x", public_url="https://x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890"
-    )
-    checks = {name.rpartition("__")[2]: value for name, value in found.items() if "CHECKS" in name}
-    assert checks == {"GPU": "required", "VOLUME": "/data", "VOLUME_ID": "vol-0a1b2c3d4e5f67890"}
-    assert (
-        jobs.pipeline_environment((), {}, "x", public_url="https://x", gpu=False)["CHARTWELL_CHECKS__GPU"]
-=======
         NIMS, NAMES, "x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890", public_url="https://x"
     )
     checks = {name.rpartition("__")[2]: value for name, value in found.items() if "CHECKS" in name}
@@ -74,7 +66,6 @@ def test_the_checks_are_told_what_the_stack_made() -> None:
     }
     assert (
         jobs.pipeline_environment((), {}, "x", gpu=False, public_url="https://x")["CHARTWELL_CHECKS__GPU"]
->>>>>>> validate
         == "none"
     )
 
