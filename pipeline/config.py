@@ -38,15 +38,6 @@ def _http_url(value: str) -> str:
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 
 
-def _unset(value: object) -> object:
-    """`NAME=` in a file of settings says that there is no value."""
-    return None if value == "" else value
-
-
-Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
-"""US dollars; None: nobody said."""
-
-
 def _exact_url(value: str) -> str:
     _http_url(value)
     return value
@@ -54,6 +45,15 @@ def _exact_url(value: str) -> str:
 
 ExactUrl = Annotated[str, AfterValidator(_exact_url)]
 """A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
+def _unset(value: object) -> object:
+    """`NAME=` in a file of settings says that there is no value."""
+    return None if value == "" else value
+
+
+Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
+"""US dollars; None: nobody said."""
 
 
 class Group(BaseModel):
@@ -149,6 +149,17 @@ class GeneratorSettings(Group):
     threads: int = Field(0, ge=0, description="gguf: CPU threads; 0: all cores")
 
 
+class ImageEmbedderSettings(Group):
+    """Who turns images into vectors."""
+
+    provider: Literal["none", "nim"] = Field(
+        "none", description="none: images are not embedded; nim: NV-CLIP"
+    )
+    model: str = Field("", description="model id; empty: the provider's default")
+    url: HttpUrl = Field("", description="base URL of a nim server, for example http://127.0.0.1:8002/v1")
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+
+
 class BedrockSettings(Group):
     """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
 
@@ -213,6 +224,34 @@ class AnsweringSettings(Group):
     )
 
 
+class ChecksSettings(Group):
+    """What python -m pipeline.validate expects of the machine and its speed; nothing else reads it."""
+
+    gpu: Literal["auto", "required", "none"] = Field(
+        "auto", description="required: the machine must have one; auto: looked at where there is a driver"
+    )
+    volume: Path | None = Field(
+        None,
+        description="where the data volume must be mounted; empty: the data folder is on no volume of its own",
+    )
+    volume_id: str = Field(
+        "",
+        pattern=r"^(vol-[0-9a-f]{8,17})?$",
+        description="EBS volume that must be mounted there; AWS encrypts it, which cannot be seen from inside",
+    )
+    service_url: HttpUrl = Field(
+        "",
+        description="base URL of the service, asked for /readyz; empty: CHARTWELL_SERVICE__PUBLIC_URL, if that is set",
+    )
+    answer_seconds_max: float = Field(20.0, gt=0, description="an answer that takes longer is too slow")
+    index_passages_min: int = Field(
+        20_000,
+        ge=1,
+        description="iris: from this many passages on a search must be answered by the vector index; "
+        "below, comparing all is as fast",
+    )
+
+
 class MetricsSettings(Group):
     """Numbers for Prometheus. They never hold text or an id; they need the extra `observe`."""
 
@@ -266,7 +305,7 @@ class ServiceSettings(Group):
     )
     state_url: SecretStr = Field(
         SecretStr(""),
-        description="postgresql://... for people, conversations and audit; empty: service.sqlite in the data folder",
+        description="postgresql://... for people, keys, conversations, audit; empty: service.sqlite in data_dir",
     )
     sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
     idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
@@ -348,7 +387,7 @@ class MonitorSettings(Group):
         "empty: ask the program dcgmi where it is installed",
     )
     host_state_file: Path = Field(
-        Path("/run/chartwell/host-state.json"),
+        Path("/run/chartwell-state/host.json"),
         description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
     )
     metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
@@ -397,10 +436,12 @@ class Settings(BaseSettings):
     iris: IrisSettings = IrisSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()
     indexing: IndexingSettings = IndexingSettings()
     answering: AnsweringSettings = AnsweringSettings()
+    checks: ChecksSettings = ChecksSettings()
     metrics: MetricsSettings = MetricsSettings()
     tracing: TracingSettings = TracingSettings()
     service: ServiceSettings = ServiceSettings()

@@ -36,7 +36,7 @@ TITLES: Mapping[str, str] = {
     "gpu_busy_hours": "  of them busy",
     "gpu_utilisation": "GPU utilisation",
     "spent_usd": "spent in these hours",
-    "pause_would_have_saved_usd": "a pause of the idle ones had saved",
+    "pause_would_have_saved_usd": "a pause would have saved",
     "questions": "questions",
     "notes": "notes indexed",
     "host_usd_per_question": "a question, host",

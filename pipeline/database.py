@@ -6,6 +6,7 @@ embedded store and the ledger may share one `Database`, and then one transaction
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -173,27 +174,43 @@ def translated(path: Path) -> Iterator[None]:
             remedy="Run the command again with CHARTWELL_LOG_LEVEL=debug and keep the output.",
         ) from error
     except OSError as error:
-        raise StoreUnavailable(
-            f"{path.name} cannot be opened ({error.strerror}).",
-            remedy="Check that the data folder exists on a local disk and that this user may write to it.",
-        ) from error
+        raise _file_error(path, error) from error
+
+
+def _file_error(path: Path, error: OSError) -> StoreError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return _disk_full(path)
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return _read_only(path)
+    return StoreUnavailable(
+        f"{path.name} cannot be opened ({error.strerror}).",
+        remedy="Check that the data folder exists on a local disk and that this user may write to it.",
+    )
+
+
+def _disk_full(path: Path) -> StoreError:
+    return StoreLimitReached(
+        f"The disk that holds {path.name} is full.",
+        remedy="Free some space and run the same command again: finished work is kept.",
+    )
+
+
+def _read_only(path: Path) -> StoreError:
+    return StoreAccessDenied(
+        f"{path.name} is read-only for this user.",
+        remedy="Mount the disk writable or give this user write permission, then run the same command again.",
+    )
 
 
 def _operational(path: Path, error: sqlite3.OperationalError) -> StoreError:
     name = getattr(error, "sqlite_errorname", "")
     if name == "SQLITE_FULL" or "disk is full" in str(error):
-        return StoreLimitReached(
-            f"The disk that holds {path.name} is full.",
-            remedy="Free some space and run the same command again: finished work is kept.",
-        )
+        return _disk_full(path)
     # A file with a write-ahead log cannot even be opened on a disk that turned read-only.
     if name.startswith("SQLITE_READONLY") or (
         name.startswith("SQLITE_CANTOPEN") and path.parent.is_dir() and not os.access(path.parent, os.W_OK)
     ):
-        return StoreAccessDenied(
-            f"{path.name} is read-only for this user.",
-            remedy="Mount the disk writable or give this user write permission, then run the same command again.",
-        )
+        return _read_only(path)
     if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
         return StoreUnavailable(
             f"{path.name} is locked by another process for more than {BUSY_TIMEOUT_SECONDS:.0f} s.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -187,6 +188,25 @@ def verify(
             _print_reconciliation(found)
     if not found.sound:
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+@app.command()
+def optimise(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="drop the vector index first")] = False,
+    stack: StackOption = None,
+) -> None:
+    """Bring the store's indexes into their best shape. Searches are right without it, only slower.
+
+    A run that stored many notes has done so already. IRIS holds the table while it builds.
+    """
+    with errors_as_exit_codes():
+        settings = load_settings(stack=stack)
+        logs.configure(settings.log_level)
+        started = time.perf_counter()
+        with writing(settings.data_dir), open_corpus(settings) as corpus:
+            corpus.store.prepare(corpus.embedder.space)
+            corpus.store.optimise(rebuild=rebuild)
+        out.print(f"indexes built in {duration(time.perf_counter() - started)}", markup=False)
 
 
 def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Reconciliation:

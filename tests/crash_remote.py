@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.config import TransportSettings
 from pipeline.wiring import LEDGER_FILE, SPOOL_FILE
 from tests.servers.iris import IrisProcess, iris_process
 from tests.servers.nim import NimProcess, nim_process
@@ -37,6 +38,8 @@ from tests.worker import HASH_DIGITS, STAGES, Marks
 ROOT = Path(__file__).resolve().parents[1]
 REQUEST_TEXTS = 32
 BATCH_NOTES = 32
+IN_FLIGHT_MAX = 3
+"""Times REQUEST_TEXTS: a batch."""
 ANYWHERE = "anywhere"
 STAGE_SECONDS_MAX = 5.0
 """How long to wait for the stage that was chosen before killing anyway."""
@@ -78,6 +81,7 @@ class Corpus:
     server: NimProcess
     store: IrisProcess
     more: Mapping[str, str] = field(default_factory=dict)
+    in_flight_max: int = TransportSettings().in_flight_max
 
     @property
     def data_dir(self) -> Path:
@@ -102,6 +106,7 @@ class Corpus:
             "CHARTWELL_EMBEDDER__DIMENSION": "64",
             "CHARTWELL_EMBEDDER__TOKENS_MAX": "512",
             "CHARTWELL_EMBEDDER__BATCH_SIZE": str(REQUEST_TEXTS),
+            "CHARTWELL_TRANSPORT__IN_FLIGHT_MAX": str(self.in_flight_max),
             "CHARTWELL_INDEXING__BATCH_SIZE": str(BATCH_NOTES),
             "CHARTWELL_INDEXING__CHUNK_TOKENS_MAX": "80",
             **self.more,
@@ -210,6 +215,11 @@ class Kill:
     received: int
     """Texts that the worker had received and had not kept."""
 
+    @property
+    def again(self) -> int:
+        """All that this kill makes the server embed a second time."""
+        return self.on_the_wire + self.received
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -220,24 +230,25 @@ class Verdict:
     """Texts embedded again, by the server's count."""
     audit: Audit
     last_exit: int
+    texts_max: int
+    """What one kill may cost: requests in flight at most, times texts a request."""
 
     @property
     def accounted(self) -> bool:
         """Everything that was embedded twice was lost at a kill, as counted then."""
-        return self.repeated == sum(kill.on_the_wire + kill.received for kill in self.kills)
+        return self.repeated == sum(kill.again for kill in self.kills)
 
     @property
-    def received_most(self) -> int:
-        return max((kill.received for kill in self.kills), default=0)
+    def again_most(self) -> int:
+        return max((kill.again for kill in self.kills), default=0)
 
     @property
-    def wire_most(self) -> int:
-        return max((kill.on_the_wire for kill in self.kills), default=0)
+    def bounded(self) -> bool:
+        return self.again_most <= self.texts_max
 
     @property
     def sound(self) -> bool:
-        batch = BATCH_NOTES * PASSAGES_A_NOTE
-        return self.audit.sound and self.accounted and self.received_most <= batch and self.last_exit == 0
+        return self.audit.sound and self.accounted and self.bounded and self.last_exit == 0
 
 
 def crash_test(
@@ -287,6 +298,7 @@ def crash_test(
         embedded.total() - len(embedded),
         corpus.audit(notes),
         code,
+        corpus.in_flight_max * REQUEST_TEXTS,
     )
 
 
@@ -328,27 +340,30 @@ def _line(kill: Kill) -> str:
 
 def table(verdict: Verdict) -> Iterator[str]:
     """By stage met: how many kills, and what they cost."""
-    yield "| stage met | kills | texts on the wire, most | texts received and embedded again, most |"
-    yield "|---|---|---|---|"
+    yield "| stage met | kills | most on the wire | most received, not yet kept | most texts again by one kill |"
+    yield "|---|---|---|---|---|"
     rows: Sequence[tuple[str, list[Kill]]] = [
         (stage, [kill for kill in verdict.kills if stage in kill.stages]) for stage in STAGES
     ]
     rows = [*rows, ("between stages", [kill for kill in verdict.kills if not kill.stages])]
-    for stage, met in rows:
-        wire = max((kill.on_the_wire for kill in met), default=0)
-        received = max((kill.received for kill in met), default=0)
-        yield f"| {stage} | {len(met)} | {wire} | {received} |"
+    for stage, met in [*rows, ("all", list(verdict.kills))]:
+        most = (
+            max((getattr(kill, what) for kill in met), default=0)
+            for what in ("on_the_wire", "received", "again")
+        )
+        yield f"| {stage} | {len(met)} | {' | '.join(map(str, most))} |"
 
 
 def summary(verdict: Verdict) -> str:
-    audit = verdict.audit
+    audit, batch = verdict.audit, BATCH_NOTES * PASSAGES_A_NOTE
+    over = sum(kill.again > batch for kill in verdict.kills)
     return (
         f"{len(verdict.kills)} kills, {verdict.notes:,} notes, {verdict.texts:,} texts: {audit.lost} lost, "
         f"{audit.doubled} doubled, verify --all {'agrees' if audit.verified else 'DISAGREES ' + audit.said}\n"
         f"embedded again, by the server's count: {verdict.repeated:,} texts, "
         f"{'each accounted for at a kill' if verdict.accounted else 'NOT ALL ACCOUNTED FOR'}; most by one kill: "
-        f"{verdict.wire_most} on the wire, {verdict.received_most} received "
-        f"(a request holds {REQUEST_TEXTS}, a batch {BATCH_NOTES * PASSAGES_A_NOTE})"
+        f"{verdict.again_most}, bound {verdict.texts_max}{'' if verdict.bounded else ' EXCEEDED'}; kills that cost "
+        f"more than one batch of {batch}: {over}"
     )
 
 
@@ -360,6 +375,9 @@ def main() -> int:
     parser.add_argument("--run-seconds-max", type=float, default=2.4, help="longest run before a kill")
     parser.add_argument("--embed-seconds", type=float, default=0.5, help="service time of a request")
     parser.add_argument("--embed-concurrency", type=int, default=3)
+    parser.add_argument(
+        "--in-flight-max", type=int, default=IN_FLIGHT_MAX, help="requests; 32 is the default"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -369,7 +387,7 @@ def main() -> int:
             f"--embed-concurrency={options.embed_concurrency}",
         )
         with nim_process(*service) as server, iris_process(folder / "iris.sqlite") as store:
-            corpus = Corpus(folder, notes, server, store)
+            corpus = Corpus(folder, notes, server, store, in_flight_max=options.in_flight_max)
             verdict = crash_test(
                 corpus,
                 notes=options.notes,

@@ -14,7 +14,8 @@ import pytest
 import typer
 
 from infra import catalog, jobs, program, services, sizing
-from pipeline.config import IrisSettings, Settings, load_settings, variables
+from pipeline import serve
+from pipeline.config import IrisSettings, ServiceSettings, Settings, load_settings, variables
 from pipeline.costing import prices_of
 from tests.infra.stacks import config as stack_config
 
@@ -32,7 +33,7 @@ def nims() -> tuple[services.Nim, ...]:
 
 def on_the_host() -> dict[str, str]:
     names = {each.role: each.model for each in sizing.plan(stack_config()).placements}
-    written = jobs.pipeline_environment(nims(), names, PASSWORD) | prices()
+    written = jobs.pipeline_environment(nims(), names, PASSWORD, public_url="https://x.example") | prices()
     return {name: str(value) for name, value in written.items()}
 
 
@@ -97,6 +98,7 @@ def test_the_pipeline_counts_with_the_prices_of_the_plan(monkeypatch: pytest.Mon
 
 
 def test_ports_agree() -> None:
+    assert Settings.model_fields["service"].default.port == catalog.SERVICE_PROCESS_PORT
     assert Settings.model_fields["iris"].default.port == catalog.IRIS_SUPERSERVER_PORT
     for group, role in (("embedder", "embedding"), ("generator", "llm")):
         annotation = Settings.model_fields[group].annotation
@@ -187,6 +189,26 @@ def test_the_job_runs_a_command_that_the_pipeline_has() -> None:
     ((module, subcommand),) = re.findall(r'exec "\$python" -m (\S+) (\S+) "\$app/documents"', text)
     found = typer.main.get_command(importlib.import_module(module).app)
     assert subcommand in found.commands  # type: ignore[attr-defined]
+
+
+def test_the_unit_of_the_service_runs_the_door_and_its_link_is_where_the_script_looks() -> None:
+    unit = (ROOT / "cloud-init" / "units" / "chartwell-service.service").read_text(encoding="utf-8")
+    (module,) = re.findall(r"^ExecStart=\S+/python -m (\S+)$", unit, re.MULTILINE)
+    typer.main.get_command(importlib.import_module(module).app)
+    script = (ROOT / "cloud-init" / "steps" / "first_administrator.sh").read_text(encoding="utf-8")
+    folder = on_the_host()["CHARTWELL_DATA_DIR"].removeprefix(catalog.DATA_MOUNT)
+    assert f'{folder}/{serve.FIRST_LINK_FILE}"' in script
+    assert ServiceSettings().drain_seconds_max + serve.CLOSING_SECONDS < int(
+        *re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    )
+
+
+def test_the_front_hands_on_what_the_service_believes() -> None:
+    """uvicorn takes a client's address from loopback only, and from these headers; the front sets both."""
+    text = (ROOT / "cloud-init" / "front" / "nginx.conf").read_text(encoding="utf-8")
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "proxy_set_header X-Forwarded-Proto https;" in text
+    assert 'forwarded_allow_ips="127.0.0.1"' in (ROOT / "pipeline" / "serve.py").read_text(encoding="utf-8")
 
 
 def test_the_lock_file_of_the_host_has_what_the_job_imports() -> None:

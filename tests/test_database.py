@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import threading
@@ -12,6 +13,7 @@ import pytest
 
 from pipeline.database import Database, translated
 from pipeline.errors import (
+    StoreAccessDenied,
     StoreDamaged,
     StoreError,
     StoreLimitReached,
@@ -98,6 +100,25 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreUnavailable, match=r"store\.sqlite"):
         rows(Database(tmp_path / "file" / "store.sqlite"))
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (errno.EROFS, StoreAccessDenied),
+        (errno.EACCES, StoreAccessDenied),
+        (errno.ENOSPC, StoreLimitReached),
+        (errno.EIO, StoreUnavailable),
+    ],
+    ids=lambda value: errno.errorcode[value] if isinstance(value, int) else None,
+)
+def test_what_needs_a_person_is_told_from_what_may_be_better_later(
+    tmp_path: Path, number: int, expected: type[StoreError]
+) -> None:
+    with pytest.raises(StoreError) as caught, translated(tmp_path / ".writing"):
+        raise OSError(number, os.strerror(number))
+    assert type(caught.value) is expected
+    assert caught.value.transient is (number == errno.EIO)
 
 
 def test_a_broken_constraint_is_a_rejected_row(database: Database) -> None:

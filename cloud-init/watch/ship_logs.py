@@ -23,7 +23,16 @@ import boto3
 import botocore.exceptions
 
 SERVICE_UNITS = ("chartwell-containers", "chartwell-service", "chartwell-vectorize")
-HOST_UNITS = ("chartwell-boot", "chartwell-idle", "chartwell-logs", "chartwell-spot", "docker", "ssh")
+HOST_UNITS = (
+    "chartwell-boot",
+    "chartwell-front",
+    "chartwell-idle",
+    "chartwell-logs",
+    "chartwell-monitor",
+    "chartwell-spot",
+    "docker",
+    "ssh",
+)
 MESSAGE_CHARACTERS_MAX = 8_000
 BATCH_ENTRIES_MAX = 500
 BATCH_HOURS_MAX = 23  # CloudWatch takes a day at most in one call

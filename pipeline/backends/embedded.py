@@ -232,8 +232,10 @@ class EmbeddedStore:
             for name, number in numbers.items():
                 connection.execute(_SQL.number_again_from, {"name": name, "seq": number})
 
-    def optimise(self) -> None:
-        """Merge the word index, refresh the planner's statistics and empty the log: after a large load."""
+    def optimise(self, *, rebuild: bool = False) -> None:
+        """Merge the word index, refresh the planner's statistics and empty the log: after a large load. Merging makes
+        the word index anew, and the index of vectors follows the file by itself: `rebuild` adds nothing."""
+        del rebuild
         with self._writing() as connection:
             self._prepared_space(connection)
             connection.execute(_SQL.merge_words)

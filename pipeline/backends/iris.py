@@ -34,6 +34,7 @@ from pipeline.backends.iris_errors import (
     FUNCTION_MISSING,
     INDEX_EXISTS,
     INDEX_MISSING,
+    PLAN_REFUSED,
     TABLE_EXISTS,
     UNIQUE,
     IrisRefusal,
@@ -52,7 +53,15 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
-from pipeline.backends.iris_search import count_chunks, count_notes, nearest, ranked_by_iris, ranked_here
+from pipeline.backends.iris_search import (
+    INDEX_ROWS_MIN,
+    count_chunks,
+    count_notes,
+    nearest,
+    ranked_by_iris,
+    ranked_here,
+    search_plan,
+)
 from pipeline.config import IrisSettings
 from pipeline.errors import (
     MigrationRefused,
@@ -62,6 +71,7 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
+from pipeline.ports import SearchPlan
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -514,6 +524,31 @@ class IrisStore:
     def check(self) -> list[str]:
         """Every problem found, in words: counts, references, filter columns, and the newest vectors' checksums."""
         return self._repeated(lambda session: list(self._problems(session)))
+
+    def ping(self) -> None:
+        """One statement that reads no table."""
+        self._repeated(lambda session: session.rows("ping"))
+
+    def missing_tables(self) -> tuple[str, ...]:
+        """Names of tables that are not there, in the order in which they are made."""
+        present = self._repeated(self._tables)
+        return tuple(table for table in TABLES if table not in present)
+
+    def newest_vector(self) -> tuple[str, Vector] | None:
+        """(chunk_id, vector) of the passage stored last, None where there is none."""
+        rows = self._repeated(lambda session: session.rows("check_vectors", k="1"))
+        return (str(rows[0][0]), parse_vector(rows[0][1])) if rows else None
+
+    def plan(self, vector: Vector) -> SearchPlan:
+        """How IRIS would answer a search for `vector`, shape (dimension,). Reads no row."""
+        try:
+            with self._connections.use() as session:
+                rows = session.rows("explain_search", (vector_text(vector),), k=str(INDEX_ROWS_MIN))
+        except IrisRefusal as refusal:
+            if refusal.lost or refusal.code not in PLAN_REFUSED:
+                raise refusal.error from None
+            return SearchPlan(None, ())
+        return search_plan(text_of(value) for row in rows for value in row)
 
     def close(self) -> None:
         self._connections.close()

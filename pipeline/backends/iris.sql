@@ -315,3 +315,9 @@ SELECT ResourceID, COUNT(*) FROM DEMO.ClinicalNoteText GROUP BY ResourceID
 
 -- name: check_vectors
 SELECT TOP {k} ChunkID, Embedding, VectorChecksum FROM DEMO.ClinicalNoteVectors ORDER BY VectorNumber DESC
+
+-- name: explain_search
+-- The plan of search_vector, as rows of XML text. Whether every build takes it with a bound vector is not known: where
+-- it is refused, the time of a search is all there is to go by.
+EXPLAIN SELECT TOP {k} ChunkID, PatientID, DocumentType, ClinicalDomain, NoteDate, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
+FROM DEMO.ClinicalNoteVectors ORDER BY Similarity DESC

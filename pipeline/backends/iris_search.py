@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
+from pipeline.ports import SearchPlan
 from pipeline.records import AccessScope, Filters, Match
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
@@ -67,6 +69,19 @@ def _scan(session: Session, question: str, filters: Filters) -> list[Row]:
     for conditions, values in _admissions(session, filters):
         found += session.rows("scan_vectors", (question, *values), admitted=conditions)
     return found
+
+
+_MAP_READ = re.compile(r"Read (?:index|extent|master) map [\w.%]+")
+_VECTOR_INDEX = "EmbeddingNearest"
+
+
+def search_plan(texts: Iterable[str]) -> SearchPlan:
+    """What IRIS's EXPLAIN says, reduced to the maps that it reads: a plan may quote values. The vector index is in use
+    where one of them is it (seen on 2025.3: "Read index map ... looping on the 'VECTOR_COSINE' expression")."""
+    steps = tuple(dict.fromkeys(_MAP_READ.findall(" ".join(" ".join(texts).split()))))
+    if not steps:
+        return SearchPlan(None, ())
+    return SearchPlan(any(_VECTOR_INDEX.lower() in step.lower() for step in steps), steps)
 
 
 def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:

@@ -291,6 +291,13 @@ class Transport:
 
         return self._patience.run(attempt, attempts_max)
 
+    def get(self, path: str) -> bytes:
+        """The body at `path`, asked for once and outside the gate: for looking at a server, not for work."""
+        now = self._clock.now()
+        exchange = _Exchange(Slot(0.0, now), {}, now + self._settings.read_seconds)
+        with self._sent("GET", self.server.url + path, None, exchange) as response:
+            return self._body(response, exchange)
+
     def stream(
         self, path: str, request: Mapping[str, Any], *, weight: float = 1.0, attempts_max: int | None = None
     ) -> Generator[dict[str, Any]]:

@@ -265,6 +265,9 @@ class EmbeddingPool:
                 request.answer.set_exception(error)
             else:
                 self._arrived.put((request, vectors))
+                # Not before these are kept is more paid for: a kill costs at most as many requests as there are
+                # senders. Meanwhile others take the turn at the server.
+                wait([request.answer])
 
     def _embed(self, chunks: Sequence[Chunk]) -> Vector:
         started = time.perf_counter()

@@ -29,7 +29,7 @@ from pipeline.monitoring.readings import (
 )
 from pipeline.terminal import duration
 
-WIDE = 120
+WIDE = 140
 GIB = 1024**3
 BAR = 10
 FULL, EMPTY = "█", "░"
@@ -108,13 +108,15 @@ def _missing(found: Missing | None) -> Text:
     return Text(found.missing if found is not None else "not asked yet", "dim italic")
 
 
-def bar(ratio: float | None, width: int = BAR) -> Text:
-    """A bar and its percentage; a dash where there is no number."""
+def bar(ratio: float | None, width: int = BAR, *, limited: bool = False) -> Text:
+    """A bar and its percentage; a dash where there is no number. `limited`: being full is a fault, as of a disk."""
     if ratio is None:
         return Text("-", "dim")
     share = min(1.0, max(0.0, ratio))
     filled = round(share * width)
-    style = "red" if share >= FULL_UP else "yellow" if share >= HIGH else "cyan"
+    style = "cyan"
+    if limited and share >= HIGH:
+        style = "red" if share >= FULL_UP else "yellow"
     return Text.assemble((FULL * filled, style), (EMPTY * (width - filled), "dim"), f" {share:4.0%}")
 
 
@@ -229,14 +231,14 @@ def _host(found: Host | Missing | None) -> RenderableType:
     grid.add_row("cpu", bar(found.cpu), f"{found.cores} cores, load {found.load_1_minute:.1f}")
     grid.add_row(
         "memory",
-        bar(found.memory_used_bytes / max(1, found.memory_total_bytes)),
+        bar(found.memory_used_bytes / max(1, found.memory_total_bytes), limited=True),
         f"{found.memory_used_bytes / GIB:.1f} of {found.memory_total_bytes / GIB:.1f} GiB, "
         f"swap {found.swap_used_bytes / GIB:.1f}",
     )
     for disk in found.disks:
         grid.add_row(
             disk.path if len(disk.path) <= 24 else f"…{disk.path[-23:]}",
-            bar(disk.used_bytes / max(1, disk.total_bytes)),
+            bar(disk.used_bytes / max(1, disk.total_bytes), limited=True),
             f"{disk.used_bytes / GIB:.1f} of {disk.total_bytes / GIB:.1f} GiB",
         )
     grid.add_row("up", duration(found.uptime_seconds), "")
@@ -249,7 +251,7 @@ SHOWN = (
     ("of it, GPU work", "gpu_work_usd_per_question"),
     ("1,000 notes", "usd_per_thousand_notes"),
     ("spent", "spent_usd"),
-    ("a pause had saved", "pause_would_have_saved_usd"),
+    ("a pause would have saved", "pause_would_have_saved_usd"),
 )
 
 

@@ -151,9 +151,9 @@ class CountedStore:
     def check(self) -> list[str]:
         return self._store.check()
 
-    def optimise(self) -> None:
+    def optimise(self, *, rebuild: bool = False) -> None:
         with self._metrics.storing("optimise"):
-            self._store.optimise()
+            self._store.optimise(rebuild=rebuild)
 
     def close(self) -> None:
         self._store.close()

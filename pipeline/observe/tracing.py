@@ -391,9 +391,9 @@ class TracedStore:
     def check(self) -> list[str]:
         return self._store.check()
 
-    def optimise(self) -> None:
+    def optimise(self, *, rebuild: bool = False) -> None:
         with self._query("optimise"):
-            self._store.optimise()
+            self._store.optimise(rebuild=rebuild)
 
     def close(self) -> None:
         self._store.close()

@@ -1,1 +1,1 @@
-"""The service: state, people and rights, audit, API and pages."""
+"""The HTTP service and its page: people, rights, questions, jobs, audit. Nothing happens at import."""

@@ -19,18 +19,17 @@ from pipeline.observe.asgi import TracedRequests
 from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
-from pipeline.service.access.policy import demo
+from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
-from pipeline.service.feedback import FeedbackBook
 from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
-from pipeline.service.history import Conversations
-from pipeline.service.jobbook import StateJobBook
+from pipeline.service.history.open import open_history
 from pipeline.service.jobs import Jobs
-from pipeline.service.keeping import Receipts, StateKeeper
+from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.metering import Meter
+from pipeline.service.openapi import describe, operation_id
 from pipeline.service.parts import Parts
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
@@ -99,9 +98,11 @@ def create_app(
         description=DESCRIPTION,
         openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
         lifespan=life,
-        docs_url=None,
+        docs_url=None,  # they load scripts from elsewhere
         redoc_url=None,
+        generate_unique_id_function=operation_id,
     )
+    describe(app)
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
     problems.install(app, functools.partial(_record_refusal, access))
@@ -132,7 +133,8 @@ def _parts(
         seconds_max=service.check_seconds_max,
         kept_seconds=service.checks_kept_seconds,
     )
-    desk = AnswerDesk(corpus, StateKeeper(state, access.audit), service)
+    history = open_history(state, access.audit, settings)
+    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
         if outcome.answer is not None:
@@ -151,12 +153,12 @@ def _parts(
         people=access.people,
         sign_ins=access.sign_ins,
         keys=access.keys,
-        conversations=Conversations(state, access.audit),
-        feedback=FeedbackBook(state, access.audit),
-        receipts=Receipts(state, access.audit),
+        conversations=history.conversations,
+        opinions=history.opinions,
+        receipts=history.receipts,
         corpus=corpus,
         desk=desk,
-        jobs=Jobs(StateJobBook(state, access.audit), settings),
+        jobs=Jobs(history.jobs, settings),
         readiness=readiness,
         meter=meter,
     )
@@ -229,7 +231,7 @@ def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) 
 
     # The last one added is the outermost.
     app.add_middleware(
-        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(demo()), in_thread=in_thread
+        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(DEMO), in_thread=in_thread
     )
     app.add_middleware(
         Frame,

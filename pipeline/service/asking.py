@@ -72,7 +72,8 @@ class Outcome:
 class Kept:
     """Under which ids an answer was kept."""
 
-    message_id: str
+    message_id: str | None
+    """None where the conversation was deleted meanwhile."""
     receipt_id: str
 
 

@@ -17,16 +17,17 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar, get_args
+from typing import Any, TypeVar
 
 from pipeline.config import Settings, as_environment
 from pipeline.errors import Conflict, NotKnown
 from pipeline.logs import LOGGER
 from pipeline.service.access.policy import Principal
+from pipeline.service.history.jobs import EndState, JobHistory, JobRow
 
+KIND = "index-notes"
 KEPT_EVERY_SECONDS = 1.0
 STOP_SECONDS = 20.0
 """A run ends after its batch; one that has not by then is killed, which loses that batch's work and nothing else."""
@@ -37,52 +38,13 @@ SOME_REJECTED = 1
 PROGRESS_KEY = "progress"
 """As `pipeline.progress` writes it."""
 
-JobState: TypeAlias = Literal["running", "done", "failed", "cancelled", "lost"]
-ENDED: frozenset[str] = frozenset(get_args(JobState)) - {"running"}
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """An indexing run."""
-
-    id: str
-    user_id: str
-    state: JobState
-    arguments: Mapping[str, Any]
-    created_at: datetime
-    ended_at: datetime | None = None
-    progress: Mapping[str, Any] = field(default_factory=dict)
-    report: Mapping[str, Any] | None = None
-    """Counts, no ids: who may see jobs need not be somebody who may see every note."""
-    error: str | None = None
-    error_code: str | None = None
-
-
-class JobBook(Protocol):
-    """Remembers jobs. Blocking; each change is one transaction with its audit row."""
-
-    def begin(self, principal: Principal, arguments: Mapping[str, Any]) -> Job: ...
-
-    def advance(self, job: Job) -> None:
-        """Its progress, and that it is alive."""
-
-    def end(self, job: Job) -> None: ...
-
-    def ask_cancel(self, principal: Principal, job: Job) -> None: ...
-
-    def get(self, job_id: str) -> Job | None: ...
-
-    def latest(self, limit: int) -> list[Job]: ...
-
-    def lose_orphans(self) -> int:
-        """Mark as lost what an earlier service left running; returns how many."""
 
 
 class Jobs:
     """The jobs of one service. Its methods belong to the event loop."""
 
-    def __init__(self, book: JobBook, settings: Settings) -> None:
+    def __init__(self, book: JobHistory, settings: Settings) -> None:
         self._book = book
         self._settings = settings
         self._running: _Run | None = None
@@ -93,7 +55,7 @@ class Jobs:
     def inbox(self) -> Path | None:
         return self._settings.service.inbox
 
-    async def start(self, principal: Principal, *, prune: bool, retry_failed: bool) -> Job:
+    async def start(self, principal: Principal, *, prune: bool, retry_failed: bool) -> JobRow:
         """Begin a run. Raises Conflict where one is under way, or where there is no inbox."""
         async with self._starting:
             inbox = self._settings.service.inbox
@@ -105,7 +67,7 @@ class Jobs:
             if self._running is not None:
                 raise Conflict("An indexing job is running.", remedy="Wait for it, or cancel it.")
             arguments = {"prune": prune, "retry_failed": retry_failed}
-            job = await _in_thread(lambda: self._book.begin(principal, arguments))
+            job = await _in_thread(lambda: self._book.begin(principal, KIND, arguments))
             self._running = _Run(job, self._book, self._command(inbox, arguments), self._settings)
             self._running.task = asyncio.create_task(self._supervise(self._running))
             return job
@@ -122,7 +84,7 @@ class Jobs:
         finally:
             self._running = None
 
-    async def get(self, job_id: str) -> Job:
+    async def get(self, job_id: str) -> JobRow:
         """As it is at this moment. Raises NotKnown."""
         run = self._running
         if run is not None and run.job.id == job_id:
@@ -132,23 +94,23 @@ class Jobs:
             raise NotKnown("There is no such job.", remedy="GET /v1/jobs lists them.")
         return found
 
-    async def latest(self, limit: int) -> list[Job]:
+    async def latest(self, limit: int) -> list[JobRow]:
         """The last ones first."""
         run = self._running
         jobs = await _in_thread(lambda: self._book.latest(limit))
         return [run.job if run is not None and run.job.id == job.id else job for job in jobs]
 
-    async def cancel(self, principal: Principal, job_id: str) -> Job:
+    async def cancel(self, principal: Principal, job_id: str) -> JobRow:
         """Ask a run to end after its batch. Raises NotKnown, and Conflict for one that has ended."""
         job = await self.get(job_id)
         run = self._running
         if run is None or run.job.id != job_id:
             raise Conflict(f"The job has ended: {job.state}.", remedy="There is nothing to cancel.")
-        await _in_thread(lambda: self._book.ask_cancel(principal, job))
+        await _in_thread(lambda: self._book.ask_cancel(principal, job.id))
         run.cancel()
         return run.job
 
-    async def watch(self, job_id: str) -> AsyncIterator[Job]:
+    async def watch(self, job_id: str) -> AsyncIterator[JobRow]:
         """The job as it is now, again whenever it has changed, last when it has ended or the service stops."""
         job = await self.get(job_id)
         yield job
@@ -176,10 +138,21 @@ class Jobs:
             await asyncio.wait({run.task}, timeout=2 * STOP_SECONDS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How a run ended."""
+
+    state: EndState
+    report: Mapping[str, Any] | None = None
+    """Counts, no ids: who may see jobs need not be somebody who may see every note."""
+    error: str | None = None
+    error_code: str | None = None
+
+
 class _Run:
     """One process under way."""
 
-    def __init__(self, job: Job, book: JobBook, command: list[str], settings: Settings) -> None:
+    def __init__(self, job: JobRow, book: JobHistory, command: list[str], settings: Settings) -> None:
         self.job = job
         self.task: asyncio.Task[None] | None = None
         self._book = book
@@ -203,7 +176,7 @@ class _Run:
             for each in waits:
                 each.cancel()
 
-    def _tell(self, job: Job) -> None:
+    def _tell(self, job: JobRow) -> None:
         """Wake everybody who watches; who comes later waits for the next news."""
         self.job = job
         news, self._news = self._news, asyncio.Event()
@@ -215,12 +188,21 @@ class _Run:
             ended = await self._process()
         except Exception as error:  # noqa: BLE001  kept with the job, and logged
             LOGGER.error("an indexing job failed", extra={"job": self.job.id, "error": type(error).__name__})
-            ended = self._ended("failed", error="The job could not be run.", error_code="CW-INTERNAL")
-        await _in_thread(lambda: self._book.end(ended))
-        self._tell(ended)
+            ended = _Ended("failed", error="The job could not be run.", error_code="CW-INTERNAL")
+        self._tell(await _in_thread(lambda: self._keep(ended)))
 
-    async def _process(self) -> Job:
-        environment = {**os.environ, **as_environment(self._settings), "PYTHONUNBUFFERED": "1"}
+    def _keep(self, ended: _Ended) -> JobRow:
+        return self._book.end(
+            self.job.id,
+            ended.state,
+            progress=self.job.progress,
+            report=ended.report,
+            error=ended.error,
+            error_code=ended.error_code,
+        )
+
+    async def _process(self) -> _Ended:
+        environment = {**os.environ, **as_environment(self._settings), "PYTHONPATH": _python_path()}
         process = await asyncio.create_subprocess_exec(
             *self._command,
             env=environment,
@@ -274,25 +256,28 @@ class _Run:
         self._tell(job)
         if time.monotonic() - self._kept_at >= KEPT_EVERY_SECONDS:
             self._kept_at = time.monotonic()
-            await _in_thread(lambda: self._book.advance(job))
+            await _in_thread(lambda: self._book.advance(job.id, job.progress))
 
-    def _judged(self, code: int, report: bytes) -> Job:
+    def _judged(self, code: int, report: bytes) -> _Ended:
         found = _counts(report)
         if self._cancelled.is_set() and code != 0:
-            return self._ended("cancelled", report=found)
+            return _Ended("cancelled", report=found)
         if code in (0, SOME_REJECTED) and found is not None:
-            return self._ended("done", report=found)
+            return _Ended("done", report=found)
         if code == INTERRUPTED:
-            return self._ended("cancelled", report=found)
+            return _Ended("cancelled", report=found)
         error_code = self._complaint.get("more", "").rpartition("(")[2].rstrip(")") or "CW-INTERNAL"
-        return self._ended(
+        return _Ended(
             "failed",
             error=f"The run ended with code {code}. See the section of {error_code} in docs/troubleshooting.md.",
             error_code=error_code,
         )
 
-    def _ended(self, state: JobState, **more: Any) -> Job:
-        return replace(self.job, state=state, ended_at=datetime.now(UTC), **more)
+
+def _python_path() -> str:
+    """Where this very package is, so that the process runs the same one, installed or not, from whatever folder."""
+    here = str(Path(__file__).resolve().parents[2])
+    return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 async def _all(stream: asyncio.StreamReader) -> bytes:

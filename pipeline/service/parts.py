@@ -16,12 +16,12 @@ from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.signin import SignIns
 from pipeline.service.asking import AnswerDesk
 from pipeline.service.audit.chain import AuditLog
+from pipeline.service.audit.receipts import Receipts
 from pipeline.service.corpus import LiveCorpus
-from pipeline.service.feedback import FeedbackBook
 from pipeline.service.gate import Caller
-from pipeline.service.history import Conversations
+from pipeline.service.history.conversations import Conversations
+from pipeline.service.history.feedback import Opinions
 from pipeline.service.jobs import Jobs
-from pipeline.service.keeping import Receipts
 from pipeline.service.metering import Meter
 from pipeline.service.readiness import Readiness
 from pipeline.service.state.database import State
@@ -42,7 +42,7 @@ class Parts:
     sign_ins: SignIns
     keys: Keys
     conversations: Conversations
-    feedback: FeedbackBook
+    opinions: Opinions
     receipts: Receipts
     corpus: LiveCorpus
     desk: AnswerDesk
@@ -98,4 +98,4 @@ class Permission:
 
 def may(action: Action) -> params.Depends:
     """For a route's `dependencies`."""
-    return cast(params.Depends, Depends(Permission(action)))
+    return cast(params.Depends, Security(Permission(action), scopes=[action.value]))

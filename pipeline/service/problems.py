@@ -11,7 +11,6 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +52,27 @@ STATUS: dict[type[ChartwellError], int] = {
     errors.ProviderError: 502,
 }
 """The nearest class of an error decides; what is not here is a fault of ours or of the installation: 500."""
+
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    413: "Content Too Large",
+    415: "Unsupported Media Type",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+"""Every status that a problem can have, in the words of RFC 9110. Python's own words change with its version."""
 
 
 class FieldProblem(BaseModel):
@@ -99,7 +119,7 @@ class Problem(BaseModel):
 def status_of(error: ChartwellError) -> int:
     status = getattr(error, "status", None)
     if isinstance(status, int):
-        return status
+        return status if status in TITLES else 400
     return next((STATUS[cls] for cls in type(error).__mro__ if cls in STATUS), 500)
 
 
@@ -109,7 +129,7 @@ def problem_of(error: ChartwellError, request_id: str) -> Problem:
     ours = isinstance(error, ServiceError)
     return Problem(
         type=f"urn:chartwell:problem:{error.code.lower()}",
-        title=HTTPStatus(status).phrase,
+        title=TITLES[status],
         status=status,
         code=error.code,
         detail=error.what if ours else _kind(error),
@@ -295,12 +315,7 @@ def install(app: FastAPI, refused: Callable[[Request, errors.Forbidden], Awaitab
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: those that every route has, and `statuses`."""
-    everywhere = {400, 401, 403, 405, 413, 415, 422, 429, 500, 503}
+    """The problems of a route that not every route has, for its `responses`."""
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-        for status in sorted(everywhere | set(statuses))
+        status: {"description": TITLES[status], "content": {MEDIA_TYPE: {}}} for status in sorted(statuses)
     }

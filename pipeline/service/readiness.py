@@ -17,6 +17,9 @@ from dataclasses import dataclass
 from pipeline.errors import ChartwellError, NotReady, ProviderTimeout
 from pipeline.service.problems import recorded
 
+FAILED_KEPT_SECONDS = 0.5
+"""Good news may be some seconds old. Bad news may not: somebody waits for it to become better."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -75,7 +78,10 @@ class Readiness:
 
     def _fresh(self, name: str) -> bool:
         finding = self._findings.get(name)
-        return finding is not None and finding.age_seconds < self._kept_seconds
+        kept = self._kept_seconds
+        if finding is not None and not finding.ready:
+            kept = min(kept, FAILED_KEPT_SECONDS)
+        return finding is not None and finding.age_seconds < kept
 
     def _call(self, name: str) -> Future[Finding]:
         """The call under way, or a new one."""

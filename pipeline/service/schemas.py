@@ -19,8 +19,9 @@ from pipeline.service.access.keys import Key
 from pipeline.service.access.people import Person
 from pipeline.service.access.policy import Action
 from pipeline.service.access.scopes import Sees
-from pipeline.service.history import Conversation, Message
-from pipeline.service.jobs import Job
+from pipeline.service.history.conversations import Said, Summary, Whole
+from pipeline.service.history.feedback import COMMENT_CHARACTERS_MAX
+from pipeline.service.history.jobs import JobRow
 
 TEXT_CHARACTERS_MAX = 100_000
 ID_CHARACTERS_MAX = 512
@@ -240,7 +241,7 @@ class AnswerHead(BaseModel):
 
     question_id: str
     conversation_id: str
-    message_id: str
+    message_id: str | None = Field(description="null where the conversation was deleted meanwhile")
     receipt_id: str = Field(description="GET /v1/receipts/{receipt_id} tells what it was made from")
     outcome: Literal["answered", "nothing_relevant"]
     reason: str | None = Field(
@@ -546,7 +547,7 @@ class JobOut(BaseModel):
     error_code: str | None
 
     @classmethod
-    def of(cls, job: Job) -> JobOut:
+    def of(cls, job: JobRow) -> JobOut:
         return cls(
             id=job.id,
             state=job.state,
@@ -590,7 +591,7 @@ class ConversationOut(BaseModel):
     messages: int
 
     @classmethod
-    def of(cls, conversation: Conversation) -> ConversationOut:
+    def of(cls, conversation: Summary) -> ConversationOut:
         return cls(**asdict(conversation))
 
 
@@ -606,15 +607,14 @@ class MessageOut(BaseModel):
     id: str
     author: Literal["person", "chartwell"]
     text: str
-    content: dict[str, Any] | None = Field(
-        description="for an answer: outcome, statements with citations, model, and what it took"
-    )
+    content: dict[str, Any] | None = Field(description="for an answer: its statements with their citations")
     receipt_id: str | None
     created_at: datetime
+    withheld: bool = Field(description="it quotes a note that you may not see any more")
 
     @classmethod
-    def of(cls, message: Message) -> MessageOut:
-        return cls(**asdict(message))
+    def of(cls, said: Said) -> MessageOut:
+        return cls(**{name: getattr(said, name) for name in cls.model_fields})
 
 
 class ConversationWhole(ConversationOut):
@@ -635,6 +635,7 @@ class ConversationWhole(ConversationOut):
                     "content": None,
                     "receipt_id": None,
                     "created_at": "2026-01-31T12:00:00Z",
+                    "withheld": False,
                 }
             ],
         }
@@ -643,8 +644,34 @@ class ConversationWhole(ConversationOut):
     entries: list[MessageOut]
 
     @classmethod
-    def whole(cls, conversation: Conversation, messages: Sequence[Message]) -> ConversationWhole:
-        return cls(**asdict(conversation), entries=[MessageOut.of(message) for message in messages])
+    def whole(cls, found: Whole) -> ConversationWhole:
+        return cls(**asdict(found.summary), entries=[MessageOut.of(said) for said in found.messages])
+
+
+class StatementExport(BaseModel):
+    text: str
+    citations: list[dict[str, Any]]
+
+
+class MessageExport(BaseModel):
+    author: Literal["person", "chartwell"]
+    at: str
+    text: str
+    withheld: bool
+    statements: list[StatementExport]
+    receipt: str | None
+
+
+class ConversationExport(BaseModel):
+    """A conversation to take along."""
+
+    model_config = example(
+        {"title": "Allopurinol", "created_at": "2026-01-31T12:00:00+00:00", "messages": []}
+    )
+
+    title: str
+    created_at: str
+    messages: list[MessageExport]
 
 
 class RenameRequest(Body):
@@ -661,29 +688,29 @@ class FeedbackRequest(Body):
     model_config = example(
         {
             "receipt_id": "1b0c9f6f7c0b4b54b0a7c2c3c7f7a444",
-            "verdict": "wrong",
-            "reasons": ["citation"],
+            "verdict": "bad",
+            "reasons": ["old"],
             "comment": "The dose was changed in a later note.",
         },
         body=True,
     )
 
     receipt_id: Id
-    verdict: Literal["helpful", "wrong", "incomplete"]
+    verdict: Literal["good", "bad"]
     reasons: Annotated[
-        list[Literal["citation", "missing-note", "outdated", "wrong-patient", "wording", "other"]],
-        Field(max_length=6),
+        list[Literal["wrong", "incomplete", "citation", "old", "unclear", "slow", "other"]],
+        Field(max_length=7),
     ] = []
-    comment: Annotated[Text, Field(max_length=4000)] | None = None
+    comment: Annotated[Text, Field(max_length=COMMENT_CHARACTERS_MAX)] | None = None
 
 
 class FeedbackOut(BaseModel):
     """What was kept."""
 
-    model_config = example({"id": "5e0c9f6f7c0b4b54b0a7c2c3c7f7a666", "verdict": "wrong"})
+    model_config = example({"id": "5e0c9f6f7c0b4b54b0a7c2c3c7f7a666", "verdict": "bad"})
 
     id: str
-    verdict: Literal["helpful", "wrong", "incomplete"]
+    verdict: Literal["good", "bad"]
 
 
 # --- people, groups, keys
@@ -918,8 +945,8 @@ class AuditRowOut(BaseModel):
             "at": "2026-01-31T12:00:00.000000+00:00",
             "actor": "2c0c9f6f7c0b4b54b0a7c2c3c7f7a777",
             "actor_kind": "user",
-            "action": "answer",
-            "subject": "receipt:1b0c9f6f7c0b4b54b0a7c2c3c7f7a444",
+            "action": "question-answered",
+            "subject": "answer:6c5d0d7e2f0a4d54b0a7c2c3c7f7a111",
             "outcome": "done",
             "details": '{"ending":"answered"}',
             "previous": "0" * 64,
@@ -969,7 +996,7 @@ class ReceiptOut(BaseModel):
             "user_id": "2c0c9f6f7c0b4b54b0a7c2c3c7f7a777",
             "created_at": "2026-01-31T12:00:02Z",
             "question": "What dose of allopurinol is Anna Mitchell taking for gout?",
-            "answer": [],
+            "answer": {"ending": "answered", "statements": []},
             "record": {"prompt_version": "answer-v1@3f2a9c", "passages": []},
             "sha256": "1" * 64,
         }
@@ -979,6 +1006,8 @@ class ReceiptOut(BaseModel):
     user_id: str
     created_at: datetime
     question: str | None = Field(description="null once it has been erased")
-    answer: Any = Field(description="the statements with their quotations; null once they have been erased")
+    answer: dict[str, Any] | None = Field(
+        description="the statements with their quotations; null once they have been erased"
+    )
     record: dict[str, Any]
     sha256: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,15 @@ from pipeline.indexing.flow import Indexing, Tally
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.indexing.spool import VectorSpool
 from pipeline.progress import SilentObserver
-from pipeline.records import EmbeddedDocument, EmbeddingSpace, Rejection, SourceRecord, TextKind, Vector
+from pipeline.records import (
+    Chunk,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Rejection,
+    SourceRecord,
+    TextKind,
+    Vector,
+)
 
 
 class CountingEmbedder:
@@ -359,3 +368,34 @@ def test_the_same_words_are_embedded_once(database: Database, tmp_path: Path, ca
     assert (len(run.embedder.texts), len(set(run.embedder.texts))) == (41, 41)
     assert (tally.chunks_embedded, tally.chunks_reused) == (41, 39)
     assert run.store.check() == []
+
+
+def test_no_more_is_paid_for_and_not_kept_than_requests_may_be_in_flight(
+    database: Database, tmp_path: Path
+) -> None:
+    run = Run(database, CountingEmbedder(calls_at_once=3), tmp_path, spool=True)
+    assert run.spool is not None
+    embed, keep, lock = run.embedder.embed, run.spool.keep, threading.Lock()
+    asked, most = 0, 0
+
+    def noted(texts: Sequence[str], kind: TextKind) -> Vector:
+        nonlocal asked, most
+        with lock:
+            asked += len(texts)
+            most = max(most, asked - kept)
+        return embed(texts, kind)
+
+    kept = 0
+
+    def slow(chunks: Sequence[Chunk], vectors: Vector) -> None:
+        nonlocal kept
+        time.sleep(0.01)  # a busy disk: a kill here loses all that has arrived since
+        keep(chunks, vectors)
+        with lock:
+            kept += len(chunks)
+
+    run.embedder.embed = noted  # type: ignore[method-assign]
+    run.spool.keep = slow  # type: ignore[method-assign]
+    run(records(60))
+    assert kept == asked == 120
+    assert most <= 3 * run.embedder.texts_at_once

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import json
 import subprocess
 import threading
 import time
@@ -121,6 +122,7 @@ def test_second_run_changes_nothing_a_killed_container_comes_back_and_data_stays
     pid = str(engine.inspect("nim-llm")["State"]["Pid"])  # type: ignore[index]
     subprocess.run(["kill", "-9", pid], check=True)
     _until(lambda: engine.inspect("nim-llm")["RestartCount"] == 1)
+    assert told_restarts(machine) == {"iris": 0, "nim-embedding": 0, "nim-image": 0, "nim-llm": 1}
     assert "nim-llm: ready" in machine.run(*_command(machine, plan, "nim-llm")).stdout
     # Someone kills it by hand, which the engine respects: the next deployment brings it back.
     engine.docker("kill", "iris")
@@ -132,6 +134,21 @@ def test_second_run_changes_nothing_a_killed_container_comes_back_and_data_stays
     assert (machine.data / "iris" / "data" / "mgr" / "notes").read_text() == "kept"
     assert (machine.data / "nim" / "llm" / "starts").read_text().count("start") == 2
     assert "downloading" not in engine.docker("logs", "nim-embedding")
+
+
+def told_restarts(machine: Machine) -> dict[str, int]:
+    """What root's timer writes down of a real engine, for the monitor."""
+    state = machine.root / "state"
+    script = services.HOST_FILES / "watch" / "host-state.sh"
+    environment = {
+        **machine.environment,
+        "RUNTIME_DIRECTORY": str(state),
+        "HOST_MOUNT_POINT": str(machine.data),
+    }
+    subprocess.run(["bash", str(script)], env=environment, check=True)
+    told = json.loads((state / "host.json").read_text())
+    assert told["iris_bytes"] == len("database\n")
+    return {each["name"].lstrip("/"): each["restarts"] for each in told["containers"]}
 
 
 def _command(machine: Machine, plan: services.HostServices, name: str) -> tuple[str, str]:

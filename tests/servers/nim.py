@@ -526,7 +526,10 @@ class NimServer:
     ) -> None:
         content = encode(body)
         kind = "text/plain" if isinstance(body, str) and not body.startswith("{") else "application/json"
-        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        date = email.utils.formatdate(time.time() + self.faults.clock_seconds, usegmt=True)
+        more = "".join(
+            f"{name}: {value}\r\n" for name, value in ({"Date": date} | dict(headers or {})).items()
+        )
         head = f"HTTP/1.1 {status} {reason(status)}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
         whole = f"{head}{more}\r\n".encode() + content
         if self.faults.cut_share and status == 200 and self._chance.random() < self.faults.cut_share:

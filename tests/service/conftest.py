@@ -16,6 +16,7 @@ from pipeline.config import Settings, load_settings
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.signin import SignedIn
+from pipeline.service.history.open import History, open_history
 from pipeline.service.state.database import State
 from tests.service.running import Running, copied, index, running, settings_in
 
@@ -151,6 +152,11 @@ def first(access: Access) -> SignedIn:
 @pytest.fixture
 def administrator(first: SignedIn) -> Principal:
     return first.current.principal
+
+
+@pytest.fixture
+def history(state: State, settings: Settings, access: Access) -> History:
+    return open_history(state, access.audit, settings)
 
 
 @pytest.fixture(scope="session")

@@ -30,7 +30,7 @@ from pipeline.progress import SilentObserver
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service import cookies
 from pipeline.service.access.open import Access, open_access
-from pipeline.service.access.policy import Role, actions_of, demo
+from pipeline.service.access.policy import DEMO, Role, actions_of
 from pipeline.service.access.scopes import ALL_NOTES, Sees
 from pipeline.service.app import create_app
 from pipeline.service.state.database import State, open_state
@@ -83,7 +83,7 @@ class Running:
     access: Access
     app: Any
     server: Draining
-    clients: list[httpx.Client] = field(default_factory=list)
+    clients: list[httpx.Client | socket.socket] = field(default_factory=list)
 
     def key(
         self,
@@ -94,7 +94,7 @@ class Running:
         actions: list[str] | None = None,
     ) -> str:
         """The text of a new key of a new person."""
-        administrator = demo()
+        administrator = DEMO
         person, _ = self.access.people.create(
             administrator, name or f"{role}-{time.monotonic_ns()}", role=role, sees=sees
         )
@@ -103,12 +103,18 @@ class Running:
 
     def browser(self, role: Role = "reader", *, sees: Sees = ALL_NOTES, csrf: bool = True) -> httpx.Client:
         """A client with the cookie of somebody who has just signed in, and the token that our pages send."""
-        _, invitation = self.access.people.create(
-            demo(), f"{role}-{time.monotonic_ns()}", role=role, sees=sees
-        )
+        _, invitation = self.access.people.create(DEMO, f"{role}-{time.monotonic_ns()}", role=role, sees=sees)
         signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
         headers = {"X-CSRF-Token": signed_in.current.csrf} if csrf else {}
         return self.client(cookies={cookies.SIGN_IN: signed_in.token}, headers=headers)
+
+    def raw(
+        self, path: str, headers: Mapping[str, str], body: bytes = b"", method: str = "POST"
+    ) -> socket.socket:
+        """As the function; closed at the end at the latest."""
+        connection = raw(self.url, method, path, headers, body)
+        self.clients.append(connection)
+        return connection
 
     def client(self, key: str | None = None, **more: Any) -> httpx.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}

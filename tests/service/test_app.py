@@ -100,7 +100,9 @@ def test_a_conversation_goes_on_and_is_its_owners_alone(service: Running) -> Non
     mine.post("/v1/ask", json={"question": "And fever?", "conversation_id": number})
     whole = mine.get(f"/v1/conversations/{number}").json()
     assert [entry["author"] for entry in whole["entries"]] == ["person", "chartwell"] * 2
-    assert whole["entries"][1]["content"]["statements"] == first["statements"]
+    assert [each["text"] for each in whole["entries"][1]["content"]["statements"]] == [
+        each["text"] for each in first["statements"]
+    ]
     assert whole["title"] == QUESTION
     for method, path, body in (
         ("GET", "", None),
@@ -124,18 +126,19 @@ def test_conversations_come_in_pages(service: Running) -> None:
     mine = service.client(service.key())
     asked = [mine.post("/v1/ask", json={"question": QUESTION}).json()["conversation_id"] for _ in range(5)]
     first = mine.get("/v1/conversations", params={"limit": 2}).json()["conversations"]
-    rest = mine.get("/v1/conversations", params={"before": first[-1]["id"]}).json()["conversations"]
+    before = {"before": first[-1]["updated_at"]}
+    rest = mine.get("/v1/conversations", params=before).json()["conversations"]
     assert [each["id"] for each in first + rest] == asked[::-1]
 
 
 def test_feedback_is_for_ones_own_answers(service: Running) -> None:
     mine, other = service.client(service.key()), service.client(service.key())
     receipt = mine.post("/v1/ask", json={"question": QUESTION}).json()["receipt_id"]
-    body = {"receipt_id": receipt, "verdict": "wrong", "reasons": ["citation"], "comment": "no"}
+    body = {"receipt_id": receipt, "verdict": "bad", "reasons": ["citation"], "comment": "no"}
     first = mine.post("/v1/feedback", json=body)
     assert first.status_code == 201
-    again = mine.post("/v1/feedback", json={**body, "verdict": "helpful"})
-    assert again.json() == {"id": first.json()["id"], "verdict": "helpful"}
+    again = mine.post("/v1/feedback", json={**body, "verdict": "good"})
+    assert again.json() == {"id": first.json()["id"], "verdict": "good"}
     assert other.post("/v1/feedback", json=body).status_code == 404
 
 
@@ -145,8 +148,8 @@ def test_what_was_answered_to_whom_can_be_read_later(service: Running) -> None:
     officer = service.client(service.key("reviewer"))
     receipt = officer.get(f"/v1/receipts/{answer['receipt_id']}").json()
     assert receipt["question"] == QUESTION
-    rows = officer.get("/v1/audit", params={"subject": f"receipt:{answer['receipt_id']}"}).json()["rows"]
-    assert {row["action"] for row in rows} == {"answer", "receipt-read"}
+    rows = officer.get("/v1/audit", params={"subject": f"answer:{answer['receipt_id']}"}).json()["rows"]
+    assert {row["action"] for row in rows} == {"question-asked", "question-answered", "receipt-read"}
     exported = officer.get("/v1/audit/export").text
     assert QUESTION not in exported
     assert len(exported.splitlines()) >= len(rows)

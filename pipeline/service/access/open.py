@@ -1,4 +1,4 @@
-"""Puts the parts of access together over one state, for the service and its command lines."""
+"""Puts the parts of access together over one state, for the service and its command lines. Opens nothing."""
 
 from __future__ import annotations
 

@@ -24,7 +24,6 @@ __all__ = [
     "Role",
     "actions_of",
     "allowed",
-    "demo",
     "require",
 ]
 
@@ -119,6 +118,5 @@ def require(principal: Principal | None, action: Action) -> None:
         )
 
 
-def demo() -> Principal:
-    """Anybody, in demo mode on a loopback address: everything is allowed, and everything is visible."""
-    return Principal("demo", "demo", "administrator", "demo", EVERYTHING, actions_of("administrator"))
+DEMO = Principal("demo", "demo", "administrator", "demo", EVERYTHING, actions_of("administrator"))
+"""Anybody, in demo mode on a loopback address: everything is allowed, and everything is visible."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import AwareDatetime
 
 from pipeline.service.access.policy import Action
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
+    ConversationExport,
     ConversationOut,
     ConversationsOut,
     ConversationWhole,
@@ -24,13 +26,14 @@ router = APIRouter(
 ConversationId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
-@router.get("", responses=documented(404))
+@router.get("")
 def list_conversations(
     parts: PartsHere,
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[
-        str | None, Query(max_length=ID_CHARACTERS_MAX, description="the last one of the page before")
+        AwareDatetime | None,
+        Query(description="only those last used before: `updated_at` of the page's last"),
     ] = None,
 ) -> ConversationsOut:
     """Yours, the last used first."""
@@ -43,7 +46,7 @@ def get_conversation(
     conversation_id: ConversationId, parts: PartsHere, principal: PrincipalHere
 ) -> ConversationWhole:
     """One of yours with its questions and answers. Another person's is answered as one that does not exist."""
-    return ConversationWhole.whole(*parts.conversations.get(principal, conversation_id))
+    return ConversationWhole.whole(parts.conversations.get(principal, conversation_id, principal.scope))
 
 
 @router.patch("/{conversation_id}", responses=documented(404))
@@ -59,15 +62,15 @@ def delete_conversation(
     conversation_id: ConversationId, parts: PartsHere, principal: PrincipalHere
 ) -> Response:
     """Delete it. What was answered to whom stays provable: receipts are kept as long as the settings say."""
-    parts.conversations.remove(principal, conversation_id)
+    parts.conversations.delete(principal, conversation_id)
     return Response(status_code=204)
 
 
 @router.get("/{conversation_id}/export", responses=documented(404))
 def export_conversation(
     conversation_id: ConversationId, parts: PartsHere, principal: PrincipalHere, response: Response
-) -> ConversationWhole:
+) -> ConversationExport:
     """The same as a file. The audit log tells that it was exported."""
-    whole = ConversationWhole.whole(*parts.conversations.exported(principal, conversation_id))
-    response.headers["Content-Disposition"] = f'attachment; filename="conversation-{whole.id}.json"'
-    return whole
+    found = parts.conversations.export(principal, conversation_id, principal.scope)
+    response.headers["Content-Disposition"] = 'attachment; filename="conversation.json"'
+    return ConversationExport.model_validate(found)

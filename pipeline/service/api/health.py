@@ -56,7 +56,7 @@ async def readyz(parts: PartsHere, response: Response) -> ReadyOut:
     "/metrics",
     dependencies=[may(Action.READ_METRICS)],
     responses={
-        **documented(),
+        **documented(404),
         200: {
             "description": "Prometheus text format.",
             "content": {"text/plain": {"schema": {"type": "string"}}},
@@ -69,7 +69,7 @@ def metrics(parts: PartsHere) -> Response:
     return Response(parts.meter.text(), media_type=CONTENT_TYPE)
 
 
-@router.get("/v1/status", dependencies=[may(Action.READ_STATUS)], responses=documented())
+@router.get("/v1/status", dependencies=[may(Action.READ_STATUS)])
 async def status(parts: PartsHere, principal: PrincipalHere) -> StatusOut:
     """Dependencies, the notes that you may see, the model, and what one may send."""
     findings = await parts.readiness.look()

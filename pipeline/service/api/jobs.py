@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pipeline.service.access.policy import Action
-from pipeline.service.jobs import ENDED, Jobs
+from pipeline.service.jobs import Jobs
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, JobOut, JobRequest, JobsOut
@@ -26,7 +26,7 @@ async def start_job(body: JobRequest, parts: PartsHere, principal: PrincipalHere
     return JobOut.of(await parts.jobs.start(principal, prune=body.prune, retry_failed=body.retry_failed))
 
 
-@router.get("", dependencies=[may(Action.READ_JOBS)], responses=documented())
+@router.get("", dependencies=[may(Action.READ_JOBS)])
 async def list_jobs(parts: PartsHere, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> JobsOut:
     """The latest first."""
     return JobsOut(jobs=[JobOut.of(job) for job in await parts.jobs.latest(limit)])
@@ -68,7 +68,7 @@ async def watch_job(job_id: JobId, parts: PartsHere) -> EventSourceResponse:
 
 async def _progress(jobs: Jobs, job_id: str) -> AsyncIterator[ServerSentEvent]:
     async for job in jobs.watch(job_id):
-        name = "ended" if job.state in ENDED else "progress"
+        name = "progress" if job.state == "running" else "ended"
         yield ServerSentEvent(JobOut.of(job).model_dump_json(), event=name)
 
 

@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1")
 ThingId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
-@router.get("/me", tags=["people"], dependencies=[may(Action.READ_STATUS)], responses=documented())
+@router.get("/me", tags=["people"], dependencies=[may(Action.READ_STATUS)])
 def me(principal: PrincipalHere) -> MeOut:
     """Who you are to the service, and what you may do."""
     return MeOut(
@@ -41,7 +41,7 @@ def me(principal: PrincipalHere) -> MeOut:
     )
 
 
-@router.get("/people", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)], responses=documented())
+@router.get("/people", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)])
 def list_people(parts: PartsHere, principal: PrincipalHere) -> PeopleOut:
     """Everybody, deactivated people included."""
     return PeopleOut(people=[PersonOut.of(person) for person in parts.people.everybody(principal)])
@@ -130,7 +130,7 @@ def _invitation(parts: Parts, person: Person, invitation: Invitation) -> Invitat
     )
 
 
-@router.get("/keys", tags=["keys"], dependencies=[may(Action.MANAGE_KEYS)], responses=documented())
+@router.get("/keys", tags=["keys"], dependencies=[may(Action.MANAGE_KEYS)])
 def list_keys(
     parts: PartsHere,
     principal: PrincipalHere,

@@ -122,6 +122,17 @@ class State:
                 remedy="Start the service once with this version: it migrates; or use the version that wrote them.",
             )
 
+    def scrub(self) -> None:
+        """After texts were deleted: move the SQLite log into the file, where freed space is overwritten.
+
+        A reader that is busy makes it wait for the next time. PostgreSQL reuses space in its own time (VACUUM).
+        """
+        if self.sqlite:
+            with _translated(self), self.engine.connect() as connection:
+                raw = connection.connection.driver_connection
+                assert raw is not None
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         self.engine.dispose()
 

@@ -10,13 +10,13 @@ import pytest
 from pipeline.errors import Forbidden
 from pipeline.records import AccessScope
 from pipeline.service.access.policy import (
+    DEMO,
     ROLES,
     Action,
     Principal,
     Role,
     actions_of,
     allowed,
-    demo,
     require,
 )
 
@@ -90,5 +90,5 @@ def test_actions_that_the_role_does_not_grant_are_worth_nothing() -> None:
 
 
 def test_in_demo_mode_everything_is_allowed_and_visible() -> None:
-    assert all(allowed(demo(), action) for action in Action)
-    assert demo().scope.unrestricted
+    assert all(allowed(DEMO, action) for action in Action)
+    assert DEMO.scope.unrestricted

@@ -1,0 +1,266 @@
+"""Conversations: questions and answers that belong together, seen by their owner and by nobody else.
+
+Somebody else's conversation, a deleted one and one that never was are the same: not known. Each question and each
+answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
+may no longer see is not shown again. Knows no model and no page.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from pipeline.config import ServiceSettings
+from pipeline.errors import BadRequest, NotKnown
+from pipeline.records import AccessScope, Question
+from pipeline.service.audit.chain import Actor, AuditLog, sha256
+from pipeline.service.audit.receipts import ASKED, Given, Receipts, erase, shown, storable
+from pipeline.service.state.database import State, StateSession
+from pipeline.service.state.models import Conversation, Feedback, Message, Receipt, now
+
+TITLE_CHARACTERS_MAX = 120
+PAGE_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A conversation in a list."""
+
+    id: str
+    title: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message."""
+
+    id: str
+    number: int
+    author: Literal["person", "chartwell"]
+    text: str
+    """Empty where withheld."""
+    content: Mapping[str, Any] | None
+    """Of an answer: what `receipts.shown` made; None for a question, and where withheld."""
+    receipt_id: str | None
+    created_at: dt.datetime
+    withheld: bool = False
+    """It quotes a note that its owner may not see any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A conversation with everything said in it."""
+
+    summary: Summary
+    messages: Sequence[Said]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    conversation_id: str
+    message_id: str
+    """Of the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    message_id: str | None
+    """Of the answer; None where the conversation was deleted meanwhile."""
+    receipt_id: str
+
+
+class Conversations:
+    """The conversations of one state."""
+
+    def __init__(self, state: State, audit: AuditLog, receipts: Receipts, settings: ServiceSettings) -> None:
+        self._state = state
+        self._audit = audit
+        self._receipts = receipts
+        self._settings = settings
+
+    # --- asking
+
+    def begin(
+        self, actor: Actor, question: Question, question_id: str, conversation_id: str | None = None
+    ) -> Begun:
+        """Keep a question before it is answered. None begins a conversation. Raises NotKnown for somebody else's."""
+        text = storable(question.text)
+        with self._state.session() as session:
+            if conversation_id is None:
+                conversation = Conversation(user_id=actor.id, title=title_of(text), messages_count=0)
+                session.add(conversation)
+                session.flush()
+            else:
+                conversation = _own(session, actor, conversation_id, lock=True)
+            message = _say(session, conversation, "person", text, None, question_id)
+            details = {"question_sha256": sha256(text), "conversation": conversation.id}
+            self._audit.append(session, actor, ASKED, f"answer:{question_id}", details=details)
+            return Begun(conversation.id, message.id)
+
+    def end(self, actor: Actor, conversation_id: str, given: Given) -> Ended:
+        """Keep what became of it, with its receipt: also where it failed, or the conversation is gone."""
+        with self._state.session() as session:
+            conversation = _get(session, conversation_id, lock=True)
+            gone = conversation is None or conversation.user_id != actor.id
+            self._receipts.keep(
+                session,
+                actor,
+                given,
+                conversation_id,
+                with_text=not gone or self._settings.receipt_text_days > 0,
+            )
+            if conversation is None or gone:
+                return Ended(None, given.question_id)
+            answer = shown(given)
+            message = _say(session, conversation, "chartwell", str(answer["text"]), answer, given.question_id)
+            return Ended(message.id, given.question_id)
+
+    # --- looking
+
+    def latest(self, actor: Actor, *, limit: int = 50, before: dt.datetime | None = None) -> list[Summary]:
+        """One's own, the one last used first."""
+        statement = select(Conversation).where(Conversation.user_id == actor.id)
+        if before is not None:
+            statement = statement.where(Conversation.updated_at < before)
+        newest = statement.order_by(Conversation.updated_at.desc(), Conversation.id).limit(
+            min(limit, PAGE_MAX)
+        )
+        with self._state.reading() as session:
+            return [_summary(row) for row in session.scalars(newest)]
+
+    def get(self, actor: Actor, conversation_id: str, scope: AccessScope) -> Whole:
+        """One of one's own, with what `scope` still admits. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            messages = session.scalars(
+                select(Message).where(Message.conversation_id == conversation.id).order_by(Message.number)
+            )
+            return Whole(_summary(conversation), [_said(message, scope) for message in messages])
+
+    def export(self, actor: Actor, conversation_id: str, scope: AccessScope) -> dict[str, Any]:
+        """Everything said, as JSON, for its owner to take along; that they did stands in the audit log."""
+        whole = self.get(actor, conversation_id, scope)
+        self._audit.record(actor, "conversation-exported", f"conversation:{conversation_id}")
+        return {
+            "title": whole.summary.title,
+            "created_at": whole.summary.created_at.isoformat(),
+            "messages": [
+                {
+                    "author": said.author,
+                    "at": said.created_at.isoformat(),
+                    "text": said.text,
+                    "withheld": said.withheld,
+                    "statements": (said.content or {}).get("statements", []),
+                    "receipt": said.receipt_id,
+                }
+                for said in whole.messages
+            ],
+        }
+
+    # --- changing
+
+    def rename(self, actor: Actor, conversation_id: str, title: str) -> Summary:
+        """Raises BadRequest for an empty or overlong title, NotKnown for somebody else's conversation."""
+        wanted = " ".join(storable(title).split())
+        if not 1 <= len(wanted) <= TITLE_CHARACTERS_MAX:
+            raise BadRequest(
+                f"A title has 1 to {TITLE_CHARACTERS_MAX} characters.", remedy="Shorten it, or write one."
+            )
+        with self._state.session() as session:
+            conversation = _own(session, actor, conversation_id, lock=True)
+            conversation.title = wanted
+            self._audit.append(session, actor, "conversation-renamed", f"conversation:{conversation_id}")
+            return _summary(conversation)
+
+    def delete(self, actor: Actor, conversation_id: str) -> None:
+        """Remove title and messages for good. What reviewers can read for a while is the receipts' matter."""
+        with self._state.session() as session:
+            _own(session, actor, conversation_id, lock=True)
+            remove(session, [conversation_id], self._settings)
+            self._audit.append(session, actor, "conversation-deleted", f"conversation:{conversation_id}")
+        self._state.scrub()
+
+
+def remove(session: Session, conversation_ids: Sequence[str], settings: ServiceSettings) -> None:
+    """Delete conversations with all their texts; receipts' texts too where the settings keep none."""
+    of_receipts = select(Receipt.id).where(Receipt.conversation_id.in_(conversation_ids))
+    session.execute(update(Feedback).where(Feedback.receipt_id.in_(of_receipts)).values(comment=None))
+    session.execute(delete(Message).where(Message.conversation_id.in_(conversation_ids)))
+    session.execute(delete(Conversation).where(Conversation.id.in_(conversation_ids)))
+    if settings.receipt_text_days == 0:
+        erase(session, Receipt.conversation_id.in_(conversation_ids))
+
+
+def title_of(question: str) -> str:
+    """A conversation is named after its first question."""
+    line = " ".join(question.split())
+    return line if len(line) <= 80 else f"{line[:79].rstrip()}…"
+
+
+def _own(session: Session, actor: Actor, conversation_id: str, *, lock: bool = False) -> Conversation:
+    found = _get(session, conversation_id, lock=lock)
+    if found is None or found.user_id != actor.id:
+        raise NotKnown("There is no such conversation.", remedy="Choose one from your history.")
+    return found
+
+
+def _get(session: Session, conversation_id: str, *, lock: bool) -> Conversation | None:
+    return session.get(Conversation, conversation_id, with_for_update=True if lock else None)
+
+
+def _say(
+    session: StateSession,
+    conversation: Conversation,
+    author: str,
+    text: str,
+    content: Mapping[str, Any] | None,
+    receipt_id: str,
+) -> Message:
+    """Add a message at the end; the conversation is locked by the caller, so numbers are its own."""
+    conversation.messages_count += 1
+    conversation.updated_at = now()
+    message = Message(
+        conversation_id=conversation.id,
+        number=conversation.messages_count,
+        author=author,
+        text=text,
+        content=dict(content) if content is not None else None,
+        receipt_id=receipt_id,
+    )
+    session.add(message)
+    session.flush()
+    return message
+
+
+def _said(message: Message, scope: AccessScope) -> Said:
+    withheld = not _visible(message.content, scope)
+    return Said(
+        id=message.id,
+        number=message.number,
+        author="person" if message.author == "person" else "chartwell",
+        text="" if withheld else message.text,
+        content=None if withheld else message.content,
+        receipt_id=message.receipt_id,
+        created_at=message.created_at,
+        withheld=withheld,
+    )
+
+
+def _visible(content: Mapping[str, Any] | None, scope: AccessScope) -> bool:
+    """Whether the scope still admits every note that the answer quotes."""
+    if scope.unrestricted or not content:
+        return True
+    cited = [citation for statement in content["statements"] for citation in statement["citations"]]
+    return all(scope.admits(citation["domain"], citation["patient_id"]) for citation in cited)
+
+
+def _summary(row: Conversation) -> Summary:
+    return Summary(row.id, row.title, row.created_at, row.updated_at, row.messages_count)
