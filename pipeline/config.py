@@ -379,7 +379,10 @@ class MonitorSettings(Group):
     keep_mib: int = Field(64, ge=1, le=10_000, description="size of all kept samples together at most")
     keep_days: int = Field(30, ge=1, le=3650, description="age of a kept sample at most")
     service_url: HttpUrl = Field(
-        "", description="the service to watch, for example http://127.0.0.1:8080; empty: none"
+        "", description="the service to watch, for example http://127.0.0.1:8010; empty: none"
+    )
+    service_key: SecretStr = Field(
+        SecretStr(""), description="API key with the scope read-metrics: then its counters are read as well"
     )
     dcgm_url: HttpUrl = Field(
         "",

@@ -21,7 +21,7 @@ from pipeline.errors import SettingsInvalid
 from pipeline.monitoring.journal import Journal, kept_samples
 from pipeline.monitoring.judge import Attention, attention
 from pipeline.monitoring.looking import Latest, Watch, looks, watch
-from pipeline.monitoring.readings import Sample
+from pipeline.monitoring.readings import Asked, Missing, Sample
 from pipeline.monitoring.usage import UsageMeter
 from pipeline.monitoring.view import line, screen
 from pipeline.terminal import (
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 app = door(__doc__ or "")
 
+STATE_FILE = "service.sqlite"
+"""Where the service keeps its state by default; named here because its packages may not be installed."""
 EXIT_SOMETHING_FAILS = EXIT_SOME_REJECTED
 
 
@@ -82,7 +84,7 @@ class _Monitor:
     def __init__(
         self, settings: Settings, open_things: ExitStack, *, remote: bool, record: bool, metrics: bool
     ) -> None:
-        self.watch: Watch = watch(settings, remote=remote)
+        self.watch: Watch = watch(settings, remote=remote, asked=None if remote else _receipts(settings))
         self.interval_seconds = settings.monitor.interval_seconds
         self.latest = Latest()
         self._prices = prices_of(settings)
@@ -129,6 +131,22 @@ class _Monitor:
         if self._journal is None:
             return "not kept"
         return self._journal.problem or "kept"
+
+
+def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
+    """Counts the service's receipts, where its state is within reach; None where there is no service here."""
+    given = bool(settings.service.state_url.get_secret_value())
+    if not given and not (settings.data_dir / STATE_FILE).is_file():
+        return None
+
+    def count() -> Asked | Missing:
+        try:
+            from pipeline.service.state.counts import receipts
+        except ModuleNotFoundError:
+            return Missing("the service's packages are not installed: pip install 'chartwell[service]'")
+        return Asked(receipts(settings))
+
+    return count
 
 
 def _metrics_sink(settings: Settings, open_things: ExitStack) -> MetricsSink:

@@ -14,8 +14,8 @@ from pipeline.monitoring.readings import Containers, Gpus, Host, Sample, Store, 
 DISK_WARN, DISK_FAIL = 0.90, 0.98
 MEMORY_WARN = 0.95
 INODES_WARN = 0.95
-GPU_CELSIUS_WARN = 85
-"""An A10G slows itself down a little above this."""
+GPU_CELSIUS_WARN = 87
+"""As the alert ChartwellGpuHot has it: cards slow themselves down a little above."""
 COMMUNITY_BYTES = 10 * 1024**3
 """What a Community licence of IRIS lets a database hold."""
 

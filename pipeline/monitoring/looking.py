@@ -18,11 +18,12 @@ from typing import Any, Protocol
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
+from pipeline.monitoring.asked import ServiceCounters
 from pipeline.monitoring.containers import ContainerProbe
 from pipeline.monitoring.dcgm import Dcgm
 from pipeline.monitoring.gpu import GpuProbe
 from pipeline.monitoring.host import HostProbe
-from pipeline.monitoring.readings import Missing, Sample, Service, reason
+from pipeline.monitoring.readings import Asked, Missing, Sample, Service, reason
 from pipeline.monitoring.services import services_of
 from pipeline.monitoring.store import StoreProbe, WorkProbe
 
@@ -157,8 +158,15 @@ class Watch:
 SECTIONS = ("gpus", "containers", "store", "work", "asked", "host")
 
 
-def watch(settings: Settings, *, remote: bool = False, clock: Clock | None = None) -> Watch:
-    """Everything that these settings name. `remote`: they are those of a host elsewhere, whose machine is not here."""
+def watch(
+    settings: Settings,
+    *,
+    remote: bool = False,
+    asked: Callable[[], Asked | Missing] | None = None,
+    clock: Clock | None = None,
+) -> Watch:
+    """Everything that these settings name. `remote`: they are those of a host elsewhere, whose machine is not here.
+    `asked` counts questions where the service's own page of metrics is not to be read."""
     monitor = settings.monitor
     services = {
         name: Asking(name, ask, SELDOM_SECONDS if name == "iris" else 0.0)
@@ -174,6 +182,11 @@ def watch(settings: Settings, *, remote: bool = False, clock: Clock | None = Non
     probes = {name: Asking(name, ask) for name, ask in own.items()}
     probes["store"] = Asking("store", StoreProbe(settings), SELDOM_SECONDS)
     probes["work"] = Asking("work", _elsewhere if remote else WorkProbe(settings), SELDOM_SECONDS)
+    key = monitor.service_key.get_secret_value()
+    if monitor.service_url and key:
+        asked = ServiceCounters(monitor.service_url, key)
+    if asked is not None:
+        probes["asked"] = Asking("asked", asked, SELDOM_SECONDS)
     return Watch(probes, services, monitor.interval_seconds, clock or Clock())
 
 

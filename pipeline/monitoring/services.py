@@ -126,21 +126,38 @@ class Iris:
 
 @dataclass(frozen=True, slots=True)
 class OwnService:
-    """Chartwell's own service, by its readiness page, which calls what it depends on."""
+    """Chartwell's own service: whether its process answers, and with an API key also what it last found of its needs.
+
+    Its readiness page is not asked: that makes the service call its models, and a host would never be idle.
+    """
 
     url: str
+    key: str = ""
 
     def __call__(self) -> Service:
         where = address(self.url)
         started = time.monotonic()
         try:
-            answer = get(f"{self.url}/readyz", SECONDS_MAX)
+            answer = get(f"{self.url}/healthz", SECONDS_MAX)
         except Unreachable as error:
             return Service("service", where, "slow" if error.slow else "down", reason(str(error)))
         seconds = time.monotonic() - started
         if answer.status != 200:
-            return Service("service", where, "failing", f"not ready: HTTP {answer.status}", seconds)
+            return Service("service", where, "failing", f"HTTP {answer.status}", seconds)
+        if broken := self._broken():
+            return Service("service", where, "failing", f"not ready: {', '.join(broken)}", seconds)
         return Service("service", where, "slow" if seconds > SLOW_SECONDS else "ok", seconds=seconds)
+
+    def _broken(self) -> list[str]:
+        """Dependencies that did not work when the service last looked."""
+        if not self.key:
+            return []
+        try:
+            page = get(f"{self.url}/metrics", SECONDS_MAX, token=self.key)
+        except Unreachable:
+            return []
+        ready = samples_of(page.text).get("chartwell_ready", ()) if page.status == 200 else ()
+        return sorted(labels.get("dependency", "?") for labels, value in ready if value == 0)
 
 
 Asker: TypeAlias = ModelServer | Hosted | Iris | OwnService
@@ -161,4 +178,5 @@ def services_of(settings: Settings) -> Iterator[tuple[str, Asker]]:
                 ModelServer(name, group.url, group.provider == "nim") if near else Hosted(name, where),
             )
     if settings.monitor.service_url:
-        yield "service", OwnService(settings.monitor.service_url)
+        key = settings.monitor.service_key.get_secret_value()
+        yield "service", OwnService(settings.monitor.service_url, key)

@@ -22,7 +22,8 @@ IDLE_GPU = 0.05
 SECONDS_PER_HOUR = 3600.0
 
 NOTHING = "no samples: python -m pipeline.monitor keeps them, and on a deployed host runs by itself"
-NO_QUESTIONS = "the service that counts questions was not watched (CHARTWELL_MONITOR__SERVICE_URL)"
+NO_QUESTIONS = "the service that counts questions was not watched (CHARTWELL_MONITOR__SERVICE_URL and _KEY)"
+NO_TOKENS = "tokens are in the service's metrics, which need CHARTWELL_MONITOR__SERVICE_URL and _KEY"
 NO_NOTES = "no ledger was seen"
 
 
@@ -179,7 +180,8 @@ def _usage(totals: _Totals) -> Usage:
     unknown = {
         **({} if totals.saw_gpu else dict.fromkeys(("gpu_hours", "gpu_busy_hours"), totals.why_no_gpu)),
         **({} if totals.saw_work else {"notes": NO_NOTES}),
-        **({} if totals.saw_questions else {"questions": NO_QUESTIONS, "prompt_tokens": NO_QUESTIONS}),
+        **({} if totals.saw_questions else {"questions": NO_QUESTIONS}),
+        **({} if totals.saw_tokens else {"prompt_tokens": NO_TOKENS, "completion_tokens": NO_TOKENS}),
         **({} if watched else {"*": "only one sample was seen"}),
     }
     return Usage(

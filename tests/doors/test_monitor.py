@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from pipeline.config import load_settings
 from pipeline.monitor import app
 from pipeline.monitoring.journal import kept_samples
+from pipeline.service.state.database import open_state
+from pipeline.service.state.models import Receipt
 from pipeline.vectorize import app as vectorize
 from tests.servers import hardware
 from tests.servers.nim import NimServer
@@ -186,3 +189,13 @@ def test_nothing_that_was_written_in_a_note_is_kept(
     kept = "".join(path.read_text() for path in (own_folder / "monitor").glob("*.jsonl"))
     assert '"notes":1' in kept
     assert "MARK" not in shown.output + screen.output + kept
+
+
+def test_receipts_of_a_service_on_this_machine_are_counted(own_folder: Path) -> None:
+    state = open_state(load_settings(None))
+    state.migrate()
+    with state.session() as session:
+        session.add_all(Receipt(user_id="u", record="{}", sha256="0" * 64) for _ in range(3))
+    state.close()
+    done = RUN.invoke(app, ["--once", "--json"])
+    assert json.loads(done.output)["asked"] == {"questions": 3}

@@ -7,7 +7,9 @@ import pytest
 from pipeline.config import Settings, load_settings
 from pipeline.errors import StoreAccessDenied
 from pipeline.monitoring import services
+from pipeline.monitoring.asked import ServiceCounters
 from pipeline.monitoring.fetch import address
+from pipeline.monitoring.readings import Asked, Missing
 from pipeline.monitoring.services import Hosted, Iris, ModelServer, OwnService, services_of
 from tests.servers import hardware
 from tests.servers.nim import NimServer
@@ -65,13 +67,42 @@ def test_watching_a_nim_is_no_work() -> None:
         assert {**server.counts(), "connections": 0} == {**before, "connections": 0}
 
 
-def test_our_own_service_by_its_readiness() -> None:
+READY = 'chartwell_ready{dependency="store"} 1.0\nchartwell_ready{dependency="generator"} 0.0\n'
+
+
+def test_our_own_service_is_alive_and_its_models_are_left_alone() -> None:
     with hardware.serving() as pages:
-        pages.pages["/readyz"] = (503, '{"store": "down"}')
-        found = OwnService(pages.url)()
-        assert (found.state, found.detail) == ("failing", "not ready: HTTP 503")
-        pages.pages["/readyz"] = (200, "{}")
+        assert OwnService(pages.url)().detail == "HTTP 404"
+        pages.pages |= {"/healthz": (200, "{}"), "/metrics": (200, READY)}
         assert OwnService(pages.url)().state == "ok"
+        found = OwnService(pages.url, "cw_key")()
+        assert (found.state, found.detail) == ("failing", "not ready: generator")
+        pages.pages["/metrics"] = (401, "")
+        assert OwnService(pages.url, "cw_key")().state == "ok"
+    assert "/readyz" not in pages.asked, "it would make the service call its models"
+
+
+COUNTERS = """chartwell_questions_total{outcome="answered",reason="none"} 40.0
+chartwell_questions_total{outcome="nothing_relevant",reason="below_floor"} 2.0
+chartwell_generator_tokens_total{type="input"} 81000.0
+chartwell_generator_tokens_total{type="output"} 900.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "page", "found"),
+    [
+        (200, COUNTERS, Asked(42, 81_000, 900)),
+        (200, 'chartwell_answers_total{ending="answered"} 7.0\n', Asked(7)),
+        (200, "", Asked(0)),
+        (403, "", Missing("the service's metrics: the key lacks the scope read-metrics, or has ended")),
+        (500, "", Missing("the service's metrics: HTTP 500")),
+    ],
+)
+def test_questions_out_of_the_services_counters(status: int, page: str, found: object) -> None:
+    with hardware.serving() as pages:
+        pages.pages["/metrics"] = (status, page)
+        assert ServiceCounters(pages.url, "cw_key")() == found
 
 
 def settings(**given: object) -> Settings:
