@@ -243,6 +243,15 @@ class ChecksSettings(Group):
         "",
         description="base URL of the service, asked for /readyz; empty: CHARTWELL_SERVICE__PUBLIC_URL, if that is set",
     )
+    service_address: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9.:-]+:\d{1,5})?$",
+        description="HOST:PORT at which this machine reaches the service; empty: those of its URL",
+    )
+    trust_file: Path | None = Field(
+        None,
+        description="PEM file of certificates to trust besides this machine's authorities, such as a self-signed one",
+    )
     answer_seconds_max: float = Field(20.0, gt=0, description="an answer that takes longer is too slow")
     index_passages_min: int = Field(
         20_000,

@@ -95,8 +95,10 @@ def get_receipt(
     parts: PartsHere,
     principal: PrincipalHere,
 ) -> ReceiptOut:
-    """What an answer was made from: passages with hashes and spans, prompt, model, times. Reading it is recorded."""
-    receipt = parts.receipts.read(principal, receipt_id)
+    """What an answer was made from: passages with hashes and spans, prompt, model, times. Reading it is recorded.
+
+    Who may not see every note reads the receipts of those only who could see no more than they do themselves."""
+    receipt = parts.receipts.read(principal, receipt_id, principal.scope)
     return ReceiptOut(
         id=receipt.id,
         user_id=receipt.user_id,
