@@ -49,6 +49,7 @@
         ├── StateError             the service's database is unusable: wrong version, damaged, read-only
         ├── StateUnavailable       ~ the service's database cannot be reached right now
         ├── AuditBroken            the audit log does not verify
+        ├── PageFileChanged        a vendored file of the page is another one
         ├── TooLarge               413
         ├── TooMany                ~ 429: this person asks more than their share
         ├── Busy                   ~ 429: every place is taken, and every place to wait
@@ -396,6 +397,12 @@ class AuditBroken(ServiceError):
     """The audit log does not verify: something was changed, removed or cut off."""
 
     code = "CW-AUDIT"
+
+
+class PageFileChanged(ServiceError):
+    """A vendored file of the page is missing, or is not the one whose SHA-256 is recorded."""
+
+    code = "CW-PAGE-FILE"
 
 
 class TooLarge(ServiceError):

@@ -23,6 +23,7 @@ from pipeline.records import (
     GeneratorModel,
     Hit,
     Match,
+    NoteField,
     Prompt,
     StoreCounts,
     TextKind,
@@ -159,6 +160,12 @@ class Store(Protocol):
 
     def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         """Notes and chunks inside a scope: what lies outside is not counted."""
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        """What stands in that field of notes inside a scope, each once, blanks left out; at most `limit`, all where
+        there are no more. Only those that begin with `beginning`, letters of ASCII in either case."""
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) of every stored chunk, ordered by both; for reconciling with the ledger."""

@@ -52,6 +52,7 @@ from pipeline.records import (
     Filters,
     Hit,
     Match,
+    NoteField,
     StoreCounts,
     Vector,
     unit_length,
@@ -271,6 +272,22 @@ class EmbeddedStore:
                 for statement in statements
             )
         return StoreCounts(documents, chunks)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        if "\0" in beginning:
+            return []  # SQLite would look only at what stands before it
+        bound = rows.filter_values(Filters(scope=scope))
+        conditions = [getattr(_SQL, f"filter_{name}") for name in bound] or ["TRUE"]
+        statement = (
+            _SQL.values_admitted.replace("{filters}", " AND ".join(conditions))
+            .replace("{beginning}", _SQL.value_begins if beginning else "TRUE")
+            .replace("{column}", rows.COLUMNS[field])
+        )
+        with self._reading() as (connection, _):
+            found = connection.execute(statement, {**bound, "beginning": beginning, "limit": limit})
+            return [value for (value,) in found]
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         last = ("", "")

@@ -23,6 +23,7 @@ from pipeline.records import (
     EmbeddingSpace,
     Filters,
     Hit,
+    NoteField,
     Vector,
     unit_length,
 )
@@ -30,6 +31,12 @@ from pipeline.records import (
 STORED = np.dtype("<f4")
 LAST_CHARACTER = "\U0010ffff"
 """Sorts behind every character, so that `date + LAST_CHARACTER` bounds all moments of that date."""
+
+COLUMNS: Mapping[NoteField, str] = {
+    "patient_id": "PatientID",
+    "document_type": "DocumentType",
+    "domain": "Domain",
+}
 
 Row = tuple[Any, ...]
 

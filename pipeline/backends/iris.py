@@ -58,6 +58,7 @@ from pipeline.backends.iris_search import (
     count_chunks,
     count_notes,
     nearest,
+    note_values,
     ranked_by_iris,
     ranked_here,
     search_plan,
@@ -82,6 +83,7 @@ from pipeline.records import (
     Filters,
     Hit,
     Match,
+    NoteField,
     StoreCounts,
     Vector,
 )
@@ -443,6 +445,14 @@ class IrisStore:
             return StoreCounts(count_notes(session, scope), count_chunks(session, Filters(scope=scope)))
 
         return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        """Values of a field inside a scope. IRIS lists rows of open transactions too."""
+        if "\0" in beginning or not self._prepared_width():
+            return []
+        return self._repeated(lambda session: note_values(session, field, scope, beginning, limit))
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) in the order of code points, read in pages.

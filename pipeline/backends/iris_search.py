@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
 from pipeline.ports import SearchPlan
-from pipeline.records import AccessScope, Filters, Match
+from pipeline.records import AccessScope, Filters, Match, NoteField
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
 # timings of others (docs/iris.md): measure them on a live server with `make test-live-iris`.
@@ -158,6 +158,23 @@ def count_notes(session: Session, scope: AccessScope) -> int:
     if scope.unrestricted:
         return session.count("count_documents")
     return _counted(session, "count_notes_admitted", _admissions(session, Filters(scope=scope)))
+
+
+def note_values(
+    session: Session, field: NoteField, scope: AccessScope, beginning: str, limit: int
+) -> list[str]:
+    """What stands in a field of the notes that a scope admits, in the order of code points, blanks left out."""
+    wanted = [session.statements[f"admit_any_{field}"]]
+    if beginning:
+        wanted.append(session.statements[f"admit_beginning_{field}"].format(k=len(beginning)))
+    found: set[str] = set()
+    for conditions, values in _admissions(session, Filters(scope=scope)):
+        admitted = " AND ".join([*([conditions] if conditions else []), *wanted])
+        bound = [*values, beginning] if beginning else values
+        # One more, for the blank that is left out.
+        rows = session.rows(f"values_{field}", bound, k=str(int(limit) + 1), admitted=admitted)
+        found |= {text_of(row[0]) for row in rows}
+    return sorted(value for value in found if value)[:limit]
 
 
 def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[Value]]]) -> int:

@@ -27,6 +27,7 @@ from pipeline.records import (
     GeneratorModel,
     Hit,
     Match,
+    NoteField,
     Prompt,
     StoreCounts,
     TextKind,
@@ -132,6 +133,12 @@ class CountedStore:
     def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         with self._metrics.storing("counts"):
             return self._store.counts(scope)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        with self._metrics.storing("values"):
+            return self._store.values(field, scope, beginning=beginning, limit=limit)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()

@@ -30,6 +30,7 @@ from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.metering import Meter
 from pipeline.service.openapi import describe, operation_id
+from pipeline.service.pages import routes as pages
 from pipeline.service.parts import Parts
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
@@ -105,8 +106,9 @@ def create_app(
     describe(app)
     for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
         app.include_router(routes.router)
-    problems.install(app, functools.partial(_record_refusal, access))
-    _add_layers(app, settings, access, meter)
+    respond = pages.install(app)
+    problems.install(app, functools.partial(_record_refusal, access), respond)
+    _add_layers(app, settings, access, meter, respond)
     app.add_middleware(
         TracedRequests, telemetry=telemetry
     )  # outermost, so that every log line names its trace
@@ -151,6 +153,7 @@ def _parts(
         state=state,
         audit=access.audit,
         people=access.people,
+        groups=access.groups,
         sign_ins=access.sign_ins,
         keys=access.keys,
         conversations=history.conversations,
@@ -222,7 +225,9 @@ class _Doorkeeper:
         return Caller(found.principal, found.csrf)
 
 
-def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) -> None:
+def _add_layers(
+    app: FastAPI, settings: Settings, access: Access, meter: Meter, respond: problems.Respond
+) -> None:
     service = settings.service
     threads = anyio.CapacityLimiter(AUTHENTICATION_THREADS)
 
@@ -239,4 +244,5 @@ def _add_layers(app: FastAPI, settings: Settings, access: Access, meter: Meter) 
         send_seconds_max=service.send_seconds_max,
         secure=service.public_url.startswith("https://"),
         observe=meter.request,
+        respond=respond,
     )

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import Busy
 from pipeline.logs import LOGGER
-from pipeline.service.problems import recorded, response_of
+from pipeline.service.problems import Respond, in_json, recorded
 from pipeline.service.streaming import ClientGone
 
 CONTENT_POLICY = "; ".join(
@@ -39,7 +39,7 @@ HEADERS = {
     "Content-Security-Policy": CONTENT_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -58,7 +58,14 @@ class Frame:
     """ASGI middleware around everything."""
 
     def __init__(
-        self, app: ASGIApp, *, connections_max: int, send_seconds_max: float, secure: bool, observe: Observe
+        self,
+        app: ASGIApp,
+        *,
+        connections_max: int,
+        send_seconds_max: float,
+        secure: bool,
+        observe: Observe,
+        respond: Respond = in_json,
     ) -> None:
         """`secure`: browsers reach us by https and shall never do otherwise again."""
         self._app = app
@@ -66,6 +73,7 @@ class Frame:
         self._connections_max = connections_max
         self._secure = secure
         self._observe = observe
+        self._respond = respond
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -119,7 +127,7 @@ class Frame:
         except Exception as error:  # noqa: BLE001  recorded there; the client gets a problem
             failure = recorded(error, number)
             if not started():
-                await response_of(failure, number)(scope, receive, send)
+                await self._respond(scope, failure, number)(scope, receive, send)
             # Else the connection ends in the middle, which tells the client that something is missing.
 
     def _complete(self, headers: MutableHeaders, number: str) -> None:

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -27,7 +27,7 @@ from pipeline.service.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/sign-in", "/favicon.ico"})
+PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/sign-in", "/welcome", "/favicon.ico"})
 PUBLIC_PREFIXES = ("/static/", "/sign-in/")
 """Pages through which one signs in, and files that say nothing about anybody."""
 UNMETERED = frozenset({"/healthz", "/readyz"})
@@ -166,7 +166,9 @@ class Gate:
             raise SignInFailed(
                 "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
             )
-        await RedirectResponse("/sign-in", status_code=303)(request.scope, receive, send)
+        to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        address = f"/sign-in?{urlencode({'to': to})}" if request.method == "GET" and to != "/" else "/sign-in"
+        await RedirectResponse(address, status_code=303)(request.scope, receive, send)
 
 
 def _plausible(host: str) -> bool:

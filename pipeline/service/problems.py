@@ -16,9 +16,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
+from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from pipeline import errors
 from pipeline.errors import TROUBLESHOOTING, ChartwellError, ServiceError, Unexpected
@@ -232,6 +234,11 @@ class WrongHttp(errors.BadRequest):
         self.allow = allow
 
 
+def wrong_fields(problems: Sequence[Mapping[str, Any]], status: int = 422) -> WrongFields:
+    """What pydantic found, as an error of ours."""
+    return WrongFields(list(_fields(problems)), status)
+
+
 def _fields(problems: Sequence[Mapping[str, Any]]) -> Iterator[FieldProblem]:
     """Which field and what is expected, never what was found. The name of an unknown field is the client's own text,
     so it is left out."""
@@ -262,7 +269,21 @@ def _expected(kind: str, problem: Mapping[str, Any]) -> str:
     return f"is not valid ({kind})"
 
 
-def from_http_exception(error: HTTPException) -> ChartwellError:
+def methods_at(request: Request) -> str:
+    """Every method that this address takes. Starlette names those of one route only, and an address can have more."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if request.method not in (route.methods or ()) and _leads_here(route, request):
+            found |= set(route.methods or ())
+    return ", ".join(sorted(found))
+
+
+def _leads_here(route: RouteContext, request: Request) -> bool:
+    pattern = getattr(route, "path_regex", None)
+    return pattern is not None and pattern.match(request.url.path) is not None
+
+
+def from_http_exception(error: HTTPException, request: Request) -> ChartwellError:
     """What Starlette itself refuses."""
     if error.status_code == 404:
         return errors.NotKnown(
@@ -273,7 +294,7 @@ def from_http_exception(error: HTTPException) -> ChartwellError:
             "This address does not take that method.",
             remedy="The header Allow says which it takes.",
             status=405,
-            allow=(error.headers or {}).get("Allow"),
+            allow=methods_at(request),
         )
     if error.status_code < 500:
         return WrongHttp(
@@ -289,25 +310,38 @@ def request_id_of(request: Request) -> str:
     return str(state.get("request_id") or uuid.uuid4().hex)
 
 
-def install(app: FastAPI, refused: Callable[[Request, errors.Forbidden], Awaitable[None]]) -> None:
-    """Have every failure inside the routes answered by this module. `refused` is told of who lacked a right."""
+Respond = Callable[[Scope, ChartwellError, str], Response]
+"""Answers a request that failed, given its id."""
 
-    async def ours(request: Request, error: Exception) -> JSONResponse:
+
+def in_json(scope: Scope, error: ChartwellError, request_id: str) -> Response:
+    """For programs."""
+    return response_of(error, request_id)
+
+
+def install(
+    app: FastAPI,
+    refused: Callable[[Request, errors.Forbidden], Awaitable[None]],
+    respond: Respond = in_json,
+) -> None:
+    """Have every failure inside the routes answered by `respond`. `refused` is told of who lacked a right."""
+
+    async def ours(request: Request, error: Exception) -> Response:
         number = request_id_of(request)
         if isinstance(error, errors.Forbidden):
             await refused(request, error)
-        return response_of(recorded(error, number), number)
+        return respond(request.scope, recorded(error, number), number)
 
-    async def fields(request: Request, error: Exception) -> JSONResponse:
+    async def fields(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         number = request_id_of(request)
         problems = error.errors()
         status = 400 if any(problem["type"] == "json_invalid" for problem in problems) else 422
-        return response_of(WrongFields(list(_fields(problems)), status), number)
+        return respond(request.scope, wrong_fields(problems, status), number)
 
-    async def http(request: Request, error: Exception) -> JSONResponse:
+    async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return response_of(from_http_exception(error), request_id_of(request))
+        return respond(request.scope, from_http_exception(error, request), request_id_of(request))
 
     app.add_exception_handler(ChartwellError, ours)
     app.add_exception_handler(RequestValidationError, fields)

@@ -284,6 +284,7 @@ class Server:
         schema = schema_of(sql)
         if schema != "DEMO":  # an index's name is its table's in IRIS, and the whole database's in SQLite
             sql = re.sub(r"^CREATE INDEX (\w+)", rf"CREATE INDEX {schema}_\1", sql)
+        sql = re.sub(r"^SELECT DISTINCT TOP (\d+) (.*)$", r"SELECT DISTINCT \2 LIMIT \1", sql)
         top = re.match(r"SELECT TOP (\d+) ", sql)
         if top:
             nearest = re.search(

@@ -721,6 +721,27 @@ class StoreContract:
             seen = [n for n in notes if may_be_found(n.document, Filters(scope=scope))]
             assert store.counts(scope) == StoreCounts(len(seen), sum(len(n.chunks) for n in seen)), scope
 
+    def test_values_are_of_what_may_be_seen(self, store: Store) -> None:
+        dice = random.Random(6)
+        notes = scattered(dice, 60)
+        store.upsert(notes)
+        for scope in [EVERYTHING, *(any_scope(dice) for _ in range(20))]:
+            seen = [n.document for n in notes if may_be_found(n.document, Filters(scope=scope))]
+            for field in ("patient_id", "document_type", "domain"):
+                expected = sorted({getattr(document, field) or "" for document in seen} - {""})
+                assert store.values(field, scope) == expected, (field, scope)
+
+    def test_values_begin_as_asked_and_are_no_more_than_asked(self, store: Store) -> None:
+        assert store.values("patient_id", EVERYTHING) == []
+        store.upsert([note(f"n{n}", ("finding", axis(0)), patient_id=f"Ward-{n}") for n in range(5)])
+        store.upsert([note("other", ("finding", axis(0)), patient_id="ward", domain=None)])
+        assert store.values("patient_id", EVERYTHING, beginning="wARD-") == [f"Ward-{n}" for n in range(5)]
+        assert store.values("patient_id", EVERYTHING, beginning="ward", limit=2) == ["Ward-0", "Ward-1"]
+        for nothing in ("%", "_", "' OR '1'='1", "Ward-5", "\0", "ward\0"):
+            assert store.values("patient_id", EVERYTHING, beginning=nothing) == []
+        mine = AccessScope(None, frozenset({"ward"}))
+        assert store.values("patient_id", mine, beginning="w") == ["ward"]
+
     @pytest.mark.parametrize(
         "scope",
         [AccessScope(frozenset(), None), AccessScope(None, frozenset()), AccessScope(frozenset({""}), None)],

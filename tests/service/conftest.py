@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
 from pipeline.config import Settings, load_settings
 from pipeline.service.access.open import Access, open_access
@@ -95,29 +96,65 @@ def _as(user: list[str], program: str, *arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and nothing in them; copying it is quicker than migrating."""
+    path = tmp_path_factory.mktemp("template") / "service.sqlite"
+    with State(f"sqlite:///{path}") as made:
+        made.migrate()
+        made.scrub()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql: str) -> str:
+    """The name of such a database."""
+    run_sql(postgresql, "CREATE DATABASE chartwell_template")
+    with State(postgresql.replace("/postgres?", "/chartwell_template?")) as made:
+        made.migrate()
+    return "chartwell_template"
+
+
+def run_sql(server: str, statement: str) -> None:
+    """One statement outside any transaction."""
+    url = server.replace("postgresql://", "postgresql+psycopg://")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of each kind without tables."""
+    yield from _database(request, tmp_path, template=False)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def state_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of each kind."""
+    """A database of each kind with all tables and nothing in them."""
+    yield from _database(request, tmp_path, template=True)
+
+
+def _database(request: pytest.FixtureRequest, folder: Path, *, template: bool) -> Iterator[str]:
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'service.sqlite'}"
+        path = folder / "service.sqlite"
+        if template:
+            shutil.copy(request.getfixturevalue("sqlite_template"), path)
+            path.chmod(0o600)
+        yield f"sqlite:///{path}"
         return
     server = request.getfixturevalue("postgresql")
+    source = request.getfixturevalue("postgresql_template") if template else "template1"
     name = f"t_{os.urandom(6).hex()}"
-    admin = create_engine(
-        server.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT"
-    )
-    with admin.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE {source}")
     yield server.replace("/postgres?", f"/{name}?")
-    with admin.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    admin.dispose()
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
 def state(state_url: str) -> Iterator[State]:
     with State(state_url) as opened:
-        opened.migrate()
         yield opened
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline.config import Settings
+from pipeline.service.access.groups import Groups
 from pipeline.service.access.keys import Keys
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.people import People
@@ -19,6 +20,7 @@ class Access:
 
     audit: AuditLog
     people: People
+    groups: Groups
     sign_ins: SignIns
     keys: Keys
 
@@ -31,6 +33,7 @@ def open_access(state: State, settings: Settings) -> Access:
     return Access(
         audit=audit,
         people=people,
+        groups=Groups(state, audit),
         sign_ins=SignIns(state, audit, people, service, Passwords(service)),
         keys=Keys(state, audit, people, service),
     )

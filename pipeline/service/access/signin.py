@@ -9,6 +9,7 @@ the same words after the same work. Knows no cookie and no page: those are the A
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -75,12 +76,14 @@ class SignIns:
         people: People,
         settings: ServiceSettings,
         passwords: Passwords | None = None,
+        clock: Callable[[], dt.datetime] = now,
     ) -> None:
         self._state = state
         self._audit = audit
         self._people = people
         self._settings = settings
         self._passwords = passwords or Passwords(settings)
+        self.clock = clock
 
     # --- ways in
 
@@ -102,7 +105,7 @@ class SignIns:
             user = session.scalar(select(User).where(User.name == login))
             known = _known_device(session, user, device)
             counted = throttle.subjects(login, address, known)
-            throttle.count_attempt(session, counted, now())
+            throttle.count_attempt(session, counted, self.clock())
             kept, found = (user.password_hash, user.id) if user else (None, None)
         if not self._passwords.verify(kept, password):
             why = "unknown" if found is None else "wrong password" if kept else "no password"
@@ -177,7 +180,7 @@ class SignIns:
         replaces: str | None = None,
     ) -> SignedIn:
         """A sign-in for somebody whose identity is proven; within the caller's transaction."""
-        at = now()
+        at = self.clock()
         expires_at = at + dt.timedelta(hours=self._settings.sign_in_hours)
         token = new_token()
         self._forget(session, at)
@@ -213,7 +216,7 @@ class SignIns:
         """What a cookie is worth now; None where it is worth nothing. Counts as use."""
         if not token:
             return None
-        at = now()
+        at = self.clock()
         with self._state.reading() as session:
             row = session.get(SignIn, hash_of(token))
             if row is None or at >= row.expires_at or at - row.seen_at >= self._idle:
@@ -265,7 +268,7 @@ class SignIns:
         with self._state.session() as session:
             user = session.get_one(User, principal.id)
             counted = (throttle.Subject("device", f"{user.name}:own"),)
-            throttle.count_attempt(session, counted, now())
+            throttle.count_attempt(session, counted, self.clock())
             kept, name = user.password_hash, user.name
         if principal.kind != "user" or not self._passwords.verify(kept, old):
             raise BadRequest("The old password is not right.", remedy="Type it again.")

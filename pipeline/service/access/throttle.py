@@ -27,7 +27,7 @@ from pipeline.service.access.tokens import hash_of
 from pipeline.service.state.database import insert_missing
 from pipeline.service.state.models import LoginThrottle
 
-HALF_LIFE_SECONDS = 900.0
+HALF_LIFE_SECONDS = 3600.0
 FADED = 0.05
 """Fewer failures than that are none; the row goes."""
 
@@ -93,7 +93,7 @@ def take_back(session: Session, counted: Sequence[Subject]) -> None:
 
 def delay_seconds(limit: Limit, failures: float) -> float:
     """How long the next attempt waits: 1 s after the first failure beyond the free ones, then twice that each time."""
-    beyond = int(failures - limit.free)
+    beyond = round(failures - limit.free)  # a little has faded since the last one
     return min(limit.delay_seconds_max, 2.0 ** min(beyond - 1, 30)) if beyond > 0 else 0.0
 
 

@@ -72,6 +72,11 @@ def metrics(parts: PartsHere) -> Response:
 @router.get("/v1/status", dependencies=[may(Action.READ_STATUS)])
 async def status(parts: PartsHere, principal: PrincipalHere) -> StatusOut:
     """Dependencies, the notes that you may see, the model, and what one may send."""
+    return await status_for(parts, principal)
+
+
+async def status_for(parts: Parts, principal: Principal) -> StatusOut:
+    """The same, for whoever shows it."""
     findings = await parts.readiness.look()
     corpus, model = await run_in_threadpool(_corpus, parts, principal)
     service = parts.settings.service

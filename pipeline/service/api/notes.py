@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from pipeline.errors import BadRequest, NotKnown
-from pipeline.service.access.policy import Action
-from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.records import Document
+from pipeline.service.access.policy import Action, Principal
+from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, NoteOut
 
@@ -32,6 +33,12 @@ def note(
     ] = None,
 ) -> NoteOut:
     """A whole note. A note that you may not see is answered exactly as one that does not exist."""
+    document = read_note(parts, principal, resource_id)
+    return NoteOut.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
+
+
+def read_note(parts: Parts, principal: Principal, resource_id: str) -> Document:
+    """The note, and a row of the audit log that it was read, or asked for in vain. Raises NotKnown."""
     subject = f"note:{resource_id}"
     try:
         document = parts.corpus.note(resource_id, principal.scope)
@@ -39,10 +46,10 @@ def note(
         parts.audit.record(principal, "note-read", subject, outcome="refused")
         raise
     parts.audit.record(principal, "note-read", subject)
-    return NoteOut.of(document, [_range(text, len(document.text_content)) for text in span or ()])
+    return document
 
 
-def _range(text: str, length: int) -> tuple[int, int]:
+def range_in(text: str, length: int) -> tuple[int, int]:
     """Raises BadRequest where the note has no such range."""
     start, end = (int(part) for part in text.split("-"))
     if not start < end <= length:

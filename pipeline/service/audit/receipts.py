@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, func, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Question, Statement
-from pipeline.service.audit.chain import Actor, AuditLog, Problem, canonical, sha256
+from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
 from pipeline.service.state.database import State, StateSession, insert_missing
 from pipeline.service.state.models import Audit, Message, Receipt, ScopeRecord, now
 
@@ -53,6 +53,22 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """A receipt that is drawn up and not yet written."""
+
+    id: str
+    conversation_id: str | None
+    question: str
+    answer: Mapping[str, Any]
+    record: str
+    sha256: str
+    scope: str
+    scope_sha256: str
+    told: Mapping[str, Any]
+    """For the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """A receipt as it is kept."""
 
@@ -76,46 +92,24 @@ class Receipts:
         self._state = state
         self._audit = audit
 
-    def keep(
-        self,
-        session: StateSession,
-        actor: Actor,
-        given: Given,
-        conversation_id: str | None,
-        *,
-        with_text: bool = True,
-    ) -> str:
-        """Write the receipt and its row of the audit log with the caller's transaction. Its id is the question's."""
-        answer = shown(given)
-        scope_sha256 = _keep_scope(session, given.question.filters.scope)
-        record = _record(given, answer, scope_sha256, actor, conversation_id)
-        text = canonical(record)
-        session.add(
-            Receipt(
-                id=given.question_id,
-                user_id=actor.id,
-                conversation_id=conversation_id,
-                question=storable(given.question.text) if with_text else None,
-                answer=canonical(answer) if with_text else None,
-                record=text,
-                sha256=sha256(text),
-                erased_at=None if with_text else now(),
-            )
-        )
+    def keep(self, session: StateSession, actor: Actor, drawn: Drawn, *, with_text: bool = True) -> None:
+        """Write the receipt and its row of the audit log with the caller's transaction."""
+        insert_missing(session, ScopeRecord, sha256=drawn.scope_sha256, scope=drawn.scope)
+        values = {
+            "id": drawn.id,
+            "user_id": actor.id,
+            "conversation_id": drawn.conversation_id,
+            "question": drawn.question if with_text else None,
+            "answer": canonical(drawn.answer) if with_text else None,
+            "record": drawn.record,
+            "sha256": drawn.sha256,
+            "erased_at": None if with_text else now(),
+        }
+        session.execute(insert(Receipt).values(**values))
+        outcome: Outcome = "failed" if drawn.answer["ending"] in ("failed", "cut_off") else "done"
         self._audit.append(
-            session,
-            actor,
-            ANSWERED,
-            f"answer:{given.question_id}",
-            outcome="failed" if given.ending in ("failed", "cut_off") else "done",
-            details={
-                "ending": given.ending,
-                "receipt_sha256": sha256(text),
-                "passages": len(given.passages),
-                "notes": sorted({hit.resource_id for hit in given.passages}),
-            },
+            session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=drawn.told
         )
-        return given.question_id
 
     def get(self, receipt_id: str) -> Kept:
         """Raises NotKnown. Who may look is the caller's to check, and to tell the audit log."""
@@ -132,9 +126,14 @@ class Receipts:
             raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
         return found
 
-    def read(self, reader: Actor, receipt_id: str) -> Kept:
-        """Anybody's receipt, for somebody who may review; that they read it stands in the audit log."""
+    def read(self, reader: Actor, receipt_id: str, scope: AccessScope) -> Kept:
+        """Anybody's receipt, for somebody who may review and sees, by `scope`, all that the asker could see: question
+        and answer may tell of any of it. For others it does not exist. Who read stands in the audit log.
+        """
         found = self.get(receipt_id)
+        if not (scope.unrestricted or scope.covers(self.scope_of(found))):
+            self._audit.record(reader, "receipt-read", f"answer:{receipt_id}", outcome="refused")
+            raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
         self._audit.record(reader, "receipt-read", f"answer:{receipt_id}")
         return found
 
@@ -160,6 +159,31 @@ class Receipts:
             ]
 
 
+def draw_up(actor: Actor, given: Given, conversation_id: str | None = None) -> Drawn:
+    """The receipt of a question; its id is the question's. Touches no database."""
+    answer = shown(given)
+    scope, scope_sha256 = _scope_text(given.question.filters.scope)
+    record = canonical(_record(given, answer, scope_sha256, actor, conversation_id))
+    digest = sha256(record)
+    told = {
+        "ending": given.ending,
+        "receipt_sha256": digest,
+        "passages": len(given.passages),
+        "notes": sorted({hit.resource_id for hit in given.passages}),
+    }
+    return Drawn(
+        id=given.question_id,
+        conversation_id=conversation_id,
+        question=storable(given.question.text),
+        answer=answer,
+        record=record,
+        sha256=digest,
+        scope=scope,
+        scope_sha256=scope_sha256,
+        told=told,
+    )
+
+
 def erase(session: Session, which: ColumnElement[bool]) -> int:
     """Erase question and answer of some receipts; the proof stays. How many."""
     still = and_(which, Receipt.erased_at.is_(None))
@@ -181,6 +205,7 @@ def shown(given: Given) -> dict[str, Any]:
     return {
         "ending": given.ending,
         "reason": answer.reason if answer else None,
+        "label": answer.model.label if answer else None,
         "error_code": given.error_code,
         "text": storable(text),
         "statements": [
@@ -323,12 +348,6 @@ def scope_from(text: str) -> AccessScope:
     return AccessScope(
         *(None if fields[name] is None else frozenset(fields[name]) for name in ("domains", "patient_ids"))
     )
-
-
-def _keep_scope(session: StateSession, scope: AccessScope) -> str:
-    text, digest = _scope_text(scope)
-    insert_missing(session, ScopeRecord, sha256=digest, scope=text)
-    return digest
 
 
 # --- verifying

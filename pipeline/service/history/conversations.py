@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import AccessScope, Question
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
-from pipeline.service.audit.receipts import ASKED, Given, Receipts, erase, shown, storable
+from pipeline.service.audit.receipts import ASKED, Given, Receipts, draw_up, erase, storable
 from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import Conversation, Feedback, Message, Receipt, now
+from pipeline.service.state.models import Conversation, Feedback, Message, Receipt, new_id, now
 
 TITLE_CHARACTERS_MAX = 120
 PAGE_MAX = 200
@@ -93,35 +93,32 @@ class Conversations:
     ) -> Begun:
         """Keep a question before it is answered. None begins a conversation. Raises NotKnown for somebody else's."""
         text = storable(question.text)
+        chosen = conversation_id or new_id()
+        details = {"question_sha256": sha256(text), "conversation": chosen}
         with self._state.session() as session:
             if conversation_id is None:
-                conversation = Conversation(user_id=actor.id, title=title_of(text), messages_count=0)
-                session.add(conversation)
-                session.flush()
+                values = {"id": chosen, "user_id": actor.id, "title": title_of(text)}
+                session.execute(insert(Conversation).values(**values, messages_count=0))
+                said = 0
             else:
-                conversation = _own(session, actor, conversation_id, lock=True)
-            message = _say(session, conversation, "person", text, None, question_id)
-            details = {"question_sha256": sha256(text), "conversation": conversation.id}
+                said = _own(session, actor, conversation_id, lock=True).messages_count
+            message_id = _say(session, chosen, said + 1, "person", text, None, question_id)
             self._audit.append(session, actor, ASKED, f"answer:{question_id}", details=details)
-            return Begun(conversation.id, message.id)
+            return Begun(chosen, message_id)
 
     def end(self, actor: Actor, conversation_id: str, given: Given) -> Ended:
         """Keep what became of it, with its receipt: also where it failed, or the conversation is gone."""
+        drawn = draw_up(actor, given, conversation_id)  # outside the transaction: others wait for that one
         with self._state.session() as session:
             conversation = _get(session, conversation_id, lock=True)
             gone = conversation is None or conversation.user_id != actor.id
-            self._receipts.keep(
-                session,
-                actor,
-                given,
-                conversation_id,
-                with_text=not gone or self._settings.receipt_text_days > 0,
-            )
+            with_text = not gone or self._settings.receipt_text_days > 0
+            self._receipts.keep(session, actor, drawn, with_text=with_text)
             if conversation is None or gone:
-                return Ended(None, given.question_id)
-            answer = shown(given)
-            message = _say(session, conversation, "chartwell", str(answer["text"]), answer, given.question_id)
-            return Ended(message.id, given.question_id)
+                return Ended(None, drawn.id)
+            text, number = str(drawn.answer["text"]), conversation.messages_count + 1
+            message_id = _say(session, conversation_id, number, "chartwell", text, drawn.answer, drawn.id)
+            return Ended(message_id, drawn.id)
 
     # --- looking
 
@@ -218,26 +215,32 @@ def _get(session: Session, conversation_id: str, *, lock: bool) -> Conversation 
 
 def _say(
     session: StateSession,
-    conversation: Conversation,
+    conversation_id: str,
+    number: int,
     author: str,
     text: str,
     content: Mapping[str, Any] | None,
     receipt_id: str,
-) -> Message:
-    """Add a message at the end; the conversation is locked by the caller, so numbers are its own."""
-    conversation.messages_count += 1
-    conversation.updated_at = now()
-    message = Message(
-        conversation_id=conversation.id,
-        number=conversation.messages_count,
-        author=author,
-        text=text,
-        content=dict(content) if content is not None else None,
-        receipt_id=receipt_id,
+) -> str:
+    """Add a message at the end; the conversation is locked by the caller, so the number is its own."""
+    message_id = new_id()
+    values = {
+        "id": message_id,
+        "conversation_id": conversation_id,
+        "number": number,
+        "author": author,
+        "text": text,
+        "content": content,
+        "receipt_id": receipt_id,
+    }
+    session.execute(insert(Message).values(**values))
+    session.execute(
+        update(Conversation)
+        .where(Conversation.id == conversation_id)
+        .values(messages_count=number, updated_at=now())
+        .execution_options(synchronize_session=False)
     )
-    session.add(message)
-    session.flush()
-    return message
+    return message_id
 
 
 def _said(message: Message, scope: AccessScope) -> Said:
