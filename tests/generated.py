@@ -25,7 +25,7 @@ from tests.observe import dashboards, metrics_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost")
+DOORS = ("audit", "vectorize", "ask", "evaluate", "validate", "monitor", "cost")
 
 
 def command_reference() -> str:
