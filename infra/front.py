@@ -41,12 +41,15 @@ def front(access: Access, tls: ServiceTls, address: pulumi.Input[str]) -> Front:
         return Front(f"https://{tls.domain}", tls.domain, bind, tls)
     if access.service_cidrs:
         return Front(pulumi.Output.concat("https://", address), address, bind, tls)
-    return Front(tunnel_url(), "localhost", bind, tls)
+    return Front(tunnel_url(), "127.0.0.1", bind, tls)
 
 
 def tunnel_url() -> str:
-    """Where the service answers on the machine that holds the tunnel."""
-    return f"https://localhost:{SERVICE_TUNNEL_PORT}"
+    """Where the service answers on the machine that holds the tunnel.
+
+    By address: a browser that is told to use TLS only (HSTS) for the name localhost does so for every port of it.
+    """
+    return f"https://127.0.0.1:{SERVICE_TUNNEL_PORT}"
 
 
 def steps(

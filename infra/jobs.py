@@ -22,7 +22,7 @@ from typing import Final
 import pulumi
 from pulumi_command import remote
 
-from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PROCESS_PORT
+from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PORT, SERVICE_PROCESS_PORT
 from infra.front import Front
 from infra.front import steps as service_steps
 from infra.services import Connection, Nim, Step, run_steps, script
@@ -90,8 +90,12 @@ def pipeline_environment(
         "CHARTWELL_IRIS__PASSWORD": iris_password,
         "CHARTWELL_CHECKS__GPU": "required" if gpu else "none",
         "CHARTWELL_CHECKS__VOLUME": data,
+        # From inside, the host cannot reach its own public address.
+        "CHARTWELL_CHECKS__SERVICE_ADDRESS": f"127.0.0.1:{SERVICE_PORT}",
         "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
         "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
+        "CHARTWELL_SERVICE__INBOX": f"{data}/app/documents",
+        "CHARTWELL_MONITOR__SERVICE_URL": f"http://127.0.0.1:{SERVICE_PROCESS_PORT}",
     }
     if volume_id is not None:
         found["CHARTWELL_CHECKS__VOLUME_ID"] = volume_id

@@ -243,6 +243,15 @@ class ChecksSettings(Group):
         "",
         description="base URL of the service, asked for /readyz; empty: CHARTWELL_SERVICE__PUBLIC_URL, if that is set",
     )
+    service_address: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9.:-]+:\d{1,5})?$",
+        description="HOST:PORT at which this machine reaches the service; empty: those of its URL",
+    )
+    trust_file: Path | None = Field(
+        None,
+        description="PEM file of certificates to trust besides this machine's authorities, such as a self-signed one",
+    )
     answer_seconds_max: float = Field(20.0, gt=0, description="an answer that takes longer is too slow")
     index_passages_min: int = Field(
         20_000,
@@ -329,11 +338,11 @@ class ServiceSettings(Group):
     inbox: Path | None = Field(
         None, description="file or folder that indexing jobs read; empty: the service starts no jobs"
     )
-    question_characters_max: int = Field(2000, ge=10, le=100_000, description="longest question")
+    question_characters_max: int = Field(2000, ge=10, le=20_000, description="longest question")
     body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
     requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
-    answers_at_once: int = Field(32, ge=1, le=512, description="answers worked on at once")
-    answers_waiting_max: int = Field(128, ge=0, description="questions that wait for a place; more get 429")
+    answers_at_once: int = Field(16, ge=1, le=512, description="answers worked on at once")
+    answers_waiting_max: int = Field(256, ge=0, description="questions that wait for a place; more get 429")
     answers_each_max: int = Field(8, ge=1, description="answers under way of one person or key")
     connections_max: int = Field(1000, ge=1, description="requests under way at once, of all kinds")
     send_seconds_max: float = Field(

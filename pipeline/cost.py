@@ -14,10 +14,10 @@ from rich.table import Table
 
 from pipeline import logs
 from pipeline.config import load_settings
-from pipeline.costing import CostReport, Figure, Usage, cost_report, prices_of
+from pipeline.costing import TITLES, CostReport, Usage, amount, cost_report, prices_of
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.monitoring.journal import kept_samples
-from pipeline.monitoring.usage import usage_of
+from pipeline.monitoring.usage import WINDOW_DAYS, usage_of
 from pipeline.terminal import StackOption, door, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
@@ -25,33 +25,12 @@ app = door(__doc__ or "")
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 ELSEWHERE = "what was used is on the host: run this there, or name a copy of its data folder's monitor/ with --samples"
 
-TITLES: Mapping[str, str] = {
-    "running_usd_per_hour": "an hour, running",
-    "paused_usd_per_hour": "an hour, paused",
-    "pause_saves_usd_per_hour": "an hour of pause saves",
-    "observed_hours": "hours watched",
-    "indexing_hours": "  of them indexing",
-    "idle_hours": "  of them idle",
-    "gpu_hours": "GPU hours",
-    "gpu_busy_hours": "  of them busy",
-    "gpu_utilisation": "GPU utilisation",
-    "spent_usd": "spent in these hours",
-    "pause_would_have_saved_usd": "a pause would have saved",
-    "questions": "questions",
-    "notes": "notes indexed",
-    "host_usd_per_question": "a question, host",
-    "gpu_work_usd_per_question": "  of it GPU work",
-    "tokens_usd_per_question": "a question, hosted tokens",
-    "usd_per_question": "a question, together",
-    "usd_per_thousand_notes": "a thousand notes",
-}
-
 
 @app.command()
 def cost(
     since: Annotated[
         str, typer.Option(metavar="7d|ISO", help="from when on: 24h, 7d, 4w, or a date; all: what is kept")
-    ] = "7d",
+    ] = f"{WINDOW_DAYS}d",
     samples: Annotated[
         Path | None, typer.Option(help="a data folder with monitor/ in it, instead of the settings' own")
     ] = None,
@@ -138,18 +117,6 @@ def _print(report: CostReport) -> None:
         out.print(f"({number}) {reason}", markup=False)
     for source in report.sources:
         out.print(f"from: {source}", markup=False)
-
-
-def amount(figure: Figure) -> str:
-    """A figure with its unit, as many digits as it needs."""
-    value = figure.value or 0.0
-    if figure.unit in {"questions", "notes"}:
-        return f"{value:,.0f}"
-    if figure.unit == "ratio":
-        return f"{value:.1%}"
-    if figure.unit == "hours":
-        return f"{value:,.2f} h"
-    return f"${value:,.{2 if value >= 10 or value == 0 else 4}f}"
 
 
 if __name__ == "__main__":

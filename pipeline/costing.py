@@ -84,7 +84,11 @@ class Usage:
 
     def why(self, name: str) -> str:
         """Why a field has no value."""
-        return self.unknown.get(name) or self.unknown.get("*") or f"nothing recorded {name.replace('_', ' ')}"
+        return (
+            self.unknown.get(name)
+            or self.unknown.get("*")
+            or f"nothing recorded the {name.replace('_', ' ')}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,29 @@ class CostReport:
             part for figure in self.figures if figure.value is not None for part in figure.source.split("; ")
         )
         return tuple(dict.fromkeys(part for part in named if part))
+
+
+TITLES: Mapping[str, str] = {
+    "running_usd_per_hour": "an hour, running",
+    "paused_usd_per_hour": "an hour, paused",
+    "pause_saves_usd_per_hour": "an hour of pause saves",
+    "observed_hours": "hours watched",
+    "indexing_hours": "  of them indexing",
+    "idle_hours": "  of them idle",
+    "gpu_hours": "GPU hours",
+    "gpu_busy_hours": "  of them busy",
+    "gpu_utilisation": "GPU utilisation",
+    "spent_usd": "spent in these hours",
+    "pause_would_have_saved_usd": "a pause would have saved",
+    "questions": "questions",
+    "notes": "notes indexed",
+    "host_usd_per_question": "a question, host",
+    "gpu_work_usd_per_question": "  of it GPU work",
+    "tokens_usd_per_question": "a question, hosted tokens",
+    "usd_per_question": "a question, together",
+    "usd_per_thousand_notes": "a thousand notes",
+}
+"""Of every figure, in the order of a report; two leading blanks: part of the one before."""
 
 
 class _Unknown(Exception):
@@ -280,3 +307,25 @@ def _per_thousand_notes(prices: Prices, usage: Usage) -> float:
         raise _Unknown("the embedder is hosted and CHARTWELL_COST__EMBEDDING_USD_PER_MILLION is not set")
     tokens = _of(usage, "embedded_tokens") * prices.embedding_usd_per_million / 1_000_000
     return 1000 * (host + tokens) / notes
+
+
+def amount(figure: Figure) -> str:
+    """A figure with its unit, as many digits as it needs; "not known" without one."""
+    if figure.value is None:
+        return "not known"
+    value = figure.value
+    if figure.unit in {"questions", "notes"}:
+        return f"{value:,.0f}"
+    if figure.unit == "ratio":
+        return f"{value:.1%}"
+    if figure.unit == "hours":
+        return f"{value:,.2f} h"
+    return f"${value:,.{2 if value >= 10 or value == 0 else 4}f}"
+
+
+def lines(report: CostReport) -> tuple[tuple[str, str], ...]:
+    """Title and amount of every figure for people; why it is not known, where it is not."""
+    return tuple(
+        (TITLES[figure.name].strip(), amount(figure) if figure.value is not None else str(figure))
+        for figure in report
+    )

@@ -22,7 +22,7 @@ from pipeline.monitoring.journal import Journal, kept_samples
 from pipeline.monitoring.judge import Attention, attention
 from pipeline.monitoring.looking import Latest, Watch, looks, watch
 from pipeline.monitoring.readings import Asked, Missing, Sample
-from pipeline.monitoring.usage import UsageMeter
+from pipeline.monitoring.usage import UsageMeter, window_begin
 from pipeline.monitoring.view import line, screen
 from pipeline.terminal import (
     EXIT_SOME_REJECTED,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 app = door(__doc__ or "")
 
+METERED_SECONDS = 3600.0
 STATE_FILE = "service.sqlite"
 """Where the service keeps its state by default; named here because its packages may not be installed."""
 EXIT_SOMETHING_FAILS = EXIT_SOME_REJECTED
@@ -92,9 +93,9 @@ class _Monitor:
         self._before: Sample | None = None
         self._journal = None
         self._sink = None
-        if not remote:
-            for sample in kept_samples(settings.data_dir):
-                self._meter.take(sample)
+        self._remote = remote
+        self._data_dir = settings.data_dir
+        self._metered_at = 0.0
         if record:
             keep_mib, keep_days = settings.monitor.keep_mib, settings.monitor.keep_days
             self._journal = open_things.enter_context(
@@ -105,9 +106,20 @@ class _Monitor:
 
     def keep(self, sample: Sample) -> None:
         """Into the files and the sum of hours."""
+        self._meter_anew(sample)
         self._meter.take(sample.plain())
         if self._journal is not None:
             self._journal.take(sample)
+
+    def _meter_anew(self, sample: Sample) -> None:
+        """Once an hour the sum begins again with what is kept of the window, so that old hours leave it."""
+        if self._remote or 0 < sample.elapsed_seconds - self._metered_at < METERED_SECONDS:
+            return
+        self._metered_at = sample.elapsed_seconds
+        self._meter, begin = UsageMeter(), window_begin()
+        for kept in kept_samples(self._data_dir):
+            if str(kept.get("at", "")) >= begin:
+                self._meter.take(kept)
 
     def publish(self, sample: Sample) -> None:
         if self._sink is not None:
@@ -139,12 +151,15 @@ def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
     if not given and not (settings.data_dir / STATE_FILE).is_file():
         return None
 
-    def count() -> Asked | Missing:
-        try:
-            from pipeline.service.state.counts import receipts
-        except ModuleNotFoundError:
-            return Missing("the service's packages are not installed: pip install 'chartwell[service]'")
-        return Asked(receipts(settings))
+    try:
+        from pipeline.service.state.counts import AnswerCounts
+    except ModuleNotFoundError:
+        return lambda: Missing("the service's packages are not installed: pip install 'chartwell[service]'")
+    counts = AnswerCounts(settings)
+
+    def count() -> Asked:
+        answers = counts()
+        return Asked(answers.number, answers.prompt_tokens, answers.completion_tokens)
 
     return count
 

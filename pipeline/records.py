@@ -176,6 +176,14 @@ class AccessScope:
             self.patient_ids is None or patient_id in self.patient_ids
         )
 
+    def covers(self, other: AccessScope) -> bool:
+        """Whether every note that `other` could admit is inside, whatever notes there are."""
+        pairs = ((self.domains, other.domains), (self.patient_ids, other.patient_ids))
+        nothing = any(narrow is not None and not narrow for _, narrow in pairs)
+        return nothing or all(
+            wide is None or (narrow is not None and narrow <= wide) for wide, narrow in pairs
+        )
+
 
 EVERYTHING = AccessScope()
 

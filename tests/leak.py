@@ -62,7 +62,7 @@ NOTES, PATIENTS, DOMAINS = 160, 30, 6
 TYPES = ("progress note", "radiology report", "discharge summary")
 MATTERS = ("chest pain", "asthma", "diabetes", "fever", "knee pain", "hypertension", "pneumonia", "migraine")
 THREADS = 4
-ENFORCED = ("nothing", "all", "vector", "words", "admits")
+REMOVED = ("nothing", "all", "legs", "vector", "words", "admits")
 
 
 @dataclass(frozen=True)
@@ -228,7 +228,7 @@ def logs_kept() -> Iterator[Kept]:
     kept = Kept()
     loggers = [
         LOGGER,
-        *(logging.getLogger(name) for name in ("uvicorn", "sqlalchemy", "fastapi", "starlette")),
+        *(logging.getLogger(name) for name in ("asyncio", "uvicorn", "sqlalchemy", "fastapi")),
     ]
     before = [(logger.level, logger.propagate) for logger in loggers]
     for logger in loggers:
@@ -306,7 +306,11 @@ class Somebody:
     scope: AccessScope
     forbidden: frozenset[bytes]
     client: httpx.Client
+    browser: httpx.Client
+    """Of somebody else with the same rights, signed in to the page."""
     may_read_audit: bool
+    said: bytearray = field(default_factory=bytearray)
+    """All that they ever sent: their own words stand in their history and its titles."""
 
 
 @dataclass
@@ -332,7 +336,7 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
             return made.id
 
     few, half = dice.sample(patients, 3), dice.sample(patients, len(patients) // 2)
-    crowd = [*half, *(f"nobody-{number}" for number in range(5_000))]
+    crowd = [*half, *(f"nobody-{number}" for number in range(800))]
     groups = {
         "few": (group("few", few), few),
         "half": (group("half", crowd), crowd),
@@ -362,12 +366,21 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
         client = service.client(service.key(role, name=name, sees=sees))
         found.append(
             Somebody(
-                name, role, scope, corpus.forbidden(scope), client, role in ("reviewer", "administrator")
+                name,
+                role,
+                scope,
+                corpus.forbidden(scope),
+                client,
+                service.browser(role, sees=sees),
+                role in ("reviewer", "administrator"),
             )
         )
     nobody = service.client(service.key("reader", name="sees-nothing", sees=NOTHING))
     nothing = AccessScope(frozenset(), frozenset())
-    found.append(Somebody("sees-nothing", "reader", nothing, corpus.forbidden(nothing), nobody, False))
+    browser = service.browser("reader", sees=NOTHING)
+    found.append(
+        Somebody("sees-nothing", "reader", nothing, corpus.forbidden(nothing), nobody, browser, False)
+    )
     return found
 
 
@@ -375,14 +388,22 @@ def sent_by(request: httpx.Request) -> bytes:
     return request.url.raw_path + request.read()
 
 
-def checked(stage: Stage, who: Somebody, channel: str, response: httpx.Response) -> httpx.Response:
-    """Everything of a response that its reader sees: status line, headers, body."""
+def checked(
+    stage: Stage, who: Somebody, channel: str, response: httpx.Response, known: bytes = b""
+) -> httpx.Response:
+    """Everything of a response that its reader sees: status line, headers, body. `known`: words that are not out of
+    their sight, for they were asked by them or by whoever they may read."""
     head = "\n".join(f"{name}: {value}" for name, value in response.headers.items()).encode()
     channel = channel if response.status_code < 400 else f"errors of {channel}"
-    stage.findings.look(channel, head + b"\n" + response.content, who.forbidden, sent_by(response.request))
+    sent = sent_by(response.request) + known
+    stage.findings.look(channel, head + b"\n" + response.content, who.forbidden, sent)
     with stage.findings.lock:
         stage.findings.statuses[response.status_code] += 1
     return response
+
+
+def remember(who: Somebody, body: Mapping[str, Any]) -> None:
+    who.said.extend(json.dumps(body).encode() + b"\n")
 
 
 def question_of(stage: Stage, dice: random.Random) -> str:
@@ -418,19 +439,20 @@ def wishes(stage: Stage, dice: random.Random) -> dict[str, Any]:
     return found
 
 
-def asked(stage: Stage, dice: random.Random) -> dict[str, Any]:
+def asked(stage: Stage, who: Somebody, dice: random.Random) -> dict[str, Any]:
     body: dict[str, Any] = {"question": question_of(stage, dice), "top_k": dice.choice([1, 5, 20, 100])}
     if filters := wishes(stage, dice):
         body["filters"] = filters
+    remember(who, body)
     return body
 
 
 def search(stage: Stage, who: Somebody, dice: random.Random) -> None:
-    checked(stage, who, "search", who.client.post("/v1/search", json=asked(stage, dice)))
+    checked(stage, who, "search", who.client.post("/v1/search", json=asked(stage, who, dice)))
 
 
 def ask(stage: Stage, who: Somebody, dice: random.Random) -> None:
-    response = checked(stage, who, "answers", who.client.post("/v1/ask", json=asked(stage, dice)))
+    response = checked(stage, who, "answers", who.client.post("/v1/ask", json=asked(stage, who, dice)))
     if response.status_code == 200:
         said = response.json()
         with stage.findings.lock:
@@ -450,7 +472,7 @@ def ask_streaming(stage: Stage, who: Somebody, dice: random.Random) -> None:
     """The bytes of the stream, sometimes left in the middle."""
     leave = dice.random() < 0.15
     headers = {"Accept": "text/event-stream"}
-    with who.client.stream("POST", "/v1/ask", json=asked(stage, dice), headers=headers) as response:
+    with who.client.stream("POST", "/v1/ask", json=asked(stage, who, dice), headers=headers) as response:
         content = b""
         for piece in response.iter_raw():
             content += piece
@@ -506,23 +528,74 @@ def malformed(stage: Stage, who: Somebody, dice: random.Random) -> None:
         {"question": question_of(stage, dice), "filters": {"scope": None, "patient_ids": [note.patient_id]}},
         {"question": "x", "conversation_id": "0" * 32},
     ):
+        remember(who, body)
         checked(stage, who, "ask", who.client.post(dice.choice(["/v1/ask", "/v1/search"]), json=body))
 
 
 def history(stage: Stage, who: Somebody, dice: random.Random) -> None:
     """One's own conversations, and somebody else's by id."""
-    checked(stage, who, "history", who.client.get("/v1/conversations"))
+    own = bytes(who.said)
+    checked(stage, who, "history", who.client.get("/v1/conversations"), own)
     with stage.findings.lock:
         known = dice.sample(stage.conversations, min(3, len(stage.conversations)))
     for owner, conversation, receipt in known:
         for path in (f"/v1/conversations/{conversation}", f"/v1/conversations/{conversation}/export"):
-            response = checked(stage, who, "history", who.client.get(path))
+            response = checked(stage, who, "history", who.client.get(path), own)
             if owner != who.name and response.status_code != 404:
                 with stage.findings.lock:
                     stage.findings.leaked("history", f"{response.status_code} for {owner}'s conversation")
-        body = {"receipt_id": receipt, "verdict": "wrong", "reasons": [], "comment": "no"}
+        body = {"receipt_id": receipt, "verdict": "bad", "reasons": ["wrong"], "comment": "no"}
         checked(stage, who, "feedback", who.client.post("/v1/feedback", json=body))
-        checked(stage, who, "receipts", who.client.get(f"/v1/receipts/{receipt}"))
+        asker = next(each for each in stage.people if each.name == owner)
+        checked(stage, who, "receipts", who.client.get(f"/v1/receipts/{receipt}"), bytes(asker.said))
+
+
+def page(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """Whole pages and the fragments that are put into them."""
+    note = dice.choice(stage.corpus.notes)
+    with stage.findings.lock:
+        _, conversation, _ = dice.choice(stage.conversations or [("", "0" * 32, "")])
+    path = dice.choice(
+        [
+            "/",
+            "/status",
+            "/conversations",
+            "/jobs",
+            "/account",
+            "/people",
+            f"/conversations/{conversation}?note={note.resource_id}",
+            f"/conversations/{conversation}/export.md",
+            f"/notes/{note.resource_id}",
+            f"/notes/{note.resource_id}?span=0-40",
+        ]
+    )
+    headers = dice.choice([{}, {"HX-Request": "true"}])
+    checked(stage, who, "pages", who.browser.get(path, headers=headers), bytes(who.said))
+
+
+def suggestions(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """By the beginning of an id, all the way to the whole of one that is out of sight."""
+    whole = dice.choice(stage.corpus.notes).patient_id
+    beginning = whole[: dice.choice([0, 1, 4, 6, 8, len(whole)])]
+    response = who.browser.get(
+        "/suggest/patients", params={"patient_id": beginning}, headers={"HX-Request": "true"}
+    )
+    checked(stage, who, "suggestions", response)
+
+
+def page_asks(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """The page's own form: events of HTML, or the conversation that it leads to."""
+    body = asked(stage, who, dice)
+    wanted = body.get("filters", {})
+    form = {
+        "question": body["question"],
+        "patient_id": "".join(wanted.get("patient_ids", [])),
+        "domain": "".join(wanted.get("domains", [])),
+    }
+    headers = {"Accept": "text/event-stream", "HX-Request": "true"} if dice.random() < 0.6 else {}
+    response = who.browser.post("/ask", data=form, headers=headers, follow_redirects=True)
+    # The conversation repeats what was asked before, percent-encoded in no request of this one.
+    checked(stage, who, "page answers", response, bytes(who.said))
 
 
 def audit(stage: Stage, who: Somebody, dice: random.Random) -> None:
@@ -546,10 +619,13 @@ def metrics(stage: Stage, who: Somebody, dice: random.Random) -> None:
 
 
 OPERATIONS: Mapping[Callable[[Stage, Somebody, random.Random], None], int] = {
-    search: 34,
-    ask: 22,
-    ask_streaming: 22,
-    read_note: 10,
+    search: 28,
+    ask: 18,
+    ask_streaming: 18,
+    page_asks: 10,
+    page: 8,
+    suggestions: 3,
+    read_note: 8,
     status: 3,
     malformed: 2,
     history: 4,
@@ -600,9 +676,9 @@ def without(what: str) -> Iterator[None]:
             stack.enter_context(free)
         if what in ("all", "admits"):
             stack.enter_context(blind)
-        if what == "vector":
+        if what in ("legs", "vector"):
             stack.enter_context(unscoped("search_vector"))
-        if what == "words":
+        if what in ("legs", "words"):
             stack.enter_context(unscoped("search_words"))
         yield
 
@@ -666,7 +742,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--operations", type=int, default=2_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
-        "--without", choices=ENFORCED, default="nothing", help="take this much enforcement away"
+        "--without", choices=REMOVED, default="nothing", help="take this much enforcement away"
     )
     parser.add_argument("--codes", action="store_true", help="vectors pre-selected by codes")
     given = parser.parse_args(arguments)

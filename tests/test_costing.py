@@ -62,7 +62,7 @@ def test_questions_and_notes_together_cost_what_was_spent(
     ("prices", "usage", "name", "said"),
     [
         (Prices(), USAGE, "usd_per_question", "no price of this machine"),
-        (PRICES, Usage(), "usd_per_question", "nothing recorded questions"),
+        (PRICES, Usage(), "usd_per_question", "nothing recorded the questions"),
         (
             PRICES,
             Usage(observed_hours=1, indexing_hours=0, questions=0),

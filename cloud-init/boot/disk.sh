@@ -19,13 +19,16 @@ help=data-volume
 link="$by_id/nvme-Amazon_Elastic_Block_Store_${volume/-/}"
 
 await_device() {
-  local waited=0
+  local started=$SECONDS said=-15 waited
   until [ -b "$link" ]; do
+    waited=$((SECONDS - started))
     [ "$waited" -lt "$wait_seconds" ] ||
       die "Volume $volume did not appear in $wait_seconds s. Attach it to this instance, then restart." "$help"
-    [ $((waited % 15)) -ne 0 ] || phase disk "waiting for $volume to be attached, $waited s"
-    sleep 1
-    waited=$((waited + 1))
+    if [ $((waited - said)) -ge 15 ]; then
+      said=$waited
+      phase disk "waiting for $volume to be attached, $waited s"
+    fi
+    sleep "${HOST_POLL_SECONDS:-1}"
   done
 }
 

@@ -41,18 +41,19 @@ keep() {
 
 # Runs a command that may take minutes; prints a line every 15 s and, when it fails, its last lines.
 with_patience() { # label, command...
-  local label=$1 output job started=$SECONDS
+  local label=$1 output job started=$SECONDS said=$SECONDS
   shift
   output=$(mktemp)
   "$@" >"$output" 2>&1 &
   job=$!
+  lease
   while kill -0 "$job" 2>/dev/null; do
-    lease
-    for _ in $(seq 15); do
-      kill -0 "$job" 2>/dev/null || break
-      sleep 1
-    done
-    ! kill -0 "$job" 2>/dev/null || say "$label: $((SECONDS - started)) s"
+    sleep "${HOST_POLL_SECONDS:-1}"
+    if [ $((SECONDS - said)) -ge 15 ]; then
+      said=$SECONDS
+      lease
+      ! kill -0 "$job" 2>/dev/null || say "$label: $((SECONDS - started)) s"
+    fi
   done
   if wait "$job"; then
     rm -f "$output"

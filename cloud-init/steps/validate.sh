@@ -14,10 +14,21 @@ seconds_max=${HOST_VALIDATE_SECONDS:-240}
 [ -r "$app/chartwell.env" ] || die "The pipeline has no settings yet." validation
 # Who asks Docker must be in its group, which is as good as root: for this one process, and not for the pipeline.
 groups=()
-if getent group docker >/dev/null; then groups=(--supp-group docker); fi
+# Without --group the first one named would become its own.
+if getent group docker >/dev/null; then groups=(--group "$(id -gn "$user")" --supp-group docker); fi
 lease
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+scratch=$(mktemp -d)
+chmod 0711 "$scratch"
+trap 'rm -rf "$scratch"' EXIT
+output="$scratch/output"
+# Whether its certificate is the deployed one, for the right name, and valid for long enough can be told here. Whether
+# other machines trust its authority can only be told there.
+trust=''
+if [ -s "$HOST_ETC/front/tls.pem" ]; then
+  trust="$scratch/service.pem"
+  sed -n '/BEGIN CERTIFICATE/,/END CERTIFICATE/p' "$HOST_ETC/front/tls.pem" >"$trust"
+  chmod 0644 "$trust"
+fi
 status=0
 # By the environment and not as words: the file holds a password. pipeline.sh lets nothing in that a shell would read.
 (
@@ -25,6 +36,7 @@ status=0
   # shellcheck disable=SC1091
   . "$app/chartwell.env"
   set +a
+  [ -z "$trust" ] || export CHARTWELL_CHECKS__TRUST_FILE="$trust"
   # A place without an .env of its own.
   cd "$app/state"
   exec timeout "$seconds_max" runuser -u "$user" "${groups[@]}" -- \

@@ -12,6 +12,7 @@ import ssl
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.checks.bench import Bench
@@ -45,22 +46,56 @@ class Seen:
     seconds: float
 
 
-def trust() -> ssl.SSLContext:
-    """The authorities that the pipeline's own clients trust: the system's, or REQUESTS_CA_BUNDLE."""
-    return ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or None)
+def trust(file: Path | None = None) -> ssl.SSLContext:
+    """The authorities that the pipeline's own clients trust (the system's, or REQUESTS_CA_BUNDLE), and the very
+    certificates of `file`. Raises CertificateWrong where it cannot be read."""
+    context = ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or None)
+    if file is not None:
+        try:
+            context.load_verify_locations(file)
+        except OSError as error:  # ssl.SSLError is one
+            raise CertificateWrong(
+                f"The file {file} of trusted certificates cannot be used ({type(error).__name__}).",
+                remedy="CHARTWELL_CHECKS__TRUST_FILE must name a readable PEM file of certificates.",
+            ) from None
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
 
 
-def look(url: str, path: str | None = None) -> Seen:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a URL's server is reached, which on its own host is another place than its name says."""
+
+    host: str
+    port: int
+
+    @classmethod
+    def of(cls, url: str, elsewhere: str = "") -> Address:
+        """`elsewhere`: HOST:PORT that counts instead."""
+        if elsewhere:
+            host, _, port = elsewhere.rpartition(":")
+            return cls(host, int(port))
+        parts = urlsplit(url)
+        return cls(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection((self.host, self.port), timeout=LOOK_SECONDS_MAX)
+
+
+def look(url: str, path: str | None = None, *, elsewhere: str = "", trust_file: Path | None = None) -> Seen:
     """GET `url`, or `path` at its host. Raises ServiceUnhealthy where nobody answers."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     started = time.monotonic()
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=LOOK_SECONDS_MAX, context=trust())
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=LOOK_SECONDS_MAX)
+    connection = http.client.HTTPConnection(host, parts.port, timeout=LOOK_SECONDS_MAX)
+    if parts.scheme == "https" and parts.port in (None, 443):
+        connection = http.client.HTTPSConnection(
+            host, timeout=LOOK_SECONDS_MAX
+        )  # it leaves 443 out of `Host`
     try:
+        connection.sock = Address.of(url, elsewhere).connect()
+        if parts.scheme == "https":
+            connection.sock = trust(trust_file).wrap_socket(connection.sock, server_hostname=host)
         connection.request("GET", path or parts.path or "/", headers={"Accept": "application/json"})
         answer = connection.getresponse()
         body = answer.read(65536)
@@ -79,7 +114,13 @@ def service_health_check(bench: Bench) -> Finding:
     url = bench.service_url
     if not url:
         return skipped("no service is configured (CHARTWELL_CHECKS__SERVICE_URL)")
-    seen = look(url, f"{urlsplit(url).path.rstrip('/')}/readyz")
+    checks = bench.settings.checks
+    seen = look(
+        url,
+        f"{urlsplit(url).path.rstrip('/')}/readyz",
+        elsewhere=checks.service_address if bench.vantage == "host" else "",
+        trust_file=checks.trust_file,
+    )
     measured = {"status": seen.status, "answer_seconds": round(seen.seconds, 3)}
     if seen.status == http.HTTPStatus.OK:
         return passed(f"ready, answered in {seen.seconds * 1000:.0f} ms", **measured)
@@ -110,14 +151,10 @@ class _Certificate:
 
 def certificate_check(bench: Bench) -> Finding:
     """Dates, host name and chain of every https address in the settings."""
-    places = {
-        name: (urlsplit(url).hostname or "", urlsplit(url).port or 443)
-        for name, url in bench.urls().items()
-        if url.startswith("https:")
-    }
-    if not places:
+    urls = {name: url for name, url in bench.urls().items() if url.startswith("https:")}
+    if not urls:
         return skipped("no https address is configured")
-    found = [_certificate(name, host, port, bench.machine.now()) for name, (host, port) in places.items()]
+    found = [_certificate(name, url, bench) for name, url in urls.items()]
     bad = [each for each in found if each.problem is not None]
     days = [each.days_left for each in found if each.days_left is not None]
     measured: dict[str, str | int | float | bool | None] = {
@@ -145,33 +182,35 @@ def certificate_check(bench: Bench) -> Finding:
     return passed(f"{len(days)} valid, the first expires in {min(days):.0f} days", **measured)
 
 
-def _certificate(name: str, host: str, port: int, now: float) -> _Certificate:
-    place = f"{host}:{port}"
+def _certificate(name: str, url: str, bench: Bench) -> _Certificate:
+    """A service behind its own host's front is asked there; who else has a certificate is asked where the URL says."""
+    checks = bench.settings.checks
+    host = urlsplit(url).hostname or ""
+    place = f"{host}:{urlsplit(url).port or 443}"
+    elsewhere = checks.service_address if name == "service" and bench.vantage == "host" else ""
+    address, trust_file = Address.of(url, elsewhere), checks.trust_file if name == "service" else None
     try:
-        ends = _not_after(host, port, trust())
+        ends = _not_after(host, address, trust(trust_file))
     except ssl.SSLCertVerificationError as error:
-        return _Certificate(name, place, None, _refused(error, host, port, place))
+        return _Certificate(name, place, None, _refused(error, place, _ended(host, address, trust_file)))
     except OSError:
         # Who does not answer is somebody else's finding: the check that asks that server.
         return _Certificate(name, place, None, None)
-    return _Certificate(name, place, (ends - now) / 86400, None)
+    return _Certificate(name, place, (ends - bench.machine.now()) / 86400, None)
 
 
-def _not_after(host: str, port: int, context: ssl.SSLContext) -> float:
-    """When the certificate of host:port ends, in seconds since 1970, once it was verified by `context`."""
-    with (
-        socket.create_connection((host, port), timeout=LOOK_SECONDS_MAX) as plain,
-        context.wrap_socket(plain, server_hostname=host) as secure,
-    ):
+def _not_after(host: str, address: Address, context: ssl.SSLContext) -> float:
+    """When the certificate for `host` at `address` ends, in seconds since 1970, once it was verified by `context`."""
+    with address.connect() as plain, context.wrap_socket(plain, server_hostname=host) as secure:
         certificate = secure.getpeercert() or {}
         return ssl.cert_time_to_seconds(str(certificate["notAfter"]))
 
 
-def _refused(error: ssl.SSLCertVerificationError, host: str, port: int, place: str) -> CertificateWrong:
+def _refused(error: ssl.SSLCertVerificationError, place: str, ended: str) -> CertificateWrong:
     code = error.verify_code
     if code == EXPIRED:
         return CertificateWrong(
-            f"The certificate of {place} has expired{_since(host, port)}.",
+            f"The certificate of {place} has expired{ended}.",
             remedy="Renew it and reload the server (certbot renew; caddy does so by itself once port 80 or "
             "443 is reachable).",
         )
@@ -189,7 +228,7 @@ def _refused(error: ssl.SSLCertVerificationError, host: str, port: int, place: s
         return CertificateWrong(
             f"The certificate of {place} cannot be traced to an authority that is trusted here.",
             remedy="Send the whole chain from the server, or point REQUESTS_CA_BUNDLE at the authority that signed it; "
-            "verification is never switched off.",
+            "a service's self-signed one goes into CHARTWELL_CHECKS__TRUST_FILE. Verification is never switched off.",
         )
     return CertificateWrong(
         f"The certificate of {place} is refused: {error.verify_message}.",
@@ -197,11 +236,12 @@ def _refused(error: ssl.SSLCertVerificationError, host: str, port: int, place: s
     )
 
 
-def _since(host: str, port: int) -> str:
-    context = trust()
+def _ended(host: str, address: Address, trust_file: Path | None) -> str:
+    """ " on DATE" of a certificate that is right but for its dates, "" of any other."""
+    context = trust(trust_file)
     context.verify_flags |= ssl.VerifyFlags(X509_IGNORE_TIME)
     try:
-        ended = datetime.fromtimestamp(_not_after(host, port, context), UTC)
+        ended = datetime.fromtimestamp(_not_after(host, address, context), UTC)
     except (OSError, ValueError, KeyError):
         return ""
     return f" on {ended:%Y-%m-%d}"

@@ -8,11 +8,17 @@ started anew and count from zero, as Prometheus' `increase` does.
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from pipeline.costing import Usage
+from pipeline.config import Settings
+from pipeline.costing import CostReport, Usage, cost_report, prices_of
+from pipeline.monitoring.journal import kept_samples
 
 GAP_INTERVALS = 4
 """A longer silence than so many intervals (or a minute) was not watched: the host or the monitor was off."""
@@ -21,9 +27,15 @@ IDLE_GPU = 0.05
 """As the host's idle watch has it (cloud-init/watch/idle.sh)."""
 SECONDS_PER_HOUR = 3600.0
 
+WINDOW_DAYS = 7
+"""What "at present" means: one window for the command line, the metrics and the page, so that they agree."""
+
 NOTHING = "no samples: python -m pipeline.monitor keeps them, and on a deployed host runs by itself"
-NO_QUESTIONS = "the service that counts questions was not watched (CHARTWELL_MONITOR__SERVICE_URL and _KEY)"
-NO_TOKENS = "tokens are in the service's metrics, which need CHARTWELL_MONITOR__SERVICE_URL and _KEY"
+NO_QUESTIONS = (
+    "no service was watched: the monitor counts receipts in its data folder, or the service's metrics "
+    "(CHARTWELL_MONITOR__SERVICE_URL and _KEY)"
+)
+NO_TOKENS = "the service that counts tokens was not watched"
 NO_NOTES = "no ledger was seen"
 
 
@@ -98,6 +110,42 @@ def usage_of(samples: Iterable[Mapping[str, Any]], *, since: str = "") -> Usage:
         if str(sample.get("at", "")) >= since:
             meter.take(sample)
     return meter.usage()
+
+
+def window_begin(now: datetime | None = None) -> str:
+    """The moment where the window begins that all doors show by default, ISO 8601 in UTC."""
+    return ((now or datetime.now(UTC)) - timedelta(days=WINDOW_DAYS)).isoformat(timespec="seconds")
+
+
+def present_usage(data_dir: Path) -> Usage:
+    """The usage of the window, out of the samples that a monitor keeps in this data folder.
+
+    Reads all kept samples: a second for a week of them. Ask it once in minutes, not at every request.
+    """
+    return usage_of(kept_samples(data_dir), since=window_begin())
+
+
+class PresentCosts:
+    """The figures of the window for a process that shows them often, such as the service. Safe between threads.
+
+    Reads the samples anew after `kept_seconds`; a caller that comes meanwhile gets the figures of before.
+    """
+
+    def __init__(self, settings: Settings, *, kept_seconds: float = 300.0) -> None:
+        self._settings = settings
+        self._kept_seconds = kept_seconds
+        self._lock = threading.Lock()
+        self._report: CostReport | None = None
+        self._read_at = 0.0
+
+    def report(self) -> CostReport:
+        """The first call, and one in `kept_seconds`, reads files: a second for a week of samples."""
+        with self._lock:
+            if self._report is None or time.monotonic() - self._read_at > self._kept_seconds:
+                usage = present_usage(self._settings.data_dir)
+                self._report = cost_report(prices_of(self._settings), usage)
+                self._read_at = time.monotonic()
+            return self._report
 
 
 def _watched_seconds(before: Mapping[str, Any] | None, sample: Mapping[str, Any]) -> float:

@@ -133,9 +133,12 @@ def _gpus(found: Gpus | Missing | None) -> RenderableType:
     if not found.cards:
         return Text(f"driver {found.driver}, no card", "dim italic")
     table = _table("card", "busy", "DRAM", "tensor", "memory", "power", "")
-    for card in found.cards:
+    well = [card for card in found.cards if not card.fault]
+    for card in well:
         table.add_row(*_gpu(card))
-    lines: list[RenderableType] = [table]
+    lines: list[RenderableType] = [table] if well else []
+    # Not in the table, whose columns the words would squeeze.
+    lines += [Text(f"{card.index} {card.fault}", "red") for card in found.cards if card.fault]
     if found.activity:
         lines.append(Text(f"DRAM, tensor: {found.activity}", "dim italic"))
     return Group(*lines)
@@ -143,8 +146,6 @@ def _gpus(found: Gpus | Missing | None) -> RenderableType:
 
 def _gpu(card: Gpu) -> list[RenderableType]:
     name = f"{card.index} {card.name.removeprefix('NVIDIA ')}"
-    if card.fault:
-        return [name, Text(card.fault, "red")]
     memory = (
         f"{card.memory_used_bytes / GIB:.1f}/{card.memory_total_bytes / GIB:.1f} GiB"
         if card.memory_used_bytes is not None and card.memory_total_bytes is not None
@@ -248,7 +249,7 @@ def _host(found: Host | Missing | None) -> RenderableType:
 SHOWN = (
     ("an hour", "running_usd_per_hour"),
     ("a question", "usd_per_question"),
-    ("of it, GPU work", "gpu_work_usd_per_question"),
+    ("its GPU work", "gpu_work_usd_per_question"),
     ("1,000 notes", "usd_per_thousand_notes"),
     ("spent", "spent_usd"),
     ("a pause would have saved", "pause_would_have_saved_usd"),
@@ -264,11 +265,13 @@ def _costs(costs: CostReport | None) -> RenderableType:
         grid.add_row(label, money(figure))
     if costs.since and known:
         grid.add_row("since", Text(costs.since[:16].replace("T", " "), "dim"))
-    unknown = [label for label, name in SHOWN if costs[name].value is None]
-    reasons = dict.fromkeys(costs[name].unknown for _, name in SHOWN if costs[name].value is None)
     lines: list[RenderableType] = [grid] if known else []
-    if unknown:
-        lines.append(Text(f"not known: {', '.join(unknown)}: {'; '.join(reasons)}", "dim italic"))
+    reasons: dict[str, list[str]] = {}
+    for label, name in SHOWN:
+        if costs[name].value is None:
+            reasons.setdefault(costs[name].unknown, []).append(label)
+    for reason, labels in reasons.items():
+        lines.append(Text.assemble((f"{', '.join(labels)}: ", ""), (f"not known: {reason}", "dim italic")))
     return Group(*lines)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
@@ -122,10 +123,18 @@ class RunningAnswer:
         self.outcome = Outcome()
         self.task: asyncio.Task[None] | None = None
         self.waiting = True
+        self.queued_seconds = 0.0
+        """How long it waited for a place."""
+        self._began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._events: list[DeskEvent] = [Accepted(asked.question_id, begun.conversation_id)]
         self._news = asyncio.Event()
         self._ended = False
+
+    def starts(self) -> None:
+        """It has its place."""
+        self.waiting = False
+        self.queued_seconds = time.perf_counter() - self._began
 
     def publish(self, event: DeskEvent) -> None:
         """From the thread that answers."""
@@ -244,7 +253,7 @@ class AnswerDesk:
             except asyncio.CancelledError:
                 await loop.run_in_executor(self._clerks, self._end, answer)
                 return
-            answer.waiting = False
+            answer.starts()
             try:
                 # In the context of whoever asked: the answer belongs to the trace of their request.
                 await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._work, answer)

@@ -1,4 +1,7 @@
-"""What the routes work with: made once when the service starts, handed to each route by FastAPI."""
+"""What the routes work with: made once when the service starts, handed to each route by FastAPI.
+
+These dependencies are coroutines although they wait for nothing: FastAPI would send each to a thread and back.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from pipeline.config import Settings
 from pipeline.service import cookies
+from pipeline.service.access.groups import Groups
 from pipeline.service.access.keys import Keys
+from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.signin import SignIns
@@ -39,6 +44,8 @@ class Parts:
     state: State
     audit: AuditLog
     people: People
+    groups: Groups
+    provider: IdentityProvider | None
     sign_ins: SignIns
     keys: Keys
     conversations: Conversations
@@ -51,16 +58,16 @@ class Parts:
     meter: Meter
 
 
-def parts_of(request: Request) -> Parts:
+async def parts_of(request: Request) -> Parts:
     return cast(Parts, request.app.state.parts)
 
 
-def caller_of(request: Request) -> Caller:
+async def caller_of(request: Request) -> Caller:
     """Who asks. The gate has let them in: a route that is not public always has one."""
     return cast(Caller, request.scope["state"]["caller"])
 
 
-def principal_of(caller: Annotated[Caller, Depends(caller_of)]) -> Principal:
+async def principal_of(caller: Annotated[Caller, Depends(caller_of)]) -> Principal:
     return caller.principal
 
 
@@ -86,7 +93,7 @@ class Permission:
     def __init__(self, action: Action) -> None:
         self.action = action
 
-    def __call__(
+    async def __call__(
         self,
         principal: PrincipalHere,
         bearer: Annotated[object, Security(_BEARER)] = None,

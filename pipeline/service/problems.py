@@ -17,6 +17,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import RouteContext, iter_route_contexts
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
@@ -268,18 +269,33 @@ def _expected(kind: str, problem: Mapping[str, Any]) -> str:
     return f"is not valid ({kind})"
 
 
-def from_http_exception(error: HTTPException) -> ChartwellError:
+def methods_at(request: Request) -> str:
+    """Every method that this address takes. Starlette names those of one route only, and an address can have more."""
+    found: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if request.method not in (route.methods or ()) and _leads_here(route, request):
+            found |= set(route.methods or ())
+    return ", ".join(sorted(found))
+
+
+def _leads_here(route: RouteContext, request: Request) -> bool:
+    pattern = getattr(route, "path_regex", None)
+    return pattern is not None and pattern.match(request.url.path) is not None
+
+
+def from_http_exception(error: HTTPException, request: Request) -> ChartwellError:
     """What Starlette itself refuses."""
     if error.status_code == 404:
         return errors.NotKnown(
-            "There is nothing at this address.", remedy="See /openapi.json for what there is."
+            "There is nothing at this address.",
+            remedy="Check the address; /openapi.json lists those of the interface.",
         )
     if error.status_code == 405:
         return WrongHttp(
             "This address does not take that method.",
             remedy="The header Allow says which it takes.",
             status=405,
-            allow=(error.headers or {}).get("Allow"),
+            allow=methods_at(request),
         )
     if error.status_code < 500:
         return WrongHttp(
@@ -326,7 +342,7 @@ def install(
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return respond(request.scope, from_http_exception(error), request_id_of(request))
+        return respond(request.scope, from_http_exception(error, request), request_id_of(request))
 
     app.add_exception_handler(ChartwellError, ours)
     app.add_exception_handler(RequestValidationError, fields)

@@ -6,15 +6,17 @@ are seconds, moments ISO 8601 in UTC, similarities cosines between -1 and 1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.config import Role
 from pipeline.records import AccessScope, Answer, Citation, Document, Filters, Hit, Question, Statement
+from pipeline.service.access.groups import Group
 from pipeline.service.access.keys import Key
 from pipeline.service.access.people import Person
 from pipeline.service.access.policy import Action
@@ -23,7 +25,8 @@ from pipeline.service.history.conversations import Said, Summary, Whole
 from pipeline.service.history.feedback import COMMENT_CHARACTERS_MAX
 from pipeline.service.history.jobs import JobRow
 
-TEXT_CHARACTERS_MAX = 100_000
+TEXT_CHARACTERS_MAX = 20_000
+"""Of a question, whatever the settings say: so it fits into a body with everything beside it."""
 ID_CHARACTERS_MAX = 512
 LIST_MAX = 100
 
@@ -47,6 +50,17 @@ Id = Annotated[str, Field(min_length=1, max_length=ID_CHARACTERS_MAX), AfterVali
 Ids = Annotated[list[Id], Field(max_length=LIST_MAX)]
 
 
+def _written(value: object) -> object:
+    """Numbers are moments to pydantic, counted from 1970. Here they are mistakes."""
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d{2}-\d{2}", value):
+        raise ValueError("must be written as in ISO 8601, YYYY-MM-DD first")
+    return value
+
+
+Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+
+
 class Body(BaseModel):
     """What a client sends: nothing unknown, nothing converted."""
 
@@ -68,12 +82,10 @@ class FilterFields(Body):
     patient_ids: Ids = Field(default=[], description="only notes of these patients")
     document_types: Ids = Field(default=[], description="only notes of these types")
     domains: Ids = Field(default=[], description="only notes of these domains")
-    since: Annotated[date, Field(strict=False)] | None = Field(
+    since: Day | None = Field(
         None, description="only notes of this day or later; notes without a date are left out"
     )
-    until: Annotated[date, Field(strict=False)] | None = Field(
-        None, description="only notes up to this day, which is included"
-    )
+    until: Day | None = Field(None, description="only notes up to this day, which is included")
 
     def filters(self, scope: AccessScope) -> Filters:
         """The filters asked for, within what the person may see."""
@@ -202,14 +214,19 @@ class UsageOut(BaseModel):
     prompt_tokens: int
     completion_tokens: int
     cost_usd: float | None = Field(None, description="null where no price is known")
-    seconds: dict[str, float] = Field(description="by stage: embed, search, prompt, generate, verify, total")
+    seconds: dict[str, float] = Field(
+        description="by stage: queue, embed, search, prompt, generate, verify; total, without the queue"
+    )
 
     @classmethod
-    def of(cls, answer: Answer) -> UsageOut:
+    def of(cls, answer: Answer, queued_seconds: float) -> UsageOut:
         return cls(
             prompt_tokens=answer.usage.prompt_tokens,
             completion_tokens=answer.usage.completion_tokens,
-            seconds={stage: round(seconds, 4) for stage, seconds in answer.seconds.items()},
+            seconds={
+                stage: round(seconds, 4)
+                for stage, seconds in {"queue": queued_seconds, **answer.seconds}.items()
+            },
         )
 
 
@@ -282,7 +299,7 @@ class AnswerOut(AnswerHead):
                 "prompt_tokens": 812,
                 "completion_tokens": 24,
                 "cost_usd": None,
-                "seconds": {"embed": 0.02, "search": 0.01, "generate": 0.4, "total": 0.44},
+                "seconds": {"queue": 0.0, "embed": 0.02, "search": 0.01, "generate": 0.4, "total": 0.44},
             },
         }
     )
@@ -824,26 +841,66 @@ class InvitationOut(BaseModel):
     expires_at: datetime
 
 
+_GROUP = {
+    "id": "8f0c9f6f7c0b4b54b0a7c2c3c7f7a999",
+    "name": "Ward 7",
+    "members": 1,
+    "created_at": "2026-01-31T12:00:00Z",
+}
+GROUP_PATIENTS_MAX = 2000
+"""In one request; larger groups are filled by several."""
+
+
 class GroupRequest(Body):
     """A patient group: a ward, a study, a clinic."""
 
     model_config = example({"name": "Ward 7", "patient_ids": ["D2N006"]}, body=True)
 
     name: Annotated[Text, Field(min_length=1, max_length=200)]
-    patient_ids: Annotated[list[Id], Field(max_length=2000)] = []
+    patient_ids: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = []
+
+
+class GroupChange(Body):
+    """What is not given stays as it is."""
+
+    model_config = example({"add": ["D2N007"], "remove": ["D2N006"]}, body=True)
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    add: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = Field(
+        default=[], description="patients to take in"
+    )
+    remove: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = Field(
+        default=[], description="patients to take out; those that are not in it are passed over"
+    )
 
 
 class GroupOut(BaseModel):
-    model_config = example({"id": "8f0c", "name": "Ward 7", "patients": 1, "patient_ids": ["D2N006"]})
+    """A patient group without its patients."""
+
+    model_config = example(_GROUP)
 
     id: str
     name: str
-    patients: int
-    patient_ids: list[str] | None = Field(None, description="only where one group was asked for")
+    members: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, group: Group) -> GroupOut:
+        return cls(**asdict(group))
 
 
 class GroupsOut(BaseModel):
+    """Patient groups by name."""
+
     groups: list[GroupOut]
+
+
+class MembersOut(BaseModel):
+    """The patients of a group, in order."""
+
+    model_config = example({"patient_ids": ["D2N006"]})
+
+    patient_ids: list[str]
 
 
 class KeyRequest(Body):

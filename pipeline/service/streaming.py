@@ -16,8 +16,8 @@ A reader that takes nothing for `send_seconds_max` counts as gone. Knows nothing
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
@@ -40,6 +40,7 @@ from pipeline.service.schemas import (
     UsageOut,
 )
 
+EVENT_STREAM = "text/event-stream"
 PING_SECONDS = 10
 """Comments that keep proxies from closing a stream, and that find out whether somebody still listens."""
 
@@ -48,6 +49,21 @@ Result = TypeVar("Result")
 
 class ClientGone(Exception):
     """Nobody waits for this response any more."""
+
+
+def described(bodies: Mapping[str, type[BaseModel]], example: str) -> dict[str, Any]:
+    """How an event stream stands in the OpenAPI: the schema of one event, by name with the body that its data is."""
+    names = ", ".join(f"{name}: {body.__name__}" for name, body in bodies.items())
+    event = {
+        "type": "object",
+        "description": f"One server-sent event. Its data is JSON, by its name: {names}.",
+        "properties": {
+            "event": {"type": "string", "enum": list(bodies)},
+            "data": {"type": "string", "contentMediaType": "application/json"},
+        },
+        "required": ["event", "data"],
+    }
+    return {EVENT_STREAM: {"schema": event, "example": example}}
 
 
 def answer_events(answer: RunningAnswer, send_seconds_max: float) -> EventSourceResponse:
@@ -61,14 +77,17 @@ def answer_events(answer: RunningAnswer, send_seconds_max: float) -> EventSource
     )
 
 
-async def _named(answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
+async def _named(answer: RunningAnswer) -> AsyncIterator[bytes]:
+    """What belongs to one step is sent together: each send costs more than what it carries."""
     statements = 0
     try:
         async for event in answer.events():
             if isinstance(event, Verified):
                 statements += 1
-            for name, body in _bodies(answer, event, statements):
-                yield ServerSentEvent(body.model_dump_json(), event=name)
+            yield b"".join(
+                ServerSentEvent(body.model_dump_json(), event=name, sep="\n").encode()
+                for name, body in _bodies(answer, event, statements)
+            )
     finally:
         answer.cancel()  # does nothing to an answer that has ended
 
@@ -84,7 +103,7 @@ def _bodies(answer: RunningAnswer, event: DeskEvent, number: int) -> Iterator[tu
             for citation in statement.citations:
                 yield "citation", CitationEvent(statement=number, citation=CitationOut.of(citation))
         case Ended(whole):
-            yield "usage", UsageOut.of(whole)
+            yield "usage", UsageOut.of(whole, answer.queued_seconds)
             yield "done", head_of(answer, event)
         case Failed(error):
             yield "problem", problem_of(error, answer.asked.question_id)
@@ -114,7 +133,7 @@ def whole_of(answer: RunningAnswer, ended: Ended) -> AnswerOut:
         statements=[StatementOut.of(statement) for statement in whole.statements],
         citations=[CitationOut.of(citation) for citation in whole.citations],
         passages=PassageOut.all(whole.passages),
-        usage=UsageOut.of(whole),
+        usage=UsageOut.of(whole, answer.queued_seconds),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.checks.bench import Bench
 from pipeline.checks.web import certificate_check, service_health_check
-from pipeline.errors import ServiceUnhealthy
+from pipeline.errors import CertificateWrong, ServiceUnhealthy
 from tests.checks.benches import bench
 from tests.servers.tls import TlsService
 
@@ -49,6 +49,45 @@ def test_dates_host_name_and_chain(
     assert what in found.reason
     if status == "fail":
         assert found.blocks == {"service_health_check"}
+
+
+def test_on_its_own_host_the_service_is_asked_at_its_front_and_its_own_certificate_is_trusted(
+    service: TlsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As deployed: the public name leads elsewhere, and the certificate is self-signed."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    service.present("self-signed")
+    service.ready = True
+    port = service.url.rpartition(":")[2]
+    checks = {"service_url": "https://localhost:9", "service_address": f"127.0.0.1:{port}"}
+    assert "cannot be traced" in certificate_check(bench(tmp_path, checks=checks)).reason
+    trusting = bench(tmp_path, checks={**checks, "trust_file": service.certificate("self-signed")})
+    assert certificate_check(trusting).status == "pass"
+    assert service_health_check(trusting).status == "pass"
+    service.present("valid")  # another one than the deployed
+    assert certificate_check(trusting).status == "fail"
+    outside = bench(tmp_path, vantage="outside", checks=checks)
+    assert certificate_check(outside).status == "skip"  # nobody answers at the name
+
+
+def test_a_certificate_of_a_private_authority_may_be_trusted_by_itself(
+    service: TlsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    service.present("valid")
+    checks = {"service_url": service.url, "trust_file": service.certificate("valid")}
+    assert certificate_check(bench(tmp_path, checks=checks)).status == "pass"
+    service.present("expired")
+    checks["trust_file"] = service.certificate("expired")
+    assert "has expired on 2026-01-31" in certificate_check(bench(tmp_path, checks=checks)).reason
+
+
+def test_a_file_of_trust_that_is_none_is_said(service: TlsService, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("missing.pem", "empty.pem"):
+        checks = {"service_url": service.url, "trust_file": tmp_path / name}
+        with pytest.raises(CertificateWrong, match=name):
+            certificate_check(bench(tmp_path, checks=checks))
 
 
 def test_a_bad_certificate_keeps_only_those_from_being_asked_who_need_it(

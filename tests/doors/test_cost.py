@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import stack as stacks
-from pipeline.cost import TITLES, app
-from pipeline.costing import Prices, Usage, cost_report
+from pipeline.config import load_settings
+from pipeline.cost import app
+from pipeline.costing import TITLES, Prices, Usage, cost_report, lines
+from pipeline.monitoring.usage import PresentCosts
 
 RUN = CliRunner()
 PRICES = {
@@ -92,6 +94,23 @@ def test_people_see_titles_reasons_once_and_sources(
 
 def test_every_figure_has_a_title() -> None:
     assert set(TITLES) == {figure.name for figure in cost_report(Prices(), Usage())}
+
+
+def test_the_service_shows_the_same_figures_as_the_command(
+    monkeypatch: pytest.MonkeyPatch, own_folder: Path
+) -> None:
+    priced(monkeypatch)
+    kept(own_folder)
+    costs = PresentCosts(load_settings(None), kept_seconds=3600)
+    shown = json.loads(RUN.invoke(app, ["--json"]).output)["figures"]
+    assert {figure.name: figure.value for figure in costs.report()} == {
+        name: figure["value"] for name, figure in shown.items()
+    }
+    words = dict(lines(costs.report()))
+    assert words["an hour, running"] == "$1.2484"
+    assert words["a question, together"].startswith("not known: ")
+    (own_folder / "monitor" / "samples-000001.jsonl").unlink()
+    assert costs.report()["notes"].value == 3000, "not read again at once"
 
 
 def test_since_cuts(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:

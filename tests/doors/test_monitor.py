@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import pty
@@ -18,6 +19,8 @@ from typer.testing import CliRunner
 from pipeline.config import load_settings
 from pipeline.monitor import app
 from pipeline.monitoring.journal import kept_samples
+from pipeline.service.state import counts as counting
+from pipeline.service.state.counts import AnswerCounts, Answers
 from pipeline.service.state.database import open_state
 from pipeline.service.state.models import Receipt
 from pipeline.vectorize import app as vectorize
@@ -194,8 +197,40 @@ def test_nothing_that_was_written_in_a_note_is_kept(
 def test_receipts_of_a_service_on_this_machine_are_counted(own_folder: Path) -> None:
     state = open_state(load_settings(None))
     state.migrate()
+    usage = json.dumps({"usage": {"prompt_tokens": 800, "completion_tokens": 20}})
     with state.session() as session:
-        session.add_all(Receipt(user_id="u", record="{}", sha256="0" * 64) for _ in range(3))
+        session.add_all(Receipt(user_id="u", record=usage, sha256="0" * 64) for _ in range(3))
     state.close()
     done = RUN.invoke(app, ["--once", "--json"])
-    assert json.loads(done.output)["asked"] == {"questions": 3}
+    assert json.loads(done.output)["asked"] == {
+        "questions": 3,
+        "prompt_tokens": 2400,
+        "completion_tokens": 60,
+    }
+
+
+def test_answers_are_counted_once_however_late_they_come(
+    monkeypatch: pytest.MonkeyPatch, own_folder: Path
+) -> None:
+    """The clock passes over receipts, some written minutes after the moment that they carry."""
+    start = dt.datetime(2026, 11, 21, 8, tzinfo=dt.UTC)
+    clock = [start]
+    monkeypatch.setattr(counting, "now", lambda: clock[0])
+    counts, expected = AnswerCounts(load_settings(None)), 0
+    state = open_state(load_settings(None))
+    state.migrate()
+    for minute in range(0, 60, 4):
+        clock[0] = start + dt.timedelta(minutes=minute)
+        with state.session() as session:
+            for late in (0, 3, 8):
+                session.add(
+                    Receipt(
+                        user_id="u",
+                        record='{"usage":{"prompt_tokens":10,"completion_tokens":1}}',
+                        sha256="0" * 64,
+                        created_at=clock[0] - dt.timedelta(minutes=late),
+                    )
+                )
+        expected += 3
+        assert counts() == Answers(expected, 10 * expected, expected)
+    state.close()

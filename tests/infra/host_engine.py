@@ -35,7 +35,7 @@ touch $cache/.probe 2>/dev/null || {
 }
 [ -f $cache/weights ] || { echo "downloading the model"; echo weights >$cache/weights; }
 echo start >>$cache/starts
-( sleep 0.4; touch /tmp/loaded ) &
+( sleep 0.3; touch /tmp/loaded ) &
 trap 'exit 0' TERM
 busybox nc -ll -p 8000 -e /bin/answer &
 wait
@@ -251,7 +251,7 @@ class Machine:
             "HOST_UNITS": str(self.root / "units"),
             "HOST_MOUNT_POINT": str(self.data),
             "HOST_DOCKER_FOLDERS": "",
-            "HOST_POLL_SECONDS": "0.2",
+            "HOST_POLL_SECONDS": "0.1",
         }
         return subprocess.run(
             ["sh", "-c", words.replace("sudo -n ", "")],

@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -38,12 +39,36 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     subprocess.run(["umount", "-R", "-l", str(folder / "data")], check=False, capture_output=True)
 
 
-@pytest.fixture
-def machine(engine: Engine, tmp_path: Path) -> Iterator[Machine]:
-    machine = host_engine.make_machine(tmp_path / "host", engine.environment)
+@contextmanager
+def machine_in(folder: Path, engine: Engine) -> Iterator[Machine]:
+    """A host without containers, which are removed in the end."""
+    machine = host_engine.make_machine(folder / "host", engine.environment)
     yield machine
     engine.remove_containers()
     subprocess.run(["umount", str(machine.data)], check=True)
+
+
+@pytest.fixture
+def machine(engine: Engine, tmp_path: Path) -> Iterator[Machine]:
+    with machine_in(tmp_path, engine) as machine:
+        yield machine
+
+
+@dataclasses.dataclass(frozen=True)
+class Standing:
+    """A deployed host with the database and three models, and what each step printed."""
+
+    machine: Machine
+    plan: services.HostServices
+    printed: dict[str, str]
+
+
+@pytest.fixture(scope="class")
+def standing(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
+    """Made once for several tests, each of which leaves it as it was."""
+    with machine_in(tmp_path_factory.mktemp("standing"), engine) as machine:
+        plan = plan_for(machine)
+        yield Standing(machine, plan, deploy(machine, plan))
 
 
 def plan_for(machine: Machine, **changes: object) -> services.HostServices:
@@ -103,39 +128,6 @@ def state_of(engine: Engine, machine: Machine) -> dict[str, str]:
     return found
 
 
-def test_second_run_changes_nothing_a_killed_container_comes_back_and_data_stays(
-    engine: Engine, machine: Machine
-) -> None:
-    plan = plan_for(machine)
-    first = deploy(machine, plan)
-    before = state_of(engine, machine)
-    assert {"iris", "nim-image", "nim-embedding", "nim-llm"} <= set(before)
-    assert [name for name in first if name.startswith("nim-")] == ["nim-image", "nim-embedding", "nim-llm"]
-
-    second = deploy(machine, plan)
-    assert state_of(engine, machine) == before
-    for name in ("iris", "nim-image", "nim-embedding", "nim-llm"):
-        assert f"{name}: unchanged" in second[name]
-
-    # The process dies, as it would out of memory: the engine brings it back by itself.
-    (machine.data / "iris" / "data" / "mgr" / "notes").write_text("kept")
-    pid = str(engine.inspect("nim-llm")["State"]["Pid"])  # type: ignore[index]
-    subprocess.run(["kill", "-9", pid], check=True)
-    _until(lambda: engine.inspect("nim-llm")["RestartCount"] == 1)
-    assert told_restarts(machine) == {"iris": 0, "nim-embedding": 0, "nim-image": 0, "nim-llm": 1}
-    assert "nim-llm: ready" in machine.run(*_command(machine, plan, "nim-llm")).stdout
-    # Someone kills it by hand, which the engine respects: the next deployment brings it back.
-    engine.docker("kill", "iris")
-    engine.docker("rm", "-f", "nim-embedding")
-    third = deploy(machine, plan)
-    assert "iris: started again" in third["iris"]
-    assert "nim-embedding: created" in third["nim-embedding"]
-
-    assert (machine.data / "iris" / "data" / "mgr" / "notes").read_text() == "kept"
-    assert (machine.data / "nim" / "llm" / "starts").read_text().count("start") == 2
-    assert "downloading" not in engine.docker("logs", "nim-embedding")
-
-
 def told_restarts(machine: Machine) -> dict[str, int]:
     """What root's timer writes down of a real engine, for the monitor."""
     state = machine.root / "state"
@@ -162,35 +154,79 @@ def _until(holds: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.2)
 
 
-def test_no_secret_is_printed_or_stands_in_a_command(engine: Engine, machine: Machine) -> None:
-    plan = plan_for(machine)
-    plan = plan_for(machine, models=plan.models[2:])
-    for name, command, stdin, secret in plain_steps(machine, plan):
-        assert PASSWORD not in command, name
-        assert NGC_KEY not in command, name
-        if not secret:
-            assert PASSWORD not in stdin, name
-            assert NGC_KEY not in stdin, name
-    printed = "".join(deploy(machine, plan).values())
-    assert PASSWORD not in printed
-    assert NGC_KEY not in printed
-    logs = "".join(engine.docker("logs", name) for name in ("iris", "nim-llm"))
-    assert PASSWORD not in logs + str(engine.inspect("iris"))
-    assert PASSWORD not in (machine.data / "iris-merge" / "merge.cpf").read_text()
-    for path in (machine.root / "etc" / "secrets").iterdir():
-        assert path.stat().st_mode & 0o077 == 0, path
-    assert max(len(line) for line in printed.splitlines()) < 400
+class TestAStandingHost:
+    def test_no_secret_is_printed_or_stands_in_a_command(self, engine: Engine, standing: Standing) -> None:
+        for name, command, stdin, secret in plain_steps(standing.machine, standing.plan):
+            assert PASSWORD not in command, name
+            assert NGC_KEY not in command, name
+            if not secret:
+                assert PASSWORD not in stdin, name
+                assert NGC_KEY not in stdin, name
+        printed = "".join(standing.printed.values())
+        assert PASSWORD not in printed
+        assert NGC_KEY not in printed
+        logs = "".join(engine.docker("logs", name) for name in ("iris", "nim-llm"))
+        assert PASSWORD not in logs + str(engine.inspect("iris"))
+        assert PASSWORD not in (standing.machine.data / "iris-merge" / "merge.cpf").read_text()
+        for path in (standing.machine.root / "etc" / "secrets").iterdir():
+            assert path.stat().st_mode & 0o077 == 0, path
+        assert max(len(line) for line in printed.splitlines()) < 400
 
+    def test_second_run_changes_nothing_a_killed_container_comes_back_and_data_stays(
+        self, engine: Engine, standing: Standing
+    ) -> None:
+        machine, plan, first = standing.machine, standing.plan, standing.printed
+        before = state_of(engine, machine)
+        assert {"iris", "nim-image", "nim-embedding", "nim-llm"} <= set(before)
+        assert [name for name in first if name.startswith("nim-")] == [
+            "nim-image",
+            "nim-embedding",
+            "nim-llm",
+        ]
 
-def test_a_changed_description_replaces_only_its_container(engine: Engine, machine: Machine) -> None:
-    embedding, llm = plan_for(machine).models[1:]
-    deploy(machine, plan_for(machine, models=(embedding, llm)))
-    before = {name: engine.inspect(name)["Id"] for name in ("iris", "nim-embedding", "nim-llm")}
-    shorter = dataclasses.replace(llm, context_tokens=4096)
-    deploy(machine, plan_for(machine, models=(embedding, shorter)))
-    after = {name: engine.inspect(name)["Id"] for name in before}
-    assert [name for name in before if before[name] != after[name]] == ["nim-llm"]
-    assert "NIM_MAX_MODEL_LEN=4096" in engine.inspect("nim-llm")["Config"]["Env"]  # type: ignore[index]
+        second = deploy(machine, plan)
+        assert state_of(engine, machine) == before
+        for name in ("iris", "nim-image", "nim-embedding", "nim-llm"):
+            assert f"{name}: unchanged" in second[name]
+
+        # The process dies, as it would out of memory: the engine brings it back by itself.
+        (machine.data / "iris" / "data" / "mgr" / "notes").write_text("kept")
+        pid = str(engine.inspect("nim-llm")["State"]["Pid"])  # type: ignore[index]
+        subprocess.run(["kill", "-9", pid], check=True)
+        _until(lambda: engine.inspect("nim-llm")["RestartCount"] == 1)
+        assert told_restarts(machine) == {"iris": 0, "nim-embedding": 0, "nim-image": 0, "nim-llm": 1}
+        assert "nim-llm: ready" in machine.run(*_command(machine, plan, "nim-llm")).stdout
+        # Someone kills it by hand, which the engine respects: the next deployment brings it back.
+        engine.docker("kill", "iris")
+        engine.docker("rm", "-f", "nim-embedding")
+        third = deploy(machine, plan)
+        assert "iris: started again" in third["iris"]
+        assert "nim-embedding: created" in third["nim-embedding"]
+
+        assert (machine.data / "iris" / "data" / "mgr" / "notes").read_text() == "kept"
+        assert (machine.data / "nim" / "llm" / "starts").read_text().count("start") == 2
+        assert "downloading" not in engine.docker("logs", "nim-embedding")
+
+    def test_containers_come_back_at_boot_in_their_order(self, engine: Engine, standing: Standing) -> None:
+        names = ("iris", "nim-image", "nim-embedding", "nim-llm")
+        engine.docker("stop", *names)
+        done = standing.machine.run(services.script("start.sh"))
+        assert done.returncode == 0, done.stdout
+        started = [line for line in done.stdout.splitlines() if line.endswith("started again")]
+        assert started == [f"{name}: started again" for name in names]
+
+    def test_a_changed_description_replaces_only_its_container(
+        self, engine: Engine, standing: Standing
+    ) -> None:
+        machine, (image, embedding, llm) = standing.machine, standing.plan.models
+        names = ("iris", "nim-image", "nim-embedding", "nim-llm")
+        before = {name: engine.inspect(name)["Id"] for name in names}
+        shorter = plan_for(machine, models=(image, embedding, dataclasses.replace(llm, context_tokens=4096)))
+        deploy(machine, shorter)
+        after = {name: engine.inspect(name)["Id"] for name in names}
+        assert [name for name in names if before[name] != after[name]] == ["nim-llm"]
+        assert "NIM_MAX_MODEL_LEN=4096" in engine.inspect("nim-llm")["Config"]["Env"]  # type: ignore[index]
+        machine.run(*_command(machine, standing.plan, "nim-llm"))
 
 
 def test_a_changed_password_restarts_the_database_in_order(engine: Engine, machine: Machine) -> None:
@@ -256,16 +292,6 @@ def test_the_units_step_switches_what_was_asked_for(engine: Engine, machine: Mac
     assert "enable -q --now chartwell-spot.service" in asked
     assert "disable -q --now chartwell-idle.timer" in asked
     assert (machine.root / "etc" / "containers" / "order").read_text() == "iris\n"
-
-
-def test_containers_come_back_at_boot_in_their_order(engine: Engine, machine: Machine) -> None:
-    deploy(machine, plan_for(machine, models=plan_for(machine).models[:2]))
-    names = ("iris", "nim-image", "nim-embedding")
-    engine.docker("stop", *names)
-    done = machine.run(services.script("start.sh"))
-    assert done.returncode == 0, done.stdout
-    started = [line for line in done.stdout.splitlines() if line.endswith("started again")]
-    assert started == [f"{name}: started again" for name in names]
 
 
 class BasicRegistry:

@@ -281,7 +281,7 @@ def test_what_may_hold_the_first_administrators_link_reaches_no_journal() -> Non
 @pytest.mark.parametrize(
     ("changes", "url", "bind"),
     [
-        ({}, "https://localhost:8443", "127.0.0.1"),
+        ({}, "https://127.0.0.1:8443", "127.0.0.1"),
         ({"serviceDomain": "Notes.Example.org"}, "https://notes.example.org", "127.0.0.1"),
         (
             {"serviceDomain": "notes.example.org", "serviceCidrs": '["10.1.0.0/16"]'},

@@ -114,6 +114,13 @@ def test_the_monitor_is_nobody_special() -> None:
     assert "docker" not in text.lower().replace("docker.service", "")
 
 
+def test_prometheus_looks_where_the_monitor_shows_its_metrics() -> None:
+    text = (CLOUD_INIT / "units" / "chartwell-monitor.service").read_text()
+    (port,) = re.findall(r"METRICS_PORT=(\d+)", text)
+    scraped = (CLOUD_INIT.parent / "docs" / "monitoring" / "prometheus.yml").read_text()
+    assert f"127.0.0.1:{port}" in scraped
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 @pytest.mark.parametrize("unit", UNITS)
 def test_systemd_understands_the_units(unit: str, tmp_path: Path) -> None:

@@ -54,10 +54,20 @@ def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
 
 
 def test_the_checks_are_told_what_the_stack_made() -> None:
-    found = jobs.pipeline_environment(NIMS, NAMES, "x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890")
+    found = jobs.pipeline_environment(
+        NIMS, NAMES, "x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890", public_url="https://x"
+    )
     checks = {name.rpartition("__")[2]: value for name, value in found.items() if "CHECKS" in name}
-    assert checks == {"GPU": "required", "VOLUME": "/data", "VOLUME_ID": "vol-0a1b2c3d4e5f67890"}
-    assert jobs.pipeline_environment((), {}, "x", gpu=False)["CHARTWELL_CHECKS__GPU"] == "none"
+    assert checks == {
+        "GPU": "required",
+        "VOLUME": "/data",
+        "VOLUME_ID": "vol-0a1b2c3d4e5f67890",
+        "SERVICE_ADDRESS": "127.0.0.1:443",
+    }
+    assert (
+        jobs.pipeline_environment((), {}, "x", gpu=False, public_url="https://x")["CHARTWELL_CHECKS__GPU"]
+        == "none"
+    )
 
 
 def test_the_settings_file_is_a_secret_of_plain_lines() -> None:
@@ -329,6 +339,7 @@ RUNUSER = """#!/bin/bash
 echo "$@" >{root}/asked
 while [ "$1" != -- ]; do shift; done
 shift
+[ -z "$CHARTWELL_CHECKS__TRUST_FILE" ] || cp "$CHARTWELL_CHECKS__TRUST_FILE" {root}/trusted
 exec "$@"
 """
 
@@ -368,6 +379,19 @@ def test_the_deployment_ends_with_a_verdict_and_its_report_is_on_the_volume(tmp_
     assert (host.reports / "latest.xml").exists()
     assert "-m pipeline.validate --keep" in host.asked
     assert "Correct-Horse-7" not in host.asked + done.stdout + done.stderr
+
+
+def test_the_checks_are_handed_the_services_certificate_and_not_its_key(tmp_path: Path) -> None:
+    host = CheckedHost(tmp_path)
+    pem = tmp_path / "etc" / "front" / "tls.pem"
+    pem.parent.mkdir(parents=True)
+    parts = {
+        name: f"-----BEGIN {name}-----\nAAAA\n-----END {name}-----\n"
+        for name in ("PRIVATE KEY", "CERTIFICATE")
+    }
+    pem.write_text("names=DNS:localhost\n" + "".join(parts.values()))
+    host.run("validate.sh")
+    assert (tmp_path / "trusted").read_text() == parts["CERTIFICATE"]
 
 
 def test_a_failed_check_fails_the_deployment_with_its_cure(tmp_path: Path) -> None:

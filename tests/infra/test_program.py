@@ -264,7 +264,7 @@ def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     assert outputs["ssh"] == "ssh -i chartwell-key ubuntu@198.51.100.7"
     assert "-L 8000:127.0.0.1:8000" in outputs["tunnel"]
     assert "-L 8443:127.0.0.1:443" in outputs["tunnel"]
-    assert outputs["serviceUrl"] == outputs["urls"]["service"] == "https://localhost:8443"
+    assert outputs["serviceUrl"] == outputs["urls"]["service"] == "https://127.0.0.1:8443"
     assert outputs["firstAdministrator"].endswith("sudo bash /opt/chartwell/steps/first_administrator.sh")
     assert outputs["snapshotIds"] == []
     assert outputs["cost"]["runningUsdPerHour"] == pytest.approx(1.217)

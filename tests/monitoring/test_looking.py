@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -45,7 +44,7 @@ def test_a_probe_that_raises_is_a_reading() -> None:
 def test_a_probe_that_hangs_delays_the_look_by_the_deadline_and_is_asked_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(looking, "DEADLINE_SECONDS", 0.1)
+    monkeypatch.setattr(looking, "DEADLINE_SECONDS", 0.5)
     go, asked = threading.Event(), []
 
     def hang() -> Missing:
@@ -61,7 +60,6 @@ def test_a_probe_that_hangs_delays_the_look_by_the_deadline_and_is_asked_once(
         assert sample.host == Missing("quick")
     assert asked == [1]
     go.set()
-    time.sleep(0.05)
     assert watch_.look().gpus == Missing("late")
 
 

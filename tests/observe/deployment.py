@@ -1,4 +1,6 @@
-"""A small deployment of real processes: model servers (simulated NIMs), the service, a monitor, and a real Prometheus.
+"""A small deployment of real processes: the service, indexing runs, a monitor, and a real Prometheus.
+
+Model servers are simulated NIMs, the GPU is a stand-in for NVIDIA's library where there is a C compiler, else none.
 
 Notes are indexed and ten questions asked while Prometheus scrapes with the configuration and the rules that we ship;
 only addresses, the key's file and the intervals differ.
@@ -25,8 +27,9 @@ from typing import Any
 import httpx
 import yaml
 
-from pipeline.config import Settings, as_environment
+from pipeline.config import Settings, as_environment, load_settings
 from pipeline.service.state.database import open_state
+from tests.servers import hardware
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
 from tests.service.running import ROOT, settings_in
@@ -71,6 +74,7 @@ class Prometheus:
 class Deployment:
     prometheus: Prometheus
     client: httpx.Client
+    nim: NimServer
     settings: Settings
     folder: Path
 
@@ -78,8 +82,8 @@ class Deployment:
     def data(self) -> Path:
         return self.settings.data_dir
 
-    def ask(self, question: str, headers: Mapping[str, str] | None = None) -> httpx.Response:
-        return self.client.post("/v1/ask", json={"question": question}, headers=dict(headers or {}))
+    def ask(self, question: str, **more: Any) -> httpx.Response:
+        return self.client.post("/v1/ask", json={"question": question, **more})
 
 
 @contextmanager
@@ -102,17 +106,16 @@ def deployed(folder: Path, *, name: str = "watcher", log_level: str = "info") ->
             log_level=log_level,
             tracing={"exporter": "file", "file": folder / "traces.jsonl"},
             metrics={"textfile_seconds": SCRAPE_SECONDS},
-            monitor={"interval_seconds": 1.0, "metrics_port": ports["monitor"]},
         )
         person_key, metrics_key = _keys(settings, name)
         url = _service(stack, settings, folder / "serve.log")
-        _run_aside(stack, settings, folder / "monitor.log", "pipeline.monitor")
+        _monitor(stack, settings, folder, url, metrics_key, ports["monitor"])
         prometheus = _prometheus(stack, folder, url, ports, metrics_key)
         client = stack.enter_context(
             httpx.Client(base_url=url, headers={"Authorization": f"Bearer {person_key}"}, timeout=30)
         )
         until(lambda: httpx.get(f"{url}/readyz", timeout=10).status_code == 200)
-        yield Deployment(prometheus, client, settings, folder)
+        yield Deployment(prometheus, client, nim, settings, folder)
 
 
 def vectorize(deployment: Deployment, notes: Path) -> None:
@@ -142,16 +145,19 @@ def free_port() -> int:
 def _keys(settings: Settings, name: str) -> tuple[str, str]:
     """Keys of a person who asks and of a scraper."""
     from pipeline.service.access.open import open_access  # noqa: PLC0415
-    from pipeline.service.access.policy import demo  # noqa: PLC0415
+    from pipeline.service.access.policy import DEMO  # noqa: PLC0415
     from pipeline.service.access.scopes import ALL_NOTES  # noqa: PLC0415
 
     with open_state(settings) as state:
         state.migrate()
         access = open_access(state, settings)
         keys = []
-        for who, role, actions in ((name, "reader", ["ask"]), ("scraper", "administrator", ["read-metrics"])):
-            person, _ = access.people.create(demo(), who, role=role, sees=ALL_NOTES)  # type: ignore[arg-type]
-            keys.append(access.keys.create(demo(), person.id, "test", actions)[1])
+        for who, role, actions in (
+            (name, "reader", ["ask", "read-note"]),
+            ("scraper", "administrator", ["read-metrics"]),
+        ):
+            person, _ = access.people.create(DEMO, who, role=role, sees=ALL_NOTES)  # type: ignore[arg-type]
+            keys.append(access.keys.create(DEMO, person.id, "test", actions)[1])
     return keys[0], keys[1]
 
 
@@ -175,12 +181,34 @@ def _service(stack: ExitStack, settings: Settings, log: Path) -> str:
     return line.split()[0]
 
 
-def _run_aside(stack: ExitStack, settings: Settings, log: Path, module: str, *options: str) -> None:
-    output = stack.enter_context(log.open("wb"))
+OFTEN = "import pipeline.monitoring.looking as l, pipeline.monitor as m; l.SELDOM_SECONDS = 1.0; m.app()"
+"""The monitor as its door runs it, but for asking each second what it asks each minute."""
+
+
+def _monitor(stack: ExitStack, settings: Settings, folder: Path, url: str, key: str, port: int) -> None:
+    pages = stack.enter_context(hardware.serving())
+    pages.pages["/metrics"] = (200, hardware.exporter_page((0.612, 0.034), (0.001, 0.0)))
+    given = {
+        "interval_seconds": 1.0,
+        "metrics_port": port,
+        "service_url": url,
+        "service_key": key,
+        "dcgm_url": f"{pages.url}/metrics",
+    }
+    watched = load_settings(None, **(settings.model_dump() | {"monitor": given}))
+    library = hardware.nvml(folder / "nvml")
+    output = stack.enter_context((folder / "monitor.log").open("wb"))
     child = subprocess.Popen(
-        [sys.executable, "-m", module, *options],
-        cwd=ROOT, env={**os.environ, **as_environment(settings)}, stdout=output, stderr=output,
-    )  # fmt: skip
+        [sys.executable, "-c", OFTEN],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            **as_environment(watched),
+            **({"LD_LIBRARY_PATH": str(library)} if library else {}),
+        },
+        stdout=output,
+        stderr=output,
+    )
     stack.callback(_ended, child)
 
 

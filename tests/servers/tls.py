@@ -146,6 +146,10 @@ class TlsService:
         """Show this certificate from the next connection on."""
         self._context = self._loaded(kind)
 
+    def certificate(self, kind: str) -> Path:
+        """The file of that certificate, its key in it as well."""
+        return self._files[kind]
+
     def _loaded(self, kind: str) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._files[kind])

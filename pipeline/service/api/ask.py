@@ -5,19 +5,46 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import sha256
 from pipeline.service.parts import PartsHere, PrincipalHere, may
-from pipeline.service.problems import documented
-from pipeline.service.schemas import AnswerOut, AskRequest, PassageOut, SearchOut, SearchRequest
-from pipeline.service.streaming import answer_events, while_connected, whole_of
+from pipeline.service.problems import Problem, documented
+from pipeline.service.schemas import (
+    AcceptedEvent,
+    AnswerHead,
+    AnswerOut,
+    AskRequest,
+    CitationEvent,
+    PassageOut,
+    RetrievalEvent,
+    SearchOut,
+    SearchRequest,
+    StatementEvent,
+    UsageOut,
+)
+from pipeline.service.streaming import (
+    EVENT_STREAM,
+    answer_events,
+    described,
+    while_connected,
+    whole_of,
+)
 
 router = APIRouter(prefix="/v1", tags=["questions"])
 
-EVENT_STREAM = "text/event-stream"
+EVENTS: dict[str, type[BaseModel]] = {
+    "accepted": AcceptedEvent,
+    "retrieval": RetrievalEvent,
+    "statement": StatementEvent,
+    "citation": CitationEvent,
+    "usage": UsageOut,
+    "done": AnswerHead,
+    "problem": Problem,
+}
 STREAM_EXAMPLE = """event: accepted
 data: {"question_id":"6c5d...","conversation_id":"3f0c..."}
 
@@ -43,7 +70,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
         "description": "The answer, whole or as server-sent events: `accepted`, `retrieval`, then for each statement "
         "`statement` and its `citation`s, then `usage` and `done`; or `problem`, which ends a stream that failed. "
         "Closing the connection cancels the answer down to the model.",
-        "content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": STREAM_EXAMPLE}},
+        "content": described(EVENTS, STREAM_EXAMPLE),
     },
 }
 

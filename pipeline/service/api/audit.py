@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
@@ -18,6 +17,7 @@ from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
     AuditPageOut,
     AuditRowOut,
+    Day,
     ReceiptOut,
     VerificationOut,
 )
@@ -55,8 +55,8 @@ def read_audit(
 def export_audit(
     parts: PartsHere,
     principal: PrincipalHere,
-    since: Annotated[date | None, Query()] = None,
-    until: Annotated[date | None, Query(description="this day included")] = None,
+    since: Annotated[Day | None, Query()] = None,
+    until: Annotated[Day | None, Query(description="this day included")] = None,
 ) -> StreamingResponse:
     """The log as JSON lines, streamed. That it was exported is written into it first."""
     parts.audit.record(principal, "audit-exported")
@@ -95,8 +95,10 @@ def get_receipt(
     parts: PartsHere,
     principal: PrincipalHere,
 ) -> ReceiptOut:
-    """What an answer was made from: passages with hashes and spans, prompt, model, times. Reading it is recorded."""
-    receipt = parts.receipts.read(principal, receipt_id)
+    """What an answer was made from: passages with hashes and spans, prompt, model, times. Reading it is recorded.
+
+    Who may not see every note reads the receipts of those only who could see no more than they do themselves."""
+    receipt = parts.receipts.read(principal, receipt_id, principal.scope)
     return ReceiptOut(
         id=receipt.id,
         user_id=receipt.user_id,

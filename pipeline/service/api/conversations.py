@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
-from pydantic import AwareDatetime
 
 from pipeline.service.access.policy import Action
 from pipeline.service.parts import PartsHere, PrincipalHere, may
@@ -16,6 +15,7 @@ from pipeline.service.schemas import (
     ConversationOut,
     ConversationsOut,
     ConversationWhole,
+    Moment,
     RenameRequest,
 )
 
@@ -32,7 +32,7 @@ def list_conversations(
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[
-        AwareDatetime | None,
+        Moment | None,
         Query(description="only those last used before: `updated_at` of the page's last"),
     ] = None,
 ) -> ConversationsOut:

@@ -13,10 +13,11 @@ from pipeline.service.jobs import Jobs
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, JobOut, JobRequest, JobsOut
-from pipeline.service.streaming import PING_SECONDS
+from pipeline.service.streaming import PING_SECONDS, described
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+STREAM_EXAMPLE = 'event: progress\ndata: {"id":"7d0c...","state":"running"}\n\n'
 JobId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
@@ -46,12 +47,7 @@ async def get_job(job_id: JobId, parts: PartsHere) -> JobOut:
         **documented(404),
         200: {
             "description": "Server-sent events: `progress` whenever it has changed, `ended` once; both carry the job.",
-            "content": {
-                "text/event-stream": {
-                    "schema": {"type": "string"},
-                    "example": 'event: progress\ndata: {"id":"7d0c...","state":"running"}\n\n',
-                }
-            },
+            "content": described({"progress": JobOut, "ended": JobOut}, STREAM_EXAMPLE),
         },
     },
 )

@@ -126,9 +126,14 @@ class Receipts:
             raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
         return found
 
-    def read(self, reader: Actor, receipt_id: str) -> Kept:
-        """Anybody's receipt, for somebody who may review; that they read it stands in the audit log."""
+    def read(self, reader: Actor, receipt_id: str, scope: AccessScope) -> Kept:
+        """Anybody's receipt, for somebody who may review and sees, by `scope`, all that the asker could see: question
+        and answer may tell of any of it. For others it does not exist. Who read stands in the audit log.
+        """
         found = self.get(receipt_id)
+        if not (scope.unrestricted or scope.covers(self.scope_of(found))):
+            self._audit.record(reader, "receipt-read", f"answer:{receipt_id}", outcome="refused")
+            raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
         self._audit.record(reader, "receipt-read", f"answer:{receipt_id}")
         return found
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Form, Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from pipeline.errors import BadRequest, ChartwellError
+from pipeline.service.access.groups import Group
 from pipeline.service.access.people import Invitation
 from pipeline.service.access.policy import ROLES, Action, Principal, Role, actions_of
 from pipeline.service.access.scopes import NOTHING, Sees
@@ -20,6 +21,7 @@ router = APIRouter(include_in_schema=False)
 PEOPLE = [may(Action.MANAGE_PEOPLE)]
 KEYS = [may(Action.MANAGE_KEYS)]
 DOMAINS_MAX = 200
+Text = Annotated[str, Form(max_length=65_536)]
 
 
 @router.get("/people", dependencies=PEOPLE)
@@ -148,6 +150,57 @@ def set_active(
     return seen(f"/people/{user_id}", "saved")
 
 
+@router.get("/groups", dependencies=PEOPLE)
+def groups(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """Every group, with numbers of patients: who is in one is looked at one group at a time."""
+    return renderer.page(request, "groups.html", here="people", groups=_groups(parts, principal))
+
+
+@router.post("/groups", dependencies=PEOPLE)
+def create_group(
+    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+) -> RedirectResponse:
+    """A new group with these patients."""
+    group = parts.groups.create(principal, name)
+    parts.groups.set_members(principal, group.id, _lines(patient_ids))
+    return seen("/groups", "saved")
+
+
+@router.get("/groups/{group_id}", dependencies=PEOPLE)
+def group(
+    group_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """One group with its patients. That somebody looked stands in the audit log."""
+    members = parts.groups.members(principal, group_id)
+    found = next(each for each in _groups(parts, principal) if each.id == group_id)
+    return renderer.page(request, "group.html", here="people", group=found, members=members)
+
+
+@router.post("/groups/{group_id}", dependencies=PEOPLE)
+def change_group(
+    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+) -> RedirectResponse:
+    """Its name, and exactly these patients, from the next request on."""
+    before = next((each for each in _groups(parts, principal) if each.id == group_id), None)
+    if before is None or name != before.name:
+        parts.groups.rename(principal, group_id, name)
+    parts.groups.set_members(principal, group_id, _lines(patient_ids))
+    return seen(f"/groups/{group_id}", "saved")
+
+
+@router.post("/groups/{group_id}/delete", dependencies=PEOPLE)
+def delete_group(group_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+    """Remove it. Whoever saw patients by it alone sees them no more."""
+    parts.groups.delete(principal, group_id)
+    return seen("/groups", "deleted")
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 @router.get("/keys", dependencies=KEYS)
 def keys(
     request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
@@ -221,8 +274,8 @@ def _sees(
     )
 
 
-def _groups(parts: Parts, principal: Principal) -> list[Any]:
-    return []
+def _groups(parts: Parts, principal: Principal) -> list[Group]:
+    return parts.groups.all(principal)
 
 
 def _domains(parts: Parts, principal: Principal) -> list[str]:

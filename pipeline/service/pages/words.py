@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.records import AccessScope
+from pipeline.service.access.groups import Group
 from pipeline.service.access.scopes import Sees
-from pipeline.service.schemas import GroupOut, JobOut
+from pipeline.service.schemas import JobOut
 
 REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -83,7 +84,7 @@ def job_words(job: JobOut) -> str:
     return " ".join(part for part in (ENDINGS.get(job.state, "Under way."), rejected) if part)
 
 
-def sees_words(sees: Sees, groups: Sequence[GroupOut]) -> str:
+def sees_words(sees: Sees, groups: Sequence[Group]) -> str:
     """Which notes exist for a person."""
     if sees.domains is None and sees.group_ids is None:
         return "every note"

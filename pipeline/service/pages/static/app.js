@@ -132,7 +132,7 @@ document.addEventListener("htmx:error", (event) => {
 // The service has taken the question: it names the address of its conversation.
 document.addEventListener("accepted", (event) => {
   byId("question").value = "";
-  byId("welcome")?.remove();
+  for (const id of ["welcome", "recent-list"]) byId(id)?.remove();
   document.querySelector(".thread-empty")?.classList.remove("thread-empty");
   history.replaceState(null, "", event.detail.data);
 });
