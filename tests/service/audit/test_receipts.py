@@ -69,7 +69,7 @@ def test_somebody_elses_receipt_is_not_known_and_reading_it_is_told(
         history.receipts.own(BERT, kept.question_id)
     with pytest.raises(NotKnown):
         history.receipts.get("0" * 32)
-    history.receipts.read(BERT, kept.question_id)
+    history.receipts.read(BERT, kept.question_id, EVERYTHING)
     (row,) = access.audit.page(action="receipt-read")
     assert (row.actor, row.subject) == ("bert", f"answer:{kept.question_id}")
 
