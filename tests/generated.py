@@ -26,7 +26,7 @@ from tests.service.reference import api_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve")
+DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve", "audit")
 
 
 def command_reference() -> str:
