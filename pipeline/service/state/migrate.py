@@ -16,6 +16,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from pipeline.errors import StateError
 from pipeline.service.state.models import Base
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -52,6 +53,11 @@ def run(connection: Connection, revision: str) -> None:
     def steps(at: Any, _: MigrationContext) -> Any:
         wanted = None if revision == "base" else scripts.as_revision_number(revision)
         here = at[0] if at else None
+        if here is not None and here not in {script.revision for script in scripts.walk_revisions()}:
+            raise StateError(
+                f"The service's tables are of version {here}, which this program does not know.",
+                remedy="Use the version that wrote them, or restore the snapshot from before.",
+            )
         if here == wanted:
             return []
         down = wanted is None or (here is not None and _is_before(wanted, here))
