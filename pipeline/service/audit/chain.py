@@ -22,11 +22,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
-from sqlalchemy import Row, Select, event, insert, select, update
+from sqlalchemy import Row, Select, bindparam, event, insert, select, update
 
 from pipeline.errors import AuditBroken
 from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import Audit, AuditHead
+from pipeline.service.state.models import Audit, AuditHead, table_of
 
 GENESIS = "0" * 64
 PROBLEMS_MAX = 100
@@ -199,7 +199,7 @@ class AuditLog:
 
         `since` and `until` compare with `at`, ISO 8601, UTC; a bare day includes that day.
         """
-        statement = select(Audit.__table__).order_by(Audit.number).limit(_ROWS_AT_ONCE)
+        statement = select(table_of(Audit)).order_by(Audit.number).limit(_ROWS_AT_ONCE)
         if since:
             statement = statement.where(Audit.at >= since)
         if until:
@@ -222,7 +222,7 @@ class AuditLog:
         subject: str | None = None,
     ) -> list[AuditRow]:
         """The newest rows, or those before number `before`, newest first; for looking."""
-        statement = select(Audit.__table__).order_by(Audit.number.desc()).limit(min(limit, 500))
+        statement = select(table_of(Audit)).order_by(Audit.number.desc()).limit(min(limit, 500))
         for column, value in ((Audit.actor, actor), (Audit.action, action), (Audit.subject, subject)):
             if value is not None:
                 statement = statement.where(column == value)
@@ -241,7 +241,7 @@ class AuditLog:
         known = list(anchors)
         with self._state.reading() as session:
             head = _head(session)
-            rows = _stream(session, select(Audit.__table__).order_by(Audit.number))
+            rows = _stream(session, select(table_of(Audit)).order_by(Audit.number))
             return verify_rows(rows, head=head, anchors=known)
 
 
@@ -326,8 +326,8 @@ def _write(session: StateSession) -> None:
     if not entries:
         return
     session.flush()  # whatever may still fail fails before the head is held
-    head = select(AuditHead.number, AuditHead.hash).where(AuditHead.id == 1).with_for_update()
-    number, previous = session.execute(head).one()
+    connection = session.connection()
+    number, previous = connection.execute(_HOLD_HEAD).one()
     at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
     rows = []
     for entry in entries:
@@ -335,8 +335,22 @@ def _write(session: StateSession) -> None:
         row = AuditRow(number, at, *_fields(entry), previous=previous, hash="")
         previous = row.computed()
         rows.append({**asdict(row), "hash": previous})
-    session.execute(insert(Audit), rows)
-    session.execute(update(AuditHead).where(AuditHead.id == 1).values(number=number, hash=previous))
+    connection.execute(_ADD, rows)
+    connection.execute(_MOVE_HEAD, {"to_number": number, "to_hash": previous})
+
+
+# Made once: putting a statement together costs more than running it.
+_HOLD_HEAD = (
+    select(table_of(AuditHead).c.number, table_of(AuditHead).c.hash)
+    .where(table_of(AuditHead).c.id == 1)
+    .with_for_update()
+)
+_ADD = insert(table_of(Audit))
+_MOVE_HEAD = (
+    update(table_of(AuditHead))
+    .where(table_of(AuditHead).c.id == 1)
+    .values(number=bindparam("to_number"), hash=bindparam("to_hash"))
+)
 
 
 def _fields(entry: Entry) -> tuple[str, str, str, str, str, str]:
