@@ -316,6 +316,15 @@ def as_line(record: AuditRow | Anchor) -> str:
 
 # --- writing
 
+# Made once, and by the tables themselves: every question has two of these rows, and putting a statement together, or
+# running it by way of the mapped classes, costs more processor time than the statement.
+_HEAD = table_of(AuditHead)
+_HEAD_LOCKED = select(_HEAD.c.number, _HEAD.c.hash).where(_HEAD.c.id == 1).with_for_update()
+_APPEND = insert(table_of(Audit))
+_MOVE_HEAD = (
+    update(_HEAD).where(_HEAD.c.id == 1).values(number=bindparam("to_number"), hash=bindparam("to_hash"))
+)
+
 
 @event.listens_for(StateSession, "before_commit")
 def _write(session: StateSession) -> None:
@@ -327,7 +336,7 @@ def _write(session: StateSession) -> None:
         return
     session.flush()  # whatever may still fail fails before the head is held
     connection = session.connection()
-    number, previous = connection.execute(_HOLD_HEAD).one()
+    number, previous = connection.execute(_HEAD_LOCKED).one()
     at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
     rows = []
     for entry in entries:
@@ -335,22 +344,8 @@ def _write(session: StateSession) -> None:
         row = AuditRow(number, at, *_fields(entry), previous=previous, hash="")
         previous = row.computed()
         rows.append({**asdict(row), "hash": previous})
-    connection.execute(_ADD, rows)
+    connection.execute(_APPEND, rows)
     connection.execute(_MOVE_HEAD, {"to_number": number, "to_hash": previous})
-
-
-# Made once: putting a statement together costs more than running it.
-_HOLD_HEAD = (
-    select(table_of(AuditHead).c.number, table_of(AuditHead).c.hash)
-    .where(table_of(AuditHead).c.id == 1)
-    .with_for_update()
-)
-_ADD = insert(table_of(Audit))
-_MOVE_HEAD = (
-    update(table_of(AuditHead))
-    .where(table_of(AuditHead).c.id == 1)
-    .values(number=bindparam("to_number"), hash=bindparam("to_hash"))
-)
 
 
 def _fields(entry: Entry) -> tuple[str, str, str, str, str, str]:
