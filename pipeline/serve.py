@@ -58,7 +58,7 @@ def serve(
     with errors_as_exit_codes():
         settings = _settings(host, port, demo, stack)
         logs.configure(settings.log_level)
-        logging.getLogger("sse_starlette").setLevel(logging.ERROR)  # at debug it writes what it sends
+        _join_logs()
         refuse_unsafe(settings.service)
         with closing(listen(settings.service)) as listening, closing(open_state(settings)) as state:
             state.migrate()
@@ -66,6 +66,15 @@ def serve(
             out.print(f"{url}  (Ctrl-C stops it)", markup=False)
             _show_first_link(settings, state, url)
             run(settings, state, listening, url)
+
+
+def _join_logs() -> None:
+    """What the libraries complain of goes where ours goes, in the same form: the class of an error, never its words."""
+    for name in ("uvicorn", "sse_starlette"):
+        library = logging.getLogger(name)
+        library.handlers = list(LOGGER.handlers)
+        library.setLevel(logging.WARNING)  # at debug sse_starlette writes what it sends
+        library.propagate = False
 
 
 def _settings(host: str | None, port: int | None, demo: bool | None, stack: str | None) -> Settings:

@@ -22,10 +22,11 @@ from pipeline.monitoring.judge import attention
 from pipeline.monitoring.view import screen
 from tests.monitoring import samples
 from tests.observe import dashboards, metrics_reference
+from tests.service.reference import api_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost")
+DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve")
 
 
 def command_reference() -> str:
@@ -76,6 +77,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
     "docs/metrics.md": metrics_reference.text,
+    "docs/api-reference.md": api_reference,
     **{
         f"docs/monitoring/grafana/dashboards/{each.uid}.json": functools.partial(dashboards.as_json, each)
         for each in dashboards.DASHBOARDS

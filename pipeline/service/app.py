@@ -20,7 +20,7 @@ from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import DEMO
-from pipeline.service.api import ask, audit, conversations, feedback, health, jobs, notes, people
+from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.frame import UNROUTED, Frame
@@ -74,7 +74,7 @@ def create_app(
     `url`: where people reach it, for links; `telemetry`: what observes it, and outlives it. Models are opened in the
     background once it runs; the state is the caller's to close.
     """
-    access = open_access(state, settings)
+    access = open_access(state, settings, public_url=url)
     corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
     meter = Meter(telemetry)
 
@@ -104,7 +104,7 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     describe(app)
-    for routes in (ask, notes, conversations, feedback, jobs, people, audit, health):
+    for routes in (ask, notes, conversations, feedback, jobs, people, groups, audit, health):
         app.include_router(routes.router)
     respond = pages.install(app)
     problems.install(app, functools.partial(_record_refusal, access), respond)
@@ -154,6 +154,7 @@ def _parts(
         audit=access.audit,
         people=access.people,
         groups=access.groups,
+        provider=access.provider,
         sign_ins=access.sign_ins,
         keys=access.keys,
         conversations=history.conversations,

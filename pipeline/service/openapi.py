@@ -14,7 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from pipeline import errors
 from pipeline.errors import ChartwellError
-from pipeline.service.problems import MEDIA_TYPE, TITLES, Problem, problem_of, status_of
+from pipeline.service.problems import MEDIA_TYPE, TITLES, Problem, WrongHttp, problem_of, status_of
 from pipeline.service.schemas import AcceptedEvent, AnswerHead, CitationEvent, RetrievalEvent, StatementEvent
 
 EVERYWHERE = (400, 401, 403, 405, 408, 413, 415, 421, 422, 429, 500, 503)
@@ -23,6 +23,11 @@ FOR_ALL = (401, 405, 421, 500)
 """Of these, what a public address can answer with."""
 EXAMPLES: tuple[ChartwellError, ...] = (
     errors.BadRequest("A question may have 2000 characters.", remedy="Ask it in fewer words."),
+    WrongHttp("The body is not JSON.", remedy="Correct it.", status=400),
+    WrongHttp("This address does not take that method.", remedy="See Allow.", status=405, allow="GET"),
+    WrongHttp("The body of the request was not here within 20 s.", remedy="Send it at once.", status=408),
+    WrongHttp("The body is not JSON.", remedy="Send it as application/json.", status=415),
+    WrongHttp("This is not a host name of the service.", remedy="Use the one that it printed.", status=421),
     errors.SignInFailed(
         "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
     ),
@@ -33,6 +38,14 @@ EXAMPLES: tuple[ChartwellError, ...] = (
     errors.Busy(
         "Every place for an answer is taken, and every place in the queue.",
         remedy="Ask again in a few seconds.",
+    ),
+    errors.TooMany(
+        "More than 240 requests a minute came from you.",
+        remedy="Wait as long as Retry-After says.",
+        retry_after_seconds=1.0,
+    ),
+    errors.Unexpected(
+        "The service failed in a way that nobody foresaw.", remedy="Ask again, or report the line of the log."
     ),
     errors.NotReady("The models are not loaded yet.", remedy="Ask again in a few seconds."),
     errors.ConnectionBroken("", remedy=""),

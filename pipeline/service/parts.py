@@ -15,6 +15,7 @@ from pipeline.config import Settings
 from pipeline.service import cookies
 from pipeline.service.access.groups import Groups
 from pipeline.service.access.keys import Keys
+from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.signin import SignIns
@@ -44,6 +45,7 @@ class Parts:
     audit: AuditLog
     people: People
     groups: Groups
+    provider: IdentityProvider | None
     sign_ins: SignIns
     keys: Keys
     conversations: Conversations

@@ -287,7 +287,8 @@ def from_http_exception(error: HTTPException, request: Request) -> ChartwellErro
     """What Starlette itself refuses."""
     if error.status_code == 404:
         return errors.NotKnown(
-            "There is nothing at this address.", remedy="See /openapi.json for what there is."
+            "There is nothing at this address.",
+            remedy="Check the address; /openapi.json lists those of the interface.",
         )
     if error.status_code == 405:
         return WrongHttp(

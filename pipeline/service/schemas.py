@@ -16,6 +16,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from pipeline.config import Role
 from pipeline.records import AccessScope, Answer, Citation, Document, Filters, Hit, Question, Statement
+from pipeline.service.access.groups import Group
 from pipeline.service.access.keys import Key
 from pipeline.service.access.people import Person
 from pipeline.service.access.policy import Action
@@ -840,26 +841,66 @@ class InvitationOut(BaseModel):
     expires_at: datetime
 
 
+_GROUP = {
+    "id": "8f0c9f6f7c0b4b54b0a7c2c3c7f7a999",
+    "name": "Ward 7",
+    "members": 1,
+    "created_at": "2026-01-31T12:00:00Z",
+}
+GROUP_PATIENTS_MAX = 2000
+"""In one request; larger groups are filled by several."""
+
+
 class GroupRequest(Body):
     """A patient group: a ward, a study, a clinic."""
 
     model_config = example({"name": "Ward 7", "patient_ids": ["D2N006"]}, body=True)
 
     name: Annotated[Text, Field(min_length=1, max_length=200)]
-    patient_ids: Annotated[list[Id], Field(max_length=2000)] = []
+    patient_ids: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = []
+
+
+class GroupChange(Body):
+    """What is not given stays as it is."""
+
+    model_config = example({"add": ["D2N007"], "remove": ["D2N006"]}, body=True)
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    add: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = Field(
+        default=[], description="patients to take in"
+    )
+    remove: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = Field(
+        default=[], description="patients to take out; those that are not in it are passed over"
+    )
 
 
 class GroupOut(BaseModel):
-    model_config = example({"id": "8f0c", "name": "Ward 7", "patients": 1, "patient_ids": ["D2N006"]})
+    """A patient group without its patients."""
+
+    model_config = example(_GROUP)
 
     id: str
     name: str
-    patients: int
-    patient_ids: list[str] | None = Field(None, description="only where one group was asked for")
+    members: int
+    created_at: datetime
+
+    @classmethod
+    def of(cls, group: Group) -> GroupOut:
+        return cls(**asdict(group))
 
 
 class GroupsOut(BaseModel):
+    """Patient groups by name."""
+
     groups: list[GroupOut]
+
+
+class MembersOut(BaseModel):
+    """The patients of a group, in order."""
+
+    model_config = example({"patient_ids": ["D2N006"]})
+
+    patient_ids: list[str]
 
 
 class KeyRequest(Body):

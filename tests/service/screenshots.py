@@ -99,7 +99,7 @@ def job(page: Page, stage: Stage) -> None:
 
 def jobs_done(page: Page, stage: Stage) -> None:
     job(page, stage)
-    expect(page.locator("#job")).not_to_contain_text("running", timeout=30_000)
+    expect(page.locator("#job")).not_to_contain_text("running", timeout=120_000)
     page.goto("/jobs")
 
 

@@ -298,3 +298,23 @@ def test_every_response_has_the_security_headers(service: Running, reader: httpx
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["cache-control"] == "no-store"
         assert "server" not in response.headers
+
+
+def test_a_patient_group_decides_what_its_people_see(service: Running, administrator: httpx.Client) -> None:
+    everything = service.client(service.key())
+    found = everything.post("/v1/search", json={"question": QUESTION, "top_k": 20}).json()["passages"]
+    patient = found[0]["patient_id"]
+    group = administrator.post("/v1/groups", json={"name": "Ward 7", "patient_ids": [patient]}).json()
+    assert group["members"] == 1
+    sees = Sees(domains=None, group_ids=frozenset({group["id"]}))
+    client = service.client(service.key(sees=sees))
+    asked = {"question": QUESTION, "top_k": 20}
+    assert {each["patient_id"] for each in client.post("/v1/search", json=asked).json()["passages"]} == {
+        patient
+    }
+    administrator.patch(f"/v1/groups/{group['id']}", json={"remove": [patient], "name": "Ward 8"})
+    assert client.post("/v1/search", json=asked).json()["passages"] == []
+    assert administrator.get(f"/v1/groups/{group['id']}/members").json() == {"patient_ids": []}
+    assert "Ward 8" in {each["name"] for each in administrator.get("/v1/groups").json()["groups"]}
+    assert administrator.delete(f"/v1/groups/{group['id']}").status_code == 204
+    assert administrator.get(f"/v1/groups/{group['id']}/members").status_code == 404

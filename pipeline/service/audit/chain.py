@@ -195,14 +195,22 @@ class AuditLog:
     def rows(
         self, *, after: int = 0, since: str | None = None, until: str | None = None
     ) -> Iterator[AuditRow]:
-        """The rows in order, a few at a time. `since` and `until` compare with `at`, ISO 8601, UTC."""
-        statement = select(Audit.__table__).where(Audit.number > after).order_by(Audit.number)
+        """The rows in order, some at a time: a slow reader holds no transaction open, for no row ever changes.
+
+        `since` and `until` compare with `at`, ISO 8601, UTC; a bare day includes that day.
+        """
+        statement = select(Audit.__table__).order_by(Audit.number).limit(_ROWS_AT_ONCE)
         if since:
             statement = statement.where(Audit.at >= since)
         if until:
             statement = statement.where(Audit.at <= _end_of(until))
-        with self._state.reading() as session:
-            yield from _stream(session, statement)
+        while True:
+            with self._state.reading() as session:
+                rows = list(_stream(session, statement.where(Audit.number > after)))
+            yield from rows
+            if len(rows) < _ROWS_AT_ONCE:
+                return
+            after = rows[-1].number
 
     def page(
         self,
