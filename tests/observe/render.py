@@ -26,9 +26,8 @@ from playwright.sync_api import sync_playwright
 from tests.observe.conftest import TEN_QUESTIONS
 from tests.observe.dashboards import DASHBOARDS, as_json
 from tests.observe.deployment import Deployment, Prometheus, deployed, until, vectorize
+from tests.service.browser import launched
 
-CHROMIUM = "/usr/bin/chromium"
-OPTIONS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--no-first-run"]
 COLUMN, ROW = 58, 30
 MARGIN = 54
 HEAD = """<!doctype html><meta charset=utf-8><style>
@@ -221,7 +220,7 @@ def main() -> None:
         sync_playwright() as browsers,
     ):
         work(found, options.seconds)
-        browser = browsers.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        browser = launched(browsers)
         for dashboard in DASHBOARDS:
             page = browser.new_page(viewport={"width": 24 * COLUMN + 12, "height": 600})
             page.set_content(draw(found.prometheus, json.loads(as_json(dashboard)), options.seconds))

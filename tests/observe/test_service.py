@@ -6,10 +6,12 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from opentelemetry.trace import SpanKind
+from playwright.sync_api import expect, sync_playwright
 
 from pipeline.config import Settings
 from pipeline.logs import LOGGER, JsonFormatter
@@ -17,6 +19,7 @@ from pipeline.observe.definitions import definitions
 from pipeline.observe.telemetry import SILENT
 from tests.observe.conftest import Watched
 from tests.servers.nim import NimServer
+from tests.service.browser import CHROMIUM, MISSING, launched
 from tests.service.running import Running, events_of, index, running, settings_in, until
 
 CLICK_TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -159,3 +162,28 @@ def test_without_telemetry_the_service_serves_and_says_so(settings: Settings) ->
         response = service.client(service.key("administrator")).get("/metrics")
         assert response.status_code == 404
         assert "CHARTWELL_METRICS__ENABLED" in response.text
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+def test_a_click_on_the_page_begins_the_trace(settings: Settings, watched: Watched) -> None:
+    """In a real browser: the page's own script makes the header, and two clicks are two traces."""
+    demo = settings.model_copy(update={"service": settings.service.model_copy(update={"demo": True})})
+    with (
+        sync_playwright() as playwright,
+        running(demo, telemetry=watched.telemetry) as service,
+        closing(launched(playwright)) as browser,
+    ):
+        page = browser.new_page(base_url=service.url)
+        page.goto("/")
+        for number in (1, 2):
+            page.fill("#question", QUESTION)
+            page.press("#question", "Enter")
+            expect(page.locator(".turn .answer-foot")).to_have_count(number)
+        until(lambda: len([span for span in watched.spans() if span.name == "POST /ask"]) == 2)
+        clicks = [span for span in watched.spans() if span.name == "POST /ask"]
+        answers = [span for span in watched.spans() if span.name == "answer"]
+    assert len(answers) == 2
+    assert all(span.parent is not None and span.parent.is_remote for span in clicks)
+    traces = {span.context.trace_id for span in clicks if span.context}
+    assert traces == {span.context.trace_id for span in answers if span.context}
+    assert len(traces) == 2

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
@@ -28,6 +28,11 @@ from pipeline.service.state.models import ApiKey, User, now
 
 USED_EVERY_SECONDS = 60.0
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+_KNOWN = (  # made once: every request with a key runs it
+    select(ApiKey, User).join(User, User.id == ApiKey.user_id).where(ApiKey.prefix == bindparam("prefix"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +142,9 @@ class Keys:
     def _principal(
         self, session: Session, text: str, at: dt.datetime
     ) -> tuple[Principal, dt.datetime | None]:
-        row = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix_of(text)))
+        found = session.execute(_KNOWN, {"prefix": prefix_of(text)}).one_or_none()
+        row, user = (found[0], found[1]) if found is not None else (None, None)
         right = same(row.key_hash if row else hash_of(""), hash_of(text))
-        user = session.get(User, row.user_id) if row else None
         if (
             row is None
             or user is None

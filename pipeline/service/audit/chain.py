@@ -20,13 +20,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias
 
-from sqlalchemy import Row, Select, Table, bindparam, event, insert, select, update
+from sqlalchemy import Row, Select, bindparam, event, insert, select, update
 
 from pipeline.errors import AuditBroken
 from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import Audit, AuditHead
+from pipeline.service.state.models import Audit, AuditHead, table_of
 
 GENESIS = "0" * 64
 PROBLEMS_MAX = 100
@@ -199,7 +199,7 @@ class AuditLog:
 
         `since` and `until` compare with `at`, ISO 8601, UTC; a bare day includes that day.
         """
-        statement = select(Audit.__table__).order_by(Audit.number).limit(_ROWS_AT_ONCE)
+        statement = select(table_of(Audit)).order_by(Audit.number).limit(_ROWS_AT_ONCE)
         if since:
             statement = statement.where(Audit.at >= since)
         if until:
@@ -222,7 +222,7 @@ class AuditLog:
         subject: str | None = None,
     ) -> list[AuditRow]:
         """The newest rows, or those before number `before`, newest first; for looking."""
-        statement = select(Audit.__table__).order_by(Audit.number.desc()).limit(min(limit, 500))
+        statement = select(table_of(Audit)).order_by(Audit.number.desc()).limit(min(limit, 500))
         for column, value in ((Audit.actor, actor), (Audit.action, action), (Audit.subject, subject)):
             if value is not None:
                 statement = statement.where(column == value)
@@ -241,7 +241,7 @@ class AuditLog:
         known = list(anchors)
         with self._state.reading() as session:
             head = _head(session)
-            rows = _stream(session, select(Audit.__table__).order_by(Audit.number))
+            rows = _stream(session, select(table_of(Audit)).order_by(Audit.number))
             return verify_rows(rows, head=head, anchors=known)
 
 
@@ -316,9 +316,11 @@ def as_line(record: AuditRow | Anchor) -> str:
 
 # --- writing
 
-_HEAD = cast("Table", AuditHead.__table__)
+# Made once, and by the tables themselves: every question has two of these rows, and putting a statement together, or
+# running it by way of the mapped classes, costs more processor time than the statement.
+_HEAD = table_of(AuditHead)
 _HEAD_LOCKED = select(_HEAD.c.number, _HEAD.c.hash).where(_HEAD.c.id == 1).with_for_update()
-_APPEND = insert(cast("Table", Audit.__table__))
+_APPEND = insert(table_of(Audit))
 _MOVE_HEAD = (
     update(_HEAD).where(_HEAD.c.id == 1).values(number=bindparam("to_number"), hash=bindparam("to_hash"))
 )
@@ -333,8 +335,6 @@ def _write(session: StateSession) -> None:
     if not entries:
         return
     session.flush()  # whatever may still fail fails before the head is held
-    # By the tables themselves: the same statements by way of the mapped classes take twice the processor's time, and
-    # every question has two of these rows.
     connection = session.connection()
     number, previous = connection.execute(_HEAD_LOCKED).one()
     at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")

@@ -15,19 +15,23 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
 from pipeline.service.state.database import State, StateSession, insert_missing
-from pipeline.service.state.models import Audit, Message, Receipt, ScopeRecord, now
+from pipeline.service.state.models import Audit, Message, Receipt, ScopeRecord, now, table_of
 
 VERSION = 1
 ASKED, ANSWERED = "question-asked", "question-answered"
 """The two rows of the audit log that every question has; their subject is `answer:` and the question's id."""
 _ROWS_AT_ONCE = 500
+
+# Made once: putting a statement together costs more than running it.
+_KEEP = insert(table_of(Receipt))
+_SCOPE = select(table_of(ScopeRecord).c.sha256).where(table_of(ScopeRecord).c.sha256 == bindparam("sha256"))
 
 Ending: TypeAlias = Literal["answered", "nothing_relevant", "cut_off", "failed"]
 
@@ -94,7 +98,9 @@ class Receipts:
 
     def keep(self, session: StateSession, actor: Actor, drawn: Drawn, *, with_text: bool = True) -> None:
         """Write the receipt and its row of the audit log with the caller's transaction."""
-        insert_missing(session, ScopeRecord, sha256=drawn.scope_sha256, scope=drawn.scope)
+        connection = session.connection()
+        if connection.execute(_SCOPE, {"sha256": drawn.scope_sha256}).first() is None:
+            insert_missing(session, ScopeRecord, sha256=drawn.scope_sha256, scope=drawn.scope)
         values = {
             "id": drawn.id,
             "user_id": actor.id,
@@ -105,7 +111,7 @@ class Receipts:
             "sha256": drawn.sha256,
             "erased_at": None if with_text else now(),
         }
-        session.execute(insert(Receipt).values(**values))
+        connection.execute(_KEEP, values)
         outcome: Outcome = "failed" if drawn.answer["ending"] in ("failed", "cut_off") else "done"
         self._audit.append(
             session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=drawn.told

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
@@ -21,10 +21,26 @@ from pipeline.records import AccessScope, Question
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
 from pipeline.service.audit.receipts import ASKED, Given, Receipts, draw_up, erase, storable
 from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import Conversation, Feedback, Message, Receipt, new_id, now
+from pipeline.service.state.models import Conversation, Feedback, Message, Receipt, new_id, now, table_of
 
 TITLE_CHARACTERS_MAX = 120
 PAGE_MAX = 200
+
+
+# Made once: putting a statement together costs more than running it.
+_TABLE = table_of(Conversation).c
+_BEGIN = insert(table_of(Conversation))
+_SAY = insert(table_of(Message))
+_HOLD = (
+    select(_TABLE.messages_count)
+    .where(_TABLE.id == bindparam("id"), _TABLE.user_id == bindparam("user_id"))
+    .with_for_update()
+)
+_COUNT = (
+    update(table_of(Conversation))
+    .where(_TABLE.id == bindparam("which"))
+    .values(messages_count=bindparam("to_number"), updated_at=bindparam("at"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +113,13 @@ class Conversations:
         details = {"question_sha256": sha256(text), "conversation": chosen}
         with self._state.session() as session:
             if conversation_id is None:
-                values = {"id": chosen, "user_id": actor.id, "title": title_of(text)}
-                session.execute(insert(Conversation).values(**values, messages_count=0))
-                said = 0
+                values = {"id": chosen, "user_id": actor.id, "title": title_of(text), "messages_count": 0}
+                session.connection().execute(_BEGIN, values)
+                said: int | None = 0
             else:
-                said = _own(session, actor, conversation_id, lock=True).messages_count
+                said = _said_so_far(session, actor, chosen)
+            if said is None:
+                raise _unknown()
             message_id = _say(session, chosen, said + 1, "person", text, None, question_id)
             self._audit.append(session, actor, ASKED, f"answer:{question_id}", details=details)
             return Begun(chosen, message_id)
@@ -110,14 +128,13 @@ class Conversations:
         """Keep what became of it, with its receipt: also where it failed, or the conversation is gone."""
         drawn = draw_up(actor, given, conversation_id)  # outside the transaction: others wait for that one
         with self._state.session() as session:
-            conversation = _get(session, conversation_id, lock=True)
-            gone = conversation is None or conversation.user_id != actor.id
-            with_text = not gone or self._settings.receipt_text_days > 0
+            said = _said_so_far(session, actor, conversation_id)
+            with_text = said is not None or self._settings.receipt_text_days > 0
             self._receipts.keep(session, actor, drawn, with_text=with_text)
-            if conversation is None or gone:
+            if said is None:
                 return Ended(None, drawn.id)
-            text, number = str(drawn.answer["text"]), conversation.messages_count + 1
-            message_id = _say(session, conversation_id, number, "chartwell", text, drawn.answer, drawn.id)
+            text = str(drawn.answer["text"])
+            message_id = _say(session, conversation_id, said + 1, "chartwell", text, drawn.answer, drawn.id)
             return Ended(message_id, drawn.id)
 
     # --- looking
@@ -203,14 +220,21 @@ def title_of(question: str) -> str:
 
 
 def _own(session: Session, actor: Actor, conversation_id: str, *, lock: bool = False) -> Conversation:
-    found = _get(session, conversation_id, lock=lock)
+    found = session.get(Conversation, conversation_id, with_for_update=True if lock else None)
     if found is None or found.user_id != actor.id:
-        raise NotKnown("There is no such conversation.", remedy="Choose one from your history.")
+        raise _unknown()
     return found
 
 
-def _get(session: Session, conversation_id: str, *, lock: bool) -> Conversation | None:
-    return session.get(Conversation, conversation_id, with_for_update=True if lock else None)
+def _unknown() -> NotKnown:
+    return NotKnown("There is no such conversation.", remedy="Choose one from your history.")
+
+
+def _said_so_far(session: Session, actor: Actor, conversation_id: str) -> int | None:
+    """How many messages one's own conversation has, which is locked by that; None where there is no such."""
+    values = {"id": conversation_id, "user_id": actor.id}
+    found: int | None = session.connection().execute(_HOLD, values).scalar()
+    return found
 
 
 def _say(
@@ -233,13 +257,9 @@ def _say(
         "content": content,
         "receipt_id": receipt_id,
     }
-    session.execute(insert(Message).values(**values))
-    session.execute(
-        update(Conversation)
-        .where(Conversation.id == conversation_id)
-        .values(messages_count=number, updated_at=now())
-        .execution_options(synchronize_session=False)
-    )
+    connection = session.connection()
+    connection.execute(_SAY, values)
+    connection.execute(_COUNT, {"which": conversation_id, "to_number": number, "at": now()})
     return message_id
 
 

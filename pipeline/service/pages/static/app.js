@@ -138,6 +138,15 @@ document.addEventListener("accepted", (event) => {
 });
 document.addEventListener("ended", (event) => byId(event.detail.data)?.removeAttribute("data-open"));
 
+// --- a click begins a trace: what it causes carries its number, and nothing else (W3C Trace Context)
+
+const hex = (bytes) =>
+  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+document.addEventListener("htmx:config:request", (event) => {
+  event.detail.ctx.request.headers.traceparent = `00-${hex(16)}-${hex(8)}-01`;
+});
+
 // --- after htmx has put something in
 
 document.addEventListener("htmx:after:swap", (event) => {
