@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -352,22 +353,29 @@ def test_a_model_server_that_fails_is_named_by_its_code(
     assert page.input_value("#question") == QUESTION
 
 
-def test_a_stream_that_breaks_and_a_service_that_is_away_say_so(
-    written: tuple[NimServer, Running], visit: Any
-) -> None:
+def test_an_answer_that_the_service_cuts_off_says_so(written: tuple[NimServer, Running], visit: Any) -> None:
     """Ends the service that the two before use."""
-    nim, service = written
+    _, service = written
     page = visit("reader", at=service, expected="Failed to load|Failed to fetch|network").page
     page.goto("/")
     page.fill("#question", QUESTION)
     page.keyboard.press("Enter")
-    until(lambda: nim.chat.running == 1)
-    service.server.should_exit = True
-    expect(page.locator(".turn")).to_contain_text(re.compile("cut off|broke before"), timeout=15_000)
+    expect(page.locator(".working")).to_contain_text("is being written")
+    service.server.handle_exit(signal.SIGTERM, None)
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("cut off|broke before"))
+
+
+def test_a_service_that_is_away_costs_no_question(visit: Any) -> None:
+    page = visit("reader", expected="Failed to load|Failed to fetch").page
+    page.goto("/")
+    page.context.set_offline(True)
     page.fill("#question", QUESTION)
     page.keyboard.press("Enter")
     expect(page.locator(".turn").last).to_contain_text("The service cannot be reached")
     assert page.input_value("#question") == QUESTION
+    page.context.set_offline(False)
+    page.press("#question", "Enter")
+    expect(page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
 
 
 def test_feedback_is_kept(service: Running, visit: Any) -> None:
