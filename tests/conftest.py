@@ -50,11 +50,9 @@ def no_network() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="module")
 def current_event_loop() -> None:
     """Pulumi wants the main thread's event loop, which an `asyncio.run` of another file's test has taken away."""
-    try:
-        asyncio.get_event_loop_policy().get_event_loop()
-    except (RuntimeError, DeprecationWarning):
+    if not _LOOPS:
         _LOOPS.append(asyncio.new_event_loop())
-        asyncio.set_event_loop(_LOOPS[-1])
+    asyncio.set_event_loop(_LOOPS[0])
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pipeline.errors import BadRequest, Forbidden, ServiceError
+from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError, SignInFailed
 from pipeline.service import cookies
+from pipeline.service.access.oidc import REQUEST_SECONDS, IdentityProvider
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.access.signin import SignedIn
 from pipeline.service.pages import words
@@ -82,6 +83,76 @@ def sign_in(
         )
         return _with_wait(response, error)
     return _let_in(parts, signed_in, own_path(to))
+
+
+@router.get("/sign-in/provider")
+def leave_for_provider(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    to: Annotated[str, Query(max_length=2000)] = "/",
+) -> Response:
+    """Off to the identity provider, with a cookie that this very browser must bring back.
+
+    A link and no form: the content policy lets no form of ours end on another host.
+    """
+    provider = _provider(parts)
+    try:
+        departure = provider.begin(own_path(to))
+    except ServiceError as error:
+        return _refused(request, parts, renderer, error)
+    response = RedirectResponse(departure.url, status_code=303)
+    cookies.put(
+        response, cookies.PROVIDER, departure.browser, parts.settings.service, seconds=int(REQUEST_SECONDS)
+    )
+    return response
+
+
+@router.get("/sign-in/callback")
+def come_back_from_provider(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    state: Annotated[str, Query(max_length=500)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+    iss: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Response:
+    """Back from the identity provider, which says who it is."""
+    provider, service = _provider(parts), parts.settings.service
+    try:
+        if not (state and code):
+            raise SignInFailed(
+                "The identity provider let nobody in.", remedy="Sign in again, or ask who runs the provider."
+            )
+        signed_in, to = provider.finish(
+            state=state,
+            code=code,
+            browser=request.cookies.get(cookies.name_of(cookies.PROVIDER, service)),
+            address=_address(request),
+            issuer=iss,
+            device=request.cookies.get(cookies.name_of(cookies.DEVICE, service)),
+            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
+        )
+    except ServiceError as error:
+        response: Response = _refused(request, parts, renderer, error)
+    else:
+        response = _let_in(parts, signed_in, own_path(to))
+    cookies.remove(response, cookies.PROVIDER, service)
+    return response
+
+
+def _provider(parts: Parts) -> IdentityProvider:
+    if parts.provider is None:
+        raise NotKnown(
+            "No identity provider is set up.",
+            remedy="Sign in with a password, or set CHARTWELL_OIDC__ISSUER.",
+        )
+    return parts.provider
+
+
+def _refused(request: Request, parts: Parts, renderer: Renderer, error: ServiceError) -> HTMLResponse:
+    problem = _problem(request, error)
+    return _with_wait(_sign_in_page(request, parts, renderer, status=problem.status, problem=problem), error)
 
 
 @router.get("/welcome")
