@@ -120,10 +120,11 @@ def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
         answered = after["calls"].get("/v1/chat/completions 200", 0) - before["calls"].get(
             "/v1/chat/completions 200", 0
         )
+        cut = after["cancelled"] - before["cancelled"]
         figures = {
             "load_before": load,
-            **_figures(tally, options.seconds, tokens),
-            "cut_at_the_model": after["cancelled"] - before["cancelled"],
+            **_figures(tally, options.seconds, tokens, answered - cut),
+            "cut_at_the_model": cut,
             "requests_to_the_model": answered,
             "exit_code": code,
             "cpu_ms_per_answer": round(1000 * watching.cpu_seconds / len(tally.ends), 1),
@@ -329,10 +330,10 @@ class Watching:
         }
 
 
-def _figures(tally: Tally, seconds: float, tokens: int) -> dict[str, Any]:
+def _figures(tally: Tally, seconds: float, tokens: int, generated: int) -> dict[str, Any]:
+    """`generated`: answers that the simulator wrote to the end, those of slow readers and of who left included."""
     ends = sorted(tally.ends)
-    answered = tally.outcomes["answered"]
-    ceiling = CHAT.ceiling_requests_per_second(tokens / max(1, answered))
+    ceiling = CHAT.ceiling_requests_per_second(tokens / max(1, generated))
     window = [end for end in ends if ends[0] + START_SECONDS <= end <= ends[0] + seconds - START_SECONDS]
     rate = (len(window) - 1) / (window[-1] - window[0])
     return {
@@ -345,7 +346,7 @@ def _figures(tally: Tally, seconds: float, tokens: int) -> dict[str, Any]:
         "left": tally.left,
         "ceiling_answers_per_second": round(ceiling, 2),
         "answers_per_second": round(rate, 2),
-        "throughput_ratio": round(rate * answered / len(ends) / ceiling, 4),
+        "throughput_ratio": round(rate * generated / len(ends) / ceiling, 4),
         "own_share_ms_p50": percentile(tally.own_ms, 50),
         "own_share_ms_p95": percentile(tally.own_ms, 95),
         "own_share_ms_p99": percentile(tally.own_ms, 99),

@@ -25,7 +25,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "generator_abstained": (
             "The notes that were found do not answer this question",
-            "They are about something near it. Ask more narrowly, or look at the passages yourself.",
+            "They are about something near it. Ask more narrowly, or name the patient.",
         ),
         "nothing_verified": (
             "No answer could be checked against the notes",

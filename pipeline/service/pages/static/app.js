@@ -158,7 +158,7 @@ document.addEventListener("htmx:after:swap", (event) => {
     if (cameFrom?.dataset.address) history.replaceState(null, "", cameFrom.dataset.address);
     showNote();
   }
-  if (target?.id === "thread") target.lastElementChild?.scrollIntoView({ block: narrow.matches ? "start" : "nearest" });
+  if (target?.id === "thread") target.lastElementChild?.scrollIntoView({ block: "start" });
 });
 
 // --- clicks
