@@ -78,6 +78,7 @@ class Askers:
 
     def ask(self, name: str, questions: int, think: Callable[[], float]) -> None:
         who, conversation = Who(name, "user"), None
+        time.sleep(think())  # people do not begin in the same moment
         for _ in range(questions):
             given = question()
             started = time.perf_counter()

@@ -1,6 +1,5 @@
 """What all tests of the infrastructure share: warnings of the AWS package taken once, large files read once."""
 
-import asyncio
 import functools
 import gc
 import warnings
@@ -36,13 +35,3 @@ def _light_account() -> Iterator[None]:
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)
         yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _event_loop() -> Iterator[None]:
-    """Pulumi asks for the thread's event loop, which an `asyncio.run` of another test has taken away."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
