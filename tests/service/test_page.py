@@ -74,6 +74,7 @@ def test_files_are_kept_for_ever_under_addresses_of_their_content(service: Runni
         assert found.status_code == 200
         assert "immutable" in found.headers["cache-control"]
         assert hashlib.sha256(found.content).hexdigest().startswith(address.split("/")[2])
+    assert client.get("/sign-in/provider", headers=PAGE).status_code == 404  # none is set up
     for wrong in (
         "/static/vendored.json",
         "/static/../routes.py",

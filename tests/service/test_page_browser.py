@@ -24,6 +24,7 @@ from pipeline.service.access.policy import DEMO, Role  # noqa: E402
 from pipeline.service.access.scopes import ALL_NOTES, Sees  # noqa: E402
 from tests.servers.faults import Faults  # noqa: E402
 from tests.servers.nim import NimServer  # noqa: E402
+from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider  # noqa: E402
 from tests.servers.queueing import ServiceTime  # noqa: E402
 from tests.service.browser import CHROMIUM, MISSING, PHONE, Watch, context, launched  # noqa: E402
 from tests.service.running import (  # noqa: E402
@@ -177,6 +178,28 @@ def test_the_first_administrator_comes_in_by_link_and_again_by_password(
         page.goto("/")
         visitor.asks(QUESTION)
         expect(page.locator(".turn")).to_contain_text("There are no notes yet")
+
+
+def test_the_hospitals_account_lets_in_too(indexed: Path, tmp_path: Path, visit: Any) -> None:
+    with OidcProvider() as provider:
+        oidc = {
+            "issuer": provider.issuer,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "roles": {"readers": "reader"},
+            "new_people_see": "everything",
+        }
+        with running(settings_in(copied(indexed, tmp_path / "data"), oidc=oidc)) as joined:
+            page = visit(None, at=joined, expected="401").page
+            page.goto("/status")
+            page.click("text=Sign in with your hospital account")
+            expect(page.locator("h1")).to_have_text("Status")
+            expect(page.locator(".who-name")).to_have_text("Anna A.")
+            provider.person["groups"] = ["nobody"]
+            page.goto("/account")
+            page.click("text=Sign out >> nth=0")
+            page.click("text=Sign in with your hospital account")
+            expect(page.get_by_role("alert")).to_contain_text("CW-SIGN-IN")
 
 
 def test_a_sign_in_that_has_ended_leads_back_to_where_one_was(service: Running, visit: Any) -> None:
