@@ -14,7 +14,9 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
+from pipeline.costing import prices_of
 from pipeline.errors import Forbidden, SignInFailed
+from pipeline.monitoring.usage import PresentCosts
 from pipeline.observe.asgi import TracedRequests
 from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
@@ -26,6 +28,7 @@ from pipeline.service.corpus import LiveCorpus
 from pipeline.service.frame import UNROUTED, Frame
 from pipeline.service.gate import Caller, Gate
 from pipeline.service.history.open import open_history
+from pipeline.service.history.upkeep import Upkeep
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.metering import Meter
@@ -81,10 +84,12 @@ def create_app(
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parts = _parts(settings, state, access, corpus, meter, url)
+        upkeep = Upkeep(state, access.audit, settings.service)
         app.state.parts = parts
         app.state.drain = functools.partial(_drain, parts)
         await parts.jobs.recover()
         corpus.start()
+        upkeep.start()
         try:
             yield
         finally:
@@ -92,6 +97,7 @@ def create_app(
             parts.desk.close()
             parts.readiness.close()
             corpus.close()
+            await run_in_threadpool(upkeep.stop)
 
     app = FastAPI(
         title=TITLE,
@@ -136,7 +142,7 @@ def _parts(
         kept_seconds=service.checks_kept_seconds,
     )
     history = open_history(state, access.audit, settings)
-    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations), service)
+    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations, prices_of(settings)), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
         if outcome.answer is not None:
@@ -165,6 +171,7 @@ def _parts(
         jobs=Jobs(history.jobs, settings),
         readiness=readiness,
         meter=meter,
+        costs=PresentCosts(settings),
     )
 
 

@@ -12,8 +12,6 @@ from pipeline.config import ServiceSettings
 
 SIGN_IN = "chartwell"
 DEVICE = "chartwell-device"
-PROVIDER = "chartwell-provider"
-"""While somebody is at the identity provider: that whoever comes back is who left."""
 PREFIX = "__Host-"
 DEVICE_SECONDS = 365 * 24 * 3600
 """How long a browser is known as one that has signed in before."""

@@ -12,6 +12,7 @@ from fastapi import Depends, Request, Security, params
 from fastapi.security import APIKeyCookie, HTTPBearer
 
 from pipeline.config import Settings
+from pipeline.monitoring.usage import PresentCosts
 from pipeline.service import cookies
 from pipeline.service.access.groups import Groups
 from pipeline.service.access.keys import Keys
@@ -56,6 +57,7 @@ class Parts:
     jobs: Jobs
     readiness: Readiness
     meter: Meter
+    costs: PresentCosts
 
 
 async def parts_of(request: Request) -> Parts:

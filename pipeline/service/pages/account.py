@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError, SignInFailed
+from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError
 from pipeline.service import cookies
-from pipeline.service.access.oidc import REQUEST_SECONDS, IdentityProvider
+from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.access.signin import SignedIn
 from pipeline.service.pages import words
@@ -28,6 +28,9 @@ from pipeline.service.problems import headers_of
 router = APIRouter(include_in_schema=False)
 
 Password = Annotated[str, Form(max_length=4096)]
+LEAVING = "chartwell-leaving"
+"""A cookie: which browser left for the identity provider."""
+LEAVING_SECONDS = 600
 OWN = [may(Action.READ_STATUS)]
 """Whoever is let in at all may look at their account."""
 
@@ -85,73 +88,60 @@ def sign_in(
 
 
 @router.get("/sign-in/provider")
-def leave_for_provider(
+def to_provider(
     request: Request,
     parts: PartsHere,
     renderer: RendererHere,
     to: Annotated[str, Query(max_length=2000)] = "/",
 ) -> Response:
-    """Off to the identity provider, with a cookie that this very browser must bring back.
-
-    A link and no form: the content policy lets no form of ours end on another host.
-    """
+    """Leave for the hospital's identity provider. A link, not a form: the content policy keeps forms here."""
     provider = _provider(parts)
     try:
         departure = provider.begin(own_path(to))
     except ServiceError as error:
-        return _refused(request, parts, renderer, error)
-    response = RedirectResponse(departure.url, status_code=303)
-    cookies.put(
-        response, cookies.PROVIDER, departure.browser, parts.settings.service, seconds=int(REQUEST_SECONDS)
-    )
+        problem = _problem(request, error)
+        return _sign_in_page(
+            request, parts, renderer, status=problem.status, to=own_path(to), problem=problem
+        )
+    response = seen(departure.url)
+    cookies.put(response, LEAVING, departure.browser, parts.settings.service, seconds=LEAVING_SECONDS)
     return response
 
 
 @router.get("/sign-in/callback")
-def come_back_from_provider(
+def from_provider(
     request: Request,
     parts: PartsHere,
     renderer: RendererHere,
-    state: Annotated[str, Query(max_length=500)] = "",
+    state: Annotated[str, Query(max_length=2000)] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
     iss: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> Response:
-    """Back from the identity provider, which says who it is."""
-    provider, service = _provider(parts), parts.settings.service
+    """Come back from the provider, in the browser that left."""
+    service = parts.settings.service
     try:
-        if not (state and code):
-            raise SignInFailed(
-                "The identity provider let nobody in.", remedy="Sign in again, or ask who runs the provider."
-            )
-        signed_in, to = provider.finish(
+        signed_in, to = _provider(parts).finish(
             state=state,
             code=code,
-            browser=request.cookies.get(cookies.name_of(cookies.PROVIDER, service)),
+            browser=request.cookies.get(cookies.name_of(LEAVING, service)),
             address=_address(request),
             issuer=iss,
             device=request.cookies.get(cookies.name_of(cookies.DEVICE, service)),
             replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
         )
+        response: Response = _let_in(parts, signed_in, own_path(to))
     except ServiceError as error:
-        response: Response = _refused(request, parts, renderer, error)
-    else:
-        response = _let_in(parts, signed_in, own_path(to))
-    cookies.remove(response, cookies.PROVIDER, service)
+        problem = _problem(request, error)
+        response = _sign_in_page(request, parts, renderer, status=problem.status, problem=problem)
+    cookies.remove(response, LEAVING, service)
     return response
 
 
 def _provider(parts: Parts) -> IdentityProvider:
+    """Raises NotKnown where there is none."""
     if parts.provider is None:
-        raise NotKnown(
-            "No identity provider is set up.",
-            remedy="Sign in with a password, or set CHARTWELL_OIDC__ISSUER.",
-        )
+        raise NotKnown("No identity provider is set up here.", remedy="Sign in with name and password.")
     return parts.provider
-
-
-def _refused(request: Request, parts: Parts, renderer: Renderer, error: ServiceError) -> HTMLResponse:
-    problem = _problem(request, error)
-    return _with_wait(_sign_in_page(request, parts, renderer, status=problem.status, problem=problem), error)
 
 
 @router.get("/welcome")

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
+from pipeline.costing import lines
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.api.health import status_for
 from pipeline.service.history.feedback import Verdict
@@ -24,15 +26,18 @@ THANKS = "Thank you, that is kept with the answer."
 async def status(
     request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
-    """Dependencies, really called; the notes one may see; the last job. What answers cost will stand here too."""
+    """Dependencies, really called; the notes one may see; the last job; for administrators what it costs."""
     latest = await parts.jobs.latest(1) if allowed(principal, Action.READ_JOBS) else []
+    cost = None
+    if allowed(principal, Action.READ_METRICS):
+        cost = lines(await run_in_threadpool(parts.costs.report))
     return renderer.page(
         request,
         "status.html",
         here="status",
         status=await status_for(parts, principal),
         job=JobOut.of(latest[0]) if latest else None,
-        cost=None,
+        cost=cost,
     )
 
 
