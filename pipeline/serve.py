@@ -41,7 +41,8 @@ CLOSING_SECONDS = 5
 """For responses that are still being sent once every answer has ended."""
 SWITCH_SECONDS = 0.0005
 """How long one thread keeps the interpreter while others want it. With Python's own 5 ms, whoever holds the state's
-write lock waits that long at each statement: 100 askers then got 0.88 of what the model could answer (benchmarks.service).
+write lock waits that long at each statement, and 100 askers got 0.88 of what the model could answer, not 0.99
+(benchmarks.service).
 """
 
 
