@@ -3,8 +3,8 @@
 The whole way of an answer (`pipeline.answering.flow`): the question embedded by the NIM simulator, both legs of
 retrieval on the embedded store, the prompt, the draft streamed by the simulator, every citation checked. The
 simulator's chat server stands about 20 answers a second; what is ours is the rest: total less embed less generate. The
-first answer of each is told apart: a hundred questions in the same instant queue for the processors, afterwards they
-come as answers go out.
+burst is told apart: a hundred questions in the same instant queue for the processors, and so does whatever is asked
+before the last of them has been searched for. Afterwards questions come as answers go out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +131,33 @@ def index_notes(settings: Settings, notes: Path, sentences: Sequence[str]) -> in
     return tally.chunks_embedded
 
 
+@dataclass(frozen=True)
+class _Answered:
+    """One answer, when it was asked for and when it came."""
+
+    answer: Answer
+    asked: float
+    came: float
+
+    @property
+    def found(self) -> float:
+        """When its passages were there."""
+        seconds = self.answer.seconds
+        return self.asked + seconds["embed"] + seconds["search"]
+
+    @property
+    def own_ms(self) -> float:
+        seconds = self.answer.seconds
+        return 1000 * (seconds["total"] - seconds["embed"] - seconds.get("generate", 0.0))
+
+
 class _Asked:
-    """Everybody's answers, when they came, and what went wrong."""
+    """Everybody's answers, and what went wrong."""
 
     def __init__(self) -> None:
-        self.first: list[Answer] = []
-        self.answers: list[tuple[float, Answer]] = []
-        """Of those after the first of each, with when they came."""
+        self.first: list[_Answered] = []
+        """The first of each."""
+        self.later: list[_Answered] = []
         self.failures: list[Exception] = []
 
 
@@ -152,15 +173,14 @@ def _ask_all(settings: Settings, sentences: Sequence[str]) -> _Asked:
     def ask(number: int) -> None:
         chance = random.Random(number)
         for turn in range(QUESTIONS_EACH + 1):
+            started = time.perf_counter()
             try:
                 answer = answering.answer(question_about(chance, sentences))
             except Exception as error:  # noqa: BLE001  counted and printed
                 asked.failures.append(error)
             else:
-                if turn == 0:
-                    asked.first.append(answer)
-                else:
-                    asked.answers.append((time.perf_counter(), answer))
+                kind = asked.later if turn else asked.first
+                kind.append(_Answered(answer, started, time.perf_counter()))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(ASKERS)]
     for thread in threads:
@@ -172,25 +192,31 @@ def _ask_all(settings: Settings, sentences: Sequence[str]) -> _Asked:
 
 
 def _figures(asked: _Asked, tokens: int) -> dict[str, Any]:
-    answers = [answer for _, answer in asked.answers]
+    everything = [*asked.first, *asked.later]
     # A question for which nothing is found asks no generator.
-    ends = sorted(at for at, answer in asked.answers if "generate" in answer.seconds)
-    generated = len(ends) + sum("generate" in answer.seconds for answer in asked.first)
+    generated = sum("generate" in each.answer.seconds for each in everything)
+    ends = sorted(each.came for each in asked.later if "generate" in each.answer.seconds)
     ceiling = CHAT.ceiling_requests_per_second(tokens / generated)
     # At first a hundred people ask in the same instant, at the very end fewer ask than the server has places.
     first, last = ASKERS, len(ends) - CHAT.concurrency
+    burst_over = max(each.found for each in asked.first)
+    steady = [each for each in asked.later if each.asked >= burst_over]
+    burst = [*asked.first, *(each for each in asked.later if each.asked < burst_over)]
     return {
         "askers": ASKERS,
-        "answers": len(answers) + len(asked.first),
+        "answers": len(everything),
         "errors": len(asked.failures),
-        "outcomes": Counter(answer.outcome for answer in [*asked.first, *answers]),
+        "outcomes": Counter(each.answer.outcome for each in everything),
         "ceiling_answers_per_second": ceiling,
         "throughput_ratio": (last - first) / (ends[last] - ends[first]) / ceiling,
-        "own_share_ms_p50": percentile([_own_share_ms(answer) for answer in answers], 50),
-        "own_share_ms_p95": percentile([_own_share_ms(answer) for answer in answers], 95),
-        "own_share_ms_p95_of_the_first_of_each": percentile(list(map(_own_share_ms, asked.first)), 95),
+        "steady_answers": len(steady),
+        "own_share_ms_p50": percentile([each.own_ms for each in steady], 50),
+        "own_share_ms_p95": percentile([each.own_ms for each in steady], 95),
+        "burst_answers": len(burst),
+        "burst_seconds": round(burst_over - min(each.asked for each in asked.first), 2),
+        "burst_own_share_ms_p95": percentile([each.own_ms for each in burst], 95),
         "stages_ms_p95": {
-            stage: percentile([1000 * answer.seconds.get(stage, 0.0) for answer in answers], 95)
+            stage: percentile([1000 * each.answer.seconds.get(stage, 0.0) for each in steady], 95)
             for stage in ("embed", "search", "prompt", "generate", "verify", "total")
         },
     }
@@ -198,10 +224,6 @@ def _figures(asked: _Asked, tokens: int) -> dict[str, Any]:
 
 def percentile(values: Sequence[float], percent: int) -> float:
     return round(float(np.percentile(values, percent)), 1)
-
-
-def _own_share_ms(answer: Answer) -> float:
-    return 1000 * (answer.seconds["total"] - answer.seconds["embed"] - answer.seconds.get("generate", 0.0))
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ class EmbeddedStore:
 
     def _held_space(self) -> EmbeddingSpace | None:
         with self._database.snapshot() as connection, translated(self._database.path):
-            return _space(connection) if _require_schema(connection) else None
+            return _prepared(connection)
 
     def _mismatch(self, held: EmbeddingSpace, asked: EmbeddingSpace) -> SpaceMismatch:
         return SpaceMismatch(
@@ -135,7 +135,7 @@ class EmbeddedStore:
             yield connection
 
     def _prepared_space(self, connection: sqlite3.Connection) -> EmbeddingSpace:
-        space = _space(connection) if _require_schema(connection) else None
+        space = _prepared(connection)
         if space is None:
             raise StoreError(
                 f"{self._database.path} holds no index.",
@@ -364,7 +364,7 @@ class EmbeddedStore:
             if not filters.scope.unrestricted:
                 return _ranked_within(connection, words, values, k)
             chunks = self._index.watermark(connection).chunks
-            counted = [(word, self._chunks_with(connection, word, chunks)) for word in words]
+            counted = self._counted(connection, words, chunks)
             if not values:
                 return _ranked(
                     connection, _SQL.search_words, values, expression(counted, self._postings_max, chunks), k
@@ -382,20 +382,20 @@ class EmbeddedStore:
                 found = _ranked(connection, _SQL.search_words_of_few, values, asked, k)
             return found
 
-    def _chunks_with(self, connection: sqlite3.Connection, word: Word, chunks: int) -> int:
-        """How many chunks hold the word; large numbers may be a little old."""
+    def _counted(
+        self, connection: sqlite3.Connection, words: Sequence[Word], chunks: int
+    ) -> list[tuple[Word, int]]:
+        """How many chunks hold each word; large numbers may be a little old."""
         if abs(chunks - self._word_counts_at) > COUNT_DRIFT_MAX * self._word_counts_at:
             self._word_counts, self._word_counts_at = {}, chunks
-        counts = []
-        for term in word.terms:
-            count = self._word_counts.get(term)
-            if count is None:
-                row = connection.execute(_SQL.documents_with_term, (term,)).fetchone()
-                count = row[0] if row else 0
-                if count >= COUNT_KEPT_MIN:
-                    self._word_counts[term] = count
-            counts.append(count)
-        return min(counts)
+        known = self._word_counts
+        counts = {term: known.get(term, 0) for word in words for term in word.terms}
+        if new := [term for term, count in counts.items() if not count]:
+            # One statement for all: each gives up Python's lock, and a hundred threads want it.
+            found = connection.execute(_SQL.documents_with_terms, (rows.json_list(new),)).fetchall()
+            counts.update(found)
+            known.update((term, count) for term, count in found if count >= COUNT_KEPT_MIN)
+        return [(word, min(counts[term] for term in word.terms)) for word in words]
 
     # --- soundness
 
@@ -458,12 +458,31 @@ def _require_schema(connection: sqlite3.Connection) -> bool:
     if not connection.execute(_SQL.has_schema).fetchone()[0]:
         return False
     row = connection.execute(_SQL.schema_version).fetchone()
-    if row and row[0] != SCHEMA_VERSION:
+    if row:
+        _require_version(row[0])
+    return True
+
+
+def _require_version(version: int) -> None:
+    if version != SCHEMA_VERSION:
         raise SchemaMismatch(
-            f"The store was written with schema {row[0]}; this program reads schema {SCHEMA_VERSION}.",
+            f"The store was written with schema {version}; this program reads schema {SCHEMA_VERSION}.",
             remedy="Use the version of Chartwell that wrote it, or index into another data folder.",
         )
-    return True
+
+
+def _prepared(connection: sqlite3.Connection) -> EmbeddingSpace | None:
+    """The space that the store holds, None where it was never prepared. Raises SchemaMismatch."""
+    try:
+        row = connection.execute(_SQL.version_and_space).fetchone()
+    except sqlite3.OperationalError:
+        if _require_schema(connection):
+            raise
+        return None
+    if row is None:
+        return None
+    _require_version(row[0])
+    return None if row[1] is None else rows.space_of(row[1:])
 
 
 def _require_fts5(connection: sqlite3.Connection) -> None:

@@ -178,6 +178,12 @@ INSERT INTO SchemaVersion (OnlyRow, Version) VALUES (1, ?) ON CONFLICT DO NOTHIN
 SELECT Provider, Model, Dimension, QueryPrefix, PassagePrefix, InputTypes, Normalised, TokensMax, SimilarityFloor
 FROM EmbeddingSpace
 
+-- name: version_and_space
+-- What every reader asks first, in one statement.
+SELECT Version, Provider, Model, Dimension, QueryPrefix, PassagePrefix, InputTypes, Normalised, TokensMax,
+       SimilarityFloor
+FROM SchemaVersion LEFT JOIN EmbeddingSpace
+
 -- name: insert_space
 INSERT INTO EmbeddingSpace
 VALUES (1, :provider, :model, :dimension, :query_prefix, :passage_prefix, :input_types, :normalised, :tokens_max,
@@ -335,8 +341,10 @@ NoteDate >= :since
 -- `:until` ends in the last character there is, so that a bare date takes in every moment of its day.
 NoteDate <= :until
 
--- name: documents_with_term
-SELECT doc FROM ClinicalNoteTerms WHERE term = ?
+-- name: documents_with_terms
+-- CROSS: each term is looked up; the other way round the whole vocabulary would be read.
+SELECT found.term, found.doc FROM json_each(?) AS asked CROSS JOIN ClinicalNoteTerms AS found
+WHERE found.term = asked.value
 
 -- name: search_words
 SELECT c.ChunkID, best.Score FROM (
