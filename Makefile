@@ -9,7 +9,7 @@ SHARED ?= ../shared
 PEERS  := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
+.PHONY: help demo serve test test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ $(VENV)/.serve: requirements/serve.txt | $(VENV)/.made
 
 demo: $(VENV)/.demo  ## index the notes that ship with the project and ask three questions
 	@$(BIN)/python -m pipeline.demo
+
+serve: $(VENV)/.serve  ## the page and the API over those notes, on this machine, without login (Ctrl-C stops it)
+	@$(BIN)/python -m pipeline.serve --demo
 
 lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 	@$(BIN)/ruff format --check .

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("indexing", "ingestion", "search", "answering", "questions")
+BENCHMARKS = ("indexing", "ingestion", "search", "answering", "questions", "observing", "state", "service")
 
 
 def main() -> None:

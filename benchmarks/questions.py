@@ -66,8 +66,8 @@ def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
             embedder={"provider": "nim", "url": server.url},
             generator={"provider": "nim", "url": server.url},
         )
-        sentences = _sentences()
-        passages = _index(settings, Path(name) / "notes.jsonl", sentences)
+        sentences = note_sentences()
+        passages = index_notes(settings, Path(name) / "notes.jsonl", sentences)
         load = os.getloadavg()[0]
         asked = _ask_all(settings, sentences)
         tokens = server.control("counts")["completion_tokens"]
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] = ()) -> dict[str, Any]:
     return figures
 
 
-def _sentences() -> list[str]:
+def note_sentences() -> list[str]:
     """Every sentence of the notes that ship with the project: real words in their real frequencies."""
     records = read_sources([str(DEMO_NOTES)], FieldMapping.parse((), ()), IndexingSettings())
     texts = [str(record.fields["text_content"]) for record in records if isinstance(record, SourceRecord)]
@@ -108,14 +108,14 @@ def _write_notes(path: Path, sentences: Sequence[str]) -> None:
             file.write(json.dumps(note) + "\n")
 
 
-def _question(chance: random.Random, sentences: Sequence[str]) -> Question:
+def question_about(chance: random.Random, sentences: Sequence[str]) -> Question:
     """A run of words out of some note's sentence."""
     words = chance.choice(sentences).split()
     start = chance.randint(0, max(0, len(words) - QUESTION_WORDS))
     return Question(f"What is known about {' '.join(words[start : start + QUESTION_WORDS]).rstrip('.,;:')}?")
 
 
-def _index(settings: Settings, notes: Path, sentences: Sequence[str]) -> int:
+def index_notes(settings: Settings, notes: Path, sentences: Sequence[str]) -> int:
     _write_notes(notes, sentences)
     with open_corpus(settings) as corpus, RejectionLog(None) as rejections:
         records = read_sources([str(notes)], FieldMapping.parse((), ()), settings.indexing)
@@ -166,7 +166,7 @@ def _ask_all(settings: Settings, sentences: Sequence[str]) -> _Asked:
     store = open_store(settings)
     answering = Answering(embedder, store, open_generator(settings, embedder), settings.answering)
     answering.answer(
-        _question(random.Random(-1), sentences)
+        question_about(random.Random(-1), sentences)
     )  # the index of the store is in memory now, as in a service
     asked = _Asked()
 
@@ -175,7 +175,7 @@ def _ask_all(settings: Settings, sentences: Sequence[str]) -> _Asked:
         for turn in range(QUESTIONS_EACH + 1):
             started = time.perf_counter()
             try:
-                answer = answering.answer(_question(chance, sentences))
+                answer = answering.answer(question_about(chance, sentences))
             except Exception as error:  # noqa: BLE001  counted and printed
                 asked.failures.append(error)
             else:
@@ -210,19 +210,19 @@ def _figures(asked: _Asked, tokens: int) -> dict[str, Any]:
         "ceiling_answers_per_second": ceiling,
         "throughput_ratio": (last - first) / (ends[last] - ends[first]) / ceiling,
         "steady_answers": len(steady),
-        "own_share_ms_p50": _percentile([each.own_ms for each in steady], 50),
-        "own_share_ms_p95": _percentile([each.own_ms for each in steady], 95),
+        "own_share_ms_p50": percentile([each.own_ms for each in steady], 50),
+        "own_share_ms_p95": percentile([each.own_ms for each in steady], 95),
         "burst_answers": len(burst),
         "burst_seconds": round(burst_over - min(each.asked for each in asked.first), 2),
-        "burst_own_share_ms_p95": _percentile([each.own_ms for each in burst], 95),
+        "burst_own_share_ms_p95": percentile([each.own_ms for each in burst], 95),
         "stages_ms_p95": {
-            stage: _percentile([1000 * each.answer.seconds.get(stage, 0.0) for each in steady], 95)
+            stage: percentile([1000 * each.answer.seconds.get(stage, 0.0) for each in steady], 95)
             for stage in ("embed", "search", "prompt", "generate", "verify", "total")
         },
     }
 
 
-def _percentile(values: Sequence[float], percent: int) -> float:
+def percentile(values: Sequence[float], percent: int) -> float:
     return round(float(np.percentile(values, percent)), 1)
 
 

@@ -30,6 +30,7 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import StoreSettings
 from pipeline.database import Database
 from pipeline.records import (
+    AccessScope,
     Chunk,
     Document,
     EmbeddedChunk,
@@ -55,6 +56,7 @@ WORDS_PER_CHUNK = 150
 CHUNKS_PER_NOTE = 4
 DOCUMENT_TYPES = 10
 PATIENTS = 1_000
+SCOPE_PATIENTS = 20_000
 BATCH_NOTES = 250
 EVERYTHING = 10**9
 ANY = Filters()
@@ -131,6 +133,7 @@ def measure(path: Path, chunks: int, dimension: int) -> Results:
         results |= _filtered(exact, coded, questions)
         results |= _hits(coded, questions)
     results |= _words(path, texts, chunks)
+    results |= _scoped(path, questions, texts)
     return results
 
 
@@ -306,6 +309,39 @@ def _words(path: Path, texts: Sequence[str], chunks: int) -> Results:
                     _, cpu, _ = _asked(_by_words(store, filters), texts)
                     results[f"words, filtered {label}: CPU"] = cpu
     return results
+
+
+def _scoped(path: Path, questions: Vector, texts: Sequence[str]) -> Results:
+    """What it costs not to see everything. Ratios are to the same search by someone who does."""
+    half = frozenset(f"patient-{number:04}" for number in range(PATIENTS // 2))
+    scopes = {
+        f"{SCOPE_PATIENTS:,} patients, half the notes": half | _strangers(SCOPE_PATIENTS - len(half)),
+        f"{SCOPE_PATIENTS:,} patients, 0.1 % of the notes": {"patient-0007"} | _strangers(SCOPE_PATIENTS - 1),
+        "1 patient, 0.1 % of the notes": {"patient-0007"},
+    }
+    results: Results = {}
+    for kind, exact_chunks_max in (("exact", EVERYTHING), ("pre-selected", 0)):
+        with closing(_opened(path, exact_chunks_max=exact_chunks_max)) as store:
+            legs = (
+                ("by vector", partial(_by_vector, store, TOP_K), questions),
+                (
+                    "by words",
+                    partial(_by_words, store),
+                    texts,
+                ),
+            )
+            for leg, search, asked in legs[: 1 if kind == "exact" else 2]:
+                _, free, _ = _asked(search(ANY), asked)
+                for name, patients in scopes.items():
+                    scope = AccessScope(patient_ids=frozenset(patients))
+                    _, cpu, _ = _asked(search(Filters(scope=scope)), asked)
+                    results[f"scope of {name}: {leg}, {kind}, CPU"] = cpu
+                    results[f"scope of {name}: {leg}, {kind}, over unrestricted"] = cpu / free
+    return results
+
+
+def _strangers(number: int) -> frozenset[str]:
+    return frozenset(f"stranger-{n:05}" for n in range(number))
 
 
 def _by_vector(store: EmbeddedStore, k: int, filters: Filters = ANY) -> Callable[[Vector], list[Match]]:

@@ -15,7 +15,9 @@ Device = Literal["gpu", "cpu"]
 NIM_CONTAINER_PORT: Final = 8000  # every NIM listens on 8000 inside its container (docs.nvidia.com/nim)
 IRIS_SUPERSERVER_PORT: Final = 1972
 IRIS_WEB_PORT: Final = 52773  # community images still serve the portal here (Deploy and Explore IRIS CE)
-SERVICE_PORT: Final = 8080
+SERVICE_PORT: Final = 443  # TLS; what people reach
+SERVICE_PROCESS_PORT: Final = 8010  # loopback only; the pipeline's own default
+SERVICE_TUNNEL_PORT: Final = 8443  # near end of the tunnel: 443 would need root there
 SSH_PORT: Final = 22
 SSH_USER: Final = "ubuntu"  # Canonical's and the Ubuntu deep-learning images both log in as this user
 NIM_PORTS: Final[dict[Role, int]] = {"llm": 8000, "embedding": 8001, "image": 8002}
@@ -236,7 +238,10 @@ ALARM_COUNT: Final = 4
 DETAILED_MONITORING_USD_PER_MONTH: Final = 2.10  # 7 metrics at $0.30
 LOGS_USD_PER_GB: Final = 0.50
 SPOT_SHARE_OF_ON_DEMAND: Final = 0.45  # g5.2xlarge in us-east-1: 0.37-0.51 by zone, same catalogue
-PRICE_SOURCE: Final = "us-east-1 list prices as of 2026-11; storage prices do not follow the region factor"
+PRICES_AS_OF: Final = "2026-11"
+PRICE_SOURCE: Final = (
+    f"us-east-1 list prices as of {PRICES_AS_OF}; storage prices do not follow the region factor"
+)
 
 # Price of g5 relative to us-east-1; g6e follows the same factors within 0.1 % where both were compared.
 REGIONS: Final[dict[str, float]] = {

@@ -113,8 +113,26 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(
         "serviceCidrs",
         "array",
-        "Ranges that may call the Chartwell service directly; empty = tunnel only.",
+        "Ranges that may call the Chartwell service (443, TLS) directly; empty = tunnel only.",
         (),
+    ),
+    Key(
+        "serviceDomain",
+        "string",
+        "Name that leads to the service, such as chartwell.hospital.example; empty = its address.",
+        "",
+    ),
+    Key(
+        "serviceCertificate",
+        "string",
+        "PEM certificate for serviceDomain with its chain; empty = a self-signed one.",
+        "",
+    ),
+    Key(
+        "serviceCertificateKey",
+        "string",
+        "Its private key (PEM), without passphrase; set with --secret.",
+        secret=True,
     ),
     Key("irisCidrs", "array", "Ranges that may reach IRIS (1972, 52773); empty = tunnel only.", ()),
     Key(
@@ -258,6 +276,16 @@ class Access:
 
 
 @dataclass(frozen=True)
+class ServiceTls:
+    """Under which name the service is reached, and what proves it. Without a certificate the host makes its own."""
+
+    domain: str | None
+    certificate: str | None
+    """PEM: the certificate of `domain`, then its chain."""
+    key: SecretText
+
+
+@dataclass(frozen=True)
 class ModelChoice:
     """Which models run, and how. A role that is absent from `models` does not run."""
 
@@ -303,6 +331,7 @@ class StackConfig:
     aws_profile: str | None
     aws_account_id: str | None
     access: Access
+    service_tls: ServiceTls
     ngc_api_key: SecretText
     ssh_public_key: str
     ssh_private_key: SecretText
@@ -483,6 +512,7 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
             read, "awsAccountId", r"\d{12}", "an account id has 12 digits", "aws sts get-caller-identity"
         ),
         access=_access(read),
+        service_tls=_service_tls(read),
         ngc_api_key=_ngc_key(read, models),
         ssh_public_key=_public_key(read),
         ssh_private_key=_private_key(read),
@@ -615,6 +645,47 @@ def _access(read: _Reader) -> Access:
         iris_cidrs=_client_cidrs(read, "irisCidrs"),
         nim_cidrs=_client_cidrs(read, "nimCidrs"),
     )
+
+
+def _service_tls(read: _Reader) -> ServiceTls:
+    domain = read.text("serviceDomain").lower()
+    certificate, key = read.text("serviceCertificate"), read.secret("serviceCertificateKey")
+    if domain and not (len(domain) <= 253 and re.fullmatch(_DOMAIN, domain)):
+        read.report("serviceDomain", "not a host name", "Write a name such as chartwell.hospital.example")
+    if certificate and not re.fullmatch(_pem("CERTIFICATE") + "+", certificate.strip(), re.DOTALL):
+        read.report(
+            "serviceCertificate",
+            "not PEM certificates alone",
+            "pulumi config set serviceCertificate < chain.pem",
+        )
+    if certificate and not domain:
+        read.report("serviceCertificate", "proves no name", "Set serviceDomain to the name it is for")
+    if certificate and not key:
+        read.report(
+            "serviceCertificateKey",
+            "required with serviceCertificate",
+            "pulumi config set --secret serviceCertificateKey < key.pem",
+        )
+    elif key and not certificate:
+        read.report(
+            "serviceCertificateKey", "a key without its certificate", "Set serviceCertificate as well"
+        )
+    elif key and not re.fullmatch(_pem("(?:EC |RSA )?PRIVATE KEY"), key.reveal().strip(), re.DOTALL):
+        read.report(
+            "serviceCertificateKey",
+            "not one PEM private key without passphrase",
+            "openssl pkey -in key.pem -out open-key.pem",
+        )
+    return ServiceTls(domain or None, certificate or None, key)
+
+
+_DOMAIN: Final = (
+    r"(?!\d+(?:\.\d+){3}$)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+)
+
+
+def _pem(label: str) -> str:
+    return rf"(?:-----BEGIN {label}-----\s[A-Za-z0-9+/=\s]+-----END {label}-----\s*)"
 
 
 def _client_cidrs(read: _Reader, name: str) -> tuple[str, ...]:

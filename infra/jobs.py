@@ -1,9 +1,9 @@
-"""The post-deploy job: ships the pipeline that this checkout holds, gives it its settings and indexes the
-bucket.
+"""The post-deploy job: ships the pipeline that this checkout holds, gives it its settings, indexes the bucket
+and checks that the whole works.
 
 Decides what is shipped, which settings the deployed pipeline reads, and how long an up waits for the
-ingestion. Refuses to know what indexing does: it hands a source to `python -m pipeline.vectorize` and reads
-an exit code. A further job (`validate`) is a `Step` in `steps`.
+ingestion. Refuses to know what indexing and checking do: it hands a source to `python -m pipeline.vectorize`,
+runs `python -m pipeline.validate`, and reads exit codes and last lines. A further job is a `Step` in `steps`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from typing import Final
 import pulumi
 from pulumi_command import remote
 
-from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT
+from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PORT, SERVICE_PROCESS_PORT
+from infra.front import Front
+from infra.front import steps as service_steps
 from infra.services import Connection, Nim, Step, run_steps, script
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
@@ -32,6 +34,13 @@ IRIS_NAMESPACE: Final = "DEMO"  # the pipeline's own default; cloud-init/steps/i
 IRIS_USER: Final = "chartwell"
 WAIT_SECONDS: Final = 1800
 SETUPTOOLS_MIN: Final = 80  # as [build-system] of pyproject.toml
+
+
+SETTINGS_GROUPS: Final[Mapping[str, str]] = {
+    "llm": "GENERATOR",
+    "embedding": "EMBEDDER",
+    "image": "IMAGE_EMBEDDER",
+}
 
 
 class WheelError(Exception):
@@ -49,6 +58,8 @@ class JobSettings:
     wheel: Path
     log_groups: Mapping[str, str]
     """Names by role: host, service."""
+    front: Front
+    """How the service is reached."""
     lock: Path = LOCK
     wait_seconds: int = WAIT_SECONDS
 
@@ -58,12 +69,15 @@ def pipeline_environment(
     model_names: Mapping[str, str],
     iris_password: pulumi.Input[str],
     *,
+    public_url: pulumi.Input[str],
     data: str = DATA_MOUNT,
+    gpu: bool = True,
+    volume_id: pulumi.Input[str] | None = None,
 ) -> dict[str, pulumi.Input[str]]:
     """The variables of the deployed pipeline: IRIS for storage, the models that run on the host.
 
-    `model_names` maps a role (llm, embedding) to the model's id. A role that does not run keeps the
-    pipeline's own local default, which needs no server.
+    `model_names` maps a role (llm, embedding, image) to the model's id. A role that does not run keeps the
+    pipeline's own local default, which needs no server. `gpu` and `volume_id`: what the checks must find.
     """
     found: dict[str, pulumi.Input[str]] = {
         "CHARTWELL_DATA_DIR": f"{data}/app/state",
@@ -74,12 +88,19 @@ def pipeline_environment(
         "CHARTWELL_IRIS__NAMESPACE": IRIS_NAMESPACE,
         "CHARTWELL_IRIS__USERNAME": IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": iris_password,
+        "CHARTWELL_CHECKS__GPU": "required" if gpu else "none",
+        "CHARTWELL_CHECKS__VOLUME": data,
+        # From inside, the host cannot reach its own public address.
+        "CHARTWELL_CHECKS__SERVICE_ADDRESS": f"127.0.0.1:{SERVICE_PORT}",
+        "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
+        "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
+        "CHARTWELL_SERVICE__INBOX": f"{data}/app/documents",
+        "CHARTWELL_MONITOR__SERVICE_URL": f"http://127.0.0.1:{SERVICE_PROCESS_PORT}",
     }
-    groups = {"llm": "GENERATOR", "embedding": "EMBEDDER"}
+    if volume_id is not None:
+        found["CHARTWELL_CHECKS__VOLUME_ID"] = volume_id
     for nim in models:
-        if nim.role not in groups:
-            continue
-        group = groups[nim.role]
+        group = SETTINGS_GROUPS[nim.role]
         found[f"CHARTWELL_{group}__PROVIDER"] = "nim"
         found[f"CHARTWELL_{group}__MODEL"] = model_names[nim.role]
         found[f"CHARTWELL_{group}__URL"] = f"http://127.0.0.1:{nim.host_port}/v1"
@@ -140,7 +161,9 @@ def sources_hash(checkout: Path = CHECKOUT) -> str:
 
 
 def steps(settings: JobSettings) -> list[Step]:
-    """Install, logs, settings, ingestion. Each may run again: what is there is found, what is stored is skipped."""
+    """Install, logs, settings, monitor, service, ingestion, validation. Each may run again: what is there is found,
+    what is stored is skipped, what is checked is left as it was. The service comes before the ingestion: it answers
+    from what is indexed while the rest follows."""
     install = script(
         "pipeline.sh", "install", f"{INBOX}/{settings.wheel.name}", f"{INBOX}/{settings.lock.name}"
     )
@@ -151,11 +174,14 @@ def steps(settings: JobSettings) -> list[Step]:
         Step("pipeline", install),
         Step("logs", script("logs.sh"), stdin=_log_settings(settings)),
         Step("pipeline-settings", script("pipeline.sh", "settings"), stdin=text, secret=True),
+        Step("monitor", script("monitor.sh"), depends_on_secrets=(text,)),
+        *service_steps(settings.front, settings=text),
         Step(
             "ingestion",
             source.apply(lambda uri: script("job.sh", uri, wait, settings.region)),
             depends_on_secrets=(text,),
         ),
+        Step("validation", script("validate.sh"), depends_on_secrets=(text,)),
     ]
 
 
@@ -166,19 +192,22 @@ def _log_settings(settings: JobSettings) -> str:
     return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
-def last_status(output: str | None) -> dict[str, object]:
-    """The status that job.sh printed last; state unknown when there is none, as in a preview."""
+def last_status(output: str | None, unknown: str = "state") -> dict[str, object]:
+    """The object that a script printed last; where there is none, as in a preview, its field `unknown` says so."""
     for line in reversed((output or "").splitlines()):
         if line.startswith("{"):
             return dict(json.loads(line))
-    return {"state": "unknown"}
+    return {unknown: "unknown"}
 
 
 class Job(pulumi.ComponentResource):
     """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
-    source, seconds."""
+    source, seconds; `service` has state (ready, starting), certificate (given, self-signed), its sha256 and the day it
+    expires; `validation` has verdict (pass, warn), failed, warned, seconds, at: a failed check fails the up."""
 
     status: pulumi.Output[dict[str, object]]
+    service: pulumi.Output[dict[str, object]]
+    validation: pulumi.Output[dict[str, object]]
 
     def __init__(
         self,
@@ -195,11 +224,20 @@ class Job(pulumi.ComponentResource):
             for kind, path in (("wheel", settings.wheel), ("lock", settings.lock))
         ]
         content = [_digest(settings.wheel), _digest(settings.lock)]
-        commands = run_steps(
-            name, steps(settings), connection, parent=self, after=copies, more_triggers=content
+        todo = steps(settings)
+        commands = run_steps(name, todo, connection, parent=self, after=copies, more_triggers=content)
+        said = {
+            step.name: command.stdout
+            for step, command in zip(todo, commands, strict=True)
+            if step.name in ("front", "service", "ingestion", "validation")
+        }
+        self.status = said["ingestion"].apply(last_status)
+        self.validation = said["validation"].apply(lambda printed: last_status(printed, "verdict"))
+        self.service = pulumi.Output.all(said["front"], said["service"]).apply(
+            lambda both: {**last_status(both[0]), **last_status(both[1])}
         )
-        self.status = commands[-1].stdout.apply(last_status)
-        self.register_outputs({"status": self.status})
+        self.validation = commands[-1].stdout.apply(lambda printed: last_status(printed, "verdict"))
+        self.register_outputs({"status": self.status, "service": self.service, "validation": self.validation})
 
     def _copy(
         self, name: str, path: Path, connection: Connection, after: pulumi.Input[str]

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import catalog, cloud_init, host_key, jobs, services, sizing
+from infra import catalog, cloud_init, front, host_key, jobs, services, sizing
 from infra.config import StackConfig
 from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
 from infra.host import PROVIDER_RETRIES, Host, HostShape
@@ -207,9 +207,15 @@ def deploy(
     known_hosts = {"knownHosts": pulumi.Output.concat(host.address, " ", key)} if key else {}
     if wheel is None:
         return known_hosts
+    before = front.front(config.access, config.service_tls, host.address)
     environment = jobs.pipeline_environment(
-        models, {each.role: each.model for each in plan.placements}, store.iris_password
-    )
+        models,
+        {each.role: each.model for each in plan.placements},
+        store.iris_password,
+        gpu=plan.instance.gpu_count > 0,
+        volume_id=store.volume_id,
+        public_url=before.url,
+    ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
     job = jobs.Job(
         f"{config.name}-job",
@@ -220,10 +226,16 @@ def deploy(
             environment=environment,
             wheel=wheel,
             log_groups={role: log_group_name(config, role) for role in ("host", "service")},
+            front=before,
         ),
         after=running.done,
     )
-    return {**known_hosts, "ingestion": job.status}
+    return {
+        **known_hosts,
+        "ingestion": job.status,
+        "service": job.service,
+        "validation": job.validation,
+    }
 
 
 def host_services(
@@ -279,9 +291,10 @@ def outputs(
     """Everything a user or another program needs of the stack, secrets marked."""
     address = host.address
     key = "chartwell-key"
-    ports = [catalog.SERVICE_PORT, catalog.IRIS_SUPERSERVER_PORT, catalog.IRIS_WEB_PORT]
+    ports = [catalog.IRIS_SUPERSERVER_PORT, catalog.IRIS_WEB_PORT]
     ports += [each.host_port for each in plan.placements]
-    forwards = " ".join(f"-L {port}:127.0.0.1:{port}" for port in ports)
+    pairs = [(catalog.SERVICE_TUNNEL_PORT, catalog.SERVICE_PORT), *((port, port) for port in ports)]
+    forwards = " ".join(f"-L {near}:127.0.0.1:{far}" for near, far in pairs)
     login = f"-i {key} {catalog.SSH_USER}@"
     stack = config.stack
     return {
@@ -292,7 +305,10 @@ def outputs(
         "buckets": store.bucket_names,
         "ssh": pulumi.Output.concat("ssh ", login, address),
         "tunnel": pulumi.Output.concat("ssh -N ", forwards, " ", login, address),
-        "urls": {name: f"http://127.0.0.1:{port}" for name, port in _services(plan).items()},
+        "serviceUrl": front.front(config.access, config.service_tls, address).url,
+        "firstAdministrator": pulumi.Output.concat("ssh ", login, address, " ", front.FIRST_ADMINISTRATOR),
+        "urls": {"service": front.tunnel_url()}
+        | {name: f"http://127.0.0.1:{port}" for name, port in _services(plan).items()},
         "plan": {
             "instance": plan.instance.name,
             "verdict": plan.verdict,
@@ -311,8 +327,8 @@ def outputs(
 
 
 def _services(plan: Plan) -> dict[str, int]:
-    """Port by name, of what the tunnel makes reachable on this machine."""
-    ports = {"service": catalog.SERVICE_PORT, "irisPortal": catalog.IRIS_WEB_PORT}
+    """Port by name, of what else the tunnel makes reachable on this machine."""
+    ports = {"irisPortal": catalog.IRIS_WEB_PORT}
     return ports | {each.role: each.host_port for each in plan.placements}
 
 
@@ -334,6 +350,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; a pulumi up does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
+        "validateOnHost": f"sudo bash {services.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",
         "pause": pause[config.pause_mode],
         "resume": resume[config.pause_mode],
         "resumeAfterIdleStop": "pulumi up --refresh",
@@ -362,7 +379,7 @@ def settings(
         "CHARTWELL_IRIS__USERNAME": jobs.IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": pulumi.Output.secret(iris_password),
     }
-    for role, group in (("llm", "GENERATOR"), ("embedding", "EMBEDDER")):
+    for role, group in jobs.SETTINGS_GROUPS.items():
         placed = next((each for each in plan.placements if each.role == role), None)
         if placed is None:
             continue
@@ -372,7 +389,24 @@ def settings(
             f"CHARTWELL_{group}__MODEL": placed.model,
             f"CHARTWELL_{group}__URL": url,
         }
-    return found_settings
+    return found_settings | cost_settings(config, plan)
+
+
+def cost_settings(config: StackConfig, plan: Plan) -> dict[str, str]:
+    """What the pipeline is told of prices, with what they are of and from when.
+
+    The hour carries its share of what bills by the month (disks, key, alarms), so that hours can be added up. No
+    value may need quotes: the host's settings file allows none.
+    """
+    bill = sizing.costs(config)
+    market = "spot-estimated" if config.spot else "on-demand"
+    return {
+        "CHARTWELL_COST__RUNNING_USD_PER_HOUR": f"{bill.running_usd_per_month / catalog.HOURS_PER_MONTH:.4f}",
+        "CHARTWELL_COST__PAUSED_USD_PER_HOUR": f"{bill.paused_usd_per_month / catalog.HOURS_PER_MONTH:.4f}",
+        "CHARTWELL_COST__GPUS": str(plan.instance.gpu_count),
+        "CHARTWELL_COST__PLAN": f"{plan.instance.name}/{market}/{config.region}/pause-{config.pause_mode}",
+        "CHARTWELL_COST__PRICES_AS_OF": catalog.PRICES_AS_OF,
+    }
 
 
 def export(values: Mapping[str, Any]) -> None:

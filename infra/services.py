@@ -35,7 +35,7 @@ from infra.catalog import (
 )
 
 HOST_FILES: Final = Path(__file__).resolve().parent.parent / "cloud-init"
-SHIPPED: Final = ("steps", "units", "watch")
+SHIPPED: Final = ("front", "steps", "units", "watch")
 HOME: Final = "/opt/chartwell"
 SECRETS: Final = "/etc/chartwell/secrets"
 NGC_REGISTRY: Final = "nvcr.io"

@@ -13,6 +13,7 @@ from pipeline.answering.flow import Finished, Retrieved, Verified
 from pipeline.answering.prompt import source_line
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
+from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
 from pipeline.records import Answer, Citation, Filters, Hit, Question
 from pipeline.serving import ServingAnswering
 from pipeline.terminal import EXIT_NOTHING_RELEVANT, StackOption, as_json, door, errors_as_exit_codes, out
@@ -27,9 +28,9 @@ REASONS = {
 }
 
 
-def open_answering(settings: Settings) -> ServingAnswering:
+def open_answering(settings: Settings, telemetry: Telemetry = SILENT) -> ServingAnswering:
     """What answers questions, as the settings say; a context manager. It follows a switch of embedding spaces."""
-    return ServingAnswering(settings)
+    return ServingAnswering(settings, telemetry)
 
 
 def process_query(
@@ -84,7 +85,7 @@ def ask(
             tuple(patient_id or ()), tuple(document_type or ()), tuple(domain or ()), _day(since), _day(until)
         )
         asked = Question(checked(question), filters, top_k or settings.answering.top_k)
-        with open_answering(settings) as answering:
+        with open_telemetry(settings) as telemetry, open_answering(settings, telemetry) as answering:
             answer = _streamed(answering, asked) if stream and not json_output else answering.answer(asked)
         if json_output:
             out.print(as_json(answer), markup=False)

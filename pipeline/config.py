@@ -10,6 +10,7 @@ masked wherever a setting is printed. This module opens no connection and loads 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -35,6 +36,24 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _exact_url(value: str) -> str:
+    _http_url(value)
+    return value
+
+
+ExactUrl = Annotated[str, AfterValidator(_exact_url)]
+"""A URL that is compared letter by letter: a slash at its end belongs to it."""
+
+
+def _unset(value: object) -> object:
+    """`NAME=` in a file of settings says that there is no value."""
+    return None if value == "" else value
+
+
+Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
+"""US dollars; None: nobody said."""
 
 
 class Group(BaseModel):
@@ -130,6 +149,17 @@ class GeneratorSettings(Group):
     threads: int = Field(0, ge=0, description="gguf: CPU threads; 0: all cores")
 
 
+class ImageEmbedderSettings(Group):
+    """Who turns images into vectors."""
+
+    provider: Literal["none", "nim"] = Field(
+        "none", description="none: images are not embedded; nim: NV-CLIP"
+    )
+    model: str = Field("", description="model id; empty: the provider's default")
+    url: HttpUrl = Field("", description="base URL of a nim server, for example http://127.0.0.1:8002/v1")
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+
+
 class BedrockSettings(Group):
     """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
 
@@ -194,6 +224,208 @@ class AnsweringSettings(Group):
     )
 
 
+class ChecksSettings(Group):
+    """What python -m pipeline.validate expects of the machine and its speed; nothing else reads it."""
+
+    gpu: Literal["auto", "required", "none"] = Field(
+        "auto", description="required: the machine must have one; auto: looked at where there is a driver"
+    )
+    volume: Path | None = Field(
+        None,
+        description="where the data volume must be mounted; empty: the data folder is on no volume of its own",
+    )
+    volume_id: str = Field(
+        "",
+        pattern=r"^(vol-[0-9a-f]{8,17})?$",
+        description="EBS volume that must be mounted there; AWS encrypts it, which cannot be seen from inside",
+    )
+    service_url: HttpUrl = Field(
+        "",
+        description="base URL of the service, asked for /readyz; empty: CHARTWELL_SERVICE__PUBLIC_URL, if that is set",
+    )
+    service_address: str = Field(
+        "",
+        pattern=r"^([A-Za-z0-9.:-]+:\d{1,5})?$",
+        description="HOST:PORT at which this machine reaches the service; empty: those of its URL",
+    )
+    trust_file: Path | None = Field(
+        None,
+        description="PEM file of certificates to trust besides this machine's authorities, such as a self-signed one",
+    )
+    answer_seconds_max: float = Field(20.0, gt=0, description="an answer that takes longer is too slow")
+    index_passages_min: int = Field(
+        20_000,
+        ge=1,
+        description="iris: from this many passages on a search must be answered by the vector index; "
+        "below, comparing all is as fast",
+    )
+
+
+class MetricsSettings(Group):
+    """Numbers for Prometheus. They never hold text or an id; they need the extra `observe`."""
+
+    enabled: bool = Field(
+        True, description="count and time what happens, where prometheus-client is installed"
+    )
+    textfile: Path | None = Field(
+        None,
+        description="where an indexing run writes its metrics (node_exporter's textfile format); "
+        "empty: ingestion.prom in the data folder",
+    )
+    textfile_seconds: float = Field(15.0, gt=0, description="how often a run writes them")
+    port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="port of 127.0.0.1 on which an indexing run serves its metrics; 0: none",
+    )
+    emf_seconds: float = Field(
+        0.0,
+        ge=0,
+        description="how often a log line in CloudWatch's embedded metric format is written; 0: never",
+    )
+
+
+class TracingSettings(Group):
+    """OpenTelemetry traces. Off by default; they never hold text or an id; they need the extra `observe`."""
+
+    exporter: Literal["none", "otlp", "file", "console"] = Field(
+        "none", description="otlp: to a collector over HTTP; file and console: JSON lines, to try it"
+    )
+    endpoint: HttpUrl = Field(
+        "http://127.0.0.1:4318/v1/traces", description="otlp: where the collector takes traces"
+    )
+    file: Path | None = Field(
+        None, description="file: where spans are appended; empty: traces.jsonl in the data folder"
+    )
+    ratio: float = Field(1.0, ge=0.0, le=1.0, description="share of traces that are recorded")
+
+
+class ServiceSettings(Group):
+    """The service and its page (python -m pipeline.serve)."""
+
+    host: str = Field("127.0.0.1", description="address that the service listens on")
+    port: int = Field(8010, ge=0, le=65535, description="its port; 0: any that is free")
+    public_url: HttpUrl = Field(
+        "", description="URL under which people reach it, for links and cookies; empty: host and port"
+    )
+    demo: bool = Field(
+        False, description="everybody is an administrator, without signing in; loopback addresses only"
+    )
+    state_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://... for people, keys, conversations, audit; empty: service.sqlite in data_dir",
+    )
+    sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
+    idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
+    link_hours: float = Field(24.0, gt=0, le=720, description="how long a one-time link works")
+    key_days_max: int = Field(365, ge=1, le=3650, description="longest life of an API key")
+    password_characters_min: int = Field(12, ge=8, le=128, description="shortest password")
+    password_memory_mebibytes: int = Field(
+        64, ge=1, le=4096, description="argon2id: memory of one hash; the default is RFC 9106's second choice"
+    )
+    password_passes: int = Field(3, ge=1, le=100, description="argon2id: passes over that memory")
+    password_lanes: int = Field(4, ge=1, le=64, description="argon2id: lanes")
+    conversation_days: int = Field(
+        0, ge=0, description="a conversation unused for this long is deleted; 0: only its owner deletes it"
+    )
+    receipt_text_days: int = Field(
+        2190,
+        ge=0,
+        description="how long the text of a question and its answer stays readable for reviewers, also when the "
+        "conversation was deleted (45 CFR 164.316 asks for six years); 0: until its conversation is deleted",
+    )
+    inbox: Path | None = Field(
+        None, description="file or folder that indexing jobs read; empty: the service starts no jobs"
+    )
+    question_characters_max: int = Field(2000, ge=10, le=20_000, description="longest question")
+    body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
+    requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
+    answers_at_once: int = Field(16, ge=1, le=512, description="answers worked on at once")
+    answers_waiting_max: int = Field(256, ge=0, description="questions that wait for a place; more get 429")
+    answers_each_max: int = Field(8, ge=1, description="answers under way of one person or key")
+    connections_max: int = Field(1000, ge=1, description="requests under way at once, of all kinds")
+    send_seconds_max: float = Field(
+        20.0, gt=0, description="a client that takes nothing for this long is let go"
+    )
+    drain_seconds_max: float = Field(
+        30.0, ge=0, description="how long a stop waits for answers under way before it cuts them off"
+    )
+    check_seconds_max: float = Field(5.0, gt=0, description="readiness: patience with one dependency")
+    checks_kept_seconds: float = Field(
+        10.0, ge=0, description="readiness: how long a finding is believed before it is looked at again"
+    )
+
+
+Role = Literal["reader", "contributor", "reviewer", "administrator"]
+
+
+class OidcSettings(Group):
+    """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
+
+    issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
+    client_id: str = Field("", description="this service as the provider knows it")
+    client_secret: SecretStr = Field(SecretStr(""), description="its secret")
+    label: str = Field(
+        "your hospital account", description="what the sign-in button says after 'Sign in with'"
+    )
+    scopes: str = Field("openid profile email", description="scopes asked for")
+    role_claim: str = Field("groups", description="claim of the ID token that decides the role")
+    roles: dict[str, Role] = Field(
+        {},
+        description='value of that claim to role, as JSON: {"chartwell-readers": "reader"}; others are refused',
+    )
+    name_claim: str = Field("preferred_username", description="claim that becomes the person's name")
+    new_people_see: Literal["nothing", "everything"] = Field(
+        "nothing", description="which notes somebody sees who signs in for the first time"
+    )
+
+
+class MonitorSettings(Group):
+    """What `python -m pipeline.monitor` looks at and keeps."""
+
+    interval_seconds: float = Field(15.0, ge=1, le=3600, description="between two looks")
+    keep_mib: int = Field(64, ge=1, le=10_000, description="size of all kept samples together at most")
+    keep_days: int = Field(30, ge=1, le=3650, description="age of a kept sample at most")
+    service_url: HttpUrl = Field(
+        "", description="the service to watch, for example http://127.0.0.1:8010; empty: none"
+    )
+    service_key: SecretStr = Field(
+        SecretStr(""), description="API key with the scope read-metrics: then its counters are read as well"
+    )
+    dcgm_url: HttpUrl = Field(
+        "",
+        description="metrics page of NVIDIA's dcgm-exporter, for example http://127.0.0.1:9400/metrics; "
+        "empty: ask the program dcgmi where it is installed",
+    )
+    host_state_file: Path = Field(
+        Path("/run/chartwell-state/host.json"),
+        description="what only root may ask, written by the host's own timer; absent: docker is asked directly",
+    )
+    metrics_textfile: Annotated[Path | None, BeforeValidator(_unset)] = Field(
+        None, description="also write metrics here, for the textfile collector of node_exporter"
+    )
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="also serve metrics on this port of 127.0.0.1; 0: no"
+    )
+
+
+class CostSettings(Group):
+    """What the machine and hosted models cost. A deployment sets the first five; unset is unknown, never guessed."""
+
+    running_usd_per_hour: Price = Field(
+        None, description="everything that bills while the host runs, a share of the month included"
+    )
+    paused_usd_per_hour: Price = Field(None, description="what still bills while it is paused")
+    gpus: int = Field(0, ge=0, description="GPU cards of the host")
+    plan: str = Field("", description="what these prices are of: instance/market/region/pause mode")
+    prices_as_of: str = Field("", description="month of the price list they come from")
+    prompt_usd_per_million: Price = Field(None, description="hosted generator: a million tokens read")
+    completion_usd_per_million: Price = Field(None, description="hosted generator: a million tokens written")
+    embedding_usd_per_million: Price = Field(None, description="hosted embedder: a million tokens")
+    token_prices_from: str = Field("", description="where the token prices come from, with their date")
+
+
 class Settings(BaseSettings):
     """All settings. `load_settings()` is the way to get one."""
 
@@ -216,10 +448,18 @@ class Settings(BaseSettings):
     iris: IrisSettings = IrisSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()
     indexing: IndexingSettings = IndexingSettings()
     answering: AnsweringSettings = AnsweringSettings()
+    checks: ChecksSettings = ChecksSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
+    service: ServiceSettings = ServiceSettings()
+    oidc: OidcSettings = OidcSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    cost: CostSettings = CostSettings()
 
 
 def load_settings(
@@ -320,6 +560,21 @@ def variables() -> Iterator[tuple[str, FieldInfo, str]]:
                 yield f"{PREFIX}{name.upper()}{NESTED}{inner.upper()}", inner_field, name
         else:
             yield f"{PREFIX}{name.upper()}", field, ""
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """`settings` as the variables that give them, for a process of our own. Values may be secret: into its
+    environment with them, never onto a command line."""
+    found: dict[str, str] = {}
+    for variable, _, group in variables():
+        name = variable.removeprefix(PREFIX).lower().removeprefix(f"{group}{NESTED}" if group else "")
+        value = getattr(getattr(settings, group) if group else settings, name)
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is not None:
+            text = json.dumps(value) if isinstance(value, (dict, list, tuple)) else str(value)
+            found[variable] = text
+    return found
 
 
 def reference() -> str:

@@ -8,13 +8,15 @@ import sys
 import time
 from typing import Any
 
+from pipeline.propagation import trace_id
+
 LOGGER = logging.getLogger("chartwell")
 
 _RESERVED = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time (UTC), level, event, and the fields given as `extra`."""
+    """One JSON object a line: time (UTC), level, event, its trace where there is one, the fields given as `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, Any] = {
@@ -22,6 +24,8 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "event": record.getMessage(),
         }
+        if trace := trace_id():
+            line["trace_id"] = trace
         line |= {name: value for name, value in record.__dict__.items() if name not in _RESERVED}
         if record.exc_info and record.exc_info[0] is not None:
             # The class alone: a message may quote what it was given.

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     DraftPiece,
     EmbeddedDocument,
@@ -20,6 +23,7 @@ from pipeline.records import (
     GeneratorModel,
     Hit,
     Match,
+    NoteField,
     Prompt,
     StoreCounts,
     TextKind,
@@ -80,6 +84,24 @@ class Generator(Protocol):
         """A real call of a few tokens. Returns when the generator works, else raises the error a caller would meet."""
 
 
+@dataclass(frozen=True, slots=True)
+class ServerHealth:
+    """What a model server says of itself."""
+
+    ready: bool
+    """False while it loads."""
+    models: tuple[str, ...]
+    """Ids that it lists. A model may be listed and not answer: only a real call proves that."""
+
+
+@runtime_checkable
+class Served(Protocol):
+    """Whoever stands for a model behind a server that tells about itself."""
+
+    def health(self) -> ServerHealth:
+        """One quick look, never repeated. Raises ProviderError where the server does not answer."""
+
+
 class Ranker(Protocol):
     """Scores passages against a question, for back-ends that have such a model."""
 
@@ -98,6 +120,9 @@ class ImageEmbedder(Protocol):
 
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         """Texts into the same space, shape (n, dimension)."""
+
+    def check(self) -> None:
+        """As Embedder.check."""
 
 
 class Store(Protocol):
@@ -131,16 +156,24 @@ class Store(Protocol):
         """Stored vectors by chunk id, so that an unchanged passage of a changed note costs no embedding."""
 
     def document(self, resource_id: str) -> Document | None:
-        """The whole note as handed in."""
+        """The whole note as handed in, whoever asks: for a person, `answering.notes.visible_note` asks here."""
 
-    def counts(self) -> StoreCounts: ...
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        """Notes and chunks inside a scope: what lies outside is not counted."""
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        """What stands in that field of notes inside a scope, each once, blanks left out; at most `limit`, all where
+        there are no more. Only those that begin with `beginning`, letters of ASCII in either case."""
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) of every stored chunk, ordered by both; for reconciling with the ledger."""
 
     def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
         """The k chunks nearest by cosine among those the filters admit, best first. Exact, or rescored exactly
-        after a pre-selection. Never fewer than min(k, admitted) for reasons of speed."""
+        after a pre-selection. Never fewer than min(k, admitted) for reasons of speed. What `filters.scope` keeps
+        from sight is left out where rows are selected, here and in `search_words`, never from a finished list."""
 
     def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
         """The k best chunks by words, best first. `text` is what a person typed: never query syntax."""
@@ -152,7 +185,35 @@ class Store(Protocol):
     def check(self) -> list[str]:
         """Every problem an integrity check finds, in words; an empty list where the store is sound."""
 
-    def optimise(self) -> None:
-        """Bring indexes into their best shape after many writes; may take a while, changes no result."""
+    def optimise(self, *, rebuild: bool = False) -> None:
+        """Bring indexes into their best shape after many writes; may take a while, changes no result. `rebuild`: make
+        them anew, where a store can."""
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """How a database says that it answers the search for the nearest passages."""
+
+    uses_index: bool | None
+    """None where it does not say."""
+    steps: tuple[str, ...]
+    """Which maps it reads, in its own words; no value of the search."""
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A store on a server, seen by whoever checks a deployment."""
+
+    def ping(self) -> None:
+        """One statement that reads no table."""
+
+    def missing_tables(self) -> tuple[str, ...]:
+        """Names of tables that are not there; all of them where the store was never prepared."""
+
+    def newest_vector(self) -> tuple[str, Vector] | None:
+        """(chunk_id, vector) of the passage stored last, None where there is none."""
+
+    def plan(self, vector: Vector) -> SearchPlan:
+        """How a search for `vector` would be answered. Raises StoreError."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import IO
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -13,14 +15,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from pipeline.indexing.flow import Observer, Tally
 from pipeline.terminal import duration
 
+PROGRESS_KEY = "progress"
+JSON_SECONDS = 0.25
 LINE_SECONDS = 5.0
 """Off a terminal, a line at most this often: an overnight log stays readable."""
 
 
 @contextmanager
-def observer_for(console: Console, batch_size: int, *, quiet: bool) -> Iterator[Observer]:
-    """The observer that suits where the output goes."""
-    if quiet:
+def observer_for(
+    console: Console, batch_size: int, *, quiet: bool, lines: bool = False
+) -> Iterator[Observer]:
+    """The observer that suits where the output goes. `lines`: a program reads them."""
+    if lines:
+        yield JsonObserver(console.file)
+    elif quiet:
         yield SilentObserver()
     elif console.is_terminal:
         with Progress(
@@ -99,6 +107,44 @@ class LineObserver:
         if always or now - self._last >= LINE_SECONDS:
             self._last = now
             self._console.print(line, markup=False)
+
+
+class JsonObserver:
+    """JSON lines for a program that watches: one object a line, under the key "progress"."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+        self._last = 0.0
+        self._phase = "reading"
+        self._done_before = 0
+
+    def read(self, tally: Tally) -> None:
+        self._write(tally)
+
+    def working(self, waiting: int, done: int) -> None:
+        self._phase = "embedding"
+        self._done_before = done
+
+    def batch(self, tally: Tally) -> None:
+        self._phase = "embedding"
+        self._write(tally, always=tally.embedded + tally.failed >= tally.waiting)
+
+    def _write(self, tally: Tally, *, always: bool = False) -> None:
+        now = time.monotonic()
+        if not always and now - self._last < JSON_SECONDS:
+            return
+        self._last = now
+        counts = {
+            "phase": self._phase,
+            "read": tally.read,
+            "rejected": tally.rejected,
+            "waiting": tally.waiting,
+            "embedded": tally.embedded,
+            "failed": tally.failed,
+            "stored_before": self._done_before,
+        }
+        self._stream.write(json.dumps({PROGRESS_KEY: counts}) + "\n")
+        self._stream.flush()
 
 
 class BarObserver:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -159,8 +159,8 @@ class EmbeddedDocument:
 class AccessScope:
     """Which notes a person may see at all. Not a wish like `Filters`: whatever is outside does not exist for them.
 
-    None: no restriction on that field. An empty set admits nothing. Both must hold. A note without a domain is
-    admitted only where domains are not restricted.
+    None: no restriction on that field. An empty set admits nothing. Both must hold. A note without a domain, or with
+    a blank one, is admitted only where domains are not restricted.
     """
 
     domains: frozenset[str] | None = None
@@ -172,8 +172,16 @@ class AccessScope:
 
     def admits(self, domain: str | None, patient_id: str) -> bool:
         """Whether a note of this domain and patient is inside."""
-        return (self.domains is None or domain in self.domains) and (
+        return (self.domains is None or (bool(domain) and domain in self.domains)) and (
             self.patient_ids is None or patient_id in self.patient_ids
+        )
+
+    def covers(self, other: AccessScope) -> bool:
+        """Whether every note that `other` could admit is inside, whatever notes there are."""
+        pairs = ((self.domains, other.domains), (self.patient_ids, other.patient_ids))
+        nothing = any(narrow is not None and not narrow for _, narrow in pairs)
+        return nothing or all(
+            wide is None or (narrow is not None and narrow <= wide) for wide, narrow in pairs
         )
 
 
@@ -182,7 +190,12 @@ EVERYTHING = AccessScope()
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """Which notes a search may see. Empty tuple or None: no restriction on that field. All of them must hold."""
+    """Which notes a search may see. All that is given must hold.
+
+    What a person wishes for: an empty tuple or None is no restriction on that field. `scope` is what that person may
+    see at all: there an empty set admits nothing. Stores search by `admitted_patients` and `admitted_domains`, in
+    which the wish can only narrow the scope.
+    """
 
     patient_ids: tuple[str, ...] = ()
     document_types: tuple[str, ...] = ()
@@ -191,10 +204,29 @@ class Filters:
     """First day or moment included, ISO 8601. A note without a date never matches a restriction by date."""
     until: str | None = None
     """Last day or moment included, ISO 8601; a bare date includes that whole day."""
+    scope: AccessScope = EVERYTHING
 
     @property
     def empty(self) -> bool:
+        """Whether every note passes: nothing is wished for and nothing is forbidden."""
         return self == Filters()
+
+    @property
+    def admitted_patients(self) -> Collection[str] | None:
+        """The patients whose notes may be seen, none at all where it is empty; None: every patient."""
+        return _narrowed(self.scope.patient_ids, self.patient_ids)
+
+    @property
+    def admitted_domains(self) -> Collection[str] | None:
+        """The same for domains. A scope never holds the blank domain, which a wish may name."""
+        allowed = self.scope.domains
+        return _narrowed(None if allowed is None else allowed - {""}, self.domains)
+
+
+def _narrowed(allowed: frozenset[str] | None, wished: tuple[str, ...]) -> Collection[str] | None:
+    if allowed is None:
+        return wished or None
+    return allowed.intersection(wished) if wished else allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +351,10 @@ class Answer:
     """Time per stage: embed, search, prompt, generate, verify, total."""
     withheld: int = 0
     """How many statements of the draft were held back because their citation did not check out."""
+
+
+NoteField: TypeAlias = Literal["patient_id", "document_type", "domain"]
+"""Fields of a note whose values can be listed and filtered by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from pipeline.answering.flow import AnswerEvent, Answering
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
+from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.ports import Generator
 from pipeline.records import Answer, Question
 from pipeline.spaces import POINTER_FILE, serving, serving_settings
@@ -47,9 +48,11 @@ class _Open:
 class ServingAnswering:
     """`Answering` that follows a switch of spaces. Safe to share between threads. A context manager."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Opens the models and the store. Raises a ChartwellError where they cannot be opened."""
+    def __init__(self, settings: Settings, telemetry: Telemetry = SILENT) -> None:
+        """Opens the models and the store. Raises a ChartwellError where they cannot be opened. `telemetry`: what
+        observes the answers; it outlives this object."""
         self._settings = settings
+        self._telemetry = telemetry
         self._lock = threading.Lock()
         self._generator: Generator | None = None
         self._opening: threading.Thread | None = None
@@ -148,9 +151,10 @@ class ServingAnswering:
             corpus.store.prepare(corpus.embedder.space)
             if checked:
                 corpus.embedder.check()
+            embedder, store = self._telemetry.embedder(corpus.embedder), self._telemetry.store(corpus.store)
             if self._generator is None or generator_needs_embedder(self._settings):
-                self._generator = open_generator(self._settings, corpus.embedder)
-            parts = Answering(corpus.embedder, corpus.store, self._generator, self._settings.answering)
+                self._generator = self._telemetry.generator(open_generator(self._settings, embedder))
+            parts = self._telemetry.answering(embedder, store, self._generator, self._settings.answering)
             return _Open(parts, chosen, stack.pop_all())
 
     # --- letting go

@@ -64,7 +64,9 @@ def errors_as_exit_codes() -> Iterator[None]:
 
 
 @contextmanager
-def stop_requests() -> Iterator[Callable[[], bool]]:
+def stop_requests(
+    said: str = "stopping after this batch; once more to stop at once",
+) -> Iterator[Callable[[], bool]]:
     """A function that tells whether Ctrl-C or SIGTERM asked for an end. A second one ends at once."""
     asked = False
 
@@ -73,7 +75,8 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        err.print("stopping after this batch; once more to stop at once")
+        if said:
+            err.print(said)
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import islice
@@ -20,6 +21,7 @@ from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
 from pipeline.migrate import migrate
+from pipeline.observe.telemetry import open_run_telemetry
 from pipeline.progress import observer_for
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
 from pipeline.spaces import serving_settings, writing
@@ -88,6 +90,9 @@ def notes(
         str | None, typer.Option(metavar="TEXT", help="search for TEXT once all is stored")
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    progress_lines: Annotated[
+        bool, typer.Option("--progress-lines", help="print progress as JSON lines on standard error")
+    ] = False,
     stack: StackOption = None,
 ) -> None:
     """Index clinical notes. Safe to run again: what is stored costs nothing.
@@ -109,10 +114,9 @@ def notes(
         if dry_run:
             _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
             return
-        with _indexing(settings, rejections_file, quiet=json_output, retry_failed=retry_failed) as (
-            indexing,
-            corpus,
-        ):
+        with _indexing(
+            settings, rejections_file, quiet=json_output, lines=progress_lines, retry_failed=retry_failed
+        ) as (indexing, corpus):
             if not resume:
                 corpus.start_over()
             whole = limit is None and STANDARD_INPUT not in sources
@@ -186,6 +190,25 @@ def verify(
         raise typer.Exit(EXIT_SOME_REJECTED)
 
 
+@app.command()
+def optimise(
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="drop the vector index first")] = False,
+    stack: StackOption = None,
+) -> None:
+    """Bring the store's indexes into their best shape. Searches are right without it, only slower.
+
+    A run that stored many notes has done so already. IRIS holds the table while it builds.
+    """
+    with errors_as_exit_codes():
+        settings = load_settings(stack=stack)
+        logs.configure(settings.log_level)
+        started = time.perf_counter()
+        with writing(settings.data_dir), open_corpus(settings) as corpus:
+            corpus.store.prepare(corpus.embedder.space)
+            corpus.store.optimise(rebuild=rebuild)
+        out.print(f"indexes built in {duration(time.perf_counter() - started)}", markup=False)
+
+
 def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Reconciliation:
     return reconcile(
         ledger=corpus.ledger, store=corpus.store, spool=corpus.spool, split=indexing.split, sample=sample
@@ -253,18 +276,25 @@ def _names(sources: Sequence[str]) -> list[str]:
 
 @contextmanager
 def _indexing(
-    settings: Settings, rejections_file: Path, *, quiet: bool, retry_failed: bool = False
+    settings: Settings,
+    rejections_file: Path,
+    *,
+    quiet: bool,
+    lines: bool = False,
+    retry_failed: bool = False,
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
         stack.enter_context(writing(settings.data_dir))
         corpus = stack.enter_context(open_corpus(settings))
+        telemetry = stack.enter_context(open_run_telemetry(settings))
         rejections = stack.enter_context(RejectionLog(rejections_file))
-        observer: Observer = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet))
+        shown = stack.enter_context(observer_for(err, settings.indexing.batch_size, quiet=quiet, lines=lines))
+        observer: Observer = stack.enter_context(telemetry.indexing(shown))
         stop = stack.enter_context(stop_requests())
         yield (
             Indexing(
-                embedder=corpus.embedder,
-                store=corpus.store,
+                embedder=telemetry.embedder(corpus.embedder),
+                store=telemetry.store(corpus.store),
                 ledger=corpus.ledger,
                 settings=settings.indexing,
                 rejections=rejections,

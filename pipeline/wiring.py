@@ -10,7 +10,7 @@ from pipeline.config import Settings
 from pipeline.database import Database
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.spool import VectorSpool
-from pipeline.ports import Embedder, Generator, Store
+from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
 from pipeline.spaces import in_use, serving
 
 STORE_FILE = "chartwell.sqlite"
@@ -140,6 +140,15 @@ def open_generator(settings: Settings, embedder: Embedder) -> Generator:
             from pipeline.backends.bedrock import BedrockGenerator
 
             return BedrockGenerator(settings.generator, settings.bedrock, settings.transport)
+
+
+def open_image_embedder(settings: Settings) -> ImageEmbedder | None:
+    """None where the settings name no image model."""
+    if settings.image_embedder.provider == "none":
+        return None
+    from pipeline.backends.nim import image_embedder
+
+    return image_embedder(settings.image_embedder, settings.transport)
 
 
 def generator_needs_embedder(settings: Settings) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 LOOPBACK = ("127.", "::1", "localhost")
+_LOOPS: list[asyncio.AbstractEventLoop] = []
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +45,14 @@ def no_network() -> Iterator[None]:
     patch.setattr(socket.socket, "connect", guarded)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def current_event_loop() -> None:
+    """Pulumi wants the main thread's event loop, which an `asyncio.run` of another file's test has taken away."""
+    if not _LOOPS:
+        _LOOPS.append(asyncio.new_event_loop())
+    asyncio.set_event_loop(_LOOPS[0])
 
 
 @pytest.fixture

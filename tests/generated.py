@@ -6,19 +6,27 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline import config
+from pipeline.monitoring.judge import attention
+from pipeline.monitoring.view import screen
+from tests.monitoring import samples
+from tests.observe import dashboards, metrics_reference
+from tests.service.reference import api_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate")
+DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve", "audit")
 
 
 def command_reference() -> str:
@@ -51,9 +59,29 @@ def _subcommands(app: object) -> list[str]:
     return sorted(getattr(group, "commands", {}))
 
 
+def monitor_picture(width: int) -> str:
+    """The monitor's screen of a simulated host, in columns, as a picture."""
+    console = Console(
+        width=width, file=io.StringIO(), record=True, force_terminal=True, color_system="truecolor"
+    )
+    found = attention(samples.PICTURED, samples.WELL)
+    console.print(screen(samples.PICTURED, found, samples.COSTS, width=width, recording="kept"))
+    return console.export_svg(
+        title="python -m pipeline.monitor (simulated host)", unique_id=f"monitor-{width}"
+    )
+
+
 GENERATED: dict[str, Callable[[], str]] = {
+    "docs/images/monitor-150.svg": lambda: monitor_picture(150),
+    "docs/images/monitor-80.svg": lambda: monitor_picture(80),
     ".env.example": config.reference,
     "docs/commands.md": command_reference,
+    "docs/metrics.md": metrics_reference.text,
+    "docs/api-reference.md": api_reference,
+    **{
+        f"docs/monitoring/grafana/dashboards/{each.uid}.json": functools.partial(dashboards.as_json, each)
+        for each in dashboards.DASHBOARDS
+    },
 }
 
 

@@ -14,7 +14,9 @@ import pytest
 import typer
 
 from infra import catalog, jobs, program, services, sizing
-from pipeline.config import IrisSettings, Settings, load_settings, variables
+from pipeline import serve
+from pipeline.config import IrisSettings, ServiceSettings, Settings, load_settings, variables
+from pipeline.costing import prices_of
 from tests.infra.stacks import config as stack_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +33,12 @@ def nims() -> tuple[services.Nim, ...]:
 
 def on_the_host() -> dict[str, str]:
     names = {each.role: each.model for each in sizing.plan(stack_config()).placements}
-    return {name: str(value) for name, value in jobs.pipeline_environment(nims(), names, PASSWORD).items()}
+    written = jobs.pipeline_environment(nims(), names, PASSWORD, public_url="https://x.example") | prices()
+    return {name: str(value) for name, value in written.items()}
+
+
+def prices() -> dict[str, str]:
+    return program.cost_settings(stack_config(), sizing.plan(stack_config()))
 
 
 def through_the_tunnel() -> dict[str, str]:
@@ -73,7 +80,25 @@ def test_the_settings_file_may_carry_every_value() -> None:
         assert re.match(pattern, f"{name}={value}"), name
 
 
+def test_the_pipeline_counts_with_the_prices_of_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour is what a month of the plan costs, cut into hours; and what is priced is named with its date."""
+    for name, value in prices().items():
+        monkeypatch.setenv(name, value)
+    known = prices_of(load_settings(None))
+    bill = sizing.costs(stack_config())
+    assert known.running_usd_per_hour == pytest.approx(
+        bill.running_usd_per_month / catalog.HOURS_PER_MONTH, abs=1e-4
+    )
+    assert known.paused_usd_per_hour == pytest.approx(
+        bill.paused_usd_per_month / catalog.HOURS_PER_MONTH, abs=1e-4
+    )
+    for part in (catalog.PRICES_AS_OF, catalog.DEFAULT_INSTANCE_TYPE, stack_config().region, "on-demand"):
+        assert part in known.source
+    assert prices().items() <= through_the_tunnel().items()
+
+
 def test_ports_agree() -> None:
+    assert Settings.model_fields["service"].default.port == catalog.SERVICE_PROCESS_PORT
     assert Settings.model_fields["iris"].default.port == catalog.IRIS_SUPERSERVER_PORT
     for group, role in (("embedder", "embedding"), ("generator", "llm")):
         annotation = Settings.model_fields[group].annotation
@@ -164,6 +189,26 @@ def test_the_job_runs_a_command_that_the_pipeline_has() -> None:
     ((module, subcommand),) = re.findall(r'exec "\$python" -m (\S+) (\S+) "\$app/documents"', text)
     found = typer.main.get_command(importlib.import_module(module).app)
     assert subcommand in found.commands  # type: ignore[attr-defined]
+
+
+def test_the_unit_of_the_service_runs_the_door_and_its_link_is_where_the_script_looks() -> None:
+    unit = (ROOT / "cloud-init" / "units" / "chartwell-service.service").read_text(encoding="utf-8")
+    (module,) = re.findall(r"^ExecStart=\S+/python -m (\S+)$", unit, re.MULTILINE)
+    typer.main.get_command(importlib.import_module(module).app)
+    script = (ROOT / "cloud-init" / "steps" / "first_administrator.sh").read_text(encoding="utf-8")
+    folder = on_the_host()["CHARTWELL_DATA_DIR"].removeprefix(catalog.DATA_MOUNT)
+    assert f'{folder}/{serve.FIRST_LINK_FILE}"' in script
+    assert ServiceSettings().drain_seconds_max + serve.CLOSING_SECONDS < int(
+        *re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    )
+
+
+def test_the_front_hands_on_what_the_service_believes() -> None:
+    """uvicorn takes a client's address from loopback only, and from these headers; the front sets both."""
+    text = (ROOT / "cloud-init" / "front" / "nginx.conf").read_text(encoding="utf-8")
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "proxy_set_header X-Forwarded-Proto https;" in text
+    assert 'forwarded_allow_ips="127.0.0.1"' in (ROOT / "pipeline" / "serve.py").read_text(encoding="utf-8")
 
 
 def test_the_lock_file_of_the_host_has_what_the_job_imports() -> None:

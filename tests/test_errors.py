@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +15,35 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def tree(cls: type[ChartwellError] = ChartwellError) -> Iterator[type[ChartwellError]]:
+    """The classes of `pipeline.errors`. A refinement elsewhere has its parent's code, and with it its section."""
     yield cls
     for child in cls.__subclasses__():
-        yield from tree(child)
+        if child.__module__ == errors.__name__:
+            yield from tree(child)
+
+
+def test_a_refinement_elsewhere_has_the_code_of_its_parent() -> None:
+    importlib.import_module("pipeline.serve")
+    known = set(tree())
+    for cls in known:
+        for child in cls.__subclasses__():
+            assert child in known or child.code == cls.code, child.__name__
 
 
 def test_every_code_is_used_once() -> None:
     codes = Counter(cls.code for cls in tree())
     assert [code for code, number in codes.items() if number > 1] == []
+
+
+def test_a_class_defined_elsewhere_brings_no_code_of_its_own() -> None:
+    """What is stable for people and programs stands in one file."""
+    elsewhere = [
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "pipeline").rglob("*.py")
+        if path.name != "errors.py"
+        and re.search(r'^    code(?:: [^=]+)? = "CW-', path.read_text(encoding="utf-8"), re.M)
+    ]
+    assert elsewhere == []
 
 
 def test_the_drawing_shows_the_tree_and_what_is_transient() -> None:

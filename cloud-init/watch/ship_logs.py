@@ -23,7 +23,17 @@ import boto3
 import botocore.exceptions
 
 SERVICE_UNITS = ("chartwell-containers", "chartwell-service", "chartwell-vectorize")
-HOST_UNITS = ("chartwell-boot", "chartwell-idle", "chartwell-logs", "chartwell-spot", "docker", "ssh")
+HOST_UNITS = (
+    "chartwell-boot",
+    "chartwell-front",
+    "chartwell-idle",
+    "chartwell-logs",
+    "chartwell-monitor",
+    "chartwell-spot",
+    "docker",
+    "ssh",
+)
+EMF = '{"_aws": '
 MESSAGE_CHARACTERS_MAX = 8_000
 BATCH_ENTRIES_MAX = 500
 BATCH_HOURS_MAX = 23  # CloudWatch takes a day at most in one call
@@ -56,7 +66,8 @@ def event_of(entry: Entry) -> dict[str, Any] | None:
     source = str(entry.get("_SYSTEMD_UNIT") or entry.get("SYSLOG_IDENTIFIER") or "kernel").removesuffix(
         ".service"
     )
-    message = f"{source}: {text}"[:MESSAGE_CHARACTERS_MAX]
+    # A line in CloudWatch's embedded metric format is a metric only where nothing stands around it.
+    message = str(text) if str(text).startswith(EMF) else f"{source}: {text}"[:MESSAGE_CHARACTERS_MAX]
     return {"timestamp": int(entry["__REALTIME_TIMESTAMP"]) // 1000, "message": message}
 
 

@@ -10,15 +10,28 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
+from pipeline import cancellation
+from pipeline.answering.notes import visible_note
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
 from pipeline.answering.verify import NOT_STATED, StatementReader, check_statement
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Embedder, Generator, Store
-from pipeline.records import Answer, Citation, Document, DraftPiece, Hit, Prompt, Question, Statement, Usage
+from pipeline.records import (
+    AccessScope,
+    Answer,
+    Citation,
+    Document,
+    DraftPiece,
+    Hit,
+    Prompt,
+    Question,
+    Statement,
+    Usage,
+)
 
 NOTHING_RELEVANT = "No relevant information found."
 
@@ -95,8 +108,9 @@ class Answering:
         raise AssertionError("the stream of an answer always ends with Finished")
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model."""
-        watch = Stopwatch()
+        """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model; so
+        does the scope of `pipeline.cancellation` that the thread is in, which then raises Cancelled here."""
+        watch = self.stopwatch(question)
         with watch.stage("embed"):
             vector = self.embedder.embed([question.text], "query")[0]
         with watch.stage("search"):
@@ -111,7 +125,9 @@ class Answering:
             )
         if not hits:
             yield Retrieved(())
-            reason: Reason = "below_floor" if self.store.counts().chunks else "no_documents"
+            # Within the scope: whoever may see nothing is told so whether or not others have notes.
+            seen = self.store.counts(question.filters.scope)
+            reason: Reason = "below_floor" if seen.chunks else "no_documents"
             yield Finished(self._nothing(question, reason, watch))
             return
         with watch.stage("prompt"):
@@ -123,14 +139,20 @@ class Answering:
             )
         yield Retrieved(prompt.passages)
         draft = _Draft()
-        for statement in self._generate(prompt, draft, watch):
+        for statement in self._generate(prompt, question.filters.scope, draft, watch):
             yield Verified(statement)
         yield Finished(self._finish(question, prompt, draft, watch))
 
-    def _generate(self, prompt: Prompt, draft: _Draft, watch: Stopwatch) -> Iterator[Statement]:
+    def stopwatch(self, question: Question) -> Stopwatch:
+        """What times the stages of this question; who observes an answer has one of their own."""
+        return Stopwatch()
+
+    def _generate(
+        self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch
+    ) -> Iterator[Statement]:
         """Statements of the draft that pass, as they come."""
         reader = StatementReader()
-        original = lru_cache(maxsize=None)(self._document)
+        original = lru_cache(maxsize=None)(partial(self._document, scope))
         pieces = self.generator.stream(prompt)
         try:
             for text in self._statement_texts(pieces, reader, draft, watch):
@@ -152,6 +174,7 @@ class Answering:
     ) -> Iterator[str]:
         """Statements of the draft as the model completes them, without its word that there is no answer."""
         while True:
+            cancellation.check()
             with watch.stage("generate"):
                 piece = next(pieces, None)
             if piece is not None:
@@ -161,8 +184,8 @@ class Answering:
             if piece is None:
                 return
 
-    def _document(self, resource_id: str) -> Document | None:
-        return self.store.document(resource_id)
+    def _document(self, scope: AccessScope, resource_id: str) -> Document | None:
+        return visible_note(self.store, resource_id, scope)
 
     def _finish(self, question: Question, prompt: Prompt, draft: _Draft, watch: Stopwatch) -> Answer:
         if not draft.statements:

@@ -35,6 +35,11 @@ def retrieve(
     )
     # Twice as many as asked for, so that near-duplicates and hits below the floor leave enough.
     wanted = list(fused)[: 2 * top_k + 10]
-    hits = [hit for hit in store.hits(wanted, vector) if hit.similarity >= floor]
+    # The scope held when both legs searched. A note that has since become another patient's is read as it is now.
+    hits = [
+        hit
+        for hit in store.hits(wanted, vector)
+        if hit.similarity >= floor and filters.scope.admits(hit.domain, hit.patient_id)
+    ]
     ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
     return without_near_duplicates(ordered, limit=top_k)

@@ -43,6 +43,8 @@ from pipeline.config import StoreSettings
 from pipeline.database import Database, translated
 from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -50,6 +52,7 @@ from pipeline.records import (
     Filters,
     Hit,
     Match,
+    NoteField,
     StoreCounts,
     Vector,
     unit_length,
@@ -230,8 +233,10 @@ class EmbeddedStore:
             for name, number in numbers.items():
                 connection.execute(_SQL.number_again_from, {"name": name, "seq": number})
 
-    def optimise(self) -> None:
-        """Merge the word index, refresh the planner's statistics and empty the log: after a large load."""
+    def optimise(self, *, rebuild: bool = False) -> None:
+        """Merge the word index, refresh the planner's statistics and empty the log: after a large load. Merging makes
+        the word index anew, and the index of vectors follows the file by itself: `rebuild` adds nothing."""
+        del rebuild
         with self._writing() as connection:
             self._prepared_space(connection)
             connection.execute(_SQL.merge_words)
@@ -254,11 +259,35 @@ class EmbeddedStore:
             row = connection.execute(_SQL.document, (resource_id,)).fetchone()
         return None if row is None else rows.document_of(row)
 
-    def counts(self) -> StoreCounts:
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        values = rows.filter_values(Filters(scope=scope))
+        statements = (
+            (_SQL.count_notes_admitted, _SQL.count_chunks_admitted)
+            if values
+            else (_SQL.count_notes, _SQL.count_chunks)
+        )
         with self._reading() as (connection, _):
-            (documents,) = connection.execute(_SQL.count_notes).fetchone()
-            (chunks,) = connection.execute(_SQL.count_chunks).fetchone()
+            documents, chunks = (
+                connection.execute(_filtered(statement, values), values).fetchone()[0]
+                for statement in statements
+            )
         return StoreCounts(documents, chunks)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        if "\0" in beginning:
+            return []  # SQLite would look only at what stands before it
+        bound = rows.filter_values(Filters(scope=scope))
+        conditions = [getattr(_SQL, f"filter_{name}") for name in bound] or ["TRUE"]
+        statement = (
+            _SQL.values_admitted.replace("{filters}", " AND ".join(conditions))
+            .replace("{beginning}", _SQL.value_begins if beginning else "TRUE")
+            .replace("{column}", rows.COLUMNS[field])
+        )
+        with self._reading() as (connection, _):
+            found = connection.execute(statement, {**bound, "beginning": beginning, "limit": limit})
+            return [value for (value,) in found]
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         last = ("", "")
@@ -331,9 +360,11 @@ class EmbeddedStore:
         with self._reading() as (connection, _):
             if not words or k <= 0:
                 return []
+            values = rows.filter_values(filters)
+            if not filters.scope.unrestricted:
+                return _ranked_within(connection, words, values, k)
             chunks = self._index.watermark(connection).chunks
             counted = self._counted(connection, words, chunks)
-            values = rows.filter_values(filters)
             if not values:
                 return _ranked(
                     connection, _SQL.search_words, values, expression(counted, self._postings_max, chunks), k
@@ -493,6 +524,18 @@ def _ranked(
     return [
         Match(chunk_id, -score / asked.weight) for chunk_id, score in found
     ]  # FTS5's bm25: smaller is better
+
+
+def _ranked_within(
+    connection: sqlite3.Connection, words: Sequence[Word], values: Mapping[str, str], k: int
+) -> list[Match]:
+    """For people who may not see everything: every admitted match is scored.
+
+    The short cut for frequent words asks how often each occurs in all notes, and a word that stands only in a note
+    out of sight would then push the others aside: an empty list would tell that there is such a note.
+    """
+    asked = expression([(word, 1) for word in words], WORDS_UNBOUNDED, WORDS_UNBOUNDED)
+    return _ranked(connection, _SQL.search_words_of_few, values, asked, k)
 
 
 def _cosine(values: Vector) -> list[float]:

@@ -315,6 +315,16 @@ SELECT RowID FROM ClinicalNotes WHERE {filters}
 -- name: count_notes_admitted
 SELECT COUNT(*) FROM ClinicalNotes WHERE {filters}
 
+-- name: values_admitted
+SELECT DISTINCT {column} FROM ClinicalNotes
+WHERE {column} > '' AND {beginning} AND {filters} ORDER BY {column} LIMIT :limit
+
+-- name: value_begins
+lower(substr({column}, 1, length(:beginning))) = lower(:beginning)
+
+-- name: count_chunks_admitted
+SELECT COUNT(*) FROM ClinicalNoteSigns WHERE NoteRowID IN (SELECT RowID FROM ClinicalNotes WHERE {filters})
+
 -- name: filter_patient_ids
 PatientID IN (SELECT value FROM json_each(:patient_ids))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from pipeline.records import (
     EmbeddingSpace,
     Filters,
     Hit,
+    NoteField,
     Vector,
     unit_length,
 )
@@ -30,12 +32,29 @@ STORED = np.dtype("<f4")
 LAST_CHARACTER = "\U0010ffff"
 """Sorts behind every character, so that `date + LAST_CHARACTER` bounds all moments of that date."""
 
+COLUMNS: Mapping[NoteField, str] = {
+    "patient_id": "PatientID",
+    "document_type": "DocumentType",
+    "domain": "Domain",
+}
+
 Row = tuple[Any, ...]
 
 
-def json_list(values: Iterable[object]) -> str:
-    """A list as one bound value, for `IN (SELECT value FROM json_each(?))`: no limit on its length."""
-    return json.dumps(list(values))
+def json_list(values: Iterable[str | int]) -> str:
+    """A list as one bound value, for `IN (SELECT value FROM json_each(?))`: no limit on its length.
+
+    A text with a NUL in it is left out, and so equals nothing: json_each hands over what stands before the NUL, which
+    may be another note's or patient's id.
+    """
+    return json.dumps([value for value in values if not isinstance(value, str) or "\0" not in value])
+
+
+@lru_cache(maxsize=16)
+def scope_list(admitted: frozenset[str]) -> str:
+    """The same for what a person may see: up to tens of thousands of ids, in every question of theirs. Sorted, because
+    SQLite takes in a sorted list in half the time."""
+    return json_list(sorted(admitted))
 
 
 def space_row(space: EmbeddingSpace) -> dict[str, Any]:
@@ -131,14 +150,17 @@ def hit_of(row: Row, similarity: float) -> Hit:
 
 
 def filter_values(filters: Filters) -> Mapping[str, str]:
-    """What the statements `filter_<name>` bind, by name; only those that restrict anything."""
+    """What the statements `filter_<name>` bind, by name; only those that restrict anything. An empty list is bound
+    like any other, and admits nothing."""
     values: dict[str, str] = {}
-    if filters.patient_ids:
-        values["patient_ids"] = json_list(filters.patient_ids)
-    if filters.document_types:
-        values["document_types"] = json_list(filters.document_types)
-    if filters.domains:
-        values["domains"] = json_list(filters.domains)
+    lists = {
+        "patient_ids": filters.admitted_patients,
+        "document_types": filters.document_types or None,
+        "domains": filters.admitted_domains,
+    }
+    for name, admitted in lists.items():
+        if admitted is not None:
+            values[name] = scope_list(admitted) if isinstance(admitted, frozenset) else json_list(admitted)
     if filters.since is not None:
         values["since"] = filters.since
     if filters.until is not None:

@@ -20,53 +20,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Literal, Protocol, TypeVar
-from weakref import WeakSet
 
 import numpy as np
 
+from pipeline.cancellation import Cancellation, current, inside
+
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
-
-
-class Cancelled(Exception):
-    """The work this thread was doing is no longer wanted. Leaves neither `map_bounded` nor `transport`."""
-
-
-class Cancellation:
-    """Wakes every thread that waits within its scope, and those of the scopes opened inside it."""
-
-    def __init__(self, *parents: Cancellation | None) -> None:
-        self._event = threading.Event()
-        self._children: WeakSet[Cancellation] = WeakSet()
-        self._lock = threading.Lock()
-        for parent in parents:
-            if parent is not None:
-                parent._adopt(self)
-
-    def _adopt(self, child: Cancellation) -> None:
-        with self._lock:
-            self._children.add(child)
-        if self.cancelled:
-            child.cancel()
-
-    @property
-    def cancelled(self) -> bool:
-        return self._event.is_set()
-
-    def cancel(self) -> None:
-        self._event.set()
-        with self._lock:
-            children = list(self._children)
-        for child in children:
-            child.cancel()
-
-    def wait(self, seconds: float) -> None:
-        """Sleep; raises Cancelled as soon as the scope is cancelled."""
-        if self._event.wait(max(0.0, seconds)):
-            raise Cancelled
-
-
-_scope: contextvars.ContextVar[Cancellation | None] = contextvars.ContextVar("cancellation", default=None)
 
 
 class Clock(Protocol):
@@ -351,6 +311,11 @@ class CapacityGate:
     def in_flight(self) -> int:
         return self._in_flight
 
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a place."""
+        return len(self._waiting)
+
     @contextmanager
     def slot(self, weight: float = 1.0, *, first: bool = False) -> Iterator[Slot]:
         """Wait for a place, hold it for the block. `first`: ahead of all others, for a request tried again.
@@ -391,11 +356,11 @@ class CapacityGate:
             self.sleep(min(rest, SERVED_LOOK_SECONDS))
 
     def _caller(self) -> Cancellation:
-        return _scope.get() or self.cancellation
+        return current() or self.cancellation
 
     def _check_cancelled(self) -> None:
-        if self._caller().cancelled:
-            raise Cancelled
+        self._caller().check()
+        self.cancellation.check()
 
     def close_for(self, seconds: float) -> None:
         """Let nobody start for that long: the server told one caller to wait, and means all of them."""
@@ -414,8 +379,10 @@ class CapacityGate:
             else:
                 self._waiting.append(turn)
         try:
-            turn.wait()  # ends: every holder leaves, and hands its place on
-        except BaseException:  # Ctrl-C while waiting: give back what may just have been given
+            with self._caller().calling(turn.set):
+                turn.wait()  # ends: every holder leaves, and hands its place on
+            self._caller().check()
+        except BaseException:  # cancelled, or Ctrl-C, while waiting: give back what may just have been given
             with self._lock:
                 if turn in self._waiting:
                     self._waiting.remove(turn)
@@ -468,7 +435,8 @@ def map_bounded(
     everything and is raised in its turn; so does closing the iterator. Stopping wakes what waits, lets requests on
     the wire end, and leaves no thread behind.
     """
-    scope = Cancellation(_scope.get(), gate.cancellation)
+    caller = current()
+    scope = Cancellation(caller, gate.cancellation, cuts=caller is not None and caller.cuts)
     pending: deque[Future[Result]] = deque()
     source = iter(batches)
     # Two more threads than places, so that somebody always waits at the gate and the limit can prove itself.
@@ -476,7 +444,8 @@ def map_bounded(
         try:
             while True:
                 for batch in source:
-                    pending.append(threads.submit(_in_scope, scope, function, batch))
+                    context = contextvars.copy_context()  # the trace of the caller goes along
+                    pending.append(threads.submit(context.run, _in_scope, scope, function, batch))
                     if len(pending) >= 4 * gate.in_flight_max:
                         break
                 if not pending:
@@ -488,7 +457,6 @@ def map_bounded(
 
 
 def _in_scope(scope: Cancellation, function: Callable[[Batch], Result], batch: Batch) -> Result:
-    _scope.set(scope)
-    if scope.cancelled:
-        raise Cancelled
-    return function(batch)
+    with inside(scope):
+        scope.check()
+        return function(batch)

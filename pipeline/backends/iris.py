@@ -34,6 +34,7 @@ from pipeline.backends.iris_errors import (
     FUNCTION_MISSING,
     INDEX_EXISTS,
     INDEX_MISSING,
+    PLAN_REFUSED,
     TABLE_EXISTS,
     UNIQUE,
     IrisRefusal,
@@ -52,7 +53,16 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
-from pipeline.backends.iris_search import nearest, ranked_by_iris, ranked_here
+from pipeline.backends.iris_search import (
+    INDEX_ROWS_MIN,
+    count_chunks,
+    count_notes,
+    nearest,
+    note_values,
+    ranked_by_iris,
+    ranked_here,
+    search_plan,
+)
 from pipeline.config import IrisSettings
 from pipeline.errors import (
     MigrationRefused,
@@ -62,7 +72,10 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
+from pipeline.ports import SearchPlan
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -70,6 +83,7 @@ from pipeline.records import (
     Filters,
     Hit,
     Match,
+    NoteField,
     StoreCounts,
     Vector,
 )
@@ -424,13 +438,21 @@ class IrisStore:
             return None
         return self._repeated(lambda session: self._document(session, resource_id), committed=True)
 
-    def counts(self) -> StoreCounts:
-        """Stored notes and chunks. IRIS counts rows of open transactions too."""
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        """Stored notes and chunks inside a scope. IRIS counts rows of open transactions too."""
 
         def count(session: Session) -> StoreCounts:
-            return StoreCounts(session.count("count_documents"), session.count("count_chunks"))
+            return StoreCounts(count_notes(session, scope), count_chunks(session, Filters(scope=scope)))
 
         return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        """Values of a field inside a scope. IRIS lists rows of open transactions too."""
+        if "\0" in beginning or not self._prepared_width():
+            return []
+        return self._repeated(lambda session: note_values(session, field, scope, beginning, limit))
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) in the order of code points, read in pages.
@@ -512,6 +534,31 @@ class IrisStore:
     def check(self) -> list[str]:
         """Every problem found, in words: counts, references, filter columns, and the newest vectors' checksums."""
         return self._repeated(lambda session: list(self._problems(session)))
+
+    def ping(self) -> None:
+        """One statement that reads no table."""
+        self._repeated(lambda session: session.rows("ping"))
+
+    def missing_tables(self) -> tuple[str, ...]:
+        """Names of tables that are not there, in the order in which they are made."""
+        present = self._repeated(self._tables)
+        return tuple(table for table in TABLES if table not in present)
+
+    def newest_vector(self) -> tuple[str, Vector] | None:
+        """(chunk_id, vector) of the passage stored last, None where there is none."""
+        rows = self._repeated(lambda session: session.rows("check_vectors", k="1"))
+        return (str(rows[0][0]), parse_vector(rows[0][1])) if rows else None
+
+    def plan(self, vector: Vector) -> SearchPlan:
+        """How IRIS would answer a search for `vector`, shape (dimension,). Reads no row."""
+        try:
+            with self._connections.use() as session:
+                rows = session.rows("explain_search", (vector_text(vector),), k=str(INDEX_ROWS_MIN))
+        except IrisRefusal as refusal:
+            if refusal.lost or refusal.code not in PLAN_REFUSED:
+                raise refusal.error from None
+            return SearchPlan(None, ())
+        return search_plan(text_of(value) for row in rows for value in row)
 
     def close(self) -> None:
         self._connections.close()

@@ -265,6 +265,36 @@ SELECT ChunkID, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity FRO
 -- name: scan_all_vectors
 SELECT ChunkID, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity FROM DEMO.ClinicalNoteVectors
 
+-- name: count_notes_admitted
+SELECT COUNT(*) FROM DEMO.ClinicalNotes WHERE {admitted}
+
+-- name: values_patient_id
+SELECT DISTINCT TOP {k} PatientID FROM DEMO.ClinicalNotes WHERE {admitted} ORDER BY PatientID
+
+-- name: values_document_type
+SELECT DISTINCT TOP {k} DocumentType FROM DEMO.ClinicalNotes WHERE {admitted} ORDER BY DocumentType
+
+-- name: values_domain
+SELECT DISTINCT TOP {k} ClinicalDomain FROM DEMO.ClinicalNotes WHERE {admitted} ORDER BY ClinicalDomain
+
+-- name: admit_any_patient_id
+PatientID IS NOT NULL
+
+-- name: admit_beginning_patient_id
+LOWER(SUBSTRING(PatientID, 1, {k})) = LOWER(?)
+
+-- name: admit_any_document_type
+DocumentType IS NOT NULL
+
+-- name: admit_beginning_document_type
+LOWER(SUBSTRING(DocumentType, 1, {k})) = LOWER(?)
+
+-- name: admit_any_domain
+ClinicalDomain IS NOT NULL
+
+-- name: admit_beginning_domain
+LOWER(SUBSTRING(ClinicalDomain, 1, {k})) = LOWER(?)
+
 -- name: count_admitted
 SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors WHERE {admitted}
 
@@ -312,3 +342,9 @@ SELECT ResourceID, COUNT(*) FROM DEMO.ClinicalNoteText GROUP BY ResourceID
 
 -- name: check_vectors
 SELECT TOP {k} ChunkID, Embedding, VectorChecksum FROM DEMO.ClinicalNoteVectors ORDER BY VectorNumber DESC
+
+-- name: explain_search
+-- The plan of search_vector, as rows of XML text. Whether every build takes it with a bound vector is not known: where
+-- it is refused, the time of a search is all there is to go by.
+EXPLAIN SELECT TOP {k} ChunkID, PatientID, DocumentType, ClinicalDomain, NoteDate, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
+FROM DEMO.ClinicalNoteVectors ORDER BY Similarity DESC

@@ -26,6 +26,8 @@ LOCKED = (-110, -114)
 TABLE_EXISTS, INDEX_EXISTS, INDEX_MISSING = (-201,), (-324,), (-333, -151)
 STATEMENT_REFUSED = frozenset({-1, -12, -25, -51})
 FUNCTION_MISSING = frozenset({-359, -149})
+PLAN_REFUSED = STATEMENT_REFUSED | {-99, -400}
+"""A build that does not explain a statement with a bound vector, or an account that may not ask."""
 QUOTING = frozenset({-104, -107, -108, -119, -121, -124})
 """Refusals of one row, whose message may hold its values."""
 

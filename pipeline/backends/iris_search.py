@@ -4,17 +4,22 @@ What the HNSW index does with a WHERE clause is undocumented, and an index that 
 fewer rows than there are. So the index is only ever asked without a condition: a selective filter is answered by an
 exact scan of the rows it admits, any other by asking the index for more rows than wanted, dropping those not admitted,
 and asking for more until there are enough. Knows columns; opens no connection.
+
+What a person may not see (`Filters.scope`) is a condition like any other: in SQL wherever rows are counted, scanned or
+found by words, and, where the index is asked, by the same test on the ids it gives, before anything leaves this file.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
-from pipeline.records import Filters, Match
+from pipeline.ports import SearchPlan
+from pipeline.records import AccessScope, Filters, Match, NoteField
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
 # timings of others (docs/iris.md): measure them on a live server with `make test-live-iris`.
@@ -33,7 +38,7 @@ def nearest(session: Session, question: str, k: int, filters: Filters) -> list[R
 
     `question` is a vector as text. A cosine may be None, where one of the two vectors has no direction.
     """
-    admitted = _count_admitted(session, filters)
+    admitted = count_chunks(session, filters)
     if admitted == 0:
         return []
     if k >= admitted or (not filters.empty and admitted <= EXACT_ROWS_MAX):
@@ -44,10 +49,11 @@ def nearest(session: Session, question: str, k: int, filters: Filters) -> list[R
 
 def _from_index(session: Session, question: str, k: int, filters: Filters, rarity: float) -> list[Row]:
     """Rows of the index that the filters admit, at least k of them, or none where it does not give that many."""
+    passes = admission(filters)
     wanted = max(INDEX_ROWS_MIN, math.ceil(k * rarity * 1.5))
     while wanted <= max(INDEX_ROWS_MAX, k):
         rows = session.rows("search_vector", (question,), k=str(int(wanted)))
-        admitted = [row for row in rows if admits(filters, row)]
+        admitted = list(filter(passes, rows))
         if len(admitted) >= k and not _tied_at_the_end(rows, admitted, k, wanted):
             return admitted
         if len(rows) < wanted:
@@ -65,6 +71,19 @@ def _scan(session: Session, question: str, filters: Filters) -> list[Row]:
     return found
 
 
+_MAP_READ = re.compile(r"Read (?:index|extent|master) map [\w.%]+")
+_VECTOR_INDEX = "EmbeddingNearest"
+
+
+def search_plan(texts: Iterable[str]) -> SearchPlan:
+    """What IRIS's EXPLAIN says, reduced to the maps that it reads: a plan may quote values. The vector index is in use
+    where one of them is it (seen on 2025.3: "Read index map ... looping on the 'VECTOR_COSINE' expression")."""
+    steps = tuple(dict.fromkeys(_MAP_READ.findall(" ".join(" ".join(texts).split()))))
+    if not steps:
+        return SearchPlan(None, ())
+    return SearchPlan(any(_VECTOR_INDEX.lower() in step.lower() for step in steps), steps)
+
+
 def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
     """The k best by SQL Search's own rank, perhaps with others, in any order. `words` are plain: see `iris_rows`."""
     search = " OR ".join(words)
@@ -77,8 +96,10 @@ def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filt
 
 def ranked_here(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
     """BM25 (k1 0.9, b 0.4) over the newest matches of the rarest words: some builds lack the rank procedure."""
-    stored = session.count("count_chunks")
-    frequency = {word: _count_admitted(session, Filters(), words=word) for word in words}
+    # Within the scope: how often a word occurs in notes out of sight must not tell on the order of the others.
+    seen = Filters(scope=filters.scope)
+    stored = count_chunks(session, seen)
+    frequency = {word: count_chunks(session, seen, words=word) for word in words}
     kept: list[str] = []
     rows_expected = 0
     for word in sorted((word for word in words if frequency[word]), key=lambda word: frequency[word]):
@@ -99,16 +120,16 @@ def _admissions(
 ) -> Iterator[tuple[str, list[Value]]]:
     """(conditions, values) of statements that together admit what the filters do, no row twice.
 
-    Several where a list of ids is longer than a statement may bind.
+    Several where a list of ids is longer than a statement may bind; none where a list is empty, which admits nothing.
     """
     lists = {
-        "patients": filters.patient_ids,
-        "document_types": filters.document_types,
-        "domains": filters.domains,
+        "patients": filters.admitted_patients,
+        "document_types": filters.document_types or None,
+        "domains": filters.admitted_domains,
     }
-    asked = {
-        name: list(lists_of(dict.fromkeys(ids), PARAMETERS_MAX // 2)) for name, ids in lists.items() if ids
-    }
+    given = {name: ids for name, ids in lists.items() if ids is not None}
+    size = PARAMETERS_MAX // max(1, len(given))
+    asked = {name: list(lists_of(dict.fromkeys(ids), size)) for name, ids in given.items()}
     bounds = {"since": filters.since, "until": _end(filters.until)}
     for combination in itertools.product(*asked.values()):
         conditions, values = [], []
@@ -125,12 +146,40 @@ def _admissions(
         yield " AND ".join(conditions), list(values)
 
 
-def _count_admitted(session: Session, filters: Filters, words: str | None = None) -> int:
+def count_chunks(session: Session, filters: Filters, words: str | None = None) -> int:
+    """How many chunks the filters admit, and where words are given, how many of those hold any of them."""
     if filters.empty and words is None:
         return session.count("count_chunks")
+    return _counted(session, "count_admitted", _admissions(session, filters, words))
+
+
+def count_notes(session: Session, scope: AccessScope) -> int:
+    """How many notes a scope admits."""
+    if scope.unrestricted:
+        return session.count("count_documents")
+    return _counted(session, "count_notes_admitted", _admissions(session, Filters(scope=scope)))
+
+
+def note_values(
+    session: Session, field: NoteField, scope: AccessScope, beginning: str, limit: int
+) -> list[str]:
+    """What stands in a field of the notes that a scope admits, in the order of code points, blanks left out."""
+    wanted = [session.statements[f"admit_any_{field}"]]
+    if beginning:
+        wanted.append(session.statements[f"admit_beginning_{field}"].format(k=len(beginning)))
+    found: set[str] = set()
+    for conditions, values in _admissions(session, Filters(scope=scope)):
+        admitted = " AND ".join([*([conditions] if conditions else []), *wanted])
+        bound = [*values, beginning] if beginning else values
+        # One more, for the blank that is left out.
+        rows = session.rows(f"values_{field}", bound, k=str(int(limit) + 1), admitted=admitted)
+        found |= {text_of(row[0]) for row in rows}
+    return sorted(value for value in found if value)[:limit]
+
+
+def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[Value]]]) -> int:
     return sum(
-        int(session.rows("count_admitted", values, admitted=conditions)[0][0])
-        for conditions, values in _admissions(session, filters, words)
+        int(session.rows(name, values, admitted=conditions)[0][0]) for conditions, values in admissions
     )
 
 
@@ -139,17 +188,24 @@ def _tied_at_the_end(rows: Sequence[Row], admitted: Sequence[Row], k: int, wante
     return len(rows) == wanted and score(admitted[k - 1][-1]) <= score(rows[-1][-1])
 
 
-def admits(filters: Filters, row: Row) -> bool:
+def admission(filters: Filters) -> Callable[[Row], bool]:
     """Whether a row of search_vector (id, patient, type, domain, date, ...) passes: the same as the SQL conditions."""
-    _, patient, kind, domain, date, *_ = row
-    until = _end(filters.until)
-    return (
-        (not filters.patient_ids or str(patient) in filters.patient_ids)
-        and (not filters.document_types or str(kind) in filters.document_types)
-        and (not filters.domains or (domain is not None and str(domain) in filters.domains))
-        and (filters.since is None or (date is not None and str(date) >= filters.since))
-        and (until is None or (date is not None and str(date) <= until))
-    )
+    lists = (filters.admitted_patients, filters.document_types or None, filters.admitted_domains)
+    admitted = [None if ids is None else frozenset(ids) for ids in lists]
+    since, until = filters.since, _end(filters.until)
+
+    def passes(row: Row) -> bool:
+        _, *fields, date, _ = row
+        return (
+            all(
+                ids is None or (value is not None and text_of(value) in ids)
+                for ids, value in zip(admitted, fields, strict=True)
+            )
+            and (since is None or (date is not None and str(date) >= since))
+            and (until is None or (date is not None and str(date) <= until))
+        )
+
+    return passes
 
 
 def _end(until: str | None) -> str | None:

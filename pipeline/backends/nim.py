@@ -8,6 +8,7 @@ of the NIM reference (docs.nvidia.com/nim: text embedding 1.x and 2.x, text rera
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +22,9 @@ from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, 
 from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.transport import Transport
 from pipeline.backends.wordpiece import WordPiece
-from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
-from pipeline.errors import RequestInvalid, SettingsInvalid
+from pipeline.config import EmbedderSettings, GeneratorSettings, ImageEmbedderSettings, TransportSettings
+from pipeline.errors import ModelNotFound, Overloaded, RequestInvalid, SettingsInvalid
+from pipeline.ports import ServerHealth
 from pipeline.records import EmbeddingSpace, TextKind, Vector
 
 EMBEDDER_DEFAULT = "nvidia/nv-embedqa-e5-v5"
@@ -239,6 +241,25 @@ class NimGenerator(ChatGenerator):
         )
         super().__init__("nim", name, settings, client)
 
+    def health(self) -> ServerHealth:
+        """As the port says. NVIDIA's hosted models have no readiness of their own: there the list is all that is."""
+        try:
+            self._transport.get("/health/ready")
+        except Overloaded:
+            return ServerHealth(ready=False, models=())
+        except ModelNotFound:
+            pass  # no such path: a hosted model
+        return ServerHealth(ready=True, models=listed_models(self._transport))
+
+
+def listed_models(transport: Transport) -> tuple[str, ...]:
+    """Ids at /models, which may hold models that have long ended. Raises ResponseInvalid where that is no list."""
+    try:
+        listed = json.loads(transport.get("/models"))["data"]
+        return tuple(str(entry["id"]) for entry in listed)
+    except (ValueError, KeyError, TypeError):
+        raise unreadable(transport.server, "its list of models is none") from None
+
 
 class NimRanker:
     """A reranking NIM. Each passage is scored against the question by itself, so scores of several requests of one
@@ -332,6 +353,13 @@ class NimImageEmbedder:
         request = {"model": self._space.model, "input": list(batch), "encoding_format": "base64"}
         answer = self._transport.post("/embeddings", request, weight=len(batch), attempts_max=attempts_max)
         return read_vectors(answer, len(batch), self._space.dimension, self._transport.server)
+
+
+def image_embedder(settings: ImageEmbedderSettings, transport: TransportSettings) -> NimImageEmbedder:
+    """NV-CLIP by its settings. Raises SettingsInvalid without a URL. Opens no connection."""
+    name = settings.model or IMAGE_EMBEDDER_DEFAULT
+    server = server_of("image embedder", "IMAGE_EMBEDDER", settings.url, name)
+    return NimImageEmbedder(Transport(server, transport, api_key=settings.api_key.get_secret_value()), name)
 
 
 def data_url(image: bytes, number: int = 1) -> str:

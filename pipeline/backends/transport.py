@@ -13,8 +13,9 @@ from __future__ import annotations
 import json
 import random
 import re
+import socket
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, TypeVar
@@ -24,11 +25,13 @@ import tenacity
 import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+from pipeline import cancellation
 from pipeline.backends.flow_control import (
     SYSTEM_CLOCK,
     AdaptiveLimit,
-    Cancelled,
     CapacityGate,
     Clock,
     Slot,
@@ -42,14 +45,17 @@ from pipeline.backends.http_errors import (
     timed_out,
     unreadable,
 )
+from pipeline.cancellation import Cancelled
 from pipeline.config import TransportSettings
 from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
+from pipeline.propagation import outgoing_headers
 
 Result = TypeVar("Result")
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A full batch, 512 texts of 4096 dimensions as decimal numbers, is about 45 MB."""
 EVENT_BYTES_MAX = 1024 * 1024
+HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 POLL_URL = "https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"
 """Where NVIDIA's hosted models hand out an answer that was not ready at once (202)."""
 POLL_SECONDS = 0.5
@@ -165,6 +171,62 @@ class _Bearer(AuthBase):
         return request
 
 
+def _check_cut() -> None:
+    """Raises Cancelled where this thread's connections are cut: what happens to them then is no error of the server.
+    A scope that lets requests on the wire end keeps what they bring."""
+    scope = cancellation.current()
+    if scope is not None and scope.cuts:
+        scope.check()
+
+
+def _cut_on_cancel(cut: Callable[[], None]) -> AbstractContextManager[None]:
+    scope = cancellation.current()
+    return scope.calling(cut) if scope is not None and scope.cuts else nullcontext()
+
+
+def _stop_reading(response: requests.Response) -> None:
+    """From another thread, while this one waits for the next byte."""
+    with suppress(
+        OSError, RuntimeError, ValueError
+    ):  # it has ended by itself, and its connection is another's
+        response.raw.shutdown()
+
+
+class _Cuttable(HTTPConnection):
+    """A connection that can be cut while it waits for the first byte of an answer, which may be a minute when the
+    model is busy. `requests` has no word for that; later bytes have `_stop_reading`."""
+
+    def getresponse(self) -> urllib3.HTTPResponse:  # type: ignore[override]  # as urllib3 itself
+        waiting: socket.socket | None = self.sock
+
+        def cut() -> None:
+            if waiting is not None:
+                with suppress(OSError):
+                    # Past the TLS layer, whose state belongs to the thread that reads.
+                    socket.socket.shutdown(waiting, socket.SHUT_RDWR)
+
+        with _cut_on_cancel(cut):
+            return super().getresponse()
+
+
+class _CuttableTls(_Cuttable, HTTPSConnection):
+    pass
+
+
+class _CuttablePool(HTTPConnectionPool):
+    ConnectionCls = _Cuttable
+
+
+class _CuttableTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _CuttableTls
+
+
+class _CuttableAdapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _CuttablePool, "https": _CuttableTlsPool}
+
+
 @dataclass(slots=True)
 class _Exchange:
     """One attempt under way: what was asked, in which slot, and until when it may take."""
@@ -198,7 +260,7 @@ class Transport:
         self._session = requests.Session()
         self._session.auth = _Bearer(api_key)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=settings.in_flight_max, max_retries=0)
+        adapter = _CuttableAdapter(pool_connections=4, pool_maxsize=settings.in_flight_max, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
@@ -228,6 +290,13 @@ class Transport:
                 return answer
 
         return self._patience.run(attempt, attempts_max)
+
+    def get(self, path: str) -> bytes:
+        """The body at `path`, asked for once and outside the gate: for looking at a server, not for work."""
+        now = self._clock.now()
+        exchange = _Exchange(Slot(0.0, now), {}, now + self._settings.read_seconds)
+        with self._sent("GET", self.server.url + path, None, exchange) as response:
+            return self._body(response, exchange)
 
     def stream(
         self, path: str, request: Mapping[str, Any], *, weight: float = 1.0, attempts_max: int | None = None
@@ -269,12 +338,12 @@ class Transport:
                 method,
                 url,
                 data=payload,
-                headers={"Content-Type": "application/json", "Accept": "application/json, text/event-stream"},
+                headers={**HEADERS, **outgoing_headers()},
                 timeout=(self._settings.connect_seconds, self._settings.read_seconds),
                 allow_redirects=False,
                 stream=True,
             )
-        with closing(response):
+        with closing(response), _cut_on_cancel(lambda: _stop_reading(response)):
             if response.status_code not in (200, 202):
                 raise self._status_error(response, exchange)
             yield response
@@ -284,10 +353,13 @@ class Transport:
         """The one place where exceptions of `requests`, and of what lies below it, become ours."""
         try:
             yield
+            _check_cut()
         except (requests.Timeout, urllib3.exceptions.TimeoutError):
+            _check_cut()
             exchange.slot.refused()
             raise timed_out(self.server) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            _check_cut()
             raise exception_error(self.server, error) from None
         except (UnicodeError, ValueError):  # an address that even the parser of addresses does not understand
             raise exception_error(self.server, requests.exceptions.InvalidURL()) from None

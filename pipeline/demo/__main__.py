@@ -28,6 +28,7 @@ QUESTIONS = (
 
 NEXT = """
 What to type next:
+  make serve                                                             the same on a page, in your browser
   .venv/bin/python -m pipeline.ask "your own question"
   .venv/bin/python -m pipeline.ask "What is the capital of France?"      nothing relevant: it says so, exit code 3
   .venv/bin/python -m pipeline.ask "Any fever?" --patient-id D2N005 --show-context

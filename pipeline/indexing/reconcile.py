@@ -71,16 +71,43 @@ def reconcile(
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
     ids = _ids_of(store, set(chosen))
     differences = [_difference(key, ids.get(key, []), ledger, store, spool, split) for key in chosen]
+    by_id = _differences_of_ids(expected, held, twice, ledger)
     return Reconciliation(
         notes=len(expected),
         chunks=sum(held.values()),
-        lost=tuple(sorted(key for key, number in expected.items() if held[key] < number)),
-        doubled=tuple(sorted({key for key, number in expected.items() if held[key] > number} | twice)),
-        stale=tuple(sorted(set(held) - set(expected) - _in_work(ledger, held))),
+        lost=by_id.lost,
+        doubled=by_id.doubled,
+        stale=by_id.stale,
         different=tuple(key for key, found in zip(chosen, differences, strict=True) if found.different),
         compared=len(chosen),
         unkept=sum(found.unkept for found in differences),
         problems=tuple(store.check()),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class IdDifferences:
+    """Notes by what is wrong with them, seen from their ids and counts of passages alone."""
+
+    lost: tuple[str, ...]
+    doubled: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+def compare_ids(ledger: Ledger, store: Store) -> IdDifferences:
+    """As `reconcile`, without reading a passage or a vector: every id once."""
+    expected = dict(ledger.completed())
+    held, twice = _held(store)
+    return _differences_of_ids(expected, held, twice, ledger)
+
+
+def _differences_of_ids(
+    expected: Mapping[str, int], held: Counter[str], twice: set[str], ledger: Ledger
+) -> IdDifferences:
+    return IdDifferences(
+        lost=tuple(sorted(key for key, number in expected.items() if held[key] < number)),
+        doubled=tuple(sorted({key for key, number in expected.items() if held[key] > number} | twice)),
+        stale=tuple(sorted(set(held) - set(expected) - _in_work(ledger, held))),
     )
 
 

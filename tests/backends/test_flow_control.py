@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from pipeline.backends.flow_control import (
     AdaptiveLimit,
-    Cancelled,
     CapacityGate,
     TokenBucket,
     batches_of,
     map_bounded,
 )
+from pipeline.cancellation import Cancelled
 from tests.servers.clock import ManualClock
 
 

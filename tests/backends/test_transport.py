@@ -17,7 +17,6 @@ import requests
 
 from pipeline import errors
 from pipeline.backends import http_errors
-from pipeline.backends.flow_control import Cancellation
 from pipeline.backends.http_errors import (
     Server,
     exception_error,
@@ -26,6 +25,7 @@ from pipeline.backends.http_errors import (
     status_error,
 )
 from pipeline.backends.transport import RATE_WAIT_SECONDS, Transport
+from pipeline.cancellation import Cancellation
 from pipeline.config import TransportSettings
 from tests.servers.clock import ManualClock
 from tests.servers.nim import NimServer

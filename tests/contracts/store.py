@@ -13,7 +13,8 @@ opens one more handle on this test's own, initially empty store. Where a back-en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, TypeAlias
 
@@ -23,6 +24,8 @@ import pytest
 from pipeline.errors import SpaceMismatch, StoreError, StoreRejectedRow
 from pipeline.ports import Store
 from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
     Chunk,
     Document,
     EmbeddedChunk,
@@ -74,6 +77,109 @@ def found(store: Store, vector: Vector, k: int = 10, filters: Filters = ANY) -> 
 
 def worded(store: Store, text: str, k: int = 10, filters: Filters = ANY) -> list[str]:
     return [match.chunk_id for match in store.search_words(text, k, filters)]
+
+
+PATIENTS = (
+    *(
+        "p1",
+        "P1",
+        "p1 ",
+        "1",
+        "01",
+        "1.0",
+        "o'brien",
+        'say "x"',
+        "a,b",
+        "a",
+        "b",
+        "a|b",
+        "%",
+        "p_",
+        "NULL",
+        "\\",
+    ),
+    *("ünï", "u\u0308ni\u0308", "🫀", "🫁", "患者", "') OR 1=1 --", "p1, p2", "urn:oid:1.2", "x" * 200),
+)
+"""Ids that stand for each other wherever a list of them is taken apart, folded, cut or counted wrongly."""
+DOMAINS = (
+    "cardiology",
+    "Cardiology",
+    "ear, nose",
+    "ear",
+    "nose",
+    "o'r",
+    'q"q',
+    "心臓",
+    "🫀",
+    "NULL",
+    "",
+    None,
+)
+TYPES = ("Progress Note", "Radiology", "progress note")
+DAYS = (None, "2023", "2024-01-31", "2024-02-01", "2024-02-01T12:00:00", "2024-02-02")
+VOCABULARY = ("chest", "pain", "fever", "cough", "rash", "nausea")
+
+
+def scattered(dice: random.Random, notes: int) -> list[EmbeddedDocument]:
+    """Notes of any patient, domain, type and day; each chunk with a direction and a word of its own."""
+    made = []
+    for number in range(notes):
+        passages = []
+        for part in range(dice.randint(1, 3)):
+            vector = np.array([dice.gauss(0, 1) for _ in range(DIMENSION)], dtype=np.float32)
+            words = " ".join([*dice.sample(VOCABULARY, dice.randint(0, 3)), f"own{number}x{part}"])
+            passages.append((words, unit_length(vector)))
+        fields = {
+            "patient_id": dice.choice(PATIENTS),
+            "domain": dice.choice(DOMAINS),
+            "document_type": dice.choice(TYPES),
+            "date": dice.choice(DAYS),
+        }
+        made.append(note(f"n{number:03}", *passages, **fields))
+    return made
+
+
+def any_scope(dice: random.Random) -> AccessScope:
+    def some(values: Sequence[str | None]) -> frozenset[str] | None:
+        if dice.random() < 0.3:
+            return None
+        share = dice.choice((0.0, 0.1, 0.5, 0.9, 1.0))
+        foreign = {"nobody", "p1\0x", "cardiology\0x"} if dice.random() < 0.5 else set[str]()
+        return frozenset({value for value in values if value is not None and dice.random() < share} | foreign)
+
+    return AccessScope(some(DOMAINS), some(PATIENTS))
+
+
+def any_filters(dice: random.Random, scope: AccessScope) -> Filters:
+    def wish(values: Sequence[str]) -> tuple[str, ...]:
+        return tuple(dice.sample(values, dice.randint(1, 4))) if dice.random() < 0.3 else ()
+
+    return Filters(
+        patient_ids=wish(PATIENTS),
+        document_types=tuple(dice.sample(TYPES, 2)) if dice.random() < 0.2 else (),
+        domains=wish([domain for domain in DOMAINS if domain]),
+        since=dice.choice([None, None, None, "2024-02-01"]),
+        until=dice.choice([None, None, None, "2024-02-01"]),
+        scope=scope,
+    )
+
+
+def may_be_found(document: Document, filters: Filters) -> bool:
+    """The rules of `Filters` and `AccessScope` once more, as plainly as they can be said."""
+    scope, day = filters.scope, document.date
+    if scope.patient_ids is not None and document.patient_id not in scope.patient_ids:
+        return False
+    if scope.domains is not None and (not document.domain or document.domain not in scope.domains):
+        return False
+    if filters.patient_ids and document.patient_id not in filters.patient_ids:
+        return False
+    if filters.domains and document.domain not in filters.domains:
+        return False
+    if filters.document_types and document.document_type not in filters.document_types:
+        return False
+    if filters.since and (day is None or day < filters.since):
+        return False
+    return not filters.until or (day is not None and day[: len(filters.until)] <= filters.until)
 
 
 HOSTILE_QUESTIONS = (
@@ -585,6 +691,133 @@ class StoreContract:
         wanted = Filters(patient_ids=("p9",))
         assert found(store, axis(0), 3, wanted) == ["rare2/0", "rare1/0", "rare0/0"]
         assert sorted(worded(store, "finding", 3, wanted)) == ["rare0/0", "rare1/0", "rare2/0"]
+
+    # --- who may see what
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_no_search_leaves_the_scope_and_none_falls_short_of_it(self, store: Store, seed: int) -> None:
+        dice = random.Random(seed)
+        notes = scattered(dice, 90)
+        store.upsert(notes)
+        for _ in range(30):
+            filters = any_filters(dice, any_scope(dice))
+            chunks = [c for n in notes if may_be_found(n.document, filters) for c in n.chunks]
+            question = unit_length(np.array([dice.gauss(0, 1) for _ in range(DIMENSION)], dtype=np.float32))
+            asked = dice.sample(VOCABULARY, 2)
+            near = sorted(chunks, key=lambda c: -float(c.vector @ question))
+            meant = {c.chunk.chunk_id for c in chunks if set(asked) & set(c.chunk.text.split())}
+            for k in (1, 5, 400):
+                assert found(store, question, k, filters) == [c.chunk.chunk_id for c in near[:k]], filters
+                words = worded(store, " ".join(asked), k, filters)
+                assert set(words) <= meant, filters
+                if not filters.scope.unrestricted:  # else a store may leave out some of many matches
+                    assert len(words) == len(set(words)) == min(k, len(meant)), filters
+
+    def test_counts_are_of_what_may_be_seen(self, store: Store) -> None:
+        dice = random.Random(5)
+        notes = scattered(dice, 60)
+        store.upsert(notes)
+        for scope in [EVERYTHING, *(any_scope(dice) for _ in range(20))]:
+            seen = [n for n in notes if may_be_found(n.document, Filters(scope=scope))]
+            assert store.counts(scope) == StoreCounts(len(seen), sum(len(n.chunks) for n in seen)), scope
+
+    def test_values_are_of_what_may_be_seen(self, store: Store) -> None:
+        dice = random.Random(6)
+        notes = scattered(dice, 60)
+        store.upsert(notes)
+        for scope in [EVERYTHING, *(any_scope(dice) for _ in range(20))]:
+            seen = [n.document for n in notes if may_be_found(n.document, Filters(scope=scope))]
+            for field in ("patient_id", "document_type", "domain"):
+                expected = sorted({getattr(document, field) or "" for document in seen} - {""})
+                assert store.values(field, scope) == expected, (field, scope)
+
+    def test_values_begin_as_asked_and_are_no_more_than_asked(self, store: Store) -> None:
+        assert store.values("patient_id", EVERYTHING) == []
+        store.upsert([note(f"n{n}", ("finding", axis(0)), patient_id=f"Ward-{n}") for n in range(5)])
+        store.upsert([note("other", ("finding", axis(0)), patient_id="ward", domain=None)])
+        assert store.values("patient_id", EVERYTHING, beginning="wARD-") == [f"Ward-{n}" for n in range(5)]
+        assert store.values("patient_id", EVERYTHING, beginning="ward", limit=2) == ["Ward-0", "Ward-1"]
+        for nothing in ("%", "_", "' OR '1'='1", "Ward-5", "\0", "ward\0"):
+            assert store.values("patient_id", EVERYTHING, beginning=nothing) == []
+        mine = AccessScope(None, frozenset({"ward"}))
+        assert store.values("patient_id", mine, beginning="w") == ["ward"]
+
+    @pytest.mark.parametrize(
+        "scope",
+        [AccessScope(frozenset(), None), AccessScope(None, frozenset()), AccessScope(frozenset({""}), None)],
+        ids=["no domain", "no patient", "the blank domain"],
+    )
+    def test_an_empty_scope_admits_nothing(self, ward: Store, scope: AccessScope) -> None:
+        ward.upsert([note("blank", ("finding", axis(0)), domain="")])
+        filters = Filters(scope=scope)
+        assert not filters.empty
+        assert found(ward, axis(0), 10, filters) == []
+        assert worded(ward, "finding", 10, filters) == []
+        assert ward.counts(scope) == StoreCounts(0, 0)
+
+    @pytest.mark.parametrize(
+        ("filters", "admitted"),
+        [
+            (Filters(scope=AccessScope(frozenset({"cardiology", "radiology"}))), "abc"),
+            (Filters(scope=AccessScope(None, frozenset({"p2", "p3"}))), "cdef"),
+            (Filters(scope=AccessScope(frozenset({"radiology"}), frozenset({"p1", "p2"}))), "c"),
+            (Filters(patient_ids=("p1",), scope=AccessScope(None, frozenset({"p2"}))), ""),
+            (Filters(patient_ids=("p1", "p2"), scope=AccessScope(None, frozenset({"p2", "p3"}))), "cd"),
+            (Filters(domains=("radiology",), scope=AccessScope(frozenset({"cardiology"}))), ""),
+            (Filters(document_types=("Radiology",), scope=AccessScope(None, frozenset({"p3"}))), "e"),
+        ],
+        ids=[
+            "domains",
+            "patients",
+            "both",
+            "another patient wished",
+            "patients in common",
+            "another domain wished",
+            "type and patient",
+        ],
+    )
+    def test_a_wish_narrows_the_scope_and_never_widens_it(
+        self, ward: Store, filters: Filters, admitted: str
+    ) -> None:
+        expected = [f"{name}/0" for name in admitted]
+        assert found(ward, axis(0), 10, filters) == expected
+        assert sorted(worded(ward, "finding", 10, filters)) == expected
+
+    def test_a_scope_of_20000_patients(self, ward: Store) -> None:
+        patients = frozenset({"p2", *(f"patient, {number}'s" for number in range(20_000))})
+        filters = Filters(scope=AccessScope(None, patients))
+        assert found(ward, axis(0), 10, filters) == ["c/0", "d/0"]
+        assert found(ward, axis(0), 1, filters) == ["c/0"]
+        assert sorted(worded(ward, "finding", 10, filters)) == ["c/0", "d/0"]
+        assert ward.counts(filters.scope) == StoreCounts(2, 2)
+
+    def test_the_forbidden_nearest_crowd_out_nobody(self, store: Store) -> None:
+        crowd = [note(f"crowd{number:03}", ("finding", leaning(0.99))) for number in range(100)]
+        rare = [note(f"rare{n}", ("finding", leaning(0.1 * n)), patient_id="p9") for n in range(3)]
+        store.upsert([*crowd, *rare])
+        filters = Filters(scope=AccessScope(None, frozenset({"p9"})))
+        assert found(store, axis(0), 3, filters) == ["rare2/0", "rare1/0", "rare0/0"]
+        assert sorted(worded(store, "finding", 3, filters)) == ["rare0/0", "rare1/0", "rare2/0"]
+
+    def test_a_word_that_only_a_forbidden_note_holds_changes_nothing(self, store: Store) -> None:
+        """With 300 matches the embedded store's short cut begins: the rare word would select, and none be left."""
+        many = [note(f"n{number:03}", ("common finding", axis(number % 8))) for number in range(300)]
+        hidden = note("hidden", ("zebrafish common", axis(0)), patient_id="p9")
+        store.upsert([*many, hidden])
+        filters = Filters(scope=AccessScope(None, frozenset({"p1"})))
+        before = store.search_words("common", 400, filters)
+        assert len(before) == 300
+        assert store.search_words("common zebrafish", 400, filters) == before
+        assert store.search_words("zebrafish", 400, filters) == []
+
+    def test_a_note_that_changes_hands_changes_sides(self, ward: Store) -> None:
+        mine, theirs = (Filters(scope=AccessScope(None, frozenset({name}))) for name in ("p1", "p3"))
+        assert found(ward, axis(0), 10, mine) == ["a/0", "b/0"]
+        ward.upsert([note("a", ("finding aa", leaning(0.9)), patient_id="p3", date="2024-01-31")])
+        assert found(ward, axis(0), 10, mine) == ["b/0"]
+        assert worded(ward, "aa", 10, mine) == []
+        assert worded(ward, "aa", 10, theirs) == ["a/0"]
+        assert found(ward, axis(0), 1, theirs) == ["a/0"]
 
     # --- searching by words
 

@@ -20,10 +20,16 @@ EXTRAS = (
     "pulumi",
     "yaml",
     "pytest",
+    "psutil",
+    "pynvml",
+    "prometheus_client",
+    "opentelemetry",
 )
 
 
-@pytest.mark.parametrize("door", ["ask", "vectorize", "evaluate", "demo.__main__"])
+@pytest.mark.parametrize(
+    "door", ["ask", "vectorize", "evaluate", "validate", "monitor", "cost", "demo.__main__"]
+)
 def test_a_door_needs_no_extra(door: str) -> None:
     blocked = f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\nimport pipeline.{door}\n"
     done = subprocess.run(

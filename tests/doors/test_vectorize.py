@@ -55,6 +55,15 @@ def test_all_in_is_exit_code_0_and_a_second_run_changes_nothing(tmp_path: Path) 
     assert "0 embedded (0 passages new, 0 kept), 2 unchanged" in second.output
 
 
+def test_optimise_changes_nothing_that_is_found(tmp_path: Path) -> None:
+    assert run(write(tmp_path / "a.jsonl", note(1), note(2))).exit_code == 0
+    for words in (["optimise"], ["optimise", "--rebuild"]):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+        assert "indexes built in" in done.output
+    assert "2 notes done, 2 passages stored" in CliRunner().invoke(app, ["verify"]).output
+
+
 def test_rejected_records_are_exit_code_1_and_listed_with_what_to_do(tmp_path: Path) -> None:
     source = write(tmp_path / "a.jsonl", note(1), note(2, patient_id=None), note(3, text_content=7))
     errors = tmp_path / "out" / "errors.jsonl"

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pipeline.backends.flow_control import SYSTEM_CLOCK, Cancellation, Clock
+from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock
 from pipeline.backends.iris import IrisStore
 from pipeline.backends.nim import NimEmbedder
+from pipeline.cancellation import Cancellation
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, TransportSettings
 from pipeline.database import Database
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable

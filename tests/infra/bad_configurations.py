@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.infra.stacks import DIGEST, private_key
+from tests.infra.stacks import CERTIFICATE, CERTIFICATE_KEY, DIGEST, private_key
 
 TAGGED = "nvcr.io/nim/meta/llama-3.1-8b-instruct:2.0.12"
 
@@ -27,6 +27,30 @@ BAD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("nimCidrs", {"nimCidrs": '["10.1.0.0/16", "10.1.0.0/16"]'}),
     ("nimCidrs", {"nimCidrs": "10.1.0.0/16"}),
     ("serviceCidrs", {"serviceCidrs": '["10.1.0.0/16"'}),
+    ("serviceDomain", {"serviceDomain": "https://notes.example.org/"}),
+    ("serviceDomain", {"serviceDomain": "192.0.2.7"}),
+    ("serviceCertificate", {"serviceCertificate": CERTIFICATE, "serviceCertificateKey": CERTIFICATE_KEY}),
+    (
+        "serviceCertificate",
+        {
+            "serviceDomain": "notes.example.org",
+            "serviceCertificate": "notes.pem",
+            "serviceCertificateKey": CERTIFICATE_KEY,
+        },
+    ),
+    (
+        "serviceCertificateKey",
+        {"serviceDomain": "notes.example.org", "serviceCertificate": CERTIFICATE},
+    ),
+    ("serviceCertificateKey", {"serviceCertificateKey": CERTIFICATE_KEY}),
+    (
+        "serviceCertificateKey",
+        {
+            "serviceDomain": "notes.example.org",
+            "serviceCertificate": CERTIFICATE,
+            "serviceCertificateKey": CERTIFICATE_KEY.replace("PRIVATE", "ENCRYPTED PRIVATE"),
+        },
+    ),
     ("ngcApiKey", {"ngcApiKey": None}),
     ("ngcApiKey", {"ngcApiKey": "sk-something-else"}),
     ("sshPublicKey", {"sshPublicKey": None, "sshPrivateKey": None}),

@@ -26,6 +26,10 @@ def private_key(*, blob: bytes = PUBLIC_BLOB, cipher: bytes = b"none") -> str:
     return f"-----BEGIN OPENSSH PRIVATE KEY-----\n{lines}\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmg\n-----END CERTIFICATE-----\n"
+CERTIFICATE_KEY = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMG\n-----END PRIVATE KEY-----\n"
+"""The outside of a pair: neither opens anything."""
+
 GOOD: dict[str, Any] = {
     "region": "us-east-1",
     "operatorCidr": "203.0.113.7/32",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+import json
 import subprocess
 import threading
 import time
@@ -127,6 +128,21 @@ def state_of(engine: Engine, machine: Machine) -> dict[str, str]:
     return found
 
 
+def told_restarts(machine: Machine) -> dict[str, int]:
+    """What root's timer writes down of a real engine, for the monitor."""
+    state = machine.root / "state"
+    script = services.HOST_FILES / "watch" / "host-state.sh"
+    environment = {
+        **machine.environment,
+        "RUNTIME_DIRECTORY": str(state),
+        "HOST_MOUNT_POINT": str(machine.data),
+    }
+    subprocess.run(["bash", str(script)], env=environment, check=True)
+    told = json.loads((state / "host.json").read_text())
+    assert told["iris_bytes"] == len("database\n")
+    return {each["name"].lstrip("/"): each["restarts"] for each in told["containers"]}
+
+
 def _command(machine: Machine, plan: services.HostServices, name: str) -> tuple[str, str]:
     return next((command, stdin) for each, command, stdin, _ in plain_steps(machine, plan) if each == name)
 
@@ -178,6 +194,7 @@ class TestAStandingHost:
         pid = str(engine.inspect("nim-llm")["State"]["Pid"])  # type: ignore[index]
         subprocess.run(["kill", "-9", pid], check=True)
         _until(lambda: engine.inspect("nim-llm")["RestartCount"] == 1)
+        assert told_restarts(machine) == {"iris": 0, "nim-embedding": 0, "nim-image": 0, "nim-llm": 1}
         assert "nim-llm: ready" in machine.run(*_command(machine, plan, "nim-llm")).stdout
         # Someone kills it by hand, which the engine respects: the next deployment brings it back.
         engine.docker("kill", "iris")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -33,7 +34,7 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
     """By subprocess: infrastructure and pipeline share this test, not an import."""
     if not (CHECKOUT / "pipeline" / "config.py").exists():
         pytest.skip("the pipeline is not in this checkout")
-    environment = jobs.pipeline_environment(NIMS, NAMES, "Correct-Horse-7")
+    environment = jobs.pipeline_environment(NIMS, NAMES, "Correct-Horse-7", public_url="https://x")
     code = "from pipeline.config import load_settings as l; s = l(); print(s.iris.namespace, s.generator.url)"
     plain = {key: str(value) for key, value in environment.items()}
     done = subprocess.run(
@@ -47,9 +48,26 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
 
 
 def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
-    names = set(jobs.pipeline_environment(NIMS[:2], NAMES, "x"))
-    assert not any("GENERATOR" in name for name in names)
+    names = set(jobs.pipeline_environment(NIMS[:1], NAMES, "x", public_url="https://x"))
+    assert not any("GENERATOR" in name or "IMAGE" in name for name in names)
     assert "CHARTWELL_EMBEDDER__URL" in names
+
+
+def test_the_checks_are_told_what_the_stack_made() -> None:
+    found = jobs.pipeline_environment(
+        NIMS, NAMES, "x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890", public_url="https://x"
+    )
+    checks = {name.rpartition("__")[2]: value for name, value in found.items() if "CHECKS" in name}
+    assert checks == {
+        "GPU": "required",
+        "VOLUME": "/data",
+        "VOLUME_ID": "vol-0a1b2c3d4e5f67890",
+        "SERVICE_ADDRESS": "127.0.0.1:443",
+    }
+    assert (
+        jobs.pipeline_environment((), {}, "x", gpu=False, public_url="https://x")["CHARTWELL_CHECKS__GPU"]
+        == "none"
+    )
 
 
 def test_the_settings_file_is_a_secret_of_plain_lines() -> None:
@@ -313,6 +331,102 @@ def test_the_settings_file_is_private_and_refuses_what_needs_quotes(tmp_path: Pa
     bad = host.run("pipeline.sh", "settings", stdin='CHARTWELL_IRIS__PASSWORD=a"b$c\n')
     assert bad.returncode == 1
     assert 'a"b' not in bad.stdout
+
+
+# --- the last step: does it work?
+
+RUNUSER = """#!/bin/bash
+echo "$@" >{root}/asked
+while [ "$1" != -- ]; do shift; done
+shift
+[ -z "$CHARTWELL_CHECKS__TRUST_FILE" ] || cp "$CHARTWELL_CHECKS__TRUST_FILE" {root}/trusted
+exec "$@"
+"""
+
+
+class CheckedHost(Host):
+    """A host whose pipeline is this checkout's, with the embedded store and the embedder without weights."""
+
+    def __init__(self, root: Path, **changes: str) -> None:
+        super().__init__(root, "inactive", 0)
+        self.python = root / "python"
+        self.python.write_text(f'#!/bin/sh\nPYTHONPATH={CHECKOUT} exec {sys.executable} "$@"\n')
+        self.python.chmod(0o755)
+        self.program("runuser", RUNUSER.format(root=root))
+        (root / "data" / "app" / "state").mkdir(parents=True)
+        settings = {
+            "CHARTWELL_DATA_DIR": str(root / "data" / "app" / "state"),
+            "CHARTWELL_EMBEDDER__PROVIDER": "hashing",
+            "CHARTWELL_IRIS__PASSWORD": "Correct-Horse-7",
+            **changes,
+        }
+        text = "".join(f"{name}={value}\n" for name, value in settings.items())
+        (root / "data" / "app" / "chartwell.env").write_text(text)
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "data" / "app" / "state" / "validation"
+
+
+def test_the_deployment_ends_with_a_verdict_and_its_report_is_on_the_volume(tmp_path: Path) -> None:
+    host = CheckedHost(tmp_path)
+    done = host.run("validate.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    verdict = jobs.last_status(done.stdout, "verdict")
+    assert verdict["verdict"] == "warn"  # nothing is indexed on this host
+    assert verdict["failed"] == []
+    assert json.loads((host.reports / "latest.json").read_text())["verdict"] == "warn"
+    assert (host.reports / "latest.xml").exists()
+    assert "-m pipeline.validate --keep" in host.asked
+    assert "Correct-Horse-7" not in host.asked + done.stdout + done.stderr
+
+
+def test_the_checks_are_handed_the_services_certificate_and_not_its_key(tmp_path: Path) -> None:
+    host = CheckedHost(tmp_path)
+    pem = tmp_path / "etc" / "front" / "tls.pem"
+    pem.parent.mkdir(parents=True)
+    parts = {
+        name: f"-----BEGIN {name}-----\nAAAA\n-----END {name}-----\n"
+        for name in ("PRIVATE KEY", "CERTIFICATE")
+    }
+    pem.write_text("names=DNS:localhost\n" + "".join(parts.values()))
+    host.run("validate.sh")
+    assert (tmp_path / "trusted").read_text() == parts["CERTIFICATE"]
+
+
+def test_a_failed_check_fails_the_deployment_with_its_cure(tmp_path: Path) -> None:
+    host = CheckedHost(tmp_path, CHARTWELL_CHECKS__VOLUME=str(tmp_path / "elsewhere"))
+    done = host.run("validate.sh")
+    assert done.returncode == 1
+    assert "volume_check: Nothing is mounted at" in done.stdout
+    assert "What to do: Stop the containers" in done.stdout
+    assert "docs/troubleshooting.md#cw-check-volume" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("FAILED: A check failed")
+    assert jobs.last_status(done.stdout, "verdict")["failed"] == ["volume_check"]
+    assert max(map(len, done.stdout.splitlines())) < 400
+    assert "Correct-Horse-7" not in done.stdout + done.stderr
+
+
+def test_a_wrong_setting_is_told_as_such_without_its_value(tmp_path: Path) -> None:
+    done = CheckedHost(tmp_path, CHARTWELL_IRIS__PORT="Correct-Horse-8").run("validate.sh")
+    assert done.returncode == 1
+    assert "CHARTWELL_IRIS__PORT" in done.stdout
+    assert "could not run (2)" in done.stdout
+
+
+def test_a_host_without_the_pipeline_says_so(tmp_path: Path) -> None:
+    host = Host(tmp_path, "inactive", 0)
+    done = host.run("validate.sh")
+    assert done.returncode == 1
+    assert "no settings yet" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("printed", "verdict"),
+    [('ok\n{"verdict":"pass","failed":[]}\n', "pass"), ("", "unknown"), (None, "unknown")],
+)
+def test_the_verdict_is_the_last_object_printed(printed: str | None, verdict: str) -> None:
+    assert jobs.last_status(printed, "verdict")["verdict"] == verdict
 
 
 def test_the_unit_runs_the_command_that_the_documentation_names() -> None:

@@ -166,7 +166,7 @@ def test_named_clients_get_their_ports_and_no_others() -> None:
     }
     assert found == {
         ("203.0.113.7/32", 22, 22),
-        ("10.1.0.0/16", 8080, 8080),
+        ("10.1.0.0/16", 443, 443),
         ("10.2.0.0/16", 1972, 1972),
         ("10.2.0.0/16", 52773, 52773),
         ("2001:db8::/48", 1972, 1972),
@@ -263,6 +263,9 @@ def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     outputs = built.outputs
     assert outputs["ssh"] == "ssh -i chartwell-key ubuntu@198.51.100.7"
     assert "-L 8000:127.0.0.1:8000" in outputs["tunnel"]
+    assert "-L 8443:127.0.0.1:443" in outputs["tunnel"]
+    assert outputs["serviceUrl"] == outputs["urls"]["service"] == "https://127.0.0.1:8443"
+    assert outputs["firstAdministrator"].endswith("sudo bash /opt/chartwell/steps/first_administrator.sh")
     assert outputs["snapshotIds"] == []
     assert outputs["cost"]["runningUsdPerHour"] == pytest.approx(1.217)
     assert outputs["cost"]["pausedUsdPerMonth"] < 0.05 * outputs["cost"]["runningUsdPerMonth"]

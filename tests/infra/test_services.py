@@ -53,7 +53,7 @@ def test_steps_run_one_after_the_other_database_first_models_in_plan_order(
     names = [name.split("-services-")[-1].split("-job-")[-1] for name in by_urn.values()]
     assert names[:4] == ["boot", "boot-settled", "scripts", "data-volume"]
     assert names.index("iris") < names.index("nim-embedding") < names.index("nim-llm") < names.index("units")
-    assert names[-4:] == ["pipeline", "logs", "pipeline-settings", "ingestion"]
+    assert names[-6:] == ["pipeline-settings", "monitor", "front", "service", "ingestion", "validation"]
 
 
 def test_no_secret_is_in_plain_in_any_step(recorded: recording.Recorded) -> None:
@@ -174,6 +174,6 @@ def test_a_short_password_is_refused(tmp_path: Path) -> None:
 def test_namespace_and_account_of_the_merge_file_are_those_of_the_pipelines_settings(tmp_path: Path) -> None:
     merge(tmp_path / "merge.cpf", "Correct-Horse-7")
     text = (tmp_path / "merge.cpf").read_text()
-    environment = jobs.pipeline_environment((), {}, "secret")
+    environment = jobs.pipeline_environment((), {}, "secret", public_url="https://x")
     assert f"CreateNamespace:Name={environment['CHARTWELL_IRIS__NAMESPACE']}," in text
     assert f"CreateUser:Name={environment['CHARTWELL_IRIS__USERNAME']}," in text

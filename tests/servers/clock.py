@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pipeline.backends.flow_control import Cancellation, Cancelled
+from pipeline.cancellation import Cancellation, Cancelled
 
 
 class ManualClock:

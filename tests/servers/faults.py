@@ -42,6 +42,8 @@ class Faults:
     """Pause before each of the first 64 bytes of every answer's body."""
     loading_until: float = 0.0
     """Until then (time.monotonic()) the models are loading: 503 everywhere but on /v1/health/live."""
+    clock_seconds: float = 0.0
+    """How far the server's clock, as its Date header tells it, is ahead."""
     polls: int = 0
     """Answer with 202, and that often again when asked, before the answer is handed out."""
     wrong_order: bool = False

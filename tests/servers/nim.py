@@ -106,6 +106,8 @@ class NimServer:
         """How often each text was embedded, by the first 16 hex digits of its SHA-256."""
         self.calls: Counter[str] = Counter()
         """Calls of the API by path and status: "/v1/embeddings 200"."""
+        self.traceparents: deque[tuple[str, str]] = deque(maxlen=1000)
+        """Path and `traceparent` of the latest calls; the empty string where a call carried none."""
         self.cancelled = 0
         """Streams whose reader went away."""
         self.connections = 0
@@ -243,6 +245,7 @@ class NimServer:
         """Before the answer leaves, so that whoever has it finds itself counted."""
         if not request.path.startswith("/control"):
             self.calls[f"{request.path} {status}"] += 1
+            self.traceparents.append((request.path, request.headers.get("traceparent", "")))
 
     async def _route(self, request: Request, writer: asyncio.StreamWriter) -> None:
         path = request.path
@@ -523,7 +526,10 @@ class NimServer:
     ) -> None:
         content = encode(body)
         kind = "text/plain" if isinstance(body, str) and not body.startswith("{") else "application/json"
-        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        date = email.utils.formatdate(time.time() + self.faults.clock_seconds, usegmt=True)
+        more = "".join(
+            f"{name}: {value}\r\n" for name, value in ({"Date": date} | dict(headers or {})).items()
+        )
         head = f"HTTP/1.1 {status} {reason(status)}\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
         whole = f"{head}{more}\r\n".encode() + content
         if self.faults.cut_share and status == 200 and self._chance.random() < self.faults.cut_share:

@@ -1,0 +1,113 @@
+"""The clock. Signatures to AWS, certificates, leases and the audit trail rest on it.
+
+chrony knows best: it compares all the time. Else the Date header of a server on another machine, which tells whole
+seconds. A server on this machine has this machine's clock and proves nothing. Every finding says how sure it is.
+"""
+
+from __future__ import annotations
+
+import time
+from email.utils import parsedate_to_datetime
+
+from pipeline.checks.bench import Bench
+from pipeline.checks.result import Finding, failed, passed, skipped, warned
+from pipeline.checks.web import look
+from pipeline.errors import ChartwellError, ClockWrong
+
+OFF_WARN_SECONDS = 1.0
+OFF_FAIL_SECONDS = 30.0
+"""AWS refuses signatures that are off by 5 minutes, sign-in tokens usually by 1. Nothing drifts this far by itself."""
+DATE_SECONDS = 1.0
+"""Resolution of a Date header (RFC 9110, 5.6.7)."""
+TRACKING_FIELDS = 14
+PROGRAM_SECONDS_MAX = 5.0
+
+_CURE = (
+    "Let the time service set it: sudo systemctl restart chrony, then chronyc makestep; chronyc sources must "
+    "list one that answers (on EC2 169.254.169.123)."
+)
+
+
+def clock_check(bench: Bench) -> Finding:
+    """How far this machine's clock is off, by the best witness there is."""
+    if bench.vantage != "outside" and (found := _by_chrony(bench)) is not None:
+        return found
+    if (found := _by_date_header(bench)) is not None:
+        return found
+    if bench.vantage != "outside" and (found := _by_timedatectl(bench)) is not None:
+        return found
+    return skipped("no witness: no chrony here, and no server on another machine is configured")
+
+
+def _by_chrony(bench: Bench) -> Finding | None:
+    """`chronyc -c tracking`: comma-separated, the fifth field is the offset in seconds, the last the leap status."""
+    done = bench.machine.run(["chronyc", "-n", "-c", "tracking"], PROGRAM_SECONDS_MAX)
+    fields = done.output.strip().split(",") if done is not None and not done.code else []
+    if len(fields) != TRACKING_FIELDS:
+        return None
+    try:
+        off, dispersion = float(fields[4]), float(fields[10]) / 2 + float(fields[11])
+    except ValueError:
+        return None
+    if fields[-1].strip() == "Not synchronised":
+        return warned(
+            ClockWrong("chrony has no source of the time.", remedy=_CURE),
+            witness="chrony",
+            synchronised=False,
+        )
+    return _judged(off, dispersion, "chrony")
+
+
+def _by_date_header(bench: Bench) -> Finding | None:
+    for name, url in bench.urls().items():
+        if bench.here(url) or (name == "service" and bench.vantage == "host"):
+            continue
+        before = bench.machine.now()
+        started = time.monotonic()
+        try:
+            seen = look(url)
+        except ChartwellError:
+            continue  # whoever checks that server tells about it
+        took = time.monotonic() - started
+        if seen.date:
+            told = parsedate_to_datetime(seen.date).timestamp()
+            # The server's second began up to DATE_SECONDS before it answered, somewhere within our `took`.
+            off = before + took / 2 - (told + DATE_SECONDS / 2)
+            return _judged(off, DATE_SECONDS / 2 + took / 2, f"the Date header of {seen.host}")
+    return None
+
+
+def _by_timedatectl(bench: Bench) -> Finding | None:
+    done = bench.machine.run(
+        ["timedatectl", "show", "--property=NTPSynchronized", "--value"], PROGRAM_SECONDS_MAX
+    )
+    said = done.output.strip() if done is not None and not done.code else ""
+    if said == "yes":
+        return passed(
+            "synchronised, by its own word; by how much it is off is not known",
+            witness="timedatectl",
+            sure="low",
+            synchronised=True,
+        )
+    if said == "no" and bench.vantage == "host":
+        return warned(
+            ClockWrong("The time service says that the clock is not synchronised.", remedy=_CURE),
+            witness="timedatectl",
+            synchronised=False,
+        )
+    return None
+
+
+def _judged(off: float, uncertainty: float, witness: str) -> Finding:
+    measured: dict[str, str | int | float | bool | None] = {
+        "offset_seconds": round(off, 6),
+        "uncertainty_seconds": round(uncertainty, 6),
+        "witness": witness,
+        "sure": "high" if witness == "chrony" else "medium",
+    }
+    said = f"off by {abs(off):.3g} s ± {uncertainty:.2g} s, by {witness}"
+    error = ClockWrong(f"This machine's clock is {said}.", remedy=_CURE)
+    beyond = abs(off) - uncertainty
+    if beyond > OFF_FAIL_SECONDS:
+        return failed(error, **measured)
+    return warned(error, **measured) if beyond > OFF_WARN_SECONDS else passed(said, **measured)

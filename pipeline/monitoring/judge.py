@@ -1,0 +1,106 @@
+"""What of a sample needs somebody: thresholds, in one place, each with what to do.
+
+Decides the words and the limits, which are those of the Prometheus rules where both know a condition. Knows no screen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline.monitoring.readings import Containers, Gpus, Host, Sample, Store, Work
+
+DISK_WARN, DISK_FAIL = 0.90, 0.98
+MEMORY_WARN = 0.95
+INODES_WARN = 0.95
+GPU_CELSIUS_WARN = 87
+"""As the alert ChartwellGpuHot has it: cards slow themselves down a little above."""
+COMMUNITY_BYTES = 10 * 1024**3
+"""What a Community licence of IRIS lets a database hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    level: Literal["fail", "warn"]
+    what: str
+    do: str
+
+
+def attention(sample: Sample, before: Sample | None = None) -> list[Attention]:
+    """Everything that needs somebody, the worst first. `before`: an earlier sample, to tell what has changed."""
+    found = [
+        *_services(sample),
+        *_gpus(sample),
+        *_containers(sample, before),
+        *_host(sample),
+        *_store(sample),
+    ]
+    if sample.clock_step_seconds:
+        found.append(
+            Attention("warn", f"the clock jumped by {sample.clock_step_seconds:+.0f} s", "timedatectl status")
+        )
+    return sorted(found, key=lambda each: each.level)
+
+
+def _services(sample: Sample) -> Iterator[Attention]:
+    for each in sample.services:
+        if each.state in {"down", "failing"}:
+            yield Attention(
+                "fail", f"{each.name} is {each.state}: {each.detail}", "python -m pipeline.validate"
+            )
+        elif each.state in {"slow", "loading"}:
+            took = each.detail or f"took {each.seconds or 0:.1f} s"
+            yield Attention("warn", f"{each.name} is {each.state}: {took}", "wait, then pipeline.validate")
+
+
+def _gpus(sample: Sample) -> Iterator[Attention]:
+    if not isinstance(sample.gpus, Gpus):
+        return
+    for card in sample.gpus.cards:
+        if card.fault:
+            yield Attention("fail", f"GPU {card.index}: {card.fault}", "docs/operations.md#the-gpu-is-lost")
+        elif (card.temperature_celsius or 0) >= GPU_CELSIUS_WARN:
+            yield Attention("warn", f"GPU {card.index} has {card.temperature_celsius} °C", "it slows down")
+
+
+def _containers(sample: Sample, before: Sample | None) -> Iterator[Attention]:
+    if not isinstance(sample.containers, Containers):
+        return
+    earlier = before.containers if before is not None else None
+    known = {each.name: each for each in earlier.found} if isinstance(earlier, Containers) else {}
+    for each in sample.containers.found:
+        look = f"docker logs --tail 50 {each.name}"
+        if each.killed_for_memory:
+            yield Attention("fail", f"{each.name} ran out of memory", look)
+        elif each.status != "running" and (each.exit_code or each.status in {"restarting", "dead"}):
+            yield Attention("fail", f"{each.name} is {each.status}, exit code {each.exit_code}", look)
+        elif each.health == "unhealthy":
+            yield Attention("fail", f"{each.name} is unhealthy", look)
+        last = known.get(each.name)
+        if last is not None and (each.restarts > last.restarts or each.started_at != last.started_at):
+            yield Attention("warn", f"{each.name} was restarted", look)
+
+
+def _host(sample: Sample) -> Iterator[Attention]:
+    if not isinstance(sample.host, Host):
+        return
+    for disk in sample.host.disks:
+        used = disk.used_bytes / disk.total_bytes if disk.total_bytes else 0.0
+        if used >= DISK_WARN:
+            level: Literal["fail", "warn"] = "fail" if used >= DISK_FAIL else "warn"
+            yield Attention(level, f"{disk.path} is {used:.0%} full", "docs/operations.md#the-disk-fills")
+        if (disk.inodes_used or 0) >= INODES_WARN:
+            yield Attention("warn", f"{disk.path} has few inodes left", "docs/operations.md#the-disk-fills")
+    memory = sample.host.memory_used_bytes / max(1, sample.host.memory_total_bytes)
+    if memory >= MEMORY_WARN:
+        yield Attention("warn", f"memory is {memory:.0%} used", "docs/operations.md#memory-runs-out")
+
+
+def _store(sample: Sample) -> Iterator[Attention]:
+    if isinstance(sample.store, Store) and (sample.store.database_bytes or 0) >= DISK_WARN * COMMUNITY_BYTES:
+        yield Attention(
+            "warn", "IRIS nears the 10 GB of a Community licence", "docs/troubleshooting.md#cw-store-limit"
+        )
+    if isinstance(sample.work, Work) and sample.work.failed:
+        yield Attention("warn", f"{sample.work.failed:,} notes failed", "python -m pipeline.vectorize status")

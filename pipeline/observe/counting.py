@@ -1,0 +1,281 @@
+"""The ports, counted: each class here is a port around a port, and tells `Metrics` what passes through it.
+
+Decides what is counted where. Changes no argument and no result.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from pipeline.answering.flow import AnswerEvent, Finished, Verified
+from pipeline.cancellation import Cancelled
+from pipeline.indexing.flow import Observer, Tally
+from pipeline.observe.metrics import Metrics
+from pipeline.ports import Embedder, Generator, Interruptible, Store
+from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
+    Document,
+    DraftPiece,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    GeneratorModel,
+    Hit,
+    Match,
+    NoteField,
+    Prompt,
+    StoreCounts,
+    TextKind,
+    Vector,
+)
+
+
+class CountedEmbedder:
+    def __init__(self, embedder: Embedder, metrics: Metrics) -> None:
+        self._embedder = embedder
+        self._metrics = metrics
+        metrics.embedder_in_use(embedder.space)
+        metrics.watch_server("embedder", embedder)
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._embedder.space
+
+    @property
+    def texts_at_once(self) -> int:
+        return self._embedder.texts_at_once
+
+    @property
+    def calls_at_once(self) -> int:
+        return self._embedder.calls_at_once
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count_tokens(texts)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
+        with self._metrics.embedding(len(texts), kind):
+            return self._embedder.embed(texts, kind)
+
+    def check(self) -> None:
+        self._embedder.check()
+
+    def stop(self) -> None:
+        """Passed on where there is a server to wait for; else there is nothing to stop."""
+        if isinstance(self._embedder, Interruptible):
+            self._embedder.stop()
+
+
+class CountedGenerator:
+    def __init__(self, generator: Generator, metrics: Metrics) -> None:
+        self._generator = generator
+        self._metrics = metrics
+        metrics.generator_in_use(generator.model)
+        metrics.watch_server("generator", generator)
+
+    @property
+    def model(self) -> GeneratorModel:
+        return self._generator.model
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        with self._metrics.drafting() as arrived:
+            pieces = self._generator.stream(prompt)
+            try:
+                for piece in pieces:
+                    arrived()
+                    yield piece
+            finally:
+                close = getattr(pieces, "close", None)
+                if close is not None:
+                    close()
+
+    def check(self) -> None:
+        self._generator.check()
+
+
+class CountedStore:
+    def __init__(self, store: Store, metrics: Metrics) -> None:
+        self._store = store
+        self._metrics = metrics
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        self._store.prepare(space)
+
+    def space(self) -> EmbeddingSpace | None:
+        return self._store.space()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._store.transaction()
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        with self._metrics.storing("upsert"):
+            self._store.upsert(documents)
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        with self._metrics.storing("delete"):
+            return self._store.delete(resource_ids)
+
+    def clear(self) -> None:
+        self._store.clear()
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        with self._metrics.storing("vectors"):
+            return self._store.vectors(chunk_ids)
+
+    def document(self, resource_id: str) -> Document | None:
+        with self._metrics.storing("document"):
+            return self._store.document(resource_id)
+
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        with self._metrics.storing("counts"):
+            return self._store.counts(scope)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        with self._metrics.storing("values"):
+            return self._store.values(field, scope, beginning=beginning, limit=limit)
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        return self._store.chunk_ids()
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        with self._metrics.storing("search_vector"):
+            return self._store.search_vector(vector, k, filters)
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        with self._metrics.storing("search_words"):
+            return self._store.search_words(text, k, filters)
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        with self._metrics.storing("hits"):
+            return self._store.hits(chunk_ids, vector)
+
+    def check(self) -> list[str]:
+        return self._store.check()
+
+    def optimise(self, *, rebuild: bool = False) -> None:
+        with self._metrics.storing("optimise"):
+            self._store.optimise(rebuild=rebuild)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+def counted_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[AnswerEvent]:
+    """The events of one answer as they are, counted. Closing this closes them."""
+    started = time.perf_counter()
+    first_statement_seconds: float | None = None
+    with metrics.question():
+        try:
+            for event in events:
+                if isinstance(event, Verified) and first_statement_seconds is None:
+                    first_statement_seconds = time.perf_counter() - started
+                if isinstance(event, Finished):
+                    # Before it is handed on: nobody need come back for more after the last event.
+                    metrics.question_answered(event.answer, first_statement_seconds)
+                    yield event
+                    return
+                yield event
+        except GeneratorExit:
+            if not isinstance(event, Finished):
+                metrics.question_abandoned()
+            raise
+        except Cancelled:
+            metrics.question_abandoned()
+            raise
+        except BaseException as error:
+            metrics.question_failed(error)
+            raise
+        finally:
+            close = getattr(events, "close", None)
+            if close is not None:
+                close()
+
+
+@dataclass
+class _Counted:
+    """What of a tally has been counted already."""
+
+    unchanged: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    embedded: int = 0
+    failed: int = 0
+    pruned: int = 0
+    chunks_embedded: int = 0
+    chunks_reused: int = 0
+
+
+_NOTES = {
+    "unchanged": "unchanged",
+    "duplicates": "duplicate",
+    "rejected": "rejected",
+    "embedded": "embedded",
+    "failed": "failed",
+    "pruned": "pruned",
+}
+_PASSAGES = {"chunks_embedded": "embedded", "chunks_reused": "reused"}
+
+
+class CountingObserver:
+    """An observer of an indexing run around another one. Reader and worker call it from two threads."""
+
+    def __init__(self, observer: Observer, metrics: Metrics) -> None:
+        self._observer = observer
+        self._metrics = metrics
+        self._counted = _Counted()
+        self._tally: Tally | None = None
+        self._lock = threading.Lock()
+
+    def read(self, tally: Tally) -> None:
+        self._count(tally)
+        self._observer.read(tally)
+
+    def working(self, waiting: int, done: int) -> None:
+        self._metrics.notes_waiting(waiting)
+        self._observer.working(waiting, done)
+
+    def batch(self, tally: Tally) -> None:
+        self._metrics.batch_stored()
+        self._count(tally)
+        self._observer.batch(tally)
+
+    def ended(self, error: BaseException | None) -> None:
+        """The run is over: count what came after the last batch, and how it ended."""
+        if self._tally is not None:
+            self._count(self._tally)
+        interrupted = self._tally is not None and self._tally.interrupted
+        self._metrics.run_ended("failed" if error else "interrupted" if interrupted else "finished")
+
+    def _count(self, tally: Tally) -> None:
+        with self._lock:
+            self._tally = tally
+            for name, outcome in _NOTES.items():
+                self._metrics.notes(outcome, self._grown(tally, name))
+            for name, vectors in _PASSAGES.items():
+                self._metrics.passages(vectors, self._grown(tally, name))
+            self._metrics.notes_waiting(max(0, tally.waiting - tally.embedded - tally.failed))
+
+    def _grown(self, tally: Tally, name: str) -> int:
+        now: int = getattr(tally, name)
+        before: int = getattr(self._counted, name)
+        setattr(self._counted, name, now)
+        return now - before
+
+
+@contextmanager
+def counted_run(observer: Observer, metrics: Metrics) -> Iterator[Observer]:
+    """An observer for one indexing run, which ends with the block."""
+    counting = CountingObserver(observer, metrics)
+    metrics.run_began()
+    try:
+        yield counting
+    except BaseException as error:
+        counting.ended(error)
+        raise
+    counting.ended(None)

@@ -1,0 +1,355 @@
+"""Every metric there is: its name, its labels with all their values, and what it means.
+
+Names follow Prometheus: base units (seconds, bytes, dollars), `_total` for what only grows. A label has a closed set
+of values, so the number of series is bounded whatever happens; `series_max` says by how many. This module needs no
+library: `docs/metrics.md` is generated from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Literal
+
+from pipeline.errors import ChartwellError
+
+Kind = Literal["counter", "gauge", "histogram"]
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+SIMILARITIES = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9)
+COUNTS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 50)
+
+STAGES = ("embed", "search", "prompt", "generate", "verify")
+OUTCOMES = ("answered", "nothing_relevant", "failed", "abandoned")
+REASONS = ("none", "no_documents", "below_floor", "generator_abstained", "nothing_verified")
+STORE_OPERATIONS = (
+    *(
+        "search_vector",
+        "search_words",
+        "hits",
+        "document",
+        "vectors",
+        "upsert",
+        "delete",
+        "counts",
+        "optimise",
+    ),
+)
+NOTE_OUTCOMES = ("embedded", "unchanged", "duplicate", "rejected", "failed", "pruned")
+RUN_OUTCOMES = ("finished", "interrupted", "failed")
+GUARDS = ("citation",)
+"""Guards that judge; each new one adds its name here."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "other")
+
+ROUTES_MAX = 100
+"""Route templates of the service; a request that matches none counts as "unrouted"."""
+STATUSES = 20
+"""Status codes that the service really answers with."""
+
+
+def error_codes() -> tuple[str, ...]:
+    """The code of every error there is, and "unexpected" for what is none of ours."""
+    found: set[str] = set()
+    kinds = [ChartwellError]
+    while kinds:
+        kind = kinds.pop()
+        found.add(kind.code)
+        kinds.extend(kind.__subclasses__())
+    return (*sorted(found), "unexpected")
+
+
+def code_of(error: BaseException) -> str:
+    """What a label may say of an error: its code, never its message."""
+    return type(error).code if isinstance(error, ChartwellError) else "unexpected"
+
+
+def version() -> str:
+    """Of the installed package; "source" for a checkout that is run as it lies there."""
+    try:
+        return metadata.version("chartwell")
+    except metadata.PackageNotFoundError:
+        return "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """`values`: all of them; or none, where they come from the program's own tables, of which `of` and `most` tell."""
+
+    values: tuple[str, ...] = ()
+    of: str = ""
+    most: int = 0
+
+    @property
+    def size(self) -> int:
+        return len(self.values) or self.most
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    name: str
+    kind: Kind
+    help: str
+    labels: Mapping[str, Label] = field(default_factory=dict)
+    buckets: tuple[float, ...] = ()
+    group: str = ""
+
+    @property
+    def series_max(self) -> int:
+        """Time series at most: every combination of labels; for a histogram with its buckets, sum and count."""
+        each = len(self.buckets) + 3 if self.kind == "histogram" else 1
+        return each * math.prod(label.size for label in self.labels.values())
+
+
+ERROR_OR_OK = Label(of='"ok" or an error code', most=60)
+_STAGE = Label(STAGES)
+_KIND = Label(("query", "passage"))
+_ROLE = Label(("embedder", "generator"))
+
+_ANSWERING = (
+    Definition(
+        "chartwell_questions_total",
+        "counter",
+        "Questions by how they ended. A failed question's reason is the error's code.",
+        {"outcome": Label(OUTCOMES), "reason": Label(of="as above, or an error code", most=65)},
+    ),
+    Definition("chartwell_questions_in_progress", "gauge", "Questions that are being answered now."),
+    Definition(
+        "chartwell_question_duration_seconds",
+        "histogram",
+        "From question to finished answer, time spent on a slow reader of the stream included.",
+        {"outcome": Label(OUTCOMES[:2])},
+        SECONDS,
+    ),
+    Definition(
+        "chartwell_question_stage_duration_seconds",
+        "histogram",
+        "Time of one question in one stage.",
+        {"stage": _STAGE},
+        SECONDS,
+    ),
+    Definition(
+        "chartwell_question_first_statement_seconds",
+        "histogram",
+        "From question to the first verified statement: what a person waits before reading.",
+        buckets=SECONDS,
+    ),
+    Definition(
+        "chartwell_question_passages",
+        "histogram",
+        "Passages handed to the generator.",
+        buckets=COUNTS,
+    ),
+    Definition(
+        "chartwell_question_best_similarity",
+        "histogram",
+        "Cosine of the closest passage handed to the generator. Where its median drifts, questions or notes do.",
+        buckets=SIMILARITIES,
+    ),
+    Definition(
+        "chartwell_guard_verdicts_total",
+        "counter",
+        "Statements judged before anybody saw them; withheld: the cited passage does not carry it.",
+        {"guard": Label(GUARDS), "verdict": Label(("passed", "withheld"))},
+    ),
+    Definition(
+        "chartwell_generator_tokens_total",
+        "counter",
+        "Tokens as the generator's server counted them; a generator without a server counts none.",
+        {"type": Label(("input", "output"))},
+    ),
+    Definition(
+        "chartwell_question_cost_dollars_total",
+        "counter",
+        "US dollars that answers added to a bill: the tokens of a hosted generator, 0 for one on the host, whose"
+        " hours are paid anyway; nothing is added where the price is not known (CHARTWELL_COST__*).",
+    ),
+)
+_MODELS = (
+    Definition(
+        "chartwell_embedder_requests_total",
+        "counter",
+        "Calls of the embedder.",
+        {"kind": _KIND, "outcome": ERROR_OR_OK},
+    ),
+    Definition(
+        "chartwell_embedder_request_duration_seconds",
+        "histogram",
+        "Time of one call of the embedder, waiting for the server's capacity and further attempts included.",
+        {"kind": _KIND},
+        SECONDS,
+    ),
+    Definition("chartwell_embedder_texts_total", "counter", "Texts embedded.", {"kind": _KIND}),
+    Definition("chartwell_embedder_requests_in_flight", "gauge", "Calls of the embedder under way."),
+    Definition(
+        "chartwell_generator_requests_total",
+        "counter",
+        'Drafts asked of the generator; "abandoned": the reader left, and the request was cancelled.',
+        {"outcome": Label(of='"ok", "abandoned" or an error code', most=60)},
+    ),
+    Definition(
+        "chartwell_generator_request_duration_seconds",
+        "histogram",
+        "From the request to the end of the draft.",
+        buckets=SECONDS,
+    ),
+    Definition(
+        "chartwell_generator_first_piece_seconds",
+        "histogram",
+        "From the request to the first piece of the draft (time to first token).",
+        buckets=SECONDS,
+    ),
+    Definition("chartwell_generator_requests_in_flight", "gauge", "Drafts under way."),
+    Definition(
+        "chartwell_server_requests_in_flight",
+        "gauge",
+        "Requests on the wire to a model server, of this process.",
+        {"role": _ROLE},
+    ),
+    Definition(
+        "chartwell_server_requests_waiting",
+        "gauge",
+        "Requests of this process that wait for their turn at a model server.",
+        {"role": _ROLE},
+    ),
+    Definition(
+        "chartwell_server_requests_limit",
+        "gauge",
+        "Requests in flight that this process allows itself now; found by watching the server.",
+        {"role": _ROLE},
+    ),
+    Definition(
+        "chartwell_model_info",
+        "gauge",
+        "Always 1; the models in use.",
+        {
+            "role": _ROLE,
+            "provider": Label(("local", "hashing", "extractive", "gguf", "nim", "openai", "bedrock")),
+            "model": Label(of="model id of the settings", most=2),
+        },
+    ),
+)
+_STORE = (
+    Definition(
+        "chartwell_store_operations_total",
+        "counter",
+        "Calls of the store.",
+        {"operation": Label(STORE_OPERATIONS), "outcome": ERROR_OR_OK},
+    ),
+    Definition(
+        "chartwell_store_operation_duration_seconds",
+        "histogram",
+        "Time of one call of the store.",
+        {"operation": Label(STORE_OPERATIONS)},
+        SECONDS,
+    ),
+)
+_INGESTION = (
+    Definition(
+        "chartwell_ingestion_notes_total",
+        "counter",
+        "Records read, by what became of them; embedded: embedded and stored.",
+        {"outcome": Label(NOTE_OUTCOMES)},
+    ),
+    Definition(
+        "chartwell_ingestion_passages_total",
+        "counter",
+        "Passages stored; reused: their vector was there already, and cost no embedding.",
+        {"vectors": Label(("embedded", "reused"))},
+    ),
+    Definition("chartwell_ingestion_batches_total", "counter", "Batches stored."),
+    Definition("chartwell_ingestion_notes_waiting", "gauge", "Notes in the ledger that wait to be embedded."),
+    Definition("chartwell_ingestion_running", "gauge", "1 while a run is under way."),
+    Definition(
+        "chartwell_ingestion_runs_total",
+        "counter",
+        "Runs by how they ended.",
+        {"outcome": Label(RUN_OUTCOMES)},
+    ),
+    Definition(
+        "chartwell_ingestion_last_end_timestamp_seconds",
+        "gauge",
+        "When the last run ended that way, seconds since 1970.",
+        {"outcome": Label(RUN_OUTCOMES)},
+    ),
+)
+_SERVICE = (
+    Definition(
+        "chartwell_http_requests_total",
+        "counter",
+        "Requests to the service. The route is its template, never the address that was asked for.",
+        {
+            "method": Label(METHODS),
+            "route": Label(of='route template or "unrouted"', most=ROUTES_MAX),
+            "status": Label(of="status code", most=STATUSES),
+        },
+    ),
+    Definition(
+        "chartwell_http_request_duration_seconds",
+        "histogram",
+        "From the request to the last byte of its answer; of a stream that is the whole stream.",
+        {"route": Label(of='route template or "unrouted"', most=ROUTES_MAX)},
+        SECONDS,
+    ),
+    Definition(
+        "chartwell_questions_waiting", "gauge", "Questions that wait for a place among those being answered."
+    ),
+    Definition(
+        "chartwell_ready",
+        "gauge",
+        "1 where the dependency worked when the service last looked, 0 where it did not.",
+        {"dependency": Label(of="part of `/readyz`", most=10)},
+    ),
+    Definition(
+        "chartwell_build_info", "gauge", "Always 1.", {"version": Label(of="version of Chartwell", most=1)}
+    ),
+)
+GROUPS: Mapping[str, tuple[Definition, ...]] = {
+    "Answering": _ANSWERING,
+    "Models": _MODELS,
+    "Store": _STORE,
+    "Ingestion": _INGESTION,
+    "Service": _SERVICE,
+}
+
+
+def definitions() -> Iterator[Definition]:
+    for group in GROUPS.values():
+        yield from group
+
+
+def reference() -> str:
+    """The text of `docs/metrics.md`."""
+    lines = [
+        "# Metrics",
+        "",
+        "Generated from `pipeline/observe/definitions.py` by `make docs`. How they are collected, and what alerts on",
+        "them: [monitoring.md](monitoring.md).",
+        "",
+        "No label ever holds a patient, a note, a person or a text. Each has a closed set of values; the last column",
+        "is the number of time series that a metric can have at most, buckets included.",
+    ]
+    for title, group in GROUPS.items():
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| metric | type | labels | meaning | series |",
+            "|---|---|---|---|---|",
+        ]
+        for each in group:
+            labels = "; ".join(f"`{name}`: {_values(label)}" for name, label in each.labels.items())
+            lines.append(f"| `{each.name}` | {each.kind} | {labels} | {each.help} | {each.series_max:,} |")
+    total = sum(each.series_max for each in definitions())
+    lines += [
+        "",
+        f"Together {total:,} series at the very most; a running service has some hundreds. Beside them stand the",
+        "process's own (`process_cpu_seconds_total`, `process_resident_memory_bytes` and their kin), and metrics that",
+        "an indexing run wrote carry the label `worker`, 1 to 8, besides.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _values(label: Label) -> str:
+    return ", ".join(label.values) if label.values else label.of

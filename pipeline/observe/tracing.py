@@ -1,0 +1,486 @@
+"""Spans of what runs, by OpenTelemetry's GenAI conventions, and the ports that make them.
+
+Decides which operations are spans and what a span may say: numbers, names of models and stages, error codes. Never
+text, never an id of a note, patient or person; `ALLOWED` is all there is, and a span with anything else is not made.
+Knows the SDK; starts no exporter at import and sets nothing global, so that a library beside us traces nothing into
+our traces.
+
+The conventions for GenAI are in development (their attributes are those of opentelemetry-semantic-conventions 0.66b).
+A draft is `chat MODEL`, an embedding `embeddings MODEL`, finding passages `retrieval notes`, a query of the store below
+it a span of the database conventions. `generate` has no span of its own: the draft is the span, and verifying, which
+happens between its pieces, lies beside it in time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Generator as PythonGenerator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from typing import TypeAlias, TypeVar
+
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    format_span_id,
+    format_trace_id,
+    set_span_in_context,
+)
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
+from pipeline.cancellation import Cancelled
+from pipeline.observe.definitions import METHODS, code_of, version
+from pipeline.ports import Embedder, Generator, Interruptible, Store
+from pipeline.propagation import TRACEPARENT, carrying
+from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
+    Answer,
+    Document,
+    DraftPiece,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    GeneratorModel,
+    Hit,
+    Match,
+    NoteField,
+    Prompt,
+    StoreCounts,
+    TextKind,
+    Vector,
+)
+
+Value: TypeAlias = str | int | float | bool | Sequence[str]
+
+ALLOWED = frozenset(
+    {
+        "gen_ai.operation.name",
+        "gen_ai.provider.name",
+        "gen_ai.request.model",
+        "gen_ai.request.stream",
+        "gen_ai.request.top_k",
+        "gen_ai.response.finish_reasons",
+        "gen_ai.response.time_to_first_chunk",
+        "gen_ai.usage.input_tokens",
+        "gen_ai.usage.output_tokens",
+        "gen_ai.embeddings.dimension.count",
+        "gen_ai.data_source.id",
+        "db.system.name",
+        "db.operation.name",
+        "db.operation.batch.size",
+        "error.type",
+        "http.request.method",
+        "http.route",
+        "http.response.status_code",
+        "chartwell.embed.kind",
+        "chartwell.embed.texts",
+        "chartwell.answer.outcome",
+        "chartwell.answer.reason",
+        "chartwell.answer.passages",
+        "chartwell.answer.statements",
+        "chartwell.answer.withheld",
+        "chartwell.prompt.version",
+        "chartwell.space",
+    }
+)
+PROVIDERS = {"bedrock": "aws.bedrock"}
+"""Our names of providers where the conventions have another one."""
+SYSTEMS = {"embedded": "sqlite", "iris": "intersystems_iris"}
+"""`db.system.name`; IRIS has no name of its own in the conventions (its predecessor is intersystems.cache)."""
+DATA_SOURCE = "notes"
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+
+
+class Tracing:
+    """Makes spans and hands them to one exporter. Safe to share between threads."""
+
+    def __init__(self, exporter: SpanExporter, *, ratio: float = 1.0) -> None:
+        """`ratio`: share of traces that are recorded, chosen by trace id."""
+        sampler = TraceIdRatioBased(ratio)
+        resource = Resource.create({"service.name": "chartwell", "service.version": version()})
+        # What a caller says of sampling is not believed: anybody could have all of their requests recorded.
+        self._provider = TracerProvider(
+            sampler=ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler),
+            resource=resource,
+            shutdown_on_exit=False,
+        )
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("chartwell", version())
+        self._whole_run: Context | None = None
+
+    def close(self) -> None:
+        """Export what is left."""
+        self._provider.shutdown()
+
+    def flush(self) -> None:
+        self._provider.force_flush()
+
+    # --- spans
+
+    def begin(
+        self,
+        name: str,
+        attributes: Mapping[str, Value],
+        *,
+        kind: SpanKind = SpanKind.INTERNAL,
+        traceparent: str | None = None,
+    ) -> Span:
+        """A span under the current one; under `traceparent`, a caller's header, where that is given and valid."""
+        parent = otel_context.get_current()
+        if traceparent is not None:
+            # Neither tracestate nor baggage: a caller could put anything there.
+            parent = _PROPAGATOR.extract({TRACEPARENT: traceparent}, context=Context())
+        elif not parent and self._whole_run is not None:
+            parent = self._whole_run  # a thread of the run that began without a context
+        return self._tracer.start_span(
+            name,
+            context=parent,
+            kind=kind,
+            attributes=allowed(attributes),
+            record_exception=False,
+            set_status_on_exception=False,
+        )
+
+    @contextmanager
+    def active(self, span: Span) -> Iterator[None]:
+        """Inside, new spans of this thread or task lie under `span`, and requests carry it onwards."""
+        token = otel_context.attach(set_span_in_context(span))
+        try:
+            with carrying(traceparent_of(span)):
+                yield
+        finally:
+            otel_context.detach(token)
+
+    @contextmanager
+    def span(
+        self, name: str, attributes: Mapping[str, Value], *, kind: SpanKind = SpanKind.INTERNAL
+    ) -> Iterator[Span]:
+        """A span for the block, which is active inside and marked with the code of an error that leaves it."""
+        span = self.begin(name, attributes, kind=kind)
+        try:
+            with self.active(span):
+                yield span
+        except BaseException as error:
+            failed(span, error)
+            raise
+        finally:
+            span.end()
+
+    @contextmanager
+    def run(self, name: str) -> Iterator[None]:
+        """A span for a whole run of this process; spans of threads that know no other parent lie under it."""
+        with self.span(name, {}) as span:
+            self._whole_run = set_span_in_context(span)
+            try:
+                yield
+            finally:
+                self._whole_run = None
+
+
+def allowed(attributes: Mapping[str, Value]) -> dict[str, Value]:
+    """The attributes. Raises ValueError for one that nobody has thought about."""
+    if unknown := set(attributes) - ALLOWED:
+        raise ValueError(f"a span may not say {', '.join(sorted(unknown))}")
+    return dict(attributes)
+
+
+def say(span: Span, attributes: Mapping[str, Value]) -> None:
+    for name, value in allowed(attributes).items():
+        span.set_attribute(name, value)
+
+
+def failed(span: Span, error: BaseException) -> None:
+    """Mark the span with the error's code. Its message stays out: it may quote what it was given."""
+    if not isinstance(error, GeneratorExit | Cancelled):  # a reader that left is no failure
+        say(span, {"error.type": code_of(error)})
+        span.set_status(Status(StatusCode.ERROR))
+
+
+def traceparent_of(span: Span) -> str:
+    found = span.get_span_context()
+    return (
+        f"00-{format_trace_id(found.trace_id)}-{format_span_id(found.span_id)}-{int(found.trace_flags):02x}"
+    )
+
+
+def _of_model(operation: str, provider: str, model: str) -> dict[str, Value]:
+    return {
+        "gen_ai.operation.name": operation,
+        "gen_ai.provider.name": PROVIDERS.get(provider, provider),
+        "gen_ai.request.model": model,
+    }
+
+
+Step = TypeVar("Step")
+
+
+def steps(tracing: Tracing, span: Span, open_stream: Callable[[], Iterator[Step]]) -> PythonGenerator[Step]:
+    """A stream as it is, each step of it made with `span` active; the span ends with the stream.
+
+    Active only during a step: between two steps the reader goes on, perhaps on another thread, under a span of its own.
+    """
+    stream: Iterator[Step] | None = None
+    try:
+        while True:
+            with tracing.active(span):
+                stream = stream or open_stream()
+                step = next(stream, None)
+            if step is None:
+                return
+            yield step
+    except BaseException as error:
+        failed(span, error)
+        raise
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            with tracing.active(span):
+                close()
+        span.end()
+
+
+def _say_of_piece(span: Span, piece: DraftPiece) -> None:
+    if piece.usage is not None:
+        say(span, {"gen_ai.usage.input_tokens": piece.usage.prompt_tokens})
+        say(span, {"gen_ai.usage.output_tokens": piece.usage.completion_tokens})
+    if piece.finish_reason is not None:
+        say(span, {"gen_ai.response.finish_reasons": [piece.finish_reason]})
+
+
+# --- ports
+
+
+class TracedEmbedder:
+    def __init__(self, embedder: Embedder, tracing: Tracing) -> None:
+        self._embedder = embedder
+        self._tracing = tracing
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._embedder.space
+
+    @property
+    def texts_at_once(self) -> int:
+        return self._embedder.texts_at_once
+
+    @property
+    def calls_at_once(self) -> int:
+        return self._embedder.calls_at_once
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count_tokens(texts)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
+        space = self._embedder.space
+        attributes = _of_model("embeddings", space.provider, space.model) | {
+            "gen_ai.embeddings.dimension.count": space.dimension,
+            "chartwell.embed.kind": kind,
+            "chartwell.embed.texts": len(texts),
+        }
+        with self._tracing.span(f"embeddings {space.model}", attributes, kind=SpanKind.CLIENT):
+            return self._embedder.embed(texts, kind)
+
+    def check(self) -> None:
+        self._embedder.check()
+
+    def stop(self) -> None:
+        """Passed on where there is a server to wait for; else there is nothing to stop."""
+        if isinstance(self._embedder, Interruptible):
+            self._embedder.stop()
+
+
+class TracedGenerator:
+    def __init__(self, generator: Generator, tracing: Tracing) -> None:
+        self._generator = generator
+        self._tracing = tracing
+
+    @property
+    def model(self) -> GeneratorModel:
+        return self._generator.model
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        model = self._generator.model
+        attributes = _of_model("chat", model.provider, model.model) | {
+            "gen_ai.request.stream": True,
+            "chartwell.prompt.version": prompt.version,
+        }
+        started = time.perf_counter()
+        first = True
+        span = self._tracing.begin(f"chat {model.model}", attributes, kind=SpanKind.CLIENT)
+        with closing(steps(self._tracing, span, lambda: self._generator.stream(prompt))) as pieces:
+            for piece in pieces:
+                if first:
+                    first = False
+                    say(span, {"gen_ai.response.time_to_first_chunk": time.perf_counter() - started})
+                _say_of_piece(span, piece)
+                yield piece
+
+    def check(self) -> None:
+        self._generator.check()
+
+
+class TracedStore:
+    def __init__(self, store: Store, tracing: Tracing, kind: str) -> None:
+        self._store = store
+        self._tracing = tracing
+        self._system = SYSTEMS[kind]
+
+    def _query(self, operation: str, batch: int | None = None) -> AbstractContextManager[Span]:
+        attributes: dict[str, Value] = {"db.system.name": self._system, "db.operation.name": operation}
+        if batch is not None:
+            attributes["db.operation.batch.size"] = batch
+        return self._tracing.span(f"{operation} {DATA_SOURCE}", attributes, kind=SpanKind.CLIENT)
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        self._store.prepare(space)
+
+    def space(self) -> EmbeddingSpace | None:
+        return self._store.space()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._store.transaction()
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        with self._query("upsert", len(documents)):
+            self._store.upsert(documents)
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        with self._query("delete", len(resource_ids)):
+            return self._store.delete(resource_ids)
+
+    def clear(self) -> None:
+        self._store.clear()
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        with self._query("vectors", len(chunk_ids)):
+            return self._store.vectors(chunk_ids)
+
+    def document(self, resource_id: str) -> Document | None:
+        with self._query("document"):
+            return self._store.document(resource_id)
+
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        with self._query("counts"):
+            return self._store.counts(scope)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        with self._query("values"):
+            return self._store.values(field, scope, beginning=beginning, limit=limit)
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        return self._store.chunk_ids()
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        with self._query("search_vector"):
+            return self._store.search_vector(vector, k, filters)
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        with self._query("search_words"):
+            return self._store.search_words(text, k, filters)
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        with self._query("hits", len(chunk_ids)):
+            return self._store.hits(chunk_ids, vector)
+
+    def check(self) -> list[str]:
+        return self._store.check()
+
+    def optimise(self, *, rebuild: bool = False) -> None:
+        with self._query("optimise"):
+            self._store.optimise(rebuild=rebuild)
+
+    def close(self) -> None:
+        self._store.close()
+
+
+# --- a request
+
+
+@contextmanager
+def served_request(tracing: Tracing, method: str, traceparent: str) -> Iterator[Callable[[str, int], None]]:
+    """A span for a request to the service, which goes on with the caller's trace. Gives what is to be told its route
+    and status once they are known."""
+    method = method if method in METHODS else "_OTHER"
+    span = tracing.begin(
+        method, {"http.request.method": method}, kind=SpanKind.SERVER, traceparent=traceparent
+    )
+
+    def tell(route: str, status: int) -> None:
+        span.update_name(f"{method} {route}")
+        say(span, {"http.route": route, "http.response.status_code": status})
+        if status >= 500:
+            say(span, {"error.type": str(status)})
+            span.set_status(Status(StatusCode.ERROR))
+
+    try:
+        with tracing.active(span):
+            yield tell
+    finally:
+        span.end()
+
+
+# --- an answer
+
+
+class TracedStopwatch(Stopwatch):
+    """A stopwatch whose stages are spans, but for those that are one call of a port anyway."""
+
+    def __init__(self, tracing: Tracing, top_k: int) -> None:
+        super().__init__()
+        self._tracing = tracing
+        self._top_k = top_k
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        with super().stage(name), self._span(name):
+            yield
+
+    def _span(self, name: str) -> AbstractContextManager[object]:
+        if name in ("embed", "generate"):
+            return nullcontext()
+        if name == "search":
+            attributes: dict[str, Value] = {
+                "gen_ai.operation.name": "retrieval",
+                "gen_ai.data_source.id": DATA_SOURCE,
+                "gen_ai.request.top_k": self._top_k,
+            }
+            return self._tracing.span(f"retrieval {DATA_SOURCE}", attributes)
+        return self._tracing.span(name, {})
+
+
+def traced_answer(
+    open_stream: Callable[[], Iterator[AnswerEvent]], tracing: Tracing, space_id: str
+) -> Iterator[AnswerEvent]:
+    """The events of one answer as they are, in a span. It is active only while the answer is worked on: whoever reads
+    the stream, on whichever thread, keeps their own."""
+    span = tracing.begin("answer", {"chartwell.space": space_id})
+    with closing(steps(tracing, span, open_stream)) as events:
+        for event in events:
+            if isinstance(event, Finished):
+                say(span, _of_answer(event.answer))
+            yield event
+
+
+def _of_answer(answer: Answer) -> dict[str, Value]:
+    said: dict[str, Value] = {
+        "chartwell.answer.outcome": answer.outcome,
+        "chartwell.answer.passages": len(answer.passages),
+        "chartwell.answer.statements": len(answer.statements),
+        "chartwell.answer.withheld": answer.withheld,
+        "gen_ai.usage.input_tokens": answer.usage.prompt_tokens,
+        "gen_ai.usage.output_tokens": answer.usage.completion_tokens,
+    }
+    return said | ({"chartwell.answer.reason": answer.reason} if answer.reason else {})

@@ -1,0 +1,1 @@
+"""The routes under /v1, one file a subject. Each says who may call it; what is said by none is refused."""

@@ -1,0 +1,118 @@
+"""Questions: answered, or only searched."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel
+
+from pipeline.config import ServiceSettings
+from pipeline.errors import BadRequest
+from pipeline.service.access.policy import Action
+from pipeline.service.audit.chain import sha256
+from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.problems import Problem, documented
+from pipeline.service.schemas import (
+    AcceptedEvent,
+    AnswerHead,
+    AnswerOut,
+    AskRequest,
+    CitationEvent,
+    PassageOut,
+    RetrievalEvent,
+    SearchOut,
+    SearchRequest,
+    StatementEvent,
+    UsageOut,
+)
+from pipeline.service.streaming import (
+    EVENT_STREAM,
+    answer_events,
+    described,
+    while_connected,
+    whole_of,
+)
+
+router = APIRouter(prefix="/v1", tags=["questions"])
+
+EVENTS: dict[str, type[BaseModel]] = {
+    "accepted": AcceptedEvent,
+    "retrieval": RetrievalEvent,
+    "statement": StatementEvent,
+    "citation": CitationEvent,
+    "usage": UsageOut,
+    "done": AnswerHead,
+    "problem": Problem,
+}
+STREAM_EXAMPLE = """event: accepted
+data: {"question_id":"6c5d...","conversation_id":"3f0c..."}
+
+event: retrieval
+data: {"passages":[{"number":1,"resource_id":"aci-D2N006","start":2801,"end":2859}]}
+
+event: statement
+data: {"number":1,"text":"\\"Continue allopurinol 100 mg once daily.\\" [1]"}
+
+event: citation
+data: {"statement":1,"citation":{"number":1,"resource_id":"aci-D2N006","start":2801,"end":2859}}
+
+event: usage
+data: {"prompt_tokens":812,"completion_tokens":24,"cost_usd":null,"seconds":{"total":0.44}}
+
+event: done
+data: {"outcome":"answered","message_id":"9a0c...","receipt_id":"1b0c..."}
+
+"""
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    **documented(404, 502, 504),
+    200: {
+        "description": "The answer, whole or as server-sent events: `accepted`, `retrieval`, then for each statement "
+        "`statement` and its `citation`s, then `usage` and `done`; or `problem`, which ends a stream that failed. "
+        "Closing the connection cancels the answer down to the model.",
+        "content": described(EVENTS, STREAM_EXAMPLE),
+    },
+}
+
+
+@router.post("/ask", dependencies=[may(Action.ASK)], responses=ANSWERS, response_model=AnswerOut)
+async def ask(
+    body: AskRequest,
+    request: Request,
+    parts: PartsHere,
+    principal: PrincipalHere,
+    accept: Annotated[str, Header(include_in_schema=False)] = "",
+) -> Response | AnswerOut:
+    """Ask a question of the notes that you may see. Every statement of the answer cites its notes, to the character."""
+    settings = parts.settings
+    refuse_longer(body.question, settings.service)
+    answer = await parts.desk.ask(
+        principal, body.asked(principal.scope, settings.answering.top_k), body.conversation_id
+    )
+    if EVENT_STREAM in accept:
+        return answer_events(answer, settings.service.send_seconds_max)
+    try:
+        return whole_of(answer, await while_connected(request, answer.result()))
+    finally:
+        answer.cancel()
+
+
+@router.post("/search", dependencies=[may(Action.SEARCH)], responses=documented(502, 504))
+def search(body: SearchRequest, parts: PartsHere, principal: PrincipalHere) -> SearchOut:
+    """Find the passages that fit a question best, without an answer."""
+    refuse_longer(body.question, parts.settings.service)
+    asked = body.asked(principal.scope, parts.settings.answering.top_k)
+    hits, space_id = parts.corpus.search(asked)
+    notes = sorted({hit.resource_id for hit in hits})
+    details = {"question_sha256": sha256(asked.text), "notes": notes, "top_k": asked.top_k}
+    parts.audit.record(principal, "search", details=details)
+    return SearchOut(passages=PassageOut.all(hits), space_id=space_id)
+
+
+def refuse_longer(question: str, settings: ServiceSettings) -> None:
+    """Raises BadRequest for a question longer than the setting allows."""
+    if len(question) > settings.question_characters_max:
+        raise BadRequest(
+            f"A question may have {settings.question_characters_max} characters.",
+            remedy="Ask it in fewer words.",
+        )

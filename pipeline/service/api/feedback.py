@@ -1,0 +1,23 @@
+"""What people think of their answers."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pipeline.service.access.policy import Action
+from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.problems import documented
+from pipeline.service.schemas import FeedbackOut, FeedbackRequest
+
+router = APIRouter(prefix="/v1", tags=["feedback"])
+
+
+@router.post(
+    "/feedback", status_code=201, dependencies=[may(Action.GIVE_FEEDBACK)], responses=documented(404)
+)
+def give_feedback(body: FeedbackRequest, parts: PartsHere, principal: PrincipalHere) -> FeedbackOut:
+    """Say what you think of an answer that was given to you. Saying it again replaces what you said."""
+    found = parts.opinions.give(
+        principal, body.receipt_id, body.verdict, reasons=body.reasons, comment=body.comment
+    )
+    return FeedbackOut(id=found.id, verdict=found.verdict)

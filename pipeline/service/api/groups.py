@@ -1,0 +1,64 @@
+"""Patient groups: which patients people may be allowed to see together. For administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from pipeline.service.access.policy import Action
+from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.problems import documented
+from pipeline.service.schemas import (
+    ID_CHARACTERS_MAX,
+    GroupChange,
+    GroupOut,
+    GroupRequest,
+    GroupsOut,
+    MembersOut,
+)
+
+router = APIRouter(prefix="/v1/groups", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)])
+
+GroupId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
+
+
+@router.get("")
+def list_groups(parts: PartsHere, principal: PrincipalHere) -> GroupsOut:
+    """Every patient group, with the number of its patients."""
+    return GroupsOut(groups=[GroupOut.of(group) for group in parts.groups.all(principal)])
+
+
+@router.post("", status_code=201, responses=documented(409))
+def create_group(body: GroupRequest, parts: PartsHere, principal: PrincipalHere) -> GroupOut:
+    """A new group, with its first patients."""
+    group = parts.groups.create(principal, body.name)
+    if body.patient_ids:
+        group = parts.groups.set_members(principal, group.id, body.patient_ids)
+    return GroupOut.of(group)
+
+
+@router.get("/{group_id}/members", responses=documented(404))
+def list_members(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) -> MembersOut:
+    """The patients of a group. That you looked is in the audit log."""
+    return MembersOut(patient_ids=parts.groups.members(principal, group_id))
+
+
+@router.patch("/{group_id}", responses=documented(404, 409))
+def change_group(
+    group_id: GroupId, body: GroupChange, parts: PartsHere, principal: PrincipalHere
+) -> GroupOut:
+    """Its name and its patients, from the next request on."""
+    group = parts.groups.add_members(principal, group_id, body.add)
+    if body.name is not None:
+        group = parts.groups.rename(principal, group_id, body.name)
+    if body.remove:
+        group = parts.groups.remove_members(principal, group_id, body.remove)
+    return GroupOut.of(group)
+
+
+@router.delete("/{group_id}", status_code=204, responses=documented(404))
+def delete_group(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) -> Response:
+    """Remove it. Whoever saw patients by it alone sees them no more."""
+    parts.groups.delete(principal, group_id)
+    return Response(status_code=204)

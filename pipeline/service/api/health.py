@@ -1,0 +1,145 @@
+"""Alive, ready, and how it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Literal
+
+from fastapi import APIRouter, Response
+from fastapi.concurrency import run_in_threadpool
+
+from pipeline.errors import ChartwellError
+from pipeline.service.access.policy import Action, Principal
+from pipeline.service.corpus import RESERVED_TOKENS
+from pipeline.service.metering import CONTENT_TYPE
+from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.problems import documented
+from pipeline.service.readiness import Finding
+from pipeline.service.schemas import (
+    Alive,
+    CorpusOut,
+    DependencyOut,
+    LimitsOut,
+    ModelOut,
+    ReadyOut,
+    StatusOut,
+)
+
+router = APIRouter(tags=["health"])
+
+Status = Literal["ready", "not ready", "stopping"]
+
+
+@router.get("/healthz", summary="Is the process alive?")
+async def healthz() -> Alive:
+    """Answers as soon as the process runs, whether or not it can answer questions."""
+    return Alive()
+
+
+@router.get(
+    "/readyz",
+    summary="Can questions be answered?",
+    responses={503: {"model": ReadyOut, "description": "Not now."}},
+)
+async def readyz(parts: PartsHere, response: Response) -> ReadyOut:
+    """Each dependency is really called; a finding is believed for some seconds. 503 where one does not work."""
+    findings = await parts.readiness.look()
+    status = _status(parts, findings)
+    if status != "ready":
+        response.status_code = 503
+    return ReadyOut(status=status, dependencies=_dependencies(findings))
+
+
+@router.get(
+    "/metrics",
+    dependencies=[may(Action.READ_METRICS)],
+    responses={
+        **documented(404),
+        200: {
+            "description": "Prometheus text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+    },
+    response_class=Response,
+)
+def metrics(parts: PartsHere) -> Response:
+    """Numbers for Prometheus: give its scrape job an API key with the scope `read-metrics`."""
+    return Response(parts.meter.text(), media_type=CONTENT_TYPE)
+
+
+@router.get("/v1/status", dependencies=[may(Action.READ_STATUS)])
+async def status(parts: PartsHere, principal: PrincipalHere) -> StatusOut:
+    """Dependencies, the notes that you may see, the model, and what one may send."""
+    return await status_for(parts, principal)
+
+
+async def status_for(parts: Parts, principal: Principal) -> StatusOut:
+    """The same, for whoever shows it."""
+    findings = await parts.readiness.look()
+    corpus, model = await run_in_threadpool(_corpus, parts, principal)
+    service = parts.settings.service
+    return StatusOut(
+        status=_status(parts, findings),
+        version=_version(),
+        uptime_seconds=round(time.monotonic() - parts.started_at, 1),
+        dependencies=_dependencies(findings),
+        corpus=corpus,
+        model=model,
+        answers_running=parts.desk.running,
+        answers_waiting=parts.desk.waiting,
+        jobs_possible=parts.jobs.inbox is not None,
+        demo=service.demo,
+        limits=LimitsOut(
+            question_characters_max=service.question_characters_max,
+            body_bytes_max=service.body_bytes_max,
+            requests_per_minute=service.requests_per_minute,
+            answers_each_max=service.answers_each_max,
+        ),
+    )
+
+
+def _version() -> str:
+    try:
+        return metadata.version("chartwell")
+    except metadata.PackageNotFoundError:
+        return "checkout"  # run from the source, not installed
+
+
+def _status(parts: Parts, findings: Sequence[Finding]) -> Status:
+    if parts.desk.draining:
+        return "stopping"
+    return "ready" if all(finding.ready for finding in findings) else "not ready"
+
+
+def _dependencies(findings: Sequence[Finding]) -> list[DependencyOut]:
+    return [
+        DependencyOut(
+            name=finding.name,
+            ready=finding.ready,
+            code=finding.code,
+            seconds=round(finding.seconds, 4),
+            age_seconds=round(finding.age_seconds, 1),
+        )
+        for finding in findings
+    ]
+
+
+def _corpus(parts: Parts, principal: Principal) -> tuple[CorpusOut | None, ModelOut | None]:
+    try:
+        with parts.corpus.answering() as answering:
+            space, model = answering.embedder.space, answering.generator.model
+            counts = answering.store.counts(principal.scope)
+    except ChartwellError:
+        return None, None  # `dependencies` say why
+    return (
+        CorpusOut(
+            notes=counts.documents,
+            passages=counts.chunks,
+            space_id=space.id,
+            dimension=space.dimension,
+            question_tokens_max=space.tokens_max - RESERVED_TOKENS,
+        ),
+        ModelOut(provider=model.provider, model=model.model, label=model.label),
+    )

@@ -1,0 +1,168 @@
+"""People, patient groups and keys: who is let in and what they may see. For administrators."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from pipeline.service.access.people import Invitation, Person
+from pipeline.service.access.policy import Action
+from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.problems import documented
+from pipeline.service.schemas import (
+    ID_CHARACTERS_MAX,
+    InvitationOut,
+    KeyOut,
+    KeyRequest,
+    KeysOut,
+    MeOut,
+    NewKeyOut,
+    PeopleOut,
+    PersonChange,
+    PersonOut,
+    PersonRequest,
+)
+
+router = APIRouter(prefix="/v1")
+
+ThingId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
+
+
+@router.get("/me", tags=["people"], dependencies=[may(Action.READ_STATUS)])
+def me(principal: PrincipalHere) -> MeOut:
+    """Who you are to the service, and what you may do."""
+    return MeOut(
+        id=principal.id,
+        name=principal.name,
+        role=principal.role,
+        kind=principal.kind,
+        actions=sorted(action.value for action in principal.actions),
+    )
+
+
+@router.get("/people", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)])
+def list_people(parts: PartsHere, principal: PrincipalHere) -> PeopleOut:
+    """Everybody, deactivated people included."""
+    return PeopleOut(people=[PersonOut.of(person) for person in parts.people.everybody(principal)])
+
+
+@router.post(
+    "/people",
+    status_code=201,
+    tags=["people"],
+    dependencies=[may(Action.MANAGE_PEOPLE)],
+    responses=documented(404, 409),
+)
+def create_person(body: PersonRequest, parts: PartsHere, principal: PrincipalHere) -> InvitationOut:
+    """Let somebody in, and get the one-time link with which they choose their password."""
+    person, invitation = parts.people.create(
+        principal,
+        body.name,
+        role=body.role,
+        display_name=body.display_name,
+        sees=body.sees.sees(),
+    )
+    return _invitation(parts, person, invitation)
+
+
+@router.get(
+    "/people/{user_id}", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)], responses=documented(404)
+)
+def get_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> PersonOut:
+    """One person."""
+    return PersonOut.of(parts.people.person(principal, user_id))
+
+
+@router.patch(
+    "/people/{user_id}",
+    tags=["people"],
+    dependencies=[may(Action.MANAGE_PEOPLE)],
+    responses=documented(404, 409),
+)
+def change_person(
+    user_id: ThingId, body: PersonChange, parts: PartsHere, principal: PrincipalHere
+) -> PersonOut:
+    """Name, role, what they may see, and whether they are let in. The last administrator cannot be taken away."""
+    person = parts.people.person(principal, user_id)
+    if body.display_name is not None:
+        person = parts.people.rename(principal, user_id, body.display_name)
+    if body.role is not None:
+        person = parts.people.set_role(principal, user_id, body.role)
+    if body.sees is not None:
+        person = parts.people.set_sees(principal, user_id, body.sees.sees())
+    if body.active is not None and body.active != person.active:
+        change = parts.people.activate if body.active else parts.people.deactivate
+        person = change(principal, user_id)
+    return PersonOut.of(person)
+
+
+@router.post(
+    "/people/{user_id}/invitation",
+    status_code=201,
+    tags=["people"],
+    dependencies=[may(Action.MANAGE_PEOPLE)],
+    responses=documented(404, 409),
+)
+def invite_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> InvitationOut:
+    """A new one-time link, also for somebody who has forgotten their password. Earlier links stop working."""
+    invitation = parts.people.invite(principal, user_id)
+    return _invitation(parts, parts.people.person(principal, user_id), invitation)
+
+
+@router.delete(
+    "/people/{user_id}/sign-ins",
+    status_code=204,
+    tags=["people"],
+    dependencies=[may(Action.MANAGE_PEOPLE)],
+    responses=documented(404),
+)
+def end_sign_ins(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> Response:
+    """End every sign-in of a person now."""
+    parts.people.person(principal, user_id)
+    parts.sign_ins.sign_out_everywhere(principal, user_id)
+    return Response(status_code=204)
+
+
+def _invitation(parts: Parts, person: Person, invitation: Invitation) -> InvitationOut:
+    return InvitationOut(
+        person=PersonOut.of(person), url=parts.url + invitation.path, expires_at=invitation.expires_at
+    )
+
+
+@router.get("/keys", tags=["keys"], dependencies=[may(Action.MANAGE_KEYS)])
+def list_keys(
+    parts: PartsHere,
+    principal: PrincipalHere,
+    user_id: Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)] = None,
+) -> KeysOut:
+    """Every key, or one person's; expired and revoked ones included."""
+    return KeysOut(keys=[KeyOut.of(key) for key in parts.keys.all(principal, user_id)])
+
+
+@router.post(
+    "/keys",
+    status_code=201,
+    tags=["keys"],
+    dependencies=[may(Action.MANAGE_KEYS)],
+    responses=documented(404, 409),
+)
+def create_key(body: KeyRequest, parts: PartsHere, principal: PrincipalHere) -> NewKeyOut:
+    """A key for a program. Its text is in the answer and nowhere else."""
+    key, text = parts.keys.create(
+        principal, body.user_id, body.name, [action.value for action in body.actions], days=body.days
+    )
+    return NewKeyOut(key=KeyOut.of(key), text=text)
+
+
+@router.delete(
+    "/keys/{key_id}",
+    status_code=204,
+    tags=["keys"],
+    dependencies=[may(Action.MANAGE_KEYS)],
+    responses=documented(404, 409),
+)
+def revoke_key(key_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> Response:
+    """End a key now."""
+    parts.keys.revoke(principal, key_id)
+    return Response(status_code=204)

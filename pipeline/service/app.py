@@ -1,0 +1,256 @@
+"""The service put together: parts, routes, layers, and how it begins and ends. Nothing is opened at import."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+
+from pipeline.config import Settings
+from pipeline.costing import prices_of
+from pipeline.errors import Forbidden, SignInFailed
+from pipeline.monitoring.usage import PresentCosts
+from pipeline.observe.asgi import TracedRequests
+from pipeline.observe.telemetry import SILENT, Telemetry
+from pipeline.service import problems
+from pipeline.service.access.open import Access, open_access
+from pipeline.service.access.policy import DEMO
+from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
+from pipeline.service.asking import AnswerDesk, Asked, Outcome
+from pipeline.service.corpus import LiveCorpus
+from pipeline.service.frame import UNROUTED, Frame
+from pipeline.service.gate import Caller, Gate
+from pipeline.service.history.open import open_history
+from pipeline.service.history.upkeep import Upkeep
+from pipeline.service.jobs import Jobs
+from pipeline.service.keeping import ConversationKeeper
+from pipeline.service.metering import Meter
+from pipeline.service.openapi import describe, operation_id
+from pipeline.service.pages import routes as pages
+from pipeline.service.parts import Parts
+from pipeline.service.readiness import Check, Readiness, opened
+from pipeline.service.state.database import State
+from pipeline.serving import ServingAnswering
+
+TITLE = "Chartwell"
+VERSION = "1"
+DESCRIPTION = """Questions about the notes that you may see, answered with citations checked to the character.
+
+Every refusal and failure is `application/problem+json` (RFC 9457): `code` is stable, `troubleshooting` names the
+section that explains it, `id` is in the service's log. 429 and 503 carry `Retry-After`.
+"""
+TAGS = {
+    "questions": "Answers with citations, as JSON or as they are made; and search alone.",
+    "notes": "Whole notes, for whoever may see them.",
+    "conversations": "Your questions and what came back.",
+    "feedback": "What you think of an answer.",
+    "jobs": "Indexing what the inbox holds.",
+    "people": "Who is let in, and what they may see.",
+    "keys": "Keys for programs.",
+    "audit": "What was asked, answered, changed and refused.",
+    "health": "Alive, ready, and in numbers.",
+}
+AUTHENTICATION_THREADS = 8
+"""Of their own, so that slow work in the routes keeps nobody at the gate."""
+ATTEMPTS_MAX = 3
+RETRY_SECONDS_MAX = 20.0
+"""Somebody waits: an interactive question gives up on a model server sooner than an indexing run does."""
+
+
+def create_app(
+    settings: Settings,
+    state: State,
+    *,
+    url: str = "",
+    telemetry: Telemetry = SILENT,
+    open_answering: Callable[[Settings, Telemetry], ServingAnswering] = ServingAnswering,
+) -> FastAPI:
+    """The service as an ASGI application over a state that has been migrated.
+
+    `url`: where people reach it, for links; `telemetry`: what observes it, and outlives it. Models are opened in the
+    background once it runs; the state is the caller's to close.
+    """
+    access = open_access(state, settings, public_url=url)
+    corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
+    meter = Meter(telemetry)
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        parts = _parts(settings, state, access, corpus, meter, url)
+        upkeep = Upkeep(state, access.audit, settings.service)
+        app.state.parts = parts
+        app.state.drain = functools.partial(_drain, parts)
+        await parts.jobs.recover()
+        corpus.start()
+        upkeep.start()
+        try:
+            yield
+        finally:
+            await _drain(parts, 0.0)
+            parts.desk.close()
+            parts.readiness.close()
+            corpus.close()
+            await run_in_threadpool(upkeep.stop)
+
+    app = FastAPI(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
+        lifespan=life,
+        docs_url=None,  # they load scripts from elsewhere
+        redoc_url=None,
+        generate_unique_id_function=operation_id,
+    )
+    describe(app)
+    for routes in (ask, notes, conversations, feedback, jobs, people, groups, audit, health):
+        app.include_router(routes.router)
+    respond = pages.install(app)
+    problems.install(app, functools.partial(_record_refusal, access), respond)
+    _add_layers(app, settings, access, meter, respond)
+    app.add_middleware(
+        TracedRequests, telemetry=telemetry
+    )  # outermost, so that every log line names its trace
+    return app
+
+
+def interactive(settings: Settings) -> Settings:
+    """`settings` with less patience for model servers, unless that was set."""
+    transport = settings.transport
+    update = {
+        name: value
+        for name, value in (("attempts_max", ATTEMPTS_MAX), ("retry_seconds_max", RETRY_SECONDS_MAX))
+        if name not in transport.model_fields_set
+    }
+    return settings.model_copy(update={"transport": transport.model_copy(update=update)})
+
+
+def _parts(
+    settings: Settings, state: State, access: Access, corpus: LiveCorpus, meter: Meter, url: str
+) -> Parts:
+    service = settings.service
+    readiness = Readiness(
+        _checks(corpus, state),
+        seconds_max=service.check_seconds_max,
+        kept_seconds=service.checks_kept_seconds,
+    )
+    history = open_history(state, access.audit, settings)
+    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations, prices_of(settings)), service)
+
+    def question_ended(asked: Asked, outcome: Outcome) -> None:
+        if outcome.answer is not None:
+            readiness.proved("models", "embedder", "store", "state")
+            if "generate" in outcome.answer.seconds:
+                readiness.proved("generator")
+
+    desk.on_ended = question_ended
+    meter.watch(desk, readiness)
+    return Parts(
+        settings=settings,
+        url=url or service.public_url,
+        started_at=time.monotonic(),
+        state=state,
+        audit=access.audit,
+        people=access.people,
+        groups=access.groups,
+        provider=access.provider,
+        sign_ins=access.sign_ins,
+        keys=access.keys,
+        conversations=history.conversations,
+        opinions=history.opinions,
+        receipts=history.receipts,
+        corpus=corpus,
+        desk=desk,
+        jobs=Jobs(history.jobs, settings),
+        readiness=readiness,
+        meter=meter,
+        costs=PresentCosts(settings),
+    )
+
+
+def _checks(corpus: LiveCorpus, state: State) -> dict[str, Check]:
+    """A real call of each dependency. The store counts: its own check looks at every row, which takes minutes."""
+
+    def embedder() -> None:
+        with corpus.answering() as parts:
+            parts.embedder.check()
+
+    def generator() -> None:
+        with corpus.answering() as parts:
+            parts.generator.check()
+
+    def store() -> None:
+        with corpus.answering() as parts:
+            parts.store.counts()
+
+    return {
+        "models": opened(lambda: corpus.ready, lambda: corpus.failure),
+        "embedder": embedder,
+        "generator": generator,
+        "store": store,
+        "state": state.check,
+    }
+
+
+async def _drain(parts: Parts, seconds: float) -> None:
+    """Take nothing new, let answers end for that long, and end what is watched and indexed."""
+    parts.desk.draining = True
+    await asyncio.gather(parts.desk.drain(seconds), parts.jobs.stop())
+
+
+async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:
+    """Somebody known asked for what they have no right to."""
+    caller: Caller | None = request.scope["state"].get("caller")
+    if caller is None:
+        return
+    route = getattr(request.scope.get("route"), "path", UNROUTED)
+    details = {"right": error.action, "method": request.method}
+    await run_in_threadpool(
+        access.audit.record, caller.principal, "request", f"route:{route}", outcome="refused", details=details
+    )
+
+
+class _Doorkeeper:
+    """People and keys, as the gate asks for them."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def by_key(self, key: str) -> Caller:
+        return Caller(self._access.keys.check(key))
+
+    def by_cookie(self, token: str) -> Caller:
+        found = self._access.sign_ins.current(token)
+        if found is None:
+            raise SignInFailed("The sign-in has ended.", remedy="Sign in again.")
+        return Caller(found.principal, found.csrf)
+
+
+def _add_layers(
+    app: FastAPI, settings: Settings, access: Access, meter: Meter, respond: problems.Respond
+) -> None:
+    service = settings.service
+    threads = anyio.CapacityLimiter(AUTHENTICATION_THREADS)
+
+    async def in_thread(check: Callable[[str], Caller], secret: str) -> Caller:
+        return await anyio.to_thread.run_sync(functools.partial(check, secret), limiter=threads)
+
+    # The last one added is the outermost.
+    app.add_middleware(
+        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(DEMO), in_thread=in_thread
+    )
+    app.add_middleware(
+        Frame,
+        connections_max=service.connections_max,
+        send_seconds_max=service.send_seconds_max,
+        secure=service.public_url.startswith("https://"),
+        observe=meter.request,
+        respond=respond,
+    )

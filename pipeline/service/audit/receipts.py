@@ -1,0 +1,454 @@
+"""A receipt for every question: what it was answered from, exactly enough to prove it and to answer it again.
+
+A receipt's `record` holds ids, hashes, spans and numbers and no text. Its SHA-256 stands in the audit log, and in it
+the SHA-256 of question and answer, so a change of any of them is found. The texts lie beside it and can be erased
+without harm to that proof: whoever then shows a text can still be told whether it was this one. Knows no person's
+rights and no model.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, TypeAlias
+
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from pipeline.errors import NotKnown
+from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Question, Statement
+from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
+from pipeline.service.state.database import State, StateSession, insert_missing
+from pipeline.service.state.models import Audit, Message, Receipt, ScopeRecord, now, table_of
+
+VERSION = 1
+ASKED, ANSWERED = "question-asked", "question-answered"
+"""The two rows of the audit log that every question has; their subject is `answer:` and the question's id."""
+_ROWS_AT_ONCE = 500
+
+# Made once: putting a statement together costs more than running it.
+_KEEP = insert(table_of(Receipt))
+_SCOPE = select(table_of(ScopeRecord).c.sha256).where(table_of(ScopeRecord).c.sha256 == bindparam("sha256"))
+
+Ending: TypeAlias = Literal["answered", "nothing_relevant", "cut_off", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What became of a question, whole or cut off."""
+
+    question_id: str
+    question: Question
+    """Its filters' scope is what the asker could see at that moment."""
+    ending: Ending
+    passages: Sequence[Hit] = ()
+    """What the generator was handed."""
+    statements: Sequence[Statement] = ()
+    """What was shown, also where the answer was cut off after it."""
+    answer: Answer | None = None
+    error_code: str | None = None
+    cost_usd: float | None = None
+    """None: not priced."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers and ids of other parts (guard rails, cache), under their own names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A receipt that is drawn up and not yet written."""
+
+    id: str
+    conversation_id: str | None
+    question: str
+    answer: Mapping[str, Any]
+    record: str
+    sha256: str
+    scope: str
+    scope_sha256: str
+    told: Mapping[str, Any]
+    """For the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A receipt as it is kept."""
+
+    id: str
+    user_id: str
+    conversation_id: str | None
+    question: str | None
+    """None: erased."""
+    answer: Mapping[str, Any] | None
+    """The statements with their quotations, as `shown` makes it. None: erased."""
+    record: Mapping[str, Any]
+    sha256: str
+    created_at: dt.datetime
+    erased_at: dt.datetime | None
+
+
+class Receipts:
+    """The receipts of one state."""
+
+    def __init__(self, state: State, audit: AuditLog) -> None:
+        self._state = state
+        self._audit = audit
+
+    def keep(self, session: StateSession, actor: Actor, drawn: Drawn, *, with_text: bool = True) -> None:
+        """Write the receipt and its row of the audit log with the caller's transaction."""
+        connection = session.connection()
+        if connection.execute(_SCOPE, {"sha256": drawn.scope_sha256}).first() is None:
+            insert_missing(session, ScopeRecord, sha256=drawn.scope_sha256, scope=drawn.scope)
+        values = {
+            "id": drawn.id,
+            "user_id": actor.id,
+            "conversation_id": drawn.conversation_id,
+            "question": drawn.question if with_text else None,
+            "answer": canonical(drawn.answer) if with_text else None,
+            "record": drawn.record,
+            "sha256": drawn.sha256,
+            "erased_at": None if with_text else now(),
+        }
+        connection.execute(_KEEP, values)
+        outcome: Outcome = "failed" if drawn.answer["ending"] in ("failed", "cut_off") else "done"
+        self._audit.append(
+            session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=drawn.told
+        )
+
+    def get(self, receipt_id: str) -> Kept:
+        """Raises NotKnown. Who may look is the caller's to check, and to tell the audit log."""
+        with self._state.reading() as session:
+            row = session.get(Receipt, receipt_id)
+            if row is None:
+                raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
+            return _kept(row)
+
+    def own(self, actor: Actor, receipt_id: str) -> Kept:
+        """A receipt of one's own question. Somebody else's does not exist."""
+        found = self.get(receipt_id)
+        if found.user_id != actor.id:
+            raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
+        return found
+
+    def read(self, reader: Actor, receipt_id: str, scope: AccessScope) -> Kept:
+        """Anybody's receipt, for somebody who may review and sees, by `scope`, all that the asker could see: question
+        and answer may tell of any of it. For others it does not exist. Who read stands in the audit log.
+        """
+        found = self.get(receipt_id)
+        if not (scope.unrestricted or scope.covers(self.scope_of(found))):
+            self._audit.record(reader, "receipt-read", f"answer:{receipt_id}", outcome="refused")
+            raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
+        self._audit.record(reader, "receipt-read", f"answer:{receipt_id}")
+        return found
+
+    def scope_of(self, kept: Kept) -> AccessScope:
+        """What the asker could see when they asked."""
+        with self._state.reading() as session:
+            row = session.get(ScopeRecord, str(kept.record["scope_sha256"]))
+        if row is None:
+            raise NotKnown(
+                "The access scope of this receipt is gone.",
+                remedy="Verify the log: it has been tampered with.",
+            )
+        return scope_from(row.scope)
+
+    def verify(self) -> list[Problem]:
+        """Receipts, texts and messages against the audit log. Changes nothing."""
+        with self._state.reading() as session:
+            return [
+                *_unproven(session),
+                *_missing(session),
+                *_changed_scopes(session),
+                *_changed_messages(session),
+            ]
+
+
+def draw_up(actor: Actor, given: Given, conversation_id: str | None = None) -> Drawn:
+    """The receipt of a question; its id is the question's. Touches no database."""
+    answer = shown(given)
+    scope, scope_sha256 = _scope_text(given.question.filters.scope)
+    record = canonical(_record(given, answer, scope_sha256, actor, conversation_id))
+    digest = sha256(record)
+    told = {
+        "ending": given.ending,
+        "receipt_sha256": digest,
+        "passages": len(given.passages),
+        "notes": sorted({hit.resource_id for hit in given.passages}),
+    }
+    return Drawn(
+        id=given.question_id,
+        conversation_id=conversation_id,
+        question=storable(given.question.text),
+        answer=answer,
+        record=record,
+        sha256=digest,
+        scope=scope,
+        scope_sha256=scope_sha256,
+        told=told,
+    )
+
+
+def erase(session: Session, which: ColumnElement[bool]) -> int:
+    """Erase question and answer of some receipts; the proof stays. How many."""
+    still = and_(which, Receipt.erased_at.is_(None))
+    number = session.scalar(select(func.count()).select_from(Receipt).where(still)) or 0
+    session.execute(update(Receipt).where(still).values(question=None, answer=None, erased_at=now()))
+    return number
+
+
+def storable(text: str) -> str:
+    """The text without what a database refuses: NUL characters and halves of surrogate pairs."""
+    return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
+
+
+def shown(given: Given) -> dict[str, Any]:
+    """What the asker was shown, as it is kept, shown again and hashed."""
+    domains = {hit.resource_id: hit.domain for hit in given.passages}
+    answer = given.answer
+    text = answer.text if answer else "\n".join(statement.text for statement in given.statements)
+    return {
+        "ending": given.ending,
+        "reason": answer.reason if answer else None,
+        "label": answer.model.label if answer else None,
+        "error_code": given.error_code,
+        "text": storable(text),
+        "statements": [
+            {
+                "text": storable(statement.text),
+                "citations": [_citation(citation, domains) for citation in statement.citations],
+            }
+            for statement in given.statements
+        ],
+    }
+
+
+def _citation(citation: Citation, domains: Mapping[str, str | None]) -> dict[str, Any]:
+    return {
+        "number": citation.number,
+        "resource_id": citation.resource_id,
+        "patient_id": citation.patient_id,
+        "document_type": citation.document_type,
+        "domain": domains.get(citation.resource_id),
+        "date": citation.date,
+        "similarity": round(citation.similarity, 6),
+        "start": citation.start,
+        "end": citation.end,
+        "quote": storable(citation.quote),
+    }
+
+
+def _record(
+    given: Given, answer: Mapping[str, Any], scope_sha256: str, actor: Actor, conversation_id: str | None
+) -> dict[str, Any]:
+    question, found = given.question, given.answer
+    return {
+        "version": VERSION,
+        "id": given.question_id,
+        "at": now().isoformat(timespec="milliseconds"),
+        "user": actor.id,
+        "key": getattr(actor, "key_id", None),
+        "conversation": conversation_id,
+        "question_sha256": sha256(storable(question.text)),
+        "filters": filters_record(question.filters),
+        "scope_sha256": scope_sha256,
+        "top_k": question.top_k,
+        "ending": given.ending,
+        "reason": found.reason if found else None,
+        "error_code": given.error_code,
+        "prompt_version": found.prompt_version if found else None,
+        "model": {"provider": found.model.provider, "model": found.model.model} if found else None,
+        "space_id": found.space_id if found else None,
+        "passages": passages_record(given.passages),
+        "statements": statements_record(given.statements),
+        "answer_sha256": sha256(canonical(answer)),
+        "answer_text_sha256": sha256(str(answer["text"])),
+        "withheld": found.withheld if found else 0,
+        "seconds": {name: round(value, 4) for name, value in found.seconds.items()} if found else {},
+        "usage": {
+            "prompt_tokens": found.usage.prompt_tokens if found else 0,
+            "completion_tokens": found.usage.completion_tokens if found else 0,
+        },
+        "cost_usd": given.cost_usd,
+        "more": dict(given.more),
+    }
+
+
+def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
+    """Passages by hash and place; passage n is cited as n."""
+    return [
+        {
+            "number": number,
+            "chunk_id": hit.chunk_id,
+            "resource_id": hit.resource_id,
+            "start": hit.start,
+            "end": hit.end,
+            "sha256": sha256(hit.text),
+            "similarity": round(hit.similarity, 6),
+        }
+        for number, hit in enumerate(passages, start=1)
+    ]
+
+
+def statements_record(statements: Sequence[Statement]) -> list[dict[str, Any]]:
+    """Statements by hash, with the places they cite and the hash of what stands there."""
+    return [
+        {
+            "sha256": sha256(storable(statement.text)),
+            "citations": [
+                {
+                    "number": citation.number,
+                    "resource_id": citation.resource_id,
+                    "start": citation.start,
+                    "end": citation.end,
+                    "sha256": sha256(storable(citation.quote)),
+                }
+                for citation in statement.citations
+            ],
+        }
+        for statement in statements
+    ]
+
+
+def filters_record(filters: Filters) -> dict[str, Any]:
+    """What the asker wished for; the scope is kept apart."""
+    return {
+        "patient_ids": list(filters.patient_ids),
+        "document_types": list(filters.document_types),
+        "domains": list(filters.domains),
+        "since": filters.since,
+        "until": filters.until,
+    }
+
+
+def filters_from(record: Mapping[str, Any], scope: AccessScope) -> Filters:
+    """The filters of a receipt, within a scope."""
+    return Filters(
+        patient_ids=tuple(record["patient_ids"]),
+        document_types=tuple(record["document_types"]),
+        domains=tuple(record["domains"]),
+        since=record["since"],
+        until=record["until"],
+        scope=scope,
+    )
+
+
+# --- scopes: many receipts share one
+
+
+@lru_cache(maxsize=64)
+def _scope_text(scope: AccessScope) -> tuple[str, str]:
+    """Canonical JSON and its hash. Cached: a scope may name ten thousand patients."""
+    text = canonical(
+        {
+            "domains": None if scope.domains is None else sorted(scope.domains),
+            "patient_ids": None if scope.patient_ids is None else sorted(scope.patient_ids),
+        }
+    )
+    return text, sha256(text)
+
+
+def scope_from(text: str) -> AccessScope:
+    fields = json.loads(text)
+    return AccessScope(
+        *(None if fields[name] is None else frozenset(fields[name]) for name in ("domains", "patient_ids"))
+    )
+
+
+# --- verifying
+
+
+def _unproven(session: Session) -> Iterator[Problem]:
+    """Receipts that are not what the log says, or of which it says nothing."""
+    told = and_(Audit.subject == "answer:" + Receipt.id, Audit.action == ANSWERED)
+    found = session.execute(
+        select(Receipt, Audit.number, Audit.details)
+        .outerjoin(Audit, told)
+        .order_by(Receipt.created_at)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    for row in found:
+        receipt: Receipt = row[0]
+        number: int | None = row[1]
+        details: str = row[2]
+        if number is None:
+            yield Problem(0, f"receipt {receipt.id}: the log does not know it")
+        elif _logged_hash(details) != receipt.sha256 or sha256(receipt.record) != receipt.sha256:
+            yield Problem(number, f"receipt {receipt.id}: its record has been changed")
+        else:
+            yield from _changed_texts(receipt, number)
+
+
+def _changed_texts(receipt: Receipt, number: int) -> Iterator[Problem]:
+    record = json.loads(receipt.record)
+    for name, text in (("question", receipt.question), ("answer", receipt.answer)):
+        if text is None and receipt.erased_at is None:
+            yield Problem(number, f"receipt {receipt.id}: its {name} is gone, and nobody erased it")
+        elif text is not None and sha256(text) != record[f"{name}_sha256"]:
+            yield Problem(number, f"receipt {receipt.id}: its {name} has been changed")
+
+
+def _missing(session: Session) -> Iterator[Problem]:
+    """Answers that the log tells of and whose receipt is gone."""
+    kept = Receipt.id == func.substr(Audit.subject, len("answer:") + 1)
+    found = session.execute(
+        select(Audit.number, Audit.subject)
+        .outerjoin(Receipt, kept)
+        .where(Audit.action == ANSWERED, Receipt.id.is_(None))
+        .order_by(Audit.number)
+    )
+    for number, subject in found:
+        yield Problem(number, f"receipt {subject.removeprefix('answer:')}: it is gone")
+
+
+def _changed_scopes(session: Session) -> Iterator[Problem]:
+    for row in session.scalars(select(ScopeRecord).execution_options(yield_per=_ROWS_AT_ONCE)):
+        if sha256(row.scope) != row.sha256:
+            yield Problem(0, f"scope {row.sha256[:12]}: it has been changed")
+
+
+def _changed_messages(session: Session) -> Iterator[Problem]:
+    """What a conversation shows must be what its receipt has."""
+    found = session.execute(
+        select(Message, Receipt.record)
+        .join(Receipt, Receipt.id == Message.receipt_id)
+        .execution_options(yield_per=_ROWS_AT_ONCE)
+    )
+    for message, text in found:
+        record = _object(text)
+        if message.author == "person":
+            same = sha256(message.text) == record.get("question_sha256")
+        else:
+            same = sha256(message.text) == record.get("answer_text_sha256") and sha256(
+                canonical(message.content)
+            ) == record.get("answer_sha256")
+        if not same:
+            yield Problem(0, f"message {message.id}: it is not what receipt {message.receipt_id} has")
+
+
+def _logged_hash(details: str) -> object:
+    return _object(details).get("receipt_sha256")
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The JSON object; an empty one where somebody made it something else."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _kept(row: Receipt) -> Kept:
+    return Kept(
+        id=row.id,
+        user_id=row.user_id,
+        conversation_id=row.conversation_id,
+        question=row.question,
+        answer=json.loads(row.answer) if row.answer is not None else None,
+        record=json.loads(row.record),
+        sha256=row.sha256,
+        created_at=row.created_at,
+        erased_at=row.erased_at,
+    )

@@ -1,0 +1,156 @@
+"""Answers a question again from its receipt, and says what differs.
+
+The same question, filters, number of passages and access scope as then are asked of what answers now. Over an unchanged
+corpus with a deterministic model the two are identical. Where they are not, each difference names its cause as far as
+it can be known: another space, prompt or model, a passage that is gone, new or moved, a note whose cited characters are
+not what they were. Compares hashes and ids: what it says holds no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.answering.flow import Answering
+from pipeline.answering.notes import visible_note
+from pipeline.errors import BadRequest
+from pipeline.records import AccessScope, Answer, Question
+from pipeline.service.audit.chain import sha256
+from pipeline.service.audit.receipts import (
+    Kept,
+    filters_from,
+    passages_record,
+    statements_record,
+    storable,
+)
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as it was. Ids and hashes, never text."""
+
+    what: str
+    then: Any = None
+    now: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """An answer made again."""
+
+    receipt_id: str
+    differences: tuple[Difference, ...]
+    answer: Answer = field(repr=False)
+
+    @property
+    def identical(self) -> bool:
+        return not self.differences
+
+
+def question_of(kept: Kept, scope: AccessScope, text: str | None = None) -> Question:
+    """The question as it was asked. `text` stands in where it was erased.
+
+    Raises BadRequest where there is no text, or where it is not the one that was asked.
+    """
+    asked = kept.question if text is None else storable(text)
+    if asked is None:
+        raise BadRequest(
+            "The text of this question has been erased.",
+            remedy="Give the question on standard input: its hash tells whether it is the one.",
+        )
+    if sha256(asked) != kept.record["question_sha256"]:
+        raise BadRequest(
+            "This is not the question that was asked: its hash is another.",
+            remedy="Give it letter by letter as it was asked; if it comes from the receipt, verify the log.",
+        )
+    return Question(asked, filters_from(kept.record["filters"], scope), int(kept.record["top_k"]))
+
+
+def replay(kept: Kept, question: Question, answering: Answering) -> Replay:
+    """Ask again, and compare with the receipt."""
+    answer = answering.answer(question)
+    differences = [
+        *_settings(kept.record, answer),
+        *_passages(kept.record["passages"], passages_record(answer.passages)),
+        *_notes(kept.record, question.filters.scope, answering),
+        *_statements(kept.record, statements_record(answer.statements)),
+    ]
+    return Replay(kept.id, tuple(differences), answer)
+
+
+def _settings(record: Json, answer: Answer) -> Iterator[Difference]:
+    whole = record["ending"] in ("answered", "nothing_relevant")
+    if not whole:
+        yield Difference("then it was not answered to its end", record["ending"], answer.outcome)
+        return  # what made it was not recorded
+    now = {
+        "space_id": answer.space_id,
+        "prompt_version": answer.prompt_version,
+        "model": {"provider": answer.model.provider, "model": answer.model.model},
+        "ending": answer.outcome,
+        "reason": answer.reason,
+        "withheld": answer.withheld,
+    }
+    names = {"space_id": "embedding space", "prompt_version": "prompt version", "ending": "outcome"}
+    for name, value in now.items():
+        if record[name] != value:
+            yield Difference(names.get(name, name), record[name], value)
+
+
+def _passages(then: Sequence[Json], now: Sequence[Json]) -> Iterator[Difference]:
+    """By chunk id: gone, new, changed, or at another place."""
+    before = {passage["chunk_id"]: passage for passage in then}
+    after = {passage["chunk_id"]: passage for passage in now}
+    for chunk_id, passage in before.items():
+        found = after.get(chunk_id)
+        if found is None:
+            yield Difference("passage is not found any more", _place(passage))
+        elif found["sha256"] != passage["sha256"]:
+            yield Difference("passage has another text", _place(passage), _place(found))
+        elif found["number"] != passage["number"]:
+            yield Difference("passage has another rank", passage["number"], found["number"])
+    for chunk_id, passage in after.items():
+        if chunk_id not in before:
+            yield Difference("passage is new", None, _place(passage))
+
+
+def _notes(record: Json, scope: AccessScope, answering: Answering) -> Iterator[Difference]:
+    """Whether the characters that were cited still stand where they stood."""
+    cited = {
+        (citation["resource_id"], citation["start"], citation["end"]): citation["sha256"]
+        for statement in record["statements"]
+        for citation in statement["citations"]
+    }
+    resource_ids = sorted({passage["resource_id"] for passage in record["passages"]})
+    for resource_id in resource_ids:
+        note = visible_note(answering.store, resource_id, scope)
+        if note is None:
+            yield Difference("note is gone, or outside what could be seen then", resource_id)
+            continue
+        for (cited_id, start, end), digest in cited.items():
+            if cited_id == resource_id and sha256(storable(note.text_content[start:end])) != digest:
+                yield Difference("note has other characters where it was cited", [resource_id, start, end])
+
+
+def _statements(record: Json, now: Sequence[Json]) -> Iterator[Difference]:
+    then = record["statements"]
+    cut = record["ending"] in ("cut_off", "failed")
+    for number, (before, after) in enumerate(zip(then, now, strict=False), start=1):
+        if before["sha256"] != after["sha256"]:
+            yield Difference(f"statement {number} has another text", before["sha256"], after["sha256"])
+        elif before["citations"] != after["citations"]:
+            yield Difference(
+                f"statement {number} cites another place",
+                [_place(citation) for citation in before["citations"]],
+                [_place(citation) for citation in after["citations"]],
+            )
+    if len(then) != len(now) and not (cut and len(then) < len(now)):
+        yield Difference("number of statements", len(then), len(now))
+
+
+def _place(found: Json) -> list[Any]:
+    """Where it stands: note, first and last character."""
+    return [found["resource_id"], found["start"], found["end"]]

@@ -1,0 +1,124 @@
+"""The notes that are served: opened in the background, searched, and handed out to those who may see them.
+
+Decides when the service can answer, and that a note somebody may not see is answered exactly as one that is not there.
+Refuses to know what a question is answered with (`ServingAnswering`), and what an HTTP status is.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pipeline.answering.flow import Answering
+from pipeline.answering.notes import visible_note
+from pipeline.answering.retrieve import retrieve
+from pipeline.config import Settings
+from pipeline.errors import BadRequest, ChartwellError, NotKnown, NotReady
+from pipeline.logs import LOGGER
+from pipeline.records import AccessScope, Document, Hit, Question
+from pipeline.serving import ServingAnswering
+
+RETRY_SECONDS = 5.0
+"""After models or store could not be opened."""
+RESERVED_TOKENS = 16
+"""Of the embedder's limit, for special tokens and a prefix that the server may put before a question."""
+
+
+class LiveCorpus:
+    """What answers, once it is open. Safe to share between threads."""
+
+    def __init__(self, settings: Settings, open_answering: Callable[[Settings], ServingAnswering]) -> None:
+        self._settings = settings
+        self._open_answering = open_answering
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._answering: ServingAnswering | None = None
+        self._thread: threading.Thread | None = None
+        self.failure: ChartwellError | None = None
+        """Why it is not open, None while it is being opened for the first time."""
+
+    def start(self) -> None:
+        """Open models and store in a thread, again and again until it works."""
+        self._thread = threading.Thread(target=self._open, name="open-corpus", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> None:
+        while not self._stop.is_set():
+            began = time.perf_counter()
+            try:
+                opened = self._open_answering(self._settings)
+            except ChartwellError as error:
+                self.failure = error
+                LOGGER.error("models or store cannot be opened; trying again", extra={"code": error.code})
+                self._stop.wait(RETRY_SECONDS)
+                continue
+            with self._lock:
+                self._answering, self.failure = opened, None
+            LOGGER.info("ready to answer", extra={"seconds": round(time.perf_counter() - began, 3)})
+            if self._stop.is_set():
+                opened.close()
+            return
+
+    @property
+    def ready(self) -> bool:
+        return self._answering is not None
+
+    @contextmanager
+    def answering(self) -> Iterator[Answering]:
+        """The parts that answer now. Raises NotReady before they are open."""
+        opened = self._answering
+        if opened is None:
+            raise NotReady(
+                "The models are not loaded yet."
+                if self.failure is None
+                else "The models or the notes cannot be opened; it is tried again every few seconds.",
+                remedy="Ask again in a few seconds; /readyz says what is missing.",
+            )
+        with opened.answering() as parts:
+            yield parts
+
+    def search(self, question: Question) -> tuple[list[Hit], str]:
+        """The passages that fit `question` best, of those that its scope and its filters admit, and their space."""
+        with self.answering() as parts:
+            refuse_long(parts, question.text)
+            vector = parts.embedder.embed([question.text], "query")[0]
+            space = parts.embedder.space
+            hits = retrieve(
+                question.text,
+                vector,
+                question.filters,
+                top_k=question.top_k,
+                floor=space.similarity_floor,
+                store=parts.store,
+                settings=parts.settings,
+            )
+            return hits, space.id
+
+    def note(self, resource_id: str, scope: AccessScope) -> Document:
+        """A note. Raises NotKnown where there is none that `scope` admits."""
+        with self.answering() as parts:
+            document = visible_note(parts.store, resource_id, scope)
+        if document is None:
+            raise NotKnown("There is no such note.", remedy="Correct its id.")
+        return document
+
+    def close(self) -> None:
+        """Take no further question; models close with the last answer under way."""
+        self._stop.set()
+        with self._lock:
+            opened, self._answering = self._answering, None
+        if opened is not None:
+            opened.close()
+
+
+def refuse_long(parts: Answering, text: str) -> None:
+    """Raises BadRequest for a question that the embedder would not read as a whole."""
+    limit = parts.embedder.space.tokens_max - RESERVED_TOKENS
+    tokens = parts.embedder.count_tokens([text])[0]
+    if tokens > limit:
+        raise BadRequest(
+            f"The question has {tokens} tokens; the embedding model reads {limit}.",
+            remedy="Ask it in fewer words.",
+        )

@@ -1,0 +1,1 @@
+"""What people did, for themselves: conversations, feedback, jobs, and how long it is kept."""

@@ -1,0 +1,34 @@
+"""Puts the parts of history together over one state. Opens nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.config import Settings
+from pipeline.service.audit.chain import AuditLog
+from pipeline.service.audit.receipts import Receipts
+from pipeline.service.history.conversations import Conversations
+from pipeline.service.history.feedback import Opinions
+from pipeline.service.history.jobs import JobHistory
+from pipeline.service.state.database import State
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What people did. Safe to share between threads."""
+
+    receipts: Receipts
+    conversations: Conversations
+    opinions: Opinions
+    jobs: JobHistory
+
+
+def open_history(state: State, audit: AuditLog, settings: Settings) -> History:
+    """The parts, writing to that audit log."""
+    receipts = Receipts(state, audit)
+    return History(
+        receipts=receipts,
+        conversations=Conversations(state, audit, receipts, settings.service),
+        opinions=Opinions(state, audit, receipts),
+        jobs=JobHistory(state, audit),
+    )

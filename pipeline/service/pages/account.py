@@ -1,0 +1,289 @@
+"""Signing in and out, one-time links, one's own password. Sets and removes the cookies of a sign-in."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError
+from pipeline.service import cookies
+from pipeline.service.access.oidc import IdentityProvider
+from pipeline.service.access.policy import Action, Principal
+from pipeline.service.access.signin import SignedIn
+from pipeline.service.pages import words
+from pipeline.service.pages.failures import (
+    ProblemView,
+    current_path,
+    is_part,
+    own_path,
+    sign_in_address,
+)
+from pipeline.service.pages.rendering import Renderer, caller_or_none
+from pipeline.service.pages.shared import Line, RendererHere, seen
+from pipeline.service.parts import CallerHere, Parts, PartsHere, PrincipalHere, may
+from pipeline.service.problems import headers_of
+
+router = APIRouter(include_in_schema=False)
+
+Password = Annotated[str, Form(max_length=4096)]
+LEAVING = "chartwell-leaving"
+"""A cookie: which browser left for the identity provider."""
+LEAVING_SECONDS = 600
+OWN = [may(Action.READ_STATUS)]
+"""Whoever is let in at all may look at their account."""
+
+
+@router.get("/sign-in")
+def sign_in_page(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    to: Annotated[str, Query(max_length=2000)] = "/",
+    ended: str = "",
+) -> Response:
+    """Where whoever is not known is sent. A part of a page that asks is told to leave the page as a whole."""
+    if is_part(request):
+        return Response(status_code=204, headers={"HX-Redirect": sign_in_address(current_path(request))})
+    if caller_or_none(request) is not None:
+        return RedirectResponse(own_path(to), status_code=303)
+    return _sign_in_page(request, parts, renderer, to=own_path(to), ended=bool(ended))
+
+
+def _sign_in_page(
+    request: Request, parts: Parts, renderer: Renderer, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    provider = parts.provider.label if parts.provider else None
+    shown = {"to": "/", "ended": False, "name": "", "problem": None, "provider": provider, **values}
+    return renderer.page(request, "sign_in.html", status_code=status, **shown)
+
+
+@router.post("/sign-in")
+def sign_in(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    name: Line = "",
+    password: Password = "",
+    to: Annotated[str, Form(max_length=2000)] = "/",
+) -> Response:
+    """Name and password. A refusal keeps the name, says nothing about it, and counts."""
+    service = parts.settings.service
+    try:
+        signed_in = parts.sign_ins.with_password(
+            name,
+            password,
+            address=_address(request),
+            device=request.cookies.get(cookies.name_of(cookies.DEVICE, service)),
+            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
+        )
+    except ServiceError as error:
+        problem = _problem(request, error)
+        response = _sign_in_page(
+            request, parts, renderer, status=problem.status, to=own_path(to), name=name, problem=problem
+        )
+        return _with_wait(response, error)
+    return _let_in(parts, signed_in, own_path(to))
+
+
+@router.get("/sign-in/provider")
+def to_provider(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    to: Annotated[str, Query(max_length=2000)] = "/",
+) -> Response:
+    """Leave for the hospital's identity provider. A link, not a form: the content policy keeps forms here."""
+    provider = _provider(parts)
+    try:
+        departure = provider.begin(own_path(to))
+    except ServiceError as error:
+        problem = _problem(request, error)
+        return _sign_in_page(
+            request, parts, renderer, status=problem.status, to=own_path(to), problem=problem
+        )
+    response = seen(departure.url)
+    cookies.put(response, LEAVING, departure.browser, parts.settings.service, seconds=LEAVING_SECONDS)
+    return response
+
+
+@router.get("/sign-in/callback")
+def from_provider(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    state: Annotated[str, Query(max_length=2000)] = "",
+    code: Annotated[str, Query(max_length=4000)] = "",
+    iss: Annotated[str | None, Query(max_length=2000)] = None,
+) -> Response:
+    """Come back from the provider, in the browser that left."""
+    service = parts.settings.service
+    try:
+        signed_in, to = _provider(parts).finish(
+            state=state,
+            code=code,
+            browser=request.cookies.get(cookies.name_of(LEAVING, service)),
+            address=_address(request),
+            issuer=iss,
+            device=request.cookies.get(cookies.name_of(cookies.DEVICE, service)),
+            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
+        )
+        response: Response = _let_in(parts, signed_in, own_path(to))
+    except ServiceError as error:
+        problem = _problem(request, error)
+        response = _sign_in_page(request, parts, renderer, status=problem.status, problem=problem)
+    cookies.remove(response, LEAVING, service)
+    return response
+
+
+def _provider(parts: Parts) -> IdentityProvider:
+    """Raises NotKnown where there is none."""
+    if parts.provider is None:
+        raise NotKnown("No identity provider is set up here.", remedy="Sign in with name and password.")
+    return parts.provider
+
+
+@router.get("/welcome")
+def welcome_page(request: Request, parts: PartsHere, renderer: RendererHere) -> HTMLResponse:
+    """Where a one-time link leads. The link's token stays in the browser until the form is sent."""
+    return _welcome_page(request, parts, renderer)
+
+
+def _welcome_page(
+    request: Request, parts: Parts, renderer: Renderer, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    characters = parts.settings.service.password_characters_min
+    shown = {"token": "", "name": "", "problem": None, "password_characters_min": characters, **values}
+    return renderer.page(request, "welcome.html", status_code=status, **shown)
+
+
+@router.post("/welcome")
+def welcome(
+    request: Request,
+    parts: PartsHere,
+    renderer: RendererHere,
+    token: Line = "",
+    name: Line = "",
+    password: Password = "",
+) -> Response:
+    """Choose a password with a one-time link."""
+    service = parts.settings.service
+    try:
+        signed_in = parts.sign_ins.with_link(
+            token,
+            password,
+            address=_address(request),
+            name=name,
+            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
+        )
+    except ServiceError as error:
+        problem = _problem(request, error)
+        shown = {"token": token, "name": name, "problem": problem}
+        return _with_wait(_welcome_page(request, parts, renderer, status=problem.status, **shown), error)
+    return _let_in(parts, signed_in, "/")
+
+
+@router.get("/account", dependencies=OWN)
+def account(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """Who one is to the service."""
+    return _account(request, parts, principal, renderer)
+
+
+def _account(
+    request: Request,
+    parts: Parts,
+    principal: Principal,
+    renderer: Renderer,
+    *,
+    status: int = 200,
+    problem: ProblemView | None = None,
+) -> HTMLResponse:
+    service = parts.settings.service
+    current = parts.sign_ins.current(_token(request, parts))
+    return renderer.page(
+        request,
+        "account.html",
+        here="account",
+        status_code=status,
+        problem=problem,
+        may=sorted(action.value.replace("-", " ") for action in principal.actions),
+        scope_words=words.scope_words(principal.scope),
+        idle_minutes=f"{service.idle_minutes:.0f}",
+        expires_at=current.expires_at if current else None,
+        password_characters_min=service.password_characters_min,
+    )
+
+
+@router.post("/account/password", dependencies=OWN)
+def change_password(
+    request: Request,
+    parts: PartsHere,
+    caller: CallerHere,
+    renderer: RendererHere,
+    old: Password = "",
+    new: Password = "",
+) -> Response:
+    """One's own password, with the old one as proof."""
+    token = _token(request, parts)
+    if caller.principal.kind != "user" or token is None:
+        raise Forbidden("Only who has signed in has a password.", remedy="Sign in.")
+    try:
+        signed_in = parts.sign_ins.change_password(
+            caller.principal, old, new, address=_address(request), token=token
+        )
+    except BadRequest as error:
+        problem = _problem(request, error)
+        return _account(request, parts, caller.principal, renderer, status=problem.status, problem=problem)
+    return _let_in(parts, signed_in, "/account?done=password")
+
+
+@router.post("/account/sign-out", dependencies=OWN)
+def sign_out(request: Request, parts: PartsHere) -> RedirectResponse:
+    """End this sign-in."""
+    parts.sign_ins.sign_out(_token(request, parts))
+    return _out(parts)
+
+
+@router.post("/account/sign-out-everywhere", dependencies=OWN)
+def sign_out_everywhere(parts: PartsHere, caller: CallerHere) -> RedirectResponse:
+    """End all of one's own sign-ins."""
+    if caller.principal.kind != "user":
+        raise Forbidden("Only who has signed in can sign out.", remedy="Sign in.")
+    parts.sign_ins.sign_out_everywhere(caller.principal, caller.principal.id)
+    return _out(parts)
+
+
+def _let_in(parts: Parts, signed_in: SignedIn, to: str) -> RedirectResponse:
+    response = seen(to)
+    service = parts.settings.service
+    cookies.put(response, cookies.SIGN_IN, signed_in.token, service)
+    cookies.put(response, cookies.DEVICE, signed_in.device, service, seconds=cookies.DEVICE_SECONDS)
+    return response
+
+
+def _out(parts: Parts) -> RedirectResponse:
+    response = seen("/sign-in")
+    cookies.remove(response, cookies.SIGN_IN, parts.settings.service)
+    return response
+
+
+def _token(request: Request, parts: Parts) -> str | None:
+    return request.cookies.get(cookies.name_of(cookies.SIGN_IN, parts.settings.service))
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else "unknown"
+
+
+def _problem(request: Request, error: ServiceError) -> ProblemView:
+    return ProblemView.of(error, request.scope["state"]["request_id"])
+
+
+def _with_wait(response: HTMLResponse, error: ServiceError) -> HTMLResponse:
+    wait = headers_of(error).get("Retry-After")
+    if wait is not None:
+        response.headers["Retry-After"] = wait
+    return response

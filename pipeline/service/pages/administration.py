@@ -1,0 +1,289 @@
+"""People, what they may see, and keys for programs. A secret is shown in one answer and never again."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from starlette.responses import HTMLResponse, RedirectResponse
+
+from pipeline.errors import BadRequest, ChartwellError
+from pipeline.service.access.groups import Group
+from pipeline.service.access.people import Invitation
+from pipeline.service.access.policy import ROLES, Action, Principal, Role, actions_of
+from pipeline.service.access.scopes import NOTHING, Sees
+from pipeline.service.pages.rendering import Renderer
+from pipeline.service.pages.shared import Line, Lines, RendererHere, ThingId, seen
+from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+
+router = APIRouter(include_in_schema=False)
+
+PEOPLE = [may(Action.MANAGE_PEOPLE)]
+KEYS = [may(Action.MANAGE_KEYS)]
+DOMAINS_MAX = 200
+Text = Annotated[str, Form(max_length=65_536)]
+
+
+@router.get("/people", dependencies=PEOPLE)
+def people(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """Everybody."""
+    return _people(request, parts, principal, renderer)
+
+
+def _people(
+    request: Request, parts: Parts, principal: Principal, renderer: Renderer, **more: Any
+) -> HTMLResponse:
+    return renderer.page(
+        request,
+        "people.html",
+        here="people",
+        people=parts.people.everybody(principal),
+        groups=_groups(parts, principal),
+        domains=_domains(parts, principal),
+        sees_nothing=NOTHING,
+        **{"invitation": None, "invited": "", "invitation_until": "", **more},
+    )
+
+
+@router.post("/people", dependencies=PEOPLE)
+def create(
+    request: Request,
+    parts: PartsHere,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    name: Line = "",
+    display_name: Line = "",
+    role: Line = "reader",
+    domains_kind: Line = "some",
+    domains: Lines = [],  # noqa: B006  FastAPI's way to say that it may be absent
+    domains_more: Line = "",
+    groups_kind: Line = "some",
+    group_ids: Lines = [],  # noqa: B006
+) -> HTMLResponse:
+    """Let somebody in, and show their link."""
+    wanted = _sees(domains_kind, domains, domains_more, groups_kind, group_ids)
+    person, invitation = parts.people.create(
+        principal, name, role=_role(role), display_name=display_name, sees=wanted
+    )
+    shown = _shown(parts, invitation)
+    return _people(request, parts, principal, renderer, invited=person.display_name, **shown)
+
+
+@router.get("/people/{user_id}", dependencies=PEOPLE)
+def person(
+    user_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """One person."""
+    return _person(user_id, request, parts, principal, renderer)
+
+
+def _person(
+    user_id: str,
+    request: Request,
+    parts: Parts,
+    principal: Principal,
+    renderer: Renderer,
+    **more: Any,
+) -> HTMLResponse:
+    return renderer.page(
+        request,
+        "person.html",
+        here="people",
+        person=parts.people.person(principal, user_id),
+        groups=_groups(parts, principal),
+        domains=_domains(parts, principal),
+        **{"invitation": None, "invitation_until": "", **more},
+    )
+
+
+@router.post("/people/{user_id}", dependencies=PEOPLE)
+def change(
+    user_id: ThingId,
+    parts: PartsHere,
+    principal: PrincipalHere,
+    display_name: Line = "",
+    role: Line = "",
+    domains_kind: Line = "some",
+    domains: Lines = [],  # noqa: B006
+    domains_more: Line = "",
+    groups_kind: Line = "some",
+    group_ids: Lines = [],  # noqa: B006
+) -> RedirectResponse:
+    """Name, role and what they may see, each only where it differs: every change is told to the audit log."""
+    before = parts.people.person(principal, user_id)
+    wanted = _sees(domains_kind, domains, domains_more, groups_kind, group_ids)
+    if role != before.role:
+        parts.people.set_role(principal, user_id, _role(role))
+    if wanted != before.sees:
+        parts.people.set_sees(principal, user_id, wanted)
+    if display_name.strip() and display_name != before.display_name:
+        parts.people.rename(principal, user_id, display_name)
+    return seen(f"/people/{user_id}", "saved")
+
+
+@router.post("/people/{user_id}/link", dependencies=PEOPLE)
+def link(
+    user_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """A new one-time link, shown once."""
+    shown = _shown(parts, parts.people.invite(principal, user_id))
+    return _person(user_id, request, parts, principal, renderer, **shown)
+
+
+@router.post("/people/{user_id}/sign-out", dependencies=PEOPLE)
+def sign_out(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+    """End every sign-in of this person."""
+    parts.people.person(principal, user_id)
+    parts.sign_ins.sign_out_everywhere(principal, user_id)
+    return seen(f"/people/{user_id}", "signed-out")
+
+
+@router.post("/people/{user_id}/active", dependencies=PEOPLE)
+def set_active(
+    user_id: ThingId, parts: PartsHere, principal: PrincipalHere, active: Line = ""
+) -> RedirectResponse:
+    """Deactivate, or let in again."""
+    change_ = parts.people.activate if active == "yes" else parts.people.deactivate
+    change_(principal, user_id)
+    return seen(f"/people/{user_id}", "saved")
+
+
+@router.get("/groups", dependencies=PEOPLE)
+def groups(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """Every group, with numbers of patients: who is in one is looked at one group at a time."""
+    return renderer.page(request, "groups.html", here="people", groups=_groups(parts, principal))
+
+
+@router.post("/groups", dependencies=PEOPLE)
+def create_group(
+    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+) -> RedirectResponse:
+    """A new group with these patients."""
+    group = parts.groups.create(principal, name)
+    parts.groups.set_members(principal, group.id, _lines(patient_ids))
+    return seen("/groups", "saved")
+
+
+@router.get("/groups/{group_id}", dependencies=PEOPLE)
+def group(
+    group_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """One group with its patients. That somebody looked stands in the audit log."""
+    members = parts.groups.members(principal, group_id)
+    found = next(each for each in _groups(parts, principal) if each.id == group_id)
+    return renderer.page(request, "group.html", here="people", group=found, members=members)
+
+
+@router.post("/groups/{group_id}", dependencies=PEOPLE)
+def change_group(
+    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+) -> RedirectResponse:
+    """Its name, and exactly these patients, from the next request on."""
+    before = next((each for each in _groups(parts, principal) if each.id == group_id), None)
+    if before is None or name != before.name:
+        parts.groups.rename(principal, group_id, name)
+    parts.groups.set_members(principal, group_id, _lines(patient_ids))
+    return seen(f"/groups/{group_id}", "saved")
+
+
+@router.post("/groups/{group_id}/delete", dependencies=PEOPLE)
+def delete_group(group_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+    """Remove it. Whoever saw patients by it alone sees them no more."""
+    parts.groups.delete(principal, group_id)
+    return seen("/groups", "deleted")
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+@router.get("/keys", dependencies=KEYS)
+def keys(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """Every key."""
+    return _keys(request, parts, principal, renderer)
+
+
+def _keys(
+    request: Request, parts: Parts, principal: Principal, renderer: Renderer, **more: Any
+) -> HTMLResponse:
+    return renderer.page(
+        request,
+        "keys.html",
+        here="people",
+        keys=parts.keys.all(principal),
+        people=[each for each in parts.people.everybody(principal) if each.active],
+        actions=sorted(action.value for action in actions_of("administrator")),
+        key_days_max=parts.settings.service.key_days_max,
+        **{"secret": None, "secret_name": "", **more},
+    )
+
+
+@router.post("/keys", dependencies=KEYS)
+def create_key(
+    request: Request,
+    parts: PartsHere,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    user_id: Line = "",
+    name: Line = "",
+    actions: Lines = [],  # noqa: B006
+    days: Line = "",
+) -> HTMLResponse:
+    """A key, and its text, which is nowhere kept."""
+    if not days.isdecimal():
+        raise BadRequest("The days that a key works are a number.", remedy="Write one, for example 90.")
+    key, text = parts.keys.create(principal, user_id, name, actions, days=int(days))
+    return _keys(request, parts, principal, renderer, secret=text, secret_name=key.name)
+
+
+@router.post("/keys/{key_id}/revoke", dependencies=KEYS)
+def revoke(key_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+    """End a key now."""
+    parts.keys.revoke(principal, key_id)
+    return seen("/keys", "revoked")
+
+
+def _shown(parts: Parts, invitation: Invitation) -> dict[str, Any]:
+    return {
+        "invitation": parts.url + invitation.path,
+        "invitation_until": invitation.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _role(given: str) -> Role:
+    for role in ROLES:
+        if role == given:
+            return role
+    raise BadRequest("There is no such role.", remedy=f"Choose one of {', '.join(ROLES)}.")
+
+
+def _sees(
+    domains_kind: str, domains: list[str], domains_more: str, groups_kind: str, group_ids: list[str]
+) -> Sees:
+    """What the form says. Whatever it does not say restricts."""
+    more = [word.strip() for word in domains_more.split(",") if word.strip()]
+    return Sees(
+        domains=None if domains_kind == "all" else frozenset([*domains, *more]),
+        group_ids=None if groups_kind == "all" else frozenset(group_ids),
+    )
+
+
+def _groups(parts: Parts, principal: Principal) -> list[Group]:
+    return parts.groups.all(principal)
+
+
+def _domains(parts: Parts, principal: Principal) -> list[str]:
+    """Domains that occur in notes which the administrator may see, and those that somebody was given before."""
+    given = {name for each in parts.people.everybody(principal) for name in each.sees.domains or ()}
+    try:
+        with parts.corpus.answering() as answering:
+            given |= set(answering.store.values("domain", principal.scope, limit=DOMAINS_MAX))
+    except ChartwellError:
+        pass  # the notes cannot be opened right now; domains can still be typed
+    return sorted(given)

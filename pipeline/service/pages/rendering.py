@@ -1,0 +1,124 @@
+"""Templates into pages: everything escaped, nothing undefined, the frame of a page always the same.
+
+Decides what every page knows: who looks, which parts of the service they may use, the colours they chose. Templates get
+values and decide nothing about rights: what somebody may not see is not among the values. Knows no route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from pipeline.service.access.policy import Action, Principal, allowed
+from pipeline.service.gate import Caller
+from pipeline.service.pages import words
+from pipeline.service.pages.assets import Assets
+from pipeline.service.pages.views import beside_address, note_address
+
+THEME = "chartwell-theme"
+"""A cookie that the page's script sets; anything but "light" or "dark" means the system's."""
+
+NAVIGATION = (
+    ("ask", "Ask", "/", Action.ASK),
+    ("history", "History", "/conversations", Action.READ_OWN_CONVERSATIONS),
+    ("jobs", "Jobs", "/jobs", Action.READ_JOBS),
+    ("people", "People", "/people", Action.MANAGE_PEOPLE),
+    ("status", "Status", "/status", Action.READ_STATUS),
+)
+"""The review queue and the upload of documents will have their entries here."""
+
+DONE: Mapping[str, str] = MappingProxyType(
+    {
+        "renamed": "Renamed.",
+        "deleted": "Deleted.",
+        "saved": "Saved.",
+        "revoked": "The key is revoked.",
+        "started": "The job has started.",
+        "cancelled": "The job ends after the batch it is working on.",
+        "signed-out": "They are signed out everywhere.",
+        "password": "Your password is changed; everywhere else you are signed out.",
+        "thanks": "Thank you, that is kept with the answer.",
+    }
+)
+"""What a page says after something was done; the address only names which."""
+
+
+@dataclass(frozen=True, slots=True)
+class NavigationItem:
+    words: str
+    address: str
+    here: bool
+
+
+def caller_or_none(request: Request) -> Caller | None:
+    """Whoever asks; None on the pages through which one signs in."""
+    caller = request.scope.get("state", {}).get("caller")
+    return caller if isinstance(caller, Caller) else None
+
+
+class Renderer:
+    """All templates. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        """Reads the page's files. Raises PageFileChanged."""
+        self.assets = Assets()
+        self._environment = Environment(
+            loader=PackageLoader("pipeline.service.pages", "templates"),
+            autoescape=select_autoescape(
+                enabled_extensions=("html",), default=True, disabled_extensions=("md",)
+            ),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.globals.update(
+            asset=self.assets.address,
+            beside_address=beside_address,
+            note_address=note_address,
+            why_nothing=words.why_nothing,
+            job_words=words.job_words,
+            sees_words=words.sees_words,
+            dependency_words=words.dependency_words,
+            hours=words.hours,
+            role_words=words.ROLES,
+            feedback_reasons=words.FEEDBACK_REASONS,
+        )
+        self._environment.filters["oneline"] = words.one_line
+
+    def page(
+        self, request: Request, template: str, *, status_code: int = 200, here: str = "", **values: Any
+    ) -> HTMLResponse:
+        """A whole page. `here`: the entry of the navigation that it belongs to."""
+        caller = caller_or_none(request)
+        principal = caller.principal if caller else None
+        frame: dict[str, Any] = {
+            "principal": principal,
+            "csrf_token": caller.csrf_token if caller else None,
+            "nav": _navigation(principal, here),
+            "here": here,
+            "theme": request.cookies.get(THEME, ""),
+            "done": DONE.get(request.query_params.get("done", "")),
+        }
+        return HTMLResponse(self.text(template, **frame, **values), status_code=status_code)
+
+    def fragment(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+        """A part of a page, for htmx to put in its place."""
+        return HTMLResponse(self.text(template, **values), status_code=status)
+
+    def text(self, template: str, **values: Any) -> str:
+        return self._environment.get_template(template).render(**values)
+
+
+def _navigation(principal: Principal | None, here: str) -> list[NavigationItem]:
+    return [
+        NavigationItem(words, address, name == here)
+        for name, words, address, action in NAVIGATION
+        if allowed(principal, action)
+    ]

@@ -1,0 +1,48 @@
+"""All routes of the page, and its files. `install` puts them into the service."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, FastAPI, Request
+from starlette.responses import Response
+
+from pipeline.service.pages import (
+    account,
+    administration,
+    asking,
+    histories,
+    indexing,
+    overview,
+    reading,
+)
+from pipeline.service.pages.assets import KEPT, Asset
+from pipeline.service.pages.failures import Failures
+from pipeline.service.pages.rendering import Renderer
+from pipeline.service.pages.shared import RendererHere
+
+files = APIRouter(include_in_schema=False)
+
+
+@files.get("/static/{address:path}")
+async def file(request: Request, renderer: RendererHere) -> Response:
+    """One of the page's files. Its address names its content: it may be kept for ever."""
+    return _sent(renderer.assets.at(request.url.path))
+
+
+@files.get("/favicon.ico")
+async def icon(renderer: RendererHere) -> Response:
+    """For browsers that ask for it whatever the page says."""
+    return _sent(renderer.assets.at(renderer.assets.address("icon.svg")))
+
+
+def _sent(asset: Asset) -> Response:
+    return Response(asset.content, media_type=asset.kind, headers={"Cache-Control": KEPT})
+
+
+def install(app: FastAPI) -> Failures:
+    """Add the page; what comes back answers failures. Raises PageFileChanged where a vendored file is not ours."""
+    renderer = Renderer()
+    app.state.renderer = renderer
+    # `histories` before `asking`: its paths are the more particular ones.
+    for routes in (files, histories, asking, reading, indexing, administration, account, overview):
+        app.include_router(routes if isinstance(routes, APIRouter) else routes.router)
+    return Failures(renderer)

@@ -1,0 +1,130 @@
+"""Words for what the service has as codes: why there is no answer, what a job did, what somebody sees.
+
+Decides wording and nothing else. The reader is a clinician: no name of a class, a table or a setting without need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from pipeline.records import AccessScope
+from pipeline.service.access.groups import Group
+from pipeline.service.access.scopes import Sees
+from pipeline.service.schemas import JobOut
+
+REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "no_documents": (
+            "There are no notes yet",
+            "Nothing that you may see has been indexed. An administrator can start indexing or widen your access.",
+        ),
+        "below_floor": (
+            "No note is close enough to this question",
+            "Ask with the words that the notes would use, name the patient, or take filters away.",
+        ),
+        "generator_abstained": (
+            "The notes that were found do not answer this question",
+            "They are about something near it. Ask more narrowly, or name the patient.",
+        ),
+        "nothing_verified": (
+            "No answer could be checked against the notes",
+            "What the model wrote is not shown, because its citations did not hold. Ask in other words.",
+        ),
+    }
+)
+UNKNOWN_REASON = ("No relevant information found", "Ask in other words, or take filters away.")
+
+ROLES = (
+    ("reader", "asks and reads"),
+    ("contributor", "also starts indexing"),
+    ("reviewer", "also reads the audit log"),
+    ("administrator", "also lets people in"),
+)
+FEEDBACK_REASONS = (
+    ("wrong", "Something in it is wrong"),
+    ("incomplete", "Something is missing"),
+    ("citation", "A citation does not carry its statement"),
+    ("old", "A later note says otherwise"),
+    ("unclear", "It is hard to understand"),
+    ("slow", "It took too long"),
+    ("other", "Something else"),
+)
+DEPENDENCIES: Mapping[str, str] = MappingProxyType(
+    {
+        "models": "Models and notes are loaded",
+        "embedder": "Embedding model",
+        "generator": "Language model",
+        "store": "Store of the notes",
+        "state": "Database of the service",
+    }
+)
+ENDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "done": "Finished.",
+        "cancelled": "Cancelled; what it had stored stays. Starting again goes on there.",
+        "lost": "The service ended while it ran. Starting again goes on where it was.",
+    }
+)
+
+
+def why_nothing(reason: str | None) -> tuple[str, str]:
+    """A heading and what to do, for an answer that is none."""
+    return REASONS.get(reason or "", UNKNOWN_REASON)
+
+
+def job_words(job: JobOut) -> str:
+    """How a job ended."""
+    if job.state == "failed":
+        return f"{job.error or 'It failed.'} Code {job.error_code or 'CW-INTERNAL'}."
+    report = job.report or {}
+    reasons = report.get("reasons") or {}
+    worst = sorted(reasons.items(), key=lambda each: -each[1])[:3]
+    rejected = "; ".join(f"{count} rejected: {reason}" for reason, count in worst)
+    return " ".join(part for part in (ENDINGS.get(job.state, "Under way."), rejected) if part)
+
+
+def sees_words(sees: Sees, groups: Sequence[Group]) -> str:
+    """Which notes exist for a person."""
+    if sees.domains is None and sees.group_ids is None:
+        return "every note"
+    if sees.domains == frozenset() or sees.group_ids == frozenset():
+        return "no note"
+    names = {group.id: group.name for group in groups}
+    parts = []
+    if sees.group_ids is not None:
+        parts.append(", ".join(sorted(names.get(each, "a group") for each in sees.group_ids)))
+    if sees.domains is not None:
+        parts.append(", ".join(sorted(sees.domains)))
+    return "; only ".join(parts) if len(parts) > 1 else parts[0]
+
+
+def scope_words(scope: AccessScope) -> str:
+    """Which notes exist for oneself."""
+    if scope.unrestricted:
+        return "every note"
+    parts = []
+    if scope.patient_ids is not None:
+        parts.append(f"notes of {len(scope.patient_ids)} patient{'s' if len(scope.patient_ids) != 1 else ''}")
+    if scope.domains is not None:
+        parts.append("of the domains " + (", ".join(sorted(scope.domains)) or "(none)"))
+    return " ".join(parts)
+
+
+def dependency_words(name: str) -> str:
+    return DEPENDENCIES.get(name, name)
+
+
+def hours(seconds: float) -> str:
+    """A length of time as people say it."""
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes // 1440} days"
+
+
+def one_line(text: str) -> str:
+    """For a line of Markdown: no line of a note can begin a heading or a list there."""
+    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,772 @@
+"""Looks for what somebody may not see in whatever the service says to them: `python -m tests.leak`.
+
+A seeded corpus in which every note holds words that stand nowhere else: in its text, its section headings, its ids, its
+author. People of different rights ask, search, read, probe and complain, several at once, over HTTP; every byte that
+comes back is searched for the words of notes that are out of their sight, but for those that they sent themselves. Both
+legs of retrieval are also watched inside, match by match. Logs and metrics may hold none of the words at all, the audit
+log no word of a text.
+
+The generator is as bad as can be: now and then it tells all that its prompt held, quotes notes that it was not given,
+or fails with a sentence of a note as its message. `--without` takes the enforcement away, in part or whole, to show
+that leaks are then found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import random
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import httpx
+
+from pipeline import serving
+from pipeline.backends.embedded import EmbeddedStore
+from pipeline.config import Settings
+from pipeline.errors import ConnectionBroken
+from pipeline.logs import LOGGER, JsonFormatter
+from pipeline.ports import Generator
+from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
+    DraftPiece,
+    Filters,
+    GeneratorModel,
+    Match,
+    Prompt,
+)
+from pipeline.service.access.policy import Role
+from pipeline.service.access.scopes import ALL_NOTES, NOTHING, Sees
+from pipeline.service.state.models import PatientGroup, PatientGroupMember
+from pipeline.wiring import open_corpus
+from tests.service.running import Running, index, running, settings_in
+
+WORD = re.compile(rb"zq[b-df-hj-np-tv-z]{9}")
+"""A planted word: no other text holds anything like it, also not as part of something longer."""
+LETTERS = "bcdfghjklmnpqrstvwxyz"
+NOTES, PATIENTS, DOMAINS = 160, 30, 6
+TYPES = ("progress note", "radiology report", "discharge summary")
+MATTERS = ("chest pain", "asthma", "diabetes", "fever", "knee pain", "hypertension", "pneumonia", "migraine")
+THREADS = 4
+REMOVED = ("nothing", "all", "legs", "vector", "words", "admits")
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One note of the corpus and its words."""
+
+    resource_id: str
+    patient_id: str
+    domain: str | None
+    fields: Mapping[str, Any]
+    text_words: frozenset[bytes]
+    sentences: tuple[str, ...]
+
+
+@dataclass
+class Corpus:
+    """What was planted, and who of it a scope admits, by rules of its own."""
+
+    notes: list[Planted]
+    owners: dict[bytes, list[Planted]] = field(default_factory=dict)
+    """The notes that show a word; a patient's id is shown by each of theirs."""
+
+    @property
+    def words(self) -> frozenset[bytes]:
+        return frozenset(self.owners)
+
+    def seen(self, scope: AccessScope) -> list[Planted]:
+        return [note for note in self.notes if admitted(note, scope)]
+
+    def forbidden(self, scope: AccessScope) -> frozenset[bytes]:
+        seen = {note.resource_id for note in self.seen(scope)}
+        return frozenset(
+            word for word, notes in self.owners.items() if not any(note.resource_id in seen for note in notes)
+        )
+
+
+def admitted(note: Planted, scope: AccessScope) -> bool:
+    """The rule of `AccessScope` once more: this must not be what is tested."""
+    domains, patients = scope.domains, scope.patient_ids
+    return (domains is None or (note.domain is not None and note.domain in domains)) and (
+        patients is None or note.patient_id in patients
+    )
+
+
+def planted(dice: random.Random, notes: int) -> Corpus:
+    used: set[str] = set()
+
+    def word() -> str:
+        while True:
+            made = "zq" + "".join(dice.choice(LETTERS) for _ in range(9))
+            if made not in used:
+                used.add(made)
+                return made
+
+    patients = [f"pat-{word()}" for _ in range(PATIENTS)]
+    domains = [*(f"dom {word()}, {name}'s" for name in "abcdef"[:DOMAINS]), None]
+    corpus = Corpus([])
+    for _ in range(notes):
+        sections, sentences = [], []
+        for heading in ("HISTORY", "ASSESSMENT"):
+            matter = dice.choice(MATTERS)
+            own = [
+                f"The patient reports {matter} since {word()}.",
+                f"Continue {word()} {dice.randint(1, 90)} mg daily for {matter}.",
+                f"No fever. Follow-up about {word()} in {dice.randint(2, 12)} weeks.",
+            ]
+            sections.append(f"{heading} {word().upper()}\n\n{' '.join(own)}")
+            sentences += own
+        text = "\n\n".join(sections)
+        fields = {
+            "resource_id": f"note-{word()}",
+            "patient_id": dice.choice(patients),
+            "document_type": dice.choice(TYPES),
+            "date": f"20{dice.randint(10, 24)}-{dice.randint(1, 12):02}-{dice.randint(1, 28):02}",
+            "author": f"Dr. {word()}",
+            "encounter_id": f"enc-{word()}",
+            "text_content": text,
+        }
+        if domain := dice.choice(domains):
+            fields["domain"] = domain
+        note = Planted(
+            fields["resource_id"],
+            fields["patient_id"],
+            fields.get("domain"),
+            fields,
+            frozenset(WORD.findall(text.lower().encode())),
+            tuple(sentences),
+        )
+        corpus.notes.append(note)
+        for found in set(WORD.findall(json.dumps(fields).lower().encode())):
+            corpus.owners.setdefault(found, []).append(note)
+    return corpus
+
+
+# --- watching
+
+
+@dataclass
+class Findings:
+    """What was looked at and what was found. Safe to share between threads."""
+
+    operations: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    looked_at: Counter[str] = field(default_factory=Counter)
+    """Bytes by channel; matches by leg."""
+    leaks: Counter[str] = field(default_factory=Counter)
+    examples: list[str] = field(default_factory=list)
+    answered: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def look(self, channel: str, content: bytes, forbidden: frozenset[bytes], sent: bytes = b"") -> None:
+        found = set(WORD.findall(content.lower())) & forbidden
+        found -= set(WORD.findall(sent.lower()))
+        with self.lock:
+            self.looked_at[channel] += len(content)
+            if found:
+                self.leaked(channel, f"{len(found)} words of notes out of sight", len(found))
+
+    def leaked(self, channel: str, what: str, number: int = 1) -> None:
+        self.leaks[channel] += number
+        if len(self.examples) < 12:
+            self.examples.append(f"{channel}: {what}")
+
+
+@contextmanager
+def legs_watched(corpus: Corpus, chunks: Mapping[str, str], findings: Findings) -> Iterator[None]:
+    """Every match that a leg hands out, against the scope that it was given. `chunks`: the note of each."""
+    notes = {note.resource_id: note for note in corpus.notes}
+
+    def watched(leg: str, search: Callable[..., list[Match]]) -> Callable[..., list[Match]]:
+        def call(store: EmbeddedStore, asked: Any, k: int, filters: Filters) -> list[Match]:
+            matches = search(store, asked, k, filters)
+            wrong = sum(not admitted(notes[chunks[match.chunk_id]], filters.scope) for match in matches)
+            with findings.lock:
+                findings.looked_at[f"matches {leg}"] += len(matches)
+                if wrong:
+                    findings.leaked(f"leg {leg}", f"{wrong} matches outside the scope", wrong)
+            return matches
+
+        return call
+
+    with (
+        mock.patch.object(EmbeddedStore, "search_vector", watched("by vector", EmbeddedStore.search_vector)),
+        mock.patch.object(EmbeddedStore, "search_words", watched("by words", EmbeddedStore.search_words)),
+    ):
+        yield
+
+
+class Kept(logging.Handler):
+    """Log lines as they would be written."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.setFormatter(JsonFormatter())
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(self.format(record) + (str(record.exc_info[1]) if record.exc_info else ""))
+
+
+@contextmanager
+def logs_kept() -> Iterator[Kept]:
+    kept = Kept()
+    loggers = [
+        LOGGER,
+        *(logging.getLogger(name) for name in ("asyncio", "uvicorn", "sqlalchemy", "fastapi")),
+    ]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(kept)
+        logger.setLevel(logging.DEBUG if logger is LOGGER else logging.INFO)
+        logger.propagate = False
+    try:
+        yield kept
+    finally:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(kept)
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+
+# --- a generator that gossips
+
+
+class Gossip:
+    """Answers as the real one does; or tells all that it was given, so that a prompt shows in its answer, and quotes
+    notes that it was not given; or breaks with such a sentence on its lips."""
+
+    def __init__(self, inner: Generator, corpus: Corpus, findings: Findings, seed: int) -> None:
+        self._inner = inner
+        self._corpus = corpus
+        self._findings = findings
+        self._dice = random.Random(seed)
+        self.kinds: Counter[str] = Counter()
+
+    @property
+    def model(self) -> GeneratorModel:
+        return self._inner.model
+
+    def check(self) -> None:
+        self._inner.check()
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        given = {hit.resource_id for hit in prompt.passages}
+        others = frozenset(
+            word
+            for word, notes in self._corpus.owners.items()
+            if not any(n.resource_id in given for n in notes)
+        )
+        prompted = f"{prompt.system}\n{prompt.user}".encode()
+        self._findings.look("prompts", prompted, others, prompt.question.encode())
+        chance = self._dice.random()
+        if chance < 0.6:
+            self.kinds["honest"] += 1
+            yield from self._inner.stream(prompt)
+            return
+        for (
+            line
+        ) in prompt.user.splitlines():  # all that it was given, passage by passage and in its own words
+            if WORD.search(line.lower().encode()):
+                yield DraftPiece(f"{line} [1]\n")
+        notes = self._dice.sample(self._corpus.notes, 6)
+        for note in notes:
+            yield DraftPiece(f'"{self._dice.choice(note.sentences)}" [1]\n')
+        if chance < 0.9:
+            self.kinds["gossip"] += 1
+            return
+        self.kinds["broken"] += 1
+        if chance < 0.95:
+            raise ConnectionBroken("The model server went away.", remedy="Ask again.")
+        raise RuntimeError(f"{notes[0].sentences[0]} {notes[0].resource_id}")
+
+
+# --- people and what they do
+
+
+@dataclass
+class Somebody:
+    name: str
+    role: Role
+    scope: AccessScope
+    forbidden: frozenset[bytes]
+    client: httpx.Client
+    browser: httpx.Client
+    """Of somebody else with the same rights, signed in to the page."""
+    may_read_audit: bool
+    said: bytearray = field(default_factory=bytearray)
+    """All that they ever sent: their own words stand in their history and its titles."""
+
+
+@dataclass
+class Stage:
+    corpus: Corpus
+    service: Running
+    people: list[Somebody]
+    findings: Findings
+    conversations: list[tuple[str, str, str]] = field(default_factory=list)
+    """(whose, conversation, receipt)."""
+
+
+def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Somebody]:
+    domains = sorted({note.domain for note in corpus.notes if note.domain})
+    patients = sorted({note.patient_id for note in corpus.notes})
+
+    def group(name: str, members: Sequence[str]) -> str:
+        with service.state.session() as session:
+            made = PatientGroup(name=name)
+            session.add(made)
+            session.flush()
+            session.add_all(PatientGroupMember(group_id=made.id, patient_id=each) for each in members)
+            return made.id
+
+    few, half = dice.sample(patients, 3), dice.sample(patients, len(patients) // 2)
+    crowd = [*half, *(f"nobody-{number}" for number in range(800))]
+    groups = {
+        "few": (group("few", few), few),
+        "half": (group("half", crowd), crowd),
+        "none": (group("none", []), []),
+    }
+    one, three = frozenset(domains[:1]), frozenset(domains[1:4])
+    cast: list[tuple[str, Role, frozenset[str] | None, str | None]] = [
+        ("all", "reader", None, None),
+        ("one-domain", "reader", one, None),
+        ("three-domains", "contributor", three, None),
+        ("few-patients", "reader", None, "few"),
+        ("half-of-patients", "reader", None, "half"),
+        ("both", "reader", three, "half"),
+        ("both-few", "reader", one, "few"),
+        ("empty-group", "reader", None, "none"),
+        ("no-domain", "reader", frozenset(), None),
+        ("reviewer", "reviewer", three, None),
+        ("administrator", "administrator", None, "few"),
+        ("officer", "reviewer", None, None),
+    ]
+    found = []
+    for name, role, seen_domains, seen_group in cast:
+        group_ids = None if seen_group is None else frozenset({groups[seen_group][0]})
+        members = None if seen_group is None else frozenset(groups[seen_group][1])
+        sees = Sees(seen_domains, group_ids) if (seen_domains, group_ids) != (None, None) else ALL_NOTES
+        scope = AccessScope(seen_domains, members)
+        client = service.client(service.key(role, name=name, sees=sees))
+        found.append(
+            Somebody(
+                name,
+                role,
+                scope,
+                corpus.forbidden(scope),
+                client,
+                service.browser(role, sees=sees),
+                role in ("reviewer", "administrator"),
+            )
+        )
+    nobody = service.client(service.key("reader", name="sees-nothing", sees=NOTHING))
+    nothing = AccessScope(frozenset(), frozenset())
+    browser = service.browser("reader", sees=NOTHING)
+    found.append(
+        Somebody("sees-nothing", "reader", nothing, corpus.forbidden(nothing), nobody, browser, False)
+    )
+    return found
+
+
+def sent_by(request: httpx.Request) -> bytes:
+    return request.url.raw_path + request.read()
+
+
+def checked(
+    stage: Stage, who: Somebody, channel: str, response: httpx.Response, known: bytes = b""
+) -> httpx.Response:
+    """Everything of a response that its reader sees: status line, headers, body. `known`: words that are not out of
+    their sight, for they were asked by them or by whoever they may read."""
+    head = "\n".join(f"{name}: {value}" for name, value in response.headers.items()).encode()
+    channel = channel if response.status_code < 400 else f"errors of {channel}"
+    sent = sent_by(response.request) + known
+    stage.findings.look(channel, head + b"\n" + response.content, who.forbidden, sent)
+    with stage.findings.lock:
+        stage.findings.statuses[response.status_code] += 1
+    return response
+
+
+def remember(who: Somebody, body: Mapping[str, Any]) -> None:
+    who.said.extend(json.dumps(body).encode() + b"\n")
+
+
+def question_of(stage: Stage, dice: random.Random) -> str:
+    """Words or a whole sentence of any note: the nearest there is to it in both legs, whoever asks."""
+    note = dice.choice(stage.corpus.notes)
+    sentence = dice.choice(note.sentences)
+    plain = WORD.sub(b"it", sentence.encode()).decode()
+    word = dice.choice(sorted(note.text_words)).decode()
+    return dice.choice(
+        [
+            sentence,
+            plain,
+            f"What about {word}?",
+            f"{dice.choice(MATTERS)} {word}",
+            f"Which patients have {dice.choice(MATTERS)}?",
+            f"{note.patient_id} {dice.choice(MATTERS)}",
+        ]
+    )
+
+
+def wishes(stage: Stage, dice: random.Random) -> dict[str, Any]:
+    """Filters, often for what is out of sight."""
+    note = dice.choice(stage.corpus.notes)
+    found: dict[str, Any] = {}
+    if dice.random() < 0.25:
+        found["patient_ids"] = [note.patient_id]
+    if dice.random() < 0.2 and note.domain:
+        found["domains"] = [note.domain]
+    if dice.random() < 0.1:
+        found["document_types"] = [dice.choice(TYPES)]
+    if dice.random() < 0.1:
+        found["since"] = "2016-01-01"
+    return found
+
+
+def asked(stage: Stage, who: Somebody, dice: random.Random) -> dict[str, Any]:
+    body: dict[str, Any] = {"question": question_of(stage, dice), "top_k": dice.choice([1, 5, 20, 100])}
+    if filters := wishes(stage, dice):
+        body["filters"] = filters
+    remember(who, body)
+    return body
+
+
+def search(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    checked(stage, who, "search", who.client.post("/v1/search", json=asked(stage, who, dice)))
+
+
+def ask(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    response = checked(stage, who, "answers", who.client.post("/v1/ask", json=asked(stage, who, dice)))
+    if response.status_code == 200:
+        said = response.json()
+        with stage.findings.lock:
+            stage.findings.answered += said["outcome"] == "answered"
+            stage.conversations.append((who.name, said["conversation_id"], said["receipt_id"]))
+        if not stage.corpus.seen(who.scope) and (said["outcome"], said["reason"]) != (
+            "nothing_relevant",
+            "no_documents",
+        ):
+            with stage.findings.lock:
+                stage.findings.leaked(
+                    "reasons", f"{said['outcome']}, {said['reason']} to somebody who sees nothing"
+                )
+
+
+def ask_streaming(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """The bytes of the stream, sometimes left in the middle."""
+    leave = dice.random() < 0.15
+    headers = {"Accept": "text/event-stream"}
+    with who.client.stream("POST", "/v1/ask", json=asked(stage, who, dice), headers=headers) as response:
+        content = b""
+        for piece in response.iter_raw():
+            content += piece
+            if leave and b"event: retrieval" in content:
+                break
+    with stage.findings.lock:
+        stage.findings.statuses[response.status_code] += 1
+        stage.findings.answered += b'"outcome":"answered"' in content.replace(b" ", b"")
+    stage.findings.look("streams", content, who.forbidden, sent_by(response.request))
+
+
+def read_note(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    note = dice.choice(stage.corpus.notes)
+    span = dice.choice(["", "?span=0-20", "?span=0-999999", "?span=9-3", f"?span={note.patient_id}"])
+    response = checked(stage, who, "notes", who.client.get(f"/v1/notes/{note.resource_id}{span}"))
+    if span == "" and note not in stage.corpus.seen(who.scope):
+        unknown = "note-zq" + "".join(dice.choice(LETTERS) for _ in range(9))
+        other = checked(stage, who, "notes", who.client.get(f"/v1/notes/{unknown}"))
+        if told(response) != told(other):
+            with stage.findings.lock:
+                stage.findings.leaked(
+                    "notes", "a note out of sight is not answered like one that is not there"
+                )
+
+
+def told(response: httpx.Response) -> tuple[Any, ...]:
+    """What tells two refusals apart, but for the numbers and times that differ with every request."""
+    own = {"date", "x-request-id"}
+    headers = sorted((name, value) for name, value in response.headers.items() if name not in own)
+    body = response.json()
+    return (
+        response.status_code,
+        headers,
+        {key: value for key, value in body.items() if key not in ("id", "instance")},
+    )
+
+
+def status(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    response = checked(stage, who, "status", who.client.get("/v1/status"))
+    seen = len(stage.corpus.seen(who.scope))
+    if response.status_code == 200 and response.json()["corpus"]["notes"] != seen:
+        with stage.findings.lock:
+            stage.findings.leaked("counts", f"{response.json()['corpus']['notes']} notes instead of {seen}")
+
+
+def malformed(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """What is refused before anything is searched, and what fails afterwards."""
+    note = dice.choice(stage.corpus.notes)
+    for body in (
+        {"question": 7},
+        {"question": question_of(stage, dice) * 60},
+        {"question": question_of(stage, dice), "top_k": 0, "scope": {"patient_ids": None, "domains": None}},
+        {"question": question_of(stage, dice), "filters": {"scope": None, "patient_ids": [note.patient_id]}},
+        {"question": "x", "conversation_id": "0" * 32},
+    ):
+        remember(who, body)
+        checked(stage, who, "ask", who.client.post(dice.choice(["/v1/ask", "/v1/search"]), json=body))
+
+
+def history(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """One's own conversations, and somebody else's by id."""
+    own = bytes(who.said)
+    checked(stage, who, "history", who.client.get("/v1/conversations"), own)
+    with stage.findings.lock:
+        known = dice.sample(stage.conversations, min(3, len(stage.conversations)))
+    for owner, conversation, receipt in known:
+        for path in (f"/v1/conversations/{conversation}", f"/v1/conversations/{conversation}/export"):
+            response = checked(stage, who, "history", who.client.get(path), own)
+            if owner != who.name and response.status_code != 404:
+                with stage.findings.lock:
+                    stage.findings.leaked("history", f"{response.status_code} for {owner}'s conversation")
+        body = {"receipt_id": receipt, "verdict": "bad", "reasons": ["wrong"], "comment": "no"}
+        checked(stage, who, "feedback", who.client.post("/v1/feedback", json=body))
+        asker = next(each for each in stage.people if each.name == owner)
+        checked(stage, who, "receipts", who.client.get(f"/v1/receipts/{receipt}"), bytes(asker.said))
+
+
+def page(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """Whole pages and the fragments that are put into them."""
+    note = dice.choice(stage.corpus.notes)
+    with stage.findings.lock:
+        _, conversation, _ = dice.choice(stage.conversations or [("", "0" * 32, "")])
+    path = dice.choice(
+        [
+            "/",
+            "/status",
+            "/conversations",
+            "/jobs",
+            "/account",
+            "/people",
+            f"/conversations/{conversation}?note={note.resource_id}",
+            f"/conversations/{conversation}/export.md",
+            f"/notes/{note.resource_id}",
+            f"/notes/{note.resource_id}?span=0-40",
+        ]
+    )
+    headers = dice.choice([{}, {"HX-Request": "true"}])
+    checked(stage, who, "pages", who.browser.get(path, headers=headers), bytes(who.said))
+
+
+def suggestions(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """By the beginning of an id, all the way to the whole of one that is out of sight."""
+    whole = dice.choice(stage.corpus.notes).patient_id
+    beginning = whole[: dice.choice([0, 1, 4, 6, 8, len(whole)])]
+    response = who.browser.get(
+        "/suggest/patients", params={"patient_id": beginning}, headers={"HX-Request": "true"}
+    )
+    checked(stage, who, "suggestions", response)
+
+
+def page_asks(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """The page's own form: events of HTML, or the conversation that it leads to."""
+    body = asked(stage, who, dice)
+    wanted = body.get("filters", {})
+    form = {
+        "question": body["question"],
+        "patient_id": "".join(wanted.get("patient_ids", [])),
+        "domain": "".join(wanted.get("domains", [])),
+    }
+    headers = {"Accept": "text/event-stream", "HX-Request": "true"} if dice.random() < 0.6 else {}
+    response = who.browser.post("/ask", data=form, headers=headers, follow_redirects=True)
+    # The conversation repeats what was asked before, percent-encoded in no request of this one.
+    checked(stage, who, "page answers", response, bytes(who.said))
+
+
+def audit(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """The log names notes to those who may read it; it holds no word of a text, whoever reads it."""
+    texts = frozenset().union(*(note.text_words for note in stage.corpus.notes))
+    for path in ("/v1/audit?limit=100", "/v1/audit/export"):
+        response = who.client.get(path)
+        with stage.findings.lock:
+            stage.findings.statuses[response.status_code] += 1
+        forbidden = texts if who.may_read_audit else who.forbidden
+        stage.findings.look("audit", response.content, forbidden, sent_by(response.request))
+
+
+def metrics(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    response = who.client.get(
+        dice.choice(["/metrics", "/readyz", "/healthz", "/v1/jobs", "/v1/me", "/openapi.json"])
+    )
+    stage.findings.look("metrics", response.content, stage.corpus.words)
+    with stage.findings.lock:
+        stage.findings.statuses[response.status_code] += 1
+
+
+OPERATIONS: Mapping[Callable[[Stage, Somebody, random.Random], None], int] = {
+    search: 28,
+    ask: 18,
+    ask_streaming: 18,
+    page_asks: 10,
+    page: 8,
+    suggestions: 3,
+    read_note: 8,
+    status: 3,
+    malformed: 2,
+    history: 4,
+    audit: 1,
+    metrics: 2,
+}
+
+
+def perform(stage: Stage, operations: int, seed: int) -> None:
+    kinds, weights = list(OPERATIONS), list(OPERATIONS.values())
+    plan = random.Random(seed).choices(kinds, weights, k=operations)
+
+    def one(number: int) -> None:
+        dice = random.Random(seed * 1_000_003 + number)
+        who = dice.choice(stage.people)
+        plan[number](stage, who, dice)
+        with stage.findings.lock:
+            stage.findings.operations[plan[number].__name__] += 1
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        for done in [pool.submit(one, number) for number in range(operations)]:
+            done.result()
+
+
+# --- the run
+
+
+@contextmanager
+def without(what: str) -> Iterator[None]:
+    """Takes enforcement away: of one leg, of what is checked outside the store, or all of it."""
+    free = mock.patch.multiple(
+        Filters,
+        admitted_patients=property(lambda self: self.patient_ids or None),
+        admitted_domains=property(lambda self: self.domains or None),
+    )
+    blind = mock.patch.object(AccessScope, "admits", return_value=True)
+
+    def unscoped(name: str) -> Any:
+        search = getattr(EmbeddedStore, name)
+
+        def call(store: EmbeddedStore, asked: Any, k: int, filters: Filters) -> Any:
+            return search(store, asked, k, replace(filters, scope=EVERYTHING))
+
+        return mock.patch.object(EmbeddedStore, name, call)
+
+    with contextlib.ExitStack() as stack:
+        if what == "all":
+            stack.enter_context(free)
+        if what in ("all", "admits"):
+            stack.enter_context(blind)
+        if what in ("legs", "vector"):
+            stack.enter_context(unscoped("search_vector"))
+        if what in ("legs", "words"):
+            stack.enter_context(unscoped("search_words"))
+        yield
+
+
+def written(corpus: Corpus, folder: Path) -> Path:
+    path = folder / "notes.jsonl"
+    path.write_text("".join(json.dumps(note.fields) + "\n" for note in corpus.notes), encoding="utf-8")
+    return path
+
+
+def run(
+    folder: Path,
+    operations: int,
+    *,
+    seed: int = 1,
+    notes: int = NOTES,
+    removed: str = "nothing",
+    codes: bool = False,
+) -> Findings:
+    """The findings of one run on a fresh corpus and service in `folder`. `codes`: vectors are pre-selected."""
+    dice = random.Random(seed)
+    corpus, findings = planted(dice, notes), Findings()
+    settings = leaky_settings(folder / "data", codes=codes)
+    index(settings, written(corpus, folder))
+    with open_corpus(settings) as opened_corpus:
+        chunks = {chunk: resource for resource, chunk in opened_corpus.store.chunk_ids()}
+    open_generator = serving.open_generator
+    gossips: list[Gossip] = []
+
+    def opened(settings: Settings, embedder: Any) -> Generator:
+        gossips.append(Gossip(open_generator(settings, embedder), corpus, findings, seed))
+        return gossips[-1]
+
+    with (
+        mock.patch.object(serving, "open_generator", opened),
+        logs_kept() as kept,
+        without(removed),
+        legs_watched(corpus, chunks, findings),
+        running(settings) as service,
+    ):
+        stage = Stage(corpus, service, people_of(corpus, service, dice), findings)
+        perform(stage, operations, seed)
+        officer = stage.people[-2].client
+        texts = frozenset().union(*(note.text_words for note in corpus.notes))
+        findings.look("audit", officer.get("/v1/audit/export").content, texts)
+        administrator = next(who.client for who in stage.people if who.role == "administrator")
+        findings.look("metrics", administrator.get("/metrics").content, corpus.words)
+    findings.look("logs", "\n".join(kept.lines).encode(), corpus.words)
+    for gossip in gossips:
+        findings.operations.update({f"drafts, {kind}": number for kind, number in gossip.kinds.items()})
+    return findings
+
+
+def leaky_settings(folder: Path, *, codes: bool) -> Settings:
+    store = {"exact_chunks_max": 0} if codes else {}
+    return settings_in(folder, store=store, service={"answers_each_max": 64, "answers_waiting_max": 512})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.leak", description=__doc__)
+    parser.add_argument("--operations", type=int, default=2_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--without", choices=REMOVED, default="nothing", help="take this much enforcement away"
+    )
+    parser.add_argument("--codes", action="store_true", help="vectors pre-selected by codes")
+    given = parser.parse_args(arguments)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="chartwell-leak-") as folder:
+        findings = run(
+            Path(folder), given.operations, seed=given.seed, removed=given.without, codes=given.codes
+        )
+    print(f"seed {given.seed}, {NOTES} notes, 13 people, {time.perf_counter() - started:.0f} s")
+    for title, counted in (
+        ("done", findings.operations),
+        ("answers with status", findings.statuses),
+        ("looked at (bytes; matches)", findings.looked_at),
+    ):
+        print(
+            f"{title}: "
+            + ", ".join(f"{name} {number:,}" for name, number in sorted(counted.items(), key=str))
+        )
+    print(f"questions answered with citations: {findings.answered:,}")
+    for example in findings.examples:
+        print(f"  {example}")
+    print("leaks: " + (", ".join(f"{name} {number:,}" for name, number in findings.leaks.items()) or "0"))
+    return 1 if findings.leaks else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,265 @@
+"""Pictures of every page, in both themes, at desktop and phone width: `python -m tests.service.screenshots FOLDER`.
+
+They are to be looked at. `--docs` writes the few that the documentation shows, as WebP, into docs/images. The service
+is a real one over the notes that ship with the project; people, groups and keys are made for the occasion.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+
+from pipeline.service import cookies
+from pipeline.service.access.policy import DEMO, Role
+from pipeline.service.access.scopes import ALL_NOTES, Sees
+from tests.servers.nim import NimServer
+from tests.servers.queueing import ServiceTime
+from tests.service.browser import context, launched
+from tests.service.running import DEMO_NOTES, PASSWORD, ROOT, Running, index, running, settings_in
+
+QUESTION = "What dose of allopurinol is Anna Mitchell taking for gout?"
+SECOND = "Which patients had a kidney transplant, and how is the transplanted kidney doing?"
+UNKNOWN = "Who won the football match on Saturday?"
+DOCS = ROOT / "docs" / "images"
+DOCS_QUALITY = 82
+
+
+@dataclass
+class Stage:
+    """A service with people in it, and browsers for it."""
+
+    service: Running
+    slow: Running
+    administrator: dict[str, str]
+    reader: dict[str, str]
+    slow_reader: dict[str, str]
+    user_id: str
+    group_id: str
+
+
+Play = Callable[[Page, Stage], None]
+
+
+def asked(page: Page, question: str, *, ended: bool = True) -> None:
+    page.fill("#question", question)
+    page.press("#question", "Enter")
+    if ended:
+        expect(page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
+
+
+def answer(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    asked(page, QUESTION)
+
+
+def cited(page: Page, stage: Stage) -> None:
+    answer(page, stage)
+    page.locator(".statements [data-cite]").first.click()
+    expect(page.locator("#beside mark")).to_be_visible()
+
+
+def nothing(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    asked(page, UNKNOWN)
+
+
+def filters(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    page.click(".filters summary")
+    page.fill("#patient", "D2N006")
+    page.fill("#since", "2020-01-01")
+    page.locator("#since").dispatch_event("change")
+
+
+def waiting(page: Page, stage: Stage) -> None:
+    page.goto(stage.slow.url)
+    asked(page, QUESTION, ended=False)
+    expect(page.locator(".working")).to_contain_text("so far", timeout=15_000)
+
+
+def keys_help(page: Page, stage: Stage) -> None:
+    page.goto("/status")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+
+
+def job(page: Page, stage: Stage) -> None:
+    page.goto("/jobs")
+    if page.locator("text=Start indexing").count():
+        page.click("text=Start indexing")
+    expect(page.locator("#job")).to_be_visible()
+
+
+def jobs_done(page: Page, stage: Stage) -> None:
+    job(page, stage)
+    expect(page.locator("#job")).not_to_contain_text("running", timeout=120_000)
+    page.goto("/jobs")
+
+
+def key_made(page: Page, stage: Stage) -> None:
+    page.goto("/keys")
+    page.fill("#key-name", "ward dashboard")
+    page.click("text=Make the key")
+    expect(page.locator(".secret")).to_be_visible()
+
+
+def at(address: str) -> Play:
+    def go(page: Page, stage: Stage) -> None:
+        page.goto(address.format(user=stage.user_id, group=stage.group_id))
+
+    return go
+
+
+def managed(page: Page, stage: Stage) -> None:
+    page.goto("/conversations")
+    page.locator("td.actions a").first.click()
+
+
+ADMINISTRATOR: dict[str, Play] = {
+    "ask": at("/"),
+    "answer": answer,
+    "citation": cited,
+    "nothing": nothing,
+    "filters": filters,
+    "history": at("/conversations"),
+    "conversation": managed,
+    "job": job,
+    "jobs": jobs_done,
+    "people": at("/people"),
+    "person": at("/people/{user}"),
+    "groups": at("/groups"),
+    "group": at("/groups/{group}"),
+    "keys": key_made,
+    "status": at("/status"),
+    "account": at("/account"),
+    "note": at("/notes/aci-D2N006?span=2801-2859"),
+    "shortcuts": keys_help,
+    "not-found": at("/nothing-here"),
+}
+OTHERS: dict[str, Play] = {"waiting": waiting}
+STRANGER: dict[str, Play] = {"sign-in": at("/sign-in"), "welcome": at("/welcome#token")}
+READER: dict[str, Play] = {"forbidden": at("/people")}
+KEPT = (
+    ("citation", False, False),
+    ("citation", True, False),
+    ("answer", False, True),
+    ("status", True, False),
+)
+"""For the documentation: name, dark, phone."""
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        local = {"embedder": {"provider": "local"}}
+        settings = settings_in(folder / "a", service={"inbox": str(DEMO_NOTES)}, **local)
+        index(settings)
+        service = stack.enter_context(running(settings))
+        nim = stack.enter_context(NimServer(chat=ServiceTime(seconds_per_request=60)))
+        writes = {"generator": {"provider": "nim", "url": nim.url}}
+        slow_settings = settings_in(folder / "b", **writes)
+        index(slow_settings)
+        slow = stack.enter_context(running(slow_settings))
+        people = service.access.people
+        person, _ = people.create(
+            DEMO, "r.osei", display_name="Dr R. Osei", role="reader", sees=Sees(None, frozenset())
+        )
+        people.create(DEMO, "m.lind", display_name="M. Lind", role="contributor", sees=ALL_NOTES)
+        people.create(
+            DEMO,
+            "audit",
+            display_name="Records office",
+            role="reviewer",
+            sees=Sees(frozenset({"oncology"}), None),
+        )
+        groups = service.access.groups
+        ward = groups.create(DEMO, "Ward 7")
+        groups.set_members(DEMO, ward.id, ["D2N006", "D2N043", "D2N077"])
+        people.set_sees(DEMO, person.id, Sees(None, frozenset({ward.id})))
+        yield Stage(
+            service,
+            slow,
+            signed_in(service, "a.ward", "Dr A. Ward", "administrator"),
+            signed_in(service, "k.byrne", "K. Byrne", "reader"),
+            signed_in(slow, "k.byrne", "K. Byrne", "reader"),
+            person.id,
+            ward.id,
+        )
+
+
+def signed_in(service: Running, name: str, display_name: str, role: Role) -> dict[str, str]:
+    """The cookies of a new person who has just signed in."""
+    _, invitation = service.access.people.create(
+        DEMO,
+        name,
+        display_name=display_name,
+        role=role,
+        sees=ALL_NOTES,
+    )
+    found = service.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
+    return {cookies.SIGN_IN: found.token}
+
+
+def photograph(
+    opened: BrowserContext, plays: dict[str, Play], found: Stage, save: Callable[[Page, str], None]
+) -> None:
+    for name, play in plays.items():
+        page = opened.new_page()
+        play(page, found)
+        save(page, name)
+        page.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, nargs="?", default=None)
+    parser.add_argument("--docs", action="store_true", help="write the documentation's pictures")
+    parser.add_argument("--only", default="", help="names, separated by commas")
+    given = parser.parse_args()
+    wanted = set(given.only.split(",")) if given.only else None
+    with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
+        browser = launched(playwright)
+        with stage(Path(data)) as found:
+            for dark in (False, True):
+                for phone in (False, True):
+                    suffix = f"{'phone' if phone else 'desktop'}-{'dark' if dark else 'light'}"
+
+                    def save(
+                        page: Page, name: str, *, suffix: str = suffix, dark: bool = dark, phone: bool = phone
+                    ) -> None:
+                        if given.folder:
+                            given.folder.mkdir(parents=True, exist_ok=True)
+                            page.screenshot(path=given.folder / f"{name}-{suffix}.png", full_page=not phone)
+                        if given.docs and (name, dark, phone) in KEPT:
+                            keep(page, name, suffix)
+
+                    url = found.service.url
+                    groups = (
+                        (url, found.administrator, ADMINISTRATOR),
+                        (url, found.reader, READER),
+                        (url, None, STRANGER),
+                        (found.slow.url, found.slow_reader, OTHERS),
+                    )
+                    for address, who, plays in groups:
+                        chosen = {n: p for n, p in plays.items() if wanted is None or n in wanted}
+                        with context(browser, address, cookies=who, phone=phone, dark=dark) as opened:
+                            photograph(opened, chosen, found, save)
+        browser.close()
+
+
+def keep(page: Page, name: str, suffix: str) -> None:
+    """As WebP, which Chromium itself writes: a third of the size of a PNG."""
+    session = page.context.new_cdp_session(page)
+    shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": DOCS_QUALITY})
+    (DOCS / f"page-{name}-{suffix}.webp").write_bytes(base64.b64decode(shot["data"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""A short run of `python -m tests.leak`, and that it finds leaks where enforcement is taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.leak import run
+
+CHANNELS = (
+    *("search", "answers", "streams", "notes", "status", "history", "audit", "metrics", "logs", "prompts"),
+    *("pages", "page answers", "suggestions", "errors of notes", "matches by vector", "matches by words"),
+)
+
+
+@pytest.mark.parametrize(("operations", "codes"), [(140, False), (50, True)], ids=["exact", "by codes"])
+def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, codes: bool) -> None:
+    found = run(tmp_path, operations, notes=80, codes=codes)
+    assert found.leaks == {}, found.examples
+    if not codes:
+        assert {name for name in CHANNELS if not found.looked_at[name]} == set()
+        assert found.answered > 5
+
+
+def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
+    found = run(tmp_path, 60, seed=2, notes=60, removed="all")
+    assert {"search", "answers", "streams", "notes", "counts"} <= set(found.leaks)
+
+
+def test_a_leg_that_forgets_its_scope_is_found_although_what_it_finds_goes_no_further(tmp_path: Path) -> None:
+    found = run(tmp_path, 40, seed=2, notes=60, removed="legs")
+    assert set(found.leaks) == {"leg by vector", "leg by words"}

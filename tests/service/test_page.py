@@ -1,0 +1,247 @@
+"""The page without a browser: its files, what it escapes, where it leads, and how it says that something failed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pipeline.errors import PageFileChanged
+from pipeline.service.access.policy import DEMO
+from pipeline.service.pages.assets import Assets
+from pipeline.service.pages.failures import own_path
+from pipeline.service.pages.rendering import Renderer
+from pipeline.service.pages.views import Stretch, statement_view, stretches
+from pipeline.service.pages.words import one_line
+from pipeline.service.schemas import CitationOut
+from tests.service.running import PASSWORD, QUESTION, ROOT, Running, copied, running, settings_in
+
+PAGES = ROOT / "pipeline" / "service" / "pages"
+PAGE = {"Accept": "text/html"}
+PART = {"Accept": "text/html, text/event-stream", "HX-Request": "true"}
+
+
+def cited(number: int, start: int = 0) -> CitationOut:
+    return CitationOut(
+        number=number,
+        resource_id="n",
+        patient_id="p",
+        document_type="t",
+        date=None,
+        similarity=0.5,
+        start=start,
+        end=start + 1,
+        quote="q",
+    )
+
+
+# --- files
+
+
+@pytest.mark.parametrize("folder", [PAGES / "static", Path(__file__).parent / "vendor"], ids=str)
+def test_vendored_files_are_those_that_were_looked_at(folder: Path) -> None:
+    entries = json.loads((folder / "vendored.json").read_text("utf-8"))["files"]
+    for entry in entries:
+        content = (folder / entry["file"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == entry["sha256"], entry["file"]
+        assert (folder / entry["licence_file"]).read_text("utf-8").strip()
+    recorded = {(folder / entry["file"]).name for entry in entries}
+    assert recorded == {path.name for path in folder.rglob("*.min.js")}
+
+
+def test_a_vendored_file_that_was_changed_stops_the_service(tmp_path: Path) -> None:
+    folder = tmp_path / "static"
+    shutil.copytree(PAGES / "static", folder)
+    Assets(folder)
+    with (folder / "vendor" / "htmx.min.js").open("a") as file:
+        file.write(" ")
+    with pytest.raises(PageFileChanged, match=r"vendor/htmx\.min\.js"):
+        Assets(folder)
+
+
+def test_files_are_kept_for_ever_under_addresses_of_their_content(service: Running) -> None:
+    client = service.client()
+    page = client.get("/sign-in").text
+    addresses = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', page))
+    assert len(addresses) == 5
+    for address in addresses:
+        found = client.get(address)
+        assert found.status_code == 200
+        assert "immutable" in found.headers["cache-control"]
+        assert hashlib.sha256(found.content).hexdigest().startswith(address.split("/")[2])
+    assert client.get("/sign-in/provider", headers=PAGE).status_code == 404  # none is set up
+    for wrong in (
+        "/static/vendored.json",
+        "/static/../routes.py",
+        "/static/%2e%2e/routes.py",
+        "/static/x/app.js",
+    ):
+        assert client.get(wrong).status_code in (401, 404)
+
+
+def test_templates_hold_nothing_that_the_content_policy_would_have_to_allow() -> None:
+    for path in (PAGES / "templates").glob("*.html"):
+        text = path.read_text("utf-8")
+        assert not re.search(r"\son\w+=|\sstyle=|<style|hx-on|javascript:|\|\s*safe|autoescape", text), (
+            path.name
+        )
+        assert re.findall(r"<script(?![^>]*\ssrc=)", text) == [], path.name
+    script = (PAGES / "static" / "app.js").read_text("utf-8")
+    assert not re.search(r"innerHTML|insertAdjacentHTML|eval\(|new Function|https?://", script)
+    assert "http" not in (PAGES / "static" / "app.css").read_text("utf-8")
+
+
+def test_every_template_is_read_without_a_fault() -> None:
+    renderer = Renderer()
+    for path in (PAGES / "templates").iterdir():
+        renderer._environment.get_template(path.name)
+
+
+# --- statements and notes
+
+
+@pytest.mark.parametrize(
+    ("text", "citations", "expected"),
+    [
+        ("It is so. [2]", [cited(2)], ["It is so.", 2]),
+        ("It [2] is [1] so.", [cited(1), cited(2)], ["It", 2, " is", 1, " so."]),
+        ("It is so.", [cited(3)], ["It is so.", 3]),
+        ("It is [9] so. [2]", [cited(2)], ["It is [9] so.", 2]),
+        ("It is so. [2]", [cited(2), cited(2, 5)], ["It is so.", 2, 2]),
+        ("[2]", [cited(2)], [2]),
+    ],
+)
+def test_markers_become_citations(text: str, citations: list[CitationOut], expected: list[str | int]) -> None:
+    pieces = statement_view(1, text, citations).pieces
+    assert [piece.citation.number if piece.citation else piece.text for piece in pieces] == expected
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([], [("abcdef", False)]),
+        ([(1, 3)], [("a", False), ("bc", True), ("def", False)]),
+        ([(0, 6)], [("abcdef", True)]),
+        ([(3, 5), (1, 4)], [("a", False), ("bcde", True), ("f", False)]),
+        ([(1, 2), (2, 3)], [("a", False), ("bc", True), ("def", False)]),
+        ([(1, 5), (2, 3)], [("a", False), ("bcde", True), ("f", False)]),
+    ],
+)
+def test_a_note_is_cut_at_its_ranges_and_loses_nothing(
+    spans: list[tuple[int, int]], expected: list[tuple[str, bool]]
+) -> None:
+    assert stretches("abcdef", spans) == [Stretch(*each) for each in expected]
+
+
+def test_a_line_of_a_note_begins_nothing_in_an_exported_file() -> None:
+    assert one_line("a\n# b\n<img>|c") == "a # b &lt;img>\\|c"
+
+
+# --- where it leads
+
+
+@pytest.mark.parametrize(
+    ("given", "led"),
+    [
+        ("/jobs", "/jobs"),
+        ("/conversations/1?note=2&span=3-4", "/conversations/1?note=2&span=3-4"),
+        ("//elsewhere.example", "/"),
+        ("/\\elsewhere.example", "/"),
+        ("https://elsewhere.example/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/\t/elsewhere.example", "/"),
+        ("", "/"),
+    ],
+)
+def test_nobody_is_led_elsewhere_after_signing_in(service: Running, given: str, led: str) -> None:
+    assert own_path(given) == led
+    name = f"led{len(service.access.people.everybody(DEMO))}"
+    _, invitation = service.access.people.create(DEMO, name)
+    service.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
+    form = {"name": name, "password": PASSWORD, "to": given}
+    answer = service.client().post("/sign-in", data=form)
+    assert (answer.status_code, answer.headers["location"]) == (303, led)
+
+
+def test_who_is_not_signed_in_is_sent_there_and_a_part_sends_the_whole_page(service: Running) -> None:
+    client = service.client()
+    whole = client.get("/jobs", headers=PAGE)
+    assert (whole.status_code, whole.headers["location"]) == (303, "/sign-in?to=%2Fjobs")
+    part = client.post(
+        "/ask",
+        data={"question": QUESTION},
+        headers={**PART, "HX-Current-URL": f"{service.url}/conversations/1"},
+        follow_redirects=True,
+    )
+    assert part.headers["hx-redirect"] == "/sign-in?to=%2Fconversations%2F1&ended=1"
+
+
+# --- how it says that something failed
+
+
+def test_a_failure_is_a_page_a_part_or_a_problem_as_was_asked(service: Running) -> None:
+    browser = service.browser("reader")
+    page = browser.get("/people", headers=PAGE)
+    part = browser.get("/people", headers=PART)
+    problem = browser.get("/people")
+    assert [each.status_code for each in (page, part, problem)] == [403, 403, 403]
+    assert "<!doctype html>" in page.text
+    assert part.text.lstrip().startswith('<div class="notice')
+    assert problem.json()["code"] == "CW-FORBIDDEN"
+    for each in (page, part):
+        assert "CW-FORBIDDEN" in each.text
+        assert each.headers["content-security-policy"] == problem.headers["content-security-policy"]
+    missing = browser.get("/v1/notes/none", headers=PAGE)
+    assert (
+        missing.headers["content-type"] == "application/problem+json"
+    )  # programs may say that they take HTML
+
+
+def test_too_many_requests_say_when_to_come_back(indexed: Path, tmp_path: Path) -> None:
+    settings = settings_in(copied(indexed, tmp_path / "data"), service={"requests_per_minute": 10})
+    with running(settings) as limited:
+        browser = limited.browser("reader")
+        answers = [browser.get("/status", headers=PART) for _ in range(7)]
+        last = answers[-1]
+        assert last.status_code == 429
+        assert f"again in {last.headers['retry-after']} s" in last.text
+        assert "One moment" in last.text
+
+
+def test_a_form_that_is_not_filled_in_rightly_says_which_field(service: Running) -> None:
+    browser = service.browser("reader")
+    answer = browser.post("/ask", data={"question": QUESTION, "since": "yesterday"}, headers=PART)
+    assert answer.status_code == 422
+    assert "since" in answer.text
+    assert "yesterday" not in answer.text
+
+
+def test_a_page_is_only_its_owners(service: Running) -> None:
+    owner, other = service.browser("reader"), service.browser("reader")
+    asked = owner.post("/ask", data={"question": QUESTION}, headers=PAGE)
+    address = asked.headers["location"]
+    assert owner.get(address, headers=PAGE).status_code == 200
+    for path in (address, f"{address}/settings", f"{address}/export.md", f"{address}/export.json"):
+        assert other.get(path, headers=PAGE).status_code == 404
+    for path in (f"{address}/rename", f"{address}/delete"):
+        assert other.post(path, data={"title": "mine"}, headers=PAGE).status_code == 404
+
+
+def test_forms_need_the_token_of_their_page(service: Running) -> None:
+    browser = service.browser("administrator", csrf=False)
+    for path in ("/ask", "/jobs", "/people", "/keys", "/groups", "/account/sign-out", "/feedback"):
+        assert browser.post(path, data={"question": QUESTION}, headers=PAGE).status_code == 403
+
+
+def test_every_form_carries_it(service: Running) -> None:
+    browser: httpx.Client = service.browser("administrator")
+    for path in ("/", "/people", "/groups", "/keys", "/account"):
+        page = browser.get(path, headers=PAGE).text
+        forms = re.findall(r'<form[^>]*method="post".*?</form>', page, re.DOTALL)
+        assert forms, path
+        assert all('name="csrf_token"' in form for form in forms), path

@@ -1,0 +1,573 @@
+"""The page in a real Chromium: signing in, asking, following a citation, history, jobs, refusals.
+
+And what it is to somebody with a keyboard, a screen reader, a phone or no JavaScript. No complaint of the browser is
+let pass, and nothing is asked of any other server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test installs it")
+
+from playwright.sync_api import Browser, BrowserContext, Page, expect  # noqa: E402
+
+from pipeline.service import cookies  # noqa: E402
+from pipeline.service.access.policy import DEMO, Role  # noqa: E402
+from pipeline.service.access.scopes import ALL_NOTES, Sees  # noqa: E402
+from tests.servers.faults import Faults  # noqa: E402
+from tests.servers.nim import NimServer  # noqa: E402
+from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider  # noqa: E402
+from tests.servers.queueing import ServiceTime  # noqa: E402
+from tests.service.browser import CHROMIUM, MISSING, PHONE, Watch, context, launched  # noqa: E402
+from tests.service.running import (  # noqa: E402
+    DEMO_NOTES,
+    PASSWORD,
+    QUESTION,
+    Running,
+    copied,
+    index,
+    running,
+    settings_in,
+    until,
+)
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
+
+AXE = Path(__file__).parent / "vendor" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+MARKUP = "<img src=x onerror=document.title='broken'>"
+STRANGE = {
+    "resource_id": f"strange/{MARKUP}",
+    "patient_id": f'"{MARKUP}',
+    "document_type": f"Letter {MARKUP}",
+    "domain": "strange",
+    "text_content": f"{MARKUP} The xylophonist was given zolpidem 5 mg for insomnia.\n</div><script>1</script>",
+}
+PAGES = (
+    "/",
+    "/conversations",
+    "/jobs",
+    "/people",
+    "/groups",
+    "/keys",
+    "/status",
+    "/account",
+    "/notes/aci-D2N006?span=2801-2859",
+    "/nothing-here",
+)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_api.sync_playwright() as playwright:
+        opened = launched(playwright)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    folder = tmp_path_factory.mktemp("page")
+    settings = settings_in(copied(indexed, folder / "data"), service={"inbox": str(DEMO_NOTES)})
+    strange = folder / "strange.jsonl"
+    strange.write_text(json.dumps(STRANGE))
+    index(settings, strange)
+    with running(settings) as found:
+        yield found
+
+
+def cookie_of(
+    service: Running, role: Role = "reader", *, sees: Sees = ALL_NOTES, name: str = ""
+) -> dict[str, str]:
+    """The cookie of a new person who has just signed in."""
+    name = name or f"{role}{len(service.access.people.everybody(DEMO))}"
+    _, invitation = service.access.people.create(DEMO, name, role=role, sees=sees)
+    signed_in = service.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
+    return {cookies.SIGN_IN: signed_in.token}
+
+
+class Visitor:
+    """Somebody with a browser of their own, whose complaints fail the test at its end."""
+
+    def __init__(self, opened: BrowserContext, watch: Watch) -> None:
+        self.context = opened
+        self.watch = watch
+        self.page = opened.new_page()
+        watch.on(self.page)
+
+    def asks(self, question: str) -> Page:
+        self.page.fill("#question", question)
+        self.page.press("#question", "Enter")
+        expect(self.page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser, service: Running) -> Iterator[Any]:
+    """Makes visitors. `expected`: complaints that belong to what is tried."""
+    watches: list[tuple[Watch, str]] = []
+    closing: list[Any] = []
+
+    def make(
+        role: Role | None = "reader",
+        *,
+        at: Running | None = None,
+        expected: str = r"^$",
+        sees: Sees = ALL_NOTES,
+        **options: Any,
+    ) -> Visitor:
+        place = at or service
+        who = cookie_of(place, role, sees=sees) if role else None
+        opening = context(browser, place.url, cookies=who, **options)
+        closing.append(opening)
+        watch = Watch()
+        watches.append((watch, expected))
+        return Visitor(opening.__enter__(), watch)
+
+    yield make
+    for opening in closing:
+        opening.__exit__(None, None, None)
+    for watch, expected in watches:
+        assert [said for said in watch.complaints if not re.search(expected, said)] == []
+        assert {urlsplit(asked).hostname for asked in watch.requests} <= {"127.0.0.1"}
+
+
+# --- signing in
+
+
+def test_the_first_administrator_comes_in_by_link_and_again_by_password(
+    browser: Browser, visit: Any, tmp_path: Path
+) -> None:
+    with running(settings_in(tmp_path / "empty")) as empty:
+        invitation = empty.access.people.first_administrator()
+        assert invitation is not None
+        visitor = visit(None, at=empty, expected="401|422")
+        page = visitor.page
+        page.goto(invitation.path)
+        assert invitation.token not in page.url  # it is in the form by now, and in no history
+        page.fill("#name", "ada")
+        page.fill("#password", "short")
+        page.click("text=Choose it and go on")
+        assert page.evaluate("document.querySelector('#password').validity.tooShort")
+        page.fill("#password", PASSWORD)
+        page.click("text=Choose it and go on")
+        expect(page.locator(".welcome")).to_contain_text("There are no notes yet that you may see")
+        page.goto("/account")
+        page.click("text=Sign out >> nth=0")
+        expect(page).to_have_url(re.compile("/sign-in$"))
+        page.fill("#name", "ada")
+        page.fill("#password", "not the password")
+        page.press("#password", "Enter")
+        expect(page.get_by_role("alert")).to_contain_text("Name or password is not right")
+        assert page.input_value("#name") == "ada"
+        page.fill("#password", PASSWORD)
+        page.press("#password", "Enter")
+        expect(page.locator("#question")).to_be_focused()
+        page.goto(invitation.path)  # used up
+        page.fill("#password", PASSWORD)
+        page.click("text=Choose it and go on")
+        expect(page.get_by_role("alert")).to_contain_text("does not work any more")
+        page.goto("/")
+        visitor.asks(QUESTION)
+        expect(page.locator(".turn")).to_contain_text("There are no notes yet")
+
+
+def test_the_hospitals_account_lets_in_too(indexed: Path, tmp_path: Path, visit: Any) -> None:
+    with OidcProvider() as provider:
+        oidc = {
+            "issuer": provider.issuer,
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "roles": {"readers": "reader"},
+            "new_people_see": "everything",
+        }
+        with running(settings_in(copied(indexed, tmp_path / "data"), oidc=oidc)) as joined:
+            page = visit(None, at=joined, expected="401").page
+            page.goto("/status")
+            page.click("text=Sign in with your hospital account")
+            expect(page.locator("h1")).to_have_text("Status")
+            expect(page.locator(".who-name")).to_have_text("Anna A.")
+            provider.person["groups"] = ["nobody"]
+            page.goto("/account")
+            page.click("text=Sign out >> nth=0")
+            page.click("text=Sign in with your hospital account")
+            expect(page.get_by_role("alert")).to_contain_text("CW-SIGN-IN")
+
+
+def test_a_sign_in_that_has_ended_leads_back_to_where_one_was(service: Running, visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/conversations")
+    page.goto("/")
+    token = next(each["value"] for each in visitor.context.cookies() if each["name"] == cookies.SIGN_IN)
+    name = service.access.sign_ins.current(token).principal.name
+    service.access.sign_ins.sign_out(token)
+    page.fill("#question", QUESTION)
+    page.press("#question", "Enter")
+    expect(page.locator("main")).to_contain_text("You were signed out")
+    page.goto("/status")
+    assert "to=%2Fstatus" in page.url
+    page.fill("#name", name)
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+    expect(page).to_have_url(re.compile("/status$"))
+
+
+# --- asking
+
+
+def test_an_answer_streams_in_and_its_citation_opens_the_note_at_the_words(visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/")
+    visitor.asks(QUESTION)
+    assert "/conversations/" in page.url
+    statement = page.locator(".statement").first
+    quote = page.locator(".sources q").first.inner_text().strip('“”"')
+    statement.locator("[data-cite]").first.click()
+    mark = page.locator("#beside mark")
+    expect(mark).to_be_focused()
+    assert " ".join(mark.inner_text().split()) == " ".join(quote.split())
+    expect(mark).to_be_in_viewport()
+    assert "note=" in page.url
+    page.reload()  # the address holds all of it
+    expect(page.locator("#beside mark")).to_have_text(re.compile(re.escape(quote[:20])))
+    expect(page.locator(".statement").first).to_contain_text(re.compile(r"\w"))
+    page.keyboard.press("Escape")
+    expect(page.locator("#beside")).to_be_empty()
+    assert "note=" not in page.url
+
+
+def test_everything_is_reached_by_keyboard(visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/status")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    expect(page.locator("#question")).to_be_focused()
+    page.keyboard.type(QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator(".answer-foot")).to_be_visible()
+    page.locator("main").focus()
+    page.keyboard.press("]")
+    expect(page.locator("#beside mark")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator(".statements [data-cite]").first).to_be_focused()
+    page.keyboard.press("t")
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    page.click("[data-show-keys]")
+    page.uncheck("#single-keys")
+    page.keyboard.press("Escape")
+    page.locator("main").focus()
+    page.keyboard.press("n")
+    assert "/conversations/" in page.url  # switched off
+
+
+def test_filters_offer_what_one_may_see_and_hold(service: Running, visit: Any) -> None:
+    visitor = visit("reader", sees=Sees(frozenset({"outpatient"}), None))
+    page = visitor.page
+    page.goto("/")
+    page.click(".filters summary")
+    assert page.locator("#domain option").all_inner_texts() == ["any", "outpatient"]
+    page.locator("#patient").press_sequentially("d2n00")
+    expect(page.locator("#patients option").first).to_be_attached()
+    expect(page.locator("#patients option:not([value^='D2N00'])")).to_have_count(0)
+    page.fill("#patient", "D2N006")
+    visitor.asks(QUESTION)
+    expect(page.locator(".turn-question .chip")).to_have_text("patient D2N006")
+    assert set(page.locator(".sources strong + :text('patient')").all_inner_texts()) <= {"patient D2N006"}
+    page.fill("#since", "2999-01-01")
+    visitor.asks(QUESTION)
+    expect(page.locator(".turn").last).to_contain_text("No note is close enough")
+
+
+def test_markup_in_notes_and_ids_is_text(visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/")
+    visitor.asks(f"What was the xylophonist given for insomnia? {MARKUP}")
+    expect(page.locator(".turn-question h2")).to_contain_text(MARKUP)
+    expect(page.locator(".sources")).to_contain_text(STRANGE["document_type"])
+    page.locator("[data-cite]").first.click()
+    expect(page.locator("#beside mark")).to_be_visible()
+    expect(page.locator(".note-text")).to_have_text(STRANGE["text_content"])
+    assert page.locator("img").count() == page.locator(".note-text *:not(mark)").count() == 0
+    page.goto("/conversations")
+    assert page.title() != "broken"
+
+
+@pytest.fixture(scope="module")
+def written(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NimServer, Running]]:
+    """A service whose answers come from a model server that takes a minute for each."""
+    folder = copied(indexed, tmp_path_factory.mktemp("written") / "data")
+    with NimServer(chat=ServiceTime(seconds_per_request=60)) as nim:
+        writer = {"generator": {"provider": "nim", "url": nim.url}}
+        with running(settings_in(folder, service={"drain_seconds_max": 0}, **writer)) as found:
+            yield nim, found
+
+
+def test_who_waits_is_told_for_what_and_can_stop(written: tuple[NimServer, Running], visit: Any) -> None:
+    nim, service = written
+    page = visit("reader", at=service).page
+    page.goto("/")
+    page.fill("#question", QUESTION)
+    page.click("button:has-text('Ask')")
+    expect(page.locator(".working")).to_contain_text("is being written")
+    expect(page.locator(".working")).to_contain_text("s so far", timeout=15_000)
+    until(lambda: nim.chat.running == 1)
+    page.click("[data-stop]")
+    expect(page.locator(".turn")).to_contain_text("Stopped")
+    until(lambda: service.app.state.parts.desk.running == 0)
+    expect(page.locator("button:has-text('Ask')")).to_be_visible()
+
+
+def test_a_model_server_that_fails_is_named_by_its_code(
+    written: tuple[NimServer, Running], visit: Any
+) -> None:
+    nim, service = written
+    page = visit("reader", at=service).page
+    page.goto("/")
+    nim.faults.status = 401
+    page.fill("#question", QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("CW-PROVIDER-AUTH")
+    nim.faults.status = Faults().status
+    page.click("text=Put the question back")
+    assert page.input_value("#question") == QUESTION
+
+
+def test_an_answer_that_the_service_cuts_off_says_so(written: tuple[NimServer, Running], visit: Any) -> None:
+    """Ends the service that the two before use."""
+    _, service = written
+    page = visit("reader", at=service, expected="Failed to load|Failed to fetch|network").page
+    page.goto("/")
+    page.fill("#question", QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator(".working")).to_contain_text("is being written")
+    service.server.handle_exit(signal.SIGTERM, None)
+    expect(page.get_by_role("alert")).to_contain_text(re.compile("cut off|broke before"))
+
+
+def test_a_service_that_is_away_costs_no_question(visit: Any) -> None:
+    page = visit("reader", expected="Failed to load|Failed to fetch").page
+    page.goto("/")
+    page.context.set_offline(True)
+    page.fill("#question", QUESTION)
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn").last).to_contain_text("The service cannot be reached")
+    assert page.input_value("#question") == QUESTION
+    page.context.set_offline(False)
+    page.press("#question", "Enter")
+    expect(page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
+
+
+def test_feedback_is_kept(service: Running, visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/")
+    visitor.asks(QUESTION)
+    page.click("text=Not helpful")
+    page.check("text=A citation does not carry its statement")
+    page.fill(".feedback textarea", "The dose was changed later.")
+    page.click("text=Send")
+    expect(page.locator(".feedback")).to_contain_text("Thank you")
+
+
+def test_without_javascript_the_answer_and_its_notes_are_there(visit: Any) -> None:
+    page = visit("reader", java_script_enabled=False).page
+    page.goto("/")
+    page.fill("#question", QUESTION)
+    page.click("button:has-text('Ask')")
+    assert "/conversations/" in page.url
+    page.locator(".statements [data-cite]").first.click()
+    assert page.locator("#beside mark").inner_text()
+
+
+# --- history
+
+
+def test_history_is_listed_renamed_exported_and_deleted(visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/")
+    visitor.asks(QUESTION)
+    visitor.asks("Who won the football match on Saturday?")
+    page.goto("/conversations")
+    row = page.locator("tbody tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text(QUESTION)
+    row.locator("text=Manage").click()
+    page.fill("#title", "Gout, allopurinol")
+    page.click("button:has-text('Rename')")
+    expect(page.locator("h1")).to_have_text("Gout, allopurinol")
+    with page.expect_download() as download:
+        page.click("text=Markdown")
+    markdown = Path(download.value.path()).read_text("utf-8")
+    assert markdown.startswith("# Gout, allopurinol")
+    assert "Sources:" in markdown
+    with page.expect_download() as download:
+        page.click("text=JSON")
+    exported = json.loads(Path(download.value.path()).read_text("utf-8"))
+    assert [each["author"] for each in exported["messages"]] == ["person", "chartwell"] * 2
+    page.click("text=Open it")
+    expect(page.locator(".turn")).to_have_count(2)
+    page.goto("/conversations")
+    page.click("text=Manage")
+    page.click("text=Delete this conversation")
+    page.click("text=Delete for good")
+    expect(page.locator("main")).to_contain_text("No conversations yet")
+
+
+def test_anothers_conversation_and_note_are_not_there(visit: Any) -> None:
+    owner = visit("reader")
+    owner.page.goto("/")
+    owner.asks(QUESTION)
+    owner.page.locator("[data-cite]").first.click()
+    expect(owner.page.locator("#beside mark")).to_be_visible()
+    conversation = owner.page.url
+    note = owner.page.locator("text=Open alone").get_attribute("href")
+    other = visit("reader", sees=Sees(), expected="404")
+    for address in (conversation, note):
+        other.page.goto(address)
+        expect(other.page.locator("h1")).to_have_text("There is nothing here")
+        expect(other.page.locator("main")).to_contain_text("CW-NOT-FOUND")
+
+
+# --- jobs and administration
+
+
+def test_a_job_shows_its_progress_until_it_ends(visit: Any) -> None:
+    page = visit("contributor").page
+    page.goto("/jobs")
+    page.click("text=Start indexing")
+    expect(page.locator("#job")).to_contain_text("running")
+    expect(page.locator("#job progress")).to_be_visible()
+    expect(page.locator("#job")).to_contain_text("done", timeout=60_000)
+    page.click("text=All jobs")
+    expect(page.locator("tbody tr").first).to_contain_text("done")
+
+
+def test_who_lacks_a_right_is_told_so_and_not_led_there(visit: Any) -> None:
+    page = visit("reader", expected="403").page
+    page.goto("/")
+    assert page.locator(".nav a").all_inner_texts() == ["Ask", "History", "Status"]
+    for address in ("/people", "/keys", "/jobs", "/groups"):
+        page.goto(address)
+        expect(page.locator("h1")).to_have_text("You may not do this")
+        expect(page.locator("main")).to_contain_text("CW-FORBIDDEN")
+
+
+def test_an_administrator_lets_somebody_in_who_sees_a_group_alone(service: Running, visit: Any) -> None:
+    page = visit("administrator").page
+    page.goto("/groups")
+    page.fill("#new-name", "Ward 7")
+    page.fill("#new-patients", "D2N006\nD2N043\n")
+    page.click("text=Make the group")
+    expect(page.locator("tbody tr")).to_contain_text("2")
+    page.goto("/people")
+    page.fill("#name", "r.osei")
+    page.check("text=every domain")
+    page.check("text=Ward 7")
+    page.click("text=Let in and make the link")
+    link = page.locator(".secret code").inner_text()
+    expect(page.locator("tbody tr", has_text="r.osei")).to_contain_text("Ward 7")
+    guest = visit(None).page
+    guest.goto(link)
+    guest.fill("#password", PASSWORD)
+    guest.click("text=Choose it and go on")
+    expect(guest.locator(".welcome")).to_contain_text(re.compile(r"quote the \d notes? that you may see"))
+    page.goto("/keys")
+    page.fill("#key-name", "ward dashboard")
+    page.click("text=Make the key")
+    text = page.locator(".secret code").inner_text()
+    assert service.client(text).get("/v1/me").status_code in (200, 403)
+    page.goto("/keys")
+    assert text not in page.content()
+    page.click("text=Revoke >> nth=0")
+    page.click("text=Revoke it")
+    expect(page.locator("tbody")).to_contain_text("revoked")
+    assert service.client(text).get("/v1/me").status_code == 401
+
+
+# --- how it looks, to people and to programs
+
+
+def test_no_page_has_serious_faults_of_accessibility_or_is_wider_than_a_phone(visit: Any) -> None:
+    visitor = visit("administrator", expected="404")
+    page = visitor.page
+    page.goto("/")
+    visitor.asks(QUESTION)
+    page.locator("[data-cite]").first.click()
+    expect(page.locator("#beside mark")).to_be_visible()
+    conversation = page.url
+    source = AXE.read_text("utf-8")
+    for address in (conversation, *PAGES):
+        page.set_viewport_size({"width": 1280, "height": 860})
+        page.emulate_media(color_scheme="light")
+        page.goto(address)
+        page.evaluate(source)
+        assert faults(page) == [], address
+        page.emulate_media(color_scheme="dark")
+        assert faults(page, "color-contrast") == [], f"{address}, dark"
+        page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, f"{address} is {wide} px wider than a phone"
+
+
+def test_signing_in_is_accessible_too(visit: Any) -> None:
+    page = visit(None).page
+    for address in ("/sign-in", "/welcome#token"):
+        page.goto(address)
+        page.evaluate(AXE.read_text("utf-8"))
+        assert faults(page) == [], address
+
+
+def faults(page: Page, *rules: str) -> list[str]:
+    """What axe-core finds serious."""
+    options = {"runOnly": list(rules)} if rules else {}
+    found = page.evaluate("options => axe.run(document, {...options, resultTypes: ['violations']})", options)
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:120]}"
+        for each in found["violations"]
+        if each["impact"] in SERIOUS
+    ]
+
+
+def test_the_first_paint_needs_less_than_100_kb(visit: Any) -> None:
+    page = visit("reader").page
+    page.goto("/", wait_until="networkidle")
+    sizes = page.evaluate(
+        "[...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+        ".map(each => [each.name, each.transferSize])"
+    )
+    assert len(sizes) >= 5
+    assert sum(size for _, size in sizes) < 100_000, sizes
+
+
+def test_paper_gets_the_answer_and_its_sources_alone(visit: Any) -> None:
+    visitor = visit("reader")
+    page = visitor.page
+    page.goto("/")
+    visitor.asks(QUESTION)
+    page.emulate_media(media="print")
+    for shown in (".statement >> nth=0", ".sources q >> nth=0"):
+        expect(page.locator(shown)).to_be_visible()
+    for hidden in (".composer", ".bar", ".feedback"):
+        expect(page.locator(hidden)).to_be_hidden()

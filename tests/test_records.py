@@ -1,0 +1,36 @@
+"""Scopes: what they admit, and which covers which."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.records import EVERYTHING, AccessScope, Filters
+
+SOME = st.none() | st.frozensets(st.sampled_from(["a", "b", "c"]))
+SCOPES = st.builds(AccessScope, SOME, SOME)
+
+
+@given(SCOPES, SCOPES)
+def test_a_scope_covers_another_where_it_admits_all_that_the_other_does(
+    wide: AccessScope, narrow: AccessScope
+) -> None:
+    # "d" stands for whatever no set names.
+    pairs = [(domain, patient) for domain in ("a", "b", "c", "d") for patient in ("a", "b", "c", "d")]
+    admits_all = all(wide.admits(*pair) for pair in pairs if narrow.admits(*pair))
+    assert wide.covers(narrow) == admits_all
+
+
+@given(SCOPES, st.sets(st.sampled_from(["a", "b", "x"])))
+def test_a_wish_never_widens(scope: AccessScope, wished: set[str]) -> None:
+    filters = Filters(patient_ids=tuple(sorted(wished)), scope=scope)
+    if scope.patient_ids is not None:
+        assert set(filters.admitted_patients or ()) <= scope.patient_ids
+        assert filters.admitted_patients is not None
+    assert filters.empty == (not wished and scope == EVERYTHING)
+
+
+def test_a_note_without_a_domain_is_nobodys_but_of_those_who_see_all_domains() -> None:
+    assert EVERYTHING.admits(None, "p")
+    assert not AccessScope(domains=frozenset({"a", ""})).admits(None, "p")
+    assert not AccessScope(domains=frozenset({"a", ""})).admits("", "p")
