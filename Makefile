@@ -47,7 +47,7 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 	@$(BIN)/lint-imports
 
 test: lint  ## everything CI checks: lint, types, import contracts, tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)
 	@$(BIN)/python -m tests.live.iris_server up || { $(BIN)/python -m tests.live.iris_server down; exit 1; }

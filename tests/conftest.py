@@ -20,6 +20,28 @@ LOOPBACK = ("127.", "::1", "localhost")
 _LOOPS: list[asyncio.AbstractEventLoop] = []
 
 
+SLOW_FILES = (
+    "observe/test_deployment.py",
+    "infra/test_deployment_scripts.py",
+    "service/test_page_browser.py",
+    "service/test_leak.py",
+    "indexing/test_crash_remote.py",
+    "backends/test_gguf.py",
+    "service/test_asking.py",
+    "service/test_jobs.py",
+    "doors/test_vectorize.py",
+    "backends/test_extractive.py",
+)
+"""Few tests each, and long ones: begun first, so that neither of two workers waits for the other at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, in that order; all others stay as they were collected."""
+    order = {name: number for number, name in enumerate(SLOW_FILES)}
+    root = Path(__file__).parent
+    items.sort(key=lambda item: order.get(item.path.relative_to(root).as_posix(), len(order)))
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No CHARTWELL_ variable and no .env of the developer reaches a test."""
