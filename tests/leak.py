@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import httpx
+import httpx2
 
 from pipeline import serving
 from pipeline.backends.embedded import EmbeddedStore
@@ -305,8 +305,8 @@ class Somebody:
     role: Role
     scope: AccessScope
     forbidden: frozenset[bytes]
-    client: httpx.Client
-    browser: httpx.Client
+    client: httpx2.Client
+    browser: httpx2.Client
     """Of somebody else with the same rights, signed in to the page."""
     may_read_audit: bool
     said: bytearray = field(default_factory=bytearray)
@@ -384,13 +384,13 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
     return found
 
 
-def sent_by(request: httpx.Request) -> bytes:
+def sent_by(request: httpx2.Request) -> bytes:
     return request.url.raw_path + request.read()
 
 
 def checked(
-    stage: Stage, who: Somebody, channel: str, response: httpx.Response, known: bytes = b""
-) -> httpx.Response:
+    stage: Stage, who: Somebody, channel: str, response: httpx2.Response, known: bytes = b""
+) -> httpx2.Response:
     """Everything of a response that its reader sees: status line, headers, body. `known`: words that are not out of
     their sight, for they were asked by them or by whoever they may read."""
     head = "\n".join(f"{name}: {value}" for name, value in response.headers.items()).encode()
@@ -498,7 +498,7 @@ def read_note(stage: Stage, who: Somebody, dice: random.Random) -> None:
                 )
 
 
-def told(response: httpx.Response) -> tuple[Any, ...]:
+def told(response: httpx2.Response) -> tuple[Any, ...]:
     """What tells two refusals apart, but for the numbers and times that differ with every request."""
     own = {"date", "x-request-id"}
     headers = sorted((name, value) for name, value in response.headers.items() if name not in own)

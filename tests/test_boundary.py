@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import importlib.util
+import itertools
 import json
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name as canonical
 
 from infra import catalog, jobs, program, services, sizing
 from pipeline import serve
@@ -217,3 +223,35 @@ def test_the_lock_file_of_the_host_has_what_the_job_imports() -> None:
         assert re.search(rf"^{package}==", locked, re.MULTILINE), package
     assert "--hash=sha256:" in locked
     assert json.dumps(locked).count("git+") == 0
+
+
+def declared() -> set[str]:
+    """Every distribution that `pyproject.toml` or the file of models asks for by name."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    asked = [
+        *project["dependencies"],
+        *itertools.chain.from_iterable(project["optional-dependencies"].values()),
+    ]
+    asked += (ROOT / "requirements" / "models.txt").read_text(encoding="utf-8").splitlines()
+    return {canonical(Requirement(each.split(" ")[0]).name) for each in asked if each[:1].isalnum()}
+
+
+def test_what_is_imported_is_asked_for_by_name() -> None:
+    """A package that comes along with another goes when that one changes its mind: it did, with an HTTP client.
+
+    Peers and the policy pack have lists of their own."""
+    sources = [ROOT / "__main__.py"]
+    for folder in ("pipeline", "infra", "tests", "benchmarks"):
+        sources += (ROOT / folder).rglob("*.py")
+    known = declared()
+    provided = importlib.metadata.packages_distributions()
+    strange = {
+        (name, path.relative_to(ROOT).as_posix())
+        for path in sources
+        if not any(folder in path.as_posix() for folder in ("benchmarks/peers/", "infra/policy_pack/"))
+        for name in imported(path)
+        if name not in sys.stdlib_module_names
+        and name not in {"pipeline", "infra", "tests", "benchmarks", "pip"}
+        and known.isdisjoint(canonical(each) for each in provided.get(name, [name]))
+    }
+    assert strange == set()

@@ -1,4 +1,4 @@
-"""The ports, counted: each class here is a port around a port, and tells `Metrics` what passes through it.
+"""The ports, counted: what passes through them is told to `Metrics`.
 
 Decides what is counted where. Changes no argument and no result.
 """
@@ -7,79 +7,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.answering.flow import AnswerEvent, Finished, Verified
 from pipeline.cancellation import Cancelled
 from pipeline.indexing.flow import Observer, Tally
+from pipeline.observe.around import PassedGenerator, WatchedEmbedder, WatchedStore
 from pipeline.observe.metrics import Metrics
-from pipeline.ports import Embedder, Generator, Interruptible, Store
-from pipeline.records import (
-    EVERYTHING,
-    AccessScope,
-    Document,
-    DraftPiece,
-    EmbeddedDocument,
-    EmbeddingSpace,
-    Filters,
-    GeneratorModel,
-    Hit,
-    Match,
-    NoteField,
-    Prompt,
-    StoreCounts,
-    TextKind,
-    Vector,
-)
+from pipeline.ports import Embedder, Generator, Store
+from pipeline.records import DraftPiece, Prompt
 
 
-class CountedEmbedder:
+class CountedEmbedder(WatchedEmbedder):
     def __init__(self, embedder: Embedder, metrics: Metrics) -> None:
-        self._embedder = embedder
-        self._metrics = metrics
+        super().__init__(embedder, metrics.embedding)
         metrics.embedder_in_use(embedder.space)
         metrics.watch_server("embedder", embedder)
 
-    @property
-    def space(self) -> EmbeddingSpace:
-        return self._embedder.space
 
-    @property
-    def texts_at_once(self) -> int:
-        return self._embedder.texts_at_once
-
-    @property
-    def calls_at_once(self) -> int:
-        return self._embedder.calls_at_once
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._embedder.count_tokens(texts)
-
-    def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
-        with self._metrics.embedding(len(texts), kind):
-            return self._embedder.embed(texts, kind)
-
-    def check(self) -> None:
-        self._embedder.check()
-
-    def stop(self) -> None:
-        """Passed on where there is a server to wait for; else there is nothing to stop."""
-        if isinstance(self._embedder, Interruptible):
-            self._embedder.stop()
-
-
-class CountedGenerator:
+class CountedGenerator(PassedGenerator):
     def __init__(self, generator: Generator, metrics: Metrics) -> None:
-        self._generator = generator
+        super().__init__(generator)
         self._metrics = metrics
         metrics.generator_in_use(generator.model)
         metrics.watch_server("generator", generator)
-
-    @property
-    def model(self) -> GeneratorModel:
-        return self._generator.model
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         with self._metrics.drafting() as arrived:
@@ -93,77 +46,9 @@ class CountedGenerator:
                 if close is not None:
                     close()
 
-    def check(self) -> None:
-        self._generator.check()
 
-
-class CountedStore:
-    def __init__(self, store: Store, metrics: Metrics) -> None:
-        self._store = store
-        self._metrics = metrics
-
-    def prepare(self, space: EmbeddingSpace) -> None:
-        self._store.prepare(space)
-
-    def space(self) -> EmbeddingSpace | None:
-        return self._store.space()
-
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._store.transaction()
-
-    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
-        with self._metrics.storing("upsert"):
-            self._store.upsert(documents)
-
-    def delete(self, resource_ids: Sequence[str]) -> int:
-        with self._metrics.storing("delete"):
-            return self._store.delete(resource_ids)
-
-    def clear(self) -> None:
-        self._store.clear()
-
-    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
-        with self._metrics.storing("vectors"):
-            return self._store.vectors(chunk_ids)
-
-    def document(self, resource_id: str) -> Document | None:
-        with self._metrics.storing("document"):
-            return self._store.document(resource_id)
-
-    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
-        with self._metrics.storing("counts"):
-            return self._store.counts(scope)
-
-    def values(
-        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
-    ) -> list[str]:
-        with self._metrics.storing("values"):
-            return self._store.values(field, scope, beginning=beginning, limit=limit)
-
-    def chunk_ids(self) -> Iterator[tuple[str, str]]:
-        return self._store.chunk_ids()
-
-    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
-        with self._metrics.storing("search_vector"):
-            return self._store.search_vector(vector, k, filters)
-
-    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
-        with self._metrics.storing("search_words"):
-            return self._store.search_words(text, k, filters)
-
-    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
-        with self._metrics.storing("hits"):
-            return self._store.hits(chunk_ids, vector)
-
-    def check(self) -> list[str]:
-        return self._store.check()
-
-    def optimise(self, *, rebuild: bool = False) -> None:
-        with self._metrics.storing("optimise"):
-            self._store.optimise(rebuild=rebuild)
-
-    def close(self) -> None:
-        self._store.close()
+def counted_store(store: Store, metrics: Metrics) -> Store:
+    return WatchedStore(store, lambda operation, _: metrics.storing(operation))
 
 
 def counted_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[AnswerEvent]:

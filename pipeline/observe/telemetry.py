@@ -54,9 +54,9 @@ class Telemetry:
 
             embedder = CountedEmbedder(embedder, self.metrics)
         if self.tracing is not None:
-            from pipeline.observe.tracing import TracedEmbedder
+            from pipeline.observe.tracing import traced_embedder
 
-            embedder = TracedEmbedder(embedder, self.tracing)
+            embedder = traced_embedder(embedder, self.tracing)
         return embedder
 
     def generator(self, generator: Generator) -> Generator:
@@ -72,13 +72,13 @@ class Telemetry:
 
     def store(self, store: Store) -> Store:
         if self.metrics is not None:
-            from pipeline.observe.counting import CountedStore
+            from pipeline.observe.counting import counted_store
 
-            store = CountedStore(store, self.metrics)
+            store = counted_store(store, self.metrics)
         if self.tracing is not None:
-            from pipeline.observe.tracing import TracedStore
+            from pipeline.observe.tracing import traced_store
 
-            store = TracedStore(store, self.tracing, self.store_kind)
+            store = traced_store(store, self.tracing, self.store_kind)
         return store
 
     def answering(

@@ -38,27 +38,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
 from pipeline.cancellation import Cancelled
+from pipeline.observe.around import PassedGenerator, WatchedEmbedder, WatchedStore
 from pipeline.observe.definitions import METHODS, code_of, version
-from pipeline.ports import Embedder, Generator, Interruptible, Store
+from pipeline.ports import Embedder, Generator, Store
 from pipeline.propagation import TRACEPARENT, carrying
-from pipeline.records import (
-    EVERYTHING,
-    AccessScope,
-    Answer,
-    Document,
-    DraftPiece,
-    EmbeddedDocument,
-    EmbeddingSpace,
-    Filters,
-    GeneratorModel,
-    Hit,
-    Match,
-    NoteField,
-    Prompt,
-    StoreCounts,
-    TextKind,
-    Vector,
-)
+from pipeline.records import Answer, DraftPiece, Prompt, TextKind
 
 Value: TypeAlias = str | int | float | bool | Sequence[str]
 
@@ -261,53 +245,25 @@ def _say_of_piece(span: Span, piece: DraftPiece) -> None:
 # --- ports
 
 
-class TracedEmbedder:
-    def __init__(self, embedder: Embedder, tracing: Tracing) -> None:
-        self._embedder = embedder
-        self._tracing = tracing
+def traced_embedder(embedder: Embedder, tracing: Tracing) -> Embedder:
+    """Each call of `embed` is a span."""
 
-    @property
-    def space(self) -> EmbeddingSpace:
-        return self._embedder.space
-
-    @property
-    def texts_at_once(self) -> int:
-        return self._embedder.texts_at_once
-
-    @property
-    def calls_at_once(self) -> int:
-        return self._embedder.calls_at_once
-
-    def count_tokens(self, texts: Sequence[str]) -> list[int]:
-        return self._embedder.count_tokens(texts)
-
-    def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
-        space = self._embedder.space
+    def around(texts: int, kind: TextKind) -> AbstractContextManager[Span]:
+        space = embedder.space
         attributes = _of_model("embeddings", space.provider, space.model) | {
             "gen_ai.embeddings.dimension.count": space.dimension,
             "chartwell.embed.kind": kind,
-            "chartwell.embed.texts": len(texts),
+            "chartwell.embed.texts": texts,
         }
-        with self._tracing.span(f"embeddings {space.model}", attributes, kind=SpanKind.CLIENT):
-            return self._embedder.embed(texts, kind)
+        return tracing.span(f"embeddings {space.model}", attributes, kind=SpanKind.CLIENT)
 
-    def check(self) -> None:
-        self._embedder.check()
-
-    def stop(self) -> None:
-        """Passed on where there is a server to wait for; else there is nothing to stop."""
-        if isinstance(self._embedder, Interruptible):
-            self._embedder.stop()
+    return WatchedEmbedder(embedder, around)
 
 
-class TracedGenerator:
+class TracedGenerator(PassedGenerator):
     def __init__(self, generator: Generator, tracing: Tracing) -> None:
-        self._generator = generator
+        super().__init__(generator)
         self._tracing = tracing
-
-    @property
-    def model(self) -> GeneratorModel:
-        return self._generator.model
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         model = self._generator.model
@@ -326,84 +282,18 @@ class TracedGenerator:
                 _say_of_piece(span, piece)
                 yield piece
 
-    def check(self) -> None:
-        self._generator.check()
 
+def traced_store(store: Store, tracing: Tracing, kind: str) -> Store:
+    """Each query is a span of the database conventions."""
+    system = SYSTEMS[kind]
 
-class TracedStore:
-    def __init__(self, store: Store, tracing: Tracing, kind: str) -> None:
-        self._store = store
-        self._tracing = tracing
-        self._system = SYSTEMS[kind]
+    def around(operation: str, rows: int | None) -> AbstractContextManager[Span]:
+        attributes: dict[str, Value] = {"db.system.name": system, "db.operation.name": operation}
+        if rows is not None:
+            attributes["db.operation.batch.size"] = rows
+        return tracing.span(f"{operation} {DATA_SOURCE}", attributes, kind=SpanKind.CLIENT)
 
-    def _query(self, operation: str, batch: int | None = None) -> AbstractContextManager[Span]:
-        attributes: dict[str, Value] = {"db.system.name": self._system, "db.operation.name": operation}
-        if batch is not None:
-            attributes["db.operation.batch.size"] = batch
-        return self._tracing.span(f"{operation} {DATA_SOURCE}", attributes, kind=SpanKind.CLIENT)
-
-    def prepare(self, space: EmbeddingSpace) -> None:
-        self._store.prepare(space)
-
-    def space(self) -> EmbeddingSpace | None:
-        return self._store.space()
-
-    def transaction(self) -> AbstractContextManager[None]:
-        return self._store.transaction()
-
-    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
-        with self._query("upsert", len(documents)):
-            self._store.upsert(documents)
-
-    def delete(self, resource_ids: Sequence[str]) -> int:
-        with self._query("delete", len(resource_ids)):
-            return self._store.delete(resource_ids)
-
-    def clear(self) -> None:
-        self._store.clear()
-
-    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
-        with self._query("vectors", len(chunk_ids)):
-            return self._store.vectors(chunk_ids)
-
-    def document(self, resource_id: str) -> Document | None:
-        with self._query("document"):
-            return self._store.document(resource_id)
-
-    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
-        with self._query("counts"):
-            return self._store.counts(scope)
-
-    def values(
-        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
-    ) -> list[str]:
-        with self._query("values"):
-            return self._store.values(field, scope, beginning=beginning, limit=limit)
-
-    def chunk_ids(self) -> Iterator[tuple[str, str]]:
-        return self._store.chunk_ids()
-
-    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
-        with self._query("search_vector"):
-            return self._store.search_vector(vector, k, filters)
-
-    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
-        with self._query("search_words"):
-            return self._store.search_words(text, k, filters)
-
-    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
-        with self._query("hits", len(chunk_ids)):
-            return self._store.hits(chunk_ids, vector)
-
-    def check(self) -> list[str]:
-        return self._store.check()
-
-    def optimise(self, *, rebuild: bool = False) -> None:
-        with self._query("optimise"):
-            self._store.optimise(rebuild=rebuild)
-
-    def close(self) -> None:
-        self._store.close()
+    return WatchedStore(store, around)
 
 
 # --- a request

@@ -18,6 +18,7 @@ from pipeline.config import Settings
 from pipeline.errors import BadRequest, ChartwellError, NotKnown, NotReady
 from pipeline.logs import LOGGER
 from pipeline.records import AccessScope, Document, Hit, Question
+from pipeline.service.problems import recorded
 from pipeline.serving import ServingAnswering
 
 RETRY_SECONDS = 5.0
@@ -49,9 +50,11 @@ class LiveCorpus:
             began = time.perf_counter()
             try:
                 opened = self._open_answering(self._settings)
-            except ChartwellError as error:
-                self.failure = error
-                LOGGER.error("models or store cannot be opened; trying again", extra={"code": error.code})
+            except Exception as error:  # noqa: BLE001  recorded there, and told by /readyz
+                self.failure = recorded(error, "opening models and store")
+                LOGGER.error(
+                    "models or store cannot be opened; trying again", extra={"code": self.failure.code}
+                )
                 self._stop.wait(RETRY_SECONDS)
                 continue
             with self._lock:

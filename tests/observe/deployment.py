@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 
 from pipeline.config import Settings, as_environment, load_settings
@@ -73,7 +73,7 @@ class Prometheus:
 @dataclass(frozen=True)
 class Deployment:
     prometheus: Prometheus
-    client: httpx.Client
+    client: httpx2.Client
     nim: NimServer
     settings: Settings
     folder: Path
@@ -82,7 +82,7 @@ class Deployment:
     def data(self) -> Path:
         return self.settings.data_dir
 
-    def ask(self, question: str, **more: Any) -> httpx.Response:
+    def ask(self, question: str, **more: Any) -> httpx2.Response:
         return self.client.post("/v1/ask", json={"question": question, **more})
 
 
@@ -112,9 +112,9 @@ def deployed(folder: Path, *, name: str = "watcher", log_level: str = "info") ->
         _monitor(stack, settings, folder, url, metrics_key, ports["monitor"])
         prometheus = _prometheus(stack, folder, url, ports, metrics_key)
         client = stack.enter_context(
-            httpx.Client(base_url=url, headers={"Authorization": f"Bearer {person_key}"}, timeout=30)
+            httpx2.Client(base_url=url, headers={"Authorization": f"Bearer {person_key}"}, timeout=30)
         )
-        until(lambda: httpx.get(f"{url}/readyz", timeout=10).status_code == 200)
+        until(lambda: httpx2.get(f"{url}/readyz", timeout=10).status_code == 200)
         yield Deployment(prometheus, client, nim, settings, folder)
 
 

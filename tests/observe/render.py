@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 from playwright.sync_api import sync_playwright
 
 from tests.observe.conftest import TEN_QUESTIONS
@@ -71,7 +71,7 @@ def work(found: Deployment, seconds: float) -> None:
         at = first
         while time.monotonic() < ends:
             at += 1
-            with contextlib.suppress(httpx.HTTPError):
+            with contextlib.suppress(httpx2.HTTPError):
                 found.ask(f"{TEN_QUESTIONS[at % len(TEN_QUESTIONS)]} {at}")
             time.sleep(pause)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from pipeline.config import Settings, as_environment, load_settings
 from pipeline.indexing.flow import Indexing
@@ -83,7 +83,7 @@ class Running:
     access: Access
     app: Any
     server: Draining
-    clients: list[httpx.Client | socket.socket] = field(default_factory=list)
+    clients: list[httpx2.Client | socket.socket] = field(default_factory=list)
 
     def key(
         self,
@@ -101,7 +101,7 @@ class Running:
         granted = actions if actions is not None else sorted(_actions(role))
         return self.access.keys.create(administrator, person.id, "test", granted)[1]
 
-    def browser(self, role: Role = "reader", *, sees: Sees = ALL_NOTES, csrf: bool = True) -> httpx.Client:
+    def browser(self, role: Role = "reader", *, sees: Sees = ALL_NOTES, csrf: bool = True) -> httpx2.Client:
         """A client with the cookie of somebody who has just signed in, and the token that our pages send."""
         _, invitation = self.access.people.create(DEMO, f"{role}-{time.monotonic_ns()}", role=role, sees=sees)
         signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
@@ -116,9 +116,9 @@ class Running:
         self.clients.append(connection)
         return connection
 
-    def client(self, key: str | None = None, **more: Any) -> httpx.Client:
+    def client(self, key: str | None = None, **more: Any) -> httpx2.Client:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        client = httpx.Client(
+        client = httpx2.Client(
             base_url=self.url, headers={**headers, **more.pop("headers", {})}, timeout=SECONDS_MAX, **more
         )
         self.clients.append(client)
@@ -189,7 +189,7 @@ def until(condition: Callable[[], Any], seconds: float = SECONDS_MAX) -> None:
         time.sleep(0.02)
 
 
-def events_of(response: httpx.Response) -> Iterator[tuple[str, Any]]:
+def events_of(response: httpx2.Response) -> Iterator[tuple[str, Any]]:
     """Name and data of each server-sent event as it comes."""
     name = "message"
     for line in response.iter_lines():

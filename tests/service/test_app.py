@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from fastapi.routing import iter_route_contexts
 
@@ -16,16 +16,16 @@ from tests.service.running import QUESTION, Running, events_of
 
 
 @pytest.fixture(scope="module")
-def reader(service: Running) -> httpx.Client:
+def reader(service: Running) -> httpx2.Client:
     return service.client(service.key("reader"))
 
 
 @pytest.fixture(scope="module")
-def administrator(service: Running) -> httpx.Client:
+def administrator(service: Running) -> httpx2.Client:
     return service.browser("administrator")
 
 
-def test_an_answer_cites_characters_of_its_notes(reader: httpx.Client) -> None:
+def test_an_answer_cites_characters_of_its_notes(reader: httpx2.Client) -> None:
     answer = reader.post("/v1/ask", json={"question": QUESTION}).json()
     assert answer["outcome"] == "answered"
     assert answer["statements"]
@@ -37,7 +37,7 @@ def test_an_answer_cites_characters_of_its_notes(reader: httpx.Client) -> None:
         ]
 
 
-def test_a_streamed_answer_is_the_whole_one_in_parts(reader: httpx.Client) -> None:
+def test_a_streamed_answer_is_the_whole_one_in_parts(reader: httpx2.Client) -> None:
     with reader.stream(
         "POST", "/v1/ask", json={"question": QUESTION}, headers={"Accept": "text/event-stream"}
     ) as response:
@@ -58,13 +58,13 @@ def test_a_streamed_answer_is_the_whole_one_in_parts(reader: httpx.Client) -> No
     assert parts["done"]["conversation_id"] == parts["accepted"]["conversation_id"]
 
 
-def test_search_gives_the_passages_that_an_answer_is_made_from(reader: httpx.Client) -> None:
+def test_search_gives_the_passages_that_an_answer_is_made_from(reader: httpx2.Client) -> None:
     found = reader.post("/v1/search", json={"question": QUESTION, "top_k": 3}).json()
     assert [passage["number"] for passage in found["passages"]] == [1, 2, 3]
     assert found["passages"][0]["text"]
 
 
-def test_filters_hold(reader: httpx.Client) -> None:
+def test_filters_hold(reader: httpx2.Client) -> None:
     first = reader.post("/v1/search", json={"question": QUESTION}).json()["passages"][0]
     filters = {"patient_ids": [first["patient_id"]], "document_types": [], "domains": []}
     found = reader.post("/v1/search", json={"question": QUESTION, "filters": filters}).json()
@@ -86,7 +86,7 @@ def test_a_note_out_of_sight_is_answered_as_one_that_does_not_exist(service: Run
 
 
 @pytest.mark.parametrize("span", ["5-5", "9-3", "0-99999999", "a-b", "-1-4", "1"])
-def test_a_range_that_the_note_does_not_have_is_refused(reader: httpx.Client, span: str) -> None:
+def test_a_range_that_the_note_does_not_have_is_refused(reader: httpx2.Client, span: str) -> None:
     note_id = reader.post("/v1/search", json={"question": QUESTION}).json()["passages"][0]["resource_id"]
     response = reader.get(f"/v1/notes/{note_id}", params={"span": span})
     assert response.status_code == 422
@@ -169,7 +169,7 @@ def every_route(service: Running) -> list[tuple[str, str]]:
     ]
 
 
-def tried(client: httpx.Client, method: str, path: str) -> httpx.Response:
+def tried(client: httpx2.Client, method: str, path: str) -> httpx2.Response:
     return client.request(method, path, json={} if method in {"POST", "PATCH", "PUT"} else None)
 
 
@@ -204,7 +204,7 @@ def test_a_key_that_is_not_right_is_refused_everywhere(service: Running) -> None
     assert service.client(headers={"Authorization": "Basic eDp5"}).get("/v1/me").status_code == 401
 
 
-def test_people_and_keys_are_managed_over_http(service: Running, administrator: httpx.Client) -> None:
+def test_people_and_keys_are_managed_over_http(service: Running, administrator: httpx2.Client) -> None:
     made = administrator.post(
         "/v1/people",
         json={"name": "anna", "role": "reader", "sees": {"domains": ["outpatient"], "group_ids": None}},
@@ -234,7 +234,7 @@ def test_people_and_keys_are_managed_over_http(service: Running, administrator: 
 # --- problems
 
 
-def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     found: dict[str, Any] = response.json()
@@ -245,7 +245,7 @@ def problem(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
     return found
 
 
-def test_problems_say_what_is_wrong_and_repeat_nothing(reader: httpx.Client) -> None:
+def test_problems_say_what_is_wrong_and_repeat_nothing(reader: httpx2.Client) -> None:
     secret = "Anna-Mitchell-has-gout"
     bodies: list[dict[str, Any]] = [
         {"question": "", "filters": {"since": secret}},
@@ -266,7 +266,7 @@ def test_problems_say_what_is_wrong_and_repeat_nothing(reader: httpx.Client) -> 
 JSON = {"Content-Type": "application/json"}
 
 
-def test_what_http_itself_refuses_is_a_problem_too(reader: httpx.Client) -> None:
+def test_what_http_itself_refuses_is_a_problem_too(reader: httpx2.Client) -> None:
     problem(reader.get("/v1/nothing-here"), 404, "CW-NOT-FOUND")
     assert "POST" in reader.get("/v1/ask").headers["allow"]
     problem(reader.get("/v1/ask"), 405, "CW-REQUEST")
@@ -285,12 +285,12 @@ def test_what_http_itself_refuses_is_a_problem_too(reader: httpx.Client) -> None
     problem(reader.post("/v1/ask", json={"question": "x" * 2001}), 422, "CW-REQUEST")
 
 
-def test_lone_surrogates_are_refused(reader: httpx.Client) -> None:
+def test_lone_surrogates_are_refused(reader: httpx2.Client) -> None:
     body = b'{"question": "fever \\ud800"}'
     problem(reader.post("/v1/ask", content=body, headers=JSON), 422, "CW-REQUEST")
 
 
-def test_every_response_has_the_security_headers(service: Running, reader: httpx.Client) -> None:
+def test_every_response_has_the_security_headers(service: Running, reader: httpx2.Client) -> None:
     for response in (reader.get("/healthz"), reader.get("/v1/nothing"), service.client().get("/v1/me")):
         policy = response.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -300,7 +300,7 @@ def test_every_response_has_the_security_headers(service: Running, reader: httpx
         assert "server" not in response.headers
 
 
-def test_a_patient_group_decides_what_its_people_see(service: Running, administrator: httpx.Client) -> None:
+def test_a_patient_group_decides_what_its_people_see(service: Running, administrator: httpx2.Client) -> None:
     everything = service.client(service.key())
     found = everything.post("/v1/search", json={"question": QUESTION, "top_k": 20}).json()["passages"]
     patient = found[0]["patient_id"]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from pipeline.config import Settings
@@ -214,12 +214,12 @@ def test_an_unforeseen_error_gets_a_number_and_no_words(
 def test_a_stop_lets_answers_end_and_refuses_new_ones(tmp_path: Path) -> None:
     with NimServer(chat=ServiceTime(seconds_per_token=0.05), answer_tokens=40) as nim:
         settings = settings_with(nim, tmp_path, demo=True)
-        with process(settings) as (child, url), httpx.Client(base_url=url, timeout=20) as client:
+        with process(settings) as (child, url), httpx2.Client(base_url=url, timeout=20) as client:
             until(lambda: client.get("/readyz").status_code == 200)
             found: list[tuple[str, Any]] = []
 
             def ask() -> None:
-                with httpx.stream(
+                with httpx2.stream(
                     "POST", f"{url}/v1/ask", json={"question": QUESTION}, headers=STREAM, timeout=20
                 ) as response:
                     found.extend(events_of(response))
@@ -240,7 +240,7 @@ def test_a_stop_lets_answers_end_and_refuses_new_ones(tmp_path: Path) -> None:
 def test_a_stop_cuts_off_what_takes_too_long(tmp_path: Path) -> None:
     with NimServer(chat=SLOW, answer_tokens=400) as nim:
         settings = settings_with(nim, tmp_path, demo=True, drain_seconds_max=0.2)
-        with process(settings) as (child, url), httpx.Client(base_url=url, timeout=20) as client:
+        with process(settings) as (child, url), httpx2.Client(base_url=url, timeout=20) as client:
             until(lambda: client.get("/readyz").status_code == 200)
             asking = raw(url, "POST", "/v1/ask", {"Content-Type": "application/json", **STREAM}, BODY)
             until(lambda: nim.chat.running == 1)
@@ -262,7 +262,7 @@ def test_no_word_of_a_question_or_note_is_in_the_log(tmp_path: Path) -> None:
     word = "Quetzalcoatl"
     with NimServer() as nim:
         settings = settings_with(nim, tmp_path, demo=True)
-        with process(settings) as (child, url), httpx.Client(base_url=url, timeout=20) as client:
+        with process(settings) as (child, url), httpx2.Client(base_url=url, timeout=20) as client:
             until(lambda: client.get("/readyz").status_code == 200)
             client.post("/v1/ask", json={"question": f"Does {word} take allopurinol for gout?"})
             client.get(f"/v1/notes/{word}")

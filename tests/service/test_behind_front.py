@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.infra.front_host import Host, listening, why_not
@@ -29,9 +29,9 @@ def deployed(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             yield service, host
 
 
-def client(deployed: tuple[Running, Host], key: str | None = None) -> httpx.Client:
+def client(deployed: tuple[Running, Host], key: str | None = None) -> httpx2.Client:
     service, host = deployed
-    made = httpx.Client(
+    made = httpx2.Client(
         base_url=f"https://localhost:{host.port}",
         verify=ssl.create_default_context(cafile=str(host.certificate)),
         headers={"Host": NAME} | ({"Authorization": f"Bearer {key}"} if key else {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -171,5 +171,5 @@ def test_too_many_requests_are_told_when_to_come_back(indexed: Path, tmp_path: P
         assert int(answers[-1].headers["retry-after"]) >= 1
         assert answers[-1].json()["code"] == "CW-TOO-MANY"
         assert found.client(found.key()).get("/v1/me").status_code == 200
-        assert isinstance(client, httpx.Client)
+        assert isinstance(client, httpx2.Client)
         assert client.get("/healthz").status_code == 200

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from pipeline.service.access.policy import DEMO
@@ -19,7 +19,7 @@ from tests.servers.queueing import ServiceTime
 from tests.service.running import DEMO_NOTES, QUESTION, Running, events_of, running, settings_in, until
 
 
-def ended(client: httpx.Client, job_id: str) -> dict[str, Any]:
+def ended(client: httpx2.Client, job_id: str) -> dict[str, Any]:
     until(lambda: client.get(f"/v1/jobs/{job_id}").json()["state"] != "running", 60)
     found: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
     return found

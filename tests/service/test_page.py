@@ -8,7 +8,7 @@ import re
 import shutil
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from pipeline.errors import PageFileChanged
@@ -239,7 +239,7 @@ def test_forms_need_the_token_of_their_page(service: Running) -> None:
 
 
 def test_every_form_carries_it(service: Running) -> None:
-    browser: httpx.Client = service.browser("administrator")
+    browser: httpx2.Client = service.browser("administrator")
     for path in ("/", "/people", "/groups", "/keys", "/account"):
         page = browser.get(path, headers=PAGE).text
         forms = re.findall(r'<form[^>]*method="post".*?</form>', page, re.DOTALL)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import ChartwellError
+from pipeline.errors import ChartwellError, Unexpected
 from pipeline.logs import LOGGER
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.history.retention import apply_retention
@@ -60,7 +60,11 @@ class Upkeep:
         while True:
             try:
                 self.once()
-            except ChartwellError as error:
-                LOGGER.error("upkeep failed; it is tried again later", extra={"code": error.code})
+            except Exception as error:  # noqa: BLE001  logged by its class: the thread goes on, the next turn tries again
+                code = error.code if isinstance(error, ChartwellError) else Unexpected.code
+                LOGGER.error(
+                    "upkeep failed; it is tried again later",
+                    extra={"code": code, "error": type(error).__name__},
+                )
             if self._stop.wait(self._every_seconds):
                 return

@@ -1,0 +1,149 @@
+"""A port around a port: passes every call on, and lets an observer stand around those worth observing.
+
+Decides which calls are worth it, once for metrics and traces. Changes no argument and no result, and knows neither a
+metric nor a span.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+from pipeline.ports import Embedder, Generator, Interruptible, Store
+from pipeline.records import (
+    EVERYTHING,
+    AccessScope,
+    Document,
+    EmbeddedDocument,
+    EmbeddingSpace,
+    Filters,
+    GeneratorModel,
+    Hit,
+    Match,
+    NoteField,
+    StoreCounts,
+    TextKind,
+    Vector,
+)
+
+AroundQuery: TypeAlias = Callable[[str, int | None], AbstractContextManager[object]]
+"""What stands around a call of the store: its operation, and how many rows it is about where it says so."""
+AroundEmbedding: TypeAlias = Callable[[int, TextKind], AbstractContextManager[object]]
+"""What stands around a call of the embedder: how many texts, of which kind."""
+
+
+class WatchedEmbedder:
+    def __init__(self, embedder: Embedder, around: AroundEmbedding) -> None:
+        self._embedder = embedder
+        self._around = around
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._embedder.space
+
+    @property
+    def texts_at_once(self) -> int:
+        return self._embedder.texts_at_once
+
+    @property
+    def calls_at_once(self) -> int:
+        return self._embedder.calls_at_once
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder.count_tokens(texts)
+
+    def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
+        with self._around(len(texts), kind):
+            return self._embedder.embed(texts, kind)
+
+    def check(self) -> None:
+        self._embedder.check()
+
+    def stop(self) -> None:
+        """Passed on where there is a server to wait for; else there is nothing to stop."""
+        if isinstance(self._embedder, Interruptible):
+            self._embedder.stop()
+
+
+class PassedGenerator:
+    """All of a generator but its stream, which metrics and traces follow piece by piece, each in its own way."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+
+    @property
+    def model(self) -> GeneratorModel:
+        return self._generator.model
+
+    def check(self) -> None:
+        self._generator.check()
+
+
+class WatchedStore:
+    def __init__(self, store: Store, around: AroundQuery) -> None:
+        self._store = store
+        self._around = around
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        self._store.prepare(space)
+
+    def space(self) -> EmbeddingSpace | None:
+        return self._store.space()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        return self._store.transaction()
+
+    def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
+        with self._around("upsert", len(documents)):
+            self._store.upsert(documents)
+
+    def delete(self, resource_ids: Sequence[str]) -> int:
+        with self._around("delete", len(resource_ids)):
+            return self._store.delete(resource_ids)
+
+    def clear(self) -> None:
+        self._store.clear()
+
+    def vectors(self, chunk_ids: Sequence[str]) -> Mapping[str, Vector]:
+        with self._around("vectors", len(chunk_ids)):
+            return self._store.vectors(chunk_ids)
+
+    def document(self, resource_id: str) -> Document | None:
+        with self._around("document", None):
+            return self._store.document(resource_id)
+
+    def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
+        with self._around("counts", None):
+            return self._store.counts(scope)
+
+    def values(
+        self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
+    ) -> list[str]:
+        with self._around("values", None):
+            return self._store.values(field, scope, beginning=beginning, limit=limit)
+
+    def chunk_ids(self) -> Iterator[tuple[str, str]]:
+        return self._store.chunk_ids()
+
+    def search_vector(self, vector: Vector, k: int, filters: Filters) -> list[Match]:
+        with self._around("search_vector", None):
+            return self._store.search_vector(vector, k, filters)
+
+    def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
+        with self._around("search_words", None):
+            return self._store.search_words(text, k, filters)
+
+    def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
+        with self._around("hits", len(chunk_ids)):
+            return self._store.hits(chunk_ids, vector)
+
+    def check(self) -> list[str]:
+        return self._store.check()
+
+    def optimise(self, *, rebuild: bool = False) -> None:
+        with self._around("optimise", None):
+            self._store.optimise(rebuild=rebuild)
+
+    def close(self) -> None:
+        self._store.close()
