@@ -29,6 +29,8 @@ PAGE_SIZE_BYTES = 4096
 """A 1024-d float32 row costs 4,610 bytes at this page size and 8,203 at 8192 (measured); fixed at creation."""
 CACHE_KIBIBYTES = 16_384
 """Of SQLite's own page cache, for each thread. The operating system caches the file for all of them."""
+PRIMARY_CODE = 0xFF
+"""The low byte of SQLite's result says what went wrong; the rest (SQLITE_BUSY_RECOVERY) says where."""
 
 
 class Database:
@@ -72,7 +74,7 @@ class Database:
             )
             try:
                 connection.execute(f"PRAGMA page_size = {PAGE_SIZE_BYTES}")
-                _write_ahead(connection, self.path)
+                write_ahead(connection, self.path)
                 connection.execute("PRAGMA synchronous = FULL")
                 connection.execute("PRAGMA foreign_keys = ON")
                 connection.execute("PRAGMA temp_store = MEMORY")
@@ -131,14 +133,19 @@ class Database:
         self._local = threading.local()
 
 
-def _write_ahead(connection: sqlite3.Connection, path: Path) -> None:
-    """Switch to WAL. While another process makes the same switch SQLite answers "locked" at once, so wait here."""
+def write_ahead(connection: sqlite3.Connection, path: Path) -> None:
+    """Switch to WAL. Raises StoreUnavailable where the file system has none.
+
+    While another process makes the same switch, or mends a log after a crash, SQLite may answer "locked" at once
+    whatever the connection's own patience, so wait here.
+    """
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS
     while True:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+            busy = error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
             continue

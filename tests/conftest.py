@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from pipeline.logs import LOGGER
+
 settings.register_profile("suite", max_examples=30, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
@@ -49,6 +51,14 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if name.startswith(("CHARTWELL_", "AWS_")):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(autouse=True)
+def log_of_a_door_ends_with_its_test() -> Iterator[None]:
+    """A door sends the log to the standard error that its test captures; later tests' threads must not write there."""
+    before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
+    yield
+    LOGGER.handlers, LOGGER.level, LOGGER.propagate = before
 
 
 @pytest.fixture(autouse=True, scope="session")

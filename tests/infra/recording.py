@@ -8,6 +8,7 @@ text.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -243,8 +244,15 @@ def record(
     def run() -> pulumi.Output[Any]:
         return pulumi.Output.all(**program()).apply(monitor.recorded.outputs.update)
 
+    asyncio.get_event_loop().set_exception_handler(_not_again)
     run()
     return monitor.recorded
+
+
+def _not_again(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """A program's failure is raised by its run; every output that waited for it would print it once more."""
+    if not (isinstance(context.get("future"), asyncio.Future) and "never retrieved" in context["message"]):
+        loop.default_exception_handler(context)
 
 
 def destroy_layers(recorded: Recorded) -> list[list[Registered]]:

@@ -22,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from pipeline.config import Settings
+from pipeline.database import write_ahead
 from pipeline.errors import Conflict, StateError, StateUnavailable
 from pipeline.service.state import migrate
 from pipeline.service.state.models import Base
@@ -192,7 +193,7 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:
-        connection.execute("PRAGMA journal_mode = WAL")
+        write_ahead(connection, path)
         connection.execute(
             "PRAGMA synchronous = FULL"
         )  # an audit row that was reported must survive a power cut
