@@ -14,7 +14,7 @@ from rich.table import Table
 
 from pipeline import logs
 from pipeline.config import load_settings
-from pipeline.costing import TITLES, CostReport, Usage, amount, cost_report, prices_of
+from pipeline.costing import TITLES, CostReport, Usage, amount, cost_report, gaps, prices_of
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.monitoring.journal import kept_samples
 from pipeline.monitoring.usage import WINDOW_DAYS, usage_of
@@ -102,14 +102,11 @@ def _print(report: CostReport) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(justify="right", no_wrap=True)
-    reasons: list[str] = []
+    reasons = list(gaps(report))
     for figure in report:
         if figure.value is None:
-            if figure.unknown not in reasons:
-                reasons.append(figure.unknown)
-            table.add_row(
-                TITLES[figure.name], f"not known ({reasons.index(figure.unknown) + 1})", style="dim"
-            )
+            number = reasons.index(figure.unknown) + 1
+            table.add_row(TITLES[figure.name], f"{amount(figure)} ({number})", style="dim")
         else:
             table.add_row(TITLES[figure.name], amount(figure))
     out.print(table)

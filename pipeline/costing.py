@@ -324,8 +324,14 @@ def amount(figure: Figure) -> str:
 
 
 def lines(report: CostReport) -> tuple[tuple[str, str], ...]:
-    """Title and amount of every figure for people; why it is not known, where it is not."""
-    return tuple(
-        (TITLES[figure.name].strip(), amount(figure) if figure.value is not None else str(figure))
-        for figure in report
-    )
+    """Title and amount of every figure that is known, for people."""
+    return tuple((TITLES[each.name].strip(), amount(each)) for each in report if each.value is not None)
+
+
+def gaps(report: CostReport) -> dict[str, list[str]]:
+    """What is not known, by its reason: the titles of those figures, in the report's order."""
+    found: dict[str, list[str]] = {}
+    for figure in report:
+        if figure.value is None:
+            found.setdefault(figure.unknown, []).append(TITLES[figure.name].strip())
+    return found

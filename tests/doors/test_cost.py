@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from pipeline import stack as stacks
 from pipeline.config import load_settings
 from pipeline.cost import app
-from pipeline.costing import TITLES, Prices, Usage, cost_report, lines
+from pipeline.costing import TITLES, Prices, Usage, cost_report, gaps, lines
 from pipeline.monitoring.usage import PresentCosts
 
 RUN = CliRunner()
@@ -106,9 +106,11 @@ def test_the_service_shows_the_same_figures_as_the_command(
     assert {figure.name: figure.value for figure in costs.report()} == {
         name: figure["value"] for name, figure in shown.items()
     }
-    words = dict(lines(costs.report()))
+    words, unknown = dict(lines(costs.report())), gaps(costs.report())
     assert words["an hour, running"] == "$1.2484"
-    assert words["a question, together"].startswith("not known: ")
+    assert "a question, together" not in words
+    assert sum("a question, together" in titles for titles in unknown.values()) == 1
+    assert len(words) + sum(map(len, unknown.values())) == len(TITLES)
     (own_folder / "monitor" / "samples-000001.jsonl").unlink()
     assert costs.report()["notes"].value == 3000, "not read again at once"
 

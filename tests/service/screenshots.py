@@ -1,7 +1,8 @@
 """Pictures of every page, in both themes, at desktop and phone width: `python -m tests.service.screenshots FOLDER`.
 
-They are to be looked at. `--docs` writes the few that the documentation shows, as WebP, into docs/images. The service
-is a real one over the notes that ship with the project; people, groups and keys are made for the occasion.
+They are to be looked at. `--docs` writes what the documentation shows, as WebP, into docs/images: a few whole, and a
+sheet of four for every page. The service is a real one over the notes that ship with the project; people, groups and
+keys are made for the occasion.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from pipeline.service import cookies
 from pipeline.service.access.policy import DEMO, Role
@@ -28,7 +29,11 @@ QUESTION = "What dose of allopurinol is Anna Mitchell taking for gout?"
 SECOND = "Which patients had a kidney transplant, and how is the transplanted kidney doing?"
 UNKNOWN = "Who won the football match on Saturday?"
 DOCS = ROOT / "docs" / "images"
+SHEETS = DOCS / "pages"
 DOCS_QUALITY = 82
+SHEET_QUALITY = 70
+SHEET = {"width": 850, "height": 866}
+"""Four pictures of 430 pixels' height: a screen of 1280 by 860 and a phone of 390 by 844, each light and dark."""
 
 
 @dataclass
@@ -224,6 +229,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="names, separated by commas")
     given = parser.parse_args()
     wanted = set(given.only.split(",")) if given.only else None
+    pictures: dict[str, list[bytes]] = {}
     with tempfile.TemporaryDirectory() as data, sync_playwright() as playwright:
         browser = launched(playwright)
         with stage(Path(data)) as found:
@@ -237,8 +243,10 @@ def main() -> None:
                         if given.folder:
                             given.folder.mkdir(parents=True, exist_ok=True)
                             page.screenshot(path=given.folder / f"{name}-{suffix}.png", full_page=not phone)
-                        if given.docs and (name, dark, phone) in KEPT:
-                            keep(page, name, suffix)
+                        if given.docs:
+                            pictures.setdefault(name, []).append(page.screenshot())
+                            if (name, dark, phone) in KEPT:
+                                keep(page, DOCS / f"page-{name}-{suffix}.webp", DOCS_QUALITY)
 
                     url = found.service.url
                     groups = (
@@ -251,14 +259,32 @@ def main() -> None:
                         chosen = {n: p for n, p in plays.items() if wanted is None or n in wanted}
                         with context(browser, address, cookies=who, phone=phone, dark=dark) as opened:
                             photograph(opened, chosen, found, save)
+        if pictures:
+            lay_out(browser, pictures)
         browser.close()
 
 
-def keep(page: Page, name: str, suffix: str) -> None:
+def keep(page: Page, path: Path, quality: int) -> None:
     """As WebP, which Chromium itself writes: a third of the size of a PNG."""
     session = page.context.new_cdp_session(page)
-    shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": DOCS_QUALITY})
-    (DOCS / f"page-{name}-{suffix}.webp").write_bytes(base64.b64decode(shot["data"]))
+    shot = session.send("Page.captureScreenshot", {"format": "webp", "quality": quality})
+    path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def lay_out(browser: Browser, pictures: dict[str, list[bytes]]) -> None:
+    """A sheet a page: screen and phone in light, then in dark."""
+    SHEETS.mkdir(exist_ok=True)
+    page = browser.new_page(viewport=SHEET, device_scale_factor=1.5)
+    for name, four in pictures.items():
+        images = [f"data:image/png;base64,{base64.b64encode(each).decode()}" for each in four]
+        halves = (images[:2], images[2:])
+        page.set_content(
+            "<style>body{margin:0;display:grid;gap:6px;background:#888}"
+            "div{display:flex;gap:6px;justify-content:center}img{height:430px}</style>"
+            + "".join(f"<div>{''.join(f'<img src={image}>' for image in half)}</div>" for half in halves)
+        )
+        keep(page, SHEETS / f"{name}.webp", SHEET_QUALITY)
+    page.close()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
-from pipeline.costing import lines
+from pipeline.costing import gaps, lines
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.api.health import status_for
 from pipeline.service.history.feedback import Verdict
@@ -28,9 +28,10 @@ async def status(
 ) -> HTMLResponse:
     """Dependencies, really called; the notes one may see; the last job; for administrators what it costs."""
     latest = await parts.jobs.latest(1) if allowed(principal, Action.READ_JOBS) else []
-    cost = None
+    cost, unknown = None, None
     if allowed(principal, Action.READ_METRICS):
-        cost = lines(await run_in_threadpool(parts.costs.report))
+        report = await run_in_threadpool(parts.costs.report)
+        cost, unknown = lines(report), gaps(report)
     return renderer.page(
         request,
         "status.html",
@@ -38,6 +39,7 @@ async def status(
         status=await status_for(parts, principal),
         job=JobOut.of(latest[0]) if latest else None,
         cost=cost,
+        unknown=unknown,
     )
 
 
