@@ -509,7 +509,14 @@ def test_an_administrator_lets_somebody_in_who_sees_a_group_alone(service: Runni
 # --- how it looks, to people and to programs
 
 
-def test_no_page_has_serious_faults_of_accessibility_or_is_wider_than_a_phone(visit: Any) -> None:
+def test_no_page_has_serious_faults_of_accessibility_or_is_wider_than_a_phone(
+    service: Running, visit: Any
+) -> None:
+    people, groups = service.access.people, service.access.groups
+    ward = groups.create(DEMO, "Ward 9")
+    person, _ = people.create(
+        DEMO, "of-ward-9", role="reader", sees=Sees(frozenset({"strange"}), frozenset({ward.id}))
+    )
     visitor = visit("administrator", expected="404")
     page = visitor.page
     page.goto("/")
@@ -518,10 +525,13 @@ def test_no_page_has_serious_faults_of_accessibility_or_is_wider_than_a_phone(vi
     expect(page.locator("#beside mark")).to_be_visible()
     conversation = page.url
     source = AXE.read_text("utf-8")
-    for address in (conversation, *PAGES):
+    settings = f"{conversation.partition('?')[0]}/settings"
+    for address in (conversation, settings, f"/people/{person.id}", f"/groups/{ward.id}", *PAGES):
         page.set_viewport_size({"width": 1280, "height": 860})
         page.emulate_media(color_scheme="light")
-        page.goto(address)
+        found = page.goto(address)
+        assert found is not None
+        assert found.ok or address == "/nothing-here", f"{address} answers {found.status}"
         page.evaluate(source)
         assert faults(page) == [], address
         page.emulate_media(color_scheme="dark")
