@@ -2,8 +2,9 @@
 
 Decides which sentences of the passages answer the question, or that none does. A sentence counts by its similarity
 to the question, by how many of the question's rarer words it holds, by its passage, and by whether it has what was
-asked for: a number for "how much", a time for "when". Refuses to rephrase, combine or conclude; what two sentences
-say together it cannot say. The weights are measured in docs/models.md.
+asked for: a number for "how much", a time for "when". Where the question names somebody, only notes of the patients
+whom that can mean are quoted. Refuses to rephrase, combine or conclude; what two sentences say together it cannot say.
+The weights are measured in docs/models.md.
 
 The draft is one sentence a line, `"<the sentence as it stands in the passage>" [n]`, best first. White space inside a
 sentence is a single space; list bullets before it are left out. Double quotes inside are kept: the quotation reaches
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.backends.named_patients import whom_it_means
 from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
@@ -119,8 +121,9 @@ class ExtractiveGenerator:
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
-        sentences = self._readable(_sentences(prompt.passages))
-        for chosen in self._choose(self._scored(prompt.question, prompt.passages, sentences)):
+        question, patients = whom_it_means(prompt.question, prompt.passages)
+        sentences = self._readable(_sentences(prompt.passages, patients))
+        for chosen in self._choose(self._scored(question, prompt.passages, sentences)):
             yield DraftPiece(text=f'"{chosen.text}" [{chosen.number}]\n')
         yield DraftPiece(usage=Usage(), finish_reason="stop")
 
@@ -205,9 +208,11 @@ class _Asked:
         return not self._yes_or_no and len(new) <= 1 and not any(map(str.isdigit, sentence.text))
 
 
-def _sentences(passages: Sequence[Hit]) -> list[_Sentence]:
+def _sentences(passages: Sequence[Hit], patients: frozenset[str]) -> list[_Sentence]:
     found = []
     for number, passage in enumerate(passages, start=1):
+        if passage.patient_id not in patients:
+            continue
         for start, end in sentence_spans(passage.text):
             text = _quotable(passage.text[start:end])
             if text is not None:

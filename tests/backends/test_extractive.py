@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -111,6 +112,28 @@ def test_another_dose_or_a_negation_is_another_sentence() -> None:
     assert {quote for quote, _ in quotes("Continue lisinopril?", *texts)} == set(texts)
     texts = ("There is a fracture of the left wrist seen.", "There is no fracture of the left wrist seen.")
     assert {quote for quote, _ in quotes("Is there a fracture of the left wrist?", *texts)} == set(texts)
+
+
+def test_nobody_is_answered_from_the_note_of_another() -> None:
+    """Whoever is named is quoted from their own notes, or not at all."""
+    given = prompt(
+        "What is the blood pressure of Mr. Perry?",
+        (
+            "Blood pressure: 180/95",
+            "Mr. Perry was seen. Blood pressure: 120/80",
+            "Pulse and blood pressure: 99/60",
+        ),
+    )
+    owners = ("one", "perry", "other")
+    hits = tuple(replace(hit, patient_id=owner) for hit, owner in zip(given.passages, owners, strict=True))
+
+    def draft(question: str) -> str:
+        asked = replace(given, question=question, passages=hits)
+        return "".join(piece.text for piece in extractive().stream(asked))
+
+    assert draft("What is the blood pressure of Mr. Perry?") == '"Blood pressure: 120/80" [2]\n'
+    assert draft("What is the blood pressure of Mr. Nobody?") == ""
+    assert draft("What is the blood pressure?").count("\n") == 3
 
 
 def test_no_more_sentences_than_asked_for() -> None:
