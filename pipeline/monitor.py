@@ -27,6 +27,7 @@ from pipeline.monitoring.view import line, screen
 from pipeline.terminal import (
     EXIT_SOME_REJECTED,
     StackOption,
+    console,
     door,
     errors_as_exit_codes,
     out,
@@ -207,9 +208,9 @@ def _shower(json_output: bool, open_things: ExitStack) -> Shower:
     if json_output:
         return lambda _, sample: _print_line(sample)
     if sys.stdout.isatty():
-        console = Console(highlight=False)
-        live = open_things.enter_context(Live(console=console, auto_refresh=False, screen=True))
-        return lambda watching, sample: live.update(_screen(watching, sample, console), refresh=True)
+        shown = console()
+        live = open_things.enter_context(Live(console=shown, auto_refresh=False, screen=True))
+        return lambda watching, sample: live.update(_screen(watching, sample, shown), refresh=True)
     last: list[str] = []
 
     def say(watching: _Monitor, sample: Sample) -> None:
@@ -221,12 +222,12 @@ def _shower(json_output: bool, open_things: ExitStack) -> Shower:
     return say
 
 
-def _screen(watching: _Monitor, sample: Sample, console: Console) -> RenderableType:
+def _screen(watching: _Monitor, sample: Sample, shown: Console) -> RenderableType:
     return screen(
         sample,
         watching.attention(sample),
         watching.costs(),
-        width=console.width,
+        width=shown.width,
         recording=watching.recording,
     )
 
@@ -235,8 +236,8 @@ def _print_once(watching: _Monitor, sample: Sample, json_output: bool) -> None:
     if json_output:
         _print_line(sample)
         return
-    console = Console(highlight=False)
-    console.print(_screen(watching, sample, console))
+    shown = console()
+    shown.print(_screen(watching, sample, shown))
 
 
 def _print_line(sample: Sample) -> None:

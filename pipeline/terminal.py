@@ -31,8 +31,14 @@ StackOption = Annotated[
 ]
 """The option of every door that can work with a stack; its value goes to `load_settings(stack=...)`."""
 
-out = Console(soft_wrap=True, highlight=False)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+def console(**options: Any) -> Console:
+    """A console that prints what it is given: in rich's own "1:100:2" is an emoji and "[1]" may be a style."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
+
+
+out = console(soft_wrap=True)
+err = console(stderr=True, soft_wrap=True)
 
 
 def door(help_text: str) -> typer.Typer:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.status import Status as StatusLine
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +19,7 @@ from pipeline.checks.deployment import validate
 from pipeline.checks.result import CheckResult, Report, Status
 from pipeline.checks.run import Observer
 from pipeline.config import load_settings
-from pipeline.terminal import StackOption, door, err, errors_as_exit_codes, out
+from pipeline.terminal import StackOption, console, door, err, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
 
@@ -124,7 +123,7 @@ def print_report(report: Report) -> None:
             f"{result.seconds:.2f}" if not result.because_of else "",
             Text(result.reason, style="dim" if result.status == "skip" else ""),
         )
-    wide = out if out.is_terminal else Console(width=REPORT_COLUMNS, highlight=False)
+    wide = out if out.is_terminal else console(width=REPORT_COLUMNS)
     wide.print(table, soft_wrap=False)
     for result in report.results:
         if result.remedy:

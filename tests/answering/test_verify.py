@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.answering.verify import StatementReader, check_statement
+from pipeline.indexing.clean import clean
 from pipeline.records import Document, Hit
 
 NOTE = 'History: Asthma since childhood.\nPlan: Start metformin 500 mg twice daily. He said "no more" to statins.'
@@ -62,12 +64,64 @@ def test_odd_quotes_and_bracketed_numbers_of_the_note_are_the_notes_own() -> Non
         ('"Start metformin 500 mg twice daily." [0]', "passages count from one"),
         ('"Start metformin 500 mg twice daily."', "no citation"),
         ("He takes metformin [1][7].", "one number of two is wrong"),
+        ('"Start metformin 50" [1]', "a dose cut short"),
+        ('"0 mg twice daily." [1]', "a number without its beginning"),
+        ('"tart metformin 500 mg twice daily." [1]', "a word without its beginning"),
+        ("„Start metformin 850 mg twice daily.“ [1]", "other quotation marks"),
+        ("«Start metformin 850 mg twice daily.» [1]", "other quotation marks"),
+        ("He takes metformin [1] and warfarin [1000].", "a number that nobody can follow"),
+        ("He takes metformin [1], [1-9].", "a range"),
+        ("He takes metformin [1] twice daily 【2】.", "other brackets"),
+        ('"" [1]', "an empty quotation"),
         ("The moon orbits quietly [1].", "no word of it is in the passage"),
         ("", "nothing"),
     ],
 )
 def test_what_does_not_check_out_is_withheld(draft: str, why: str) -> None:
     assert check(draft) is None, why
+
+
+def test_a_number_is_kept_only_where_its_passage_holds_the_quotation() -> None:
+    statement = check('"Start metformin 500 mg twice daily." [1][2]')
+    assert statement.text == '"Start metformin 500 mg twice daily." [1]'
+    assert [citation.number for citation in statement.citations] == [1]
+    assert check('"Start metformin 500 mg twice daily." [2, 1].').text.endswith('daily." [1].')
+    both = check_statement('"No allergies." [1, 2]', (SECOND, SECOND), NOTES.get)
+    assert both is not None
+    assert both.text == '"No allergies." [1, 2]'
+    assert [citation.number for citation in both.citations] == [1, 2]
+
+
+def test_a_quotation_may_begin_and_end_at_a_mark() -> None:
+    for whole in (
+        "500 mg",
+        "Start metformin 500 mg",
+        "metformin 500 mg twice daily",
+        "“500 mg twice daily.”",
+    ):
+        marked = whole if whole[0] == "“" else f'"{whole}"'
+        assert check(f"{marked} [1]") is not None, whole
+
+
+CLEANED = "Start\r\nmetformin\u00a0 500 mg. FiÃ¨vre 38Â°C, cafe\u0301."
+
+
+@pytest.mark.parametrize("words", ["Start metformin 500 mg.", "Fièvre 38°C, café.", "café.", "38°C"])
+def test_a_cleaned_passage_is_held_against_the_note_too(words: str) -> None:
+    """A note that was changed while the answer was written is not quoted at places of its old text."""
+    cleaned = clean(CLEANED)
+    start, offsets = cleaned.slice_offsets(0, len(cleaned.text))
+    assert offsets is not None
+    hit = replace(PASSAGE, text=cleaned.text, start=start, end=len(CLEANED), offsets=offsets)
+    note = Document("n1", "p1", "note", CLEANED)
+    statement = check_statement(f'"{words}" [1]', (hit,), {"n1": note}.get)
+    assert statement is not None
+    assert clean(statement.citations[0].quote).text.split() == words.split()
+    moved = Document("n1", "p1", "note", "Allergic to penicillin, severe anaphylaxis. " + CLEANED)
+    assert check_statement(f'"{words}" [1]', (hit,), {"n1": moved}.get) is None
+    other = Document("n1", "p1", "note", CLEANED.replace("500", "850").replace("38", "39"))
+    found = check_statement(f'"{words}" [1]', (hit,), {"n1": other}.get)
+    assert (found is None) == any(map(str.isdigit, words))
 
 
 def test_own_words_are_tied_to_the_nearest_sentence() -> None:

@@ -37,6 +37,30 @@ def ask(*arguments: str) -> Result:
     return CliRunner().invoke(ask_door.app, list(arguments))
 
 
+def test_what_a_note_says_is_printed_letter_by_letter(corpus: None, tmp_path: Path) -> None:
+    """rich knows emoji codes and styles; a note may hold the same characters."""
+    text = "Serum titer was 1:100:2 and [bold]tab[/bold] :smiley:."
+    row = {
+        "resource_id": "urn:id:77",
+        "patient_id": "MRN:100:5",
+        "document_type": ":note:",
+        "text_content": text,
+    }
+    source = tmp_path / "codes.json"
+    source.write_text(json.dumps([row]))
+    told = CliRunner().invoke(vectorize.app, ["notes", str(source), "--test-search", "Serum titer"])
+    assert told.exit_code == 0
+    for shown in (ask("Which serum titer?"), ask("Which serum titer?", "--show-context")):
+        assert text in shown.output
+        assert "urn:id:77  patient MRN:100:5  :note:" in shown.output
+    (citation,) = json.loads(ask("Which serum titer?", "--json").output)["citations"]
+    assert [citation[name] for name in ("resource_id", "patient_id", "quote")] == [
+        "urn:id:77",
+        "MRN:100:5",
+        text,
+    ]
+
+
 @pytest.mark.usefixtures("corpus")
 def test_an_answer_names_note_patient_type_date_similarity_and_span() -> None:
     result = ask("Which dose of lisinopril was started for blood pressure?")
