@@ -79,7 +79,7 @@ class Watch(pulumi.ComponentResource):
         self._make_alarms(instance_id)
         self._make_dashboard(instance_id, volume_id)
         if config.off_hours is not None:
-            self._make_schedule(config.off_hours, instance_id)
+            self._make_schedule(config.off_hours, instance_id, key_arn)
         self.register_outputs({"topicArn": self.topic_arn})
 
     def _make_budget(self, inventory: Inventory) -> None:
@@ -209,8 +209,10 @@ class Watch(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _make_schedule(self, hours: OffHours, instance_id: pulumi.Output[str]) -> None:
-        role = self._schedule_role(instance_id)
+    def _make_schedule(
+        self, hours: OffHours, instance_id: pulumi.Output[str], key_arn: pulumi.Input[str]
+    ) -> None:
+        role = self._schedule_role(instance_id, key_arn)
         group = aws.scheduler.ScheduleGroup(f"{self._name}-hours", opts=self._child)
         for verb, at in (("stop", hours.stop), ("start", hours.start)):
             if at is None:
@@ -231,7 +233,7 @@ class Watch(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _schedule_role(self, instance_id: pulumi.Output[str]) -> aws.iam.Role:
+    def _schedule_role(self, instance_id: pulumi.Output[str], key_arn: pulumi.Input[str]) -> aws.iam.Role:
         trust = {
             "Version": "2012-10-17",
             "Statement": [
@@ -250,18 +252,9 @@ class Watch(pulumi.ComponentResource):
         aws.iam.RolePolicy(
             f"{self._name}-hours-policy",
             role=role.id,
-            policy=instance_id.apply(
-                lambda one: json.dumps(
-                    {
-                        "Version": "2012-10-17",
-                        "Statement": [
-                            {
-                                "Effect": "Allow",
-                                "Action": ["ec2:StopInstances", "ec2:StartInstances"],
-                                "Resource": [f"{prefix}{one}"],
-                            }
-                        ],
-                    }
+            policy=pulumi.Output.all(instance_id, key_arn).apply(
+                lambda known: json.dumps(
+                    schedule_rights(self._config.region, f"{prefix}{known[0]}", known[1])
                 )
             ),
             opts=self._child,
@@ -277,6 +270,41 @@ class Watch(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
+
+
+def schedule_rights(region: str, instance_arn: str, key_arn: str) -> dict[str, Any]:
+    """Stop and start one host, and have EC2 open its encrypted disks.
+
+    Without the key a start ends in `Client.InternalError`: EC2 opens the disks in the caller's name
+    (repost.aws/knowledge-center/kms-iam-ec2-permission).
+    """
+    through_ec2 = {"StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"}}
+    use = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "StopAndStart",
+                "Effect": "Allow",
+                "Action": ["ec2:StopInstances", "ec2:StartInstances"],
+                "Resource": [instance_arn],
+            },
+            {
+                "Sid": "OpenDisks",
+                "Effect": "Allow",
+                "Action": use,
+                "Resource": [key_arn],
+                "Condition": through_ec2,
+            },
+            {
+                "Sid": "LendKeyToEc2",
+                "Effect": "Allow",
+                "Action": ["kms:CreateGrant"],
+                "Resource": [key_arn],
+                "Condition": {**through_ec2, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+            },
+        ],
+    }
 
 
 def dashboard(config: StackConfig, instance_id: str, volume_id: str) -> dict[str, Any]:

@@ -198,9 +198,36 @@ def test_the_schedule_stops_and_starts_only_this_host() -> None:
     times = {each.props["scheduleExpression"] for each in built.of("aws:scheduler/schedule:Schedule")}
     assert times == {"cron(30 19 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"}
     (rights,) = [each for each in built.of("aws:iam/rolePolicy:RolePolicy") if "hours" in each.name]
-    (statement,) = json.loads(rights.props["policy"])["Statement"]
+    statement = json.loads(rights.props["policy"])["Statement"][0]
+    assert statement["Action"] == ["ec2:StopInstances", "ec2:StartInstances"]
     assert statement["Resource"] == [f"arn:aws:ec2:us-east-1:123456789012:instance/{built.one(INSTANCE).id}"]
     assert variant("default").of("aws:scheduler/schedule:Schedule") == []
+
+
+def test_the_schedule_may_open_the_encrypted_disks_of_the_host_that_it_starts() -> None:
+    built = variant("schedule")
+    (rights,) = [each for each in built.of("aws:iam/rolePolicy:RolePolicy") if "hours" in each.name]
+    with_key = [
+        each for each in json.loads(rights.props["policy"])["Statement"] if "kms:" in str(each["Action"])
+    ]
+    assert {action for each in with_key for action in each["Action"]} == {
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncrypt*",
+    }
+    disks_key = built.one(INSTANCE).props["rootBlockDevice"]["kmsKeyId"]
+    assert disks_key == built.one(VOLUME).props["kmsKeyId"]
+    for each in with_key:
+        assert each["Resource"] == [disks_key]
+        assert each["Condition"]["StringEquals"] == {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}
+        lends = "kms:CreateGrant" in each["Action"]
+        assert each["Condition"].get("Bool") == ({"kms:GrantIsForAWSResource": "true"} if lends else None)
+    # What a role of the account is given counts: the key leaves the say to the account's own policies.
+    first = json.loads(built.one("aws:kms/key:Key").props["policy"])["Statement"][0]
+    assert first["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert (first["Action"], first.get("Condition")) == (["kms:*"], None)
 
 
 def test_the_host_reads_documents_below_its_prefix_only(built: Recorded) -> None:
