@@ -7,7 +7,6 @@ the host (cloud-init/watch).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import pulumi
@@ -153,21 +152,14 @@ class Watch(pulumi.ComponentResource):
         return topic.arn
 
     def _make_alarms(self, instance_id: pulumi.Output[str]) -> None:
-        recover = f"arn:aws:automate:{self._config.region}:ec2:recover"
-        for label, metric, periods, actions, text in (
-            (
-                "hardware",
-                "StatusCheckFailed_System",
-                2,
-                [recover],
-                "AWS hardware failed; recovering the host",
-            ),
-            ("system", "StatusCheckFailed_Instance", 3, [], "The host's system does not answer"),
-            ("disk", "StatusCheckFailed_AttachedEBS", 2, [], "A volume of the host does not answer"),
+        # Mail only: EC2 recovers neither g5 nor g6e, which have an instance store (AutoRecoverySupported is false
+        # in describe-instance-types), and an alarm with that action is refused.
+        for label, metric, periods, text in (
+            ("hardware", "StatusCheckFailed_System", 2, "AWS hardware failed: stop and start the host"),
+            ("system", "StatusCheckFailed_Instance", 3, "The host's system does not answer"),
+            ("disk", "StatusCheckFailed_AttachedEBS", 2, "A volume of the host does not answer"),
         ):
-            self._alarm(
-                label, metric, "Maximum", 0.0, "GreaterThanThreshold", periods, text, actions, instance_id
-            )
+            self._alarm(label, metric, "Maximum", 0.0, "GreaterThanThreshold", periods, text, instance_id)
         quiet_periods = max(12, 2 * self._config.idle_minutes * 60 // PERIOD_SECONDS)
         self._alarm(
             "idle",
@@ -177,11 +169,10 @@ class Watch(pulumi.ComponentResource):
             "LessThanThreshold",
             min(quiet_periods, 86_400 // PERIOD_SECONDS),
             "The host runs and does nothing: is its idle guard off?",
-            [],
             instance_id,
         )
 
-    def _alarm(  # noqa: PLR0913, PLR0917 (a row of a table)
+    def _alarm(
         self,
         label: str,
         metric: str,
@@ -190,7 +181,6 @@ class Watch(pulumi.ComponentResource):
         comparison: str,
         periods: int,
         text: str,
-        actions: Sequence[str],
         instance_id: pulumi.Output[str],
     ) -> None:
         aws.cloudwatch.MetricAlarm(
@@ -205,7 +195,7 @@ class Watch(pulumi.ComponentResource):
             comparison_operator=comparison,
             treat_missing_data="notBreaching",  # a stopped host sends nothing, and that is no fault
             dimensions={"InstanceId": instance_id},
-            alarm_actions=[*actions, self.topic_arn],
+            alarm_actions=[self.topic_arn],
             opts=self._child,
         )
 

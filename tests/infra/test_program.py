@@ -252,6 +252,14 @@ def test_the_budget_mails_four_times(built: Recorded) -> None:
     )
 
 
+def test_alarms_mail_and_do_nothing_else(built: Recorded) -> None:
+    """EC2 does not recover a host with an instance store: an alarm that asks for it is refused."""
+    alarms = built.of("aws:cloudwatch/metricAlarm:MetricAlarm")
+    topic = built.one("aws:sns/topicPolicy:TopicPolicy").props["arn"]
+    assert {each.name.rsplit("-", 1)[1] for each in alarms} == {"hardware", "system", "disk", "idle"}
+    assert all(each.props["alarmActions"] == [topic] for each in alarms)
+
+
 def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> None:
     """Nothing that survives is created a second time: each survivor is imported by its name or id."""
     volume = built.one(VOLUME)
