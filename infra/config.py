@@ -54,6 +54,7 @@ LOG_RETENTION_DAYS: Final = (
 )  # >= 1 year: CKV_AWS_338
 LLM_CONTEXT_MIN_TOKENS: Final = 2048
 IDLE_MIN_MINUTES: Final = 10
+KEY_FILE: Final = "~/.ssh/chartwell-key"  # as docs/deployment-guide.md makes it; ssh itself knows what ~ is
 TAG_VALUE: Final = re.compile(r"[\w .:/=+\-@]{1,256}")
 IMAGE_REF: Final = re.compile(
     r"(?P<repository>[a-z0-9.\-]+(?::\d+)?/[a-z0-9._/\-]+)(?::[\w.\-]+)?@sha256:[0-9a-f]{64}"
@@ -821,7 +822,7 @@ def _private_key(read: _Reader) -> SecretText:
         body = b""
     if not body.startswith(b"openssh-key-v1\x00"):
         read.report(
-            "sshPrivateKey", "not an OpenSSH private key", "ssh-keygen -t ed25519 -N '' -f chartwell-key"
+            "sshPrivateKey", "not an OpenSSH private key", f"ssh-keygen -t ed25519 -N '' -f {KEY_FILE}"
         )
     elif b"bcrypt" in body[:64]:
         read.report("sshPrivateKey", "protected by a passphrase", "Make a key for this stack without one")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from infra import policy, program
 from infra.cloud_init import USER_DATA_BYTES_MAX
+from infra.config import KEY_FILE
 from infra.data import Credentials
 from infra.inventory import FoundVolume, Inventory
 from infra.sizing import PlanError
@@ -296,7 +297,10 @@ def test_an_impossible_plan_registers_nothing() -> None:
 
 def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     outputs = built.outputs
-    assert outputs["ssh"] == "ssh -i chartwell-key ubuntu@198.51.100.7"
+    login = f"-i {KEY_FILE} ubuntu@198.51.100.7"
+    assert outputs["ssh"] == f"ssh {login}"
+    assert login in outputs["tunnel"]
+    assert login in outputs["firstAdministrator"]
     assert "-L 8000:127.0.0.1:8000" in outputs["tunnel"]
     assert "-L 8443:127.0.0.1:443" in outputs["tunnel"]
     assert outputs["serviceUrl"] == outputs["urls"]["service"] == "https://127.0.0.1:8443"
