@@ -59,7 +59,7 @@ class Inventory:
 
     account_id: str
     zones: tuple[str, ...]
-    """Zones of the region that offer the instance type, in alphabetical order."""
+    """Zones of the region that offer the instance type, in alphabetical order; `capacity` puts the best first."""
     volumes: tuple[FoundVolume, ...] = ()
     snapshots: tuple[FoundSnapshot, ...] = ()
     instance_ids: frozenset[str] = frozenset()
