@@ -539,5 +539,8 @@ def survivors(mode: PauseMode) -> frozenset[str]:
         "aws:ssm/parameter:Parameter",
         "aws:cloudwatch/logGroup:LogGroup",
         "aws:budgets/budget:Budget",
+        "aws:sns/topic:Topic",
+        "aws:sns/topicPolicy:TopicPolicy",
+        "aws:sns/topicSubscription:TopicSubscription",
     }
     return frozenset(kept if mode == "snapshot" else kept | {"aws:ebs/volume:Volume"})

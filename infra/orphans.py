@@ -24,7 +24,7 @@ from infra import catalog
 from infra.config import PROJECT
 
 HOURS: Final = catalog.HOURS_PER_MONTH
-# Kinds that a pause keeps (infra/data.py), as the tagging API names them.
+# Kinds that a pause keeps (infra/data.py), as the tagging API names them; subscriptions go with their topic.
 KEPT_BY_A_PAUSE: Final = frozenset(
     {
         "ec2:volume",
@@ -34,6 +34,7 @@ KEPT_BY_A_PAUSE: Final = frozenset(
         "ssm:parameter",
         "logs:log-group",
         "budgets:budget",
+        "sns:topic",
     }
 )
 REMOVALS: Final[Mapping[str, str]] = {

@@ -74,7 +74,7 @@ class Watch(pulumi.ComponentResource):
         self._account_id = inventory.account_id
         self._child = pulumi.ResourceOptions(parent=self)
         self._make_budget(inventory)
-        self.topic_arn = self._make_topic(key_arn)
+        self.topic_arn = self._make_topic(inventory, key_arn)
         self._make_alarms(instance_id)
         self._make_dashboard(instance_id, volume_id)
         if config.off_hours is not None:
@@ -111,15 +111,21 @@ class Watch(pulumi.ComponentResource):
                 }
                 for kind, threshold in thresholds
             ],
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                retain_on_delete=self._config.data_retention == "keep",
-                import_=f"{self._account_id}:{budget_name}" if inventory.budget_exists else None,
-            ),
+            opts=self._kept(f"{self._account_id}:{budget_name}" if inventory.budget_exists else None),
         )
 
-    def _make_topic(self, key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
-        topic = aws.sns.Topic(f"{self._name}-alarms", kms_master_key_id=key_arn, opts=self._child)
+    def _make_topic(self, inventory: Inventory, key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
+        """Outlives a pause: people would have to confirm a new subscription before the next alarm reaches them."""
+        confirmed = inventory.subscriptions or {}
+        existing = (
+            None if inventory.subscriptions is None else found.topic_arn(self._config, self._account_id)
+        )
+        topic = aws.sns.Topic(
+            f"{self._name}-alarms",
+            name=found.topic_name(self._config),
+            kms_master_key_id=key_arn,
+            opts=self._kept(existing),
+        )
         aws.sns.TopicPolicy(
             f"{self._name}-alarms-policy",
             arn=topic.arn,
@@ -139,17 +145,24 @@ class Watch(pulumi.ComponentResource):
                     }
                 )
             ),
-            opts=self._child,
+            opts=self._kept(existing),
         )
-        for number, address in enumerate(self._config.alert_emails):
+        for address in dict.fromkeys(self._config.alert_emails):
             aws.sns.TopicSubscription(
-                f"{self._name}-mail-{number}",
+                f"{self._name}-mail-{address}",
                 topic=topic.arn,
                 protocol="email",
                 endpoint=address,
-                opts=self._child,
+                opts=self._kept(confirmed.get(address)),
             )
+        for address in sorted(confirmed.keys() - set(self._config.alert_emails)):
+            cure = f"aws sns unsubscribe --subscription-arn {confirmed[address]}"
+            pulumi.log.warn(f"{address} is not in alertEmails any more and still gets the alarms: {cure}")
         return topic.arn
+
+    def _kept(self, import_id: str | None) -> pulumi.ResourceOptions:
+        keep = self._config.data_retention == "keep"
+        return pulumi.ResourceOptions(parent=self, retain_on_delete=keep, import_=import_id)
 
     def _make_alarms(self, instance_id: pulumi.Output[str]) -> None:
         # Mail only: EC2 recovers neither g5 nor g6e, which have an instance store (AutoRecoverySupported is false

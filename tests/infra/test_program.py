@@ -26,6 +26,7 @@ from tests.infra.stacks import HOST_KEY, NGC_KEY, ZONES, config, inventory, priv
 GENERATED = Credentials(iris_password="iris-pass-9f3b61", service_secret="service-secret-77c0a2")
 # A line of a private key, since its newlines are escaped in JSON.
 SECRETS = (NGC_KEY, private_key().splitlines()[1], GENERATED.iris_password, GENERATED.service_secret)
+TOPIC = "arn:aws:sns:us-east-1:123456789012:chartwell-dev-alarms"
 VOLUME = "aws:ebs/volume:Volume"
 INSTANCE = "aws:ec2/instance:Instance"
 
@@ -277,6 +278,7 @@ def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> N
         key_id="1234abcd",
         key_state="Enabled",
         budget_exists=True,
+        subscriptions={"ops@example.org": f"{TOPIC}:1"},
     )
     adopted = record(
         lambda: program.build(config(), found, host_keys=lambda _: pytest.fail("it is recorded"))
@@ -288,6 +290,18 @@ def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> N
             assert each.import_id, f"{each.name} would be created again"
     assert adopted.one(INSTANCE).props["availabilityZone"] == "us-east-1b"
     assert adopted.outputs["settings"]["CHARTWELL_IRIS__PASSWORD"] == "kept-1"
+
+
+def test_a_subscription_that_nobody_confirmed_is_asked_for_again() -> None:
+    adopted = run(inventory(subscriptions={}))
+    assert adopted.one("aws:sns/topic:Topic").import_id == TOPIC
+    assert adopted.one("aws:sns/topicSubscription:TopicSubscription").import_id == ""
+
+
+def test_who_left_the_list_and_still_gets_alarms_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    run(inventory(subscriptions={"ops@example.org": f"{TOPIC}:1", "left@example.org": f"{TOPIC}:2"}))
+    (said,) = [each for each in caplog.messages if "alarms" in each]
+    assert said.endswith(f"aws sns unsubscribe --subscription-arn {TOPIC}:2")
 
 
 def test_an_impossible_plan_registers_nothing() -> None:
