@@ -39,6 +39,7 @@ KeyType = Literal["string", "boolean", "integer", "array"]
 OPEN_PREFIX_V4: Final = 24  # a wider operator range than this is more than one site
 OPEN_PREFIX_V6: Final = 56
 GP3_SIZE_MAX_GB: Final = 16_384
+GP3_THROUGHPUT_MAX_MBPS: Final = 750  # a quarter of the 3000 IOPS that come with the price
 LOG_RETENTION_DAYS: Final = (
     365,
     400,
@@ -202,7 +203,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "Data volume: database, documents' working copies, images, model caches.",
         200,
     ),
-    Key("volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free).", 125),
+    Key("volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free, 750 at most).", 125),
     Key("rootVolumeSizeGb", "integer", "Root disk, GB; images and caches lie on the data volume.", 40),
     Key(
         "pauseMode", "string", "volume, snapshot or stop: what `pulumi destroy` (or paused) leaves.", "volume"
@@ -536,7 +537,10 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
             "volumeSizeGb", 50, GP3_SIZE_MAX_GB, "Model images alone need 50 GB; gp3 ends at 16,384 GB"
         ),
         volume_throughput_mbps=read.integer(
-            "volumeThroughputMbps", 125, 1000, "gp3 gives 125 to 1000 MB/s; g5.2xlarge uses at most about 437"
+            "volumeThroughputMbps",
+            125,
+            GP3_THROUGHPUT_MAX_MBPS,
+            "gp3 gives 0.25 MB/s for each of its 3000 IOPS; g5.2xlarge uses at most about 437",
         ),
         root_volume_size_gb=read.integer(
             "rootVolumeSizeGb", 30, 500, "Driver and system need 30 GB at least"

@@ -85,7 +85,7 @@ BAD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("llmImage", {"llmImage": f"nvcr.io/nim/nvidia/nvclip@{DIGEST}"}),
     ("clipImage", {"imageModel": "nvidia/nvclip"}),
     ("volumeSizeGb", {"volumeSizeGb": 10}),
-    ("volumeThroughputMbps", {"volumeThroughputMbps": 2000}),
+    ("volumeThroughputMbps", {"volumeThroughputMbps": 1000}),
     ("rootVolumeSizeGb", {"rootVolumeSizeGb": 8}),
     ("pauseMode", {"pauseMode": "hibernate"}),
     ("paused", {"paused": True}),
