@@ -1,8 +1,8 @@
 """Is there room for the host, and in which zone, before anything is torn down or built.
 
 Asks by reserving one host on demand and releasing it at once, which is the only question EC2 answers
-truthfully; for spot it reads the placement scores. Decides which zones remain to choose from. Refuses to
-guess: where it may not ask, every zone stays a candidate and a warning says so.
+truthfully; for spot it reads the placement scores, which order the zones and rule out none. Decides which zones
+remain to choose from. Refuses to guess: where it may not ask, every zone stays a candidate and a warning says so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from infra.inventory import Inventory
 NO_ROOM: Final = frozenset({"InsufficientInstanceCapacity", "Unsupported", "InsufficientCapacity"})
 QUOTA: Final = frozenset({"VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded"})
 RESERVATION_HOURS: Final = 1  # ends by itself should the release fail
-SPOT_SCORE_MIN: Final = 3  # of 10
+SPOT_SCORE_LOW: Final = 3  # of 10; with fewer than three types EC2 scores low whatever there is
 
 
 class CapacityError(Exception):
@@ -53,8 +53,8 @@ def with_room(config: StackConfig, inventory: Inventory, session: Any) -> tuple[
     if not room.zones:
         raise CapacityError(_explanation(config, inventory, candidates))
     rest = tuple(zone for zone in inventory.zones if zone not in candidates)
-    kept = room.zones if not inventory.volumes else (*room.zones, *rest)
-    return replace(inventory, zones=tuple(sorted(kept))), room.warnings
+    kept = room.zones if not inventory.volumes else tuple(sorted((*room.zones, *rest)))
+    return replace(inventory, zones=kept), room.warnings
 
 
 def _candidates(config: StackConfig, inventory: Inventory) -> tuple[str, ...]:
@@ -96,7 +96,11 @@ def _reserved_room(config: StackConfig, zones: Sequence[str], session: Any) -> R
 
 
 def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
-    """Zones whose placement score is not hopeless."""
+    """All zones, best score first, and a warning where every score is low.
+
+    No zone is left out: a score for one type says little
+    (docs.aws.amazon.com/AWSEC2/latest/UserGuide/spot-placement-score.html).
+    """
     ec2 = session.client("ec2")
     try:
         names = {
@@ -113,7 +117,16 @@ def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
         code = error.response["Error"]["Code"]
         return Room(tuple(zones), (f"Spot capacity was not checked: {code}.",))
     scores = {names.get(each["AvailabilityZoneId"]): each["Score"] for each in answer["SpotPlacementScores"]}
-    return Room(tuple(zone for zone in zones if scores.get(zone, 0) >= SPOT_SCORE_MIN))
+    best_first = tuple(sorted(zones, key=lambda zone: -scores.get(zone, 0)))
+    if not best_first or scores.get(best_first[0], 0) >= SPOT_SCORE_LOW:
+        return Room(best_first)
+    listed = ", ".join(f"{zone} {scores.get(zone, 0)}" for zone in best_first)
+    return Room(
+        best_first,
+        (
+            f"EC2 scores spot {config.instance_type} low (of 10: {listed}): it may be refused, or stopped soon.",
+        ),
+    )
 
 
 def _explanation(config: StackConfig, inventory: Inventory, zones: Sequence[str]) -> str:

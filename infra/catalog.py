@@ -237,6 +237,7 @@ ALARM_USD_PER_MONTH: Final = 0.10
 ALARM_COUNT: Final = 4
 DETAILED_MONITORING_USD_PER_MONTH: Final = 2.10  # 7 metrics at $0.30
 LOGS_USD_PER_GB: Final = 0.50
+SPOT_ROLE: Final = "AWSServiceRoleForEC2Spot"  # AWS makes it at an account's first use of spot
 SPOT_SHARE_OF_ON_DEMAND: Final = 0.45  # g5.2xlarge in us-east-1: 0.37-0.51 by zone, same catalogue
 PRICES_AS_OF: Final = "2026-11"
 PRICE_SOURCE: Final = (

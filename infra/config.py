@@ -36,9 +36,9 @@ PauseMode = Literal["volume", "snapshot", "stop"]
 DataRetention = Literal["keep", "destroy"]
 KeyType = Literal["string", "boolean", "integer", "array"]
 
-OPEN_PREFIX_V4: Final = 24  # a wider operator range than this is more than one site
-OPEN_PREFIX_V6: Final = 56
+OPEN_PREFIX: Final = 24  # a wider operator range than this is more than one site
 GP3_SIZE_MAX_GB: Final = 16_384
+GP3_THROUGHPUT_MAX_MBPS: Final = 750  # a quarter of the 3000 IOPS that come with the price
 LOG_RETENTION_DAYS: Final = (
     365,
     400,
@@ -54,6 +54,7 @@ LOG_RETENTION_DAYS: Final = (
 )  # >= 1 year: CKV_AWS_338
 LLM_CONTEXT_MIN_TOKENS: Final = 2048
 IDLE_MIN_MINUTES: Final = 10
+KEY_FILE: Final = "~/.ssh/chartwell-key"  # as docs/deployment-guide.md makes it; ssh itself knows what ~ is
 TAG_VALUE: Final = re.compile(r"[\w .:/=+\-@]{1,256}")
 IMAGE_REF: Final = re.compile(
     r"(?P<repository>[a-z0-9.\-]+(?::\d+)?/[a-z0-9._/\-]+)(?::[\w.\-]+)?@sha256:[0-9a-f]{64}"
@@ -107,7 +108,7 @@ KEYS: Final[tuple[Key, ...]] = (
     Key(
         "acceptOperatorCidr",
         "string",
-        f"Repeat operatorCidr here to accept a range wider than /{OPEN_PREFIX_V4} (IPv6: /{OPEN_PREFIX_V6}).",
+        f"Repeat operatorCidr here to accept a range wider than /{OPEN_PREFIX}.",
         "",
     ),
     Key(
@@ -201,7 +202,7 @@ KEYS: Final[tuple[Key, ...]] = (
         "Data volume: database, documents' working copies, images, model caches.",
         200,
     ),
-    Key("volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free).", 125),
+    Key("volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free, 750 at most).", 125),
     Key("rootVolumeSizeGb", "integer", "Root disk, GB; images and caches lie on the data volume.", 40),
     Key(
         "pauseMode", "string", "volume, snapshot or stop: what `pulumi destroy` (or paused) leaves.", "volume"
@@ -535,7 +536,10 @@ def _assemble(read: _Reader, stack: str) -> StackConfig:
             "volumeSizeGb", 50, GP3_SIZE_MAX_GB, "Model images alone need 50 GB; gp3 ends at 16,384 GB"
         ),
         volume_throughput_mbps=read.integer(
-            "volumeThroughputMbps", 125, 1000, "gp3 gives 125 to 1000 MB/s; g5.2xlarge uses at most about 437"
+            "volumeThroughputMbps",
+            125,
+            GP3_THROUGHPUT_MAX_MBPS,
+            "gp3 gives 0.25 MB/s for each of its 3000 IOPS; g5.2xlarge uses at most about 437",
         ),
         root_volume_size_gb=read.integer(
             "rootVolumeSizeGb", 30, 500, "Driver and system need 30 GB at least"
@@ -610,8 +614,18 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return None
 
 
-def _is_open(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    return network.prefixlen < (OPEN_PREFIX_V4 if network.version == 4 else OPEN_PREFIX_V6)
+def _reaches_host(
+    read: _Reader, name: str, text: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network
+) -> bool:
+    """The host has an IPv4 address only: a rule for IPv6 would let nobody in."""
+    if network.version == 4:
+        return True
+    read.report(
+        name,
+        f"{text} is an IPv6 range, and the host is reached over IPv4 only",
+        "Give the IPv4 range; curl -4 https://checkip.amazonaws.com shows your own address",
+    )
+    return False
 
 
 def _access(read: _Reader) -> Access:
@@ -624,7 +638,12 @@ def _access(read: _Reader) -> Access:
             "Write address/prefix with host bits zero, e.g. 203.0.113.7/32",
         )
     accepted = read.text("acceptOperatorCidr")
-    if network is not None and _is_open(network) and accepted != operator:
+    if (
+        network is not None
+        and _reaches_host(read, "operatorCidr", operator, network)
+        and network.prefixlen < OPEN_PREFIX
+        and accepted != operator
+    ):
         what = (
             "SSH would be open to the whole internet"
             if network.prefixlen == 0
@@ -694,7 +713,7 @@ def _client_cidrs(read: _Reader, name: str) -> tuple[str, ...]:
         network = _network(each)
         if network is None:
             read.report(name, f"{each!r} is not a network range", "Write address/prefix, e.g. 10.20.0.0/16")
-        elif network.prefixlen == 0:
+        elif _reaches_host(read, name, each, network) and network.prefixlen == 0:
             read.report(
                 name,
                 f"{each} opens patient data to the whole internet",
@@ -789,7 +808,7 @@ def _ngc_key(read: _Reader, models: ModelChoice) -> SecretText:
 
 def _key_blob(public_key: str) -> bytes | None:
     parts = public_key.split()
-    if len(parts) < 2 or parts[0] not in {"ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"}:
+    if len(parts) < 2 or parts[0] not in {"ssh-ed25519", "ssh-rsa"}:
         return None
     try:
         return base64.b64decode(parts[1], validate=True)
@@ -799,7 +818,13 @@ def _key_blob(public_key: str) -> bytes | None:
 
 def _public_key(read: _Reader) -> str:
     text = read.text("sshPublicKey")
-    if text and _key_blob(text) is None:
+    if text.startswith("ecdsa-"):
+        read.report(
+            "sshPublicKey",
+            "an ECDSA key, and EC2 takes RSA and ED25519 only",
+            f"ssh-keygen -t ed25519 -N '' -f {KEY_FILE}, then set both halves",
+        )
+    elif text and _key_blob(text) is None:
         read.report(
             "sshPublicKey", "not an OpenSSH public key", "Use the content of the .pub file: ssh-ed25519 AAAA…"
         )
@@ -821,7 +846,7 @@ def _private_key(read: _Reader) -> SecretText:
         body = b""
     if not body.startswith(b"openssh-key-v1\x00"):
         read.report(
-            "sshPrivateKey", "not an OpenSSH private key", "ssh-keygen -t ed25519 -N '' -f chartwell-key"
+            "sshPrivateKey", "not an OpenSSH private key", f"ssh-keygen -t ed25519 -N '' -f {KEY_FILE}"
         )
     elif b"bcrypt" in body[:64]:
         read.report("sshPrivateKey", "protected by a passphrase", "Make a key for this stack without one")

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 import pulumi
 import pulumi_aws as aws
 
+from infra import catalog
 from infra import inventory as found
 from infra.config import PauseMode, StackConfig
 from infra.inventory import FoundSnapshot, FoundVolume, Inventory
@@ -508,7 +509,7 @@ def key_policy(config: StackConfig, account_id: str) -> dict[str, Any]:
         ),
     ]
     if config.spot:  # the service that restarts spot hosts must open their encrypted disks
-        spot = f"arn:aws:iam::{account_id}:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot"
+        spot = f"arn:aws:iam::{account_id}:role/aws-service-role/spot.amazonaws.com/{catalog.SPOT_ROLE}"
         statements.append(_statement("SpotHosts", {"AWS": spot}, [*use, "kms:CreateGrant"]))
     return {"Version": "2012-10-17", "Statement": statements}
 
@@ -538,5 +539,8 @@ def survivors(mode: PauseMode) -> frozenset[str]:
         "aws:ssm/parameter:Parameter",
         "aws:cloudwatch/logGroup:LogGroup",
         "aws:budgets/budget:Budget",
+        "aws:sns/topic:Topic",
+        "aws:sns/topicPolicy:TopicPolicy",
+        "aws:sns/topicSubscription:TopicSubscription",
     }
     return frozenset(kept if mode == "snapshot" else kept | {"aws:ebs/volume:Volume"})

@@ -70,7 +70,9 @@ class Host(pulumi.ComponentResource):
             vpc_security_group_ids=[security_group_id],
             iam_instance_profile=profile_name,
             key_name=key_pair.key_name,
-            associate_public_ip_address=False,
+            # associate_public_ip_address stays unset (the subnets give out none): with the fixed address on, a refresh
+            # reads true, and each up would replace the host (hashicorp/terraform-provider-aws#37318). Ignoring the
+            # change instead would launch the next host with the true that was read.
             ebs_optimized=True,
             monitoring=True,
             instance_initiated_shutdown_behavior="stop",  # the idle guard shuts down: the disks must stay

@@ -59,7 +59,7 @@ class Inventory:
 
     account_id: str
     zones: tuple[str, ...]
-    """Zones of the region that offer the instance type, in alphabetical order."""
+    """Zones of the region that offer the instance type, in alphabetical order; `capacity` puts the best first."""
     volumes: tuple[FoundVolume, ...] = ()
     snapshots: tuple[FoundSnapshot, ...] = ()
     instance_ids: frozenset[str] = frozenset()
@@ -70,6 +70,8 @@ class Inventory:
     key_id: str | None = None
     key_state: str | None = None
     budget_exists: bool = False
+    subscriptions: Mapping[str, str] | None = None
+    """Mail address -> ARN of each confirmed subscription to the alarms; None where their topic does not exist."""
 
     @property
     def recorded_volume_id(self) -> str | None:
@@ -92,6 +94,14 @@ def log_group_name(config: StackConfig, role: str) -> str:
 
 def budget_name(config: StackConfig) -> str:
     return f"{config.name}-monthly"
+
+
+def topic_name(config: StackConfig) -> str:
+    return f"{config.name}-alarms"
+
+
+def topic_arn(config: StackConfig, account_id: str) -> str:
+    return f"arn:aws:sns:{config.region}:{account_id}:{topic_name(config)}"
 
 
 def key_alias(config: StackConfig) -> str:
@@ -121,6 +131,7 @@ def discover(config: StackConfig, session: Any = None) -> Inventory:
             key_id=key_id,
             key_state=key_state,
             budget_exists=_budget_exists(session.client("budgets"), account_id, budget_name(config)),
+            subscriptions=_subscriptions(session.client("sns"), topic_arn(config, account_id)),
         )
     except botocore.exceptions.ClientError as error:
         operation = error.operation_name
@@ -254,3 +265,16 @@ def _budget_exists(budgets: Any, account_id: str, name: str) -> bool:
     except budgets.exceptions.NotFoundException:
         return False
     return True
+
+
+def _subscriptions(sns: Any, topic: str) -> dict[str, str] | None:
+    """One that waits for its confirmation has no ARN here; asked for again, it gets a new mail with the link."""
+    try:
+        found = _pages(sns, "list_subscriptions_by_topic", lambda page: page["Subscriptions"], TopicArn=topic)
+    except sns.exceptions.NotFoundException:
+        return None
+    return {
+        each["Endpoint"]: each["SubscriptionArn"]
+        for each in found
+        if each["Protocol"] == "email" and each["SubscriptionArn"].startswith("arn:")
+    }

@@ -144,8 +144,7 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         for description, cidr, first, last in ingress_rules(access):
-            label = f"{first}-{cidr.replace('/', '-').replace(':', '.')}"
-            is_v6 = ":" in cidr
+            label = f"{first}-{cidr.replace('/', '-')}"
             aws.vpc.SecurityGroupIngressRule(
                 f"{self._name}-in-{label}",
                 security_group_id=group.id,
@@ -153,8 +152,7 @@ class Network(pulumi.ComponentResource):
                 ip_protocol="tcp",
                 from_port=first,
                 to_port=last,
-                cidr_ipv4=None if is_v6 else cidr,
-                cidr_ipv6=cidr if is_v6 else None,
+                cidr_ipv4=cidr,
                 opts=self._child,
             )
         for port, description in ((443, "Registries and AWS interfaces"), (80, "Ubuntu package archives")):

@@ -2,7 +2,8 @@
 
 `python -m infra.orphans --stack dev` asks the tagging API for everything with the stack's tags and compares
 it with the state. It removes nothing: it prints the command that would. After a pause the data is not in
-the state by design; that is told apart from what was forgotten.
+the state by design; that is told apart from what was forgotten, by the record that the next up goes by. Once
+the record is gone (decommissioned), nothing is kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,9 +23,10 @@ import botocore.exceptions
 
 from infra import catalog
 from infra.config import PROJECT
+from infra.inventory import DATA_ROLE_TAG, VOLUME_RECORD
 
 HOURS: Final = catalog.HOURS_PER_MONTH
-# Kinds that a pause keeps (infra/data.py), as the tagging API names them.
+# Kinds that a pause keeps (infra/data.py), as the tagging API names them; subscriptions go with their topic.
 KEPT_BY_A_PAUSE: Final = frozenset(
     {
         "ec2:volume",
@@ -34,6 +36,7 @@ KEPT_BY_A_PAUSE: Final = frozenset(
         "ssm:parameter",
         "logs:log-group",
         "budgets:budget",
+        "sns:topic",
     }
 )
 REMOVALS: Final[Mapping[str, str]] = {
@@ -70,8 +73,15 @@ class Found:
     """service:type, such as ec2:volume."""
     resource_id: str
     stack: str
+    role: str = ""
+    """The tag Role; of volumes and snapshots, only `data` is adopted."""
     usd_per_month: float | None = 0.0
     note: str = ""
+
+    @property
+    def adoptable(self) -> bool:
+        of_data = self.role == DATA_ROLE_TAG or self.kind not in {"ec2:volume", "ec2:snapshot"}
+        return of_data and self.kind in KEPT_BY_A_PAUSE
 
     @property
     def removal(self) -> str:
@@ -102,8 +112,8 @@ def report(stack: str, known: frozenset[str], session: Any) -> Report:
     ]
     alive = [priced(each, session) for each in unknown]
     present = [each for each in alive if each is not None]
-    paused = is_paused(known)
-    kept = [each for each in present if paused and each.kind in KEPT_BY_A_PAUSE]
+    paused = is_paused(known) and has_record(stack, session)
+    kept = [each for each in present if paused and each.adoptable]
     orphans = [each for each in present if each not in kept]
     return Report(_by_price(orphans), _by_price(kept), others)
 
@@ -117,6 +127,16 @@ def is_paused(known: frozenset[str]) -> bool:
     return not any(re.fullmatch(r"i-[0-9a-f]{8,17}", each) for each in known)
 
 
+def has_record(stack: str, session: Any) -> bool:
+    """Does the account remember the stack's data volume? A pause keeps that parameter, decommissioning deletes it."""
+    ssm = session.client("ssm")
+    try:
+        ssm.get_parameter(Name=f"/{PROJECT}/{stack}/{VOLUME_RECORD}")
+    except ssm.exceptions.ParameterNotFound:
+        return False
+    return True
+
+
 def tagged(session: Any) -> Iterable[Found]:
     """Everything in the region that carries the project's tag, whatever its type."""
     client = session.client("resourcegroupstaggingapi")
@@ -124,7 +144,8 @@ def tagged(session: Any) -> Iterable[Found]:
     for page in client.get_paginator("get_resources").paginate(TagFilters=filters):
         for each in page["ResourceTagMappingList"]:
             tags = {tag["Key"]: tag["Value"] for tag in each.get("Tags", ())}
-            yield named(str(each["ResourceARN"]), tags.get("Stack", "(no Stack tag)"))
+            stack, role = tags.get("Stack", "(no Stack tag)"), tags.get("Role", "")
+            yield replace(named(str(each["ResourceARN"]), stack), role=role)
 
 
 def named(arn: str, stack: str) -> Found:
@@ -147,10 +168,10 @@ def priced(found: Found, session: Any) -> Found | None:
         "ec2:snapshot": _snapshot,
         "ec2:instance": _instance,
         "logs:log-group": _log_group,
+        "kms:key": _key,
     }
     fixed = {
         "ec2:elastic-ip": catalog.PUBLIC_IPV4_USD_PER_HOUR * HOURS,
-        "kms:key": catalog.KMS_KEY_USD_PER_MONTH,
         "cloudwatch:alarm": catalog.ALARM_USD_PER_MONTH,
     }
     if found.kind in pricing:
@@ -161,7 +182,7 @@ def priced(found: Found, session: Any) -> Found | None:
 
 
 def _with(found: Found, usd: float | None, note: str = "") -> Found:
-    return Found(found.arn, found.kind, found.resource_id, found.stack, usd, note)
+    return replace(found, usd_per_month=usd, note=note)
 
 
 def _volume(found: Found, session: Any) -> Found | None:
@@ -202,6 +223,12 @@ def _log_group(found: Found, session: Any) -> Found | None:
         return None
     gigabytes = each.get("storedBytes", 0) / 1e9
     return _with(found, gigabytes * 0.03, f"{gigabytes:.2f} GB stored")
+
+
+def _key(found: Found, session: Any) -> Found | None:
+    """One that waits for its deletion is removed already, and does not bill."""
+    each = session.client("kms").describe_key(KeyId=found.resource_id)["KeyMetadata"]
+    return None if each["KeyState"] == "PendingDeletion" else _with(found, catalog.KMS_KEY_USD_PER_MONTH)
 
 
 def _described(session: Any, operation: str, key: str, **wanted: Any) -> dict[str, Any] | None:
@@ -251,16 +278,13 @@ def text(found: Report, stack: str) -> str:
     if found.orphans:
         total = sum(each.usd_per_month or 0.0 for each in found.orphans)
         lines.append(f"{len(found.orphans)} unknown to the state of {stack}, ${total:.2f} a month or more:")
-        lines += [line for each in found.orphans for line in _lines(each)]
+        lines += [line for each in found.orphans for line in _lines(each, "remove")]
     else:
         lines.append(f"Nothing that the state of {stack} does not know.")
     if found.kept:
         total = sum(each.usd_per_month or 0.0 for each in found.kept)
         lines.append(f"Kept while paused, ${total:.2f} a month; the next `pulumi up` adopts it:")
-        lines += [
-            f"  {_price(each):>12}  {each.kind:<20} {each.resource_id}  {each.note}".rstrip()
-            for each in found.kept
-        ]
+        lines += [line for each in found.kept for line in _lines(each, "deletes kept data")]
     for other, count in sorted(found.other_stacks.items()):
         lines.append(f"{count} of stack {other}: not compared; run with --stack {other}")
     return "\n".join(lines)
@@ -270,10 +294,10 @@ def _price(found: Found) -> str:
     return "by content" if found.usd_per_month is None else f"${found.usd_per_month:.2f}"
 
 
-def _lines(found: Found) -> list[str]:
+def _lines(found: Found, what: str) -> list[str]:
     return [
         f"  {_price(found):>12}  {found.kind:<20} {found.resource_id}  {found.note}".rstrip(),
-        f"  {'':>12}  remove: {found.removal}",
+        f"  {'':>12}  {what}: {found.removal}",
     ]
 
 

@@ -373,7 +373,10 @@ def _host_rules() -> tuple[Rule, ...]:
     root = _where(INSTANCE, (_is(True, "rootBlockDevice", "encrypted"), "root disk not encrypted"))
     optimized = _where(INSTANCE, (_is(True, "ebsOptimized"), "not EBS optimised"))
     monitored = _where(INSTANCE, (_is(True, "monitoring"), "no detailed monitoring"))
-    private = _where(INSTANCE, (_is(False, "associatePublicIpAddress"), "takes a public address by itself"))
+    private = _where(
+        INSTANCE,
+        (lambda each: each.get("associatePublicIpAddress") is not True, "takes a public address by itself"),
+    )
     clean = _where(INSTANCE, (_user_data_is_clean, "user data holds what looks like a secret"))
     profile = _where(INSTANCE, (_set("iamInstanceProfile"), "no instance profile"))
     stop = _where(

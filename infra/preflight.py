@@ -147,6 +147,25 @@ def zones(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
         yield Finding("zones", "pass", f"{config.instance_type} is offered in {listed}.")
 
 
+def spot_role(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+    """The key's policy names EC2's role for spot, and KMS refuses a policy that names a role which does not exist."""
+    if not config.spot:
+        return
+    try:
+        around.session.client("iam").get_role(RoleName=catalog.SPOT_ROLE)
+    except botocore.exceptions.ClientError as error:
+        if _code(error) != "NoSuchEntity":
+            raise
+        yield Finding(
+            "spot role",
+            "fail",
+            f"The account has no role {catalog.SPOT_ROLE}: spot was never used in it.",
+            "Once an account: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
+        )
+        return
+    yield Finding("spot role", "pass", f"{catalog.SPOT_ROLE} exists.")
+
+
 def machine_image(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
     """Is the pinned image still there, for this processor, and does it fit on the root disk?"""
     try:
@@ -288,6 +307,7 @@ CHECKS: Final[tuple[tuple[str, str, Check], ...]] = (
     ("credentials", "sts:GetCallerIdentity", credentials),
     ("quota", "servicequotas:GetServiceQuota, ec2:DescribeInstances", quota),
     ("zones", "ec2:DescribeInstanceTypeOfferings", zones),
+    ("spot role", "iam:GetRole", spot_role),
     ("machine image", "ec2:DescribeImages", machine_image),
     ("images", "none", images),
     ("prices", "pricing:GetProducts", prices),

@@ -15,7 +15,7 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import catalog, cloud_init, front, host_key, jobs, services, sizing
-from infra.config import StackConfig
+from infra.config import KEY_FILE, StackConfig
 from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
 from infra.host import PROVIDER_RETRIES, Host, HostShape
 from infra.identity import HostIdentity
@@ -290,12 +290,11 @@ def outputs(
 ) -> Outputs:
     """Everything a user or another program needs of the stack, secrets marked."""
     address = host.address
-    key = "chartwell-key"
     ports = [catalog.IRIS_SUPERSERVER_PORT, catalog.IRIS_WEB_PORT]
     ports += [each.host_port for each in plan.placements]
     pairs = [(catalog.SERVICE_TUNNEL_PORT, catalog.SERVICE_PORT), *((port, port) for port in ports)]
     forwards = " ".join(f"-L {near}:127.0.0.1:{far}" for near, far in pairs)
-    login = f"-i {key} {catalog.SSH_USER}@"
+    login = f"-i {KEY_FILE} {catalog.SSH_USER}@"
     stack = config.stack
     return {
         "address": address,

@@ -7,7 +7,6 @@ the host (cloud-init/watch).
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import pulumi
@@ -75,11 +74,11 @@ class Watch(pulumi.ComponentResource):
         self._account_id = inventory.account_id
         self._child = pulumi.ResourceOptions(parent=self)
         self._make_budget(inventory)
-        self.topic_arn = self._make_topic(key_arn)
+        self.topic_arn = self._make_topic(inventory, key_arn)
         self._make_alarms(instance_id)
         self._make_dashboard(instance_id, volume_id)
         if config.off_hours is not None:
-            self._make_schedule(config.off_hours, instance_id)
+            self._make_schedule(config.off_hours, instance_id, key_arn)
         self.register_outputs({"topicArn": self.topic_arn})
 
     def _make_budget(self, inventory: Inventory) -> None:
@@ -112,15 +111,21 @@ class Watch(pulumi.ComponentResource):
                 }
                 for kind, threshold in thresholds
             ],
-            opts=pulumi.ResourceOptions(
-                parent=self,
-                retain_on_delete=self._config.data_retention == "keep",
-                import_=f"{self._account_id}:{budget_name}" if inventory.budget_exists else None,
-            ),
+            opts=self._kept(f"{self._account_id}:{budget_name}" if inventory.budget_exists else None),
         )
 
-    def _make_topic(self, key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
-        topic = aws.sns.Topic(f"{self._name}-alarms", kms_master_key_id=key_arn, opts=self._child)
+    def _make_topic(self, inventory: Inventory, key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
+        """Outlives a pause: people would have to confirm a new subscription before the next alarm reaches them."""
+        confirmed = inventory.subscriptions or {}
+        existing = (
+            None if inventory.subscriptions is None else found.topic_arn(self._config, self._account_id)
+        )
+        topic = aws.sns.Topic(
+            f"{self._name}-alarms",
+            name=found.topic_name(self._config),
+            kms_master_key_id=key_arn,
+            opts=self._kept(existing),
+        )
         aws.sns.TopicPolicy(
             f"{self._name}-alarms-policy",
             arn=topic.arn,
@@ -140,34 +145,34 @@ class Watch(pulumi.ComponentResource):
                     }
                 )
             ),
-            opts=self._child,
+            opts=self._kept(existing),
         )
-        for number, address in enumerate(self._config.alert_emails):
+        for address in dict.fromkeys(self._config.alert_emails):
             aws.sns.TopicSubscription(
-                f"{self._name}-mail-{number}",
+                f"{self._name}-mail-{address}",
                 topic=topic.arn,
                 protocol="email",
                 endpoint=address,
-                opts=self._child,
+                opts=self._kept(confirmed.get(address)),
             )
+        for address in sorted(confirmed.keys() - set(self._config.alert_emails)):
+            cure = f"aws sns unsubscribe --subscription-arn {confirmed[address]}"
+            pulumi.log.warn(f"{address} is not in alertEmails any more and still gets the alarms: {cure}")
         return topic.arn
 
+    def _kept(self, import_id: str | None) -> pulumi.ResourceOptions:
+        keep = self._config.data_retention == "keep"
+        return pulumi.ResourceOptions(parent=self, retain_on_delete=keep, import_=import_id)
+
     def _make_alarms(self, instance_id: pulumi.Output[str]) -> None:
-        recover = f"arn:aws:automate:{self._config.region}:ec2:recover"
-        for label, metric, periods, actions, text in (
-            (
-                "hardware",
-                "StatusCheckFailed_System",
-                2,
-                [recover],
-                "AWS hardware failed; recovering the host",
-            ),
-            ("system", "StatusCheckFailed_Instance", 3, [], "The host's system does not answer"),
-            ("disk", "StatusCheckFailed_AttachedEBS", 2, [], "A volume of the host does not answer"),
+        # Mail only: EC2 recovers neither g5 nor g6e, which have an instance store (AutoRecoverySupported is false
+        # in describe-instance-types), and an alarm with that action is refused.
+        for label, metric, periods, text in (
+            ("hardware", "StatusCheckFailed_System", 2, "AWS hardware failed: stop and start the host"),
+            ("system", "StatusCheckFailed_Instance", 3, "The host's system does not answer"),
+            ("disk", "StatusCheckFailed_AttachedEBS", 2, "A volume of the host does not answer"),
         ):
-            self._alarm(
-                label, metric, "Maximum", 0.0, "GreaterThanThreshold", periods, text, actions, instance_id
-            )
+            self._alarm(label, metric, "Maximum", 0.0, "GreaterThanThreshold", periods, text, instance_id)
         quiet_periods = max(12, 2 * self._config.idle_minutes * 60 // PERIOD_SECONDS)
         self._alarm(
             "idle",
@@ -177,11 +182,10 @@ class Watch(pulumi.ComponentResource):
             "LessThanThreshold",
             min(quiet_periods, 86_400 // PERIOD_SECONDS),
             "The host runs and does nothing: is its idle guard off?",
-            [],
             instance_id,
         )
 
-    def _alarm(  # noqa: PLR0913, PLR0917 (a row of a table)
+    def _alarm(
         self,
         label: str,
         metric: str,
@@ -190,7 +194,6 @@ class Watch(pulumi.ComponentResource):
         comparison: str,
         periods: int,
         text: str,
-        actions: Sequence[str],
         instance_id: pulumi.Output[str],
     ) -> None:
         aws.cloudwatch.MetricAlarm(
@@ -205,12 +208,14 @@ class Watch(pulumi.ComponentResource):
             comparison_operator=comparison,
             treat_missing_data="notBreaching",  # a stopped host sends nothing, and that is no fault
             dimensions={"InstanceId": instance_id},
-            alarm_actions=[*actions, self.topic_arn],
+            alarm_actions=[self.topic_arn],
             opts=self._child,
         )
 
-    def _make_schedule(self, hours: OffHours, instance_id: pulumi.Output[str]) -> None:
-        role = self._schedule_role(instance_id)
+    def _make_schedule(
+        self, hours: OffHours, instance_id: pulumi.Output[str], key_arn: pulumi.Input[str]
+    ) -> None:
+        role = self._schedule_role(instance_id, key_arn)
         group = aws.scheduler.ScheduleGroup(f"{self._name}-hours", opts=self._child)
         for verb, at in (("stop", hours.stop), ("start", hours.start)):
             if at is None:
@@ -231,7 +236,7 @@ class Watch(pulumi.ComponentResource):
                 opts=self._child,
             )
 
-    def _schedule_role(self, instance_id: pulumi.Output[str]) -> aws.iam.Role:
+    def _schedule_role(self, instance_id: pulumi.Output[str], key_arn: pulumi.Input[str]) -> aws.iam.Role:
         trust = {
             "Version": "2012-10-17",
             "Statement": [
@@ -250,18 +255,9 @@ class Watch(pulumi.ComponentResource):
         aws.iam.RolePolicy(
             f"{self._name}-hours-policy",
             role=role.id,
-            policy=instance_id.apply(
-                lambda one: json.dumps(
-                    {
-                        "Version": "2012-10-17",
-                        "Statement": [
-                            {
-                                "Effect": "Allow",
-                                "Action": ["ec2:StopInstances", "ec2:StartInstances"],
-                                "Resource": [f"{prefix}{one}"],
-                            }
-                        ],
-                    }
+            policy=pulumi.Output.all(instance_id, key_arn).apply(
+                lambda known: json.dumps(
+                    schedule_rights(self._config.region, f"{prefix}{known[0]}", known[1])
                 )
             ),
             opts=self._child,
@@ -277,6 +273,41 @@ class Watch(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
+
+
+def schedule_rights(region: str, instance_arn: str, key_arn: str) -> dict[str, Any]:
+    """Stop and start one host, and have EC2 open its encrypted disks.
+
+    Without the key a start ends in `Client.InternalError`: EC2 opens the disks in the caller's name
+    (repost.aws/knowledge-center/kms-iam-ec2-permission).
+    """
+    through_ec2 = {"StringEquals": {"kms:ViaService": f"ec2.{region}.amazonaws.com"}}
+    use = ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "StopAndStart",
+                "Effect": "Allow",
+                "Action": ["ec2:StopInstances", "ec2:StartInstances"],
+                "Resource": [instance_arn],
+            },
+            {
+                "Sid": "OpenDisks",
+                "Effect": "Allow",
+                "Action": use,
+                "Resource": [key_arn],
+                "Condition": through_ec2,
+            },
+            {
+                "Sid": "LendKeyToEc2",
+                "Effect": "Allow",
+                "Action": ["kms:CreateGrant"],
+                "Resource": [key_arn],
+                "Condition": {**through_ec2, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+            },
+        ],
+    }
 
 
 def dashboard(config: StackConfig, instance_id: str, volume_id: str) -> dict[str, Any]:

@@ -150,6 +150,8 @@ def made_outputs(
     added: dict[str, Any] = {"arn": f"arn:aws:test:us-east-1:{ACCOUNT}:{kind.lower()}/{resource_id}"}
     if resource_type == "aws:s3/bucket:Bucket":
         added["arn"] = f"arn:aws:s3:::{inputs['bucket']}"
+    elif resource_type == "aws:sns/topic:Topic":
+        added["arn"] = f"arn:aws:sns:us-east-1:{ACCOUNT}:{inputs['name']}"
     elif resource_type == "aws:kms/key:Key":
         added["keyId"] = resource_id
     elif resource_type == "aws:ec2/eip:Eip":

@@ -108,11 +108,40 @@ def test_nobody_asks_when_nothing_is_to_be_placed(changes: dict[str, Any], found
     assert capacity.with_room(config(**changes), same, Ec2()) == (same, ())
 
 
-def test_spot_takes_zones_with_a_hopeful_score() -> None:
+def scored(scores: list[int]) -> Ec2:
     ec2 = Ec2()
     zones = [{"ZoneId": f"use1-az{n}", "ZoneName": f"us-east-1{letter}"} for n, letter in enumerate("abcdf")]
     ec2.stub.add_response("describe_availability_zones", {"AvailabilityZones": zones})
-    scores = [{"Region": "us-east-1", "AvailabilityZoneId": f"use1-az{n}", "Score": n + 1} for n in range(5)]
-    ec2.stub.add_response("get_spot_placement_scores", {"SpotPlacementScores": scores})
-    found, _ = capacity.with_room(config(spot=True), inventory(), ec2)
-    assert found.zones == ("us-east-1c", "us-east-1d", "us-east-1f")
+    answer = [
+        {"Region": "us-east-1", "AvailabilityZoneId": f"use1-az{n}", "Score": score}
+        for n, score in enumerate(scores)
+    ]
+    ec2.stub.add_response("get_spot_placement_scores", {"SpotPlacementScores": answer})
+    return ec2
+
+
+def test_spot_takes_the_zone_with_the_best_score_and_rules_out_none() -> None:
+    stack = config(spot=True)
+    found, warnings = capacity.with_room(stack, inventory(), scored([1, 2, 9, 3, 3]))
+    assert decide_volume(stack, found).zone == "us-east-1c"
+    assert sorted(found.zones) == list(inventory().zones)
+    assert warnings == ()
+
+
+def test_low_scores_for_spot_are_a_warning() -> None:
+    """EC2 scores a single instance type low wherever it is asked."""
+    found, (warning,) = capacity.with_room(config(spot=True), inventory(), scored([1, 1, 2]))
+    assert found.zones == tuple(f"us-east-1{letter}" for letter in "cabdf")
+    assert "us-east-1c 2, us-east-1a 1" in warning
+
+
+def test_the_order_of_the_configuration_counts_more_than_scores() -> None:
+    stack = config(spot=True, availabilityZones='["us-east-1b", "us-east-1c"]')
+    found, _ = capacity.with_room(stack, inventory(), scored([1, 2, 9]))
+    assert decide_volume(stack, found).zone == "us-east-1b"
+
+
+def test_spot_with_a_low_score_beside_the_volume_is_tried() -> None:
+    found, (warning,) = capacity.with_room(config(spot=True), inventory(volumes=(VOLUME,)), scored([9, 1]))
+    assert decide_volume(config(spot=True), found).import_id == VOLUME.volume_id
+    assert "us-east-1b 1" in warning

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from infra.config import KEY_FILE
 from tests.infra import diagram
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,18 @@ def test_links_between_our_documents_lead_somewhere() -> None:
             path = ROOT / "docs" / target
             assert path.exists(), f"{name}: {target}"
             assert not section or section in anchors(path), f"{name}: {target}#{section}"
+
+
+def test_the_key_of_the_host_lies_in_one_place() -> None:
+    files = [
+        *sources(),
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / ".github").rglob("*.yml"),
+    ]
+    texts = {path: path.read_text(encoding="utf-8") for path in files}
+    named = {each for text in texts.values() for each in re.findall(r"[\w~./]*chartwell-key\b", text)}
+    assert named == {KEY_FILE}
 
 
 def test_the_drawing_is_what_the_program_builds_now() -> None:

@@ -15,6 +15,7 @@ from infra import orphans
 from infra.orphans import Found
 
 TAGS = {"Project": "chartwell", "Stack": "dev"}
+DATA = TAGS | {"Role": "data"}
 
 
 def tag_list(tags: dict[str, str]) -> list[dict[str, str]]:
@@ -50,6 +51,17 @@ def instance(session: Any, tags: dict[str, str] = TAGS) -> str:
     return str(made["Instances"][0]["InstanceId"])
 
 
+def snapshot(session: Any, volume_id: str, tags: dict[str, str]) -> str:
+    made = session.client("ec2").create_snapshot(
+        VolumeId=volume_id, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tag_list(tags)}]
+    )
+    return str(made["SnapshotId"])
+
+
+def recorded(session: Any, volume_id: str) -> None:
+    session.client("ssm").put_parameter(Name="/chartwell/dev/data-volume", Type="String", Value=volume_id)
+
+
 def state(*resources: dict[str, Any]) -> dict[str, Any]:
     return {"version": 3, "deployment": {"resources": list(resources)}}
 
@@ -69,11 +81,50 @@ def test_what_the_state_does_not_know_is_listed_dearest_first_with_its_remedy(se
 
 
 def test_the_data_of_a_paused_stack_is_kept_not_forgotten(session: Any) -> None:
-    data, running = volume(session), instance(session)
+    data, running = volume(session, DATA), instance(session)
+    recorded(session, data)
     found = orphans.report("dev", frozenset(), session)
     assert [each.resource_id for each in found.kept] == [data]
     assert [each.resource_id for each in found.orphans] == [running]
-    assert "the next `pulumi up` adopts it" in orphans.text(found, "dev")
+    text = orphans.text(found, "dev")
+    assert "the next `pulumi up` adopts it" in text
+    assert f"deletes kept data: aws ec2 delete-volume --volume-id {data}" in text
+
+
+def test_a_pause_keeps_the_topic_of_the_alarms(session: Any) -> None:
+    topic = session.client("sns").create_topic(Name="chartwell-dev-alarms", Tags=tag_list(TAGS))["TopicArn"]
+    recorded(session, "vol-0123456789abcdef0")
+    (found,) = orphans.report("dev", frozenset(), session).kept
+    assert (found.arn, found.usd_per_month) == (topic, 0.0)
+
+
+def test_what_was_set_aside_is_not_kept(session: Any) -> None:
+    aside = volume(session)
+    recorded(session, volume(session, DATA))
+    (found,) = orphans.report("dev", frozenset(), session).orphans
+    assert found.resource_id == aside
+
+
+def test_snapshots_left_after_decommissioning_are_listed_with_their_removal(
+    session: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = snapshot(session, volume(session, {"Project": "something-else"}), DATA)
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(state()))
+    assert orphans.main(["--stack", "dev", "--region", "us-east-1", "--state", str(path)]) == 1
+    text = capsys.readouterr().out
+    assert f"remove: aws ec2 delete-snapshot --snapshot-id {left}" in text
+    assert "adopts it" not in text
+
+
+def test_a_key_that_waits_for_its_deletion_is_removed_already(session: Any) -> None:
+    kms = session.client("kms")
+    tags = [{"TagKey": key, "TagValue": value} for key, value in TAGS.items()]
+    key_id = kms.create_key(Tags=tags)["KeyMetadata"]["KeyId"]
+    (found,) = orphans.report("dev", frozenset(), session).orphans
+    assert (found.resource_id, found.usd_per_month) == (key_id, 1.0)
+    kms.schedule_key_deletion(KeyId=key_id)
+    assert orphans.report("dev", frozenset(), session).orphans == ()
 
 
 def test_other_stacks_are_counted_and_other_projects_are_not(session: Any) -> None:
@@ -93,9 +144,7 @@ def test_what_is_gone_already_is_not_listed(session: Any) -> None:
 
 def test_snapshots_buckets_and_logs_have_their_prices(session: Any) -> None:
     source = volume(session, {"Project": "something-else"})
-    session.client("ec2").create_snapshot(
-        VolumeId=source, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tag_list(TAGS)}]
-    )
+    snapshot(session, source, TAGS)
     session.client("s3").create_bucket(Bucket="chartwell-dev-documents")
     session.client("s3").put_bucket_tagging(
         Bucket="chartwell-dev-documents", Tagging={"TagSet": tag_list(TAGS)}

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import moto
 import pytest
+from botocore.stub import Stubber
 
 from infra import program
 from infra.data import Credentials, DataStoreError, survivors
-from infra.inventory import discover
+from infra.inventory import _subscriptions, discover, topic_arn
 from tests.infra.engine_double import SESSION, Engine, EngineError
 from tests.infra.stacks import HOST_KEY, config
 
@@ -80,6 +82,17 @@ class TestVolumeMode:
         one.destroy()
         assert one.up()["settings"]["CHARTWELL_IRIS__PASSWORD"] == first
 
+    def test_people_go_on_getting_alarms_without_confirming_again(self) -> None:
+        one = Operator(alertEmails='["ops@example.org", "radiology@example.org"]')
+        one.up()
+        one.destroy()
+        confirmed = discover(config(), SESSION).subscriptions
+        assert set(confirmed or ()) == {"ops@example.org", "radiology@example.org"}
+        one.engine.log.clear()
+        one.up()
+        assert [name for name in one.engine.done("create") if "-mail-" in name or "-alarms" in name] == []
+        assert discover(config(), SESSION).subscriptions == confirmed
+
     def test_a_second_up_changes_nothing(self) -> None:
         one = Operator()
         one.up()
@@ -145,6 +158,21 @@ class TestVolumeMode:
             one.up(fail_at=step)
         again = one.up()
         assert one.data_volumes() == [again["volumeId"]]
+
+
+def test_only_a_confirmed_subscription_by_mail_can_be_adopted() -> None:
+    """moto confirms at once; AWS lists what waits without an ARN."""
+    sns = boto3.client("sns", "us-east-1", aws_access_key_id="t", aws_secret_access_key="t")
+    topic = topic_arn(config(), "123456789012")
+    listed = [
+        {"Protocol": "email", "Endpoint": "waits@example.org", "SubscriptionArn": "PendingConfirmation"},
+        {"Protocol": "email", "Endpoint": "left@example.org", "SubscriptionArn": "Deleted"},
+        {"Protocol": "email", "Endpoint": "ops@example.org", "SubscriptionArn": f"{topic}:1"},
+        {"Protocol": "sqs", "Endpoint": "arn:aws:sqs:us-east-1:1:queue", "SubscriptionArn": f"{topic}:2"},
+    ]
+    with Stubber(sns) as answers:
+        answers.add_response("list_subscriptions_by_topic", {"Subscriptions": listed}, {"TopicArn": topic})
+        assert _subscriptions(sns, topic) == {"ops@example.org": f"{topic}:1"}
 
 
 @pytest.mark.usefixtures("account")
@@ -230,6 +258,7 @@ class TestDecommission:
         one.destroy()
         assert one.data_volumes() == []
         assert SESSION.client("s3").list_buckets()["Buckets"] == []
+        assert SESSION.client("sns").list_topics()["Topics"] == []
         assert SESSION.client("ssm").describe_parameters()["Parameters"] == []
 
     def test_the_key_must_be_rescued_before_its_data_is_adopted(self) -> None:

@@ -13,7 +13,6 @@ HOST = {
     "rootBlockDevice": {"encrypted": True},
     "ebsOptimized": True,
     "monitoring": True,
-    "associatePublicIpAddress": False,
     "userData": "#cloud-config",
     "iamInstanceProfile": "host",
     "instanceInitiatedShutdownBehavior": "stop",

@@ -187,6 +187,7 @@ def test_vcpus_of_other_hosts_count_and_those_of_this_stack_do_not(
         ("service-quotas", "quota", refusal("AccessDeniedException")),
         ("pricing", "prices", refusal("AccessDeniedException")),
         ("ec2", "machine image", refusal("UnauthorizedOperation")),
+        ("iam", "spot role", refusal("AccessDenied")),
         ("pricing", "prices", refusal("ThrottlingException")),
     ],
 )
@@ -194,7 +195,7 @@ def test_what_may_not_be_asked_is_a_warning_that_says_so(
     session: Session, simulator: RegistrySimulator, service: str, check: str, error: Exception
 ) -> None:
     session.refused[service] = error
-    (found,) = look(session, simulator)[check]
+    (found,) = look(session, simulator, spot=True)[check]
     assert found.status == "warn"
     assert found.message.startswith("Not checked:")
 
@@ -209,6 +210,18 @@ def test_a_zone_without_the_type_fails(session: Session, simulator: RegistrySimu
     found = look(session, simulator, availabilityZones='["us-east-1e"]')["zones"]
     assert worst(found) == "fail"
     assert "us-east-1a" in found[0].cure
+
+
+def test_spot_needs_its_role_in_an_account_that_never_used_it(
+    session: Session, simulator: RegistrySimulator
+) -> None:
+    (found,) = look(session, simulator, spot=True)["spot role"]
+    assert found.status == "fail"
+    assert "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com" in found.cure
+    session.real.client("iam").create_role(RoleName="AWSServiceRoleForEC2Spot", AssumeRolePolicyDocument="{}")
+    (found,) = look(session, simulator, spot=True)["spot role"]
+    assert found.status == "pass"
+    assert "spot role" not in look(session, simulator)
 
 
 def test_an_image_that_is_gone_or_needs_a_larger_disk_fails(

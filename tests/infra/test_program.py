@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from infra import policy, program
 from infra.cloud_init import USER_DATA_BYTES_MAX
+from infra.config import KEY_FILE
 from infra.data import Credentials
 from infra.inventory import FoundVolume, Inventory
 from infra.sizing import PlanError
@@ -25,6 +26,7 @@ from tests.infra.stacks import HOST_KEY, NGC_KEY, ZONES, config, inventory, priv
 GENERATED = Credentials(iris_password="iris-pass-9f3b61", service_secret="service-secret-77c0a2")
 # A line of a private key, since its newlines are escaped in JSON.
 SECRETS = (NGC_KEY, private_key().splitlines()[1], GENERATED.iris_password, GENERATED.service_secret)
+TOPIC = "arn:aws:sns:us-east-1:123456789012:chartwell-dev-alarms"
 VOLUME = "aws:ebs/volume:Volume"
 INSTANCE = "aws:ec2/instance:Instance"
 
@@ -36,7 +38,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "schedule": {"offHoursStop": "19:30", "offHoursStart": "07:00", "offHoursTimezone": "Europe/Berlin"},
     "clients": {
         "serviceCidrs": '["10.1.0.0/16"]',
-        "irisCidrs": '["10.2.0.0/16", "2001:db8::/48"]',
+        "irisCidrs": '["10.2.0.0/16", "192.0.2.0/28"]',
         "nimCidrs": '["10.3.0.0/16"]',
     },
     "all models": {
@@ -158,7 +160,7 @@ def test_named_clients_get_their_ports_and_no_others() -> None:
     rules = variant("clients").of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     found = {
         (
-            each.props.get("cidrIpv4") or each.props.get("cidrIpv6"),
+            each.props["cidrIpv4"],
             each.props["fromPort"],
             each.props["toPort"],
         )
@@ -169,8 +171,8 @@ def test_named_clients_get_their_ports_and_no_others() -> None:
         ("10.1.0.0/16", 443, 443),
         ("10.2.0.0/16", 1972, 1972),
         ("10.2.0.0/16", 52773, 52773),
-        ("2001:db8::/48", 1972, 1972),
-        ("2001:db8::/48", 52773, 52773),
+        ("192.0.2.0/28", 1972, 1972),
+        ("192.0.2.0/28", 52773, 52773),
         ("10.3.0.0/16", 8000, 8002),
     }
 
@@ -198,9 +200,36 @@ def test_the_schedule_stops_and_starts_only_this_host() -> None:
     times = {each.props["scheduleExpression"] for each in built.of("aws:scheduler/schedule:Schedule")}
     assert times == {"cron(30 19 ? * MON-FRI *)", "cron(0 7 ? * MON-FRI *)"}
     (rights,) = [each for each in built.of("aws:iam/rolePolicy:RolePolicy") if "hours" in each.name]
-    (statement,) = json.loads(rights.props["policy"])["Statement"]
+    statement = json.loads(rights.props["policy"])["Statement"][0]
+    assert statement["Action"] == ["ec2:StopInstances", "ec2:StartInstances"]
     assert statement["Resource"] == [f"arn:aws:ec2:us-east-1:123456789012:instance/{built.one(INSTANCE).id}"]
     assert variant("default").of("aws:scheduler/schedule:Schedule") == []
+
+
+def test_the_schedule_may_open_the_encrypted_disks_of_the_host_that_it_starts() -> None:
+    built = variant("schedule")
+    (rights,) = [each for each in built.of("aws:iam/rolePolicy:RolePolicy") if "hours" in each.name]
+    with_key = [
+        each for each in json.loads(rights.props["policy"])["Statement"] if "kms:" in str(each["Action"])
+    ]
+    assert {action for each in with_key for action in each["Action"]} == {
+        "kms:CreateGrant",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncrypt*",
+    }
+    disks_key = built.one(INSTANCE).props["rootBlockDevice"]["kmsKeyId"]
+    assert disks_key == built.one(VOLUME).props["kmsKeyId"]
+    for each in with_key:
+        assert each["Resource"] == [disks_key]
+        assert each["Condition"]["StringEquals"] == {"kms:ViaService": "ec2.us-east-1.amazonaws.com"}
+        lends = "kms:CreateGrant" in each["Action"]
+        assert each["Condition"].get("Bool") == ({"kms:GrantIsForAWSResource": "true"} if lends else None)
+    # What a role of the account is given counts: the key leaves the say to the account's own policies.
+    first = json.loads(built.one("aws:kms/key:Key").props["policy"])["Statement"][0]
+    assert first["Principal"] == {"AWS": "arn:aws:iam::123456789012:root"}
+    assert (first["Action"], first.get("Condition")) == (["kms:*"], None)
 
 
 def test_the_host_reads_documents_below_its_prefix_only(built: Recorded) -> None:
@@ -225,6 +254,14 @@ def test_the_budget_mails_four_times(built: Recorded) -> None:
     )
 
 
+def test_alarms_mail_and_do_nothing_else(built: Recorded) -> None:
+    """EC2 does not recover a host with an instance store: an alarm that asks for it is refused."""
+    alarms = built.of("aws:cloudwatch/metricAlarm:MetricAlarm")
+    topic = built.one("aws:sns/topicPolicy:TopicPolicy").props["arn"]
+    assert {each.name.rsplit("-", 1)[1] for each in alarms} == {"hardware", "system", "disk", "idle"}
+    assert all(each.props["alarmActions"] == [topic] for each in alarms)
+
+
 def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> None:
     """Nothing that survives is created a second time: each survivor is imported by its name or id."""
     volume = built.one(VOLUME)
@@ -241,6 +278,7 @@ def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> N
         key_id="1234abcd",
         key_state="Enabled",
         budget_exists=True,
+        subscriptions={"ops@example.org": f"{TOPIC}:1"},
     )
     adopted = record(
         lambda: program.build(config(), found, host_keys=lambda _: pytest.fail("it is recorded"))
@@ -254,6 +292,18 @@ def test_an_account_that_holds_everything_is_adopted_whole(built: Recorded) -> N
     assert adopted.outputs["settings"]["CHARTWELL_IRIS__PASSWORD"] == "kept-1"
 
 
+def test_a_subscription_that_nobody_confirmed_is_asked_for_again() -> None:
+    adopted = run(inventory(subscriptions={}))
+    assert adopted.one("aws:sns/topic:Topic").import_id == TOPIC
+    assert adopted.one("aws:sns/topicSubscription:TopicSubscription").import_id == ""
+
+
+def test_who_left_the_list_and_still_gets_alarms_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    run(inventory(subscriptions={"ops@example.org": f"{TOPIC}:1", "left@example.org": f"{TOPIC}:2"}))
+    (said,) = [each for each in caplog.messages if "alarms" in each]
+    assert said.endswith(f"aws sns unsubscribe --subscription-arn {TOPIC}:2")
+
+
 def test_an_impossible_plan_registers_nothing() -> None:
     with pytest.raises(PlanError, match=r"set instanceType g6e\.xlarge"):
         run(imageModel="nvidia/nvclip", clipImage="nvcr.io/nim/nvidia/nvclip@sha256:" + "ab" * 32)
@@ -261,7 +311,10 @@ def test_an_impossible_plan_registers_nothing() -> None:
 
 def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     outputs = built.outputs
-    assert outputs["ssh"] == "ssh -i chartwell-key ubuntu@198.51.100.7"
+    login = f"-i {KEY_FILE} ubuntu@198.51.100.7"
+    assert outputs["ssh"] == f"ssh {login}"
+    assert login in outputs["tunnel"]
+    assert login in outputs["firstAdministrator"]
     assert "-L 8000:127.0.0.1:8000" in outputs["tunnel"]
     assert "-L 8443:127.0.0.1:443" in outputs["tunnel"]
     assert outputs["serviceUrl"] == outputs["urls"]["service"] == "https://127.0.0.1:8443"
@@ -309,7 +362,7 @@ CONFIGURATIONS = choices(
     availabilityZones=['["us-east-1c"]', '["us-east-1f", "us-east-1a"]', "[]"],
     embeddingDevice=["cpu", "gpu"],
     volumeSizeGb=[160, 500, 16_384],
-    operatorCidr=["198.51.100.0/24", "2001:db8::1/128"],
+    operatorCidr=["198.51.100.0/24", "203.0.113.7/32"],
     serviceCidrs=['["10.9.0.0/16"]', "[]"],
     idleMinutes=[0, 10, 1440],
     llmContextTokens=[2048, 4096, 16_384],
