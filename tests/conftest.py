@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Iterator
@@ -55,10 +56,15 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def log_of_a_door_ends_with_its_test() -> Iterator[None]:
-    """A door sends the log to the standard error that its test captures; later tests' threads must not write there."""
-    before = LOGGER.handlers, LOGGER.level, LOGGER.propagate
+    """A door sends the log to the standard error that is captured then; nobody may write there later."""
+    _without_handlers()
     yield
-    LOGGER.handlers, LOGGER.level, LOGGER.propagate = before
+    _without_handlers()
+
+
+def _without_handlers() -> None:
+    LOGGER.handlers, LOGGER.propagate = [], True
+    LOGGER.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True, scope="session")

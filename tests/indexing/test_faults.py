@@ -44,13 +44,16 @@ TEXTS_IN_FLIGHT_MAX = 6 * 8
 
 
 class FastClock:
-    """Time that passes `SPEED` times as fast, so that a minute's wait takes a second and a half."""
+    """Time that passes `speed` times as fast, so that a minute's wait takes a second."""
+
+    def __init__(self, speed: float = SPEED) -> None:
+        self._speed = speed
 
     def now(self) -> float:
-        return time.monotonic() * SPEED
+        return time.monotonic() * self._speed
 
     def sleep(self, seconds: float, scope: Cancellation) -> None:
-        scope.wait(seconds / SPEED)
+        scope.wait(seconds / self._speed)
 
 
 class SmallDisk(Database):
@@ -178,7 +181,9 @@ def test_a_limit_per_minute(corpus: Corpus) -> None:
 
 
 def test_an_endpoint_that_is_gone_for_a_minute(corpus: Corpus) -> None:
-    with later(0.1, lambda: corpus.server.vanish(60 / SPEED)):
+    speed = SPEED / 4  # what the machine is slow at must stay short beside the waits, whatever else runs on it
+    corpus.clock = FastClock(speed)
+    with later(0.1, lambda: corpus.server.vanish(60 / speed)):
         assert corpus.run().embedded == NOTES
     corpus.insist_on_all()
 
