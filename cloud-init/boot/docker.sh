@@ -11,8 +11,6 @@ data=${HOST_MOUNT_POINT:-/data}
 root=${HOST_ROOT:-} # another root, for the tests
 help=docker
 
-apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -qq -y "$@"; }
-
 bind() {
   local from="$data/$1" to="$root/var/lib/$1"
   local line="$from $to none bind,nofail,x-systemd.requires-mounts-for=$data 0 0"
@@ -72,7 +70,7 @@ install_packages() {
     "https://download.docker.com/linux/ubuntu $codename stable"
   repository nvidia-container-toolkit https://nvidia.github.io/libnvidia-container/gpgkey \
     "https://nvidia.github.io/libnvidia-container/stable/deb/amd64 /"
-  apt_get update
+  apt_update
   version=$(apt-cache madison docker-ce | awk -v v=":$docker-" '!n && index($3, v) {print $3; n = 1}')
   [ -n "$version" ] || die "Docker $docker is not in Docker's archive for $codename. Choose another." "$help"
   apt_get install --no-install-recommends --allow-change-held-packages --allow-downgrades \

@@ -12,8 +12,6 @@ help=gpu-driver
 
 [ "${HOST_GPU:-yes}" = yes ] || { phase driver "not wanted"; exit 0; }
 
-apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -qq -y "$@"; }
-
 loaded() {
   local version
   version=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | head -n 1) || return 1
@@ -33,7 +31,7 @@ if loaded; then
   exit 0
 fi
 phase driver "installing $branch for kernel $kernel"
-apt_get update
+apt_update
 packages=("nvidia-headless-no-dkms-$branch" "nvidia-utils-$branch")
 if apt-cache show "linux-modules-nvidia-$branch-$kernel" >/dev/null 2>&1; then
   apt_get install --no-install-recommends "linux-modules-nvidia-$branch-$kernel" "${packages[@]}"

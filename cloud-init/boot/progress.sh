@@ -36,6 +36,18 @@ phase() {
   say "$1${detail:+: $detail}"
 }
 
+apt_get() { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -qq -y "$@"; }
+
+# DPkg::Lock::Timeout does not cover the lock of the lists, which Ubuntu's own timers take just after a boot.
+apt_update() {
+  local tries=${HOST_APT_TRIES:-60}
+  until apt_get update; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || return 1
+    sleep 10
+  done
+}
+
 # Ends the script that calls it. $2 names the section of docs/troubleshooting-aws.md.
 die() {
   mkdir -p "$HOST_STATE"

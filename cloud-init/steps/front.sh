@@ -24,7 +24,14 @@ install_nginx() {
   systemctl mask -q nginx.service
   export DEBIAN_FRONTEND=noninteractive
   local apt=(apt-get -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 -qq -y)
-  with_patience "reading Ubuntu's package lists" "${apt[@]}" update || die "Ubuntu's archive does not answer." service
+  # The lock of the lists, which DPkg's time-out does not cover, is Ubuntu's own for minutes after a boot.
+  local tries=${HOST_APT_TRIES:-20}
+  until with_patience "reading Ubuntu's package lists" "${apt[@]}" update; do
+    tries=$((tries - 1))
+    [ "$tries" -gt 0 ] || die "Ubuntu's archive does not answer." service
+    say "reading the lists again in 30 s"
+    sleep 30
+  done
   with_patience "installing nginx" "${apt[@]}" install --no-install-recommends nginx-core ||
     die "nginx does not install." service
 }

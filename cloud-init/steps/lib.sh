@@ -175,13 +175,24 @@ is_ready() { # name
   fi
 }
 
+# The log of a container goes on over its restarts; what an earlier run died of may be over. Since the end of that run
+# and not since the start of this one, which the engine notes after the first lines.
+lines_of_this_run() { # name
+  local ended
+  ended=$(docker inspect -f '{{.State.FinishedAt}}' "$1" 2>/dev/null) || return 0
+  case $ended in
+    0001-*) docker logs --tail 200 "$1" 2>&1 ;;
+    *) docker logs --tail 200 --since "$ended" "$1" 2>&1 ;;
+  esac
+}
+
 # Prints a line every 15 s; gives up at once on a line of the log that no waiting can cure.
 wait_ready() { # name
   local name=$1 started=$SECONDS said=-15 state
   until is_ready "$name"; do
     lease
     state=$(docker inspect -f '{{.State.Status}} {{.RestartCount}}' "$name" 2>/dev/null || echo "gone 0")
-    if [ -n "$fatal" ] && docker logs --tail 200 "$name" 2>&1 | grep -E "$fatal" >/dev/null; then
+    if [ -n "$fatal" ] && lines_of_this_run "$name" | grep -E "$fatal" >/dev/null; then
       last_lines "$name"
       die "$name will not start: its log says why above." "$name"
     fi

@@ -209,6 +209,21 @@ def test_the_driver_is_installed_once_and_without_a_reboot(tmp_path: Path) -> No
     assert not (tmp_path / "state" / "reboot-needed").exists()
 
 
+def test_lists_that_are_locked_are_waited_for(tmp_path: Path) -> None:
+    driver_machine(tmp_path, version="580.1", module_loads=True)
+    stand_in(
+        tmp_path / "bin",
+        "apt-get",
+        f'echo apt-get "$@" >>{tmp_path}/tries\n'
+        f'case "$*" in *update*) [ "$(grep -c update {tmp_path}/tries)" -ge 3 ] ;; esac',
+    )
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    assert (tmp_path / "tries").read_text().count("update") == 3
+    (tmp_path / "loaded").unlink()
+    stand_in(tmp_path / "bin", "apt-get", "exit 100")
+    assert boot(tmp_path, "driver.sh", HOST_APT_TRIES="2").returncode != 0
+
+
 def test_an_old_driver_is_not_good_enough(tmp_path: Path) -> None:
     driver_machine(tmp_path, version="535.1", module_loads=True)
     (tmp_path / "loaded").touch()
@@ -292,13 +307,52 @@ def test_a_boot_that_is_late_ends_the_wait_with_the_log(tmp_path: Path) -> None:
     assert max(map(len, waited.stdout.splitlines())) < 400
 
 
+def test_what_an_earlier_boot_left_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    """SSH answers before the unit of this boot has started and removed the markers."""
+    (tmp_path / "state").mkdir()
+    stand_in(tmp_path / "bin", "systemctl", "echo inactive")
+    for marker in ("boot.ready", "boot.failed", "reboot-needed"):
+        (tmp_path / "state" / marker).write_text("of an earlier boot\n")
+        waited = wait_for_boot(tmp_path)
+        assert waited.returncode == 1
+        assert "not ready after 0 s" in waited.stdout
+        (tmp_path / "state" / marker).unlink()
+
+
+def test_a_boot_that_had_failed_is_tried_once_more(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "boot.failed").write_text("driver: the mirror is away\n")
+    stand_in(
+        tmp_path / "bin",
+        "systemctl",
+        f'[ "$1" = show ] && exec echo failed\necho systemctl "$@" >>{tmp_path}/asked\ntouch {state}/boot.ready',
+    )
+    waited = wait_for_boot(tmp_path, seconds=3)
+    assert waited.returncode == 0, waited.stdout
+    assert "had failed: driver: the mirror is away; trying once more" in waited.stdout
+    assert (tmp_path / "asked").read_text() == "systemctl restart --no-block chartwell-boot.service\n"
+    stand_in(
+        tmp_path / "bin",
+        "systemctl",
+        f'[ "$1" = show ] && exec echo failed\nrm {state}/boot.ready\necho "driver: still away" >{state}/boot.failed',
+    )
+    (state / "boot.failed").write_text("driver: the mirror is away\n")
+    (state / "boot.ready").unlink()
+    waited = wait_for_boot(tmp_path, seconds=3)
+    assert waited.returncode == 1
+    assert "boot: failed: driver: still away" in waited.stdout
+
+
 def test_a_needed_reboot_closes_the_door_first_and_ends_the_wait_in_order(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     (tmp_path / "state" / "reboot-needed").write_text("no module\n")
     for name in ("systemctl", "systemd-run"):
-        stand_in(tmp_path / "bin", name, f'echo {name} "$@" >>{tmp_path}/asked')
+        shown = '[ "$1" = show ] && exec echo active\n'
+        stand_in(tmp_path / "bin", name, f'{shown}echo {name} "$@" >>{tmp_path}/asked')
     waited = wait_for_boot(tmp_path)
     assert waited.returncode == 0
+    assert not (tmp_path / "state" / "reboot-needed").exists()  # else the next wait would reboot again
     asked = (tmp_path / "asked").read_text().splitlines()
     assert asked == ["systemctl stop ssh.socket ssh.service", "systemd-run -q --on-active=3 systemctl reboot"]
 
