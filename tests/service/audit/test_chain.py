@@ -303,6 +303,17 @@ def test_a_hundred_at_once_make_one_chain(log: AuditLog) -> None:
     assert len({row.actor for row in log.rows()}) == 100
 
 
+def test_a_log_that_grows_while_it_is_verified_is_sound(log: AuditLog) -> None:
+    writer = threading.Thread(target=lambda: fill(log, 200))
+    writer.start()
+    try:
+        while writer.is_alive():
+            assert log.verify().problems == ()
+    finally:
+        writer.join()
+    assert log.verify().rows == 200
+
+
 def append_some(url: str, name: str, rows: int) -> None:
     with State(url) as state:
         log = AuditLog(state)
