@@ -249,25 +249,46 @@ def verify_rows(
     rows: Iterable[AuditRow], *, head: Anchor | None, anchors: Sequence[Anchor] = ()
 ) -> Verification:
     """The check itself, over the database or an export of it (which has no head of its own)."""
-    problems: list[Problem] = []
-    by_number = {anchor.number: anchor for anchor in anchors}
+    held = _by_number(anchors)
+    problems = list(_contradictions(held))
     number, previous, at = 0, GENESIS, ""
     for row in rows:
         if len(problems) < PROBLEMS_MAX:
             problems += _problems_of(row, number, previous)
-            anchor = by_number.pop(row.number, None)
-            if anchor is not None and anchor.hash != row.hash:
-                problems.append(Problem(row.number, f"is not the row that was anchored at {anchor.at}"))
+            problems += [
+                Problem(row.number, f"is not the row that was anchored at {anchor.at}")
+                for anchor in held.pop(row.number, ())
+                if anchor.hash != row.hash
+            ]
         number, previous, at = row.number, row.hash, row.at
-    for missing in by_number.values():
-        if missing.number > 0:
-            problems.append(Problem(missing.number, f"was anchored at {missing.at} and is not there"))
+    problems += [
+        Problem(missing.number, f"was anchored at {missing.at} and is not there")
+        for anchored in held.values()
+        for missing in anchored
+        if missing.number > 0
+    ]
     last = Anchor(number, previous, at)
     if head is not None and (head.number, head.hash) != (number, previous):
         problems.append(
             Problem(number, f"is the last row, but the log had been written up to number {head.number}")
         )
     return Verification(number, last, tuple(problems[:PROBLEMS_MAX]), len(anchors))
+
+
+def _by_number(anchors: Iterable[Anchor]) -> dict[int, list[Anchor]]:
+    """The anchors of each row, the first one of each hash: a later one that is another must not replace it."""
+    held: dict[int, dict[str, Anchor]] = {}
+    for anchor in anchors:
+        held.setdefault(anchor.number, {}).setdefault(anchor.hash, anchor)
+    return {number: list(anchored.values()) for number, anchored in held.items()}
+
+
+def _contradictions(held: Mapping[int, Sequence[Anchor]]) -> Iterator[Problem]:
+    for number, anchored in held.items():
+        if len(anchored) > 1:
+            yield Problem(
+                number, f"has {len(anchored)} anchors that differ: one of them was not written here"
+            )
 
 
 def _problems_of(row: AuditRow, number: int, previous: str) -> Iterator[Problem]:

@@ -207,6 +207,34 @@ def test_a_chain_computed_anew_is_found_by_an_anchor_alone(log: AuditLog, state:
     assert not log.verify([anchor]).sound
 
 
+def test_a_forged_end_is_found_beside_an_anchor_that_fits_it(log: AuditLog, state: State) -> None:
+    """One line added to the file of anchors does not take the true one's place."""
+    rows = fill(log)
+    anchor = log.anchor()
+    forged = dataclasses.replace(rows[-1], actor="bert")
+    forged = dataclasses.replace(forged, hash=forged.computed())
+    behind_its_back(
+        state,
+        f"UPDATE audit SET actor = 'bert', hash = '{forged.hash}' WHERE number = 5",
+        f"UPDATE audit_head SET hash = '{forged.hash}'",
+    )
+    fitting = Anchor(5, forged.hash, "later")
+    assert log.verify([fitting]).sound
+    for anchors in ([anchor, fitting], [fitting, anchor]):
+        said = [problem.what for problem in log.verify(anchors).problems]
+        assert len(said) == 2
+        assert "anchors that differ" in said[0]
+        assert said[1] == f"is not the row that was anchored at {anchor.at}"
+
+
+def test_two_anchors_of_one_row_that_differ_are_a_problem_by_themselves(log: AuditLog) -> None:
+    fill(log)
+    anchor = log.anchor()
+    assert log.verify([anchor, Anchor(5, anchor.hash, "later")]).sound
+    found = verify_rows([], head=None, anchors=[Anchor(0, GENESIS, "then"), Anchor(0, "f" * 64, "then")])
+    assert [problem.number for problem in found.problems] == [0]
+
+
 def test_anchors_are_lines(log: AuditLog) -> None:
     fill(log)
     anchor = log.anchor()
