@@ -15,6 +15,7 @@ from sqlalchemy import text
 from pipeline.errors import AuditBroken, Conflict, StateError
 from pipeline.service.audit.chain import (
     GENESIS,
+    SELDOM_SECONDS,
     SYSTEM,
     Anchor,
     AuditLog,
@@ -302,6 +303,17 @@ def test_details_take_ids_and_no_texts(log: AuditLog) -> None:
     with pytest.raises(ValueError, match="a word"):
         log.record(ANNA, "Asked a question")
     assert log.verify().rows == 0
+
+
+def test_what_is_recorded_seldom_waits_a_minute_for_its_next_row(log: AuditLog) -> None:
+    at = 0.0
+    log.clock = lambda: at
+    for about in ("anna", "anna", "bert"):
+        log.record_seldom(about, ANNA, "ask", f"person:{about}")
+    log.record_seldom("anna", ANNA, "sign-in")
+    at += SELDOM_SECONDS
+    log.record_seldom("anna", ANNA, "ask", "person:again")
+    assert [row.subject for row in log.rows()] == ["person:anna", "person:bert", "", "person:again"]
 
 
 def test_looking_backwards(log: AuditLog) -> None:
