@@ -341,14 +341,18 @@ class SignInFailed(ServiceError):
 
 
 class SignInDelayed(ServiceError):
-    """Too many failed sign-ins from there; the password was not looked at. Wait `retry_after_seconds`."""
+    """Too many failed sign-ins from there; the password was not looked at. Wait `retry_after_seconds`.
+
+    `delayed` is the hash of the account, device or address that has to wait.
+    """
 
     code = "CW-SIGN-IN-DELAYED"
     transient = True
 
-    def __init__(self, what: str, *, remedy: str, retry_after_seconds: float) -> None:
+    def __init__(self, what: str, *, remedy: str, retry_after_seconds: float, delayed: str = "") -> None:
         super().__init__(what, remedy=remedy)
         self.retry_after_seconds = retry_after_seconds
+        self.delayed = delayed
 
 
 class IdentityProviderFailed(ServiceError):

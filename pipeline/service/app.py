@@ -217,6 +217,17 @@ async def _record_refusal(access: Access, request: Request, error: Forbidden) ->
     )
 
 
+async def _record_gate(access: Access, caller: Caller | None, method: str, error: Forbidden) -> None:
+    """The gate refused somebody known: whose browser another site used, or whose page was too old."""
+    if caller is None:
+        return
+    who = caller.principal
+    about, details = f"{who.id} {error.what}", {"why": error.what, "method": method}
+    await run_in_threadpool(
+        access.audit.record_seldom, about, who, "request", "route:gate", outcome="refused", details=details
+    )
+
+
 class _Doorkeeper:
     """People and keys, as the gate asks for them."""
 
@@ -244,7 +255,12 @@ def _add_layers(
 
     # The last one added is the outermost.
     app.add_middleware(
-        Gate, settings=service, doorkeeper=_Doorkeeper(access), demo=Caller(DEMO), in_thread=in_thread
+        Gate,
+        settings=service,
+        doorkeeper=_Doorkeeper(access),
+        demo=Caller(DEMO),
+        in_thread=in_thread,
+        refused=functools.partial(_record_gate, access),
     )
     app.add_middleware(
         Frame,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -67,6 +68,8 @@ class Doorkeeper(Protocol):
 
 
 Threaded = Callable[[Callable[[str], Caller], str], Awaitable[Caller]]
+Refused = Callable[[Caller | None, str, Forbidden], Awaitable[None]]
+"""Is told of what was refused here, with the method, and to whom; None: nobody who is known."""
 
 
 def allowed_hosts(settings: ServiceSettings) -> frozenset[str]:
@@ -94,6 +97,7 @@ class Gate:
         doorkeeper: Doorkeeper,
         demo: Caller,
         in_thread: Threaded,
+        refused: Refused,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -101,6 +105,7 @@ class Gate:
         self._doorkeeper = doorkeeper
         self._demo = demo
         self._in_thread = in_thread
+        self._refused = refused
         self._limit = RateLimit(settings.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -113,7 +118,12 @@ class Gate:
         host = self._check_host(headers)
         if self._settings.demo:
             _check_local(scope)
-        _check_origin(request.method, headers, host)
+        try:
+            _check_origin(request.method, headers, host)
+        except Forbidden as error:
+            with suppress(SignInFailed):
+                await self._refused(await self._caller(request), request.method, error)
+            raise
         body = b""
         if request.method not in {"GET", "HEAD"}:
             body = await whole_body(scope, receive, self._settings.body_bytes_max)
@@ -126,7 +136,11 @@ class Gate:
             address = request.client.host if request.client else "unknown"
             self._limit.take(caller.principal.id if caller else f"address {address}")
         if caller is not None:
-            _check_token(request.method, headers, body, caller)
+            try:
+                _check_token(request.method, headers, body, caller)
+            except Forbidden as error:
+                await self._refused(caller, request.method, error)
+                raise
         scope["state"]["caller"] = caller
         await self._app(scope, replayed(body, receive), send)
 

@@ -17,7 +17,7 @@ import pytest
 
 from pipeline.config import Settings
 from pipeline.service.access.open import open_access
-from pipeline.service.audit.receipts import ANSWERED
+from pipeline.service.audit.proof import ANSWERED
 from pipeline.service.state.database import open_state
 from pipeline.service.state.models import Message, Receipt
 from tests.servers.nim import NimServer

@@ -146,6 +146,26 @@ def test_a_refusal_is_in_the_audit_log(service: Running) -> None:
     assert (row.action, row.subject, row.outcome) == ("note-read", "note:not-there", "refused")
 
 
+def test_what_the_gate_refuses_somebody_known_is_in_the_audit_log(service: Running) -> None:
+    browser = service.browser(csrf=False)
+    me = browser.get("/v1/me").json()["id"]
+    foreign = {"Origin": "https://evil.example"}
+    for headers in ({}, {}, foreign, foreign):
+        assert browser.post("/v1/search", json=ASK, headers=headers).status_code == 403
+    rows = service.access.audit.page(actor=me, action="request")[::-1]
+    assert [(row.subject, row.outcome) for row in rows] == [("route:gate", "refused")] * 2
+    assert "token of its page" in rows[0].details
+    assert "Another site" in rows[1].details
+
+
+def test_what_the_gate_refuses_strangers_fills_no_log(service: Running) -> None:
+    rows = service.access.audit.verify().rows
+    client = service.client("cw_unknown")
+    answer = client.post("/v1/search", json=ASK, headers={"Origin": "https://evil.example"})
+    assert answer.status_code == 403
+    assert service.access.audit.verify().rows == rows
+
+
 # --- shares
 
 

@@ -22,7 +22,7 @@ from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFai
 from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token, same
-from pipeline.service.audit.chain import AuditLog
+from pipeline.service.audit.chain import STRANGER, AuditLog
 from pipeline.service.state.database import State
 from pipeline.service.state.models import ApiKey, User, now
 
@@ -130,34 +130,29 @@ class Keys:
             self._audit.append(session, actor, "key-revoked", f"key:{row.id}")
 
     def check(self, text: str) -> Principal:
-        """Whoever this key stands for. Raises SignInFailed, always with the same words."""
+        """Whoever this key stands for. Raises SignInFailed, always with the same words; the audit log is told why."""
         at = now()
         with self._state.reading() as session:
-            principal, used_at = self._principal(session, text, at)
+            found = session.execute(_KNOWN, {"prefix": prefix_of(text)}).one_or_none()
+            row, user = (found[0], found[1]) if found is not None else (None, None)
+            right = same(row.key_hash if row else hash_of(""), hash_of(text))
+            if row is None or user is None:
+                raise _not_valid()  # nothing is known that could be told
+            used_at, why = row.used_at, _why_refused(row, user, right, at)
+            principal = None if why else self._principal(session, row, user)
+        if principal is None:
+            self._audit.record_seldom(
+                row.id, STRANGER, "key-refused", f"key:{row.id}", outcome="refused", details={"why": why}
+            )
+            raise _not_valid()
         if used_at is None or (at - used_at).total_seconds() >= USED_EVERY_SECONDS:
             with self._state.session() as session:
                 session.execute(update(ApiKey).where(ApiKey.id == principal.key_id).values(used_at=at))
         return principal
 
-    def _principal(
-        self, session: Session, text: str, at: dt.datetime
-    ) -> tuple[Principal, dt.datetime | None]:
-        found = session.execute(_KNOWN, {"prefix": prefix_of(text)}).one_or_none()
-        row, user = (found[0], found[1]) if found is not None else (None, None)
-        right = same(row.key_hash if row else hash_of(""), hash_of(text))
-        if (
-            row is None
-            or user is None
-            or not right
-            or row.revoked_at
-            or row.expires_at <= at
-            or not user.active
-        ):
-            raise SignInFailed(
-                "This API key is not valid.", remedy="Check it, or ask an administrator for a new one."
-            )
+    def _principal(self, session: Session, row: ApiKey, user: User) -> Principal:
         owner = self._people.principal(session, user)
-        principal = Principal(
+        return Principal(
             id=owner.id,
             name=owner.name,
             role=owner.role,
@@ -166,12 +161,28 @@ class Keys:
             actions=actions_of(owner.role, row.actions),
             key_id=row.id,
         )
-        return principal, row.used_at
 
 
 def prefix_of(text: str) -> str:
     """What finds a key's row: its first 13 characters."""
     return text[:13]
+
+
+def _why_refused(row: ApiKey, user: User, right: bool, at: dt.datetime) -> str | None:
+    """None: it is good."""
+    if not right:
+        return "wrong secret"
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.expires_at <= at:
+        return "expired"
+    return None if user.active else "owner deactivated"
+
+
+def _not_valid() -> SignInFailed:
+    return SignInFailed(
+        "This API key is not valid.", remedy="Check it, or ask an administrator for a new one."
+    )
 
 
 def _grantable(wanted: list[str], grantable: frozenset[Action]) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import BadRequest, SignInFailed
+from pipeline.errors import BadRequest, SignInDelayed, SignInFailed
 from pipeline.service.access import throttle
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.people import People, add_user, administrators
@@ -101,12 +101,23 @@ class SignIns:
         Raises SignInFailed, always with the same words; SignInDelayed where too many attempts failed before.
         """
         login = name.strip().casefold()[:200]
-        with self._state.session() as session:
-            user = session.scalar(select(User).where(User.name == login))
-            known = _known_device(session, user, device)
-            counted = throttle.subjects(login, address, known)
-            throttle.count_attempt(session, counted, self.clock())
-            kept, found = (user.password_hash, user.id) if user else (None, None)
+        try:
+            with self._state.session() as session:
+                user = session.scalar(select(User).where(User.name == login))
+                kept, found = (user.password_hash, user.id) if user else (None, None)
+                known = _known_device(session, user, device)
+                counted = throttle.subjects(login, address, known)
+                throttle.count_attempt(session, counted, self.clock())
+        except SignInDelayed as delay:
+            self._audit.record_seldom(
+                delay.delayed,
+                STRANGER,
+                "sign-in",
+                _person(found),
+                outcome="refused",
+                details={"why": "delayed", "address": address[:100]},
+            )
+            raise
         if not self._passwords.verify(kept, password):
             why = "unknown" if found is None else "wrong password" if kept else "no password"
             raise self._refused(found, why, address)
@@ -265,12 +276,22 @@ class SignIns:
         self, principal: Principal, old: str, new: str, *, address: str, token: str
     ) -> SignedIn:
         """One's own password, with the old one as proof. All sign-ins end; the one that comes back is new."""
-        with self._state.session() as session:
-            user = session.get_one(User, principal.id)
-            counted = (throttle.Subject("device", f"{user.name}:own"),)
-            throttle.count_attempt(session, counted, self.clock())
-            kept, name = user.password_hash, user.name
+        subject = f"person:{principal.id}"
+        try:
+            with self._state.session() as session:
+                user = session.get_one(User, principal.id)
+                counted = (throttle.Subject("device", f"{user.name}:own"),)
+                throttle.count_attempt(session, counted, self.clock())
+                kept, name = user.password_hash, user.name
+        except SignInDelayed as delay:
+            details = {"why": "delayed", "address": address[:100]}
+            self._audit.record_seldom(
+                delay.delayed, principal, "password-changed", subject, outcome="refused", details=details
+            )
+            raise
         if principal.kind != "user" or not self._passwords.verify(kept, old):
+            details = {"why": "wrong password", "address": address[:100]}
+            self._audit.record(principal, "password-changed", subject, outcome="refused", details=details)
             raise BadRequest("The old password is not right.", remedy="Type it again.")
         new_hash = self._passwords.hash(new, name=name)
         with self._state.session() as session:
@@ -281,7 +302,7 @@ class SignIns:
             user.password_hash = new_hash
             session.execute(delete(SignIn).where(SignIn.user_id == user.id))
             session.execute(delete(KnownDevice).where(KnownDevice.user_id == user.id))
-            self._audit.append(session, principal, "password-changed", f"person:{user.id}")
+            self._audit.append(session, principal, "password-changed", subject)
             return self.open(session, user, "password", address=address, replaces=token)
 
     @property
@@ -299,11 +320,15 @@ class SignIns:
         self._audit.record(
             STRANGER,
             "sign-in",
-            f"person:{user_id}" if user_id else "person:unknown",
+            _person(user_id),
             outcome="refused",
             details={"why": why, "address": address[:100]},
         )
         return SignInFailed("Name or password is not right.", remedy="Type both again.")
+
+
+def _person(user_id: str | None) -> str:
+    return f"person:{user_id}" if user_id else "person:unknown"
 
 
 def _who(user: User) -> Who:

@@ -68,12 +68,18 @@ def subjects(name: str, address: str, known_device: str | None) -> tuple[Subject
 def count_attempt(session: Session, counted: Sequence[Subject], at: dt.datetime) -> None:
     """Count a failure for each subject. Raises SignInDelayed, counting nothing, where one of them must still wait."""
     rows = [_row(session, subject) for subject in sorted(counted, key=lambda subject: subject.hash)]
-    waits = [(row.blocked_until - at).total_seconds() for row in rows if row.blocked_until is not None]
-    if (longest := max(waits, default=0.0)) > 0:
+    waits = [
+        ((row.blocked_until - at).total_seconds(), row.subject_hash)
+        for row in rows
+        if row.blocked_until is not None
+    ]
+    longest, delayed = max(waits, default=(0.0, ""))
+    if longest > 0:
         raise SignInDelayed(
             "There were too many failed sign-ins.",
             remedy=f"Wait {longest:.0f} seconds and try again.",
             retry_after_seconds=longest,
+            delayed=delayed,
         )
     kinds = {subject.hash: subject.kind for subject in counted}
     for row in rows:

@@ -18,7 +18,10 @@ import datetime as dt
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -33,6 +36,9 @@ PROBLEMS_MAX = 100
 """After so many, `verify` says no more: the chain is not what it was."""
 TEXT_CHARACTERS_MAX = 500
 """Longest text in `details`: ids and names fit, a question or a note does not."""
+SELDOM_SECONDS = 60.0
+SELDOM_MAX = 10_000
+"""Things remembered that were recorded a while ago; the oldest is forgotten first."""
 _WORD = re.compile(r"^[a-z][a-z0-9-]{0,59}$")
 _PENDING = "audit"
 _ROWS_AT_ONCE = 2000
@@ -155,6 +161,9 @@ class AuditLog:
 
     def __init__(self, state: State) -> None:
         self._state = state
+        self.clock: Callable[[], float] = time.monotonic
+        self._recorded: OrderedDict[str, float] = OrderedDict()
+        self._recording = threading.Lock()
 
     def append(
         self,
@@ -191,6 +200,35 @@ class AuditLog:
         """As `append`, in a transaction of its own: for an access or a refusal that changes nothing."""
         with self._state.session() as session:
             self.append(session, actor, action, subject, outcome=outcome, details=details)
+
+    def record_seldom(
+        self,
+        about: str,
+        actor: Actor,
+        action: str,
+        subject: str = "",
+        *,
+        outcome: Outcome = "done",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        """As `record`, at most once a minute for the same action and `about` in this process.
+
+        For what somebody without rights can repeat as often as they like: it must not fill the log.
+        """
+        if self._due(f"{action} {about}"):
+            self.record(actor, action, subject, outcome=outcome, details=details)
+
+    def _due(self, what: str) -> bool:
+        with self._recording:
+            at = self.clock()
+            last = self._recorded.get(what)
+            if last is not None and at - last < SELDOM_SECONDS:
+                return False
+            self._recorded[what] = at
+            self._recorded.move_to_end(what)
+            if len(self._recorded) > SELDOM_MAX:
+                self._recorded.popitem(last=False)
+            return True
 
     def rows(
         self, *, after: int = 0, since: str | None = None, until: str | None = None
@@ -249,25 +287,46 @@ def verify_rows(
     rows: Iterable[AuditRow], *, head: Anchor | None, anchors: Sequence[Anchor] = ()
 ) -> Verification:
     """The check itself, over the database or an export of it (which has no head of its own)."""
-    problems: list[Problem] = []
-    by_number = {anchor.number: anchor for anchor in anchors}
+    held = _by_number(anchors)
+    problems = list(_contradictions(held))
     number, previous, at = 0, GENESIS, ""
     for row in rows:
         if len(problems) < PROBLEMS_MAX:
             problems += _problems_of(row, number, previous)
-            anchor = by_number.pop(row.number, None)
-            if anchor is not None and anchor.hash != row.hash:
-                problems.append(Problem(row.number, f"is not the row that was anchored at {anchor.at}"))
+            problems += [
+                Problem(row.number, f"is not the row that was anchored at {anchor.at}")
+                for anchor in held.pop(row.number, ())
+                if anchor.hash != row.hash
+            ]
         number, previous, at = row.number, row.hash, row.at
-    for missing in by_number.values():
-        if missing.number > 0:
-            problems.append(Problem(missing.number, f"was anchored at {missing.at} and is not there"))
+    problems += [
+        Problem(missing.number, f"was anchored at {missing.at} and is not there")
+        for anchored in held.values()
+        for missing in anchored
+        if missing.number > 0
+    ]
     last = Anchor(number, previous, at)
     if head is not None and (head.number, head.hash) != (number, previous):
         problems.append(
             Problem(number, f"is the last row, but the log had been written up to number {head.number}")
         )
     return Verification(number, last, tuple(problems[:PROBLEMS_MAX]), len(anchors))
+
+
+def _by_number(anchors: Iterable[Anchor]) -> dict[int, list[Anchor]]:
+    """The anchors of each row, the first one of each hash: a later one that is another must not replace it."""
+    held: dict[int, dict[str, Anchor]] = {}
+    for anchor in anchors:
+        held.setdefault(anchor.number, {}).setdefault(anchor.hash, anchor)
+    return {number: list(anchored.values()) for number, anchored in held.items()}
+
+
+def _contradictions(held: Mapping[int, Sequence[Anchor]]) -> Iterator[Problem]:
+    for number, anchored in held.items():
+        if len(anchored) > 1:
+            yield Problem(
+                number, f"has {len(anchored)} anchors that differ: one of them was not written here"
+            )
 
 
 def _problems_of(row: AuditRow, number: int, previous: str) -> Iterator[Problem]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -21,13 +21,11 @@ from sqlalchemy.orm import Session
 from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
+from pipeline.service.audit.proof import ANSWERED, unproven
 from pipeline.service.state.database import State, StateSession, insert_missing
-from pipeline.service.state.models import Audit, Message, Receipt, ScopeRecord, now, table_of
+from pipeline.service.state.models import Receipt, ScopeRecord, now, table_of
 
 VERSION = 1
-ASKED, ANSWERED = "question-asked", "question-answered"
-"""The two rows of the audit log that every question has; their subject is `answer:` and the question's id."""
-_ROWS_AT_ONCE = 500
 
 # Made once: putting a statement together costs more than running it.
 _KEEP = insert(table_of(Receipt))
@@ -113,9 +111,8 @@ class Receipts:
         }
         connection.execute(_KEEP, values)
         outcome: Outcome = "failed" if drawn.answer["ending"] in ("failed", "cut_off") else "done"
-        self._audit.append(
-            session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=drawn.told
-        )
+        told = drawn.told if with_text else {**drawn.told, "texts": False}
+        self._audit.append(session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=told)
 
     def get(self, receipt_id: str) -> Kept:
         """Raises NotKnown. Who may look is the caller's to check, and to tell the audit log."""
@@ -155,14 +152,9 @@ class Receipts:
         return scope_from(row.scope)
 
     def verify(self) -> list[Problem]:
-        """Receipts, texts and messages against the audit log. Changes nothing."""
+        """Receipts, scopes, texts, messages and conversations against the audit log. Changes nothing."""
         with self._state.reading() as session:
-            return [
-                *_unproven(session),
-                *_missing(session),
-                *_changed_scopes(session),
-                *_changed_messages(session),
-            ]
+            return list(unproven(session))
 
 
 def draw_up(actor: Actor, given: Given, conversation_id: str | None = None) -> Drawn:
@@ -354,90 +346,6 @@ def scope_from(text: str) -> AccessScope:
     return AccessScope(
         *(None if fields[name] is None else frozenset(fields[name]) for name in ("domains", "patient_ids"))
     )
-
-
-# --- verifying
-
-
-def _unproven(session: Session) -> Iterator[Problem]:
-    """Receipts that are not what the log says, or of which it says nothing."""
-    told = and_(Audit.subject == "answer:" + Receipt.id, Audit.action == ANSWERED)
-    found = session.execute(
-        select(Receipt, Audit.number, Audit.details)
-        .outerjoin(Audit, told)
-        .order_by(Receipt.created_at)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
-    )
-    for row in found:
-        receipt: Receipt = row[0]
-        number: int | None = row[1]
-        details: str = row[2]
-        if number is None:
-            yield Problem(0, f"receipt {receipt.id}: the log does not know it")
-        elif _logged_hash(details) != receipt.sha256 or sha256(receipt.record) != receipt.sha256:
-            yield Problem(number, f"receipt {receipt.id}: its record has been changed")
-        else:
-            yield from _changed_texts(receipt, number)
-
-
-def _changed_texts(receipt: Receipt, number: int) -> Iterator[Problem]:
-    record = json.loads(receipt.record)
-    for name, text in (("question", receipt.question), ("answer", receipt.answer)):
-        if text is None and receipt.erased_at is None:
-            yield Problem(number, f"receipt {receipt.id}: its {name} is gone, and nobody erased it")
-        elif text is not None and sha256(text) != record[f"{name}_sha256"]:
-            yield Problem(number, f"receipt {receipt.id}: its {name} has been changed")
-
-
-def _missing(session: Session) -> Iterator[Problem]:
-    """Answers that the log tells of and whose receipt is gone."""
-    kept = Receipt.id == func.substr(Audit.subject, len("answer:") + 1)
-    found = session.execute(
-        select(Audit.number, Audit.subject)
-        .outerjoin(Receipt, kept)
-        .where(Audit.action == ANSWERED, Receipt.id.is_(None))
-        .order_by(Audit.number)
-    )
-    for number, subject in found:
-        yield Problem(number, f"receipt {subject.removeprefix('answer:')}: it is gone")
-
-
-def _changed_scopes(session: Session) -> Iterator[Problem]:
-    for row in session.scalars(select(ScopeRecord).execution_options(yield_per=_ROWS_AT_ONCE)):
-        if sha256(row.scope) != row.sha256:
-            yield Problem(0, f"scope {row.sha256[:12]}: it has been changed")
-
-
-def _changed_messages(session: Session) -> Iterator[Problem]:
-    """What a conversation shows must be what its receipt has."""
-    found = session.execute(
-        select(Message, Receipt.record)
-        .join(Receipt, Receipt.id == Message.receipt_id)
-        .execution_options(yield_per=_ROWS_AT_ONCE)
-    )
-    for message, text in found:
-        record = _object(text)
-        if message.author == "person":
-            same = sha256(message.text) == record.get("question_sha256")
-        else:
-            same = sha256(message.text) == record.get("answer_text_sha256") and sha256(
-                canonical(message.content)
-            ) == record.get("answer_sha256")
-        if not same:
-            yield Problem(0, f"message {message.id}: it is not what receipt {message.receipt_id} has")
-
-
-def _logged_hash(details: str) -> object:
-    return _object(details).get("receipt_sha256")
-
-
-def _object(text: str) -> dict[str, Any]:
-    """The JSON object; an empty one where somebody made it something else."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _kept(row: Receipt) -> Kept:

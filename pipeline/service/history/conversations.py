@@ -19,7 +19,8 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import AccessScope, Question
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
-from pipeline.service.audit.receipts import ASKED, Given, Receipts, draw_up, erase, storable
+from pipeline.service.audit.proof import ASKED, CONVERSATION_DELETED
+from pipeline.service.audit.receipts import Given, Receipts, draw_up, erase, storable
 from pipeline.service.state.database import State, StateSession
 from pipeline.service.state.models import Conversation, Feedback, Message, Receipt, new_id, now, table_of
 
@@ -198,19 +199,21 @@ class Conversations:
         """Remove title and messages for good. What reviewers can read for a while is the receipts' matter."""
         with self._state.session() as session:
             _own(session, actor, conversation_id, lock=True)
-            remove(session, [conversation_id], self._settings)
-            self._audit.append(session, actor, "conversation-deleted", f"conversation:{conversation_id}")
+            texts = remove(session, [conversation_id], self._settings)
+            subject, details = f"conversation:{conversation_id}", {"receipt_texts": texts}
+            self._audit.append(session, actor, CONVERSATION_DELETED, subject, details=details)
         self._state.scrub()
 
 
-def remove(session: Session, conversation_ids: Sequence[str], settings: ServiceSettings) -> None:
-    """Delete conversations with all their texts; receipts' texts too where the settings keep none."""
+def remove(session: Session, conversation_ids: Sequence[str], settings: ServiceSettings) -> int:
+    """Delete conversations with all their texts; receipts' texts too where the settings keep none: of how many."""
     of_receipts = select(Receipt.id).where(Receipt.conversation_id.in_(conversation_ids))
     session.execute(update(Feedback).where(Feedback.receipt_id.in_(of_receipts)).values(comment=None))
     session.execute(delete(Message).where(Message.conversation_id.in_(conversation_ids)))
     session.execute(delete(Conversation).where(Conversation.id.in_(conversation_ids)))
-    if settings.receipt_text_days == 0:
-        erase(session, Receipt.conversation_id.in_(conversation_ids))
+    if settings.receipt_text_days > 0:
+        return 0
+    return erase(session, Receipt.conversation_id.in_(conversation_ids))
 
 
 def title_of(question: str) -> str:

@@ -7,12 +7,14 @@ nothing else was. Knows no schedule.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import select
 
 from pipeline.config import ServiceSettings
 from pipeline.service.audit.chain import SYSTEM, AuditLog
+from pipeline.service.audit.proof import CONVERSATIONS_EXPIRED, TEXTS_EXPIRED
 from pipeline.service.audit.receipts import erase
 from pipeline.service.history.conversations import remove
 from pipeline.service.state.database import State
@@ -28,33 +30,43 @@ class Removed:
     receipt_texts: int
 
 
-def apply_retention(state: State, audit: AuditLog, settings: ServiceSettings) -> Removed:
-    """Delete conversations and erase texts of receipts that are older than the settings keep them."""
+def apply_retention(
+    state: State,
+    audit: AuditLog,
+    settings: ServiceSettings,
+    clock: Callable[[], dt.datetime] = now,
+) -> Removed:
+    """Delete conversations and erase texts of receipts that are older than the settings keep them.
+
+    The rows that tell of it say how old: `audit/proof.py` holds what is missing against that.
+    """
     conversations = 0
-    while settings.conversation_days and (number := _delete_some(state, audit, settings)):
+    while settings.conversation_days and (number := _delete_some(state, audit, settings, clock())):
         conversations += number
-    texts = _erase_texts(state, audit, settings) if settings.receipt_text_days else 0
+    texts = _erase_texts(state, audit, settings, clock()) if settings.receipt_text_days else 0
     if conversations or texts:
         state.scrub()
     return Removed(conversations, texts)
 
 
-def _delete_some(state: State, audit: AuditLog, settings: ServiceSettings) -> int:
+def _delete_some(state: State, audit: AuditLog, settings: ServiceSettings, at: dt.datetime) -> int:
     with state.session() as session:
-        old = now() - dt.timedelta(days=settings.conversation_days)
+        old = at - dt.timedelta(days=settings.conversation_days)
         due = session.scalars(
             select(Conversation.id).where(Conversation.updated_at < old).limit(AT_ONCE)
         ).all()
         if due:
-            remove(session, due, settings)
-            audit.append(session, SYSTEM, "conversations-expired", details={"conversations": len(due)})
+            texts = remove(session, due, settings)
+            details = {"conversations": len(due), "receipt_texts": texts, "before": old.isoformat()}
+            audit.append(session, SYSTEM, CONVERSATIONS_EXPIRED, details=details)
         return len(due)
 
 
-def _erase_texts(state: State, audit: AuditLog, settings: ServiceSettings) -> int:
+def _erase_texts(state: State, audit: AuditLog, settings: ServiceSettings, at: dt.datetime) -> int:
     with state.session() as session:
-        old = now() - dt.timedelta(days=settings.receipt_text_days)
+        old = at - dt.timedelta(days=settings.receipt_text_days)
         number = erase(session, Receipt.created_at < old)
         if number:
-            audit.append(session, SYSTEM, "receipt-texts-expired", details={"receipts": number})
+            details = {"receipts": number, "before": old.isoformat()}
+            audit.append(session, SYSTEM, TEXTS_EXPIRED, details=details)
         return number

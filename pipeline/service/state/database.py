@@ -32,6 +32,8 @@ BUSY_TIMEOUT_SECONDS = 60.0
 CONNECTIONS_MAX = 32
 """Per process. More threads than that wait for one another, not for the database."""
 _READ_ONLY = "chartwell_read_only"
+_POSTGRESQL_READ_ONLY = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
+"""Without the level each statement would see what was committed before it."""
 
 
 class StateSession(Session):
@@ -46,7 +48,7 @@ class State:
         self.url = _checked(url)
         self.engine = _sqlite_engine(self.url) if self.sqlite else _postgresql_engine(self.url)
         self._reader = self.engine.execution_options(
-            **({_READ_ONLY: True} if self.sqlite else {"postgresql_readonly": True})
+            **({_READ_ONLY: True} if self.sqlite else _POSTGRESQL_READ_ONLY)
         )
         self._writer = threading.Lock()
         """Threads of this process queue here: SQLite itself lets them sleep and look again, up to 0.1 s each time."""

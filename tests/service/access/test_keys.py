@@ -11,6 +11,7 @@ from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFai
 from pipeline.service.access.open import Access
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.access.scopes import Sees
+from pipeline.service.audit.chain import SELDOM_SECONDS
 from pipeline.service.state.database import State
 from pipeline.service.state.models import ApiKey, now
 
@@ -84,6 +85,35 @@ def test_an_expired_key_ends(access: Access, administrator: Principal, state: St
         )
     with pytest.raises(SignInFailed):
         access.keys.check(shown)
+
+
+def test_the_log_tells_why_a_key_was_refused(access: Access, administrator: Principal, state: State) -> None:
+    _, key_id, shown = made(access, administrator)
+    at = 0.0
+    access.audit.clock = lambda: at
+    past = now() - dt.timedelta(seconds=1)
+    for tried, change, why in (
+        (shown[:-1] + "~", {"expires_at": now() + dt.timedelta(days=1)}, "wrong secret"),
+        (shown, {"expires_at": past}, "expired"),
+        (shown, {"revoked_at": past}, "revoked"),
+    ):
+        with state.session() as session:
+            session.execute(update(ApiKey).where(ApiKey.id == key_id).values(change))
+        for _ in range(3):
+            with pytest.raises(SignInFailed):
+                access.keys.check(tried)
+        at += SELDOM_SECONDS
+        row, before = access.audit.page(limit=2)
+        assert (row.action, row.subject, row.outcome) == ("key-refused", f"key:{key_id}", "refused")
+        assert row.details == f'{{"why":"{why}"}}'
+        assert before.details != row.details, "three within a minute are one row"
+
+
+def test_an_unknown_key_fills_no_log(access: Access, administrator: Principal) -> None:
+    rows = access.audit.verify().rows
+    with pytest.raises(SignInFailed):
+        access.keys.check("cw_" + "a" * 10 + "_" + "b" * 43)
+    assert access.audit.verify().rows == rows
 
 
 def test_a_deactivated_persons_keys_end_and_stay_ended(access: Access, administrator: Principal) -> None:

@@ -16,6 +16,7 @@ from pipeline.service.access.policy import Principal, Role
 from pipeline.service.access.scopes import NOTHING, Sees
 from pipeline.service.access.signin import SignedIn, SignIns
 from pipeline.service.access.tokens import csrf_token, csrf_valid
+from pipeline.service.audit.chain import SELDOM_SECONDS
 from pipeline.service.state.database import State
 from pipeline.service.state.models import OneTimeLink, SignIn, now
 from tests.service.conftest import PASSWORD
@@ -476,6 +477,57 @@ def test_an_administrator_sees_what_was_refused(access: Access, administrator: P
     assert ELSEWHERE in wrong.details
     assert unknown.subject == "person:unknown"
     assert "my-password" not in str([unknown, wrong])
+
+
+def test_delayed_sign_ins_are_told_once_a_minute(
+    access: Access, administrator: Principal, clock: Clock
+) -> None:
+    anna = person(access, administrator)
+    person(access, administrator, "bert")
+    at = 0.0
+    access.audit.clock = lambda: at
+    guess(access, 6)
+    guess(access, 6, "bert")
+    told = len(list(access.audit.rows()))
+    for number in range(5):
+        delayed(access, address=f"192.0.2.{number}")
+    delayed(access, "bert")
+    first, second = access.audit.page(limit=2)[::-1]
+    assert len(list(access.audit.rows())) == told + 2
+    assert (first.action, first.subject, first.outcome) == (
+        "sign-in",
+        f"person:{anna.current.principal.id}",
+        "refused",
+    )
+    assert first.details == '{"address":"192.0.2.0","why":"delayed"}'
+    assert second.subject != first.subject
+    at += SELDOM_SECONDS
+    delayed(access)
+    assert len(list(access.audit.rows())) == told + 3
+
+
+def test_an_address_that_is_delayed_is_told_once_whatever_names_it_tries(
+    access: Access, administrator: Principal, clock: Clock
+) -> None:
+    for number in range(throttle.LIMITS["address"].free + 1):
+        refused(access, f"name{number}", "wrong password", address=ELSEWHERE)
+    told = len(list(access.audit.rows()))
+    for number in range(5):
+        delayed(access, f"another{number}", address=ELSEWHERE)
+    assert len(list(access.audit.rows())) == told + 1
+
+
+def test_guesses_at_ones_own_old_password_are_told(
+    access: Access, administrator: Principal, clock: Clock
+) -> None:
+    anna = person(access, administrator)
+    me = anna.current.principal
+    for expected in [BadRequest] * 6 + [SignInDelayed] * 2:
+        with pytest.raises(expected):
+            access.sign_ins.change_password(me, "not it", "a new pass phrase", address=HERE, token=anna.token)
+    rows = [row for row in access.audit.page(action="password-changed") if row.outcome == "refused"]
+    assert [(row.actor, row.subject) for row in rows] == [(me.id, f"person:{me.id}")] * 7
+    assert ["delayed" in row.details for row in rows] == [True] + [False] * 6
 
 
 def test_parts_can_be_put_together_differently(state: State, settings: Settings, access: Access) -> None:

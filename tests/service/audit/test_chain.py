@@ -15,6 +15,7 @@ from sqlalchemy import text
 from pipeline.errors import AuditBroken, Conflict, StateError
 from pipeline.service.audit.chain import (
     GENESIS,
+    SELDOM_SECONDS,
     SYSTEM,
     Anchor,
     AuditLog,
@@ -207,6 +208,34 @@ def test_a_chain_computed_anew_is_found_by_an_anchor_alone(log: AuditLog, state:
     assert not log.verify([anchor]).sound
 
 
+def test_a_forged_end_is_found_beside_an_anchor_that_fits_it(log: AuditLog, state: State) -> None:
+    """One line added to the file of anchors does not take the true one's place."""
+    rows = fill(log)
+    anchor = log.anchor()
+    forged = dataclasses.replace(rows[-1], actor="bert")
+    forged = dataclasses.replace(forged, hash=forged.computed())
+    behind_its_back(
+        state,
+        f"UPDATE audit SET actor = 'bert', hash = '{forged.hash}' WHERE number = 5",
+        f"UPDATE audit_head SET hash = '{forged.hash}'",
+    )
+    fitting = Anchor(5, forged.hash, "later")
+    assert log.verify([fitting]).sound
+    for anchors in ([anchor, fitting], [fitting, anchor]):
+        said = [problem.what for problem in log.verify(anchors).problems]
+        assert len(said) == 2
+        assert "anchors that differ" in said[0]
+        assert said[1] == f"is not the row that was anchored at {anchor.at}"
+
+
+def test_two_anchors_of_one_row_that_differ_are_a_problem_by_themselves(log: AuditLog) -> None:
+    fill(log)
+    anchor = log.anchor()
+    assert log.verify([anchor, Anchor(5, anchor.hash, "later")]).sound
+    found = verify_rows([], head=None, anchors=[Anchor(0, GENESIS, "then"), Anchor(0, "f" * 64, "then")])
+    assert [problem.number for problem in found.problems] == [0]
+
+
 def test_anchors_are_lines(log: AuditLog) -> None:
     fill(log)
     anchor = log.anchor()
@@ -276,6 +305,17 @@ def test_details_take_ids_and_no_texts(log: AuditLog) -> None:
     assert log.verify().rows == 0
 
 
+def test_what_is_recorded_seldom_waits_a_minute_for_its_next_row(log: AuditLog) -> None:
+    at = 0.0
+    log.clock = lambda: at
+    for about in ("anna", "anna", "bert"):
+        log.record_seldom(about, ANNA, "ask", f"person:{about}")
+    log.record_seldom("anna", ANNA, "sign-in")
+    at += SELDOM_SECONDS
+    log.record_seldom("anna", ANNA, "ask", "person:again")
+    assert [row.subject for row in log.rows()] == ["person:anna", "person:bert", "", "person:again"]
+
+
 def test_looking_backwards(log: AuditLog) -> None:
     fill(log, 5)
     log.record(Who("bert", "user"), "sign-in", outcome="refused")
@@ -301,6 +341,17 @@ def test_a_hundred_at_once_make_one_chain(log: AuditLog) -> None:
     found = log.verify()
     assert (found.sound, found.rows) == (True, 100)
     assert len({row.actor for row in log.rows()}) == 100
+
+
+def test_a_log_that_grows_while_it_is_verified_is_sound(log: AuditLog) -> None:
+    writer = threading.Thread(target=lambda: fill(log, 200))
+    writer.start()
+    try:
+        while writer.is_alive():
+            assert log.verify().problems == ()
+    finally:
+        writer.join()
+    assert log.verify().rows == 200
 
 
 def append_some(url: str, name: str, rows: int) -> None:

@@ -10,11 +10,13 @@ from sqlalchemy import text
 from pipeline.errors import NotKnown
 from pipeline.records import EVERYTHING, AccessScope, Filters
 from pipeline.service.access.open import Access
-from pipeline.service.audit.chain import Who
-from pipeline.service.audit.receipts import Given, draw_up, filters_from, scope_from
+from pipeline.service.audit.chain import Who, sha256
+from pipeline.service.audit.receipts import Given, draw_up, erase, filters_from, scope_from
 from pipeline.service.history.open import History
 from pipeline.service.state.database import State
+from pipeline.service.state.models import Receipt
 from tests.service.answers import NOTE, given
+from tests.service.audit.test_chain import behind_its_back
 
 ANNA, BERT = Who("anna", "user"), Who("bert", "user")
 
@@ -85,10 +87,31 @@ def test_somebody_elses_receipt_is_not_known_and_reading_it_is_told(
         "UPDATE receipts SET sha256 = substr(sha256, 1, 63) || 'z'",
         "UPDATE receipts SET id = 'another'",
         "DELETE FROM receipts",
+        "UPDATE receipts SET user_id = 'bert'",
+        "UPDATE receipts SET conversation_id = 'another'",
+        "UPDATE receipts SET conversation_id = NULL",
+        "UPDATE receipts SET created_at = '2020-01-01 00:00:00+00:00'",
+        "UPDATE receipts SET question = NULL, answer = NULL, erased_at = created_at",
+        "UPDATE receipts SET erased_at = created_at",
+        "DELETE FROM scopes",
         "UPDATE scopes SET scope = replace(scope, 'null', '[]')",
         "UPDATE messages SET text = 'another text' WHERE author = 'person'",
         "UPDATE messages SET text = 'another text' WHERE author = 'chartwell'",
         "UPDATE messages SET content = '{}' WHERE author = 'chartwell'",
+        "UPDATE messages SET content = '{}' WHERE author = 'person'",
+        "UPDATE messages SET text = 'forged', receipt_id = NULL WHERE author = 'person'",
+        "UPDATE messages SET text = 'forged', receipt_id = NULL WHERE author = 'chartwell'",
+        "UPDATE messages SET receipt_id = 'another' WHERE author = 'chartwell'",
+        "UPDATE messages SET author = 'chartwell'",
+        (
+            "INSERT INTO messages SELECT 'forged', conversation_id, number + 2, author, text, content, receipt_id, "
+            "created_at FROM messages WHERE author = 'chartwell'"
+        ),
+        "DELETE FROM messages WHERE author = 'person'",
+        "DELETE FROM messages WHERE author = 'chartwell'",
+        "DELETE FROM messages",
+        "UPDATE conversations SET user_id = 'bert'",
+        "DELETE FROM conversations",
     ],
 )
 @pytest.mark.usefixtures("kept")
@@ -97,6 +120,75 @@ def test_a_change_of_anything_is_found(history: History, access: Access, state: 
     with state.session() as session:
         session.execute(text(change))
     assert access.audit.verify().sound, "the chain itself was not touched"
+    assert history.receipts.verify() != []
+
+
+@pytest.mark.parametrize("author", ["person", "chartwell"])
+@pytest.mark.usefixtures("kept")
+def test_a_message_that_was_moved_is_found(history: History, state: State, author: str) -> None:
+    other = given("WHICH dose of heparin?")
+    begun = history.conversations.begin(ANNA, other.question, other.question_id)
+    history.conversations.end(ANNA, begun.conversation_id, other)
+    with state.session() as session:
+        session.execute(
+            text(
+                "UPDATE messages SET number = 9, conversation_id = "
+                f"(SELECT conversation_id FROM receipts WHERE id <> '{other.question_id}') "
+                f"WHERE receipt_id = '{other.question_id}' AND author = '{author}'"
+            )
+        )
+    assert history.receipts.verify() != []
+
+
+def test_a_question_that_was_never_answered_may_go_with_its_conversation(history: History) -> None:
+    whole = given()
+    begun = history.conversations.begin(ANNA, whole.question, whole.question_id)
+    assert history.receipts.verify() == []
+    history.conversations.delete(ANNA, begun.conversation_id)
+    assert history.receipts.verify() == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE messages SET text = 'another text'",
+        "UPDATE conversations SET user_id = 'bert'",
+        "DELETE FROM messages",
+        "DELETE FROM conversations",
+    ],
+)
+def test_a_question_that_was_never_answered_is_proven(history: History, state: State, change: str) -> None:
+    whole = given()
+    history.conversations.begin(ANNA, whole.question, whole.question_id)
+    with state.session() as session:
+        session.execute(text(change))
+    assert history.receipts.verify() != []
+
+
+def test_texts_that_outlive_their_conversation_cannot_be_erased_unseen(
+    history: History, state: State, kept: Given
+) -> None:
+    conversation = history.receipts.get(kept.question_id).conversation_id
+    history.conversations.delete(ANNA, str(conversation))
+    assert history.receipts.verify() == []
+    with state.session() as session:
+        erase(session, Receipt.id == kept.question_id)
+    assert "no erasure" in str(history.receipts.verify())
+
+
+def test_a_log_that_was_spoilt_with_what_it_proves_is_a_finding(
+    history: History, state: State, kept: Given
+) -> None:
+    """Nothing in the rows is taken for granted: the check says what it found and does not break."""
+    conversation = history.receipts.get(kept.question_id).conversation_id
+    history.conversations.delete(ANNA, str(conversation))
+    digest = sha256("[]")
+    behind_its_back(
+        state,
+        f"UPDATE receipts SET record = '[]', sha256 = '{digest}'",
+        f"""UPDATE audit SET details = '{{"receipt_sha256": "{digest}"}}' WHERE action = 'question-answered'""",
+        "UPDATE audit SET at = 'never', details = 'nothing' WHERE action <> 'question-answered'",
+    )
     assert history.receipts.verify() != []
 
 

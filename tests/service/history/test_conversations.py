@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import EVERYTHING, AccessScope
 from pipeline.service.access.open import Access
 from pipeline.service.audit.chain import Who
-from pipeline.service.audit.receipts import Given
+from pipeline.service.audit.receipts import Given, erase
 from pipeline.service.history.open import History, open_history
 from pipeline.service.history.retention import apply_retention
 from pipeline.service.state.database import State
+from pipeline.service.state.models import Receipt, now
 from tests.service.answers import NOTE, cut_off, given
 
 ANNA, BERT = Who("anna", "user"), Who("bert", "user")
@@ -162,20 +164,31 @@ def test_with_no_time_for_receipts_the_text_goes_with_the_conversation(
 
 
 def test_what_is_too_old_goes(access: Access, history: History, settings: object, state: State) -> None:
-    days = {"conversation_days": 30, "receipt_text_days": 60}
+    days = {"conversation_days": 60, "receipt_text_days": 60}
     service = settings.service.model_copy(update=days)  # type: ignore[attr-defined]
-    old, fresh = given("OLDEST question"), given("fresh question")
-    for whole in (old, fresh):
-        asked(history, whole=whole)
+    asked(history, whole=given("OLDEST question"))
+    between = now()
+    asked(history, whole=given("fresh question"))
     assert apply_retention(state, access.audit, service).conversations == 0
-    with state.session() as session:
-        session.execute(text("UPDATE conversations SET updated_at = '2020-01-01' WHERE title LIKE 'OLDEST%'"))
-        session.execute(
-            text("UPDATE receipts SET created_at = '2020-01-01' WHERE id = :id"), {"id": old.question_id}
-        )
-    removed = apply_retention(state, access.audit, service)
+    due = between + dt.timedelta(days=60)
+    removed = apply_retention(state, access.audit, service, lambda: due)
     assert (removed.conversations, removed.receipt_texts) == (1, 1)
     assert "OLDEST" not in texts_in(state)
     assert [row.title for row in history.conversations.latest(ANNA)] == ["fresh question"]
     assert access.audit.verify().sound
+    assert history.receipts.verify() == []
+    with state.session() as session:
+        erase(session, Receipt.erased_at.is_(None))
+    assert len(history.receipts.verify()) == 1, "the fresh one was not due"
+
+
+def test_what_is_too_old_takes_the_texts_along_where_they_have_no_time_of_their_own(
+    access: Access, history: History, settings: object, state: State
+) -> None:
+    days = {"conversation_days": 60, "receipt_text_days": 0}
+    service = settings.service.model_copy(update=days)  # type: ignore[attr-defined]
+    asked(history, whole=given("OLDEST question"))
+    removed = apply_retention(state, access.audit, service, lambda: now() + dt.timedelta(days=61))
+    assert removed.conversations == 1
+    assert "OLDEST" not in texts_in(state)
     assert history.receipts.verify() == []

@@ -176,8 +176,6 @@ def _write(state: State) -> None:
 
 
 def test_a_reader_sees_one_state_and_waits_for_nobody(state: State) -> None:
-    if not state.sqlite:
-        pytest.skip("PostgreSQL reads what is committed at each statement")
     with state.reading() as reader:
         assert reader.scalars(select(User.name)).all() == []
         _write(state)
