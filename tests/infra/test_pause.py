@@ -82,6 +82,18 @@ class TestVolumeMode:
         one.destroy()
         assert one.up()["settings"]["CHARTWELL_IRIS__PASSWORD"] == first
 
+    def test_a_password_that_was_piped_in_has_no_line_break(self) -> None:
+        """`... | aws ssm put-parameter --value file:///dev/stdin`, as the runbook rotates it, keeps what was piped."""
+        one = Operator()
+        one.up()
+        SESSION.client("ssm").put_parameter(
+            Name="/chartwell/dev/iris-password",
+            Type="SecureString",
+            Value="Correct-Horse-7\n",
+            Overwrite=True,
+        )
+        assert one.up()["settings"]["CHARTWELL_IRIS__PASSWORD"] == "Correct-Horse-7"
+
     def test_people_go_on_getting_alarms_without_confirming_again(self) -> None:
         one = Operator(alertEmails='["ops@example.org", "radiology@example.org"]')
         one.up()
