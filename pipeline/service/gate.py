@@ -1,9 +1,10 @@
 """Who is let in. Deny by default: a path that is not listed as public is served to nobody who is not known.
 
 In this order: the host name must be ours (a page elsewhere that points its own name at this address gets nothing), the
-demo is for this machine alone, a browser must not be sent here by another site, the body must be small enough, somebody
-must have asked, not too often, and a browser's cookie changes something only together with the token that our own pages
-know. What somebody may do once inside is `access.policy`'s business, and each route asks it.
+address must be one that a database can keep, the demo is for this machine alone, a browser must not be sent here by
+another site, the body must be small enough, somebody must have asked, not too often, and a browser's cookie changes
+something only together with the token that our own pages know. What somebody may do once inside is `access.policy`'s
+business, and each route asks it.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_to_bytes, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -111,6 +112,7 @@ class Gate:
         request = Request(scope)
         headers = request.headers
         host = self._check_host(headers)
+        _check_address(scope)
         if self._settings.demo:
             _check_local(scope)
         _check_origin(request.method, headers, host)
@@ -173,6 +175,14 @@ class Gate:
 
 def _plausible(host: str) -> bool:
     return bool(host) and host.isascii() and not set(host) & set("/\\@?# \t")
+
+
+def _check_address(scope: Scope) -> None:
+    """No database keeps the character NUL in a text, and no id has it."""
+    if "\x00" in scope["path"] or b"\x00" in unquote_to_bytes(scope["query_string"]):
+        raise WrongHttp(
+            "The address holds the character NUL.", remedy="Send the address without it.", status=400
+        )
 
 
 def _check_local(scope: Scope) -> None:

@@ -15,13 +15,14 @@ from pipeline.service.access.scopes import NOTHING, Sees
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.shared import Line, Lines, RendererHere, ThingId, seen
 from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.schemas import Text
 
 router = APIRouter(include_in_schema=False)
 
 PEOPLE = [may(Action.MANAGE_PEOPLE)]
 KEYS = [may(Action.MANAGE_KEYS)]
 DOMAINS_MAX = 200
-Text = Annotated[str, Form(max_length=65_536)]
+Area = Annotated[Text, Form(max_length=65_536)]
 
 
 @router.get("/people", dependencies=PEOPLE)
@@ -160,7 +161,7 @@ def groups(
 
 @router.post("/groups", dependencies=PEOPLE)
 def create_group(
-    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """A new group with these patients."""
     group = parts.groups.create(principal, name)
@@ -180,7 +181,7 @@ def group(
 
 @router.post("/groups/{group_id}", dependencies=PEOPLE)
 def change_group(
-    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """Its name, and exactly these patients, from the next request on."""
     before = next((each for each in _groups(parts, principal) if each.id == group_id), None)
