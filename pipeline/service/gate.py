@@ -120,13 +120,17 @@ class Gate:
         if request.method not in {"GET", "HEAD"}:
             body = await whole_body(scope, receive, self._settings.body_bytes_max)
             _check_content(request, headers, body)
-        caller = await self._caller(request)
+        address = f"address {request.client.host if request.client else 'unknown'}"
+        try:
+            caller = await self._caller(request)
+        except SignInFailed:
+            self._limit.take(address)  # for whoever tries keys, too
+            raise
+        if scope["path"] not in UNMETERED:
+            self._limit.take(caller.principal.id if caller else address)
         if caller is None and not is_public(scope["path"]):
             await self._send_away(request, receive, send)
             return
-        if scope["path"] not in UNMETERED:
-            address = request.client.host if request.client else "unknown"
-            self._limit.take(caller.principal.id if caller else f"address {address}")
         if caller is not None:
             _check_token(request.method, headers, body, caller)
         scope["state"]["caller"] = caller

@@ -176,6 +176,23 @@ def test_too_many_requests_are_told_when_to_come_back(indexed: Path, tmp_path: P
         assert client.get("/healthz").status_code == 200
 
 
+def test_who_tries_keys_and_cookies_has_a_limit_and_takes_it_from_nobody_else(
+    indexed: Path, tmp_path: Path
+) -> None:
+    folder = copied(indexed, tmp_path / "data")
+    with running(settings_in(folder, service={"requests_per_minute": 8})) as found:
+        right = found.client(found.key())
+        keys = [found.client(f"cw_aaaaaaaaaa_{number}") for number in range(2)]
+        answers = [keys[number % 2].get("/v1/me") for number in range(6)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 401, 429, 429]
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert keys[0].get("/healthz").status_code == 429
+        assert found.client(cookies={"chartwell": "x"}).get("/v1/me").status_code == 429
+        assert found.client(headers={"Authorization": "Basic eDp5"}).get("/v1/me").status_code == 429
+        assert found.client().get("/healthz").status_code == 200
+        assert right.get("/v1/me").status_code == 200
+
+
 # --- what no database keeps
 
 
