@@ -116,6 +116,8 @@ def test_the_same_text_in_another_format_is_left_out_and_said_so() -> None:
             "It is application/pdf. Convert",
         ),
         (attachment(b"{\\rtf1", "text/rtf"), "The attachment is not text.", "It is text/rtf."),
+        (attachment("\n{\\rtf1\\ansi Chest pain.}"), "The attachment is not text.", "It is RTF"),
+        (attachment("{\\rtf1\\ansi Chest pain.}", None), "The attachment is not text.", "It is RTF"),
         (
             {"contentType": "text/plain", "url": "Binary/9"},
             "content is not in the file",

@@ -157,6 +157,11 @@ def _decoded(encoded: str, charset: str, *, markup: bool) -> str | _Unreadable:
         return _Unreadable(
             "The attachment is not text.", "It holds zero bytes. Correct contentType or convert it."
         )
+    if text.lstrip().startswith("{\\rtf"):
+        return _Unreadable(
+            "The attachment is not text.",
+            "It is RTF, whatever its contentType says. Convert it to text first.",
+        )
     return (
         text_of(text) if markup or re.match(r"\s*<(!doctype html|html|div)\b", text, re.IGNORECASE) else text
     )
