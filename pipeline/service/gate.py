@@ -1,9 +1,10 @@
 """Who is let in. Deny by default: a path that is not listed as public is served to nobody who is not known.
 
 In this order: the host name must be ours (a page elsewhere that points its own name at this address gets nothing), the
-demo is for this machine alone, a browser must not be sent here by another site, the body must be small enough, somebody
-must have asked, not too often, and a browser's cookie changes something only together with the token that our own pages
-know. What somebody may do once inside is `access.policy`'s business, and each route asks it.
+address must be one that a database can keep, the demo is for this machine alone, a browser must not be sent here by
+another site, the body must be small enough, somebody must have asked, not too often, and a browser's cookie changes
+something only together with the token that our own pages know. What somebody may do once inside is `access.policy`'s
+business, and each route asks it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_to_bytes, urlencode, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -116,6 +117,7 @@ class Gate:
         request = Request(scope)
         headers = request.headers
         host = self._check_host(headers)
+        _check_address(scope)
         if self._settings.demo:
             _check_local(scope)
         try:
@@ -128,13 +130,17 @@ class Gate:
         if request.method not in {"GET", "HEAD"}:
             body = await whole_body(scope, receive, self._settings.body_bytes_max)
             _check_content(request, headers, body)
-        caller = await self._caller(request)
+        address = f"address {request.client.host if request.client else 'unknown'}"
+        try:
+            caller = await self._caller(request)
+        except SignInFailed:
+            self._limit.take(address)  # for whoever tries keys, too
+            raise
+        if scope["path"] not in UNMETERED:
+            self._limit.take(caller.principal.id if caller else address)
         if caller is None and not is_public(scope["path"]):
             await self._send_away(request, receive, send)
             return
-        if scope["path"] not in UNMETERED:
-            address = request.client.host if request.client else "unknown"
-            self._limit.take(caller.principal.id if caller else f"address {address}")
         if caller is not None:
             try:
                 _check_token(request.method, headers, body, caller)
@@ -187,6 +193,14 @@ class Gate:
 
 def _plausible(host: str) -> bool:
     return bool(host) and host.isascii() and not set(host) & set("/\\@?# \t")
+
+
+def _check_address(scope: Scope) -> None:
+    """No database keeps the character NUL in a text, and no id has it."""
+    if "\x00" in scope["path"] or b"\x00" in unquote_to_bytes(scope["query_string"]):
+        raise WrongHttp(
+            "The address holds the character NUL.", remedy="Send the address without it.", status=400
+        )
 
 
 def _check_local(scope: Scope) -> None:

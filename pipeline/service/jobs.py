@@ -3,7 +3,8 @@
 Each is a process of its own, `python -m pipeline.vectorize`, and not a thread: it takes the corpus's writing lock, it
 computes for minutes beside answers that must not wait for it, it may be killed without harm (what it has stored it has
 stored), and its memory goes with it. What it reads is the inbox that the settings name; nobody who calls names a path.
-Progress comes as lines from the process and is kept at most every second. A service that starts finds runs that its
+Progress comes as lines from the process and is kept at most every second. Who watches is told how a run ended, also
+where that cannot be kept. A service that starts finds runs that its
 predecessor left without an end: nobody watches them, so they are "lost", and starting again goes on where they were.
 Refuses to know how notes are read.
 """
@@ -11,6 +12,7 @@ Refuses to know how notes are read.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import os
 import signal
@@ -31,6 +33,8 @@ KIND = "index-notes"
 KEPT_EVERY_SECONDS = 1.0
 STOP_SECONDS = 20.0
 """A run ends after its batch; one that has not by then is killed, which loses that batch's work and nothing else."""
+KEEPING_PAUSES = (0.5, 1.0, 2.0, 4.0)
+"""Seconds before it is tried again to keep how a run ended."""
 LINE_BYTES_MAX = 1 << 20
 REPORT_BYTES_MAX = 4 << 20
 INTERRUPTED = 130
@@ -183,23 +187,49 @@ class _Run:
         news.set()
 
     async def go(self) -> None:
-        """Run to the end, whatever it is, and keep that."""
+        """Run to the end, whatever it is, keep that, and tell it."""
         try:
             ended = await self._process()
         except Exception as error:  # noqa: BLE001  kept with the job, and logged
             LOGGER.error("an indexing job failed", extra={"job": self.job.id, "error": type(error).__name__})
             ended = _Ended("failed", error="The job could not be run.", error_code="CW-INTERNAL")
-        self._tell(await _in_thread(lambda: self._keep(ended)))
+        self._tell(await self._kept(ended))
 
-    def _keep(self, ended: _Ended) -> JobRow:
-        return self._book.end(
-            self.job.id,
-            ended.state,
-            progress=self.job.progress,
+    async def _kept(self, ended: _Ended) -> JobRow:
+        """The job as it is kept; as it ended where that cannot be kept."""
+        for pause in (*KEEPING_PAUSES, 0.0):
+            try:
+                return await _in_thread(lambda: self._keep(ended))
+            except Exception as error:  # noqa: BLE001  whoever watches is told in any case
+                LOGGER.error(
+                    "the end of an indexing job is not kept",
+                    extra={"job": self.job.id, "error": type(error).__name__},
+                )
+                await asyncio.sleep(pause)
+        return replace(
+            self.job,
+            state=ended.state,
             report=ended.report,
             error=ended.error,
             error_code=ended.error_code,
+            ended_at=dt.datetime.now(dt.UTC),
         )
+
+    def _keep(self, ended: _Ended) -> JobRow:
+        try:
+            return self._book.end(
+                self.job.id,
+                ended.state,
+                progress=self.job.progress,
+                report=ended.report,
+                error=ended.error,
+                error_code=ended.error_code,
+            )
+        except Conflict:
+            found = self._book.get(self.job.id)
+            if found is None or found.state == "running":
+                raise
+            return found  # another service on the same state has ended it
 
     async def _process(self) -> _Ended:
         environment = {**os.environ, **as_environment(self._settings), "PYTHONPATH": _python_path()}

@@ -116,6 +116,8 @@ def test_the_same_text_in_another_format_is_left_out_and_said_so() -> None:
             "It is application/pdf. Convert",
         ),
         (attachment(b"{\\rtf1", "text/rtf"), "The attachment is not text.", "It is text/rtf."),
+        (attachment("\n{\\rtf1\\ansi Chest pain.}"), "The attachment is not text.", "It is RTF"),
+        (attachment("{\\rtf1\\ansi Chest pain.}", None), "The attachment is not text.", "It is RTF"),
         (
             {"contentType": "text/plain", "url": "Binary/9"},
             "content is not in the file",
@@ -177,6 +179,28 @@ def test_a_diagnostic_report_is_read_from_its_form_or_conclusion() -> None:
     assert list(notes(report, "entry 1")) == []
 
 
+def test_a_report_whose_form_is_no_text_is_read_from_what_else_it_says() -> None:
+    report = {
+        "resourceType": "DiagnosticReport",
+        "id": "r-1",
+        "code": {"text": "Chest X-ray"},
+        "subject": {"reference": "Patient/p-1"},
+        "presentedForm": [attachment(b"%PDF-1.7", "application/pdf")],
+        "conclusion": "No infiltrate.",
+        "text": {"status": "additional", "div": "<div>Lungs are clear.</div>"},
+    }
+    found = columns(report)
+    assert found["text_content"] == "No infiltrate."
+    assert found["left_out"] == "attachment 1: The attachment is not text."
+    del report["conclusion"]
+    assert columns(report)["text_content"] == "Lungs are clear."
+    del report["presentedForm"]
+    found = columns(report)
+    assert (found["text_content"], found["left_out"]) == ("Lungs are clear.", None)
+    report["text"] = {"status": "empty", "div": "<div>No text.</div>"}
+    assert list(notes(report, "entry 1")) == []
+
+
 def test_a_composition_is_read_section_by_section() -> None:
     composition = {
         "resourceType": "Composition",
@@ -194,7 +218,11 @@ def test_a_composition_is_read_section_by_section() -> None:
             {"title": "Empty"},
         ],
     }
-    assert columns(composition)["text_content"] == "Plan\nRest & fluids.\n\nFindings\n\nHeart\nRegular."
+    sections = "Plan\nRest & fluids.\n\nFindings\n\nHeart\nRegular."
+    assert columns(composition)["text_content"] == f"generated\n\n{sections}"
+    composition["text"] = {"div": "<div><b>Plan:</b> rest, fluids</div>"}
+    assert columns(composition)["text_content"] == sections  # its words are all there
+    composition["text"] = {"div": "<div>generated</div>"}
     del composition["section"]
     assert columns(composition)["text_content"] == "generated"
     del composition["text"]

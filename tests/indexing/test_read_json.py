@@ -129,6 +129,49 @@ def test_the_list_of_a_wrapper_is_streamed_wherever_it_stands() -> None:
     ]
 
 
+def read_file(path: Path, content: str) -> list[SourceRecord | Rejection]:
+    path.write_text(content)
+    return list(read_sources([str(path)], FieldMapping(), IndexingSettings()))
+
+
+NOTE = {"resource_id": "n1", "patient_id": "p1", "document_type": "note", "text_content": "Chest pain."}
+
+
+@pytest.mark.parametrize("name", ["notes", "documents", "records", "entry"])
+@pytest.mark.parametrize("inside", [[], ["addendum one"], [["a", 1], None]])
+def test_a_note_with_a_list_of_that_name_is_a_note(tmp_path: Path, name: str, inside: list[Any]) -> None:
+    one, two = {**NOTE, name: inside}, {**NOTE, "resource_id": "n2"}
+    content = "\n".join(json.dumps(note, indent=1) for note in (one, two))
+    found = read_file(tmp_path / "notes.json", content)
+    assert [item.fields["resource_id"] for item in found if isinstance(item, SourceRecord)] == ["n1", "n2"]
+    (whole, _) = read_all(content.encode())
+    assert isinstance(whole, Found)
+    assert whole.columns == one
+
+
+def test_a_note_around_a_list_of_notes_is_read_beside_them(tmp_path: Path) -> None:
+    inner = {**NOTE, "resource_id": "n2"}
+    content = json.dumps({"notes": ["a word", inner], **NOTE}, indent=1)
+    refused, *found = read_file(tmp_path / "notes.json", content)
+    assert isinstance(refused, Rejection)
+    assert refused.reason == "The record is not a JSON object."
+    assert [item.fields["resource_id"] for item in found if isinstance(item, SourceRecord)] == ["n2", "n1"]
+
+
+def test_a_wrapper_is_no_note_for_its_own_id(tmp_path: Path) -> None:
+    (found,) = read_file(tmp_path / "notes.json", json.dumps({"id": "export-7", "notes": [NOTE]}, indent=1))
+    assert isinstance(found, SourceRecord)
+    assert found.fields["resource_id"] == "n1"
+
+
+def test_a_long_list_without_an_object_is_not_held() -> None:
+    content = json.dumps({"text": "x", "notes": [1] * 2000}).encode()
+    *refused, whole = list(read_json(stream(content), "notes.json", 1 << 20, lambda names: "text" in names))
+    assert len(refused) == 2000
+    assert isinstance(whole, Found)
+    assert whole.columns == {"text": "x"}
+
+
 @pytest.mark.parametrize("nested", [b"[" * 200_000, b'{"a":' * 200_000])
 def test_bottomless_nesting_is_one_bad_record(nested: bytes) -> None:
     closing = b"]" * 200_000 if nested.startswith(b"[") else b"1" + b"}" * 200_000

@@ -231,6 +231,32 @@ def test_people_and_keys_are_managed_over_http(service: Running, administrator: 
     assert [each["works"] for each in listed] == [False]
 
 
+def test_a_change_that_is_refused_changes_nothing(service: Running, administrator: httpx2.Client) -> None:
+    made = administrator.post("/v1/people", json={"name": "half"}).json()["person"]
+    path = f"/v1/people/{made['id']}"
+    wanted = {"role": "administrator", "sees": {"domains": [], "group_ids": ["none"]}, "active": False}
+    assert administrator.patch(path, json=wanted).status_code == 404
+    form = {"role": "administrator", "domains_kind": "all", "group_ids": ["no-such-group"]}
+    assert administrator.post(f"/people/{made['id']}", data=form).status_code == 404
+    assert administrator.get(path).json() == made
+
+    before = administrator.get("/v1/groups").json()
+    blank = {"name": "Ward 70", "patient_ids": [" "]}
+    assert administrator.post("/v1/groups", json=blank).status_code == 422
+    lines = {"name": "Ward 70", "patient_ids": "x" * 401}
+    assert administrator.post("/groups", data=lines).status_code == 422
+    assert administrator.get("/v1/groups").json() == before
+
+    one, other = (administrator.post("/v1/groups", json={"name": name}).json() for name in ("one", "other"))
+    taken = {"name": "other", "add": ["p1"]}
+    assert administrator.patch(f"/v1/groups/{one['id']}", json=taken).status_code == 409
+    renamed = {"name": "another", "patient_ids": "x" * 401}
+    assert administrator.post(f"/groups/{one['id']}", data=renamed).status_code == 422
+    assert {each["id"]: each for each in administrator.get("/v1/groups").json()["groups"]}[one["id"]] == one
+    for group in (one, other):
+        administrator.delete(f"/v1/groups/{group['id']}")
+
+
 # --- problems
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,3 +194,72 @@ def test_too_many_requests_are_told_when_to_come_back(indexed: Path, tmp_path: P
         assert found.client(found.key()).get("/v1/me").status_code == 200
         assert isinstance(client, httpx2.Client)
         assert client.get("/healthz").status_code == 200
+
+
+def test_who_tries_keys_and_cookies_has_a_limit_and_takes_it_from_nobody_else(
+    indexed: Path, tmp_path: Path
+) -> None:
+    folder = copied(indexed, tmp_path / "data")
+    with running(settings_in(folder, service={"requests_per_minute": 8})) as found:
+        right = found.client(found.key())
+        keys = [found.client(f"cw_aaaaaaaaaa_{number}") for number in range(2)]
+        answers = [keys[number % 2].get("/v1/me") for number in range(6)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 401, 429, 429]
+        assert int(answers[-1].headers["retry-after"]) >= 1
+        assert keys[0].get("/healthz").status_code == 429
+        assert found.client(cookies={"chartwell": "x"}).get("/v1/me").status_code == 429
+        assert found.client(headers={"Authorization": "Basic eDp5"}).get("/v1/me").status_code == 429
+        assert found.client().get("/healthz").status_code == 200
+        assert right.get("/v1/me").status_code == 200
+
+
+# --- what no database keeps
+
+
+def test_an_address_with_nul_is_refused(indexed: Path, tmp_path: Path, state_url: str) -> None:
+    settings = settings_in(copied(indexed, tmp_path / "notes"), service={"state_url": state_url})
+    with running(settings) as found:
+        clients = (found.client(found.key("administrator")), found.browser("administrator"), found.client())
+        for client, path in itertools.product(clients, NUL_ADDRESSES):
+            answer = client.get(path)
+            assert answer.status_code == 400, f"{path}: {answer.status_code}"
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.json()["code"] == "CW-REQUEST"
+        page = found.browser().get("/conversations/%00", headers={"Accept": "text/html"})
+        assert page.status_code == 400
+        assert "<!doctype html>" in page.text
+
+
+NUL_ADDRESSES = (
+    *("/v1/notes/%00", "/v1/conversations/%00", "/v1/jobs/%00", "/v1/receipts/x%00", "/v1/people/%00"),
+    *("/v1/groups/%00/members", "/v1/keys?user_id=%00", "/v1/audit?actor=x%00", "/v1/audit?%00=x"),
+    *("/conversations/%00", "/notes/%00", "/sign-in?to=%00", "/healthz?%00"),
+)
+
+
+def test_a_form_with_nul_is_refused(indexed: Path, tmp_path: Path, state_url: str) -> None:
+    settings = settings_in(copied(indexed, tmp_path / "notes"), service={"state_url": state_url})
+    with running(settings) as found:
+        browser = found.browser("administrator")
+        for path, form in NUL_FORMS:
+            answer = browser.post(path, data=form)
+            assert (answer.status_code, answer.json()["code"]) == (422, "CW-REQUEST"), f"{path} {form}"
+        assert browser.post("/conversations/x%00/rename", data={"title": "a"}).status_code == 400
+        assert found.client().post("/sign-in", data={"name": "a\x00b", "password": "x"}).status_code == 422
+
+
+NUL_FORMS: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
+    ("/sign-in", {"name": "a\x00b"}),
+    ("/sign-in", {"name": "ada", "password": "a\x00b"}),
+    ("/welcome", {"token": "\x00"}),
+    ("/ask", {"question": "fever\x00"}),
+    ("/feedback", {"receipt_id": "\x00", "verdict": "good"}),
+    ("/feedback", {"receipt_id": "x", "verdict": "bad", "comment": "\x00"}),
+    ("/feedback", {"receipt_id": "x", "verdict": "bad", "reasons": ["citation", "\x00"]}),
+    ("/conversations/x/rename", {"title": "\x00"}),
+    ("/people", {"name": "anna", "domains": ["a\x00b"]}),
+    ("/people", {"name": "anna", "domains_more": "a\x00b"}),
+    ("/people/x", {"role": "\x00"}),
+    ("/groups", {"name": "ward", "patient_ids": "p1\n\x00"}),
+    ("/keys", {"user_id": "\x00", "name": "app", "days": "3"}),
+)

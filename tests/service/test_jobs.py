@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from pipeline.service.access.policy import DEMO
 from pipeline.service.history.jobs import JobHistory, JobRow
@@ -129,6 +130,52 @@ def test_a_stop_ends_the_job_and_whoever_watches_it(tmp_path: Path) -> None:
             watching.join(30)
             assert not watching.is_alive()
             until(lambda: _state(book, job_id) == "cancelled", 30)
+
+
+def test_who_watches_is_told_what_another_service_made_of_the_job(empty: Running) -> None:
+    client = empty.client(empty.key("contributor"))
+    job_id = client.post("/v1/jobs", json={}).json()["id"]
+    assert JobHistory(empty.state, empty.access.audit).lose_orphans() == 1
+    name, job = watched(client, job_id)[-1]
+    assert (name, job["state"]) == ("ended", "lost")
+    assert client.get(f"/v1/jobs/{job_id}").json() == job
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_who_watches_is_told_the_end_of_a_job_that_cannot_be_kept(
+    tmp_path: Path,
+    state_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    back: bool,
+) -> None:
+    """With the audit log away nothing is kept; once it is there again, the next try keeps it."""
+    monkeypatch.setattr("pipeline.service.jobs.KEEPING_PAUSES", (0.2,) * (50 if back else 2))
+    service = {"inbox": DEMO_NOTES, "state_url": state_url}
+    with running(settings_in(tmp_path / "data", service=service)) as found:
+        client = found.client(found.key("contributor"))
+        job_id = client.post("/v1/jobs", json={}).json()["id"]
+        _rename(found, "audit", "away")
+        if back:
+            until(lambda: "the end of an indexing job is not kept" in caplog.text, 60)
+            _rename(found, "away", "audit")
+        name, job = watched(client, job_id)[-1]
+        assert (name, job["state"]) == ("ended", "done")
+        if not back:
+            _rename(found, "away", "audit")
+        assert _state(JobHistory(found.state, found.access.audit), job_id) == ("done" if back else "running")
+        assert client.post("/v1/jobs", json={}).status_code == 201
+
+
+def watched(client: httpx2.Client, job_id: str) -> list[tuple[str, Any]]:
+    """Every event of the job's stream."""
+    with client.stream("GET", f"/v1/jobs/{job_id}/events", timeout=60) as response:
+        return list(events_of(response))
+
+
+def _rename(service: Running, table: str, name: str) -> None:
+    with service.state.session() as session:
+        session.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))
 
 
 def _state(book: JobHistory, job_id: str) -> str:

@@ -155,7 +155,7 @@ def _items(
     position = ""
     try:
         form = recognise(opened.head, source.name, whole=opened.whole) or _guess(source, opened, mapping)
-        for item in _records(form, source, opened, settings):
+        for item in _records(form, source, opened, mapping, settings):
             position = item.position
             yield item
     except SourceBroken as broken:
@@ -171,11 +171,15 @@ def _notes(items: Iterable[Found | Refused]) -> Iterator[Found | Refused]:
 
 
 def _records(
-    form: Format, source: Source, opened: Opened, settings: IndexingSettings
+    form: Format, source: Source, opened: Opened, mapping: FieldMapping, settings: IndexingSettings
 ) -> Iterator[Found | Refused]:
     bytes_max = record_bytes_max(settings)
     if form == "json":
-        return read_json(opened.stream, source.label, bytes_max)
+
+        def has_text(names: Iterable[str]) -> bool:
+            return "text_content" not in mapping.missing(names)
+
+        return read_json(opened.stream, source.label, bytes_max, has_text)
     if form == "json lines":
         return read_json_lines(opened.stream, source.label, bytes_max)
     if form == "table":

@@ -57,16 +57,12 @@ def _attachments(resource: Resource, position: str) -> Iterator[Outcome]:
 
     FHIR means several attachments of a DocumentReference to be the same document in other formats: one with the text
     of an earlier one is left out, and so is one that is no text where another is. `left_out` in the metadata says so.
+    A report none of whose forms is text is read from its conclusion, or else from its narrative.
     """
     if resource["resourceType"] == "DocumentReference":
         attachments = [_dict(content.get("attachment")) for content in _dicts(resource.get("content"))]
     else:
         attachments = _dicts(resource.get("presentedForm"))
-        if not attachments and (conclusion := resource.get("conclusion")):
-            yield Found(position, _columns(resource, conclusion), note=True)
-            return
-        if not attachments:
-            return  # results without a report: its observations are no note
     texts: list[tuple[int, str]] = []
     refused: list[tuple[int, _Unreadable]] = []
     for number, attachment in enumerate(attachments, 1):
@@ -75,6 +71,13 @@ def _attachments(resource: Resource, position: str) -> Iterator[Outcome]:
             refused.append((number, text))
         else:
             texts.append((number, text))
+    if not texts and resource["resourceType"] == "DiagnosticReport":
+        if text := resource.get("conclusion") or _narrative(resource):
+            left_out = "; ".join(_left_out(refused))
+            yield Found(position, _columns(resource, text, left_out=left_out), note=True)
+            return
+        if not attachments:
+            return  # results without a report: its observations are no note
     if not attachments:
         refused.append((1, _Unreadable("The resource has no attachment.", "Export it with its content.")))
     if not texts:
@@ -89,7 +92,7 @@ def _readable(
     resource: Resource, position: str, texts: list[tuple[int, str]], refused: list[tuple[int, _Unreadable]]
 ) -> Iterator[Found]:
     kept: dict[str, tuple[int, str]] = {}
-    left_out = [f"attachment {number}: {problem.reason}" for number, problem in refused]
+    left_out = _left_out(refused)
     for number, text in texts:
         first, _ = kept.setdefault(" ".join(text.split()), (number, text))
         if first != number:
@@ -99,6 +102,10 @@ def _readable(
         if len(kept) > 1:
             columns["resource_id"] = f"{columns['resource_id']}#{number}"
         yield Found(position, columns, note=True)
+
+
+def _left_out(refused: list[tuple[int, _Unreadable]]) -> list[str]:
+    return [f"attachment {number}: {problem.reason}" for number, problem in refused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,14 +157,21 @@ def _decoded(encoded: str, charset: str, *, markup: bool) -> str | _Unreadable:
         return _Unreadable(
             "The attachment is not text.", "It holds zero bytes. Correct contentType or convert it."
         )
+    if text.lstrip().startswith("{\\rtf"):
+        return _Unreadable(
+            "The attachment is not text.",
+            "It is RTF, whatever its contentType says. Convert it to text first.",
+        )
     return (
         text_of(text) if markup or re.match(r"\s*<(!doctype html|html|div)\b", text, re.IGNORECASE) else text
     )
 
 
 def _composition(resource: Resource, position: str) -> Outcome:
-    parts = list(_sections(resource.get("section"), 0))
-    text = "\n\n".join(parts) or _narrative(resource)
+    text = "\n\n".join(_sections(resource.get("section"), 0))
+    narrative = _narrative(resource)
+    if narrative and _words(narrative) not in _words(text):  # often the narrative repeats the sections
+        text = f"{narrative}\n\n{text}".strip()
     if not text:
         return _refused(
             resource,
@@ -187,8 +201,14 @@ def _sections(sections: Any, depth: int) -> Iterator[str]:
 
 
 def _narrative(element: Resource) -> str:
-    div = _dict(element.get("text")).get("div")
-    return text_of(div) if isinstance(div, str) else ""
+    """What a reader would see of the element; nothing where its export says that it is empty."""
+    narrative = _dict(element.get("text"))
+    div = narrative.get("div")
+    return text_of(div) if isinstance(div, str) and narrative.get("status") != "empty" else ""
+
+
+def _words(text: str) -> str:
+    return " ".join(["", *re.findall(r"\w+", text.casefold()), ""])
 
 
 def _columns(resource: Resource, text: Any, *, left_out: str = "") -> dict[str, Any]:

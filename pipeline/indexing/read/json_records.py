@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_values import (
@@ -19,11 +19,23 @@ from pipeline.indexing.read.json_values import (
 
 LISTS = ("entry", "notes", "documents", "records")
 """Members of an outermost object whose array holds the records: of a FHIR Bundle, and of common wrappers. They are
-streamed; any other member is part of the one record that the object then is."""
+streamed; any other member, and a list without an object in it, is part of the one record that the object then is."""
+
+HELD_MAX = 1000
+"""Elements of such a list that are kept while none of them was an object."""
 
 
-def read_json(stream: io.BufferedReader, label: str, bytes_max: int) -> Iterator[Found | Refused]:
-    """Records in order. Raises SourceBroken where the text ends or breaks between or within records."""
+def read_json(
+    stream: io.BufferedReader,
+    label: str,
+    bytes_max: int,
+    has_text: Callable[[Iterable[str]], bool] = lambda names: False,
+) -> Iterator[Found | Refused]:
+    """Records in order. Raises SourceBroken where the text ends or breaks between or within records.
+
+    `has_text` says of an object's names whether one of them is a note's text: such an object is a record, though it
+    has a list of records too.
+    """
     cursor = JsonCursor(stream, bytes_max)
     if cursor.next_byte() == "[":
         for number, value in enumerate(elements(cursor), 1):
@@ -33,7 +45,7 @@ def read_json(stream: io.BufferedReader, label: str, bytes_max: int) -> Iterator
     number = 0
     while cursor.next_byte() == "{":
         number += 1
-        yield from _object(cursor, f"object {number}", label, bytes_max)
+        yield from _object(cursor, f"object {number}", label, bytes_max, has_text)
     _nothing_more(cursor)
 
 
@@ -78,12 +90,14 @@ def _judged(value: Value, position: str, label: str, bytes_max: int) -> Found | 
     return found
 
 
-def _object(cursor: JsonCursor, position: str, label: str, bytes_max: int) -> Iterator[Found | Refused]:
+def _object(
+    cursor: JsonCursor, position: str, label: str, bytes_max: int, has_text: Callable[[Iterable[str]], bool]
+) -> Iterator[Found | Refused]:
     """One outermost object, member by member, so that the list in it need not fit into memory."""
     members: list[bytes] = []
+    names: list[str] = []
     size = 0
-    streamed = False
-    oversized = 0
+    streamed = empty = False
     cursor.take("{")
     closed = cursor.next_byte() == "}"
     if closed:
@@ -93,22 +107,49 @@ def _object(cursor: JsonCursor, position: str, label: str, bytes_max: int) -> It
             raise cursor.broken(cursor.next_byte())
         name = cursor.value()
         cursor.take(":")
-        if _name(name, label) in LISTS and cursor.next_byte() == "[":
-            streamed = True
-            for number, element in enumerate(elements(cursor), 1):
-                yield _unwrapped(_judged(element, f"entry {number}", label, bytes_max))
+        called = _name(name, label)
+        if called in LISTS and cursor.next_byte() == "[":
+            value = yield from _listed(cursor, label, bytes_max)
+            streamed |= value is None
+            empty |= value is not None and value.raw == b"[]"
         else:
             value = cursor.value()
+        if value is not None:
+            if size <= bytes_max:
+                names.append(called)
             size += value.end - name.start
-            if value.raw is None or size > bytes_max:
-                oversized = size
+            if size > bytes_max:
                 members.clear()
-            elif name.raw:
+            elif name.raw and value.raw:
                 members.append(name.raw + b":" + value.raw)
         closed = cursor.take(",}") == "}"
-    if not streamed:
-        whole = None if oversized else b"{" + b",".join(members) + b"}"
+    only_a_list = streamed or (empty and len(members) == 1)
+    if not only_a_list or has_text(names):
+        whole = b"{" + b",".join(members) + b"}" if size <= bytes_max else None
         yield _judged(Value(whole, cursor.position - size, cursor.position), position, label, bytes_max)
+
+
+def _listed(cursor: JsonCursor, label: str, bytes_max: int) -> Generator[Found | Refused, None, Value | None]:
+    """The records of a list; returns the list itself where no object is in it: it then belongs to the object around."""
+    start = cursor.position
+    held: list[Value] = []
+    streamed = False
+    for number, element in enumerate(elements(cursor), 1):
+        streamed = (
+            streamed or _is_record(element) or len(held) == HELD_MAX or cursor.position - start > bytes_max
+        )
+        held.append(element)
+        if streamed:
+            for at, one in enumerate(held, number - len(held) + 1):
+                yield _unwrapped(_judged(one, f"entry {at}", label, bytes_max))
+            held.clear()
+    if streamed:
+        return None
+    return Value(b"[" + b",".join(one.raw or b"null" for one in held) + b"]", start, cursor.position)
+
+
+def _is_record(element: Value) -> bool:
+    return element.raw is None or element.raw.startswith(b"{")
 
 
 def _name(value: Value, label: str) -> str:

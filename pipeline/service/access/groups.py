@@ -7,9 +7,8 @@ takes its patients away from everybody who saw them by it, and gives nobody more
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -18,12 +17,10 @@ from pipeline.errors import BadRequest, Conflict, NotKnown
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.scopes import group_members
 from pipeline.service.audit.chain import AuditLog
-from pipeline.service.state.database import State
+from pipeline.service.state.database import State, StateSession
 from pipeline.service.state.models import PatientGroup, PatientGroupMember
 
 MEMBERS_AT_ONCE = 500
-
-Change: TypeAlias = Callable[[set[str]], set[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +59,48 @@ class Groups:
         self._audit.record(actor, "group-read", f"group:{group_id}")
         return found
 
-    def create(self, actor: Principal, name: str) -> Group:
-        """An empty group. Raises Conflict where the name is taken."""
+    def create(self, actor: Principal, name: str, patient_ids: Iterable[str] = ()) -> Group:
+        """A new group with these patients. Raises Conflict where the name is taken."""
         require(actor, Action.MANAGE_PEOPLE)
+        wanted = _patients(patient_ids)
         with self._state.session() as session:
             row = PatientGroup(name=_free_name(session, name), revision=0)
             session.add(row)
             session.flush()
             self._audit.append(session, actor, "group-created", f"group:{row.id}", details={"name": row.name})
-            return _group(row, 0)
+            if wanted:
+                self._fill(session, actor, row, set(), wanted)
+            return _group(row, len(wanted))
 
-    def rename(self, actor: Principal, group_id: str, name: str) -> Group:
+    def change(
+        self,
+        actor: Principal,
+        group_id: str,
+        *,
+        name: str | None = None,
+        members: Iterable[str] | None = None,
+        add: Iterable[str] = (),
+        remove: Iterable[str] = (),
+    ) -> Group:
+        """What is given: all of it, or nothing where a part is refused. Counts from the next request on.
+
+        `members`: exactly these patients; None: those who are in it. `remove` passes over who is not in it. Raises
+        Conflict where the name is taken.
+        """
         require(actor, Action.MANAGE_PEOPLE)
+        exactly = None if members is None else _patients(members)
+        fresh, gone = _patients(add), _patients(remove)
         with self._state.session() as session:
-            row = _row(session, group_id)
-            row.name = _free_name(session, name, but=group_id)
-            self._audit.append(session, actor, "group-renamed", f"group:{row.id}", details={"name": row.name})
-            return _group(row, len(group_members(session, group_id)))
+            row = _row(session, group_id, lock=True)
+            if name is not None:
+                row.name = _free_name(session, name, but=group_id)
+                details = {"name": row.name}
+                self._audit.append(session, actor, "group-renamed", f"group:{row.id}", details=details)
+            before = set(group_members(session, group_id))
+            after = ((before if exactly is None else exactly) | fresh) - gone
+            if exactly is not None or fresh or gone:
+                self._fill(session, actor, row, before, after)
+            return _group(row, len(after))
 
     def delete(self, actor: Principal, group_id: str) -> None:
         """Remove a group. Whoever saw patients by it alone sees them no more."""
@@ -87,37 +109,29 @@ class Groups:
             session.delete(_row(session, group_id))
             self._audit.append(session, actor, "group-deleted", f"group:{group_id}")
 
+    def rename(self, actor: Principal, group_id: str, name: str) -> Group:
+        return self.change(actor, group_id, name=name)
+
     def set_members(self, actor: Principal, group_id: str, patient_ids: Iterable[str]) -> Group:
-        """Exactly these patients, from the next request on."""
-        wanted = _patients(patient_ids)
-        return self._change(actor, group_id, lambda _: wanted)
+        """Exactly these patients."""
+        return self.change(actor, group_id, members=patient_ids)
 
     def add_members(self, actor: Principal, group_id: str, patient_ids: Iterable[str]) -> Group:
-        wanted = _patients(patient_ids)
-        return self._change(actor, group_id, lambda before: before | wanted)
+        return self.change(actor, group_id, add=patient_ids)
 
     def remove_members(self, actor: Principal, group_id: str, patient_ids: Iterable[str]) -> Group:
         """Patients that are not in it are passed over."""
-        gone = _patients(patient_ids)
-        return self._change(actor, group_id, lambda before: before - gone)
+        return self.change(actor, group_id, remove=patient_ids)
 
-    def _change(self, actor: Principal, group_id: str, change: Change) -> Group:
-        require(actor, Action.MANAGE_PEOPLE)
-        with self._state.session() as session:
-            row = _row(session, group_id, lock=True)
-            before = set(group_members(session, group_id))
-            after = change(before)
-            _remove(session, group_id, sorted(before - after))
-            if fresh := [{"group_id": group_id, "patient_id": patient} for patient in sorted(after - before)]:
-                session.execute(insert(PatientGroupMember), fresh)
-            row.revision += 1
-            details = {
-                "added": len(after - before),
-                "removed": len(before - after),
-                "members": len(after),
-            }
-            self._audit.append(session, actor, "group-changed", f"group:{group_id}", details=details)
-            return _group(row, len(after))
+    def _fill(
+        self, session: StateSession, actor: Principal, row: PatientGroup, before: set[str], after: set[str]
+    ) -> None:
+        _remove(session, row.id, sorted(before - after))
+        if fresh := [{"group_id": row.id, "patient_id": patient} for patient in sorted(after - before)]:
+            session.execute(insert(PatientGroupMember), fresh)
+        row.revision += 1
+        details = {"added": len(after - before), "removed": len(before - after), "members": len(after)}
+        self._audit.append(session, actor, "group-changed", f"group:{row.id}", details=details)
 
 
 def _remove(session: Session, group_id: str, patient_ids: list[str]) -> None:

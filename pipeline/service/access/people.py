@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select, update
@@ -130,50 +129,45 @@ class People:
             self._audit.append(session, actor, "link-created", f"person:{user.id}")
             return self._invite(session, user, "invitation")
 
-    def rename(self, actor: Principal, user_id: str, display_name: str) -> Person:
-        with self._changing(actor, user_id, "person-renamed") as (session, user, details):
-            user.display_name = _display_name(display_name, user.name)
-            details["display_name"] = user.display_name
+    def change(
+        self,
+        actor: Principal,
+        user_id: str,
+        *,
+        display_name: str | None = None,
+        role: Role | None = None,
+        sees: Sees | None = None,
+        active: bool | None = None,
+    ) -> Person:
+        """What is given: all of it, or nothing where a part is refused. Each part is a row of the audit log.
+
+        Raises Conflict where nobody would be left who may manage people.
+        """
+        require(actor, Action.MANAGE_PEOPLE)
+        with self._state.session() as session:
+            user = _user(session, user_id)
+            for action, details in _changes(session, user, display_name, role, sees, active):
+                self._audit.append(session, actor, action, f"person:{user.id}", details=details)
             return _person(session, user)
 
+    def rename(self, actor: Principal, user_id: str, display_name: str) -> Person:
+        return self.change(actor, user_id, display_name=display_name)
+
     def set_role(self, actor: Principal, user_id: str, role: Role) -> Person:
-        """Another role, at once. Raises Conflict where nobody would be left who may manage people."""
-        with self._changing(actor, user_id, "role-changed") as (session, user, details):
-            details |= {"before": user.role, "after": role}
-            if user.role == "administrator" and role != "administrator":
-                _keep_an_administrator(session, user)
-            user.role = _role(role)
-            session.flush()
-            return _person(session, user)
+        """Another role, at once."""
+        return self.change(actor, user_id, role=role)
 
     def set_sees(self, actor: Principal, user_id: str, wanted: Sees) -> Person:
         """Which notes this person may see, from their next request on."""
-        with self._changing(actor, user_id, "scope-changed") as (session, user, details):
-            details |= {"before": _told(sees(session, user)), "after": _told(wanted)}
-            set_sees(session, user, wanted)
-            return _person(session, user)
+        return self.change(actor, user_id, sees=wanted)
 
     def deactivate(self, actor: Principal, user_id: str) -> Person:
         """End this person's sign-ins, keys and links now, and let them in no more."""
-        with self._changing(actor, user_id, "person-deactivated") as (session, user, _):
-            if user.role == "administrator":
-                _keep_an_administrator(session, user)
-            user.active = False
-            session.flush()
-            session.execute(delete(SignIn).where(SignIn.user_id == user.id))
-            session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
-            session.execute(
-                update(ApiKey)
-                .where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))
-                .values(revoked_at=now())
-            )
-            return _person(session, user)
+        return self.change(actor, user_id, active=False)
 
     def activate(self, actor: Principal, user_id: str) -> Person:
         """Let a deactivated person in again. Their keys stay revoked."""
-        with self._changing(actor, user_id, "person-activated") as (session, user, _):
-            user.active = True
-            return _person(session, user)
+        return self.change(actor, user_id, active=True)
 
     # --- the first start
 
@@ -202,18 +196,6 @@ class People:
             )
         )
         return Invitation(token, expires_at)
-
-    @contextmanager
-    def _changing(
-        self, actor: Principal, user_id: str, action: str
-    ) -> Iterator[tuple[StateSession, User, dict[str, object]]]:
-        """A change of one person: the right, the transaction, and the row of the audit log."""
-        require(actor, Action.MANAGE_PEOPLE)
-        details: dict[str, object] = {}
-        with self._state.session() as session:
-            user = _user(session, user_id)
-            yield session, user, details
-            self._audit.append(session, actor, action, f"person:{user.id}", details=details)
 
 
 def add_user(
@@ -274,6 +256,53 @@ def _user(session: Session, user_id: str) -> User:
     if user is None:
         raise NotKnown("There is no such person.", remedy="Choose one from the list of people.")
     return user
+
+
+def _changes(
+    session: Session,
+    user: User,
+    display_name: str | None,
+    role: Role | None,
+    wanted: Sees | None,
+    active: bool | None,
+) -> Iterator[tuple[str, dict[str, object]]]:
+    """Make each change that is wanted, and give what the audit log is told of it."""
+    if display_name is not None:
+        user.display_name = _display_name(display_name, user.name)
+        yield "person-renamed", {"display_name": user.display_name}
+    if role is not None:
+        before = user.role
+        _set_role(session, user, role)
+        yield "role-changed", {"before": before, "after": role}
+    if wanted is not None:
+        told = _told(sees(session, user))
+        set_sees(session, user, wanted)
+        yield "scope-changed", {"before": told, "after": _told(wanted)}
+    if active is not None and active != user.active:
+        if active:
+            user.active = True
+        else:
+            _deactivate(session, user)
+        yield "person-activated" if active else "person-deactivated", {}
+
+
+def _set_role(session: Session, user: User, role: Role) -> None:
+    if user.role == "administrator" and role != "administrator":
+        _keep_an_administrator(session, user)
+    user.role = _role(role)
+    session.flush()
+
+
+def _deactivate(session: Session, user: User) -> None:
+    if user.role == "administrator":
+        _keep_an_administrator(session, user)
+    user.active = False
+    session.flush()
+    session.execute(delete(SignIn).where(SignIn.user_id == user.id))
+    session.execute(delete(OneTimeLink).where(OneTimeLink.user_id == user.id))
+    session.execute(
+        update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None)).values(revoked_at=now())
+    )
 
 
 def administrators(session: Session) -> int:

@@ -32,10 +32,7 @@ def list_groups(parts: PartsHere, principal: PrincipalHere) -> GroupsOut:
 @router.post("", status_code=201, responses=documented(409))
 def create_group(body: GroupRequest, parts: PartsHere, principal: PrincipalHere) -> GroupOut:
     """A new group, with its first patients."""
-    group = parts.groups.create(principal, body.name)
-    if body.patient_ids:
-        group = parts.groups.set_members(principal, group.id, body.patient_ids)
-    return GroupOut.of(group)
+    return GroupOut.of(parts.groups.create(principal, body.name, body.patient_ids))
 
 
 @router.get("/{group_id}/members", responses=documented(404))
@@ -48,12 +45,8 @@ def list_members(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) 
 def change_group(
     group_id: GroupId, body: GroupChange, parts: PartsHere, principal: PrincipalHere
 ) -> GroupOut:
-    """Its name and its patients, from the next request on."""
-    group = parts.groups.add_members(principal, group_id, body.add)
-    if body.name is not None:
-        group = parts.groups.rename(principal, group_id, body.name)
-    if body.remove:
-        group = parts.groups.remove_members(principal, group_id, body.remove)
+    """Its name and its patients, from the next request on: all that is given, or nothing where a part is refused."""
+    group = parts.groups.change(principal, group_id, name=body.name, add=body.add, remove=body.remove)
     return GroupOut.of(group)
 
 

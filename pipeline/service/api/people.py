@@ -83,17 +83,16 @@ def get_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> 
 def change_person(
     user_id: ThingId, body: PersonChange, parts: PartsHere, principal: PrincipalHere
 ) -> PersonOut:
-    """Name, role, what they may see, and whether they are let in. The last administrator cannot be taken away."""
-    person = parts.people.person(principal, user_id)
-    if body.display_name is not None:
-        person = parts.people.rename(principal, user_id, body.display_name)
-    if body.role is not None:
-        person = parts.people.set_role(principal, user_id, body.role)
-    if body.sees is not None:
-        person = parts.people.set_sees(principal, user_id, body.sees.sees())
-    if body.active is not None and body.active != person.active:
-        change = parts.people.activate if body.active else parts.people.deactivate
-        person = change(principal, user_id)
+    """Name, role, what they may see, and whether they are let in: all that is given, or nothing where a part is
+    refused. The last administrator cannot be taken away."""
+    person = parts.people.change(
+        principal,
+        user_id,
+        display_name=body.display_name,
+        role=body.role,
+        sees=body.sees.sees() if body.sees is not None else None,
+        active=body.active,
+    )
     return PersonOut.of(person)
 
 

@@ -24,10 +24,11 @@ from pipeline.service.pages.rendering import Renderer, caller_or_none
 from pipeline.service.pages.shared import Line, RendererHere, seen
 from pipeline.service.parts import CallerHere, Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import headers_of
+from pipeline.service.schemas import Text
 
 router = APIRouter(include_in_schema=False)
 
-Password = Annotated[str, Form(max_length=4096)]
+Password = Annotated[Text, Form(max_length=4096)]
 LEAVING = "chartwell-leaving"
 """A cookie: which browser left for the identity provider."""
 LEAVING_SECONDS = 600

@@ -15,13 +15,14 @@ from pipeline.service.access.scopes import NOTHING, Sees
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.shared import Line, Lines, RendererHere, ThingId, seen
 from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.schemas import Text
 
 router = APIRouter(include_in_schema=False)
 
 PEOPLE = [may(Action.MANAGE_PEOPLE)]
 KEYS = [may(Action.MANAGE_KEYS)]
 DOMAINS_MAX = 200
-Text = Annotated[str, Form(max_length=65_536)]
+Area = Annotated[Text, Form(max_length=65_536)]
 
 
 @router.get("/people", dependencies=PEOPLE)
@@ -114,12 +115,13 @@ def change(
     """Name, role and what they may see, each only where it differs: every change is told to the audit log."""
     before = parts.people.person(principal, user_id)
     wanted = _sees(domains_kind, domains, domains_more, groups_kind, group_ids)
-    if role != before.role:
-        parts.people.set_role(principal, user_id, _role(role))
-    if wanted != before.sees:
-        parts.people.set_sees(principal, user_id, wanted)
-    if display_name.strip() and display_name != before.display_name:
-        parts.people.rename(principal, user_id, display_name)
+    parts.people.change(
+        principal,
+        user_id,
+        display_name=display_name if display_name.strip() not in {"", before.display_name} else None,
+        role=_role(role) if role != before.role else None,
+        sees=wanted if wanted != before.sees else None,
+    )
     return seen(f"/people/{user_id}", "saved")
 
 
@@ -160,11 +162,10 @@ def groups(
 
 @router.post("/groups", dependencies=PEOPLE)
 def create_group(
-    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """A new group with these patients."""
-    group = parts.groups.create(principal, name)
-    parts.groups.set_members(principal, group.id, _lines(patient_ids))
+    parts.groups.create(principal, name, _lines(patient_ids))
     return seen("/groups", "saved")
 
 
@@ -180,13 +181,12 @@ def group(
 
 @router.post("/groups/{group_id}", dependencies=PEOPLE)
 def change_group(
-    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Text = ""
+    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """Its name, and exactly these patients, from the next request on."""
     before = next((each for each in _groups(parts, principal) if each.id == group_id), None)
-    if before is None or name != before.name:
-        parts.groups.rename(principal, group_id, name)
-    parts.groups.set_members(principal, group_id, _lines(patient_ids))
+    new_name = name if before is None or name != before.name else None
+    parts.groups.change(principal, group_id, name=new_name, members=_lines(patient_ids))
     return seen(f"/groups/{group_id}", "saved")
 
 

@@ -38,7 +38,7 @@ from pipeline.service.pages.views import (
 )
 from pipeline.service.parts import CallerHere, Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import wrong_fields
-from pipeline.service.schemas import AskRequest, CitationOut, FilterFields
+from pipeline.service.schemas import AskRequest, CitationOut, FilterFields, Text
 from pipeline.service.streaming import PING_SECONDS, while_connected, whole_of
 
 router = APIRouter(include_in_schema=False)
@@ -177,7 +177,7 @@ async def ask(
     parts: PartsHere,
     caller: CallerHere,
     renderer: RendererHere,
-    question: Annotated[str, Form(max_length=100_000)] = "",
+    question: Annotated[Text, Form(max_length=100_000)] = "",
     conversation_id: Line = "",
     patient_id: Line = "",
     document_type: Line = "",

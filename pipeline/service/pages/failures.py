@@ -22,6 +22,7 @@ from pipeline.service.problems import headers_of, problem_of, response_of
 
 TITLES: Mapping[int, str] = MappingProxyType(
     {
+        400: "Something is not as it should be",
         401: "You are not signed in",
         403: "You may not do this",
         404: "There is nothing here",

@@ -15,7 +15,7 @@ from pipeline.service.history.feedback import Verdict
 from pipeline.service.pages.failures import is_part
 from pipeline.service.pages.shared import Line, Lines, RendererHere, seen
 from pipeline.service.parts import PartsHere, PrincipalHere, may
-from pipeline.service.schemas import JobOut
+from pipeline.service.schemas import JobOut, Text
 
 router = APIRouter(include_in_schema=False)
 
@@ -52,7 +52,7 @@ def feedback(
     receipt_id: Line = "",
     verdict: Line = "",
     reasons: Lines = [],  # noqa: B006  FastAPI's way to say that it may be absent
-    comment: Annotated[str, Form(max_length=4000)] = "",
+    comment: Annotated[Text, Form(max_length=4000)] = "",
 ) -> Response:
     """Keep it with the answer."""
     good: Verdict = "good" if verdict == "good" else "bad"

@@ -8,7 +8,7 @@ from fastapi import Depends, Form, Path, Request
 from starlette.responses import RedirectResponse
 
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.schemas import ID_CHARACTERS_MAX
+from pipeline.service.schemas import ID_CHARACTERS_MAX, Text
 
 
 def renderer_of(request: Request) -> Renderer:
@@ -16,9 +16,9 @@ def renderer_of(request: Request) -> Renderer:
 
 
 RendererHere = Annotated[Renderer, Depends(renderer_of)]
-ThingId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
-Line = Annotated[str, Form(max_length=1000)]
-Lines = Annotated[list[str], Form(max_length=200)]
+ThingId = Annotated[Text, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
+Line = Annotated[Text, Form(max_length=1000)]
+Lines = Annotated[list[Text], Form(max_length=200)]
 
 
 def seen(address: str, done: str = "") -> RedirectResponse:

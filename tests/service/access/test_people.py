@@ -217,3 +217,78 @@ def test_the_last_change_of_scope_is_told_with_what_was_before(
         "before": {"domains": [], "groups": []},
         "after": {"domains": None, "groups": []},
     }
+
+
+def test_a_change_of_a_person_that_is_refused_changes_nothing(
+    access: Access, administrator: Principal
+) -> None:
+    anna = person(access, administrator).current.principal
+    before, rows = access.people.person(administrator, anna.id), list(access.audit.rows())
+    nowhere = Sees(None, frozenset({"no-group"}))
+    refused: list[tuple[Callable[[], object], type[Exception]]] = [
+        (lambda: access.people.change(administrator, anna.id, role="administrator", sees=nowhere), NotKnown),
+        (
+            lambda: access.people.change(administrator, anna.id, display_name="x" * 201, active=False),
+            BadRequest,
+        ),
+        (lambda: access.people.change(administrator, anna.id, display_name="Anna", sees=nowhere), NotKnown),
+        (lambda: access.people.change(anna, anna.id, role="administrator"), Forbidden),
+        (lambda: access.people.change(administrator, administrator.id, sees=NOTHING, active=False), Conflict),
+        (
+            lambda: access.people.change(administrator, administrator.id, sees=NOTHING, role="reader"),
+            Conflict,
+        ),
+    ]
+    for call, error in refused:
+        with pytest.raises(error):
+            call()
+    assert access.people.person(administrator, anna.id) == before
+    assert list(access.audit.rows()) == rows
+
+
+def test_each_part_of_a_change_of_a_person_is_told(access: Access, administrator: Principal) -> None:
+    anna = person(access, administrator).current
+    changed = access.people.change(
+        administrator, anna.principal.id, display_name="A.", role="reviewer", sees=ALL_NOTES, active=False
+    )
+    assert (changed.display_name, changed.role, changed.sees, changed.active) == (
+        "A.",
+        "reviewer",
+        ALL_NOTES,
+        False,
+    )
+    assert [row.action for row in access.audit.page(subject=f"person:{anna.principal.id}", limit=4)] == [
+        "person-deactivated",
+        "scope-changed",
+        "role-changed",
+        "person-renamed",
+    ]
+    rows = len(list(access.audit.rows()))
+    access.people.change(administrator, anna.principal.id, active=False)
+    assert len(list(access.audit.rows())) == rows, "nothing was changed"
+
+
+def test_a_change_of_a_group_that_is_refused_changes_nothing(
+    access: Access, administrator: Principal
+) -> None:
+    ward = access.groups.create(administrator, "ward 3", ["p1", "p2"])
+    assert told(access, "group-changed") == {"added": 2, "removed": 0, "members": 2}
+    access.groups.create(administrator, "study")
+    before, rows = access.groups.all(administrator), list(access.audit.rows())
+    refused: list[tuple[Callable[[], object], type[Exception]]] = [
+        (lambda: access.groups.create(administrator, "ward 4", [" "]), BadRequest),
+        (lambda: access.groups.create(administrator, "study", ["p1"]), Conflict),
+        (lambda: access.groups.change(administrator, ward.id, name="study", add=["p3"]), Conflict),
+        (lambda: access.groups.change(administrator, ward.id, name="ward 4", members=[" "]), BadRequest),
+        (lambda: access.groups.change(administrator, ward.id, add=["p3"], remove=["x" * 401]), BadRequest),
+        (lambda: access.groups.change(administrator, "x", add=["p3"]), NotKnown),
+    ]
+    for call, error in refused:
+        with pytest.raises(error):
+            call()
+    assert access.groups.all(administrator) == before
+    assert list(access.audit.rows()) == rows
+    changed = access.groups.change(administrator, ward.id, name="ward 4", add=["p3", "p2"], remove=["p1"])
+    assert (changed.name, access.groups.members(administrator, ward.id)) == ("ward 4", ["p2", "p3"])
+    assert told(access, "group-renamed") == {"name": "ward 4"}
+    assert told(access, "group-changed") == {"added": 1, "removed": 1, "members": 2}
