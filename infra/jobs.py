@@ -95,6 +95,8 @@ def pipeline_environment(
         "CHARTWELL_SERVICE__PORT": str(SERVICE_PROCESS_PORT),
         "CHARTWELL_SERVICE__PUBLIC_URL": public_url,
         "CHARTWELL_SERVICE__INBOX": f"{data}/app/documents",
+        # Where the watch of an idle host looks (cloud-init/watch/idle.sh).
+        "CHARTWELL_SERVICE__ACTIVITY_FILE": f"{data}/app/leases/service",
         "CHARTWELL_MONITOR__SERVICE_URL": f"http://127.0.0.1:{SERVICE_PROCESS_PORT}",
     }
     if volume_id is not None:

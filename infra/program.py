@@ -346,7 +346,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
     orphans = f"python -m infra.orphans --stack {stack} --region {config.region}"
     return {
         "vectorize": f"python -m pipeline.vectorize notes --stack {stack} FILE-OR-FOLDER",
-        "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; so does every boot, and an up that changes the host",
+        "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; every boot does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
         "validateOnHost": f"sudo bash {services.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",

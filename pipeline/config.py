@@ -338,6 +338,9 @@ class ServiceSettings(Group):
     inbox: Path | None = Field(
         None, description="file or folder that indexing jobs read; empty: the service starts no jobs"
     )
+    activity_file: Path | None = Field(
+        None, description="touched while somebody works here, for whoever pauses an idle host; empty: no file"
+    )
     question_characters_max: int = Field(2000, ge=10, le=20_000, description="longest question")
     body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
     requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")

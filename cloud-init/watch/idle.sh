@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every minute. Busy = a person is logged in, a lease or a job is held, a model answered since the last look,
-# or the GPU works. What cannot be asked counts as busy: a host that stays on costs a dollar an hour, one that
+# Runs every minute. Busy = a person is logged in, a lease or a job is held (the service holds one while people ask or
+# its own jobs go on: CHARTWELL_SERVICE__ACTIVITY_FILE), a model answered since the last look, or the GPU works. What cannot be asked counts as busy: a host that stays on costs a dollar an hour, one that
 # stops under an ingestion costs the night. After HOST_IDLE_MINUTES without any of these it powers off.
 set -euo pipefail
 
@@ -14,8 +14,8 @@ lease_seconds=600 # a lease is renewed more often than this, or its holder is go
 
 mkdir -p "$run" "$state"
 
-# Counters that move with requests, not with health probes: vLLM's (1.x bare, 2.x with prefix), Triton's, ours.
-counters='^(vllm:)?(num_requests_(running|waiting)|prompt_tokens_total|request_success_total)|^nv_inference_request_success|^chartwell_requests_total'
+# Counters that move with requests, not with health probes: vLLM's (1.x bare, 2.x with prefix), Triton's.
+counters='^(vllm:)?(num_requests_(running|waiting)|prompt_tokens_total|request_success_total)|^nv_inference_request_success'
 
 reasons=()
 busy() { reasons+=("$1"); }

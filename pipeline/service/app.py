@@ -22,6 +22,7 @@ from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import DEMO
+from pipeline.service.activity import Activity
 from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
 from pipeline.service.asking import AnswerDesk, Asked, Outcome
 from pipeline.service.corpus import LiveCorpus
@@ -80,10 +81,11 @@ def create_app(
     access = open_access(state, settings, public_url=url)
     corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
     meter = Meter(telemetry)
+    activity = Activity(settings.service.activity_file)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        parts = _parts(settings, state, access, corpus, meter, url)
+        parts = _parts(settings, state, access, corpus, meter, activity, url)
         upkeep = Upkeep(state, access.audit, settings.service)
         app.state.parts = parts
         app.state.drain = functools.partial(_drain, parts)
@@ -114,7 +116,7 @@ def create_app(
         app.include_router(routes.router)
     respond = pages.install(app)
     problems.install(app, functools.partial(_record_refusal, access), respond)
-    _add_layers(app, settings, access, meter, respond)
+    _add_layers(app, settings, access, meter, activity, respond)
     app.add_middleware(
         TracedRequests, telemetry=telemetry
     )  # outermost, so that every log line names its trace
@@ -133,7 +135,13 @@ def interactive(settings: Settings) -> Settings:
 
 
 def _parts(
-    settings: Settings, state: State, access: Access, corpus: LiveCorpus, meter: Meter, url: str
+    settings: Settings,
+    state: State,
+    access: Access,
+    corpus: LiveCorpus,
+    meter: Meter,
+    activity: Activity,
+    url: str,
 ) -> Parts:
     service = settings.service
     readiness = Readiness(
@@ -168,7 +176,7 @@ def _parts(
         receipts=history.receipts,
         corpus=corpus,
         desk=desk,
-        jobs=Jobs(history.jobs, settings),
+        jobs=Jobs(history.jobs, settings, activity),
         readiness=readiness,
         meter=meter,
         costs=PresentCosts(settings),
@@ -245,7 +253,12 @@ class _Doorkeeper:
 
 
 def _add_layers(
-    app: FastAPI, settings: Settings, access: Access, meter: Meter, respond: problems.Respond
+    app: FastAPI,
+    settings: Settings,
+    access: Access,
+    meter: Meter,
+    activity: Activity,
+    respond: problems.Respond,
 ) -> None:
     service = settings.service
     threads = anyio.CapacityLimiter(AUTHENTICATION_THREADS)
@@ -261,6 +274,7 @@ def _add_layers(
         demo=Caller(DEMO),
         in_thread=in_thread,
         refused=functools.partial(_record_gate, access),
+        activity=activity,
     )
     app.add_middleware(
         Frame,

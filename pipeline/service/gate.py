@@ -25,6 +25,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import Forbidden, SignInFailed
 from pipeline.service import cookies
 from pipeline.service.access.policy import Principal
+from pipeline.service.activity import Activity
 from pipeline.service.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
 
@@ -33,6 +34,8 @@ PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/sign-in", "/welcom
 PUBLIC_PREFIXES = ("/static/", "/sign-in/")
 """Pages through which one signs in, and files that say nothing about anybody."""
 UNMETERED = frozenset({"/healthz", "/readyz"})
+WATCHING = UNMETERED | {"/metrics"}
+"""Asked for by programs that watch: nobody works here because of them."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = (
     b"forwarded",
@@ -99,6 +102,7 @@ class Gate:
         demo: Caller,
         in_thread: Threaded,
         refused: Refused,
+        activity: Activity,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -107,6 +111,7 @@ class Gate:
         self._demo = demo
         self._in_thread = in_thread
         self._refused = refused
+        self._activity = activity
         self._limit = RateLimit(settings.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,25 +135,35 @@ class Gate:
         if request.method not in {"GET", "HEAD"}:
             body = await whole_body(scope, receive, self._settings.body_bytes_max)
             _check_content(request, headers, body)
+        caller = await self._metered_caller(request)
+        if caller is None and not is_public(scope["path"]):
+            await self._send_away(request, receive, send)
+            return
+        if caller is not None:
+            await self._admit(request, body, caller)
+        scope["state"]["caller"] = caller
+        await self._app(scope, replayed(body, receive), send)
+
+    async def _metered_caller(self, request: Request) -> Caller | None:
+        """Who asks, as `_caller` says, counted for them, or for their address where nobody is known."""
         address = f"address {request.client.host if request.client else 'unknown'}"
         try:
             caller = await self._caller(request)
         except SignInFailed:
             self._limit.take(address)  # for whoever tries keys, too
             raise
-        if scope["path"] not in UNMETERED:
+        if request.scope["path"] not in UNMETERED:
             self._limit.take(caller.principal.id if caller else address)
-        if caller is None and not is_public(scope["path"]):
-            await self._send_away(request, receive, send)
-            return
-        if caller is not None:
-            try:
-                _check_token(request.method, headers, body, caller)
-            except Forbidden as error:
-                await self._refused(caller, request.method, error)
-                raise
-        scope["state"]["caller"] = caller
-        await self._app(scope, replayed(body, receive), send)
+        return caller
+
+    async def _admit(self, request: Request, body: bytes, caller: Caller) -> None:
+        try:
+            _check_token(request.method, request.headers, body, caller)
+        except Forbidden as error:
+            await self._refused(caller, request.method, error)
+            raise
+        if request.scope["path"] not in WATCHING:
+            self._activity.note()
 
     def _check_host(self, headers: Headers) -> str:
         host = headers.get("host", "")

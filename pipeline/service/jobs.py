@@ -27,6 +27,7 @@ from pipeline.config import Settings, as_environment
 from pipeline.errors import Conflict, NotKnown
 from pipeline.logs import LOGGER
 from pipeline.service.access.policy import Principal
+from pipeline.service.activity import Activity
 from pipeline.service.history.jobs import EndState, JobHistory, JobRow
 
 KIND = "index-notes"
@@ -48,9 +49,10 @@ Result = TypeVar("Result")
 class Jobs:
     """The jobs of one service. Its methods belong to the event loop."""
 
-    def __init__(self, book: JobHistory, settings: Settings) -> None:
+    def __init__(self, book: JobHistory, settings: Settings, activity: Activity) -> None:
         self._book = book
         self._settings = settings
+        self._activity = activity
         self._running: _Run | None = None
         self._starting = asyncio.Lock()
         self._stopping = asyncio.Event()
@@ -72,7 +74,9 @@ class Jobs:
                 raise Conflict("An indexing job is running.", remedy="Wait for it, or cancel it.")
             arguments = {"prune": prune, "retry_failed": retry_failed}
             job = await _in_thread(lambda: self._book.begin(principal, KIND, arguments))
-            self._running = _Run(job, self._book, self._command(inbox, arguments), self._settings)
+            self._running = _Run(
+                job, self._book, self._command(inbox, arguments), self._settings, self._activity
+            )
             self._running.task = asyncio.create_task(self._supervise(self._running))
             return job
 
@@ -156,12 +160,15 @@ class _Ended:
 class _Run:
     """One process under way."""
 
-    def __init__(self, job: JobRow, book: JobHistory, command: list[str], settings: Settings) -> None:
+    def __init__(
+        self, job: JobRow, book: JobHistory, command: list[str], settings: Settings, activity: Activity
+    ) -> None:
         self.job = job
         self.task: asyncio.Task[None] | None = None
         self._book = book
         self._command = command
         self._settings = settings
+        self._activity = activity
         self._cancelled = asyncio.Event()
         self._news = asyncio.Event()
         self._complaint: dict[str, str] = {}
@@ -281,6 +288,7 @@ class _Run:
                 self._complaint[name] = line.removeprefix(opening).strip()
 
     async def _advance(self, progress: Mapping[str, Any]) -> None:
+        self._activity.note()
         seconds = time.monotonic() - self._began
         job = replace(self.job, progress={**progress, "seconds": round(seconds, 1)})
         self._tell(job)
