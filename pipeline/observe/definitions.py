@@ -298,7 +298,8 @@ _SERVICE = (
     Definition(
         "chartwell_ready",
         "gauge",
-        "1 where the dependency worked when the service last looked, 0 where it did not.",
+        "1 where the dependency worked when the service last looked, 0 where it did not; absent where that was "
+        "more than five minutes ago.",
         {"dependency": Label(of="part of `/readyz`", most=10)},
     ),
     Definition(

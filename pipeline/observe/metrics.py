@@ -73,16 +73,17 @@ class Together(CollectorRegistry):
 
 
 class _Ready(Collector):
-    """Sets a gauge from what is known, and shows nothing itself: the gauge is in the registry."""
+    """The gauge's series as they are known now. The gauge itself has none: it would keep what is known no more."""
 
     def __init__(self, gauge: Gauge, known: Callable[[], Mapping[str, bool]]) -> None:
         self._gauge = gauge
         self._known = known
 
     def collect(self) -> Iterator[Metric]:
-        for name, ready in self._known().items():
-            self._gauge.labels(name).set(ready)
-        return iter(())
+        for family in self._gauge.describe():
+            for name, ready in self._known().items():
+                family.add_sample(family.name, {"dependency": name}, float(ready))
+            yield family
 
 
 class Metrics:
@@ -298,7 +299,7 @@ class Metrics:
         self._gauges["chartwell_questions_waiting"].set_function(number)
 
     def watch_readiness(self, known: Callable[[], Mapping[str, bool]]) -> None:
-        """Asked at each scrape for what was found when the service last looked, by dependency."""
+        """Asked at each scrape for what is known of each dependency; one that is left out has no series."""
         self.add(_Ready(self._gauges["chartwell_ready"], known))
 
     def request_ended(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -321,7 +322,7 @@ class Metrics:
             yield from family.samples
 
     def _together(self) -> Together:
-        return Together([*self._others, self.registry])  # some of the others set a gauge of ours when asked
+        return Together([*self._others, self.registry])
 
     @contextmanager
     def _under_way(self, name: str) -> Iterator[None]:

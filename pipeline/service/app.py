@@ -15,7 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
 from pipeline.costing import prices_of
-from pipeline.errors import Forbidden, SignInFailed
+from pipeline.errors import Forbidden, ProviderError, SignInFailed
 from pipeline.monitoring.usage import PresentCosts
 from pipeline.observe.asgi import TracedRequests
 from pipeline.observe.telemetry import SILENT, Telemetry
@@ -91,6 +91,7 @@ def create_app(
         app.state.drain = functools.partial(_drain, parts)
         await parts.jobs.recover()
         corpus.start()
+        parts.readiness.start()
         upkeep.start()
         try:
             yield
@@ -148,6 +149,7 @@ def _parts(
         _checks(corpus, state),
         seconds_max=service.check_seconds_max,
         kept_seconds=service.checks_kept_seconds,
+        costly=("embedder", "generator"),
     )
     history = open_history(state, access.audit, settings)
     desk = AnswerDesk(corpus, ConversationKeeper(history.conversations, prices_of(settings)), service)
@@ -157,6 +159,8 @@ def _parts(
             readiness.proved("models", "embedder", "store", "state")
             if "generate" in outcome.answer.seconds:
                 readiness.proved("generator")
+        elif isinstance(outcome.error, ProviderError):
+            readiness.doubted("embedder", "generator")
 
     desk.on_ended = question_ended
     meter.watch(desk, readiness)

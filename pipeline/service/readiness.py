@@ -3,22 +3,29 @@
 Decides how long a finding is believed, and how long one waits for a new one. A dependency that hangs makes itself not
 ready and nobody else: its call goes on in its own thread, and no second one is begun beside it. An answer that came
 through proves its dependencies as well as a call made for the purpose, so that a busy model server is not asked to
-prove itself in the queue behind everybody. Refuses to know what the dependencies are.
+prove itself in the queue behind everybody. While the service runs it looks by itself as well, so that what is known
+does not depend on who asks: at what costs nothing always, at a model only until it works, because its calls cost money
+or keep a host from being idle. Refuses to know what the dependencies are.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pipeline.cancellation import Cancellation, Cancelled, inside
 from pipeline.errors import ChartwellError, NotReady, ProviderTimeout
 from pipeline.service.problems import recorded
 
 FAILED_KEPT_SECONDS = 0.5
 """Good news may be some seconds old. Bad news may not: somebody waits for it to become better."""
+AGAIN_SECONDS = 30.0
+"""Between two looks that nobody asked for."""
+KNOWN_SECONDS = 300.0
+"""After this a finding tells nothing about now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +53,32 @@ Check = Callable[[], None]
 class Readiness:
     """Its methods belong to the event loop, but for `proved`."""
 
-    def __init__(self, checks: Mapping[str, Check], *, seconds_max: float, kept_seconds: float) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        *,
+        seconds_max: float,
+        kept_seconds: float,
+        costly: Collection[str] = (),
+    ) -> None:
+        """`costly`: checks that are left alone once they worked, until somebody asks."""
         self._checks = dict(checks)
+        self._costly = frozenset(costly)
         self._seconds_max = seconds_max
         self._kept_seconds = kept_seconds
         self._findings: dict[str, Finding] = {}
         self._calls: dict[str, Future[Finding]] = {}
         self._threads = ThreadPoolExecutor(max(1, len(checks)), thread_name_prefix="check")
+        self._scope = Cancellation(cuts=True)
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look again now and then, until it is closed."""
+        self._watching = asyncio.create_task(self._watch())
 
     async def look(self) -> list[Finding]:
         """How each dependency is, no older than `kept_seconds` and after `seconds_max` at the latest."""
-        late = [name for name in self._checks if not self._fresh(name)]
-        calls = {name: self._call(name) for name in late}
-        if calls:
-            futures = [asyncio.wrap_future(call) for call in calls.values()]
-            await asyncio.wait(futures, timeout=self._seconds_max)
+        await self._look([name for name in self._checks if not self._fresh(name)])
         return [self._finding(name) for name in self._checks]
 
     def proved(self, *names: str) -> None:
@@ -69,12 +87,44 @@ class Readiness:
             if name in self._checks:
                 self._findings[name] = Finding(name, True, None, 0.0, time.monotonic())
 
+    def doubted(self, *names: str) -> None:
+        """These have just failed somebody: the next look is at them as well. From any thread."""
+        for name in names:
+            self._findings.pop(name, None)
+
     def known(self) -> list[Finding]:
-        """What is known without looking."""
-        return list(self._findings.values())
+        """What is known without looking. What is old is not known any more."""
+        findings = list(self._findings.values())
+        return [finding for finding in findings if finding.age_seconds < KNOWN_SECONDS]
 
     def close(self) -> None:
+        """Looks no more, and cuts calls under way: they would keep the process from ending."""
+        if self._watching is not None:
+            self._watching.cancel()
+        self._scope.cancel()
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(AGAIN_SECONDS)
+            try:
+                await self._look([name for name in self._checks if self._unsure(name)])
+            except Exception as error:  # noqa: BLE001  recorded there; the next turn tries again
+                recorded(error, "readiness")
+
+    def _unsure(self, name: str) -> bool:
+        finding = self._findings.get(name)
+        return finding is None or not finding.ready or name not in self._costly
+
+    async def _look(self, names: Sequence[str]) -> None:
+        """Looks at these; one that does not answer in time is found not to be ready."""
+        calls = {name: self._call(name) for name in names}
+        if calls:
+            futures = [asyncio.wrap_future(call) for call in calls.values()]
+            await asyncio.wait(futures, timeout=self._seconds_max)
+        for name, call in calls.items():
+            if not call.done() and not self._fresh(name):
+                self._findings[name] = self._timed_out(name)
 
     def _fresh(self, name: str) -> bool:
         finding = self._findings.get(name)
@@ -95,9 +145,10 @@ class Readiness:
         began = time.monotonic()
         code: str | None = None
         try:
-            self._checks[name]()
-        except NotReady as error:
-            code = error.code  # known, and nothing to report
+            with inside(self._scope):
+                self._checks[name]()
+        except (NotReady, Cancelled):
+            code = NotReady.code  # known, and nothing to report
         except Exception as error:  # noqa: BLE001  recorded there; the finding has its code
             code = recorded(error, f"readiness {name}").code
         now = time.monotonic()
@@ -111,6 +162,9 @@ class Readiness:
         call = self._calls.get(name)
         if call is not None and call.done() and not call.cancelled():
             return call.result()
+        return self._timed_out(name)
+
+    def _timed_out(self, name: str) -> Finding:
         return Finding(name, False, ProviderTimeout.code, self._seconds_max, time.monotonic())
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline import cancellation
+from pipeline.cancellation import Cancelled
 from pipeline.errors import ChartwellError, ModelFileError, StoreUnavailable
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.readiness import Readiness
@@ -81,6 +85,101 @@ def test_an_error_of_another_kind_is_a_finding_too() -> None:
         raise ZeroDivisionError
 
     assert looked({"store": breaks}) == {"store": "CW-INTERNAL"}
+
+
+# --- nobody asks
+
+
+def watched(
+    monkeypatch: pytest.MonkeyPatch,
+    checks: Mapping[str, Callable[[], None]],
+    end: Callable[[Readiness], bool],
+) -> dict[str, bool]:
+    """What is known in the end of a service whose readiness nobody asked for."""
+    monkeypatch.setattr("pipeline.service.readiness.AGAIN_SECONDS", 0.01)
+    readiness = Readiness(checks, seconds_max=0.05, kept_seconds=60.0, costly=("generator",))
+
+    async def life() -> dict[str, bool]:
+        readiness.start()
+        try:
+            deadline = time.monotonic() + 20
+            while not end(readiness):
+                assert time.monotonic() < deadline, "it did not happen in time"
+                await asyncio.sleep(0.01)
+            return {finding.name: finding.ready for finding in readiness.known()}
+        finally:
+            readiness.close()
+
+    return asyncio.run(life())
+
+
+def test_what_did_not_work_is_looked_at_again_until_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def third_time() -> None:
+        calls.append("generator")
+        if len(calls) < 3:
+            away()
+
+    found = watched(
+        monkeypatch,
+        {"generator": third_time},
+        lambda readiness: any(finding.ready for finding in readiness.known()),
+    )
+    assert found == {"generator": True}
+
+
+def test_what_costs_nothing_is_looked_at_always_and_a_model_no_more_once_it_worked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[str] = []
+    checks = {"generator": lambda: calls.append("generator"), "store": lambda: calls.append("store")}
+    watched(monkeypatch, checks, lambda _: calls.count("store") > 5)
+    assert calls.count("generator") == 1
+
+
+def test_a_model_that_failed_somebody_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def once() -> None:
+        calls.append("generator")
+        if len(calls) > 1:
+            away()
+
+    def failed_somebody(readiness: Readiness) -> bool:
+        if len(calls) == 1 and readiness.known():
+            readiness.doubted("generator", "unheard-of")
+        return any(not finding.ready for finding in readiness.known())
+
+    assert watched(monkeypatch, {"generator": once}, failed_somebody) == {"generator": False}
+
+
+def test_one_that_hangs_is_known_not_to_be_ready_and_is_cut_at_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cut = threading.Event()
+
+    def hangs() -> None:
+        scope = cancellation.current()
+        assert scope is not None
+        try:
+            scope.wait(30)
+        except Cancelled:
+            cut.set()
+            raise
+
+    found = watched(monkeypatch, {"generator": hangs, "store": works}, lambda found: len(found.known()) == 2)
+    assert found == {"generator": False, "store": True}
+    assert cut.wait(5)
+
+
+def test_an_old_finding_is_not_known_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    readiness = Readiness({"generator": works}, seconds_max=1.0, kept_seconds=60.0)
+    readiness.proved("generator")
+    assert [finding.ready for finding in readiness.known()] == [True]
+    monkeypatch.setattr("pipeline.service.readiness.KNOWN_SECONDS", 0.0)
+    assert readiness.known() == []
+    readiness.close()
 
 
 # --- in the service
@@ -167,3 +266,28 @@ def test_a_model_server_that_goes_away_is_found(tmp_path: Path) -> None:
             assert set(codes) == {"embedder", "generator"}
             nim.reset()
             until(lambda: client.get("/readyz").status_code == 200)
+
+
+def gauge(service: Running) -> dict[str, float]:
+    """`chartwell_ready` by dependency, as a scrape has it."""
+    page = service.client(service.key("administrator")).get("/metrics").text
+    return {
+        sample.labels["dependency"]: sample.value
+        for family in text_string_to_metric_families(page)
+        if family.name == "chartwell_ready"
+        for sample in family.samples
+    }
+
+
+def test_the_gauge_follows_a_model_server_though_nobody_asks_for_readiness(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.service.readiness.AGAIN_SECONDS", 0.1)
+    with NimServer() as nim, running(settings_with(nim, tmp_path, check_seconds_max=5)) as service:
+        everything = dict.fromkeys(("models", "embedder", "generator", "store", "state"), 1.0)
+        until(lambda: gauge(service) == everything)
+        nim.faults.status = 503
+        service.client(service.key()).post("/v1/ask", json={"question": "gout?"})
+        until(lambda: gauge(service) == everything | {"embedder": 0.0, "generator": 0.0})
+        nim.reset()
+        until(lambda: gauge(service) == everything)
