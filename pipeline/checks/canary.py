@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline.answering.flow import Answering
+from pipeline.cancellation import Cancellation, inside
 from pipeline.checks.bench import Bench
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
@@ -160,7 +161,8 @@ def _asked(bench: Bench) -> Finding:
         answer = _answer(canary, bench)
         answered = time.perf_counter() - asked
     finally:
-        with bench.store.transaction():
+        # Also where this check is cut off: then its own scope would cut the removal as well.
+        with inside(Cancellation()), bench.store.transaction():
             bench.store.delete([canary.document.resource_id])
     measured: dict[str, str | int | float | bool | None] = {
         "write_seconds": round(written, 3),

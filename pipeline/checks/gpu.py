@@ -105,7 +105,9 @@ def _judged(cards: Sequence[Sequence[str]]) -> Finding:
                 "start the instance.",
             )
         )
-    name, driver, total, used, busy, hot, _ = cards[0]
+    name, driver, total, used, busy, hot, _ = max(
+        cards, key=lambda card: _number(card[5]) or 0.0
+    )  # the hottest
     measured: dict[str, str | int | float | bool | None] = {
         "cards": len(cards),
         "name": name,
@@ -206,6 +208,15 @@ def _inspected(bench: Bench, names: Sequence[str]) -> Finding:
         for each in containers
         if (each.get("HostConfig") or {}).get("DeviceRequests")
     ]
+    if not with_gpu and bench.settings.checks.gpu == "required":
+        return failed(
+            ContainerWrong(
+                "No container was given the GPU.",
+                remedy="Make them anew: pulumi up, which gives each model's container the card (docker run --gpus).",
+            ),
+            containers=len(names),
+            with_gpu=0,
+        )
     for name in with_gpu:
         seen = bench.machine.run(["docker", "exec", name, "nvidia-smi", "-L"], PROGRAM_SECONDS_MAX)
         if seen is None or seen.code or "GPU 0" not in seen.output:

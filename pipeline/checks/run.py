@@ -17,10 +17,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.cancellation import Cancellation, Cancelled, inside
 from pipeline.checks.bench import Bench
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of
 from pipeline.errors import ChartwellError, CheckUnfinished, InputUnusable
 from pipeline.logs import LOGGER
+
+CLEARING_SECONDS = 3.0
+"""What a check that is cut off has to undo what it did, such as taking back a note of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Observer(Protocol):
 class _Running:
     check: Check
     started: float
+    thread: threading.Thread
+    scope: Cancellation
 
     @property
     def ends(self) -> float:
@@ -151,13 +157,18 @@ class _Run:
         return None
 
     def _start(self, check: Check) -> None:
-        self._running[check.name] = _Running(check, time.monotonic())
+        scope = Cancellation(cuts=True)
         # A daemon: a server that hangs must not keep the program from ending.
-        threading.Thread(target=self._find, args=(check,), name=check.name, daemon=True).start()
+        thread = threading.Thread(target=self._find, args=(check, scope), name=check.name, daemon=True)
+        self._running[check.name] = _Running(check, time.monotonic(), thread, scope)
+        thread.start()
 
-    def _find(self, check: Check) -> None:
+    def _find(self, check: Check, scope: Cancellation) -> None:
         try:
-            finding = check.find(self._bench)
+            with inside(scope):
+                finding = check.find(self._bench)
+        except Cancelled:
+            finding = failed(_overdue(check))
         except ChartwellError as error:
             finding = failed(error)
         except Exception as error:  # noqa: BLE001  # recorded as this check's result, which is where people look
@@ -169,7 +180,11 @@ class _Run:
         try:
             name, finding = self._ended.get(timeout=max(0.0, ends - time.monotonic()))
         except queue.Empty:
-            for running in [each for each in self._running.values() if each.ends <= time.monotonic()]:
+            late = [each for each in self._running.values() if each.ends <= time.monotonic()]
+            for running in late:
+                running.scope.cancel()
+            for running in late:
+                running.thread.join(CLEARING_SECONDS)
                 self._finish(running, failed(_overdue(running.check)))
             return
         if name in self._running:  # else it came after its deadline

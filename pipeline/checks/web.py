@@ -6,6 +6,7 @@ Sends no key and no text, follows no redirect. Knows nothing of what a server do
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import socket
 import ssl
@@ -122,6 +123,14 @@ def service_health_check(bench: Bench) -> Finding:
         trust_file=checks.trust_file,
     )
     measured = {"status": seen.status, "answer_seconds": round(seen.seconds, 3)}
+    if seen.status == http.HTTPStatus.OK and not _says_ready(seen.body):
+        return failed(
+            ServiceUnhealthy(
+                "What answers at the service's address is not the service: its /readyz does not say that it is ready.",
+                remedy="Another program answers there: correct CHARTWELL_CHECKS__SERVICE_URL.",
+            ),
+            **measured,
+        )
     if seen.status == http.HTTPStatus.OK:
         return passed(f"ready, answered in {seen.seconds * 1000:.0f} ms", **measured)
     if seen.status == http.HTTPStatus.NOT_FOUND:
@@ -139,6 +148,14 @@ def service_health_check(bench: Bench) -> Finding:
         ),
         **measured,
     )
+
+
+def _says_ready(body: bytes) -> bool:
+    try:
+        found = json.loads(body)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("status") == "ready"
 
 
 @dataclass(frozen=True, slots=True)

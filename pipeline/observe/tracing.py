@@ -13,6 +13,7 @@ happens between its pieces, lies beside it in time.
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Generator as PythonGenerator
@@ -24,17 +25,27 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.sdk.trace.sampling import (
+    ALWAYS_OFF,
+    ALWAYS_ON,
+    ParentBased,
+    Sampler,
+    SamplingResult,
+    TraceIdRatioBased,
+)
 from opentelemetry.trace import (
+    Link,
     Span,
     SpanKind,
     Status,
     StatusCode,
+    TraceState,
     format_span_id,
     format_trace_id,
     set_span_in_context,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import Attributes
 
 from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
 from pipeline.cancellation import Cancelled
@@ -86,16 +97,49 @@ DATA_SOURCE = "notes"
 _PROPAGATOR = TraceContextTextMapPropagator()
 
 
+class _FromElsewhere(Sampler):
+    """For a span that goes on with another process's trace.
+
+    A request comes from anybody: neither its wish to be recorded is believed nor its trace id, which it may choose so
+    that every one of its requests is drawn. What our own service has begun (an indexing job) follows its service.
+    """
+
+    def __init__(self, ratio: Sampler, own: Sampler) -> None:
+        self._ratio = ratio
+        self._own = own
+
+    def should_sample(
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        requested = kind is SpanKind.SERVER
+        sampler = self._ratio if requested else self._own
+        drawn = random.getrandbits(128) if requested else trace_id
+        return sampler.should_sample(parent_context, drawn, name, kind, attributes, links, trace_state)
+
+    def get_description(self) -> str:
+        return f"FromElsewhere({self._ratio.get_description()})"
+
+
 class Tracing:
     """Makes spans and hands them to one exporter. Safe to share between threads."""
 
     def __init__(self, exporter: SpanExporter, *, ratio: float = 1.0) -> None:
-        """`ratio`: share of traces that are recorded, chosen by trace id."""
+        """`ratio`: share of traces that are recorded, chosen by lot."""
         sampler = TraceIdRatioBased(ratio)
         resource = Resource.create({"service.name": "chartwell", "service.version": version()})
-        # What a caller says of sampling is not believed: anybody could have all of their requests recorded.
         self._provider = TracerProvider(
-            sampler=ParentBased(sampler, remote_parent_sampled=sampler, remote_parent_not_sampled=sampler),
+            sampler=ParentBased(
+                sampler,
+                remote_parent_sampled=_FromElsewhere(sampler, ALWAYS_ON),
+                remote_parent_not_sampled=_FromElsewhere(sampler, ALWAYS_OFF),
+            ),
             resource=resource,
             shutdown_on_exit=False,
         )

@@ -70,6 +70,10 @@ def test_what_nvidia_smi_says_when_it_fails_has_its_cure(
     [
         ("NVIDIA A10G, 535.183.01, 23028, 0, 0, 34, 58.21", "warn"),
         ("NVIDIA A10G, 580.95.05, 23028, 0, 100, 91, 300.0", "warn"),
+        (
+            "NVIDIA A10G, 580.95.05, 23028, 0, 9, 30, 50.0\nNVIDIA A10G, 580.95.05, 23028, 0, 9, 91, 50.0",
+            "warn",
+        ),
         ("NVIDIA A10G, 580.95.05, 23028, 0, [N/A], [N/A], [N/A]", "pass"),
         ("NVIDIA A10G, 580.95.05", "fail"),
     ],
@@ -118,6 +122,14 @@ def test_only_containers_that_were_given_the_gpu_are_asked_for_it(tmp_path: Path
     assert found.status == "pass"
     assert asked == ["nim-llm"]
     assert found.measured == {"containers": 2, "with_gpu": 1}
+
+
+def test_a_host_that_needs_a_gpu_and_gave_it_to_no_container_fails(tmp_path: Path) -> None:
+    none = inspected(container("nim-llm", gpu=False), container("iris", gpu=False))
+    found = containers(tmp_path, docker(ps=LIST, inspect=none))
+    assert found.status == "fail"
+    assert "No container was given the GPU" in found.reason
+    assert containers(tmp_path, docker(ps=LIST, inspect=none), gpu="auto").status == "pass"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import cancellation
 from pipeline.checks.bench import Bench
 from pipeline.checks.catalogue import CHECKS
 from pipeline.checks.result import Finding, Report, failed, passed, skipped
@@ -97,6 +98,24 @@ def test_a_check_that_hangs_ends_at_its_deadline_and_the_others_with_it_do_not(t
     assert "No result within 0.2 s" in report.result("hangs").reason
     assert report.result("waits").because_of == "hangs"
     assert report.result("works").status == "pass"
+
+
+def test_a_check_that_is_cut_off_may_take_back_what_it_did(tmp_path: Path) -> None:
+    left = ["a note of its own"]
+
+    def slow(_: Bench) -> Finding:
+        try:
+            scope = cancellation.current()
+            assert scope is not None
+            scope.wait(30)
+        finally:
+            time.sleep(0.1)
+            left.clear()
+        return passed("too late")
+
+    report = run(tmp_path, check("slow", slow, deadline_seconds=0.1))
+    assert "No result within 0.1 s" in report.result("slow").reason
+    assert left == []
 
 
 def test_an_error_of_ours_is_a_failure_with_its_cure_and_any_other_is_one_without_its_message(

@@ -119,6 +119,10 @@ def test_the_services_own_word(service: TlsService, asked: Bench, tmp_path: Path
     assert service_health_check(asked).status == "pass"
     service.ready = False
     assert "with 503" in service_health_check(asked).reason
+    service.ready = True
+    for other in (b"welcome to nginx", b"[]", b'{"status": "not ready"}'):
+        service.says = other
+        assert "is not the service" in service_health_check(asked).reason
     elsewhere = bench(tmp_path, checks={"service_url": f"{service.url}/below"})
     assert "no /readyz" in service_health_check(elsewhere).reason
 

@@ -15,7 +15,7 @@ import pytest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as conventions
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 from typer.testing import CliRunner
 
 from pipeline import ask as ask_door
@@ -231,11 +231,34 @@ def test_a_callers_wish_to_be_recorded_is_not_believed() -> None:
     exporter = InMemorySpanExporter()
     with closing(Tracing(exporter, ratio=0.0)) as tracing:
         header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-        span = tracing.begin("GET", {}, traceparent=header)
+        span = tracing.begin("GET", {}, kind=SpanKind.SERVER, traceparent=header)
         span.end()
         tracing.flush()
         assert exporter.get_finished_spans() == ()
         assert span.get_span_context().trace_id == 0x0AF7651916CD43DD8448EB211C80319C
+
+
+def test_a_caller_cannot_choose_trace_ids_that_are_always_drawn() -> None:
+    exporter = InMemorySpanExporter()
+    with closing(Tracing(exporter, ratio=0.02)) as tracing:
+        for number in range(1, 301):  # ids so low that a share by id takes every one
+            tracing.begin(
+                "GET", {}, kind=SpanKind.SERVER, traceparent=f"00-{number:032x}-{number:016x}-01"
+            ).end()
+        tracing.flush()
+        assert len(exporter.get_finished_spans()) < 60
+
+
+@pytest.mark.parametrize(("flag", "spans"), [("01", 20), ("00", 0)])
+def test_what_the_service_began_is_recorded_where_the_service_is(flag: str, spans: int) -> None:
+    """An indexing job goes on with the trace of who started it, which was drawn there."""
+    exporter = InMemorySpanExporter()
+    with closing(Tracing(exporter, ratio=0.5)) as tracing:
+        for number in range(20):
+            header = f"00-{(number << 120) + 1:032x}-{number + 1:016x}-{flag}"
+            tracing.begin("index", {}, traceparent=header).end()
+        tracing.flush()
+        assert len(exporter.get_finished_spans()) == spans
 
 
 def test_off_means_that_nothing_stands_between(index: Index) -> None:

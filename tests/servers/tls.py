@@ -104,6 +104,8 @@ class TlsService:
         authority = Authority(folder)
         self.authority = authority.path
         self.ready = True
+        self.says: bytes | None = None
+        """In place of its own answer."""
         self._files = {kind: authority.certificate(kind) for kind in KINDS}
         self._context = self._loaded("valid")
         service = self
@@ -121,7 +123,8 @@ class TlsService:
             def do_GET(self) -> None:
                 known = self.path == "/readyz"
                 status = (200 if service.ready else 503) if known else 404
-                body = json.dumps({"status": "ready" if service.ready else "waiting"}).encode()
+                word = json.dumps({"status": "ready" if service.ready else "waiting"}).encode()
+                body = word if service.says is None else service.says
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
