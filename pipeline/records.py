@@ -380,6 +380,8 @@ class IndexReport:
     pruned: int
     missing: tuple[str, ...]
     """Ids that the ledger knows from these sources and that the sources no longer hold."""
+    unread: int
+    """Rejections without an id, or of a whole source: while there are any, nothing is removed as missing."""
     chunks_embedded: int
     chunks_reused: int
     seconds: float

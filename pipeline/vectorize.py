@@ -341,7 +341,12 @@ def _print_report(report: IndexReport) -> None:
     if report.missing:
         out.print(
             f"{len(report.missing):,} notes are stored that these inputs no longer hold, for example "
-            f"{', '.join(report.missing[:3])}; --prune removes them",
+            f"{', '.join(report.missing[:3])}; "
+            + (
+                "not pruned: parts of the sources could not be read"
+                if report.unread
+                else "--prune removes them"
+            ),
             markup=False,
         )
     if report.interrupted:

@@ -263,10 +263,12 @@ def _metadata(fields: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _id_for_report(value: Any) -> str | None:
-    if not isinstance(value, (str, int)):
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
         return None
-    text = _HALF_SURROGATE.sub("?", _CONTROL.sub("?", str(value)))
-    return text[:SHORT_CHARACTERS_MAX] or None
+    text = str(value).strip()
+    if text.casefold() in EMPTY_WORDS:
+        return None
+    return _HALF_SURROGATE.sub("?", _CONTROL.sub("?", text))[:SHORT_CHARACTERS_MAX]
 
 
 def _kind(value: Any) -> str:

@@ -93,6 +93,8 @@ class Tally:
     failed: int = 0
     pruned: int = 0
     missing: tuple[str, ...] = ()
+    unread: int = 0
+    """Rejections behind which any stored note may be: no id was read, or the rest of a source was not."""
     waiting: int = 0
     """Notes for this run to embed, done or not, as far as is known."""
     chunks_embedded: int = 0
@@ -113,6 +115,7 @@ class Tally:
             duplicates=self.duplicates,
             pruned=self.pruned,
             missing=self.missing,
+            unread=self.unread,
             chunks_embedded=self.chunks_embedded,
             chunks_reused=self.chunks_reused,
             seconds=time.perf_counter() - self.started,
@@ -202,7 +205,9 @@ class Indexing:
                 self.rejections.write(outcome)
                 if outcome.resource_id is not None:
                     # A note that is there but faulty is not missing: its stored version stays.
-                    self.ledger.saw([outcome.resource_id])
+                    self.ledger.saw(self.ledger.parts(outcome.resource_id))
+                if outcome.whole_source or outcome.resource_id is None:
+                    tally.unread += 1
             elif isinstance(outcome, Duplicate):
                 tally.duplicates += 1
             else:
@@ -237,9 +242,10 @@ class Indexing:
             tally.waiting += len(new) + len(again)
 
     def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
-        """Find notes that these sources once held; remove them only where that was asked for."""
+        """Find notes that these sources once held; remove them only where that was asked for, and where all was read:
+        what could not be read may hold any of them."""
         missing = self.ledger.missing(sources)
-        if prune and missing:
+        if prune and missing and not tally.unread:
             tally.pruned = self._patiently(lambda: self._remove(missing))
             self.ledger.forget(missing)
         else:

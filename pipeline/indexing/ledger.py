@@ -111,7 +111,9 @@ class Ledger:
         with self._database.transaction() as connection, translated(self._database.path):
             yield connection
 
-    def _rows(self, statement: str, parameters: Sequence[object] = ()) -> list[tuple[object, ...]]:
+    def _rows(
+        self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()
+    ) -> list[tuple[object, ...]]:
         with translated(self._database.path):
             return self._database.connection.execute(statement, parameters).fetchall()
 
@@ -164,6 +166,11 @@ class Ledger:
             self._database.connection.executemany(
                 _SQL.mark_seen, [(resource_id,) for resource_id in resource_ids]
             )
+
+    def parts(self, resource_id: str) -> list[str]:
+        """This id, and the notes `id#1`, `id#2`, ... that a resource with several texts became."""
+        rows = self._rows(_SQL.parts, {"resource_id": resource_id})
+        return [resource_id, *(str(key) for (key,) in rows if str(key)[len(resource_id) + 1 :].isdecimal())]
 
     def missing(self, sources: Sequence[str]) -> list[str]:
         """Notes that came from these sources once and were not seen since `begin_sighting`."""

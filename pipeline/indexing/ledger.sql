@@ -112,6 +112,11 @@ WHERE ResourceID = ? AND Fingerprint = ? AND Owner = ?
 -- name: unstage
 DELETE FROM StagedNotes WHERE ResourceID = ?
 
+-- name: parts
+-- '$' follows '#': a range that the index of ids knows.
+SELECT ResourceID FROM VectorizationState
+WHERE ResourceID > :resource_id || '#' AND ResourceID < :resource_id || '$'
+
 -- name: missing
 SELECT ResourceID FROM VectorizationState
 WHERE Source IN (SELECT value FROM json_each(?)) AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)

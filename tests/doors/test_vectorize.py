@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import random
 import signal
 import socket
 import sqlite3
@@ -141,6 +143,23 @@ def test_prune_and_fresh(tmp_path: Path) -> None:
     )
     assert "1 notes that the inputs no longer hold were removed" in run(source, "--prune").output
     assert "1 embedded" in run(source, "--fresh").output
+
+
+def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    # Text that gzip cannot shorten, so that half of the file is half of the notes.
+    entries = [note(number, text_content=random.Random(number).randbytes(4000).hex()) for number in range(60)]
+    packed = gzip.compress("\n".join(json.dumps(entry) for entry in entries).encode())
+    (folder / "a.jsonl.gz").write_bytes(packed)
+    assert "60 embedded" in run(str(folder)).output
+    (folder / "a.jsonl.gz").write_bytes(packed[: len(packed) // 2])
+    result = run(str(folder), "--prune")
+    assert result.exit_code == 1
+    assert "not pruned: parts of the sources could not be read" in result.output
+    assert "60 notes done" in CliRunner().invoke(app, ["verify"]).output
+    (folder / "a.jsonl.gz").write_bytes(packed)
+    assert run(str(folder), "--prune").exit_code == 0
 
 
 def test_another_space_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

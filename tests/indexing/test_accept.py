@@ -98,6 +98,8 @@ def test_a_wrong_id_is_reported_in_a_readable_form() -> None:
     assert rejected(resource_id="a\nb").resource_id == "a?b"
     assert rejected(resource_id="\ud800" * 300).resource_id == "?" * 200
     assert rejected(resource_id=["a"], patient_id=3.5).resource_id is None
+    assert rejected(resource_id=" n1 ", text_content="").resource_id == "n1"
+    assert rejected(resource_id=" NULL ").resource_id is None
 
 
 @given(

@@ -399,3 +399,25 @@ def test_no_more_is_paid_for_and_not_kept_than_requests_may_be_in_flight(
     run(records(60))
     assert kept == asked == 120
     assert most <= 3 * run.embedder.texts_at_once
+
+
+def test_nothing_is_pruned_while_a_part_of_the_sources_cannot_be_read(run: Run) -> None:
+    run(records(4))
+    no_id = Rejection("a.jsonl", "line 4", None, None, "The record is not valid JSON.", "Repair it.")
+    cut = Rejection(
+        "a.jsonl", "after line 3", "n9", None, "The rest is gone.", "Fetch it.", whole_source=True
+    )
+    for unread in (no_id, cut):
+        tally = run(iter([*records(3), unread]), prune=True)
+        assert (tally.pruned, tally.missing, tally.unread) == (0, ("n3",), 1)
+    assert run.store.counts().documents == 4
+    assert run(records(3), prune=True).pruned == 1
+
+
+def test_a_faulty_record_keeps_all_notes_that_its_resource_became(run: Run) -> None:
+    parts = [replace(record, fields={**record.fields, "resource_id": f"doc#{number}"})
+             for number, record in enumerate(records(2), 1)]  # fmt: skip
+    run(iter(parts))
+    faulty = SourceRecord("a.jsonl", "line 0", {"resource_id": " doc ", "patient_id": "p0"})
+    tally = run(iter([faulty]), prune=True)
+    assert (tally.rejected, tally.pruned, tally.missing) == (1, 0, ())
