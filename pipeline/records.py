@@ -92,7 +92,7 @@ class SourceRecord:
     """One record as a reader found it: field names already mapped, values not yet judged."""
 
     source: str
-    """The input it came from, as the user named it."""
+    """The input it came from, by its full path however the user wrote it."""
     position: str
     """Where in that input: "line 12", "entry 3", "row 7", "file notes/a.txt"."""
     fields: Mapping[str, Any]

@@ -16,7 +16,7 @@ from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
+from pipeline.indexing.read import read_sources, source_name
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.survey import Survey, survey
@@ -120,7 +120,12 @@ def notes(
             if not resume:
                 corpus.start_over()
             whole = limit is None and STANDARD_INPUT not in sources
-            tally = indexing.run(records, sources=_names(sources), prune=prune, complete_sources=whole)
+            tally = indexing.run(
+                records,
+                sources=[source_name(source) for source in sources],
+                prune=prune,
+                complete_sources=whole,
+            )
             report = tally.report(str(rejections_file) if tally.rejected else None)
             hits = _search(corpus, test_search) if test_search else []
         if json_output:
@@ -268,10 +273,6 @@ def _outside(sources: Sequence[str], rejections_file: Path) -> Path:
                 remedy="Name one elsewhere: --errors FILE, or CHARTWELL_DATA_DIR=FOLDER for all that is written.",
             )
     return rejections_file
-
-
-def _names(sources: Sequence[str]) -> list[str]:
-    return [source if source == STANDARD_INPUT else str(Path(source).resolve()) for source in sources]
 
 
 @contextmanager

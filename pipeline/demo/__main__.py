@@ -9,7 +9,7 @@ from pipeline.ask import open_answering, print_answer
 from pipeline.config import load_settings
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
+from pipeline.indexing.read import read_sources, source_name
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import observer_for
 from pipeline.records import Question
@@ -62,7 +62,7 @@ def main() -> None:
             )
             fields = FieldMapping.parse((), ())
             records = read_sources([str(NOTES)], fields, settings.indexing)
-            tally = Indexing(*parts).run(records, sources=[str(NOTES)])
+            tally = Indexing(*parts).run(records, sources=[source_name(str(NOTES))])
             seconds = duration(tally.report().seconds)
             out.print(
                 f"{tally.embedded} notes embedded, {tally.unchanged} unchanged, {tally.rejected} rejected in {seconds}"

@@ -145,6 +145,42 @@ def test_prune_and_fresh(tmp_path: Path) -> None:
     assert "1 embedded" in run(source, "--fresh").output
 
 
+@pytest.mark.parametrize("again", ["in", "./in/", "link"])
+def test_a_source_is_the_same_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in").mkdir()
+    Path("link").symlink_to("in")
+    write(Path("in/a.jsonl"), note(1), note(2))
+    assert run("in").exit_code == 0
+    write(Path("in/a.jsonl"), note(1))
+    assert "no longer hold, for example n2" in run(again).output
+    assert "1 notes that the inputs no longer hold were removed" in run(again, "--prune").output
+
+
+def test_a_ledger_that_knows_a_source_as_it_was_typed_learns_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("a.jsonl"), note(1), note(2))
+    run("a.jsonl")
+    damage(tmp_path, "UPDATE VectorizationState SET Source = 'a.jsonl'")
+    assert "2 unchanged" in run("a.jsonl").output
+    write(Path("a.jsonl"), note(1))
+    assert "1 notes that the inputs no longer hold were removed" in run("a.jsonl", "--prune").output
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/notes-\xe9"))
+    folder.mkdir()
+    write(folder / "a.jsonl", note(1), note(2))
+    result = run(str(folder))
+    assert result.exit_code == 0, result.output
+    write(folder / "a.jsonl", note(1))
+    assert "1 notes that the inputs no longer hold were removed" in run(str(folder), "--prune").output
+
+
 def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()

@@ -21,11 +21,19 @@ from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_records import read_json, read_json_lines
 from pipeline.indexing.read.plain_text import read_text
 from pipeline.indexing.read.recognise import READ_FORMATS, Format, recognise
-from pipeline.indexing.read.sources import STANDARD_INPUT, SUFFIXES, Opened, Source, locate, open_source
+from pipeline.indexing.read.sources import (
+    STANDARD_INPUT,
+    SUFFIXES,
+    Opened,
+    Source,
+    locate,
+    open_source,
+    source_name,
+)
 from pipeline.indexing.read.tables import columns_of, read_table
 from pipeline.records import Rejection, SourceRecord
 
-__all__ = ["preflight", "read_sources", "record_bytes_max"]
+__all__ = ["preflight", "read_sources", "record_bytes_max", "source_name"]
 
 SAMPLE_RECORDS = 8
 """Records looked at before a source is read, to see that their columns fit."""
@@ -92,8 +100,9 @@ def _read_all(
 ) -> Iterator[SourceRecord | Rejection]:
     for given in inputs:
         notes = 0
+        name = source_name(given)
         for source in locate([given]):
-            for item in _read_one(source, mapping, settings, standard_input):
+            for item in _read_one(source, name, mapping, settings, standard_input):
                 notes += 1
                 yield item
         if not notes:
@@ -110,7 +119,11 @@ def _read_all(
 
 
 def _read_one(
-    source: Source, mapping: FieldMapping, settings: IndexingSettings, standard_input: BinaryIO | None
+    source: Source,
+    name: str,
+    mapping: FieldMapping,
+    settings: IndexingSettings,
+    standard_input: BinaryIO | None,
 ) -> Iterator[SourceRecord | Rejection]:
     if source.inside is not None and not source.recognised and source.twice_readable:
         yield _rejection(
@@ -128,7 +141,7 @@ def _read_one(
                 if isinstance(item, Refused):
                     yield _rejection(source, item)
                 else:
-                    yield SourceRecord(source.given, source.position(item.position), _fields(item, mapping))
+                    yield SourceRecord(name, source.position(item.position), _fields(item, mapping))
     except InputMissing as error:
         if source.inside is None:
             raise

@@ -93,6 +93,14 @@ def locate(inputs: Sequence[str]) -> Iterator[Source]:
             yield Source(given, path / inside, inside)
 
 
+def source_name(given: str) -> str:
+    """One name for an input however the user wrote it: what the ledger knows it by. Bytes that are no UTF-8 become
+    escapes, because a database takes none."""
+    if given == STANDARD_INPUT:
+        return given
+    return os.fsencode(Path(given).resolve()).decode("utf-8", "backslashreplace")
+
+
 def _status(path: Path, label: str) -> os.stat_result | None:
     """None where nothing is there. Raises InputMissing where the system does not let us look."""
     try:
