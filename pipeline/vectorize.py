@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from dataclasses import asdict
+from datetime import UTC, datetime
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -109,7 +112,9 @@ def notes(
                 "No input was named.", remedy="Name files or folders, or - for standard input."
             )
         fields = FieldMapping.parse(mapping or (), defaults or ())
-        records = islice(read_sources(sources, fields, settings.indexing), limit)
+        records: Iterator[SourceRecord | Rejection] = islice(
+            read_sources(sources, fields, settings.indexing), limit
+        )
         rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
@@ -118,7 +123,10 @@ def notes(
             settings, rejections_file, quiet=json_output, lines=progress_lines, retry_failed=retry_failed
         ) as (indexing, corpus):
             if not resume:
+                corpus.embedder.check()
+                first = next(records, None)  # raises where there is nothing to read
                 corpus.start_over()
+                records = chain([first] if first is not None else [], records)
             whole = limit is None and STANDARD_INPUT not in sources
             tally = indexing.run(
                 records,
@@ -129,7 +137,8 @@ def notes(
             report = tally.report(str(rejections_file) if tally.rejected else None)
             hits = _search(corpus, test_search) if test_search else []
         if json_output:
-            out.print(as_json(report), markup=False)
+            found = asdict(report) | ({"test_search": [_shown(hit) for hit in hits]} if test_search else {})
+            out.print(json.dumps(found, ensure_ascii=False, indent=2))
         else:
             _print_report(report)
             _print_hits(hits, test_search)
@@ -142,19 +151,40 @@ def notes(
 @app.command()
 def status(
     failures: Annotated[int, typer.Option(min=0, help="failed notes listed at most")] = 20,
+    json_output: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
     stack: StackOption = None,
 ) -> None:
-    """How far indexing is: notes by state, and why some failed."""
+    """How far indexing is: notes by state, how fast it goes, and why some failed."""
     with errors_as_exit_codes():
         settings = serving_settings(load_settings(stack=stack))
         ledger = open_ledger(settings, ledger_database(settings))
         ledger.prepare()
-        for state, number in ledger.counts().items():
-            out.print(f"{state:<11}{number:>9,}", markup=False)
-        for failure in ledger.failures(failures):
+        counts, pace, reasons = ledger.counts(), ledger.pace(), ledger.failure_reasons()
+        failed = ledger.failures(failures)
+        if json_output:
+            found = {
+                "notes": counts,
+                "notes_per_minute": pace.notes_per_minute if pace else None,
+                "last_done_at": _moment(pace.last_at) if pace else None,
+                "failures_by_reason": reasons,
+                "failures": [asdict(each) for each in failed],
+            }
+            out.print(json.dumps(found, ensure_ascii=False, indent=2))
+            return
+        for state, number in counts.items():
+            out.print(f"{state:<11}{number:>9,}")
+        if pace is not None:
             out.print(
-                f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}", markup=False
+                f"{pace.notes_per_minute:,.0f} notes a minute, the last one done at {_moment(pace.last_at)}"
             )
+        for reason, number in reasons.items():
+            out.print(f"{number:>7,} failed: {reason}")
+        for failure in failed:
+            out.print(f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}")
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 @app.command()
@@ -174,7 +204,7 @@ def verify(
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
-        with _indexing(settings, settings.data_dir / REJECTIONS_FILE, quiet=json_output) as (
+        with _indexing(settings, None, quiet=json_output) as (
             indexing,
             corpus,
         ):
@@ -278,7 +308,7 @@ def _outside(sources: Sequence[str], rejections_file: Path) -> Path:
 @contextmanager
 def _indexing(
     settings: Settings,
-    rejections_file: Path,
+    rejections_file: Path | None,
     *,
     quiet: bool,
     lines: bool = False,
@@ -339,6 +369,8 @@ def _print_report(report: IndexReport) -> None:
         out.print(f"rejected records, and what to do about each: {report.rejections_file}", markup=False)
     if report.pruned:
         out.print(f"{report.pruned:,} notes that the inputs no longer hold were removed", markup=False)
+    if report.withdrawn:
+        out.print(f"{report.withdrawn:,} stored notes were removed: their source has taken them back")
     if report.missing:
         out.print(
             f"{len(report.missing):,} notes are stored that these inputs no longer hold, for example "
@@ -377,8 +409,21 @@ def _print_hits(hits: Sequence[Hit], text: str | None) -> None:
             f"closest to {text!r}:" if hits else f"nothing is stored that is close to {text!r}", markup=False
         )
     for hit in hits:
-        first_line = " ".join(hit.text.split())[:100]
-        out.print(f"  {hit.similarity:.2f}  {hit.resource_id}  {first_line}", markup=False)
+        out.print(f"  {hit.similarity:.2f}  {hit.resource_id}  {_beginning(hit)}")
+
+
+def _shown(hit: Hit) -> dict[str, object]:
+    return {
+        "similarity": round(hit.similarity, 4),
+        "resource_id": hit.resource_id,
+        "start": hit.start,
+        "end": hit.end,
+        "text": _beginning(hit),
+    }
+
+
+def _beginning(hit: Hit) -> str:
+    return " ".join(hit.text.split())[:100]
 
 
 if __name__ == "__main__":

@@ -29,13 +29,23 @@ class Corpus:
     ledger: Ledger
     spool: VectorSpool | None = None
     """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
+    separate: bool = False
+    """Whether the store is another database than the ledger's."""
 
     def start_over(self) -> None:
-        """Forget every note, vector and state, so that the next run embeds everything anew."""
+        """Forget every note, vector and state, so that the next run embeds everything anew.
+
+        A store of its own empties in many transactions: the ledger forgets first, so that what a kill leaves there is
+        written again, and never taken for done.
+        """
         self.ledger.prepare()
-        with self.ledger.transaction():
-            self.store.clear()
+        if self.separate:
             self.ledger.forget_all()
+            self.store.clear()
+        else:
+            with self.ledger.transaction():
+                self.store.clear()
+                self.ledger.forget_all()
         if self.spool is not None:
             self.spool.forget()
 
@@ -60,7 +70,8 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
             spool = VectorSpool(
                 stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
             )
-        yield Corpus(embedder, store, open_ledger(settings, database), spool)
+        separate = settings.store.kind != "embedded"
+        yield Corpus(embedder, store, open_ledger(settings, database), spool, separate=separate)
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:

@@ -104,8 +104,9 @@ def accept_all(
         key = _hash(document.resource_id)
         place = f"{judged.source} {judged.position}".encode("utf-8", "replace")
         content = _content_hash(document)
-        earlier = seen.setdefault(key, content + place)
-        if earlier == content + place:
+        earlier = seen.get(key)
+        if earlier is None:
+            seen[key] = content + place
             yield judged
             continue
         first = earlier[HASH_BYTES:].decode()

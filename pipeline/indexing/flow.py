@@ -92,6 +92,8 @@ class Tally:
     embedded: int = 0
     failed: int = 0
     pruned: int = 0
+    withdrawn: int = 0
+    """Stored notes that their source has taken back."""
     missing: tuple[str, ...] = ()
     unread: int = 0
     """Rejections behind which any stored note may be: no id was read, or the rest of a source was not."""
@@ -114,6 +116,7 @@ class Tally:
             rejected=self.rejected,
             duplicates=self.duplicates,
             pruned=self.pruned,
+            withdrawn=self.withdrawn,
             missing=self.missing,
             unread=self.unread,
             chunks_embedded=self.chunks_embedded,
@@ -204,8 +207,11 @@ class Indexing:
                 tally.reasons[outcome.reason] += 1
                 self.rejections.write(outcome)
                 if outcome.resource_id is not None:
+                    parts = self.ledger.parts(outcome.resource_id)
                     # A note that is there but faulty is not missing: its stored version stays.
-                    self.ledger.saw(self.ledger.parts(outcome.resource_id))
+                    self.ledger.saw(parts)
+                    if outcome.withdrawn:
+                        tally.withdrawn += self._remove_for_good(parts)
                 if outcome.whole_source or outcome.resource_id is None:
                     tally.unread += 1
             elif isinstance(outcome, Duplicate):
@@ -246,8 +252,7 @@ class Indexing:
         what could not be read may hold any of them."""
         missing = self.ledger.missing(sources)
         if prune and missing and not tally.unread:
-            tally.pruned = self._patiently(lambda: self._remove(missing))
-            self.ledger.forget(missing)
+            tally.pruned = self._remove_for_good(missing)
         else:
             tally.missing = tuple(missing)
 
@@ -372,6 +377,15 @@ class Indexing:
         if lost:
             self._remove(self.ledger.overtaken(lost))
         return len(held) - len(lost)
+
+    def _remove_for_good(self, resource_ids: Sequence[str]) -> int:
+        """From store and ledger; how many the store had. A kill in between leaves notes that are found again as what
+        they are: the next run removes them, or, where they have come back, embeds them."""
+        with self.ledger.storing():
+            self.ledger.doubt(resource_ids)
+            removed = self._patiently(lambda: self._remove(resource_ids))
+            self.ledger.forget(resource_ids)
+        return removed
 
     def _remove(self, resource_ids: Sequence[str]) -> int:
         with self.store.transaction():

@@ -63,6 +63,17 @@ class Failure:
     error: str
 
 
+PACE_SECONDS = 600.0
+"""Of work before the last note that was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    notes_per_minute: float
+    last_at: float
+    """When the last note was done, in seconds since 1970."""
+
+
 class Ledger:
     """`VectorizationState` in one database. One object a worker; `owner` names the worker in the leases."""
 
@@ -175,6 +186,11 @@ class Ledger:
     def missing(self, sources: Sequence[str]) -> list[str]:
         """Notes that came from these sources once and were not seen since `begin_sighting`."""
         return [str(row[0]) for row in self._rows(_SQL.missing, (json.dumps(list(sources)),))]
+
+    def doubt(self, resource_ids: Iterable[str]) -> None:
+        """Before notes are removed from the store: one that comes back is then new, whatever became of the removal."""
+        with self.transaction() as connection:
+            connection.executemany(_SQL.doubt_note, [(resource_id,) for resource_id in resource_ids])
 
     def forget(self, resource_ids: Iterable[str]) -> None:
         """Drop notes from the ledger, for those that are pruned from the store."""
@@ -320,6 +336,17 @@ class Ledger:
             Failure(str(resource_id), int(str(attempts)), str(error))
             for resource_id, attempts, error in self._rows(_SQL.failures, (limit,))
         ]
+
+    def failure_reasons(self, limit: int = 20) -> dict[str, int]:
+        """Failed notes by what was wrong, the most frequent first."""
+        return {str(error): int(str(number)) for error, number in self._rows(_SQL.failure_reasons, (limit,))}
+
+    def pace(self) -> Pace | None:
+        """How fast notes were done lately; None before two batches were."""
+        ((number, seconds, last),) = self._rows(_SQL.recent, (PACE_SECONDS,))
+        if not seconds:
+            return None
+        return Pace(60.0 * int(str(number)) / float(str(seconds)), float(str(last)))
 
     def staged(self, resource_id: str) -> Document | None:
         """The note as it was staged, None where it is no longer (or never was)."""

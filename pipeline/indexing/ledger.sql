@@ -122,6 +122,9 @@ SELECT ResourceID FROM VectorizationState
 WHERE Source IN (SELECT value FROM json_each(?)) AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
 ORDER BY ResourceID
 
+-- name: doubt_note
+UPDATE VectorizationState SET Fingerprint = '' WHERE ResourceID = ?
+
 -- name: forget_note
 DELETE FROM VectorizationState WHERE ResourceID = ?
 
@@ -136,6 +139,13 @@ SELECT Status, COUNT(*) FROM VectorizationState GROUP BY Status
 
 -- name: failures
 SELECT ResourceID, Attempts, LastError FROM VectorizationState WHERE Status = 'failed' ORDER BY Sequence LIMIT ?
+
+-- name: failure_reasons
+SELECT LastError, COUNT(*) FROM VectorizationState WHERE Status = 'failed' GROUP BY LastError ORDER BY 2 DESC, 1 LIMIT ?
+
+-- name: recent
+SELECT COUNT(*), MAX(CompletedAt) - MIN(CompletedAt), MAX(CompletedAt) FROM VectorizationState
+WHERE CompletedAt > (SELECT MAX(CompletedAt) FROM VectorizationState) - ?
 
 -- name: staged_note
 SELECT Note FROM StagedNotes WHERE ResourceID = ?

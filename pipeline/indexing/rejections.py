@@ -5,10 +5,12 @@ Decides how rejections are kept and counted. Ids of notes are in it, so only its
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +22,8 @@ OWNER_ONLY = 0o600
 
 
 class RejectionLog:
-    """Writes and counts rejections. Begins empty at each run: the run before is no part of this one.
+    """Writes and counts rejections. Begins empty at each run: the run before is no part of this one, unless it is still
+    under way in another process; then both write, line by line.
 
     Each line is on its way to the disk when `write` returns, so a killed run leaves whole lines.
     """
@@ -46,8 +49,15 @@ class RejectionLog:
             return
         line = json.dumps(asdict(rejection), ensure_ascii=False) + "\n"
         waiting = memoryview(line.encode("utf-8", "backslashreplace"))
-        while waiting:
-            waiting = waiting[os.write(self._descriptor, waiting) :]
+        try:
+            while waiting:
+                waiting = waiting[os.write(self._descriptor, waiting) :]
+        except OSError as error:
+            raise InputUnusable(
+                f"The errors file {self.path} cannot be written: {error.strerror}.",
+                remedy="Free some space, or name another one: --errors FILE. Then run the same command again: finished "
+                "work is kept.",
+            ) from error
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -68,9 +78,14 @@ def _open(path: Path) -> int:
     can place one in a shared folder could choose which file is emptied."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, OWNER_ONLY)
         os.fchmod(descriptor, OWNER_ONLY)
+        # Who comes alone empties it; who comes beside another run adds to its lines. Shared while the file is open.
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(descriptor, 0)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
     except OSError as error:
         raise InputUnusable(
             f"The errors file {path} cannot be written: {error.strerror}.",

@@ -92,6 +92,7 @@ class _Counted:
     embedded: int = 0
     failed: int = 0
     pruned: int = 0
+    withdrawn: int = 0
     chunks_embedded: int = 0
     chunks_reused: int = 0
 
@@ -103,6 +104,7 @@ _NOTES = {
     "embedded": "embedded",
     "failed": "failed",
     "pruned": "pruned",
+    "withdrawn": "withdrawn",
 }
 _PASSAGES = {"chunks_embedded": "embedded", "chunks_reused": "reused"}
 

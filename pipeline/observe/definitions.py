@@ -37,7 +37,7 @@ STORE_OPERATIONS = (
         "optimise",
     ),
 )
-NOTE_OUTCOMES = ("embedded", "unchanged", "duplicate", "rejected", "failed", "pruned")
+NOTE_OUTCOMES = ("embedded", "unchanged", "duplicate", "rejected", "failed", "pruned", "withdrawn")
 RUN_OUTCOMES = ("finished", "interrupted", "failed")
 GUARDS = ("citation",)
 """Guards that judge; each new one adds its name here."""

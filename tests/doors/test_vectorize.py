@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import os
@@ -145,6 +146,52 @@ def test_prune_and_fresh(tmp_path: Path) -> None:
     assert "1 embedded" in run(source, "--fresh").output
 
 
+def test_fresh_destroys_nothing_where_there_is_nothing_to_put_in_its_place(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2))
+    run(source)
+    assert run("-", "--fresh", input="").exit_code == 2
+    assert run(str(tmp_path / "gone.jsonl"), "--fresh").exit_code == 2
+    assert "2 unchanged" in run(source).output
+
+
+def test_an_input_named_twice_is_counted_once(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2))
+    output = run(source, source).output
+    assert "2 notes accepted of 4 records: 2 embedded" in output
+    assert "2 duplicates" in output
+
+
+def test_a_note_that_its_source_takes_back_goes_without_being_asked_for(tmp_path: Path) -> None:
+    def document(number: int, **more: object) -> dict[str, object]:
+        text = base64.b64encode(f"Allergy number {number} is severe.".encode()).decode()
+        content = [{"attachment": {"contentType": "text/plain", "data": text}}]
+        subject = {"reference": "Patient/p1"}
+        return {
+            "resourceType": "DocumentReference",
+            "id": f"d{number}",
+            "status": "current",
+            "subject": subject,
+        } | {
+            "type": {"text": "Letter"},
+            "content": content,
+            **more,
+        }
+
+    def bundle(*documents: dict[str, object]) -> str:
+        path = tmp_path / "bundle.json"
+        entries = [{"resource": each} for each in documents]
+        path.write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
+        return str(path)
+
+    assert run(bundle(document(1), document(2))).exit_code == 0
+    again = run(bundle(document(1, status="entered-in-error"), document(2)))
+    assert again.exit_code == 1, again.output
+    assert "1 stored notes were removed: their source has taken them back" in again.output
+    assert "completed          1" in CliRunner().invoke(app, ["status"]).output
+    back = run(bundle(document(1), document(2)))
+    assert "1 embedded" in back.output
+
+
 @pytest.mark.parametrize("again", ["in", "./in/", "link"])
 def test_a_source_is_the_same_however_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
@@ -213,6 +260,34 @@ def test_status_tells_what_failed(tmp_path: Path) -> None:
     run(write(tmp_path / "a.jsonl", note(1)))
     result = CliRunner().invoke(app, ["status"])
     assert "completed          1" in result.output
+    damage(
+        tmp_path,
+        "UPDATE VectorizationState SET Status = 'failed', LastError = 'it is too long', Attempts = 2",
+    )
+    result = CliRunner().invoke(app, ["status"])
+    assert "      1 failed: it is too long" in result.output
+    assert "n1 after 2 attempts: it is too long" in result.output
+
+
+def test_status_tells_how_fast_it_goes(tmp_path: Path) -> None:
+    run(write(tmp_path / "a.jsonl", *(note(number) for number in range(1, 7))))
+    damage(tmp_path, "UPDATE VectorizationState SET CompletedAt = 1700000000 + 6 * Sequence")
+    assert (
+        "12 notes a minute, the last one done at 2023-11-14T22:13:"
+        in CliRunner().invoke(app, ["status"]).output
+    )
+    found = json.loads(CliRunner().invoke(app, ["status", "--json"]).output)
+    assert found["notes"]["completed"] == 6
+    assert found["notes_per_minute"] == pytest.approx(12)
+    assert (found["failures_by_reason"], found["failures"]) == ({}, [])
+
+
+def test_a_search_is_part_of_the_json(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2, text_content="Fever since Monday."))
+    found = json.loads(run(source, "--json", "--test-search", "fever").stdout)
+    assert (found["embedded"], found["test_search"][0]["resource_id"]) == (2, "n2")
+    assert found["test_search"][0]["text"] == "Fever since Monday."
+    assert "test_search" not in json.loads(run(source, "--json").stdout)
 
 
 def verify(*arguments: str) -> Result:

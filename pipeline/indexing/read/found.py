@@ -37,6 +37,8 @@ class Refused:
     about: str | None = None
     """Our field that it is about, where it is about one."""
     whole: bool = False
+    withdrawn: bool = False
+    """The source says that the note was entered in error."""
 
 
 class SourceBroken(Exception):
