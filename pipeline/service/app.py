@@ -141,7 +141,7 @@ def _parts(
         seconds_max=service.check_seconds_max,
         kept_seconds=service.checks_kept_seconds,
     )
-    history = open_history(state, access.audit, settings)
+    history = open_history(state, access.audit, settings, corpus.visible)
     desk = AnswerDesk(corpus, ConversationKeeper(history.conversations, prices_of(settings)), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:
