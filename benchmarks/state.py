@@ -141,7 +141,7 @@ def main(arguments: Sequence[str] = ()) -> None:
 
 def _measure(state: State) -> None:
     log = AuditLog(state)
-    history = open_history(state, log, load_settings(None))
+    history = open_history(state, log, load_settings(None), lambda cited, _: cited)
     Askers(history).ask("warm", 20, lambda: 0.0)
     alone = Askers(history)
     alone.ask("alone", 100, lambda: 0.0)

@@ -151,7 +151,7 @@ def _parts(
         kept_seconds=service.checks_kept_seconds,
         costly=("embedder", "generator"),
     )
-    history = open_history(state, access.audit, settings)
+    history = open_history(state, access.audit, settings, corpus.visible)
     desk = AnswerDesk(corpus, ConversationKeeper(history.conversations, prices_of(settings)), service)
 
     def question_ended(asked: Asked, outcome: Outcome) -> None:

@@ -189,8 +189,11 @@ class AnswerDesk:
         self._under_way: dict[str, RunningAnswer] = {}
         self._handed_in = 0
         """Questions accepted and not yet ended; those still being written down are not yet under way."""
+        self._empty = asyncio.Event()
+        self._empty.set()
         self._each: Counter[str] = Counter()
         self.draining = False
+        self._cutting_off = False
         self.on_ended: Callable[[Asked, Outcome], None] = lambda asked, outcome: None
         """Told of every question that has ended, in the thread that answered it."""
 
@@ -208,6 +211,7 @@ class AnswerDesk:
         """Accept a question. Raises NotReady, TooMany, Busy, or NotKnown for a conversation that is not theirs."""
         self._admit(principal)
         self._handed_in += 1
+        self._empty.clear()
         self._each[principal.id] += 1
         try:
             asked = Asked(uuid.uuid4().hex, principal, question, conversation_id)
@@ -215,6 +219,8 @@ class AnswerDesk:
             answer = RunningAnswer(asked, begun)
             self._under_way[asked.question_id] = answer
             answer.task = asyncio.create_task(self._run(answer))
+            if self._cutting_off:
+                answer.cancellation.cancel()  # it was written down too late
         except BaseException:
             self._let_go(principal)
             raise
@@ -241,6 +247,8 @@ class AnswerDesk:
 
     def _let_go(self, principal: Principal) -> None:
         self._handed_in -= 1
+        if not self._handed_in:
+            self._empty.set()
         self._each[principal.id] -= 1
         if not self._each[principal.id]:
             del self._each[principal.id]
@@ -313,20 +321,23 @@ class AnswerDesk:
     # --- the end
 
     async def drain(self, seconds: float) -> None:
-        """Take no further question, wait that long for those under way, then cut them off."""
+        """Take no further question, wait that long for those handed in, then cut them off."""
         self.draining = True
         if await self._emptied(seconds):
             return
+        self._cutting_off = True
         for answer in list(self._under_way.values()):
             answer.cancel()
         await self._emptied(CUT_OFF_SECONDS)
 
     async def _emptied(self, seconds: float) -> bool:
-        tasks = [answer.task for answer in self._under_way.values() if answer.task is not None]
-        if not tasks:
-            return True
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        return not late
+        """Whether within that time nothing is handed in any more, also nothing that is only being written down."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from pipeline.answering.flow import Answering
@@ -106,6 +107,11 @@ class LiveCorpus:
         if document is None:
             raise NotKnown("There is no such note.", remedy="Correct its id.")
         return document
+
+    def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:
+        """Of these notes those that are there and that `scope` admits."""
+        with self.answering() as parts:
+            return {each for each in resource_ids if visible_note(parts.store, each, scope) is not None}
 
     def close(self) -> None:
         """Take no further question; models close with the last answer under way."""

@@ -627,7 +627,7 @@ class MessageOut(BaseModel):
     content: dict[str, Any] | None = Field(description="for an answer: its statements with their citations")
     receipt_id: str | None
     created_at: datetime
-    withheld: bool = Field(description="it quotes a note that you may not see any more")
+    withheld: bool = Field(description="it quotes a note that you may not see any more, or that is gone")
 
     @classmethod
     def of(cls, said: Said) -> MessageOut:

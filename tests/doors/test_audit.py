@@ -18,6 +18,7 @@ from pipeline.service.audit.receipts import Given
 from pipeline.service.history.open import open_history
 from pipeline.service.state.database import State, open_state
 from pipeline.serving import ServingAnswering
+from tests.service.answers import Shelf
 
 NOTES = [
     ("n1", "p1", "2020-01-01", "Allergies: penicillin causes a rash. Blood pressure was 120/80 today."),
@@ -59,7 +60,7 @@ def ask(state: State, scope: AccessScope = EVERYTHING, asked: str = ASKED) -> st
     question = Question(asked, Filters(scope=scope), 5)
     with ServingAnswering(settings) as serving:
         answer = serving.answer(question)
-    history = open_history(state, AuditLog(state), settings)
+    history = open_history(state, AuditLog(state), settings, Shelf().visible)
     question_id, who = uuid.uuid4().hex, Who("anna", "user")
     begun = history.conversations.begin(who, question, question_id)
     given = Given(question_id, question, answer.outcome, answer.passages, answer.statements, answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
+from collections.abc import Set as AbstractSet
 
 from pipeline.records import (
     EVERYTHING,
@@ -20,6 +21,16 @@ from pipeline.records import (
 from pipeline.service.audit.receipts import Given
 
 NOTE = "Patient reports dull chest pain since Tuesday. Troponin negative. Started aspirin 75 mg."
+
+
+class Shelf:
+    """The notes as they are now: domain and patient of each, by id."""
+
+    def __init__(self) -> None:
+        self.notes: dict[str, tuple[str | None, str]] = {"note-1": ("cardiology", "p-1")}
+
+    def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:
+        return {each for each in resource_ids if each in self.notes and scope.admits(*self.notes[each])}
 
 
 def given(

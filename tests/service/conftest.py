@@ -19,6 +19,7 @@ from pipeline.service.access.policy import Principal
 from pipeline.service.access.signin import SignedIn
 from pipeline.service.history.open import History, open_history
 from pipeline.service.state.database import State
+from tests.service.answers import Shelf
 from tests.service.running import Running, copied, index, running, settings_in
 
 POSTGRESQL = Path("/usr/lib/postgresql/15/bin")
@@ -192,8 +193,13 @@ def administrator(first: SignedIn) -> Principal:
 
 
 @pytest.fixture
-def history(state: State, settings: Settings, access: Access) -> History:
-    return open_history(state, access.audit, settings)
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def history(state: State, settings: Settings, access: Access, shelf: Shelf) -> History:
+    return open_history(state, access.audit, settings, shelf.visible)
 
 
 @pytest.fixture(scope="session")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi.routing import iter_route_contexts
 
+from pipeline.config import Settings
+from pipeline.service.access.policy import DEMO
 from pipeline.service.access.scopes import Sees
 from pipeline.service.gate import is_public
-from tests.service.running import QUESTION, Running, events_of
+from pipeline.wiring import open_corpus
+from tests.service.running import QUESTION, Running, events_of, index, running, settings_in
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,47 @@ def test_a_conversation_goes_on_and_is_its_owners_alone(service: Running) -> Non
     assert mine.delete(f"/v1/conversations/{number}").status_code == 204
     assert mine.get(f"/v1/conversations/{number}").status_code == 404
     assert number not in {each["id"] for each in mine.get("/v1/conversations").json()["conversations"]}
+
+
+def test_what_a_note_said_before_it_changed_hands_is_shown_to_nobody_else(tmp_path: Path) -> None:
+    """The history of somebody who sees one patient, while the note becomes another's, comes back, and goes."""
+    quote = "Allopurinol 100 mg once daily was continued for gout."
+    settings = settings_in(tmp_path / "data")
+    index_note(settings, tmp_path, patient_id="p1", text_content=quote)
+    with running(settings) as service:
+        group = service.access.groups.create(DEMO, "ward", ["p1"])
+        restricted = service.browser(sees=Sees(None, frozenset({group.id})))
+        everything = service.browser()
+        addresses = {}
+        for client in (restricted, everything):
+            answer = client.post(
+                "/v1/ask", json={"question": "Was allopurinol 100 mg once daily continued for gout?"}
+            ).json()
+            assert answer["citations"][0]["resource_id"] == "n1"
+            addresses[client] = f"conversations/{answer['conversation_id']}"
+
+        def shown(client: httpx2.Client) -> list[bool]:
+            address = addresses[client]
+            paths = (f"/v1/{address}", f"/v1/{address}/export", f"/{address}", f"/{address}/export.md")
+            return [quote in client.get(path).text.replace("\\", "") for path in paths]
+
+        assert shown(restricted) == shown(everything) == [True] * 4
+        index_note(settings, tmp_path, patient_id="p2", text_content=quote)
+        assert shown(restricted) == [False] * 4
+        assert shown(everything) == [True] * 4
+        assert restricted.get(f"/{addresses[restricted]}/settings").status_code == 200
+        index_note(settings, tmp_path, patient_id="p1", text_content=quote)
+        assert shown(restricted) == [True] * 4
+        with open_corpus(settings) as corpus:
+            corpus.store.delete(["n1"])
+        assert shown(restricted) == [False] * 4
+        assert shown(everything) == [True] * 4
+
+
+def index_note(settings: Settings, folder: Path, **fields: str) -> None:
+    path = folder / "notes.jsonl"
+    path.write_text(json.dumps({"resource_id": "n1", "document_type": "note", **fields}))
+    index(settings, path)
 
 
 def test_conversations_come_in_pages(service: Running) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import signal
 import socket
@@ -16,8 +18,14 @@ import httpx2
 import pytest
 
 from pipeline.config import Settings
+from pipeline.costing import prices_of
+from pipeline.errors import NotReady
+from pipeline.records import Question
 from pipeline.service.access.open import open_access
+from pipeline.service.access.policy import DEMO
+from pipeline.service.asking import AnswerDesk
 from pipeline.service.audit.proof import ANSWERED
+from pipeline.service.keeping import ConversationKeeper
 from pipeline.service.state.database import open_state
 from pipeline.service.state.models import Message, Receipt
 from tests.servers.nim import NimServer
@@ -206,6 +214,36 @@ def test_an_unforeseen_error_gets_a_number_and_no_words(
     assert (answer.status_code, answer.json()["code"]) == (500, "CW-INTERNAL")
     assert "Anna" not in answer.text
     assert answer.json()["id"] == answer.headers["x-request-id"]
+
+
+# --- what is handed in while the service stops
+
+
+@pytest.mark.parametrize(("seconds", "ending"), [(20.0, "answered"), (0.1, "cut off")])
+def test_a_stop_waits_for_a_question_that_is_being_written_down(
+    service: Running, seconds: float, ending: str
+) -> None:
+    parts = service.app.state.parts
+
+    async def stopped() -> str:
+        keeper = ConversationKeeper(parts.conversations, prices_of(service.settings))
+        desk = AnswerDesk(parts.corpus, keeper, service.settings.service)
+        with contextlib.closing(desk):
+            with service.state.session():  # nobody else writes meanwhile
+                asking = asyncio.create_task(desk.ask(DEMO, Question(QUESTION), None))
+                await asyncio.sleep(0)
+                stopping = asyncio.create_task(desk.drain(seconds))
+                await asyncio.sleep(0.5)
+                assert not stopping.done()
+                assert not asking.done()
+            await stopping
+            assert desk._handed_in == 0
+            try:
+                return (await (await asking).result()).answer.outcome
+            except NotReady as error:
+                return "cut off" if "cut off" in str(error) else str(error)
+
+    assert asyncio.run(stopped()) == ending
 
 
 # --- beginning and end, in a process of its own

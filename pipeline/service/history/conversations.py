@@ -2,15 +2,17 @@
 
 Somebody else's conversation, a deleted one and one that never was are the same: not known. Each question and each
 answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
-may no longer see is not shown again. Knows no model and no page.
+may no longer see, or, for whoever may not see everything, a note that is gone, is not shown again. Knows no model, no
+store and no page: whoever puts it together hands in which notes a scope admits now.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
@@ -27,6 +29,8 @@ from pipeline.service.state.models import Conversation, Feedback, Message, Recei
 TITLE_CHARACTERS_MAX = 120
 PAGE_MAX = 200
 
+Sight: TypeAlias = Callable[[AbstractSet[str], AccessScope], AbstractSet[str]]
+"""Of these notes, by id, those that the scope admits at this moment."""
 
 # Made once: putting a statement together costs more than running it.
 _TABLE = table_of(Conversation).c
@@ -97,11 +101,14 @@ class Ended:
 class Conversations:
     """The conversations of one state."""
 
-    def __init__(self, state: State, audit: AuditLog, receipts: Receipts, settings: ServiceSettings) -> None:
+    def __init__(
+        self, state: State, audit: AuditLog, receipts: Receipts, settings: ServiceSettings, sight: Sight
+    ) -> None:
         self._state = state
         self._audit = audit
         self._receipts = receipts
         self._settings = settings
+        self._sight = sight
 
     # --- asking
 
@@ -151,14 +158,27 @@ class Conversations:
         with self._state.reading() as session:
             return [_summary(row) for row in session.scalars(newest)]
 
+    def summary(self, actor: Actor, conversation_id: str) -> Summary:
+        """One of one's own, without what was said in it. Raises NotKnown."""
+        with self._state.reading() as session:
+            return _summary(_own(session, actor, conversation_id))
+
     def get(self, actor: Actor, conversation_id: str, scope: AccessScope) -> Whole:
-        """One of one's own, with what `scope` still admits. Raises NotKnown."""
+        """One of one's own, with what `scope` still admits. Raises NotKnown, and NotReady before notes can be read."""
         with self._state.reading() as session:
             conversation = _own(session, actor, conversation_id)
             messages = session.scalars(
                 select(Message).where(Message.conversation_id == conversation.id).order_by(Message.number)
-            )
-            return Whole(_summary(conversation), [_said(message, scope) for message in messages])
+            ).all()
+        out_of_sight = self._out_of_sight(messages, scope)
+        return Whole(_summary(conversation), [_said(message, scope, out_of_sight) for message in messages])
+
+    def _out_of_sight(self, messages: Sequence[Message], scope: AccessScope) -> AbstractSet[str]:
+        """Of the notes that are quoted those that are gone or that the scope does not admit as they are now."""
+        if scope.unrestricted:
+            return frozenset()
+        cited = {each["resource_id"] for message in messages for each in _citations(message.content)}
+        return cited - self._sight(cited, scope) if cited else cited
 
     def export(self, actor: Actor, conversation_id: str, scope: AccessScope) -> dict[str, Any]:
         """Everything said, as JSON, for its owner to take along; that they did stands in the audit log."""
@@ -266,8 +286,11 @@ def _say(
     return message_id
 
 
-def _said(message: Message, scope: AccessScope) -> Said:
-    withheld = not _visible(message.content, scope)
+def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) -> Said:
+    withheld = not all(
+        each["resource_id"] not in out_of_sight and scope.admits(each["domain"], each["patient_id"])
+        for each in _citations(message.content)
+    )
     return Said(
         id=message.id,
         number=message.number,
@@ -280,12 +303,10 @@ def _said(message: Message, scope: AccessScope) -> Said:
     )
 
 
-def _visible(content: Mapping[str, Any] | None, scope: AccessScope) -> bool:
-    """Whether the scope still admits every note that the answer quotes."""
-    if scope.unrestricted or not content:
-        return True
-    cited = [citation for statement in content["statements"] for citation in statement["citations"]]
-    return all(scope.admits(citation["domain"], citation["patient_id"]) for citation in cited)
+def _citations(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """What an answer quotes, with domain and patient of the note as it was then."""
+    statements = content["statements"] if content else ()
+    return [citation for statement in statements for citation in statement["citations"]]
 
 
 def _summary(row: Conversation) -> Summary:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.config import Settings
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.receipts import Receipts
-from pipeline.service.history.conversations import Conversations
+from pipeline.service.history.conversations import Conversations, Sight
 from pipeline.service.history.feedback import Opinions
 from pipeline.service.history.jobs import JobHistory
 from pipeline.service.state.database import State
@@ -23,12 +23,12 @@ class History:
     jobs: JobHistory
 
 
-def open_history(state: State, audit: AuditLog, settings: Settings) -> History:
-    """The parts, writing to that audit log."""
+def open_history(state: State, audit: AuditLog, settings: Settings, sight: Sight) -> History:
+    """The parts, writing to that audit log. `sight`: which notes a scope admits at this moment."""
     receipts = Receipts(state, audit)
     return History(
         receipts=receipts,
-        conversations=Conversations(state, audit, receipts, settings.service),
+        conversations=Conversations(state, audit, receipts, settings.service, sight),
         opinions=Opinions(state, audit, receipts),
         jobs=JobHistory(state, audit),
     )

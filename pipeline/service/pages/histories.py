@@ -46,8 +46,8 @@ def settings(
     renderer: RendererHere,
 ) -> HTMLResponse:
     """Rename, export, delete."""
-    found = parts.conversations.get(principal, conversation_id, principal.scope)
-    return renderer.page(request, "conversation.html", here="history", conversation=found.summary)
+    found = parts.conversations.summary(principal, conversation_id)
+    return renderer.page(request, "conversation.html", here="history", conversation=found)
 
 
 @router.post("/{conversation_id}/rename")

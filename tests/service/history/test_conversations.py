@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
+from pipeline.config import Settings
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import EVERYTHING, AccessScope
 from pipeline.service.access.open import Access
@@ -18,7 +20,7 @@ from pipeline.service.history.open import History, open_history
 from pipeline.service.history.retention import apply_retention
 from pipeline.service.state.database import State
 from pipeline.service.state.models import Receipt, now
-from tests.service.answers import NOTE, cut_off, given
+from tests.service.answers import NOTE, Shelf, cut_off, given
 
 ANNA, BERT = Who("anna", "user"), Who("bert", "user")
 
@@ -97,6 +99,38 @@ def test_an_answer_from_notes_that_are_out_of_sight_now_is_withheld(history: His
         assert (answer.text == "" and answer.content is None) is withheld
 
 
+@pytest.mark.parametrize("now", [("radiology", "p-1"), ("cardiology", "p-2"), (None, "p-1"), None])
+def test_an_answer_from_a_note_that_changed_hands_or_is_gone_is_withheld(
+    history: History, shelf: Shelf, now: tuple[str | None, str] | None
+) -> None:
+    conversation = asked(history)
+    scope = AccessScope(frozenset({"cardiology"}), frozenset({"p-1"}))
+    assert not history.conversations.get(ANNA, conversation, scope).messages[1].withheld
+    shelf.notes = {} if now is None else {"note-1": now}
+    question, answer = history.conversations.get(ANNA, conversation, scope).messages
+    assert (question.withheld, answer.withheld, answer.text, answer.content) == (False, True, "", None)
+    assert NOTE[:46] not in str(history.conversations.export(ANNA, conversation, scope))
+    assert not history.conversations.get(ANNA, conversation, EVERYTHING).messages[1].withheld
+
+
+def test_each_note_is_looked_up_once_and_none_for_whoever_sees_everything(
+    state: State, access: Access, settings: Settings
+) -> None:
+    looked_up: list[AbstractSet[str]] = []
+
+    def sight(resource_ids: AbstractSet[str], _: AccessScope) -> AbstractSet[str]:
+        looked_up.append(resource_ids)
+        return resource_ids
+
+    history = open_history(state, access.audit, settings, sight)
+    conversation = asked(history)
+    asked(history, whole=given("And since when?"), conversation=conversation)
+    history.conversations.get(ANNA, conversation, EVERYTHING)
+    assert looked_up == []
+    history.conversations.get(ANNA, conversation, AccessScope(None, frozenset({"p-1"})))
+    assert looked_up == [{"note-1"}]
+
+
 def test_renaming(history: History) -> None:
     conversation = asked(history)
     assert history.conversations.rename(ANNA, conversation, "  chest \n pain ").title == "chest pain"
@@ -145,7 +179,7 @@ def test_with_no_time_for_receipts_the_text_goes_with_the_conversation(
     no_time = settings.model_copy(  # type: ignore[attr-defined]
         update={"service": settings.service.model_copy(update={"receipt_text_days": 0})}  # type: ignore[attr-defined]
     )
-    history = open_history(state, access.audit, no_time)
+    history = open_history(state, access.audit, no_time, Shelf().visible)
     whole = given("ZEBRAFISH question?")
     conversation = asked(history, whole=whole)
     other = asked(history, whole=given("kept question"))
