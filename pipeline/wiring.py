@@ -33,9 +33,10 @@ class Corpus:
     def start_over(self) -> None:
         """Forget every note, vector and state, so that the next run embeds everything anew."""
         self.ledger.prepare()
-        with self.ledger.transaction():
-            self.store.clear()
+        with self.ledger.storing():
+            # First: a separate store empties group by group, and what a cut leaves behind must not count as done.
             self.ledger.forget_all()
+            self.store.clear()
         if self.spool is not None:
             self.spool.forget()
 

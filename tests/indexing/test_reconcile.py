@@ -16,6 +16,7 @@ from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.database import Database
+from pipeline.errors import StoreUnavailable
 from pipeline.indexing.flow import Indexing, Tally
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
@@ -24,6 +25,7 @@ from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Store
 from pipeline.progress import SilentObserver
 from pipeline.records import Chunk, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
+from pipeline.wiring import Corpus as WiredCorpus
 from tests.backends.iris_driver import Server
 
 NOTES = 12
@@ -199,3 +201,21 @@ def test_damage_to_the_spool_is_told_and_loses_nothing(corpus: Corpus) -> None:
     corpus.spool.forget()
     found = corpus.found()
     assert (found.unkept, found.sound) == (2 * NOTES, True)
+
+
+def test_starting_over_that_is_cut_off_leaves_nothing_recorded_that_is_gone(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = corpus.store.delete
+
+    def cut_off() -> None:
+        delete(["n01", "n02"])
+        raise StoreUnavailable("The store is gone.", remedy="Run the same command again.")
+
+    monkeypatch.setattr(corpus.store, "clear", cut_off)
+    with pytest.raises(StoreUnavailable):
+        WiredCorpus(corpus.embedder, corpus.store, corpus.ledger, corpus.spool).start_over()
+    corpus.run()
+    assert corpus.found().sound
+    assert corpus.found().notes == NOTES
+    assert corpus.embedder.texts == 0
