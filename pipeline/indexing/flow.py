@@ -246,8 +246,7 @@ class Indexing:
         what could not be read may hold any of them."""
         missing = self.ledger.missing(sources)
         if prune and missing and not tally.unread:
-            tally.pruned = self._patiently(lambda: self._remove(missing))
-            self.ledger.forget(missing)
+            tally.pruned = self._patiently(lambda: self._forget(missing))
         else:
             tally.missing = tuple(missing)
 
@@ -376,6 +375,10 @@ class Indexing:
     def _remove(self, resource_ids: Sequence[str]) -> int:
         with self.store.transaction():
             return self.store.delete(resource_ids)
+
+    def _forget(self, resource_ids: Sequence[str]) -> int:
+        with self.ledger.removing(resource_ids):
+            return self._remove(resource_ids)
 
     def _patiently(self, write: Callable[[], Result]) -> Result:
         """`write`, an idempotent one, until the store can be reached, within the settings' patience."""

@@ -27,6 +27,8 @@ from pipeline.statements import Statements
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 
+REMOVAL_CUT_SHORT = "Its removal was cut short; run the same command again."
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -183,6 +185,17 @@ class Ledger:
             connection.executemany(_SQL.forget_note, keys)
             connection.executemany(_SQL.unstage, keys)
 
+    @contextmanager
+    def removing(self, resource_ids: Sequence[str]) -> Iterator[None]:
+        """Around the removal of notes from the store. A cut in a separate store leaves them here as failed, so that the
+        next run removes them, or stores them anew where a source holds them again."""
+        with self.storing():
+            with self.transaction() as connection:
+                keys = [(REMOVAL_CUT_SHORT, self._clock(), resource_id) for resource_id in resource_ids]
+                connection.executemany(_SQL.condemn, keys)
+            yield
+            self.forget(resource_ids)
+
     def forget_all(self) -> None:
         """Start over."""
         with self.transaction() as connection:
@@ -280,7 +293,7 @@ class Ledger:
         gone, changed = [], []
         for claim in lost:
             now = known.get(claim.document.resource_id)
-            if now is None:
+            if now is None or not now.fingerprint:
                 gone.append(claim.document.resource_id)
             elif now.fingerprint != claim.fingerprint:
                 changed.append(claim.document.resource_id)
