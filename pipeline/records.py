@@ -111,6 +111,8 @@ class Rejection:
     remedy: str
     whole_source: bool = False
     """True where the rest of the source could not be read, so an unknown number of records is affected."""
+    withdrawn: bool = False
+    """True where the source took the note back, so that a stored one is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,6 +380,8 @@ class IndexReport:
     rejected: int
     duplicates: int
     pruned: int
+    withdrawn: int
+    """Stored or waiting notes that a source took back, and that were removed therefore."""
     missing: tuple[str, ...]
     """Ids that the ledger knows from these sources and that the sources no longer hold."""
     unread: int

@@ -337,6 +337,8 @@ def _print_report(report: IndexReport) -> None:
         out.print(f"  {number:>7,}  {reason}", markup=False)
     if report.rejections_file:
         out.print(f"rejected records, and what to do about each: {report.rejections_file}", markup=False)
+    if report.withdrawn:
+        out.print(f"{report.withdrawn:,} notes that their source withdrew were removed", markup=False)
     if report.pruned:
         out.print(f"{report.pruned:,} notes that the inputs no longer hold were removed", markup=False)
     if report.missing:

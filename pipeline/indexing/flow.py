@@ -92,6 +92,7 @@ class Tally:
     embedded: int = 0
     failed: int = 0
     pruned: int = 0
+    withdrawn: int = 0
     missing: tuple[str, ...] = ()
     unread: int = 0
     """Rejections behind which any stored note may be: no id was read, or the rest of a source was not."""
@@ -114,6 +115,7 @@ class Tally:
             rejected=self.rejected,
             duplicates=self.duplicates,
             pruned=self.pruned,
+            withdrawn=self.withdrawn,
             missing=self.missing,
             unread=self.unread,
             chunks_embedded=self.chunks_embedded,
@@ -189,6 +191,7 @@ class Indexing:
             accepted = list(self._judge(group, tally))
             self.ledger.saw(note.document.resource_id for note in accepted)
             self._stage_group(accepted, tally)
+            self._withdraw(group, tally)
             self.observer.read(tally)
             if reading is not None:
                 reading.tell()
@@ -240,6 +243,18 @@ class Indexing:
                 for key, source in moved.items():
                     self.ledger.move([key], source)
             tally.waiting += len(new) + len(again)
+
+    def _withdraw(self, group: Sequence[Accepted | Duplicate | Rejection], tally: Tally) -> None:
+        """Remove what the source took back, asked for or not: it must not be found."""
+        ids = [
+            part
+            for outcome in group
+            if isinstance(outcome, Rejection) and outcome.withdrawn and outcome.resource_id is not None
+            for part in self.ledger.parts(outcome.resource_id)
+        ]
+        if known := sorted(self.ledger.known(ids)) if ids else []:
+            self._patiently(lambda: self._forget(known))
+            tally.withdrawn += len(known)
 
     def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
         """Find notes that these sources once held; remove them only where that was asked for, and where all was read:

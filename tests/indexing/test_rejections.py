@@ -29,6 +29,7 @@ def test_each_rejection_is_a_line_there_when_write_returns(tmp_path: Path) -> No
             "reason": "The date cannot be read.",
             "remedy": "Write it as YYYY-MM-DD.",
             "whole_source": False,
+            "withdrawn": False,
         }
         log.write(
             Rejection("é.txt", "", None, None, "The file is empty.", "Export it again.", whole_source=True)

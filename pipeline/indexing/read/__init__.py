@@ -313,4 +313,5 @@ def _rejection(source: Source, refused: Refused) -> Rejection:
         reason=refused.reason,
         remedy=refused.remedy,
         whole_source=refused.whole,
+        withdrawn=refused.withdrawn,
     )

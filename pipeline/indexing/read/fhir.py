@@ -45,6 +45,7 @@ def notes(resource: Resource, position: str) -> Iterator[Outcome]:
                 position,
                 "The note was entered in error.",
                 "Its status says so, so it is not indexed. Nothing to do, unless the status is wrong at the source.",
+                withdrawn=True,
             )
         elif kind == "Composition":
             yield _composition(resource, position)
@@ -265,10 +266,16 @@ def _reference(reference: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _refused(resource: Resource, position: str, reason: str, remedy: str) -> Refused:
+def _refused(
+    resource: Resource, position: str, reason: str, remedy: str, *, withdrawn: bool = False
+) -> Refused:
     resource_id = resource.get("id")
     return Refused(
-        position, reason, remedy, resource_id=resource_id if isinstance(resource_id, str) else None
+        position,
+        reason,
+        remedy,
+        resource_id=(resource_id.strip() or None) if isinstance(resource_id, str) else None,
+        withdrawn=withdrawn,
     )
 
 

@@ -37,6 +37,8 @@ class Refused:
     about: str | None = None
     """Our field that it is about, where it is about one."""
     whole: bool = False
+    withdrawn: bool = False
+    """The source took the note back: a stored one must go."""
 
 
 class SourceBroken(Exception):
