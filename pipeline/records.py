@@ -112,7 +112,7 @@ class Rejection:
     whole_source: bool = False
     """True where the rest of the source could not be read, so an unknown number of records is affected."""
     withdrawn: bool = False
-    """True where the source itself takes the note back: then its stored version goes as well."""
+    """True where the source took the note back, so that a stored one is removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,7 +381,7 @@ class IndexReport:
     duplicates: int
     pruned: int
     withdrawn: int
-    """Stored notes that were removed because their source has taken them back."""
+    """Stored or waiting notes that a source took back, and that were removed therefore."""
     missing: tuple[str, ...]
     """Ids that the ledger knows from these sources and that the sources no longer hold."""
     unread: int

@@ -367,10 +367,10 @@ def _print_report(report: IndexReport) -> None:
         out.print(f"  {number:>7,}  {reason}", markup=False)
     if report.rejections_file:
         out.print(f"rejected records, and what to do about each: {report.rejections_file}", markup=False)
+    if report.withdrawn:
+        out.print(f"{report.withdrawn:,} notes that their source withdrew were removed", markup=False)
     if report.pruned:
         out.print(f"{report.pruned:,} notes that the inputs no longer hold were removed", markup=False)
-    if report.withdrawn:
-        out.print(f"{report.withdrawn:,} stored notes were removed: their source has taken them back")
     if report.missing:
         out.print(
             f"{len(report.missing):,} notes are stored that these inputs no longer hold, for example "

@@ -29,23 +29,14 @@ class Corpus:
     ledger: Ledger
     spool: VectorSpool | None = None
     """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
-    separate: bool = False
-    """Whether the store is another database than the ledger's."""
 
     def start_over(self) -> None:
-        """Forget every note, vector and state, so that the next run embeds everything anew.
-
-        A store of its own empties in many transactions: the ledger forgets first, so that what a kill leaves there is
-        written again, and never taken for done.
-        """
+        """Forget every note, vector and state, so that the next run embeds everything anew."""
         self.ledger.prepare()
-        if self.separate:
+        with self.ledger.storing():
+            # First: a separate store empties group by group, and what a cut leaves behind must not count as done.
             self.ledger.forget_all()
             self.store.clear()
-        else:
-            with self.ledger.transaction():
-                self.store.clear()
-                self.ledger.forget_all()
         if self.spool is not None:
             self.spool.forget()
 
@@ -70,8 +61,7 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
             spool = VectorSpool(
                 stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
             )
-        separate = settings.store.kind != "embedded"
-        yield Corpus(embedder, store, open_ledger(settings, database), spool, separate=separate)
+        yield Corpus(embedder, store, open_ledger(settings, database), spool)
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:

@@ -104,11 +104,11 @@ def accept_all(
         key = _hash(document.resource_id)
         place = f"{judged.source} {judged.position}".encode("utf-8", "replace")
         content = _content_hash(document)
-        earlier = seen.get(key)
-        if earlier is None:
+        if key not in seen:
             seen[key] = content + place
             yield judged
             continue
+        earlier = seen[key]
         first = earlier[HASH_BYTES:].decode()
         if earlier.startswith(content):
             yield Duplicate(document.resource_id, judged.source, judged.position, first)

@@ -93,7 +93,7 @@ class Tally:
     failed: int = 0
     pruned: int = 0
     withdrawn: int = 0
-    """Stored notes that their source has taken back."""
+    """Stored or waiting notes that their source has taken back."""
     missing: tuple[str, ...] = ()
     unread: int = 0
     """Rejections behind which any stored note may be: no id was read, or the rest of a source was not."""
@@ -192,6 +192,7 @@ class Indexing:
             accepted = list(self._judge(group, tally))
             self.ledger.saw(note.document.resource_id for note in accepted)
             self._stage_group(accepted, tally)
+            self._withdraw(group, tally)
             self.observer.read(tally)
             if reading is not None:
                 reading.tell()
@@ -207,11 +208,8 @@ class Indexing:
                 tally.reasons[outcome.reason] += 1
                 self.rejections.write(outcome)
                 if outcome.resource_id is not None:
-                    parts = self.ledger.parts(outcome.resource_id)
                     # A note that is there but faulty is not missing: its stored version stays.
-                    self.ledger.saw(parts)
-                    if outcome.withdrawn:
-                        tally.withdrawn += self._remove_for_good(parts)
+                    self.ledger.saw(self.ledger.parts(outcome.resource_id))
                 if outcome.whole_source or outcome.resource_id is None:
                     tally.unread += 1
             elif isinstance(outcome, Duplicate):
@@ -247,12 +245,24 @@ class Indexing:
                     self.ledger.move([key], source)
             tally.waiting += len(new) + len(again)
 
+    def _withdraw(self, group: Sequence[Accepted | Duplicate | Rejection], tally: Tally) -> None:
+        """Remove what the source took back, asked for or not: it must not be found."""
+        ids = [
+            part
+            for outcome in group
+            if isinstance(outcome, Rejection) and outcome.withdrawn and outcome.resource_id is not None
+            for part in self.ledger.parts(outcome.resource_id)
+        ]
+        if known := sorted(self.ledger.known(ids)) if ids else []:
+            self._patiently(lambda: self._forget(known))
+            tally.withdrawn += len(known)
+
     def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
         """Find notes that these sources once held; remove them only where that was asked for, and where all was read:
         what could not be read may hold any of them."""
         missing = self.ledger.missing(sources)
         if prune and missing and not tally.unread:
-            tally.pruned = self._remove_for_good(missing)
+            tally.pruned = self._patiently(lambda: self._forget(missing))
         else:
             tally.missing = tuple(missing)
 
@@ -378,18 +388,13 @@ class Indexing:
             self._remove(self.ledger.overtaken(lost))
         return len(held) - len(lost)
 
-    def _remove_for_good(self, resource_ids: Sequence[str]) -> int:
-        """From store and ledger; how many the store had. A kill in between leaves notes that are found again as what
-        they are: the next run removes them, or, where they have come back, embeds them."""
-        with self.ledger.storing():
-            self.ledger.doubt(resource_ids)
-            removed = self._patiently(lambda: self._remove(resource_ids))
-            self.ledger.forget(resource_ids)
-        return removed
-
     def _remove(self, resource_ids: Sequence[str]) -> int:
         with self.store.transaction():
             return self.store.delete(resource_ids)
+
+    def _forget(self, resource_ids: Sequence[str]) -> int:
+        with self.ledger.removing(resource_ids):
+            return self._remove(resource_ids)
 
     def _patiently(self, write: Callable[[], Result]) -> Result:
         """`write`, an idempotent one, until the store can be reached, within the settings' patience."""

@@ -27,6 +27,8 @@ from pipeline.statements import Statements
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 
+REMOVAL_CUT_SHORT = "Its removal was cut short; run the same command again."
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -187,17 +189,23 @@ class Ledger:
         """Notes that came from these sources once and were not seen since `begin_sighting`."""
         return [str(row[0]) for row in self._rows(_SQL.missing, (json.dumps(list(sources)),))]
 
-    def doubt(self, resource_ids: Iterable[str]) -> None:
-        """Before notes are removed from the store: one that comes back is then new, whatever became of the removal."""
-        with self.transaction() as connection:
-            connection.executemany(_SQL.doubt_note, [(resource_id,) for resource_id in resource_ids])
-
     def forget(self, resource_ids: Iterable[str]) -> None:
         """Drop notes from the ledger, for those that are pruned from the store."""
         keys = [(resource_id,) for resource_id in resource_ids]
         with self.transaction() as connection:
             connection.executemany(_SQL.forget_note, keys)
             connection.executemany(_SQL.unstage, keys)
+
+    @contextmanager
+    def removing(self, resource_ids: Sequence[str]) -> Iterator[None]:
+        """Around the removal of notes from the store. A cut in a separate store leaves them here as failed, so that the
+        next run removes them, or stores them anew where a source holds them again."""
+        with self.storing():
+            with self.transaction() as connection:
+                keys = [(REMOVAL_CUT_SHORT, self._clock(), resource_id) for resource_id in resource_ids]
+                connection.executemany(_SQL.condemn, keys)
+            yield
+            self.forget(resource_ids)
 
     def forget_all(self) -> None:
         """Start over."""
@@ -296,7 +304,7 @@ class Ledger:
         gone, changed = [], []
         for claim in lost:
             now = known.get(claim.document.resource_id)
-            if now is None:
+            if now is None or not now.fingerprint:
                 gone.append(claim.document.resource_id)
             elif now.fingerprint != claim.fingerprint:
                 changed.append(claim.document.resource_id)

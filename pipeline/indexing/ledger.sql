@@ -122,8 +122,11 @@ SELECT ResourceID FROM VectorizationState
 WHERE Source IN (SELECT value FROM json_each(?)) AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
 ORDER BY ResourceID
 
--- name: doubt_note
-UPDATE VectorizationState SET Fingerprint = '' WHERE ResourceID = ?
+-- name: condemn
+-- Without a fingerprint no claim on it holds, and no version of it counts as known.
+UPDATE VectorizationState
+SET Status = 'failed', Fingerprint = '', LastError = ?, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
+WHERE ResourceID = ?
 
 -- name: forget_note
 DELETE FROM VectorizationState WHERE ResourceID = ?

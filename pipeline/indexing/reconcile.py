@@ -137,7 +137,8 @@ def _in_work(ledger: Ledger, held: Mapping[str, int]) -> set[str]:
     keys = list(held)
     known: set[str] = set()
     for start in range(0, len(keys), 500):
-        known |= set(ledger.known(keys[start : start + 500]))
+        found = ledger.known(keys[start : start + 500])
+        known |= {key for key, state in found.items() if state.fingerprint}  # without: half removed
     return known
 
 

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from contextlib import closing
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def test_a_note_that_its_source_takes_back_goes_without_being_asked_for(tmp_path
     assert run(bundle(document(1), document(2))).exit_code == 0
     again = run(bundle(document(1, status="entered-in-error"), document(2)))
     assert again.exit_code == 1, again.output
-    assert "1 stored notes were removed: their source has taken them back" in again.output
+    assert "1 notes that their source withdrew were removed" in again.output
     assert "completed          1" in CliRunner().invoke(app, ["status"]).output
     back = run(bundle(document(1), document(2)))
     assert "1 embedded" in back.output
@@ -226,6 +227,30 @@ def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     write(folder / "a.jsonl", note(1))
     assert "1 notes that the inputs no longer hold were removed" in run(str(folder), "--prune").output
+
+
+def resource(status: str, *texts: str) -> dict[str, object]:
+    attachments = [{"contentType": "text/plain", "data": b64encode(text.encode()).decode()} for text in texts]
+    return {
+        "resourceType": "DocumentReference",
+        "id": "doc",
+        "status": status,
+        "subject": {"reference": "Patient/p1"},
+        "type": {"text": "letter"},
+        "content": [{"attachment": attachment} for attachment in attachments],
+    }
+
+
+@pytest.mark.parametrize("texts", [["Asthma."], ["Asthma.", "Fever."]])
+def test_a_note_that_was_entered_in_error_is_removed_unasked(tmp_path: Path, texts: list[str]) -> None:
+    source = write(tmp_path / "a.ndjson", resource("current", *texts))
+    assert f"{len(texts)} embedded" in run(source).output
+    write(tmp_path / "a.ndjson", resource("entered-in-error", *texts))
+    result = run(source)
+    assert result.exit_code == 1
+    assert f"{len(texts)} notes that their source withdrew were removed" in result.output
+    assert "0 notes done, 0 passages stored" in verify("--all").output
+    assert "withdrew" not in run(source).output
 
 
 def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> None:

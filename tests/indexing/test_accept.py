@@ -155,3 +155,11 @@ def test_repeats_are_told_from_conflicts_and_rejections_pass() -> None:
     assert "The first one, s line 1, was taken." in conflict.remedy
     assert isinstance(other, Accepted)
     assert repeat_again == Duplicate("n1", "t", "line 2", "s line 1")
+
+
+def test_a_record_that_is_read_twice_is_a_duplicate_of_itself() -> None:
+    record = SourceRecord("s", "line 1", GOOD)
+    first, second = accept_all([record, record], IndexingSettings())
+    assert isinstance(first, Accepted)
+    assert isinstance(second, Duplicate)
+    assert second.first == "s line 1"

@@ -4,7 +4,9 @@ embedding request where the vectors were kept."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +18,16 @@ from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.database import Database
+from pipeline.errors import StoreUnavailable
 from pipeline.indexing.flow import Indexing, Tally
-from pipeline.indexing.ledger import Ledger, Staging
+from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Store
 from pipeline.progress import SilentObserver
 from pipeline.records import Chunk, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
+from pipeline.wiring import Corpus as WiredCorpus
 from tests.backends.iris_driver import Server
 
 NOTES = 12
@@ -199,3 +203,57 @@ def test_damage_to_the_spool_is_told_and_loses_nothing(corpus: Corpus) -> None:
     corpus.spool.forget()
     found = corpus.found()
     assert (found.unkept, found.sound) == (2 * NOTES, True)
+
+
+def test_starting_over_that_is_cut_off_leaves_nothing_recorded_that_is_gone(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = corpus.store.delete
+
+    def cut_off() -> None:
+        delete(["n01", "n02"])
+        raise StoreUnavailable("The store is gone.", remedy="Run the same command again.")
+
+    monkeypatch.setattr(corpus.store, "clear", cut_off)
+    with pytest.raises(StoreUnavailable):
+        WiredCorpus(corpus.embedder, corpus.store, corpus.ledger, corpus.spool).start_over()
+    corpus.run()
+    assert corpus.found().sound
+    assert corpus.found().notes == NOTES
+    assert corpus.embedder.texts == 0
+
+
+def test_a_removal_that_is_cut_off_is_seen_and_ended_by_the_next_run(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(ids: list[str]) -> int:
+        raise Killed
+
+    def pruning() -> Tally:
+        return corpus.indexing.run(islice(records(), NOTES - 1), sources=["a.jsonl"], prune=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus.store, "delete", killed)
+        with pytest.raises(Killed):
+            pruning()
+    found = corpus.found()
+    assert found.sound
+    if isinstance(corpus.store, IrisStore):
+        assert found.stale == ("n11",)
+        assert corpus.ledger.failures()[0].error == REMOVAL_CUT_SHORT
+    assert pruning().pruned == 1
+    assert corpus.found().notes == NOTES - 1
+    assert corpus.found().stale == ()
+
+
+def test_a_note_that_is_back_after_its_removal_was_cut_off_is_stored_again(corpus: Corpus) -> None:
+    with suppress(StoreUnavailable), corpus.ledger.removing(["n01"]):
+        corpus.store.delete(["n01"])
+        raise StoreUnavailable("The store is gone.", remedy="Run the same command again.")
+    corpus.run()
+    assert corpus.found().sound
+    assert corpus.found().notes == NOTES
+    assert corpus.store.document("n01") is not None

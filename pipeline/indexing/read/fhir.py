@@ -291,7 +291,7 @@ def _refused(
     resource: Resource, position: str, reason: str, remedy: str, *, withdrawn: bool = False
 ) -> Refused:
     resource_id = resource.get("id")
-    known = resource_id if isinstance(resource_id, str) else None
+    known = (resource_id.strip() or None) if isinstance(resource_id, str) else None
     return Refused(position, reason, remedy, resource_id=known, withdrawn=withdrawn)
 
 

@@ -38,7 +38,7 @@ class Refused:
     """Our field that it is about, where it is about one."""
     whole: bool = False
     withdrawn: bool = False
-    """The source says that the note was entered in error."""
+    """The source took the note back: a stored one must go."""
 
 
 class SourceBroken(Exception):
