@@ -71,11 +71,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Under which ids an answer was kept."""
+    """Under which ids an answer was kept, and with which cost."""
 
     message_id: str | None
     """None where the conversation was deleted meanwhile."""
     receipt_id: str
+    cost_usd: float | None
+    """As in the receipt: what the model's tokens add to a bill; None where nobody said what they cost."""
 
 
 class Keeper(Protocol):

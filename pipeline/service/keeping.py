@@ -35,7 +35,7 @@ class ConversationKeeper:
             cost_usd=self._cost(outcome),
         )
         ended = self._conversations.end(asked.principal, begun.conversation_id, given)
-        return Kept(ended.message_id, ended.receipt_id)
+        return Kept(ended.message_id, ended.receipt_id, given.cost_usd)
 
     def _cost(self, outcome: Outcome) -> float | None:
         """US dollars that the model's tokens add to a bill; None where nobody said what they cost."""

@@ -213,16 +213,19 @@ class UsageOut(BaseModel):
 
     prompt_tokens: int
     completion_tokens: int
-    cost_usd: float | None = Field(None, description="null where no price is known")
+    cost_usd: float | None = Field(
+        description="US dollars that the model's tokens add to a bill; null where no price is known"
+    )
     seconds: dict[str, float] = Field(
         description="by stage: queue, embed, search, prompt, generate, verify; total, without the queue"
     )
 
     @classmethod
-    def of(cls, answer: Answer, queued_seconds: float) -> UsageOut:
+    def of(cls, answer: Answer, queued_seconds: float, cost_usd: float | None) -> UsageOut:
         return cls(
             prompt_tokens=answer.usage.prompt_tokens,
             completion_tokens=answer.usage.completion_tokens,
+            cost_usd=cost_usd,
             seconds={
                 stage: round(seconds, 4)
                 for stage, seconds in {"queue": queued_seconds, **answer.seconds}.items()
@@ -298,7 +301,7 @@ class AnswerOut(AnswerHead):
             "usage": {
                 "prompt_tokens": 812,
                 "completion_tokens": 24,
-                "cost_usd": None,
+                "cost_usd": 0.0,
                 "seconds": {"queue": 0.0, "embed": 0.02, "search": 0.01, "generate": 0.4, "total": 0.44},
             },
         }

@@ -6,7 +6,7 @@ Decides the names and the order of the events:
     retrieval   the passages that the model is given             once
     statement   number, text                                     for each statement, once it is verified
     citation    a citation, with the number of its statement     after the statement it belongs to
-    usage       tokens and seconds                               once, before done
+    usage       tokens, cost and seconds                         once, before done
     done        outcome, text, ids, model                        the end of an answer
     problem     a problem as in problem+json                     the end of what has failed
 
@@ -102,8 +102,8 @@ def _bodies(answer: RunningAnswer, event: DeskEvent, number: int) -> Iterator[tu
             yield "statement", StatementEvent(number=number, text=statement.text)
             for citation in statement.citations:
                 yield "citation", CitationEvent(statement=number, citation=CitationOut.of(citation))
-        case Ended(whole):
-            yield "usage", UsageOut.of(whole, answer.queued_seconds)
+        case Ended(whole, kept):
+            yield "usage", UsageOut.of(whole, answer.queued_seconds, kept.cost_usd)
             yield "done", head_of(answer, event)
         case Failed(error):
             yield "problem", problem_of(error, answer.asked.question_id)
@@ -133,7 +133,7 @@ def whole_of(answer: RunningAnswer, ended: Ended) -> AnswerOut:
         statements=[StatementOut.of(statement) for statement in whole.statements],
         citations=[CitationOut.of(citation) for citation in whole.citations],
         passages=PassageOut.all(whole.passages),
-        usage=UsageOut.of(whole, answer.queued_seconds),
+        usage=UsageOut.of(whole, answer.queued_seconds, ended.kept.cost_usd),
     )
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from pipeline.config import Settings
+from pipeline.config import CostSettings, Settings
 from pipeline.costing import prices_of
 from pipeline.errors import NotReady
 from pipeline.records import Question
@@ -201,6 +201,34 @@ def test_a_model_that_breaks_off_is_a_problem_at_the_end_of_the_stream(tmp_path:
         whole = client.post("/v1/ask", json={"question": QUESTION})
         assert (whole.status_code, whole.json()["code"]) == (502, "CW-PROVIDER-CONNECTION")
         assert ends(service) == ["failed", "failed"]
+
+
+@pytest.mark.parametrize("price", [None, 2.5])
+def test_the_cost_of_an_answer_is_told_as_the_receipt_has_it(tmp_path: Path, price: float | None) -> None:
+    with NimServer() as nim:
+        settings = settings_with(nim, tmp_path)
+        elsewhere = nim.url.replace("127.0.0.1", "127.1")  # billed by the token: not known to be this machine
+        generator = settings.generator.model_copy(update={"url": elsewhere})
+        cost = CostSettings(
+            prompt_usd_per_million=price, completion_usd_per_million=2 * price if price else None
+        )
+        with running(settings.model_copy(update={"generator": generator, "cost": cost})) as service:
+            client, officer = service.client(service.key()), service.client(service.key("reviewer"))
+            whole = client.post("/v1/ask", json={"question": QUESTION}).json()
+            with client.stream("POST", "/v1/ask", json={"question": QUESTION}, headers=STREAM) as response:
+                streamed = dict(events_of(response))
+            part = {"Accept": "text/html, text/event-stream", "HX-Request": "true"}
+            page = service.browser().post("/ask", data={"question": QUESTION}, headers=part).text
+            receipts = [
+                officer.get(f"/v1/receipts/{said['receipt_id']}").json()["record"]["cost_usd"]
+                for said in (whole, streamed["done"])
+            ]
+    usage = whole["usage"]
+    spent = None if price is None else price * (usage["prompt_tokens"] + 2 * usage["completion_tokens"]) / 1e6
+    assert usage["completion_tokens"] > 0
+    assert usage["cost_usd"] == pytest.approx(spent)
+    assert receipts == [usage["cost_usd"], streamed["usage"]["cost_usd"]]
+    assert ("<dt>Cost</dt>" in page) is (price is not None)
 
 
 def test_an_unforeseen_error_gets_a_number_and_no_words(

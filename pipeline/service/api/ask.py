@@ -58,7 +58,7 @@ event: citation
 data: {"statement":1,"citation":{"number":1,"resource_id":"aci-D2N006","start":2801,"end":2859}}
 
 event: usage
-data: {"prompt_tokens":812,"completion_tokens":24,"cost_usd":null,"seconds":{"total":0.44}}
+data: {"prompt_tokens":812,"completion_tokens":24,"cost_usd":0.0,"seconds":{"total":0.44}}
 
 event: done
 data: {"outcome":"answered","message_id":"9a0c...","receipt_id":"1b0c..."}
