@@ -43,6 +43,8 @@ class Bench:
     """Those that name the data folder of all spaces."""
     vantage: Vantage
     machine: Machine = field(default_factory=Machine)
+    written: set[str] = field(default_factory=set)
+    """Ids of notes that a check has written and not removed yet."""
     _parts: dict[str, object] = field(default_factory=dict)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from pipeline import cancellation
 from pipeline.answering.flow import Answering
 from pipeline.cancellation import Cancellation, inside
 from pipeline.checks.bench import Bench
@@ -28,6 +29,7 @@ from pipeline.errors import AnswerWrong, TooSlow
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.locks import alone
+from pipeline.ports import Store
 from pipeline.records import (
     Answer,
     Document,
@@ -127,8 +129,20 @@ def sweep(bench: Bench) -> int:
     gone = sorted({hit.resource_id for hit in hits if _left_over(hit.resource_id, bench.machine.now())})
     if not gone:
         return 0
-    with bench.store.transaction():
-        return bench.store.delete(gone)
+    return _removed(bench.store, gone)
+
+
+def _removed(store: Store, resource_ids: list[str]) -> int:
+    with store.transaction():
+        return store.delete(resource_ids)
+
+
+def clear_canary(bench: Bench) -> None:
+    """Removes the note of a check that hangs, by a connection that does not."""
+    if not bench.written:
+        return
+    with Bench(bench.settings, bench.base_settings, bench.vantage, bench.machine) as own:
+        _removed(own.store, sorted(bench.written))
 
 
 def _left_over(resource_id: str, now: float) -> bool:
@@ -155,15 +169,19 @@ def _asked(bench: Bench) -> Finding:
     canary = make_canary(time.time())
     started = time.perf_counter()
     try:
-        bench.store.upsert([_embedded(canary.document, bench)])
+        embedded = _embedded(canary.document, bench)
+        cancellation.check()  # else it would be written after everything was cleared
+        bench.written.add(canary.document.resource_id)
+        bench.store.upsert([embedded])
         written = time.perf_counter() - started
         asked = time.perf_counter()
         answer = _answer(canary, bench)
         answered = time.perf_counter() - asked
     finally:
         # Also where this check is cut off: then its own scope would cut the removal as well.
-        with inside(Cancellation()), bench.store.transaction():
-            bench.store.delete([canary.document.resource_id])
+        with inside(Cancellation()):
+            _removed(bench.store, [canary.document.resource_id])
+        bench.written.discard(canary.document.resource_id)
     measured: dict[str, str | int | float | bool | None] = {
         "write_seconds": round(written, 3),
         "answer_seconds": round(answered, 3),

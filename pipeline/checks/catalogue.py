@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.checks.canary import end_to_end_check, left_overs_check
+from pipeline.checks.canary import clear_canary, end_to_end_check, left_overs_check
 from pipeline.checks.clock import clock_check
 from pipeline.checks.disks import disk_check, volume_check
 from pipeline.checks.gpu import docker_gpu_check, gpu_check
@@ -100,6 +100,7 @@ CHECKS: tuple[Check, ...] = (
         needs=(*_STORE, "embedding_check", "nim_llm_inference_test", "generator_check"),
         after=("ledger_check", "left_overs_check", "iris_search_check"),
         purpose="a question with a known answer, its citation",
+        clear=clear_canary,
     ),
 )
 """In the order in which people read them. The longest chain of deadlines is under three minutes: a test adds it up."""

@@ -1,7 +1,7 @@
 """Runs checks side by side: each as soon as those that it needs are done, each with its own deadline.
 
-Decides when a check is not tried because of another one, and what a check that overruns or breaks is worth. Knows no
-check by name.
+Decides when a check is not tried because of another one, what a check that overruns or breaks is worth, and that what
+it wrote is removed all the same. Knows no check by name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from pipeline.errors import ChartwellError, CheckUnfinished, InputUnusable
 from pipeline.logs import LOGGER
 
 CLEARING_SECONDS = 3.0
-"""What a check that is cut off has to undo what it did, such as taking back a note of its own."""
+"""What a check that is cut off has to undo what it did, such as taking back a note of its own; and, where it hangs,
+whoever does that in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class Check:
     after: tuple[str, ...] = ()
     """Checks that this one would disturb: it waits for them, whatever they find."""
     purpose: str = ""
+    clear: Callable[[Bench], None] | None = None
+    """Removes what a check that was cut off has written, where that check itself hangs."""
 
 
 class Observer(Protocol):
@@ -115,12 +118,18 @@ class _Run:
         self._ended: queue.Queue[tuple[str, Finding]] = queue.Queue()
 
     def results(self) -> Mapping[str, CheckResult]:
-        while len(self._done) < len(self._checks):
-            self._start_ready()
-            if self._observer is not None:
-                self._observer.waiting_for(list(self._running), len(self._done), len(self._checks))
-            if self._running:
-                self._await_one()
+        try:
+            while len(self._done) < len(self._checks):
+                self._start_ready()
+                if self._observer is not None:
+                    self._observer.waiting_for(list(self._running), len(self._done), len(self._checks))
+                if self._running:
+                    self._await_one()
+        finally:
+            for running in self._running.values():  # somebody has ended us
+                running.scope.cancel()
+                if running.check.clear is not None:
+                    self._clear_up(running)
         return self._done
 
     def _start_ready(self) -> None:
@@ -184,11 +193,26 @@ class _Run:
             for running in late:
                 running.scope.cancel()
             for running in late:
-                running.thread.join(CLEARING_SECONDS)
+                self._clear_up(running)
                 self._finish(running, failed(_overdue(running.check)))
             return
         if name in self._running:  # else it came after its deadline
             self._finish(self._running[name], finding)
+
+    def _clear_up(self, running: _Running) -> None:
+        """A check that is cut off removes what it wrote as it ends; where it does not end, another thread does."""
+        running.thread.join(CLEARING_SECONDS)
+        clear = running.check.clear
+        if clear is not None and running.thread.is_alive():
+            clearing = threading.Thread(target=self._clear, args=(clear,), daemon=True)
+            clearing.start()
+            clearing.join(CLEARING_SECONDS)
+
+    def _clear(self, clear: Callable[[Bench], None]) -> None:
+        try:
+            clear(self._bench)
+        except Exception as error:  # noqa: BLE001  logged by its class; the next run finds what is left
+            LOGGER.error("what a check wrote is not removed", extra={"error": type(error).__name__})
 
     def _finish(self, running: _Running, finding: Finding) -> None:
         del self._running[running.check.name]

@@ -4,7 +4,7 @@ Decides how long a finding is believed, and how long one waits for a new one. A 
 ready and nobody else: its call goes on in its own thread, and no second one is begun beside it. An answer that came
 through proves its dependencies as well as a call made for the purpose, so that a busy model server is not asked to
 prove itself in the queue behind everybody. While the service runs it looks by itself as well, so that what is known
-does not depend on who asks: at what costs nothing always, at a model only until it works, because its calls cost money
+does not depend on who asks: always at what costs nothing; at a model only until it works, because its calls cost money
 or keep a host from being idle. Refuses to know what the dependencies are.
 """
 

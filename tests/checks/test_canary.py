@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,12 +21,21 @@ from pipeline import vectorize
 from pipeline.ask import open_answering
 from pipeline.checks import canary
 from pipeline.checks.bench import Bench
-from pipeline.checks.canary import PATIENT, end_to_end_check, is_canary, left_overs_check, make_canary
+from pipeline.checks.canary import (
+    PATIENT,
+    clear_canary,
+    end_to_end_check,
+    is_canary,
+    left_overs_check,
+    make_canary,
+)
 from pipeline.checks.machine import Machine
+from pipeline.checks.run import Check, run_checks
 from pipeline.config import Settings, load_settings
 from pipeline.errors import Overloaded
 from pipeline.locks import alone
 from pipeline.records import DraftPiece, GeneratorModel, Prompt, Question
+from tests.service.running import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -227,6 +238,48 @@ def test_the_question_itself_removes_left_overs_too(settings: Settings, asked: B
     kill_one(settings)
     assert end_to_end_check(asked).status == "pass"
     assert stored(asked) == []
+
+
+def overrun(bench: Bench) -> list[str]:
+    """What is in the store when a run has ended whose question got no answer in time."""
+    check = Check("end_to_end_check", end_to_end_check, 1.0, clear=clear_canary)
+    report = run_checks(bench, [check])
+    assert report.result("end_to_end_check").code == "CW-CHECK-UNFINISHED"
+    return stored(bench)
+
+
+def test_a_model_server_that_never_answers_leaves_no_note_behind(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = load_settings(
+            None,
+            data_dir=tmp_path / "data",
+            embedder={"provider": "hashing"},
+            generator={"provider": "nim", "url": f"http://127.0.0.1:{silent.getsockname()[1]}/v1"},
+        )
+        with Bench(settings, settings, "local") as made:
+            assert overrun(made) == []
+            assert made.written == set()
+
+
+def test_a_model_that_cannot_be_stopped_leaves_no_note_behind(
+    asked: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.checks.run.CLEARING_SECONDS", 0.5)
+    reached, release = threading.Event(), threading.Event()
+
+    class Hangs(Says):
+        def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+            reached.set()
+            release.wait(30)
+            return super().stream(prompt)
+
+    asked._parts["generator"] = Hangs()
+    try:
+        assert overrun(asked) == []
+        assert reached.is_set()
+    finally:
+        release.set()
+        until(lambda: not asked.written)
 
 
 def put(bench: Bench, resource_id: str) -> None:

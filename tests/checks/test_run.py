@@ -118,6 +118,47 @@ def test_a_check_that_is_cut_off_may_take_back_what_it_did(tmp_path: Path) -> No
     assert left == []
 
 
+def test_what_a_check_wrote_that_hangs_is_removed_by_another_which_may_break(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.checks.run.CLEARING_SECONDS", 0.2)
+    release, told = threading.Event(), []
+
+    def hang(_: Bench) -> Finding:
+        release.wait(30)
+        return passed("too late")
+
+    def clear(_: Bench) -> None:
+        told.append("cleared")
+        raise ValueError
+
+    report = run(tmp_path, check("hangs", hang, deadline_seconds=0.1, clear=clear))
+    release.set()
+    assert told == ["cleared"]
+    assert report.result("hangs").status == "fail"
+
+
+def test_who_ends_a_run_waits_until_it_is_cleared_up(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def waits(_: Bench) -> Finding:
+        scope = cancellation.current()
+        assert scope is not None
+        try:
+            scope.wait(30)
+        finally:
+            told.append("removed")
+        return passed("too late")
+
+    class Leaves:
+        def waiting_for(self, names: Sequence[str], done: int, total: int) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_checks(bench(tmp_path), [check("waits", waits, clear=lambda _: None)], observer=Leaves())
+    assert told == ["removed"]
+
+
 def test_an_error_of_ours_is_a_failure_with_its_cure_and_any_other_is_one_without_its_message(
     tmp_path: Path,
 ) -> None:
