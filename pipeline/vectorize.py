@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from pipeline import logs
-from pipeline.config import Settings, load_settings
+from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.errors import InputUnusable
+from pipeline.indexing.accept import Accepted, accept
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources, source_name
@@ -44,6 +45,8 @@ app.command()(migrate)
 
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
+RECORDS_LOOKED_AT_MAX = 100
+"""By --fresh, before it forgets what is stored."""
 
 
 @app.callback()
@@ -109,7 +112,9 @@ def notes(
                 "No input was named.", remedy="Name files or folders, or - for standard input."
             )
         fields = FieldMapping.parse(mapping or (), defaults or ())
-        records = islice(read_sources(sources, fields, settings.indexing), limit)
+        records: Iterator[SourceRecord | Rejection] = islice(
+            read_sources(sources, fields, settings.indexing), limit
+        )
         rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
@@ -118,6 +123,8 @@ def notes(
             settings, rejections_file, quiet=json_output, lines=progress_lines, retry_failed=retry_failed
         ) as (indexing, corpus):
             if not resume:
+                corpus.embedder.check()
+                records = _begun(records, settings.indexing)
                 corpus.start_over()
             whole = limit is None and STANDARD_INPUT not in sources
             tally = indexing.run(
@@ -262,6 +269,22 @@ def _settings(batch_size: int | None, stack: str | None) -> Settings:
     if batch_size:
         return load_settings(stack=stack, indexing={"batch_size": batch_size})
     return load_settings(stack=stack)
+
+
+def _begun(
+    records: Iterator[SourceRecord | Rejection], settings: IndexingSettings
+) -> Iterator[SourceRecord | Rejection]:
+    """The same records, once there is a note among the first. Raises InputUnusable where there is none: what is stored
+    must not make way for nothing."""
+    ahead: list[SourceRecord | Rejection] = []
+    for record in islice(records, RECORDS_LOOKED_AT_MAX):
+        ahead.append(record)
+        if isinstance(record, SourceRecord) and isinstance(accept(record, settings), Accepted):
+            return chain(ahead, records)
+    raise InputUnusable(
+        f"No note can be taken of the first {len(ahead)} records, so nothing was removed.",
+        remedy="--dry-run lists what is wrong with each.",
+    )
 
 
 def _outside(sources: Sequence[str], rejections_file: Path) -> Path:

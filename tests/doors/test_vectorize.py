@@ -223,6 +223,27 @@ def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> N
     assert run(str(folder), "--prune").exit_code == 0
 
 
+def test_fresh_keeps_what_is_stored_until_there_is_something_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.jsonl", note(1))
+    run(source)
+    nothing = write(tmp_path / "b.jsonl", note(2, text_content=""), note(3, patient_id=""))
+    for arguments, given in (("-", ""), (nothing, None)):
+        refused = run(arguments, "--fresh", input=given)
+        assert refused.exit_code == 2, refused.output
+        assert "CW-INPUT-UNUSABLE" in refused.output
+        assert "1 notes done, 1 passages stored" in verify().output
+    with monkeypatch.context() as patched:
+        patched.setenv("CHARTWELL_EMBEDDER__PROVIDER", "nim")
+        patched.setenv("CHARTWELL_EMBEDDER__URL", "http://127.0.0.1:9/v1")
+        patched.setenv("CHARTWELL_TRANSPORT__ATTEMPTS_MAX", "1")
+        assert run(source, "--fresh").exit_code == 75
+    assert "1 notes done, 1 passages stored" in verify().output
+    mixed = write(tmp_path / "c.jsonl", note(2, text_content=""), note(3))
+    assert "1 notes accepted of 2 records" in run(mixed, "--fresh").output
+
+
 def test_another_space_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "a.jsonl", note(1))
     run(source)
