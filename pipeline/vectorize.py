@@ -181,10 +181,7 @@ def verify(
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
-        with _indexing(settings, settings.data_dir / REJECTIONS_FILE, quiet=json_output) as (
-            indexing,
-            corpus,
-        ):
+        with _indexing(settings, None, quiet=json_output) as (indexing, corpus):
             corpus.store.prepare(corpus.embedder.space)
             corpus.ledger.prepare()
             found = _reconciled(indexing, corpus, None if everything else sample)
@@ -301,7 +298,7 @@ def _outside(sources: Sequence[str], rejections_file: Path) -> Path:
 @contextmanager
 def _indexing(
     settings: Settings,
-    rejections_file: Path,
+    rejections_file: Path | None,
     *,
     quiet: bool,
     lines: bool = False,

@@ -280,6 +280,12 @@ def test_verify_agrees_with_a_sound_corpus(tmp_path: Path) -> None:
     assert "different, of 2 compared" in result.output
 
 
+def test_verify_leaves_the_list_of_rejected_records_alone(tmp_path: Path) -> None:
+    run(write(tmp_path / "a.jsonl", note(1), note(2, patient_id=None)))
+    verify("--all")
+    assert "patient_id" in (tmp_path / "chartwell-data" / "rejected.jsonl").read_text()
+
+
 def test_verify_finds_what_is_lost_and_says_what_mends_it(tmp_path: Path) -> None:
     source = write(tmp_path / "a.jsonl", note(1), note(2))
     run(source)
