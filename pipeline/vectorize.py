@@ -15,8 +15,9 @@ from typing import Annotated
 import typer
 
 from pipeline import logs
-from pipeline.config import Settings, load_settings
+from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.errors import InputUnusable
+from pipeline.indexing.accept import Accepted, accept
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources, source_name
@@ -47,6 +48,8 @@ app.command()(migrate)
 
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
+RECORDS_LOOKED_AT_MAX = 100
+"""By --fresh, before it forgets what is stored."""
 
 
 @app.callback()
@@ -124,9 +127,8 @@ def notes(
         ) as (indexing, corpus):
             if not resume:
                 corpus.embedder.check()
-                first = next(records, None)  # raises where there is nothing to read
+                records = _begun(records, settings.indexing)
                 corpus.start_over()
-                records = chain([first] if first is not None else [], records)
             whole = limit is None and STANDARD_INPUT not in sources
             tally = indexing.run(
                 records,
@@ -204,10 +206,7 @@ def verify(
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
-        with _indexing(settings, None, quiet=json_output) as (
-            indexing,
-            corpus,
-        ):
+        with _indexing(settings, None, quiet=json_output) as (indexing, corpus):
             corpus.store.prepare(corpus.embedder.space)
             corpus.ledger.prepare()
             found = _reconciled(indexing, corpus, None if everything else sample)
@@ -292,6 +291,22 @@ def _settings(batch_size: int | None, stack: str | None) -> Settings:
     if batch_size:
         return load_settings(stack=stack, indexing={"batch_size": batch_size})
     return load_settings(stack=stack)
+
+
+def _begun(
+    records: Iterator[SourceRecord | Rejection], settings: IndexingSettings
+) -> Iterator[SourceRecord | Rejection]:
+    """The same records, once there is a note among the first. Raises InputUnusable where there is none: what is stored
+    must not make way for nothing."""
+    ahead: list[SourceRecord | Rejection] = []
+    for record in islice(records, RECORDS_LOOKED_AT_MAX):
+        ahead.append(record)
+        if isinstance(record, SourceRecord) and isinstance(accept(record, settings), Accepted):
+            return chain(ahead, records)
+    raise InputUnusable(
+        f"No note can be taken of the first {len(ahead)} records, so nothing was removed.",
+        remedy="--dry-run lists what is wrong with each.",
+    )
 
 
 def _outside(sources: Sequence[str], rejections_file: Path) -> Path:

@@ -22,8 +22,8 @@ OWNER_ONLY = 0o600
 
 
 class RejectionLog:
-    """Writes and counts rejections. Begins empty at each run: the run before is no part of this one, unless it is still
-    under way in another process; then both write, line by line.
+    """Writes and counts rejections. Begins empty at each run: the run before is no part of this one. Runs at the same
+    time share the file.
 
     Each line is on its way to the disk when `write` returns, so a killed run leaves whole lines.
     """
@@ -53,11 +53,7 @@ class RejectionLog:
             while waiting:
                 waiting = waiting[os.write(self._descriptor, waiting) :]
         except OSError as error:
-            raise InputUnusable(
-                f"The errors file {self.path} cannot be written: {error.strerror}.",
-                remedy="Free some space, or name another one: --errors FILE. Then run the same command again: finished "
-                "work is kept.",
-            ) from error
+            raise _unwritable(self.path, error) from error
 
     def close(self) -> None:
         if self._descriptor is not None:
@@ -74,21 +70,30 @@ class RejectionLog:
 
 
 def _open(path: Path) -> int:
-    """Created for the owner alone; an older file is emptied and closed to others. A link is not followed: whoever
-    can place one in a shared folder could choose which file is emptied."""
+    """Created for the owner alone; an older file is emptied, unless another run writes to it, and closed to others. A
+    link is not followed: whoever can place one in a shared folder could choose which file is emptied."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         descriptor = os.open(path, flags, OWNER_ONLY)
         os.fchmod(descriptor, OWNER_ONLY)
-        # Who comes alone empties it; who comes beside another run adds to its lines. Shared while the file is open.
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.ftruncate(descriptor, 0)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        _begin(descriptor)
     except OSError as error:
-        raise InputUnusable(
-            f"The errors file {path} cannot be written: {error.strerror}.",
-            remedy="Name another one: --errors FILE, in a folder that this user may write to.",
-        ) from error
+        raise _unwritable(path, error) from error
     return descriptor
+
+
+def _begin(descriptor: int) -> None:
+    """Every run shares a lock on the file until it ends; only one that is alone may empty it."""
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_size:
+            os.ftruncate(descriptor, 0)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def _unwritable(path: Path | None, error: OSError) -> InputUnusable:
+    return InputUnusable(
+        f"The errors file {path} cannot be written: {error.strerror}.",
+        remedy="Name another one: --errors FILE, on a disk with room, in a folder that this user may write to.",
+    )

@@ -270,6 +270,27 @@ def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> N
     assert run(str(folder), "--prune").exit_code == 0
 
 
+def test_fresh_keeps_what_is_stored_until_there_is_something_in_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = write(tmp_path / "a.jsonl", note(1))
+    run(source)
+    nothing = write(tmp_path / "b.jsonl", note(2, text_content=""), note(3, patient_id=""))
+    for arguments, given in (("-", ""), (nothing, None)):
+        refused = run(arguments, "--fresh", input=given)
+        assert refused.exit_code == 2, refused.output
+        assert "CW-INPUT-UNUSABLE" in refused.output
+        assert "1 notes done, 1 passages stored" in verify().output
+    with monkeypatch.context() as patched:
+        patched.setenv("CHARTWELL_EMBEDDER__PROVIDER", "nim")
+        patched.setenv("CHARTWELL_EMBEDDER__URL", "http://127.0.0.1:9/v1")
+        patched.setenv("CHARTWELL_TRANSPORT__ATTEMPTS_MAX", "1")
+        assert run(source, "--fresh").exit_code == 75
+    assert "1 notes done, 1 passages stored" in verify().output
+    mixed = write(tmp_path / "c.jsonl", note(2, text_content=""), note(3))
+    assert "1 notes accepted of 2 records" in run(mixed, "--fresh").output
+
+
 def test_another_space_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(tmp_path / "a.jsonl", note(1))
     run(source)
@@ -332,6 +353,12 @@ def test_verify_agrees_with_a_sound_corpus(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "2 notes done, 2 passages stored" in result.output
     assert "different, of 2 compared" in result.output
+
+
+def test_verify_leaves_the_list_of_rejected_records_alone(tmp_path: Path) -> None:
+    run(write(tmp_path / "a.jsonl", note(1), note(2, patient_id=None)))
+    verify("--all")
+    assert "patient_id" in (tmp_path / "chartwell-data" / "rejected.jsonl").read_text()
 
 
 def test_verify_finds_what_is_lost_and_says_what_mends_it(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -52,6 +53,31 @@ def test_an_older_file_is_emptied_and_closed_to_others(tmp_path: Path) -> None:
     RejectionLog(path).close()
     assert path.read_text() == ""
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_run_beside_another_adds_to_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "errors.jsonl"
+    first = RejectionLog(path)
+    first.write(REJECTION)
+    with RejectionLog(path) as second:
+        second.write(REJECTION)
+        first.close()
+        with RejectionLog(path) as third:
+            third.write(REJECTION)
+    assert len(path.read_text().splitlines()) == 3
+    RejectionLog(path).close()
+    assert path.read_text() == ""
+
+
+def test_a_disk_without_room_says_what_to_do(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with RejectionLog(tmp_path / "errors.jsonl") as log:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (40, limits[1]))
+        try:
+            with pytest.raises(InputUnusable, match="File too large"):
+                log.write(REJECTION)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_without_a_file_it_counts() -> None:
