@@ -270,7 +270,12 @@ def _print_reconciliation(found: Reconciliation) -> None:
             "stale notes are stored, but the ledger does not know them: index their source again",
             markup=False,
         )
-    if not found.sound:
+    if found.problems:
+        out.print(
+            "the store itself is damaged: restore it from a snapshot, or index everything anew with --fresh",
+            markup=False,
+        )
+    if found.lost or found.doubled or found.different:
         out.print("--repair mends lost, doubled and different notes", markup=False)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.indexing.embed import VectorKeeper
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.ports import Store
-from pipeline.records import Chunk, Document, Vector
+from pipeline.records import Chunk, Document, Hit, Vector
 
 GROUP_NOTES = 500
 """Notes put back to work with one commit."""
@@ -38,7 +38,7 @@ class Reconciliation:
     stale: tuple[str, ...]
     """Notes in the store that the ledger does not know as done."""
     different: tuple[str, ...]
-    """Notes, of those compared, whose stored passages or vectors are not what they should be."""
+    """Notes, of those compared, whose stored passages, vectors or fields are not what they should be."""
     compared: int
     unkept: int
     """Passages, of the notes compared, whose vector the spool lacks or holds damaged. The store has it; losing it
@@ -70,7 +70,8 @@ def reconcile(
     if sample is not None and sample < len(chosen):
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
     ids = _ids_of(store, set(chosen))
-    differences = [_difference(key, ids.get(key, []), ledger, store, spool, split) for key in chosen]
+    probe = _probe(store)
+    differences = [_difference(key, ids.get(key, []), ledger, store, spool, split, probe) for key in chosen]
     by_id = _differences_of_ids(expected, held, twice, ledger)
     return Reconciliation(
         notes=len(expected),
@@ -148,15 +149,31 @@ class _Difference:
     unkept: int = 0
 
 
+def _probe(store: Store) -> Vector:
+    """Any direction: passages in full come only with their cosine to one."""
+    space = store.space()
+    return np.ones(space.dimension if space else 1, dtype=np.float32)
+
+
 def _difference(
-    key: str, stored: Sequence[str], ledger: Ledger, store: Store, spool: VectorKeeper | None, split: Split
+    key: str,
+    stored: Sequence[str],
+    ledger: Ledger,
+    store: Store,
+    spool: VectorKeeper | None,
+    split: Split,
+    probe: Vector,
 ) -> _Difference:
     """Cut the note again, and hold its passages against the store's, and their vectors against those paid for."""
-    document = ledger.staged(key) or store.document(key)
-    if document is None:
+    staged, held_note = ledger.staged(key), store.document(key)
+    document = staged or held_note
+    if document is None or held_note is None or document.fingerprint() != held_note.fingerprint():
         return _Difference(different=True)
     chunks = split(document)
     if sorted(chunk.chunk_id for chunk in chunks) != sorted(stored):
+        return _Difference(different=True)
+    found = {hit.chunk_id: _shown(hit) for hit in store.hits(stored, probe)} if stored else {}
+    if found != {chunk.chunk_id: _expected(document, chunk) for chunk in chunks}:
         return _Difference(different=True)
     if spool is None:
         return _Difference(different=False)  # the store's own check compares its vectors with their codes
@@ -167,6 +184,23 @@ def _difference(
         for chunk in chunks
     )
     return _Difference(not same, sum(chunk.chunk_id not in paid for chunk in chunks))
+
+
+def _shown(hit: Hit) -> tuple[object, ...]:
+    """All that an answer takes from a passage."""
+    note = (hit.resource_id, hit.patient_id, hit.document_type, hit.date, hit.domain)
+    return (*note, hit.text, hit.start, hit.end, hit.section, hit.offsets)
+
+
+def _expected(document: Document, chunk: Chunk) -> tuple[object, ...]:
+    note = (
+        document.resource_id,
+        document.patient_id,
+        document.document_type,
+        document.date,
+        document.domain,
+    )
+    return (*note, chunk.text, chunk.start, chunk.end, chunk.section, chunk.offsets)
 
 
 def _close(one: Vector, two: Vector) -> bool:

@@ -376,6 +376,15 @@ def test_verify_finds_what_is_lost_and_says_what_mends_it(tmp_path: Path) -> Non
     assert "mended 1 notes" in mended.output
 
 
+def test_verify_says_what_mends_a_damaged_store(tmp_path: Path) -> None:
+    run(write(tmp_path / "a.jsonl", note(1), note(2)))
+    damage(tmp_path, "UPDATE ClinicalNoteSigns SET SignCode = zeroblob(length(SignCode))")
+    told = verify("--all")
+    assert told.exit_code == 1
+    assert "restore it from a snapshot" in told.output
+    assert "--repair mends" not in told.output
+
+
 def test_verify_names_notes_that_only_their_source_still_holds(tmp_path: Path) -> None:
     source = write(tmp_path / "a.jsonl", note(1), note(2))
     run(source)

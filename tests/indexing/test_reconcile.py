@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -184,6 +185,40 @@ def test_changed_vectors_are_found_and_mended(corpus: Corpus) -> None:
     assert corpus.mended() == []
     assert corpus.found().sound
     assert corpus.embedder.texts == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"text": "Another text."},
+        {"start": 3},
+        {"end": 9},
+        {"section": "ALLERGIES"},
+        {"offsets": ((0, 0), (4, 9))},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_changed_passages_are_found_and_mended(corpus: Corpus, change: dict[str, Any]) -> None:
+    sound = corpus.stored_as("n07")
+    first, *others = sound.chunks
+    changed = EmbeddedChunk(replace(first.chunk, **change), first.vector)
+    with corpus.store.transaction():
+        corpus.store.upsert([replace(sound, chunks=(changed, *others))])
+    assert corpus.found().different == ("n07",)
+    assert corpus.mended() == []
+    assert corpus.found().sound
+    assert corpus.embedder.texts == 0
+
+
+@pytest.mark.parametrize("field", ["patient_id", "document_type", "author"])
+def test_changed_fields_are_found_where_the_ledger_keeps_the_note(corpus: Corpus, field: str) -> None:
+    sound = corpus.stored_as("n07")
+    with corpus.store.transaction():
+        corpus.store.upsert([replace(sound, document=replace(sound.document, **{field: "another"}))])
+    if isinstance(corpus.store, IrisStore):
+        assert corpus.found().different == ("n07",)
+        assert corpus.mended() == []
+    assert corpus.found().sound
 
 
 def test_notes_that_the_ledger_does_not_know_are_stale(corpus: Corpus) -> None:
