@@ -42,6 +42,8 @@ def process_query(
     `open_answering(settings)` open and call its `answer`. Raises a ChartwellError where it cannot run; a question
     that nothing answers is no error but an Answer whose outcome is "nothing_relevant".
     """
+    if top_k < 1:
+        raise InputUnusable(f"top_k is {top_k}.", remedy="Ask for at least 1 passage.")
     with open_answering(settings or load_settings()) as answering:
         return answering.answer(Question(checked(query_text), filters or Filters(), top_k))
 

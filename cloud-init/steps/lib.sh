@@ -175,15 +175,11 @@ is_ready() { # name
   fi
 }
 
-# The log of a container goes on over its restarts; what an earlier run died of may be over. Since the end of that run
-# and not since the start of this one, which the engine notes after the first lines.
+# The log of a container goes on over its restarts; what an earlier run died of may be over.
 lines_of_this_run() { # name
-  local ended
-  ended=$(docker inspect -f '{{.State.FinishedAt}}' "$1" 2>/dev/null) || return 0
-  case $ended in
-    0001-*) docker logs --tail 200 "$1" 2>&1 ;;
-    *) docker logs --tail 200 --since "$ended" "$1" 2>&1 ;;
-  esac
+  local began
+  began=$(docker inspect -f '{{.State.StartedAt}}' "$1" 2>/dev/null) || return 0
+  docker logs --tail 200 --since "$began" "$1" 2>&1
 }
 
 # Prints a line every 15 s; gives up at once on a line of the log that no waiting can cure.

@@ -102,7 +102,13 @@ def status_error(
             remedy=f"Check {server.variable('MODEL')} and {server.variable('URL')} (a base URL ends with /v1); a "
             "hosted model may exist and still not be open to your account.",
         )
-    if status >= 500 or "resourceexhausted" in body[:4096].decode("utf-8", "replace").lower():
+    if status == 408:
+        return timed_out(server)
+    if (
+        status >= 500
+        or status in (425, 499)
+        or "resourceexhausted" in body[:4096].decode("utf-8", "replace").lower()
+    ):
         return Overloaded(
             what,
             remedy="It is full, still loading its model, or failing. If this stays, look at the server's own log.",

@@ -121,3 +121,9 @@ def test_the_library_answers_too() -> None:
     assert answer.outcome == "answered"
     with pytest.raises(InputUnusable):
         process_query(" ")
+
+
+@pytest.mark.parametrize("top_k", [0, -1])
+def test_fewer_than_one_passage_is_refused(top_k: int) -> None:
+    with pytest.raises(InputUnusable, match=f"top_k is {top_k}"):
+        process_query("Which dose?", top_k=top_k)

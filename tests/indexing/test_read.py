@@ -6,13 +6,17 @@ import gzip
 import io
 import json
 import os
+import shutil
+import tempfile
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline.config import IndexingSettings
+from pipeline.errors import InputError, InputMissing, InputUnusable
 from pipeline.indexing.accept import Accepted, Duplicate, accept_all
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
@@ -20,6 +24,7 @@ from pipeline.indexing.read.recognise import recognise
 from pipeline.records import Rejection
 
 SETTINGS = IndexingSettings()
+NOBODY = 65534
 NOTES = [
     {
         "id": f"n{number}",
@@ -143,6 +148,43 @@ def test_a_link_to_a_folder_is_reported_not_followed(tmp_path: Path) -> None:
 def test_a_note_that_opens_with_a_bracket_is_a_note() -> None:
     assert recognise(b"[doctor] hi , how are you ?\n[patient] fine .", "a.txt", whole=True) == "text"
     assert recognise(b"{patient name} was seen today.", "a.md", whole=True) == "text"
+
+
+@pytest.fixture
+def locked() -> Iterator[Path]:
+    """A folder whose rights count for the one who runs the tests too: root does not heed them."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o777)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield folder
+    finally:
+        if root:
+            os.seteuid(0)
+        for path in folder.iterdir():
+            path.chmod(0o700)
+        shutil.rmtree(folder)
+
+
+def test_what_this_user_may_not_enter_is_said(locked: Path) -> None:
+    inside = locked / "inside"
+    inside.mkdir()
+    (inside / "a.jsonl").write_text(LINES)
+    (inside / "link.jsonl").symlink_to(inside / "a.jsonl")
+    inside.chmod(0o400)  # may be listed, not entered
+    for given in (inside / "a.jsonl", inside / "none.jsonl", inside):
+        with pytest.raises(InputError, match=r"a.jsonl|none.jsonl") as refused:
+            read_sources([str(given)], FieldMapping(), SETTINGS)
+        assert "cannot be opened: Permission denied" in refused.value.what
+    inside.chmod(0o300)  # may be entered, not listed
+    with pytest.raises(InputMissing, match=r"The folder .* cannot be listed"):
+        read_sources([str(inside)], FieldMapping(), SETTINGS)
+    with pytest.raises(InputMissing, match=r"none.jsonl does not exist"):
+        read_sources([str(inside / "none.jsonl")], FieldMapping(), SETTINGS)
+    with pytest.raises(InputUnusable, match=r"holds no notes: found 1 folder not entered"):
+        read_sources([str(locked)], FieldMapping(), SETTINGS)
 
 
 DEVELOPMENT_NOTES = {

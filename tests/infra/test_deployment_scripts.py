@@ -342,11 +342,11 @@ def test_the_login_takes_the_key_by_standard_input_and_a_refusal_does_not_show_i
 def test_what_an_earlier_run_of_a_container_died_of_is_not_held_against_this_one(
     machine: Machine, engine: Engine
 ) -> None:
-    life = "[ -e /tmp/again ] || { touch /tmp/again; echo no memory; exit 1; }; echo loading; exec sleep 60"
+    life = "[ -e /tmp/again ] || { touch /tmp/again; echo no memory; exit 1; }; sleep 1; echo loading; exec sleep 60"
     engine.docker("run", "-d", "--name", "restarted", "--entrypoint", "sh", EMBEDDING, "-c", life)
     engine.docker("wait", "restarted")
     engine.docker("start", "restarted")
-    assert engine.docker("logs", "restarted").splitlines() == ["no memory", "loading"]
+    _until(lambda: engine.docker("logs", "restarted").splitlines() == ["no memory", "loading"])
     lib = Path(services.__file__).parents[1] / "cloud-init" / "steps" / "lib.sh"
     done = subprocess.run(
         ["bash", "-c", f". {lib}; lines_of_this_run restarted"],

@@ -26,11 +26,12 @@ from pipeline.indexing.read.sources import (
     SUFFIXES,
     Opened,
     Source,
+    is_folder,
     locate,
     open_source,
     source_name,
 )
-from pipeline.indexing.read.tables import columns_of, read_table
+from pipeline.indexing.read.tables import lines_of, read_header, read_table
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["preflight", "read_sources", "record_bytes_max", "source_name"]
@@ -71,7 +72,7 @@ def preflight(
         raise InputUnusable("Standard input is named twice.", remedy="Name - once.")
     for given in inputs:
         sources = locate([given])
-        if given == STANDARD_INPUT or not Path(given).is_dir():
+        if given == STANDARD_INPUT or not is_folder(given):
             for source in sources:
                 if source.twice_readable and (problem := _look_at(source, mapping, settings)):
                     raise _unusable(source, problem)
@@ -204,8 +205,7 @@ def _records(
 def _guess(source: Source, opened: Opened, mapping: FieldMapping) -> Format:
     """Text without a telling name: a table where its first row names a column of text; one note where all that a
     file's name would have said is given."""
-    first_line = opened.head.lstrip().partition(b"\n")[0].decode("utf-8", "replace").strip()
-    missing = mapping.missing(columns_of(first_line))
+    missing = mapping.missing(read_header(lines_of(opened.head)).columns)
     if "text_content" not in missing:
         return "table"
     if source.path is None and all(
@@ -237,7 +237,7 @@ def _look_into(
     suffixes: Counter[str] = Counter()
     problems: list[InputError] = []
     for source in sources:
-        suffixes[Path(source.name).suffix or "no suffix"] += 1
+        suffixes["folder not entered" if source.folder else Path(source.name).suffix or "no suffix"] += 1
         if not source.recognised:
             continue
         try:

@@ -7,11 +7,12 @@ Refuses to read on: it sees the beginning only.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Literal, TypeAlias
 
 from pipeline.indexing.read.found import SourceBroken
 from pipeline.indexing.read.json_values import parse
-from pipeline.indexing.read.tables import columns_of
+from pipeline.indexing.read.tables import lines_of, read_header
 
 Format: TypeAlias = Literal["json", "json lines", "table", "text"]
 
@@ -113,9 +114,12 @@ def _refuse_binary(head: bytes) -> None:
 
 
 def _refuse_rowless(head: bytes, *, whole: bool) -> None:
-    first, _, rest = head.lstrip().partition(b"\n")
-    if whole and not rest.strip():
-        names = ", ".join(columns_of(first.decode("utf-8", "replace").strip()))
+    if not whole:
+        return
+    lines = lines_of(head)
+    header = read_header(lines)
+    if not any(line.strip() for line in chain(header.beyond, lines)):
+        names = ", ".join(header.columns)
         raise SourceBroken(
             "The table has no row.",
             f"There is only the first row, with the columns {names[:500]}. Export it again.",

@@ -62,7 +62,12 @@ class Source:
     @property
     def twice_readable(self) -> bool:
         """False for pipes: what was read to look at it is gone."""
-        return self.path is not None and self.path.is_file()
+        return self.path is not None and stat.S_ISREG(_mode(self.path))
+
+    @property
+    def folder(self) -> bool:
+        """True for a folder that is not entered: it cannot be listed, or a link leads to it."""
+        return self.path is not None and stat.S_ISDIR(_mode(self.path))
 
     @property
     def recognised(self) -> bool:
@@ -86,9 +91,11 @@ def locate(inputs: Sequence[str]) -> Iterator[Source]:
         path = Path(given)
         if not _status(path, given):
             raise InputMissing(f"{given} does not exist.", remedy=_did_you_mean(path))
-        if not path.is_dir():
+        if not is_folder(given):
             yield Source(given, path)
             continue
+        if not _listable(path):
+            raise _cannot_be_listed(given)
         for inside in _walk(path, ""):
             yield Source(given, path / inside, inside)
 
@@ -99,6 +106,34 @@ def source_name(given: str) -> str:
     if given == STANDARD_INPUT:
         return given
     return os.fsencode(Path(given).resolve()).decode("utf-8", "backslashreplace")
+
+
+def is_folder(given: str) -> bool:
+    """Whether the user named a folder. Raises InputMissing where the system does not let us look."""
+    status = _status(Path(given), given)
+    return status is not None and stat.S_ISDIR(status.st_mode)
+
+
+def _mode(path: Path) -> int:
+    """0 where nothing is there, or the system does not let us look: opening it says which."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return 0
+
+
+def _listable(folder: Path) -> bool:
+    try:
+        os.scandir(folder).close()
+    except OSError:
+        return False
+    return True
+
+
+def _cannot_be_listed(label: str) -> InputMissing:
+    return InputMissing(
+        f"The folder {label} cannot be listed.", remedy="Give this user permission to read and enter it."
+    )
 
 
 def _status(path: Path, label: str) -> os.stat_result | None:
@@ -125,14 +160,16 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(folder / entry.name, f"{below}{entry.name}/")
-        elif entry.is_file() or entry.is_symlink():
+        elif entry.is_symlink() or entry.is_file():
             yield below + entry.name
 
 
 def _did_you_mean(path: Path) -> str:
     parent = path.parent
-    if not parent.is_dir():
+    if not stat.S_ISDIR(_mode(parent)):
         return f"There is no folder {parent} either; the current folder is {Path.cwd()}."
+    if not _listable(parent):
+        return f"Check the path; the current folder is {Path.cwd()}."
     near = difflib.get_close_matches(path.name, sorted(entry.name for entry in parent.iterdir()), n=1)
     return (
         f"Did you mean {parent / near[0]}?"
@@ -204,10 +241,7 @@ def _open_file(source: Source) -> BinaryIO:
                 f"{source.label} is a link to a folder; such links are not followed, they could lead in circles.",
                 remedy="Name the folder itself as an input.",
             )
-        raise InputMissing(
-            f"The folder {source.label} cannot be listed.",
-            remedy="Give this user permission to read and enter it.",
-        )
+        raise _cannot_be_listed(source.label)
     try:
         return path.open("rb")
     except OSError as error:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_values import convert, too_long
@@ -13,17 +16,62 @@ from pipeline.indexing.read.json_values import convert, too_long
 DELIMITERS = (",", "\t", ";", "|")
 """Tried in this order on the first row; the one that gives most columns is taken. Excel writes ; in half of Europe."""
 
+HEADER_LINES_MAX = 20
+"""The names of columns may hold line breaks, but no more than that."""
+
+_NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)[ \r\n]*", re.IGNORECASE)
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
-def delimiter_of(first_line: str) -> str:
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([first_line], delimiter=delimiter), [])))
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first row of a table, and how its rows are cut into cells."""
 
-
-def columns_of(first_line: str) -> list[str]:
+    delimiter: str
+    columns: list[str]
     """Names of the columns; a nameless one (a data frame's index) is called by its number."""
-    names = next(csv.reader([first_line], delimiter=delimiter_of(first_line)), [])
-    return [name.strip() or f"column {number}" for number, name in enumerate(names, 1)]
+    beyond: list[str]
+    """Lines after the first row that were looked at too."""
+
+
+def read_header(lines: Iterator[str]) -> Header:
+    """Takes the first row from lines with their ends. Blank lines before it are passed over, and so is Excel's line
+    `sep=;`, which names the delimiter."""
+    delimiters: tuple[str, ...] = DELIMITERS
+    first = ""
+    for first in lines:
+        if named := _NAMED_DELIMITER.fullmatch(first):
+            delimiters = (named[1],)
+        elif first.strip():
+            break
+    seen = [first]
+    rows = {delimiter: _first_row(seen, lines, delimiter) for delimiter in delimiters}
+    delimiter = max(delimiters, key=lambda each: len(rows[each][0]))
+    names, length = rows[delimiter]
+    columns = [" ".join(name.split()) or f"column {number}" for number, name in enumerate(names, 1)]
+    return Header(delimiter, columns, seen[length:])
+
+
+def _first_row(seen: list[str], lines: Iterator[str], delimiter: str) -> tuple[list[str], int]:
+    """Its cells, and how many lines it takes; `seen` grows by the lines looked at."""
+    rows = csv.reader(_again(seen, lines), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        return next(rows), rows.line_num
+    except csv.Error:  # quotation marks that do not pair must not swallow the rows below
+        return next(csv.reader(seen[:1], delimiter=delimiter, skipinitialspace=True), []), 1
+
+
+def _again(seen: list[str], lines: Iterator[str]) -> Iterator[str]:
+    """The lines seen so far once more, then more of them."""
+    yield from seen
+    for line in islice(lines, max(0, HEADER_LINES_MAX - len(seen))):
+        seen.append(line)
+        yield line
+
+
+def lines_of(head: bytes) -> Iterator[str]:
+    """The lines of a table's beginning, whichever way they end."""
+    return io.StringIO(head.decode("utf-8", "replace"), newline="")
 
 
 def read_table(stream: io.BufferedReader, label: str, characters_max: int) -> Iterator[Found | Refused]:
@@ -34,10 +82,17 @@ def read_table(stream: io.BufferedReader, label: str, characters_max: int) -> It
     # csv's own limit is 131,072 characters and belongs to the process; ours is enforced row by row.
     csv.field_size_limit(max(csv.field_size_limit(), characters_max + 1))
     text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
-    first_line = text.readline(characters_max)
-    columns = _checked(columns_of(first_line.strip("\r\n")), first_line, label)
     lines = _Lines(text, characters_max)
-    rows = csv.reader(lines, delimiter=delimiter_of(first_line), strict=True)
+    try:
+        header = read_header(lines)
+    except _RowTooLong:
+        raise SourceBroken(
+            "The first row is no list of names.",
+            f"It is longer than {characters_max:,} characters. A quotation mark in it may not be closed.",
+        ) from None
+    lines.put_back(header.beyond)
+    columns = _checked(header.columns, label)
+    rows = csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True, strict=True)
     number = 0
     while True:
         lines.start_row()
@@ -72,17 +127,24 @@ class _Lines:
         self._in_row = 0
         self._quotes = 0
         self._partial = False
-        self.number = 1
+        self._returned: deque[str] = deque()
+        self.number = 0
         self.ended = False
 
     def start_row(self) -> None:
         self._in_row = self._quotes = 0
 
+    def put_back(self, lines: Sequence[str]) -> None:
+        """These are the next ones once more."""
+        self._returned.extendleft(reversed(lines))
+        self.number -= len(lines)
+        self.ended = False
+
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        line = self._text.readline(self._characters_max + 1)
+        line = self._next()
         if not line:
             self.ended = True
             raise StopIteration
@@ -94,11 +156,18 @@ class _Lines:
         self.number += 1
         return line
 
+    def _next(self, characters_max: int | None = None) -> str:
+        return (
+            self._returned.popleft()
+            if self._returned
+            else self._text.readline(characters_max or self._characters_max + 1)
+        )
+
     def skip_row(self) -> int:
         """Pass over the rest of a row that is too long: up to a line end outside quotes. Returns its characters."""
         complete = not self._partial
         while not complete or self._quotes % 2:
-            piece = self._text.readline(io.DEFAULT_BUFFER_SIZE)
+            piece = self._next(io.DEFAULT_BUFFER_SIZE)
             if not piece:
                 break
             self._in_row += len(piece)
@@ -109,8 +178,8 @@ class _Lines:
         return self._in_row
 
 
-def _checked(columns: list[str], first_line: str, label: str) -> list[str]:
-    if _NOT_UTF8.search(first_line):
+def _checked(columns: list[str], label: str) -> list[str]:
+    if _NOT_UTF8.search("".join(columns)):
         raise SourceBroken("The first row is not valid UTF-8.", convert(label))
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
