@@ -212,7 +212,7 @@ def deploy(
         models,
         {each.role: each.model for each in plan.placements},
         store.iris_password,
-        gpu=plan.instance.gpu_count > 0,
+        gpu=any(each.gpu_index is not None for each in plan.placements),
         volume_id=store.volume_id,
         public_url=before.url,
     ) | cost_settings(config, plan)

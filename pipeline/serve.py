@@ -29,6 +29,7 @@ from pipeline.logs import LOGGER
 from pipeline.observe.telemetry import open_service_telemetry
 from pipeline.service.access.open import open_access
 from pipeline.service.app import create_app
+from pipeline.service.connections import Connection
 from pipeline.service.state.database import State, open_state
 from pipeline.terminal import StackOption, door, errors_as_exit_codes, out
 
@@ -181,6 +182,7 @@ def uvicorn_config(application: FastAPI, service: ServiceSettings) -> uvicorn.Co
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # streams end as the drain ends them
     return uvicorn.Config(
         application,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

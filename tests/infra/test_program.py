@@ -304,6 +304,27 @@ def test_who_left_the_list_and_still_gets_alarms_is_named(caplog: pytest.LogCapt
     assert said.endswith(f"aws sns unsubscribe --subscription-arn {TOPIC}:2")
 
 
+NO_LANGUAGE_MODEL = {"llmModel": "none", "llmImage": None}
+NO_MODEL = {**NO_LANGUAGE_MODEL, "embeddingModel": "none", "embeddingImage": None, "ngcApiKey": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "gpu"),
+    [({}, "required"), ({**NO_LANGUAGE_MODEL, "embeddingDevice": "cpu"}, "none"), (NO_MODEL, "none")],
+)
+def test_the_checks_want_a_gpu_where_a_model_was_given_one(
+    changes: dict[str, Any], gpu: str, tmp_path: Path
+) -> None:
+    wheel = tmp_path / "chartwell-1-py3-none-any.whl"
+    wheel.write_bytes(b"")
+    stack = config(**changes)
+    found = record(
+        lambda: program.build(stack, inventory(), GENERATED, host_keys=lambda _: HOST_KEY, wheel=wheel)
+    )
+    (settings,) = [each for each in found.resources if each.name.endswith("job-pipeline-settings")]
+    assert any(f"CHARTWELL_CHECKS__GPU={gpu}\n" in str(value) for _, value in leaves(settings.props))
+
+
 def test_an_impossible_plan_registers_nothing() -> None:
     with pytest.raises(PlanError, match=r"set instanceType g6e\.xlarge"):
         run(imageModel="nvidia/nvclip", clipImage="nvcr.io/nim/nvidia/nvclip@sha256:" + "ab" * 32)

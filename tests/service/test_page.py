@@ -232,6 +232,25 @@ def test_a_page_is_only_its_owners(service: Running) -> None:
         assert other.post(path, data={"title": "mine"}, headers=PAGE).status_code == 404
 
 
+def test_a_range_that_the_note_does_not_have_is_said_beside_the_conversation(service: Running) -> None:
+    browser = service.browser("reader")
+    address = browser.post("/ask", data={"question": QUESTION}, headers=PAGE).headers["location"]
+    cited = browser.get(f"/v1{address}").json()["entries"][1]["content"]["statements"][0]["citations"][0]
+
+    def beside(span: str) -> str:
+        page = browser.get(address, params={"note": cited["resource_id"], "span": span}, headers=PAGE)
+        assert page.status_code == 200
+        return page.text
+
+    right = beside(f"{cited['start']}-{cited['end']}")
+    assert "<mark" in right
+    assert "CW-REQUEST" not in right
+    for wrong in ("3000-5", "5-5", "0-99999999"):
+        page = beside(wrong)
+        assert "CW-REQUEST" in page
+        assert "<mark" not in page
+
+
 def test_forms_need_the_token_of_their_page(service: Running) -> None:
     browser = service.browser("administrator", csrf=False)
     for path in ("/ask", "/jobs", "/people", "/keys", "/groups", "/account/sign-out", "/feedback"):

@@ -23,7 +23,7 @@ from pipeline.errors import ChartwellError, NotReady
 from pipeline.records import AccessScope
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.ask import refuse_longer
-from pipeline.service.api.notes import read_note
+from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.asking import Accepted, DeskEvent, Ended, Failed, RunningAnswer
 from pipeline.service.pages.failures import ProblemView, is_part
 from pipeline.service.pages.rendering import Renderer
@@ -100,8 +100,11 @@ def conversation(
     problem: ProblemView | None = None
     if note:
         try:
-            beside = NoteView.of(read_note(parts, principal, note), spans)
-        except ChartwellError as error:  # the note has gone; the conversation has not
+            document = read_note(parts, principal, note)
+            if span:
+                range_in(span, len(document.text_content))
+            beside = NoteView.of(document, spans)
+        except ChartwellError as error:  # the note has gone or has no such range; the conversation is there
             problem = ProblemView.of(error, request.scope["state"]["request_id"])
     return _page(
         request,
