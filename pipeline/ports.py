@@ -71,6 +71,27 @@ class Interruptible(Protocol):
         on the wire ends by itself."""
 
 
+@runtime_checkable
+class Reserving(Protocol):
+    """An embedder that puts more around a text than `SPECIAL_TOKENS`."""
+
+    @property
+    def reserved_tokens(self) -> int:
+        """What of `space.tokens_max` no text can have, besides the space's own prefixes."""
+
+
+SPECIAL_TOKENS = 2
+"""[CLS] and [SEP], which every model here adds."""
+
+
+def text_tokens_max(embedder: Embedder, kind: TextKind) -> int:
+    """The longest text that the model reads, as `count_tokens` counts."""
+    space = embedder.space
+    prefix = space.query_prefix if kind == "query" else space.passage_prefix
+    reserved = embedder.reserved_tokens if isinstance(embedder, Reserving) else SPECIAL_TOKENS
+    return space.tokens_max - reserved - (embedder.count_tokens([prefix])[0] if prefix else 0)
+
+
 class Generator(Protocol):
     """Writes a draft answer from a prompt."""
 

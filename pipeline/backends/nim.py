@@ -129,6 +129,11 @@ class NimEmbedder:
         """The most that can be in flight; the gate lets through what the server stands."""
         return self._transport.gate.in_flight_max
 
+    @property
+    def reserved_tokens(self) -> int:
+        """See ports.Reserving."""
+        return self._model.reserved_tokens
+
     def stop(self) -> None:
         """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
         self._transport.stop()
@@ -157,12 +162,12 @@ class NimEmbedder:
         self._embed_batch(_TextBatch(("ready",), (1,)), "query", CHECK_ATTEMPTS)
 
     def _refuse_long(self, counts: Sequence[int]) -> None:
-        limit = self._space.tokens_max - self._model.reserved_tokens
+        limit = self._space.tokens_max - self.reserved_tokens
         worst = max(counts, default=0)
         if self._model.wordpiece and worst > limit:
             raise RequestInvalid(
                 f"Text number {counts.index(worst) + 1} of {len(counts)} has {worst} tokens; {self._space.model} reads "
-                f"{limit} beside its own {self._model.reserved_tokens}.",
+                f"{limit} beside its own {self.reserved_tokens}.",
                 remedy="Lower CHARTWELL_INDEXING__CHUNK_TOKENS_MAX; nothing is cut in silence.",
             )
 

@@ -32,7 +32,7 @@ from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, 
 from pipeline.indexing.ledger import Claim, Ledger, Staging
 from pipeline.indexing.reading import Reading
 from pipeline.logs import LOGGER
-from pipeline.ports import Embedder, Store
+from pipeline.ports import Embedder, Store, text_tokens_max
 from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejection, SourceRecord
 
 Result = TypeVar("Result")
@@ -428,12 +428,6 @@ def recipe(space: EmbeddingSpace, settings: IndexingSettings) -> str:
     return f"chunker {CHUNKER_VERSION}, {settings.chunk_tokens_max} tokens, {space.id}"
 
 
-SPECIAL_TOKENS = 2
-"""[CLS] and [SEP], which every model here adds."""
-
-
 def passage_tokens_max(embedder: Embedder, settings: IndexingSettings) -> int:
     """The longest passage in tokens: the wish, within what the model reads."""
-    prefix = embedder.space.passage_prefix
-    taken = SPECIAL_TOKENS + (embedder.count_tokens([prefix])[0] if prefix else 0)
-    return min(settings.chunk_tokens_max, embedder.space.tokens_max - taken)
+    return min(settings.chunk_tokens_max, text_tokens_max(embedder, "passage"))

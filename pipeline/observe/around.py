@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
-from pipeline.ports import Embedder, Generator, Interruptible, Store
+from pipeline.ports import SPECIAL_TOKENS, Embedder, Generator, Interruptible, Reserving, Store
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -49,6 +49,11 @@ class WatchedEmbedder:
     @property
     def calls_at_once(self) -> int:
         return self._embedder.calls_at_once
+
+    @property
+    def reserved_tokens(self) -> int:
+        """Passed on where the embedder has its own; else that of every other."""
+        return self._embedder.reserved_tokens if isinstance(self._embedder, Reserving) else SPECIAL_TOKENS
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)

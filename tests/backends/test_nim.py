@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import requests
 
 from pipeline import errors
+from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.http_errors import Server
 from pipeline.backends.nim import (
     TEXT_MODELS,
@@ -26,9 +28,12 @@ from pipeline.backends.openai_protocol import read_vectors
 from pipeline.backends.token_counts import EstimatedTokens
 from pipeline.backends.transport import Transport
 from pipeline.backends.wordpiece import WordPiece
-from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
-from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker
-from pipeline.records import Prompt
+from pipeline.config import EmbedderSettings, GeneratorSettings, IndexingSettings, TransportSettings
+from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.flow import passage_tokens_max
+from pipeline.observe.around import WatchedEmbedder
+from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker, text_tokens_max
+from pipeline.records import Document, Prompt
 from tests.contracts.embedder import EmbedderContract
 from tests.servers.clock import ManualClock
 from tests.servers.nim import NimServer, nim_process
@@ -180,6 +185,28 @@ def test_too_long_is_said_before_anything_is_sent(nim: NimServer) -> None:
         embedder.embed(["short", "pain " * (limit + 1)], "passage")
     assert "pain" not in str(caught.value)
     assert nim.calls.total() == 0
+
+
+@pytest.mark.parametrize("model", [EMBEDDER, EMBEDDER_WIDE])
+def test_passages_cut_to_the_models_length_are_taken(nim: NimServer, model: str) -> None:
+    embedder = embedder_of(nim, model=model)
+    watched = WatchedEmbedder(embedder, lambda texts, kind: nullcontext())
+    settings = IndexingSettings(chunk_tokens_max=512)
+    note = Document("n1", "p1", "note", "pain " * 20_000)
+    for one in (embedder, watched):
+        tokens_max = passage_tokens_max(one, settings)
+        assert tokens_max == (508 if model == EMBEDDER else 512)
+        assert text_tokens_max(one, "query") == embedder.space.tokens_max - embedder.reserved_tokens
+        chunks = chunk_document(note, count_tokens=one.count_tokens, tokens_max=tokens_max)
+        counts = one.count_tokens([chunk.text for chunk in chunks])
+        assert max(counts) > tokens_max - 10
+        assert one.embed([chunk.text for chunk in chunks], "passage").shape[0] == len(chunks)
+
+
+def test_who_reserves_nothing_of_its_own_has_two_special_tokens() -> None:
+    embedder = HashingEmbedder(EmbedderSettings())
+    for one in (embedder, WatchedEmbedder(embedder, lambda texts, kind: nullcontext())):
+        assert text_tokens_max(one, "passage") == embedder.space.tokens_max - 2
 
 
 def test_too_long_for_the_server_comes_with_figures(nim: NimServer) -> None:
