@@ -23,7 +23,7 @@
     │   ├── ResponseInvalid        the answer is not what the contract says (width, order, shape)
     │   ├── RateLimited            ~ 429
     │   ├── Overloaded             ~ 503 and its kin, also while a model is loading
-    │   ├── ProviderTimeout        ~ no answer in time
+    │   ├── ProviderTimeout        ~ no answer in time, and 408
     │   └── ConnectionBroken       ~ refused, reset, cut in the middle
     ├── CheckFailed                a check of the deployment found something (python -m pipeline.validate)
     │   ├── GpuUnavailable         the driver, or the card behind it
@@ -224,10 +224,14 @@ class RateLimited(ProviderError):
 
 
 class Overloaded(ProviderError):
-    """The server is full or still loading its model."""
+    """The server is full or still loading its model. `retry_after_seconds` as for RateLimited."""
 
     code = "CW-PROVIDER-OVERLOADED"
     transient = True
+
+    def __init__(self, what: str, *, remedy: str, retry_after_seconds: float | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class ProviderTimeout(ProviderError):

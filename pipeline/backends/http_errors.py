@@ -112,6 +112,7 @@ def status_error(
         return Overloaded(
             what,
             remedy="It is full, still loading its model, or failing. If this stays, look at the server's own log.",
+            retry_after_seconds=retry_after_seconds(retry_after),
         )
     if 300 <= status < 400:
         return RequestInvalid(

@@ -138,15 +138,21 @@ class Patience:
             wait = min(RATE_WAIT_SECONDS_MAX, RATE_WAIT_SECONDS * 2.0**retries)
             return wait * (1 + self._chance() / 2)
         wait = min(WAIT_SECONDS_MAX, WAIT_SECONDS * WAIT_FACTOR**retries)
-        return wait * (0.75 + self._chance() / 2)
+        return max(_told(error), wait * (0.75 + self._chance() / 2))
 
     def _sleep(self, seconds: float, error: BaseException | None, retries: int) -> None:
         if isinstance(error, RateLimited):
             self._gate.close_for(seconds)  # the server told one of us, and means all
             self._gate.sleep(seconds)
         else:
-            soonest = min(seconds, WAIT_SECONDS * WAIT_FACTOR_SERVED**retries)
+            soonest = max(_told(error), min(seconds, WAIT_SECONDS * WAIT_FACTOR_SERVED**retries))
             self._gate.sleep_until_served(soonest, seconds)
+
+
+def _told(error: BaseException | None) -> float:
+    """Seconds for which a server that is overloaded wants to be left alone: the least that we wait, not the most. One
+    that is starting says a second again and again."""
+    return (error.retry_after_seconds or 0.0) if isinstance(error, Overloaded) else 0.0
 
 
 def _transient(error: BaseException) -> bool:
@@ -365,7 +371,7 @@ class Transport:
             raise exception_error(self.server, requests.exceptions.InvalidURL()) from None
 
     def _status_error(self, response: requests.Response, exchange: _Exchange) -> ProviderError:
-        if response.status_code in (429, 503):
+        if response.status_code in (408, 429, 503):
             exchange.slot.refused()
         try:
             body = self._body(response, exchange)

@@ -82,11 +82,14 @@ STATUSES = [
     (402, errors.AuthenticationFailed),
     (403, errors.AuthenticationFailed),
     (404, errors.ModelNotFound),
+    (408, errors.ProviderTimeout),
     (410, errors.ModelGone),
     (408, errors.ProviderTimeout),
     (425, errors.Overloaded),
     (499, errors.Overloaded),
     (422, errors.RequestInvalid),
+    (425, errors.Overloaded),
+    (499, errors.Overloaded),
     (307, errors.RequestInvalid),
     (429, errors.RateLimited),
     (500, errors.Overloaded),
@@ -358,6 +361,46 @@ def test_retry_after_is_honoured(nim: NimServer, form: str) -> None:
         transport.post("/embeddings", EMBED, attempts_max=1)
     assert caught.value.retry_after_seconds is not None
     assert 0.5 <= caught.value.retry_after_seconds <= 2.5
+
+
+def overloaded(connection: socket.socket, retry_after: str) -> None:
+    connection.sendall(
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n"
+        b"Retry-After: %b\r\n\r\n" % retry_after.encode()
+    )
+
+
+def test_an_overloaded_server_is_left_alone_as_long_as_it_wants(clock: ManualClock) -> None:
+    with scripted_server(lambda connection: overloaded(connection, "20")) as url:
+        error = refused_call(transport_to(url, clock))
+    assert isinstance(error, errors.Overloaded)
+    assert error.retry_after_seconds == 20
+    assert clock.now() == pytest.approx(20 + 20 + 20 + 32 + 60)
+
+
+def test_a_short_retry_after_ends_no_patience_and_a_long_one_is_not_begun(clock: ManualClock) -> None:
+    with scripted_server(lambda connection: overloaded(connection, "1")) as url:
+        refused_call(transport_to(url, clock))
+    assert clock.now() == pytest.approx(1 + 2 + 8 + 32 + 60)
+    with scripted_server(lambda connection: overloaded(connection, "3600")) as url:
+        assert "Given up" not in str(refused_call(transport_to(url, clock)))
+    assert clock.now() == pytest.approx(1 + 2 + 8 + 32 + 60)
+
+
+def test_retry_after_holds_although_others_are_answered() -> None:
+    class Clock(ManualClock):
+        """While one waits, another request is served."""
+
+        def sleep(self, seconds: float, scope: Cancellation) -> None:
+            super().sleep(seconds, scope)
+            with transport.gate.slot() as slot:
+                slot.completed()
+
+    clock = Clock()
+    with scripted_server(lambda connection: overloaded(connection, "20")) as url:
+        transport = transport_to(url, clock)
+        refused_call(transport, attempts_max=2)
+    assert clock.now() == pytest.approx(20)
 
 
 def test_a_wait_longer_than_our_patience_is_not_begun(nim: NimServer, clock: ManualClock) -> None:
