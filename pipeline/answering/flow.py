@@ -19,7 +19,8 @@ from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
 from pipeline.answering.verify import NOT_STATED, StatementReader, check_statement
 from pipeline.config import AnsweringSettings
-from pipeline.ports import Embedder, Generator, Store
+from pipeline.errors import BadRequest, RequestInvalid
+from pipeline.ports import Embedder, Generator, Store, text_tokens_max
 from pipeline.records import (
     AccessScope,
     Answer,
@@ -31,6 +32,7 @@ from pipeline.records import (
     Question,
     Statement,
     Usage,
+    Vector,
 )
 
 NOTHING_RELEVANT = "No relevant information found."
@@ -112,7 +114,7 @@ class Answering:
         does the scope of `pipeline.cancellation` that the thread is in, which then raises Cancelled here."""
         watch = self.stopwatch(question)
         with watch.stage("embed"):
-            vector = self.embedder.embed([question.text], "query")[0]
+            vector = self._embedded(question.text)[0]
         with watch.stage("search"):
             hits = retrieve(
                 question.text,
@@ -146,6 +148,20 @@ class Answering:
     def stopwatch(self, question: Question) -> Stopwatch:
         """What times the stages of this question; who observes an answer has one of their own."""
         return Stopwatch()
+
+    def _embedded(self, text: str) -> Vector:
+        """Raises BadRequest where the model refuses the question for its length; whether it does is the model's word,
+        because most counts are estimates."""
+        try:
+            return self.embedder.embed([text], "query")
+        except RequestInvalid as error:
+            found, most = self.embedder.count_tokens([text])[0], text_tokens_max(self.embedder, "query")
+            if found <= most:
+                raise
+            raise BadRequest(
+                f"The question is too long: it has {found:,} tokens, and the embedding model reads {most:,}.",
+                remedy="Shorten it: leave out what the notes need not say, or ask two questions.",
+            ) from error
 
     def _generate(
         self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch

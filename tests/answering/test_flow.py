@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.database import Database
+from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.ledger import Ledger
 from pipeline.progress import SilentObserver
@@ -24,7 +26,9 @@ from pipeline.records import (
     Question,
     Rejection,
     SourceRecord,
+    TextKind,
     Usage,
+    Vector,
 )
 
 NOTES = {
@@ -146,6 +150,29 @@ def test_below_the_floor_no_model_is_called(answering: Answering, generator: Scr
     assert (answer.outcome, answer.reason) == ("nothing_relevant", "below_floor")
     assert answer.text == "No relevant information found."
     assert generator.prompts == []
+
+
+def test_a_question_that_is_too_long_is_to_be_shortened(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    tokens_max = answering.embedder.space.tokens_max
+    with pytest.raises(BadRequest) as refused:
+        answering.answer(Question("zanzibar " * 2 * tokens_max))
+    assert f"it has {2 * tokens_max:,} tokens, and the embedding model reads" in refused.value.what
+    assert refused.value.remedy.startswith("Shorten it")
+    assert "zanzibar" not in str(refused.value)
+    assert "CHUNK_TOKENS_MAX" not in str(refused.value)
+    assert generator.prompts == []
+
+
+def test_another_refusal_of_the_embedder_stays_what_it_is(answering: Answering) -> None:
+    class Refusing(HashingEmbedder):
+        def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
+            raise RequestInvalid("No such option.", remedy="Leave it out.")
+
+    refusing = dataclasses.replace(answering, embedder=Refusing(EmbedderSettings()))
+    with pytest.raises(RequestInvalid, match="No such option"):
+        refusing.answer(Question("Any asthma?"))
 
 
 def test_filters_reach_both_legs(answering: Answering, generator: ScriptedGenerator) -> None:

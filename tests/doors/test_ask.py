@@ -127,3 +127,11 @@ def test_the_library_answers_too() -> None:
 def test_fewer_than_one_passage_is_refused(top_k: int) -> None:
     with pytest.raises(InputUnusable, match=f"top_k is {top_k}"):
         process_query("Which dose?", top_k=top_k)
+
+
+@pytest.mark.usefixtures("corpus")
+def test_a_question_that_is_too_long_is_exit_code_2_and_says_so() -> None:
+    result = ask("lisinopril " * 20_000)
+    assert result.exit_code == 2
+    assert "The question is too long" in result.output
+    assert "What to do: Shorten it" in result.output
