@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -91,6 +92,8 @@ class Bench:
 
     def unmount(self) -> None:
         subprocess.run(["umount", str(self.mount_point)], check=True)
+        for device in self.loops:
+            released(device)
 
     def mounted(self) -> str:
         done = subprocess.run(
@@ -104,6 +107,21 @@ class Bench:
 
 def tool(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
+
+
+def released(device: str, seconds: float = 20) -> None:
+    """Waits until nobody has its file system mounted: a container that was made meanwhile has a copy of our mounts, and
+    the last who leaves writes."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            os.close(os.open(device, os.O_RDONLY | os.O_EXCL))
+        except OSError as error:
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return
 
 
 def content(device: str) -> str:
@@ -155,6 +173,7 @@ def foreign_ext4(bench: Bench) -> str:
     tool("mount", device, str(peek))
     (peek / "payroll.csv").write_text("someone's")
     tool("umount", str(peek))
+    released(device)
     return device
 
 
