@@ -78,7 +78,10 @@ def test_a_need_that_was_not_asked_for_is_not_waited_for(tmp_path: Path) -> None
     assert run(tmp_path, check("b", passed("ok"), needs=("a",))).verdict == "pass"
 
 
-def test_a_check_that_hangs_ends_at_its_deadline_and_the_others_with_it_do_not(tmp_path: Path) -> None:
+def test_a_check_that_hangs_ends_at_its_deadline_and_the_others_with_it_do_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.checks.run.CLEARING_SECONDS", 0.2)
     release = threading.Event()
 
     def hang(_: Bench) -> Finding:

@@ -199,7 +199,8 @@ def test_a_vanished_embedder_stops_the_run_and_the_next_goes_on(run: Run, embedd
     embedder.down_after = None
     tally = run(records(20))
     assert run.store.counts().documents == 20
-    assert tally.embedded + tally.unchanged == 20
+    # A note that waited may be done before the reader comes to it, and is then unchanged as well.
+    assert tally.embedded <= 20 <= tally.embedded + tally.unchanged
     assert run.store.check() == []
 
 

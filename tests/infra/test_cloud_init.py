@@ -311,6 +311,7 @@ def test_what_an_earlier_boot_left_is_not_taken_for_this_one(tmp_path: Path) -> 
     """SSH answers before the unit of this boot has started and removed the markers."""
     (tmp_path / "state").mkdir()
     stand_in(tmp_path / "bin", "systemctl", "echo inactive")
+    stand_in(tmp_path / "bin", "sleep", "exit 0")
     for marker in ("boot.ready", "boot.failed", "reboot-needed"):
         (tmp_path / "state" / marker).write_text("of an earlier boot\n")
         waited = wait_for_boot(tmp_path)
