@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import gzip
 import json
 import os
@@ -162,37 +161,6 @@ def test_an_input_named_twice_is_counted_once(tmp_path: Path) -> None:
     assert "2 duplicates" in output
 
 
-def test_a_note_that_its_source_takes_back_goes_without_being_asked_for(tmp_path: Path) -> None:
-    def document(number: int, **more: object) -> dict[str, object]:
-        text = base64.b64encode(f"Allergy number {number} is severe.".encode()).decode()
-        content = [{"attachment": {"contentType": "text/plain", "data": text}}]
-        subject = {"reference": "Patient/p1"}
-        return {
-            "resourceType": "DocumentReference",
-            "id": f"d{number}",
-            "status": "current",
-            "subject": subject,
-        } | {
-            "type": {"text": "Letter"},
-            "content": content,
-            **more,
-        }
-
-    def bundle(*documents: dict[str, object]) -> str:
-        path = tmp_path / "bundle.json"
-        entries = [{"resource": each} for each in documents]
-        path.write_text(json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}))
-        return str(path)
-
-    assert run(bundle(document(1), document(2))).exit_code == 0
-    again = run(bundle(document(1, status="entered-in-error"), document(2)))
-    assert again.exit_code == 1, again.output
-    assert "1 notes that their source withdrew were removed" in again.output
-    assert "completed          1" in CliRunner().invoke(app, ["status"]).output
-    back = run(bundle(document(1), document(2)))
-    assert "1 embedded" in back.output
-
-
 @pytest.mark.parametrize("again", ["in", "./in/", "link"])
 def test_a_source_is_the_same_however_it_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
@@ -251,6 +219,17 @@ def test_a_note_that_was_entered_in_error_is_removed_unasked(tmp_path: Path, tex
     assert f"{len(texts)} notes that their source withdrew were removed" in result.output
     assert "0 notes done, 0 passages stored" in verify("--all").output
     assert "withdrew" not in run(source).output
+
+
+def test_a_note_that_its_source_takes_back_goes_alone_and_may_come_back(tmp_path: Path) -> None:
+    other = resource("current", "Fever.") | {"id": "other"}
+    source = write(tmp_path / "a.ndjson", resource("current", "Asthma."), other)
+    assert run(source).exit_code == 0
+    write(tmp_path / "a.ndjson", resource("entered-in-error", "Asthma."), other)
+    assert "1 notes that their source withdrew were removed" in run(source).output
+    assert "completed          1" in CliRunner().invoke(app, ["status"]).output
+    write(tmp_path / "a.ndjson", resource("current", "Asthma."), other)
+    assert "1 embedded" in run(source).output
 
 
 def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import stat
 from pathlib import Path
@@ -98,31 +97,3 @@ def test_half_characters_do_not_stop_the_log(tmp_path: Path) -> None:
     with RejectionLog(path) as log:
         log.write(Rejection("odd\udc80name.txt", "", None, None, "The file is empty.", "Export it again."))
     assert json.loads(path.read_text())["source"] == "odd\udc80name.txt"
-
-
-def test_runs_beside_each_other_share_the_file_and_the_next_begins_anew(tmp_path: Path) -> None:
-    path = tmp_path / "rejected.jsonl"
-    with RejectionLog(path) as first:
-        first.write(REJECTION)
-        with RejectionLog(path) as second:
-            second.write(REJECTION)
-        assert len(path.read_text().splitlines()) == 2
-        with RejectionLog(path) as third:
-            third.write(REJECTION)
-            first.close()
-            with RejectionLog(path) as fourth:
-                fourth.write(REJECTION)
-            assert len(path.read_text().splitlines()) == 4
-    with RejectionLog(path):
-        assert path.read_text() == ""
-
-
-def test_a_disk_that_is_full_ends_the_run_in_words(tmp_path: Path) -> None:
-    full = Path("/dev/full")
-    if not full.exists():
-        pytest.skip("needs /dev/full")
-    log = RejectionLog(None)
-    log.path, log._descriptor = full, os.open(full, os.O_WRONLY)
-    with pytest.raises(InputUnusable, match=r"/dev/full cannot be written: No space left"):
-        log.write(REJECTION)
-    log.close()
