@@ -88,6 +88,16 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteVersion:
+    """Which of two versions of one note is newer, by what the source itself says (FHIR's `meta`)."""
+
+    last_updated: str | None = None
+    """ISO 8601 instant in UTC, so that two of them compare as text; None where the source does not say."""
+    number: int | None = None
+    """`versionId` where it is a whole number; compared only where the instants do not decide."""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceRecord:
     """One record as a reader found it: field names already mapped, values not yet judged."""
 
@@ -97,6 +107,10 @@ class SourceRecord:
     """Where in that input: "line 12", "entry 3", "row 7", "file notes/a.txt"."""
     fields: Mapping[str, Any]
     """Our field names (resource_id, ...) to raw values; whatever else the record held is under "metadata"."""
+    file: str = ""
+    """The very file, by its full path; equal to `source` where the input was a file, "" for standard input."""
+    version: NoteVersion | None = None
+    """None where the source says nothing of versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,8 @@ class Rejection:
     """True where the rest of the source could not be read, so an unknown number of records is affected."""
     withdrawn: bool = False
     """True where the source took the note back, so that a stored one is removed."""
+    patient_id: str | None = None
+    """Of a withdrawn note: whose it was, where the source says. A stored note of another patient stays."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,6 +131,7 @@ def _read_one(
             source, Refused("", "The file's name is of no format that is read.", READ_FORMATS, whole=True)
         )
         return
+    file = source_name(str(source.path)) if source.path else ""
     try:
         with open_source(source, standard_input) as opened:
             items = _items(source, opened, mapping, settings)
@@ -142,7 +143,13 @@ def _read_one(
                 if isinstance(item, Refused):
                     yield _rejection(source, item)
                 else:
-                    yield SourceRecord(name, source.position(item.position), _fields(item, mapping))
+                    yield SourceRecord(
+                        name,
+                        source.position(item.position),
+                        _fields(item, mapping),
+                        file=file,
+                        version=item.version,
+                    )
     except InputMissing as error:
         if source.inside is None:
             raise
@@ -318,4 +325,5 @@ def _rejection(source: Source, refused: Refused) -> Rejection:
         remedy=refused.remedy,
         whole_source=refused.whole,
         withdrawn=refused.withdrawn,
+        patient_id=refused.patient_id,
     )

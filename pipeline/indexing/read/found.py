@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.records import NoteVersion
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -22,6 +24,8 @@ class Found:
     user."""
     offered: Mapping[str, str] = field(default_factory=dict)
     """Columns that a `--map` may name and that say nothing of their own otherwise (the parts of a path)."""
+    version: NoteVersion | None = None
+    """What the source says of the note's version; None where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,8 @@ class Refused:
     whole: bool = False
     withdrawn: bool = False
     """The source took the note back: a stored one must go."""
+    patient_id: str | None = None
+    """Whose note was withdrawn, where the source says."""
 
 
 class SourceBroken(Exception):
