@@ -15,6 +15,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import hmac
 import io
 import shlex
 import tarfile
@@ -442,7 +443,7 @@ def run_steps(
                 connection.attachment_id,
                 scripts,
                 *more_triggers,
-                *(_fingerprint(each) for each in step.depends_on_secrets),
+                *(_fingerprint(each, connection.private_key) for each in step.depends_on_secrets),
             ],
             opts=pulumi.ResourceOptions(
                 parent=parent,
@@ -456,7 +457,14 @@ def run_steps(
     return commands
 
 
-def _fingerprint(value: pulumi.Input[str]) -> pulumi.Output[str]:
-    """Of a secret, itself kept as a secret: a plain hash of a weak password could be guessed from the
-    state."""
-    return pulumi.Output.secret(value).apply(lambda text: hashlib.sha256(text.encode()).hexdigest())
+def _fingerprint(value: pulumi.Input[str], key: pulumi.Input[str]) -> pulumi.Output[str]:
+    """64 hexadecimal digits that change with a secret: its HMAC-SHA256 under `key`, itself a secret of the stack.
+
+    Plain on purpose. A list of inputs that holds a secret which is not known yet (the first preview of a stack: the
+    volume has no id) is refused by the engine as "malformed secret: missing value". Without the key nobody can try
+    passwords against it, as they could against a plain hash. A new key runs the step again, which is harmless.
+    """
+    digest = pulumi.Output.all(value, key).apply(
+        lambda both: hmac.new(both[1].encode(), both[0].encode(), hashlib.sha256).hexdigest()
+    )
+    return pulumi.Output.unsecret(digest)

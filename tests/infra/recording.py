@@ -25,6 +25,9 @@ from infra import policy
 PROJECT = "chartwell"
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"
+OUTPUT_SIGNATURE = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What stands in a preview for a value that only the up will know."""
 ACCOUNT = "123456789012"
 
 ID_PREFIXES = {
@@ -128,6 +131,10 @@ def unwrap(value: Any, path: str, secrets: set[str]) -> Any:
         if value.get(SIGNATURE) == SECRET_SIGNATURE:
             secrets.add(path)
             return unwrap(value.get("value"), path, secrets)
+        if value.get(SIGNATURE) == OUTPUT_SIGNATURE:
+            if value.get("secret"):
+                secrets.add(path)
+            return unwrap(value.get("value", UNKNOWN), path, secrets)
         return {key: unwrap(each, f"{path}.{key}" if path else key, secrets) for key, each in value.items()}
     if isinstance(value, list):
         return [unwrap(each, f"{path}[{number}]", secrets) for number, each in enumerate(value)]
@@ -182,12 +189,18 @@ class QuietMocks(Mocks):
 
 
 class RecordingMonitor(MockMonitor):
-    """Keeps every registration. `create` may stand in for the cloud: it returns id and outputs."""
+    """Keeps every registration. `create` may stand in for the cloud: it returns id and outputs. In a `preview` nothing
+    is made: resources have no id and no outputs but their inputs, and what reads others is unknown."""
 
-    def __init__(self, create: Callable[[Registered], tuple[str, dict[str, Any]]] | None = None) -> None:
+    def __init__(
+        self,
+        create: Callable[[Registered], tuple[str, dict[str, Any]]] | None = None,
+        *,
+        preview: bool = False,
+    ) -> None:
         super().__init__(QuietMocks())
         self.recorded = Recorded()
-        self._create = create or self._invent
+        self._create = create or (self._foresee if preview else self._invent)
 
     def RegisterResource(self, request: Any) -> Any:
         urn = self.make_urn(request.parent, request.type, request.name)
@@ -227,6 +240,10 @@ class RecordingMonitor(MockMonitor):
         )
 
     @staticmethod
+    def _foresee(registered: Registered) -> tuple[str, dict[str, Any]]:
+        return registered.import_id, {k: each for k, each in registered.props.items() if each != UNKNOWN}
+
+    @staticmethod
     def _invent(registered: Registered) -> tuple[str, dict[str, Any]]:
         resource_id = registered.import_id or made_id(registered.type, registered.name)
         return resource_id, made_outputs(registered.type, registered.name, resource_id, registered.props)
@@ -237,10 +254,11 @@ def record(
     *,
     stack: str = "dev",
     create: Callable[[Registered], tuple[str, dict[str, Any]]] | None = None,
+    preview: bool = False,
 ) -> Recorded:
     """Run a program under the recording monitor. Exceptions of the program come through."""
-    monitor = RecordingMonitor(create)
-    pulumi.runtime.set_mocks(QuietMocks(), project=PROJECT, stack=stack, preview=False, monitor=monitor)
+    monitor = RecordingMonitor(create, preview=preview)
+    pulumi.runtime.set_mocks(QuietMocks(), project=PROJECT, stack=stack, preview=preview, monitor=monitor)
 
     @pulumi.runtime.test
     def run() -> pulumi.Output[Any]:

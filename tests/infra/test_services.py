@@ -71,6 +71,52 @@ def test_no_secret_is_in_plain_in_any_step(recorded: recording.Recorded) -> None
         assert config.ngc_api_key.reveal() not in create
 
 
+@pytest.fixture(scope="module")
+def previewed(tmp_path_factory: pytest.TempPathFactory) -> recording.Recorded:
+    """The first preview of a new stack: nothing is there, and most values are unknown."""
+    wheel = tmp_path_factory.mktemp("wheel") / "chartwell-0.1.0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    config = stacks.config()
+    return recording.record(
+        lambda: program.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY),
+        preview=True,
+    )
+
+
+def test_no_list_of_a_step_holds_a_secret_whether_known_yet_or_not(
+    previewed: recording.Recorded, recorded: recording.Recorded
+) -> None:
+    """The engine refuses a list with a secret that has no value yet: "malformed secret: missing value"."""
+    unknown = 0
+    for each in [step for run in (previewed, recorded) for step in (*run.of(COMMAND), *run.of(COPY))]:
+        assert not [path for path in each.secret_paths if "[" in path], each.name
+        unknown += recording.UNKNOWN in each.props["triggers"]
+    assert unknown > 12, "the preview has no unknown triggers: it proves nothing"
+
+
+def test_a_step_runs_again_for_another_secret_and_no_plain_hash_of_it_is_stored(tmp_path: Path) -> None:
+    wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+
+    def triggers(key: str) -> dict[str, list[str]]:
+        config = stacks.config(ngcApiKey=key)
+        run = recording.record(
+            lambda: program.build(
+                config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY
+            )
+        )
+        return {each.name: each.props["triggers"] for each in run.of(COMMAND)}
+
+    first, second = triggers(stacks.NGC_KEY), triggers("nvapi-" + "n3xt" * 12)
+    models = [name for name in first if "nim-llm" in name or "nim-embedding" in name]
+    assert len(models) == 2
+    assert all(first[name] != second[name] for name in models)
+    again = triggers(stacks.NGC_KEY)
+    assert all(first[name] == again[name] for name in models)
+    plain = hashlib.sha256(stacks.NGC_KEY.encode()).hexdigest()
+    assert not any(plain in each for each in first.values())
+
+
 def test_secret_steps_are_silent(recorded: recording.Recorded) -> None:
     silent = {
         each.name.split("-services-")[-1].split("-job-")[-1]
