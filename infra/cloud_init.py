@@ -5,12 +5,16 @@ Knows nothing of Pulumi, of where the values come from, or of what the scripts d
 whoever can describe the instance, so whatever looks like a secret is refused.
 """
 
+import base64
+import gzip
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from infra.policy import SECRET_TEXT
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "cloud-init" / "user-data.yaml"
 
@@ -20,7 +24,6 @@ _HEADER = "#cloud-config\n"
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 _VALUE = re.compile(r"[A-Za-z0-9._:/@,+=-]*")
 _SECRET_NAME = re.compile(r"key|password|secret|token|credential", re.IGNORECASE)
-_SECRET_VALUE = re.compile(r"nvapi-|PRIVATE KEY|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")
 
 
 class UserDataError(ValueError):
@@ -31,8 +34,9 @@ def render(template: Path, values: Mapping[str, str]) -> str:
     """Cloud-config text made of `template` and `values`. The same files and values always give the same text.
 
     `!file name` becomes the content of that file beside the template, shell scripts without their comment
-    lines; `${name}` becomes a value. Placeholders are looked for in the template only, never in the files,
-    where `${}` belongs to the shell. Every value must be used and every placeholder must have a value.
+    lines, and `!packed name` the same as base64 of gzip (cloud-init's `encoding: gz+b64`); `${name}` becomes
+    a value. Placeholders are looked for in the template only, never in the files, where `${}` belongs to the
+    shell. Every value must be used and every placeholder must have a value.
 
     Raises:
         UserDataError: for the first rule that is broken, with the name of the value or file.
@@ -59,7 +63,7 @@ def render(template: Path, values: Mapping[str, str]) -> str:
 
 def _check_values(values: Mapping[str, str]) -> None:
     for name, value in values.items():
-        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
+        if _SECRET_NAME.search(name) or SECRET_TEXT.search(value):
             raise UserDataError(
                 f"The value {name} looks like a secret. Secrets go by stdin, never by user data."
             )
@@ -76,17 +80,25 @@ def _loader(folder: Path) -> type[yaml.SafeLoader]:
         pass
 
     def include(_: yaml.SafeLoader, node: yaml.Node) -> _File:
+        return _File(content_of(node))
+
+    def pack(_: yaml.SafeLoader, node: yaml.Node) -> _File:
+        packed = base64.b64encode(gzip.compress(content_of(node).encode(), mtime=0)).decode()
+        return _File(packed)
+
+    def content_of(node: yaml.Node) -> str:
         path = (folder / str(node.value)).resolve()
         if not path.is_relative_to(folder.resolve()):
             raise UserDataError(f"!file {node.value} lies outside {folder.name}/.")
         if not path.is_file():
             raise UserDataError(f"!file {node.value} does not exist in {folder.name}/.")
         content = path.read_text(encoding="utf-8")
-        if _SECRET_VALUE.search(content):
+        if SECRET_TEXT.search(content):
             raise UserDataError(f"!file {node.value} contains what looks like a secret.")
-        return _File(without_comments(content, path.name) if path.suffix == ".sh" else content)
+        return without_comments(content, path.name) if path.suffix == ".sh" else content
 
     Loader.add_constructor("!file", include)
+    Loader.add_constructor("!packed", pack)
     return Loader
 
 

@@ -255,3 +255,17 @@ def test_what_is_imported_is_asked_for_by_name() -> None:
         and known.isdisjoint(canonical(each) for each in provided.get(name, [name]))
     }
     assert strange == set()
+
+
+def test_no_pattern_holds_a_backspace() -> None:
+    r"""A "\b" without the r before the string is one, and such a pattern silently matches nothing. As the end of a
+    range (\x00-\x08) it is meant."""
+    sources = [*(ROOT / "pipeline").rglob("*.py"), *(ROOT / "infra").rglob("*.py")]
+    assert not [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in sources
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and "\b" in node.value.replace("-\b", "")
+    ]

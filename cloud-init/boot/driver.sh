@@ -30,17 +30,54 @@ if loaded; then
   phase driver "$(nvidia-smi -L | head -n 1)"
   exit 0
 fi
+# Old kernels keep the module that was built with their driver, while the libraries go on: the two must be one version.
+# A module package names its driver in what it depends on: nvidia-kernel-common-580-server (>= 580.95.05).
+module_version() {
+  apt-cache show "linux-modules-nvidia-$branch-$kernel" 2>/dev/null |
+    sed -n "s/^Depends:.*nvidia-kernel-common-$branch (>= \([0-9.]*\).*/\1/p" | head -n 1
+}
+
+library_version() {
+  apt-cache policy "libnvidia-compute-$branch" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9.]*\).*/\1/p' | head -n 1
+}
+
+same_version() {
+  local module library
+  module=$(modinfo -F version nvidia 2>/dev/null) || return 1
+  library=$(dpkg-query -W -f '${Version}' "libnvidia-compute-$branch" 2>/dev/null) || return 1
+  [ "$module" = "${library%%-*}" ]
+}
+
+packages=("nvidia-headless-no-dkms-$branch" "nvidia-utils-$branch")
+
+# The newest kernel with its module and the newest libraries: built together. It needs a reboot where it is another
+# kernel than the one that runs.
+install_newest() {
+  touch "$HOST_STATE/newest-kernel"
+  phase driver "installing $branch with the newest kernel: $1"
+  apt-mark unhold linux-aws linux-image-aws "${packages[@]}" >/dev/null || true
+  apt_get install --no-install-recommends linux-aws "linux-modules-nvidia-$branch-aws" "${packages[@]}"
+}
+
+mkdir -p "$HOST_STATE"
 phase driver "installing $branch for kernel $kernel"
 apt_update
-packages=("nvidia-headless-no-dkms-$branch" "nvidia-utils-$branch")
-if apt-cache show "linux-modules-nvidia-$branch-$kernel" >/dev/null 2>&1; then
-  apt_get install --no-install-recommends "linux-modules-nvidia-$branch-$kernel" "${packages[@]}"
-else
-  # The archive has no module for this kernel any more; the package below brings the newest kernel with its module.
-  apt_get install --no-install-recommends linux-aws "linux-modules-nvidia-$branch-aws" "${packages[@]}"
+module=$(module_version) library=$(library_version)
+if [ -e "$HOST_STATE/newest-kernel" ]; then
+  install_newest "as at the boot before"
+elif [ -z "$module" ]; then
+  install_newest "the archive has no module for $kernel"
+elif [ "$module" != "$library" ]; then
+  install_newest "the module for $kernel is of $module, the library is ${library:-unknown}"
+elif ! apt_get install --no-install-recommends "linux-modules-nvidia-$branch-$kernel" "${packages[@]}"; then
+  install_newest "the packages for $kernel do not fit together"
+fi
+if ! same_version && [ ! -e "$HOST_STATE/newest-kernel" ]; then
+  install_newest "the installed module and library differ"
 fi
 # A kernel that changes overnight would come up without its module.
-apt-mark hold "nvidia-headless-no-dkms-$branch" "nvidia-utils-$branch" linux-aws linux-image-aws >/dev/null || true
+apt-mark hold "${packages[@]}" linux-aws linux-image-aws >/dev/null || true
+same_version || reboot_once "no module of the library's version for kernel $kernel"
 modprobe nvidia || reboot_once "no driver module for kernel $kernel"
 for _ in $(seq 30); do
   if loaded; then

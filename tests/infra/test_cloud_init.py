@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import shutil
@@ -30,22 +32,31 @@ VALUES = {
 }
 
 
+def written_files(text: str) -> dict[str, str]:
+    """What cloud-init would write, by path."""
+    return {
+        each["path"]: gzip.decompress(base64.b64decode(each["content"])).decode()
+        if each.get("encoding") == "gz+b64"
+        else each["content"]
+        for each in yaml.safe_load(text)["write_files"]
+    }
+
+
 def test_user_data_is_small_and_says_what_it_was_told() -> None:
     text = render(TEMPLATE, VALUES)
     assert len(text.encode()) < USER_DATA_BYTES_MAX
-    document = yaml.safe_load(text)
-    files = {each["path"]: each["content"] for each in document["write_files"]}
+    files = written_files(text)
     settings = dict(line.split("=", 1) for line in files["/etc/chartwell/boot.env"].splitlines())
     assert settings["HOST_VOLUME_ID"] == VALUES["volume_id"]
     assert settings["HOST_DRIVER"] == "580-server"
-    assert files["/usr/local/lib/chartwell/disk.sh"].startswith("#!/usr/bin/env bash\n")
+    for name in ("disk", "driver"):
+        assert files[f"/usr/local/lib/chartwell/{name}.sh"].startswith("#!/usr/bin/env bash\n")
     assert text == render(TEMPLATE, VALUES)
 
 
 def test_every_setting_that_a_boot_script_needs_is_written() -> None:
     """A script that reads ${HOST_X:?} ends the boot when user data forgets X."""
-    document = yaml.safe_load(render(TEMPLATE, VALUES))
-    files = {each["path"]: each["content"] for each in document["write_files"]}
+    files = written_files(render(TEMPLATE, VALUES))
     written = {line.split("=")[0] for line in files["/etc/chartwell/boot.env"].splitlines()}
     for path, content in files.items():
         for part in content.split("${HOST_")[1:]:
@@ -182,24 +193,64 @@ def apt_log(tmp_path: Path) -> str:
     return log.read_text() if log.exists() else ""
 
 
-def driver_machine(tmp_path: Path, *, version: str, module_loads: bool) -> None:
-    """A machine whose driver appears once its packages are installed and the module is loaded."""
-    log = tmp_path / "apt.log"
-    stand_in(tmp_path / "bin", "apt-get", f'echo "$@" >>{log}')
-    stand_in(tmp_path / "bin", "apt-cache", "exit 0")
-    stand_in(tmp_path / "bin", "apt-mark", "exit 0")
+def driver_machine(
+    tmp_path: Path,
+    *,
+    version: str,
+    module_loads: bool = True,
+    module: str | None = "",
+    newest_helps: bool = True,
+) -> None:
+    """A machine whose driver appears once its packages are installed and the module is loaded.
+
+    `version`: of the library and of the newest kernel's module. `module`: of the module for the kernel that runs, the
+    same where it is "", none in the archive where it is None. The two must be one for nvidia-smi to answer.
+    `newest_helps`: the newest kernel is the one that runs after a `reboot`.
+    """
+    log, kernel = tmp_path / "apt.log", tmp_path / "kernel"
+    old = version if module == "" else module
+    common = "nvidia-kernel-common-580-server"
+    depends = f"Depends: linux-image, {common} (<= {old}-1), {common} (>= {old})"
+    stand_in(
+        tmp_path / "bin",
+        "apt-get",
+        f'echo "$@" >>{log}\ncase "$*" in *install*linux-modules-nvidia-580-server-aws*) touch {tmp_path}/newest ;;'
+        f" *install*) touch {tmp_path}/installed ;; esac",
+    )
+    stand_in(
+        tmp_path / "bin",
+        "apt-cache",
+        f'[ "$1" != policy ] || {{ echo "  Candidate: {version}-0ubuntu0.24.04.1"; exit 0; }}\n'
+        + ("exit 100" if old is None else f'echo "{depends}"'),
+    )
+    stand_in(tmp_path / "bin", "apt-mark", f'echo mark "$@" >>{log}')
     stand_in(tmp_path / "bin", "sleep", "exit 0")
+    stand_in(tmp_path / "bin", "dpkg-query", f"echo {version}-0ubuntu0.24.04.1")
+    stand_in(
+        tmp_path / "bin",
+        "modinfo",
+        f"if [ -e {kernel} ]; then echo {version}; elif [ -e {tmp_path}/installed ]; then echo {old}; else exit 1; fi",
+    )
     stand_in(tmp_path / "bin", "modprobe", f"touch {tmp_path}/loaded" if module_loads else "exit 1")
     stand_in(
         tmp_path / "bin",
         "nvidia-smi",
-        f'[ -e {tmp_path}/loaded ] || exit 9\ncase "$*" in *driver_version*) echo {version} ;;'
-        ' *) echo "GPU 0: NVIDIA A10G" ;; esac',
+        f'[ -e {tmp_path}/loaded ] && [ "$(modinfo)" = {version} ] || [ -e {tmp_path}/as-it-was ] || exit 9\n'
+        f'case "$*" in *driver_version*) echo {version} ;; *) echo "GPU 0: NVIDIA A10G" ;; esac',
     )
+    if newest_helps:
+        (tmp_path / "reboots-into-newest").touch()
+
+
+def reboot(tmp_path: Path) -> None:
+    """The newest kernel that is installed runs now, and nothing is loaded."""
+    (tmp_path / "loaded").unlink(missing_ok=True)
+    if (tmp_path / "newest").exists() and (tmp_path / "reboots-into-newest").exists():
+        (tmp_path / "kernel").touch()
 
 
 def test_the_driver_is_installed_once_and_without_a_reboot(tmp_path: Path) -> None:
-    driver_machine(tmp_path, version="580.95.05", module_loads=True)
+    driver_machine(tmp_path, version="580.95.05")
     assert boot(tmp_path, "driver.sh").returncode == 0
     assert f"linux-modules-nvidia-580-server-{os.uname().release}" in apt_log(tmp_path)
     assert "nvidia-utils-580-server" in apt_log(tmp_path)
@@ -209,13 +260,70 @@ def test_the_driver_is_installed_once_and_without_a_reboot(tmp_path: Path) -> No
     assert not (tmp_path / "state" / "reboot-needed").exists()
 
 
+@pytest.mark.parametrize("module", ["580.65.06", None], ids=["an older module", "no module any more"])
+def test_a_module_that_is_not_of_the_librarys_version_is_not_taken(
+    tmp_path: Path, module: str | None
+) -> None:
+    """A pinned image's kernel keeps its old module in the archive while the libraries go on."""
+    driver_machine(tmp_path, version="580.159.03", module=module)
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    assert f"linux-modules-nvidia-580-server-{os.uname().release}" not in apt_log(tmp_path)
+    assert "install --no-install-recommends linux-aws linux-modules-nvidia-580-server-aws" in apt_log(
+        tmp_path
+    )
+    assert (tmp_path / "state" / "reboot-needed").exists()
+    (tmp_path / "state" / "reboot-needed").unlink()
+    reboot(tmp_path)
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    assert not (tmp_path / "state" / "reboot-needed").exists()
+    assert "GPU 0" in (tmp_path / "state" / "progress.json").read_text()
+
+
+def test_packages_that_turn_out_to_differ_are_replaced_before_the_one_reboot(tmp_path: Path) -> None:
+    driver_machine(tmp_path, version="580.159.03")
+    stand_in(
+        tmp_path / "bin",
+        "modinfo",
+        f"if [ -e {tmp_path}/kernel ]; then echo 580.159.03; else echo 580.65.06; fi",
+    )
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    assert "linux-modules-nvidia-580-server-aws" in apt_log(tmp_path)
+    (tmp_path / "state" / "reboot-needed").unlink()
+    reboot(tmp_path)
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    assert "GPU 0" in (tmp_path / "state" / "progress.json").read_text()
+
+
+def test_packages_that_do_not_fit_together_are_replaced_by_the_newest(tmp_path: Path) -> None:
+    driver_machine(tmp_path, version="580.159.03")
+    stand_in(
+        tmp_path / "bin",
+        "apt-get",
+        f'echo "$@" >>{tmp_path}/apt.log\ncase "$*" in *install*"$(uname -r)"*) exit 100 ;;'
+        f" *install*) touch {tmp_path}/newest ;; esac",
+    )
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    assert "linux-modules-nvidia-580-server-aws" in apt_log(tmp_path)
+    assert (tmp_path / "state" / "reboot-needed").exists()
+
+
+def test_a_host_whose_newest_kernel_does_not_help_says_so_after_one_reboot(tmp_path: Path) -> None:
+    driver_machine(tmp_path, version="580.159.03", module="580.65.06", newest_helps=False)
+    assert boot(tmp_path, "driver.sh").returncode == 0
+    reboot(tmp_path)
+    second = boot(tmp_path, "driver.sh")
+    assert second.returncode == 1
+    assert "No GPU after a reboot" in (tmp_path / "state" / "reason").read_text()
+
+
 def test_lists_that_are_locked_are_waited_for(tmp_path: Path) -> None:
-    driver_machine(tmp_path, version="580.1", module_loads=True)
+    driver_machine(tmp_path, version="580.1")
     stand_in(
         tmp_path / "bin",
         "apt-get",
         f'echo apt-get "$@" >>{tmp_path}/tries\n'
-        f'case "$*" in *update*) [ "$(grep -c update {tmp_path}/tries)" -ge 3 ] ;; esac',
+        f'case "$*" in *update*) [ "$(grep -c update {tmp_path}/tries)" -ge 3 ] ;;'
+        f" *install*) touch {tmp_path}/installed ;; esac",
     )
     assert boot(tmp_path, "driver.sh").returncode == 0
     assert (tmp_path / "tries").read_text().count("update") == 3
@@ -225,8 +333,8 @@ def test_lists_that_are_locked_are_waited_for(tmp_path: Path) -> None:
 
 
 def test_an_old_driver_is_not_good_enough(tmp_path: Path) -> None:
-    driver_machine(tmp_path, version="535.1", module_loads=True)
-    (tmp_path / "loaded").touch()
+    driver_machine(tmp_path, version="535.1")
+    (tmp_path / "as-it-was").touch()
     boot(tmp_path, "driver.sh")
     assert "install" in apt_log(tmp_path)
 

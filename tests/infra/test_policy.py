@@ -287,6 +287,26 @@ def test_an_accepted_open_range_counts_for_ssh_only() -> None:
     assert len(by_name["no-world-ingress"].check([iris])) == 1
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "nvapi-" + "a1B2" * 3,
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "-----BEGIN PRIVATE KEY-----",
+        "AKIA" + "IOSFODNN7EXAMPLE",
+        "ASIA" + "IOSFODNN7EXAMPLE",
+        "IRIS_PASSWORD=longEnough1",
+        "client_secret: longEnough1",
+    ],
+)
+def test_each_kind_of_secret_is_seen_in_user_data_and_in_a_command(secret: str) -> None:
+    by_name = {rule.name: rule for rule in rules()}
+    assert by_name["clean-user-data"].check([host(userData=f"#cloud-config\nrun: x {secret} y")])
+    assert by_name["commands"].check(
+        [Resource(COMMAND, "c", {"create": f"run {secret} now", "triggers": ["i-1"]})]
+    )
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule.name)
 def test_a_preview_that_knows_nothing_yet_is_no_violation(rule: Rule) -> None:
     unknown = [
