@@ -20,7 +20,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
 from infra import catalog, jobs, program, services, sizing
-from pipeline import serve
+from pipeline import serve, wiring
+from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import IrisSettings, ServiceSettings, Settings, load_settings, variables
 from pipeline.costing import prices_of
 from tests.infra.stacks import config as stack_config
@@ -255,6 +256,30 @@ def test_what_is_imported_is_asked_for_by_name() -> None:
         and known.isdisjoint(canonical(each) for each in provided.get(name, [name]))
     }
     assert strange == set()
+
+
+@pytest.mark.parametrize("facts", catalog.MODELS.values(), ids=lambda facts: facts.name)
+def test_the_pipeline_knows_every_model_that_the_infrastructure_offers(
+    facts: catalog.ModelFacts, tmp_path: Path
+) -> None:
+    """From what is written on the host and nothing else: its client is made, with the width that was planned for."""
+    nim = services.Nim(facts.role, facts.image_repository, 8001, 0, None, 1)
+    written = jobs.pipeline_environment(
+        [nim], {facts.role: facts.name}, PASSWORD, public_url="https://x.example"
+    )
+    variables_file = tmp_path / "settings.env"
+    variables_file.write_text("".join(f"{name}={value}\n" for name, value in written.items()))
+    settings = load_settings(variables_file)
+    if facts.role == "llm":
+        assert wiring.open_generator(settings, HashingEmbedder(settings.embedder)).model.model == facts.name
+    elif facts.role == "embedding":
+        space = wiring.open_embedder(settings).space
+        assert (space.model, space.dimension) == (facts.name, facts.dimensions)
+        assert space.tokens_max == facts.max_context_tokens
+    else:
+        images = wiring.open_image_embedder(settings)
+        assert images is not None
+        assert images.space.dimension == facts.dimensions
 
 
 def test_no_pattern_holds_a_backspace() -> None:

@@ -65,10 +65,13 @@ TEXT_MODELS = {
     # Successor of e5-v5 among the hosted models; its token limit is taken from its predecessor of the same size.
     "nvidia/nemotron-3-embed-1b": TextModel(2048, 8192, 0.20, reserved_tokens=16),
     "nvidia/llama-3.2-nv-embedqa-1b-v2": TextModel(2048, 8192, 0.20, reserved_tokens=16, narrower=True),
+    # The same model under the name that its containers have now.
+    "nvidia/llama-nemotron-embed-1b-v2": TextModel(2048, 8192, 0.20, reserved_tokens=16, narrower=True),
 }
 SUCCESSORS = {
     "nvidia/nv-embedqa-e5-v5": "nvidia/nemotron-3-embed-1b (2048 dimensions)",
     "nvidia/llama-3.2-nv-embedqa-1b-v2": "nvidia/nemotron-3-embed-1b (2048 dimensions)",
+    "nvidia/llama-nemotron-embed-1b-v2": "nvidia/nemotron-3-embed-1b (2048 dimensions)",
     "nvidia/llama-3.2-nv-rerankqa-1b-v2": "nvidia/llama-nemotron-rerank-vl-1b-v2",
 }
 
