@@ -14,6 +14,7 @@ from pipeline.answering.prompt import source_line
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
+from pipeline.periods import Period
 from pipeline.records import Answer, Citation, Filters, Hit, Question
 from pipeline.serving import ServingAnswering
 from pipeline.terminal import EXIT_NOTHING_RELEVANT, StackOption, as_json, door, errors_as_exit_codes, out
@@ -44,8 +45,10 @@ def process_query(
     """
     if top_k < 1:
         raise InputUnusable(f"top_k is {top_k}.", remedy="Ask for at least 1 passage.")
+    filters = filters or Filters()
+    Period.of(filters.since, filters.until)
     with open_answering(settings or load_settings()) as answering:
-        return answering.answer(Question(checked(query_text), filters or Filters(), top_k))
+        return answering.answer(Question(checked(query_text), filters, top_k))
 
 
 def checked(text: str) -> str:
@@ -69,8 +72,12 @@ def ask(
         list[str] | None, typer.Option(help="only notes of this type; repeatable")
     ] = None,
     domain: Annotated[list[str] | None, typer.Option(help="only notes of this domain; repeatable")] = None,
-    since: Annotated[str | None, typer.Option(help="only notes from this day on, YYYY-MM-DD")] = None,
-    until: Annotated[str | None, typer.Option(help="only notes up to this day, YYYY-MM-DD")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="only notes from this day on, YYYY-MM-DD; none without a date")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option(help="only notes up to this day, YYYY-MM-DD; none without a date")
+    ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,
     show_context: Annotated[bool, typer.Option(help="print the passages the answer was made from")] = False,
     stream: Annotated[bool, typer.Option(help="print each statement as soon as it is verified")] = False,
@@ -86,6 +93,7 @@ def ask(
         filters = Filters(
             tuple(patient_id or ()), tuple(document_type or ()), tuple(domain or ()), _day(since), _day(until)
         )
+        Period.of(filters.since, filters.until)
         asked = Question(checked(question), filters, top_k or settings.answering.top_k)
         with open_telemetry(settings) as telemetry, open_answering(settings, telemetry) as answering:
             answer = _streamed(answering, asked) if stream and not json_output else answering.answer(asked)

@@ -219,9 +219,10 @@ class Filters:
     document_types: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
     since: str | None = None
-    """First day or moment included, ISO 8601. A note without a date never matches a restriction by date."""
+    """First day or moment included, ISO 8601, as is `until`. What the two admit is `periods.Period`'s to say: a note
+    of which only the month or the year is known is admitted where it may be of the period; one without a date never."""
     until: str | None = None
-    """Last day or moment included, ISO 8601; a bare date includes that whole day."""
+    """Last day or moment included; a bare date includes that whole day, a month or a year the whole of it."""
     scope: AccessScope = EVERYTHING
 
     @property

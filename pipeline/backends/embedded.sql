@@ -335,10 +335,15 @@ DocumentType IN (SELECT value FROM json_each(:document_types))
 Domain IN (SELECT value FROM json_each(:domains))
 
 -- name: filter_since
-NoteDate >= :since
+-- What begins in the period, and the less precise dates around its beginning ("2024" and "2024-03" around 2024-03-10).
+-- The index is read from the widest of these that a note has, where any has one: not all of the year for nothing.
+NoteDate >= coalesce((
+    SELECT MIN(around.NoteDate) FROM ClinicalNotes AS around
+    WHERE around.NoteDate IN (substr(:since, 1, 4), substr(:since, 1, 7), substr(:since, 1, 10), substr(:since, 1, 16))
+), :since) AND (NoteDate >= :since OR NoteDate = substr(:since, 1, length(NoteDate)))
 
 -- name: filter_until
--- `:until` ends in the last character there is, so that a bare date takes in every moment of its day.
+-- `:until` ends in the last character there is, so that it takes in every moment of its day, month or year.
 NoteDate <= :until
 
 -- name: documents_with_terms

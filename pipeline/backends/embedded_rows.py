@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
+from pipeline.periods import Period
 from pipeline.records import (
     TEXT_CONTENT_CHARACTERS_MAX,
     Chunk,
@@ -161,10 +162,11 @@ def filter_values(filters: Filters) -> Mapping[str, str]:
     for name, admitted in lists.items():
         if admitted is not None:
             values[name] = scope_list(admitted) if isinstance(admitted, frozenset) else json_list(admitted)
-    if filters.since is not None:
-        values["since"] = filters.since
-    if filters.until is not None:
-        values["until"] = filters.until + LAST_CHARACTER
+    period = Period.of(filters.since, filters.until)
+    if period.since is not None:
+        values["since"] = period.since
+    if (last := period.last(LAST_CHARACTER)) is not None:
+        values["until"] = last
     return values
 
 

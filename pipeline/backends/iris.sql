@@ -321,6 +321,10 @@ ClinicalDomain IN ({marks})
 -- name: admit_since
 NoteDate >= ?
 
+-- name: admit_since_or_around
+-- The less precise dates around the beginning: "2024" and "2024-03" around 2024-03-10.
+(NoteDate >= ? OR NoteDate IN ({marks}))
+
 -- name: admit_until
 NoteDate <= ?
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
+from pipeline.periods import Period
 from pipeline.ports import SearchPlan
 from pipeline.records import AccessScope, Filters, Match, NoteField
 
@@ -130,7 +131,7 @@ def _admissions(
     given = {name: ids for name, ids in lists.items() if ids is not None}
     size = PARAMETERS_MAX // max(1, len(given))
     asked = {name: list(lists_of(dict.fromkeys(ids), size)) for name, ids in given.items()}
-    bounds = {"since": filters.since, "until": _end(filters.until)}
+    bounds = list(_bounds(Period.of(filters.since, filters.until)))
     for combination in itertools.product(*asked.values()):
         conditions, values = [], []
         if words is not None:
@@ -139,10 +140,9 @@ def _admissions(
         for name, ids in zip(asked, combination, strict=True):
             conditions.append(session.statements[f"admit_{name}"].format(marks=marks_of(ids)))
             values += ids
-        for name, bound in bounds.items():
-            if bound is not None:
-                conditions.append(session.statements[f"admit_{name}"])
-                values.append(bound)
+        for name, bound in bounds:
+            conditions.append(session.statements[name].format(marks=marks_of(bound[1:])))
+            values += bound
         yield " AND ".join(conditions), list(values)
 
 
@@ -192,22 +192,22 @@ def admission(filters: Filters) -> Callable[[Row], bool]:
     """Whether a row of search_vector (id, patient, type, domain, date, ...) passes: the same as the SQL conditions."""
     lists = (filters.admitted_patients, filters.document_types or None, filters.admitted_domains)
     admitted = [None if ids is None else frozenset(ids) for ids in lists]
-    since, until = filters.since, _end(filters.until)
+    period = Period.of(filters.since, filters.until)
 
     def passes(row: Row) -> bool:
         _, *fields, date, _ = row
-        return (
-            all(
-                ids is None or (value is not None and text_of(value) in ids)
-                for ids, value in zip(admitted, fields, strict=True)
-            )
-            and (since is None or (date is not None and str(date) >= since))
-            and (until is None or (date is not None and str(date) <= until))
-        )
+        return all(
+            ids is None or (value is not None and text_of(value) in ids)
+            for ids, value in zip(admitted, fields, strict=True)
+        ) and period.admits(None if date is None else str(date))
 
     return passes
 
 
-def _end(until: str | None) -> str | None:
-    """The last moment of a bare date as text: "~" comes after every character of an ISO time."""
-    return until if until is None or "T" in until else f"{until}~"
+def _bounds(period: Period) -> Iterator[tuple[str, list[str]]]:
+    """The conditions of a period, by name, with the values that each binds. "~" sorts behind all that a date holds."""
+    if period.since is not None:
+        around = period.containing
+        yield ("admit_since_or_around" if around else "admit_since"), [period.since, *around]
+    if (last := period.last("~")) is not None:
+        yield "admit_until", [last]

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.config import Role
+from pipeline.periods import Period
 from pipeline.records import AccessScope, Answer, Citation, Document, Filters, Hit, Question, Statement
 from pipeline.service.access.groups import Group
 from pipeline.service.access.keys import Key
@@ -85,11 +86,16 @@ class FilterFields(Body):
     since: Day | None = Field(
         None, description="only notes of this day or later; notes without a date are left out"
     )
-    until: Day | None = Field(None, description="only notes up to this day, which is included")
+    until: Day | None = Field(
+        None,
+        description="only notes up to this day, which is included; a note of which only the month or the year is known "
+        "is found where it may be of these days",
+    )
 
     def filters(self, scope: AccessScope) -> Filters:
-        """The filters asked for, within what the person may see."""
-        return Filters(
+        """The filters asked for, within what the person may see. Raises BadRequest where the period ends before it
+        begins."""
+        filters = Filters(
             patient_ids=tuple(self.patient_ids),
             document_types=tuple(self.document_types),
             domains=tuple(self.domains),
@@ -97,6 +103,8 @@ class FilterFields(Body):
             until=self.until.isoformat() if self.until else None,
             scope=scope,
         )
+        Period.of(filters.since, filters.until)
+        return filters
 
 
 _QUESTION = {

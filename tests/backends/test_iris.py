@@ -437,6 +437,7 @@ def test_a_bare_year_is_a_date_like_any_other(store: IrisStore) -> None:
     )
     assert found(store, axis(0), filters=Filters(since="2022-06-01")) == ["n1/0"]
     assert found(store, axis(0), filters=Filters(until="2022-12-31")) == ["n2/0"]
+    assert found(store, axis(0), filters=Filters(since="2023-06-01T12:00")) == ["n1/0"]
 
 
 @pytest.mark.parametrize(
@@ -568,9 +569,10 @@ def test_index_and_scan_agree_under_any_filter(
     )  # fmt: skip
     store.optimise()
     for _ in range(15):
+        since = pick(None, *days)
         filters = Filters(
             patient_ids=pick((), ("p1",), ("P1", "p2")), document_types=pick((), ("A",)), domains=pick((), ("x", "z")),
-            since=pick(None, *days), until=pick(None, *days),
+            since=since, until=pick(None, *(day for day in days if day and day >= (since or ""))),
         )  # fmt: skip
         question, k = (
             unit_length(random.normal(size=(1, DIMENSION)).astype(np.float32))[0],
@@ -591,6 +593,9 @@ def test_admitting_by_row_is_admitting_by_condition() -> None:
     assert not admission(Filters(domains=("x",)))(row)
     assert not admission(Filters(since="1900"))(row)
     assert not admission(Filters(until="2999"))(row)
+    month = ("c", "p1", "Radiology", None, "2024-03", 0.5)
+    assert admission(Filters(since="2024-03-10", until="2024-03-12"))(month)
+    assert not admission(Filters(since="2024-04-01"))(month)
 
 
 def test_words_are_parted_here_and_not_by_iris(store: IrisStore) -> None:

@@ -21,7 +21,7 @@ from typing import ClassVar, TypeAlias
 import numpy as np
 import pytest
 
-from pipeline.errors import SpaceMismatch, StoreError, StoreRejectedRow
+from pipeline.errors import BadRequest, SpaceMismatch, StoreError, StoreRejectedRow
 from pipeline.ports import Store
 from pipeline.records import (
     EVERYTHING,
@@ -177,9 +177,14 @@ def may_be_found(document: Document, filters: Filters) -> bool:
         return False
     if filters.document_types and document.document_type not in filters.document_types:
         return False
-    if filters.since and (day is None or day < filters.since):
+    since, until = filters.since, filters.until
+    if (since or until) and day is None:
         return False
-    return not filters.until or (day is not None and day[: len(filters.until)] <= filters.until)
+    known = min(len(day or ""), len(since or ""))
+    if since and (day or "")[:known] < since[:known]:
+        return False
+    known = min(len(day or ""), len(until or ""))
+    return not until or (day or "")[:known] <= until[:known]
 
 
 HOSTILE_QUESTIONS = (
@@ -682,6 +687,53 @@ class StoreContract:
         assert found(ward, axis(0), 2, filters) == expected[:2]
         assert sorted(worded(ward, "finding", 10, filters)) == expected
         assert len(worded(ward, "finding", 2, filters)) == min(2, len(expected))
+
+    @pytest.mark.parametrize(
+        ("since", "until", "admitted"),
+        [
+            ("2024-03-01", "2024-03-31", "ymdnzo"),
+            ("2024-03-10", "2024-03-10", "ymdnzo"),
+            ("2024-03-11", None, "ym"),
+            ("2024-01-01", "2024-12-31", "ymdnzo"),
+            (None, "2024-02-28", "y"),
+            (None, "2023-12-31", ""),
+            ("2025-01-01", None, ""),
+            ("2024", "2024", "ymdnzo"),
+            ("2024-03", "2024-03", "ymdnzo"),
+            ("2024-04", None, "y"),
+            ("2024-03-10T12:00:00", None, "ymdnz"),
+            ("2024-03-10T12:00", "2024-03-10T12:00", "ymdnz"),
+            ("2024-03-10T12:00:00.250Z", "2024-03-10 12:00:00+02:00", "ymdnz"),
+            ("2024-03-10T12:00:01", None, "ymd"),
+            (None, "2024-03-10T11:59:59", "ymdo"),
+        ],
+    )
+    def test_a_period_admits_every_note_that_may_be_of_it(
+        self, store: Store, since: str | None, until: str | None, admitted: str
+    ) -> None:
+        """Of some notes only the year, the month or the day is known; times compare as written."""
+        dates = {
+            "y": "2024",
+            "m": "2024-03",
+            "d": "2024-03-10",
+            "n": "2024-03-10T12:00:00",
+            "z": "2024-03-10T12:00:00+02:00",
+            "o": "2024-03-10T00:15:00-05:00",
+            "u": None,
+        }
+        store.upsert([note(name, ("finding", axis(0)), date=noted) for name, noted in dates.items()])
+        filters = Filters(since=since, until=until)
+        assert sorted(found(store, axis(0), 10, filters)) == sorted(f"{name}/0" for name in admitted)
+        assert sorted(worded(store, "finding", 10, filters)) == sorted(f"{name}/0" for name in admitted)
+
+    @pytest.mark.parametrize(
+        ("since", "until"), [("2024-03-02", "2024-03-01"), ("yesterday", None), (None, "2024-02-31")]
+    )
+    def test_a_period_that_is_none_is_refused(
+        self, ward: Store, since: str | None, until: str | None
+    ) -> None:
+        with pytest.raises(BadRequest):
+            ward.search_words("finding", 10, Filters(since=since, until=until))
 
     def test_a_filter_is_no_reason_for_fewer_results(self, store: Store) -> None:
         """The nearest hundred belong to others: a filter applied after the search would leave nothing."""

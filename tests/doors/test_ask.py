@@ -11,9 +11,10 @@ from typer.testing import CliRunner, Result
 from pipeline import ask as ask_door
 from pipeline import vectorize
 from pipeline.ask import process_query
-from pipeline.errors import InputUnusable
+from pipeline.errors import BadRequest, InputUnusable
 from pipeline.records import Filters
 
+CASES = Path(__file__).parents[1] / "data" / "notes"
 NOTES = [
     ("n1", "p1", "2020-01-01", "Allergies: penicillin causes a rash. Blood pressure was 120/80 today."),
     ("n2", "p2", "2022-02-02", "The patient started lisinopril 20 mg daily for high blood pressure."),
@@ -31,6 +32,14 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = tmp_path / "notes.json"
     source.write_text(json.dumps(rows))
     assert CliRunner().invoke(vectorize.app, ["notes", str(source)]).exit_code == 0
+
+
+def index(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Indexes one of the small files that were once read wrongly."""
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    monkeypatch.setenv("CHARTWELL_GENERATOR__SENTENCE_SIMILARITY_MIN", "0.2")
+    told = CliRunner().invoke(vectorize.app, ["notes", str(CASES / name)])
+    assert told.exit_code == 0, told.output
 
 
 def ask(*arguments: str) -> Result:
@@ -135,3 +144,29 @@ def test_a_question_that_is_too_long_is_exit_code_2_and_says_so() -> None:
     assert result.exit_code == 2
     assert "The question is too long" in result.output
     assert "What to do: Shorten it" in result.output
+
+
+def test_a_period_that_ends_before_it_begins_is_refused(corpus: None) -> None:
+    told = ask("Any fever?", "--since", "2024-02-01", "--until", "2024-01-01")
+    assert told.exit_code == 2
+    assert "The period ends before it begins." in told.output
+    with pytest.raises(BadRequest):
+        process_query("Any fever?", filters=Filters(since="2024-02-01", until="2024-01-01"))
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "quoted"),
+    [
+        ("2024-03-01", "2024-03-31", {"130/80", "131/80", "132/80"}),
+        ("2024-01-01", "2024-12-31", {"130/80", "131/80", "132/80"}),
+        ("2024-03-11", "2024-03-12", {"130/80", "131/80"}),
+        ("2023-01-01", "2023-12-31", set[str]()),
+    ],
+)
+def test_a_note_of_a_month_or_a_year_is_found_by_its_days(
+    monkeypatch: pytest.MonkeyPatch, since: str, until: str, quoted: set[str]
+) -> None:  # field case 11
+    index("11-partial-dates.jsonl", monkeypatch)
+    answer = process_query("What was the blood pressure?", filters=Filters(since=since, until=until))
+    found = " ".join(passage.text for passage in answer.passages)
+    assert {value for value in ("130/80", "131/80", "132/80") if value in found} == quoted
