@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline.monitoring import judge
+from pipeline import thresholds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -37,11 +37,14 @@ def test_the_aws_alarms_are_those_of_the_stack() -> None:
 
 def test_limits_of_the_monitor_and_of_the_rules_agree() -> None:
     rules = alerts()
-    assert f"> {judge.DISK_WARN:g}" in str(rules["ChartwellDiskFull"]["expr"])
-    assert f"> {judge.GPU_CELSIUS_WARN}" in str(rules["ChartwellGpuHot"]["expr"])
-    for said in (f"disk {judge.DISK_WARN:.0%} and {judge.DISK_FAIL:.0%}", f"memory {judge.MEMORY_WARN:.0%}"):
+    assert f"> {thresholds.DISK_WARN:g}" in str(rules["ChartwellDiskFull"]["expr"])
+    assert f"> {thresholds.GPU_CELSIUS_WARN}" in str(rules["ChartwellGpuHot"]["expr"])
+    for said in (
+        f"disk and inodes {thresholds.DISK_WARN:.0%} and {thresholds.DISK_FAIL:.0%}",
+        f"memory {thresholds.MEMORY_WARN:.0%}",
+    ):
         assert said.replace("%", " %") in PAGE, said
-    assert f"GPU {judge.GPU_CELSIUS_WARN} °C" in PAGE
+    assert f"GPU {thresholds.GPU_CELSIUS_WARN} °C" in PAGE
 
 
 def test_an_incident_has_a_checklist() -> None:

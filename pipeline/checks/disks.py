@@ -10,10 +10,8 @@ from pipeline.checks.bench import Bench
 from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import DiskNearlyFull, VolumeWrong
+from pipeline.thresholds import disk_level
 
-FREE_SHARE_WARN = 0.15
-FREE_SHARE_FAIL = 0.05
-"""IRIS needs room for its journal and SQLite for its log: at the very end nothing can be written at all."""
 HOST_FOLDERS = ("/", "/var/lib/docker")
 MOUNT_FIELDS = 5
 EBS_MODEL = "Amazon Elastic Block Store"
@@ -49,14 +47,15 @@ def disk_check(bench: Bench) -> Finding:
     }
     what = "inodes" if worst.free_inode_share < worst.free_share else "space"
     said = f"{worst.folder}: {100 * (1 - worst.least):.0f} % of its {what} is used"
-    if worst.least >= FREE_SHARE_WARN:
+    level = disk_level(1 - worst.least)
+    if level is None:
         return passed(f"{said}, {worst.free_gibibytes:,.0f} GiB free", **measured)
     error = DiskNearlyFull(
         f"{said}, {worst.free_gibibytes:,.1f} GiB free.",
         remedy="Make room (docker image prune, old spaces: python -m pipeline.vectorize migrate --help), or "
         "enlarge the volume: pulumi config set volumeSizeGb NUMBER, then pulumi up.",
     )
-    return failed(error, **measured) if worst.least < FREE_SHARE_FAIL else warned(error, **measured)
+    return failed(error, **measured) if level == "fail" else warned(error, **measured)
 
 
 def _one_a_file_system(folders: list[Path]) -> list[Path]:

@@ -14,12 +14,11 @@ from pipeline.checks.bench import Bench
 from pipeline.checks.machine import Done
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ContainerWrong, GpuUnavailable
+from pipeline.thresholds import gpu_level
 
 QUERY = "name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw"
 DRIVER_MIN = 580
 """NIM for language models, 2.x (get-started pages of docs.nvidia.com/nim)."""
-HOT_CELSIUS = 88
-"""An A10G slows down from about here; its documented maximum is 95."""
 PROGRAM_SECONDS_MAX = 20.0
 LABEL = "chartwell.spec"
 """On every container that the deployment started (cloud-init/steps/lib.sh)."""
@@ -126,7 +125,7 @@ def _judged(cards: Sequence[Sequence[str]]) -> Finding:
             ),
             **measured,
         )
-    if (degrees := _number(hot)) is not None and degrees >= HOT_CELSIUS:
+    if gpu_level(degrees := _number(hot)):
         return warned(
             GpuUnavailable(
                 f"The GPU is at {degrees:g} °C and slows itself down.",

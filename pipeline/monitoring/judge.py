@@ -1,28 +1,23 @@
-"""What of a sample needs somebody: thresholds, in one place, each with what to do.
+"""What of a sample needs a person, each with what to do. The limits are those of `pipeline.thresholds`.
 
-Decides the words and the limits, which are those of the Prometheus rules where both know a condition. Knows no screen.
+Decides the words. Knows no screen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 from pipeline.monitoring.readings import Containers, Gpus, Host, Sample, Store, Work
+from pipeline.thresholds import DISK_WARN, Level, disk_level, gpu_level, memory_level
 
-DISK_WARN, DISK_FAIL = 0.90, 0.98
-MEMORY_WARN = 0.95
-INODES_WARN = 0.95
-GPU_CELSIUS_WARN = 87
-"""As the alert ChartwellGpuHot has it: cards slow themselves down a little above."""
 COMMUNITY_BYTES = 10 * 1024**3
 """What a Community licence of IRIS lets a database hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attention:
-    level: Literal["fail", "warn"]
+    level: Level
     what: str
     do: str
 
@@ -60,8 +55,8 @@ def _gpus(sample: Sample) -> Iterator[Attention]:
     for card in sample.gpus.cards:
         if card.fault:
             yield Attention("fail", f"GPU {card.index}: {card.fault}", "docs/operations.md#the-gpu-is-lost")
-        elif (card.temperature_celsius or 0) >= GPU_CELSIUS_WARN:
-            yield Attention("warn", f"GPU {card.index} has {card.temperature_celsius} °C", "it slows down")
+        elif level := gpu_level(card.temperature_celsius):
+            yield Attention(level, f"GPU {card.index} has {card.temperature_celsius} °C", "it slows down")
 
 
 def _containers(sample: Sample, before: Sample | None) -> Iterator[Attention]:
@@ -87,14 +82,13 @@ def _host(sample: Sample) -> Iterator[Attention]:
         return
     for disk in sample.host.disks:
         used = disk.used_bytes / disk.total_bytes if disk.total_bytes else 0.0
-        if used >= DISK_WARN:
-            level: Literal["fail", "warn"] = "fail" if used >= DISK_FAIL else "warn"
+        if level := disk_level(used):
             yield Attention(level, f"{disk.path} is {used:.0%} full", "docs/operations.md#the-disk-fills")
-        if (disk.inodes_used or 0) >= INODES_WARN:
-            yield Attention("warn", f"{disk.path} has few inodes left", "docs/operations.md#the-disk-fills")
+        if level := disk_level(disk.inodes_used or 0.0):
+            yield Attention(level, f"{disk.path} has few inodes left", "docs/operations.md#the-disk-fills")
     memory = sample.host.memory_used_bytes / max(1, sample.host.memory_total_bytes)
-    if memory >= MEMORY_WARN:
-        yield Attention("warn", f"memory is {memory:.0%} used", "docs/operations.md#memory-runs-out")
+    if level := memory_level(memory):
+        yield Attention(level, f"memory is {memory:.0%} used", "docs/operations.md#memory-runs-out")
 
 
 def _store(sample: Sample) -> Iterator[Attention]:

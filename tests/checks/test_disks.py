@@ -18,7 +18,7 @@ ID = "vol-0a1b2c3d4e5f67890"
 
 @pytest.mark.parametrize(
     ("free", "inodes", "status"),
-    [(0.5, 0.9, "pass"), (0.14, 0.9, "warn"), (0.02, 0.9, "fail"), (0.5, 0.1, "warn"), (0.5, 0.01, "fail")],
+    [(0.5, 0.9, "pass"), (0.09, 0.9, "warn"), (0.02, 0.9, "fail"), (0.5, 0.1, "warn"), (0.5, 0.01, "fail")],
 )
 def test_space_and_inodes(tmp_path: Path, free: float, inodes: float, status: str) -> None:
     found = disk_check(
