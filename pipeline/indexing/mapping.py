@@ -120,6 +120,14 @@ class FieldMapping:
         plan = self._plan(tuple(columns), own=own)
         return [name for name in REQUIRED_FIELDS if name not in self.defaults and not plan[name]]
 
+    def feeding(self, columns: Sequence[str], *, own: bool = False) -> dict[str, tuple[str, ...]]:
+        """For each field the columns among these that feed it, best first: the next one where a record has nothing in
+        the one before. Fields that none feeds are absent. `own` as for `apply`."""
+        plan = self._plan(tuple(columns), own=own)
+        return {
+            name: tuple(dict.fromkeys(key for key, _ in places)) for name, places in plan.items() if places
+        }
+
     def apply(self, record: Mapping[str, Any], *, own: bool = False) -> dict[str, Any]:
         """Our fields with their raw values (absent where the record has none), the rest as text in "metadata".
 

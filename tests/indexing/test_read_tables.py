@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,32 @@ CELLS = st.text('ab ,;"\n\r\t\u00e9', max_size=6)
 
 def read(content: bytes, characters_max: int = 10_000) -> list[Found | Refused]:
     return list(read_table(io.BufferedReader(io.BytesIO(content)), "notes.csv", characters_max))
+
+
+HEADER = b"note_id,patient_id,note_type,note_text\n"
+SWALLOWED = "The row's quotation marks take in the beginning of another row."
+MALFORMED = "The row's quotation marks are malformed."
+DATA = Path(__file__).parents[1] / "data" / "notes"
+
+
+def naming(columns: Sequence[str]) -> tuple[list[str], str | None]:
+    return [name for name in ("note_id", "patient_id") if name in columns], (
+        "note_text" if "note_text" in columns else None
+    )
+
+
+def notes(rows: bytes, header: bytes = HEADER, characters_max: int = 10_000) -> list[Found | Refused]:
+    return list(read_table(io.BufferedReader(io.BytesIO(header + rows)), "notes.csv", characters_max, naming))
+
+
+def texts(found: list[Found | Refused]) -> list[tuple[str, str, str] | str]:
+    """Note, patient and text of each record, the reason of a refused one."""
+    return [
+        item.reason
+        if isinstance(item, Refused)
+        else (item.columns["note_id"], item.columns["patient_id"], item.columns["note_text"])
+        for item in found
+    ]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -69,12 +98,24 @@ def test_after_a_long_quoted_cell_the_next_row_is_found() -> None:
     assert second.position == "row 2 (line 2003)"
 
 
+def test_an_open_quotation_mark_costs_its_row() -> None:
+    first, second, third = read(b'id,text\n1,x\n2,"never closed\n3,y\n')
+    assert isinstance(first, Found)
+    assert isinstance(second, Refused)
+    assert (second.position, second.whole) == ("row 2 (line 3)", False)
+    assert second.reason == "The row's quotation marks are malformed."
+    assert isinstance(third, Found)
+
+
 def test_an_open_quotation_mark_at_the_end_affects_the_rest() -> None:
-    first, second = read(b'id,text\n1,x\n2,"never closed\n3,y\n')
+    first, second = notes(b'1,p1,note,x\n2,p2,note,"never closed\nand cut, here\n')
     assert isinstance(first, Found)
     assert isinstance(second, Refused)
     assert second.whole
-    assert second.reason == "The file ends inside quotation marks."
+    assert (second.position, second.reason) == (
+        "row 2 (lines 3 to 4)",
+        "The file ends inside quotation marks.",
+    )
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
@@ -136,3 +177,96 @@ def test_an_open_quotation_mark_in_the_first_row_swallows_no_row(rows: int) -> N
 def test_an_endless_first_row_is_no_list_of_names() -> None:
     with pytest.raises(SourceBroken, match="no list of names"):
         read(b"x" * 20_000 + b"\n1\n")
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("delimiter", [b",", b";", b"\t", b"|"])
+def test_a_bad_quotation_mark_merges_no_two_patients(delimiter: bytes, ending: bytes) -> None:
+    content = (DATA / "01a-quote-merges-two-patients.csv").read_bytes()  # field case 01a
+    content = content.replace(b"Tall, 5", b"Tall 5").replace(b",", delimiter).replace(b"\n", ending)
+    found = notes(content, b"")
+    assert texts(found) == [SWALLOWED, ("2", "p2", 'Waist 36"'), ("3", "p3", "Up and walking.")]
+    assert found[0].position == "row 1 (line 2)"
+
+
+@pytest.mark.parametrize("ending", [b"\n", b"\r\n", b"\r"])
+def test_a_bad_quotation_mark_swallows_no_row(ending: bytes) -> None:
+    content = (DATA / "01b-quote-swallows-300-rows.csv").read_bytes()  # field case 01b
+    first, *rest = notes(content.replace(b"\n", ending), b"", 3_000_000)
+    assert isinstance(first, Refused)
+    assert (first.position, first.reason) == ("row 1 (line 2)", MALFORMED)
+    assert len(rest) == 302
+    assert all(isinstance(item, Found) for item in rest)
+
+
+def test_a_rejection_names_all_lines_it_stands_for() -> None:
+    found = notes(b'1,p1,note,"one\nhe said "ok" then\nthree, a, b"\n2,p2,note,"a\nb"\n3,p3,note,x\n')
+    assert texts(found) == [MALFORMED, ("2", "p2", "a\nb"), ("3", "p3", "x")]
+    assert [item.position for item in found] == ["row 1 (lines 2 to 4)", "row 2 (line 5)", "row 3 (line 7)"]
+
+
+def test_quotation_marks_that_spark_escapes_cost_their_row() -> None:
+    found = notes(
+        b'1,p1,note,"He said \\"ok\\" twice."\n2,p2,note,"ends with \\""\n3,p3,note,plain 36"\n4,p4,note,x\n'
+    )
+    assert texts(found) == [MALFORMED, SWALLOWED, ("3", "p3", 'plain 36"'), ("4", "p4", "x")]
+    assert isinstance(found[0], Refused)
+    assert "Spark" in found[0].remedy
+
+
+def test_ids_behind_the_text_are_seen_too() -> None:
+    found = notes(
+        b'"Tall, 5\'10"",1,p1\nWaist 36",2,p2\n"a\nb, c",3,p3\n"one\nsaid "ok"\ntwo",4,p4\nplain,5,p5\n',
+        b"note_text,note_id,patient_id\n",
+    )
+    assert texts(found) == [
+        SWALLOWED,
+        ("2", "p2", 'Waist 36"'),
+        ("3", "p3", "a\nb, c"),
+        MALFORMED,
+        ("5", "p5", "plain"),
+    ]
+
+
+def test_lines_of_a_note_that_hold_delimiters_are_no_rows() -> None:
+    text = "Sodium, 140, mmol/L, normal\nBP 120,80,60,40\n1, walk, daily, far\nNa,K,Cl,CO2"
+    written = io.StringIO()
+    csv.writer(written).writerows([(17, 22533, "note", text), (18, 22534, "note", "x")])
+    assert texts(notes(written.getvalue().encode())) == [("17", "22533", text), ("18", "22534", "x")]
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("columns", [(0, 1, 2, 3), (3, 0, 1), (0, 3, 1)])
+def test_real_notes_of_many_lines_are_read_back(
+    shared_data: Path, columns: tuple[int, ...], delimiter: str
+) -> None:
+    written = io.StringIO(newline="")
+    writer = csv.writer(written, delimiter=delimiter)
+    names = HEADER.decode().strip().split(",")
+    writer.writerow([names[column] for column in columns])
+    count = 0
+    for file in sorted((shared_data / "notes").glob("*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            text = max((value for value in json.loads(line).values() if isinstance(value, str)), key=len)
+            row = (count, f"p{count % 37}", "note", text)
+            writer.writerow([row[column] for column in columns])
+            count += 1
+    found = notes(written.getvalue().encode(), b"", 3_000_000)
+    assert len(found) == count
+    assert not [item for item in found if isinstance(item, Refused)]
+
+
+def test_the_first_row_swallows_no_row_that_closes_its_quotation_mark() -> None:
+    found = notes(b'1,p1,note,x 3"\n2,p2,note,y\n', b'note_id,patient_id,note_type,"note 5""\n')
+    assert [list(item.columns.values()) for item in found if isinstance(item, Found)] == [
+        ["1", "p1", "note", 'x 3"'],
+        ["2", "p2", "note", "y"],
+    ]
+
+
+@pytest.mark.parametrize("row", [b'x",",y\n', b'1,p",",y\n', b'1,p1,note,"abc\n'])
+def test_rows_of_open_quotation_marks_take_time_in_proportion(row: bytes) -> None:
+    started = time.process_time()
+    notes(row * 40_000, characters_max=3_000_000)
+    assert time.process_time() - started < 10

@@ -204,7 +204,14 @@ def _records(
     if form == "json lines":
         return read_json_lines(opened.stream, source.label, bytes_max)
     if form == "table":
-        return read_table(opened.stream, source.label, settings.note_characters_max + RECORD_OVERHEAD_BYTES)
+        longest = settings.note_characters_max + RECORD_OVERHEAD_BYTES
+
+        def naming(columns: Sequence[str]) -> tuple[list[str], str | None]:
+            feeding = mapping.feeding(columns)
+            ids = [feeding[name][0] for name in ("resource_id", "patient_id") if name in feeding]
+            return ids, feeding.get("text_content", (None,))[0]
+
+        return read_table(opened.stream, source.label, longest, naming)
     inside = source.inside or (source.path.name if source.path else "")
     return read_text(opened.stream, inside, source.label, bytes_max, named=bool(inside))
 
