@@ -269,8 +269,8 @@ class MetricsSettings(Group):
     )
     textfile: Path | None = Field(
         None,
-        description="where an indexing run writes its metrics (node_exporter's textfile format); "
-        "empty: ingestion.prom in the data folder",
+        description="where an indexing run writes its metrics (node_exporter's textfile format), for every account of "
+        "the host to read; empty: ingestion.prom in the data folder, for its owner alone",
     )
     textfile_seconds: float = Field(15.0, gt=0, description="how often a run writes them")
     port: int = Field(
@@ -308,6 +308,11 @@ class ServiceSettings(Group):
     port: int = Field(8010, ge=0, le=65535, description="its port; 0: any that is free")
     public_url: HttpUrl = Field(
         "", description="URL under which people reach it, for links and cookies; empty: host and port"
+    )
+    proxy_key_file: Path | None = Field(
+        None,
+        description="file with the key that the server in front sends as X-Chartwell-Proxy; only with it "
+        "X-Forwarded-For counts as the client's address; empty: nobody's word counts",
     )
     demo: bool = Field(
         False, description="everybody is an administrator, without signing in; loopback addresses only"

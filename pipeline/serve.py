@@ -109,6 +109,11 @@ def refuse_unsafe(service: ServiceSettings) -> None:
             f"{service.host} can be reached from other machines, and passwords and notes would cross in clear text.",
             remedy="Put a server that speaks TLS in front; set CHARTWELL_SERVICE__PUBLIC_URL to its https:// address.",
         )
+    if service.public_url.startswith("https://") and service.proxy_key_file is None:
+        LOGGER.warning(
+            "CHARTWELL_SERVICE__PROXY_KEY_FILE is not set: everybody who comes by the server in front counts as one "
+            "address (docs/security.md)"
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -186,8 +191,7 @@ def uvicorn_config(application: FastAPI, service: ServiceSettings) -> uvicorn.Co
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=not service.demo,
-        forwarded_allow_ips="127.0.0.1",
+        proxy_headers=False,  # service.proxy decides whose word counts
         ws="none",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=CLOSING_SECONDS,

@@ -22,8 +22,9 @@ from packaging.utils import canonicalize_name as canonical
 from infra import catalog, jobs, program, services, sizing
 from pipeline import serve, wiring
 from pipeline.backends.hashing import HashingEmbedder
-from pipeline.config import IrisSettings, ServiceSettings, Settings, load_settings, variables
+from pipeline.config import IrisSettings, ServiceSettings, Settings, as_environment, load_settings, variables
 from pipeline.costing import prices_of
+from pipeline.service.proxy import KEY_HEADER
 from tests.infra.stacks import config as stack_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -211,11 +212,18 @@ def test_the_unit_of_the_service_runs_the_door_and_its_link_is_where_the_script_
 
 
 def test_the_front_hands_on_what_the_service_believes() -> None:
-    """uvicorn takes a client's address from loopback only, and from these headers; the front sets both."""
+    """The service takes the address from these headers if their sender shows the key; both read it from one file."""
     text = (ROOT / "cloud-init" / "front" / "nginx.conf").read_text(encoding="utf-8")
     assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
     assert "proxy_set_header X-Forwarded-Proto https;" in text
-    assert 'forwarded_allow_ips="127.0.0.1"' in (ROOT / "pipeline" / "serve.py").read_text(encoding="utf-8")
+    assert f"proxy_set_header {KEY_HEADER} @PROXY_KEY@;".lower() in text.lower()
+    unit = (ROOT / "cloud-init" / "units" / "chartwell-service.service").read_text(encoding="utf-8")
+    assert "LoadCredential=proxy.key:/etc/chartwell/front/proxy.key" in unit
+    (name,) = re.findall(r"^Environment=(\S+)=%d/proxy.key$", unit, re.MULTILINE)
+    assert name in as_environment(load_settings(None, service={"proxy_key_file": "/proxy.key"}))
+    script = (ROOT / "cloud-init" / "steps" / "front.sh").read_text(encoding="utf-8")
+    assert 'front="$HOST_ETC/front"' in script
+    assert 'proxy_key="$front/proxy.key"' in script
 
 
 def test_the_lock_file_of_the_host_has_what_the_job_imports() -> None:

@@ -15,6 +15,7 @@ units=${HOST_UNITS:-/etc/systemd/system}
 front="$HOST_ETC/front"
 given="$SECRETS/service-tls.pem"
 own="$HOST_MOUNT_POINT/tls/service.pem"
+proxy_key="$front/proxy.key"
 days=825 # the longest that Apple's systems take from an authority that a person trusts by hand
 renew_seconds=$((60 * 86400))
 
@@ -72,8 +73,14 @@ check_given() {
     die "serviceCertificate is not for ${names[0]}." service
 }
 
+# The service knows by it that nginx speaks, and no other program of the host: its unit takes it from the same file.
+make_proxy_key() {
+  [ -s "$proxy_key" ] || openssl rand -hex 32 | keep "$proxy_key" 0400
+}
+
 render() { # folder of the certificate, folder for what nginx writes
   sed -e "s|@CREDENTIALS@|$1|g; s|@RUN@|$2|g; s|@ADDRESS@|$address|g; s|@TLS_PORT@|$tls_port|g; s|@PORT@|$service_port|g" \
+    -e "s|@PROXY_KEY@|$(cat "$proxy_key")|" \
     "$here/../front/nginx.conf"
 }
 
@@ -86,6 +93,7 @@ else
   make_own
   certificate=$own
 fi
+make_proxy_key
 # shellcheck disable=SC2094 # different files
 keep "$front/tls.pem" 0400 <"$certificate"
 render /run/credentials/$unit /run/chartwell-front | keep "$front/nginx.conf" 0400

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
+from pipeline.observe.definitions import METHODS
 from pipeline.observe.telemetry import Telemetry
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -59,6 +60,12 @@ def traceparent(scope: Scope) -> str:
     """The caller's header; empty where there is none, or more than one."""
     found = [value for name, value in scope["headers"] if name.lower() == b"traceparent"]
     return found[0].decode("latin-1") if len(found) == 1 else ""
+
+
+def method_of(scope: Scope) -> str:
+    """The method as it may be written down: an invented one is a client's own text, and goes nowhere."""
+    method = scope["method"]
+    return method if method in METHODS else "other"
 
 
 def route_of(scope: Scope) -> str:

@@ -199,7 +199,8 @@ def open_run_telemetry(settings: Settings) -> Iterator[Telemetry]:
             from pipeline.observe.textfile import written
 
             registry, wanted = telemetry.metrics.registry, settings.metrics
-            stack.enter_context(written(registry, ingestion_file(settings), wanted.textfile_seconds))
+            path, named = ingestion_file(settings), wanted.textfile is not None
+            stack.enter_context(written(registry, path, wanted.textfile_seconds, shared=named))
             if wanted.port:
                 stack.enter_context(_served(registry, wanted.port))
         yield telemetry

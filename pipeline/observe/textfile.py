@@ -37,8 +37,14 @@ LASTING = ("chartwell_ingestion_last_end_timestamp_seconds", "chartwell_ingestio
 
 
 @contextmanager
-def written(registry: CollectorRegistry, path: Path, seconds: float) -> Iterator[None]:
-    """Keep `path`, or the file beside it for this worker, up to date while inside, and once more at the end."""
+def written(
+    registry: CollectorRegistry, path: Path, seconds: float, *, shared: bool = False
+) -> Iterator[None]:
+    """Keep `path`, or the file beside it for this worker, up to date while inside, and once more at the end.
+
+    `shared`: other accounts of the host read it, as a collector does.
+    """
+    mode = 0o644 if shared else 0o600
     with _own_place(path) as (place, worker):
         if place is None:
             LOGGER.warning(
@@ -51,17 +57,17 @@ def written(registry: CollectorRegistry, path: Path, seconds: float) -> Iterator
 
         def keep_writing() -> None:
             while not ended.wait(seconds):
-                _write(continued, place)
+                _write(continued, place, mode)
 
         thread = threading.Thread(target=keep_writing, name="metrics", daemon=True)
-        _write(continued, place)
+        _write(continued, place, mode)
         thread.start()
         try:
             yield
         finally:
             ended.set()
             thread.join()
-            _write(continued, place)
+            _write(continued, place, mode)
 
 
 @contextmanager
@@ -79,13 +85,13 @@ def _place(path: Path, worker: int) -> Path:
     return path if worker == 1 else path.with_name(f"{path.stem}-{worker}{path.suffix}")
 
 
-def _write(collector: Collector, path: Path) -> None:
+def _write(collector: Collector, path: Path, mode: int) -> None:
     """Replace the file as a whole: a reader sees the one before or this one."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(collector)
     draft = path.with_name(f".{path.name}.new")
     try:
-        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "wb") as file:
             file.write(generate_latest(registry))
         draft.replace(path)

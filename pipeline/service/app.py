@@ -17,7 +17,7 @@ from pipeline.config import Settings
 from pipeline.costing import prices_of
 from pipeline.errors import Forbidden, ProviderError, SignInFailed
 from pipeline.monitoring.usage import PresentCosts
-from pipeline.observe.asgi import TracedRequests
+from pipeline.observe.asgi import TracedRequests, method_of
 from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
@@ -32,10 +32,12 @@ from pipeline.service.history.open import open_history
 from pipeline.service.history.upkeep import Upkeep
 from pipeline.service.jobs import Jobs
 from pipeline.service.keeping import ConversationKeeper
+from pipeline.service.lanes import Lanes
 from pipeline.service.metering import Meter
 from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
 from pipeline.service.parts import Parts
+from pipeline.service.proxy import BehindProxy, proxy_key
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
 from pipeline.serving import ServingAnswering
@@ -174,6 +176,7 @@ def _parts(
         groups=access.groups,
         provider=access.provider,
         sign_ins=access.sign_ins,
+        lanes=Lanes(),
         keys=access.keys,
         conversations=history.conversations,
         opinions=history.opinions,
@@ -218,14 +221,16 @@ async def _drain(parts: Parts, seconds: float) -> None:
 
 
 async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:
-    """Somebody known asked for what they have no right to."""
+    """Somebody known asked for what they have no right to: a row a minute for the same thing, however often."""
     caller: Caller | None = request.scope["state"].get("caller")
     if caller is None:
         return
-    route = getattr(request.scope.get("route"), "path", UNROUTED)
-    details = {"right": error.action, "method": request.method}
+    who = caller.principal
+    subject = f"route:{getattr(request.scope.get('route'), 'path', UNROUTED)}"
+    details = {"right": error.action, "method": method_of(request.scope)}
+    about = f"{who.id} {who.key_id} {subject} {details}"
     await run_in_threadpool(
-        access.audit.record, caller.principal, "request", f"route:{route}", outcome="refused", details=details
+        access.audit.record_seldom, about, who, "request", subject, outcome="refused", details=details
     )
 
 
@@ -288,3 +293,4 @@ def _add_layers(
         observe=meter.request,
         respond=respond,
     )
+    app.add_middleware(BehindProxy, key=proxy_key(service.proxy_key_file))

@@ -2,7 +2,7 @@
 
 The outermost layer. Decides what a browser may do with a page of ours, how many requests are under way at once, and
 that no exception reaches a client as anything but a problem. A log line has method, route, status and time, never a
-path with ids in it, a query or a body. Refuses to know who asks.
+path with ids in it, a query, a body or an invented method. Refuses to know who asks.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import Busy
 from pipeline.logs import LOGGER
+from pipeline.observe.asgi import method_of
 from pipeline.service.problems import Respond, in_json, recorded
 from pipeline.service.streaming import ClientGone
 
@@ -103,12 +104,13 @@ class Frame:
             self._under_way -= 1
             seconds = time.perf_counter() - began
             route = getattr(scope.get("route"), "path", UNROUTED)
-            self._observe(scope["method"], route, status, seconds)
+            method = method_of(scope)
+            self._observe(method, route, status, seconds)
             LOGGER.info(
                 "request",
                 extra={
                     "request": number,
-                    "method": scope["method"],
+                    "method": method,
                     "route": route,
                     "status": status,
                     "seconds": round(seconds, 4),

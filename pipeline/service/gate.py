@@ -23,8 +23,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import Forbidden, SignInFailed
+from pipeline.observe.asgi import method_of
 from pipeline.service import cookies
 from pipeline.service.access.policy import Principal
+from pipeline.service.access.throttle import network_of
 from pipeline.service.activity import Activity
 from pipeline.service.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
@@ -129,7 +131,7 @@ class Gate:
             _check_origin(request.method, headers, host)
         except Forbidden as error:
             with suppress(SignInFailed):
-                await self._refused(await self._caller(request), request.method, error)
+                await self._refused(await self._caller(request), method_of(scope), error)
             raise
         body = b""
         if request.method not in {"GET", "HEAD"}:
@@ -146,7 +148,7 @@ class Gate:
 
     async def _metered_caller(self, request: Request) -> Caller | None:
         """Who asks, as `_caller` says, counted for them, or for their address where nobody is known."""
-        address = f"address {request.client.host if request.client else 'unknown'}"
+        address = f"address {network_of(request.client.host) if request.client else 'unknown'}"
         try:
             caller = await self._caller(request)
         except SignInFailed:
@@ -160,7 +162,7 @@ class Gate:
         try:
             _check_token(request.method, request.headers, body, caller)
         except Forbidden as error:
-            await self._refused(caller, request.method, error)
+            await self._refused(caller, method_of(request.scope), error)
             raise
         if request.scope["path"] not in WATCHING:
             self._activity.note()

@@ -28,6 +28,7 @@ from pipeline.service.gate import Caller
 from pipeline.service.history.conversations import Conversations
 from pipeline.service.history.feedback import Opinions
 from pipeline.service.jobs import Jobs
+from pipeline.service.lanes import Lanes
 from pipeline.service.metering import Meter
 from pipeline.service.readiness import Readiness
 from pipeline.service.state.database import State
@@ -48,6 +49,7 @@ class Parts:
     groups: Groups
     provider: IdentityProvider | None
     sign_ins: SignIns
+    lanes: Lanes
     keys: Keys
     conversations: Conversations
     opinions: Opinions

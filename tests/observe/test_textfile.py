@@ -35,6 +35,7 @@ def test_a_run_leaves_its_numbers_and_the_next_goes_on(index: Index, tmp_path: P
     unchanged = "chartwell_ingestion_notes_total[('outcome', 'unchanged'), ('worker', '1')]"
     requests = "chartwell_embedder_request_duration_seconds_count[('kind', 'passage'), ('worker', '1')]"
     first = values(path)
+    assert path.stat().st_mode & 0o777 == 0o600
     assert (first[stored], first[unchanged], first[requests]) == (2, 0, 1)
     assert CliRunner().invoke(vectorize.app, ["notes", str(tmp_path / "notes.json")]).exit_code == 0
     second = values(path)

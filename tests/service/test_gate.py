@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from pipeline import serve
 from pipeline.config import ServiceSettings
 from pipeline.errors import SettingsInvalid, TooMany
+from pipeline.logs import LOGGER
 from pipeline.service.gate import FORWARDED, allowed_hosts
 from pipeline.service.limits import RateLimit
 from tests.service.running import QUESTION, Running, copied, running, settings_in
@@ -263,3 +264,18 @@ NUL_FORMS: tuple[tuple[str, dict[str, str | list[str]]], ...] = (
     ("/groups", {"name": "ward", "patient_ids": "p1\n\x00"}),
     ("/keys", {"user_id": "\x00", "name": "app", "days": "3"}),
 )
+
+
+def test_an_invented_method_is_written_down_nowhere(
+    indexed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level("INFO", LOGGER.name)
+    with running(settings_in(copied(indexed, tmp_path / "notes"))) as found:
+        for client in (found.client(), found.client(found.key())):
+            assert client.request("PLANTED796", "/v1/me").status_code in (401, 405)
+        numbers = found.client(found.key("administrator")).get("/metrics").text
+        rows = found.access.audit.page(limit=100)
+    methods = {record.__dict__.get("method") for record in caplog.records if record.message == "request"}
+    assert methods == {"other", "GET"}
+    assert "PLANTED796" not in f"{numbers}{rows}{caplog.text}"

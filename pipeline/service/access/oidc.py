@@ -348,8 +348,10 @@ class IdentityProvider:
         )
 
     def _refused(self, why: str, address: str, user_id: str | None = None) -> SignInFailed:
-        """Told to the audit log in full, and to whoever tried not at all."""
-        self._audit.record(
+        """Told to the audit log in full, and to whoever tried not at all. Once a minute for each reason and person:
+        whoever comes back without ever having been at the provider can do so as often as they like."""
+        self._audit.record_seldom(
+            f"provider {user_id or why}",
             STRANGER,
             "sign-in",
             f"person:{user_id}" if user_id else "person:unknown",

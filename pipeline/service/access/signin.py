@@ -100,7 +100,7 @@ class SignIns:
 
         Raises SignInFailed, always with the same words; SignInDelayed where too many attempts failed before.
         """
-        login = name.strip().casefold()[:200]
+        login = _login(name)
         try:
             with self._state.session() as session:
                 user = session.scalar(select(User).where(User.name == login))
@@ -131,6 +131,12 @@ class SignIns:
                 return self.open(session, user, "password", address=address, device=device, replaces=replaces)
         raise self._refused(found, "deactivated", address)
 
+    def knows(self, name: str, device: str) -> bool:
+        """Whether a browser with this cookie has signed in to that account before."""
+        with self._state.reading() as session:
+            user = session.scalar(select(User).where(User.name == _login(name)))
+            return _known_device(session, user, device) is not None
+
     def link(self, token: str) -> LinkFor | None:
         """Whom this link is for; None where it is unknown, used or expired."""
         with self._state.reading() as session:
@@ -139,6 +145,22 @@ class SignIns:
                 return None
             user = session.get(User, link.user_id) if link.user_id else None
             return LinkFor(link.purpose, user.name if user else None, user.display_name if user else None)
+
+    def require_link(self, token: str, *, address: str) -> LinkFor:
+        """As `link`; raises SignInFailed where it does not work. The audit log is told of one that once did, once a
+        minute each: an invented one tells nothing, and anybody can invent as many as they like."""
+        found = self.link(token)
+        if found is None:
+            with self._state.reading() as session:
+                spent = session.get(OneTimeLink, hash_of(token))
+                subject = _person(spent.user_id) if spent else ""
+            if spent is not None:
+                details = {"address": address[:100]}
+                self._audit.record_seldom(
+                    hash_of(token), STRANGER, "link-used", subject, outcome="refused", details=details
+                )
+            raise _no_link()
+        return found
 
     def with_link(
         self,
@@ -155,10 +177,7 @@ class SignIns:
         The link is used up by that and all other sign-ins of the person end. Raises SignInFailed where the link is
         not valid, BadRequest where name or password cannot be accepted; the link then still works.
         """
-        for_whom = self.link(token)
-        if for_whom is None:
-            self._audit.record(STRANGER, "link-used", outcome="refused", details={"address": address[:100]})
-            raise _no_link()
+        for_whom = self.require_link(token, address=address)
         password_hash = self._passwords.hash(password, name=for_whom.name or name)
         with self._state.session() as session:
             link = _valid_link(session, token, lock=True)
@@ -325,6 +344,11 @@ class SignIns:
             details={"why": why, "address": address[:100]},
         )
         return SignInFailed("Name or password is not right.", remedy="Type both again.")
+
+
+def _login(name: str) -> str:
+    """What was typed, as names are kept."""
+    return name.strip().casefold()[:200]
 
 
 def _person(user_id: str | None) -> str:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
 
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
@@ -28,6 +29,8 @@ from pipeline.service.state.database import insert_missing
 from pipeline.service.state.models import LoginThrottle
 
 HALF_LIFE_SECONDS = 3600.0
+IPV6_PREFIX = 64
+"""What a provider gives one customer at the least (RFC 6177)."""
 FADED = 0.05
 """Fewer failures than that are none; the row goes."""
 
@@ -62,7 +65,20 @@ def subjects(name: str, address: str, known_device: str | None) -> tuple[Subject
     """What an attempt counts for. `known_device`: the hash of a device that has signed in to this account before."""
     if known_device is not None:
         return (Subject("device", f"{name}:{known_device}"),)
-    return (Subject("account", name), Subject("address", address))
+    return (Subject("account", name), Subject("address", network_of(address)))
+
+
+def network_of(address: str) -> str:
+    """Whose requests count together: an IPv4 address, and of IPv6 the network of a customer, who has 2^64 addresses."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ip_network((found, IPV6_PREFIX), strict=False))
 
 
 def count_attempt(session: Session, counted: Sequence[Subject], at: dt.datetime) -> None:

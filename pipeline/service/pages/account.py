@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError
@@ -61,7 +63,7 @@ def _sign_in_page(
 
 
 @router.post("/sign-in")
-def sign_in(
+async def sign_in(
     request: Request,
     parts: PartsHere,
     renderer: RendererHere,
@@ -70,15 +72,18 @@ def sign_in(
     to: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Name and password. A refusal keeps the name, says nothing about it, and counts."""
-    service = parts.settings.service
+    device = _cookie(request, parts, cookies.DEVICE)
+    known = device is not None and await run_in_threadpool(parts.sign_ins.knows, name, device)
+    work = partial(
+        parts.sign_ins.with_password,
+        name,
+        password,
+        address=_address(request),
+        device=device,
+        replaces=_token(request, parts),
+    )
     try:
-        signed_in = parts.sign_ins.with_password(
-            name,
-            password,
-            address=_address(request),
-            device=request.cookies.get(cookies.name_of(cookies.DEVICE, service)),
-            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
-        )
+        signed_in = await (parts.lanes.known if known else parts.lanes.strangers).run(request, work)
     except ServiceError as error:
         problem = _problem(request, error)
         response = _sign_in_page(
@@ -89,7 +94,7 @@ def sign_in(
 
 
 @router.get("/sign-in/provider")
-def to_provider(
+async def to_provider(
     request: Request,
     parts: PartsHere,
     renderer: RendererHere,
@@ -98,7 +103,7 @@ def to_provider(
     """Leave for the hospital's identity provider. A link, not a form: the content policy keeps forms here."""
     provider = _provider(parts)
     try:
-        departure = provider.begin(own_path(to))
+        departure = await parts.lanes.provider.run(request, partial(provider.begin, own_path(to)))
     except ServiceError as error:
         problem = _problem(request, error)
         return _sign_in_page(
@@ -110,7 +115,7 @@ def to_provider(
 
 
 @router.get("/sign-in/callback")
-def from_provider(
+async def from_provider(
     request: Request,
     parts: PartsHere,
     renderer: RendererHere,
@@ -121,15 +126,17 @@ def from_provider(
     """Come back from the provider, in the browser that left."""
     service = parts.settings.service
     try:
-        signed_in, to = _provider(parts).finish(
+        work = partial(
+            _provider(parts).finish,
             state=state,
             code=code,
-            browser=request.cookies.get(cookies.name_of(LEAVING, service)),
+            browser=_cookie(request, parts, LEAVING),
             address=_address(request),
             issuer=iss,
-            device=request.cookies.get(cookies.name_of(cookies.DEVICE, service)),
-            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
+            device=_cookie(request, parts, cookies.DEVICE),
+            replaces=_token(request, parts),
         )
+        signed_in, to = await parts.lanes.provider.run(request, work)
         response: Response = _let_in(parts, signed_in, own_path(to))
     except ServiceError as error:
         problem = _problem(request, error)
@@ -160,7 +167,7 @@ def _welcome_page(
 
 
 @router.post("/welcome")
-def welcome(
+async def welcome(
     request: Request,
     parts: PartsHere,
     renderer: RendererHere,
@@ -168,16 +175,18 @@ def welcome(
     name: Line = "",
     password: Password = "",
 ) -> Response:
-    """Choose a password with a one-time link."""
-    service = parts.settings.service
+    """Choose a password with a one-time link. One that does not work is refused before anything is computed for it."""
+    work = partial(
+        parts.sign_ins.with_link,
+        token,
+        password,
+        address=_address(request),
+        name=name,
+        replaces=_token(request, parts),
+    )
     try:
-        signed_in = parts.sign_ins.with_link(
-            token,
-            password,
-            address=_address(request),
-            name=name,
-            replaces=request.cookies.get(cookies.name_of(cookies.SIGN_IN, service)),
-        )
+        await run_in_threadpool(parts.sign_ins.require_link, token, address=_address(request))
+        signed_in = await parts.lanes.known.run(request, work)
     except ServiceError as error:
         problem = _problem(request, error)
         shown = {"token": token, "name": name, "problem": problem}
@@ -219,7 +228,7 @@ def _account(
 
 
 @router.post("/account/password", dependencies=OWN)
-def change_password(
+async def change_password(
     request: Request,
     parts: PartsHere,
     caller: CallerHere,
@@ -231,13 +240,16 @@ def change_password(
     token = _token(request, parts)
     if caller.principal.kind != "user" or token is None:
         raise Forbidden("Only who has signed in has a password.", remedy="Sign in.")
+    work = partial(
+        parts.sign_ins.change_password, caller.principal, old, new, address=_address(request), token=token
+    )
     try:
-        signed_in = parts.sign_ins.change_password(
-            caller.principal, old, new, address=_address(request), token=token
-        )
+        signed_in = await parts.lanes.known.run(request, work)
     except BadRequest as error:
         problem = _problem(request, error)
-        return _account(request, parts, caller.principal, renderer, status=problem.status, problem=problem)
+        return await run_in_threadpool(
+            _account, request, parts, caller.principal, renderer, status=problem.status, problem=problem
+        )
     return _let_in(parts, signed_in, "/account?done=password")
 
 
@@ -271,8 +283,12 @@ def _out(parts: Parts) -> RedirectResponse:
     return response
 
 
+def _cookie(request: Request, parts: Parts, cookie: str) -> str | None:
+    return request.cookies.get(cookies.name_of(cookie, parts.settings.service))
+
+
 def _token(request: Request, parts: Parts) -> str | None:
-    return request.cookies.get(cookies.name_of(cookies.SIGN_IN, parts.settings.service))
+    return _cookie(request, parts, cookies.SIGN_IN)
 
 
 def _address(request: Request) -> str:

@@ -90,7 +90,7 @@ class Renderer:
             role_words=words.ROLES,
             feedback_reasons=words.FEEDBACK_REASONS,
         )
-        self._environment.filters["oneline"] = words.one_line
+        self._environment.filters["verbatim"] = words.verbatim
 
     def page(
         self, request: Request, template: str, *, status_code: int = 200, here: str = "", **values: Any

@@ -5,6 +5,8 @@ Decides wording and nothing else. The reader is a clinician: no name of a class,
 
 from __future__ import annotations
 
+import re
+import string
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -12,6 +14,11 @@ from pipeline.records import AccessScope
 from pipeline.service.access.groups import Group
 from pipeline.service.access.scopes import Sees
 from pipeline.service.schemas import JobOut
+
+FENCE_MAX = 64
+"""Longest run of backticks that every Markdown parser takes for the end of a code span."""
+_BACKTICKS = re.compile("`+")
+_PUNCTUATION = re.compile(f"[{re.escape(string.punctuation)}]")
 
 REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -125,6 +132,12 @@ def hours(seconds: float) -> str:
     return f"{minutes // 1440} days"
 
 
-def one_line(text: str) -> str:
-    """For a line of Markdown: no line of a note can begin a heading or a list there."""
-    return " ".join(str(text).split()).replace("|", "\\|").replace("<", "&lt;")
+def verbatim(text: str) -> str:
+    """Somebody else's words in Markdown, to the letter, on one line: as a code span, in which nothing is a link, a
+    picture, markup or a heading, whatever program shows it."""
+    line = " ".join(str(text).split())
+    runs = {len(run) for run in _BACKTICKS.findall(line)}
+    fence = next((length for length in range(1, FENCE_MAX) if length not in runs), None)
+    if fence is None:
+        return _PUNCTUATION.sub(r"\\\g<0>", line)
+    return f"{'`' * fence} {line} {'`' * fence}" if line else ""

@@ -533,3 +533,24 @@ def test_guesses_at_ones_own_old_password_are_told(
 def test_parts_can_be_put_together_differently(state: State, settings: Settings, access: Access) -> None:
     alone = SignIns(state, access.audit, access.people, settings.service)
     assert alone.current("x") is None
+
+
+@pytest.mark.parametrize(
+    ("address", "counts_as"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
+        ("unknown", "unknown"),
+    ],
+)
+def test_addresses_that_one_customer_has_count_together(address: str, counts_as: str) -> None:
+    assert throttle.network_of(address) == counts_as
+
+
+def test_a_guesser_with_a_whole_network_is_one(access: Access) -> None:
+    for number in range(throttle.LIMITS["address"].free + 1):
+        refused(access, f"name{number}", "wrong password", address=f"2001:db8::{number:x}")
+    with pytest.raises(SignInDelayed):
+        sign_in(access, "another", "wrong password", address="2001:db8::ffff:1")

@@ -99,6 +99,32 @@ def test_the_database_itself_refuses_changes(log: AuditLog, state: State, statem
     assert list(log.rows()) == rows
 
 
+COPY_OF_ROW_2 = (
+    "INTO audit SELECT number, at, 'FORGED', actor_kind, action, subject, outcome, details, previous, hash FROM audit "
+    "WHERE number = 2"
+)
+
+
+@pytest.mark.parametrize(
+    ("database", "statement"),
+    [
+        ("sqlite", f"REPLACE {COPY_OF_ROW_2}"),
+        ("sqlite", f"INSERT OR REPLACE {COPY_OF_ROW_2}"),
+        ("sqlite", "UPDATE OR REPLACE audit SET number = 2 WHERE number = 3"),
+        ("both", f"INSERT {COPY_OF_ROW_2} ON CONFLICT (number) DO UPDATE SET actor = 'FORGED'"),
+    ],
+)
+def test_the_database_itself_refuses_a_row_in_the_place_of_another(
+    log: AuditLog, state: State, database: str, statement: str
+) -> None:
+    if database == "sqlite" and not state.sqlite:
+        pytest.skip("PostgreSQL does not know the statement")
+    rows = fill(log)
+    with pytest.raises((StateError, Conflict)), state.session() as session:
+        session.execute(text(statement))
+    assert list(log.rows()) == rows
+
+
 def test_postgresql_refuses_to_empty_it(log: AuditLog, state: State) -> None:
     if state.sqlite:
         pytest.skip("SQLite has no TRUNCATE; its DELETE is refused above")
