@@ -7,20 +7,23 @@ Refuses to judge a record's values; that is `accept.py`.
 
 from __future__ import annotations
 
+import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pipeline.config import IndexingSettings
-from pipeline.errors import InputError, InputMissing, InputUnusable
+from pipeline.errors import ChartwellError, InputError, InputMissing, InputUnusable
 from pipeline.indexing.mapping import REQUIRED_FIELDS, FieldMapping
 from pipeline.indexing.read import fhir
+from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_records import read_json, read_json_lines
 from pipeline.indexing.read.plain_text import read_text
 from pipeline.indexing.read.recognise import READ_FORMATS, Format, recognise
+from pipeline.indexing.read.retraction import retracted_by
 from pipeline.indexing.read.sources import (
     STANDARD_INPUT,
     SUFFIXES,
@@ -32,6 +35,7 @@ from pipeline.indexing.read.sources import (
     source_name,
 )
 from pipeline.indexing.read.tables import lines_of, read_header, read_table
+from pipeline.logs import LOGGER
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["preflight", "read_sources", "record_bytes_max", "source_name"]
@@ -140,16 +144,12 @@ def _read_one(
                 yield _rejection_or_error(source, problem)
                 return
             for item in _notes(chain(sample, items)):
-                if isinstance(item, Refused):
-                    yield _rejection(source, item)
-                else:
-                    yield SourceRecord(
-                        name,
-                        source.position(item.position),
-                        _fields(item, mapping),
-                        file=file,
-                        version=item.version,
-                    )
+                judged = _judged(item, mapping) if isinstance(item, Found) else item
+                if isinstance(judged, Refused):
+                    yield _rejection(source, judged)
+                elif isinstance(item, Found):
+                    position = source.position(item.position)
+                    yield SourceRecord(name, position, judged, file=file, version=item.version)
     except InputMissing as error:
         if source.inside is None:
             raise
@@ -159,7 +159,62 @@ def _read_one(
         yield _rejection_or_error(source, broken)
 
 
-def _fields(item: Found, mapping: FieldMapping) -> dict[str, object]:
+def _judged(item: Found, mapping: FieldMapping) -> dict[str, Any] | Refused:
+    """The fields of a record; refused where its source took it back, or its text is no plain text."""
+    try:
+        fields = _fields(item, mapping)
+        column = None if item.note else retracted_by(item.columns)
+        text = fields.get("text_content")
+        plain = as_plain_text(text) if isinstance(text, str) else text
+    except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record must not cost the others
+        return _fault(item.position, error)
+    if column is not None:
+        return Refused(
+            item.position,
+            "The note was entered in error.",
+            f"Column {column[:80]} says so, so it is not indexed, and a stored version of it is removed. Nothing to "
+            "do, unless that is wrong at the source or the column means something else: then rename it.",
+            resource_id=_id(fields, "resource_id"),
+            withdrawn=True,
+            patient_id=_id(fields, "patient_id"),
+        )
+    if isinstance(plain, NotText):
+        return Refused(
+            item.position,
+            plain.reason,
+            plain.remedy,
+            resource_id=_id(fields, "resource_id"),
+            about="text_content",
+        )
+    if plain is not text:
+        fields["text_content"] = plain
+    return fields
+
+
+def _id(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return (
+        str(value).strip() or None if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    )
+
+
+def _fault(position: str, error: Exception, *, whole: bool = False) -> Refused:
+    """What a fault of ours costs: this record, or with `whole` the rest of its source."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    at = f"{Path(frame.filename).name}:{frame.lineno}"
+    LOGGER.error(
+        "a record could not be read", extra={"position": position, "error": type(error).__name__, "at": at}
+    )
+    return Refused(
+        position,
+        "The record could not be read because of a fault in this program.",
+        f"The fault is of the kind {type(error).__name__}; the log names it too. Report it with a record like this "
+        "one that holds no real data.",
+        whole=whole,
+    )
+
+
+def _fields(item: Found, mapping: FieldMapping) -> dict[str, Any]:
     if not item.offered:
         return mapping.apply(item.columns, own=item.note)
     fields = mapping.apply({**item.columns, **item.offered}, own=item.note)
@@ -181,12 +236,19 @@ def _items(
             yield item
     except SourceBroken as broken:
         yield Refused(f"after {position}" if position else "", broken.reason, broken.remedy, whole=True)
+    except ChartwellError:
+        raise
+    except Exception as error:  # noqa: BLE001  logged by its class, and listed: one source must not cost the others
+        yield _fault(f"after {position}" if position else "", error, whole=True)
 
 
 def _notes(items: Iterable[Found | Refused]) -> Iterator[Found | Refused]:
     for item in items:
         if isinstance(item, Found) and fhir.is_resource(item.columns):
-            yield from fhir.notes(item.columns, item.position)
+            try:
+                yield from fhir.notes(item.columns, item.position)
+            except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record, not the others
+                yield _fault(item.position, error)
         else:
             yield item
 

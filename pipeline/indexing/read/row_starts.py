@@ -15,6 +15,9 @@ from collections.abc import Sequence
 _WORD = re.compile(r"[^\W_]+")
 _MARKS_OF_IDS = frozenset("-_./'")
 
+BEGINNING_CHARACTERS = 4096
+"""Ids in front of the text stand within these: a row of megabytes is not cut into cells to see them."""
+
 
 class RowStarts:
     """How the rows of one table begin."""
@@ -54,11 +57,11 @@ class RowStarts:
         """What ids look like here, with the blank before them: from a row's first line, else from its cells."""
         if self._back:
             return [cells[key] if cells else None for key in self._back]
-        found = self._cells(first)
+        found = self._cells(first[:BEGINNING_CHARACTERS])
         return [found[key] if key < len(found) else None for key in self._front]
 
     def _begins(self, line: str, ids: Sequence[str | None]) -> bool:
-        cells = self._cells(line)
+        cells = self._cells(line[:BEGINNING_CHARACTERS] if self._front else line)
         keys = self._front or self._back
         return keys[-1] < len(cells) and all(
             _alike(cells[key], known) for key, known in zip(keys, ids, strict=True)
