@@ -10,6 +10,7 @@ from rich.text import Text
 
 from pipeline import logs
 from pipeline.answering.flow import Finished, Retrieved, Verified
+from pipeline.answering.notices import sentence
 from pipeline.answering.prompt import source_line
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
@@ -23,6 +24,7 @@ app = door(__doc__ or "")
 
 REASONS = {
     "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
+    "filters_match_nothing": "No note matches the filters.",
     "below_floor": "No note, within the filters given, is similar enough to the question.",
     "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
     "nothing_verified": "An answer was drafted, but no statement's citation checked out, so none is shown.",
@@ -134,7 +136,9 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     elif statements:
         for statement in answer.statements:
             out.print(statement.text, markup=False)
-    if answer.model.label and answer.reason not in {"below_floor", "no_documents"}:
+    for notice in answer.notices:
+        out.print(sentence(notice), style="yellow", markup=False)
+    if answer.model.label and answer.reason not in {"below_floor", "no_documents", "filters_match_nothing"}:
         out.print(f"({answer.model.label})", style="bold red", markup=False)
     for citation in answer.citations:
         print_citation(citation)

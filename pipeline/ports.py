@@ -182,6 +182,9 @@ class Store(Protocol):
     def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         """Notes and chunks inside a scope: what lies outside is not counted."""
 
+    def count_notes(self, filters: Filters, *, undated: bool = False, most: int) -> int:
+        """How many notes the filters admit; `undated`: of those the ones without a date. Counting may end at `most`."""
+
     def values(
         self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
     ) -> list[str]:

@@ -347,6 +347,46 @@ class Statement:
     citations: tuple[Citation, ...]
 
 
+NoteField: TypeAlias = Literal["patient_id", "document_type", "domain"]
+"""Fields of a note whose values can be listed and filtered by."""
+
+NoticeCode: TypeAlias = Literal[
+    "value_unknown", "value_written_otherwise", "undated_left_out", "none_in_period", "none_by_all_filters"
+]
+"""What a filter did that whoever set it may not expect. value_unknown: no note has the value given.
+value_written_otherwise: other notes have nearly the same one. undated_left_out: a period leaves out notes without a
+date. none_in_period: notes have dates, and none is of the period. none_by_all_filters: each filter admits notes, all of
+them together none."""
+
+NOTICE_NOTES_MAX = 10_000
+"""Notes are counted up to here for a notice, and no further."""
+
+
+@dataclass(frozen=True, slots=True)
+class NearValue:
+    """A value of a note that resembles one asked for, and how many notes have it (NOTICE_NOTES_MAX at most)."""
+
+    value: str
+    notes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What one filter did, in numbers and values of notes inside the asker's scope. Holds no note text."""
+
+    code: NoticeCode
+    field: NoteField | Literal["date"] | None = None
+    """Which filter; None where it is all of them together."""
+    value: str | None = None
+    """As it was given."""
+    notes: int = 0
+    """How many notes it is about, NOTICE_NOTES_MAX at most."""
+    of: int = 0
+    """Out of how many, NOTICE_NOTES_MAX at most."""
+    near: tuple[NearValue, ...] = ()
+    """The nearest first."""
+
+
 Outcome: TypeAlias = Literal["answered", "nothing_relevant"]
 
 
@@ -361,7 +401,8 @@ class Answer:
     passages: tuple[Hit, ...]
     """The context that was handed to the generator; empty where nothing cleared the floor."""
     reason: str | None
-    """For nothing_relevant: "below_floor", "no_documents", "generator_abstained" or "nothing_verified"."""
+    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing", "generator_abstained" or
+    "nothing_verified"."""
     model: GeneratorModel
     prompt_version: str | None
     space_id: str
@@ -370,10 +411,8 @@ class Answer:
     """Time per stage: embed, search, prompt, generate, verify, total."""
     withheld: int = 0
     """How many statements of the draft were held back because their citation did not check out."""
-
-
-NoteField: TypeAlias = Literal["patient_id", "document_type", "domain"]
-"""Fields of a note whose values can be listed and filtered by."""
+    notices: tuple[Notice, ...] = ()
+    """What the filters did that the asker may not expect."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -498,6 +498,41 @@ def read_note(stage: Stage, who: Somebody, dice: random.Random) -> None:
                 )
 
 
+def mistyped(stage: Stage, who: Somebody, dice: random.Random) -> None:
+    """A filter of a value out of sight, nearly as it is written there, is answered as one that nobody has."""
+    note = dice.choice(stage.corpus.notes)
+    if note in stage.corpus.seen(who.scope):
+        return
+    made = "".join(dice.choice(LETTERS) for _ in range(9))
+    hidden, invented = dice.choice(
+        [
+            ({"patient_ids": [note.patient_id.upper()]}, {"patient_ids": [f"PAT-ZQ{made.upper()}"]}),
+            ({"patient_ids": [f"Patient/{note.patient_id}"]}, {"patient_ids": [f"Patient/pat-zq{made}"]}),
+            ({"domains": [f"{note.domain}s"]}, {"domains": [f"dom-zq{made}s"]}),
+        ]
+    )
+    if "patient_ids" in hidden and any(
+        seen.patient_id == note.patient_id for seen in stage.corpus.seen(who.scope)
+    ):
+        return
+    if "domains" in hidden and any(seen.domain == note.domain for seen in stage.corpus.seen(who.scope)):
+        return
+    said = []
+    for filters in (hidden, invented):
+        body = {"question": dice.choice(MATTERS), "filters": filters}
+        remember(who, body)
+        response = checked(stage, who, "notices", who.client.post("/v1/search", json=body))
+        if response.status_code != 200:
+            return
+        given = json.dumps(response.json())
+        for value in next(iter(filters.values())):
+            given = given.replace(value, "")
+        said.append(given)
+    if said[0] != said[1]:
+        with stage.findings.lock:
+            stage.findings.leaked("notices", "a value out of sight is not answered like one that nobody has")
+
+
 def told(response: httpx2.Response) -> tuple[Any, ...]:
     """What tells two refusals apart, but for the numbers and times that differ with every request."""
     own = {"date", "x-request-id"}
@@ -626,6 +661,7 @@ OPERATIONS: Mapping[Callable[[Stage, Somebody, random.Random], None], int] = {
     page: 8,
     suggestions: 3,
     read_note: 8,
+    mistyped: 8,
     status: 3,
     malformed: 2,
     history: 4,

@@ -15,6 +15,7 @@ from typing import Literal
 
 from pipeline import cancellation
 from pipeline.answering.notes import visible_note
+from pipeline.answering.notices import admits_any, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
 from pipeline.answering.verify import NOT_STATED, StatementReader, check_statement
@@ -27,7 +28,9 @@ from pipeline.records import (
     Citation,
     Document,
     DraftPiece,
+    Filters,
     Hit,
+    Notice,
     Prompt,
     Question,
     Statement,
@@ -37,7 +40,9 @@ from pipeline.records import (
 
 NOTHING_RELEVANT = "No relevant information found."
 
-Reason = Literal["no_documents", "below_floor", "generator_abstained", "nothing_verified"]
+Reason = Literal[
+    "no_documents", "filters_match_nothing", "below_floor", "generator_abstained", "nothing_verified"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ class _Draft:
     withheld: int = 0
     abstained: bool = True
     usage: Usage = field(default_factory=Usage)
+    notices: tuple[Notice, ...] = ()
 
 
 class Stopwatch:
@@ -125,12 +131,14 @@ class Answering:
                 store=self.store,
                 settings=self.settings,
             )
-        if not hits:
+            reason = None if hits else self._why_nothing(question.filters)
+            notices: tuple[Notice, ...] = ()
+            if reason != "no_documents":
+                notices = notices_of(question.filters, self.store, found=bool(hits))
+        draft = _Draft(notices=notices)
+        if reason:
             yield Retrieved(())
-            # Within the scope: whoever may see nothing is told so whether or not others have notes.
-            seen = self.store.counts(question.filters.scope)
-            reason: Reason = "below_floor" if seen.chunks else "no_documents"
-            yield Finished(self._nothing(question, reason, watch))
+            yield Finished(self._nothing(question, reason, watch, draft=draft))
             return
         with watch.stage("prompt"):
             prompt = build_prompt(
@@ -140,10 +148,15 @@ class Answering:
                 count_tokens=self.embedder.count_tokens,
             )
         yield Retrieved(prompt.passages)
-        draft = _Draft()
         for statement in self._generate(prompt, question.filters.scope, draft, watch):
             yield Verified(statement)
         yield Finished(self._finish(question, prompt, draft, watch))
+
+    def _why_nothing(self, filters: Filters) -> Reason:
+        """Within the scope: whoever may see nothing is told so whether or not others have notes."""
+        if not self.store.counts(filters.scope).chunks:
+            return "no_documents"
+        return "below_floor" if admits_any(filters, self.store) else "filters_match_nothing"
 
     def stopwatch(self, question: Question) -> Stopwatch:
         """What times the stages of this question; who observes an answer has one of their own."""
@@ -225,6 +238,7 @@ class Answering:
             usage=draft.usage,
             seconds=watch.total(),
             withheld=draft.withheld,
+            notices=draft.notices,
         )
 
     def _nothing(
@@ -249,4 +263,5 @@ class Answering:
             usage=draft.usage if draft else Usage(),
             seconds=watch.total(),
             withheld=draft.withheld if draft else 0,
+            notices=draft.notices if draft else (),
         )

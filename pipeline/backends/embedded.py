@@ -273,6 +273,15 @@ class EmbeddedStore:
             )
         return StoreCounts(documents, chunks)
 
+    def count_notes(self, filters: Filters, *, undated: bool = False, most: int) -> int:
+        values = rows.filter_values(filters)
+        conditions = [getattr(_SQL, f"filter_{name}") for name in values]
+        conditions += [_SQL.filter_undated] if undated else []
+        statement = _SQL.count_notes_up_to.replace("{filters}", " AND ".join(conditions) or "TRUE")
+        with self._reading() as (connection, _):
+            found = connection.execute(statement, {**values, "most": most}).fetchone()
+        return int(found[0])
+
     def values(
         self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
     ) -> list[str]:

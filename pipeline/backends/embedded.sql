@@ -315,6 +315,9 @@ SELECT RowID FROM ClinicalNotes WHERE {filters}
 -- name: count_notes_admitted
 SELECT COUNT(*) FROM ClinicalNotes WHERE {filters}
 
+-- name: count_notes_up_to
+SELECT COUNT(*) FROM (SELECT 1 FROM ClinicalNotes WHERE {filters} LIMIT :most)
+
 -- name: values_admitted
 SELECT DISTINCT {column} FROM ClinicalNotes
 WHERE {column} > '' AND {beginning} AND {filters} ORDER BY {column} LIMIT :limit
@@ -345,6 +348,9 @@ NoteDate >= coalesce((
 -- name: filter_until
 -- `:until` ends in the last character there is, so that it takes in every moment of its day, month or year.
 NoteDate <= :until
+
+-- name: filter_undated
+NoteDate IS NULL
 
 -- name: documents_with_terms
 -- CROSS: each term is looked up; the other way round the whole vocabulary would be read.

@@ -442,9 +442,17 @@ class IrisStore:
         """Stored notes and chunks inside a scope. IRIS counts rows of open transactions too."""
 
         def count(session: Session) -> StoreCounts:
-            return StoreCounts(count_notes(session, scope), count_chunks(session, Filters(scope=scope)))
+            return StoreCounts(
+                count_notes(session, Filters(scope=scope)), count_chunks(session, Filters(scope=scope))
+            )
 
         return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
+
+    def count_notes(self, filters: Filters, *, undated: bool = False, most: int) -> int:
+        """Notes that the filters admit. IRIS counts rows of open transactions too."""
+        if not self._prepared_width():
+            return 0
+        return min(most, self._repeated(lambda session: count_notes(session, filters, undated=undated)))
 
     def values(
         self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100

@@ -328,6 +328,9 @@ NoteDate >= ?
 -- name: admit_until
 NoteDate <= ?
 
+-- name: admit_undated
+NoteDate IS NULL
+
 -- name: check_orphans
 SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors WHERE ResourceID NOT IN (SELECT ResourceID FROM DEMO.ClinicalNotes)
 

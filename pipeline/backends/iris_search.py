@@ -153,11 +153,18 @@ def count_chunks(session: Session, filters: Filters, words: str | None = None) -
     return _counted(session, "count_admitted", _admissions(session, filters, words))
 
 
-def count_notes(session: Session, scope: AccessScope) -> int:
-    """How many notes a scope admits."""
-    if scope.unrestricted:
+def count_notes(session: Session, filters: Filters, *, undated: bool = False) -> int:
+    """How many notes the filters admit, or how many of those have no date."""
+    if filters.empty and not undated:
         return session.count("count_documents")
-    return _counted(session, "count_notes_admitted", _admissions(session, Filters(scope=scope)))
+    if not undated:
+        return _counted(session, "count_notes_admitted", _admissions(session, filters))
+    condition = session.statements["admit_undated"]
+    admissions = [
+        (f"{conditions} AND {condition}" if conditions else condition, values)
+        for conditions, values in _admissions(session, filters)
+    ]
+    return _counted(session, "count_notes_admitted", admissions)
 
 
 def note_values(

@@ -255,6 +255,7 @@ def _unanswered(answer: Answer) -> AnswerWrong:
     """Which stage let the answer go."""
     cures = {
         "no_documents": "What was written is not found: the store shows writes late, or another store is asked.",
+        "filters_match_nothing": "What was written is not found by its patient: the store shows writes late.",
         "below_floor": "Embedder and floor do not fit: set CHARTWELL_EMBEDDER__SIMILARITY_FLOOR by python -m "
         "pipeline.evaluate.",
         "generator_abstained": "The passage was found, and the model says that it does not answer: look at the model.",

@@ -122,6 +122,10 @@ class WatchedStore:
         with self._around("counts", None):
             return self._store.counts(scope)
 
+    def count_notes(self, filters: Filters, *, undated: bool = False, most: int) -> int:
+        with self._around("counts", None):
+            return self._store.count_notes(filters, undated=undated, most=most)
+
     def values(
         self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
     ) -> list[str]:

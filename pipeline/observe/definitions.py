@@ -23,7 +23,16 @@ COUNTS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 50)
 
 STAGES = ("embed", "search", "prompt", "generate", "verify")
 OUTCOMES = ("answered", "nothing_relevant", "failed", "abandoned")
-REASONS = ("none", "no_documents", "below_floor", "generator_abstained", "nothing_verified")
+REASONS = (
+    *(
+        "none",
+        "no_documents",
+        "filters_match_nothing",
+        "below_floor",
+        "generator_abstained",
+        "nothing_verified",
+    ),
+)
 STORE_OPERATIONS = (
     *(
         "search_vector",

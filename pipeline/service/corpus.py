@@ -14,11 +14,12 @@ from contextlib import contextmanager
 
 from pipeline.answering.flow import Answering
 from pipeline.answering.notes import visible_note
+from pipeline.answering.notices import notices_of
 from pipeline.answering.retrieve import retrieve
 from pipeline.config import Settings
 from pipeline.errors import BadRequest, ChartwellError, NotKnown, NotReady
 from pipeline.logs import LOGGER
-from pipeline.records import AccessScope, Document, Hit, Question
+from pipeline.records import AccessScope, Document, Hit, Notice, Question
 from pipeline.service.problems import recorded
 from pipeline.serving import ServingAnswering
 
@@ -83,8 +84,9 @@ class LiveCorpus:
         with opened.answering() as parts:
             yield parts
 
-    def search(self, question: Question) -> tuple[list[Hit], str]:
-        """The passages that fit `question` best, of those that its scope and its filters admit, and their space."""
+    def search(self, question: Question) -> tuple[list[Hit], tuple[Notice, ...], str]:
+        """The passages that fit `question` best, of those that its scope and its filters admit, what the filters did,
+        and the passages' space."""
         with self.answering() as parts:
             refuse_long(parts, question.text)
             vector = parts.embedder.embed([question.text], "query")[0]
@@ -98,7 +100,7 @@ class LiveCorpus:
                 store=parts.store,
                 settings=parts.settings,
             )
-            return hits, space.id
+            return hits, notices_of(question.filters, parts.store, found=bool(hits)), space.id
 
     def note(self, resource_id: str, scope: AccessScope) -> Document:
         """A note. Raises NotKnown where there is none that `scope` admits."""

@@ -14,9 +14,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from pipeline.answering.notices import sentence
 from pipeline.config import Role
 from pipeline.periods import Period
-from pipeline.records import AccessScope, Answer, Citation, Document, Filters, Hit, Question, Statement
+from pipeline.records import (
+    AccessScope,
+    Answer,
+    Citation,
+    Document,
+    Filters,
+    Hit,
+    Notice,
+    NoticeCode,
+    Question,
+    Statement,
+)
 from pipeline.service.access.groups import Group
 from pipeline.service.access.keys import Key
 from pipeline.service.access.people import Person
@@ -264,6 +276,42 @@ _CITATION = {
 }
 
 
+class NearValueOut(BaseModel):
+    """A value that notes have."""
+
+    value: str
+    notes: int
+
+
+class NoticeOut(BaseModel):
+    """What a filter did that the asker may not expect. Counts end at 10,000, and are of notes that you may see."""
+
+    code: NoticeCode
+    field: Literal["patient_id", "document_type", "domain", "date"] | None = Field(
+        description="which filter; null: all of them together"
+    )
+    value: str | None = Field(description="as it was asked for")
+    notes: int = Field(description="how many notes it is about")
+    of: int = Field(description="out of how many")
+    near: list[NearValueOut] = Field(description="values that may have been meant")
+    text: str = Field(description="the same in words")
+
+    @classmethod
+    def all(cls, notices: Sequence[Notice]) -> list[NoticeOut]:
+        return [
+            cls(
+                code=each.code,
+                field=each.field,
+                value=each.value,
+                notes=each.notes,
+                of=each.of,
+                near=[NearValueOut(value=near.value, notes=near.notes) for near in each.near],
+                text=sentence(each, "note that you may see"),
+            )
+            for each in notices
+        ]
+
+
 class AnswerHead(BaseModel):
     """The answer without its parts: what the event `done` carries."""
 
@@ -273,10 +321,12 @@ class AnswerHead(BaseModel):
     receipt_id: str = Field(description="GET /v1/receipts/{receipt_id} tells what it was made from")
     outcome: Literal["answered", "nothing_relevant"]
     reason: str | None = Field(
-        description="for nothing_relevant: no_documents, below_floor, generator_abstained or nothing_verified"
+        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, generator_abstained or "
+        "nothing_verified"
     )
     text: str
     withheld: int = Field(description="statements held back because their citation did not check out")
+    notices: list[NoticeOut] = Field(description="what the filters did that you may not expect")
     model: ModelOut
     prompt_version: str | None
     space_id: str
@@ -295,6 +345,7 @@ class AnswerOut(AnswerHead):
             "reason": None,
             "text": '"Medical Treatment: Continue allopurinol 100 mg once daily." [2]',
             "withheld": 0,
+            "notices": [],
             "model": {"provider": "extractive", "model": "quotes", "label": None},
             "prompt_version": "answer-v1@3f2a9c",
             "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab",
@@ -324,9 +375,12 @@ class AnswerOut(AnswerHead):
 class SearchOut(BaseModel):
     """Passages, best first; empty where no note is similar enough."""
 
-    model_config = example({"passages": [], "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab"})
+    model_config = example(
+        {"passages": [], "notices": [], "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab"}
+    )
 
     passages: list[PassageOut]
+    notices: list[NoticeOut] = Field(description="what the filters did that you may not expect")
     space_id: str
 
 

@@ -75,7 +75,8 @@ def test_who_may_see_nothing_is_told_the_same_with_and_without_notes(answering: 
 
 def test_whoever_sees_some_notes_is_told_that_none_is_relevant(answering: Answering) -> None:
     assert answering.answer(asked("zzz qqq", FIRST)).reason == "below_floor"
-    assert answering.answer(asked("asthma", FIRST, patient_ids=("p2",))).reason == "below_floor"
+    assert answering.answer(asked("asthma", FIRST, patient_ids=("p2",))).reason == "filters_match_nothing"
+    assert answering.answer(asked("asthma", FIRST, patient_ids=("nobody",))).reason == "filters_match_nothing"
 
 
 def test_a_note_that_changes_hands_during_a_question_is_left_out(

@@ -170,3 +170,40 @@ def test_a_note_of_a_month_or_a_year_is_found_by_its_days(
     answer = process_query("What was the blood pressure?", filters=Filters(since=since, until=until))
     found = " ".join(passage.text for passage in answer.passages)
     assert {value for value in ("130/80", "131/80", "132/80") if value in found} == quoted
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--patient-id", "P3"], "No note has patient P3 (p3 has 2)."),
+        (["--patient-id", "Patient/p3"], "No note has patient Patient/p3 (p3 has 2)."),
+        (["--domain", "NEUROLOGY"], "No note has domain NEUROLOGY (Neurology has 1, neurology has 1)."),
+        (
+            ["--document-type", "Progress Notes"],
+            "No note has type Progress Notes (Progress note has 1, progress note has 1).",
+        ),
+        (["--since", "2025-01-01"], "No note is of the dates given; 2 are of other dates."),
+    ],
+)
+def test_a_filter_that_nothing_matches_is_explained(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:  # field case 17
+    index("17-filters.csv", monkeypatch)
+    told = ask("Was there a seizure?", *arguments)
+    assert told.exit_code == 3
+    assert "No note matches the filters." in told.output
+    assert words in " ".join(told.output.split())
+    answer = json.loads(ask("Was there a seizure?", *arguments, "--json").stdout)
+    assert answer["reason"] == "filters_match_nothing"
+    assert answer["notices"]
+
+
+def test_an_answer_says_what_its_filters_left_out(monkeypatch: pytest.MonkeyPatch) -> None:  # field case 17
+    index("17-filters.csv", monkeypatch)
+    told = ask("Were there seizures?", "--document-type", "Progress note")
+    assert told.exit_code == 0, told.output
+    assert "other notes have type progress note (1)." in " ".join(told.output.split())
+    index("12-names.jsonl", monkeypatch)
+    told = ask("Were there seizures?", "--since", "2020-01-01")
+    assert told.exit_code == 0, told.output
+    assert "3 of 5 notes have no date and are left out by the dates given." in " ".join(told.output.split())

@@ -75,6 +75,24 @@ def test_filters_hold(reader: httpx2.Client) -> None:
     assert {passage["patient_id"] for passage in found["passages"]} == {first["patient_id"]}
     dated = reader.post("/v1/search", json={"question": QUESTION, "filters": {"since": "2999-01-01"}})
     assert dated.json()["passages"] == []
+    (notice,) = [each for each in dated.json()["notices"] if each["code"] == "undated_left_out"]
+    assert 0 < notice["notes"] <= notice["of"]
+
+
+def test_filters_that_match_nothing_are_explained(reader: httpx2.Client) -> None:
+    first = reader.post("/v1/search", json={"question": QUESTION}).json()["passages"][0]
+    mistyped = first["patient_id"].swapcase()
+    asked = {"question": QUESTION, "filters": {"patient_ids": [mistyped]}}
+    answer = reader.post("/v1/ask", json=asked).json()
+    assert (answer["outcome"], answer["reason"]) == ("nothing_relevant", "filters_match_nothing")
+    (notice,) = answer["notices"]
+    assert (notice["code"], notice["field"], notice["value"]) == ("value_unknown", "patient_id", mistyped)
+    assert [near["value"] for near in notice["near"]] == [first["patient_id"]]
+    backwards = {"question": QUESTION, "filters": {"since": "2024-02-01", "until": "2024-01-01"}}
+    for address in ("/v1/ask", "/v1/search"):
+        refused = reader.post(address, json=backwards)
+        assert refused.status_code == 422
+        assert "ends before it begins" in refused.text
 
 
 def test_a_note_out_of_sight_is_answered_as_one_that_does_not_exist(service: Running) -> None:

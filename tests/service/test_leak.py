@@ -9,7 +9,19 @@ import pytest
 from tests.leak import run
 
 CHANNELS = (
-    *("search", "answers", "streams", "notes", "status", "history", "audit", "metrics", "logs", "prompts"),
+    *(
+        "search",
+        "answers",
+        "streams",
+        "notes",
+        "notices",
+        "status",
+        "history",
+        "audit",
+        "metrics",
+        "logs",
+        "prompts",
+    ),
     *("pages", "page answers", "suggestions", "errors of notes", "matches by vector", "matches by words"),
 )
 

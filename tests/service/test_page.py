@@ -253,6 +253,20 @@ def test_a_form_that_is_not_filled_in_rightly_says_which_field(service: Running)
     assert "yesterday" not in answer.text
 
 
+def test_filters_that_match_nothing_are_explained(service: Running) -> None:
+    browser = service.browser("reader")
+    wrong = browser.post(
+        "/ask", data={"question": QUESTION, "since": "2024-02-01", "until": "2024-01-01"}, headers=PART
+    )
+    assert "ends before it begins" in wrong.text
+    mistyped = {"question": QUESTION, "patient_id": "NOBODY-7"}
+    told = browser.post("/ask", data=mistyped, headers=PART)
+    assert "No note matches these filters" in told.text
+    assert "No note that you may see has patient NOBODY-7." in told.text
+    kept = browser.get(browser.post("/ask", data=mistyped, headers=PAGE).headers["location"], headers=PAGE)
+    assert "No note that you may see has patient NOBODY-7." in kept.text
+
+
 def test_a_page_is_only_its_owners(service: Running) -> None:
     owner, other = service.browser("reader"), service.browser("reader")
     asked = owner.post("/ask", data={"question": QUESTION}, headers=PAGE)

@@ -19,6 +19,7 @@ from pipeline.service.schemas import (
     AnswerOut,
     AskRequest,
     CitationEvent,
+    NoticeOut,
     PassageOut,
     RetrievalEvent,
     SearchOut,
@@ -102,11 +103,11 @@ def search(body: SearchRequest, parts: PartsHere, principal: PrincipalHere) -> S
     """Find the passages that fit a question best, without an answer."""
     refuse_longer(body.question, parts.settings.service)
     asked = body.asked(principal.scope, parts.settings.answering.top_k)
-    hits, space_id = parts.corpus.search(asked)
+    hits, notices, space_id = parts.corpus.search(asked)
     notes = sorted({hit.resource_id for hit in hits})
     details = {"question_sha256": sha256(asked.text), "notes": notes, "top_k": asked.top_k}
     parts.audit.record(principal, "search", details=details)
-    return SearchOut(passages=PassageOut.all(hits), space_id=space_id)
+    return SearchOut(passages=PassageOut.all(hits), notices=NoticeOut.all(notices), space_id=space_id)
 
 
 def refuse_longer(question: str, settings: ServiceSettings) -> None:

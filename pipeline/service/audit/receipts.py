@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, upd
 from sqlalchemy.orm import Session
 
 from pipeline.errors import NotKnown
-from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Question, Statement
+from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
 from pipeline.service.audit.proof import ANSWERED, unproven
 from pipeline.service.state.database import State, StateSession, insert_missing
@@ -206,6 +206,7 @@ def shown(given: Given) -> dict[str, Any]:
         "label": answer.model.label if answer else None,
         "error_code": given.error_code,
         "text": storable(text),
+        "notices": notices_record(answer.notices if answer else ()),
         "statements": [
             {
                 "text": storable(statement.text),
@@ -257,6 +258,7 @@ def _record(
         "answer_sha256": sha256(canonical(answer)),
         "answer_text_sha256": sha256(str(answer["text"])),
         "withheld": found.withheld if found else 0,
+        "notices": answer["notices"],
         "seconds": {name: round(value, 4) for name, value in found.seconds.items()} if found else {},
         "usage": {
             "prompt_tokens": found.usage.prompt_tokens if found else 0,
@@ -281,6 +283,26 @@ def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
         }
         for number, hit in enumerate(passages, start=1)
     ]
+
+
+def notices_record(notices: Sequence[Notice]) -> list[dict[str, Any]]:
+    """What the filters did, without the values of notes that resemble the one asked for: whoever may not see those
+    notes any more must not meet their ids in an old answer."""
+    return [
+        {
+            "code": each.code,
+            "field": each.field,
+            "value": each.value and storable(each.value),
+            "notes": each.notes,
+            "of": each.of,
+        }
+        for each in notices
+    ]
+
+
+def notices_from(kept: Sequence[Mapping[str, Any]]) -> tuple[Notice, ...]:
+    """What `notices_record` kept."""
+    return tuple(Notice(**each) for each in kept)
 
 
 def statements_record(statements: Sequence[Statement]) -> list[dict[str, Any]]:

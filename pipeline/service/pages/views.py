@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote, urlencode
 
 from pipeline.records import Document
+from pipeline.service.audit.receipts import notices_from
 from pipeline.service.history.conversations import Said
-from pipeline.service.schemas import AnswerOut, CitationOut, StatementOut
+from pipeline.service.schemas import AnswerOut, CitationOut, NoticeOut, StatementOut
 
 _MARKER = re.compile(r"\s*\[(\d+)\]")
 
@@ -44,6 +45,8 @@ class AnswerView:
     receipt_id: str | None
     label: str | None = None
     """What a reader must know about the model."""
+    notices: tuple[str, ...] = ()
+    """What the filters did, in words."""
     whole: AnswerOut | None = None
     """With what it was made from and what it took; None where that is in the receipt alone."""
 
@@ -56,6 +59,7 @@ class AnswerView:
             tuple(answer.citations),
             answer.receipt_id,
             answer.model.label,
+            tuple(notice.text for notice in answer.notices),
             answer,
         )
 
@@ -74,6 +78,7 @@ class AnswerView:
             tuple(cited.values()),
             said.receipt_id,
             content.get("label"),
+            tuple(notice.text for notice in NoticeOut.all(notices_from(content.get("notices", ())))),
         )
 
 

@@ -26,6 +26,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "There are no notes yet",
             "Nothing that you may see has been indexed. An administrator can start indexing or widen your access.",
         ),
+        "filters_match_nothing": (
+            "No note matches these filters",
+            "Correct the filters or take some away; nothing was asked of any note.",
+        ),
         "below_floor": (
             "No note is close enough to this question",
             "Ask with the words that the notes would use, name the patient, or take filters away.",

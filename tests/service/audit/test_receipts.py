@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import text
 
 from pipeline.errors import NotKnown
-from pipeline.records import EVERYTHING, AccessScope, Filters
+from pipeline.records import EVERYTHING, AccessScope, Filters, NearValue, Notice
 from pipeline.service.access.open import Access
 from pipeline.service.audit.chain import Who, sha256
-from pipeline.service.audit.receipts import Given, draw_up, erase, filters_from, scope_from
+from pipeline.service.audit.receipts import Given, draw_up, erase, filters_from, notices_from, scope_from
 from pipeline.service.history.open import History
 from pipeline.service.state.database import State
 from pipeline.service.state.models import Receipt
@@ -62,6 +63,21 @@ def test_it_says_what_the_answer_was_made_from(history: History, kept: Given) ->
     assert found.answer is not None
     assert found.answer["statements"][0]["citations"][0]["domain"] == "cardiology"
     assert found.question == kept.question.text
+
+
+def test_it_says_what_the_filters_did_without_the_values_of_other_notes(history: History) -> None:
+    whole = given()
+    assert whole.answer is not None
+    notice = Notice("value_unknown", "patient_id", "P3", near=(NearValue("p3", 2),))
+    whole = replace(whole, answer=replace(whole.answer, notices=(notice,)))
+    begun = history.conversations.begin(ANNA, whole.question, whole.question_id)
+    history.conversations.end(ANNA, begun.conversation_id, whole)
+    found = history.receipts.own(ANNA, whole.question_id)
+    kept = [{"code": "value_unknown", "field": "patient_id", "value": "P3", "notes": 0, "of": 0}]
+    assert found.record["notices"] == kept
+    assert found.answer is not None
+    assert found.answer["notices"] == kept
+    assert notices_from(kept) == (replace(notice, near=()),)
 
 
 def test_somebody_elses_receipt_is_not_known_and_reading_it_is_told(
