@@ -5,11 +5,11 @@ Decides the order of candidates from their scores and dates alone. Knows no stor
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline.records import Hit, Match
+from pipeline.text.facts import signature
 
 
 def fuse(by_vector: Sequence[Match], by_words: Sequence[Match], *, word_weight: float) -> dict[str, float]:
@@ -52,40 +52,32 @@ def _newest_first(run: Sequence[Hit]) -> list[Hit]:
     return sorted(run, key=lambda hit: hit.date or "", reverse=True)
 
 
-NEGATIONS = frozenset("no not none never without denies denied negative absent nor".split())
-
-
 def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> list[Hit]:
     """The first `limit` hits, of several passages of one patient that say the same only the first.
 
     Notes are copied forward: the same words stand in visit after visit.
 
-    Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity` and they
-    hold the same numbers and the same negations: a changed dose is a change, however little of the text it is.
+    Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity` and the
+    facts in them are the same: a changed dose, side or denial is a change, however little of the text it is.
     Passages of different patients never are: the same finding in two people is two findings.
     """
-    kept: list[tuple[Hit, frozenset[tuple[str, ...]], Counter[str]]] = []
+    kept: list[tuple[Hit, frozenset[tuple[str, ...]]]] = []
     for hit in hits:
         if len(kept) == limit:
             break
-        words = hit.text.lower().split()
-        triples, facts = _triples(words), _facts(words)
+        triples = _triples(hit.text.lower().split())
         if not any(
             other.patient_id == hit.patient_id
-            and seen_facts == facts
-            and _jaccard(triples, seen) >= similarity
-            for other, seen, seen_facts in kept
+            and _jaccard_reaches(similarity, triples, seen)
+            and _same_facts(hit.text, other.text)
+            for other, seen in kept
         ):
-            kept.append((hit, triples, facts))
-    return [hit for hit, _, _ in kept]
+            kept.append((hit, triples))
+    return [hit for hit, _ in kept]
 
 
-def _facts(words: Sequence[str]) -> Counter[str]:
-    return Counter(
-        word.strip(".,;:()")
-        for word in words
-        if word in NEGATIONS or (not word.isalpha() and any(c.isdigit() for c in word))
-    )
+def _same_facts(one: str, other: str) -> bool:
+    return one == other or signature(one) == signature(other)
 
 
 def _triples(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
@@ -94,8 +86,11 @@ def _triples(words: Sequence[str]) -> frozenset[tuple[str, ...]]:
     return frozenset(zip(words, words[1:], words[2:], strict=False))
 
 
-def _jaccard(a: frozenset[tuple[str, ...]], b: frozenset[tuple[str, ...]]) -> float:
-    return len(a & b) / len(a | b)
+def _jaccard_reaches(least: float, a: frozenset[tuple[str, ...]], b: frozenset[tuple[str, ...]]) -> bool:
+    if min(len(a), len(b)) < least * max(len(a), len(b)):
+        return False  # however much of the smaller is in the larger
+    shared = len(a & b)
+    return shared >= least * (len(a) + len(b) - shared)
 
 
 def scored(hits: Sequence[Hit], scores: dict[str, float]) -> list[Hit]:

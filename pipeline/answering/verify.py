@@ -1,36 +1,43 @@
-"""Lets a statement leave only when its citations check out.
+"""Lets a statement leave only when what it claims stands in what it cites.
 
-Decides, statement by statement as a draft arrives: does each number point at a passage, does each quotation stand in
-the passage it cites, word for word, and which characters of the original note does it come from? What fails is
-withheld and counted. It does not judge whether a statement is true, only whether its evidence is where it says.
+Decides, statement by statement as a draft arrives: does each number point at a passage, does each quotation stand there
+to the letter, do the cited sentences carry every other word that has a meaning, and which characters of the original
+note are they? What fails is withheld and counted. It does not judge whether a note is right, nor whether a statement
+answers the question.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from pipeline.answering.evidence import Evidence, Passages, claims_nothing
 from pipeline.records import Citation, Document, Hit, Statement, original_span
-from pipeline.sentences import sentence_spans
+from pipeline.text.characters import misleads
 
 NOT_STATED = "NOT STATED"
 """What the prompt tells a model to write where the passages do not answer."""
 
-_MARKER = re.compile(r"\[\s*(\d{1,3}(?:\s*[,;]\s*\d{1,3})*)\s*\]")
-_STRAY_MARKER = re.compile(r"[\[【]\s*\d[\d\s,;.–-]*[\]】]")
-"""Looks like a citation to whoever reads it and is none that can be followed: "[1000]", "[1-9]", "【7】"."""
+_MARKER = re.compile(r"\[\s*([0-9]{1,3}(?:\s*[,;]\s*[0-9]{1,3})*)\s*\]")
+_BETWEEN_MARKERS = re.compile(r"[\s,;]*(?:and\s*)?")
+_STRAY_MARKER = re.compile(
+    r"[\[\u27e6\u3010\u3014\u3016\u3018\u301a\uff3b\u2772\u27ea\u27e8\u2045\u300c\u300e{][^\]\n]{0,30}?\d[^\[\n]{0,30}?"
+    r"[\]\u27e7\u3011\u3015\u3017\u3019\u301b\uff3d\u2773\u27eb\u27e9\u2046\u300d\u300f}]"
+    r"|(?<=[^\W\d_]{3})[¹²³]|(?<=[.)\"])[¹²³]"
+)
+"""Looks like a citation to whoever reads it and is none that can be followed: "[1000]", "[1-9]", "[b-1]", "【7】"."""
+_NAMED_PASSAGE = re.compile(
+    r"\b(?:passage|source|document|excerpt|note|citation)s?\s+#?([0-9]{1,3})\b", re.IGNORECASE
+)
+_LIST_MARK = re.compile(r"^\s*(?:[-*+•●◦▪‣·–—#]+|\(?[0-9]{1,2}[.)])\s+")
+_WITHOUT_MARKS = str.maketrans(dict.fromkeys('"“”„‟«»*_`#', " "))
 _QUOTATION_MARKS = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 _OPEN_MARKER = re.compile(r"\[[\d\s,;]{0,20}$")
 _BOUNDARY = re.compile(r"\n+|(?<=[.!?])(?:\s*\[[\d\s,;]+\])*\s+(?=[^\s\[])|(?<=\])\s+(?=[A-Z\"“•*\-])")
-_WORD = re.compile(r"\w+")
 _PLAIN = re.compile(r"[A-Za-z0-9]")
-_STOP_WORDS = frozenset(
-    """a an and are as at be been by for from had has have he her his in is it its of on or she that the their there
-    they this to was were which who will with patient""".split()
-)
-
 OriginalOf = Callable[[str], Document | None]
 
 
@@ -68,119 +75,225 @@ class StatementReader:
             yield statement
 
 
+class CitationNumbers:
+    """The numbers that people see: 1, 2, 3 by first mention in one answer, one number for one stretch of one note."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[str, int, int], int] = {}
+
+    def of(self, citation: Citation) -> Citation:
+        """The citation with its number in this answer."""
+        place = (citation.resource_id, citation.start, citation.end)
+        return replace(citation, number=self._numbers.setdefault(place, len(self._numbers) + 1))
+
+
 @dataclass(frozen=True, slots=True)
-class _Span:
-    number: int
-    hit: Hit
-    start: int
-    end: int
+class _Part:
+    """A run of a statement and the markers that follow it."""
+
+    text: str
+    """As written, quotation marks included."""
+    markers: tuple[tuple[int, ...], ...]
+    between: tuple[str, ...]
+    """What is written before each marker after the first."""
+    quotations: tuple[str, ...]
+    """Without their marks."""
+    own_words: str
+    """Without the quotations."""
+
+    @property
+    def numbers(self) -> list[int]:
+        return list(dict.fromkeys(number for marker in self.markers for number in marker))
 
 
-def check_statement(text: str, passages: Sequence[Hit], original: OriginalOf) -> Statement | None:
+def check_statement(
+    text: str, passages: Sequence[Hit], original: OriginalOf, numbers: CitationNumbers | None = None
+) -> Statement | None:
     """The statement with its citations, or None where it may not leave.
 
     `original` gives the note a passage was cut from; the cited characters are read from there, and must be what the
-    passage says. A number without a passage, a quotation that is not in a cited passage, a statement without any
-    citation: each is enough to hold the statement back.
+    passage says. Enough to hold the statement back: no citation, or a number without a passage; a quotation of whatever
+    length that does not stand in a cited passage to the letter, or is cut out of a denial; a figure, drug, name, side,
+    denial, order or any other word with a meaning that the cited sentences do not carry; characters that hide or turn
+    text. A number whose passage carries nothing is dropped. Citations have the numbers of their passages, or those of
+    `numbers`, where given.
     """
-    before, quotation, after = _quotation(text)
-    around = f"{before} {after}"
-    numbers = _numbers(around)
-    if not numbers or any(not 1 <= number <= len(passages) for number in numbers):
+    if misleads(text, "".join(hit.text for hit in passages) if not text.isascii() else ""):
         return None
-    if _STRAY_MARKER.search(_MARKER.sub("", around)):
+    parts, after = _parts(text, passages)
+    if not parts or _STRAY_MARKER.search(" ".join([*(part.own_words for part in parts), after])):
         return None
-    spans = (
-        _quoted(quotation.translate(_QUOTATION_MARKS)[1:-1], numbers, passages)
-        if quotation
-        else _nearest(_MARKER.sub("", text), numbers, passages)
-    )
-    if not spans:
-        return None
-    citations = [_citation(span, original) for span in spans]
-    checked = tuple(citation for citation in citations if citation is not None)
-    if len(checked) < len(citations):
-        return None
-    cited = frozenset(citation.number for citation in checked)
-    return Statement(_tidy(_keeping(before, cited) + quotation + _keeping(after, cited)), checked)
+    read_so_far = Passages(passages)
+    written: list[str] = []
+    cited: list[Citation] = []
+    for place, part in enumerate(parts):
+        spans = _spans(part, after if place == len(parts) - 1 else "", read_so_far)
+        citations = [_citation(span, passages[span.number - 1], original) for span in spans]
+        if not spans or None in citations:
+            return None
+        by_passage = _by_passage(spans, citations, numbers)
+        written.append(part.text + _markers(part, by_passage, as_given=numbers is None))
+        cited += [citation for each in by_passage.values() for citation in each]
+    return Statement(_tidy("".join([*written, after])), tuple(dict.fromkeys(cited)))
 
 
-def _numbers(text: str) -> list[int]:
-    found = [int(number) for group in _MARKER.findall(text) for number in re.split(r"\s*[,;]\s*", group)]
-    return list(dict.fromkeys(found))
+def _by_passage(
+    spans: Sequence[Evidence], citations: Sequence[Citation | None], numbers: CitationNumbers | None
+) -> dict[int, list[Citation]]:
+    found: dict[int, list[Citation]] = {}
+    for span, citation in zip(spans, citations, strict=True):
+        if citation is not None:
+            found.setdefault(span.number, []).append(numbers.of(citation) if numbers else citation)
+    return found
 
 
-def _keeping(text: str, cited: frozenset[int]) -> str:
-    """The text without the numbers that nothing was cited for."""
+def _markers(part: _Part, cited: Mapping[int, Sequence[Citation]], *, as_given: bool) -> str:
+    """The markers of a part, without the numbers that nothing was cited for; in the numbers of the answer where those
+    are not the passages'."""
+    found: list[str] = []
+    seen: set[int] = set()
+    for marker, before in zip(part.markers, ("", *part.between), strict=True):
+        if as_given:
+            shown = [number for number in marker if number in cited]
+        else:
+            shown = [
+                each.number for number in marker for each in cited.get(number, ()) if each.number not in seen
+            ]
+            shown = list(dict.fromkeys(shown))
+            seen.update(shown)
+        if shown:
+            found.append(f"{before if found else ''}[{', '.join(map(str, shown))}]")
+    return "".join(found)
 
-    def kept(marker: re.Match[str]) -> str:
-        numbers = _numbers(marker.group())
-        if cited.issuperset(numbers):
-            return marker.group()
-        left = [str(number) for number in numbers if number in cited]
-        return f"[{', '.join(left)}]" if left else ""
 
-    return _MARKER.sub(kept, text)
+def _parts(text: str, passages: Sequence[Hit]) -> tuple[list[_Part], str]:
+    """The statement cut after its groups of markers, and what follows the last; no parts where it cannot be followed.
 
-
-def _quotation(text: str) -> tuple[str, str, str]:
-    """The text before a quotation, the quotation from its first to its last double quote, and the text after it.
-
-    Up to two words in quotes within a sentence are a way of speaking, not a quotation: then all the text is before.
     Numbers in square brackets inside a quotation are the note's own, not citations.
     """
+    quoted = _quotation_places(text, passages)
+    if quoted is None:
+        return [], ""
+    markers = [
+        match
+        for match in _MARKER.finditer(text)
+        if not any(start < match.start() < end for start, end in quoted)
+    ]
+    parts: list[_Part] = []
+    at = 0
+    while markers:
+        group = [markers.pop(0)]
+        while markers and _BETWEEN_MARKERS.fullmatch(text, group[-1].end(), markers[0].start()):
+            group.append(markers.pop(0))
+        places = [(start, end) for start, end in quoted if at <= start < group[0].start()]
+        parts.append(_part(text, at, group, places))
+        at = group[-1].end()
+    numbers = {number for part in parts for number in part.numbers}
+    if not all(1 <= number <= len(passages) for number in numbers) or any(start >= at for start, _ in quoted):
+        return [], ""
+    return parts, text[at:]
+
+
+def _part(text: str, at: int, group: Sequence[re.Match[str]], quoted: Sequence[tuple[int, int]]) -> _Part:
+    own, last = [], at
+    for start, end in quoted:
+        own.append(text[last:start])
+        last = end
+    own.append(text[last : group[0].start()])
+    return _Part(
+        text[at : group[0].start()],
+        tuple(_numbers(marker.group()) for marker in group),
+        tuple(text[one.end() : other.start()] for one, other in pairwise(group)),
+        tuple(text[start + 1 : end - 1].translate(_QUOTATION_MARKS) for start, end in quoted),
+        " ".join(own),
+    )
+
+
+def _numbers(marker: str) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(int(number) for number in re.findall(r"[0-9]+", marker)))
+
+
+def _quotation_places(text: str, passages: Sequence[Hit]) -> list[tuple[int, int]] | None:
+    """Where the quotations of a statement stand, marks included; None where the marks do not pair.
+
+    One from the first mark to the last where a passage holds all of that; otherwise the marks open and close in turn.
+    A single mark is no quotation but a sign for inches.
+    """
     plain = text.translate(_QUOTATION_MARKS)
-    first, last = plain.find('"'), plain.rfind('"')
-    if first == last or (len(plain[first + 1 : last].split()) <= 2 and first > 0):
-        return text, "", ""
-    return text[:first], text[first : last + 1], text[last + 1 :]
+    marks = [match.start() for match in re.finditer('"', plain)]
+    if len(marks) < 2:
+        return []
+    first, last = marks[0], marks[-1]
+    if len(marks) > 2:
+        pattern = _pattern_of(plain[first + 1 : last])
+        if pattern is not None and any(
+            pattern.search(hit.text.translate(_QUOTATION_MARKS)) for hit in passages
+        ):
+            return [(first, last + 1)]
+    if len(marks) % 2:
+        return None
+    return [(start, end + 1) for start, end in zip(marks[::2], marks[1::2], strict=True)]
 
 
-def _quoted(quotation: str, numbers: Sequence[int], passages: Sequence[Hit]) -> list[_Span]:
-    """The quotation in the cited passages that hold it; white space may differ, nothing else.
+def _spans(part: _Part, after: str, passages: Passages) -> list[Evidence]:
+    """Where the cited passages hold the part's quotations and carry its own words; empty where they do not."""
+    found: list[Evidence] = []
+    for quotation in part.quotations:
+        places = [place for number in part.numbers for place in _quoted(quotation, number, passages)]
+        if not places:
+            return []
+        found += places
+    own = _LIST_MARK.sub("", _named_passages(f"{part.own_words} {after}", part.numbers))
+    if found and claims_nothing(own):
+        return found
+    whole = _LIST_MARK.sub("", _named_passages(f"{part.text} {after}", part.numbers))
+    carried = passages.evidence(whole.translate(_WITHOUT_MARKS), part.numbers)
+    if not carried:
+        return []
+    carried += passages.elsewhere(whole.translate(_WITHOUT_MARKS), part.numbers, carried)
+    return carried + [
+        each
+        for each in found
+        if not any(
+            other.number == each.number and other.start <= each.start and each.end <= other.end
+            for other in carried
+        )
+    ]
+
+
+def _named_passages(text: str, numbers: Sequence[int]) -> str:
+    """The text without "passage 2" and the like, where 2 is cited."""
+    return _NAMED_PASSAGE.sub(lambda match: " " if int(match[1]) in numbers else match.group(), text)
+
+
+def _pattern_of(quotation: str) -> re.Pattern[str] | None:
+    """The words of a quotation to the letter; white space may differ, nothing else.
 
     It begins and ends with whole words and whole numbers: "metformin 50" does not stand in "metformin 500 mg".
     """
     words = quotation.split()
     if not words:
-        return []
+        return None
     before = r"(?<!\w)(?<!\d[.,])" if words[0][0].isalnum() else ""
     after = r"(?!\w)(?![.,]\d)" if words[-1][-1].isalnum() else ""
-    pattern = re.compile(before + r"\s+".join(map(re.escape, words)) + after)
-    found = ((number, passages[number - 1]) for number in numbers)
-    return [
-        _Span(number, hit, *match.span())
-        for number, hit in found
-        if (match := pattern.search(hit.text)) is not None
-    ]
+    return re.compile(before + r"\s+".join(map(re.escape, words)) + after)
 
 
-def _nearest(body: str, numbers: Sequence[int], passages: Sequence[Hit]) -> list[_Span]:
-    """For a statement in the model's own words: in each cited passage the sentence that shares most words with it.
-
-    A cited passage that shares no word with the statement is no evidence for it, and its number is an error.
-    """
-    words = _content_words(body)
-    spans = []
-    for number in numbers:
-        hit = passages[number - 1]
-        best = max(
-            sentence_spans(hit.text) or [(0, len(hit.text))],
-            key=lambda span: len(words & _content_words(hit.text[slice(*span)])),
-        )
-        if not words & _content_words(hit.text[slice(*best)]):
-            return []
-        spans.append(_Span(number, hit, *best))
-    return spans
+def _quoted(quotation: str, number: int, passages: Passages) -> list[Evidence]:
+    """The first place where the passage holds the quotation and means by it what the quotation says alone."""
+    pattern = _pattern_of(quotation)
+    if pattern is None:
+        return []
+    text = passages.hits[number - 1].text
+    plain = text.translate(_QUOTATION_MARKS)
+    for match in pattern.finditer(plain):
+        if passages.means_the_same(number, *match.span()):
+            return [Evidence(number, *match.span())]
+    return []
 
 
-def _content_words(text: str) -> set[str]:
-    return {word for word in _WORD.findall(text.lower()) if word not in _STOP_WORDS}
-
-
-def _citation(span: _Span, original: OriginalOf) -> Citation | None:
+def _citation(span: Evidence, hit: Hit, original: OriginalOf) -> Citation | None:
     """The citation, with the cited characters read from the note itself; None where they are not the passage's."""
-    hit = span.hit
     start, end = original_span(span.start, span.end, hit.offsets, hit.start)
     note = original(hit.resource_id)
     if note is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.answering.verify import StatementReader, check_statement
 from pipeline.indexing.clean import clean
-from pipeline.records import Document, Hit
+from pipeline.records import Document, Hit, Statement
 
 NOTE = 'History: Asthma since childhood.\nPlan: Start metformin 500 mg twice daily. He said "no more" to statins.'
 PASSAGE = Hit("c1", "n1", "p1", "note", "2020-01-01", None, None, NOTE, 0, len(NOTE), 0.7)
@@ -79,6 +79,87 @@ def test_odd_quotes_and_bracketed_numbers_of_the_note_are_the_notes_own() -> Non
 )
 def test_what_does_not_check_out_is_withheld(draft: str, why: str) -> None:
     assert check(draft) is None, why
+
+
+ANNA = (
+    "Anna Mitchell is a 61-year-old woman. She takes allopurinol 100 mg once daily for gout and denies chest pain.\n"
+    "Blood pressure is 130/80. Stop naproxen. Her brother Bob Stone had a stroke.\n"
+    "She had a cataract removed from the left eye on 4 March 2019."
+)
+
+
+def about_anna(draft: str, note: str = ANNA) -> Statement | None:
+    hit = Hit("c", "n", "p", "note", "2020-05-05", None, None, note, 0, len(note), 0.5)
+    return check_statement(draft, (hit,), {"n": Document("n", "p", "note", note)}.get)
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "Anna takes allopurinol 900 mg once daily [1].",
+        "Anna takes allopurinol 100 g once daily [1].",
+        "Anna takes allopurinol 100 mg twice daily [1].",
+        "Anna does not take allopurinol [1].",
+        "She reports chest pain [1].",
+        "Blood pressure is 310/180 [1].",
+        "Give Anna 50 mg of morphine intravenously [1].",
+        "mg morphine mg [1]",
+        "Bob Stone is on allopurinol, not Anna [1].",
+        "Anna takes allopurinol for \u202eyliad ecno gm 001 [1].",
+        "Anna takes allopurinol 1\u200b00 mg [1].",
+        "Anna takes allopurinol \uff11\uff10\uff10 mg [1].",
+        "Anna takes \u0430llopurinol 100 mg [1].",
+        "Anna takes allo\u0336purinol\u0336 [1].",
+        "Anna takes allopurinol 100 mg \U000e0041\U000e0042 [1].",
+        "She takes naproxen [1].",
+        "She had a stroke [1].",
+        "She takes allopurinol for chest pain [1].",
+        "He takes allopurinol [1].",
+        "A cataract was removed from the right eye [1].",
+        "A cataract was removed on 3 April 2019 [1].",
+        'Anna takes "900 mg" of allopurinol [1].',
+        '"allopurinol 900" [1]',
+        'She takes "allopurinol 100" mg "twice daily" [1].',
+        'Stop all anticoagulants and give morphine 500 mg: "Blood pressure is 130/80." [1]',
+        '"She takes allopurinol 100 mg once daily" is false, she takes 900 mg [1]',
+        '"She takes allopurinol 100 mg once daily" is not so [1].',
+        'It is wrong that "Blood pressure is 130/80." [1]',
+        '"chest pain" [1]',
+        'She has "chest pain" [1].',
+        '"naproxen" [1]',
+        "She takes allopurinol 100 mg [\uff11].",
+        "She takes allopurinol 100 mg [1] [b-1].",
+        "She takes allopurinol 100 mg [1] \u27e61\u27e7.",
+        "She takes allopurinol 100 mg [1] \u30101\u3011.",
+        "She takes allopurinol 100 mg [1]\u00b9.",
+    ],
+)
+def test_a_changed_fact_is_withheld(draft: str) -> None:
+    # field cases of part 4 no. 1, 1a, 1b and 14, and what else is of their kind
+    assert about_anna(draft) is None
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        "Anna takes allopurinol 100 mg once daily [1].",
+        "Allopurinol, 100 mg every day, is taken for gout [1].",
+        "Ms. Mitchell is on 0.1 g of allopurinol a day [1].",
+        "BP was 130 over 80 mmHg [1].",
+        "The patient does not report chest pain [1].",
+        "No chest pain was reported [1].",
+        "Naproxen was stopped [1].",
+        "Her brother had a stroke [1].",
+        "Her left cataract was removed on 2019-03-04 [1].",
+        "A left eye cataract was removed in March 2019 [1].",
+        "She is 61 years old, takes allopurinol and denies chest pain [1].",
+        'She takes "allopurinol 100 mg" for gout [1].',
+        'The note says: "Blood pressure is 130/80." [1]',
+        "In the note of 5 May 2020, blood pressure was 130/80 [1].",
+    ],
+)
+def test_other_words_for_the_same_leave(draft: str) -> None:
+    assert about_anna(draft) is not None
 
 
 def test_a_number_is_kept_only_where_its_passage_holds_the_quotation() -> None:

@@ -1,0 +1,326 @@
+"""Finds the sentences of cited passages that carry what a statement says in the model's own words.
+
+Decides which sentence stands for which part of a statement: all of it by one sentence where one carries it, otherwise
+clause by clause. A part that hangs on another ("…, for her depression") is never looked for alone, so that what two
+sentences say of two things is not said of one. Knows passages; what carries what is decided in `pipeline.text.support`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from pipeline.records import Hit
+from pipeline.sentences import is_heading, sentence_spans
+from pipeline.text.facts import Over, Reading, Token, read
+from pipeline.text.quantities import figure_at
+from pipeline.text.support import Context, carries, says_nothing
+from pipeline.text.vocabulary import CLAUSE_VERBS, NEUTRAL, SPELLINGS, SUBJECTS, TAKING
+from pipeline.text.wording import canonical
+
+SENTENCES_MAX = 24
+"""Sentences read for one statement: those that share most words with it."""
+CLAUSES_MAX = 12
+
+_WORD = re.compile(r"[^\W_]+")
+_NAME = re.compile(
+    r"\b(?:Mr|Mrs|Ms|Miss|Mx)\b\.?\s+(?P<titled>[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+)?)"
+    r"|(?P<aged>[A-Z][\w'’-]+(?:\s[A-Z][\w'’.-]*){0,3}),?\s+is\s+an?\s+\d"
+    r"|\b(?:[Pp]atient(?:\s[Nn]ame)?|PATIENT(?:\sNAME)?|Name|NAME):\s*(?P<labelled>[A-Z][\w'’-]+(?:,?\s[A-Z][\w'’.-]*){0,3})"
+)
+_HE = re.compile(r"\b(?:he|him|his|himself|mr|male|gentleman)\b", re.IGNORECASE)
+_SHE = re.compile(r"\b(?:she|her|hers|herself|mrs|ms|female|lady)\b", re.IGNORECASE)
+_POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IGNORECASE)
+_BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
+_FAMILY = re.compile(r"\bfamily\b|\bfamilial\b|\bFHX?\b", re.IGNORECASE)
+_ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
+_DENYING_LEAD = re.compile(
+    r"\b(?:denies|denied|negative for|no|not|without|absent|none of)\b[^:\n]*:$", re.IGNORECASE
+)
+_LOOK_BACK = 12
+"""Sentences above one in which its heading is looked for."""
+_LABEL_WORDS_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A stretch of a passage that carries part of a statement."""
+
+    number: int
+    """Of the passage, counting from 1."""
+    start: int
+    end: int
+    """Characters of the passage's text."""
+
+
+@dataclass(slots=True)
+class _Source:
+    """One sentence of a cited passage, read when it is needed."""
+
+    number: int
+    start: int
+    end: int
+    labels: tuple[str, ...] | None = None
+    reading: Reading | None = None
+
+
+@dataclass(slots=True)
+class Passages:
+    """The cited passages of one statement, with what has been read of them."""
+
+    hits: Sequence[Hit]
+    """All passages of the prompt."""
+    _spans: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    _names: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def evidence(self, text: str, numbers: Sequence[int]) -> list[Evidence]:
+        """Where the passages of these numbers carry `text`; empty where they do not carry all of it."""
+        claim = read(text)
+        if says_nothing(claim, 0, len(claim.tokens)) or self._is_another_person(text, numbers):
+            return []
+        sources = self._sources(claim, text, numbers)
+        found = self._carried(claim, sources, names=False)
+        if not found and any(map(str.isupper, text)):
+            found = self._carried(claim, sources, names=True)
+        return found
+
+    def elsewhere(self, text: str, numbers: Sequence[int], found: Sequence[Evidence]) -> list[Evidence]:
+        """Evidence in the cited passages that were not needed for `found`, where they carry all of it as well."""
+        left = [number for number in numbers if number not in {each.number for each in found}]
+        return [each for number in left for each in self.evidence(text, [number])]
+
+    def means_the_same(self, number: int, start: int, end: int) -> bool:
+        """Whether the characters `[start, end)` of a passage mean alone what they mean in their sentence: "chest pain"
+        does not in "denies chest pain"."""
+        text = self.hits[number - 1].text
+        if not _is_cut_out(text, start, end):
+            return True
+        begins, ends = self.span_of(number, start, end)
+        around = read(f"{text[begins:start]} . {text[end:ends]}")
+        source = _Source(number, begins, ends)
+        reading = self._read(source)
+        if _over(source.labels or ()) == Over() and not any(
+            token.kind in ("negation", "hedge", "relative") or token.key in _ENDING_ORDERS
+            for token in around.tokens
+        ):
+            return True
+        claim = read(text[start:end])
+        return says_nothing(claim, 0, len(claim.tokens)) or carries(
+            reading, claim, 0, len(claim.tokens), partial(self._context, source, names=False)
+        )
+
+    def span_of(self, number: int, start: int, end: int) -> tuple[int, int]:
+        """From where the sentence begins that holds the character `start` to where the one ends that holds `end`."""
+        spans = self._sentences(number)
+        begins = max((span[0] for span in spans if span[0] <= start), default=start)
+        ends = min((span[1] for span in spans if span[1] >= end), default=end)
+        return min(begins, start), max(ends, end)
+
+    def _sentences(self, number: int) -> list[tuple[int, int]]:
+        if number not in self._spans:
+            text = self.hits[number - 1].text
+            self._spans[number] = sentence_spans(text) or [(0, len(text))]
+        return self._spans[number]
+
+    def _sources(self, claim: Reading, text: str, numbers: Sequence[int]) -> list[_Source]:
+        """The sentences of the cited passages that share a word with the claim, those that share most first."""
+        asked = {
+            token.key for token in claim.tokens if token.kind not in ("comma", "break", "neutral", "figure")
+        }
+        asked = asked.union(*(SPELLINGS[key] for key in asked if key in SPELLINGS))
+        asked |= {word for word in _WORD.findall(text.lower()) if word not in NEUTRAL}
+        ranked: list[tuple[int, int, int, _Source]] = []
+        for order, number in enumerate(numbers):
+            passage = self.hits[number - 1].text
+            spans = self._sentences(number)
+            for place, (start, end) in enumerate(spans):
+                sentence = passage[start:end]
+                shared = len(asked.intersection(_forms(sentence)))
+                if shared:
+                    ranked.append((-shared, order, place, _Source(number, start, end)))
+                if place and shared and _POINTS_BACK.match(sentence):
+                    ranked.append((-shared, order, place, _Source(number, spans[place - 1][0], end)))
+        ranked.sort(key=lambda entry: entry[:3])
+        return [source for *_, source in ranked[:SENTENCES_MAX]]
+
+    def _labels(self, number: int, start: int) -> tuple[str, ...]:
+        """The section of a passage, the nearest heading above the sentence at `start`, and the line that its list of
+        bullets hangs on."""
+        hit = self.hits[number - 1]
+        above = [span for span in self._sentences(number) if span[0] <= start][-_LOOK_BACK:]
+        found = [hit.section] if hit.section else []
+        listed, hung = False, False
+        for place in range(len(above) - 1, -1, -1):
+            line = hit.text[slice(*above[place])]
+            if place < len(above) - 1 and _may_head(line) and is_heading(line):
+                return (*found, line.strip("# *_"))
+            if _BULLET.match(line):
+                listed = True
+            elif listed and not hung and len(line.split()) <= _LABEL_WORDS_MAX:
+                found.append(line)
+                hung = True
+        return tuple(found)
+
+    def _context(self, source: _Source, *, names: bool) -> Context:
+        """What may be said of a sentence without standing in it."""
+        hit = self.hits[source.number - 1]
+        labels = source.labels or ()
+        known = set(_forms(" ".join([hit.document_type, hit.patient_id, hit.resource_id])))
+        for label in labels:
+            reading = read(label)
+            if not reading.of("negation"):
+                known.update(token.key for token in reading.of("word"))
+        if names:
+            known |= self._names_of(hit.patient_id)
+        return Context(known, _dates(hit.date), any(map(_ALLERGIES.search, labels)))
+
+    def _read(self, source: _Source) -> Reading:
+        if source.reading is None:
+            source.labels = self._labels(source.number, source.start)
+            source.reading = read(
+                self.hits[source.number - 1].text[source.start : source.end], over=_over(source.labels)
+            )
+        return source.reading
+
+    def _names_of(self, patient_id: str) -> frozenset[str]:
+        """Words of the names by which passages of this patient call the patient."""
+        if patient_id not in self._names:
+            found = (
+                match[kind]
+                for hit in self.hits
+                if hit.patient_id == patient_id
+                for match in _NAME.finditer(hit.text)
+                for kind in ("titled", "aged", "labelled")
+                if match[kind]
+            )
+            self._names[patient_id] = frozenset(
+                key for name in found for word in _WORD.findall(name.lower()) for key in canonical(word)
+            )
+        return self._names[patient_id]
+
+    def _is_another_person(self, text: str, numbers: Sequence[int]) -> bool:
+        """Whether the statement says "she" of a passage that says "he" only, or the other way round."""
+        he, she = bool(_HE.search(text)), bool(_SHE.search(text))
+        if he == she:
+            return False
+        ours, theirs = (_HE, _SHE) if he else (_SHE, _HE)
+        cited = [self.hits[number - 1].text for number in numbers]
+        return any(theirs.search(passage) for passage in cited) and not any(map(ours.search, cited))
+
+    def _carried(self, claim: Reading, sources: Sequence[_Source], *, names: bool) -> list[Evidence]:
+        """One piece of evidence for each clause that needs one of its own; empty where a clause has none."""
+        cuts = [0, *_cuts(claim), len(claim.tokens)]
+        known: dict[tuple[int, int], _Source | None] = {}
+
+        def carrier(start: int, end: int) -> _Source | None:
+            if (start, end) not in known:
+                known[start, end] = next(
+                    (source for source in sources if self._carries(source, claim, start, end, names=names)),
+                    None,
+                )
+            return known[start, end]
+
+        def from_cut(at: int) -> list[_Source] | None:
+            if at == len(cuts) - 1:
+                return []
+            for to in range(len(cuts) - 1, at, -1):
+                silent = says_nothing(claim, cuts[at], cuts[to])
+                source = None if silent else carrier(cuts[at], cuts[to])
+                if source is None and not silent:
+                    continue
+                rest = from_cut(to)
+                if rest is not None:
+                    return [source, *rest] if source is not None else rest
+            return None
+
+        found = from_cut(0) or []
+        return list(dict.fromkeys(Evidence(each.number, each.start, each.end) for each in found))
+
+    def _carries(self, source: _Source, claim: Reading, start: int, end: int, *, names: bool) -> bool:
+        return carries(self._read(source), claim, start, end, partial(self._context, source, names=names))
+
+
+def _over(labels: Sequence[str]) -> Over:
+    """What stands over everything under these headings: a family's history, "Denies:"."""
+    return Over(denied=any(map(_DENYING_LEAD.search, labels)), relatives=any(map(_FAMILY.search, labels)))
+
+
+def _forms(text: str) -> Iterator[str]:
+    """The words of a text, as they are and in their canonical form."""
+    for word in _WORD.findall(text.lower()):
+        yield word
+        yield from canonical(word)
+
+
+def _may_head(line: str) -> bool:
+    """Whether a line may be a heading; cheaper than knowing it."""
+    return line[-1] in ":*_," or line[0] in "#*_" or line.isupper()
+
+
+def claims_nothing(text: str) -> bool:
+    """Whether words around a quotation claim nothing beside it: "The note says", and no denial and no order."""
+    claim = read(text)
+    return says_nothing(claim, 0, len(claim.tokens))
+
+
+_ENDING_ORDERS = frozenset(["stop", "hold", "avoid"])
+_SENTENCE_BEFORE = re.compile(r"(?:^|[\n\r]|[.!?:;]\s)[\s•*+\-–—\d.)(]*$")
+_SENTENCE_AFTER = re.compile(r"[\s.,;!?\"')]*(?:$|[\n\r]|(?<=[.!?])\s|(?<=[.!?],))")
+
+
+def _is_cut_out(text: str, start: int, end: int) -> bool:
+    """Whether more of its sentence stands before or after `[start, end)`."""
+    before = text[max(0, start - 12) : start] if start > 12 else "\n" + text[:start]
+    return not (_SENTENCE_BEFORE.search(before) and _SENTENCE_AFTER.match(text, max(0, end - 0)))
+
+
+def _cuts(claim: Reading) -> list[int]:
+    """Places where a clause of its own may begin."""
+    found: list[int] = []
+    last = 0
+    for place in range(1, len(claim.tokens) - 1):
+        token = claim.tokens[place]
+        joins = token.kind in ("break", "comma") or token.word in _JOINING
+        if joins and _may_stand_alone(claim.tokens, last, place):
+            found.append(place)
+            last = place
+    return found[:CLAUSES_MAX]
+
+
+_JOINING = frozenset(["and", "but", "while", "also", "who", "however"])
+_HANGING = frozenset(
+    "for due because secondary caused requiring with from after since which that as resulting leading in on at to of "
+    "by during despite following treated managed controlled attributed related thought likely per until".split()
+)
+_RELATING = frozenset(
+    ["for", "due", "because", "secondary", "caused", "with", "from", "treat", "treats", "treating"]
+)
+_OPENING = SUBJECTS | CLAUSE_VERBS | TAKING
+
+
+def _may_stand_alone(tokens: Sequence[Token], last: int, place: int) -> bool:
+    after = place + 1
+    while after < len(tokens) and (
+        tokens[after].kind in ("comma", "break") or tokens[after].word in ("and", "but", "also", "that", "or")
+    ):
+        after += 1
+    if after >= len(tokens):
+        return False
+    opening = tokens[after]
+    if opening.word in _HANGING and not (opening.word == "that" or tokens[place].kind == "break"):
+        return False
+    if opening.word in _OPENING or opening.kind in ("order", "negation"):
+        return True
+    if not any(token.word in _RELATING for token in tokens[last:place]):
+        return True
+    return any(token.kind == "figure" for token in tokens[after : after + 5])
+
+
+def _dates(date: str | None) -> tuple[tuple[int | None, int | None, int | None], ...]:
+    found = figure_at(date, 0, "") if date else None
+    if found is None or found[0].kind != "date":
+        return ()
+    year, month, day = (part if isinstance(part, int) else None for part in found[0].value)
+    return ((year, month, day),)

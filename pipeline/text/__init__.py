@@ -1,0 +1,1 @@
+"""What a stretch of clinical English says: facts, and whether one stretch carries what another claims."""

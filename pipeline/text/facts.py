@@ -1,0 +1,412 @@
+"""Reads a stretch of clinical English into facts: words in one form, figures, sides, and what stands over each word.
+
+The one room for numbers with units, doses, frequencies, dates, sides, denials, relatives, doubts and orders.
+Verification, near-duplicates and the extractive answerer all read here, so that none of them knows less than another.
+Decides by rules of reach: "denies" reaches to the end of its list, "was ruled out" reaches back, "Mother had" makes
+what follows a relative's. Refuses to know what is true, what is usual, and every language but English.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from pipeline.text.quantities import DURATIONS, ORDINALS, Figure, figure_at, roman
+from pipeline.text.vocabulary import (
+    BREAKS,
+    CLAUSE_VERBS,
+    DENYING,
+    HEDGES,
+    LIST_ENDS_NEGATION,
+    NEGATIONS,
+    NEUTRAL,
+    NO_SIDE_AFTER,
+    ORDERS,
+    RELATIVE_VERBS,
+    RELATIVES,
+    SAME_PHRASE,
+    SIDES,
+    SUBJECTS,
+    TYPED,
+)
+from pipeline.text.wording import canonical
+
+TokenKind: TypeAlias = Literal[
+    "word", "neutral", "figure", "side", "negation", "order", "hedge", "relative", "break", "comma"
+]
+
+
+class Over(NamedTuple):
+    """What stands over a word and changes what is said with it."""
+
+    denied: bool = False
+    relatives: bool = False
+    """Said of a relative."""
+    doubted: bool = False
+    order: str = ""
+    """As in vocabulary.ORDERS."""
+
+
+class Token(NamedTuple):
+    kind: TokenKind
+    key: str
+    """The canonical word, the class of an order, the side; the written word in small letters otherwise."""
+    word: str
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A stretch of text as facts. `over[i]` is what stands over `tokens[i]`."""
+
+    tokens: tuple[Token, ...]
+    over: tuple[Over, ...]
+    places: dict[str, list[int]] = field(repr=False)
+    """Where each key stands."""
+
+    def of(self, kind: TokenKind) -> list[Token]:
+        return [token for token in self.tokens if token.kind == kind]
+
+
+_Ends: TypeAlias = Callable[[Sequence[Token], int, bool], bool]
+"""(tokens, place, whether something was said before it) -> whether a reach ends there."""
+
+_PIECE = re.compile(
+    r"[^\W\d_]+(?:'[^\W\d_]+)*(?:\d[^\W_]*)?(?:-\d+[^\W_]*)?|\d|\.\d|[<>≤≥]|/\s?(?=(?:day|d|week)\b)|[.;,:!?()&↑↓]"
+)
+_SPELLED = str.maketrans(
+    {
+        "’": "'",
+        "‘": "'",
+        "–": "-",
+        "—": " - ",
+        "‑": "-",
+        "−": "-",
+        "µ": "u",
+        "μ": "u",
+        "×": "x",
+        "\u00a0": " ",
+        "½": " 1/2",
+        "º": "°",
+    }
+)
+_WHITE = re.compile(r"\s+")
+_ROMAN_RATIO = re.compile(r"\b(I{1,3}|IV|VI?)/(VI|IV|V)\b")
+
+
+PLAINLY = Over()
+
+
+def read(text: str, *, over: Over = PLAINLY) -> Reading:
+    """The facts of `text`, which should be one sentence or a few. `over` holds for all of it, for example where its
+    section is the family history. Linear in its length."""
+    tokens = _tokens(_spelled(text))
+    places: dict[str, list[int]] = {}
+    for index, token in enumerate(tokens):
+        places.setdefault(token.key, []).append(index)
+    return Reading(tuple(tokens), _what_stands_over(tokens, over), places)
+
+
+def signature(text: str) -> Counter[tuple[str, object]]:
+    """Every fact of a text that a change of few words may change: figures, sides, denials, orders, doubts, relatives.
+
+    Two texts whose signatures differ do not say the same, however alike their words are.
+    """
+    return Counter(
+        (token.kind, token.figure or token.key)
+        for token in _tokens(_spelled(text))
+        if token.kind in ("figure", "side", "negation", "order", "hedge", "relative")
+    )
+
+
+def is_duration(figure: Figure) -> bool:
+    """Whether a figure is a length of time."""
+    return figure.unit in DURATIONS
+
+
+def _spelled(text: str) -> str:
+    """The text in one spelling of dashes, apostrophes and white space."""
+    text = _WHITE.sub(" ", text.translate(_SPELLED)).strip()
+    if "/V" in text or "/I" in text:
+        text = _ROMAN_RATIO.sub(lambda match: f"{roman(match[1].lower())}/{roman(match[2].lower())}", text)
+    return text
+
+
+def _tokens(text: str) -> list[Token]:
+    found: list[Token] = []
+    at = 0
+    while (piece := _PIECE.search(text, at)) is not None:
+        written = piece.group()
+        word = written.lower() if written[0].isalpha() else ""
+        read_figure = figure_at(text, piece.start(), word)
+        if read_figure is not None:
+            figure, at = read_figure
+            found.append(
+                Token("figure", figure.kind, "one" if word == "one" else "", _with_role(figure, found))
+            )
+        elif word:
+            at = piece.end()
+            at = _add_words(found, text, word, at)
+        else:
+            at = piece.end()
+            _add_mark(found, text, written, at)
+    return found
+
+
+def _with_role(figure: Figure, before: Sequence[Token]) -> Figure:
+    if before and before[-1].word in ("from", "to"):
+        return figure._replace(role=before[-1].word)
+    return figure
+
+
+def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
+    if written in ".;!?" and not (written == "." and text[end : end + 1].isalnum()):
+        found.append(Token("break", ";", ""))
+    elif written in ",()&":
+        found.append(Token("comma", ",", "and" if written == "&" else ""))
+    elif written == ":":
+        found.append(Token("comma", ":", ""))
+    elif written in "↑↓":
+        found.append(Token("order", ORDERS[written], written))
+
+
+_NEXT = re.compile(r"[\s-]{1,3}([^\W\d_]+(?:'[^\W\d_]+)*)")
+_ABBREVIATED = re.compile(r"\.[a-z](?![a-z])\.?", re.IGNORECASE)
+
+
+def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
+    """Adds the token or tokens of the word that ends at `end`, or of the phrase it begins; returns where they end."""
+    if len(word) == 1 and (dotted := _ABBREVIATED.match(text, end)):  # "p.o.", "h.s."
+        letters = word + dotted.group().strip(".").lower()
+        found += [Token("word", key, letters) for key in canonical(letters)]
+        return dotted.end()
+    for phrase, said in SAME_PHRASE.get(word, ()):
+        ends = _phrase_end(text, phrase, end)
+        if ends is not None:
+            found += [Token("word", key, " ".join(phrase)) for key in said]
+            return ends
+    if word == "no" and _follows(text, end, "longer"):
+        found.append(Token("order", "stop", "no longer"))
+        return _NEXT.match(text, end).end()  # type: ignore[union-attr]
+    found += _token(word, found, text, end)
+    return end
+
+
+def _phrase_end(text: str, phrase: tuple[str, ...], at: int) -> int | None:
+    for word in phrase[1:]:
+        following = _NEXT.match(text, at)
+        if following is None or following[1].lower() != word:
+            return None
+        at = following.end()
+    return at
+
+
+def _follows(text: str, at: int, word: str) -> bool:
+    following = _NEXT.match(text, at)
+    return following is not None and following[1].lower() == word
+
+
+def _token(word: str, before: Sequence[Token], text: str, end: int) -> list[Token]:
+    if word in DENYING:
+        return [
+            Token("negation", "no", word),
+            *(Token("word", key, word) for key in canonical(DENYING[word])),
+        ]
+    if word in SIDES and _no_side(word, before, text, end):
+        return [Token("word", key, word) for key in canonical(word)]
+    number = roman(word) if before and before[-1].word in TYPED else None
+    if number is not None:
+        return [Token("figure", "amount", word, Figure("amount", (number,)))]
+    plain = _PLAIN_TOKENS.get(word)
+    if plain is not None:
+        return [plain]
+    if word.endswith("n't"):
+        return [Token("negation", word, word)]
+    if word.startswith("non") and len(word) > 6:
+        return [Token("negation", "non", word), *(Token("word", key, word) for key in canonical(word[3:]))]
+    return [Token("word", key, word) for key in canonical(word)]
+
+
+_PLAIN_TOKENS: dict[str, Token] = {
+    **{word: Token("neutral", word, word) for word in (*NEUTRAL, *"sxt")},
+    **{word: Token("break", word, word) for word in BREAKS},
+    **{
+        word: Token("figure", "amount", word, Figure("amount", (number,), "ordinal"))
+        for word, number in ORDINALS.items()
+        if word != "second"
+    },
+    **{word: Token("relative", canonical(word)[0], word) for word in RELATIVES},
+    **{word: Token("hedge", word, word) for word in HEDGES},
+    **{word: Token("order", order, word) for word, order in ORDERS.items()},
+    **{word: Token("side", side, word) for word, side in SIDES.items()},
+    **{word: Token("negation", word, word) for word in NEGATIONS},
+}
+"""Words that are what they are wherever they stand; of a word in two lists the later one holds."""
+
+
+def _no_side(word: str, before: Sequence[Token], text: str, end: int) -> bool:
+    """Whether "left" or "right" says no side here: "left the hospital", "right away", "all right"."""
+    following = _NEXT.match(text, end)
+    if following is not None and following[1].lower() in NO_SIDE_AFTER.get(word, ()):
+        return not (before and before[-1].word in ("on", "the"))
+    return bool(before) and before[-1].word == "all"
+
+
+def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
+    count = len(tokens)
+    denied, relatives = [over.denied] * count, [over.relatives] * count
+    doubted, orders = [over.doubted] * count, [over.order] * count
+    for index, token in enumerate(tokens):
+        if token.kind == "negation":
+            for place in _reach(tokens, index, _ends_denial):
+                denied[place] = not over.denied
+        elif token.kind == "hedge":
+            for place in _reach(tokens, index, _ends_doubt):
+                doubted[place] = True
+        elif token.kind == "order":
+            for place in _reach(tokens, index, _ends_order):
+                orders[place] = token.key
+        elif token.kind == "relative" and _is_experiencer(tokens, index):
+            for place in _reach_of_relative(tokens, index):
+                relatives[place] = True
+    return tuple(map(Over._make, zip(denied, relatives, doubted, orders, strict=True)))
+
+
+def _reach(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
+    """The places that the word at `index` stands over: those after it, or where none is after it those before."""
+    if not _is_passive(tokens, index):
+        after = _forward(tokens, index, ends)
+        if any(_says_something(tokens[place]) for place in after):
+            return after
+    return _backward(tokens, index)
+
+
+def _forward(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
+    found: list[int] = []
+    something = False
+    for place in range(index + 1, len(tokens)):
+        if ends(tokens, place, something):
+            break
+        found.append(place)
+        something = something or _says_something(tokens[place])
+    return found
+
+
+def _backward(tokens: Sequence[Token], index: int) -> list[int]:
+    """The part of the sentence before `index`: its last clause, or the whole list where the word is said of a list."""
+    whole = (index > 0 and tokens[index - 1].word in ("are", "were", "all")) or (
+        index > 0 and tokens[index - 1].key == ":"
+    )
+    found: list[int] = []
+    something = False
+    for place in range(index - 1, -1, -1):
+        token = tokens[place]
+        if token.kind == "break" or (token.kind == "comma" and something and not whole):
+            break
+        if token.kind in ("negation", "order") and something:
+            break
+        found.append(place)
+        something = something or _says_something(token)
+    return found
+
+
+_BE = frozenset("is are was were be been being has have had".split())
+
+
+def _is_passive(tokens: Sequence[Token], index: int) -> bool:
+    """ "was ruled out", "has been stopped", "is absent": what it is said of stands before it."""
+    token = tokens[index]
+    if token.kind == "negation" and token.key not in (
+        "ruled",
+        "excluded",
+        "absent",
+        "denied",
+        "negative",
+        "none",
+    ):
+        return False
+    if token.kind == "hedge" or (token.kind == "order" and not token.word.endswith(("ed", "en", "un"))):
+        return False
+    place = index - 1
+    while place >= 0 and tokens[place].kind == "neutral" and tokens[place].word not in _BE:
+        place -= 1
+    passive = place >= 0 and tokens[place].word in _BE - {"has", "have", "had"}
+    return passive and any(_says_something(tokens[before]) for before in _backward(tokens, place))
+
+
+def _says_something(token: Token) -> bool:
+    return token.kind in ("word", "figure", "relative", "side")
+
+
+def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    token = tokens[place]
+    if token.kind == "break" or token.word in LIST_ENDS_NEGATION:
+        return True
+    if not something:
+        return (
+            token.kind == "negation"
+            and token.key not in ("no", "not", "any")
+            and place > 0
+            and tokens[place - 1].kind == "comma"
+        )
+    if token.kind in ("negation", "order"):
+        return True
+    return token.word in CLAUSE_VERBS or (token.word in SUBJECTS and _opens_clause(tokens, place))
+
+
+def _opens_clause(tokens: Sequence[Token], place: int) -> bool:
+    """Whether the word at `place` begins a clause of its own: after a comma or "and", with a verb soon after it."""
+    if tokens[place - 1].kind != "comma" and tokens[place - 1].word not in ("and", "or"):
+        return False
+    return any(token.word in CLAUSE_VERBS or token.kind == "order" for token in tokens[place + 1 : place + 5])
+
+
+def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    token = tokens[place]
+    return token.kind == "break" or (something and token.kind in ("comma", "negation"))
+
+
+def _ends_order(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    token = tokens[place]
+    if token.kind in ("break", "negation"):
+        return True
+    if not something:
+        return False
+    return (
+        token.kind == "order"
+        or token.word in CLAUSE_VERBS
+        or (
+            token.kind == "comma"
+            and token.word != "and"
+            and place + 1 < len(tokens)
+            and tokens[place + 1].word in SUBJECTS
+        )
+    )
+
+
+def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
+    """Whether a relative is somebody who has something, and not who came along, reports or lives with the patient."""
+    for token in tokens[index + 1 : index + 6]:
+        if token.word in RELATIVE_VERBS or token.key == ":":
+            return True
+        if token.kind in ("break", "comma", "negation") or token.word in CLAUSE_VERBS:
+            break
+    before = [token.word for token in tokens[max(0, index - 3) : index]]
+    return "in" in before or tokens[index].word in ("family", "familial", "maternal", "paternal")
+
+
+def _reach_of_relative(tokens: Sequence[Token], index: int) -> list[int]:
+    before = [token.word for token in tokens[max(0, index - 3) : index]]
+    if "in" in before:
+        return _backward(tokens, index)
+    return _forward(tokens, index, _ends_relative)
+
+
+def _ends_relative(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    token = tokens[place]
+    if token.kind == "break":
+        return True
+    return something and token.word in SUBJECTS and _opens_clause(tokens, place)

@@ -1,0 +1,267 @@
+"""Whether one stretch of a note carries what a statement claims.
+
+Decides claim by claim: a word must stand in the source under the same denial, relative, doubt and order; a figure with
+its unit, its bound, and beside the same thing; a side beside the same part. What claims nothing (`vocabulary.NEUTRAL`)
+needs no source. Leaving something out of what the source says is allowed, adding to it is not. Refuses to reason: what
+follows from the source without standing in it is not carried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.text.facts import Over, Reading, Token
+from pipeline.text.quantities import Figure
+from pipeline.text.vocabulary import OPPOSITES, PLANS, SHOWING_PLANS, TAKING
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What may be said of a source without standing in it: the words of its section, type and patient, and its date."""
+
+    words: Set[str] = frozenset()
+    """Canonical."""
+    dates: tuple[tuple[int | None, int | None, int | None], ...] = ()
+    about_allergies: bool = False
+
+
+ContextOf: TypeAlias = Callable[[], Context]
+"""Made only where a claim is not carried by the source alone."""
+
+
+def carries(source: Reading, claim: Reading, start: int, end: int, context: ContextOf) -> bool:
+    """Whether `source` carries the tokens `[start, end)` of `claim`, and at least one of them is there at all."""
+    evidence = False
+    for index in range(start, end):
+        token = claim.tokens[index]
+        if token.kind in ("comma", "break", "hedge"):
+            continue
+        found = _carried(source, claim, index, context)
+        if found is None:
+            return False
+        evidence = evidence or found
+    return evidence and _goes_together(source, claim, start, end, context)
+
+
+def says_nothing(claim: Reading, start: int, end: int) -> bool:
+    """Whether the tokens `[start, end)` claim nothing by themselves."""
+    return all(token.kind in ("comma", "break", "neutral") for token in claim.tokens[start:end])
+
+
+def _carried(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool | None:
+    """True where the token stands in the source, False where it needs no source, None where it has none."""
+    token = claim.tokens[index]
+    if token.kind == "figure":
+        return _figure_carried(source, claim, index, context)
+    if token.kind == "side":
+        return True if _side_carried(source, claim, index) else None
+    if token.kind == "neutral":
+        return None if _turned_around(source, token) else False
+    if token.kind == "negation":
+        return False if _is_heard(source, claim, index) else None
+    if token.kind == "order":
+        return False if _order_carried(source, token) else None
+    return _word_carried(source, claim, index, context)
+
+
+def _turned_around(source: Reading, token: Token) -> bool:
+    """Whether the source has "after" where the claim has "before"."""
+    opposite = OPPOSITES.get(token.word)
+    return opposite is not None and token.word not in source.places and opposite in source.places
+
+
+def _is_heard(source: Reading, claim: Reading, index: int) -> bool:
+    """A denial that stands over no word of its own ("that is not so") must be the source's."""
+    if any(
+        over.denied and token.kind in ("word", "figure", "relative")
+        for token, over in zip(claim.tokens, claim.over, strict=True)
+    ):
+        return True
+    return bool(source.of("negation"))
+
+
+_SAME_ORDER = {"hold": "stop"}
+_WITHOUT_ORDER = frozenset(["", "start", "increase", "decrease", "continue", "give", "switch"])
+
+
+def _order_carried(source: Reading, token: Token) -> bool:
+    orders = {each.key for each in source.tokens if each.kind == "order"}
+    if token.key in orders:
+        return True
+    if token.key == "continue":
+        return not orders & {"stop", "hold", "start", "avoid"} and not any(
+            over.denied for over in source.over
+        )
+    return token.key == "start" and "ago" in source.places
+
+
+def _word_carried(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool | None:
+    token, over = claim.tokens[index], claim.over[index]
+    places = source.places.get(token.key)
+    if places is None:
+        plain = not over.denied and over.order in ("", "continue")
+        return False if plain and token.key in context().words else None
+    if over.order == "start" and "ago" in source.places:
+        over = over._replace(order="")
+    return True if any(_stands_alike(source.over[place], over) for place in places) else None
+
+
+def _stands_alike(source: Over, claim: Over) -> bool:
+    if (source.denied, source.relatives) != (claim.denied, claim.relatives) or (
+        source.doubted and not claim.doubted
+    ):
+        return False
+    if source.order == claim.order:
+        return True
+    if not claim.order:
+        return source.order in _WITHOUT_ORDER
+    return claim.order == "continue" and source.order in ("", "continue", "increase", "decrease")
+
+
+def _figure_carried(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool | None:
+    figure = claim.tokens[index].figure
+    assert figure is not None
+    if (
+        figure.kind == "amount"
+        and figure.value[0] == 1
+        and not figure.unit
+        and claim.tokens[index].word == "one"
+    ):
+        return False
+    places = [
+        place
+        for place, token in enumerate(source.tokens)
+        if token.figure is not None and _says_figure(token.figure, figure, source)
+    ]
+    if any(_beside_the_same(source, place, claim, index) for place in places):
+        return True
+    if figure.kind == "date" and any(_date_within(figure, date) for date in context().dates):
+        return False
+    return None
+
+
+_UNIT_MAY_LACK = frozenset(["mmhg", "/min", "%", "f", "c", "times"])
+"""Units that go without saying beside a blood pressure, a rate, a saturation, a temperature."""
+_NOT_BARE = frozenset(
+    ["days", "months", "minutes", "seconds", "years old", "months old", "weeks old", "ordinal", "times"]
+)
+
+
+def _says_figure(source: Figure, claim: Figure, reading: Reading) -> bool:
+    if claim.kind == "frequency" and source.kind == "frequency":
+        return claim.value == source.value or (
+            claim.value == ("1/day",) and source.value[0] in ("bedtime", "morning", "evening")
+        )
+    if claim.kind == "date":
+        return (source.kind == "date" and _date_within(claim, source.value)) or (
+            source.kind == "ratio" and claim.value[0] is None and claim.value[1:] == source.value
+        )
+    if source.role and claim.role and source.role != claim.role:
+        return False
+    if source.bound != claim.bound or not _units_agree(source.unit, claim.unit):
+        return False
+    if source.kind == "range" and claim.kind == "amount":
+        return (claim.role, claim.value[0]) in (("from", source.value[0]), ("to", source.value[1]))
+    return (source.kind, source.value) == (claim.kind, claim.value)
+
+
+def _units_agree(source: str, claim: str) -> bool:
+    if source == claim:
+        return True
+    if not source:
+        return claim in _UNIT_MAY_LACK
+    return not claim and source not in _NOT_BARE
+
+
+def _date_within(claim: Figure, source: tuple[object, ...]) -> bool:
+    """Whether the claim is the source's date, or as much of it as the claim says."""
+    year, month, day = claim.value
+    if year is not None and year != source[0]:
+        return False
+    if month is not None and month != source[1]:
+        return False
+    return day is None or day == source[2]
+
+
+def _beside_the_same(source: Reading, place: int, claim: Reading, index: int) -> bool:
+    """Whether the figure stands beside the same thing in both, where the source has several figures to mix up."""
+    figure = source.tokens[place].figure
+    assert figure is not None
+    if figure.kind == "date":
+        return True
+    frequency = figure.kind == "frequency"
+    others = {
+        other.figure
+        for other in source.tokens
+        if other.figure is not None
+        and (other.figure.kind == "frequency") == frequency
+        and other.figure.kind != "date"
+    }
+    if len(others) < 2:
+        return True
+    theirs, ours = _beside(source, place), _beside(claim, index)
+    return not theirs or not ours or ours[0] in theirs or theirs[0] in ours
+
+
+def _beside(reading: Reading, index: int) -> list[str]:
+    """The words a figure belongs to, nearest first: those before it back to the figure or break before, else those
+    after it; else those before that figure."""
+    kind = reading.tokens[index].key == "frequency"
+    before = list(_words(reading, range(index - 1, -1, -1), kind, stop_at_comma=True))
+    if before:
+        return before
+    after = list(_words(reading, range(index + 1, len(reading.tokens)), kind, stop_at_comma=True))
+    if after and not (index and reading.tokens[index - 1].kind == "figure" and kind):
+        return after
+    return list(_words(reading, range(index - 1, -1, -1), kind, stop_at_comma=False))[:3] or after
+
+
+def _words(reading: Reading, places: range, frequency: bool, *, stop_at_comma: bool) -> Iterator[str]:
+    for place in places:
+        token = reading.tokens[place]
+        if token.kind == "break" or (stop_at_comma and (token.kind == "comma" or token.word == "and")):
+            return
+        if token.kind == "figure" and stop_at_comma and (token.key == "frequency") == frequency:
+            return
+        if token.kind in ("word", "relative"):
+            yield token.key
+
+
+def _side_carried(source: Reading, claim: Reading, index: int) -> bool:
+    key = claim.tokens[index].key
+    places = [place for place, token in enumerate(source.tokens) if token.kind == "side" and token.key == key]
+    if not places:
+        return False
+    if len({token.key for token in source.tokens if token.kind == "side"}) == 1:
+        return True
+    ours = _part(claim, index)
+    return any(not ours or ours[0] in _part(source, place) for place in places)
+
+
+def _part(reading: Reading, index: int) -> list[str]:
+    """The words after a side up to the next side or break, else those before it; after "on the", the other way."""
+    after = _up_to_side(reading.tokens[index + 1 :], commas=True)
+    before = _up_to_side(reading.tokens[:index][::-1], commas=False)
+    placed = {token.word for token in reading.tokens[max(0, index - 2) : index]} & {"on", "to"}
+    return (before or after) if placed else (after or before)
+
+
+def _up_to_side(tokens: Sequence[Token], *, commas: bool) -> list[str]:
+    found: list[str] = []
+    for token in tokens:
+        if token.kind in ("side", "break") or (commas and token.kind == "comma" and token.key != ":"):
+            break
+        if token.kind in ("word", "figure"):
+            found.append(str(token.figure) if token.figure else token.key)
+    return found
+
+
+def _goes_together(source: Reading, claim: Reading, start: int, end: int, context: ContextOf) -> bool:
+    words = {token.word for token in claim.tokens[start:end]}
+    if words & PLANS and not ({token.word for token in source.tokens} & SHOWING_PLANS):
+        return False
+    if not words & TAKING or "allergy" in claim.places:
+        return True
+    return "allergy" not in source.places and not context().about_allergies

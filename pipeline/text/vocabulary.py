@@ -1,0 +1,370 @@
+"""Which words of clinical English claim nothing, which say the same, and which change what stands beside them.
+
+Decides by lists that a person can read and lengthen. A word that is in none of them stands for itself: whoever claims
+it must show it. English only. Refuses to know drugs or diseases by name beyond the abbreviations that notes are full
+of; two drugs are never the same word here.
+"""
+
+from __future__ import annotations
+
+
+def _words(listed: str) -> frozenset[str]:
+    return frozenset(listed.split())
+
+
+NEUTRAL = _words(
+    """
+    a an the this that these those it its he she they him her hers his their theirs them himself herself themselves i me
+    my we our us you your who whom whose which what there here ones same such both either each any some other others
+    another all
+    and or as at by for from in into of on onto to with within upon per via over under about around between among
+    during while when where whether than then so thus also too plus along together respectively including include
+    includes included after before since until through throughout toward towards out up off because due
+    is are was were be been being am do does did doing done have has had having will would shall should can could may
+    might must need needs needed
+    patient patients pt person individual man woman gentleman lady male female
+    note notes noted noting record records recorded chart document documents documented documentation documenting report
+    reports reported reporting reportedly state states stated stating say says said saying tell tells told mention
+    mentions mentioned mentioning describe describes described describing description indicate indicates indicated
+    indicating write writes written wrote list lists listed listing summary according accordingly passage passages
+    source sources entry document's note's patient's section sections text excerpt statement information details
+    confirm confirms confirmed acknowledge acknowledges acknowledged admit admits admitted endorse endorses endorsed
+    endorsing affirm affirms affirmed add adds added adding account
+    present presents presented presenting presence exist exists existed experience experiences experienced experiencing
+    suffer suffers suffered suffering complain complains complained complaining complaint complaints feel feels felt
+    feeling undergo undergoes underwent undergone get gets got getting gotten
+    show shows showed shown showing reveal reveals revealed demonstrate demonstrates demonstrated demonstrating
+    demonstration find finds found finding findings see sees seen saw seeing observe observes observed observation
+    identify identified appreciate appreciated detect detected measure measures measured measurement measurements
+    reading readings value values level levels result results resulted test tests tested exam exams examination
+    examinations examined examine evaluation evaluated assessment assessed review reviewed hear heard
+    known history historical hx past medical diagnose diagnosed diagnosis diagnoses significant condition conditions
+    problem problems symptom symptoms sign signs status
+    take takes taking taken took use uses used using usage utilize utilizes utilizing utilized receive receives
+    receiving receipt prescribe prescribes prescribed prescribing prescription prescriptions medication medications
+    medicine medicines meds med drug drugs agent dose doses dosed dosing dosage dosages strength amount regimen treat
+    treats treated treatment treatments treating therapeutic manage managed management plan plans planned planning
+    therapy order orders ordered ordering recommend recommends recommended recommending recommendation advise advises
+    advised advice instruct instructed instructions instruction encourage encouraged counsel counseled ask asked
+    current currently presently now visit visits seen clinic appointment encounter time times day days today's day's
+    approximately about roughly around nearly almost estimated estimate total overall general generally
+    rate number count date dated old age aged year years
+    appears appear appeared seems seem noted given gave specifically additionally furthermore moreover
+    rather very quite just only directly regarding concerning relation related relating respect regards case
+    provide provides provided make makes made making perform performs performed conduct conducted carry carried
+    obtain obtains obtained obtaining
+    mr mrs ms miss mx sir madam
+    set located involve involves involving involved use
+    """
+)
+"""May be said of what is cited without standing in it. None of them is a finding, a drug, a place or a direction."""
+
+_SAME = """
+    hypertension : htn, hypertensive, high blood pressure
+    bloodpressure : bp, blood pressure, blood pressures
+    diabetesmellitus : dm, diabetes mellitus, diabetes, diabetic, diabetics
+    diabetesmellitus typetwo : t2dm, dm2, dmii, type two diabetes
+    heartfailure : hf, heart failure, cardiac failure
+    congestive heartfailure : chf, congestive heart failure, congestive cardiac failure
+    coronaryartery disease : cad, coronary artery disease, coronary disease
+    heartattack : mi, myocardial infarction, myocardial infarct, heart attack
+    dyspnea : sob, shortness of breath, short of breath, dyspnoea
+    dyspnea : breathless, breathlessness, difficulty breathing, trouble breathing
+    heartrate : hr, pulse, pulse rate, heart rate
+    respiratoryrate : rr, respiratory rate, respirations, breathing rate
+    temperature : temp, temperature, temperatures
+    oxygensaturation : spo2, o2 sat, o2 sats, o2 saturation, oxygen saturation, oxygen sat, sao2, pulse ox
+    ejectionfraction : ef, lvef, ejection fraction, left ventricular ejection fraction
+    echocardiogram : echo, tte, echocardiogram, echocardiography, transthoracic echocardiogram
+    electrocardiogram : ecg, ekg, electrocardiogram, electrocardiography
+    ctscan : ct, ct scan, cat scan, computed tomography
+    mriscan : mri, mri scan, magnetic resonance imaging
+    xray : xray, x ray, x rays, radiograph, radiographs, radiography, film, films, xrays
+    ultrasound : us scan, ultrasound, ultrasonography, sonogram, sonography
+    copd : copd, chronic obstructive pulmonary disease
+    gerd : gerd, gastroesophageal reflux disease, acid reflux disease
+    refluxdisease : acid reflux, reflux
+    atrialfibrillation : afib, a fib, af, atrial fibrillation
+    urinarytractinfection : uti, utis, urinary tract infection
+    pulmonaryembolism : pe, pulmonary embolism, pulmonary embolus
+    deepveinthrombosis : dvt, deep vein thrombosis, deep venous thrombosis
+    stroke : cva, stroke, strokes, cerebrovascular accident
+    chronickidneydisease : ckd, chronic kidney disease
+    kidney : kidney, kidneys, renal
+    liver : liver, hepatic
+    stomach : stomach, gastric, stomachs
+    lung : lung, lungs, pulmonary
+    heart : heart, cardiac
+    hemoglobina1c : a1c, hba1c, hemoglobin a1c, haemoglobin a1c, hemoglobin alc
+    hemoglobin : hgb, hb, hemoglobin, haemoglobin
+    whitebloodcells : wbc, white count, white cell count
+    whitebloodcells : white blood cell count, white blood cells, white blood count, leukocytes
+    creatinine : cr, creatinine
+    bloodsugar : blood sugar, blood sugars, blood glucose, glucose, sugars
+    cholesterol : cholesterol
+    bodymassindex : bmi, body mass index
+    physical exercisetherapy : pt eval, physical therapy, physiotherapy
+    rangeofmotion : rom, range of motion
+    emergencyroom : er, ed, emergency room, emergency department
+    hospital : hospital, hospitalized, hospitalised, hospitalization
+    fever : fever, fevers, febrile, pyrexia
+    vomit : vomiting, vomited, vomits, vomit, emesis
+    nausea : nausea, nauseous, nauseated
+    swell : swelling, swollen, swell, swells, edema, oedema, edematous
+    pain : pain, pains, painful, ache, aches, aching, discomfort
+    abdomen : abdomen, abdominal, belly
+    chest : chest, thoracic
+    backpart : back
+    neck : neck
+    arm : arm, arms
+    leg : leg, legs
+    extremity : extremity, extremities, limb, limbs
+    headache : headache, headaches, cephalalgia
+    dizzy : dizziness, dizzy, lightheaded, lightheadedness
+    itch : itching, itchy, pruritus, itches
+    bruise : bruising, bruises, ecchymosis
+    fatigue : fatigue, fatigued, tired, tiredness
+    weak : weakness, weak
+    cough : cough, coughing, coughs
+    bleed : bleeding, bled, bleeds, hemorrhage, haemorrhage
+    diarrhea : diarrhea, diarrhoea, loose stools
+    constipate : constipation, constipated
+    urinate : urination, urinating, urinate
+    allergy : allergy, allergies, allergic
+    surgery : surgery, surgeries, surgical, operation, operations, operated, operative
+    smoke : smoking, smokes, smoker, smoked, smoke, tobacco use, tobacco smoking
+    tobacco : tobacco
+    alcohol : alcohol, etoh, alcoholic
+    drink : drink, drinks, drinking, drank
+    tumor : tumor, tumors, tumour, tumours
+    cancer : cancer, cancers, cancerous
+    fracture : fracture, fractured, fractures, broken
+    injure : injury, injured, injuries
+    infect : infection, infected, infections, infectious
+    inflame : inflammation, inflamed, inflammatory
+    asthma : asthma, asthmatic
+    depress : depression, depressed, depressive
+    anxious : anxiety, anxious
+    obese : obesity, obese
+    pregnant : pregnancy, pregnant
+    child : child, children, kids
+    immunize : immunization, immunizations, immunized, vaccination, vaccinations, vaccinated, vaccine, vaccines
+    elevate : elevated, elevation, elevations, high, raised
+    low : low, lowered
+    normallimits : wnl, within normal limits
+    normal : normal, normally, unremarkable
+    mild : mild, mildly, slight, slightly
+    moderate : moderate, moderately
+    severe : severe, severely, severity
+    worse : worse, worsen, worsened, worsening, worsens, deteriorated
+    better : better, improve, improved, improves, improving, improvement
+    stable : stable
+    bowelmovement : bm, bms, bowel movement, bowel movements
+    bowel : bowel, bowels, intestinal
+    byroute oral : po, p.o, by mouth, oral, orally
+    intravenous : iv, intravenous, intravenously
+    intramuscular : im, intramuscular, intramuscularly
+    subcutaneous : sc, sq, subq, subcut, subcutaneous, subcutaneously
+    meals : meals, meal, food
+    history family : fh, fhx
+    followup : follow up, followup, followed up, return, returns, f/u, follows up
+    doctor : doctor, physician, provider, dr, drs, md
+    primarycare : pcp, primary care, primary care physician, primary care provider, primary care doctor
+    specialist : specialist
+    refer : refer, referred, referral, referrals, refers
+    nurse : nurse, rn
+    counselor : counselor, counsellor, therapist
+    lastprior : previous, previously, prior, formerly
+    comply : compliant, compliance, adherent, adherence
+    excise : excised, excision, resected, resection, removal, removed, remove
+    biopsy : biopsy, biopsied, biopsies
+    repair : repair, repaired, repairs
+    replace : replacement, replaced
+    weight : weight, weighs, weighed, weigh, wt
+    height : height, tall, ht
+    birth : birth, born, delivery, delivered
+    die : died, death, deceased, dead, dies, passed away
+    live : lives, living, live, resides
+    work : work, works, working, employed, job
+    retire : retired, retirement
+    sleep : sleep, sleeping, slept, sleeps
+    eat : eat, eating, ate, eats
+    appetite : appetite
+    vision : vision, visual, eyesight
+    memory : memory
+    speech : speech, speaking, speaks
+    walk : walk, walking, walks, ambulation, ambulate, ambulates, ambulating, ambulatory, gait
+    fall : fall, fell, falls, falling, fallen
+    tender : tenderness, tender
+    red : redness, red, erythema, erythematous
+    wheeze : wheezing, wheezes, wheeze
+    crackle : crackles, rales
+    murmur : murmur, murmurs
+    skin : skin, cutaneous, dermal
+    rash : rash, rashes
+    lesion : lesion, lesions
+    nodule : nodule, nodules, nodular
+    mass : mass, masses
+    cyst : cyst, cysts, cystic
+    lymphnode : lymph node, lymph nodes, node
+    lab : lab, labs, laboratory, bloodwork, blood work, blood test, blood tests
+    panel : panel, panels
+    repeat : repeat, repeated, recheck, rechecked
+    monitor : monitor, monitored, monitoring, check, checks, checking, checked, watch, watching, watches
+    schedule : schedule, scheduled
+    discuss : discussed, discussion, discuss
+    refill : refill, refilled, refills
+    physicaltherapist : physical therapist
+    examphysical : physical exam, physical examination, on exam, on examination
+    attend : attends, attending, attended, go, goes, going, went
+    travel : traveling, travelling, travel, travels
+    hurt : hurt, hurts
+    enjoy : enjoys, enjoy, enjoyed, likes
+    forget : forget, forgets, forgot, forgetting
+    gain : gain, gained, gains, gaining
+    lose : lose, loses, lost, losing, loss
+    relieve : relieve, relieved, relief, relieves
+    cause : cause, causes, caused, causing
+    drain : drain, drained, drains, drainage
+    anesthesia : anesthesia, anaesthesia, anesthetic
+    bloodloss : ebl, estimated blood loss, blood loss
+    intact : intact
+    clear : clear
+    alert : alert
+    orient : oriented, orientation
+    """
+"""Canonical words before the colon, spellings after it. Never two things that a dose, a side or a mood tells apart."""
+
+_NEGATED = """
+    nkda : allergy
+    nka : allergy
+    afebrile : fever
+    asymptomatic : symptomatic
+    painless : pain
+    nonsmoker : smoke
+    nondiabetic : diabetesmellitus
+    unchanged : change
+    nontender : tender
+    noncompliant : comply
+    inconsistent : consistent
+    atraumatic : traumatic
+    anicteric : icteric
+    unemployed : work
+    unmarried : married
+    unable : able
+    abnormal : normal
+    incomplete : complete
+    unstable : stable
+    untreated : untreated
+    """
+"""Words that deny what another says."""
+
+
+def _phrases(listed: str) -> dict[tuple[str, ...], tuple[str, ...]]:
+    found = {}
+    for line in listed.strip().splitlines():
+        canonical, _, spellings = line.partition(":")
+        for spelling in spellings.split(","):
+            found[tuple(spelling.split())] = tuple(canonical.split())
+    return found
+
+
+_ALL = _phrases(_SAME)
+SAME_WORD = {spelling[0]: said for spelling, said in _ALL.items() if len(spelling) == 1}
+"""Canonical words by spelling."""
+SAME_WORD |= {said[0]: said for said in _ALL.values() if len(said) == 1 and said[0] not in SAME_WORD}
+SAME_PHRASE: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+"""(words, canonical words) by first word, longest first."""
+for _spelling, _said in sorted(_ALL.items(), key=lambda entry: -len(entry[0])):
+    if len(_spelling) > 1:
+        SAME_PHRASE.setdefault(_spelling[0], []).append((_spelling, _said))
+SPELLINGS: dict[str, frozenset[str]] = {}
+"""Every word of every spelling, by canonical word."""
+for _spelling, _said in _ALL.items():
+    for _word in _said:
+        SPELLINGS[_word] = SPELLINGS.get(_word, frozenset()).union(_spelling)
+DENYING = {
+    word.strip(): said.strip()
+    for word, _, said in (line.partition(":") for line in _NEGATED.strip().splitlines())
+}
+"""What a word like "afebrile" denies."""
+
+NEGATIONS = _words(
+    "no not none never without denies denied deny denying negative absent absence nor neither cannot nothing nobody "
+    "unlikely lack lacks lacked lacking declines declined decline refuses refused refuse free hardly ruled excluded "
+    "excludes excluding nil"
+)
+LIST_ENDS_NEGATION = _words("but however although though except aside apart nevertheless yet")
+CLAUSE_VERBS = _words(
+    "has have had is are was were takes took taking reports reported states stated says said uses continues continued "
+    "complains presents presented describes endorses endorsed admits lives drinks smokes works will should can "
+    "does did "
+    "do notes noted appears remains shows showed revealed demonstrates received underwent weighs plans feels endorses "
+    "would may might needs wants requires started began increased decreased stopped gained lost positive"
+)
+SUBJECTS = _words("he she it they there patient pt we i his her their the this")
+
+ORDERS = {
+    word: order
+    for order, words in {
+        "start": "start starts started starting begin begins began begun beginning initiate initiates initiated "
+        "initiating initiation commence commenced onset",
+        "stop": "stop stops stopped stopping discontinue discontinues discontinued discontinuing discontinuation "
+        "dc quit quits cease ceased ceases cessation resolve resolved resolves resolution withdrawn",
+        "hold": "hold holds held holding withhold withheld pause paused",
+        "increase": "increase increases increased increasing uptitrate uptitrated double doubled ↑",
+        "decrease": "decrease decreases decreased decreasing reduce reduces reduced reducing reduction taper tapered "
+        "tapering halve halved ↓",
+        "continue": "continue continues continued continuing maintain maintains maintained resume resumes resumed "
+        "remain remains remained still keep keeps",
+        "give": "give administer administers administered administering inject injected injection infuse infused",
+        "switch": "switch switched switches substitute substituted",
+        "avoid": "avoid avoids avoiding avoided contraindicated",
+    }.items()
+    for word in words.split()
+}
+"""What is to be done, or was done, with what stands beside the word."""
+TAKING = _words(
+    "take takes taking took taken use uses using used receives receive receiving prescribed given on"
+)
+
+RELATIVES = _words(
+    "mother father mom dad parent parents brother brothers sister sisters sibling siblings son sons daughter daughters "
+    "aunt aunts uncle uncles grandmother grandfather grandparent grandparents cousin cousins niece nephew "
+    "family familial "
+    "maternal paternal wife husband"
+)
+RELATIVE_VERBS = _words(
+    "has had have died with was were is also suffered suffers diagnosed history significant positive of"
+)
+HEDGES = _words(
+    "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
+    "presumed presumably potential potentially unclear differential consider r/o perhaps suspect suspects"
+)
+SIDES = {
+    "left": "left",
+    "leftsided": "left",
+    "right": "right",
+    "rightsided": "right",
+    "bilateral": "both",
+    "bilaterally": "both",
+}
+NO_SIDE_AFTER = {
+    "right": _words("away now after before handed hand-dominant"),
+    "left": _words("the his her against home ama without"),
+}
+TYPED = _words("grade stage type class category degree level phase nyha asa")
+"""Before these a Roman number is a number."""
+BREAKS = _words(". ; but however although though except while whereas")
+PLANS = _words(
+    "recommend recommends recommended advise advises advised advice should must need needs plan plans planned "
+    "planning order "
+    "orders ordered ordering schedule scheduled will would encourage encouraged instruct instructed"
+)
+SHOWING_PLANS = (
+    PLANS
+    | ORDERS.keys()
+    | _words("refer referred referral repeat obtain follow return to please consider want")
+)
+"""One of these stands where something is to be done."""
+OPPOSITES = {"before": "after", "after": "before", "above": "below", "below": "above", "prior": "after"}
