@@ -44,6 +44,8 @@ class Asked:
     question: Question
     conversation_id: str | None
     """The conversation that it goes on; None begins one."""
+    kept_patient: str | None = None
+    """The patient of the answer before, to whom the question keeps although whoever asked named none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Accepted:
 
     question_id: str
     conversation_id: str
+    kept_patient: str | None = None
+    """As in Asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,9 @@ class RunningAnswer:
         """How long it waited for a place."""
         self._began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
-        self._events: list[DeskEvent] = [Accepted(asked.question_id, begun.conversation_id)]
+        self._events: list[DeskEvent] = [
+            Accepted(asked.question_id, begun.conversation_id, asked.kept_patient)
+        ]
         self._news = asyncio.Event()
         self._ended = False
 
@@ -208,7 +214,12 @@ class AnswerDesk:
         return sum(answer.waiting for answer in self._under_way.values())
 
     async def ask(
-        self, principal: Principal, question: Question, conversation_id: str | None
+        self,
+        principal: Principal,
+        question: Question,
+        conversation_id: str | None,
+        *,
+        kept_patient: str | None = None,
     ) -> RunningAnswer:
         """Accept a question. Raises NotReady, TooMany, Busy, or NotKnown for a conversation that is not theirs."""
         self._admit(principal)
@@ -216,7 +227,7 @@ class AnswerDesk:
         self._empty.clear()
         self._each[principal.id] += 1
         try:
-            asked = Asked(uuid.uuid4().hex, principal, question, conversation_id)
+            asked = Asked(uuid.uuid4().hex, principal, question, conversation_id, kept_patient)
             begun = await asyncio.get_running_loop().run_in_executor(self._clerks, self._keeper.begin, asked)
             answer = RunningAnswer(asked, begun)
             self._under_way[asked.question_id] = answer

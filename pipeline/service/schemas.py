@@ -151,6 +151,11 @@ class AskRequest(SearchRequest):
     conversation_id: Id | None = Field(
         None, description="the conversation that this question is filed under; null begins one"
     )
+    any_patient: bool = Field(
+        False,
+        description="true: look at the notes of every patient. Else a question in a conversation that names no patient "
+        "and does not ask about several keeps to the patient of the answer before, where that was about one",
+    )
 
 
 class PassageOut(BaseModel):
@@ -312,11 +317,15 @@ class NoticeOut(BaseModel):
         ]
 
 
+_KEPT_PATIENT = "the patient of the answer before, to whom this question keeps; null where it keeps to nobody"
+
+
 class AnswerHead(BaseModel):
     """The answer without its parts: what the event `done` carries."""
 
     question_id: str
     conversation_id: str
+    kept_patient_id: str | None = Field(None, description=_KEPT_PATIENT)
     message_id: str | None = Field(description="null where the conversation was deleted meanwhile")
     receipt_id: str = Field(description="GET /v1/receipts/{receipt_id} tells what it was made from")
     outcome: Literal["answered", "nothing_relevant"]
@@ -389,6 +398,7 @@ class AcceptedEvent(BaseModel):
 
     question_id: str
     conversation_id: str
+    kept_patient_id: str | None = Field(None, description=_KEPT_PATIENT)
 
 
 class RetrievalEvent(BaseModel):

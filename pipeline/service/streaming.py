@@ -95,8 +95,13 @@ async def _named(answer: RunningAnswer) -> AsyncIterator[bytes]:
 
 def _bodies(answer: RunningAnswer, event: DeskEvent, number: int) -> Iterator[tuple[str, BaseModel]]:
     match event:
-        case Accepted(question_id, conversation_id):
-            yield "accepted", AcceptedEvent(question_id=question_id, conversation_id=conversation_id)
+        case Accepted(question_id, conversation_id, kept_patient):
+            yield (
+                "accepted",
+                AcceptedEvent(
+                    question_id=question_id, conversation_id=conversation_id, kept_patient_id=kept_patient
+                ),
+            )
         case Retrieved(passages):
             yield "retrieval", RetrievalEvent(passages=PassageOut.all(passages))
         case Verified(statement):
@@ -115,6 +120,7 @@ def head_of(answer: RunningAnswer, ended: Ended) -> AnswerHead:
     return AnswerHead(
         question_id=answer.asked.question_id,
         conversation_id=answer.begun.conversation_id,
+        kept_patient_id=answer.asked.kept_patient,
         message_id=ended.kept.message_id,
         receipt_id=ended.kept.receipt_id,
         outcome=whole.outcome,

@@ -170,7 +170,7 @@ def test_whatever_somebody_wrote_is_only_text_in_an_exported_file(text: str, lin
 
 
 def test_ordinary_words_stay_as_they_are() -> None:
-    assert verbatim("Continue allopurinol\n100 mg.") == "` Continue allopurinol 100 mg. `"
+    assert verbatim("Continue allopurinol\n100 mg.") == "`Continue allopurinol 100 mg.`"
     assert verbatim("") == ""
 
 

@@ -420,7 +420,7 @@ def test_history_is_listed_renamed_exported_and_deleted(visit: Any) -> None:
     with page.expect_download() as download:
         page.click("text=Markdown")
     markdown = Path(download.value.path()).read_text("utf-8")
-    assert markdown.startswith("# Gout, allopurinol")
+    assert markdown.startswith("# `Gout, allopurinol`")
     assert "Sources:" in markdown
     with page.expect_download() as download:
         page.click("text=JSON")

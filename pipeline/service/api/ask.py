@@ -11,6 +11,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import sha256
+from pipeline.service.follow_up import in_context
 from pipeline.service.parts import PartsHere, PrincipalHere, may
 from pipeline.service.problems import Problem, documented
 from pipeline.service.schemas import (
@@ -87,8 +88,10 @@ async def ask(
     """Ask a question of the notes that you may see. Every statement of the answer cites its notes, to the character."""
     settings = parts.settings
     refuse_longer(body.question, settings.service)
+    asked = body.asked(principal.scope, settings.answering.top_k)
+    context = await in_context(parts, principal, asked, body.conversation_id, any_patient=body.any_patient)
     answer = await parts.desk.ask(
-        principal, body.asked(principal.scope, settings.answering.top_k), body.conversation_id
+        principal, context.question, body.conversation_id, kept_patient=context.kept_patient
     )
     if EVENT_STREAM in accept:
         return answer_events(answer, settings.service.send_seconds_max)

@@ -9,6 +9,7 @@ store and no page: whoever puts it together hands in which notes a scope admits 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -179,6 +180,25 @@ class Conversations:
             return frozenset()
         cited = {each["resource_id"] for message in messages for each in _citations(message.content)}
         return cited - self._sight(cited, scope) if cited else cited
+
+    def patients(self, actor: Actor, conversation_id: str) -> tuple[str, ...]:
+        """Whom the last answer was about: the patients that its question was limited to, else those of the notes that
+        it quotes, in order. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            last = (
+                select(Message.content, Receipt.record)
+                .outerjoin(Receipt, Receipt.id == Message.receipt_id)
+                .where(Message.conversation_id == conversation.id, Message.author == "chartwell")
+                .order_by(Message.number.desc())
+                .limit(1)
+            )
+            found = session.execute(last).one_or_none()
+        if found is None:
+            return ()
+        content, record = found
+        wished = json.loads(record)["filters"]["patient_ids"] if record else []
+        return tuple(wished) or tuple(sorted({each["patient_id"] for each in _citations(content)}))
 
     def export(self, actor: Actor, conversation_id: str, scope: AccessScope) -> dict[str, Any]:
         """Everything said, as JSON, for its owner to take along; that they did stands in the audit log."""

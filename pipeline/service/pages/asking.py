@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
@@ -25,6 +25,7 @@ from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.ask import refuse_longer
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.asking import Accepted, DeskEvent, Ended, Failed, RunningAnswer
+from pipeline.service.follow_up import in_context
 from pipeline.service.pages.failures import ProblemView, is_part
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.shared import Line, RendererHere, ThingId
@@ -94,6 +95,7 @@ def conversation(
 ) -> HTMLResponse:
     """A conversation, with a note open beside it where the address names one."""
     found = parts.conversations.get(principal, conversation_id, principal.scope)
+    patients = parts.conversations.patients(principal, conversation_id)
     start_, _, end = span.partition("-")
     spans = [(int(start_), int(end))] if span else []
     beside: NoteView | None = None
@@ -112,6 +114,7 @@ def conversation(
         principal,
         renderer,
         conversation=found.summary,
+        going_on_with=patients[0] if len(patients) == 1 else "",
         turns=turns_of(conversation_id, found.messages),
         beside=beside,
         beside_problem=problem,
@@ -129,6 +132,7 @@ def _page(
         "recent": [],
         "question": "",
         "filters": FilterValues(),
+        "going_on_with": "",
         "opened": None,
         "beside": None,
         "beside_problem": None,
@@ -187,6 +191,7 @@ async def ask(
     domain: Line = "",
     since: Line = "",
     until: Line = "",
+    any_patient: Line = "",
 ) -> Response:
     """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
     filters = FilterValues(patient_id.strip(), document_type, domain, since, until)
@@ -194,7 +199,13 @@ async def ask(
     refuse_longer(body.question, parts.settings.service)
     principal = caller.principal
     asked = body.asked(principal.scope, parts.settings.answering.top_k)
-    answer = await parts.desk.ask(principal, asked, body.conversation_id)
+    context = await in_context(
+        parts, principal, asked, body.conversation_id, any_patient=any_patient == "yes"
+    )
+    answer = await parts.desk.ask(
+        principal, context.question, body.conversation_id, kept_patient=context.kept_patient
+    )
+    filters = replace(filters, kept_patient=context.kept_patient or "")
     if is_part(request):
         words = Words(parts, renderer, caller.csrf_token, filters)
         return EventSourceResponse(
@@ -282,7 +293,7 @@ class Words:
 
     def _said(self, answer: RunningAnswer, turn: Turn, event: DeskEvent) -> Iterator[ServerSentEvent]:
         match event:
-            case Accepted(_, conversation_id):
+            case Accepted(conversation_id=conversation_id):
                 yield self._html("accepted", turn, words=self._waiting(answer, 0))
                 yield ServerSentEvent(f"/conversations/{conversation_id}", event="accepted")
             case Retrieved(passages):
@@ -297,7 +308,13 @@ class Words:
             case Ended():
                 whole = AnswerView.of(whole_of(answer, event))
                 shown = Turn(turn.id, turn.conversation_id, turn.question, answer=whole)
-                yield self._html("ended", shown, words=self._summary(whole), csrf_token=self._csrf_token)
+                yield self._html(
+                    "ended",
+                    shown,
+                    words=self._summary(whole),
+                    csrf_token=self._csrf_token,
+                    going_on_with=_going_on_with(answer, whole),
+                )
                 yield ServerSentEvent(turn.key, event="ended")
             case Failed(error):
                 problem = ProblemView.of(error, answer.asked.question_id)
@@ -323,6 +340,13 @@ class Words:
         if whole.outcome != "answered":
             return "No answer was found."
         return f"Answered: {_many(self._statements, 'statement')}, {_many(len(whole.citations), 'source')}."
+
+
+def _going_on_with(answer: RunningAnswer, whole: AnswerView) -> str:
+    """The patient to whom the next question keeps; as `Conversations.patients` finds it afterwards."""
+    wished = answer.asked.question.filters.patient_ids
+    patients = set(wished) or {citation.patient_id for citation in whole.citations}
+    return patients.pop() if len(patients) == 1 else ""
 
 
 def _many(number: int, thing: str) -> str:

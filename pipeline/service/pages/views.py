@@ -235,6 +235,8 @@ class FilterValues:
     domain: str = ""
     since: str = ""
     until: str = ""
+    kept_patient: str = ""
+    """Of the answer before, where the form named no patient."""
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -245,5 +247,6 @@ class FilterValues:
             ("domain ", self.domain),
             ("from ", self.since),
             ("until ", self.until),
+            ("still about patient ", self.kept_patient),
         )
         return tuple(f"{name}{value}" for name, value in named if value)

@@ -144,4 +144,5 @@ def verbatim(text: str) -> str:
     fence = next((length for length in range(1, FENCE_MAX) if length not in runs), None)
     if fence is None:
         return _PUNCTUATION.sub(r"\\\g<0>", line)
-    return f"{'`' * fence} {line} {'`' * fence}" if line else ""
+    space = " " if line.startswith("`") or line.endswith("`") else ""  # a parser takes one off at each end
+    return f"{'`' * fence}{space}{line}{space}{'`' * fence}" if line else ""
