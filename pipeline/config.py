@@ -189,6 +189,10 @@ class IndexingSettings(Group):
     note_characters_max: int = Field(
         2_000_000, ge=1000, description="a longer note is rejected: it is a concatenation, not a note"
     )
+    date_order: Literal["day", "month"] | None = Field(
+        None,
+        description="which number comes first in dates like 03/04/2024; without it such dates are refused",
+    )
     attempts_max: int = Field(
         5, ge=1, description="a note that failed this often is retried only with --retry-failed"
     )

@@ -18,6 +18,7 @@ from pipeline import logs
 from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.indexing.accept import Accepted, accept
+from pipeline.indexing.dates import DateOrder
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources, source_name
@@ -78,6 +79,10 @@ def notes(
             "--default", metavar="FIELD=VALUE", help="a value for records that lack the field; repeatable"
         ),
     ] = None,
+    date_order: Annotated[
+        DateOrder | None,
+        typer.Option(help="which number comes first in dates like 03/04/2024: day or month"),
+    ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=1000, help="notes embedded and stored together")
     ] = None,
@@ -107,7 +112,7 @@ def notes(
     away, run it again; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
-        settings = _settings(batch_size, stack)
+        settings = _settings(batch_size, date_order, stack)
         logs.configure(settings.log_level)
         sources = [*(inputs or ()), *(more_inputs or ())]
         if not sources:
@@ -292,10 +297,10 @@ def _print_repair(tally: Tally, gone: Sequence[str]) -> None:
         )
 
 
-def _settings(batch_size: int | None, stack: str | None) -> Settings:
-    if batch_size:
-        return load_settings(stack=stack, indexing={"batch_size": batch_size})
-    return load_settings(stack=stack)
+def _settings(batch_size: int | None, date_order: DateOrder | None, stack: str | None) -> Settings:
+    given = {"batch_size": batch_size, "date_order": date_order}
+    given = {name: value for name, value in given.items() if value is not None}
+    return load_settings(stack=stack, indexing=given) if given else load_settings(stack=stack)
 
 
 def _begun(

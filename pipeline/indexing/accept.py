@@ -15,15 +15,12 @@ from typing import Any
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.clean import is_blank
-from pipeline.indexing.dates import AMBIGUOUS, iso_date
-from pipeline.indexing.mapping import METADATA_VALUE_CHARACTERS_MAX
+from pipeline.indexing.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
+from pipeline.indexing.mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
 from pipeline.records import Document, Rejection, SourceRecord
 
 SHORT_CHARACTERS_MAX = 200
 """Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""
-
-EMPTY_WORDS = frozenset(("", "null", "none", "nan", "nat", "n/a", "<na>", "\\n"))
-"""What exports write where there is nothing. As a patient's id, "nan" would make one patient of many."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -68,7 +65,7 @@ def accept(record: SourceRecord, settings: IndexingSettings) -> Accepted | Rejec
             patient_id=_required(fields, "patient_id"),
             document_type=_required(fields, "document_type"),
             text_content=_text(fields, settings.note_characters_max),
-            date=_date(fields),
+            date=_date(fields, settings.date_order),
             domain=_short(fields, "domain"),
             author=_short(fields, "author"),
             encounter_id=_short(fields, "encounter_id"),
@@ -232,27 +229,42 @@ def _refuse_half_surrogates(name: str, value: str) -> None:
         )
 
 
-def _date(fields: Mapping[str, Any]) -> str | None:
+def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
     value = fields.get("date")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # data frames make decimal numbers of a column with a gap
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if value is None or (isinstance(value, str) and value.strip().casefold() in EMPTY_WORDS):
+    if value is None or (isinstance(value, str) and _no_date(value.strip())):
         return None
-    date = iso_date(value) if isinstance(value, str) else None
+    date = iso_date(value, order) if isinstance(value, str) else None
+    if isinstance(date, str):
+        return date
+    undated = "Without any date: --map date=none."
     if date is AMBIGUOUS:
         raise _Refusal(
             "date",
             "The date can be read in two ways.",
-            "Day and month cannot be told apart. Write it as YYYY-MM-DD at the source.",
+            "Day and month cannot be told apart. Say which one the source writes first: --date-order day or "
+            f"--date-order month; or write it as YYYY-MM-DD at the source. {undated}",
         )
-    if not isinstance(date, str):
+    if date is OTHER_ORDER:
         raise _Refusal(
             "date",
-            "The date cannot be read.",
-            "Write it as YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, YYYYMMDD or 04-Mar-2021 at the source, or name another "
-            "column: --map date=COLUMN.",
+            "The date is not in the order given.",
+            f"Its month would be greater than 12 with --date-order {order}. Look whether that is right for this "
+            "source: other dates of it may have been read wrongly.",
         )
-    return date
+    raise _Refusal(
+        "date",
+        "The date cannot be read.",
+        "Write it as YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, YYYYMMDD or 04-Mar-2021 at the source, or name another "
+        f"column: --map date=COLUMN. {undated}",
+    )
+
+
+def _no_date(value: str) -> bool:
+    return value.casefold() in EMPTY_WORDS or value.startswith("0000-00-00")
 
 
 def _metadata(fields: Mapping[str, Any]) -> dict[str, str]:

@@ -78,6 +78,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 EMPTY: tuple[Any, ...] = ("", [], {})
 """As good as no value: the next column is asked, or the default."""
 
+EMPTY_WORDS = frozenset(("", "null", "none", "nan", "nat", "n/a", "<na>", "\\n"))
+"""What exports write where there is nothing. As a patient's id, "nan" would make one patient of many."""
+
 PLANS_MAX = 1000
 """Records of one source mostly have the same columns; more kinds than this and the memory of them starts over."""
 
@@ -145,7 +148,10 @@ class FieldMapping:
                 value = record[key]
                 for part in path:
                     value = _inside(value, part)
-                if value is not None and value not in EMPTY:
+                if value is None or value in EMPTY:
+                    continue
+                # Where another column or a default waits for its turn, a word for nothing gives way to it.
+                if (len(places) == 1 and name not in self.defaults) or not _is_word_for_nothing(name, value):
                     fields[name] = value
                     used.add(key)
                     break
@@ -168,6 +174,10 @@ class FieldMapping:
                 plan[name] = [place for column in wanted if (place := _place(column, known, plain))]
             self._plans[own, columns] = plan
         return plan
+
+
+def _is_word_for_nothing(name: str, value: Any) -> bool:
+    return name != "text_content" and isinstance(value, str) and value.strip().casefold() in EMPTY_WORDS
 
 
 def _place(column: str, known: set[str], plain: Mapping[str, str]) -> Place | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.accept import Accepted, Duplicate, accept, accept_all
+from pipeline.indexing.mapping import FieldMapping
+from pipeline.indexing.read import read_sources
 from pipeline.records import Rejection, SourceRecord
 
 SETTINGS = IndexingSettings(note_characters_max=1000)
@@ -163,3 +166,73 @@ def test_a_record_that_is_read_twice_is_a_duplicate_of_itself() -> None:
     assert isinstance(first, Accepted)
     assert isinstance(second, Duplicate)
     assert second.first == "s line 1"
+
+
+FIELD_CASES = Path(__file__).parents[1] / "data" / "notes"
+
+
+def test_nan_is_no_value() -> None:  # field case 13
+    records = read_sources([str(FIELD_CASES / "13-nan.jsonl")], FieldMapping(), SETTINGS)
+    found = [accept(record, SETTINGS) for record in records if isinstance(record, SourceRecord)]
+    assert [(one.document.domain, one.document.date) for one in found if isinstance(one, Accepted)] == [
+        (None, None),
+        (None, None),
+    ]
+
+
+def test_numbers_that_are_none_are_no_value_anywhere(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text(
+        '{"id": 1, "patient_id": 2, "type": "t", "text": "x", "author": Infinity, "encounter_id": -Infinity, '
+        '"score": [NaN, 1e999], "metadata": {"a": NaN, "b": 1.5}}'
+    )
+    (record,) = read_sources([str(path)], FieldMapping(), SETTINGS)
+    assert isinstance(record, SourceRecord)
+    found = accept(record, SETTINGS)
+    assert isinstance(found, Accepted)
+    assert (found.document.author, found.document.encounter_id) == (None, None)
+    assert found.document.metadata == {"score": "[null,null]", "b": "1.5"}
+
+
+def test_dates_of_one_meaning_are_read() -> None:  # field case 14
+    records = read_sources([str(FIELD_CASES / "14-dates.jsonl")], FieldMapping(), SETTINGS)
+    found = [accept(record, SETTINGS) for record in records if isinstance(record, SourceRecord)]
+    assert [one.document.date for one in found if isinstance(one, Accepted)] == [
+        "2024-03-10T23:30:00+00:00",
+        "2024-03-10T23:30:00+00:00",
+        "2024-03-10T23:30:00+00:00",
+        "2024-03-10",
+        "2024-03-10",
+        "2024-03-10",
+    ]
+
+
+def test_a_data_frames_decimal_date_and_mysqls_zero_date() -> None:
+    assert accepted(date=1710113400000.0).document.date == "2024-03-10T23:30:00+00:00"
+    assert accepted(date="0000-00-00 00:00:00").document.date is None
+
+
+def test_the_order_of_day_and_month_is_the_users() -> None:
+    record = SourceRecord("notes.jsonl", "line 1", {**GOOD, "date": "03/04/2021"})
+    refused = accept(record, SETTINGS)
+    assert isinstance(refused, Rejection)
+    assert "--date-order day" in refused.remedy
+    day_first = accept(record, SETTINGS.model_copy(update={"date_order": "day"}))
+    assert isinstance(day_first, Accepted)
+    assert day_first.document.date == "2021-04-03"
+    other = accept(
+        SourceRecord("notes.jsonl", "line 1", {**GOOD, "date": "03/14/2021"}),
+        SETTINGS.model_copy(update={"date_order": "day"}),
+    )
+    assert isinstance(other, Rejection)
+    assert other.reason == "The date is not in the order given."
+
+
+def test_notes_can_be_read_without_their_date(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text('{"id": 1, "patient_id": 2, "type": "t", "text": "x", "date": "spring"}')
+    (record,) = read_sources([str(path)], FieldMapping.parse(["date=none"]), SETTINGS)
+    assert isinstance(record, SourceRecord)
+    found = accept(record, SETTINGS)
+    assert isinstance(found, Accepted)
+    assert (found.document.date, found.document.metadata) == (None, {"date": "spring"})

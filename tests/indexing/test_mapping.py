@@ -116,3 +116,10 @@ def test_many_kinds_of_records_are_remembered_within_bounds() -> None:
     for number in range(2500):
         assert mapping.apply({"id": "n", f"column{number}": "x"})["resource_id"] == "n"
     assert len(mapping._plans) <= 1000
+
+
+def test_a_word_for_nothing_gives_way_to_the_next_column_and_the_default() -> None:
+    mapping = FieldMapping.parse(["date=written|seen"], ["domain=general"])
+    record = {"written": "NaT", "seen": "2024-03-10", "domain": "nan", "author": "None", "text": "None"}
+    fields = mapping.apply(record)
+    assert (fields["date"], fields["domain"], fields["text_content"]) == ("2024-03-10", "general", "None")

@@ -25,7 +25,7 @@ JSON_VALUES = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats(allow_nan=False)
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text('ab"\\{}[],: \n\u00e9', max_size=12),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text('k"\\{', max_size=4), inner, max_size=3)

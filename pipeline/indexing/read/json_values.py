@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,15 @@ _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _IN_SCALAR = re.compile(rb"[^\s,\]}\[{\":]*")
 _BLANKS = re.compile(rb"\s*")
 _OPENING, _QUOTE = b"{[", ord('"')
-_DECODER = json.JSONDecoder(strict=False)
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+_DECODER = json.JSONDecoder(strict=False, parse_float=_finite, parse_constant=lambda _: None)
+"""NaN and Infinity, which Python's own writer writes for a data frame's gaps, are no value."""
 
 
 NOT_JSON = "The record is not valid JSON."
