@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from pipeline import logs
+from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
 from pipeline.answering.flow import Finished, Retrieved, Verified
 from pipeline.answering.notices import sentence
 from pipeline.answering.prompt import source_line
@@ -18,7 +19,17 @@ from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
 from pipeline.periods import Period
 from pipeline.records import Answer, Citation, Filters, Hit, Question
 from pipeline.serving import ServingAnswering
-from pipeline.terminal import EXIT_NOTHING_RELEVANT, StackOption, as_json, door, errors_as_exit_codes, out
+from pipeline.terminal import (
+    EXIT_INCOMPLETE,
+    EXIT_NO_ANSWER,
+    EXIT_NOTHING_RELEVANT,
+    EXIT_OK,
+    StackOption,
+    as_json,
+    door,
+    errors_as_exit_codes,
+    out,
+)
 
 app = door(__doc__ or "")
 
@@ -27,8 +38,8 @@ REASONS = {
     "filters_match_nothing": "No note matches the filters.",
     "below_floor": "No note, within the filters given, is similar enough to the question.",
     "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
-    "nothing_verified": "An answer was drafted, but no statement's citation checked out, so none is shown.",
 }
+EXIT_CODES = {"answered": EXIT_OK, "nothing_relevant": EXIT_NOTHING_RELEVANT, "no_answer": EXIT_NO_ANSWER}
 
 
 def open_answering(settings: Settings, telemetry: Telemetry = SILENT) -> ServingAnswering:
@@ -43,7 +54,8 @@ def process_query(
 
     Opens the models and the store, which costs a fraction of a second; to ask many questions, keep one
     `open_answering(settings)` open and call its `answer`. Raises a ChartwellError where it cannot run; a question
-    that nothing answers is no error but an Answer whose outcome is "nothing_relevant".
+    that nothing answers is no error but an Answer whose outcome is "nothing_relevant", or "no_answer" where what the
+    model made of the passages cannot be shown. `ending` says whether an answer is whole.
     """
     if top_k < 1:
         raise InputUnusable(f"top_k is {top_k}.", remedy="Ask for at least 1 passage.")
@@ -87,7 +99,8 @@ def ask(
 ) -> None:
     """Answer a question from the indexed notes, with checked citations.
 
-    Exit code 0: answered; 3: no relevant information found; 2: could not run.
+    Exit code 0: answered; 3: no relevant information found; 4: there is no answer that can be shown, and whether the
+    notes have one is not known; 5: the answer is incomplete; 2: could not run.
     """
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
@@ -103,8 +116,15 @@ def ask(
             out.print(as_json(answer), markup=False)
         else:
             print_answer(answer, show_context=show_context, statements=not stream)
-    if answer.outcome == "nothing_relevant":
-        raise typer.Exit(EXIT_NOTHING_RELEVANT)
+    if code := exit_code(answer):
+        raise typer.Exit(code)
+
+
+def exit_code(answer: Answer) -> int:
+    """What the command ends with."""
+    if answer.outcome == "answered" and answer.ending != "complete":
+        return EXIT_INCOMPLETE
+    return EXIT_CODES[answer.outcome]
 
 
 def _day(text: str | None) -> str | None:
@@ -130,12 +150,7 @@ def _streamed(answering: ServingAnswering, question: Question) -> Answer:
 
 def print_answer(answer: Answer, *, show_context: bool = False, statements: bool = True) -> None:
     """The answer for people: statements, then where each comes from."""
-    if answer.outcome == "nothing_relevant":
-        out.print(answer.text, style="bold")
-        out.print(REASONS[answer.reason or "below_floor"], markup=False)
-    elif statements:
-        for statement in answer.statements:
-            out.print(statement.text, markup=False)
+    _print_statements(answer, statements)
     for notice in answer.notices:
         out.print(sentence(notice), style="yellow", markup=False)
     if answer.model.label and answer.reason not in {"below_floor", "no_documents", "filters_match_nothing"}:
@@ -147,6 +162,27 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     if show_context:
         for number, hit in enumerate(answer.passages, start=1):
             _print_passage(number, hit)
+
+
+def _print_statements(answer: Answer, statements: bool) -> None:
+    """Or why there are none, and what is missing. `statements`: false where they were printed as they came."""
+    if answer.outcome != "answered":
+        _print_why_nothing(answer)
+    elif statements:
+        for statement in answer.statements:
+            out.print(statement.text, markup=False)
+    if answer.statements and (missing := what_is_missing(answer.ending, answer.usage.completion_tokens)):
+        out.print(missing, style="bold red", markup=False)
+
+
+def _print_why_nothing(answer: Answer) -> None:
+    if answer.outcome == "nothing_relevant":
+        out.print(answer.text, style="bold")
+        out.print(REASONS[answer.reason or "below_floor"], markup=False)
+    else:
+        heading, advice = NO_ANSWER[answer.reason or "empty"]
+        out.print(f"{heading}.", style="bold")
+        out.print(f"{UNKNOWN_WHETHER} {advice}", markup=False)
 
 
 def print_citation(citation: Citation) -> None:

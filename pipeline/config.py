@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -147,6 +156,43 @@ class GeneratorSettings(Group):
     tokens_max: int = Field(512, ge=16, le=8192, description="longest answer in tokens")
     temperature: float = Field(0.0, ge=0.0, le=2.0, description="0: the same question gives the same answer")
     threads: int = Field(0, ge=0, description="gguf: CPU threads; 0: all cores")
+    thinking: Literal["auto", "never", "always"] = Field(
+        "auto",
+        description="whether the model writes down its reasoning before its answer. never: statements are shown as "
+        "they come; always: an answer cut off before the end of its thinking is none; auto: as far as known by the "
+        "model's name, else nothing is shown before the answer is whole",
+    )
+    reasoning_effort: str = Field(
+        "",
+        pattern=r"^[a-z]*$",
+        description="sent where it is set, for example none or low, to servers that know it",
+    )
+    tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        "max_tokens",
+        description="nim, openai: the name under which tokens_max is sent; OpenAI's newer models take the second",
+    )
+    send_temperature: bool = Field(
+        True,
+        description="false for models that take no temperature: the same question may be answered differently",
+    )
+    send_stream_options: bool = Field(
+        True, description="nim, openai: ask for the tokens used; false for servers that refuse it"
+    )
+    merge_system: bool = Field(
+        False, description="true for models without a system role: its text goes before the question's"
+    )
+    extra_body: dict[str, Any] = Field(
+        {},
+        description="further fields of the request as JSON, for example "
+        '{"chat_template_kwargs": {"enable_thinking": false}}; bedrock: additionalModelRequestFields',
+    )
+
+    @field_validator("extra_body")
+    @classmethod
+    def _is_no_other_request(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if ours := sorted(fields.keys() & {"messages", "model", "stream", "n", "tools"}):
+            raise ValueError(f"may not change {', '.join(ours)}")
+        return fields
 
 
 class ImageEmbedderSettings(Group):

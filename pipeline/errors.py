@@ -21,6 +21,8 @@
     │   ├── ModelNotFound          404
     │   ├── ModelGone              410: the vendor has ended the model
     │   ├── ResponseInvalid        the answer is not what the contract says (width, order, shape)
+    │   ├── ThoughtUnfinished      the model's tokens ran out while it was still thinking
+    │   ├── PromptTruncated        the server read less than it was given, and answered all the same
     │   ├── RateLimited            ~ 429
     │   ├── Overloaded             ~ 503 and its kin, also while a model is loading
     │   ├── ProviderTimeout        ~ no answer in time, and 408
@@ -186,6 +188,8 @@ class RequestInvalid(ProviderError):
     """The server says the request is wrong; sending it again changes nothing."""
 
     code = "CW-PROVIDER-INVALID"
+    filtered = False
+    """True where it was a content filter that refused it."""
 
 
 class AuthenticationFailed(ProviderError):
@@ -210,6 +214,18 @@ class ResponseInvalid(ProviderError):
     """The answer breaks the contract: wrong width, missing item, not JSON."""
 
     code = "CW-PROVIDER-RESPONSE"
+
+
+class ThoughtUnfinished(ProviderError):
+    """The model was still thinking when its answer ended, so there is no answer."""
+
+    code = "CW-PROVIDER-THINKING"
+
+
+class PromptTruncated(ProviderError):
+    """The server cut off a part of the prompt, passages or rules, without a word."""
+
+    code = "CW-PROVIDER-TRUNCATED"
 
 
 class RateLimited(ProviderError):

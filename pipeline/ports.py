@@ -99,7 +99,8 @@ class Generator(Protocol):
     def model(self) -> GeneratorModel: ...
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
-        """Pieces as they come. Closing the iterator early cancels the request. An empty draft means: no answer."""
+        """Pieces as they come; the last one says how the draft ended. Closing the iterator early cancels the request.
+        A generator that finds no answer says so: "NOT STATED", or `finish_reason` "abstained"."""
 
     def check(self) -> None:
         """A real call of a few tokens. Returns when the generator works, else raises the error a caller would meet."""

@@ -304,6 +304,9 @@ class Usage:
     completion_tokens: int = 0
 
 
+Thinks: TypeAlias = Literal["never", "maybe", "always"]
+
+
 @dataclass(frozen=True, slots=True)
 class GeneratorModel:
     """Who writes answers, and what a reader must know about it."""
@@ -312,15 +315,25 @@ class GeneratorModel:
     model: str
     label: str | None = None
     """Shown with every answer where the model is not fit for clinical use, for example "demo model"."""
+    thinks: Thinks = "maybe"
+    """Whether it writes down its reasoning before its answer. Only of a model that never does may statements be shown
+    before its answer is whole."""
+
+
+PieceKind: TypeAlias = Literal["answer", "thought", "tool_call", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
 class DraftPiece:
-    """A piece of a model's answer as it arrives. The last piece carries the usage."""
+    """A piece of what a model writes, as it arrives. The last piece carries the usage."""
 
     text: str = ""
+    """Of the answer; empty for every other kind: nobody reads what is not the answer."""
     usage: Usage | None = None
     finish_reason: str | None = None
+    """The server's own word; `answering.model_output` knows what each means."""
+    kind: PieceKind = "answer"
+    """What the server itself says that this is. What it does not tell apart, `answering.model_output` does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,7 +400,16 @@ class Notice:
     """The nearest first."""
 
 
-Outcome: TypeAlias = Literal["answered", "nothing_relevant"]
+Outcome: TypeAlias = Literal["answered", "nothing_relevant", "no_answer"]
+"""nothing_relevant: the model said so, or no passage cleared the floor. no_answer: passages were found, and what the
+model made of them cannot be shown; whether the notes answer the question is not known."""
+
+Ending: TypeAlias = Literal[
+    "complete", "cut_off", "filtered", "refused", "tool_call", "abstained", "not_asked"
+]
+"""How a model's answer ended. cut_off: at its token limit or by the server; filtered: by a content filter; tool_call:
+it wanted to call a tool, and has none; abstained: it said that the passages do not answer; not_asked: there was
+nothing to ask it about. Of all but complete, more may have followed what is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,8 +423,8 @@ class Answer:
     passages: tuple[Hit, ...]
     """The context that was handed to the generator; empty where nothing cleared the floor."""
     reason: str | None
-    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing", "generator_abstained" or
-    "nothing_verified"."""
+    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing" or "generator_abstained". For
+    no_answer: "nothing_verified", "cut_off", "filtered", "refused", "tool_call", "thought_only" or "empty"."""
     model: GeneratorModel
     prompt_version: str | None
     space_id: str
@@ -413,6 +435,8 @@ class Answer:
     """How many statements of the draft were held back because their citation did not check out."""
     notices: tuple[Notice, ...] = ()
     """What the filters did that the asker may not expect."""
+    ending: Ending = "complete"
+    """How the model's answer ended. The statement that a cut left unfinished is not shown, and not counted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,10 @@ EXIT_OK = 0
 EXIT_SOME_REJECTED = 1
 EXIT_COULD_NOT_RUN = 2
 EXIT_NOTHING_RELEVANT = 3
+EXIT_NO_ANSWER = 4
+"""Passages were found, and no answer can be shown. Not the same as: the notes say nothing of it."""
+EXIT_INCOMPLETE = 5
+"""Something is shown, and the answer was cut off, filtered or refused after it."""
 EXIT_TRY_AGAIN = 75
 """As EX_TEMPFAIL of sysexits.h: a server or the store was away, and the same command may work later. A service manager
 may restart on it, and not on 2."""

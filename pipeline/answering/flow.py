@@ -13,7 +13,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Literal
 
+import numpy as np
+
 from pipeline import cancellation
+from pipeline.answering.model_output import ModelOutput, NoAnswer
 from pipeline.answering.notes import visible_note
 from pipeline.answering.notices import admits_any, notices_of
 from pipeline.answering.prompt import build_prompt
@@ -28,9 +31,11 @@ from pipeline.records import (
     Citation,
     Document,
     DraftPiece,
+    Ending,
     Filters,
     Hit,
     Notice,
+    Outcome,
     Prompt,
     Question,
     Statement,
@@ -39,10 +44,17 @@ from pipeline.records import (
 )
 
 NOTHING_RELEVANT = "No relevant information found."
+NO_ANSWER = "There is no answer that can be shown."
+"""Passages were found. Never to be read as: the notes say nothing of it."""
 
-Reason = Literal[
-    "no_documents", "filters_match_nothing", "below_floor", "generator_abstained", "nothing_verified"
-]
+Reason = (
+    Literal["no_documents", "filters_match_nothing", "below_floor", "generator_abstained", "nothing_verified"]
+    | NoAnswer
+)
+NOTHING_RELEVANT_REASONS = frozenset(
+    {"no_documents", "filters_match_nothing", "below_floor", "generator_abstained"}
+)
+"""Only what the model said, or what was found before it was asked, means that the notes have nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +85,34 @@ AnswerEvent = Retrieved | Verified | Finished
 class _Draft:
     """What has been generated and verified so far."""
 
+    output: ModelOutput
     statements: list[Statement] = field(default_factory=list)
     withheld: int = 0
-    abstained: bool = True
-    usage: Usage = field(default_factory=Usage)
     notices: tuple[Notice, ...] = ()
+    not_stated: bool = False
+    """The model said that the passages do not answer."""
+
+    @property
+    def ending(self) -> Ending:
+        return "abstained" if self._abstained else self.output.ending
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why nothing is shown; None where something is. Only a model that ended of itself can have abstained."""
+        if self.statements:
+            return None
+        if self._abstained:
+            return "generator_abstained"
+        if self.withheld and self.output.ending == "complete":
+            return "nothing_verified"
+        return self.output.why_nothing()
+
+    @property
+    def _abstained(self) -> bool:
+        if self.statements or self.withheld:
+            return False
+        ending = self.output.ending
+        return ending == "abstained" or (self.not_stated and ending == "complete")
 
 
 class Stopwatch:
@@ -120,7 +155,7 @@ class Answering:
         does the scope of `pipeline.cancellation` that the thread is in, which then raises Cancelled here."""
         watch = self.stopwatch(question)
         with watch.stage("embed"):
-            vector = self._embedded(question.text)[0]
+            vector = self.embed_question(question.text)
         with watch.stage("search"):
             hits = retrieve(
                 question.text,
@@ -135,10 +170,9 @@ class Answering:
             notices: tuple[Notice, ...] = ()
             if reason != "no_documents":
                 notices = notices_of(question.filters, self.store, found=bool(hits))
-        draft = _Draft(notices=notices)
         if reason:
             yield Retrieved(())
-            yield Finished(self._nothing(question, reason, watch, draft=draft))
+            yield Finished(self._nothing(question, reason, watch, notices))
             return
         with watch.stage("prompt"):
             prompt = build_prompt(
@@ -148,6 +182,7 @@ class Answering:
                 count_tokens=self.embedder.count_tokens,
             )
         yield Retrieved(prompt.passages)
+        draft = _Draft(ModelOutput(prompt, self.generator.model.thinks), notices=notices)
         for statement in self._generate(prompt, question.filters.scope, draft, watch):
             yield Verified(statement)
         yield Finished(self._finish(question, prompt, draft, watch))
@@ -162,11 +197,11 @@ class Answering:
         """What times the stages of this question; who observes an answer has one of their own."""
         return Stopwatch()
 
-    def _embedded(self, text: str) -> Vector:
-        """Raises BadRequest where the model refuses the question for its length; whether it does is the model's word,
-        because most counts are estimates."""
+    def embed_question(self, text: str) -> Vector:
+        """Shape (dimension,). Raises BadRequest where the model refuses the question for its length; whether it does
+        is the model's word, because most counts are estimates."""
         try:
-            return self.embedder.embed([text], "query")
+            return np.asarray(self.embedder.embed([text], "query")[0], dtype=np.float32)
         except RequestInvalid as error:
             found, most = self.embedder.count_tokens([text])[0], text_tokens_max(self.embedder, "query")
             if found <= most:
@@ -185,7 +220,6 @@ class Answering:
         pieces = self.generator.stream(prompt)
         try:
             for text in self._statement_texts(pieces, reader, draft, watch):
-                draft.abstained = False
                 with watch.stage("verify"):
                     statement = check_statement(text, prompt.passages, original)
                 if statement is None:
@@ -201,25 +235,34 @@ class Answering:
     def _statement_texts(
         self, pieces: Iterator[DraftPiece], reader: StatementReader, draft: _Draft, watch: Stopwatch
     ) -> Iterator[str]:
-        """Statements of the draft as the model completes them, without its word that there is no answer."""
-        while True:
+        """Statements of the answer as the model completes them, without its word that there is none. The last one of
+        an answer that was cut is not complete: it may go on in any way."""
+        output = draft.output
+        piece: DraftPiece | None = DraftPiece()
+        while piece is not None:
             cancellation.check()
             with watch.stage("generate"):
                 piece = next(pieces, None)
-            if piece is not None:
-                draft.usage = piece.usage or draft.usage
-            texts = reader.rest() if piece is None else reader.feed(piece.text)
-            yield from (text for text in texts if not text.strip(' ."').upper().startswith(NOT_STATED))
-            if piece is None:
-                return
+            yield from self._stated(
+                reader.feed(output.rest() if piece is None else output.take(piece)), draft
+            )
+        if output.ending in ("complete", "abstained"):
+            yield from self._stated(reader.rest(), draft)
+        draft.withheld += _statements_in(output.before)
+
+    def _stated(self, texts: Iterator[str], draft: _Draft) -> Iterator[str]:
+        for text in texts:
+            if text.strip(' ."').upper().startswith(NOT_STATED):
+                draft.not_stated = True
+            else:
+                yield text
 
     def _document(self, scope: AccessScope, resource_id: str) -> Document | None:
         return visible_note(self.store, resource_id, scope)
 
     def _finish(self, question: Question, prompt: Prompt, draft: _Draft, watch: Stopwatch) -> Answer:
-        if not draft.statements:
-            reason: Reason = "generator_abstained" if draft.abstained else "nothing_verified"
-            return self._nothing(question, reason, watch, prompt, draft)
+        if draft.reason is not None:
+            return self._nothing(question, draft.reason, watch, draft.notices, prompt, draft)
         citations: dict[tuple[str, int, int], Citation] = {}
         for statement in draft.statements:
             for citation in statement.citations:
@@ -235,10 +278,11 @@ class Answering:
             model=self.generator.model,
             prompt_version=prompt.version,
             space_id=self.embedder.space.id,
-            usage=draft.usage,
+            usage=draft.output.usage,
             seconds=watch.total(),
             withheld=draft.withheld,
             notices=draft.notices,
+            ending=draft.ending,
         )
 
     def _nothing(
@@ -246,13 +290,15 @@ class Answering:
         question: Question,
         reason: Reason,
         watch: Stopwatch,
+        notices: tuple[Notice, ...],
         prompt: Prompt | None = None,
         draft: _Draft | None = None,
     ) -> Answer:
+        outcome: Outcome = "nothing_relevant" if reason in NOTHING_RELEVANT_REASONS else "no_answer"
         return Answer(
             question=question.text,
-            outcome="nothing_relevant",
-            text=NOTHING_RELEVANT,
+            outcome=outcome,
+            text=NOTHING_RELEVANT if outcome == "nothing_relevant" else NO_ANSWER,
             statements=(),
             citations=(),
             passages=prompt.passages if prompt else (),
@@ -260,8 +306,17 @@ class Answering:
             model=self.generator.model,
             prompt_version=prompt.version if prompt else None,
             space_id=self.embedder.space.id,
-            usage=draft.usage if draft else Usage(),
+            usage=draft.output.usage if draft else Usage(),
             seconds=watch.total(),
             withheld=draft.withheld if draft else 0,
-            notices=draft.notices if draft else (),
+            notices=notices,
+            ending=draft.ending if draft else "not_asked",
         )
+
+
+def _statements_in(text: str) -> int:
+    """How many statements a text would be cut into."""
+    if not text.strip():
+        return 0
+    reader = StatementReader()
+    return sum(1 for _ in reader.feed(text)) + sum(1 for _ in reader.rest())

@@ -20,6 +20,7 @@ import urllib3
 from botocore import exceptions as aws
 from botocore.config import Config
 
+from pipeline.backends.chat_request import thinks
 from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock, Slot, map_bounded
 from pipeline.backends.http_errors import Server, quotable_detail, timed_out, unreadable
 from pipeline.backends.openai_protocol import checked_vectors, floor_of, never_empty
@@ -40,7 +41,16 @@ from pipeline.errors import (
     ResponseInvalid,
     SettingsInvalid,
 )
-from pipeline.records import DraftPiece, EmbeddingSpace, GeneratorModel, Prompt, TextKind, Usage, Vector
+from pipeline.records import (
+    DraftPiece,
+    EmbeddingSpace,
+    GeneratorModel,
+    PieceKind,
+    Prompt,
+    TextKind,
+    Usage,
+    Vector,
+)
 
 Result = TypeVar("Result")
 
@@ -53,6 +63,8 @@ TITAN_SIMILARITY_FLOOR = 0.20
 
 FINISH_REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
 """Bedrock's words for what everyone else calls differently; any other reason is passed on as it is."""
+PIECES: dict[str, PieceKind] = {"reasoningContent": "thought", "toolUse": "tool_call"}
+"""What may stand in a delta instead of text."""
 
 
 def bedrock_client(bedrock: BedrockSettings, transport: TransportSettings) -> Any:
@@ -249,7 +261,7 @@ class BedrockGenerator:
 
     @property
     def model(self) -> GeneratorModel:
-        return GeneratorModel("bedrock", self._name)
+        return GeneratorModel("bedrock", self._name, thinks=thinks(self._name, self._settings))
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """As the port says. Tried again only while nothing of the answer has come."""
@@ -263,13 +275,19 @@ class BedrockGenerator:
     def _stream(
         self, prompt: Prompt, tokens_max: int, attempts_max: int | None = None
     ) -> Generator[DraftPiece]:
+        settings = self._settings
+        merged = [prompt.system, prompt.user] if settings.merge_system else [prompt.user]
         request: dict[str, Any] = {
             "modelId": self._name,
-            "messages": [{"role": "user", "content": [{"text": prompt.user}]}],
-            "inferenceConfig": {"maxTokens": tokens_max, "temperature": self._settings.temperature},
+            "messages": [{"role": "user", "content": [{"text": text} for text in merged if text]}],
+            "inferenceConfig": {"maxTokens": tokens_max},
         }
-        if prompt.system:
+        if settings.send_temperature:
+            request["inferenceConfig"]["temperature"] = settings.temperature
+        if prompt.system and not settings.merge_system:
             request["system"] = [{"text": prompt.system}]
+        if settings.extra_body:
+            request["additionalModelRequestFields"] = settings.extra_body
         stack, slot, answer = self._caller.opened(
             lambda: self._caller.client.converse_stream(**request), request, attempts_max
         )
@@ -285,8 +303,9 @@ class BedrockGenerator:
                 event = next(waiting, None)
             if event is None:
                 break
-            if text := event.get("contentBlockDelta", {}).get("delta", {}).get("text"):
-                yield DraftPiece(text=text)
+            yield from _pieces_of(event.get("contentBlockDelta", {}).get("delta", {}))
+            if "toolUse" in event.get("contentBlockStart", {}).get("start", {}):
+                yield DraftPiece(kind="tool_call")
             if reason := event.get("messageStop", {}).get("stopReason"):
                 finish_reason = FINISH_REASONS.get(reason, reason)
             if used := event.get("metadata", {}).get("usage"):
@@ -294,6 +313,14 @@ class BedrockGenerator:
         if finish_reason is None:
             raise _broken(self._caller.server)
         yield DraftPiece(usage=usage, finish_reason=finish_reason)
+
+
+def _pieces_of(delta: Mapping[str, Any]) -> Iterator[DraftPiece]:
+    if text := delta.get("text"):
+        yield DraftPiece(text=text)
+    for name, kind in PIECES.items():
+        if name in delta:
+            yield DraftPiece(kind=kind)
 
 
 def translate(server: Server, error: Exception, request: object) -> ProviderError:
@@ -319,11 +346,19 @@ def _answered(server: Server, error: Any, request: object) -> ProviderError:
     kind, remedy = CODES.get(code[:1].upper() + code[1:], UNKNOWN_CODE)
     if ended:
         kind, remedy = ModelGone, f"Choose another model in {server.variable('MODEL')}."
+    if "on-demand throughput" in str(answer.get("Message", "")):
+        remedy = _PROFILE.format(model="{model}", name=server.model)
     return kind(what, remedy=remedy.format(model=server.variable("MODEL")))
 
 
 _ACCESS = (
-    "Allow this role bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, check its credentials."
+    "Check its credentials, and allow this role bedrock:InvokeModel and bedrock:InvokeModelWithResponseStream, here "
+    "and in the organisation's service control policies. Some models ask for more in the Bedrock console: a form on "
+    "the use case (Anthropic), or a payment method that AWS Marketplace takes."
+)
+_PROFILE = (
+    "This model answers by an inference profile only: set {model} to it, for example us.{name} or eu.{name} after "
+    "your region."
 )
 _BUSY = "Chartwell slows down and tries again by itself; a higher quota is asked for in Service Quotas."
 _REQUEST = (

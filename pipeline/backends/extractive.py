@@ -26,7 +26,7 @@ from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.sentences import is_heading, sentence_spans
 
-MODEL = GeneratorModel(provider="extractive", model="sentence-selection")
+MODEL = GeneratorModel(provider="extractive", model="sentence-selection", thinks="never")
 
 COVERAGE_WEIGHT, COVERAGE_USUAL = 0.15, 0.5
 """Share of the question's words, the rare ones counting more, that the sentence holds; at the usual one, no effect."""
@@ -123,9 +123,11 @@ class ExtractiveGenerator:
         """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
         question, patients = whom_it_means(prompt.question, prompt.passages)
         sentences = self._readable(_sentences(prompt.passages, patients))
+        found = False
         for chosen in self._choose(self._scored(question, prompt.passages, sentences)):
+            found = True
             yield DraftPiece(text=f'"{chosen.text}" [{chosen.number}]\n')
-        yield DraftPiece(usage=Usage(), finish_reason="stop")
+        yield DraftPiece(usage=Usage(), finish_reason="stop" if found else "abstained")
 
     def check(self) -> None:
         self._embedder.check()

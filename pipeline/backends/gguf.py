@@ -24,6 +24,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipeline.backends.chat_events import read_event
+from pipeline.backends.chat_request import ChatOptions, chat_request, thinks
 from pipeline.config import GeneratorSettings
 from pipeline.errors import ModelFileError, RequestInvalid, ResponseInvalid, SettingsInvalid
 from pipeline.records import DraftPiece, GeneratorModel, Prompt, Usage
@@ -48,7 +50,10 @@ class GgufGenerator:
     def __init__(self, settings: GeneratorSettings) -> None:
         path, sha256 = _model_file(settings)
         self._settings = settings
-        self._model = GeneratorModel("gguf", f"{path.stem}@{sha256[:8]}", LABELS.get(sha256))
+        self._model = GeneratorModel(
+            "gguf", f"{path.stem}@{sha256[:8]}", LABELS.get(sha256), thinks(path.stem, settings)
+        )
+        self._options = ChatOptions.of(settings)
         folder = Path(tempfile.mkdtemp(prefix="chartwell-"))  # mode 0700; holds nothing but the socket
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._server = _load(path, settings.threads or _cores(), folder / "llama.sock")
@@ -69,25 +74,14 @@ class GgufGenerator:
             pass
 
     def _stream(self, prompt: Prompt, tokens_max: int) -> Iterator[DraftPiece]:
-        request = {
-            "messages": [
-                {"role": "system", "content": prompt.system},
-                {"role": "user", "content": prompt.user},
-            ],
-            "max_tokens": tokens_max,
-            "temperature": self._settings.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
+        request = chat_request("", prompt, tokens_max, self._settings, self._options)
         finish_reason, usage = None, Usage()
         with self._turn:
             for event in _Call(self._server, request):
-                usage = _usage(event) or usage
-                for choice in event.get("choices", ()):
-                    finish_reason = choice.get("finish_reason") or finish_reason
-                    text = choice.get("delta", {}).get("content")
-                    if text:
-                        yield DraftPiece(text=text)
+                found = read_event(event)
+                usage = found.usage or usage
+                finish_reason = found.finish_reason or finish_reason
+                yield from found.pieces
         yield DraftPiece(usage=usage, finish_reason=finish_reason)
 
 
@@ -144,13 +138,6 @@ def _refuse_error(event: Mapping[str, Any]) -> None:
             remedy="Lower CHARTWELL_ANSWERING__CONTEXT_TOKENS_MAX.",
         )
     raise ResponseInvalid(f"llama.cpp refused the request: {message}.", remedy="Try another model file.")
-
-
-def _usage(event: Mapping[str, Any]) -> Usage | None:
-    found = event.get("usage")
-    if not found:
-        return None
-    return Usage(int(found.get("prompt_tokens", 0)), int(found.get("completion_tokens", 0)))
 
 
 def _model_file(settings: GeneratorSettings) -> tuple[Path, str]:

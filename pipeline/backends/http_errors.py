@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import ssl
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,11 +33,15 @@ from pipeline.errors import (
     ResponseInvalid,
 )
 
-DETAIL_CHARACTERS_MAX = 200
+DETAIL_CHARACTERS_MAX = 400
+"""AWS' refusal of a right, which names role, action and model, has 306."""
 SHARED_CHARACTERS_MAX = 7
 """A server's words that share more letters and digits in a row than this with our request are not repeated."""
 SECRET = re.compile(r"nvapi-|bearer\s|\bsk-|api[_-]?key\s*[:=]", re.IGNORECASE)
 DATE = re.compile(r"\b\d{4}-\d{2}-\d{2}\b")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+INNER_MESSAGE = re.compile(r"""['"]message['"]\s*:\s*(?:"((?:[^"\\]|\\.)+)"|'((?:[^'\\]|\\.)+)')""")
+"""What another server said, where one passes it on inside its own message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ def status_error(
     detail = quotable_detail(body, request, secret)
     said = f' It says: "{detail}".' if detail else ""
     what = f"{server.name} answered {status}.{said}"
+    status = _meant(status, body)
     if status == 410:
         return _gone(server, body)
     if status == 429:
@@ -119,10 +124,36 @@ def status_error(
             f"{server.name} answered {status}, a redirect, which is not followed with clinical text.",
             remedy=f"Set {server.variable('URL')} to the final address.",
         )
-    return RequestInvalid(
+    refused = RequestInvalid(
         what,
         remedy="The same request will fail again. Check that the model supports what was asked, and the text lengths.",
     )
+    refused.filtered = bool(FILTERED.search(body[:4096]))
+    return refused
+
+
+FILTERED = re.compile(rb"content_filter|ResponsibleAIPolicyViolation|content_policy_violation", re.IGNORECASE)
+
+
+def _meant(status: int, body: bytes) -> int:
+    """The status that the body speaks of, where a server answers with another: a proxy reports every refusal as a
+    failure of its own, and a spent budget is no reason to slow down."""
+    if status == 429 and SPENT.search(body[:4096]):
+        return 402
+    if status >= 500 and PERMANENT.search(body[:4096]):
+        return 400
+    return status
+
+
+SPENT = re.compile(
+    rb"insufficient_quota|billing_hard_limit|credit balance|exceeded your current quota", re.IGNORECASE
+)
+PERMANENT = re.compile(
+    rb"context_length_exceeded|context[ _]?window[ _]?exceeded|maximum context length"
+    rb"|exceeds? (?:the )?(?:available |model's )?(?:maximum )?context"
+    rb"|exceed_context_size|too large to process|BadRequestError|invalid_request_error",
+    re.IGNORECASE,
+)
 
 
 def _gone(server: Server, body: bytes) -> ModelGone:
@@ -145,12 +176,61 @@ def stream_error(
     server: Server, event: Mapping[str, Any], request: object, secret: str = ""
 ) -> ProviderError:
     """The error for an event inside a stream that holds `error` instead of an answer."""
-    problem = event.get("error")
-    code = problem.get("code") if isinstance(problem, Mapping) else None
-    status = (
-        int(code) if isinstance(code, int | str) and str(code).isdigit() and 400 <= int(code) < 600 else 500
-    )
-    return status_error(server, status, json.dumps(event).encode(), request, secret=secret)
+    return status_error(server, _status_of(event), json.dumps(event).encode(), request, secret=secret)
+
+
+def is_error(event: Mapping[str, Any]) -> bool:
+    """Whether an event says that something went wrong, in any of the ways servers have to say it."""
+    if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
+        return True
+    choices = event.get("choices")
+    if choices is None:
+        coded = "code" in event or "status" in event
+        return any(
+            isinstance(event.get(name), str) for name in ("detail", "error_type", "error_message")
+        ) or (coded and isinstance(event.get("message"), str))
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return isinstance(first, Mapping) and bool(first.get("error"))
+
+
+STATUS_WORDS: tuple[tuple[int, str], ...] = (
+    (402, "quota billing credit budget"),
+    (401, "auth apikey permission forbidden accessdenied"),
+    (404, "notfound nosuchmodel unknownmodel"),
+    (429, "ratelimit toomanyrequests throttl"),
+    (408, "timeout timedout"),
+    (503, "overload busy capacity unavailable notready loading"),
+    (
+        400,
+        "invalid validation unsupported notsupported badrequest contextlength contextwindow contextsize toolong",
+    ),
+    (400, "toolarge maxlength exceed malformed unprocessable contentfilter contentpolicy"),
+)
+"""Words as codes, letters only; the first that occurs decides. A word of none of these is a failure of the server's."""
+
+
+def _status_of(event: Mapping[str, Any]) -> int:
+    """The status that an error inside a stream stands for: a number where there is one, else by its words."""
+    fields = list(_error_fields(event))
+    for field in fields:
+        if isinstance(field, int | str) and re.fullmatch(r"[45]\d\d", str(field)):
+            return int(field)
+    words = [re.sub(r"[^a-z]", "", field.lower()) for field in fields if isinstance(field, str)]
+    for status, known in STATUS_WORDS:
+        if any(each in word for word in words for each in known.split()):
+            return status
+    return 500
+
+
+def _error_fields(found: object) -> Iterator[object]:
+    """What stands where servers put the kind of an error, the innermost first."""
+    if isinstance(found, Mapping):
+        choices = found.get("choices")
+        yield from _error_fields(found.get("error"))
+        yield from _error_fields(choices[0].get("error") if isinstance(choices, list) and choices else None)
+        yield from (
+            found.get(name) for name in ("code", "status", "status_code", "http_status", "error_type", "type")
+        )
 
 
 def exception_error(server: Server, error: Exception) -> ProviderError:
@@ -256,27 +336,48 @@ def retry_after_seconds(header: str | None, now: datetime | None = None) -> floa
 def quotable_detail(body: bytes, request: object, secret: str = "") -> str:
     """The server's own short explanation, or "" where it has none or where it may repeat our input or our key."""
     said = " ".join(_explanation(body).split())
-    if not said or len(said) > DETAIL_CHARACTERS_MAX or SECRET.search(said) or (secret and secret in said):
-        return ""
-    plain = _plain(said)
+    if inner := INNER_MESSAGE.search(said):
+        said = inner[1] or inner[2]
     texts = [_plain(text) for text in _texts(request)]
-    return "" if any(_shares(plain, said, text) for text in texts) else said
+    quotable = ""
+    for sentence in SENTENCE_END.split(said):
+        longer = f"{quotable} {sentence}".strip()
+        if len(longer) > DETAIL_CHARACTERS_MAX or not _safe(longer, texts, secret):
+            break
+        quotable = longer
+    return quotable
+
+
+def _safe(said: str, texts: Sequence[str], secret: str) -> bool:
+    """Whether these words repeat nothing of ours."""
+    if SECRET.search(said) or (secret and secret in said):
+        return False
+    plain = _plain(said)
+    return not any(_shares(plain, said, text) for text in texts)
 
 
 def _explanation(body: bytes) -> str:
     try:
         found = json.loads(body)
-    except ValueError:
-        text = body[: DETAIL_CHARACTERS_MAX + 1].decode("utf-8", "replace")
+    except (ValueError, RecursionError):
+        text = body[: 4 * DETAIL_CHARACTERS_MAX].decode("utf-8", "replace")
         return "" if "<" in text else text
-    for name in ("detail", "message", "error", "title"):
-        value = found.get(name) if isinstance(found, dict) else None
-        if isinstance(value, dict):
-            value = value.get("message")
-        if isinstance(value, list):  # FastAPI: [{"loc": [...], "msg": "...", "input": what we sent}]
-            value = "; ".join(str(entry.get("msg", "")) for entry in value if isinstance(entry, dict))
-        if isinstance(value, str) and value:
-            return value
+    return _words(found)
+
+
+def _words(found: object, depth: int = 0) -> str:
+    """What a server says in words, wherever in its answer: {"message": {"detail": [{"msg": ...}]}} is one way."""
+    if isinstance(found, str):
+        return found
+    if depth > 4:
+        return ""
+    if isinstance(found, list):  # FastAPI: [{"loc": [...], "msg": "...", "input": what we sent}]
+        said = (_words(each, depth + 1) for each in found[:5] if isinstance(each, Mapping))
+        return "; ".join(each for each in said if each)
+    if isinstance(found, Mapping):
+        for name in ("detail", "message", "msg", "error", "error_message", "title", "errors"):
+            if words := _words(found.get(name), depth + 1):
+                return words
     return ""
 
 
@@ -286,7 +387,7 @@ def _texts(request: object) -> Iterator[str]:
         yield request
     elif isinstance(request, Mapping):
         for name, value in request.items():
-            if name not in ("model", "role", "input_type", "truncate", "encoding_format", "type"):
+            if name not in ("model", "modelId", "role", "input_type", "truncate", "encoding_format", "type"):
                 yield from _texts(value)
     elif isinstance(request, list | tuple):
         for value in request:

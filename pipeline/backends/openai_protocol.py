@@ -14,12 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.backends.chat_events import read_event
+from pipeline.backends.chat_request import ChatOptions, chat_request, thinks
 from pipeline.backends.flow_control import CapacityGate
 from pipeline.backends.http_errors import Server, unreadable
 from pipeline.backends.transport import Transport
 from pipeline.config import EmbedderSettings, GeneratorSettings
-from pipeline.errors import ConnectionBroken
-from pipeline.records import DraftPiece, GeneratorModel, Prompt, Usage, Vector, unit_length
+from pipeline.errors import ConnectionBroken, ProviderError, RequestInvalid
+from pipeline.logs import LOGGER
+from pipeline.records import DraftPiece, GeneratorModel, Prompt, Vector, unit_length
 
 
 def read_vectors(answer: Mapping[str, Any], count: int, dimension: int, server: Server) -> Vector:
@@ -74,9 +77,10 @@ class ChatGenerator:
     """Answers by chat completions, streamed. A vendor's file adds its name and its default model."""
 
     def __init__(self, provider: str, model: str, settings: GeneratorSettings, transport: Transport) -> None:
-        self._model = GeneratorModel(provider, model)
+        self._model = GeneratorModel(provider, model, thinks=thinks(model, settings))
         self._settings = settings
         self._transport = transport
+        self._options = ChatOptions.of(settings)
 
     @property
     def model(self) -> GeneratorModel:
@@ -100,50 +104,56 @@ class ChatGenerator:
     def _stream(
         self, prompt: Prompt, tokens_max: int, attempts_max: int | None = None
     ) -> Iterator[DraftPiece]:
-        messages = [{"role": "system", "content": prompt.system}, {"role": "user", "content": prompt.user}]
-        request = {
-            "model": self._model.model,
-            "messages": [message for message in messages if message["content"]],
-            "max_tokens": tokens_max,
-            "temperature": self._settings.temperature,
-            "stream": True,
-            "stream_options": {"include_usage": True},
-        }
-        with closing(
-            self._transport.stream("/chat/completions", request, attempts_max=attempts_max)
-        ) as events:
-            yield from draft_pieces(events, self._transport.server)
+        """A server that knows one of our options by another name, or not at all, is asked again without it, and from
+        then on: each time that is said in the log, with the setting that makes it unnecessary."""
+        begun = False
+        while True:
+            request = chat_request(self._model.model, prompt, tokens_max, self._settings, self._options)
+            try:
+                with closing(
+                    self._transport.stream("/chat/completions", request, attempts_max=attempts_max)
+                ) as events:
+                    for piece in draft_pieces(events, self._transport.server):
+                        begun = True
+                        yield piece
+                return
+            except RequestInvalid as error:
+                if error.filtered:
+                    yield DraftPiece(finish_reason="content_filter")
+                    return
+                adapted = None if begun else self._options.without_what_is_refused(error)
+                if adapted is None:
+                    raise
+                LOGGER.warning(
+                    "the language model's server does not take an option; asking without it",
+                    extra={"setting": adapted.setting, "model": self._model.model},
+                )
+                self._options = adapted.options
 
 
 def draft_pieces(events: Iterator[Mapping[str, Any]], server: Server) -> Iterator[DraftPiece]:
-    """Pieces of text as they come; the last piece has no text but the usage and the reason for ending.
+    """Pieces as they come; the last piece has no text but the usage and the reason for ending.
 
     Usage arrives in an event of its own with no choices, or beside the last choice, or, from servers that do not
-    know `include_usage`, never. Raises ConnectionBroken where no reason for ending ever came.
+    know `include_usage`, never. Once a reason for ending has come the answer is whole, whatever becomes of the stream.
+    Raises ConnectionBroken where none ever came.
     """
     usage, finish_reason = None, None
-    for event in events:
-        usage = _usage(event.get("usage")) or usage
-        choices = event.get("choices")
-        if not isinstance(choices, list):
-            raise unreadable(server, "an event without choices")
-        for choice in choices[:1]:
-            finish_reason = choice.get("finish_reason") or finish_reason
-            text = (choice.get("delta") or {}).get("content")
-            if text:
-                yield DraftPiece(text=text)
+    try:
+        for event in events:
+            found = read_event(event)
+            usage = found.usage or usage
+            finish_reason = found.finish_reason or finish_reason
+            yield from found.pieces
+    except ProviderError:
+        if finish_reason is None:
+            raise
     if finish_reason is None:
         raise ConnectionBroken(
             f"{server.name} ended its stream before the answer was whole.",
             remedy="Ask again; if this stays, look at the server's own log.",
         )
     yield DraftPiece(usage=usage, finish_reason=finish_reason)
-
-
-def _usage(reported: object) -> Usage | None:
-    if not isinstance(reported, Mapping):
-        return None
-    return Usage(int(reported.get("prompt_tokens") or 0), int(reported.get("completion_tokens") or 0))
 
 
 def never_empty(text: str) -> str:

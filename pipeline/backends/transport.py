@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
+from itertools import chain
 from typing import Any, TypeVar
 
 import requests
@@ -40,6 +41,7 @@ from pipeline.backends.flow_control import (
 from pipeline.backends.http_errors import (
     Server,
     exception_error,
+    is_error,
     status_error,
     stream_error,
     timed_out,
@@ -55,6 +57,10 @@ Result = TypeVar("Result")
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """A full batch, 512 texts of 4096 dimensions as decimal numbers, is about 45 MB."""
 EVENT_BYTES_MAX = 1024 * 1024
+DONE: dict[str, Any] = {}
+"""The mark that ends a stream, among its events; told by identity."""
+CUT = object()
+"""Of an event whose data is not whole, or is no JSON."""
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 POLL_URL = "https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"
 """Where NVIDIA's hosted models hand out an answer that was not ready at once (202)."""
@@ -310,8 +316,9 @@ class Transport:
         """Send `request` as JSON, yield the JSON events of the answer as they come, until `[DONE]`.
 
         Tried again only while no event has arrived. Closing the iterator cuts the connection, which is how a server
-        learns that nobody listens any more. Raises a ProviderError, also for an error inside the stream and for a
-        stream that ends without `[DONE]`.
+        learns that nobody listens any more. Raises a ProviderError, also for an error inside the stream, and
+        ConnectionBroken for a stream that ends without `[DONE]`: whoever knows from its events that it was whole may
+        take it as it is.
         """
         payload = json.dumps(request).encode()
 
@@ -431,33 +438,95 @@ class Transport:
         return answer
 
     def _events(self, response: requests.Response, exchange: _Exchange) -> Iterator[dict[str, Any]]:
-        if not response.headers.get("Content-Type", "").startswith("text/event-stream"):
+        kind = response.headers.get("Content-Type", "").lower()
+        if kind.startswith("application/json"):
+            event = self._refusing(self._json(self._body(response, exchange)), exchange)
+            if "choices" in event:  # a whole answer from a server that does not stream
+                exchange.slot.completed()
+                yield event
+                return
+        if not kind.startswith("text/event-stream"):
             raise unreadable(self.server, "an event stream was asked for, and something else came")
-        for line in self._lines(response, exchange):
-            if not line.startswith(b"data:"):
-                continue  # comments that keep the connection alive, event names, blank lines
-            content = line.removeprefix(b"data:").strip()
-            if content == b"[DONE]":
+        any_came = False
+        for event in self._data(response, exchange):
+            if event is DONE:
                 exchange.slot.completed()
                 return
-            event = self._json(content)
-            if event.get("error"):
-                error = stream_error(self.server, event, exchange.request, self._key)
-                if not isinstance(error, ConnectionBroken) and error.transient:
-                    exchange.slot.refused()
-                raise error
-            yield event
+            any_came = True
+            yield self._refusing(event, exchange)
+        if any_came:
+            exchange.slot.completed()  # it has answered; whether the answer is whole is in its events
         raise ConnectionBroken(
             f"{self.server.name} ended its stream before the answer was whole.",
             remedy="Ask again; if this stays, look at the server's own log.",
         )
 
+    def _refusing(self, event: dict[str, Any], exchange: _Exchange) -> dict[str, Any]:
+        """The same event. Raises the error that it holds instead of an answer."""
+        if not is_error(event):
+            return event
+        error = stream_error(self.server, event, exchange.request, self._key)
+        if not isinstance(error, ConnectionBroken) and error.transient:
+            exchange.slot.refused()
+        raise error
+
+    def _data(self, response: requests.Response, exchange: _Exchange) -> Iterator[dict[str, Any]]:
+        """The data of each event as soon as it is whole, and `DONE` at the mark. Data may be cut into several lines,
+        and not every server ends an event with a blank one. What says nothing is passed over."""
+        name, waiting, size = b"", list[bytes](), 0
+        for line in chain(self._lines(response, exchange), [b""]):
+            if line.startswith(b"event:"):
+                name = line.removeprefix(b"event:").strip()
+            elif line.startswith(b"data:"):
+                content = line.removeprefix(b"data:").strip()
+                if content == b"[DONE]":
+                    yield DONE
+                    return
+                event = CUT if waiting else _parsed(content)
+                if event is not CUT:
+                    yield from self._named(name, event)
+                    continue
+                waiting.append(content)
+                size += len(content)
+                if size > EVENT_BYTES_MAX:
+                    raise unreadable(self.server, f"one event is longer than {EVENT_BYTES_MAX >> 20} MiB")
+            elif not line:
+                if waiting:
+                    yield from self._named(name, _parsed(b"\n".join(waiting)))
+                name, waiting, size = b"", [], 0
+
+    def _named(self, name: bytes, event: object) -> Iterator[dict[str, Any]]:
+        """The event, or none where it says nothing. One that is named an error may hold the error's fields alone."""
+        if event is None or name == b"ping":
+            return
+        if not isinstance(event, dict):
+            raise unreadable(self.server, "an event is not a JSON object")
+        yield {"error": event} if name == b"error" and not event.get("error") else event
+
     def _lines(self, response: requests.Response, exchange: _Exchange) -> Iterator[bytes]:
+        """Lines without their ends, whichever of the three that the standard allows."""
         rest = b""
         for part in self._parts(response, exchange):
-            *lines, rest = (rest + part).split(b"\n")
+            text = rest + part
+            half = b""
+            if b"\r" in text:
+                if text.endswith(b"\r"):
+                    text, half = text[:-1], b"\r"  # its other half may be on the way
+                text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+            *lines, rest = text.split(b"\n")
+            rest += half
             if len(rest) > EVENT_BYTES_MAX:
                 raise unreadable(self.server, f"one event is longer than {EVENT_BYTES_MAX >> 20} MiB")
-            yield from (line.rstrip(b"\r") for line in lines)
+            yield from lines
         if rest:
-            yield rest.rstrip(b"\r")
+            yield rest.removesuffix(b"\r")
+
+
+def _parsed(content: bytes) -> object:
+    """JSON, None where there is nothing, CUT where it is none."""
+    if not content:
+        return None
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return CUT

@@ -261,6 +261,12 @@ def _unanswered(answer: Answer) -> AnswerWrong:
         "generator_abstained": "The passage was found, and the model says that it does not answer: look at the model.",
         "nothing_verified": "The model answered without a citation that holds: an 8B instruct model is the "
         "smallest that was tried.",
+        "cut_off": "The model's answer was cut off at once: raise CHARTWELL_GENERATOR__TOKENS_MAX.",
+        "filtered": "A content filter of the model's server holds answers back: look at its settings.",
+        "refused": "The model refuses to answer: choose another.",
+        "tool_call": "The model calls tools instead of answering: look at its server's settings.",
+        "thought_only": "The model thinks and does not answer: switch its reasoning off.",
+        "empty": "The model's answer is empty: look at its server and its chat template.",
     }
     return AnswerWrong(
         f"A question whose answer is stored was not answered ({answer.reason}).",

@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
-from typing import Literal
+from typing import Literal, get_args
 
 from pipeline.errors import ChartwellError
+from pipeline.records import Ending
 
 Kind = Literal["counter", "gauge", "histogram"]
 
@@ -22,17 +23,13 @@ SIMILARITIES = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7,
 COUNTS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 50)
 
 STAGES = ("embed", "search", "prompt", "generate", "verify")
-OUTCOMES = ("answered", "nothing_relevant", "failed", "abandoned")
-REASONS = (
-    *(
-        "none",
-        "no_documents",
-        "filters_match_nothing",
-        "below_floor",
-        "generator_abstained",
-        "nothing_verified",
-    ),
-)
+OUTCOMES = ("answered", "nothing_relevant", "no_answer", "failed", "abandoned")
+REASONS = {
+    "nothing_relevant": ("no_documents", "filters_match_nothing", "below_floor", "generator_abstained"),
+    "no_answer": ("nothing_verified", "cut_off", "filtered", "refused", "tool_call", "thought_only", "empty"),
+}
+"""Why there is no answer, by outcome."""
+ENDINGS = get_args(Ending)
 STORE_OPERATIONS = (
     *(
         "search_vector",
@@ -121,14 +118,23 @@ _ANSWERING = (
         "chartwell_questions_total",
         "counter",
         "Questions by how they ended. A failed question's reason is the error's code.",
-        {"outcome": Label(OUTCOMES), "reason": Label(of="as above, or an error code", most=65)},
+        {
+            "outcome": Label(OUTCOMES),
+            "reason": Label(of="none, why there is no answer, or an error code", most=75),
+        },
+    ),
+    Definition(
+        "chartwell_answer_endings_total",
+        "counter",
+        "Answers by how the model's answer ended; all but complete, abstained and not_asked are not whole.",
+        {"ending": Label(ENDINGS)},
     ),
     Definition("chartwell_questions_in_progress", "gauge", "Questions that are being answered now."),
     Definition(
         "chartwell_question_duration_seconds",
         "histogram",
         "From question to finished answer, time spent on a slow reader of the stream included.",
-        {"outcome": Label(OUTCOMES[:2])},
+        {"outcome": Label(OUTCOMES[:3])},
         SECONDS,
     ),
     Definition(

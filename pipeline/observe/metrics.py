@@ -121,8 +121,9 @@ class Metrics:
         questions = self._counters["chartwell_questions_total"]
         for outcome, reason in (("answered", "none"), ("failed", "unexpected"), ("abandoned", "none")):
             questions.labels(outcome, reason)
-        for reason in REASONS[1:]:
-            questions.labels("nothing_relevant", reason)
+        for outcome, reasons in REASONS.items():
+            for reason in reasons:
+                questions.labels(outcome, reason)
         for kind in ("query", "passage"):
             self._counters["chartwell_embedder_requests_total"].labels(kind, "ok")
         for operation in STORE_OPERATIONS:
@@ -148,6 +149,7 @@ class Metrics:
     def question_answered(self, answer: Answer, first_statement_seconds: float | None) -> None:
         """A question that ended with an answer, be it that nothing relevant was found."""
         self._counters["chartwell_questions_total"].labels(answer.outcome, answer.reason or "none").inc()
+        self._counters["chartwell_answer_endings_total"].labels(answer.ending).inc()
         total = answer.seconds["total"]
         self._histograms["chartwell_question_duration_seconds"].labels(answer.outcome).observe(total)
         stages = self._histograms["chartwell_question_stage_duration_seconds"]

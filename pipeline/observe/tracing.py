@@ -84,6 +84,7 @@ ALLOWED = frozenset(
         "chartwell.answer.passages",
         "chartwell.answer.statements",
         "chartwell.answer.withheld",
+        "chartwell.answer.ending",
         "chartwell.prompt.version",
         "chartwell.space",
     }
@@ -411,6 +412,7 @@ def traced_answer(
 def _of_answer(answer: Answer) -> dict[str, Value]:
     said: dict[str, Value] = {
         "chartwell.answer.outcome": answer.outcome,
+        "chartwell.answer.ending": answer.ending,
         "chartwell.answer.passages": len(answer.passages),
         "chartwell.answer.statements": len(answer.statements),
         "chartwell.answer.withheld": answer.withheld,

@@ -19,13 +19,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, cast
 
+from pipeline import records
 from pipeline.answering.flow import AnswerEvent, Finished, Retrieved, Verified
 from pipeline.cancellation import Cancellation, Cancelled, inside
 from pipeline.config import ServiceSettings
 from pipeline.errors import Busy, ChartwellError, NotReady, TooMany
 from pipeline.records import Answer, Hit, Question, Statement
 from pipeline.service.access.policy import Principal
-from pipeline.service.corpus import LiveCorpus, refuse_long
+from pipeline.service.corpus import LiveCorpus
 from pipeline.service.problems import recorded
 
 RETRY_SECONDS = 2.0
@@ -56,7 +57,8 @@ class Begun:
     question_message_id: str
 
 
-Ending: TypeAlias = Literal["answered", "nothing_relevant", "cut_off", "failed"]
+Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
+"""How a question ended; how the model's answer to it ended stands in `Answer.ending`."""
 
 
 @dataclass(slots=True)
@@ -302,7 +304,6 @@ class AnswerDesk:
         question = answer.asked.question
         answer.cancellation.check()
         with self._corpus.answering() as parts:
-            refuse_long(parts, question.text)
             stream = cast(Generator[AnswerEvent], parts.stream(question))
             with closing(stream):  # a client that leaves cancels the request to the model
                 for event in stream:

@@ -17,7 +17,7 @@ from pipeline.answering.notes import visible_note
 from pipeline.answering.notices import notices_of
 from pipeline.answering.retrieve import retrieve
 from pipeline.config import Settings
-from pipeline.errors import BadRequest, ChartwellError, NotKnown, NotReady
+from pipeline.errors import ChartwellError, NotKnown, NotReady
 from pipeline.logs import LOGGER
 from pipeline.records import AccessScope, Document, Hit, Notice, Question
 from pipeline.service.problems import recorded
@@ -25,8 +25,6 @@ from pipeline.serving import ServingAnswering
 
 RETRY_SECONDS = 5.0
 """After models or store could not be opened."""
-RESERVED_TOKENS = 16
-"""Of the embedder's limit, for special tokens and a prefix that the server may put before a question."""
 
 
 class LiveCorpus:
@@ -88,8 +86,7 @@ class LiveCorpus:
         """The passages that fit `question` best, of those that its scope and its filters admit, what the filters did,
         and the passages' space."""
         with self.answering() as parts:
-            refuse_long(parts, question.text)
-            vector = parts.embedder.embed([question.text], "query")[0]
+            vector = parts.embed_question(question.text)
             space = parts.embedder.space
             hits = retrieve(
                 question.text,
@@ -122,14 +119,3 @@ class LiveCorpus:
             opened, self._answering = self._answering, None
         if opened is not None:
             opened.close()
-
-
-def refuse_long(parts: Answering, text: str) -> None:
-    """Raises BadRequest for a question that the embedder would not read as a whole."""
-    limit = parts.embedder.space.tokens_max - RESERVED_TOKENS
-    tokens = parts.embedder.count_tokens([text])[0]
-    if tokens > limit:
-        raise BadRequest(
-            f"The question has {tokens} tokens; the embedding model reads {limit}.",
-            remedy="Ask it in fewer words.",
-        )

@@ -22,10 +22,12 @@ from pipeline.records import (
     Answer,
     Citation,
     Document,
+    Ending,
     Filters,
     Hit,
     Notice,
     NoticeCode,
+    Outcome,
     Question,
     Statement,
 )
@@ -328,10 +330,17 @@ class AnswerHead(BaseModel):
     kept_patient_id: str | None = Field(None, description=_KEPT_PATIENT)
     message_id: str | None = Field(description="null where the conversation was deleted meanwhile")
     receipt_id: str = Field(description="GET /v1/receipts/{receipt_id} tells what it was made from")
-    outcome: Literal["answered", "nothing_relevant"]
+    outcome: Outcome = Field(
+        description="nothing_relevant: the model said so, or no note is close enough; no_answer: there is none that "
+        "can be shown, and whether the notes answer the question is not known"
+    )
     reason: str | None = Field(
-        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, generator_abstained or "
-        "nothing_verified"
+        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor or "
+        "generator_abstained; for no_answer: nothing_verified, cut_off, filtered, refused, tool_call, "
+        "thought_only or empty"
+    )
+    ending: Ending = Field(
+        description="how the model's answer ended; of all but complete, more may be missing"
     )
     text: str
     withheld: int = Field(description="statements held back because their citation did not check out")
@@ -352,6 +361,7 @@ class AnswerOut(AnswerHead):
             "receipt_id": "1b0c9f6f7c0b4b54b0a7c2c3c7f7a444",
             "outcome": "answered",
             "reason": None,
+            "ending": "complete",
             "text": '"Medical Treatment: Continue allopurinol 100 mg once daily." [2]',
             "withheld": 0,
             "notices": [],
@@ -751,6 +761,10 @@ class MessageExport(BaseModel):
     text: str
     withheld: bool
     statements: list[StatementExport]
+    outcome: str | None = Field(
+        description="of an answer: answered, nothing_relevant, no_answer, cut_off (left early) or failed"
+    )
+    ending: str | None = Field(description="how the model's answer ended; null where that was not kept")
     receipt: str | None
 
 

@@ -125,6 +125,7 @@ def head_of(answer: RunningAnswer, ended: Ended) -> AnswerHead:
         receipt_id=ended.kept.receipt_id,
         outcome=whole.outcome,
         reason=whole.reason,
+        ending=whole.ending,
         text=whole.text,
         withheld=whole.withheld,
         notices=NoticeOut.all(whole.notices),

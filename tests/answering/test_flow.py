@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.flow import Answering, Finished, Retrieved, Verified
+from pipeline.answering.flow import NO_ANSWER, Answering, Finished, Retrieved, Verified
 from pipeline.answering.prompt import build_prompt
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
@@ -134,15 +134,17 @@ def test_what_does_not_check_out_is_withheld_and_counted(
 def test_nothing_verified_is_no_answer(answering: Answering, generator: ScriptedGenerator) -> None:
     generator.draft = "He takes aspirin [9]."
     answer = answering.answer(Question("asthma"))
-    assert (answer.outcome, answer.reason, answer.withheld) == ("nothing_relevant", "nothing_verified", 1)
+    assert (answer.outcome, answer.reason, answer.withheld) == ("no_answer", "nothing_verified", 1)
+    assert (answer.ending, answer.text) == ("complete", NO_ANSWER)
     assert answer.citations == ()
 
 
-@pytest.mark.parametrize("draft", ["", "NOT STATED", "Not stated.", '"NOT STATED"'])
+@pytest.mark.parametrize("draft", ["NOT STATED", "Not stated.", '"NOT STATED"'])
 def test_a_generator_may_abstain(answering: Answering, generator: ScriptedGenerator, draft: str) -> None:
     generator.draft = draft
     answer = answering.answer(Question("asthma"))
     assert (answer.outcome, answer.reason, answer.withheld) == ("nothing_relevant", "generator_abstained", 0)
+    assert answer.ending == "abstained"
 
 
 def test_below_the_floor_no_model_is_called(answering: Answering, generator: ScriptedGenerator) -> None:

@@ -141,7 +141,7 @@ def test_what_may_be_quoted() -> None:
     )
     assert quotable_detail(b"404 page not found", request) == "404 page not found"
     assert quotable_detail(b"<html>proxy</html>", request) == ""
-    assert quotable_detail(json.dumps({"detail": "word " * 60}).encode(), request) == ""
+    assert quotable_detail(json.dumps({"detail": "word " * 90}).encode(), request) == ""
     assert quotable_detail(b'{"detail": "bad text: HIV"}', request) == ""
     assert quotable_detail(b'{"detail": "a zanzibar-MRN"}', request) == ""
     assert quotable_detail(b'{"detail": "Authorization: Bearer abc"}', {}) == ""

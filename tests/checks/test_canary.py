@@ -97,7 +97,7 @@ def test_each_canary_has_another_answer() -> None:
     [
         (("NOT STATED",), "generator_abstained"),
         (('"The lamp is in the cellar." [1]',), "nothing_verified"),
-        ((), "generator_abstained"),
+        ((), "empty"),
     ],
 )
 def test_a_model_that_does_not_answer_fails_with_the_stage(

@@ -162,11 +162,11 @@ QUALITY = Dashboard(
     [
         stat("Answered, last hour", """
             sum(increase(chartwell_questions_total{outcome="answered"}[1h]))
-            / (sum(increase(chartwell_questions_total{outcome=~"answered|nothing_relevant"}[1h])) > 0)""",
+            / (sum(increase(chartwell_questions_total{outcome=~"answered|nothing_relevant|no_answer"}[1h])) > 0)""",
              "percentunit", width=6),
         stat("Below the floor, last hour", """
             sum(increase(chartwell_questions_total{reason="below_floor"}[1h]))
-            / (sum(increase(chartwell_questions_total{outcome=~"answered|nothing_relevant"}[1h])) > 0)""",
+            / (sum(increase(chartwell_questions_total{outcome=~"answered|nothing_relevant|no_answer"}[1h])) > 0)""",
              "percentunit", width=6, steps=(("green", None), ("orange", 0.3), ("red", 0.5))),
         stat("Statements withheld, last hour", """
             sum(increase(chartwell_guard_verdicts_total{verdict="withheld"}[1h]))
@@ -174,11 +174,12 @@ QUALITY = Dashboard(
              "percentunit", width=6, steps=(("green", None), ("orange", 0.1), ("red", 0.25))),
         stat("Median best similarity, last day", """
             histogram_quantile(0.5, sum by (le) (rate(chartwell_question_best_similarity_bucket[1d])))""", width=6),
-        Panel("Why nothing relevant was found", [
+        Panel("Why there was no answer", [
             q(f"""60 * sum by (reason)
-                (rate(chartwell_questions_total{{outcome="nothing_relevant"}}[{RATE}]))""", "{{reason}}"),
+                (rate(chartwell_questions_total{{outcome=~"nothing_relevant|no_answer"}}[{RATE}]))""", "{{reason}}"),
         ], "cpm", stacked=True,
-              about="below_floor: no passage is similar enough; nothing_verified: no statement's citation held."),
+              about="below_floor: no passage is similar enough; nothing_verified: no statement's citation held; "
+              "cut_off, filtered, refused, tool_call, thought_only, empty: how the model's answer ended."),
         Panel("Statements by verdict", [q(f"""
             60 * sum by (guard, verdict) (rate(chartwell_guard_verdicts_total[{RATE}]))""", "{{guard}} {{verdict}}")],
               "cpm", stacked=True),

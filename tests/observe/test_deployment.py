@@ -176,7 +176,9 @@ def inside(found: Deployment, notes: Path) -> None:
 
 def test_every_stage_is_visible_after_ten_questions(asked: Deployment) -> None:
     prometheus = asked.prometheus
-    (total,) = prometheus.query('sum(chartwell_questions_total{outcome=~"answered|nothing_relevant"})')
+    (total,) = prometheus.query(
+        'sum(chartwell_questions_total{outcome=~"answered|nothing_relevant|no_answer"})'
+    )
     assert float(total["value"][1]) == 10
     seconds = prometheus.query("chartwell_question_stage_duration_seconds_sum")
     found = {each["metric"]["stage"]: float(each["value"][1]) for each in seconds}

@@ -29,7 +29,7 @@ FORBIDDEN = re.compile(
 )
 LABELS = {
     "outcome", "reason", "stage", "guard", "verdict", "type", "kind", "role", "provider", "model", "operation",
-    "vectors", "method", "route", "status", "version", "dependency",
+    "vectors", "method", "route", "status", "version", "dependency", "ending",
 }  # fmt: skip
 """Every label there is. A new one is a decision: it must not be able to hold what somebody wrote."""
 

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
 from pipeline.errors import ChartwellError
+from pipeline.ports import text_tokens_max
 from pipeline.service.access.policy import Action, Principal
-from pipeline.service.corpus import RESERVED_TOKENS
 from pipeline.service.metering import CONTENT_TYPE
 from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
@@ -130,6 +130,7 @@ def _corpus(parts: Parts, principal: Principal) -> tuple[CorpusOut | None, Model
     try:
         with parts.corpus.answering() as answering:
             space, model = answering.embedder.space, answering.generator.model
+            question_tokens_max = text_tokens_max(answering.embedder, "query")
             counts = answering.store.counts(principal.scope)
     except ChartwellError:
         return None, None  # `dependencies` say why
@@ -139,7 +140,7 @@ def _corpus(parts: Parts, principal: Principal) -> tuple[CorpusOut | None, Model
             passages=counts.chunks,
             space_id=space.id,
             dimension=space.dimension,
-            question_tokens_max=space.tokens_max - RESERVED_TOKENS,
+            question_tokens_max=question_tokens_max,
         ),
         ModelOut(provider=model.provider, model=model.model, label=model.label),
     )

@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from pipeline import records
 from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
@@ -25,13 +26,15 @@ from pipeline.service.audit.proof import ANSWERED, unproven
 from pipeline.service.state.database import State, StateSession, insert_missing
 from pipeline.service.state.models import Receipt, ScopeRecord, now, table_of
 
-VERSION = 1
+VERSION = 2
+"""2: `answer_ending`, how the model's answer ended. Receipts of version 1 are read and verified as they are."""
 
 # Made once: putting a statement together costs more than running it.
 _KEEP = insert(table_of(Receipt))
 _SCOPE = select(table_of(ScopeRecord).c.sha256).where(table_of(ScopeRecord).c.sha256 == bindparam("sha256"))
 
-Ending: TypeAlias = Literal["answered", "nothing_relevant", "cut_off", "failed"]
+Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
+"""How the question ended; `answer_ending` tells how the model's answer to it did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +206,8 @@ def shown(given: Given) -> dict[str, Any]:
     return {
         "ending": given.ending,
         "reason": answer.reason if answer else None,
+        "answer_ending": answer.ending if answer else None,
+        "completion_tokens": answer.usage.completion_tokens if answer else 0,
         "label": answer.model.label if answer else None,
         "error_code": given.error_code,
         "text": storable(text),
@@ -249,6 +254,7 @@ def _record(
         "top_k": question.top_k,
         "ending": given.ending,
         "reason": found.reason if found else None,
+        "answer_ending": found.ending if found else None,
         "error_code": given.error_code,
         "prompt_version": found.prompt_version if found else None,
         "model": {"provider": found.model.provider, "model": found.model.model} if found else None,

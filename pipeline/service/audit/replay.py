@@ -82,7 +82,7 @@ def replay(kept: Kept, question: Question, answering: Answering) -> Replay:
 
 
 def _settings(record: Json, answer: Answer) -> Iterator[Difference]:
-    whole = record["ending"] in ("answered", "nothing_relevant")
+    whole = record["ending"] not in ("cut_off", "failed")
     if not whole:
         yield Difference("then it was not answered to its end", record["ending"], answer.outcome)
         return  # what made it was not recorded
@@ -91,12 +91,18 @@ def _settings(record: Json, answer: Answer) -> Iterator[Difference]:
         "prompt_version": answer.prompt_version,
         "model": {"provider": answer.model.provider, "model": answer.model.model},
         "ending": answer.outcome,
+        "answer_ending": answer.ending,
         "reason": answer.reason,
         "withheld": answer.withheld,
     }
-    names = {"space_id": "embedding space", "prompt_version": "prompt version", "ending": "outcome"}
+    names = {
+        "space_id": "embedding space",
+        "prompt_version": "prompt version",
+        "ending": "outcome",
+        "answer_ending": "end of the answer",
+    }
     for name, value in now.items():
-        if record[name] != value:
+        if name in record and record[name] != value:  # receipts of version 1 tell less
             yield Difference(names.get(name, name), record[name], value)
 
 

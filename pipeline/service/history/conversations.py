@@ -214,6 +214,8 @@ class Conversations:
                     "text": said.text,
                     "withheld": said.withheld,
                     "statements": (said.content or {}).get("statements", []),
+                    "outcome": (said.content or {}).get("ending"),
+                    "ending": (said.content or {}).get("answer_ending"),
                     "receipt": said.receipt_id,
                 }
                 for said in whole.messages

@@ -10,9 +10,11 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import get_args
 from urllib.parse import quote, urlencode
 
-from pipeline.records import Document
+from pipeline.answering.endings import what_is_missing
+from pipeline.records import Document, Outcome
 from pipeline.service.audit.receipts import notices_from
 from pipeline.service.history.conversations import Said
 from pipeline.service.schemas import AnswerOut, CitationOut, NoticeOut, StatementOut
@@ -39,7 +41,7 @@ class AnswerView:
     """What is shown below the statements of an answer."""
 
     outcome: str
-    """"answered" or "nothing_relevant"."""
+    """As `records.Outcome`."""
     reason: str | None
     citations: tuple[CitationOut, ...]
     receipt_id: str | None
@@ -49,6 +51,8 @@ class AnswerView:
     """What the filters did, in words."""
     whole: AnswerOut | None = None
     """With what it was made from and what it took; None where that is in the receipt alone."""
+    missing: str | None = None
+    """In words, where the answer is not whole."""
 
     @classmethod
     def of(cls, answer: AnswerOut) -> AnswerView:
@@ -61,13 +65,14 @@ class AnswerView:
             answer.model.label,
             tuple(notice.text for notice in answer.notices),
             answer,
+            what_is_missing(answer.ending, answer.usage.completion_tokens),
         )
 
     @classmethod
     def kept(cls, said: Said, statements: Sequence[StatementOut]) -> AnswerView | None:
         """Of what a conversation keeps; None where the answer never became whole."""
         content = said.content or {}
-        if content.get("ending") not in ("answered", "nothing_relevant"):
+        if content.get("ending") not in get_args(Outcome):
             return None
         cited: dict[tuple[str, int, int], CitationOut] = {}
         for citation in (each for statement in statements for each in statement.citations):
@@ -79,6 +84,7 @@ class AnswerView:
             said.receipt_id,
             content.get("label"),
             tuple(notice.text for notice in NoticeOut.all(notices_from(content.get("notices", ())))),
+            missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
         )
 
 

@@ -10,6 +10,7 @@ import string
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
+from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER
 from pipeline.records import AccessScope
 from pipeline.service.access.groups import Group
 from pipeline.service.access.scopes import Sees
@@ -37,10 +38,6 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "generator_abstained": (
             "The notes that were found do not answer this question",
             "They are about something near it. Ask more narrowly, or name the patient.",
-        ),
-        "nothing_verified": (
-            "No answer could be checked against the notes",
-            "What the model wrote is not shown, because its citations did not hold. Ask in other words.",
         ),
     }
 )
@@ -81,7 +78,8 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
 
 def why_nothing(reason: str | None) -> tuple[str, str]:
     """A heading and what to do, for an answer that is none."""
-    return REASONS.get(reason or "", UNKNOWN_REASON)
+    heading, advice = {**REASONS, **NO_ANSWER}.get(reason or "", UNKNOWN_REASON)
+    return (heading, f"{UNKNOWN_WHETHER} {advice}") if reason in NO_ANSWER else (heading, advice)
 
 
 def job_words(job: JobOut) -> str:
