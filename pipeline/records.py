@@ -129,6 +129,8 @@ class Rejection:
     """True where the source took the note back, so that a stored one is removed."""
     patient_id: str | None = None
     """Of a withdrawn note: whose it was, where the source says. A stored note of another patient stays."""
+    version: NoteVersion | None = None
+    """Of the record that was not taken, where the source says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,7 @@ def columns(resource: dict[str, Any]) -> dict[str, Any]:
 def test_a_document_reference_becomes_a_note() -> None:
     found = columns(document(attachment("Chest pain. Déjà vu.", "text/plain; charset=utf-8")))
     assert {name: found[name] for name in list(found)[:8]} == {
-        "resource_id": "doc-1",
+        "resource_id": "DocumentReference/doc-1",
         "patient_id": "p-1",
         "document_type": "History and physical note",
         "text_content": "Chest pain. Déjà vu.",
@@ -72,10 +72,23 @@ def test_a_document_reference_becomes_a_note() -> None:
     ("reference", "patient"),
     [
         ({"reference": "Patient/7"}, "7"),
-        ({"reference": "urn:uuid:3d19-5286"}, "3d19-5286"),
-        ({"reference": "https://ehr.example/fhir/Patient/7/_history/3"}, "7"),
-        ({"reference": "Patient?identifier=urn:mrn|MRN7"}, "MRN7"),
+        ({"reference": "Patient/7/_history/3"}, "7"),
+        (
+            {"reference": "urn:uuid:3D195286-CE77-f5b3-b64f-3eacfb9c273e"},
+            "3d195286-ce77-f5b3-b64f-3eacfb9c273e",
+        ),
+        ({"reference": "urn:uuid:7"}, "urn:uuid:7"),
+        ({"reference": "urn:oid:2.16.840.1.7"}, "urn:oid:2.16.840.1.7"),
+        (
+            {"reference": "https://ehr.example/fhir/Patient/7/_history/3"},
+            "https://ehr.example/fhir/Patient/7",
+        ),
+        ({"reference": "Patient?identifier=urn:mrn|MRN7"}, "urn:mrn|MRN7"),
+        ({"reference": "https://ehr.example/fhir/Patient?identifier=urn:mrn%7CMRN7"}, "urn:mrn|MRN7"),
+        ({"reference": "Patient?identifier=MRN7"}, "MRN7"),
+        ({"reference": "Patient?name=Okafor"}, None),
         ({"identifier": {"value": "MRN8"}}, "MRN8"),
+        ({"identifier": {"system": "urn:mrn", "value": "MRN8"}, "type": "Patient"}, "urn:mrn|MRN8"),
         ({"reference": "#contained"}, None),
         (None, None),
         ("Patient/7", None),
@@ -88,8 +101,8 @@ def test_the_patient_comes_from_the_subject(reference: Any, patient: str | None)
 def test_several_texts_of_one_resource_are_numbered() -> None:
     found = list(notes(document(attachment("first"), attachment("second")), "entry 1"))
     assert [item.columns["resource_id"] for item in found if isinstance(item, Found)] == [
-        "doc-1#1",
-        "doc-1#2",
+        "DocumentReference/doc-1#1",
+        "DocumentReference/doc-1#2",
     ]
 
 
@@ -101,7 +114,7 @@ def test_the_same_text_in_another_format_is_left_out_and_said_so() -> None:
             attachment(b"%PDF-1.7", "application/pdf"),
         )
     )
-    assert found["resource_id"] == "doc-1"
+    assert found["resource_id"] == "DocumentReference/doc-1"
     assert found["left_out"] == (
         "attachment 3: The attachment is not text.; attachment 2: the text of attachment 1"
     )
@@ -121,7 +134,7 @@ def test_the_same_text_in_another_format_is_left_out_and_said_so() -> None:
         (
             {"contentType": "text/plain", "url": "Binary/9"},
             "content is not in the file",
-            "is a link. Export with",
+            "is a link to a Binary, and no",
         ),
         ({"contentType": "text/plain"}, "content is not in the file", "is empty"),
         (
@@ -139,7 +152,7 @@ def test_unreadable_attachments_are_refused(broken: dict[str, Any], reason: str,
     assert isinstance(found, Refused)
     assert reason in found.reason
     assert remedy in found.remedy
-    assert found.resource_id == "doc-1"
+    assert found.resource_id == "DocumentReference/doc-1"
 
 
 def test_the_named_character_set_is_used() -> None:
@@ -190,7 +203,7 @@ def test_a_report_whose_form_is_no_text_is_read_from_what_else_it_says() -> None
         "text": {"status": "additional", "div": "<div>Lungs are clear.</div>"},
     }
     found = columns(report)
-    assert found["text_content"] == "No infiltrate."
+    assert found["text_content"] == "No infiltrate.\n\nNarrative:\nLungs are clear."
     assert found["left_out"] == "attachment 1: The attachment is not text."
     del report["conclusion"]
     assert columns(report)["text_content"] == "Lungs are clear."
@@ -218,7 +231,7 @@ def test_a_composition_is_read_section_by_section() -> None:
             {"title": "Empty"},
         ],
     }
-    sections = "Plan\nRest & fluids.\n\nFindings\n\nHeart\nRegular."
+    sections = "Plan:\nRest & fluids.\n\nFindings:\n\nHeart:\nRegular."
     assert columns(composition)["text_content"] == f"generated\n\n{sections}"
     composition["text"] = {"div": "<div><b>Plan:</b> rest, fluids</div>"}
     assert columns(composition)["text_content"] == sections  # its words are all there
@@ -235,7 +248,9 @@ def test_markup_keeps_what_a_reader_sees() -> None:
         "<tr><td>Na</td><td>138</td></tr></table><p>one<br/>two &lt;3</p><ul><li>rest</li><li>fluids</li></ul>"
         "<script>alert(1)</script><pre>a  b\n c</pre></body></html>"
     )
-    assert text_of(markup) == ("Labs\n\nTest | Value\nNa | 138\n\none\ntwo <3\n\n- rest\n- fluids\n\na  b\nc")
+    assert text_of(markup) == (
+        "Labs:\n\nTest | Value\nNa | 138\n\none\ntwo <3\n\n- rest\n- fluids\n\na  b\nc"
+    )
 
 
 @pytest.mark.parametrize(

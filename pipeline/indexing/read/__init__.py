@@ -7,7 +7,6 @@ Refuses to judge a record's values; that is `accept.py`.
 
 from __future__ import annotations
 
-import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -19,8 +18,11 @@ from pipeline.errors import ChartwellError, InputError, InputMissing, InputUnusa
 from pipeline.indexing.mapping import REQUIRED_FIELDS, FieldMapping
 from pipeline.indexing.read import fhir
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
+from pipeline.indexing.read.faults import fault
+from pipeline.indexing.read.fhir_stream import FhirReading
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_records import read_json, read_json_lines
+from pipeline.indexing.read.patients import PatientAuthorities
 from pipeline.indexing.read.plain_text import read_text
 from pipeline.indexing.read.recognise import READ_FORMATS, Format, recognise
 from pipeline.indexing.read.retraction import retracted_by
@@ -35,7 +37,6 @@ from pipeline.indexing.read.sources import (
     source_name,
 )
 from pipeline.indexing.read.tables import lines_of, read_header, read_table
-from pipeline.logs import LOGGER
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["preflight", "read_sources", "record_bytes_max", "source_name"]
@@ -103,13 +104,18 @@ def read_sources(
 def _read_all(
     inputs: Sequence[str], mapping: FieldMapping, settings: IndexingSettings, standard_input: BinaryIO | None
 ) -> Iterator[SourceRecord | Rejection]:
+    authorities = PatientAuthorities()
+    reading = FhirReading()
     for given in inputs:
         notes = 0
         name = source_name(given)
         for source in locate([given]):
-            for item in _read_one(source, name, mapping, settings, standard_input):
+            for item in _read_one(source, name, mapping, settings, standard_input, reading, authorities):
                 notes += 1
                 yield item
+        for source, late in reading.end_of_input():
+            notes += 1
+            yield _record(late, source, (name, source.file), mapping, authorities)
         if not notes:
             yield Rejection(
                 given,
@@ -129,13 +135,15 @@ def _read_one(
     mapping: FieldMapping,
     settings: IndexingSettings,
     standard_input: BinaryIO | None,
+    reading: FhirReading,
+    authorities: PatientAuthorities,
 ) -> Iterator[SourceRecord | Rejection]:
     if source.inside is not None and not source.recognised and source.twice_readable:
         yield _rejection(
             source, Refused("", "The file's name is of no format that is read.", READ_FORMATS, whole=True)
         )
         return
-    file = source_name(str(source.path)) if source.path else ""
+    names = (name, source.file)
     try:
         with open_source(source, standard_input) as opened:
             items = _items(source, opened, mapping, settings)
@@ -143,13 +151,8 @@ def _read_one(
             if problem := _problem(source, sample, mapping):
                 yield _rejection_or_error(source, problem)
                 return
-            for item in _notes(chain(sample, items)):
-                judged = _judged(item, mapping) if isinstance(item, Found) else item
-                if isinstance(judged, Refused):
-                    yield _rejection(source, judged)
-                elif isinstance(item, Found):
-                    position = source.position(item.position)
-                    yield SourceRecord(name, position, judged, file=file, version=item.version)
+            for item in _notes(chain(sample, items), source, reading):
+                yield _record(item, source, names, mapping, authorities)
     except InputMissing as error:
         if source.inside is None:
             raise
@@ -159,7 +162,40 @@ def _read_one(
         yield _rejection_or_error(source, broken)
 
 
-def _judged(item: Found, mapping: FieldMapping) -> dict[str, Any] | Refused:
+def _record(
+    item: Found | Refused,
+    source: Source,
+    names: tuple[str, str],
+    mapping: FieldMapping,
+    authorities: PatientAuthorities,
+) -> SourceRecord | Rejection:
+    """`names` are the input's and the file's."""
+    judged = _judged(item, mapping, authorities) if isinstance(item, Found) else item
+    if isinstance(judged, Refused):
+        return _rejection(source, judged)
+    return SourceRecord(names[0], source.position(item.position), judged, file=names[1], version=item.version)
+
+
+def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthorities) -> Refused | None:
+    """One patient's id from two authorities: who knows whether it is one person. The later note is refused."""
+    given, patient = item.authority, fields.get("patient_id")
+    if given is None or not isinstance(patient, str) or patient != item.columns.get("patient_id"):
+        return None  # nobody else can have given it, or --map names another column
+    other = authorities.clash(patient, given.naming, given.name)
+    if other is None:
+        return None
+    return Refused(
+        item.position,
+        "Two sources of patient ids gave the same one in this run.",
+        f"Patient {patient} is {given.reference} of {given.name} here, and {other} gave the same id before. Load the "
+        "two one by one, each with --patient-prefix, or say --map patient_id=patient_reference.",
+        resource_id=_id(fields, "resource_id"),
+        about="patient_id",
+        version=item.version,
+    )
+
+
+def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities) -> dict[str, Any] | Refused:
     """The fields of a record; refused where its source took it back, or its text is no plain text."""
     try:
         fields = _fields(item, mapping)
@@ -167,7 +203,7 @@ def _judged(item: Found, mapping: FieldMapping) -> dict[str, Any] | Refused:
         text = fields.get("text_content")
         plain = as_plain_text(text) if isinstance(text, str) else text
     except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record must not cost the others
-        return _fault(item.position, error)
+        return fault(item.position, error)
     if column is not None:
         return Refused(
             item.position,
@@ -188,6 +224,8 @@ def _judged(item: Found, mapping: FieldMapping) -> dict[str, Any] | Refused:
         )
     if plain is not text:
         fields["text_content"] = plain
+    if refused := _clash(item, fields, authorities) or fhir.missing(item, fields):
+        return refused
     return fields
 
 
@@ -195,22 +233,6 @@ def _id(fields: Mapping[str, Any], name: str) -> str | None:
     value = fields.get(name)
     return (
         str(value).strip() or None if isinstance(value, (str, int)) and not isinstance(value, bool) else None
-    )
-
-
-def _fault(position: str, error: Exception, *, whole: bool = False) -> Refused:
-    """What a fault of ours costs: this record, or with `whole` the rest of its source."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    at = f"{Path(frame.filename).name}:{frame.lineno}"
-    LOGGER.error(
-        "a record could not be read", extra={"position": position, "error": type(error).__name__, "at": at}
-    )
-    return Refused(
-        position,
-        "The record could not be read because of a fault in this program.",
-        f"The fault is of the kind {type(error).__name__}; the log names it too. Report it with a record like this "
-        "one that holds no real data.",
-        whole=whole,
     )
 
 
@@ -239,18 +261,21 @@ def _items(
     except ChartwellError:
         raise
     except Exception as error:  # noqa: BLE001  logged by its class, and listed: one source must not cost the others
-        yield _fault(f"after {position}" if position else "", error, whole=True)
+        yield fault(f"after {position}" if position else "", error, whole=True)
 
 
-def _notes(items: Iterable[Found | Refused]) -> Iterator[Found | Refused]:
+def _notes(
+    items: Iterable[Found | Refused], source: Source, reading: FhirReading
+) -> Iterator[Found | Refused]:
     for item in items:
-        if isinstance(item, Found) and fhir.is_resource(item.columns):
+        if isinstance(item, Found) and fhir.is_resource(item):
             try:
-                yield from fhir.notes(item.columns, item.position)
+                yield from reading.notes(item, source)
             except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record, not the others
-                yield _fault(item.position, error)
+                yield fault(item.position, error)
         else:
             yield item
+    yield from reading.end_of_source()
 
 
 def _records(
@@ -343,7 +368,7 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
     if sample and isinstance(sample[0], Refused) and sample[0].whole:
         return SourceBroken(sample[0].reason, sample[0].remedy)
     found = [item for item in sample if isinstance(item, Found)]
-    if not found or any(fhir.is_resource(item.columns) for item in found):
+    if not found or any(fhir.is_resource(item) for item in found):
         return None
     columns = list(dict.fromkeys(column for item in found for column in (*item.columns, *item.offered)))
     missing = mapping.missing(columns, own=found[0].note)
@@ -395,4 +420,5 @@ def _rejection(source: Source, refused: Refused) -> Rejection:
         whole_source=refused.whole,
         withdrawn=refused.withdrawn,
         patient_id=refused.patient_id,
+        version=refused.version,
     )

@@ -10,7 +10,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.indexing.read.fhir_bundles import Bundle
 from pipeline.records import NoteVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who gave a patient's id, where another may have given the same one to somebody else."""
+
+    naming: str
+    """The way of naming authorities; only names of one way are compared."""
+    name: str
+    reference: str
+    """How the source names the patient in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,12 @@ class Found:
     """Columns that a `--map` may name and that say nothing of their own otherwise (the parts of a path)."""
     version: NoteVersion | None = None
     """What the source says of the note's version; None where it says nothing."""
+    authority: Authority | None = None
+    """Who gave `patient_id`; None where nobody else can have given the same."""
+    bundle: Bundle | None = None
+    """The FHIR Bundle that is being read, where the record is the resource of one of its entries."""
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    """That entry's other elements: fullUrl, request, response."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,8 @@ class Refused:
     """The source took the note back: a stored one must go."""
     patient_id: str | None = None
     """Whose note was withdrawn, where the source says."""
+    version: NoteVersion | None = None
+    """Of the record that was refused, where the source says."""
 
 
 class SourceBroken(Exception):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Generator, Iterable, Iterator
 
+from pipeline.indexing.read.fhir_bundles import NOTE_RESOURCES, Bundle, Room, is_entry
+from pipeline.indexing.read.fhir_elements import identifier
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_values import (
     NOT_JSON,
@@ -96,6 +98,7 @@ def _object(
     """One outermost object, member by member, so that the list in it need not fit into memory."""
     members: list[bytes] = []
     names: list[str] = []
+    kind: object = None
     size = 0
     streamed = empty = False
     cursor.take("{")
@@ -108,8 +111,9 @@ def _object(
         name = cursor.value()
         cursor.take(":")
         called = _name(name, label)
-        if called in LISTS and cursor.next_byte() == "[":
-            value = yield from _listed(cursor, label, bytes_max)
+        if called in LISTS and cursor.next_byte() == "[" and _may_list(called, kind):
+            bundle = _bundle(kind, members) if called == "entry" else None
+            value = yield from _listed(cursor, label, bytes_max, bundle)
             streamed |= value is None
             empty |= value is not None and value.raw == b"[]"
         else:
@@ -122,30 +126,76 @@ def _object(
                 members.clear()
             elif name.raw and value.raw:
                 members.append(name.raw + b":" + value.raw)
+            kind = _member(members, called) if called == "resourceType" else kind
         closed = cursor.take(",}") == "}"
     only_a_list = streamed or (empty and len(members) == 1)
-    if not only_a_list or has_text(names):
+    no_note = size > bytes_max and isinstance(kind, str) and kind not in {"Bundle", *NOTE_RESOURCES}
+    if not no_note and (not only_a_list or has_text(names)):
         whole = b"{" + b",".join(members) + b"}" if size <= bytes_max else None
         yield _judged(Value(whole, cursor.position - size, cursor.position), position, label, bytes_max)
 
 
-def _listed(cursor: JsonCursor, label: str, bytes_max: int) -> Generator[Found | Refused, None, Value | None]:
-    """The records of a list; returns the list itself where no object is in it: it then belongs to the object around."""
+def _may_list(called: str, kind: object) -> bool:
+    """False for the entries of a FHIR List and its kin, which are parts of one resource."""
+    return called != "entry" or not isinstance(kind, str) or kind == "Bundle"
+
+
+def _bundle(kind: object, members: list[bytes]) -> Bundle:
+    """The Bundle that a list of entries belongs to, as far as the members before it say."""
+    use = _member(members, "type")
+    number = identifier(_member(members, "identifier"))
+    return Bundle(use if isinstance(use, str) else None, number, room=Room(), sure=kind == "Bundle")
+
+
+def _member(members: list[bytes], name: str) -> object:
+    start = b'"' + name.encode() + b'":'
+    found = next((member for member in members if member.startswith(start)), None)
+    try:
+        return parse(found[len(start) :]) if found is not None else None
+    except ValueError:
+        return None  # judged with the whole object
+
+
+def _listed(
+    cursor: JsonCursor, label: str, bytes_max: int, bundle: Bundle | None
+) -> Generator[Found | Refused, None, Value | None]:
+    """The records of a list; returns the list itself where no object is in it, or a FHIR List's items: it then belongs
+    to the object around."""
     start = cursor.position
     held: list[Value] = []
     streamed = False
+    resource = False
     for number, element in enumerate(elements(cursor), 1):
-        streamed = (
+        resource = resource or (not streamed and bundle is not None and _is_item(element))
+        streamed = not resource and (
             streamed or _is_record(element) or len(held) == HELD_MAX or cursor.position - start > bytes_max
         )
-        held.append(element)
+        if not resource or cursor.position - start <= bytes_max:
+            held.append(element)
         if streamed:
             for at, one in enumerate(held, number - len(held) + 1):
-                yield _unwrapped(_judged(one, f"entry {at}", label, bytes_max))
+                found = _judged(one, f"entry {at}", label, bytes_max)
+                if bundle is None:
+                    yield found
+                elif (entry := _unwrapped(found, bundle)) is not None:
+                    yield entry
             held.clear()
+    if bundle is not None:
+        bundle.complete = True
     if streamed:
         return None
     return Value(b"[" + b",".join(one.raw or b"null" for one in held) + b"]", start, cursor.position)
+
+
+def _is_item(element: Value) -> bool:
+    """Whether an element of `entry` is an item of a FHIR List: it names a resource and holds none."""
+    if element.raw is None or not element.raw.startswith(b"{"):
+        return False
+    try:
+        value = parse(element.raw)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("item"), dict) and "reference" in value["item"]
 
 
 def _is_record(element: Value) -> bool:
@@ -163,11 +213,18 @@ def _name(value: Value, label: str) -> str:
         return ""  # judged with the whole object
 
 
-def _unwrapped(found: Found | Refused) -> Found | Refused:
-    """The resource of a Bundle's entry."""
-    if isinstance(found, Found) and isinstance(found.columns.get("resource"), dict):
-        return Found(found.position, found.columns["resource"])
-    return found
+def _unwrapped(found: Found | Refused, bundle: Bundle) -> Found | Refused | None:
+    """The resource of a Bundle's entry, with its entry; None for an entry that says nothing of a resource."""
+    if isinstance(found, Refused):
+        return found
+    resource = found.columns.get("resource")
+    if not isinstance(resource, dict) and not bundle.sure and not is_entry(found.columns):
+        return found  # a record in a list that happens to be called so
+    entry = {name: value for name, value in found.columns.items() if name != "resource"}
+    if isinstance(resource, dict):
+        bundle.add(found.columns)
+        return Found(found.position, resource, bundle=bundle, entry=entry)
+    return Found(found.position, {}, bundle=bundle, entry=entry) if entry.get("request") else None
 
 
 def _nothing_more(cursor: JsonCursor) -> None:

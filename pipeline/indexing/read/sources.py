@@ -60,6 +60,11 @@ class Source:
         return self.given if self.inside is None else str(Path(self.given) / self.inside)
 
     @property
+    def file(self) -> str:
+        """The very file by its full path, "" for standard input."""
+        return source_name(str(self.path)) if self.path else ""
+
+    @property
     def twice_readable(self) -> bool:
         """False for pipes: what was read to look at it is gone."""
         return self.path is not None and stat.S_ISREG(_mode(self.path))
