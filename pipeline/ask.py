@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Annotated
 
@@ -158,10 +159,12 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     for citation in answer.citations:
         print_citation(citation)
     if answer.withheld:
-        out.print(f"{answer.withheld} statement(s) withheld: the citation did not check out", style="dim")
+        out.print(
+            f"{answer.withheld} statement(s) withheld: what they cite does not say all of it", style="dim"
+        )
     if show_context:
         for number, hit in enumerate(answer.passages, start=1):
-            _print_passage(number, hit)
+            _print_passage(number, hit, [each.number for each in answer.citations if _is_from(hit, each)])
 
 
 def _print_statements(answer: Answer, statements: bool) -> None:
@@ -196,9 +199,14 @@ def print_citation(citation: Citation) -> None:
     out.print(line)
 
 
-def _print_passage(number: int, hit: Hit) -> None:
+def _is_from(hit: Hit, citation: Citation) -> bool:
+    return citation.resource_id == hit.resource_id and hit.start <= citation.start < hit.end
+
+
+def _print_passage(number: int, hit: Hit, cited_as: Sequence[int]) -> None:
+    cited = f", cited as {''.join(f'[{each}]' for each in cited_as)}" if cited_as else ""
     out.print(
-        f"\n--- passage {number} {source_line(hit)} similarity {hit.similarity:.2f}",
+        f"\n--- passage {number} {source_line(hit)} similarity {hit.similarity:.2f}{cited}",
         style="dim",
         markup=False,
     )

@@ -21,7 +21,7 @@ from pipeline.answering.notes import visible_note
 from pipeline.answering.notices import admits_any, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
-from pipeline.answering.verify import NOT_STATED, StatementReader, check_statement
+from pipeline.answering.verify import NOT_STATED, CitationNumbers, StatementReader, check_statement
 from pipeline.config import AnsweringSettings
 from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.ports import Embedder, Generator, Store, text_tokens_max
@@ -215,13 +215,13 @@ class Answering:
         self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch
     ) -> Iterator[Statement]:
         """Statements of the draft that pass, as they come."""
-        reader = StatementReader()
+        reader, numbers = StatementReader(), CitationNumbers()
         original = lru_cache(maxsize=None)(partial(self._document, scope))
         pieces = self.generator.stream(prompt)
         try:
             for text in self._statement_texts(pieces, reader, draft, watch):
                 with watch.stage("verify"):
-                    statement = check_statement(text, prompt.passages, original)
+                    statement = check_statement(text, prompt.passages, original, numbers)
                 if statement is None:
                     draft.withheld += 1
                 else:

@@ -124,45 +124,49 @@ def check_statement(
     if not parts or _STRAY_MARKER.search(" ".join([*(part.own_words for part in parts), after])):
         return None
     read_so_far = Passages(passages)
-    written: list[str] = []
-    cited: list[Citation] = []
+    found: list[list[tuple[int, Citation]]] = []
     for place, part in enumerate(parts):
         spans = _spans(part, after if place == len(parts) - 1 else "", read_so_far)
         citations = [_citation(span, passages[span.number - 1], original) for span in spans]
-        if not spans or None in citations:
+        whole = [citation for citation in citations if citation is not None]
+        if not spans or len(whole) < len(citations):
             return None
-        by_passage = _by_passage(spans, citations, numbers)
+        found.append(list(zip((span.number for span in spans), whole, strict=True)))
+    return _statement(parts, after, found, numbers)
+
+
+def _statement(
+    parts: Sequence[_Part],
+    after: str,
+    found: Sequence[Sequence[tuple[int, Citation]]],
+    numbers: CitationNumbers | None,
+) -> Statement:
+    """The statement with the citations found for each part, each with the number of its passage."""
+    written: list[str] = []
+    cited: list[Citation] = []
+    for part, citations in zip(parts, found, strict=True):
+        by_passage: dict[int, list[Citation]] = {}
+        for passage in part.numbers:
+            for number, citation in citations:
+                if number == passage:
+                    by_passage.setdefault(passage, []).append(numbers.of(citation) if numbers else citation)
         written.append(part.text + _markers(part, by_passage, as_given=numbers is None))
         cited += [citation for each in by_passage.values() for citation in each]
     return Statement(_tidy("".join([*written, after])), tuple(dict.fromkeys(cited)))
 
 
-def _by_passage(
-    spans: Sequence[Evidence], citations: Sequence[Citation | None], numbers: CitationNumbers | None
-) -> dict[int, list[Citation]]:
-    found: dict[int, list[Citation]] = {}
-    for span, citation in zip(spans, citations, strict=True):
-        if citation is not None:
-            found.setdefault(span.number, []).append(numbers.of(citation) if numbers else citation)
-    return found
-
-
 def _markers(part: _Part, cited: Mapping[int, Sequence[Citation]], *, as_given: bool) -> str:
-    """The markers of a part, without the numbers that nothing was cited for; in the numbers of the answer where those
-    are not the passages'."""
+    """The markers of a part, without the numbers that nothing was cited for; in the numbers of the answer, each in
+    brackets of its own, where those are not the passages'."""
     found: list[str] = []
-    seen: set[int] = set()
     for marker, before in zip(part.markers, ("", *part.between), strict=True):
         if as_given:
-            shown = [number for number in marker if number in cited]
+            kept = [number for number in marker if number in cited]
+            shown = f"[{', '.join(map(str, kept))}]" if kept else ""
         else:
-            shown = [
-                each.number for number in marker for each in cited.get(number, ()) if each.number not in seen
-            ]
-            shown = list(dict.fromkeys(shown))
-            seen.update(shown)
+            shown = "".join(f"[{each.number}]" for number in marker for each in cited.get(number, ()))
         if shown:
-            found.append(f"{before if found else ''}[{', '.join(map(str, shown))}]")
+            found.append(f"{before if found else ''}{shown}")
     return "".join(found)
 
 

@@ -131,6 +131,24 @@ def test_what_does_not_check_out_is_withheld_and_counted(
     assert "999" not in answer.text
 
 
+def test_citations_are_numbered_by_first_mention(answering: Answering, generator: ScriptedGenerator) -> None:
+    # field case F7: the first number is 1, and one place of one note has one number
+    answering.answer(Question("asthma fluticasone dose"))
+    old, new = (cited(generator.prompts[0], resource_id) for resource_id in ("n1", "n2"))
+    generator.draft = (
+        f'"Continue albuterol 999 mcg as needed." [{new}]\nAsthma is well controlled [{old}].\n'
+        f'"Start fluticasone 110 mcg twice daily." [{new}]\nAsthma worsened [{new}], and was well controlled [{old}].\n'
+    )
+    answer = answering.answer(Question("asthma fluticasone dose"))
+    assert [statement.text for statement in answer.statements] == [
+        "Asthma is well controlled [1].",
+        '"Start fluticasone 110 mcg twice daily." [2]',
+        "Asthma worsened [3], and was well controlled [1].",
+    ]
+    assert [citation.number for citation in answer.citations] == [1, 2, 3]
+    assert answer.withheld == 1
+
+
 def test_nothing_verified_is_no_answer(answering: Answering, generator: ScriptedGenerator) -> None:
     generator.draft = "He takes aspirin [9]."
     answer = answering.answer(Question("asthma"))

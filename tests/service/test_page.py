@@ -115,6 +115,7 @@ def test_every_template_is_read_without_a_fault() -> None:
         ("It is [9] so. [2]", [cited(2)], ["It is [9] so.", 2]),
         ("It is so. [2]", [cited(2), cited(2, 5)], ["It is so.", 2, 2]),
         ("[2]", [cited(2)], [2]),
+        ("It is [1] and was [1].", [cited(1)], ["It is", 1, " and was", 1, "."]),
     ],
 )
 def test_markers_become_citations(text: str, citations: list[CitationOut], expected: list[str | int]) -> None:

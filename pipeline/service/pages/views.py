@@ -146,16 +146,20 @@ def statement_view(number: int, text: str, citations: Sequence[CitationOut]) -> 
     for citation in citations:
         by_number.setdefault(citation.number, []).append(citation)
     pieces: list[Piece] = []
+    seen: set[int] = set()
     at = 0
     for marker in _MARKER.finditer(text):
-        cited = by_number.pop(int(marker[1]), None)
+        cited = by_number.get(int(marker[1]))
         if cited is None:
             continue
+        seen.add(int(marker[1]))
         pieces.append(Piece(text[at : marker.start()]))
         pieces += [Piece(citation=citation) for citation in cited]
         at = marker.end()
     pieces.append(Piece(text[at:]))
-    pieces += [Piece(citation=citation) for rest in by_number.values() for citation in rest]
+    pieces += [
+        Piece(citation=each) for number, rest in by_number.items() if number not in seen for each in rest
+    ]
     return StatementView(number, tuple(piece for piece in pieces if piece.text or piece.citation))
 
 
