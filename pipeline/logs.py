@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from pipeline.propagation import trace_id
@@ -31,6 +32,14 @@ class JsonFormatter(logging.Formatter):
             # The class alone: a message may quote what it was given.
             line["error"] = record.exc_info[0].__name__
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def place_of(error: BaseException) -> str:
+    """Where in this program it was raised, for example "clean.py:123". An error's own words may quote a note."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return "" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
 def configure(level: str) -> None:

@@ -131,6 +131,8 @@ class Rejection:
     """Of a withdrawn note: whose it was, where the source says. A stored note of another patient stays."""
     version: NoteVersion | None = None
     """Of the record that was not taken, where the source says."""
+    file: str = ""
+    """Of a withdrawn note: the very file that took it back, as `SourceRecord.file`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -460,6 +462,7 @@ class IndexReport:
     embedded: int
     failed: int
     rejected: int
+    """Records that hold a note and were not taken; files that could not be read are `unread_files`."""
     duplicates: int
     pruned: int
     withdrawn: int
@@ -475,7 +478,21 @@ class IndexReport:
     interrupted: bool = False
     rejections_file: str | None = None
     reasons: Mapping[str, int] = field(default_factory=dict)
-    """Rejections by reason."""
+    """Rejections by reason, those of whole files too."""
+    older: int = 0
+    """Records passed over: a newer version of the note is there, or it was withdrawn after this one."""
+    new: int = 0
+    """Notes that were not known before."""
+    changed: int = 0
+    """Notes that were known, and that are stored anew: another version, or another way to cut them."""
+    patient_changed: int = 0
+    """Of the changed notes, those that another patient has now."""
+    moved: int = 0
+    """Notes that did not change and are read from another place now."""
+    unread_files: int = 0
+    """Files and inputs that could not be read, or not to their end: how many notes they hold is not known."""
+    withdrawals: int = 0
+    """Records by which a source takes a note back, whether that was ever stored or not. No fault of anything."""
 
 
 def unit_length(vectors: Vector) -> Vector:

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -24,6 +25,9 @@ EXIT_NO_ANSWER = 4
 """Passages were found, and no answer can be shown. Not the same as: the notes say nothing of it."""
 EXIT_INCOMPLETE = 5
 """Something is shown, and the answer was cut off, filtered or refused after it."""
+EXIT_FAULT = 70
+"""As EX_SOFTWARE of sysexits.h: a fault in this program. Python's own code for an uncaught exception is 1, which here
+means that something was found wanting."""
 EXIT_TRY_AGAIN = 75
 """As EX_TEMPFAIL of sysexits.h: a server or the store was away, and the same command may work later. A service manager
 may restart on it, and not on 2."""
@@ -59,7 +63,7 @@ def door(help_text: str) -> typer.Typer:
 @contextmanager
 def errors_as_exit_codes() -> Iterator[None]:
     """Our errors become a message on standard error and exit code 2, or 75 where the same command may work later.
-    Anything else keeps its traceback."""
+    Anything else keeps its traceback, without what it says: that may quote a note. Its exit code is 70."""
     try:
         yield
     except ChartwellError as error:
@@ -71,6 +75,16 @@ def errors_as_exit_codes() -> Iterator[None]:
         # The reader of our output has gone (`... | head`). There is nobody left to tell.
         sys.stderr.close()
         raise typer.Exit(EXIT_OK) from None
+    except (typer.Exit, typer.Abort, typer.BadParameter):
+        raise
+    except Exception as error:  # noqa: BLE001  the last one who can choose an exit code
+        for line in traceback.format_tb(error.__traceback__):
+            err.print(line, end="", markup=False)
+        err.print(f"A fault in this program: {type(error).__name__}. What was stored is kept.", markup=False)
+        err.print(
+            "What to do: run the same command again; if it ends here again, report these lines.", markup=False
+        )
+        raise typer.Exit(EXIT_FAULT) from None
 
 
 @contextmanager

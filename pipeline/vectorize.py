@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -17,13 +17,15 @@ import typer
 from pipeline import logs
 from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.errors import InputUnusable
-from pipeline.indexing.accept import Accepted, accept
+from pipeline.indexing.accept import NO_PREFIXES, Accepted, accept
 from pipeline.indexing.dates import DateOrder
 from pipeline.indexing.flow import Indexing, Observer, Tally
+from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources, source_name
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
+from pipeline.indexing.stage import Stored
 from pipeline.indexing.survey import Survey, survey
 from pipeline.migrate import migrate
 from pipeline.observe.telemetry import open_run_telemetry
@@ -91,7 +93,24 @@ def notes(
         typer.Option("--resume/--fresh", help="go on where the last run ended, or forget all and start over"),
     ] = True,
     retry_failed: Annotated[bool, typer.Option(help="also retry notes that failed too often")] = False,
-    prune: Annotated[bool, typer.Option(help="remove notes that these inputs no longer hold")] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            help="remove notes that these inputs no longer hold; with --dry-run, say which those are"
+        ),
+    ] = False,
+    id_prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="put before every resource_id, where two sources give out the same ids"
+        ),
+    ] = "",
+    patient_prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT", help="put before every patient_id, where two sources number their patients"
+        ),
+    ] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="read this many records at most")] = None,
     errors: Annotated[
         Path | None, typer.Option(help="where rejected records are listed, as JSON Lines")
@@ -108,8 +127,11 @@ def notes(
 ) -> None:
     """Index clinical notes. Safe to run again: what is stored costs nothing.
 
-    Exit code 0: all notes are in; 1: some were rejected or failed; 2: could not run; 75: a server or the store stayed
-    away, run it again; 130: interrupted, run it again.
+    A note's day is the one written in it, whatever its time zone. Of several versions of a note the newest counts; of
+    several files of a folder that say nothing of versions, the later one by name.
+
+    Exit code 0: all notes are in, or were withdrawn by their source; 1: some were rejected or failed; 2: could not run;
+    70: a fault in this program; 75: a server or the store stayed away, run it again; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
         settings = _settings(batch_size, date_order, stack)
@@ -119,16 +141,29 @@ def notes(
             raise InputUnusable(
                 "No input was named.", remedy="Name files or folders, or - for standard input."
             )
+        if prune and limit is not None:
+            raise InputUnusable(
+                "--prune cannot be combined with --limit.",
+                remedy="A note beyond the limit is not missing. Leave out one of the two.",
+            )
         fields = FieldMapping.parse(mapping or (), defaults or ())
+        prefixes = Prefixes(id_prefix.strip(), patient_prefix.strip())
         records: Iterator[SourceRecord | Rejection] = islice(
             read_sources(sources, fields, settings.indexing), limit
         )
         rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
-            _print_survey(_survey(records, settings, rejections_file), json_output, rejections_file)
+            compared = sources if prune and STANDARD_INPUT not in sources else None
+            found = _survey(records, settings, rejections_file, prefixes, compared)
+            _print_survey(found, json_output, rejections_file)
             return
         with _indexing(
-            settings, rejections_file, quiet=json_output, lines=progress_lines, retry_failed=retry_failed
+            settings,
+            rejections_file,
+            quiet=json_output,
+            lines=progress_lines,
+            retry_failed=retry_failed,
+            prefixes=prefixes,
         ) as (indexing, corpus):
             if not resume:
                 corpus.embedder.check()
@@ -141,17 +176,18 @@ def notes(
                 prune=prune,
                 complete_sources=whole,
             )
-            report = tally.report(str(rejections_file) if tally.rejected else None)
+            listed = tally.rejected or tally.unread_files or tally.withdrawals
+            report = tally.report(str(rejections_file) if listed else None)
             hits = _search(corpus, test_search) if test_search else []
         if json_output:
-            found = asdict(report) | ({"test_search": [_shown(hit) for hit in hits]} if test_search else {})
-            out.print(json.dumps(found, ensure_ascii=False, indent=2))
+            shown = asdict(report) | ({"test_search": [_shown(hit) for hit in hits]} if test_search else {})
+            out.print(json.dumps(shown, ensure_ascii=False, indent=2))
         else:
             _print_report(report)
             _print_hits(hits, test_search)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    if report.rejected or report.failed:
+    if report.rejected or report.unread_files or report.failed:
         raise typer.Exit(EXIT_SOME_REJECTED)
 
 
@@ -338,6 +374,7 @@ def _indexing(
     quiet: bool,
     lines: bool = False,
     retry_failed: bool = False,
+    prefixes: Prefixes = NO_PREFIXES,
 ) -> Iterator[tuple[Indexing, Corpus]]:
     with ExitStack() as stack:
         stack.enter_context(writing(settings.data_dir))
@@ -358,18 +395,35 @@ def _indexing(
                 stop=stop,
                 retry_failed=retry_failed,
                 spool=corpus.spool,
+                prefixes=prefixes,
             ),
             corpus,
         )
 
 
-def _survey(records: Iterator[SourceRecord | Rejection], settings: Settings, rejections_file: Path) -> Survey:
-    with RejectionLog(rejections_file) as rejections:
+def _survey(
+    records: Iterator[SourceRecord | Rejection],
+    settings: Settings,
+    rejections_file: Path,
+    prefixes: Prefixes,
+    compared: Sequence[str] | None,
+) -> Survey:
+    """`compared`: the sources whose stored notes are held against the records."""
+    chosen = serving_settings(settings)
+    with ExitStack() as stack:
+        stored = None
+        if compared is not None:
+            database = stack.enter_context(closing(ledger_database(chosen)))
+            ledger = open_ledger(chosen, database)
+            ledger.prepare()
+            stored = Stored(ledger, [source_name(source) for source in compared], prefixes)
         return survey(
             records,
-            embedder=open_embedder(serving_settings(settings)),
+            embedder=open_embedder(chosen),
             settings=settings.indexing,
-            rejections=rejections,
+            rejections=stack.enter_context(RejectionLog(rejections_file)),
+            prefixes=prefixes,
+            stored=stored,
         )
 
 
@@ -387,44 +441,74 @@ def _print_report(report: IndexReport) -> None:
         f"{report.duplicates:,} duplicates, {report.rejected:,} rejected, {report.failed:,} failed",
         markup=False,
     )
+    if kinds := _kinds(report):
+        out.print(kinds, markup=False)
     out.print(f"{duration(report.seconds)}, {rate:,.0f} notes a minute", markup=False)
-    for reason, number in sorted(report.reasons.items(), key=lambda entry: -entry[1]):
-        out.print(f"  {number:>7,}  {reason}", markup=False)
-    if report.rejections_file:
-        out.print(f"rejected records, and what to do about each: {report.rejections_file}", markup=False)
+    _print_rejected(report, report.rejections_file)
     if report.withdrawn:
         out.print(f"{report.withdrawn:,} notes that their source withdrew were removed", markup=False)
     if report.pruned:
         out.print(f"{report.pruned:,} notes that the inputs no longer hold were removed", markup=False)
     if report.missing:
-        out.print(
-            f"{len(report.missing):,} notes are stored that these inputs no longer hold, for example "
-            f"{', '.join(report.missing[:3])}; "
-            + (
-                "not pruned: parts of the sources could not be read"
-                if report.unread
-                else "--prune removes them"
-            ),
-            markup=False,
-        )
+        _print_missing(report.missing, report.unread, "--prune removes them")
     if report.interrupted:
         out.print("interrupted; run the same command again to go on", markup=False)
 
 
+def _kinds(report: IndexReport) -> str:
+    """New notes told from changed ones; "" where there are neither."""
+    patients = f" ({report.patient_changed:,} with another patient)" if report.patient_changed else ""
+    counted = (
+        (report.new, f"{report.new:,} new"),
+        (report.changed, f"{report.changed:,} changed{patients}"),
+        (report.moved, f"{report.moved:,} moved to another file"),
+        (report.older, f"{report.older:,} older versions passed over"),
+    )
+    return ", ".join(words for number, words in counted if number)
+
+
+def _print_rejected(found: IndexReport | Survey, rejections_file: str | None) -> None:
+    if found.unread_files:
+        out.print(
+            f"{found.unread_files:,} {'file' if found.unread_files == 1 else 'files'} could not be read, or not to the "
+            "end: how many notes are in there is not known",
+            markup=False,
+        )
+    for reason, number in sorted(found.reasons.items(), key=lambda entry: -entry[1]):
+        out.print(f"  {number:>7,}  {reason}", markup=False)
+    if found.withdrawals:
+        out.print(f"{found.withdrawals:,} notes withdrawn by their source", markup=False)
+    if rejections_file:
+        out.print(f"rejected records, and what to do about each: {rejections_file}", markup=False)
+
+
+def _print_missing(missing: Sequence[str], unread: int, removal: str) -> None:
+    out.print(
+        f"{len(missing):,} notes are stored that these inputs no longer hold, for example "
+        f"{', '.join(missing[:3])}; "
+        + ("not pruned: parts of the sources could not be read" if unread else removal),
+        markup=False,
+    )
+
+
 def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> None:
+    listed = found.rejected or found.unread_files or found.withdrawals
     if json_output:
         out.print(as_json(found), markup=False)
     else:
+        older = f", {found.older:,} older versions" if found.older else ""
         out.print(
             f"dry run: {found.accepted:,} notes would be indexed as {found.chunks:,} passages of "
-            f"{found.tokens:,} tokens; {found.rejected:,} rejected, {found.duplicates:,} duplicates; nothing stored",
+            f"{found.tokens:,} tokens; {found.rejected:,} rejected, {found.duplicates:,} duplicates{older}; nothing "
+            "stored",
             markup=False,
         )
-        for reason, number in sorted(found.reasons.items(), key=lambda entry: -entry[1]):
-            out.print(f"  {number:>7,}  {reason}", markup=False)
-        if found.rejected:
-            out.print(f"rejected records, and what to do about each: {rejections_file}", markup=False)
-    if found.rejected:
+        _print_rejected(found, str(rejections_file) if listed else None)
+        if found.missing:
+            _print_missing(found.missing, found.unread, "a run with --prune removes them")
+        elif found.missing is not None:
+            out.print("--prune would remove nothing", markup=False)
+    if found.rejected or found.unread_files:
         raise typer.Exit(EXIT_SOME_REJECTED)
 
 

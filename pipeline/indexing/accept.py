@@ -10,17 +10,29 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.clean import is_blank
 from pipeline.indexing.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
+from pipeline.indexing.identity import (
+    Prefixes,
+    Sighting,
+    Withdrawal,
+    compare,
+    is_newer,
+    newest,
+    whole_resource,
+)
 from pipeline.indexing.mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
-from pipeline.records import Document, Rejection, SourceRecord
+from pipeline.logs import LOGGER, place_of
+from pipeline.records import Document, NoteVersion, Rejection, SourceRecord
 
 SHORT_CHARACTERS_MAX = 200
 """Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""
+
+NO_PREFIXES = Prefixes()
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -33,6 +45,16 @@ class Accepted:
     document: Document
     source: str
     position: str
+    file: str = ""
+    version: NoteVersion | None = None
+    again: bool = False
+    """True where an earlier record of this run has the same id and is no longer what counts."""
+    dispute: Rejection | None = None
+    """What becomes of it where the earlier record of this run with this id, another patient's, counts."""
+
+    @property
+    def sighting(self) -> Sighting:
+        return Sighting(self.document.patient_id, self.source, self.file, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +68,13 @@ class Duplicate:
     """Where the first one was: source and position."""
 
 
+@dataclass(frozen=True, slots=True)
+class Older:
+    """A record that a newer version of its note stands for, or whose note was withdrawn after it."""
+
+    resource_id: str
+
+
 class _Refusal(Exception):
     """Why a value is refused. Becomes a Rejection in `accept`."""
 
@@ -56,13 +85,15 @@ class _Refusal(Exception):
         self.remedy = remedy
 
 
-def accept(record: SourceRecord, settings: IndexingSettings) -> Accepted | Rejection:
+def accept(
+    record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes = NO_PREFIXES
+) -> Accepted | Rejection:
     """A document where every value is what it should be, else the first thing that is wrong."""
     fields = record.fields
     try:
         document = Document(
-            resource_id=_required(fields, "resource_id"),
-            patient_id=_required(fields, "patient_id"),
+            resource_id=_prefixed(prefixes.note, _required(fields, "resource_id"), "resource_id"),
+            patient_id=_prefixed(prefixes.patient, _required(fields, "patient_id"), "patient_id"),
             document_type=_required(fields, "document_type"),
             text_content=_text(fields, settings.note_characters_max),
             date=_date(fields, settings.date_order),
@@ -72,53 +103,165 @@ def accept(record: SourceRecord, settings: IndexingSettings) -> Accepted | Rejec
             metadata=_metadata(fields),
         )
     except _Refusal as refusal:
-        return Rejection(
-            source=record.source,
-            position=record.position,
-            resource_id=_id_for_report(fields.get("resource_id")),
-            field=refusal.field,
-            reason=refusal.reason,
-            remedy=refusal.remedy,
-        )
-    return Accepted(document, record.source, record.position)
+        return _rejection(record, prefixes, refusal)
+    return Accepted(document, record.source, record.position, record.file, record.version)
+
+
+def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: _Refusal) -> Rejection:
+    resource_id = _id_for_report(record.fields.get("resource_id"))
+    return Rejection(
+        source=record.source,
+        position=record.position,
+        resource_id=None if resource_id is None else prefixes.note + resource_id,
+        field=refusal.field,
+        reason=refusal.reason,
+        remedy=refusal.remedy,
+    )
 
 
 def accept_all(
-    records: Iterable[SourceRecord | Rejection], settings: IndexingSettings
-) -> Iterator[Accepted | Duplicate | Rejection]:
+    records: Iterable[SourceRecord | Rejection],
+    settings: IndexingSettings,
+    prefixes: Prefixes = NO_PREFIXES,
+) -> Iterator[Accepted | Duplicate | Older | Rejection]:
     """Each record judged, in order; Rejections of the reader pass through.
 
-    The first document of an id is taken. A later one is a Duplicate where it is the same in every field, a Rejection
-    otherwise. What is remembered of a note are two hashes and its position, about 250 bytes.
+    Of several records of one id the newest counts: a later one is Accepted `again` where it is newer than what came
+    before, Older where it is not. It is a Duplicate where it is the same in every field, a Rejection where nothing says
+    which counts, and disputed where it is another patient's. What is remembered of a note are hashes of its content and
+    patient, its version and its position, about 250 bytes.
     """
-    seen: dict[bytes, bytes] = {}
+    run = _Run(prefixes)
     for record in records:
-        judged = record if isinstance(record, Rejection) else accept(record, settings)
-        if isinstance(judged, Rejection):
+        if isinstance(record, Rejection):
+            judged = _passed_on(record, prefixes)
+            if judged.withdrawn and judged.resource_id is not None:
+                run.withdrawn(judged.resource_id, withdrawal_of(judged))
             yield judged
             continue
-        document = judged.document
-        key = _hash(document.resource_id)
-        place = f"{judged.source} {judged.position}".encode("utf-8", "replace")
-        content = _content_hash(document)
-        if key not in seen:
-            seen[key] = content + place
-            yield judged
-            continue
-        earlier = seen[key]
-        first = earlier[HASH_BYTES:].decode()
-        if earlier.startswith(content):
-            yield Duplicate(document.resource_id, judged.source, judged.position, first)
-        else:
-            yield Rejection(
-                source=judged.source,
-                position=judged.position,
-                resource_id=document.resource_id,
-                field="resource_id",
-                reason="Another record of this run has the same resource_id and other content.",
-                remedy=f"The first one, {first}, was taken. Give each note an id of its own, for example by "
-                "--map resource_id=COLUMN.",
-            )
+        found = _judged(record, settings, prefixes)
+        yield found if isinstance(found, Rejection) else run.judge(found)
+
+
+def _passed_on(rejection: Rejection, prefixes: Prefixes) -> Rejection:
+    if prefixes == NO_PREFIXES:
+        return rejection
+    resource_id, patient_id = rejection.resource_id, rejection.patient_id
+    return replace(
+        rejection,
+        resource_id=None if resource_id is None else prefixes.note + resource_id,
+        patient_id=None if patient_id is None else prefixes.patient + patient_id,
+    )
+
+
+def _judged(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> Accepted | Rejection:
+    """As `accept`; a fault of ours costs this record and no other."""
+    try:
+        return accept(record, settings, prefixes)
+    except Exception as error:  # noqa: BLE001  whatever a value may set off, the next record has another one
+        fault = {"error": type(error).__name__, "place": place_of(error)}
+        LOGGER.error("a record could not be judged", extra=fault)
+        refusal = _Refusal(
+            "",
+            "The record could not be judged, because of a fault in this program.",
+            f"It is a {type(error).__name__} at {place_of(error)}: report that, and the record's place. The other "
+            "records are not touched.",
+        )
+        return replace(_rejection(record, prefixes, refusal), field=None)
+
+
+def withdrawal_of(rejection: Rejection) -> Withdrawal:
+    return Withdrawal(rejection.patient_id, rejection.file, rejection.version)
+
+
+def another_patient(found: Accepted, place: str) -> Rejection:
+    """Of a record whose id another patient's note has, which was read at `place`."""
+    return Rejection(
+        source=found.source,
+        position=found.position,
+        resource_id=found.document.resource_id,
+        field="resource_id",
+        reason="Another patient's note has the same resource_id and comes from another place.",
+        remedy=f"That one, {place}, was taken; this one stands at {found.source} {found.position}. Where two sources "
+        "give out the same ids, read each in a run of its own with a prefix: --id-prefix TEXT. Where the patient was "
+        "corrected, read the file that the note came from, corrected.",
+    )
+
+
+def _clash(found: Accepted, place: str) -> Rejection:
+    return Rejection(
+        source=found.source,
+        position=found.position,
+        resource_id=found.document.resource_id,
+        field="resource_id",
+        reason="Another record of this run has the same resource_id and other content.",
+        remedy=f"The first one, {place}, was taken. Two notes need ids of their own: map another column to resource_id "
+        "(--map resource_id=COLUMN). Of two versions of one note keep the newest in the file.",
+    )
+
+
+class _Run:
+    """What is known of the notes that one run has met so far."""
+
+    def __init__(self, prefixes: Prefixes) -> None:
+        self._prefix = prefixes.note
+        self._places: list[tuple[str, str]] = []
+        """Source and file of what was read, in order; a note remembers the number."""
+        self._seen: dict[bytes, bytes] = {}
+        self._withdrawn: dict[str, Withdrawal] = {}
+
+    def withdrawn(self, resource_id: str, withdrawal: Withdrawal) -> None:
+        self._withdrawn[resource_id] = withdrawal
+
+    def judge(self, found: Accepted) -> Accepted | Duplicate | Older | Rejection:
+        document = found.document
+        if self._withdrawn and self._was_withdrawn(found):
+            return Older(document.resource_id)
+        key, content = _hash(document.resource_id), _content_hash(document)
+        patient = _hash(document.patient_id)
+        earlier = self._seen.get(key)
+        if earlier is None:
+            self._seen[key] = self._packed(found, content, patient)
+            return found
+        first, position = self._unpacked(earlier)
+        verdict = compare(Sighting(patient.hex(), found.source, found.file, found.version), first)
+        if earlier.startswith(content + patient) and not is_newer(found.version, first.version):
+            return Duplicate(document.resource_id, found.source, found.position, f"{first.source} {position}")
+        if verdict == "newer":
+            self._seen[key] = self._packed(found, content, patient)
+            return replace(found, again=True)
+        if verdict == "older":
+            return Older(document.resource_id)
+        place = f"{first.source} {position}"
+        if verdict == "another patient":
+            return replace(found, dispute=another_patient(found, place))
+        return _clash(found, place)
+
+    def _was_withdrawn(self, found: Accepted) -> bool:
+        key = found.document.resource_id
+        whole = whole_resource(key, self._prefix)
+        withdrawal = self._withdrawn.get(whole or key)
+        if withdrawal is None or not withdrawal.concerns(found.sighting, resource=whole is not None):
+            return False
+        if earlier := self._seen.get(_hash(key)):
+            version = newest(withdrawal.version, self._unpacked(earlier)[0].version)
+            withdrawal = replace(withdrawal, version=version)
+        return withdrawal.outlasts(found.sighting, resource=whole is not None, same_run=True)
+
+    def _packed(self, found: Accepted, content: bytes, patient: bytes) -> bytes:
+        if not self._places or self._places[-1] != (found.source, found.file):
+            self._places.append((found.source, found.file))
+        version = found.version or NoteVersion()
+        number = "" if version.number is None else version.number
+        rest = f"{len(self._places) - 1}\0{number}\0{version.last_updated or ''}\0{found.position}"
+        return content + patient + rest.encode("utf-8", "replace")
+
+    def _unpacked(self, packed: bytes) -> tuple[Sighting, str]:
+        patient = packed[HASH_BYTES : 2 * HASH_BYTES].hex()
+        place, number, updated, position = packed[2 * HASH_BYTES :].decode().split("\0", 3)
+        source, file = self._places[int(place)]
+        version = NoteVersion(updated or None, int(number) if number else None)
+        return Sighting(patient, source, file, version), position
 
 
 HASH_BYTES = 16
@@ -147,10 +290,24 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
         raise _Refusal(
             name,
             f"{name} is missing.",
-            f"Fill it at the source, say which column holds it (--map {name}=COLUMN), or give all notes without one "
-            f"the same (--default {name}=VALUE).",
+            f"Fill it at the source, or say which column holds it (--map {name}=COLUMN)"
+            + (
+                "."
+                if name == "resource_id"
+                else f"; or give all notes without one the same (--default {name}=VALUE)."
+            ),
         )
     return value
+
+
+def _prefixed(prefix: str, value: str, name: str) -> str:
+    if prefix and len(prefix) + len(value) > SHORT_CHARACTERS_MAX:
+        raise _Refusal(
+            name,
+            f"{name} is longer than {SHORT_CHARACTERS_MAX} characters.",
+            f"With its prefix it has {len(prefix) + len(value):,}. Choose a shorter prefix.",
+        )
+    return prefix + value
 
 
 def _short(fields: Mapping[str, Any], name: str) -> str | None:

@@ -60,7 +60,7 @@ def one_pass(source: Store, sources_of: SourcesOf, indexing: Indexing) -> Pass:
     tally, seen = Tally(), set[str]()
     indexing.store.prepare(indexing.embedder.space)
     indexing.ledger.prepare()
-    indexing.stage(_notes(source, sources_of, seen), tally)
+    indexing.stage(_notes(source, sources_of, seen), tally, mirrored=True)
     removed = 0 if tally.interrupted else _remove_others(indexing, seen)
     if not tally.interrupted:
         indexing.work(tally)

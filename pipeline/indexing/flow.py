@@ -7,11 +7,10 @@ at most the batch that was in work. Knows ports and stages, no back-end and no f
 
 from __future__ import annotations
 
-import hashlib
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -26,14 +25,19 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
-from pipeline.indexing.accept import Accepted, Duplicate, accept_all
+from pipeline.indexing.accept import NO_PREFIXES, accept_all
 from pipeline.indexing.chunk import CHUNKER_VERSION, chunk_document
 from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, StoredVectors, VectorKeeper
-from pipeline.indexing.ledger import Claim, Ledger, Staging
+from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.reading import Reading
+from pipeline.indexing.stage import Stager, identify
+from pipeline.indexing.tally import RejectionSink, Tally
 from pipeline.logs import LOGGER
 from pipeline.ports import Embedder, Store, text_tokens_max
-from pipeline.records import Chunk, Document, EmbeddingSpace, IndexReport, Rejection, SourceRecord
+from pipeline.records import Chunk, Document, EmbeddingSpace, Rejection, SourceRecord
+
+__all__ = ["Indexing", "Observer", "RejectionSink", "Tally", "passage_tokens_max", "recipe"]
 
 Result = TypeVar("Result")
 
@@ -76,59 +80,6 @@ class Observer(Protocol):
         """A batch is stored."""
 
 
-class RejectionSink(Protocol):
-    def write(self, rejection: Rejection) -> None: ...
-
-
-@dataclass
-class Tally:
-    """What happened so far; mutable, of one run."""
-
-    read: int = 0
-    accepted: int = 0
-    unchanged: int = 0
-    duplicates: int = 0
-    rejected: int = 0
-    embedded: int = 0
-    failed: int = 0
-    pruned: int = 0
-    withdrawn: int = 0
-    """Stored or waiting notes that their source has taken back."""
-    missing: tuple[str, ...] = ()
-    unread: int = 0
-    """Rejections behind which any stored note may be: no id was read, or the rest of a source was not."""
-    waiting: int = 0
-    """Notes for this run to embed, done or not, as far as is known."""
-    chunks_embedded: int = 0
-    chunks_reused: int = 0
-    embedding_seconds: float = 0.0
-    interrupted: bool = False
-    reasons: Counter[str] = field(default_factory=Counter)
-    started: float = field(default_factory=time.perf_counter)
-
-    def report(self, rejections_file: str | None = None) -> IndexReport:
-        return IndexReport(
-            read=self.read,
-            accepted=self.accepted,
-            unchanged=self.unchanged,
-            embedded=self.embedded,
-            failed=self.failed,
-            rejected=self.rejected,
-            duplicates=self.duplicates,
-            pruned=self.pruned,
-            withdrawn=self.withdrawn,
-            missing=self.missing,
-            unread=self.unread,
-            chunks_embedded=self.chunks_embedded,
-            chunks_reused=self.chunks_reused,
-            seconds=time.perf_counter() - self.started,
-            embedding_seconds=self.embedding_seconds,
-            interrupted=self.interrupted,
-            rejections_file=rejections_file,
-            reasons=dict(self.reasons),
-        )
-
-
 @dataclass(frozen=True)
 class Indexing:
     """The parts of one indexing run. `stop` is asked between batches; once true, the run ends cleanly."""
@@ -143,6 +94,7 @@ class Indexing:
     retry_failed: bool = False
     spool: VectorKeeper | None = None
     """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
+    prefixes: Prefixes = NO_PREFIXES
 
     @property
     def keeper(self) -> VectorKeeper:
@@ -164,10 +116,11 @@ class Indexing:
         tally = Tally()
         self.store.prepare(self.embedder.space)
         self.ledger.prepare()
+        identify(self.ledger, self.store)
         tally.waiting, before = self._waiting(), self.ledger.counts()["completed"]
 
         def read(reading: Reading) -> None:
-            self.stage(records, tally, reading)
+            self.stage(records, tally, reading, whole=complete_sources)
             if complete_sources and not tally.interrupted:
                 self.reconcile(sources, tally, prune=prune)
             self.observer.working(tally.waiting, before)
@@ -183,79 +136,41 @@ class Indexing:
         return counts["pending"] + counts["processing"]
 
     def stage(
-        self, records: Iterable[SourceRecord | Rejection], tally: Tally, reading: Reading | None = None
+        self,
+        records: Iterable[SourceRecord | Rejection],
+        tally: Tally,
+        reading: Reading | None = None,
+        *,
+        whole: bool = True,
+        mirrored: bool = False,
     ) -> None:
-        """Read and validate; put what is new or changed into the ledger. `reading`: who works beside it."""
-        self.ledger.begin_sighting()
-        outcomes = accept_all(records, self.settings)
+        """Read and validate; put what is new or changed into the ledger. `reading`: who works beside it. `whole`: the
+        records are not cut short. `mirrored`: they come from another store, and every one of them counts."""
+        stager = self._stager(tally, mirrored=mirrored)
+        stager.begin()
+        outcomes = accept_all(records, self.settings, self.prefixes)
         while group := list(islice(outcomes, STAGING_NOTES)):
-            accepted = list(self._judge(group, tally))
-            self.ledger.saw(note.document.resource_id for note in accepted)
-            self._stage_group(accepted, tally)
-            self._withdraw(group, tally)
+            stager.take(group)
             self.observer.read(tally)
             if reading is not None:
                 reading.tell()
             if self.stop() or (reading is not None and reading.unwanted):
                 tally.interrupted = True
-                return
+                break
+        if not mirrored:
+            stager.end(whole=whole and not tally.interrupted)
 
-    def _judge(self, group: Sequence[Accepted | Duplicate | Rejection], tally: Tally) -> Iterator[Accepted]:
-        for outcome in group:
-            tally.read += 1
-            if isinstance(outcome, Rejection):
-                tally.rejected += 1
-                tally.reasons[outcome.reason] += 1
-                self.rejections.write(outcome)
-                if outcome.resource_id is not None:
-                    # A note that is there but faulty is not missing: its stored version stays.
-                    self.ledger.saw(self.ledger.parts(outcome.resource_id))
-                if outcome.whole_source or outcome.resource_id is None:
-                    tally.unread += 1
-            elif isinstance(outcome, Duplicate):
-                tally.duplicates += 1
-            else:
-                tally.accepted += 1
-                yield outcome
-
-    def _stage_group(self, accepted: Sequence[Accepted], tally: Tally) -> None:
-        wanted = recipe(self.embedder.space, self.settings)
-        known = self.ledger.known(note.document.resource_id for note in accepted)
-        new, again, moved = [], [], {}
-        for note in accepted:
-            key = note.document.resource_id
-            fingerprint = hashlib.sha256(f"{wanted}\0{note.document.fingerprint()}".encode()).hexdigest()
-            before = known.get(key)
-            if before is None or before.fingerprint != fingerprint:
-                new.append(Staging(note.document, note.source, fingerprint))
-                continue
-            if before.source != note.source:
-                moved[key] = note.source
-            if before.state == "completed":
-                tally.unchanged += 1
-            elif before.state == "failed" and (
-                self.retry_failed or before.attempts < self.settings.attempts_max
-            ):
-                again.append(key)
-        if new or again or moved:
-            with self.ledger.transaction():
-                self.ledger.stage(new)
-                self.ledger.retry(again)
-                for key, source in moved.items():
-                    self.ledger.move([key], source)
-            tally.waiting += len(new) + len(again)
-
-    def _withdraw(self, group: Sequence[Accepted | Duplicate | Rejection], tally: Tally) -> None:
-        """Remove what the source took back, asked for or not: it must not be found."""
-        ids = [
-            part
-            for outcome in group
-            if isinstance(outcome, Rejection) and outcome.withdrawn and outcome.resource_id is not None
-            for part in self.ledger.parts(outcome.resource_id)
-        ]
-        if known := sorted(self.ledger.known(ids)) if ids else []:
-            self._patiently(lambda: self._forget(known))
-            tally.withdrawn += len(known)
+    def _stager(self, tally: Tally, *, mirrored: bool) -> Stager:
+        return Stager(
+            self.ledger,
+            tally,
+            self.rejections,
+            recipe(self.embedder.space, self.settings),
+            float("inf") if self.retry_failed else self.settings.attempts_max,
+            lambda keys: self._patiently(lambda: self._forget(keys)),
+            self.prefixes,
+            mirrored,
+        )
 
     def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
         """Find notes that these sources once held; remove them only where that was asked for, and where all was read:
@@ -322,7 +237,7 @@ class Indexing:
                 return False
             if reading.wait(LOOK_SECONDS):
                 return True
-        if self.ledger.elsewhere():
+        if self.ledger.elsewhere() is not None:
             time.sleep(LOOK_SECONDS)
             return True
         return self.ledger.claimable()  # given back by another worker since the last look
@@ -381,9 +296,15 @@ class Indexing:
                 )
                 if holds
             ]
+            replaced = [claim.replaces for claim, _ in held if claim.replaces]
             with self.store.transaction():
                 self.store.upsert([document for _, document in held])
+                if replaced:
+                    self.store.delete(replaced)
             lost = self.ledger.complete([(claim, len(document.chunks)) for claim, document in held])
+            if replaced:
+                kept = {claim.replaces for claim in lost}
+                self.ledger.forget(key for key in replaced if key not in kept)
         if lost:
             self._remove(self.ledger.overtaken(lost))
         return len(held) - len(lost)

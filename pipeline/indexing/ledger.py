@@ -21,8 +21,9 @@ from pathlib import Path
 
 from pipeline.database import Database, translated
 from pipeline.errors import StoreError
+from pipeline.indexing.identity import Sighting, Withdrawal
 from pipeline.logs import LOGGER
-from pipeline.records import Document, NoteState
+from pipeline.records import Document, NoteState, NoteVersion
 from pipeline.statements import Statements
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
@@ -38,6 +39,14 @@ class Known:
     state: NoteState
     attempts: int
     source: str
+    file: str = ""
+    patient_id: str | None = None
+    """None where an earlier release stored it and its text is nowhere any more."""
+    version: NoteVersion | None = None
+
+    def sighting(self, whoever: str) -> Sighting:
+        """`whoever`: the patient where none is known."""
+        return Sighting(self.patient_id or whoever, self.source, self.file, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +56,8 @@ class Claim:
     document: Document
     fingerprint: str
     attempt: int
+    replaces: str | None = None
+    """Another id under which the same note is stored: it goes once this one is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,21 @@ class Staging:
     document: Document
     source: str
     fingerprint: str
+    file: str = ""
+    version: NoteVersion | None = None
+    replaces: str | None = None
+    """As in `Claim`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Notes that other workers hold."""
+
+    notes: int
+    owner: str
+    """One of the workers: its machine, process and start."""
+    until: float
+    """When the last lease ends, in seconds since 1970, unless it is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +90,21 @@ class Failure:
     attempts: int
     error: str
 
+
+ADDED_COLUMNS = {
+    "File": "add_file",
+    "PatientID": "add_patient",
+    "ResourceType": "add_resource_type",
+    "VersionUpdated": "add_updated",
+    "VersionNumber": "add_number",
+    "Replaces": "add_replaces",
+}
+"""What the first release's ledger lacks; a ledger of its is brought up where it stands. Its own statements name their
+columns, so a process of it that is still running goes on."""
+
+LEASE_SLACK_SECONDS = 60.0
+"""How far the clocks of two workers may differ. A lease that ends later than that was given by a clock that ran ahead,
+and counts as over."""
 
 PACE_SECONDS = 600.0
 """Of work before the last note that was done."""
@@ -98,7 +139,12 @@ class Ledger:
     def prepare(self) -> None:
         """Create the tables where missing, and take back the leases of processes of this machine that have died."""
         with self.transaction() as connection:
-            for name in ("create_state", "create_open_index", "create_staged"):
+            connection.execute(_SQL.create_state)
+            held = {name for (name,) in connection.execute(_SQL.columns)}
+            for column, statement in ADDED_COLUMNS.items():
+                if column not in held:
+                    connection.execute(getattr(_SQL, statement))
+            for name in ("create_open_index", "create_staged", "create_withdrawn"):
                 connection.execute(getattr(_SQL, name))
             self._take_back(connection)
 
@@ -134,7 +180,10 @@ class Ledger:
 
     def known(self, resource_ids: Iterable[str]) -> dict[str, Known]:
         rows = self._rows(_SQL.known, (json.dumps(list(resource_ids)),))
-        return {str(row[0]): Known(*row[1:]) for row in rows}  # type: ignore[arg-type]  # column order is the record's
+        return {
+            str(key): Known(*rest, version=_version(updated, number))  # type: ignore[arg-type,misc]  # the record's order
+            for key, *rest, updated, number in rows
+        }
 
     def stage(self, notes: Sequence[Staging]) -> None:
         """Take notes to be embedded, new or changed. An earlier claim on one of them is void."""
@@ -148,6 +197,10 @@ class Ledger:
                     {
                         "resource_id": document.resource_id,
                         "source": note.source,
+                        "file": note.file,
+                        "patient_id": document.patient_id,
+                        **_version_row(note.version),
+                        "replaces": note.replaces,
                         "fingerprint": note.fingerprint,
                         "now": now,
                     },
@@ -160,10 +213,59 @@ class Ledger:
         with self.transaction() as connection:
             connection.executemany(_SQL.retry, [(now, resource_id) for resource_id in resource_ids])
 
-    def move(self, resource_ids: Iterable[str], source: str) -> None:
-        """Record that these notes are now found in another source."""
+    def place(self, resource_id: str, source: str, file: str, version: NoteVersion | None) -> None:
+        """Record where this note is found now, and in which version."""
         with self.transaction() as connection:
-            connection.executemany(_SQL.move_source, [(source, resource_id) for resource_id in resource_ids])
+            row = {"resource_id": resource_id, "source": source, "file": file, **_version_row(version)}
+            connection.execute(_SQL.place, row)
+
+    # --- notes of the first release, which knew a FHIR resource by its bare id
+
+    def unidentified(self, number: int) -> list[str]:
+        """Up to `number` notes whose patient nobody has looked up yet."""
+        return [str(row[0]) for row in self._rows(_SQL.unidentified, (number,))]
+
+    def identify(self, notes: Iterable[tuple[str, str, str | None]]) -> None:
+        """(resource_id, patient_id, type of a FHIR resource that has a bare id) of notes that had been unidentified."""
+        with self.transaction() as connection:
+            connection.executemany(_SQL.identify, [(patient, kind, key) for key, patient, kind in notes])
+
+    def has_bare_ids(self) -> bool:
+        return bool(self._rows(_SQL.any_bare))
+
+    def bare(self, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+        """Of bare ids, those that are known here, with resource type and patient."""
+        rows = self._rows(_SQL.bare, (json.dumps(list(ids)),))
+        return {str(key): (str(kind), str(patient)) for key, kind, patient in rows}
+
+    def bare_parts(self, kind: str, bare: str) -> list[str]:
+        """The notes that the first release made of one resource."""
+        return [str(row[0]) for row in self._rows(_SQL.bare_parts, {"type": kind, "id": bare})]
+
+    # --- what a source took back
+
+    def withdrawals(self, resource_ids: Iterable[str]) -> dict[str, Withdrawal]:
+        """Of these ids, of whole resources where they are FHIR's, those that are withdrawn."""
+        rows = self._rows(_SQL.withdrawn, (json.dumps(list(resource_ids)),))
+        return {
+            str(key): Withdrawal(
+                None if patient is None else str(patient), str(file), _version(updated, number)
+            )
+            for key, patient, file, updated, number in rows
+        }
+
+    def withdraw(self, withdrawals: Mapping[str, Withdrawal]) -> None:
+        """Remember them, so that an older version that is read again stays away."""
+        with self.transaction() as connection:
+            for key, each in withdrawals.items():
+                version = each.version or NoteVersion()
+                row = (key, each.patient, each.file, version.last_updated, version.number)
+                connection.execute(_SQL.withdraw, row)
+
+    def restore(self, resource_ids: Iterable[str]) -> None:
+        """Forget that these were withdrawn: a newer version is there."""
+        with self.transaction() as connection:
+            connection.executemany(_SQL.restore, [(resource_id,) for resource_id in resource_ids])
 
     # --- what a source no longer holds
 
@@ -184,6 +286,17 @@ class Ledger:
         """This id, and the notes `id#1`, `id#2`, ... that a resource with several texts became."""
         rows = self._rows(_SQL.parts, {"resource_id": resource_id})
         return [resource_id, *(str(key) for (key,) in rows if str(key)[len(resource_id) + 1 :].isdecimal())]
+
+    def unseen_parts(self) -> list[str]:
+        """Notes that are one of several texts of a resource and were not seen since `begin_sighting`."""
+        return [str(row[0]) for row in self._rows(_SQL.unseen_parts)]
+
+    def seen_parts(self) -> list[str]:
+        return [str(row[0]) for row in self._rows(_SQL.seen_parts)]
+
+    def seen(self, resource_ids: Iterable[str]) -> set[str]:
+        """Which of these were seen since `begin_sighting`."""
+        return {str(row[0]) for row in self._rows(_SQL.seen, (json.dumps(list(resource_ids)),))}
 
     def missing(self, sources: Sequence[str]) -> list[str]:
         """Notes that came from these sources once and were not seen since `begin_sighting`."""
@@ -212,6 +325,7 @@ class Ledger:
         with self.transaction() as connection:
             connection.execute(_SQL.forget_all_states)
             connection.execute(_SQL.forget_all_staged)
+            connection.execute(_SQL.forget_all_withdrawn)
 
     # --- work
 
@@ -225,20 +339,22 @@ class Ledger:
             until = now + self._lease_seconds
             connection.executemany(_SQL.claim, [(self.owner, until, now, row[0]) for row in rows])
         return [
-            Claim(Document(**json.loads(note)), fingerprint, attempts + 1)
-            for _, fingerprint, attempts, note in rows
+            Claim(Document(**json.loads(note)), fingerprint, attempts + 1, replaces)
+            for _, fingerprint, attempts, note, replaces in rows
         ]
 
     def _claimable(
         self, connection: sqlite3.Connection, now: float, number: int
-    ) -> list[tuple[str, str, int, str]]:
-        expired = connection.execute(_SQL.expired, (now, self.owner, number)).fetchall()
+    ) -> list[tuple[str, str, int, str, str | None]]:
+        ahead = now + self._lease_seconds + LEASE_SLACK_SECONDS
+        expired = connection.execute(_SQL.expired, (now, ahead, self.owner, number)).fetchall()
         return [*expired, *connection.execute(_SQL.pending, (number - len(expired),))]
 
-    def elsewhere(self) -> int:
-        """Notes that other workers hold at this moment. They end here as completed, or are claimed once the worker is
-        found dead or its lease has run out."""
-        return int(str(self._rows(_SQL.elsewhere, (self.owner,))[0][0]))
+    def elsewhere(self) -> Elsewhere | None:
+        """What other workers hold at this moment; None where that is nothing. It ends here as completed, or is claimed
+        once the worker is found dead or its lease has run out."""
+        ((notes, owner, until),) = self._rows(_SQL.elsewhere, (self.owner,))
+        return Elsewhere(int(str(notes)), str(owner), float(str(until))) if notes else None
 
     def claimable(self) -> bool:
         """Is there a note that waits?"""
@@ -365,6 +481,21 @@ class Ledger:
         """(resource_id, number of chunks) of every note that is done, ordered by id."""
         for resource_id, chunks in self._rows(_SQL.completed):
             yield str(resource_id), int(str(chunks))
+
+
+def _version(updated: object, number: object) -> NoteVersion | None:
+    if updated is None and number is None:
+        return None
+    return NoteVersion(
+        None if updated is None else str(updated), None if number is None else int(str(number))
+    )
+
+
+def _version_row(version: NoteVersion | None) -> dict[str, object]:
+    return {
+        "updated": version.last_updated if version else None,
+        "number": version.number if version else None,
+    }
 
 
 def this_process() -> str:

@@ -18,6 +18,79 @@ CREATE TABLE IF NOT EXISTS VectorizationState (
     CompletedAt REAL
 )
 
+-- name: columns
+SELECT name FROM pragma_table_info('VectorizationState')
+
+-- name: add_file
+-- The file that the note was read from; NULL where an earlier release stored it.
+ALTER TABLE VectorizationState ADD COLUMN File TEXT
+
+-- name: add_patient
+-- NULL where an earlier release stored the note and nobody has looked at it since.
+ALTER TABLE VectorizationState ADD COLUMN PatientID TEXT
+
+-- name: add_resource_type
+-- Of a FHIR resource that the first release stored under its bare id.
+ALTER TABLE VectorizationState ADD COLUMN ResourceType TEXT
+
+-- name: add_updated
+ALTER TABLE VectorizationState ADD COLUMN VersionUpdated TEXT
+
+-- name: add_number
+ALTER TABLE VectorizationState ADD COLUMN VersionNumber INTEGER
+
+-- name: add_replaces
+-- The bare id under which the same resource is stored until this row is done.
+ALTER TABLE VectorizationState ADD COLUMN Replaces TEXT
+
+-- name: create_withdrawn
+-- What a source took back: an older version of it that is read again stays away.
+CREATE TABLE IF NOT EXISTS WithdrawnNotes (
+    ResourceID     TEXT PRIMARY KEY,
+    PatientID      TEXT,
+    File           TEXT NOT NULL,
+    VersionUpdated TEXT,
+    VersionNumber  INTEGER
+)
+
+-- name: withdrawn
+SELECT ResourceID, PatientID, File, VersionUpdated, VersionNumber FROM WithdrawnNotes
+WHERE ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: withdraw
+INSERT INTO WithdrawnNotes (ResourceID, PatientID, File, VersionUpdated, VersionNumber) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (ResourceID) DO UPDATE SET
+    PatientID = excluded.PatientID, File = excluded.File,
+    VersionUpdated = excluded.VersionUpdated, VersionNumber = excluded.VersionNumber
+
+-- name: restore
+DELETE FROM WithdrawnNotes WHERE ResourceID = ?
+
+-- name: forget_all_withdrawn
+DELETE FROM WithdrawnNotes
+
+-- name: unidentified
+SELECT ResourceID FROM VectorizationState WHERE PatientID IS NULL ORDER BY Sequence LIMIT ?
+
+-- name: identify
+UPDATE VectorizationState SET PatientID = ?, ResourceType = ? WHERE ResourceID = ? AND PatientID IS NULL
+
+-- name: any_bare
+SELECT 1 FROM VectorizationState WHERE ResourceType IS NOT NULL LIMIT 1
+
+-- name: bare
+SELECT ResourceID, ResourceType, PatientID FROM VectorizationState
+WHERE ResourceType IS NOT NULL AND ResourceID IN (SELECT value FROM json_each(?))
+
+-- name: bare_parts
+SELECT ResourceID FROM VectorizationState
+WHERE ResourceType = :type AND (ResourceID = :id OR (ResourceID > :id || '#' AND ResourceID < :id || '$'))
+
+-- name: place
+UPDATE VectorizationState
+SET Source = :source, File = :file, VersionUpdated = :updated, VersionNumber = :number
+WHERE ResourceID = :resource_id
+
 -- name: create_open_index
 CREATE INDEX IF NOT EXISTS VectorizationStateOpen ON VectorizationState (Status, Sequence) WHERE Status <> 'completed'
 
@@ -34,35 +107,40 @@ DELETE FROM temp.SeenNotes
 INSERT OR IGNORE INTO temp.SeenNotes (ResourceID) VALUES (?)
 
 -- name: known
-SELECT ResourceID, Fingerprint, Status, Attempts, Source FROM VectorizationState
-WHERE ResourceID IN (SELECT value FROM json_each(?))
+SELECT ResourceID, Fingerprint, Status, Attempts, Source, COALESCE(File, ''), PatientID, VersionUpdated, VersionNumber
+FROM VectorizationState WHERE ResourceID IN (SELECT value FROM json_each(?))
 
 -- name: stage_state
-INSERT INTO VectorizationState (ResourceID, Source, Fingerprint, Status, CreatedAt, UpdatedAt)
-VALUES (:resource_id, :source, :fingerprint, 'pending', :now, :now)
+INSERT INTO VectorizationState (
+    ResourceID, Source, File, PatientID, VersionUpdated, VersionNumber, Replaces, Fingerprint, Status, CreatedAt,
+    UpdatedAt
+)
+VALUES (
+    :resource_id, :source, :file, :patient_id, :updated, :number, :replaces, :fingerprint, 'pending', :now, :now
+)
 ON CONFLICT (ResourceID) DO UPDATE SET
-    Source = excluded.Source, Fingerprint = excluded.Fingerprint, Status = 'pending', Attempts = 0, LastError = NULL,
+    Source = excluded.Source, File = excluded.File, PatientID = excluded.PatientID,
+    VersionUpdated = excluded.VersionUpdated, VersionNumber = excluded.VersionNumber,
+    Replaces = COALESCE(excluded.Replaces, Replaces),
+    Fingerprint = excluded.Fingerprint, Status = 'pending', Attempts = 0, LastError = NULL,
     Owner = NULL, LeaseUntil = NULL, UpdatedAt = excluded.UpdatedAt, CompletedAt = NULL
 
 -- name: stage_note
 INSERT INTO StagedNotes (ResourceID, Note) VALUES (:resource_id, :note)
 ON CONFLICT (ResourceID) DO UPDATE SET Note = excluded.Note
 
--- name: move_source
-UPDATE VectorizationState SET Source = ? WHERE ResourceID = ?
-
 -- name: retry
 UPDATE VectorizationState SET Status = 'pending', UpdatedAt = ? WHERE ResourceID = ? AND Status = 'failed'
 
 -- name: expired
 -- "Status <> 'completed'" says nothing new, but only with it does SQLite use the index of open notes.
-SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note
+SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note, Replaces
 FROM VectorizationState JOIN StagedNotes USING (ResourceID)
-WHERE Status <> 'completed' AND Status = 'processing' AND LeaseUntil < ? AND Owner <> ?
+WHERE Status <> 'completed' AND Status = 'processing' AND (LeaseUntil < ? OR LeaseUntil > ?) AND Owner <> ?
 ORDER BY Sequence LIMIT ?
 
 -- name: pending
-SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note
+SELECT VectorizationState.ResourceID, Fingerprint, Attempts, Note, Replaces
 FROM VectorizationState JOIN StagedNotes USING (ResourceID)
 WHERE Status <> 'completed' AND Status = 'pending' ORDER BY Sequence LIMIT ?
 
@@ -75,7 +153,7 @@ WHERE ResourceID = ?
 SELECT DISTINCT Owner FROM VectorizationState WHERE Status <> 'completed' AND Status = 'processing'
 
 -- name: elsewhere
-SELECT COUNT(*) FROM VectorizationState WHERE Status <> 'completed' AND Status = 'processing' AND Owner <> ?
+SELECT COUNT(*), MIN(Owner), MAX(LeaseUntil) FROM VectorizationState WHERE Status <> 'completed' AND Status = 'processing' AND Owner <> ?
 
 -- name: held
 SELECT ResourceID, Fingerprint FROM VectorizationState
@@ -101,7 +179,7 @@ WHERE Status <> 'completed' AND Status = 'processing' AND Owner = ?
 
 -- name: complete
 UPDATE VectorizationState
-SET Status = 'completed', Chunks = ?, LastError = NULL, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?, CompletedAt = ?
+SET Status = 'completed', Chunks = ?, Replaces = NULL, LastError = NULL, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?, CompletedAt = ?
 WHERE ResourceID = ? AND Fingerprint = ? AND Owner = ?
 
 -- name: fail
@@ -118,9 +196,25 @@ SELECT ResourceID FROM VectorizationState
 WHERE ResourceID > :resource_id || '#' AND ResourceID < :resource_id || '$'
 
 -- name: missing
+-- What is being replaced under another id is not missing.
 SELECT ResourceID FROM VectorizationState
 WHERE Source IN (SELECT value FROM json_each(?)) AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
+AND (
+    ResourceType IS NULL
+    OR ResourceID NOT IN (SELECT Replaces FROM VectorizationState WHERE Replaces IS NOT NULL)
+)
 ORDER BY ResourceID
+
+-- name: unseen_parts
+-- Texts of resources that have several: those that were not seen.
+SELECT ResourceID FROM VectorizationState
+WHERE instr(ResourceID, '#') AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
+
+-- name: seen_parts
+SELECT ResourceID FROM temp.SeenNotes WHERE instr(ResourceID, '#')
+
+-- name: seen
+SELECT ResourceID FROM temp.SeenNotes WHERE ResourceID IN (SELECT value FROM json_each(?))
 
 -- name: condemn
 -- Without a fingerprint no claim on it holds, and no version of it counts as known.

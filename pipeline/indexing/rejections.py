@@ -20,6 +20,9 @@ from pipeline.records import Rejection
 
 OWNER_ONLY = 0o600
 
+NOT_LISTED = frozenset({"patient_id", "file", "version"})
+"""What a withdrawal says of the note that it takes back, for the flow alone."""
+
 
 class RejectionLog:
     """Writes and counts rejections. Begins empty at each run: the run before is no part of this one. Runs at the same
@@ -47,7 +50,8 @@ class RejectionLog:
         self.counts[rejection.reason] += 1
         if self._descriptor is None:
             return
-        line = json.dumps(asdict(rejection), ensure_ascii=False) + "\n"
+        shown = {name: value for name, value in asdict(rejection).items() if name not in NOT_LISTED}
+        line = json.dumps(shown, ensure_ascii=False) + "\n"
         waiting = memoryview(line.encode("utf-8", "backslashreplace"))
         try:
             while waiting:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import Duplicate, accept_all
+from pipeline.indexing.accept import NO_PREFIXES, Accepted, Duplicate, Older, accept_all
 from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.flow import RejectionSink, passage_tokens_max
+from pipeline.indexing.flow import passage_tokens_max
+from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.stage import Stored
+from pipeline.indexing.tally import RejectionSink, Tally
 from pipeline.ports import Embedder
 from pipeline.records import Rejection, SourceRecord
 
@@ -18,10 +20,18 @@ from pipeline.records import Rejection, SourceRecord
 class Survey:
     accepted: int
     rejected: int
+    """Records that hold a note and would not be taken."""
     duplicates: int
     chunks: int
     tokens: int
     reasons: Mapping[str, int]
+    older: int = 0
+    unread_files: int = 0
+    withdrawals: int = 0
+    """As in `IndexReport`."""
+    missing: tuple[str, ...] | None = None
+    """Stored notes that these inputs no longer hold; None where that was not asked."""
+    unread: int = 0
 
 
 def survey(
@@ -30,20 +40,43 @@ def survey(
     embedder: Embedder,
     settings: IndexingSettings,
     rejections: RejectionSink,
+    prefixes: Prefixes = NO_PREFIXES,
+    stored: Stored | None = None,
 ) -> Survey:
-    """Read, validate and chunk everything; list rejections; embed and store nothing."""
-    accepted = duplicates = chunks = tokens = 0
-    reasons: Counter[str] = Counter()
+    """Read, validate and chunk everything; list rejections; embed and store nothing. `stored`: say also which of the
+    stored notes these inputs no longer hold."""
+    tally, superseded = Tally(), 0
+    chunks = tokens = 0
     limit = passage_tokens_max(embedder, settings)
-    for outcome in accept_all(records, settings):
+    if stored is not None:
+        stored.begin()
+    for judged in accept_all(records, settings, prefixes):
+        outcome = judged.dispute or judged if isinstance(judged, Accepted) else judged
+        if stored is not None:
+            stored.saw(outcome)
         if isinstance(outcome, Rejection):
-            reasons[outcome.reason] += 1
             rejections.write(outcome)
+            tally.count_rejection(outcome)
         elif isinstance(outcome, Duplicate):
-            duplicates += 1
+            tally.duplicates += 1
+        elif isinstance(outcome, Older):
+            tally.older += 1
         else:
-            accepted += 1
+            tally.accepted += not outcome.again
+            superseded += outcome.again
             passages = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
             chunks += len(passages)
             tokens += sum(embedder.count_tokens([passage.embedding_text for passage in passages]))
-    return Survey(accepted, reasons.total(), duplicates, chunks, tokens, dict(reasons))
+    return Survey(
+        tally.accepted,
+        tally.rejected,
+        tally.duplicates,
+        chunks,
+        tokens,
+        dict(tally.reasons),
+        older=tally.older + superseded,
+        unread_files=tally.unread_files,
+        withdrawals=tally.withdrawals,
+        missing=None if stored is None else tuple(stored.missing()),
+        unread=tally.unread,
+    )

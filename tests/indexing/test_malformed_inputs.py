@@ -168,8 +168,8 @@ def test_6_duplicate_ids(tmp_path: Path) -> None:
     assert other.position == "line 3"
     assert other.reason == "Another record of this run has the same resource_id and other content."
     assert other.remedy == (
-        f"The first one, {path} line 1, was taken. Give each note an id of its own, for example by "
-        "--map resource_id=COLUMN."
+        f"The first one, {path} line 1, was taken. Two notes need ids of their own: map another column to "
+        "resource_id (--map resource_id=COLUMN). Of two versions of one note keep the newest in the file."
     )
 
 

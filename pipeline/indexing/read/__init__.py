@@ -420,5 +420,6 @@ def _rejection(source: Source, refused: Refused) -> Rejection:
         whole_source=refused.whole,
         withdrawn=refused.withdrawn,
         patient_id=refused.patient_id,
+        file=source.file if refused.withdrawn else "",
         version=refused.version,
     )

@@ -1,0 +1,166 @@
+"""Which note a record is, and which of two records of one id counts.
+
+Decides what an id says (a resource of one FHIR type, one of its several texts, or a name that only its source knows),
+which of two records is the newer one, and where one id stands for notes of two patients. One judgement for the records
+of a run, for what the ledger knows and for withdrawals. Refuses to know how any of them is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Literal, TypeAlias
+
+from pipeline.indexing.read.fhir import NOTE_RESOURCES
+from pipeline.records import NoteVersion
+
+_RESOURCE = re.compile(rf"(?P<type>{'|'.join(NOTE_RESOURCES)})/(?P<id>[^#]+)(?:#\d+)?")
+
+Verdict: TypeAlias = Literal["newer", "older", "same place", "another patient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefixes:
+    """What is put before every id of a run, so that the ids of two sources never meet."""
+
+    note: str = ""
+    patient: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a note was read, whose it was, and in which version."""
+
+    patient: str
+    """The patient's id or a hash of it: it is compared and nothing else."""
+    source: str
+    file: str
+    """"" for standard input, and for notes that an earlier release stored."""
+    version: NoteVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """That a source took a note back."""
+
+    patient: str | None
+    """None where the source does not say whose it was."""
+    file: str
+    version: NoteVersion | None
+    """Of the withdrawal where its source numbers it, else of the note that it removed."""
+
+    def concerns(self, note: Sighting, *, resource: bool) -> bool:
+        """Whether it is this note that was taken back, and not one of another patient or source that has the same id.
+        A FHIR resource's id names it without its patient; any other id does so in its own source only."""
+        if self.patient is not None:
+            return self.patient == note.patient
+        return resource or self.file in (note.file, note.source) or _below(self.file, note.source)
+
+    def outlasts(self, note: Sighting, *, resource: bool, same_run: bool) -> bool:
+        """Whether the note that was read now is not newer, so that it stays withdrawn. A FHIR resource comes back in a
+        newer version, any note by an edit of the file that withdrew it, other notes in a later file as well."""
+        if order := _order(note.version, self.version):
+            return order < 0
+        if note.file == self.file:
+            return same_run
+        return resource or PurePath(note.file).parts <= PurePath(self.file).parts
+
+    def is_older_than(self, note: Sighting) -> bool:
+        """Whether the note that is known is a newer version than what was withdrawn."""
+        return _order(note.version, self.version) > 0
+
+
+def whole_resource(resource_id: str, prefix: str = "") -> str | None:
+    """The id without the number of its text, "DocumentReference/7" for "DocumentReference/7#2"; None where the id is no
+    FHIR resource's. `prefix` is what the run put before it."""
+    found = _RESOURCE.fullmatch(resource_id.removeprefix(prefix)) if "/" in resource_id else None
+    return None if found is None else f"{prefix}{found['type']}/{found['id']}"
+
+
+def bare_id(resource_id: str) -> tuple[str, str] | None:
+    """What the first release called a resource: its type, and its id without it ("7#2"). None for other ids."""
+    found = _RESOURCE.fullmatch(resource_id) if "/" in resource_id else None
+    return None if found is None else (found["type"], resource_id.partition("/")[2])
+
+
+def compare(new: Sighting, old: Sighting) -> Verdict:
+    """Whether `new` counts before `old`, which has the same id.
+
+    "another patient": one id stands for two notes, unless one source itself numbers them as versions of one.
+    "same place": one file holds both, and says nothing of which is newer.
+    """
+    same_place = (new.file == old.file and (bool(new.file) or new.source == old.source)) or (
+        not old.file and old.source == new.file
+    )
+    order = _order(new.version, old.version)
+    if new.patient != old.patient:
+        order = _numbered(new.version, old.version, order) if same_place or _one_feed(new, old) else 0
+    if order:
+        return "newer" if order > 0 else "older"
+    if same_place:
+        return "same place"
+    return "newer" if new.patient == old.patient else "another patient"
+
+
+def compare_with_stored(new: Sighting, stored: Sighting) -> Verdict:
+    """The same for what an earlier run has stored: an edit of the file that it came from is newer; of two files of one
+    folder the later one counts as long as it is there. Never "same place"."""
+    verdict = compare(new, stored)
+    if verdict == "same place":
+        return "newer"
+    if verdict == "newer" and not _order(new.version, stored.version) and _is_overtaken(new, stored):
+        return "older"
+    return verdict
+
+
+def _is_overtaken(new: Sighting, stored: Sighting) -> bool:
+    """Whether the stored note stands in a later file of the same folder. Files are read in the order of their names."""
+    one_folder = (stored.file != stored.source and _below(new.file, stored.source)) or (
+        new.file != new.source and _below(stored.file, new.source)
+    )
+    later = one_folder and PurePath(stored.file).parts > PurePath(new.file).parts
+    return later and os.path.lexists(stored.file)
+
+
+def _one_feed(new: Sighting, old: Sighting) -> bool:
+    """Whether both were read from one folder: what two sources number is not compared."""
+    return new.source == old.source or PurePath(new.file).parent == PurePath(old.file or old.source).parent
+
+
+def _below(file: str, folder: str) -> bool:
+    return bool(file) and file.startswith(folder.rstrip("/") + "/")
+
+
+def is_newer(new: NoteVersion | None, old: NoteVersion | None) -> bool:
+    """Whether the source itself says that `new` is the later version."""
+    return _order(new, old) > 0
+
+
+def newest(one: NoteVersion | None, other: NoteVersion | None) -> NoteVersion | None:
+    """The later of two versions; the first where neither can be said."""
+    return other if one is None or _order(other, one) > 0 else one
+
+
+def _order(new: NoteVersion | None, old: NoteVersion | None) -> int:
+    """1 where the new version is the later one, -1 where it is the earlier one, 0 where neither can be said."""
+    if new is None or old is None:
+        return 0
+    if new.last_updated and old.last_updated and new.last_updated != old.last_updated:
+        return 1 if new.last_updated > old.last_updated else -1
+    return _by_number(new, old)
+
+
+def _by_number(new: NoteVersion, old: NoteVersion) -> int:
+    if new.number is None or old.number is None or new.number == old.number:
+        return 0
+    return 1 if new.number > old.number else -1
+
+
+def _numbered(new: NoteVersion | None, old: NoteVersion | None, order: int) -> int:
+    """The order of two versions that name two patients. Two servers have one id for two notes, each with a date of its
+    own: where both number their versions, the numbers must agree with the dates."""
+    if new is None or old is None or (new.number is None and old.number is None):
+        return order
+    return order if _by_number(new, old) == order else 0

@@ -1,0 +1,335 @@
+"""Puts into the ledger what is new or changed, and takes out what its source took back.
+
+Decides about each record of a run, beside what the ledger knows: new, changed, unchanged, moved, an older version, or
+another patient's. Which of two records counts is `identity.py`'s judgement. Refuses to know formats and vectors.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from pipeline.indexing.accept import (
+    NO_PREFIXES,
+    Accepted,
+    Duplicate,
+    Older,
+    another_patient,
+    withdrawal_of,
+)
+from pipeline.indexing.identity import (
+    Prefixes,
+    Withdrawal,
+    bare_id,
+    compare_with_stored,
+    is_newer,
+    newest,
+    whole_resource,
+)
+from pipeline.indexing.ledger import Known, Ledger, Staging
+from pipeline.indexing.tally import RejectionSink, Tally
+from pipeline.ports import Store
+from pipeline.records import Rejection
+
+Outcome: TypeAlias = Accepted | Duplicate | Older | Rejection
+
+IDENTIFIED_NOTES = 500
+"""Notes of the first release that are looked up with one commit."""
+
+
+@dataclass
+class Stager:
+    """Takes the records of one run, group by group; mutable."""
+
+    ledger: Ledger
+    tally: Tally
+    rejections: RejectionSink
+    recipe: str
+    """What the stored form of a note depends on besides the note."""
+    attempts_max: float
+    """A note that failed this often is not tried again."""
+    forget: Callable[[Sequence[str]], int]
+    """Removes notes from store and ledger."""
+    prefixes: Prefixes = NO_PREFIXES
+    mirrored: bool = False
+    """True where the records come from another store, which has decided all this already."""
+    _set_aside: set[str] = field(default_factory=set)
+    """Notes of this run whose records so far did not count beside what was stored."""
+    _disputed: dict[str, Accepted] = field(default_factory=dict)
+    _last: str | None = None
+    _bare: bool = False
+
+    def begin(self) -> None:
+        self.ledger.begin_sighting()
+        self._bare = not self.mirrored and not self.prefixes.note and self.ledger.has_bare_ids()
+
+    def take(self, group: Sequence[Outcome]) -> None:
+        """Judge the records of a group and stage those that count."""
+        self._disputed = {}
+        latest, withdrawals = self._sorted(group)
+        self._take(latest)
+        self._settle(self._disputed)
+        if withdrawals:
+            self._withdraw(withdrawals)
+
+    def _take(self, latest: Mapping[str, Accepted]) -> None:
+        known = self.ledger.known(latest)
+        self._stage(latest if self.mirrored else self._undisputed(latest, known), known)
+
+    def _settle(self, disputed: Mapping[str, Accepted]) -> None:
+        """Of notes that another patient's record of this run has the id of: they count where that one did not."""
+        counting = {}
+        for key, note in disputed.items():
+            if key in self._set_aside:
+                counting[key] = note
+            elif note.dispute is not None:
+                self._reject_another(note.dispute)
+        if counting:
+            self._take(counting)
+
+    # --- one group
+
+    def _sorted(self, group: Sequence[Outcome]) -> tuple[dict[str, Accepted], dict[str, Withdrawal]]:
+        """The newest record of each note of the group, and what was withdrawn."""
+        latest: dict[str, Accepted] = {}
+        withdrawals: dict[str, Withdrawal] = {}
+        for outcome in group:
+            self.tally.read += 1
+            if isinstance(outcome, Accepted):
+                self._last = key = outcome.document.resource_id
+                if outcome.dispute is not None:
+                    self._disputed[key] = outcome
+                    continue
+                earlier = latest.get(key)
+                self.tally.older += earlier is not None
+                latest[key] = outcome if earlier is None else replace(outcome, again=earlier.again)
+            elif isinstance(outcome, Rejection):
+                self._reject(outcome)
+                if outcome.withdrawn and outcome.resource_id is not None:
+                    withdrawals[outcome.resource_id] = withdrawal_of(outcome)
+                    self._drop_withdrawn(latest, outcome.resource_id, withdrawals[outcome.resource_id])
+            elif isinstance(outcome, Older):
+                self.tally.older += 1
+                self._saw_all(outcome.resource_id)
+            else:
+                self.tally.duplicates += 1
+        return latest, withdrawals
+
+    def _reject(self, rejection: Rejection) -> None:
+        self.rejections.write(rejection)
+        if rejection.resource_id is not None:
+            # A note that is there but faulty is not missing: its stored version stays.
+            self._saw_all(rejection.resource_id)
+        self.tally.count_rejection(rejection)
+
+    def _drop_withdrawn(self, latest: dict[str, Accepted], resource_id: str, withdrawal: Withdrawal) -> None:
+        """What the same group took back is not staged in the first place."""
+        for key in [key for key in latest if key == resource_id or self._whole(key) == resource_id]:
+            note = latest[key].sighting
+            resource = self._whole(key) is not None
+            if withdrawal.concerns(note, resource=resource) and not withdrawal.is_older_than(note):
+                del latest[key]
+                self.tally.older += 1
+
+    def _undisputed(self, latest: Mapping[str, Accepted], known: Mapping[str, Known]) -> dict[str, Accepted]:
+        """Without the records that do not count beside what is stored, or was withdrawn."""
+        counting: dict[str, Accepted] = {}
+        withdrawn = self._stay_withdrawn(latest)
+        for key, note in latest.items():
+            before = known.get(key)
+            if key in withdrawn:
+                self._pass_over(note, seen=False)
+            elif before is None:
+                counting[key] = note
+            elif note.again and key not in self._set_aside:  # what is staged is an older record of this run
+                counting[key] = note
+                self.tally.older += 1
+                self.tally.accepted -= 1
+            else:
+                stored = before.sighting(note.document.patient_id)
+                verdict = compare_with_stored(note.sighting, stored)
+                if verdict == "another patient":
+                    place = stored.file or stored.source
+                    self._set_aside.add(key)
+                    self._reject_another(another_patient(note, place))
+                elif verdict == "older":
+                    self._pass_over(note, seen=is_newer(stored.version, note.version))
+                else:
+                    counting[key] = note
+        self._set_aside.difference_update(counting)
+        return counting
+
+    def _pass_over(self, note: Accepted, *, seen: bool) -> None:
+        self.tally.older += 1
+        self._set_aside.add(note.document.resource_id)
+        if seen:
+            self._saw_all(note.document.resource_id)
+
+    def _reject_another(self, rejection: Rejection) -> None:
+        """It does not show that the other patient's note is still there."""
+        self.rejections.write(rejection)
+        self.tally.count_rejection(rejection)
+
+    def _stay_withdrawn(self, latest: Mapping[str, Accepted]) -> set[str]:
+        """Which of these notes were withdrawn by an earlier run and are no newer than that."""
+        ids = {key: self._whole(key) or key for key in latest}
+        found = self.ledger.withdrawals(set(ids.values()))
+        stay, restored = set(), set()
+        for key, note in latest.items():
+            withdrawal = found.get(ids[key])
+            resource = self._whole(key) is not None
+            if withdrawal is None or not withdrawal.concerns(note.sighting, resource=resource):
+                continue
+            if withdrawal.outlasts(note.sighting, resource=resource, same_run=False):
+                stay.add(key)
+            else:
+                restored.add(ids[key])
+        if restored:
+            self.ledger.restore(restored)
+        return stay
+
+    def _stage(self, notes: Mapping[str, Accepted], known: Mapping[str, Known]) -> None:
+        bare = self._bare_ids(notes, known)
+        new, again, placed = [], [], []
+        for key, note in notes.items():
+            self.tally.accepted += 1
+            before = known.get(key)
+            fingerprint = hashlib.sha256(f"{self.recipe}\0{note.document.fingerprint()}".encode()).hexdigest()
+            if before is None or before.fingerprint != fingerprint:
+                self._count(note, before, bare.get(key))
+                new.append(
+                    Staging(note.document, note.source, fingerprint, note.file, note.version, bare.get(key))
+                )
+                continue
+            if (before.source, before.file, before.version) != (note.source, note.file, note.version):
+                placed.append(note)
+                self.tally.moved += bool(before.file) and before.file != note.file
+            if before.state == "completed":
+                self.tally.unchanged += 1
+            elif before.state == "failed" and before.attempts < self.attempts_max:
+                again.append(key)
+        self.ledger.saw(notes)
+        if new or again or placed:
+            with self.ledger.transaction():
+                self.ledger.stage(new)
+                self.ledger.retry(again)
+                for note in placed:
+                    self.ledger.place(note.document.resource_id, note.source, note.file, note.version)
+            self.tally.waiting += len(new) + len(again)
+
+    def _count(self, note: Accepted, before: Known | None, replaces: str | None) -> None:
+        if before is None and replaces is None:
+            self.tally.new += 1
+        else:
+            self.tally.changed += 1
+        if before is not None and before.patient_id not in (None, "", note.document.patient_id):
+            self.tally.patient_changed += 1
+
+    def _withdraw(self, withdrawals: Mapping[str, Withdrawal]) -> None:
+        """Remove what the source took back, asked for or not: it must not be found."""
+        removed: list[str] = []
+        remembered: dict[str, Withdrawal] = {}
+        for resource_id, withdrawal in withdrawals.items():
+            resource = self._whole(resource_id) is not None
+            version, newer = withdrawal.version, False
+            for key, stored in self.ledger.known(self._all_of(resource_id)).items():
+                note = stored.sighting(withdrawal.patient or "")
+                if not withdrawal.concerns(note, resource=resource):
+                    continue
+                if withdrawal.is_older_than(note):
+                    newer = True
+                else:
+                    removed.append(key)
+                    version = newest(version, stored.version)
+            if not newer:
+                remembered[resource_id] = replace(withdrawal, version=version)
+        with self.ledger.storing():
+            self.ledger.withdraw(remembered)
+            if removed:
+                self.forget(sorted(set(removed)))
+        self.tally.withdrawn += len(set(removed))
+
+    # --- one resource
+
+    def _whole(self, resource_id: str) -> str | None:
+        return whole_resource(resource_id, self.prefixes.note)
+
+    def _all_of(self, resource_id: str) -> list[str]:
+        """The id itself; of a FHIR resource also its several texts, and what the first release called them."""
+        if self._whole(resource_id) is None:
+            return [resource_id]
+        old = bare_id(resource_id) if self._bare else None
+        return [*self.ledger.parts(resource_id), *(self.ledger.bare_parts(*old) if old else ())]
+
+    def _saw_all(self, resource_id: str) -> None:
+        whole = self._whole(resource_id)
+        self.ledger.saw(self._all_of(whole) if whole else self.ledger.parts(resource_id))
+
+    def _bare_ids(self, notes: Mapping[str, Accepted], known: Mapping[str, Known]) -> dict[str, str]:
+        """The bare id under which the first release stored the same resource of the same patient, by its id today."""
+        if not self._bare:
+            return {}
+        ids: dict[str, tuple[str, str]] = {}
+        for key in notes:
+            if key not in known and (old := bare_id(key)) is not None:
+                ids[key] = old
+        held = self.ledger.bare(bare for _, bare in ids.values())
+        found = {}
+        for key, (kind, bare) in ids.items():
+            if held.get(bare) == (kind, notes[key].document.patient_id):
+                found[key] = bare
+        return found
+
+    # --- the end of a run
+
+    def end(self, *, whole: bool) -> None:
+        """Remove texts that their resource no longer has. `whole`: the last resource was read to its end."""
+        unseen = {key: base for key in self.ledger.unseen_parts() if (base := self._whole(key))}
+        several = {base for key in self.ledger.seen_parts() if (base := self._whole(key))}
+        several_or_one = several | self.ledger.seen(set(unseen.values()))
+        gone = [key for key, base in unseen.items() if base in several_or_one]
+        gone += sorted(set(self.ledger.known(several)) - self.ledger.seen(several))
+        if not whole and self._last is not None:
+            last = self._whole(self._last)
+            gone = [key for key in gone if self._whole(key) != last]
+        if gone:
+            self.forget(gone)
+            self.tally.withdrawn += len(gone)
+
+
+@dataclass
+class Stored:
+    """What is stored, beside the records of a dry run: which notes their sources no longer hold."""
+
+    ledger: Ledger
+    sources: Sequence[str]
+    prefixes: Prefixes = NO_PREFIXES
+
+    def begin(self) -> None:
+        self.ledger.begin_sighting()
+
+    def saw(self, outcome: Outcome) -> None:
+        key = outcome.document.resource_id if isinstance(outcome, Accepted) else outcome.resource_id
+        if key is not None and not (isinstance(outcome, Rejection) and outcome.withdrawn):
+            whole = whole_resource(key, self.prefixes.note)
+            old = bare_id(whole) if whole else None
+            parts = self.ledger.parts(whole) if whole and not isinstance(outcome, Accepted) else [key]
+            self.ledger.saw([*parts, *(self.ledger.bare_parts(*old) if old else ())])
+
+    def missing(self) -> list[str]:
+        return self.ledger.missing(self.sources)
+
+
+def identify(ledger: Ledger, store: Store) -> None:
+    """Look up whose the notes are that the first release stored, and which of them are FHIR resources: once for each.
+    Cut off anywhere, the next run goes on."""
+    while keys := ledger.unidentified(IDENTIFIED_NOTES):
+        found = []
+        for key in keys:
+            document = ledger.staged(key) or store.document(key)
+            kind = None if document is None else document.metadata.get("resource_type")
+            bare = kind if kind and whole_resource(f"{kind}/{key}") and not whole_resource(key) else None
+            found.append((key, document.patient_id if document else "", bare))
+        ledger.identify(found)

@@ -1,0 +1,96 @@
+"""What one indexing run has done so far, as it goes: counted by whoever does it, read by whoever shows it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pipeline.records import IndexReport, Rejection
+
+
+class RejectionSink(Protocol):
+    def write(self, rejection: Rejection) -> None: ...
+
+
+@dataclass
+class Tally:
+    """What happened so far; mutable, of one run."""
+
+    read: int = 0
+    accepted: int = 0
+    unchanged: int = 0
+    duplicates: int = 0
+    older: int = 0
+    """Records passed over: a newer version of the note is there, or it was withdrawn after this one."""
+    rejected: int = 0
+    """Records, each of one note."""
+    unread_files: int = 0
+    """Files and inputs that could not be read, or not to their end."""
+    withdrawals: int = 0
+    """Records by which a source takes a note back, whether that was ever stored or not."""
+    new: int = 0
+    changed: int = 0
+    patient_changed: int = 0
+    """Of the changed notes, those that another patient has now."""
+    moved: int = 0
+    """Notes that did not change and are read from another place now."""
+    embedded: int = 0
+    failed: int = 0
+    pruned: int = 0
+    withdrawn: int = 0
+    """Stored or waiting notes that their source has taken back."""
+    missing: tuple[str, ...] = ()
+    unread: int = 0
+    """Rejections behind which any stored note may be: no id was read, or the rest of a source was not."""
+    waiting: int = 0
+    """Notes for this run to embed, done or not, as far as is known."""
+    chunks_embedded: int = 0
+    chunks_reused: int = 0
+    embedding_seconds: float = 0.0
+    interrupted: bool = False
+    reasons: Counter[str] = field(default_factory=Counter)
+    started: float = field(default_factory=time.perf_counter)
+
+    def count_rejection(self, rejection: Rejection) -> None:
+        """One judgement of what a rejection stands for: a withdrawn note, a file, or a record with a note."""
+        if rejection.withdrawn:
+            self.withdrawals += 1
+            return
+        self.reasons[rejection.reason] += 1
+        if rejection.whole_source:
+            self.unread_files += 1
+        else:
+            self.rejected += 1
+        if rejection.whole_source or rejection.resource_id is None:
+            self.unread += 1
+
+    def report(self, rejections_file: str | None = None) -> IndexReport:
+        return IndexReport(
+            read=self.read,
+            accepted=self.accepted,
+            unchanged=self.unchanged,
+            embedded=self.embedded,
+            failed=self.failed,
+            rejected=self.rejected,
+            duplicates=self.duplicates,
+            older=self.older,
+            new=self.new,
+            changed=self.changed,
+            patient_changed=self.patient_changed,
+            moved=self.moved,
+            unread_files=self.unread_files,
+            withdrawals=self.withdrawals,
+            pruned=self.pruned,
+            withdrawn=self.withdrawn,
+            missing=self.missing,
+            unread=self.unread,
+            chunks_embedded=self.chunks_embedded,
+            chunks_reused=self.chunks_reused,
+            seconds=time.perf_counter() - self.started,
+            embedding_seconds=self.embedding_seconds,
+            interrupted=self.interrupted,
+            rejections_file=rejections_file,
+            reasons=dict(self.reasons),
+        )
