@@ -240,7 +240,9 @@ def test_a_truncated_file_prunes_nothing_and_is_exit_code_1(tmp_path: Path) -> N
     folder = tmp_path / "in"
     folder.mkdir()
     # Text that gzip cannot shorten, so that half of the file is half of the notes.
-    entries = [note(number, text_content=random.Random(number).randbytes(4000).hex()) for number in range(60)]
+    letters = "abcdefghijklmnopqrstuvwxyz      "
+    texts = ["".join(random.Random(number).choices(letters, k=8000)) for number in range(60)]
+    entries = [note(number, text_content=text) for number, text in enumerate(texts)]
     packed = gzip.compress("\n".join(json.dumps(entry) for entry in entries).encode())
     (folder / "a.jsonl.gz").write_bytes(packed)
     assert "60 embedded" in run(str(folder)).output
