@@ -31,9 +31,9 @@ _THOUGHT_TAG = re.compile(rf"(?P<opens>{_OPENS})|(?P<closes>{_CLOSES})", re.IGNO
 """Of Qwen, DeepSeek, Nemotron, Magistral, Seed, Kimi, Cohere, OpenThinker, MedGemma, Gemma, and of prompts that ask
 for such tags."""
 _CHANNEL = re.compile(
-    r"(?:<\|start\|>)?\s*(?:assistant\s*)?<\|channel\|>\s*(?P<name>\w*)(?P<to>[^<]*)(?:<\|constrain\|>[^<]*)?<\|message\|>",
-    re.IGNORECASE,
+    r"<\|channel\|>\s*(?P<name>\w*)(?P<to>[^<]*)(?:<\|constrain\|>[^<]*)?<\|message\|>", re.IGNORECASE
 )
+_CHANNEL_HEADER = re.compile(r"<\|\w+\|>|assistant")
 _CHANNEL_END = re.compile(r"<\|(?:end|return|start|channel|call)\|>")
 _BARE_FINAL = re.compile(r"assistantfinal")
 _BARE_ANALYSIS = re.compile(r"\s*(?:assistant)?(?:analysis|commentary)(?=[A-Z\"'“]|\s+to=)")
@@ -56,10 +56,11 @@ _LEFT_OVER = re.compile(
     r"<\|[\w:▁/.-]{1,40}\|?>|</?(?:answer|final|final_answer|response|output)>|</s>\s*\Z", re.IGNORECASE
 )
 _MARK = re.compile(
-    r"<\||<｜|<unused9|&lt;\s*/?\s*[a-z]|◁|\[TOOL_CALLS\]|<(?:tool_call|function)", re.IGNORECASE
+    r"<\||<｜|<unused9|&lt;\s*/?\s*[a-z]|◁|\[TOOL_CALLS\]|<(?:tool_call|function|answer|final|response|output)|</",
+    re.IGNORECASE,
 )
 _MARK_BEGUN = re.compile(
-    r"(?:<[\s/|｜]*[a-z_:|▁0-9]{0,24}|&(?:l(?:t;?[\s/]*[a-z_:]{0,24})?)?|◁[^▷]{0,8}|\[[\s/]*[a-z_]{0,10})\Z",
+    r"(?:<[\s/|｜]*[a-z_:|▁0-9]{0,24}\s?|&(?:l(?:t;?[\s/]*[a-z_:]{0,24})?)?|◁[^▷]{0,8}|\[[\s/]*[a-z_]{0,10}\s?)\Z",
     re.IGNORECASE,
 )
 
@@ -191,7 +192,7 @@ class ModelOutput:
         were shown as they came because it does not think.
         """
         _check_prompt_was_read(self.prompt, self.usage)
-        found = _sorted(self._waiting)
+        found = _sorted(self._waiting, begun=self._handed_on)
         self._waiting, self.before = "", found.before
         if found.thought:
             self._kinds.add("thought")
@@ -267,20 +268,20 @@ def _check_prompt_was_read(prompt: Prompt, usage: Usage) -> None:
     )
 
 
-def _sorted(text: str) -> _Sorted:
-    """The answer in a whole draft, and what else there was."""
-    found = _channels(text)
+def _sorted(text: str, *, begun: bool) -> _Sorted:
+    """The answer in a draft, and what else there was. `begun`: a part of the answer stood before `text`."""
+    found = _channels(text, begun)
     _without_thoughts(found)
     _without_tool_calls(found)
     if "<" in found.answer:
-        begun = _TURN_BEGUN.match(found.answer)
-        answer = found.answer[begun.end() :] if begun else found.answer
+        header = None if begun else _TURN_BEGUN.match(found.answer)
+        answer = found.answer[header.end() :] if header else found.answer
         end = _TURN_END.search(answer)
         found.answer = _LEFT_OVER.sub("", answer[: end.start()] if end else answer)
     return found
 
 
-def _channels(text: str) -> _Sorted:
+def _channels(text: str, begun: bool) -> _Sorted:
     """gpt-oss writes into channels: only `final` is the answer."""
     heads = list(_CHANNEL.finditer(text))
     if heads:
@@ -290,7 +291,11 @@ def _channels(text: str) -> _Sorted:
             if head["name"].lower() == "final":
                 answer.append(text[head.end() : end.start() if end else len(text)])
             tool_call = tool_call or "to=" in head["to"]
-        others = len(heads) > len(answer) or bool(text[: heads[0].start()].strip())
+        others = (
+            begun
+            or len(heads) > len(answer)
+            or bool(_CHANNEL_HEADER.sub("", text[: heads[0].start()]).strip())
+        )
         # A call of a tool ends a draft without a final channel; any other draft without one is a thought cut short.
         return _Sorted(
             "\n".join(answer), thought=others, unfinished=not answer and not tool_call, tool_call=tool_call

@@ -59,6 +59,22 @@ class Faults:
     stream_without_end: bool = False
     """No `data: [DONE]` and no reason for ending."""
     without_usage: bool = False
+    without_done: bool = False
+    """The reason for ending comes, `data: [DONE]` does not."""
+    finish_reason: str = "stop"
+    says: str = ""
+    """What every answer holds, thoughts and marks included, cut at white space; empty: a quotation of the passages."""
+    reasons: str = ""
+    """What comes as `reasoning_content` before the answer."""
+    deltas: tuple[Mapping[str, Any], ...] = ()
+    """Deltas that come instead of an answer."""
+    frames: tuple[str, ...] = ()
+    """Lines of the stream, as they are, that come before the answer: comments, pings, events without choices."""
+    content_type: str = "text/event-stream; charset=utf-8"
+    reported_prompt_tokens: int = 0
+    """What the usage says of the prompt; 0: the truth."""
+    unsupported: tuple[str, ...] = ()
+    """Options of a chat request that are refused with 400, in OpenAI's words."""
 
     def change(self, fields: Mapping[str, Any]) -> None:
         known = {field.name for field in dataclasses.fields(self)}

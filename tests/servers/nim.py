@@ -67,12 +67,10 @@ from tests.servers.nim_models import (
     embedding as embedding_of,
 )
 from tests.servers.queueing import AT_ONCE, Queue, ServiceTime
-from tests.servers.wire import Cut, Refusal, Request, encode, event, read_request, reason, until
+from tests.servers.wire import Cut, Refusal, Request, chunk, encode, event, read_request, reason, until
 
 ROOT = Path(__file__).resolve().parents[2]
-STREAM_HEAD = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
-)
+STREAM_HEAD = "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class NimServer:
@@ -453,16 +451,24 @@ class NimServer:
             raise Refusal(
                 422, {"detail": [{"loc": ["body", "messages"], "msg": "Field required", "input": asked}]}
             )
-        answer = quoting_answer(str(messages[-1].get("content", "")))
+        for option in self.faults.unsupported:
+            if option in asked:
+                said = f"Unsupported parameter: '{option}' is not supported with this model."
+                raise Refusal(
+                    400, {"error": {"message": said, "type": "invalid_request_error", "param": option}}
+                )
+        if self.faults.deltas:
+            return []
+        answer = self.faults.says or quoting_answer(str(messages[-1].get("content", "")))
         pieces = re.findall(r"\s*\S+", answer)
         if self.answer_tokens:
             pieces = (pieces * (self.answer_tokens // max(1, len(pieces)) + 1))[: self.answer_tokens]
-        return pieces[: int(asked.get("max_tokens") or 1024)]
+        return pieces[: int(asked.get("max_tokens") or asked.get("max_completion_tokens") or 1024)]
 
     async def _stream(self, asked: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
         pieces = self._pieces(asked)
         async with self.chat.slot(len(pieces)) as (start, end):
-            writer.write(STREAM_HEAD)
+            writer.write(STREAM_HEAD.format(kind=self.faults.content_type).encode())
             try:
                 await self._send_pieces(pieces, start, end, asked, writer)
             except (ConnectionError, asyncio.CancelledError):
@@ -479,6 +485,7 @@ class NimServer:
         writer: asyncio.StreamWriter,
     ) -> None:
         faults = self.faults
+        await self._send_preface(writer)
         for number, piece in enumerate(pieces):
             await until(start + (end - start) * (number + 1) / len(pieces))
             if number == faults.stream_error_after:
@@ -496,13 +503,29 @@ class NimServer:
             if writer.transport.is_closing():
                 raise ConnectionResetError
         if not faults.stream_without_end:
-            await event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
-            options = asked.get("stream_options") or {}
-            if options.get("include_usage") and not faults.without_usage:
-                await event(writer, {"choices": [], "usage": usage(asked, len(pieces))})
-            await event(writer, "[DONE]")
+            await self._send_end(asked, len(pieces), writer)
         writer.write(b"0\r\n\r\n")
         await writer.drain()
+
+    async def _send_preface(self, writer: asyncio.StreamWriter) -> None:
+        """What some servers send before an answer, or instead of it."""
+        faults = self.faults
+        for frame in faults.frames:
+            await chunk(writer, frame.encode())
+        thought = [{"reasoning_content": faults.reasons}] if faults.reasons else []
+        for delta in [*thought, *faults.deltas]:
+            await event(writer, {"choices": [{"index": 0, "delta": delta}]})
+
+    async def _send_end(self, asked: Mapping[str, Any], tokens: int, writer: asyncio.StreamWriter) -> None:
+        faults = self.faults
+        await event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": faults.finish_reason}]})
+        options = asked.get("stream_options") or {}
+        if options.get("include_usage") and not faults.without_usage:
+            counted = usage(asked, tokens)
+            counted["prompt_tokens"] = faults.reported_prompt_tokens or counted["prompt_tokens"]
+            await event(writer, {"choices": [], "usage": counted})
+        if not faults.without_done:
+            await event(writer, "[DONE]")
 
     # --- answers ---
 

@@ -49,8 +49,11 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
 
 
 async def event(writer: asyncio.StreamWriter, event: object) -> None:
-    line = f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n".encode()
-    writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+    await chunk(writer, f"data: {event if isinstance(event, str) else json.dumps(event)}\n\n".encode())
+
+
+async def chunk(writer: asyncio.StreamWriter, content: bytes) -> None:
+    writer.write(f"{len(content):x}\r\n".encode() + content + b"\r\n")
     await writer.drain()
 
 
