@@ -38,6 +38,7 @@ REASONS = {
     "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
     "filters_match_nothing": "No note matches the filters.",
     "below_floor": "No note, within the filters given, is similar enough to the question.",
+    "name_not_found": "The closest passages are of other people.",
     "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
 }
 EXIT_CODES = {"answered": EXIT_OK, "nothing_relevant": EXIT_NOTHING_RELEVANT, "no_answer": EXIT_NO_ANSWER}
@@ -154,7 +155,12 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     _print_statements(answer, statements)
     for notice in answer.notices:
         out.print(sentence(notice), style="yellow", markup=False)
-    if answer.model.label and answer.reason not in {"below_floor", "no_documents", "filters_match_nothing"}:
+    if answer.model.label and answer.reason not in {
+        "below_floor",
+        "no_documents",
+        "filters_match_nothing",
+        "name_not_found",
+    }:
         out.print(f"({answer.model.label})", style="bold red", markup=False)
     for citation in answer.citations:
         print_citation(citation)

@@ -368,12 +368,18 @@ NoteField: TypeAlias = Literal["patient_id", "document_type", "domain"]
 """Fields of a note whose values can be listed and filtered by."""
 
 NoticeCode: TypeAlias = Literal[
-    "value_unknown", "value_written_otherwise", "undated_left_out", "none_in_period", "none_by_all_filters"
+    "value_unknown",
+    "value_written_otherwise",
+    "undated_left_out",
+    "none_in_period",
+    "none_by_all_filters",
+    "name_not_found",
 ]
-"""What a filter did that whoever set it may not expect. value_unknown: no note has the value given.
-value_written_otherwise: other notes have nearly the same one. undated_left_out: a period leaves out notes without a
-date. none_in_period: notes have dates, and none is of the period. none_by_all_filters: each filter admits notes, all of
-them together none."""
+"""What a filter did that whoever set it may not expect, or a name in the question. value_unknown: no note has the
+value given. value_written_otherwise: other notes have nearly the same one. undated_left_out: a period leaves out
+notes without a date. none_in_period: notes have dates, and none is of the period. none_by_all_filters: each
+filter admits notes, all of them together none. name_not_found: the question names somebody whom no passage found
+names."""
 
 NOTICE_NOTES_MAX = 10_000
 """Notes are counted up to here for a notice, and no further."""
@@ -427,8 +433,9 @@ class Answer:
     passages: tuple[Hit, ...]
     """The context that was handed to the generator; empty where nothing cleared the floor."""
     reason: str | None
-    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing" or "generator_abstained". For
-    no_answer: "nothing_verified", "cut_off", "filtered", "refused", "tool_call", "thought_only" or "empty"."""
+    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing", "name_not_found" or
+    "generator_abstained". For no_answer: "nothing_verified", "cut_off", "filtered", "refused", "tool_call",
+    "thought_only" or "empty"."""
     model: GeneratorModel
     prompt_version: str | None
     space_id: str

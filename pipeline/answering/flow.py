@@ -1,5 +1,6 @@
 """Answering, top to bottom: embed the question, retrieve, prompt, generate, verify, answer.
 
+A question that names somebody is answered from the notes of those whom the name can mean, whoever writes the answer.
 Nothing leaves unverified: a statement is handed out only after its citations were checked against the notes. Where no
 passage clears the floor no model is called. Knows ports and stages, no back-end.
 """
@@ -18,7 +19,7 @@ import numpy as np
 from pipeline import cancellation
 from pipeline.answering.model_output import ModelOutput, NoAnswer
 from pipeline.answering.notes import visible_note
-from pipeline.answering.notices import admits_any, notices_of
+from pipeline.answering.notices import admits_any, name_not_found, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
 from pipeline.answering.verify import NOT_STATED, CitationNumbers, StatementReader, check_statement
@@ -42,17 +43,25 @@ from pipeline.records import (
     Usage,
     Vector,
 )
+from pipeline.text.patient_names import whom_it_means
 
 NOTHING_RELEVANT = "No relevant information found."
 NO_ANSWER = "There is no answer that can be shown."
 """Passages were found. Never to be read as: the notes say nothing of it."""
 
 Reason = (
-    Literal["no_documents", "filters_match_nothing", "below_floor", "generator_abstained", "nothing_verified"]
+    Literal[
+        "no_documents",
+        "filters_match_nothing",
+        "below_floor",
+        "name_not_found",
+        "generator_abstained",
+        "nothing_verified",
+    ]
     | NoAnswer
 )
 NOTHING_RELEVANT_REASONS = frozenset(
-    {"no_documents", "filters_match_nothing", "below_floor", "generator_abstained"}
+    {"no_documents", "filters_match_nothing", "below_floor", "name_not_found", "generator_abstained"}
 )
 """Only what the model said, or what was found before it was asked, means that the notes have nothing."""
 
@@ -170,6 +179,11 @@ class Answering:
             notices: tuple[Notice, ...] = ()
             if reason != "no_documents":
                 notices = notices_of(question.filters, self.store, found=bool(hits))
+            if hits and len(question.filters.patient_ids) != 1:
+                _, meant = whom_it_means(question.text, hits)
+                hits = [hit for hit in hits if hit.patient_id in meant]
+                if not hits:
+                    reason, notices = "name_not_found", (*notices, name_not_found(question.text))
         if reason:
             yield Retrieved(())
             yield Finished(self._nothing(question, reason, watch, notices))

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from pipeline.ports import Store
 from pipeline.records import NOTICE_NOTES_MAX, Filters, NearValue, NoteField, Notice
+from pipeline.text.patient_names import names_in
 
 VALUES_MAX = 20
 """Values of one filter that are looked at."""
@@ -56,9 +57,14 @@ def admits_any(filters: Filters, store: Store) -> bool:
     return filters.empty or store.count_notes(filters, most=1) > 0
 
 
-def sentence(notice: Notice, note: str = "note") -> str:
+def name_not_found(question: str) -> Notice:
+    """That a question names somebody whom no passage found names."""
+    return Notice("name_not_found", "patient_id", names_in(question))
+
+
+def sentence(notice: Notice, note: str = "note", by: str = "--patient-id") -> str:
     """A notice as a person reads it. `note`: what notes are called where not everybody may see all of them, for
-    example "note that you may see"."""
+    example "note that you may see". `by`: how one chooses a patient there."""
     match notice.code:
         case "value_unknown":
             near = ", ".join(f"{each.value} has {_many(each.notes)}" for each in notice.near)
@@ -76,6 +82,9 @@ def sentence(notice: Notice, note: str = "note") -> str:
         case "none_in_period":
             others = "is of another date" if notice.of == 1 else "are of other dates"
             return f"No {note} is of the dates given; {_many(notice.of)} {others}."
+        case "name_not_found":
+            name = f"the name {notice.value}" if notice.value else "that name"
+            return f"No {note} among those found has {name}; {by} is surer."
         case "none_by_all_filters":
             return f"Each filter admits notes, but no {note} passes all of them."
 

@@ -20,11 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.backends.named_patients import whom_it_means
 from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.sentences import is_heading, sentence_spans
+from pipeline.text.patient_names import whom_it_means
 
 MODEL = GeneratorModel(provider="extractive", model="sentence-selection", thinks="never")
 
@@ -121,7 +121,11 @@ class ExtractiveGenerator:
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
-        question, patients = whom_it_means(prompt.question, prompt.passages)
+        everybody = frozenset(passage.patient_id for passage in prompt.passages)
+        question, meant = whom_it_means(prompt.question, prompt.passages)
+        patients = (
+            meant if len(everybody) > 1 else everybody
+        )  # of one patient: whoever asked has chosen already
         sentences = self._readable(_sentences(prompt.passages, patients))
         found = False
         for chosen in self._choose(self._scored(question, prompt.passages, sentences)):

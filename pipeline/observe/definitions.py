@@ -25,7 +25,13 @@ COUNTS = (0, 1, 2, 3, 5, 8, 10, 15, 20, 50)
 STAGES = ("embed", "search", "prompt", "generate", "verify")
 OUTCOMES = ("answered", "nothing_relevant", "no_answer", "failed", "abandoned")
 REASONS = {
-    "nothing_relevant": ("no_documents", "filters_match_nothing", "below_floor", "generator_abstained"),
+    "nothing_relevant": (
+        "no_documents",
+        "filters_match_nothing",
+        "below_floor",
+        "name_not_found",
+        "generator_abstained",
+    ),
     "no_answer": ("nothing_verified", "cut_off", "filtered", "refused", "tool_call", "thought_only", "empty"),
 }
 """Why there is no answer, by outcome."""

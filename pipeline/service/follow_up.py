@@ -19,6 +19,7 @@ from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Question
 from pipeline.service.access.policy import Principal
 from pipeline.service.parts import Parts
+from pipeline.text.patient_names import names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 
@@ -38,9 +39,6 @@ _SEVERAL = re.compile(
     r"|\bwho\s+(?:is|was)\s+(?!the\b|her\b|his\b|their\b)",
     re.IGNORECASE,
 )
-_TITLED = re.compile(r"\b(?:mr|mrs|ms|miss|mx)\b\.?\s+\w", re.IGNORECASE)
-_NAME = re.compile(r"(?<![.?!]\s)(?<!^)\b[A-Z][^\W\dA-Z_][\w'’-]*\s+[A-Z][^\W\dA-Z_][\w'’-]*")
-"""Two capitalised words in a row that begin no sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +79,11 @@ def whom(question: str) -> About:
     """Whether a question is about several patients, names one, says he or she, or does none of it."""
     if _SEVERAL.search(question):
         return "several"
-    named = _TITLED.search(question) or _NAME.search(question)
+    named = next((name for name in names(question) if name.sure), None)
     pronoun = _PRONOUN.search(question)
     if pronoun is None:
         return "named" if named else "open"
-    if named and named.start() < pronoun.start():
+    if named and named.start < pronoun.start():
         return "named"
     return "open" if _SOMEBODY_BEFORE.search(question, 0, pronoun.start()) else "pronoun"
 

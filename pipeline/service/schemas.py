@@ -313,7 +313,7 @@ class NoticeOut(BaseModel):
                 notes=each.notes,
                 of=each.of,
                 near=[NearValueOut(value=near.value, notes=near.notes) for near in each.near],
-                text=sentence(each, "note that you may see"),
+                text=sentence(each, "note that you may see", by="the patient filter"),
             )
             for each in notices
         ]
@@ -335,7 +335,7 @@ class AnswerHead(BaseModel):
         "can be shown, and whether the notes answer the question is not known"
     )
     reason: str | None = Field(
-        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor or "
+        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, name_not_found or "
         "generator_abstained; for no_answer: nothing_verified, cut_off, filtered, refused, tool_call, "
         "thought_only or empty"
     )

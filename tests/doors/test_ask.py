@@ -207,3 +207,31 @@ def test_an_answer_says_what_its_filters_left_out(monkeypatch: pytest.MonkeyPatc
     told = ask("Were there seizures?", "--since", "2020-01-01")
     assert told.exit_code == 0, told.output
     assert "3 of 5 notes have no date and are left out by the dates given." in " ".join(told.output.split())
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("What is the potassium of Ms. Nguyen?", "Potassium is 5.9 mmol/L."),
+        ("What is Mrs. Garcia's sodium?", "Mrs. García has a sodium of 128 mmol/L."),
+        ("What is Mr. Abara's calcium?", "Mr. Abara has a calcium of 2.2 mmol/L."),
+    ],
+)
+def test_a_patient_is_known_by_name_however_it_is_written(
+    monkeypatch: pytest.MonkeyPatch, question: str, said: str
+) -> None:  # field case 12
+    index("12-names.jsonl", monkeypatch)
+    told = ask(question)
+    assert told.exit_code == 0, told.output
+    assert said in told.output
+    assert len(json.loads(ask(question, "--json").stdout)["citations"]) == 1
+
+
+def test_somebody_whom_no_note_names_is_answered_from_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    index("12-names.jsonl", monkeypatch)  # field case 12
+    told = ask("What is the potassium of Ms. Okafor?")
+    assert told.exit_code == 3
+    assert "No note among those found has the name Okafor; --patient-id is surer." in told.output
+    answer = json.loads(ask("What is the potassium of Ms. Okafor?", "--json").stdout)
+    assert (answer["reason"], answer["passages"]) == ("name_not_found", [])
+    assert ask("What is the potassium of Ms. Okafor?", "--patient-id", "p1").exit_code == 0

@@ -293,12 +293,12 @@ def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
 
 def notices_record(notices: Sequence[Notice]) -> list[dict[str, Any]]:
     """What the filters did, without the values of notes that resemble the one asked for: whoever may not see those
-    notes any more must not meet their ids in an old answer."""
+    notes any more must not meet their ids in an old answer. Without a name as well, which is text of the question."""
     return [
         {
             "code": each.code,
             "field": each.field,
-            "value": each.value and storable(each.value),
+            "value": storable(each.value) if each.value and each.code != "name_not_found" else None,
             "notes": each.notes,
             "of": each.of,
         }

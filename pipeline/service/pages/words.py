@@ -35,6 +35,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "No note is close enough to this question",
             "Ask with the words that the notes would use, name the patient, or take filters away.",
         ),
+        "name_not_found": (
+            "The notes that were found are of other people",
+            "Choose the patient with the filter: a note that never says the name is not found by it.",
+        ),
         "generator_abstained": (
             "The notes that were found do not answer this question",
             "They are about something near it. Ask more narrowly, or name the patient.",

@@ -1,0 +1,159 @@
+"""Whom a question names."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.records import Hit
+from pipeline.text.patient_names import names, whom_it_means
+from tests.contracts.generator import prompt
+
+TEXTS = {
+    "Mr. John Perry presents with back pain. Atrial fibrillation is known.": "perry",
+    "Blood pressure 180/95 mmHg in the emergency room.": "somebody",
+    "Anna Mitchell takes allopurinol. Ms. Mitchell's gout is quiet.": "anna",
+    "Alan Mitchell has left shoulder pain. The shirt was brown.": "alan",
+    "Mrs. O’Brien-Smith was seen. Sophia Brown is her sister.": "obrien",
+}
+
+
+def passages(*patients: str) -> list[Hit]:
+    given = prompt(texts=tuple(TEXTS)).passages
+    hits = [replace(hit, patient_id=TEXTS[hit.text]) for hit in given]
+    return [hit for hit in hits if not patients or hit.patient_id in patients]
+
+
+EVERYBODY = frozenset(TEXTS.values())
+
+
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("What was the blood pressure of Mr. Perry?", {"perry"}),
+        ("How is mr perry?", {"perry"}),
+        ("Does Anna Mitchell have gout?", {"anna"}),
+        ("Anna Mitchell's dose?", {"anna"}),
+        ("Anna Mitchell’s dose?", {"anna"}),
+        ("Which pain has Ms. Mitchell?", {"anna", "alan"}),
+        ("Which pain has Mr. Mitchell?", {"alan"}),
+        ("Does Eva Mitchell have pain?", set()),
+        ("What is the pressure of Peter Nobody?", set()),
+        ("When was Mrs. O'Brien-Smith seen?", {"obrien"}),
+        ("Who is the sister of Sophia Brown?", {"obrien"}),
+        ("How is Ms. Brown?", {"obrien"}),
+        ("Has anybody Atrial Fibrillation?", EVERYBODY),
+        ("Which patients have pain?", EVERYBODY),
+        ("What Is The Blood Pressure?", EVERYBODY),
+        ("Is Lasix given?", EVERYBODY),
+    ],
+)
+def test_the_patients_that_a_question_can_mean(question: str, meant: set[str]) -> None:
+    assert whom_it_means(question, passages())[1] == meant
+
+
+def test_the_only_patient_found_is_not_taken_for_somebody_else() -> None:
+    assert whom_it_means("How is Mr. Perry?", passages("anna"))[1] == set()
+
+
+def test_the_name_is_not_asked_about() -> None:
+    question, _ = whom_it_means(
+        "Which dose does Ms. Anna Mitchell take, and Mr. Perry’s pressure?", passages()
+    )
+    assert question.split() == "Which dose does take, and pressure?".split()
+    assert whom_it_means("Is Atrial Fibrillation known?", passages())[0] == "Is Atrial Fibrillation known?"
+
+
+def test_no_passage_no_patient() -> None:
+    assert whom_it_means("How is Mr. Perry?", []) == ("How is ?", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("What about Dr. Smith, and Mary Jones?", [["Smith"], ["Mary", "Jones"]]),
+        ("List allergies of Mr Ward", [["Ward"]]),
+        ("What did the MRI show?", []),
+        ("Has the patient seen the Dr. about pain?", []),
+        ("", []),
+    ],
+)
+def test_names_are_capitalised_words_after_a_title_or_in_a_row(question: str, found: list[list[str]]) -> None:
+    assert [list(name.words) for name in names(question)] == found
+
+
+def told(*notes: str) -> list[Hit]:
+    """One passage a patient, named p0, p1, ..."""
+    given = prompt(texts=notes).passages
+    return [replace(hit, patient_id=f"p{number}") for number, hit in enumerate(given)]
+
+
+ASKED = [
+    # field case 12
+    ("What is the potassium of Ms. Nguyen?", "NGUYEN, LINH. Potassium is 5.9 mmol/L.", True),
+    ("What is Mrs. Garcia's sodium?", "Mrs. García has a sodium of 128 mmol/L.", True),
+    ("What is Mrs. García's sodium?", "Mrs. GARCIA has a sodium of 128 mmol/L.", True),
+    ("How is Mr. Mueller?", "Mr. Müller has a cough.", True),
+    ("How is Mr. Müller?", "MUELLER, HANS. Has a cough.", True),
+    ("How is Mr. Muller?", "Mr. Müller has a cough.", True),
+    ("How is Mr. Mueller?", "Mr. Muller has a cough.", False),
+    ("How is Mr. Weiss?", "Mr. Weiß has a cough.", True),
+    ("How is Ms. Sørensen?", "Ms. Soerensen has a cough.", True),
+    ("How is Ms. Sorensen?", "Ms. Sørensen has a cough.", True),
+    ("What is the sodium of Ana García López?", "Ana Garci\u0301a-Lo\u0301pez has a sodium of 128.", True),
+    ("What is the sodium of Mrs. Garcia-Lopez?", "Mrs. García López has a sodium of 128.", True),
+    ("How is Mr. O'Brien?", "Mr. O’BRIEN has a cough.", True),
+    ("How is Mr. O’Brien?", "OBRIEN, PAT. Cough.", True),
+    ("How is Ms. de la Cruz?", "Ms. De La Cruz has a cough.", True),
+    ("How is Mr. van der Berg?", "Mr. van der Berg has a cough.", True),
+    ("How is NGUYEN's potassium, Ms. NGUYEN?", "Linh Nguyen has a cough.", True),
+    ("How is Linh Nguyen?", "NGUYEN, LINH. Cough.", True),
+    ("How is Linh Nguyen?", "NGUYEN LINH. COUGH.", True),
+    ("How is Linh Nguyen?", "L. Nguyen has a cough.", True),
+    ("How is Ms. Nguyen?", "NGUYEN HAS A POTASSIUM OF 5.9.", True),
+    ("How is Mr. Coyote?", "CBC Report for Wile. E.\nCOYOTE (MRN: 23453)", True),
+    ("How is John J. Smith?", "John Smith has a cough.", True),
+    ("How is John Smith Jr.?", "John Smith has a cough.", True),
+    ("how is mrs. garcia?", "Mrs. García has a cough.", True),
+    # another person of the same or a similar name
+    ("How is Ms. Nguyen?", "Mr. Nguyen has a cough.", False),
+    ("How is Ms. Nguyen?", "Dr. Nguyen saw the patient, who has a cough.", False),
+    ("How is Ms. Nguyen?", "Signed by Thi Nguyen, MD. The patient has a cough.", False),
+    ("How is Linh Nguyen?", "Binh Nguyen has a cough.", False),
+    ("How is Linh Nguyen?", "NGUYEN, BINH. Cough.", False),
+    ("How is Linh Nguyen?", "T. Nguyen has a cough.", False),
+    ("How is Ms. Nguyen?", "Ms. Nguyenova has a cough.", False),
+    ("How is Mr. Smith?", "Mr. Smith-Jones has a cough.", False),
+    ("How is Mr. Jones?", "Ann Smith-Jones has a cough.", False),
+    ("How is Mr. James?", "James Wilson has a cough.", False),
+    ("How is Mr. Hansen?", "Mr. Hanson has a cough.", False),
+    ("How is Mr. Foley?", "A Foley catheter was placed.", False),
+    ("How is Ms. Graves?", "Thyroid: Graves' disease.", False),
+    ("How is Mr. Brown?", "STOOL IS BROWN.", False),
+    ("How is Mr. Brown?", "Brown stool was seen; the stool was brown before.", False),
+    ("How is Mr. White?", "The white count is 9.", False),
+]
+
+
+@pytest.mark.parametrize(("question", "text", "meant"), ASKED)
+def test_a_name_is_known_however_it_is_written_and_nobody_else_is_taken_for_it(
+    question: str, text: str, meant: bool
+) -> None:
+    assert whom_it_means(question, told(text, "Mr. Abara has a calcium of 2.2 mmol/L."))[1] == (
+        {"p0"} if meant else set()
+    )
+    assert whom_it_means(question, told(text))[1] == ({"p0"} if meant else set())
+
+
+def test_of_two_spellings_the_one_that_was_asked_for_is_meant() -> None:
+    both = told("Mr. Müller has a cough.", "Mr. Muller has a fever.")
+    assert whom_it_means("How is Mr. Müller?", both)[1] == {"p0"}
+    assert whom_it_means("How is Mr. Muller?", both)[1] == {"p1"}
+
+
+def test_a_possessive_is_a_name_where_a_passage_has_it_as_one() -> None:
+    notes = told("NGUYEN, LINH. Potassium is 5.9.", "Mr. Abara has Parkinson's disease.")
+    assert whom_it_means("What is Nguyen's potassium?", notes)[1] == {"p0"}
+    assert whom_it_means("Has anybody Parkinson's?", notes)[1] == {"p0", "p1"}
+    assert whom_it_means("Which dose is Crohn's treated with?", notes)[1] == {"p0", "p1"}
