@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -141,7 +142,7 @@ def test_4_binary(tmp_path: Path, name: str, content: bytes, what: str) -> None:
     path.write_bytes(content)
     message = unusable(path)
     assert message.startswith(f"{name}: The file is not text. -> {what}")
-    assert message.endswith("plain text (.txt, .md), each also as .gz.")
+    assert message.endswith("plain text (.txt, .md), HTML (.html), each also as .gz.")
 
 
 def test_5_one_note_of_too_many_characters(tmp_path: Path) -> None:
@@ -183,7 +184,8 @@ def test_7_invalid_utf_8(tmp_path: Path) -> None:
     assert (wrong.position, wrong.reason) == ("line 2", "The record is not valid UTF-8.")
     assert wrong.remedy == (
         f"Byte {bad.index(0xE9) + 1} of the line is 0xE9. If the file was written on Windows: "
-        f"iconv -f WINDOWS-1252 -t UTF-8 '{path}' > converted, and read the result."
+        f"iconv -f WINDOWS-1252 -t UTF-8 '{path}' > converted, and read the result. Look at a name or an accent in it "
+        "first: a wrong choice gives no error. If they are wrong, try WINDOWS-1250, WINDOWS-1251, MACINTOSH, GB18030."
     )
 
 
@@ -288,6 +290,155 @@ def test_one_unusable_file_of_a_folder_does_not_stop_the_rest(tmp_path: Path) ->
     assert rejected[0].remedy.startswith(
         "Columns found: x, y. Say which column it is: --map resource_id=COLUMN"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "cure"),
+    [
+        ("a.pdf", b"%PDF-1.7", "with pdftotext"),
+        ("a.dat", b"%PDF-1.7", "with pdftotext"),
+        ("a.pdf", b"x", "with pdftotext"),
+        ("a.docx", b"PK\x03\x04", "the document as text"),
+        ("a.zip", b"PK\x03\x04", "Unpack it"),
+        ("a.rtf", b"{\\rtf1 x}", "Save it as plain text"),
+        ("a.parquet", b"PAR1", "Write it as JSON Lines"),
+        ("a.xlsx", b"x", "Save the sheet as CSV"),
+    ],
+)
+def test_a_foreign_file_in_a_folder_is_told_its_cure(
+    tmp_path: Path, name: str, content: bytes, cure: str
+) -> None:
+    (tmp_path / "good.jsonl").write_text(json.dumps(GOOD))
+    (tmp_path / name).write_bytes(content)
+    (rejected,) = [one for one in judged(tmp_path) if isinstance(one, Rejection)]
+    assert (rejected.position, rejected.reason) == (
+        f"file {name}",
+        "The file's name is of no format that is read.",
+    )
+    assert cure in rejected.remedy
+
+
+def test_an_html_file_is_a_note(tmp_path: Path) -> None:
+    (tmp_path / "p1" / "letter").mkdir(parents=True)
+    (tmp_path / "p1" / "letter" / "a.html").write_text("<html><body><p>Chest <b>pain</b>.</p></body></html>")
+    (found,) = judged(tmp_path)
+    assert isinstance(found, Accepted)
+    assert (found.document.resource_id, found.document.text_content) == ("p1/letter/a", "Chest pain.")
+
+
+@pytest.mark.parametrize("mark", ["with", "without"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf_32_is_called_by_its_name(tmp_path: Path, mark: str, order: str) -> None:
+    path = tmp_path / "notes.jsonl"
+    text = ("\ufeff" if mark == "with" else "") + json.dumps(GOOD) + "\n"
+    path.write_bytes(text.encode(f"utf-32-{order}"))
+    if mark == "with":
+        (found,) = judged(path)
+        assert isinstance(found, Accepted)
+    else:
+        assert "The file is UTF-32 without a byte order mark." in unusable(path)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text", "likely"),
+    [
+        ("gbk", "\u60a3\u8005\u53d1\u70ed\u4e09\u5929", "GB18030"),
+        ("cp932", "\u60a3\u8005\u306f\u767a\u71b1\u304c\u4e09\u65e5", "SHIFT_JIS"),
+        ("cp949", "\ud658\uc790\ub294 \uc0ac\ud758 \ub3d9\uc548 \uc5f4\uc774", "CP949"),
+        (
+            "cp1251",
+            "\u041f\u0430\u0446\u0438\u0435\u043d\u0442 \u0436\u0430\u043b\u0443\u0435\u0442\u0441\u044f",
+            "WINDOWS-1251",
+        ),
+        ("mac_roman", "Fi\u00e8vre; c\u00e9libataire; M\u00fcller", "MACINTOSH"),
+        ("cp850", "Fi\u00e8vre; c\u00e9libataire; M\u00fcller", "CP850"),
+        ("cp1252", "Fi\u00e8vre; c\u00e9libataire; don\u2019t", "WINDOWS-1252"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "txt"])
+def test_the_likeliest_encoding_is_proposed_first(
+    tmp_path: Path, suffix: str, encoding: str, text: str, likely: str
+) -> None:
+    (tmp_path / "p1" / "t").mkdir(parents=True)
+    path = tmp_path / "p1" / "t" / f"notes.{suffix}"
+    written = {
+        "csv": f"id,patient_id,type,text\n1,p1,t,{text}\n",
+        "jsonl": json.dumps({**GOOD, "text": text}, ensure_ascii=False) + "\n",
+        "txt": text,
+    }
+    path.write_bytes(written[suffix].encode(encoding))
+    (found,) = judged(tmp_path)
+    assert isinstance(found, Rejection)
+    assert found.reason == "The record is not valid UTF-8."
+    assert f"iconv -f {likely} -t UTF-8" in found.remedy
+    assert "try " in found.remedy
+
+
+FIELD_CASES = Path(__file__).parents[1] / "data" / "notes"
+
+
+def test_gbk_is_not_taken_for_windows() -> None:  # field case 19
+    bad, good = judged(FIELD_CASES / "19-gbk.csv")
+    assert isinstance(bad, Rejection)
+    assert "iconv -f GB18030" in bad.remedy
+    assert isinstance(good, Accepted)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        (FIELD_CASES / "18-columnar.json").read_text(),  # field case 18
+        '{"note_id": ["1", "2"], "patient_id": ["p", "q"], "type": ["t", "t"], "text": ["One.", "Two."]}',
+        '{"columns": ["note_id", "text"], "index": [0, 1], "data": [["1", "One."], ["2", "Two."]]}',
+    ],
+)
+def test_one_object_of_columns_is_told_how_to_be_written(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "notes.json"
+    path.write_text(content)
+    message = unusable(path)
+    assert message.startswith("notes.json: The JSON is one object of columns, not of notes.")
+    assert "orient='records', lines=True" in message
+
+
+def test_a_record_of_objects_is_not_taken_for_columns(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jsonl"
+    path.write_text(
+        '{"id": {"value": "1"}, "patient_id": {"value": "p"}, "type": {"value": "t"}, "text": {"value": "x"}}'
+    )
+    mapping = FieldMapping.parse(
+        [
+            "resource_id=id.value",
+            "patient_id=patient_id.value",
+            "document_type=type.value",
+            "text_content=text.value",
+        ]
+    )
+    (found,) = accept_all(read_sources([str(path)], mapping, SETTINGS), SETTINGS)
+    assert isinstance(found, Accepted)
+
+
+@pytest.mark.parametrize("suffix", ["json", "jsonl"])
+def test_a_field_that_is_there_twice_is_refused(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"notes.{suffix}"
+    twice = '{"id": "n1", "patient_id": "A", "patient_id": "B", "type": "t", "text": "a fever"}'
+    inside = '{"id": "n2", "patient_id": "A", "type": "t", "text": "x", "more": [{"a": 1, "a": 1}]}'
+    lines = [twice, inside, json.dumps(GOOD)]
+    path.write_text("\n".join(lines) if suffix == "jsonl" else f"[{','.join(lines)}]")
+    *bad, good = judged(path)
+    assert isinstance(good, Accepted)
+    assert [one.reason for one in bad if isinstance(one, Rejection)] == [
+        "The record has two fields of the same name."
+    ] * 2
+
+
+@pytest.mark.parametrize("content", ["[" * 3_000_000, "[" * 1_500_000 + "]" * 1_500_000, '{"a":' * 600_000])
+def test_millions_of_brackets_take_no_time(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "notes.json"
+    path.write_text(content)
+    started = time.process_time()
+    with contextlib.suppress(InputUnusable):
+        assert all(isinstance(one, Rejection) for one in judged(path))
+    assert time.process_time() - started < 10
 
 
 def test_standard_input_is_judged_by_its_beginning() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import os
 import shutil
+import socket
 import tempfile
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +22,7 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import InputError, InputMissing, InputUnusable
 from pipeline.indexing.accept import Accepted, Duplicate, accept_all
 from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
+from pipeline.indexing.read import read_sources, sources
 from pipeline.indexing.read.recognise import recognise
 from pipeline.records import Rejection
 
@@ -133,6 +136,85 @@ def test_a_named_pipe_is_read_once(tmp_path: Path) -> None:
     writer.start()
     assert len(accepted(path)) == 3
     writer.join(timeout=10)
+
+
+def test_a_pipe_that_nobody_writes_into_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "WRITER_SECONDS", 0.1)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputMissing, match="a pipe that nothing is written into"):
+        list(read_sources([str(tmp_path / "pipe")], FieldMapping(), SETTINGS))
+
+
+def test_one_who_has_opened_a_pipe_may_take_his_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "WRITER_SECONDS", 0.1)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    def write_slowly() -> None:
+        with path.open("w") as pipe:
+            time.sleep(0.4)
+            pipe.write(LINES)
+
+    writer = threading.Thread(target=write_slowly, daemon=True)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # lets the writer open it first
+    writer.start()
+    time.sleep(0.1)
+    assert len(accepted(path)) == 3
+    os.close(reader)
+    writer.join(timeout=10)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    """A folder with one good file and everything else that may lie in one."""
+    folder = tmp_path / "inbox"
+    folder.mkdir()
+    (folder / "good.jsonl").write_text(LINES)
+    (tmp_path / "secret.txt").write_text("secret")
+    (folder / "outside.txt").symlink_to(tmp_path / "secret.txt")
+    (folder / "dangling.jsonl").symlink_to(tmp_path / "gone")
+    (folder / "circle.jsonl").symlink_to(folder / "circle.jsonl")
+    (folder / "inside.jsonl").symlink_to(folder / "good.jsonl")
+    (folder / "null.jsonl").symlink_to("/dev/null")
+    os.mkfifo(folder / "fifo.jsonl")
+    os.mkfifo(folder / "nameless")
+    (folder / "to-fifo.jsonl").symlink_to(folder / "fifo.jsonl")
+    with contextlib.chdir(folder):  # the name of a socket must be short
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind("socket.jsonl")
+        listening.close()
+    return folder
+
+
+def test_in_a_folder_only_files_are_opened_and_the_rest_is_listed(inbox: Path) -> None:
+    found = list(accept_all(read_sources([str(inbox)], FieldMapping(), SETTINGS), SETTINGS))
+    assert Counter(type(one) for one in found if not isinstance(one, Rejection)) == {
+        Accepted: 3,
+        Duplicate: 3,
+    }
+    rejected = {one.position.removeprefix("file "): one.remedy for one in found if isinstance(one, Rejection)}
+    assert {one.reason for one in found if isinstance(one, Rejection)} == {"The file cannot be opened."}
+    expected = {
+        "outside.txt": "is a link to a file outside the folder",
+        "dangling.jsonl": "leads nowhere",
+        "circle.jsonl": "cannot be opened",
+        "null.jsonl": "outside the folder",
+        "fifo.jsonl": "is a pipe, not a file",
+        "nameless": "is a pipe, not a file",
+        "to-fifo.jsonl": "is a pipe, not a file",
+        "socket.jsonl": "is a socket, not a file",
+    }
+    assert rejected.keys() == expected.keys()
+    for name, words in expected.items():
+        assert words in rejected[name], name
+
+
+@pytest.mark.parametrize(("name", "words"), [("socket.jsonl", "is a socket"), ("null.jsonl", "is a device")])
+def test_what_is_no_file_is_refused_when_it_is_named(inbox: Path, name: str, words: str) -> None:
+    with pytest.raises(InputMissing, match=words):
+        list(read_sources([str(inbox / name)], FieldMapping(), SETTINGS))
 
 
 def test_a_link_to_a_folder_is_reported_not_followed(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from pipeline.indexing.read.found import Found, Refused, SourceBroken
 from pipeline.indexing.read.json_records import read_json, read_json_lines
 from pipeline.indexing.read.patients import PatientAuthorities
 from pipeline.indexing.read.plain_text import read_text
-from pipeline.indexing.read.recognise import READ_FORMATS, Format, recognise
+from pipeline.indexing.read.recognise import READ_FORMATS, Format, foreign, recognise
 from pipeline.indexing.read.retraction import retracted_by
 from pipeline.indexing.read.sources import (
     STANDARD_INPUT,
@@ -138,14 +138,15 @@ def _read_one(
     reading: FhirReading,
     authorities: PatientAuthorities,
 ) -> Iterator[SourceRecord | Rejection]:
-    if source.inside is not None and not source.recognised and source.twice_readable:
-        yield _rejection(
-            source, Refused("", "The file's name is of no format that is read.", READ_FORMATS, whole=True)
-        )
-        return
     names = (name, source.file)
     try:
         with open_source(source, standard_input) as opened:
+            if source.inside is not None and not source.recognised:
+                remedy = foreign(opened.head, source.name)
+                yield _rejection(
+                    source, Refused("", "The file's name is of no format that is read.", remedy, whole=True)
+                )
+                return
             items = _items(source, opened, mapping, settings)
             sample = list(islice(items, SAMPLE_RECORDS))
             if problem := _problem(source, sample, mapping):
@@ -371,6 +372,11 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
     if not found or any(fhir.is_resource(item) for item in found):
         return None
     columns = list(dict.fromkeys(column for item in found for column in (*item.columns, *item.offered)))
+    if _is_columnar(found[0].columns):
+        return SourceBroken(
+            "The JSON is one object of columns, not of notes.",
+            "Write one record a note. In pandas: to_json(FILE, orient='records', lines=True).",
+        )
     missing = mapping.missing(columns, own=found[0].note)
     if not missing:
         return None
@@ -407,6 +413,23 @@ def _list_inside(found: Found) -> str:
         if isinstance(value, list) and len(value) > 1 and all(isinstance(element, dict) for element in value):
             return f" If the notes are the list under {name}: jq -c '.{name}[]' FILE > notes.jsonl, and read that."
     return ""
+
+
+def _is_columnar(record: Mapping[str, Any]) -> bool:
+    """Whether every member of an object is a column of a table: as many values, under the same keys. Data frames are
+    written so."""
+    columns = list(record.values())
+    if set(record) == {"columns", "index", "data"} and all(isinstance(column, list) for column in columns):
+        return True
+    if len(columns) < 2:
+        return False
+    if all(isinstance(column, Mapping) for column in columns):
+        keys = columns[0].keys()
+        alike = all(column.keys() == keys for column in columns) and (len(keys) > 1 or "0" in keys)
+        return alike and not any(isinstance(cell, (Mapping, list)) for cell in columns[0].values())
+    return all(
+        isinstance(column, list) and len(column) == len(columns[0]) > 0 for column in columns
+    ) and not any(isinstance(cell, (Mapping, list)) for cell in columns[0])
 
 
 def _rejection(source: Source, refused: Refused) -> Rejection:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
 
 from pipeline.indexing.read.fhir_bundles import NOTE_RESOURCES, Bundle, Room, is_entry
 from pipeline.indexing.read.fhir_elements import identifier
@@ -132,7 +133,7 @@ def _object(
     no_note = size > bytes_max and isinstance(kind, str) and kind not in {"Bundle", *NOTE_RESOURCES}
     if not no_note and (not only_a_list or has_text(names)):
         whole = b"{" + b",".join(members) + b"}" if size <= bytes_max else None
-        yield _judged(Value(whole, cursor.position - size, cursor.position), position, label, bytes_max)
+        yield _outermost(Value(whole, cursor.position - size, cursor.position), position, label, bytes_max)
 
 
 def _may_list(called: str, kind: object) -> bool:
@@ -154,6 +155,14 @@ def _member(members: list[bytes], name: str) -> object:
         return parse(found[len(start) :]) if found is not None else None
     except ValueError:
         return None  # judged with the whole object
+
+
+def _outermost(value: Value, position: str, label: str, bytes_max: int) -> Found | Refused:
+    judged = _judged(value, position, label, bytes_max)
+    if value.raw is not None or isinstance(judged, Found):
+        return judged
+    columns = "If it is one object of columns, as data frames are written: to_json(FILE, orient='records', lines=True)."
+    return replace(judged, remedy=f"{judged.remedy} {columns}")
 
 
 def _listed(

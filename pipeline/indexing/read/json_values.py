@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.indexing.read.encodings import WINDOWS, likely_encodings
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
 
 PIECE_BYTES = 256 * 1024
@@ -27,6 +28,10 @@ _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _IN_SCALAR = re.compile(rb"[^\s,\]}\[{\":]*")
 _BLANKS = re.compile(rb"\s*")
 _OPENING, _QUOTE = b"{[", ord('"')
+_OPENING_RUN, _CLOSING_RUN = re.compile(rb"[\[{]+"), re.compile(rb"[\]}]+")
+
+DEEP = 2000
+"""Brackets inside one another that no record has; from there on they are taken many at a time."""
 
 
 def _finite(number: str) -> float | None:
@@ -34,7 +39,16 @@ def _finite(number: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-_DECODER = json.JSONDecoder(strict=False, parse_float=_finite, parse_constant=lambda _: None)
+def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        raise NamedTwice
+    return found
+
+
+_DECODER = json.JSONDecoder(
+    strict=False, parse_float=_finite, parse_constant=lambda _: None, object_pairs_hook=_unique
+)
 """NaN and Infinity, which Python's own writer writes for a data frame's gaps, are no value."""
 
 
@@ -54,10 +68,15 @@ class TooDeep(ValueError):
     """A record nested so deeply that no note can be in it."""
 
 
+class NamedTwice(ValueError):
+    """Two members of one object have the same name: which of them counts is not said."""
+
+
 def parse(raw: bytes) -> Any:
     """A JSON value from its bytes. Control characters inside strings are let through: line breaks in notes.
 
-    Raises ValueError: UnicodeDecodeError, json.JSONDecodeError, TooDeep, or a number of thousands of digits.
+    Raises ValueError: UnicodeDecodeError, json.JSONDecodeError, TooDeep, NamedTwice, or a number of thousands of
+    digits.
     """
     try:
         return _DECODER.decode(raw.decode("utf-8"))
@@ -73,13 +92,19 @@ def record(raw: bytes, position: str, what: str, label: str) -> Found | Refused:
         return Refused(
             position,
             "The record is not valid UTF-8.",
-            f"Byte {error.start + 1} of the {what} is 0x{raw[error.start]:02X}. {convert(label)}",
+            f"Byte {error.start + 1} of the {what} is 0x{raw[error.start]:02X}. {convert(label, raw)}",
         )
     except json.JSONDecodeError as error:
         return Refused(
             position,
             NOT_JSON,
             f"At character {error.pos + 1} of the {what}: {error.msg}. Repair or export it again.",
+        )
+    except NamedTwice:
+        return Refused(
+            position,
+            "The record has two fields of the same name.",
+            f"Which of them counts is not said. Give each field of the {what} a name of its own, or leave one out.",
         )
     except ValueError:
         return Refused(
@@ -107,11 +132,13 @@ def too_long(position: str, limit: int, found: int, unit: str = "bytes") -> Refu
     )
 
 
-def convert(label: str) -> str:
-    """What to do with text that is not UTF-8."""
+def convert(label: str, raw: bytes = b"") -> str:
+    """What to do with text that is not UTF-8; `raw` is a piece of it."""
+    likely, others = likely_encodings(raw)
+    windows = "If the file was written on Windows" if likely == WINDOWS else f"The bytes look like {likely}"
     return (
-        "If the file was written on Windows: "
-        f"iconv -f WINDOWS-1252 -t UTF-8 '{label}' > converted, and read the result."
+        f"{windows}: iconv -f {likely} -t UTF-8 '{label}' > converted, and read the result. Look at a name or an "
+        f"accent in it first: a wrong choice gives no error. If they are wrong, try {others}."
     )
 
 
@@ -191,10 +218,21 @@ class JsonCursor:
                 self._rest_of_string(kept)
             elif byte in _OPENING:
                 depth += 1
+                if depth > DEEP:
+                    depth += self._take_run(kept, _OPENING_RUN)
             else:
                 depth -= 1
                 if depth == 0:
                     return
+                if depth > DEEP:
+                    depth -= self._take_run(kept, _CLOSING_RUN)
+
+    def _take_run(self, kept: _Kept, pattern: re.Pattern[bytes]) -> int:
+        """Take as many brackets of one kind as follow here, DEEP at most. Returns their number."""
+        end = min(_end(pattern, self._piece, self._at), self._at + DEEP)
+        taken = end - self._at
+        self._keep(kept, end)
+        return taken
 
     def _rest_of_string(self, kept: _Kept) -> None:
         while True:

@@ -35,7 +35,7 @@ def read_text(
             "",
             "The record is not valid UTF-8.",
             f"Line {raw.count(10, 0, error.start) + 1}, byte {error.start + 1:,} of the file is "
-            f"0x{raw[error.start]:02X}. {convert(label)}",
+            f"0x{raw[error.start]:02X}. {convert(label, raw)}",
         )
         return
     columns, offered = path_columns(inside) if named else ({}, {})

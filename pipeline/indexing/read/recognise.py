@@ -20,12 +20,12 @@ BY_NAME: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".jsonl", ".ndjson"), "json lines"),
     ((".json",), "json"),
     ((".csv", ".tsv"), "table"),
-    ((".txt", ".text", ".md"), "text"),
+    ((".txt", ".text", ".md", ".html", ".htm"), "text"),
 )
 
 READ_FORMATS = (
     "Read are JSON (.json), JSON Lines (.jsonl, .ndjson), tables (.csv, .tsv), FHIR bundles and NDJSON, plain text "
-    "(.txt, .md), each also as .gz."
+    "(.txt, .md), HTML (.html), each also as .gz."
 )
 
 # First bytes of what people hand in by mistake, and what to do with it.
@@ -47,6 +47,23 @@ MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"\x89PNG", "an image", "Images are not notes."),
     (b"\xff\xd8\xff", "an image", "Images are not notes."),
 )
+
+CURES: tuple[tuple[tuple[str, ...], str], ...] = (
+    ((".pdf",), "Convert it to text first, for example with pdftotext."),
+    ((".doc", ".docx", ".odt", ".rtf"), "Save it as plain text."),
+    ((".xls", ".xlsx", ".ods"), "Save the sheet as CSV."),
+    ((".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz", ".zst"), "Unpack it."),
+    ((".xml", ".cda", ".ccda"), "Take the text out of the XML: one note a file (.txt), or JSON Lines."),
+    ((".hl7", ".hl7v2", ".mdm", ".oru"), "Take the text out of the messages' OBX segments, as JSON Lines."),
+    ((".eml", ".msg", ".mht", ".mhtml"), "Save the text of the message."),
+    (
+        (".parquet", ".feather", ".arrow", ".sas7bdat", ".dta", ".rds", ".xpt"),
+        "Write it as JSON Lines or CSV.",
+    ),
+    ((".db", ".sqlite", ".mdb", ".accdb"), "Export the table of notes as CSV."),
+    ((".dcm", ".png", ".jpg", ".jpeg", ".tif", ".tiff"), "Images are not notes."),
+)
+"""For names of no format that is read, where the first bytes do not say more."""
 
 
 def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
@@ -70,6 +87,16 @@ def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
             "It begins neither with [ nor with {. A table is named .csv, a note .txt.",
         )
     return found or named
+
+
+def foreign(head: bytes, name: str) -> str:
+    """What to do with a file whose name is of no format that is read."""
+    try:
+        _refuse_binary(head)
+    except SourceBroken as broken:
+        return broken.remedy
+    cure = next((cure for suffixes, cure in CURES if name.endswith(suffixes)), "")
+    return f"{cure} {READ_FORMATS}".strip()
 
 
 def _json_form(head: bytes, named: Format | None) -> Format | None:
@@ -100,6 +127,11 @@ def _refuse_binary(head: bytes) -> None:
     if head[257:262] == b"ustar":
         raise SourceBroken("The file is not text.", f"It is a tar archive. Unpack it. {READ_FORMATS}")
     if b"\0" in head:
+        if head[:4096].count(0) > 0.6 * len(head[:4096]):
+            raise SourceBroken(
+                "The file is UTF-32 without a byte order mark.",
+                "Convert it: iconv -f UTF-32LE -t UTF-8 FILE > converted (UTF-32BE if that gives nonsense).",
+            )
         zeros = [position % 2 for position, byte in enumerate(head[:4096]) if byte == 0]
         if len(zeros) > 0.3 * len(head[:4096]) and len(set(zeros)) == 1:
             raise SourceBroken(

@@ -1,7 +1,8 @@
 """Where notes come from: files, folders, standard input; opened as one stream of UTF-8 bytes.
 
-Decides what a path means, in which order a folder is walked, and takes off gzip and byte order marks. Refuses to
-know any format of notes.
+Decides what a path means, in which order a folder is walked, and takes off gzip and byte order marks. In a folder only
+regular files are opened, and no link that leads out of it: who may write there may not choose what else is read.
+Refuses to know any format of notes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import difflib
 import gzip
 import io
 import os
+import select
 import stat
 import sys
 import zlib
@@ -27,11 +29,14 @@ HEAD_BYTES = 64 * 1024
 """Read ahead to recognise the format."""
 PIECE_BYTES = 256 * 1024
 
-SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".text", ".md")
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".text", ".md", ".html", ".htm")
 """Read when found in a folder, each also with .gz. A file named by the user is read whatever its name."""
 
 IGNORED_NAMES = frozenset({"Thumbs.db", "desktop.ini"})
 """Left by file managers. These and names that start with a dot are no notes and are not reported."""
+
+WRITER_SECONDS = 10
+"""A pipe that the user named is waited for so long."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -110,7 +115,7 @@ def source_name(given: str) -> str:
     escapes, because a database takes none."""
     if given == STANDARD_INPUT:
         return given
-    return os.fsencode(Path(given).resolve()).decode("utf-8", "backslashreplace")
+    return os.fsencode(os.path.realpath(given)).decode("utf-8", "backslashreplace")
 
 
 def is_folder(given: str) -> bool:
@@ -154,7 +159,7 @@ def _status(path: Path, label: str) -> os.stat_result | None:
 
 
 def _walk(folder: Path, below: str) -> Iterator[str]:
-    """Paths below the folder. What cannot be entered is yielded too: opening it says why."""
+    """Paths below the folder. What cannot be entered or is no file is yielded too: opening it says why."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
@@ -165,7 +170,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(folder / entry.name, f"{below}{entry.name}/")
-        elif entry.is_symlink() or entry.is_file():
+        else:
             yield below + entry.name
 
 
@@ -203,16 +208,19 @@ class Opened:
 
 
 def open_source(source: Source, standard_input: BinaryIO | None = None) -> Opened:
-    """Open a source; gzip is recognised by its first bytes, a byte order mark is taken off, UTF-16 with such a mark
-    becomes UTF-8. Raises InputMissing (cannot be opened), InputUnusable (a terminal), SourceBroken (bad gzip)."""
+    """Open a source; gzip is recognised by its first bytes, a byte order mark is taken off, UTF-16 and UTF-32 with
+    such a mark become UTF-8.
+
+    Raises InputMissing (cannot be opened), InputUnusable (a terminal), SourceBroken (bad gzip).
+    """
     raw = file = _open_file(source) if source.path else _standard_input(standard_input)
     try:
         head = _read_ahead(raw, HEAD_BYTES)
         if head.startswith(GZIP_MAGIC):
             raw = gzip.GzipFile(fileobj=io.BufferedReader(_Resumed(head, raw), PIECE_BYTES))  # type: ignore[assignment]
             head = _read_ahead(raw, HEAD_BYTES)
-        if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raw = io.BufferedReader(_FromUtf16(_Resumed(head, raw)), PIECE_BYTES)
+        if wide := _wide_encoding(head):
+            raw = io.BufferedReader(_FromWide(_Resumed(head, raw), wide), PIECE_BYTES)
             head = _read_ahead(raw, HEAD_BYTES)
     except SourceBroken:
         file.close()
@@ -221,6 +229,13 @@ def open_source(source: Source, standard_input: BinaryIO | None = None) -> Opene
     head = head.removeprefix(codecs.BOM_UTF8)
     stream = io.BufferedReader(_Resumed(head, raw), PIECE_BYTES)
     return Opened(stream, head, whole, file if source.path else None)
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """Told by the byte order mark; that of UTF-32 begins with that of UTF-16."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
 
 
 def _standard_input(given: BinaryIO | None) -> BinaryIO:
@@ -247,13 +262,69 @@ def _open_file(source: Source) -> BinaryIO:
                 remedy="Name the folder itself as an input.",
             )
         raise _cannot_be_listed(source.label)
+    if source.inside is not None and path.is_symlink():
+        path = _within(source, path)
     try:
-        return path.open("rb")
+        return _open_regular(source, path, status.st_mode)
     except OSError as error:
         raise InputMissing(
             f"{source.label} cannot be opened: {error.strerror}.",
             remedy="Give this user permission to read it.",
         ) from error
+
+
+def _within(source: Source, link: Path) -> Path:
+    """Where a link of a folder leads. Raises InputMissing where that is outside."""
+    target = Path(os.path.realpath(link))
+    if target.is_relative_to(Path(source.given).resolve()):
+        return target
+    raise InputMissing(
+        f"{source.label} is a link to a file outside the folder; such links are not followed.",
+        remedy="Put the file itself into the folder, or name it as an input.",
+    )
+
+
+def _open_regular(source: Source, path: Path, mode: int) -> BinaryIO:
+    """A regular file, or a pipe that the user named. Nothing else is opened, not even to look at it: that can hang, and
+    a device may do something."""
+    if not stat.S_ISREG(mode) and not (stat.S_ISFIFO(mode) and source.inside is None):
+        raise _no_file(source, mode)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    opened = os.fstat(descriptor).st_mode
+    if stat.S_IFMT(opened) != stat.S_IFMT(mode):  # another one took its place meanwhile
+        os.close(descriptor)
+        raise _no_file(source, opened)
+    if stat.S_ISFIFO(opened):
+        _await_writer(source, descriptor)
+    os.set_blocking(descriptor, True)
+    return os.fdopen(descriptor, "rb")
+
+
+def _no_file(source: Source, mode: int) -> InputMissing:
+    kinds = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFDIR: "a folder"}
+    return InputMissing(
+        f"{source.label} is {kinds.get(stat.S_IFMT(mode), 'a device')}, not a file; it is not opened.",
+        remedy="Take it out of the folder."
+        if source.inside is not None
+        else "Name a file or a folder, or pipe into -.",
+    )
+
+
+def _await_writer(source: Source, descriptor: int) -> None:
+    """Raises InputMissing where nobody opens the other end of a pipe; one who has opened it may take his time."""
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    if waiting.poll(WRITER_SECONDS * 1000):
+        return
+    try:
+        os.read(descriptor, 1)
+    except BlockingIOError:
+        return
+    os.close(descriptor)
+    raise InputMissing(
+        f"{source.label} is a pipe that nothing is written into.",
+        remedy="Start what writes into it first, or pipe into the command itself and name - as the input.",
+    )
 
 
 def _read_ahead(stream: BinaryIO, size: int) -> bytes:
@@ -297,13 +368,13 @@ class _Resumed(io.RawIOBase):
         return len(piece)
 
 
-class _FromUtf16(io.RawIOBase):
-    """UTF-16 with a byte order mark as UTF-8. Spreadsheets save "Unicode text" so."""
+class _FromWide(io.RawIOBase):
+    """UTF-16 or UTF-32 with a byte order mark as UTF-8. Spreadsheets save "Unicode text" so."""
 
-    def __init__(self, source: _Resumed) -> None:
+    def __init__(self, source: _Resumed, encoding: str) -> None:
         super().__init__()
         self._source = io.BufferedReader(source, PIECE_BYTES)
-        self._decoder = codecs.getincrementaldecoder("utf-16")(errors="replace")
+        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
         self._ready = b""
 
     def readable(self) -> bool:

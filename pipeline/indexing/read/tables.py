@@ -252,7 +252,7 @@ def _row(cells: list[str], columns: list[str], position: str, label: str) -> Fou
                 position,
                 "The record is not valid UTF-8.",
                 f"Column {name}, character {wrong.start() + 1} is byte 0x{ord(wrong[0]) - 0xDC00:02X}. "
-                f"{convert(label)}",
+                f"{convert(label, cell.encode('utf-8', 'surrogateescape'))}",
             )
     return Found(position, dict(zip(columns, cells, strict=True)))
 
