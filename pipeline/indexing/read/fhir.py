@@ -9,6 +9,7 @@ Elements: https://hl7.org/fhir/R4/documentreference.html, diagnosticreport.html,
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -368,7 +369,10 @@ def _taken_back(resource: Resource) -> str | None:
 
 def _deleted(url: str, resource: Resource, position: str, place: _Place) -> Iterator[Outcome]:
     """A deletion that the source reports: of a bulk export, a history, a transaction."""
-    if "?" in url and (kind := url.partition("?")[0].strip("/").rsplit("/", 1)[-1]) in {*NOTE_RESOURCES, ""}:
+    path, asked, condition = url.partition("?")
+    kind = path.strip("/").rsplit("/", 1)[-1]
+    one = re.fullmatch(r"_id=([A-Za-z0-9.-]{1,64})", condition)
+    if asked and one is None and kind in {*NOTE_RESOURCES, ""}:
         yield Refused(
             position,
             "The deletion names no single note.",
@@ -376,7 +380,7 @@ def _deleted(url: str, resource: Resource, position: str, place: _Place) -> Iter
             "notes that are left, with --prune.",
         )
         return
-    named = literal(url) or literal(place.full_url or "")
+    named = literal(f"{path}/{one[1]}" if one else url) or literal(place.full_url or "")
     if named is None or named.type not in NOTE_RESOURCES:
         return
     note = _Note(resource, place, named.relative)
@@ -483,11 +487,9 @@ class _Note:
 
     def replaced(self, position: str) -> Iterator[Outcome]:
         """What is stored of the notes that this one says it replaces. One that says so itself is refused itself."""
-        for target, gone in self.replaces():
+        for target, gone, known in self.replaces():
             entry = self.place.bundle.find(target, self.place.base)
-            if entry is not None and (
-                not self.place.bundle.streamed or entry.resource.get("status") == "superseded"
-            ):
+            if known or (entry is not None and entry.resource.get("status") == "superseded"):
                 continue
             yield Refused(
                 position,
@@ -498,15 +500,16 @@ class _Note:
                 patient_id=self.patient.id if self.patient else None,
             )
 
-    def replaces(self) -> Iterator[tuple[str, str]]:
-        """The ids of the notes that this one says it replaces; the run knows them then."""
+    def replaces(self) -> Iterator[tuple[str, str, bool]]:
+        """What this note says it replaces, by address and id, and whether the run knew already that it is gone."""
         for target in _targets(self.resource):
             gone = self._id_of(target)
             if gone is None or gone == self.id or gone.partition("/")[0] not in NOTE_RESOURCES:
                 continue
+            before = self.place.run.states.get(gone)
             for name in {gone, target}:
                 self.place.run.put(name, _State(None, self._bundle, "replaced"))
-            yield target, gone
+            yield target, gone, before is not None and before.gone != ""
 
     def _id_of(self, target: str) -> str | None:
         base = self.place.base
@@ -764,7 +767,10 @@ def _category(resource: Resource) -> str | None:
 
 
 def _code(*concepts: Any) -> str | None:
-    return next((code for one in concepts for code in codes(one)), None)
+    """The code of a type: LOINC's, which all know, before a vendor's own."""
+    codings = [coding for one in concepts for coding in objects(as_object(one).get("coding"))]
+    codings.sort(key=lambda coding: coding.get("system") != "http://loinc.org")
+    return next(filter(None, (text_in(coding.get("code")) for coding in codings)), None)
 
 
 def _displays(references: list[Any]) -> Iterator[str]:

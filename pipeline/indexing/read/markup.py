@@ -81,7 +81,9 @@ _LONG_NUMBER = re.compile(r"&#([0-9]{8,});?")
 
 TABLES_MAX = 20
 """Tables inside tables that are laid out; below that their cells are blocks."""
-SPAN_MAX = 100
+SPAN_MAX = 20
+REACHING_MAX = 20
+"""Cells of a row that are repeated in the rows they reach down to, in at most SPAN_MAX of them."""
 CELL_CHARACTERS_MAX = 400
 """A longer cell of several lines is a column of the page, not a value of a table."""
 
@@ -221,7 +223,7 @@ class _Table:
         """The open row as one line, cells apart; as lines where they are columns of the page."""
         cells = self.row or []
         texts = [cell.text() for cell in cells]
-        if len(cells) > 1 and not any(
+        if len(cells) + len(self.reaching) > 1 and not any(
             cell.columns or ("\n" in text and len(text) > CELL_CHARACTERS_MAX)
             for cell, text in zip(cells, texts, strict=True)
         ):
@@ -234,8 +236,8 @@ class _Table:
         for cell, text in zip(cells, texts, strict=True):
             self._reached(placed)
             wide, deep = cell.spans
-            if deep > 1:
-                self.reaching[len(placed)] = (deep - 1, text)
+            if deep > 1 and len(self.reaching) < REACHING_MAX:
+                self.reaching[len(placed)] = (deep - 1, text if len(text) <= CELL_CHARACTERS_MAX else "")
             placed += [text, *[""] * (wide - 1)]
         self._reached(placed)
         return " | ".join(placed) if any(placed) else ""
@@ -290,6 +292,8 @@ class _Page:
             block.term = name == "dt"
         if name == "li" and not end:
             block.pieces.append("- ")
+        elif name in {"td", "th"} and not end and block.pieces and not block.pieces[-1].endswith("\n"):
+            block.pieces.append(" | ")  # of no table
 
     def _title(self, block: _Block, *, end: bool) -> None:
         block.columns = True
