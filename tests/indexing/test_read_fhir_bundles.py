@@ -546,6 +546,8 @@ def test_entries_by_themselves(tmp_path: Path) -> None:
         ({"docStatus": "entered-in-error"}, "The note was entered in error."),
         ({"docStatus": "cancelled"}, "The report was cancelled."),
         ({"docStatus": "deprecated"}, "The note was superseded."),
+        ({"meta": {"tag": [{"code": "voided"}]}}, "The note was entered in error."),
+        ({"meta": {"security": [{"code": "entered-in-error"}]}}, "The note was entered in error."),
         (
             {"meta": {"extension": [{"url": "http://azurehealthcareapis.com/data-extensions/deleted-state",
                                      "valueString": "soft-deleted"}]}},
@@ -571,6 +573,7 @@ def test_a_note_that_was_taken_back(tmp_path: Path, form: str, more: dict[str, A
         ("/DocumentReference/1", "DocumentReference/1"),
         ("DocumentReference/1/_history/3", "DocumentReference/1"),
         ("https://a.example/fhir/Composition/1", "Composition/1"),
+        ("DocumentReference?_id=1", "DocumentReference/1"),
         ("Patient/1", None),
         ("Observation?code=x", None),
     ],
@@ -596,13 +599,13 @@ def meta(version: int, day: int) -> dict[str, Any]:
     return {"meta": {"versionId": str(version), "lastUpdated": f"2024-01-0{day}T00:00:00Z"}}
 
 
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("versions", [True, False])
+@pytest.mark.parametrize(
+    ("form", "versions"),
+    # Where keys are sorted, the Bundle's type comes last, and versions alone say which entry is the newest.
+    [(form, versions) for form in FORMS for versions in (True, False) if versions or form != "sorted"],
+)
 @pytest.mark.parametrize("newest", ["retracted", "deleted", "standing"])
 def test_a_history_ends_as_its_newest_version(tmp_path: Path, form: str, versions: bool, newest: str) -> None:
-    if form == "sorted" and not versions:
-        pytest.skip("which entry is the newest is said by the Bundle's type, which comes last here")
-
     def at(number: int) -> dict[str, Any]:
         return meta(number, number) if versions else {}
 
@@ -676,6 +679,43 @@ def test_a_note_does_not_replace_itself_or_another_servers(tmp_path: Path) -> No
     found = read_bundle(tmp_path, bundle(entry(note, "https://a.example/fhir/DocumentReference/1")))
     assert list(texts(found)) == ["DocumentReference/1"]
     assert refusals(found) == []
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.ndjson"])
+def test_a_stored_note_that_is_replaced_goes(tmp_path: Path, name: str) -> None:
+    new = document(
+        "new", relatesTo=[{"code": "replaces", "target": {"reference": "DocumentReference/stored"}}]
+    )
+    (tmp_path / name).write_text(json.dumps(bundle(entry(new))))
+    gone = [one for one in read(tmp_path / name) if isinstance(one, Rejection)]
+    assert [(one.resource_id, one.withdrawn, one.patient_id) for one in gone] == [
+        ("DocumentReference/stored", True, "p9")
+    ]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("first", [True, False])
+def test_nobody_takes_back_another_patients_note(tmp_path: Path, form: str, first: bool) -> None:
+    theirs = entry(document("1", "Penicillin allergy.", patient="Patient/other"))
+    related = {"code": "replaces", "target": {"reference": "DocumentReference/1"}}
+    for ours in (document("1", status="entered-in-error"), document("2", relatesTo=[related])):
+        found = read_bundle(
+            tmp_path, bundle(*((theirs, entry(ours)) if first else (entry(ours), theirs))), form
+        )
+        assert texts(found)["DocumentReference/1"] == "Penicillin allergy."
+        assert all(one.patient_id == "p9" for one in found if isinstance(one, Rejection))
+
+
+def test_a_deletion_of_another_server_takes_nothing_back(tmp_path: Path) -> None:
+    note = entry(document("1"), "https://a.example/fhir/DocumentReference/1")
+    gone = entry(
+        None,
+        "https://b.example/fhir/DocumentReference/1",
+        request={"method": "DELETE", "url": "DocumentReference/1"},
+    )
+    found = read_bundle(tmp_path, bundle(note, gone))
+    assert list(texts(found)) == ["DocumentReference/1"]
+    assert [one.withdrawn for one in found if isinstance(one, Rejection)] == [False]
 
 
 def test_superseded_without_a_replacement_is_kept_with_its_status(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class Bundle:
         """Of a streamed resource only what a reference needs of it."""
         kept = {
             name: resource[name]
-            for name in ("resourceType", "id", "identifier", "meta", "status")
+            for name in ("resourceType", "id", "identifier", "meta", "status", "docStatus")
             if name in resource
         }
         if type_of(resource) != "Binary":
