@@ -17,7 +17,7 @@ from pipeline.sentences import is_heading, sentence_spans
 from pipeline.text.facts import Over, Reading, Token, read
 from pipeline.text.quantities import figure_at
 from pipeline.text.support import Context, carries, says_nothing
-from pipeline.text.vocabulary import CLAUSE_VERBS, NEUTRAL, SPELLINGS, SUBJECTS, TAKING
+from pipeline.text.vocabulary import CLAUSE_VERBS, NEGATIONS, NEUTRAL, SPELLINGS, SUBJECTS, TAKING
 from pipeline.text.wording import canonical
 
 SENTENCES_MAX = 24
@@ -28,7 +28,8 @@ _WORD = re.compile(r"[^\W_]+")
 _NAME = re.compile(
     r"\b(?:Mr|Mrs|Ms|Miss|Mx)\b\.?\s+(?P<titled>[A-Z][\w'’-]+(?:\s[A-Z][\w'’-]+)?)"
     r"|(?P<aged>[A-Z][\w'’-]+(?:\s[A-Z][\w'’.-]*){0,3}),?\s+is\s+an?\s+\d"
-    r"|\b(?:[Pp]atient(?:\s[Nn]ame)?|PATIENT(?:\sNAME)?|Name|NAME):\s*(?P<labelled>[A-Z][\w'’-]+(?:,?\s[A-Z][\w'’.-]*){0,3})"
+    r"|\b(?:[Pp]atient(?:\s[Nn]ame)?|PATIENT(?:\sNAME)?|Name|NAME):\s*"
+    r"(?P<labelled>[A-Z][\w'’-]+(?:,?\s[A-Z][\w'’.-]*){0,3})"
 )
 _HE = re.compile(r"\b(?:he|him|his|himself|mr|male|gentleman)\b", re.IGNORECASE)
 _SHE = re.compile(r"\b(?:she|her|hers|herself|mrs|ms|female|lady)\b", re.IGNORECASE)
@@ -130,6 +131,11 @@ class Passages:
             token.key for token in claim.tokens if token.kind not in ("comma", "break", "neutral", "figure")
         }
         asked = asked.union(*(SPELLINGS[key] for key in asked if key in SPELLINGS))
+        if any(
+            token.kind == "negation" and over.denied
+            for token, over in zip(claim.tokens, claim.over, strict=True)
+        ):
+            asked |= NEGATIONS
         asked |= {word for word in _WORD.findall(text.lower()) if word not in NEUTRAL}
         ranked: list[tuple[int, int, int, _Source]] = []
         for order, number in enumerate(numbers):
@@ -236,6 +242,8 @@ class Passages:
             return None
 
         found = from_cut(0) or []
+        if len(found) > 1 and any(_speaks_against(self._read(source), claim) for source in sources):
+            return []
         return list(dict.fromkeys(Evidence(each.number, each.start, each.end) for each in found))
 
     def _carries(self, source: _Source, claim: Reading, start: int, end: int, *, names: bool) -> bool:
@@ -244,7 +252,9 @@ class Passages:
 
 def _over(labels: Sequence[str]) -> Over:
     """What stands over everything under these headings: a family's history, "Denies:"."""
-    return Over(denied=any(map(_DENYING_LEAD.search, labels)), relatives=any(map(_FAMILY.search, labels)))
+    return Over(
+        denied=int(any(map(_DENYING_LEAD.search, labels))), relatives=any(map(_FAMILY.search, labels))
+    )
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -257,6 +267,21 @@ def _forms(text: str) -> Iterator[str]:
 def _may_head(line: str) -> bool:
     """Whether a line may be a heading; cheaper than knowing it."""
     return line[-1] in ":*_," or line[0] in "#*_" or line.isupper()
+
+
+def _speaks_against(source: Reading, claim: Reading) -> bool:
+    """Whether one sentence has every word and figure of a claim that it does not carry: it says another thing."""
+    keys = {token.key for token in claim.tokens if token.kind in ("word", "relative")}
+    figures = {token.figure for token in claim.tokens if token.figure is not None}
+    return (
+        len(keys) + len(figures) >= _TELLING
+        and keys <= source.places.keys()
+        and figures <= {token.figure for token in source.tokens}
+    )
+
+
+_TELLING = 2
+"""Words and figures that make a sentence one about the same matter."""
 
 
 def claims_nothing(text: str) -> bool:
@@ -313,9 +338,21 @@ def _may_stand_alone(tokens: Sequence[Token], last: int, place: int) -> bool:
         return False
     if opening.word in _OPENING or opening.kind in ("order", "negation"):
         return True
+    if not _names_something(tokens[after:]):
+        return False
     if not any(token.word in _RELATING for token in tokens[last:place]):
         return True
     return any(token.kind == "figure" for token in tokens[after : after + 5])
+
+
+def _names_something(tokens: Sequence[Token]) -> bool:
+    """Whether a word stands before the next comma: a figure alone belongs to what it was said of."""
+    for token in tokens:
+        if token.kind in ("comma", "break") or token.word == "and":
+            return False
+        if token.kind in ("word", "relative"):
+            return True
+    return False
 
 
 def _dates(date: str | None) -> tuple[tuple[int | None, int | None, int | None], ...]:

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pipeline.text.quantities import DURATIONS, ORDINALS, Figure, figure_at, roman
 from pipeline.text.vocabulary import (
     BREAKS,
+    CIRCUMSTANCES,
     CLAUSE_VERBS,
     DENYING,
     HEDGES,
@@ -42,7 +43,8 @@ TokenKind: TypeAlias = Literal[
 class Over(NamedTuple):
     """What stands over a word and changes what is said with it."""
 
-    denied: bool = False
+    denied: int = 0
+    """How many denials: "ruled out" over "denies" are two. Of a denial that stands over nothing but itself, 1."""
     relatives: bool = False
     """Said of a relative."""
     doubted: bool = False
@@ -149,7 +151,7 @@ def _tokens(text: str) -> list[Token]:
             )
         elif word:
             at = piece.end()
-            at = _add_words(found, text, word, at)
+            at = _add_words(found, text, "physiotherapy" if written == "PT" else word, at)
         else:
             at = piece.end()
             _add_mark(found, text, written, at)
@@ -261,8 +263,9 @@ def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
     doubted, orders = [over.doubted] * count, [over.order] * count
     for index, token in enumerate(tokens):
         if token.kind == "negation":
-            for place in _reach(tokens, index, _ends_denial):
-                denied[place] = not over.denied
+            reach = _reach(tokens, index, _ends_denial)
+            for place in reach if any(_says_something(tokens[place]) for place in reach) else [index]:
+                denied[place] += 1
         elif token.kind == "hedge":
             for place in _reach(tokens, index, _ends_doubt):
                 doubted[place] = True
@@ -297,20 +300,31 @@ def _forward(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
 
 def _backward(tokens: Sequence[Token], index: int) -> list[int]:
     """The part of the sentence before `index`: its last clause, or the whole list where the word is said of a list."""
-    whole = (index > 0 and tokens[index - 1].word in ("are", "were", "all")) or (
-        index > 0 and tokens[index - 1].key == ":"
-    )
+    before = tokens[index - 1] if index else None
+    whole = before is not None and (before.word in ("are", "were", "all") or before.key == ":")
     found: list[int] = []
-    something = False
+    something = listed = False
     for place in range(index - 1, -1, -1):
         token = tokens[place]
-        if token.kind == "break" or (token.kind == "comma" and something and not whole):
-            break
-        if token.kind in ("negation", "order") and something:
+        if token.kind == "break" or (
+            something and _ends_backward(tokens, place, found, whole=whole or listed)
+        ):
             break
         found.append(place)
         something = something or _says_something(token)
+        listed = listed or (something and token.word in ("or", "nor", "and"))
     return found
+
+
+def _ends_backward(tokens: Sequence[Token], place: int, found: Sequence[int], *, whole: bool) -> bool:
+    token = tokens[place]
+    if token.kind == "comma" and not whole:
+        return True
+    if token.kind in ("negation", "order") or token.word in CIRCUMSTANCES or token.word in _BE:
+        return True
+    return token.word == "and" and any(
+        tokens[after].kind == "figure" for after in found
+    )  # "to 40 mg, and 20 mg is"
 
 
 _BE = frozenset("is are was were be been being has have had".split())
@@ -331,7 +345,9 @@ def _is_passive(tokens: Sequence[Token], index: int) -> bool:
     if token.kind == "hedge" or (token.kind == "order" and not token.word.endswith(("ed", "en", "un"))):
         return False
     place = index - 1
-    while place >= 0 and tokens[place].kind == "neutral" and tokens[place].word not in _BE:
+    adverbs = 1
+    while place >= 0 and tokens[place].word not in _BE and (tokens[place].kind == "neutral" or adverbs):
+        adverbs -= tokens[place].kind != "neutral"
         place -= 1
     passive = place >= 0 and tokens[place].word in _BE - {"has", "have", "had"}
     return passive and any(_says_something(tokens[before]) for before in _backward(tokens, place))
@@ -343,7 +359,7 @@ def _says_something(token: Token) -> bool:
 
 def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
     token = tokens[place]
-    if token.kind == "break" or token.word in LIST_ENDS_NEGATION:
+    if token.kind == "break" or (token.word in LIST_ENDS_NEGATION and (something or token.word == "but")):
         return True
     if not something:
         return (
@@ -353,6 +369,8 @@ def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
             and tokens[place - 1].kind == "comma"
         )
     if token.kind in ("negation", "order"):
+        return True
+    if token.word in CIRCUMSTANCES:
         return True
     return token.word in CLAUSE_VERBS or (token.word in SUBJECTS and _opens_clause(tokens, place))
 
@@ -394,13 +412,19 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
             return True
         if token.kind in ("break", "comma", "negation") or token.word in CLAUSE_VERBS:
             break
+    return _is_in(tokens, index) or tokens[index].word in ("family", "familial", "maternal", "paternal")
+
+
+def _is_in(tokens: Sequence[Token], index: int) -> bool:
+    """ "in her mother"."""
     before = [token.word for token in tokens[max(0, index - 3) : index]]
-    return "in" in before or tokens[index].word in ("family", "familial", "maternal", "paternal")
+    while before and before[-1] in ("her", "his", "the", "a", "their", "maternal", "paternal", "both"):
+        before.pop()
+    return bool(before) and before[-1] == "in"
 
 
 def _reach_of_relative(tokens: Sequence[Token], index: int) -> list[int]:
-    before = [token.word for token in tokens[max(0, index - 3) : index]]
-    if "in" in before:
+    if _is_in(tokens, index):
         return _backward(tokens, index)
     return _forward(tokens, index, _ends_relative)
 

@@ -160,7 +160,7 @@ _FREQUENCY = _pattern(
       )\.?(?![a-z0-9])"""
 )
 _AGE = _pattern(
-    rf"""(?:aged?|age\sof)\s(?:of\s|is\s)?(?P<aged>\d+|{_WORDED})(?![\d/.])(?:\syears?(?:\sold|\sof\sage)?)?
+    rf"""(?:aged?|age\sof)\s(?:of\s|is\s)?(?P<aged>\d+|{_WORDED})(?![\d/.])(?:\s(?P<unit>years?|yrs?|months?|weeks?|days?)\b(?:\sold|\sof\sage)?)?
        | (?P<old>{_ANY})(?:\s|-)?(?P<years>years?|yrs?\.?|y|months?|weeks?|days?)[\s/-]{{0,2}}(?:old|o|of\sage)\b"""
 )
 _BOUND = _pattern(
@@ -319,7 +319,7 @@ def _every(step: str | None, period: str) -> str:
 
 def _age(match: re.Match[str]) -> Figure | None:
     number = _value(match["aged"] or match["old"])
-    unit = (match["years"] or "years").lower()[0]
+    unit = (match["years"] or match["unit"] or "years").lower()[0]
     return (
         None
         if number is None

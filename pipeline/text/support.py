@@ -8,13 +8,14 @@ follows from the source without standing in it is not carried.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.quantities import Figure
-from pipeline.text.vocabulary import OPPOSITES, PLANS, SHOWING_PLANS, TAKING
+from pipeline.text.vocabulary import MATTERS, OPPOSITES, PLANS, SHOWING_PLANS, TAKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ def carries(source: Reading, claim: Reading, start: int, end: int, context: Cont
 
 def says_nothing(claim: Reading, start: int, end: int) -> bool:
     """Whether the tokens `[start, end)` claim nothing by themselves."""
-    return all(token.kind in ("comma", "break", "neutral") for token in claim.tokens[start:end])
+    return all(
+        token.kind in ("comma", "break") or (token.kind == "neutral" and token.word not in OPPOSITES)
+        for token in claim.tokens[start:end]
+    )
 
 
 def _carried(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool | None:
@@ -60,7 +64,7 @@ def _carried(source: Reading, claim: Reading, index: int, context: ContextOf) ->
     if token.kind == "neutral":
         return None if _turned_around(source, token) else False
     if token.kind == "negation":
-        return False if _is_heard(source, claim, index) else None
+        return _denial_carried(source, claim, index)
     if token.kind == "order":
         return False if _order_carried(source, token) else None
     return _word_carried(source, claim, index, context)
@@ -72,17 +76,18 @@ def _turned_around(source: Reading, token: Token) -> bool:
     return opposite is not None and token.word not in source.places and opposite in source.places
 
 
-def _is_heard(source: Reading, claim: Reading, index: int) -> bool:
-    """A denial that stands over no word of its own ("that is not so") must be the source's."""
-    if any(
-        over.denied and token.kind in ("word", "figure", "relative")
-        for token, over in zip(claim.tokens, claim.over, strict=True)
-    ):
-        return True
-    return bool(source.of("negation"))
+def _denial_carried(source: Reading, claim: Reading, index: int) -> bool | None:
+    """A denial over nothing that has a name ("no complaints", "that is not so") must be the source's, of the same."""
+    if not claim.over[index].denied:
+        return False
+    of_the_same = {token.word for token in claim.tokens} & MATTERS <= {token.word for token in source.tokens}
+    alike = any(
+        token.kind == "negation" and over.denied
+        for token, over in zip(source.tokens, source.over, strict=True)
+    )
+    return True if alike and of_the_same else None
 
 
-_SAME_ORDER = {"hold": "stop"}
 _WITHOUT_ORDER = frozenset(["", "start", "increase", "decrease", "continue", "give", "switch"])
 
 
@@ -103,9 +108,15 @@ def _word_carried(source: Reading, claim: Reading, index: int, context: ContextO
     if places is None:
         plain = not over.denied and over.order in ("", "continue")
         return False if plain and token.key in context().words else None
-    if over.order == "start" and "ago" in source.places:
-        over = over._replace(order="")
+    over = _since_ago(source, over)
+    if token.kind == "relative":
+        return True if any(source.over[place].denied == over.denied for place in places) else None
     return True if any(_stands_alike(source.over[place], over) for place in places) else None
+
+
+def _since_ago(source: Reading, over: Over) -> Over:
+    """What was three days ago began three days ago."""
+    return over._replace(order="") if over.order == "start" and "ago" in source.places else over
 
 
 def _stands_alike(source: Over, claim: Over) -> bool:
@@ -133,7 +144,9 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
     places = [
         place
         for place, token in enumerate(source.tokens)
-        if token.figure is not None and _says_figure(token.figure, figure, source)
+        if token.figure is not None
+        and _says_figure(token.figure, figure, source)
+        and _stands_alike(source.over[place], _since_ago(source, claim.over[index]))
     ]
     if any(_beside_the_same(source, place, claim, index) for place in places):
         return True
@@ -189,7 +202,7 @@ def _beside_the_same(source: Reading, place: int, claim: Reading, index: int) ->
     """Whether the figure stands beside the same thing in both, where the source has several figures to mix up."""
     figure = source.tokens[place].figure
     assert figure is not None
-    if figure.kind == "date":
+    if figure.kind == "date" or (_is_ago(source, place) and _is_ago(claim, index)):
         return True
     frequency = figure.kind == "frequency"
     others = {
@@ -203,6 +216,10 @@ def _beside_the_same(source: Reading, place: int, claim: Reading, index: int) ->
         return True
     theirs, ours = _beside(source, place), _beside(claim, index)
     return not theirs or not ours or ours[0] in theirs or theirs[0] in ours
+
+
+def _is_ago(reading: Reading, index: int) -> bool:
+    return index + 1 < len(reading.tokens) and reading.tokens[index + 1].word == "ago"
 
 
 def _beside(reading: Reading, index: int) -> list[str]:
@@ -231,7 +248,11 @@ def _words(reading: Reading, places: range, frequency: bool, *, stop_at_comma: b
 
 def _side_carried(source: Reading, claim: Reading, index: int) -> bool:
     key = claim.tokens[index].key
-    places = [place for place, token in enumerate(source.tokens) if token.kind == "side" and token.key == key]
+    places = [
+        place
+        for place, token in enumerate(source.tokens)
+        if token.kind == "side" and token.key == key and source.over[place].denied == claim.over[index].denied
+    ]
     if not places:
         return False
     if len({token.key for token in source.tokens if token.kind == "side"}) == 1:
@@ -243,8 +264,8 @@ def _side_carried(source: Reading, claim: Reading, index: int) -> bool:
 def _part(reading: Reading, index: int) -> list[str]:
     """The words after a side up to the next side or break, else those before it; after "on the", the other way."""
     after = _up_to_side(reading.tokens[index + 1 :], commas=True)
-    before = _up_to_side(reading.tokens[:index][::-1], commas=False)
     placed = {token.word for token in reading.tokens[max(0, index - 2) : index]} & {"on", "to"}
+    before = _up_to_side(reading.tokens[:index][::-1], commas=bool(placed))
     return (before or after) if placed else (after or before)
 
 
@@ -259,6 +280,9 @@ def _up_to_side(tokens: Sequence[Token], *, commas: bool) -> list[str]:
 
 
 def _goes_together(source: Reading, claim: Reading, start: int, end: int, context: ContextOf) -> bool:
+    sides = Counter(token.key for token in claim.tokens[start:end] if token.kind == "side")
+    if any(count > 1 and count > len(source.places[side]) for side, count in sides.items()):
+        return False  # "the right knee is symmetric to the right"
     words = {token.word for token in claim.tokens[start:end]}
     if words & PLANS and not ({token.word for token in source.tokens} & SHOWING_PLANS):
         return False

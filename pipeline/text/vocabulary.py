@@ -39,7 +39,7 @@ NEUTRAL = _words(
     reading readings value values level levels result results resulted test tests tested exam exams examination
     examinations examined examine evaluation evaluated assessment assessed review reviewed hear heard
     known history historical hx past medical diagnose diagnosed diagnosis diagnoses significant condition conditions
-    problem problems symptom symptoms sign signs status
+    issue issues problem problems symptom symptoms sign signs status
     take takes taking taken took use uses used using usage utilize utilizes utilizing utilized receive receives
     receiving receipt prescribe prescribes prescribed prescribing prescription prescriptions medication medications
     medicine medicines meds med drug drugs agent dose doses dosed dosing dosage dosages strength amount regimen treat
@@ -103,7 +103,8 @@ _SAME = """
     bloodsugar : blood sugar, blood sugars, blood glucose, glucose, sugars
     cholesterol : cholesterol
     bodymassindex : bmi, body mass index
-    physical exercisetherapy : pt eval, physical therapy, physiotherapy
+    physicaltherapy : physical therapy, physiotherapy
+    druguse : drug use, drug abuse, substance use, substance abuse, recreational drugs, illicit drugs
     rangeofmotion : rom, range of motion
     emergencyroom : er, ed, emergency room, emergency department
     hospital : hospital, hospitalized, hospitalised, hospitalization
@@ -295,6 +296,8 @@ NEGATIONS = _words(
     "excludes excluding nil"
 )
 LIST_ENDS_NEGATION = _words("but however although though except aside apart nevertheless yet")
+CIRCUMSTANCES = _words("after before during since when while because due until following")
+"""What follows these is not denied with what stands before them: "no bleeding after surgery"."""
 CLAUSE_VERBS = _words(
     "has have had is are was were takes took taking reports reported states stated says said uses continues continued "
     "complains presents presented describes endorses endorsed admits lives drinks smokes works will should can "
@@ -337,6 +340,10 @@ RELATIVES = _words(
 RELATIVE_VERBS = _words(
     "has had have died with was were is also suffered suffers diagnosed history significant positive of"
 )
+MATTERS = _words(
+    "problem problems complaint complaints symptom symptoms issue issues medication medications finding findings"
+)
+"""What is denied of a patient who has none, without a name."""
 HEDGES = _words(
     "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
     "presumed presumably potential potentially unclear differential consider r/o perhaps suspect suspects"
@@ -351,7 +358,7 @@ SIDES = {
 }
 NO_SIDE_AFTER = {
     "right": _words("away now after before handed hand-dominant"),
-    "left": _words("the his her against home ama without"),
+    "left": _words("the his her against home ama without in open intact alone behind untreated"),
 }
 TYPED = _words("grade stage type class category degree level phase nyha asa")
 """Before these a Roman number is a number."""
