@@ -68,9 +68,9 @@ def embedder_of(
     )
 
 
-def generator_of(client: Any, clock: ManualClock | None = None) -> BedrockGenerator:
+def generator_of(client: Any, clock: ManualClock | None = None, **given: Any) -> BedrockGenerator:
     return BedrockGenerator(
-        GeneratorSettings(provider="bedrock"),
+        GeneratorSettings(provider="bedrock", **given),
         BedrockSettings(),
         TransportSettings(),
         make_client=lambda: client,
@@ -294,3 +294,55 @@ def test_the_client_does_not_retry_by_itself(monkeypatch: pytest.MonkeyPatch) ->
     assert config.retries["total_max_attempts"] == 1
     assert (config.read_timeout, config.max_pool_connections) == (7, 9)
     assert client.meta.region_name == "eu-west-1"
+
+
+@pytest.mark.parametrize("reason", ["content_filtered", "guardrail_intervened", "tool_use", "max_tokens"])
+def test_how_it_ended_is_told(bedrock: BedrockServer, reason: str) -> None:
+    bedrock.stop_reason = reason
+    *_, last = generator_of(client_to(bedrock.url)).stream(PROMPT)
+    assert last.finish_reason == ("length" if reason == "max_tokens" else reason)
+
+
+def test_a_thought_is_told_apart_and_its_text_ends_here(bedrock: BedrockServer) -> None:
+    bedrock.deltas = [{"reasoningContent": {"text": "300 mg?"}}, {"reasoningContent": {"signature": "x"}}]
+    first, second, *rest = generator_of(client_to(bedrock.url)).stream(PROMPT)
+    assert [(piece.kind, piece.text) for piece in (first, second)] == [("thought", "")] * 2
+    assert "".join(piece.text for piece in rest) == f'"{NOTE}" [1]'
+
+
+def test_its_options_can_be_set(bedrock: BedrockServer) -> None:
+    list(
+        generator_of(
+            client_to(bedrock.url), send_temperature=False, merge_system=True, extra_body={"reasoning": False}
+        ).stream(PROMPT)
+    )
+    _, asked = bedrock.requests[0]
+    assert asked["inferenceConfig"] == {"maxTokens": 512}
+    assert "system" not in asked
+    assert asked["messages"][0]["content"] == [{"text": "Be exact."}, {"text": PROMPT.user}]
+    assert asked["additionalModelRequestFields"] == {"reasoning": False}
+
+
+DENIED = (
+    "User: arn:aws:sts::123456789012:assumed-role/chartwell-host-role/i-0123456789abcdef0 is not authorized to "
+    "perform: bedrock:InvokeModelWithResponseStream on resource: arn:aws:bedrock:us-east-1::foundation-model/anthropic."
+    "claude-3-haiku-20240307-v1:0 because no identity-based policy allows the "
+    "bedrock:InvokeModelWithResponseStream action"
+)
+ON_DEMAND = (
+    "Invocation of model ID amazon.nova-lite-v1:0 with on-demand throughput isn\u2019t supported. Retry your request "
+    "with the ID or ARN of an inference profile that contains this model."
+)
+
+
+def test_its_own_words_are_kept_where_they_help(bedrock: BedrockServer) -> None:
+    """field case F9"""
+    bedrock.refusals = [(403, "AccessDeniedException", DENIED), (400, "ValidationException", ON_DEMAND)]
+    with pytest.raises(errors.AuthenticationFailed) as denied:
+        list(generator_of(client_to(bedrock.url)).stream(PROMPT))
+    assert DENIED in denied.value.what
+    assert "service control policies" in denied.value.remedy
+    with pytest.raises(errors.RequestInvalid) as profile:
+        list(generator_of(client_to(bedrock.url)).stream(PROMPT))
+    assert "on-demand throughput isn\u2019t supported" in profile.value.what
+    assert "us.amazon.nova-lite-v1:0 or eu.amazon.nova-lite-v1:0" in profile.value.remedy

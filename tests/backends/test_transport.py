@@ -148,6 +148,49 @@ def test_what_may_be_quoted() -> None:
     assert quotable_detail(b"", {}) == ""
 
 
+INNER = {"error": {"message": "The maximum length is 8192 tokens.", "code": 400}}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (  # LiteLLM passes on what another server said
+            json.dumps(
+                {"error": {"message": f"litellm.BadRequestError: Error code: 400 - {INNER}"}}
+            ).encode(),
+            "The maximum length is 8192 tokens.",
+        ),
+        (  # Mistral
+            b'{"object": "error", "message": {"detail": [{"type": "x", "loc": ["body"], "msg": "Value error"}]}}',
+            "Value error",
+        ),
+        (b'{"message": "First things. Mrs Zanzibar has gout in the left knee."}', "First things."),
+        (b'{"message": "Mrs Zanzibar has gout in the left knee. Then this."}', ""),
+    ],
+)
+def test_of_the_servers_words_those_are_kept_that_repeat_nothing(body: bytes, expected: str) -> None:
+    """field case F9"""
+    assert quotable_detail(body, {"input": [NOTE], "model": "a-model"}) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (
+            500,
+            b'{"error": {"message": "ContextWindowExceededError: context_length_exceeded"}}',
+            errors.RequestInvalid,
+        ),
+        (500, b'{"error": {"message": "input is too large to process"}}', errors.RequestInvalid),
+        (500, b'{"error": {"message": "worker gone"}}', errors.Overloaded),
+        (429, b'{"error": {"code": "insufficient_quota", "message": "x"}}', errors.AuthenticationFailed),
+    ],
+)
+def test_a_proxys_own_status_hides_no_refusal(status: int, body: bytes, kind: type[Exception]) -> None:
+    server = Server("generator", "http://h/v1", "GENERATOR", "m")
+    assert type(status_error(server, status, body, {})) is kind
+
+
 def test_a_model_that_is_gone_says_when_and_what_instead(nim: NimServer, clock: ManualClock) -> None:
     nim.faults.gone = {EMBEDDER: "2026-08-25"}
     error = refused_call(transport_to(nim.url, clock))

@@ -30,6 +30,9 @@ class BedrockServer:
         """Code of an error event after the first piece."""
         self.cut = False
         self.narrow = False
+        self.stop_reason = "end_turn"
+        self.deltas: list[Mapping[str, Any]] = []
+        """Deltas that come before the answer."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
@@ -100,12 +103,15 @@ class BedrockServer:
         events = [
             frame("contentBlockDelta", {"delta": {"text": piece}, "contentBlockIndex": 0}) for piece in pieces
         ]
+        events = [
+            frame("contentBlockDelta", {"delta": each, "contentBlockIndex": 0}) for each in self.deltas
+        ] + events
         if self.stream_error:
             return events[0] + frame(self.stream_error, {"message": "no more"}, kind="exception")
         if self.cut:
             return events[0] + events[0][:-9]
         usage = {"inputTokens": 7, "outputTokens": len(pieces), "totalTokens": 7 + len(pieces)}
-        events.append(frame("messageStop", {"stopReason": "end_turn"}))
+        events.append(frame("messageStop", {"stopReason": self.stop_reason}))
         events.append(frame("metadata", {"usage": usage, "metrics": {"latencyMs": 1}}))
         return b"".join(events)
 

@@ -278,6 +278,7 @@ class NimServer:
         except ValueError:
             raise Refusal(400, {"error": "the body is not JSON"}) from None
         self._refuse_model(asked.get("model"))
+        self._refuse_options(asked)
         if self.faults.slow_seconds:
             await asyncio.sleep(self.faults.slow_seconds)
         if request.path == "/v1/chat/completions" and asked.get("stream"):
@@ -356,6 +357,14 @@ class NimServer:
             )
         if model not in MODELS:
             raise Refusal(404, "404 page not found")
+
+    def _refuse_options(self, asked: Mapping[str, Any]) -> None:
+        for option in self.faults.unsupported:
+            if option in asked:
+                said = f"Unsupported parameter: '{option}' is not supported with this model."
+                raise Refusal(
+                    400, {"error": {"message": said, "type": "invalid_request_error", "param": option}}
+                )
 
     # --- embeddings ---
 
@@ -451,12 +460,6 @@ class NimServer:
             raise Refusal(
                 422, {"detail": [{"loc": ["body", "messages"], "msg": "Field required", "input": asked}]}
             )
-        for option in self.faults.unsupported:
-            if option in asked:
-                said = f"Unsupported parameter: '{option}' is not supported with this model."
-                raise Refusal(
-                    400, {"error": {"message": said, "type": "invalid_request_error", "param": option}}
-                )
         if self.faults.deltas:
             return []
         answer = self.faults.says or quoting_answer(str(messages[-1].get("content", "")))
