@@ -51,6 +51,7 @@ app.command()(migrate)
 
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
+COLUMNS_SHOWN_MAX = 40
 RECORDS_LOOKED_AT_MAX = 100
 """By --fresh, before it forgets what is stored."""
 
@@ -154,7 +155,7 @@ def notes(
         rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             compared = sources if prune and STANDARD_INPUT not in sources else None
-            found = _survey(records, settings, rejections_file, prefixes, compared)
+            found = _survey(records, settings, rejections_file, prefixes, compared, fields)
             _print_survey(found, json_output, rejections_file)
             return
         with _indexing(
@@ -407,6 +408,7 @@ def _survey(
     rejections_file: Path,
     prefixes: Prefixes,
     compared: Sequence[str] | None,
+    mapping: FieldMapping,
 ) -> Survey:
     """`compared`: the sources whose stored notes are held against the records."""
     chosen = serving_settings(settings)
@@ -424,6 +426,7 @@ def _survey(
             rejections=stack.enter_context(RejectionLog(rejections_file)),
             prefixes=prefixes,
             stored=stored,
+            mapping=mapping,
         )
 
 
@@ -503,6 +506,7 @@ def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> No
             "stored",
             markup=False,
         )
+        _print_columns(found)
         _print_rejected(found, str(rejections_file) if listed else None)
         if found.missing:
             _print_missing(found.missing, found.unread, "a run with --prune removes them")
@@ -510,6 +514,20 @@ def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> No
             out.print("--prune would remove nothing", markup=False)
     if found.rejected or found.unread_files:
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _print_columns(found: Survey) -> None:
+    for name, columns in found.columns.items():
+        out.print(f"  {name:<14} {', or '.join(columns)}", markup=False)
+    if found.metadata_columns:
+        out.print(f"  {'metadata':<14} {', '.join(found.metadata_columns[:COLUMNS_SHOWN_MAX])}", markup=False)
+    if not found.undated:
+        return
+    line = f"{found.undated:,} of {found.accepted:,} notes have no date: --since and --until leave them out"
+    if "date" not in found.columns:
+        likely = f"; looks like: {', '.join(found.likely_dates)}" if found.likely_dates else ""
+        line += f"; no column for date; map one with --map date=COLUMN{likely}"
+    out.print(line, markup=False)
 
 
 def _print_hits(hits: Sequence[Hit], text: str | None) -> None:

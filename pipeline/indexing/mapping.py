@@ -81,11 +81,16 @@ EMPTY: tuple[Any, ...] = ("", [], {})
 EMPTY_WORDS = frozenset(("", "null", "none", "nan", "nat", "n/a", "<na>", "\\n"))
 """What exports write where there is nothing. As a patient's id, "nan" would make one patient of many."""
 
+NOTHING: Mapping[str, Any] = {}
+
 PLANS_MAX = 1000
 """Records of one source mostly have the same columns; more kinds than this and the memory of them starts over."""
 
 Place: TypeAlias = tuple[str, tuple[str, ...]]
 """A column that is there, and the path inside its value (empty for the value itself)."""
+
+Plans: TypeAlias = dict[tuple[bool, tuple[str, ...]], Mapping[str, list[Place]]]
+"""Which columns feed which field, for each kind of record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +99,11 @@ class FieldMapping:
 
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: ALIASES)
     defaults: Mapping[str, str] = field(default_factory=dict)
-    _plans: dict[tuple[bool, tuple[str, ...]], Mapping[str, list[Place]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    _plans: Plans = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of the records whose fields were taken."""
+    _looked: Plans = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of columns that were only asked about."""
+    _offered: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, maps: Sequence[str] = (), defaults: Sequence[str] = ()) -> FieldMapping:
@@ -120,21 +127,24 @@ class FieldMapping:
 
     def missing(self, columns: Iterable[str], *, own: bool = False) -> list[str]:
         """Required fields that none of these columns feeds and no default fills. `own` as for `apply`."""
-        plan = self._plan(tuple(columns), own=own)
+        plan = self._plan(self._looked, tuple(columns), own=own)
         return [name for name in REQUIRED_FIELDS if name not in self.defaults and not plan[name]]
 
     def feeding(self, columns: Sequence[str], *, own: bool = False) -> dict[str, tuple[str, ...]]:
         """For each field the columns among these that feed it, best first: the next one where a record has nothing in
         the one before. Fields that none feeds are absent. `own` as for `apply`."""
-        plan = self._plan(tuple(columns), own=own)
+        plan = self._plan(self._looked, tuple(columns), own=own)
         return {
             name: tuple(dict.fromkeys(key for key, _ in places)) for name, places in plan.items() if places
         }
 
-    def apply(self, record: Mapping[str, Any], *, own: bool = False) -> dict[str, Any]:
+    def apply(
+        self, record: Mapping[str, Any], *, own: bool = False, offered: Mapping[str, Any] = NOTHING
+    ) -> dict[str, Any]:
         """Our fields with their raw values (absent where the record has none), the rest as text in "metadata".
 
         `own`: the reader named its columns as our fields (FHIR, text files); they hold where the user's do not.
+        `offered`: columns that `--map` may name and that are no metadata otherwise.
 
         There, scalars become text as JSON writes them, lists and objects compact JSON, and an object called
         "metadata" is taken apart. Empty values are skipped. Values longer than METADATA_VALUE_CHARACTERS_MAX are left
@@ -143,7 +153,11 @@ class FieldMapping:
         """
         fields: dict[str, Any] = {}
         used: set[str] = set()
-        for name, places in self._plan(tuple(record), own=own).items():
+        rest = record
+        if offered:
+            self._offered.update(offered)
+            record = {**record, **offered}
+        for name, places in self._plan(self._plans, tuple(record), own=own).items():
             for key, path in places:
                 value = record[key]
                 for part in path:
@@ -158,21 +172,35 @@ class FieldMapping:
             else:
                 if name in self.defaults:
                     fields[name] = self.defaults[name]
-        fields["metadata"] = _metadata(record, used)
+        fields["metadata"] = _metadata(rest, used)
         return fields
 
-    def _plan(self, columns: tuple[str, ...], *, own: bool) -> Mapping[str, list[Place]]:
-        plan = self._plans.get((own, columns))
+    def used(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+        """Of all records so far: for each field the columns that feed it, best first, and the columns that feed none
+        and are kept as metadata. A field that a default fills has --default last."""
+        feeding: dict[str, dict[str, None]] = {}
+        rest: dict[str, None] = {}
+        for (_, columns), plan in self._plans.items():
+            for name, places in plan.items():
+                feeding.setdefault(name, {}).update((key, None) for key, _ in places)
+            fed = {key for places in plan.values() for key, _ in places}
+            rest |= dict.fromkeys(column for column in columns if column not in fed | self._offered)
+        for name in self.defaults:
+            feeding.setdefault(name, {})["--default"] = None
+        return {name: tuple(keys) for name, keys in feeding.items() if keys}, tuple(rest)
+
+    def _plan(self, plans: Plans, columns: tuple[str, ...], *, own: bool) -> Mapping[str, list[Place]]:
+        plan = plans.get((own, columns))
         if plan is None:
-            if len(self._plans) >= PLANS_MAX:
-                self._plans.clear()
+            if len(plans) >= PLANS_MAX:
+                plans.clear()
             known = set(columns)
             plain = {_plain(column): column for column in reversed(columns)}
             plan = {}
             for name in FIELDS:
                 wanted = (*self.columns[name], *((name,) if own else ()))
                 plan[name] = [place for column in wanted if (place := _place(column, known, plain))]
-            self._plans[own, columns] = plan
+            plans[own, columns] = plan
         return plan
 
 

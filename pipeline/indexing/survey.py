@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.accept import NO_PREFIXES, Accepted, Duplicate, Older, accept_all
 from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.columns import DateColumns
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.stage import Stored
 from pipeline.indexing.tally import RejectionSink, Tally
 from pipeline.ports import Embedder
@@ -32,6 +34,14 @@ class Survey:
     missing: tuple[str, ...] | None = None
     """Stored notes that these inputs no longer hold; None where that was not asked."""
     unread: int = 0
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """For each field the columns that feed it, best first, --default last; fields that none feeds are absent."""
+    metadata_columns: tuple[str, ...] = ()
+    """Columns that feed no field."""
+    undated: int = 0
+    """Notes without a date: they are outside every range of days."""
+    likely_dates: tuple[str, ...] = ()
+    """Those of the metadata columns whose values are dates."""
 
 
 def survey(
@@ -42,9 +52,11 @@ def survey(
     rejections: RejectionSink,
     prefixes: Prefixes = NO_PREFIXES,
     stored: Stored | None = None,
+    mapping: FieldMapping | None = None,
 ) -> Survey:
     """Read, validate and chunk everything; list rejections; embed and store nothing. `stored`: say also which of the
-    stored notes these inputs no longer hold."""
+    stored notes these inputs no longer hold. `mapping`: the one of the records, to say which columns it took."""
+    dates = DateColumns()
     tally, superseded = Tally(), 0
     chunks = tokens = 0
     limit = passage_tokens_max(embedder, settings)
@@ -64,9 +76,11 @@ def survey(
         else:
             tally.accepted += not outcome.again
             superseded += outcome.again
+            dates.look(outcome.document)
             passages = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
             chunks += len(passages)
             tokens += sum(embedder.count_tokens([passage.embedding_text for passage in passages]))
+    columns, rest = mapping.used() if mapping else ({}, ())
     return Survey(
         tally.accepted,
         tally.rejected,
@@ -79,4 +93,8 @@ def survey(
         withdrawals=tally.withdrawals,
         missing=None if stored is None else tuple(stored.missing()),
         unread=tally.unread,
+        columns=columns,
+        metadata_columns=rest,
+        undated=dates.undated,
+        likely_dates=() if "date" in columns else dates.likely(),
     )

@@ -123,6 +123,45 @@ def test_dry_run_stores_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "chartwell-data" / "chartwell.sqlite").exists()
 
 
+GERMAN = "ROW_ID,SUBJECT_ID,Erstellt,TEXT,Nr\n1,p1,10.03.2024,Slept.,7\n2,p2,11.03.2024,Fever.,8\n"
+
+
+def test_the_dry_run_says_which_column_feeds_which_field_and_that_none_is_the_date(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text(GERMAN)
+    result = run(str(source), "--dry-run", "--default", "document_type=note")
+    assert result.exit_code == 0, result.output
+    lines = [line.split() for line in result.output.splitlines()]
+    for expected in (
+        ["resource_id", "ROW_ID"],
+        ["patient_id", "SUBJECT_ID"],
+        ["document_type", "--default"],
+        ["text_content", "TEXT"],
+        ["metadata", "Erstellt,", "Nr"],
+    ):
+        assert expected in lines
+    assert (
+        "2 of 2 notes have no date: --since and --until leave them out; no column for date; map one with --map "
+        "date=COLUMN; looks like: Erstellt" in result.output.replace("\n", " ")
+    )
+
+
+def test_the_dry_run_says_so_in_json_too(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text(GERMAN)
+    options = ("--dry-run", "--json", "--default", "document_type=note")
+    found = json.loads(run(str(source), *options).output)
+    assert found["columns"]["text_content"] == ["TEXT"]
+    assert (found["metadata_columns"], found["undated"], found["likely_dates"]) == (
+        ["Erstellt", "Nr"],
+        2,
+        ["Erstellt"],
+    )
+    found = json.loads(run(str(source), *options, "--map", "date=Erstellt").output)
+    assert found["columns"]["date"] == ["Erstellt"]
+    assert (found["metadata_columns"], found["undated"], found["likely_dates"]) == (["Nr"], 0, [])
+
+
 def test_mapping_and_defaults(tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
     source.write_text("who,words,nr\np9,Fever since Monday.,7\n")

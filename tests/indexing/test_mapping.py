@@ -123,3 +123,13 @@ def test_a_word_for_nothing_gives_way_to_the_next_column_and_the_default() -> No
     record = {"written": "NaT", "seen": "2024-03-10", "domain": "nan", "author": "None", "text": "None"}
     fields = mapping.apply(record)
     assert (fields["date"], fields["domain"], fields["text_content"]) == ("2024-03-10", "general", "None")
+
+
+def test_the_columns_that_were_used_are_told() -> None:
+    mapping = FieldMapping.parse(["date=seen|written"], ["domain=general"])
+    mapping.missing(["only", "asked"])
+    mapping.apply({"id": "1", "written": "2024-03-10", "more": "x"})
+    mapping.apply({"id": "2", "seen": "2024-03-11"}, offered={"folder1": "p1"})
+    used, rest = mapping.used()
+    assert used == {"resource_id": ("id",), "date": ("written", "seen"), "domain": ("--default",)}
+    assert rest == ("more",)

@@ -199,7 +199,7 @@ def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthor
 def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities) -> dict[str, Any] | Refused:
     """The fields of a record; refused where its source took it back, or its text is no plain text."""
     try:
-        fields = _fields(item, mapping)
+        fields = mapping.apply(item.columns, own=item.note, offered=item.offered)
         column = None if item.note else retracted_by(item.columns)
         text = fields.get("text_content")
         plain = as_plain_text(text) if isinstance(text, str) else text
@@ -235,16 +235,6 @@ def _id(fields: Mapping[str, Any], name: str) -> str | None:
     return (
         str(value).strip() or None if isinstance(value, (str, int)) and not isinstance(value, bool) else None
     )
-
-
-def _fields(item: Found, mapping: FieldMapping) -> dict[str, Any]:
-    if not item.offered:
-        return mapping.apply(item.columns, own=item.note)
-    fields = mapping.apply({**item.columns, **item.offered}, own=item.note)
-    fields["metadata"] = {
-        name: value for name, value in fields["metadata"].items() if name not in item.offered
-    }
-    return fields
 
 
 def _items(
