@@ -66,7 +66,8 @@ def notes(
     inputs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="INPUT...", help="files or folders: JSON, JSON Lines, CSV, FHIR, text, gzip; - for stdin"
+            metavar="INPUT...",
+            help="files or folders: JSON, JSON Lines, CSV, FHIR, C-CDA, HL7 v2, text, gzip; - for stdin",
         ),
     ] = None,
     more_inputs: Annotated[

@@ -296,7 +296,7 @@ def test_one_unusable_file_of_a_folder_does_not_stop_the_rest(tmp_path: Path) ->
     ("name", "content", "cure"),
     [
         ("a.pdf", b"%PDF-1.7", "with pdftotext"),
-        ("a.dat", b"%PDF-1.7", "with pdftotext"),
+        ("a.bin", b"%PDF-1.7", "with pdftotext"),
         ("a.pdf", b"x", "with pdftotext"),
         ("a.docx", b"PK\x03\x04", "the document as text"),
         ("a.zip", b"PK\x03\x04", "Unpack it"),

@@ -17,10 +17,12 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import ChartwellError, InputError, InputMissing, InputUnusable
 from pipeline.indexing.mapping import REQUIRED_FIELDS, FieldMapping
 from pipeline.indexing.read import fhir
+from pipeline.indexing.read.cda import read_cda
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.fhir_stream import FhirReading
 from pipeline.indexing.read.found import Found, Refused, SourceBroken
+from pipeline.indexing.read.hl7v2 import read_hl7v2
 from pipeline.indexing.read.json_records import read_json, read_json_lines
 from pipeline.indexing.read.patients import PatientAuthorities
 from pipeline.indexing.read.plain_text import read_text
@@ -124,7 +126,7 @@ def _read_all(
                 None,
                 "No note was found in the whole input.",
                 "It was read to its end: FHIR resources of other types hold no notes (notes are in "
-                f"{', '.join(fhir.NOTE_RESOURCES)}).",
+                f"{', '.join(fhir.NOTE_RESOURCES)}), and HL7 v2 messages other than MDM and ORU with text hold none.",
                 whole_source=True,
             )
 
@@ -290,6 +292,10 @@ def _records(
             return ids, feeding.get("text_content", (None,))[0]
 
         return read_table(opened.stream, source.label, longest, naming)
+    if form == "hl7 v2":
+        return read_hl7v2(opened.stream, bytes_max)
+    if form == "cda":
+        return read_cda(opened.stream, bytes_max)
     inside = source.inside or (source.path.name if source.path else "")
     return read_text(opened.stream, inside, source.label, bytes_max, named=bool(inside))
 

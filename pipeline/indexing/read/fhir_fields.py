@@ -26,8 +26,8 @@ from pipeline.indexing.read.found import Found, Refused
 
 
 def missing(found: Found, fields: Mapping[str, Any]) -> Refused | None:
-    """Why a resource without one of our fields is no note, with the columns that FHIR offers instead."""
-    if "resource_type" not in found.columns or not found.note:
+    """Why a resource, document or message without one of our fields is no note, with the columns it offers instead."""
+    if not found.note or not {"resource_type", "message_type"} & found.columns.keys():
         return None
     lacking = next((name for name in REQUIRED_FIELDS if name not in fields), None)
     if lacking is None:
@@ -39,7 +39,7 @@ def missing(found: Found, fields: Mapping[str, Any]) -> Refused | None:
     return Refused(
         found.position,
         f"{lacking} is missing.",
-        f"The resource says nothing of it. It offers {', '.join(offered)}: --map {lacking}=COLUMN{default}.",
+        f"The source says nothing of it. It offers {', '.join(offered)}: --map {lacking}=COLUMN{default}.",
         resource_id=resource_id if isinstance(resource_id, str) else None,
         about=lacking,
         version=found.version,

@@ -10,22 +10,25 @@ import re
 from itertools import chain
 from typing import Literal, TypeAlias
 
+from pipeline.indexing.read import cda, hl7v2_messages
 from pipeline.indexing.read.found import SourceBroken
 from pipeline.indexing.read.json_values import parse
 from pipeline.indexing.read.tables import lines_of, read_header
 
-Format: TypeAlias = Literal["json", "json lines", "table", "text"]
+Format: TypeAlias = Literal["json", "json lines", "table", "text", "cda", "hl7 v2"]
 
 BY_NAME: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".jsonl", ".ndjson"), "json lines"),
     ((".json",), "json"),
     ((".csv", ".tsv"), "table"),
     ((".txt", ".text", ".md", ".html", ".htm"), "text"),
+    ((".xml", ".cda", ".ccda"), "cda"),
+    ((".hl7", ".hl7v2"), "hl7 v2"),
 )
 
 READ_FORMATS = (
-    "Read are JSON (.json), JSON Lines (.jsonl, .ndjson), tables (.csv, .tsv), FHIR bundles and NDJSON, plain text "
-    "(.txt, .md), HTML (.html), each also as .gz."
+    "Read are JSON (.json), JSON Lines (.jsonl, .ndjson), tables (.csv, .tsv), FHIR bundles and NDJSON, C-CDA (.xml), "
+    "HL7 v2 messages (.hl7), plain text (.txt, .md), HTML (.html), each also as .gz."
 )
 
 # First bytes of what people hand in by mistake, and what to do with it.
@@ -53,8 +56,7 @@ CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     ((".doc", ".docx", ".odt", ".rtf"), "Save it as plain text."),
     ((".xls", ".xlsx", ".ods"), "Save the sheet as CSV."),
     ((".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz", ".zst"), "Unpack it."),
-    ((".xml", ".cda", ".ccda"), "Take the text out of the XML: one note a file (.txt), or JSON Lines."),
-    ((".hl7", ".hl7v2", ".mdm", ".oru"), "Take the text out of the messages' OBX segments, as JSON Lines."),
+    ((".mdm", ".oru", ".er7"), "Name it .hl7 where it holds HL7 v2 messages."),
     ((".eml", ".msg", ".mht", ".mhtml"), "Save the text of the message."),
     (
         (".parquet", ".feather", ".arrow", ".sas7bdat", ".dta", ".rds", ".xpt"),
@@ -66,6 +68,10 @@ CURES: tuple[tuple[tuple[str, ...], str], ...] = (
 """For names of no format that is read, where the first bytes do not say more."""
 
 
+_XML = re.compile(rb"\s*<\?xml\b")
+_ROOT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
+
+
 def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
     """The format; None for text without a telling name. `whole`: the head is all there is.
 
@@ -75,6 +81,8 @@ def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
         raise SourceBroken("The file is empty.", "Export it again, or take it out of the inputs.")
     _refuse_binary(head)
     named = next((form for suffixes, form in BY_NAME if name.endswith(suffixes)), None)
+    if exchange := _exchange_form(head, named):
+        return exchange
     if named == "table":
         _refuse_rowless(head, whole=whole)
         return named
@@ -97,6 +105,40 @@ def foreign(head: bytes, name: str) -> str:
         return broken.remedy
     cure = next((cure for suffixes, cure in CURES if name.endswith(suffixes)), "")
     return f"{cure} {READ_FORMATS}".strip()
+
+
+def _exchange_form(head: bytes, named: Format | None) -> Format | None:
+    """HL7 v2 messages and CDA documents, whatever the file's name; None for anything else."""
+    if hl7v2_messages.BEGINNING.match(head) or (named == "hl7 v2" and hl7v2_messages.holds_messages(head)):
+        return "hl7 v2"
+    if named == "hl7 v2":
+        raise SourceBroken(
+            "The file is not HL7 v2.",
+            "No line of its beginning opens a message (MSH|^~\\&|). Give the file the suffix of its format.",
+        )
+    if cda.is_cda(head):
+        return "cda"
+    if named == "cda" or (named is None and _XML.match(head)):
+        raise _other_xml(head)
+    return None  # an XML declaration may also stand before HTML
+
+
+def _other_xml(head: bytes) -> SourceBroken:
+    """XML that holds no CDA document, told by its first element."""
+    root = _ROOT.search(head)
+    if root is None:
+        return SourceBroken(
+            "The file is not XML.",
+            "It does not begin with an element. Give the file the suffix of its format.",
+        )
+    name = root[1].rpartition(b":")[2].decode("ascii", "replace")[:60]
+    if b"http://hl7.org/fhir" in root[0]:
+        cure = "It is FHIR in XML: export it as JSON (application/fhir+json)."
+    elif name == "Envelope" or name.startswith(("RetrieveDocumentSet", "ProvideAndRegister")):
+        cure = "It is an envelope (SOAP, XDS): write each document inside it to a file of its own, decoded from base64."
+    else:
+        cure = f"Its first element is {name}. Of XML, C-CDA documents are read (ClinicalDocument in urn:hl7-org:v3)."
+    return SourceBroken("The XML is not a CDA document.", cure)
 
 
 def _json_form(head: bytes, named: Format | None) -> Format | None:

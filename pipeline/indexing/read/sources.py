@@ -29,7 +29,10 @@ HEAD_BYTES = 64 * 1024
 """Read ahead to recognise the format."""
 PIECE_BYTES = 256 * 1024
 
-SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".text", ".md", ".html", ".htm")
+SUFFIXES = (
+    *(".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".text", ".md", ".html", ".htm"),
+    *(".xml", ".cda", ".ccda", ".hl7", ".hl7v2", ".dat"),
+)
 """Read when found in a folder, each also with .gz. A file named by the user is read whatever its name."""
 
 IGNORED_NAMES = frozenset({"Thumbs.db", "desktop.ini"})
