@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.fhir_bundles import NOTE_RESOURCES, Bundle, is_entry, resources_of
-from pipeline.indexing.read.fhir_context import FhirRun, Pending, Place, note_id
+from pipeline.indexing.read.fhir_context import FhirRun, Pending, Place, deletes, note_id
 from pipeline.indexing.read.fhir_elements import Resource, as_object, objects, text_in, type_of
 from pipeline.indexing.read.fhir_fields import columns, missing, offered
 from pipeline.indexing.read.fhir_history import Note, Outcome, taken_back
@@ -29,10 +29,18 @@ from pipeline.indexing.read.fhir_text import (
 )
 from pipeline.indexing.read.found import Authority, Found, Refused
 
-__all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "is_resource", "missing", "notes"]
+__all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "carries_notes", "is_resource", "missing", "notes"]
+
+_TOLD = frozenset((*NOTE_RESOURCES, "Bundle", "Parameters"))
 
 NESTED_MAX = 10
 """Bundles within Bundles that are read."""
+
+
+def carries_notes(found: Found) -> bool:
+    """Whether a resource may be a note, hold notes, or take one back."""
+    kind = found.columns.get("resourceType")
+    return kind in _TOLD or not kind or deletes(found.entry)
 
 
 def is_resource(found: Found) -> bool:
@@ -77,10 +85,10 @@ def _outcomes(resource: Resource, position: str, place: Place, depth: int) -> It
             word = "entry" if kind == "Bundle" else "parameter"
             yield from _outcomes(inner, f"{position}, {word} {number}", at, depth + 1)
         return
-    if kind not in NOTE_RESOURCES and "request" not in place.entry:
+    if kind not in NOTE_RESOURCES and not place.deletes:
         return
     try:
-        yield from list(_note(resource, kind, position, place))
+        yield from list(_note(resource, position, place))
     except Pending:
         raise
     except Exception as error:  # noqa: BLE001  logged by its class: one odd resource costs no other
@@ -112,13 +120,13 @@ def _know_replaced(place: Place) -> None:
         pass
 
 
-def _note(resource: Resource, kind: str, position: str, place: Place) -> Iterator[Outcome]:
-    request = as_object(place.entry.get("request"))
-    if str(request.get("method") or "").upper() == "DELETE":
+def _note(resource: Resource, position: str, place: Place) -> Iterator[Outcome]:
+    if place.deletes:
+        request = as_object(place.entry.get("request"))
         yield from _deleted(text_in(request.get("url")) or "", resource, position, place)
         return
-    if kind not in NOTE_RESOURCES:
-        return
+    if resource.get("status") == "superseded" and not place.final:
+        raise Pending  # what replaces it may be the next one
     note = Note.of(resource, place)
     try:
         note.patient = patient_of(resource, place.base, place.lookup)
@@ -146,8 +154,6 @@ def _note(resource: Resource, kind: str, position: str, place: Place) -> Iterato
             "them. Remove them at the source if they change nothing.",
         )
         return
-    if resource.get("status") == "superseded" and not place.final:
-        raise Pending  # what replaces it may be the next one
     yield from note.standing(position, list(_texts(note, position)))
     yield from note.replaced(position)
 

@@ -85,6 +85,10 @@ class Place:
     """The Bundle is none, but what lies beside the resource in its folder."""
 
     @property
+    def deletes(self) -> bool:
+        return deletes(self.entry)
+
+    @property
     def resource(self) -> Resource:
         """Of an entry that still holds it."""
         return as_object(self.entry.get("resource"))
@@ -167,6 +171,12 @@ def _of_this_patient(found: Entry, place: Place, patient: str | None) -> Resourc
     return binary
 
 
+def deletes(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of a Bundle reports a deletion."""
+    request = entry.get("request")
+    return isinstance(request, dict) and str(request.get("method")).upper() == "DELETE"
+
+
 def note_id(resource: Resource, full_url: str | None, bundle: Bundle) -> str | None:
     """`Type/id`; without an id the address, or the number that the source gives the document."""
     kind = type_of(resource)
@@ -178,13 +188,20 @@ def note_id(resource: Resource, full_url: str | None, bundle: Bundle) -> str | N
         if (uuid := real_uuid(full_url)) is not None:
             return f"{kind}/{uuid}"
         named = literal(full_url)
-        return named.relative if named is not None and named.type == kind else f"{kind}/{full_url}"
+        if named is not None and named.type == kind:
+            return named.relative
+        return f"{kind}/{_whole(full_url)}"
     number = _numbers(resource)
     if kind == "Composition" and bundle.number:
         number = number or bundle.number
-    return f"{kind}/{number}" if number else None
+    return f"{kind}/{_whole(number)}" if number else None
 
 
 def _numbers(resource: Resource) -> str | None:
     given = (*as_list(resource.get("masterIdentifier")), *as_list(resource.get("identifier")))
     return next(filter(None, map(identifier, given)), None)
+
+
+def _whole(name: str) -> str:
+    """Behind a "#" stands the number of a resource's text."""
+    return name.replace("#", "%23")

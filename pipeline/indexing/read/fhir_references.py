@@ -157,12 +157,12 @@ def _unresolved(target: str) -> Patient | None:
 
 def _of_entry(entry: Entry, target: str) -> Patient | None:
     """A Patient of the Bundle: its id, or else the number that it is known by, or else its address."""
-    number = _number(_a_patient(entry.resource))
-    own = text_in(entry.resource.get("id"))
+    patient = _a_patient(entry.resource)
+    own = text_in(patient.get("id"))
     if own is not None:
-        authority = None if is_uuid(own) else entry.base or number or entry.full_url or NO_SERVER
+        authority = None if is_uuid(own) else entry.base or _number(patient) or entry.full_url or NO_SERVER
         return Patient(own, entry.full_url or target, authority)
-    return _by_identifier(number) or _by_address(entry, target)
+    return _by_identifier(_number(patient)) or _by_address(entry, target)
 
 
 def _by_address(entry: Entry, target: str) -> Patient | None:

@@ -55,6 +55,7 @@ class FhirReading:
         bundle = found.bundle or self._folder(source)
         if folder and type_of(found.columns) == "Binary":
             bundle.add({"resource": found.columns})
+        if not fhir.carries_notes(found):
             return
         yield from self._judged(source, found.position, bundle, found.columns, found.entry, folder=folder)
 
