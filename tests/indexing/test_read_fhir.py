@@ -160,6 +160,66 @@ def test_the_named_character_set_is_used() -> None:
     assert columns(document(text))["text_content"] == "café"
 
 
+@pytest.mark.parametrize(
+    "charset",
+    [
+        "utf-16",
+        "UTF-8",
+        "iso-8859-15",
+        "windows-1250",
+        "cp1252",
+        "gb18030",
+        "koi8-r",
+        "macintosh",
+        "us-ascii",
+    ],
+)
+def test_character_sets_of_the_list_are_read(charset: str) -> None:
+    text = attachment("Rest.".encode(charset), f'text/plain; charset="{charset}"')
+    assert columns(document(text))["text_content"] == "Rest."
+
+
+@pytest.mark.parametrize(
+    "charset",
+    ["punycode", "utf-7", "idna", "unicode_escape", "raw_unicode_escape", "undefined", "rot13", "hex"],
+)
+def test_no_other_codec_is_asked(charset: str) -> None:
+    raw = b"a-" + b"b" * 500_000  # half an hour with punycode
+    found = only(document(attachment(raw, f"text/plain; charset={charset}")))
+    assert isinstance(found, Refused)
+    assert found.reason == "The attachment names an unknown character set."
+    assert charset in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "text"),
+    [
+        (b"<html><body><p>Rest.</p></body></html>", "application/xhtml", "Rest."),
+        (b"<p>Rest.</p><p>Fluids.</p>", "text/plain", "Rest.\n\nFluids."),
+        (b"BP <130, HR <3 a second", "text/plain", "BP <130, HR <3 a second"),
+    ],
+)
+def test_attached_markup_is_read(raw: bytes, content_type: str, text: str) -> None:
+    assert columns(document(attachment(raw, content_type)))["text_content"] == text
+
+
+@pytest.mark.parametrize(
+    ("raw", "content_type", "said"),
+    [
+        (b"%PDF-1.7", None, "It is a PDF"),
+        (b"%PDF-1.7", "text/plain", "It is a PDF"),
+        (b"PK\x03\x04", None, "an Office file"),
+        (b"II*\x00", None, "an image"),
+        (b"<?xml version='1.0'?><ClinicalDocument xmlns='urn:hl7-org:v3'/>", "text/plain", "CDA"),
+        (base64.b64encode(b"Chest pain since Monday, worse when lying."), "text/plain", "decode"),
+    ],
+)
+def test_what_is_no_text_is_told_by_its_kind(raw: bytes, content_type: str | None, said: str) -> None:
+    found = only(document(attachment(raw, content_type)))
+    assert isinstance(found, Refused)
+    assert said in found.remedy
+
+
 def test_a_retracted_note_is_refused() -> None:
     found = only(document(attachment("wrong patient"), status="entered-in-error"))
     assert isinstance(found, Refused)
@@ -212,6 +272,129 @@ def test_a_report_whose_form_is_no_text_is_read_from_what_else_it_says() -> None
     assert (found["text_content"], found["left_out"]) == ("Lungs are clear.", None)
     report["text"] = {"status": "empty", "div": "<div>No text.</div>"}
     assert list(notes(report, "entry 1")) == []
+
+
+REPORT = {
+    "resourceType": "DiagnosticReport",
+    "id": "r-1",
+    "code": {"text": "CT head"},
+    "subject": {"reference": "Patient/p-1"},
+}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"conclusion": "Small bleed."}, "CT HEAD\nno contrast\n\nConclusion:\nSmall bleed."),
+        ({"conclusion": "No  contrast!"}, "CT HEAD\nno contrast"),
+        ({"conclusionCode": [{"text": "Bleed"}, {"coding": [{"code": "35489007"}]}]},
+         "CT HEAD\nno contrast\n\nCoded conclusion:\nBleed; 35489007"),
+        ({"conclusion": "Small bleed", "conclusionCode": [{"text": "bleed"}]},
+         "CT HEAD\nno contrast\n\nConclusion:\nSmall bleed"),
+        ({"text": {"status": "generated", "div": "<div>Bleed on the left.</div>"}},
+         "CT HEAD\nno contrast\n\nNarrative:\nBleed on the left."),
+        ({"text": {"status": "empty", "div": "<div>Nothing</div>"}}, "CT HEAD\nno contrast"),
+        ({"conclusion": 5}, "CT HEAD\nno contrast"),
+    ],
+)  # fmt: skip
+def test_what_a_report_says_beside_its_text_is_not_lost(more: dict[str, Any], text: str) -> None:
+    form = {"presentedForm": [attachment("CT HEAD\nno contrast")]}
+    assert columns({**REPORT, **form, **more})["text_content"] == text
+
+
+def test_a_coded_conclusion_alone_is_a_note() -> None:
+    found = columns({**REPORT, "conclusionCode": [{"coding": [{"display": "Subdural haematoma"}]}]})
+    assert found["text_content"] == "Coded conclusion:\nSubdural haematoma"
+
+
+def test_a_conclusion_is_added_once_to_several_texts() -> None:
+    forms = [attachment("Technique."), attachment("Findings.")]
+    found = [
+        one.columns["text_content"]
+        for one in notes({**REPORT, "presentedForm": forms, "conclusion": "Bleed."}, "entry 1")
+        if isinstance(one, Found)
+    ]
+    assert found == ["Technique.\n\nConclusion:\nBleed.", "Findings."]
+
+
+def section(title: str | None = None, text: str | None = None, **more: Any) -> dict[str, Any]:
+    return {
+        **({"title": title} if title else {}),
+        **({"text": {"div": f"<div>{text}</div>"}} if text else {}),
+        **more,
+    }
+
+
+def read_sections(*sections: dict[str, Any]) -> tuple[str, str | None]:
+    found = columns(
+        {
+            "resourceType": "Composition",
+            "id": "c",
+            "type": {"text": "t"},
+            "subject": {"reference": "Patient/p"},
+            "section": list(sections),
+        }
+    )
+    return found["text_content"], found["left_out"]
+
+
+def test_sections_and_their_titles_are_not_lost() -> None:
+    nil = {"coding": [{"code": "nilknown"}]}
+    text, left_out = read_sections(
+        section(None, "Rash.", code={"coding": [{"display": "Allergies"}]}),
+        section("Medications", emptyReason=nil),
+        section("Social", "<h3>Social</h3><p>Lives alone.</p>"),
+        section("1. Plan (today)", "Rest."),
+        section("Results", entry=[{"reference": "urn:uuid:1"}]),
+        section("Negated", "Not so.", modifierExtension=[{"url": "urn:x"}]),
+        section("Nothing"),
+    )
+    assert text == (
+        "Allergies:\nRash.\n\nMedications:\nNil known\n\nSocial:\nLives alone.\n\n## 1. Plan (today)\nRest."
+    )
+    assert left_out == (
+        "section Results: entries without text; section Negated: an extension changes its meaning"
+    )
+
+
+def test_sections_are_read_however_deep_they_are() -> None:
+    deep = section("Depth 300", "Seen.")
+    for level in range(299, 0, -1):
+        deep = section(f"Depth {level}", section=[deep])
+    text, _ = read_sections(deep, section("After", "Also seen."))
+    assert text.endswith("Depth 299:\n\nDepth 300:\nSeen.\n\nAfter:\nAlso seen.")
+
+
+def test_titles_above_are_told_once_and_only_where_something_is_below() -> None:
+    text, _ = read_sections(
+        section(
+            "Aa", section=[section("Bb", section=[section("Cc", "c")]), section("Dd", "d"), section("Ee")]
+        ),
+        section("Ff", "f", section=[section("Gg", "g")]),
+        section("Hh", section=[section("Ii")]),
+    )
+    assert text == "Aa:\n\nBb:\n\nCc:\nc\n\nDd:\nd\n\nFf:\nf\n\nGg:\ng"
+
+
+@pytest.mark.parametrize(
+    ("more", "date"),
+    [
+        ({"date": "2024-01-01T00:00:00Z"}, "2024-01-01T00:00:00Z"),
+        ({"date": "2024-01-01", "context": {"period": {"start": "2019-05-01"}}}, "2019-05-01"),
+        ({"date": "2024-01-01", "context": {"period": {"end": "2019-05-01"}}}, "2019-05-01"),
+        ({"date": "2019-05-02", "context": {"period": {"start": "2019-05-01", "end": "2019-05-09"}}}, "2019-05-02"),
+        ({"date": "2019-05-10", "context": {"period": {"start": "2019-05-01", "end": "2019-05-09"}}}, "2019-05-01"),
+        ({"date": "2019-05-01T09:00:00Z", "context": {"period": {"start": "2019-05-01T08:00:00Z"}}},
+         "2019-05-01T09:00:00Z"),
+        ({"date": "2019-05-20", "context": {"period": {"start": "2019-05"}}}, "2019-05-20"),
+        ({"date": "2024-01-01", "content": [{"attachment": attachment("x", creation="2019-05-01")}]}, "2019-05-01"),
+        ({"date": "2019-05-01", "content": [{"attachment": attachment("x", creation="2024-01-01")}]}, "2019-05-01"),
+        ({"date": None, "context": {"period": {"start": "2019"}}}, "2019"),
+        ({"date": None, "context": {}, "period": {"start": "2019"}}, None),
+    ],
+)  # fmt: skip
+def test_a_documents_date_is_that_of_the_care_it_tells_of(more: dict[str, Any], date: str | None) -> None:
+    assert columns(document(attachment("x"), **{"context": {}, **more}))["date"] == date
 
 
 def test_a_composition_is_read_section_by_section() -> None:

@@ -192,15 +192,16 @@ def _sections(sections: Any, left_out: list[str]) -> Iterator[str]:
         if said:
             yield from filter(None, pending)
             pending = ["" for _ in pending]
-            yield f"{heading(title)}\n{said}".strip() if _needs_title(title, said) else said
+            yield f"{heading(title)}\n{_without_title(title, said)}".strip()
         if below:
             waiting.append(iter(below))
             pending.append("" if said or not title else heading(title))
 
 
-def _needs_title(title: str, said: str) -> bool:
+def _without_title(title: str, said: str) -> str:
     """A narrative often begins with the title of its section."""
-    return bool(title) and same_words(said.partition("\n")[0]) != same_words(title)
+    first, _, rest = said.partition("\n")
+    return rest.lstrip("\n") if title and rest and same_words(first) == same_words(title) else said
 
 
 def _said(section: Resource, title: str, left_out: list[str]) -> str:
