@@ -11,8 +11,9 @@ from sqlalchemy import text
 from pipeline.errors import NotKnown
 from pipeline.records import EVERYTHING, AccessScope, Filters, NearValue, Notice
 from pipeline.service.access.open import Access
-from pipeline.service.audit.chain import Who, sha256
+from pipeline.service.audit.chain import Who, canonical, sha256
 from pipeline.service.audit.receipts import Given, draw_up, erase, filters_from, notices_from, scope_from
+from pipeline.service.audit.replay import _settings
 from pipeline.service.history.open import History
 from pipeline.service.state.database import State
 from pipeline.service.state.models import Receipt
@@ -217,6 +218,33 @@ def test_a_receipt_that_was_slipped_in_is_found(history: History, state: State, 
             )
         )
     assert "forged" in str(history.receipts.verify())
+
+
+def test_a_receipt_of_the_first_version_is_read_and_verified_as_it_is(history: History, state: State) -> None:
+    """It does not say how the model's answer ended, and its hash is over what it says."""
+    whole = given()
+    drawn = draw_up(ANNA, whole)
+    record = {name: value for name, value in json.loads(drawn.record).items() if name != "answer_ending"}
+    answer = {
+        name: value
+        for name, value in drawn.answer.items()
+        if name not in ("answer_ending", "completion_tokens")
+    }
+    written = canonical({**record, "version": 1, "answer_sha256": sha256(canonical(answer))})
+    first = replace(
+        drawn,
+        answer=answer,
+        record=written,
+        sha256=sha256(written),
+        told={**drawn.told, "receipt_sha256": sha256(written)},
+    )
+    with state.session() as session:
+        history.receipts.keep(session, ANNA, first)
+    assert history.receipts.verify() == []
+    kept = history.receipts.own(ANNA, whole.question_id)
+    assert (kept.record["version"], "answer_ending" in kept.record) == (1, False)
+    assert whole.answer is not None
+    assert list(_settings(kept.record, whole.answer)) == []
 
 
 def test_what_was_wished_for_and_what_could_be_seen_come_back(history: History) -> None:
