@@ -51,6 +51,7 @@ from pipeline.cancellation import Cancelled
 from pipeline.config import TransportSettings
 from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
 from pipeline.propagation import outgoing_headers
+from pipeline.retry_budget import attempts_allowed
 
 Result = TypeVar("Result")
 
@@ -95,7 +96,7 @@ class Patience:
     def run(self, attempt: Callable[[bool], Result], attempts_max: int | None = None) -> Result:
         """`attempt(again)` until it succeeds; `again` is false the first time. Raises its last error, which then
         says how long we tried, and Overloaded where the gate is stopped meanwhile."""
-        attempts_max = attempts_max or self._settings.attempts_max
+        attempts_max = attempts_max or attempts_allowed() or self._settings.attempts_max
         started = self._clock.now()
         made = 0
         failure: BaseException | None = None

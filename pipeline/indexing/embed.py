@@ -22,6 +22,7 @@ import numpy as np
 from pipeline.errors import ChartwellError, Overloaded, ProviderTimeout, ResponseInvalid
 from pipeline.ports import Embedder, Interruptible, Store
 from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, Vector
+from pipeline.retry_budget import attempts_at_most
 
 STOP_SECONDS = 40.0
 """How long an end that was asked for waits for requests on the wire. Within the 60 s that the host gives the service
@@ -65,6 +66,8 @@ class Request:
     """Passages that are embedded in one call. The answer is there once its vectors are kept."""
 
     chunks: list[Chunk]
+    attempts: int | None = None
+    """How often it is tried at most; None where the pool decides."""
     answer: Future[Vector] = field(default_factory=Future)
 
     @property
@@ -148,6 +151,8 @@ class EmbeddingPool:
         self._arrived: queue.SimpleQueue[tuple[Request, Vector] | None] = queue.SimpleQueue()
         self._senders: list[threading.Thread] = []
         self._keeping = threading.Thread(target=self._keep_arrived, name="keep", daemon=True)
+        self.attempts: int | None = None
+        """How often a request is tried at most; None where the settings decide."""
         self.busy_seconds = 0.0
         """Time inside the embedder, summed over requests."""
 
@@ -171,12 +176,17 @@ class EmbeddingPool:
         self._keeping.join(max(0.0, deadline - time.monotonic()))
 
     def begin(
-        self, notes: Sequence[tuple[Document, Sequence[Chunk]]], *, alone: bool = False
+        self,
+        notes: Sequence[tuple[Document, Sequence[Chunk]]],
+        *,
+        alone: bool = False,
+        attempts: int | None = None,
     ) -> PendingBatch:
         """Look up what is kept, and send the rest in full requests, passages of like length together: padding is
         work for nothing. What fills no request goes out with the next batch, or when somebody waits for it.
 
-        `alone`: in requests that hold nothing of other batches, so that a failure has one cause.
+        `alone`: in requests that hold nothing of other batches, so that a failure has one cause; each is tried
+        `attempts` times at most.
         """
         # Before looking up what is kept: what is answered in between is then found in one of the two.
         asked = {text: request for text, request in self._asked.items() if not request.answer.done()}
@@ -193,7 +203,7 @@ class EmbeddingPool:
             else:
                 new.setdefault(text, chunk)
         ordered = sorted(new.values(), key=lambda chunk: len(chunk.embedding_text))
-        requests = self._send_in_groups(ordered) if alone else self._send_full(ordered)
+        requests = self._send_in_groups(ordered, attempts) if alone else self._send_full(ordered)
         self._asked = asked | {text: request for request in requests for text in request.texts}
         own = {id(request) for request in requests}
         others = [request for key, request in shared.items() if key not in own]
@@ -240,9 +250,11 @@ class EmbeddingPool:
         sent = [before, *self._send_in_groups(new[room:])]
         return [*sent, rest] if over else sent
 
-    def _send_in_groups(self, chunks: Sequence[Chunk]) -> list[Request]:
+    def _send_in_groups(self, chunks: Sequence[Chunk], attempts: int | None = None) -> list[Request]:
         size = self._request_texts
-        requests = [Request(list(chunks[start : start + size])) for start in range(0, len(chunks), size)]
+        requests = [
+            Request(list(chunks[start : start + size]), attempts) for start in range(0, len(chunks), size)
+        ]
         for request in requests:
             self._send(request)
         return requests
@@ -260,7 +272,8 @@ class EmbeddingPool:
                 request.answer.set_exception(self.unkept or _given_up())
                 continue
             try:
-                vectors = self._embed(request.chunks)
+                with attempts_at_most(request.attempts or self.attempts):
+                    vectors = self._embed(request.chunks)
             except BaseException as error:  # noqa: BLE001  whoever waits for the request raises it
                 request.answer.set_exception(error)
             else:

@@ -10,16 +10,20 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from itertools import islice
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import tenacity
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import (
     ChartwellError,
+    ConnectionBroken,
+    Overloaded,
     ProviderError,
+    ProviderTimeout,
     RequestInvalid,
     ResponseInvalid,
     StoreRejectedRow,
@@ -29,17 +33,18 @@ from pipeline.indexing.accept import NO_PREFIXES, accept_all
 from pipeline.indexing.chunk import CHUNKER_VERSION, chunk_document
 from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, StoredVectors, VectorKeeper
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.ledger import Claim, Ledger
+from pipeline.indexing.ledger import Claim, Elsewhere, Ledger
 from pipeline.indexing.reading import Reading
 from pipeline.indexing.stage import Stager, identify
 from pipeline.indexing.tally import RejectionSink, Tally
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, place_of
 from pipeline.ports import Embedder, Store, text_tokens_max
 from pipeline.records import Chunk, Document, EmbeddingSpace, Rejection, SourceRecord
 
 __all__ = ["Indexing", "Observer", "RejectionSink", "Tally", "passage_tokens_max", "recipe"]
 
 Result = TypeVar("Result")
+Note: TypeAlias = tuple[Document, list[Chunk]]
 
 STAGING_NOTES = 500
 """Notes staged per commit: large enough that the commit is no cost, small enough that little is read twice."""
@@ -52,6 +57,20 @@ OPTIMISE_NOTES = 100
 
 POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 """Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""
+
+SUSPICIOUS = (Overloaded, ProviderTimeout, ConnectionBroken)
+"""Errors of a server that is away, and of one that fails on a single text whenever it meets it. Which of the two it is
+says another text."""
+
+SUSPECT_TRIES = 4
+"""How often a server must fail on a note, and answer another text right afterwards, before it is the note: where a
+fifth of all requests fails, one note in 600 is taken for the culprit, and is tried again by the next run."""
+
+SUSPICIOUS_ATTEMPTS = 2
+"""Attempts of a request once a note was found to be the culprit: there may be many, and trying each for minutes would
+take hours."""
+
+CUTTING_FAULT = "The note could not be cut into passages, because of a fault in this program."
 
 POISONED_MAX = 8
 """Where every note of a batch of this size or more fails alone, it is not the notes."""
@@ -95,6 +114,7 @@ class Indexing:
     spool: VectorKeeper | None = None
     """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
     prefixes: Prefixes = NO_PREFIXES
+    _waited_for: set[tuple[str, float]] = field(default_factory=set)
 
     @property
     def keeper(self) -> VectorKeeper:
@@ -191,7 +211,7 @@ class Indexing:
         try:
             with self.ledger.heartbeat(), pool:
                 failed = 0
-                for claims, batch in self._under_way(pool, reading):
+                for claims, batch in self._under_way(pool, reading, tally):
                     try:
                         self._index(pool, claims, batch, tally)
                     except ProviderError as error:
@@ -215,7 +235,7 @@ class Indexing:
         tally.interrupted |= self.stop() and (unread or self._waiting() > 0)
 
     def _under_way(
-        self, pool: EmbeddingPool, reading: Reading | None
+        self, pool: EmbeddingPool, reading: Reading | None, tally: Tally
     ) -> Iterator[tuple[list[Claim], PendingBatch]]:
         """Claimed batches in order, enough of them in work to keep the embedder busy while one is stored."""
         window: deque[tuple[list[Claim], PendingBatch]] = deque()
@@ -224,7 +244,9 @@ class Indexing:
                 claims = self.ledger.claim(self.settings.batch_size)
                 if not claims:
                     break
-                window.append((claims, pool.begin(self._split_all(claims))))
+                split = self._split_each(claims, tally)
+                if split:
+                    window.append(([claim for claim, _ in split], pool.begin([note for _, note in split])))
             if window:
                 yield window.popleft()
             elif self.stop() or not self._more_to_come(reading):
@@ -237,10 +259,22 @@ class Indexing:
                 return False
             if reading.wait(LOOK_SECONDS):
                 return True
-        if self.ledger.elsewhere() is not None:
+        if (elsewhere := self.ledger.elsewhere()) is not None:
+            self._say_what_is_waited_for(elsewhere)
             time.sleep(LOOK_SECONDS)
             return True
         return self.ledger.claimable()  # given back by another worker since the last look
+
+    def _say_what_is_waited_for(self, elsewhere: Elsewhere) -> None:
+        """Once for each worker, and again for each lease of it that is renewed."""
+        if (elsewhere.owner, elsewhere.until) in self._waited_for:
+            return
+        self._waited_for.add((elsewhere.owner, elsewhere.until))
+        until = datetime.fromtimestamp(elsewhere.until, UTC).isoformat(timespec="seconds")
+        LOGGER.warning(
+            "waiting for notes that another worker holds; they are taken over where it stays silent",
+            extra={"notes": elsewhere.notes, "worker": elsewhere.owner, "until": until},
+        )
 
     def _wants_more(self, window: Sequence[tuple[list[Claim], PendingBatch]]) -> bool:
         waiting = sum(batch.running for _, batch in window)
@@ -254,7 +288,10 @@ class Indexing:
         if poison is None:
             return
         poisoned = [(claims[0], poison)]
-        if len(claims) > 1:
+        if isinstance(poison, SUSPICIOUS):
+            self._insist_on_an_answer(pool, poison)
+            poisoned = [(claim, error) for claim in claims if (error := self._suspect(pool, claim, tally))]
+        elif len(claims) > 1:
             poisoned = [
                 (claim, error) for claim in claims if (error := self._index_alone(pool, claim, tally))
             ]
@@ -265,8 +302,37 @@ class Indexing:
             tally.failed += 1
             tally.reasons[f"{type(error).code}: {error.what}"] += 1
 
-    def _index_alone(self, pool: EmbeddingPool, claim: Claim, tally: Tally) -> ChartwellError | None:
-        return self._try(lambda: pool.begin(self._split_all([claim]), alone=True), [claim], tally)
+    def _index_alone(
+        self, pool: EmbeddingPool, claim: Claim, tally: Tally, attempts: int | None = None
+    ) -> ChartwellError | None:
+        def begun() -> PendingBatch:
+            return pool.begin([(claim.document, self.split(claim.document))], alone=True, attempts=attempts)
+
+        return self._try(begun, [claim], tally)
+
+    def _suspect(self, pool: EmbeddingPool, claim: Claim, tally: Tally) -> ChartwellError | None:
+        """Try one note while the server is seen to answer. Its error, where the server fails on it and on nothing
+        else; raises that where the server has gone away."""
+        error: ChartwellError | None = None
+        for _ in range(SUSPECT_TRIES):
+            error = self._index_alone(pool, claim, tally, attempts=1)
+            if not isinstance(error, SUSPICIOUS):
+                return error
+            self._insist_on_an_answer(pool, error)
+            if isinstance(error, ProviderTimeout):
+                break  # each try takes as long as an answer may take
+        pool.attempts = SUSPICIOUS_ATTEMPTS
+        return error
+
+    def _insist_on_an_answer(self, pool: EmbeddingPool, error: ProviderError) -> None:
+        """Raises `error` where the server does not answer a neutral text either."""
+        if self.stop():
+            raise error
+        try:
+            self.embedder.check()
+        except ProviderError:
+            pool.attempts = None
+            raise error from None
 
     def _try(
         self, batch: Callable[[], PendingBatch], claims: Sequence[Claim], tally: Tally
@@ -274,7 +340,7 @@ class Indexing:
         """Store a batch once it is embedded; the error, where a note in it may be the cause."""
         try:
             self._commit(claims, batch().wait(), tally)
-        except POISON as error:
+        except (*POISON, *SUSPICIOUS) as error:
             return error
         return None
 
@@ -333,8 +399,21 @@ class Indexing:
         )
         return retrying(write)
 
-    def _split_all(self, claims: Sequence[Claim]) -> list[tuple[Document, list[Chunk]]]:
-        return [(claim.document, self.split(claim.document)) for claim in claims]
+    def _split_each(self, claims: Sequence[Claim], tally: Tally) -> list[tuple[Claim, Note]]:
+        """The notes cut into passages. A fault of ours parks the note that set it off, and no other."""
+        split: list[tuple[Claim, Note]] = []
+        for claim in claims:
+            try:
+                split.append((claim, (claim.document, self.split(claim.document))))
+            except ChartwellError:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever a text may set off, the next note has another one
+                fault = {"error": type(error).__name__, "place": place_of(error)}
+                LOGGER.error("a note could not be cut into passages", extra=fault)
+                self.ledger.fail(claim, f"{CUTTING_FAULT} It is a {fault['error']} at {fault['place']}.")
+                tally.failed += 1
+                tally.reasons[CUTTING_FAULT] += 1
+        return split
 
     def split(self, document: Document) -> list[Chunk]:
         return chunk_document(

@@ -217,6 +217,52 @@ def test_one_unlucky_request_does_not_end_the_run(corpus: Corpus, monkeypatch: p
     corpus.insist_on_all()
 
 
+@pytest.mark.parametrize("culprits", [(7,), (3, 40, 41, 77, 118)], ids=["one", "five"])
+def test_a_text_that_the_server_always_fails_on_is_parked_and_the_others_go_in(
+    corpus: Corpus, culprits: tuple[int, ...]
+) -> None:
+    corpus.server.faults = Faults(failing_on=tuple(f"Inhaler {number}." for number in culprits))
+    began = corpus.clock.now()
+    tally = corpus.run()
+    assert corpus.clock.now() - began < 60 * SPEED
+    assert (tally.embedded, tally.failed) == (NOTES - len(culprits), len(culprits))
+    parked = {failure.resource_id: failure.error for failure in corpus.ledger().failures()}
+    assert sorted(parked) == sorted(f"n{number}" for number in culprits)
+    assert all("answered 500" in error for error in parked.values())
+    assert len(corpus.server.repeated()) <= 1  # the neutral text
+    corpus.server.faults = Faults()
+    assert corpus.run().embedded == len(culprits)
+    corpus.insist_on_all()
+
+
+def test_many_texts_that_the_server_fails_on_do_not_each_cost_the_whole_patience(corpus: Corpus) -> None:
+    corpus.server.faults = Faults(failing_on=tuple(f"Inhaler {number}." for number in range(0, NOTES, 8)))
+    began = corpus.clock.now()
+    tally = corpus.run()
+    assert (tally.embedded, tally.failed) == (NOTES - 15, 15)
+    # The whole patience is 0.5 + 2 + 8 + 32 + 60 s.
+    assert corpus.clock.now() - began < 5 * 102
+
+
+def test_a_server_that_goes_while_a_note_is_suspected_ends_the_run_clearly(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus.server.faults = Faults(failing_on=("Inhaler 7.",))
+    corpus.transport = TransportSettings(attempts_max=2)
+    answers = iter([True, False])
+    check = NimEmbedder.check
+
+    def going(self: NimEmbedder) -> None:
+        if not next(answers, False):
+            corpus.server.faults = Faults(status=503)
+        check(self)
+
+    monkeypatch.setattr(NimEmbedder, "check", going)
+    with pytest.raises(Exception, match="answered 50"):
+        corpus.run()
+    assert corpus.ledger().counts()["failed"] == corpus.ledger().counts()["processing"] == 0
+
+
 def test_a_server_that_answers_nonsense_parks_no_note(corpus: Corpus) -> None:
     corpus.server.faults = Faults(wrong_width=7)
     with pytest.raises(ResponseInvalid):

@@ -16,6 +16,9 @@ from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.database import Database
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
+from pipeline.indexing import accept, flow
+from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.clean import is_blank
 from pipeline.indexing.embed import StoredVectors
 from pipeline.indexing.flow import Indexing, Tally
 from pipeline.indexing.ledger import Ledger, Staging
@@ -23,6 +26,7 @@ from pipeline.indexing.spool import VectorSpool
 from pipeline.progress import SilentObserver
 from pipeline.records import (
     Chunk,
+    Document,
     EmbeddedDocument,
     EmbeddingSpace,
     Rejection,
@@ -66,7 +70,8 @@ class CountingEmbedder:
         return self._inner.embed(texts, kind)
 
     def check(self) -> None:
-        return None
+        if self.down_after is not None and len(self.texts) >= self.down_after:
+            raise ConnectionBroken("The embedder is away.", remedy="Start it.")
 
 
 class Rejections:
@@ -241,6 +246,38 @@ def test_a_faulty_version_of_a_stored_note_neither_replaces_nor_misses_it(run: R
     assert (tally.rejected, tally.missing) == (1, ())
     assert [rejection.resource_id for rejection in run.rejections.written] == ["n0"]
     assert run.store.document("n0") is not None
+
+
+def test_a_fault_of_ours_costs_the_one_note_that_sets_it_off(
+    run: Run, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(document: Document, **options: object) -> list[Chunk]:
+        if document.resource_id == "n3":
+            raise ValueError(document.text_content)
+        return chunk_document(document, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(flow, "chunk_document", faulty)
+    tally = run(records(10))
+    assert (tally.embedded, tally.failed) == (9, 1)
+    (failure,) = run.ledger.failures()
+    assert failure.resource_id == "n3"
+    assert "ValueError at test_flow.py" in failure.error
+    assert "asthma" not in failure.error + caplog.text
+
+
+def test_a_record_that_sets_off_a_fault_is_rejected_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def faulty(text: str) -> bool:
+        if "number 3" in text:
+            raise RecursionError(text)
+        return is_blank(text)
+
+    monkeypatch.setattr(accept, "is_blank", faulty)
+    tally = run(records(10))
+    assert (tally.embedded, tally.rejected) == (9, 1)
+    (rejection,) = run.rejections.written
+    assert rejection.resource_id == "n3"
+    assert "RecursionError" in rejection.remedy
+    assert "asthma" not in rejection.remedy + rejection.reason
 
 
 def test_wrong_shapes_never_reach_the_store(

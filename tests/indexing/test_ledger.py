@@ -210,3 +210,53 @@ def test_a_note_that_is_given_back_waits_and_has_lost_no_attempt(ledger: Ledger)
     assert ledger.claimable()
     assert ledger.claim(1)[0].attempt == 1
     assert not ledger.claimable()
+
+
+@pytest.mark.parametrize("ahead", [7200.0, 400 * 86400.0, 20 * 365 * 86400.0])
+def test_a_lease_of_a_clock_that_ran_ahead_counts_as_over(ledger: Ledger, clock: Clock, ahead: float) -> None:
+    ledger.stage([staging("n1")])
+    fast = Clock()
+    fast.now = clock.now + ahead
+    worker(ledger, "another-host:1:1", fast).claim(1)
+    assert [claim.document.resource_id for claim in ledger.claim(10)] == ["n1"]
+
+
+def test_a_clock_that_is_a_little_ahead_keeps_its_lease(ledger: Ledger, clock: Clock) -> None:
+    ledger.stage([staging("n1")])
+    fast = Clock()
+    fast.now = clock.now + 30
+    worker(ledger, "another-host:1:1", fast).claim(1)
+    assert ledger.claim(10) == []
+    elsewhere = ledger.elsewhere()
+    assert elsewhere is not None
+    assert (elsewhere.notes, elsewhere.owner, elsewhere.until) == (1, "another-host:1:1", fast.now + 60)
+
+
+OLD_STATE = """CREATE TABLE VectorizationState (
+    Sequence INTEGER PRIMARY KEY AUTOINCREMENT, ResourceID TEXT NOT NULL UNIQUE, Source TEXT NOT NULL,
+    Fingerprint TEXT NOT NULL, Status TEXT NOT NULL, Attempts INTEGER NOT NULL DEFAULT 0, LastError TEXT,
+    Chunks INTEGER, Owner TEXT, LeaseUntil REAL, CreatedAt REAL NOT NULL, UpdatedAt REAL NOT NULL, CompletedAt REAL
+)"""
+OLD_INSERT = (
+    "INSERT INTO VectorizationState (ResourceID, Source, Fingerprint, Status, CreatedAt, UpdatedAt) "
+    "VALUES (?, 'a.jsonl', 'f', 'pending', 1, 1)"
+)
+
+
+def test_a_ledger_of_the_first_release_is_brought_up_where_it_stands(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ledger.sqlite")
+    database.connection.execute(OLD_STATE)
+    database.connection.execute(OLD_INSERT, ("n1",))
+    ledger = Ledger(database, lease_seconds=60)
+    assert ledger.counts()["pending"] == 1  # whoever only looks needs no upgrade
+    for _ in range(2):
+        ledger.prepare()
+    database.connection.execute(OLD_INSERT, ("n2",))  # a process of that release that still runs
+    assert ledger.unidentified(10) == ["n1", "n2"]
+    assert {key: known.patient_id for key, known in ledger.known(["n1", "n2"]).items()} == {
+        "n1": None,
+        "n2": None,
+    }
+    ledger.identify([("n1", "p1", "DocumentReference"), ("n2", "p2", None)])
+    assert ledger.unidentified(10) == []
+    assert ledger.bare(["n1", "n2"]) == {"n1": ("DocumentReference", "p1")}

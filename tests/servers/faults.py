@@ -46,6 +46,8 @@ class Faults:
     """How far the server's clock, as its Date header tells it, is ahead."""
     polls: int = 0
     """Answer with 202, and that often again when asked, before the answer is handed out."""
+    failing_on: tuple[str, ...] = ()
+    """Embedding a text that holds one of these fails every time, with a 500 in Ollama's words."""
     wrong_order: bool = False
     wrong_width: int = 0
     not_finite: bool = False

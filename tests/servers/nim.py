@@ -378,6 +378,8 @@ class NimServer:
             or not all(isinstance(text, str) and text.strip() for text in texts)
         ):
             raise Refusal(400, {"error": "input must be a non-empty string or a list of non-empty strings"})
+        if any(word in text for word in self.faults.failing_on for text in texts):
+            raise Refusal(500, {"error": "failed to encode response: json: unsupported value: NaN"})
         image = model == IMAGE_EMBEDDER
         if image:
             check_images(texts)
