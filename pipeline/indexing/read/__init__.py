@@ -17,6 +17,7 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import ChartwellError, InputError, InputMissing, InputUnusable
 from pipeline.indexing.mapping import REQUIRED_FIELDS, FieldMapping
 from pipeline.indexing.read import fhir
+from pipeline.indexing.read.bulk_export import is_about_the_export
 from pipeline.indexing.read.cda import read_cda
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.faults import fault
@@ -151,6 +152,8 @@ def _read_one(
                 return
             items = _items(source, opened, mapping, settings)
             sample = list(islice(items, SAMPLE_RECORDS))
+            if _about_the_export(sample):
+                return
             if problem := _problem(source, sample, mapping):
                 yield _rejection_or_error(source, problem)
                 return
@@ -364,6 +367,8 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
     """Why no record can come of a source that begins like this; None where some may."""
     if sample and isinstance(sample[0], Refused) and sample[0].whole:
         return SourceBroken(sample[0].reason, sample[0].remedy)
+    if _about_the_export(sample):
+        return None
     found = [item for item in sample if isinstance(item, Found)]
     if not found or any(fhir.is_resource(item) for item in found):
         return None
@@ -381,6 +386,12 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
         f"No column for {', '.join(missing)}.",
         f"{_how_to_map(missing)}{_list_inside(found[0])}",
         found=f" Columns found: {shown}." if shown else "",
+    )
+
+
+def _about_the_export(sample: Sequence[Found | Refused]) -> bool:
+    return bool(sample) and all(
+        isinstance(item, Found) and is_about_the_export(item.columns) for item in sample
     )
 
 
