@@ -138,6 +138,7 @@ class JsonObserver:
             "phase": self._phase,
             "read": tally.read,
             "rejected": tally.rejected,
+            "unread_files": tally.unread_files,
             "waiting": tally.waiting,
             "embedded": tally.embedded,
             "failed": tally.failed,

@@ -482,8 +482,10 @@ def _print_rejected(found: IndexReport | Survey, rejections_file: str | None) ->
         out.print(f"  {number:>7,}  {reason}", markup=False)
     if found.withdrawals:
         out.print(f"{found.withdrawals:,} notes withdrawn by their source", markup=False)
-    if rejections_file:
+    if rejections_file and (found.rejected or found.unread_files):
         out.print(f"rejected records, and what to do about each: {rejections_file}", markup=False)
+    elif rejections_file:
+        out.print(f"they are listed in {rejections_file}", markup=False)
 
 
 def _print_missing(missing: Sequence[str], unread: int, removal: str) -> None:

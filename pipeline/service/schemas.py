@@ -601,6 +601,7 @@ class JobProgress(BaseModel):
     phase: Literal["starting", "reading", "embedding"] = "starting"
     read: int = 0
     rejected: int = 0
+    unread_files: int = Field(0, description="files that could not be read, or not to their end")
     waiting: int = Field(0, description="notes that this run has to embed, as far as is known")
     embedded: int = 0
     failed: int = 0
@@ -623,6 +624,7 @@ class JobOut(BaseModel):
                 "phase": "embedding",
                 "read": 137,
                 "rejected": 0,
+                "unread_files": 0,
                 "waiting": 137,
                 "embedded": 64,
                 "failed": 0,

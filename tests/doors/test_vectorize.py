@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import sqlite3
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipeline.indexing.stage import Stager
 from pipeline.vectorize import app
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -456,3 +458,130 @@ def test_ctrl_c_ends_after_the_batch_and_a_re_run_goes_on(tmp_path: Path) -> Non
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=100
     )
     assert "300 notes accepted" in again.stdout
+
+
+NOTES = ROOT / "tests" / "data" / "notes"
+SITE_COLUMNS = [
+    f"--map={field}={column}"
+    for field, column in (
+        ("resource_id", "note_id"),
+        ("document_type", "note_type"),
+        ("text_content", "note_text"),
+    )
+]
+
+
+def stored() -> dict[str, int]:
+    return dict(json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)["notes"])
+
+
+def report(*arguments: str) -> dict[str, object]:
+    return dict(json.loads(run(*arguments, "--json").stdout))
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_documents_and_reports_of_one_id(swapped: bool) -> None:  # field cases 02a to 02c
+    names = ["02a-docs.ndjson", "02b-reports.ndjson"]
+    for _ in range(2):
+        for name in reversed(names) if swapped else names:
+            assert run(str(NOTES / name)).exit_code == 0
+    assert stored()["completed"] == 2
+    for _ in range(2):
+        withdrawn = run(str(NOTES / "02c-retracted-report.ndjson"))
+        assert (withdrawn.exit_code, stored()["completed"]) == (0, 1)
+    assert run(str(NOTES / "02a-docs.ndjson")).exit_code == 0
+    assert "1 unchanged" in run(str(NOTES / "02a-docs.ndjson")).output
+
+
+def test_one_bundle_with_one_id_of_two_types() -> None:  # field case 02d
+    found = report(str(NOTES / "02d-same-id-two-types.json"))
+    assert (found["new"], found["rejected"], stored()["completed"]) == (2, 0, 2)
+
+
+def test_two_sites_with_the_same_ids(tmp_path: Path) -> None:  # field cases 02e, 02f
+    a, b = str(NOTES / "02e-site-a.csv"), str(NOTES / "02f-site-b.csv")
+    assert run(a, *SITE_COLUMNS).exit_code == 0
+    refused = run(b, *SITE_COLUMNS)
+    assert refused.exit_code == 1
+    assert "Another patient's note has the same resource_id" in refused.output
+    assert report(a, *SITE_COLUMNS)["unchanged"] == 2
+    prefixed = run(b, *SITE_COLUMNS, "--id-prefix", "b:", "--patient-prefix", "b:")
+    assert (prefixed.exit_code, stored()["completed"]) == (0, 3)
+    assert run(b, *SITE_COLUMNS, "--id-prefix", "x" * 200).exit_code == 1
+
+
+def test_a_folder_of_daily_exports() -> None:  # field case 06a
+    folder = NOTES / "06a-daily"
+    first = report(str(folder), "--test-search", "dose")
+    assert (first["embedded"], first["older"], first["rejected"]) == (1, 1, 0)
+    assert [hit["text"] for hit in first["test_search"]] == ["Dose is 2 mg."]  # type: ignore[attr-defined]
+    for source in (folder, folder / "2024-01-01.ndjson"):
+        again = run(str(source), "--test-search", "dose")
+        assert again.exit_code == 0
+        assert "0 embedded" in again.output
+        assert "1 older versions passed over" in again.output
+        assert "Dose is 2 mg." in again.output
+
+
+def test_a_bulk_exports_deletions_and_its_own_files(tmp_path: Path) -> None:  # field cases 06b, 06c
+    assert run(str(NOTES / "06c-before-deletion.ndjson")).exit_code == 0
+    folder = tmp_path / "export"
+    shutil.copytree(NOTES / "06b-bulk-deleted", folder)
+    write(
+        folder / "manifest.json", {"transactionTime": "2024-01-02", "request": "x", "output": [], "error": []}
+    )
+    write(
+        folder / "log.ndjson", {"exportId": "1", "timestamp": "2024", "eventId": "kickoff", "eventDetail": {}}
+    )
+    write(folder / "errors.ndjson", {"resourceType": "OperationOutcome", "issue": []})
+    for removed in (1, 0):
+        result = run(str(folder), "--prune", "--json")
+        found = json.loads(result.stdout)
+        assert (result.exit_code, found["rejected"], found["unread_files"]) == (0, 0, 0)
+        assert (found["withdrawals"], found["withdrawn"], found["embedded"]) == (1, removed, 0)
+    assert stored()["completed"] == 1
+    assert report(str(NOTES / "06c-before-deletion.ndjson"))["older"] == 1
+
+
+def test_files_that_cannot_be_read_are_told_from_rejected_notes(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    write(folder / "a.jsonl", note(1), note(2, text_content=""))
+    write(folder / "b.jsonl", *({"x": number} for number in range(50)))
+    found = report(str(folder))
+    assert (found["accepted"], found["rejected"], found["unread_files"]) == (1, 1, 1)
+    said = run(str(folder), "--dry-run")
+    assert said.exit_code == 1
+    assert "1 rejected" in said.output
+    assert "1 file could not be read" in said.output
+
+
+def test_a_dry_run_says_what_pruning_would_remove(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.jsonl", note(1), note(2), note(3))
+    assert "would remove nothing" in run(source, "--prune", "--dry-run").output
+    run(source)
+    write(tmp_path / "a.jsonl", note(1), note(2, text_content=""))
+    said = run(source, "--prune", "--dry-run")
+    assert "1 notes are stored that these inputs no longer hold, for example n3" in said.output
+    assert stored()["completed"] == 3
+    assert "no longer hold" not in run(source, "--dry-run").output
+
+
+def test_pruning_with_a_limit_is_refused(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "a.jsonl", note(1)), "--limit", "1", "--prune")
+    assert result.exit_code == 2
+    assert "--prune cannot be combined with --limit" in result.output
+
+
+def test_a_fault_of_the_program_has_an_exit_code_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(_: Stager, group: object) -> None:
+        raise KeyError(group)
+
+    monkeypatch.setattr(Stager, "take", faulty)
+    result = run(write(tmp_path / "a.jsonl", note(1)))
+    assert result.exit_code == 70
+    assert "A fault in this program: KeyError" in result.output
+    assert "stage.py" in result.output or "flow.py" in result.output
+    assert "Visit 1" not in result.output

@@ -93,8 +93,17 @@ def job_words(job: JobOut) -> str:
     report = job.report or {}
     reasons = report.get("reasons") or {}
     worst = sorted(reasons.items(), key=lambda each: -each[1])[:3]
-    rejected = "; ".join(f"{count} rejected: {reason}" for reason, count in worst)
-    return " ".join(part for part in (ENDINGS.get(job.state, "Under way."), rejected) if part)
+    unread = report.get("unread_files") or 0
+    counted = (
+        (report.get("rejected") or 0, "notes rejected"),
+        (unread, "file could not be read" if unread == 1 else "files could not be read"),
+        (report.get("withdrawals") or 0, "notes withdrawn by their source"),
+        (report.get("older") or 0, "older versions passed over"),
+    )
+    counts = "; ".join(f"{number:,} {what}" for number, what in counted if number)
+    why = "; ".join(f"{count:,} times: {reason}" for reason, count in worst)
+    parts = (ENDINGS.get(job.state, "Under way."), counts and f"{counts}.", why)
+    return " ".join(part for part in parts if part)
 
 
 def sees_words(sees: Sees, groups: Sequence[Group]) -> str:
