@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
@@ -23,6 +23,8 @@ from pipeline.records import AccessScope, Document, Hit, Notice, Question
 from pipeline.service.problems import recorded
 from pipeline.serving import ServingAnswering
 
+NO_NOTE = "Check its id. It may have been removed, or lie outside what you can see."
+"""The same words for a note out of sight and for one that never was."""
 RETRY_SECONDS = 5.0
 """After models or store could not be opened."""
 
@@ -104,13 +106,29 @@ class LiveCorpus:
         with self.answering() as parts:
             document = visible_note(parts.store, resource_id, scope)
         if document is None:
-            raise NotKnown("There is no such note.", remedy="Correct its id.")
+            raise NotKnown("There is no such note.", remedy=NO_NOTE)
         return document
 
     def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:
         """Of these notes those that are there and that `scope` admits."""
         with self.answering() as parts:
             return {each for each in resource_ids if visible_note(parts.store, each, scope) is not None}
+
+    def without_notes(self, patient_ids: Iterable[str], scope: AccessScope) -> list[str] | None:
+        """Of these patients those of whom there is no note that `scope` admits, in order; None where notes cannot be
+        looked at now."""
+        asked = sorted(set(patient_ids))
+        if not asked:
+            return []
+        of_these = frozenset(asked) if scope.patient_ids is None else scope.patient_ids.intersection(asked)
+        narrowed = AccessScope(scope.domains, of_these)
+        try:
+            with self.answering() as parts:
+                known = set(parts.store.values("patient_id", narrowed, limit=len(asked)))
+        except ChartwellError as error:
+            LOGGER.warning("patients of a group cannot be looked up", extra={"code": error.code})
+            return None
+        return [each for each in asked if each not in known]
 
     def close(self) -> None:
         """Take no further question; models close with the last answer under way."""

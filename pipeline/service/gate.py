@@ -32,7 +32,9 @@ from pipeline.service.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-PUBLIC = frozenset({"/healthz", "/readyz", "/openapi.json", "/sign-in", "/welcome", "/favicon.ico"})
+PUBLIC = frozenset(
+    {"/healthz", "/readyz", "/openapi.json", "/sign-in", "/welcome", "/welcome/whom", "/favicon.ico"}
+)
 PUBLIC_PREFIXES = ("/static/", "/sign-in/")
 """Pages through which one signs in, and files that say nothing about anybody."""
 UNMETERED = frozenset({"/healthz", "/readyz"})
@@ -252,7 +254,8 @@ def _check_content(request: Request, headers: Headers, body: bytes) -> None:
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == JSON or (kind == FORM and not request.url.path.startswith("/v1/")):
         return
-    raise WrongHttp("The body is not JSON.", remedy=f"Send it as {JSON}.", status=415)
+    what = "The request does not say which type its body has." if not kind else "The body's type is not JSON."
+    raise WrongHttp(what, remedy=f"Send JSON, with the header Content-Type: {JSON}.", status=415)
 
 
 def _check_token(method: str, headers: Headers, body: bytes, caller: Caller) -> None:

@@ -10,10 +10,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from pipeline import errors
 from pipeline.errors import ChartwellError
+from pipeline.service import schemas
+from pipeline.service.corpus import NO_NOTE
 from pipeline.service.problems import MEDIA_TYPE, TITLES, Problem, WrongHttp, problem_of, status_of
 from pipeline.service.schemas import AcceptedEvent, AnswerHead, CitationEvent, RetrievalEvent, StatementEvent
 
@@ -32,7 +35,7 @@ EXAMPLES: tuple[ChartwellError, ...] = (
         "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
     ),
     errors.Forbidden("This needs the right 'start-jobs'.", remedy="Ask an administrator for it."),
-    errors.NotKnown("There is no such note.", remedy="Correct its id."),
+    errors.NotKnown("There is no such note.", remedy=NO_NOTE),
     errors.Conflict("An indexing job is running.", remedy="Wait for it, or cancel it."),
     errors.TooLarge("The body of a request may have 65536 bytes.", remedy="Send less."),
     errors.Busy(
@@ -90,11 +93,21 @@ def _complete(app: FastAPI) -> dict[str, Any]:
         ref_template="#/components/schemas/{model}",
     )
     components["schemas"] = {**definitions["$defs"], **components["schemas"]}
+    _restore_examples(components["schemas"])
     components["responses"] = {f"Problem{status}": _response(status) for status in sorted(TITLES)}
     for operations in found["paths"].values():
         for operation in operations.values():
             _add_problems(operation)
     return found
+
+
+def _restore_examples(described: dict[str, Any]) -> None:
+    """The examples as they were written: FastAPI drops every null from the whole document, also from them."""
+    for name, model in vars(schemas).items():
+        extra = model.model_config.get("json_schema_extra") if isinstance(model, type(BaseModel)) else None
+        if name in described and isinstance(extra, dict):
+            described[name]["examples"] = extra["examples"]
+    described["Problem"]["examples"] = Problem.model_config["json_schema_extra"]["examples"]  # type: ignore[index]
 
 
 def _add_problems(operation: dict[str, Any]) -> None:

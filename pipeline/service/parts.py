@@ -107,6 +107,26 @@ class Permission:
         return principal
 
 
+class Known(Permission):
+    """For what everybody who is known may do, whatever a key was made for: say who they are."""
+
+    def __init__(self) -> None:
+        """No action."""
+
+    async def __call__(
+        self,
+        principal: PrincipalHere,
+        bearer: Annotated[object, Security(_BEARER)] = None,
+        cookie: Annotated[object, Security(_COOKIE)] = None,
+    ) -> Principal:
+        return principal
+
+
+def known() -> params.Depends:
+    """As `may`, for a route that needs no right."""
+    return cast(params.Depends, Security(Known()))
+
+
 def may(action: Action) -> params.Depends:
     """For a route's `dependencies`."""
     return cast(params.Depends, Security(Permission(action), scopes=[action.value]))

@@ -8,6 +8,7 @@ the text of a note or a question, nor a stack trace.
 
 from __future__ import annotations
 
+import re
 import traceback
 import uuid
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -215,9 +216,12 @@ class WrongFields(errors.BadRequest):
     code = errors.BadRequest.code
 
     def __init__(self, fields: Sequence[FieldProblem], status: int = 422) -> None:
+        one = len(fields) == 1
         super().__init__(
-            f"{len(fields)} field(s) of the request are not as the interface says.",
-            remedy="Correct what `errors` lists; /openapi.json says what is expected.",
+            "One field of the request is not valid."
+            if one
+            else f"{len(fields)} fields of the request are not valid.",
+            remedy="Correct what `errors` lists; /openapi.json describes every field.",
         )
         self.fields = list(fields)
         self.status = status
@@ -240,30 +244,57 @@ def wrong_fields(problems: Sequence[Mapping[str, Any]], status: int = 422) -> Wr
 
 
 def _fields(problems: Sequence[Mapping[str, Any]]) -> Iterator[FieldProblem]:
-    """Which field and what is expected, never what was found. The name of an unknown field is the client's own text,
-    so it is left out."""
+    """Which field and what is expected, never what was found. An unknown field is named where it looks like a name:
+    anything else is the client's own text, and left out."""
     for problem in problems[:ERRORS_MAX]:
         place = [str(part) for part in problem["loc"]]
         kind = str(problem["type"])
-        if kind == "extra_forbidden":
-            yield FieldProblem(where=".".join(place[:-1]), problem="holds a field that is not known")
+        if kind == "extra_forbidden" and _FIELD.match(place[-1]):
+            yield FieldProblem(where=".".join(place), problem="is not a field of this request")
+        elif kind == "extra_forbidden":
+            yield FieldProblem(
+                where=".".join(place[:-1]), problem="has a field that is not one of this request"
+            )
         elif kind == "json_invalid":
             yield FieldProblem(where="body", problem="is not JSON")
         else:
             yield FieldProblem(where=".".join(place), problem=_expected(kind, problem))
 
 
-_UNQUOTED = frozenset(
-    "missing string_type string_too_short string_too_long int_type int_parsing int_from_float bool_type bool_parsing "
-    "list_type dict_type greater_than_equal less_than_equal greater_than less_than too_long too_short literal_error "
-    "string_pattern_mismatch model_attributes_type date_from_datetime_parsing enum uuid_parsing finite_number".split()
-)
-"""Kinds of pydantic's errors whose message says what is expected and repeats nothing of what was found."""
+_FIELD = re.compile(r"^[A-Za-z][A-Za-z_]{0,39}$")
+_EXPECTED = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_too_short": "must have {min_length} or more characters",
+    "string_too_long": "must have {max_length} or fewer characters",
+    "string_pattern_mismatch": "does not have the form that is expected",
+    "too_short": "must have {min_length} or more items",
+    "too_long": "must have {max_length} or fewer items",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "greater_than": "must be more than {gt}",
+    "less_than": "must be less than {lt}",
+    "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "uuid_parsing": "must be a UUID",
+    "date_from_datetime_parsing": "must be a date, YYYY-MM-DD",
+}
+"""By the kind of pydantic's error, in our words: what is expected, and nothing of what was found."""
 
 
 def _expected(kind: str, problem: Mapping[str, Any]) -> str:
-    if kind in _UNQUOTED:
-        return str(problem["msg"])
+    if kind in _EXPECTED:
+        return _EXPECTED[kind].format_map(problem.get("ctx", {}))
     if kind == "value_error":  # our own validators: they name no value
         return str(problem["msg"]).removeprefix("Value error, ")
     return f"is not valid ({kind})"
@@ -288,7 +319,9 @@ def from_http_exception(error: HTTPException, request: Request) -> ChartwellErro
     if error.status_code == 404:
         return errors.NotKnown(
             "There is nothing at this address.",
-            remedy="Check the address; /openapi.json lists those of the interface.",
+            remedy="Check the address; /openapi.json lists every address of the API."
+            if _of_the_api(request)
+            else "Check the address, or start again from the home page.",
         )
     if error.status_code == 405:
         return WrongHttp(
@@ -300,10 +333,14 @@ def from_http_exception(error: HTTPException, request: Request) -> ChartwellErro
     if error.status_code < 500:
         return WrongHttp(
             "The request cannot be read.",
-            remedy="/openapi.json says what is expected.",
+            remedy="/openapi.json says what is expected." if _of_the_api(request) else "Load the page again.",
             status=error.status_code,
         )
     return Unexpected("The service failed.", remedy="Ask again.")
+
+
+def _of_the_api(request: Request) -> bool:
+    return request.url.path.startswith("/v1/")
 
 
 def request_id_of(request: Request) -> str:

@@ -989,9 +989,13 @@ class GroupsOut(BaseModel):
 class MembersOut(BaseModel):
     """The patients of a group, in order."""
 
-    model_config = example({"patient_ids": ["D2N006"]})
+    model_config = example({"patient_ids": ["D2N006", "D2N0O6"], "without_notes": ["D2N0O6"]})
 
     patient_ids: list[str]
+    without_notes: list[str] | None = Field(
+        description="of these, the patients of whom there is no note that you may see: not indexed yet, or misspelt; "
+        "null where notes cannot be looked at now"
+    )
 
 
 class KeyRequest(Body):

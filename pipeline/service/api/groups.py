@@ -38,7 +38,8 @@ def create_group(body: GroupRequest, parts: PartsHere, principal: PrincipalHere)
 @router.get("/{group_id}/members", responses=documented(404))
 def list_members(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) -> MembersOut:
     """The patients of a group. That you looked is in the audit log."""
-    return MembersOut(patient_ids=parts.groups.members(principal, group_id))
+    members = parts.groups.members(principal, group_id)
+    return MembersOut(patient_ids=members, without_notes=parts.corpus.without_notes(members, principal.scope))
 
 
 @router.patch("/{group_id}", responses=documented(404, 409))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from pipeline.service.access.people import Invitation, Person
 from pipeline.service.access.policy import Action
-from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.parts import Parts, PartsHere, PrincipalHere, known, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1")
 ThingId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
-@router.get("/me", tags=["people"], dependencies=[may(Action.READ_STATUS)])
+@router.get("/me", tags=["people"], dependencies=[known()])
 def me(principal: PrincipalHere) -> MeOut:
     """Who you are to the service, and what you may do."""
     return MeOut(

@@ -209,6 +209,7 @@ def shown(given: Given) -> dict[str, Any]:
         "answer_ending": answer.ending if answer else None,
         "completion_tokens": answer.usage.completion_tokens if answer else 0,
         "label": answer.model.label if answer else None,
+        "provider": answer.model.provider if answer else None,
         "error_code": given.error_code,
         "text": storable(text),
         "notices": notices_record(answer.notices if answer else ()),

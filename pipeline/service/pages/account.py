@@ -162,8 +162,15 @@ def _welcome_page(
     request: Request, parts: Parts, renderer: Renderer, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     characters = parts.settings.service.password_characters_min
-    shown = {"token": "", "name": "", "problem": None, "password_characters_min": characters, **values}
+    shown = {"token": "", "name": "", "for_whom": None, "problem": None, **values}
+    shown["password_characters_min"] = characters
     return renderer.page(request, "welcome.html", status_code=status, **shown)
+
+
+@router.post("/welcome/whom")
+def whom(parts: PartsHere, renderer: RendererHere, token: Line = "") -> HTMLResponse:
+    """Whom a one-time link is for: the name that they sign in with, or the field in which the first one chooses it."""
+    return renderer.fragment("whom.html", token=token, name="", for_whom=parts.sign_ins.link(token))
 
 
 @router.post("/welcome")
@@ -189,7 +196,8 @@ async def welcome(
         signed_in = await parts.lanes.known.run(request, work)
     except ServiceError as error:
         problem = _problem(request, error)
-        shown = {"token": token, "name": name, "problem": problem}
+        for_whom = await run_in_threadpool(parts.sign_ins.link, token)
+        shown = {"token": token if for_whom else "", "name": name, "for_whom": for_whom, "problem": problem}
         return _with_wait(_welcome_page(request, parts, renderer, status=problem.status, **shown), error)
     return _let_in(parts, signed_in, "/")
 

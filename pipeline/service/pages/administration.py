@@ -164,9 +164,9 @@ def groups(
 def create_group(
     parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
-    """A new group with these patients."""
-    parts.groups.create(principal, name, _lines(patient_ids))
-    return seen("/groups", "saved")
+    """A new group with these patients. It is shown at once, with the patients of whom there are no notes."""
+    made = parts.groups.create(principal, name, _lines(patient_ids))
+    return seen(f"/groups/{made.id}", "saved")
 
 
 @router.get("/groups/{group_id}", dependencies=PEOPLE)
@@ -176,7 +176,10 @@ def group(
     """One group with its patients. That somebody looked stands in the audit log."""
     members = parts.groups.members(principal, group_id)
     found = next(each for each in _groups(parts, principal) if each.id == group_id)
-    return renderer.page(request, "group.html", here="people", group=found, members=members)
+    unknown = parts.corpus.without_notes(members, principal.scope)
+    return renderer.page(
+        request, "group.html", here="people", group=found, members=members, without_notes=unknown
+    )
 
 
 @router.post("/groups/{group_id}", dependencies=PEOPLE)

@@ -8,6 +8,7 @@ answer. Knows nothing of how an answer is made.
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -261,6 +262,7 @@ class Words:
             answer.begun.conversation_id,
             answer.asked.question.text,
             self._filters.words,
+            dt.datetime.now(dt.UTC),
         )
         try:
             async for event in self._with_pauses(answer, turn):
@@ -326,13 +328,15 @@ class Words:
 
     def _waiting(self, answer: RunningAnswer, seconds: float) -> str:
         """What is waited for, in words."""
-        if self._found:
+        if self._found and not self._passages:
+            words = "No passage was found for this question."
+        elif self._found:
             words = f"Found {_many(self._passages, 'passage')} in {_many(self._notes, 'note')}. "
             words += "The answer is being written; each statement is shown once its citations are checked."
         elif answer.waiting and seconds:
-            words = f"Waiting for a free place; {_many(self._parts.desk.waiting, 'question')} in the queue."
+            words = f"Waiting for a free slot; {_many(self._parts.desk.waiting, 'question')} in the queue."
         else:
-            words = "Searching the notes that you may see."
+            words = "Searching the notes that you can see."
         return f"{words} {seconds:.0f} s so far." if seconds else words
 
     def _summary(self, whole: AnswerView) -> str:

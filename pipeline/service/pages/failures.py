@@ -22,22 +22,23 @@ from pipeline.service.problems import headers_of, problem_of, response_of
 
 TITLES: Mapping[int, str] = MappingProxyType(
     {
-        400: "Something is not as it should be",
+        400: "Please check the form",
         401: "You are not signed in",
-        403: "You may not do this",
-        404: "There is nothing here",
+        403: "You do not have access to this",
+        404: "Page not found",
         405: "This cannot be done that way",
-        409: "That does not go together",
-        413: "That is too much at once",
+        409: "That conflicts with what is there",
+        413: "That is too long",
         421: "This is not the service's address",
-        422: "Something is not as it should be",
+        422: "Please check the form",
         429: "One moment, please",
-        502: "A model server did not do its part",
+        502: "A model server did not answer",
         503: "Not ready right now",
         504: "It took too long",
     }
 )
-FAILED = "Something failed"
+FAILED = "Something went wrong"
+FORM_REMEDY = "Correct what is listed, then send it again."
 HTMX = "HX-Request"
 CURRENT = "HX-Current-URL"
 
@@ -59,7 +60,7 @@ class ProblemView:
     @classmethod
     def of(cls, error: ChartwellError, request_id: str) -> ProblemView:
         problem = problem_of(error, request_id)
-        remedy = problem.remedy
+        remedy = FORM_REMEDY if problem.errors else problem.remedy
         wait = headers_of(error).get("Retry-After")
         if wait is not None:
             remedy += f" It can be tried again in {wait} s."

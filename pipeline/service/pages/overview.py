@@ -19,7 +19,7 @@ from pipeline.service.schemas import JobOut, Text
 
 router = APIRouter(include_in_schema=False)
 
-THANKS = "Thank you, that is kept with the answer."
+THANKS = "Thank you. Your feedback was saved with the answer."
 
 
 @router.get("/status", dependencies=[may(Action.READ_STATUS)])

@@ -40,10 +40,10 @@ DONE: Mapping[str, str] = MappingProxyType(
         "saved": "Saved.",
         "revoked": "The key is revoked.",
         "started": "The job has started.",
-        "cancelled": "The job ends after the batch it is working on.",
-        "signed-out": "They are signed out everywhere.",
-        "password": "Your password is changed; everywhere else you are signed out.",
-        "thanks": "Thank you, that is kept with the answer.",
+        "cancelled": "The job stops after its current batch.",
+        "signed-out": "They were signed out everywhere.",
+        "password": "Your password was changed. You are signed out everywhere else.",
+        "thanks": "Thank you. Your feedback was saved with the answer.",
     }
 )
 """What a page says after something was done; the address only names which."""
@@ -86,6 +86,9 @@ class Renderer:
             job_words=words.job_words,
             sees_words=words.sees_words,
             dependency_words=words.dependency_words,
+            day_words=words.day_words,
+            short_id=words.short_id,
+            time_left=words.time_left,
             hours=words.hours,
             role_words=words.ROLES,
             feedback_reasons=words.FEEDBACK_REASONS,

@@ -10,14 +10,18 @@ import datetime as dt
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 from pipeline.answering.endings import what_is_missing
 from pipeline.records import Document, Outcome
 from pipeline.service.audit.receipts import notices_from
 from pipeline.service.history.conversations import Said
+from pipeline.service.pages.words import QUOTES_ONLY
 from pipeline.service.schemas import AnswerOut, CitationOut, NoticeOut, StatementOut
+
+Place: TypeAlias = tuple[str, int, int]
+"""A note's id, and where its words begin and end."""
 
 _MARKER = re.compile(r"\s*\[(\d+)\]")
 
@@ -49,6 +53,10 @@ class AnswerView:
     """What a reader must know about the model."""
     notices: tuple[str, ...] = ()
     """What the filters did, in words."""
+    quotations_only: bool = False
+    """No language model wrote it."""
+    said_above: frozenset[Place] = frozenset()
+    """Citations whose words stand in their statements: the list of sources need not say them again."""
     whole: AnswerOut | None = None
     """With what it was made from and what it took; None where that is in the receipt alone."""
     missing: str | None = None
@@ -64,6 +72,8 @@ class AnswerView:
             answer.receipt_id,
             answer.model.label,
             tuple(notice.text for notice in answer.notices),
+            answer.model.provider == QUOTES_ONLY,
+            _said_above(answer.statements),
             answer,
             what_is_missing(answer.ending, answer.usage.completion_tokens),
         )
@@ -84,8 +94,23 @@ class AnswerView:
             said.receipt_id,
             content.get("label"),
             tuple(notice.text for notice in NoticeOut.all(notices_from(content.get("notices", ())))),
+            content.get("provider") == QUOTES_ONLY,
+            _said_above(statements),
             missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
         )
+
+
+def _said_above(statements: Iterable[StatementOut]) -> frozenset[Place]:
+    return frozenset(
+        (cited.resource_id, cited.start, cited.end)
+        for statement in statements
+        for cited in statement.citations
+        if _flat(cited.quote) in _flat(statement.text)
+    )
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
 
 
 @dataclass(frozen=True, slots=True)

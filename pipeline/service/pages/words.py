@@ -14,8 +14,15 @@ from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER
 from pipeline.records import AccessScope
 from pipeline.service.access.groups import Group
 from pipeline.service.access.scopes import Sees
-from pipeline.service.schemas import JobOut
+from pipeline.service.schemas import JobOut, ModelOut
 
+QUOTES_ONLY = "extractive"
+"""The provider of answers that is no language model."""
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+ID_SHOWN_MAX = 24
+PACE_SECONDS_MIN = 5.0
+"""Before that a job has no pace yet."""
+_DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?![\d-])")
 FENCE_MAX = 64
 """Longest run of backticks that every Markdown parser takes for the end of a code span."""
 _BACKTICKS = re.compile("`+")
@@ -25,7 +32,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "no_documents": (
             "There are no notes yet",
-            "Nothing that you may see has been indexed. An administrator can start indexing or widen your access.",
+            "Nothing that you can see has been indexed. An administrator can start indexing or widen your access.",
         ),
         "filters_match_nothing": (
             "No note matches these filters",
@@ -33,7 +40,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "below_floor": (
             "No note is close enough to this question",
-            "Ask with the words that the notes would use, name the patient, or take filters away.",
+            "Use the words that the notes would use, choose the patient in the filters, or remove filters.",
         ),
         "name_not_found": (
             "The notes that were found are of other people",
@@ -41,22 +48,22 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "generator_abstained": (
             "The notes that were found do not answer this question",
-            "They are about something near it. Ask more narrowly, or name the patient.",
+            "They are about something similar. Ask more precisely, or choose the patient in the filters.",
         ),
     }
 )
-UNKNOWN_REASON = ("No relevant information found", "Ask in other words, or take filters away.")
+UNKNOWN_REASON = ("No relevant information found", "Rephrase the question, or remove filters.")
 
 ROLES = (
     ("reader", "asks and reads"),
     ("contributor", "also starts indexing"),
     ("reviewer", "also reads the audit log"),
-    ("administrator", "also lets people in"),
+    ("administrator", "also manages people"),
 )
 FEEDBACK_REASONS = (
     ("wrong", "Something in it is wrong"),
     ("incomplete", "Something is missing"),
-    ("citation", "A citation does not carry its statement"),
+    ("citation", "A citation does not support its statement"),
     ("old", "A later note says otherwise"),
     ("unclear", "It is hard to understand"),
     ("slow", "It took too long"),
@@ -64,18 +71,18 @@ FEEDBACK_REASONS = (
 )
 DEPENDENCIES: Mapping[str, str] = MappingProxyType(
     {
-        "models": "Models and notes are loaded",
+        "models": "Models and notes loaded",
         "embedder": "Embedding model",
         "generator": "Language model",
-        "store": "Store of the notes",
-        "state": "Database of the service",
+        "store": "Note store",
+        "state": "Service database",
     }
 )
 ENDINGS: Mapping[str, str] = MappingProxyType(
     {
         "done": "Finished.",
-        "cancelled": "Cancelled; what it had stored stays. Starting again goes on there.",
-        "lost": "The service ended while it ran. Starting again goes on where it was.",
+        "cancelled": "Cancelled. What it had stored is kept; starting again continues there.",
+        "lost": "The service stopped while it was running. Starting again continues there.",
     }
 )
 
@@ -102,7 +109,7 @@ def job_words(job: JobOut) -> str:
     )
     counts = "; ".join(f"{number:,} {what}" for number, what in counted if number)
     why = "; ".join(f"{count:,} times: {reason}" for reason, count in worst)
-    parts = (ENDINGS.get(job.state, "Under way."), counts and f"{counts}.", why)
+    parts = (ENDINGS.get(job.state, "In progress."), counts and f"{counts}.", why)
     return " ".join(part for part in parts if part)
 
 
@@ -127,14 +134,44 @@ def scope_words(scope: AccessScope) -> str:
         return "every note"
     parts = []
     if scope.patient_ids is not None:
-        parts.append(f"notes of {len(scope.patient_ids)} patient{'s' if len(scope.patient_ids) != 1 else ''}")
+        number = len(scope.patient_ids)
+        parts.append(f"notes of the {number} patient{'s' if number != 1 else ''} in your groups")
     if scope.domains is not None:
-        parts.append("of the domains " + (", ".join(sorted(scope.domains)) or "(none)"))
+        parts.append("in the domains " + (", ".join(sorted(scope.domains)) or "(none)"))
     return " ".join(parts)
 
 
-def dependency_words(name: str) -> str:
+def dependency_words(name: str, model: ModelOut | None) -> str:
+    """What a dependency is. Where answers only quote, no language model works: none is configured."""
+    if name == "generator" and model is not None and model.provider == QUOTES_ONLY:
+        return "Quotations (no language model is configured)"
     return DEPENDENCIES.get(name, name)
+
+
+def day_words(written: str) -> str:
+    """The day, month or year of a note, as people write it; as it stands where it is none."""
+    found = _DAY.match(written)
+    if found is None:
+        return written
+    year, month, day = found.groups()
+    if month is None:
+        return year
+    if not 1 <= int(month) <= len(MONTHS):
+        return written
+    return " ".join(part for part in (str(int(day)) if day else "", MONTHS[int(month) - 1], year) if part)
+
+
+def short_id(text: str) -> str:
+    """A note's id, its middle left out where it is long. Never a patient's: two must not look alike."""
+    return text if len(text) <= ID_SHOWN_MAX else f"{text[:12]}…{text[-6:]}"
+
+
+def time_left(done: int, total: int, seconds: float) -> str:
+    """How long the rest of a job takes at the pace so far; empty before that can be told."""
+    if not 0 < done < total or seconds < PACE_SECONDS_MIN:
+        return ""
+    left = (total - done) * seconds / done
+    return f", about {hours(left) if left >= 60 else f'{left:.0f} s'} left"
 
 
 def hours(seconds: float) -> str:

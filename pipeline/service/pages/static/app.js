@@ -34,6 +34,8 @@ function say(words) {
 
 // --- times in the reader's own zone
 
+const inFull = (moment) => moment.toLocaleString([], { dateStyle: "long", timeStyle: "short" });
+
 function localTimes(root) {
   for (const time of root.querySelectorAll("time[data-moment]")) {
     const moment = new Date(time.dateTime);
@@ -41,6 +43,7 @@ function localTimes(root) {
     const today = moment.toDateString() === new Date().toDateString();
     time.textContent = moment.toLocaleString([], today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" });
     time.title = `${time.dateTime} UTC`.replace("+00:00", "");
+    time.dataset.full = inFull(moment); // on paper "2:09 AM" says too little
     delete time.dataset.moment;
   }
 }
@@ -73,10 +76,24 @@ function closeNote() {
   citationOf(null);
   const there = new URL(location.href);
   for (const name of ["note", "span"]) there.searchParams.delete(name);
-  history.replaceState(history.state, "", there);
+  history.replaceState(null, "", there);
   (cameFrom?.isConnected ? cameFrom : byId("question"))?.focus();
   return true;
 }
+
+// A note that was opened is a step in the browser's history: Back closes it, and stays in the conversation.
+function noteOpened(address) {
+  const state = { note: true };
+  if (history.state?.note) history.replaceState(state, "", address);
+  else history.pushState(state, "", address);
+}
+
+const leaveNote = () => (history.state?.note && byId("beside")?.firstElementChild ? history.back() : closeNote());
+
+addEventListener("popstate", (event) => {
+  if (event.state?.note) location.reload(); // forward again: the server shows the note that the address names
+  else closeNote();
+});
 
 function stepCitation(step) {
   const links = [...document.querySelectorAll(".statements [data-cite]")];
@@ -101,6 +118,7 @@ function endOfStream(stopped) {
     turn.querySelector(".working")?.replaceChildren();
     const words = byId(stopped ? "ended-stopped" : "ended-broken").content.cloneNode(true);
     turn.append(words);
+    turn.lastElementChild.scrollIntoView({ block: "center" });
   }
 }
 
@@ -117,6 +135,7 @@ document.addEventListener("submit", (event) => {
   if (event.target.id !== "ask") return;
   stopped = false;
   asking(event.target, true);
+  for (const open of event.target.querySelectorAll("details.filters[open]")) open.open = false; // they would hide the answer
 });
 // Comes when a stream has ended, however it did, and after every request that was no stream.
 document.addEventListener("htmx:finally:request", (event) => {
@@ -127,13 +146,16 @@ document.addEventListener("htmx:finally:request", (event) => {
 });
 document.addEventListener("htmx:error", (event) => {
   if (event.target.id !== "ask" || stopped || document.querySelector(".turn[data-open]")) return;
+  for (const old of document.querySelectorAll("[data-unreachable]")) old.remove();
   byId("thread").append(byId("ended-unreachable").content.cloneNode(true));
+  byId("thread").lastElementChild.scrollIntoView({ block: "center" }); // the composer lies over the end of the page
 });
 // The service has taken the question: it names the address of its conversation.
 document.addEventListener("accepted", (event) => {
   byId("question").value = "";
   for (const id of ["welcome", "recent-list"]) byId(id)?.remove();
   document.querySelector(".thread-empty")?.classList.remove("thread-empty");
+  for (const old of document.querySelectorAll("[data-unreachable]")) old.remove();
   history.replaceState(null, "", event.detail.data);
 });
 document.addEventListener("ended", (event) => byId(event.detail.data)?.removeAttribute("data-open"));
@@ -151,38 +173,92 @@ document.addEventListener("htmx:config:request", (event) => {
 
 document.addEventListener("htmx:after:swap", (event) => {
   localTimes(document);
+  for (const element of document.querySelectorAll("[data-needs-script][hidden]")) element.hidden = false;
   const target = event.detail?.ctx?.target ?? event.target;
   if (target?.id === "beside") {
     cameFrom = event.detail?.ctx?.sourceElement ?? cameFrom;
     citationOf(cameFrom);
-    if (cameFrom?.dataset.address) history.replaceState(null, "", cameFrom.dataset.address);
+    if (cameFrom?.dataset.address) noteOpened(cameFrom.dataset.address);
     showNote();
   }
   if (target?.id === "thread") target.lastElementChild?.scrollIntoView({ block: "start" });
+});
+
+// --- copying, also over plain HTTP from another computer, where browsers have no clipboard for pages
+
+async function copy(button, text) {
+  const done = navigator.clipboard ? await navigator.clipboard.writeText(text).then(() => true, () => false) : copySelected(text);
+  const words = (button.dataset.words ??= button.textContent);
+  button.textContent = done ? "Copied" : "Not copied";
+  say(button.textContent);
+  setTimeout(() => (button.textContent = words), 2000);
+}
+
+function copySelected(text) {
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
+
+const flat = (element) => element.textContent.replace(/\s+/g, " ").trim();
+
+// A citation stands behind its statement as in the exported file, and its source is named below: nothing is copied bare.
+function answerText(turn) {
+  const statements = [...turn.querySelectorAll(".statement")].map((statement) => {
+    const own = statement.cloneNode(true);
+    for (const cite of own.querySelectorAll("[data-cite]")) cite.replaceWith(` [${cite.textContent}]`);
+    return `- ${flat(own)}`;
+  });
+  const sources = [...turn.querySelectorAll(".sources li")].map((source) => {
+    const own = source.cloneNode(true);
+    for (const cite of own.querySelectorAll("[data-cite]")) cite.replaceWith(`[${cite.textContent}] `);
+    return flat(own);
+  });
+  return [flat(turn.querySelector("h2")), ...statements, ...sources].join("\n");
+}
+
+// --- paper: the answer that was asked for, or the whole page
+
+addEventListener("beforeprint", () => {
+  for (const place of document.querySelectorAll("[data-printed]")) place.textContent = ` · printed ${inFull(new Date())}`;
+});
+addEventListener("afterprint", () => {
+  for (const turn of document.querySelectorAll("[data-print-me]")) turn.removeAttribute("data-print-me");
 });
 
 // --- clicks
 
 const CLICKS = {
   "theme-switch": nextTheme,
-  "close-note": closeNote,
+  "close-note": leaveNote,
   "show-keys": () => byId("keys").showModal(),
   "close-dialog": (button) => button.closest("dialog").close(),
   stop: () => {
     stopped = true;
     htmx.trigger(byId("ask"), "htmx:abort");
   },
-  print: () => window.print(),
+  print: (button) => {
+    button.closest(".turn")?.setAttribute("data-print-me", "");
+    window.print();
+  },
+  "copy-answer": (button) => copy(button, answerText(button.closest(".turn"))),
+  "show-password": (button) => {
+    const field = button.parentElement.querySelector("input");
+    const hidden = field.type === "password";
+    field.type = hidden ? "text" : "password";
+    button.textContent = hidden ? "Hide password" : "Show password";
+    field.focus();
+  },
   again: (button) => {
     byId("question").value = button.dataset.again;
     byId("question").focus();
   },
-  copy: async (button) => {
-    const what = button.dataset.copy.startsWith("/") ? location.origin + button.dataset.copy : button.dataset.copy;
-    await navigator.clipboard.writeText(what);
-    button.textContent = "Copied";
-    say("Copied");
-  },
+  copy: (button) =>
+    copy(button, button.dataset.copy.startsWith("/") ? location.origin + button.dataset.copy : button.dataset.copy),
   "clear-filters": (button) => {
     for (const field of button.closest("details").querySelectorAll("input, select")) field.value = "";
     countFilters(byId("ask"));
@@ -221,7 +297,7 @@ document.addEventListener("keydown", (event) => {
     if (open) {
       open.open = false;
       open.querySelector("summary").focus();
-    } else closeNote();
+    } else leaveNote();
     return;
   }
   if (event.target.id === "question" && event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -253,8 +329,24 @@ if (token) {
     history.replaceState(null, "", location.pathname);
   }
   byId("no-token")?.toggleAttribute("hidden", Boolean(token.value));
+  if (token.value && byId("whom")) {
+    const values = { token: token.value };
+    const own = token.form.querySelector("input[name=csrf_token]"); // there where somebody is signed in
+    if (own) values.csrf_token = own.value;
+    htmx.ajax("POST", "/welcome/whom", { target: "#whom", values });
+  }
+}
+for (const field of document.querySelectorAll("input[data-password]")) {
+  const button = document.createElement("button");
+  Object.assign(button, { type: "button", className: "link-button small", textContent: "Show password" });
+  button.dataset.showPassword = "";
+  field.after(button);
 }
 const asked = document.querySelector("[data-cite][aria-current]");
 if (asked) cameFrom = asked;
 if (document.querySelector("#beside > *, .note-page")) showNote();
+// A conversation opens at its newest answer, or at the citation that the address names.
+const last = document.querySelector(".thread > .turn:last-of-type");
+if (asked) asked.scrollIntoView({ block: "center" });
+else if (last?.previousElementSibling?.previousElementSibling) last.scrollIntoView({ block: "start" });
 for (const element of document.querySelectorAll("[data-needs-script]")) element.hidden = false;
