@@ -250,6 +250,11 @@ TWO = '<id root="1.9.1" extension="7"/><id root="1.9.2" extension="8"/>'
         ('<id root="2B3E6A60-6A4E-4B8A-9E0C-0F1F5B8C7D11"/>', "2b3e6a60-6a4e-4b8a-9e0c-0f1f5b8c7d11"),
         # nothing tells which of the two keeps the note: never the bare number
         (TWO, "urn:oid:1.9.1|7"),
+        # no hospital's number: only where there is no other, and in full
+        (
+            '<id root="2.16.840.1.113883.4.1" extension="000-11-2222"/>',
+            "urn:oid:2.16.840.1.113883.4.1|000-11-2222",
+        ),
         # the same organisation as the document's own id
         ('<id root="1.9.1" extension="7"/><id root="1.2.3.4.5.6.7.1" extension="8"/>', "8"),
         # one is called a medical record number
@@ -267,7 +272,7 @@ def test_the_patient_is_the_number_that_the_note_is_kept_by(
     assert found.document.patient_id == patient_id
 
 
-@pytest.mark.parametrize("role", ["", '<id root="2.16.840.1.113883.4.1" extension="000-11-2222"/>', "<id/>"])
+@pytest.mark.parametrize("role", ["", "<id root='2.16.840.1.113883.4.6' extension='1000000004'/>", "<id/>"])
 def test_a_document_without_a_number_of_its_patient_is_refused(tmp_path: Path, role: str) -> None:
     (found,) = refused(written(tmp_path, cda(role=role)))
     assert found.reason == "patient_id is missing."

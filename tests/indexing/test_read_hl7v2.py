@@ -273,6 +273,9 @@ def written(tmp_path: Path, content: str | bytes, name: str = "a.hl7") -> Path:
         ("7^^^GEN^MR~8^^^FAC^MR", "8"),
         # nothing tells which of the two keeps the note: never the bare number
         ("7^^^GEN^MR~8^^^OTHER^MR", "GEN|7"),
+        # no hospital's number: only where there is no other, and in full
+        ("000-11-2222^^^SSA^SS", "SSA|000-11-2222"),
+        ("000-11-2222^^^^SS~A-1^^^GEN^AN", "SS|000-11-2222"),
         ("7^^^GEN&1.2.3&ISO^MR~8^^^OTHER&1.2.4&ISO^MR", "urn:oid:1.2.3|7"),
     ],
 )
@@ -283,7 +286,7 @@ def test_the_patient_is_the_number_that_the_note_is_kept_by(
     assert found.document.patient_id == patient_id
 
 
-@pytest.mark.parametrize("pid", ["PID|1||", "PID|1||000-11-2222^^^SSA^SS", 'PID|1||""', "PID", "NK1|1"])
+@pytest.mark.parametrize("pid", ["PID|1||", "PID|1||A-1^^^GEN^AN", 'PID|1||""', "PID", "NK1|1"])
 def test_a_message_without_a_number_of_its_patient_is_refused(tmp_path: Path, pid: str) -> None:
     (found,) = refused(written(tmp_path, mdm(pid=pid)))
     assert found.reason == "patient_id is missing."
@@ -446,6 +449,23 @@ def ed(data: bytes, kind: str = "TEXT^PLAIN") -> str:
     return mdm(obx=f"OBX|1|ED|D^Document||APP^{kind}^Base64^{base64.b64encode(data).decode()}")
 
 
+def inner_cda(number: str) -> str:
+    document = (
+        '<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2" extension="d"/><recordTarget><patientRole>'
+        f'<id root="1.2.3" extension="{number}"/></patientRole></recordTarget><component><structuredBody><component>'
+        "<section><title>Plan</title><text>Rest.</text></section></component></structuredBody></component>"
+        "</ClinicalDocument>"
+    )
+    return ed(document.encode(), "text^XML")
+
+
+def test_a_document_inside_a_message_is_read_where_it_is_the_same_patients(tmp_path: Path) -> None:
+    (found,) = notes(written(tmp_path, inner_cda("7")))
+    assert found.document.text_content == "Plan:\nRest."
+    (gone,) = refused(written(tmp_path, inner_cda("8")))
+    assert gone.reason == "The document inside is about another patient."
+
+
 def test_encapsulated_text_and_html_are_read(tmp_path: Path) -> None:
     (found,) = notes(written(tmp_path, ed(b"Rest.\r\nFluids.")))
     assert found.document.text_content == "Rest.\r\nFluids."
@@ -530,6 +550,7 @@ def test_a_batch_or_frame_that_is_cut_off_costs_its_last_message(tmp_path: Path,
         (TXA + "|||||||UN", "MDM^T02"),
         (TXA + "|||||||CA", "MDM^T03"),
         (TXA, "MDM^T11"),
+        (f"ORC|CA\r{TXA}", "MDM^T04"),
     ],
 )
 def test_documents_that_must_not_be_used_are_withdrawn(tmp_path: Path, txa: str, kind: str) -> None:

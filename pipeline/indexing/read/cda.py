@@ -14,7 +14,7 @@ import base64
 import binascii
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from html.entities import name2codepoint
 from typing import Any, TypeAlias
@@ -52,9 +52,11 @@ _BINARY = (b"%PDF", b"PK\x03\x04", b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
-# Numbers of a person that no hospital keeps its notes by: social security, driving licences, passports, Medicare,
-# NPI (a clinician's).
+# Numbers of a person that no hospital keeps its notes by: social security, driving licences, passports, Medicare, NPI.
 _OTHER_NUMBERS = re.compile(r"2\.16\.840\.1\.113883\.4\.(?:1|3(?:\.\d+)?|6|572|927|330(?:\.\d+)?)")
+
+CLINICIANS = "2.16.840.1.113883.4.6"
+"""The root of NPIs."""
 
 _RECORD_NUMBER = re.compile(r"\bMRN?\b|\bmedical record", re.IGNORECASE)
 
@@ -99,6 +101,22 @@ def read_cda(stream: io.BufferedReader, bytes_max: int) -> Iterator[Outcome]:
             yield cut
         else:
             yield from _notes(cut)
+
+
+def inner_text(raw: bytes, numbers: Collection[str]) -> str | Refused:
+    """The text of a CDA document that another format carries. Refused where it is about a patient whom none of
+    `numbers` names: nobody's text is taken for another's."""
+    found = next(read_cda(io.BufferedReader(io.BytesIO(raw)), len(raw)), None)
+    if not isinstance(found, Found):
+        return found or Refused("", "The document has no text.", "It holds no ClinicalDocument.")
+    patient = str(found.columns["patient_id"] or "")
+    if patient.rpartition("|")[2] not in numbers:
+        return Refused(
+            "",
+            "The document inside is about another patient.",
+            "Its recordTarget has no number of the patient that the message names. Correct the sender.",
+        )
+    return str(found.columns["text_content"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,22 +431,19 @@ class _Document:
     def _patient(self) -> tuple[str | None, Authority | None]:
         """The patient's number, and who gave it.
 
-        Numbers that are no hospital's (social security, driving licences) are never taken. Of several, the one called
-        a medical record number is taken, else the first under the organisation that keeps the document, cares for the
-        patient or made the document; where nothing decides, the first with its authority before it, because the bare
-        number may be another patient's.
+        Numbers that are no hospital's (social security, driving licences) are taken only where there is no other, and
+        in full. Of several, the one called a medical record number is taken, else the first under the organisation
+        that keeps the document, cares for the patient or made the document; where nothing decides, the first with its
+        authority before it, because the bare number may be another patient's.
         """
         role = _path(self.root, "recordTarget/patientRole")
         if role is None:
             return None, None
-        ids = [
-            one
-            for one in map(_Id.of, _children(role, "id"))
-            if one and not _OTHER_NUMBERS.fullmatch(one.root)
-        ]
-        ids = list(dict.fromkeys(one for one in ids if one.unique))
+        given = [one for one in map(_Id.of, _children(role, "id")) if one and one.unique]
+        ids = list(dict.fromkeys(one for one in given if not _OTHER_NUMBERS.fullmatch(one.root)))
         if not ids:
-            return None, None
+            other = next((one.reference for one in given if one.root != CLINICIANS), None)
+            return other, None
         chosen = self._chosen(role, ids)
         if chosen is None:
             return ids[0].reference, None

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from pipeline.indexing.read.cda import inner_text, is_cda
 from pipeline.indexing.read.charsets import decode
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.faults import fault
@@ -34,15 +35,20 @@ NOTE_MESSAGES = ("MDM", "ORU")
 
 HEADER_BYTES = 4096
 
+INSIDE_BYTES = 64 * 1024
+"""Of a document inside a message, looked at for what it is."""
+
+LAST_RESORT = 2
+"""The rank of numbers that are taken only where there is no other."""
+
 VALUE_CHARACTERS_MAX = 60
 
 UNNAMED = "\r"
 """Begins the key of an order without a number; no id can hold it."""
 
-# Table 0203: numbers that are not a patient's, or not one that a hospital keeps its notes by.
-_OTHER_NUMBERS = frozenset(
-    "SS SSN DL PPN MC MA MCD MCR MI AN ANC AND ANT VN VS NPI EI EN LN SL SR BR TAX CC BC ACSN PLAC FILL".split()
-)
+# Table 0203: numbers that are not a patient's, and those that no hospital keeps its notes by.
+_OTHER_NUMBERS = frozenset("AN ANC AND ANT VN VS NPI EI EN LN SL SR BR TAX CC BC ACSN PLAC FILL FI U".split())
+_PERSONAL_NUMBERS = frozenset("SS SSN DL PPN MC MA MCD MCR MI".split())
 _RECORD_NUMBERS = frozenset(("MR", "MRN", "MRT"))
 
 _DOCUMENT_TYPES = {  # table 0270
@@ -236,12 +242,13 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
     resource_id = _entity(about, 12, header) or _entity(about, 16, header)
     patient_id, authority = visit.patient()
     availability = about.text(19).upper()
-    if event == "T11" or availability in {"CA", "OB", "UN"}:
+    cancelled = _cancelled(_first(message, "ORC"))
+    if event == "T11" or cancelled or availability in {"CA", "OB", "UN"}:
         yield Refused(
             position,
             "The note was cancelled by its source.",
-            f"The message says so ({'event T11' if event == 'T11' else f'TXA-19 is {availability}'}), so it is not "
-            "indexed, and a stored version of it is removed. Nothing to do, unless the status is wrong at the source.",
+            "The message says so (event T11, TXA-19 CA, OB or UN, ORC-1 CA), so it is not indexed, and a stored "
+            "version of it is removed. Nothing to do, unless the status is wrong at the source.",
             resource_id=resource_id,
             withdrawn=True,
             patient_id=patient_id,
@@ -249,7 +256,7 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
         )
         return
     below = message.segments[message.segments.index(about) :]
-    text = _Text.of([segment for segment in below if segment.name in {"OBX", "NTE"}])
+    text = _Text.of([segment for segment in below if segment.name in {"OBX", "NTE"}], visit.named())
     if not text.observations and event not in {"T02", "T04", "T06", "T08", "T10"}:
         return  # a notice that a document exists
     status = about.text(17).upper()
@@ -353,12 +360,10 @@ def _report(
     position: str,
 ) -> Iterator[Outcome]:
     order = orders[-1]
-    text = _Text.of([line for one in orders for line in one.lines])
+    text = _Text.of([line for one in orders for line in one.lines], order.visit.named())
     request, common = order.request, order.common
     status = request.text(25).upper() if request else ""
-    cancelled = status in {"X", "W", "D"} or (
-        common is not None and (common.text(1) in {"CA", "OC"} or common.text(5) == "CA")
-    )
+    cancelled = status in {"X", "W", "D"} or _cancelled(common)
     if cancelled or (text.observations and text.observations == text.deleted):
         yield Refused(
             position,
@@ -402,6 +407,10 @@ def _report(
         "left_out": text.left_out,
     }
     yield _outcome(position, columns, text, _version(header, raw), authority)
+
+
+def _cancelled(common: Segment | None) -> bool:
+    return common is not None and (common.text(1) in {"CA", "OC"} or common.text(5) == "CA")
 
 
 def _report_id(order: _Order, header: Segment) -> str | None:
@@ -450,15 +459,16 @@ class _Visit:
     def patient(self) -> tuple[str | None, Authority | None]:
         """The medical record number of PID-3 (of PID-2 where that is empty), and who gave it.
 
-        A number of type MR is taken before others of the patient, and never one that says to be something else (social
-        security, account, licence). Where two authorities gave one, that of the sending facility is taken; else the
-        first, with its authority before it, because the bare number may be another patient's.
+        A number of type MR is taken before others of the patient, and never an account's or a visit's. One of social
+        security or a licence is taken only where there is no other, and in full. Where two authorities gave one, that
+        of the sending facility is taken; else the first, with its authority before it, because the bare number may be
+        another patient's.
         """
-        if self.person is None:
-            return None, None
         numbers = self._numbers(3) or self._numbers(2)
         if not numbers:
             return None, None
+        if numbers[0].rank == LAST_RESORT:
+            return numbers[0].full, None
         best = [one for one in numbers if one.rank == numbers[0].rank]
         named = [one for one in best if one.authority]
         if len({one.authority.name for one in named if one.authority}) < 2:
@@ -480,9 +490,18 @@ class _Visit:
             number = message.component(written, 1)
             kind = message.component(written, 5).upper()
             if number and kind not in _OTHER_NUMBERS:
-                rank = 0 if kind in _RECORD_NUMBERS else 1
-                found.append(_Number(number, rank, _authority(message, written, number)))
+                rank = 0 if kind in _RECORD_NUMBERS else LAST_RESORT if kind in _PERSONAL_NUMBERS else 1
+                found.append(_Number(number, kind, rank, _authority(message, written, number)))
         return sorted(found, key=lambda one: one.rank)
+
+    def named(self) -> frozenset[str]:
+        """Every number that the message gives the patient."""
+        person = self.person
+        return (
+            frozenset(person.message.component(one, 1) for one in person.repetitions(3))
+            if person
+            else frozenset()
+        )
 
     def number(self) -> str | None:
         """The visit: PV1-19, else the account of PID-18."""
@@ -497,8 +516,13 @@ class _Visit:
 @dataclass(frozen=True, slots=True)
 class _Number:
     number: str
+    kind: str
     rank: int
     authority: Authority | None
+
+    @property
+    def full(self) -> str:
+        return self.authority.reference if self.authority else f"{self.kind}|{self.number}"
 
 
 def _authority(message: Message, written: str, number: str) -> Authority | None:
@@ -593,11 +617,12 @@ class _Text:
         return "; ".join([*parts, *(unread.reason for unread in self.unread)]) or None
 
     @classmethod
-    def of(cls, lines: list[Segment]) -> _Text:
-        """Observations and the comments under them, in the order of their set ids."""
+    def of(cls, lines: list[Segment], numbers: frozenset[str]) -> _Text:
+        """Observations and the comments under them, in the order of their set ids. `numbers` are the patient's: a
+        document inside an observation must have one of them."""
         text = cls()
         lines = _in_order(lines)
-        values = {id(line): _value(line) for line in lines if line.name == "OBX" and _stands(line)}
+        values = {id(line): _value(line, numbers) for line in lines if line.name == "OBX" and _stands(line)}
         said = [line for line in lines if _is_said(values.get(id(line)))]
         text.observations = sum(line.name == "OBX" for line in lines)
         text.deleted = text.observations - len(values)
@@ -686,7 +711,7 @@ def _labelled(line: Segment, name: str, value: str) -> str:
     return f"{name}: {said}" if name else said
 
 
-def _value(line: Segment) -> str | _Unread:
+def _value(line: Segment, numbers: frozenset[str]) -> str | _Unread:
     """The value of an observation in words."""
     kind = line.text(2).upper()
     message = line.message
@@ -700,7 +725,7 @@ def _value(line: Segment) -> str | _Unread:
     if kind in _LINES or kind == "ST":
         return "\n".join(_lines(line, 5))
     if kind == "ED":
-        text = _encapsulated(line)
+        text = _encapsulated(line, numbers)
         plain = as_plain_text(text) if isinstance(text, str) else text
         return _Unread(plain.reason, plain.remedy) if isinstance(plain, NotText) else plain
     if kind == "RP":
@@ -736,7 +761,7 @@ def _lines(line: Segment, number: int) -> list[str]:
     return [line.message.unescaped(part).rstrip() for part in parts]
 
 
-def _encapsulated(line: Segment) -> str | _Unread:
+def _encapsulated(line: Segment, numbers: frozenset[str]) -> str | _Unread:
     """ED: source, type, subtype, encoding, data."""
     message = line.message
     written = line.raw(5)
@@ -750,6 +775,9 @@ def _encapsulated(line: Segment) -> str | _Unread:
         raw = base64.b64decode(packed, validate=True) if encoding == "base64" else bytes.fromhex(packed)
     except (binascii.Error, ValueError):
         return _Unread("The document's data is not valid base64.", "Send the message again.")
+    if is_cda(raw[:INSIDE_BYTES]):
+        inside = inner_text(raw, numbers)
+        return _Unread(inside.reason, inside.remedy, whole=True) if isinstance(inside, Refused) else inside
     if (
         raw.startswith((b"%PDF", b"PK\x03\x04", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*"))
         or b"\0" in raw

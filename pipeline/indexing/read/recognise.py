@@ -23,7 +23,7 @@ BY_NAME: tuple[tuple[tuple[str, ...], Format], ...] = (
     ((".csv", ".tsv"), "table"),
     ((".txt", ".text", ".md", ".html", ".htm"), "text"),
     ((".xml", ".cda", ".ccda"), "cda"),
-    ((".hl7", ".hl7v2"), "hl7 v2"),
+    ((".hl7", ".hl7v2", ".er7"), "hl7 v2"),
 )
 
 READ_FORMATS = (
@@ -56,7 +56,7 @@ CURES: tuple[tuple[tuple[str, ...], str], ...] = (
     ((".doc", ".docx", ".odt", ".rtf"), "Save it as plain text."),
     ((".xls", ".xlsx", ".ods"), "Save the sheet as CSV."),
     ((".zip", ".tar", ".tgz", ".7z", ".bz2", ".xz", ".zst"), "Unpack it."),
-    ((".mdm", ".oru", ".er7"), "Name it .hl7 where it holds HL7 v2 messages."),
+    ((".mdm", ".oru"), "Name it .hl7 where it holds HL7 v2 messages."),
     ((".eml", ".msg", ".mht", ".mhtml"), "Save the text of the message."),
     (
         (".parquet", ".feather", ".arrow", ".sas7bdat", ".dta", ".rds", ".xpt"),

@@ -31,7 +31,7 @@ PIECE_BYTES = 256 * 1024
 
 SUFFIXES = (
     *(".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".text", ".md", ".html", ".htm"),
-    *(".xml", ".cda", ".ccda", ".hl7", ".hl7v2", ".dat"),
+    *(".xml", ".cda", ".ccda", ".hl7", ".hl7v2", ".er7", ".dat"),
 )
 """Read when found in a folder, each also with .gz. A file named by the user is read whatever its name."""
 
