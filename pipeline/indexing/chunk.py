@@ -163,7 +163,7 @@ def _fit(unit: Unit, text: str, count_tokens: CountTokens, room: int) -> Iterato
     counts = count_tokens([body[a:b] for a, b in pieces])
     start, tokens = pieces[0][0], 0
     for (a, _), count in zip(pieces, counts, strict=True):
-        if tokens and tokens + count > room:
+        if a > start and tokens + count > room:  # a piece may have no token at all
             yield from _fit(_sub(unit, start, a, tokens), text, count_tokens, room)
             start, tokens = a, 0
         tokens += count

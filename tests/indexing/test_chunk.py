@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -160,3 +161,13 @@ def test_real_notes_are_cut_as_promised(shared_data: Path) -> None:
         for chunk in chunks_of(note, 120):
             assert count_words([chunk.embedding_text])[0] <= 120
             assert "".join(note[chunk.start : chunk.end].split()) == "".join(chunk.text.split())
+
+
+def test_a_word_without_a_token_before_an_endless_one_is_cut_off() -> None:
+    text = "\u0301 " + "[" * 3000
+
+    def count(texts: Sequence[str]) -> list[int]:
+        return [word.count("[") for word in texts]
+
+    chunks = chunk_document(Document("n1", "p1", "note", text), count_tokens=count, tokens_max=160)
+    assert sum(chunk.text.count("[") for chunk in chunks) == 3000

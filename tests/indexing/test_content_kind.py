@@ -119,6 +119,9 @@ REFUSED = {
         "Temperature =3D 38, then=\nfalling.",
     ],
     "The text is percent-encoded.": ["Severe%20pain%20since%20Monday"],
+    "The text's UTF-16 slips by one byte.": [
+        SENTENCE + "\n".join(SENTENCE).encode("utf-16-le")[1:-1].decode("utf-16-le")
+    ],
     "The text is a MIME message.": ["Subject: x\nContent-Transfer-Encoding: base64\n\nUGFpbg=="],
 }
 

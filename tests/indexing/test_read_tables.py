@@ -270,3 +270,11 @@ def test_rows_of_open_quotation_marks_take_time_in_proportion(row: bytes) -> Non
     started = time.process_time()
     notes(row * 40_000, characters_max=3_000_000)
     assert time.process_time() - started < 10
+
+
+def test_a_first_row_that_holds_a_note_is_not_shown() -> None:
+    text = "Slept well, and the temperature was 36.8 in the morning."
+    with pytest.raises(SourceBroken) as broken:
+        notes(b"", f'id,"{text}","{text}"\n'.encode())
+    assert "Slept" not in broken.value.remedy
+    assert f"({len(text)} characters, no name)" in broken.value.remedy

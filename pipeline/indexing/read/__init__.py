@@ -39,7 +39,7 @@ from pipeline.indexing.read.sources import (
     open_source,
     source_name,
 )
-from pipeline.indexing.read.tables import lines_of, read_header, read_table
+from pipeline.indexing.read.tables import lines_of, read_header, read_table, shown_names
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["preflight", "read_sources", "record_bytes_max", "source_name"]
@@ -49,8 +49,6 @@ SAMPLE_RECORDS = 8
 
 SAMPLE_FILES = 8
 """Files of a folder looked at for the same reason."""
-
-COLUMNS_SHOWN_MAX = 40
 
 BYTES_PER_CHARACTER_MAX = 6
 """JSON may write one character as \\uXXXX; base64 of UTF-8 takes no more than 16/3."""
@@ -381,7 +379,7 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
     missing = mapping.missing(columns, own=found[0].note)
     if not missing:
         return None
-    shown = ", ".join(columns[:COLUMNS_SHOWN_MAX]) + (", ..." if len(columns) > COLUMNS_SHOWN_MAX else "")
+    shown = shown_names(columns)
     return SourceBroken(
         f"No column for {', '.join(missing)}.",
         f"{_how_to_map(missing)}{_list_inside(found[0])}",

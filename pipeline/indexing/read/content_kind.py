@@ -64,6 +64,9 @@ _QUOTED_SURELY = re.compile(r"=(?:3D|0[AD9]|20\r?\n|[CD][0-9A-F]=[89AB][0-9A-F]|
 _QUOTED_MAYBE = re.compile(r"=(?:\r?\n|[89A-F][0-9A-F])")
 _PERCENT = re.compile(r"%(?:20|0A|0D|2C|3A)", re.IGNORECASE)
 
+_SLIPPED = "\u0a00"
+"""What a line end becomes then; no character of any script."""
+
 BASE64_CHARACTERS_MIN = 12
 BINARY_CHARACTERS_MIN = 200
 """As much text without a blank is no prose, whatever it decodes to."""
@@ -142,6 +145,11 @@ def _encoded(text: str) -> NotText | None:
     start = text[:BEGINNING_CHARACTERS].lstrip("\ufeff\x0b\x1c \t\r\n")[:1]
     if start in _BY_FIRST and (found := _BY_FIRST[start](text)):
         return found
+    if _SLIPPED in text:
+        return NotText(
+            "The text's UTF-16 slips by one byte.",
+            "A byte was lost or added on the way, so that what follows became other characters: export it again.",
+        )
     if "{\\" in text and _RTF.search(text):
         return NotText(
             "The text is RTF.", f"{_EXPORT}, or convert it: unrtf --text, or soffice --convert-to txt."

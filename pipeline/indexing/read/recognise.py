@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from pipeline.indexing.read import cda, hl7v2_messages
 from pipeline.indexing.read.found import SourceBroken
 from pipeline.indexing.read.json_values import parse
-from pipeline.indexing.read.tables import lines_of, read_header
+from pipeline.indexing.read.tables import lines_of, read_header, shown_names
 
 Format: TypeAlias = Literal["json", "json lines", "table", "text", "cda", "hl7 v2"]
 
@@ -193,8 +193,7 @@ def _refuse_rowless(head: bytes, *, whole: bool) -> None:
     lines = lines_of(head)
     header = read_header(lines)
     if not any(line.strip() for line in chain(header.beyond, lines)):
-        names = ", ".join(header.columns)
         raise SourceBroken(
             "The table has no row.",
-            f"There is only the first row, with the columns {names[:500]}. Export it again.",
+            f"There is only the first row, with the columns {shown_names(header.columns)}. Export it again.",
         )

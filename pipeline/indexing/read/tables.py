@@ -10,7 +10,7 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
@@ -25,6 +25,9 @@ DELIMITERS = (",", "\t", ";", "|")
 HEADER_LINES_MAX = 20
 """The names of columns may hold line breaks, but no more than that."""
 
+NAME_CHARACTERS_MAX = 40
+COLUMNS_SHOWN_MAX = 40
+
 READ_AGAIN_FACTOR = 4
 """Lines that a malformed row had taken are read again. They may be so as often as this for each one of the file, and
 then a row among them ends with its line: the time stays in proportion to the file."""
@@ -33,6 +36,7 @@ Naming: TypeAlias = tuple[Sequence[str], str | None]
 """Columns that name the note and its patient, and the one that is its text."""
 
 _NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)[ \r\n]*", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.!?;:][\"']?(?:\s|$)")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -226,6 +230,18 @@ class _Lines:
         return size
 
 
+def shown_names(names: Iterable[str]) -> str:
+    """Names of columns for a message. What is too long for a name, or a sentence, is not shown: a first row that names
+    nothing holds a note."""
+    shown = [
+        f"({len(name):,} characters, no name)"
+        if len(name) > NAME_CHARACTERS_MAX or _SENTENCE.search(name)
+        else name
+        for name in islice(names, COLUMNS_SHOWN_MAX + 1)
+    ]
+    return ", ".join([*shown[:COLUMNS_SHOWN_MAX], *(["..."] if len(shown) > COLUMNS_SHOWN_MAX else [])])
+
+
 def _checked(columns: list[str], label: str) -> list[str]:
     if _NOT_UTF8.search("".join(columns)):
         raise SourceBroken("The first row is not valid UTF-8.", convert(label))
@@ -233,7 +249,7 @@ def _checked(columns: list[str], label: str) -> list[str]:
     if twice:
         raise SourceBroken(
             "Two columns have the same name.",
-            f"Rename one of each of these in the first row: {', '.join(twice)}.",
+            f"Rename one of each of these in the first row: {shown_names(twice)}.",
         )
     return columns
 
