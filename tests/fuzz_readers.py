@@ -31,7 +31,9 @@ from pipeline.indexing.read import read_sources
 from pipeline.records import Rejection
 
 SECONDS_MAX = 20.0
-PATIENTS = 6
+WORDS = ("mulberry", "hawthorn", "sycamore", "tamarind", "juniper", "chestnut")
+"""Each in the notes of one patient only."""
+PATIENTS = len(WORDS)
 GOOD = 3
 """Notes in the good file on either side of the damaged one."""
 
@@ -40,16 +42,11 @@ MAPPING = FieldMapping.parse((), ("patient_id=p", "document_type=note"))
 SETTINGS = IndexingSettings(note_characters_max=100_000)
 
 
-def _marker(number: int) -> str:
-    """A word that only this patient's notes hold."""
-    return f"mark{number:02}x"
-
-
 def _text(number: int) -> str:
     return (
-        f"{_marker(number)} Progress note.\n"
+        f"{WORDS[number]} Progress note.\n"
         'Temperature 36,8, pulse 72, BP <130/80. He said "fine", then left; D\u00e9j\u00e0 vu.\n'
-        f"Plan: rest, fluids, {_marker(number)} again."
+        f"Plan: rest, fluids, {WORDS[number]} again."
     )
 
 
@@ -304,19 +301,19 @@ def _problems_of(rejection: Rejection) -> list[str]:
         found.append(f"a good record was rejected: {rejection.reason}")
     return [
         *found,
-        *(f"{_marker(number)} is in a message" for number in _markers(rejection.reason + rejection.remedy)),
+        *(f"{word} is in a message" for word in _words(rejection.reason + rejection.remedy)),
     ]
 
 
 def _problems_in(item: Accepted, *, words_stay: bool) -> list[str]:
     document = item.document
     chunk_document(document, count_tokens=lambda texts: [len(text) // 4 for text in texts], tokens_max=160)
-    markers = _markers(document.text_content) if words_stay else []
-    return [f"one note holds the words of {len(markers)} patients"] if len(markers) > 1 else []
+    words = _words(document.text_content) if words_stay else []
+    return [f"one note holds the words of {len(words)} patients"] if len(words) > 1 else []
 
 
-def _markers(text: str) -> list[int]:
-    return [number for number in range(PATIENTS) if _marker(number) in text]
+def _words(text: str) -> list[str]:
+    return [word for word in WORDS if word in text]
 
 
 def fuzz(cases: int, seed: int) -> list[Case]:
