@@ -18,14 +18,19 @@ from typing import Literal, TypeAlias
 from pipeline.errors import PromptTruncated, ResponseInvalid, ThoughtUnfinished
 from pipeline.records import DraftPiece, Ending, PieceKind, Prompt, Thinks, Usage
 
-_NAMES = r"(?:[a-z]{2,8}:)?(?:think|thinking|thoughts?|reasoning|reason|reflection|analysis|scratchpad|inner_monologue)"
+_NAMES = (
+    r"(?:[a-z]{2,8}:)?(?:inner_|internal_|ant_?)?(?:think|thinking|thoughts?|reasoning|reason|reflection|analysis|monologue"
+    r"|scratchpad|deliberation|chain_of_thought|cot)(?:_(?:process|content|text|steps?))?"
+)
 _OPENS = (
     rf"(?:<|&lt;)\s*{_NAMES}(?:\s[^<>]{{0,100}})?\s*(?:>|&gt;)"
-    r"|\[\s*think(?:ing)?\s*\]|◁think▷|<\|(?:begin_of_thought|start_thinking|think)\|>|<unused94>|<\|channel>"
+    r"|\[\s*think(?:ing)?\s*\]|◁think▷|<\|channel>|<unused94>"
+    r"|<\|(?:begin_of_|begin_|start_of_|start_)?(?:think|thinking|thought|reasoning)(?:_start|_begin)?\|>"
 )
 _CLOSES = (
     rf"(?:<|&lt;)\s*/\s*{_NAMES}\s*(?:>|&gt;)"
-    r"|\[\s*/\s*think(?:ing)?\s*\]|◁/think▷|<\|(?:end_of_thought|end_thinking|/think)\|>|<unused95>|<channel\|>"
+    r"|\[\s*/\s*think(?:ing)?\s*\]|◁/think▷|<channel\|>|<unused95>"
+    r"|<\|(?:end_of_|end_|/)(?:think|thinking|thought|reasoning)\|>|<\|(?:think|thinking|thought|reasoning)_end\|>"
 )
 _THOUGHT_TAG = re.compile(rf"(?P<opens>{_OPENS})|(?P<closes>{_CLOSES})", re.IGNORECASE)
 """Of Qwen, DeepSeek, Nemotron, Magistral, Seed, Kimi, Cohere, OpenThinker, MedGemma, Gemma, and of prompts that ask
@@ -124,8 +129,11 @@ NoAnswer: TypeAlias = Literal["cut_off", "filtered", "refused", "tool_call", "th
 
 
 def ending_of(finish_reason: str | None) -> Ending:
-    """What a server's word for the end of an answer means."""
-    return _ENDINGS.get(re.sub(r"[^a-z]", "", (finish_reason or "").lower()), "cut_off")
+    """What a server's word for the end of an answer means. None: of a generator that ends when it has ended; a
+    back-end with a server raises where that gave no reason."""
+    if finish_reason is None:
+        return "complete"
+    return _ENDINGS.get(re.sub(r"[^a-z]", "", finish_reason.lower()), "cut_off")
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ def read_event(event: Mapping[str, Any]) -> ChatEvent:
     if not isinstance(choice, Mapping) or choice.get("index") not in (0, None):
         return found
     reason = choice.get("finish_reason")
-    if isinstance(reason, str) and reason:
+    if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
         found.finish_reason = reason if _WORD.fullmatch(reason) else "other"
     found.pieces = list(_pieces(choice))
     return found

@@ -82,6 +82,11 @@ class GgufGenerator:
                 usage = found.usage or usage
                 finish_reason = found.finish_reason or finish_reason
                 yield from found.pieces
+        if finish_reason is None:
+            raise ResponseInvalid(
+                "llama.cpp ended its answer before it was whole.",
+                remedy="Ask again; where it repeats, try another model.",
+            )
         yield DraftPiece(usage=usage, finish_reason=finish_reason)
 
 

@@ -73,6 +73,10 @@ def _numbers(embedding: object, server: Server) -> Vector:
         raise unreadable(server, "a vector that is no list of numbers") from None
 
 
+CHECK_TOKENS = 16
+"""Models that think refuse a request for fewer than they need to begin."""
+
+
 class ChatGenerator:
     """Answers by chat completions, streamed. A vendor's file adds its name and its default model."""
 
@@ -98,7 +102,9 @@ class ChatGenerator:
 
     def check(self) -> None:
         """A real answer of a few tokens, tried once: a check tells how things are now."""
-        for _ in self._stream(Prompt("", (), "", "Say: ready", "check"), tokens_max=4, attempts_max=1):
+        for _ in self._stream(
+            Prompt("", (), "", "Say: ready", "check"), tokens_max=CHECK_TOKENS, attempts_max=1
+        ):
             pass
 
     def _stream(
@@ -106,9 +112,9 @@ class ChatGenerator:
     ) -> Iterator[DraftPiece]:
         """A server that knows one of our options by another name, or not at all, is asked again without it, and from
         then on: each time that is said in the log, with the setting that makes it unnecessary."""
-        begun = False
+        begun, options = False, self._options
         while True:
-            request = chat_request(self._model.model, prompt, tokens_max, self._settings, self._options)
+            request = chat_request(self._model.model, prompt, tokens_max, self._settings, options)
             try:
                 with closing(
                     self._transport.stream("/chat/completions", request, attempts_max=attempts_max)
@@ -121,14 +127,14 @@ class ChatGenerator:
                 if error.filtered:
                     yield DraftPiece(finish_reason="content_filter")
                     return
-                adapted = None if begun else self._options.without_what_is_refused(error)
+                adapted = None if begun else options.without_what_is_refused(error)
                 if adapted is None:
                     raise
                 LOGGER.warning(
                     "the language model's server does not take an option; asking without it",
                     extra={"setting": adapted.setting, "model": self._model.model},
                 )
-                self._options = adapted.options
+                options = self._options = adapted.options
 
 
 def draft_pieces(events: Iterator[Mapping[str, Any]], server: Server) -> Iterator[DraftPiece]:
@@ -143,7 +149,7 @@ def draft_pieces(events: Iterator[Mapping[str, Any]], server: Server) -> Iterato
         for event in events:
             found = read_event(event)
             usage = found.usage or usage
-            finish_reason = found.finish_reason or finish_reason
+            finish_reason = finish_reason or found.finish_reason  # a proxy may say another at the end
             yield from found.pieces
     except ProviderError:
         if finish_reason is None:

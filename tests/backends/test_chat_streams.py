@@ -102,6 +102,8 @@ WHOLE = {
     "both": [said("100 mg").replace("\n", "\r\n"), STOP.replace("\n", "\r\n"), DONE],
     "data in several lines": ['data: {"choices": [{"index": 0,\ndata: "delta": {"content": "100 mg"}}]}\n\n', STOP],
     "a delta that is a text": [frame({"choices": [{"delta": "100 mg"}]}), STOP],
+    "another reason at the end": [said("100 mg"), STOP, STOP.replace('"stop"', '"length"')],
+    "a reason in words that is none": [said("100 mg", finish_reason="null"), STOP],
     "a message": [frame({"choices": [{"message": {"content": "100 mg"}, "finish_reason": "stop"}]})],
     "a text": [frame({"choices": [{"text": "100 mg", "finish_reason": "stop"}]})],
     "parts": [said([{"type": "text", "text": "100 "}, "mg"]), STOP],
