@@ -355,6 +355,15 @@ def test_what_names_a_note_can_be_mapped(tmp_path: Path) -> None:
         assert list(texts(read(path, maps=(f"resource_id={column}",)))) == [expected]
 
 
+def test_a_note_that_is_known_by_a_mapped_column_is_taken_back_by_it(tmp_path: Path) -> None:
+    more = {"identifier": [{"system": "urn:x", "value": "5"}]}
+    path = tmp_path / "b.json"
+    path.write_text(json.dumps(bundle(entry(document("1", status="entered-in-error", **more)))))
+    (gone,) = read(path, maps=("resource_id=identifier", "patient_id=patient_reference"))
+    assert isinstance(gone, Rejection)
+    assert (gone.resource_id, gone.patient_id, gone.withdrawn) == ("urn:x|5", "Patient/p9", True)
+
+
 def test_a_note_that_nothing_names_is_told_what_there_is(tmp_path: Path) -> None:
     (only,) = read_bundle(tmp_path, bundle(entry(document(None))))
     assert isinstance(only, Rejection)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -176,8 +177,18 @@ def _record(
     """`names` are the input's and the file's."""
     judged = _judged(item, mapping, authorities) if isinstance(item, Found) else item
     if isinstance(judged, Refused):
-        return _rejection(source, judged)
+        return _rejection(source, _as_mapped(judged, mapping))
     return SourceRecord(names[0], source.position(item.position), judged, file=names[1], version=item.version)
+
+
+def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
+    """Under the ids that its stored note has: a note that is known by a mapped column is taken back by it, too."""
+    if not refused.columns:
+        return refused
+    fields = mapping.apply(refused.columns, own=True)
+    return replace(
+        refused, resource_id=_id(fields, "resource_id"), patient_id=_id(fields, "patient_id"), columns={}
+    )
 
 
 def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthorities) -> Refused | None:

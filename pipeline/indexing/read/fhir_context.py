@@ -14,8 +14,8 @@ from typing import Any
 from pipeline.indexing.read.fhir_bundles import Bundle
 from pipeline.indexing.read.fhir_elements import (
     Resource,
-    as_list,
     as_object,
+    first_identifier,
     identifier,
     objects,
     text_in,
@@ -191,15 +191,10 @@ def note_id(resource: Resource, full_url: str | None, bundle: Bundle) -> str | N
         if named is not None and named.type == kind:
             return named.relative
         return f"{kind}/{_whole(full_url)}"
-    number = _numbers(resource)
+    number = identifier(resource.get("masterIdentifier")) or first_identifier(resource.get("identifier"))
     if kind == "Composition" and bundle.number:
         number = number or bundle.number
     return f"{kind}/{_whole(number)}" if number else None
-
-
-def _numbers(resource: Resource) -> str | None:
-    given = (*as_list(resource.get("masterIdentifier")), *as_list(resource.get("identifier")))
-    return next(filter(None, map(identifier, given)), None)
 
 
 def _whole(name: str) -> str:

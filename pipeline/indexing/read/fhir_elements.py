@@ -66,6 +66,10 @@ def identifier(value: Any) -> str | None:
     return f"{system}|{number}" if system else number
 
 
+def first_identifier(values: Any) -> str | None:
+    return next(filter(None, map(identifier, as_list(values))), None)
+
+
 def version(resource: Resource, response: Mapping[str, Any]) -> NoteVersion | None:
     """What `meta`, or a history's response, says of the version."""
     meta = as_object(resource.get("meta"))

@@ -15,7 +15,6 @@ from pipeline.indexing.read.fhir_elements import (
     as_list,
     as_object,
     concept,
-    identifier,
     instant,
     objects,
     text_in,
@@ -77,15 +76,13 @@ def columns(note: Note, text: str) -> dict[str, Any]:
 
 def offered(note: Note) -> dict[str, str]:
     """What a `--map` may name besides: ids, and the dates that were not taken."""
-    resource, patient = note.resource, note.patient
+    resource = note.resource
     period = as_object(_context(resource).get("period"))
     event = next(iter(objects(resource.get("event"))), {})
     period = period or as_object(resource.get("effectivePeriod")) or as_object(event.get("period"))
+    names = {name: value for name, value in note.names().items() if name not in FIELDS}
     given = {
-        "fullUrl": note.place.full_url,
-        "identifier": next(filter(None, map(identifier, as_list(resource.get("identifier")))), None),
-        "masterIdentifier": identifier(resource.get("masterIdentifier")),
-        "patient_reference": patient.reference if patient else None,
+        **names,
         "registered": resource.get("date") or resource.get("issued"),
         "period": period.get("start"),
         "period_end": period.get("end"),
@@ -118,18 +115,15 @@ def _date(resource: Resource, context: Resource) -> Any:
         )
     period = as_object(context.get("period"))
     start, end = text_in(period.get("start")), text_in(period.get("end"))
-    if text_in(registered) is None:
-        return start or end or _created(resource)
-    if start or end:
-        return registered if _within(str(registered), start, end) else start or end
-    created = _created(resource)
-    return created if created and _day(created) < _day(str(registered)) else registered
-
-
-def _within(registered: str, start: str | None, end: str | None) -> bool:
-    """Whether a document was registered while the care it describes went on: then that date is the nearer one."""
-    day, first, last = _day(registered), _day(start or end or ""), _day(end or start or "")
-    return bool(day) and first <= day <= f"{last}~"
+    said = text_in(registered)
+    if not (start or end):
+        created = _created(resource)
+        earlier = said is None or (created is not None and _day(created) < _day(said))
+        return created if created and earlier else registered
+    first, last = _day(start or end or ""), _day(end or start or "")
+    if said is None or not _day(said) or _day(said) < first:
+        return start or end
+    return registered if _day(said) <= f"{last}~" else end or start
 
 
 def _day(value: str) -> str:

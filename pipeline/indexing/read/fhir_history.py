@@ -16,6 +16,7 @@ from pipeline.indexing.read.fhir_elements import (
     Resource,
     as_object,
     codes,
+    first_identifier,
     identifier,
     objects,
     text_in,
@@ -99,7 +100,20 @@ class Note:
             withdrawn=withdrawn,
             patient_id=self.patient_id,
             version=self.version,
+            columns=self.names(),
         )
+
+    def names(self) -> dict[str, str]:
+        """By which columns the note and its patient may be known, our own fields among them."""
+        given = {
+            "resource_id": self.id,
+            "patient_id": self.patient_id,
+            "fullUrl": self.place.full_url,
+            "identifier": first_identifier(self.resource.get("identifier")),
+            "masterIdentifier": identifier(self.resource.get("masterIdentifier")),
+            "patient_reference": self.patient.reference if self.patient else None,
+        }
+        return {name: value for name, value in given.items() if value}
 
     def of_another_server(self, position: str) -> Refused | None:
         """The id is known in this run, and another server gave it: its note is another one."""

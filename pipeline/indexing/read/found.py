@@ -65,6 +65,8 @@ class Refused:
     """Whose note was withdrawn, where the source says."""
     version: NoteVersion | None = None
     """Of the record that was refused, where the source says."""
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    """What a `--map` may name to know the note and its patient by, as it does where the record is taken."""
 
 
 class SourceBroken(Exception):
