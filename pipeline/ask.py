@@ -31,6 +31,7 @@ from pipeline.terminal import (
     errors_as_exit_codes,
     out,
 )
+from pipeline.wiring import require_store
 
 app = door(__doc__ or "")
 
@@ -45,7 +46,9 @@ EXIT_CODES = {"answered": EXIT_OK, "nothing_relevant": EXIT_NOTHING_RELEVANT, "n
 
 
 def open_answering(settings: Settings, telemetry: Telemetry = SILENT) -> ServingAnswering:
-    """What answers questions, as the settings say; a context manager. It follows a switch of embedding spaces."""
+    """What answers questions, as the settings say; a context manager. It follows a switch of embedding spaces. Raises
+    StoreMissing where nothing was ever indexed: whoever asks makes no store."""
+    require_store(settings)
     return ServingAnswering(settings, telemetry)
 
 

@@ -34,6 +34,7 @@ from pipeline.service.audit.replay import Replay, question_of, replay
 from pipeline.service.state.database import State, open_state
 from pipeline.serving import ServingAnswering
 from pipeline.terminal import EXIT_SOME_REJECTED, door, errors_as_exit_codes, out
+from pipeline.wiring import require_store
 
 app = door(__doc__ or "")
 
@@ -114,6 +115,7 @@ def replay_receipt(
             log = AuditLog(state)
             receipts = Receipts(state, log)
             kept = receipts.get(receipt_id)
+            require_store(settings)
             given = sys.stdin.read().rstrip("\n") if question_on_stdin else None
             question = question_of(kept, receipts.scope_of(kept), given)
             log.record(_me(), "answer-replayed", f"answer:{receipt_id}")

@@ -8,6 +8,7 @@
     ├── ModelFileError             a model file is missing, or is not the file whose hash we know
     ├── StoreError                 the store refuses or cannot be trusted
     │   ├── SpaceMismatch          vectors of two embedding spaces would mix
+    │   ├── StoreMissing           there is no store where it was looked for, and a reader makes none
     │   ├── SchemaMismatch         the store was written by another version of the schema
     │   ├── StoreDamaged           an integrity check failed
     │   ├── StoreRejectedRow       a row broke a constraint (unique, width, required)
@@ -133,6 +134,12 @@ class SpaceMismatch(StoreError):
     """The store holds vectors of another embedding space."""
 
     code = "CW-STORE-SPACE"
+
+
+class StoreMissing(StoreError):
+    """There is no store where the settings say; whoever only reads makes none."""
+
+    code = "CW-STORE-MISSING"
 
 
 class SchemaMismatch(StoreError):

@@ -18,7 +18,8 @@ from pipeline.indexing.catch_up import Pass
 from pipeline.migration import Switched
 from pipeline.progress import observer_for
 from pipeline.spaces import Place, Pointer, Provider, read_pointer
-from pipeline.terminal import EXIT_INTERRUPTED, duration, err, errors_as_exit_codes, out, stop_requests
+from pipeline.terminal import EXIT_INTERRUPTED, door, duration, err, errors_as_exit_codes, out, stop_requests
+from pipeline.wiring import require_store
 
 ACTIONS = "--to, --switch, --roll-back, --abandon, --drop-old or --status"
 
@@ -85,6 +86,7 @@ def migrate(
         elif drop_old:
             _drop_old(settings)
         else:
+            require_store(settings)
             _print_status(settings)
 
 
@@ -251,3 +253,9 @@ def _roles(pointer: Pointer) -> list[tuple[str, Place]]:
 
 def _megabytes(size_bytes: int) -> str:
     return f"{size_bytes / 1e6:,.1f} MB"
+
+
+if __name__ == "__main__":
+    app = door(__doc__ or "")
+    app.command()(migrate)
+    app()

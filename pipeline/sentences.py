@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pipeline.section_titles import is_section_title
+
 Span = tuple[int, int]
 
 
@@ -101,6 +103,8 @@ def is_heading(line: str) -> bool:
     if not stripped or len(stripped) > _HEADING_CHARACTERS_MAX:
         return False
     if _MARKDOWN_HEADING.match(stripped):
+        return True
+    if is_section_title(stripped):
         return True
     if stripped.endswith(":"):
         return ". " not in stripped and len(stripped.split()) <= 10

@@ -44,7 +44,7 @@ from pipeline.terminal import (
     out,
     stop_requests,
 )
-from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger
+from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
 
 app = door(__doc__ or "")
 app.command()(migrate)
@@ -201,7 +201,9 @@ def status(
 ) -> None:
     """How far indexing is: notes by state, how fast it goes, and why some failed."""
     with errors_as_exit_codes():
-        settings = serving_settings(load_settings(stack=stack))
+        settings = load_settings(stack=stack)
+        require_store(settings, ledger=True)
+        settings = serving_settings(settings)
         ledger = open_ledger(settings, ledger_database(settings))
         ledger.prepare()
         counts, pace, reasons = ledger.counts(), ledger.pace(), ledger.failure_reasons()
@@ -249,6 +251,7 @@ def verify(
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
+        require_store(settings, ledger=True)
         with _indexing(settings, None, quiet=json_output) as (indexing, corpus):
             corpus.store.prepare(corpus.embedder.space)
             corpus.ledger.prepare()
@@ -279,6 +282,7 @@ def optimise(
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
+        require_store(settings)
         started = time.perf_counter()
         with writing(settings.data_dir), open_corpus(settings) as corpus:
             corpus.store.prepare(corpus.embedder.space)

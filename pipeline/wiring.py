@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from pipeline.config import Settings
 from pipeline.database import Database
+from pipeline.errors import StoreMissing
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
-from pipeline.spaces import in_use, serving
+from pipeline.spaces import in_use, serving, serving_settings
 
 STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
@@ -84,6 +85,18 @@ def open_store(settings: Settings, database: Database | None = None) -> Store:
     from pipeline.backends.embedded import EmbeddedStore
 
     return EmbeddedStore(database or ledger_database(settings), settings.store)
+
+
+def require_store(settings: Settings, *, ledger: bool = False) -> None:
+    """For whoever only reads, so that nothing is made where nothing is. Raises StoreMissing where the space that serves
+    has no file of ours; `ledger`: also where the store itself is another database."""
+    path = ledger_database(serving_settings(settings)).path
+    if (ledger or settings.store.kind == "embedded") and not path.is_file():
+        raise StoreMissing(
+            f"There is no store here: {path.absolute()} does not exist.",
+            remedy="Run this in the folder where the notes were indexed, or set CHARTWELL_DATA_DIR to its whole path; "
+            "or index notes first: python -m pipeline.vectorize notes FILE",
+        )
 
 
 def remove_tables(settings: Settings) -> None:

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline import vectorize
 from tests import generated
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,6 +69,8 @@ def test_the_readmes_commands_run_in_their_order(monkeypatch: pytest.MonkeyPatch
 
 def test_the_readmes_python_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    notes = ROOT / "tests/data/notes/12-names.jsonl"
+    assert CliRunner().invoke(vectorize.app, ["notes", str(notes)]).exit_code == 0
     (snippet,) = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
     )

@@ -5,11 +5,14 @@ Decides the order of candidates from their scores and dates alone. Knows no stor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from pipeline.records import Hit, Match
 from pipeline.text.facts import signature
+
+_FIGURE = re.compile(r"\d+")
 
 
 def fuse(by_vector: Sequence[Match], by_words: Sequence[Match], *, word_weight: float) -> dict[str, float]:
@@ -53,27 +56,69 @@ def _newest_first(run: Sequence[Hit]) -> list[Hit]:
 
 
 def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> list[Hit]:
-    """The first `limit` hits, of several passages of one patient that say the same only the first.
+    """The first `limit` hits: of several passages of one patient that say the same only the newest, and of those that
+    differ in figures alone only the best and the newest before all others.
 
-    Notes are copied forward: the same words stand in visit after visit.
+    Notes are copied forward: the same words stand in visit after visit, and would leave no room for the note that says
+    otherwise.
 
     Two passages are near-duplicates where the Jaccard index of their word triples is at least `similarity` and the
-    facts in them are the same: a changed dose, side or denial is a change, however little of the text it is.
+    facts in them are the same: a changed dose, side or denial is a change, however little of the text it is. Two that
+    are as near but for their figures are versions of one text; where there is room, all of them are given.
     Passages of different patients never are: the same finding in two people is two findings.
     """
-    kept: list[tuple[Hit, frozenset[tuple[str, ...]]]] = []
+    kept: list[_Kept] = []
+    texts = 0
     for hit in hits:
-        if len(kept) == limit:
+        if texts == limit:
             break
-        triples = _triples(hit.text.lower().split())
-        if not any(
-            other.patient_id == hit.patient_id
-            and _jaccard_reaches(similarity, triples, seen)
-            and _same_facts(hit.text, other.text)
-            for other, seen in kept
-        ):
-            kept.append((hit, triples))
-    return [hit for hit, _ in kept]
+        found = _Kept(hit, _triples(hit.text.lower().split()))
+        near = [other for other in kept if other.hit.patient_id == hit.patient_id]
+        same = next((other for other in near if found.says_the_same(other, similarity)), None)
+        if same is not None:
+            same.hit = _newer(same.hit, hit)
+            continue
+        found.first = next((other for other in near if found.is_a_version_of(other, similarity)), None)
+        kept.append(found)
+        texts += found.first is None
+        if found.first is not None:
+            found.first.versions.append(found)
+    before_others = [each for each in kept if each.first is None or each is each.first.newest]
+    return [each.hit for each in [*before_others, *(each for each in kept if each not in before_others)]][
+        :limit
+    ]
+
+
+def _newer(one: Hit, other: Hit) -> Hit:
+    return other if (other.date or "") > (one.date or "") else one
+
+
+@dataclass(eq=False)
+class _Kept:
+    """A passage, and its versions where it is the best-placed one of several."""
+
+    hit: Hit
+    triples: frozenset[tuple[str, ...]]
+    first: _Kept | None = None
+    versions: list[_Kept] = field(default_factory=list)
+    _figureless: frozenset[tuple[str, ...]] | None = None
+
+    @property
+    def newest(self) -> _Kept:
+        return max([self, *self.versions], key=lambda each: each.hit.date or "")
+
+    @property
+    def figureless(self) -> frozenset[tuple[str, ...]]:
+        if self._figureless is None:
+            self._figureless = _triples(_FIGURE.sub("#", self.hit.text.lower()).split())
+        return self._figureless
+
+    def says_the_same(self, other: _Kept, similarity: float) -> bool:
+        near = _jaccard_reaches(similarity, self.triples, other.triples)
+        return near and _same_facts(self.hit.text, other.hit.text)
+
+    def is_a_version_of(self, other: _Kept, similarity: float) -> bool:
+        return other.first is None and _jaccard_reaches(similarity, self.figureless, other.figureless)
 
 
 def _same_facts(one: str, other: str) -> bool:

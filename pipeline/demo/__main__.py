@@ -14,9 +14,11 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import observer_for
 from pipeline.records import Question
 from pipeline.spaces import writing
-from pipeline.terminal import duration, err, errors_as_exit_codes, out, stop_requests
+from pipeline.terminal import door, duration, err, errors_as_exit_codes, out, stop_requests
 from pipeline.vectorize import REJECTIONS_FILE
 from pipeline.wiring import open_corpus
+
+app = door(__doc__ or "")
 
 NOTES = Path(__file__).parent / "notes"
 
@@ -37,7 +39,9 @@ The answers above are quotations chosen by a small local model, without a langua
 """
 
 
+@app.command()
 def main() -> None:
+    """Index the notes that ship with Chartwell, ask three questions, and say what to type next."""
     with errors_as_exit_codes():
         settings = load_settings()
         logs.configure(settings.log_level)
@@ -77,4 +81,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    app()

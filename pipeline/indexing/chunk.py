@@ -12,14 +12,15 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pipeline.indexing.clean import CleanText, clean
 from pipeline.records import Chunk, Document, original_span
+from pipeline.section_titles import is_section_title, may_be_a_name
 from pipeline.sentences import sentence_spans
 
-CHUNKER_VERSION = 1
+CHUNKER_VERSION = 2
 """Part of every note's recipe: a change here re-chunks the corpus on the next run."""
 
 SMALL_SECTION_SHARE = 0.5
@@ -47,6 +48,8 @@ class Unit:
     section: str | None
     section_number: int
     tokens: int = 0
+    title: bool = False
+    """It is the title of its section and nothing else."""
 
 
 def chunk_document(document: Document, *, count_tokens: CountTokens, tokens_max: int) -> list[Chunk]:
@@ -75,10 +78,7 @@ def _rooms(units: list[Unit], tokens_max: int, count_tokens: CountTokens) -> dic
 
 def _counted(units: list[Unit], text: str, count_tokens: CountTokens) -> list[Unit]:
     counts = count_tokens([text[unit.start : unit.end] for unit in units])
-    return [
-        Unit(unit.start, unit.end, unit.section, unit.section_number, tokens)
-        for unit, tokens in zip(units, counts, strict=True)
-    ]
+    return [replace(unit, tokens=tokens) for unit, tokens in zip(units, counts, strict=True)]
 
 
 def _units(text: str) -> Iterator[Unit]:
@@ -88,7 +88,7 @@ def _units(text: str) -> Iterator[Unit]:
     for start, end, kind in _blocks(text):
         if kind == "heading":
             section, number = heading_of(text[start:end]), number + 1
-            yield Unit(start, end, section, number)
+            yield Unit(start, end, section, number, title=True)
         elif kind == "table":
             yield Unit(start, end, section, number)
         else:
@@ -108,8 +108,10 @@ def heading_of(line: str) -> str | None:
     if markdown:
         return markdown.group(1).rstrip(":")
     if _CAPITALS_HEADING.match(stripped) or _COLON_HEADING.match(stripped):
-        return stripped.rstrip(":")
-    return None
+        title = stripped.rstrip(":")
+        return None if may_be_a_name(title) else title
+    plain = stripped.strip("*_") if stripped[0] in "*_" else stripped
+    return plain.rstrip(":") if is_section_title(plain.rstrip(":")) else None
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
@@ -139,7 +141,11 @@ def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
 
 
 def _split_inline_headings(text: str, start: int, end: int) -> Iterator[tuple[int, int, str | None]]:
-    marks = [(match.start(1), match.group(1)) for match in _INLINE_HEADING.finditer(text, start, end)]
+    marks = [
+        (match.start(1), match.group(1))
+        for match in _INLINE_HEADING.finditer(text, start, end)
+        if not may_be_a_name(match.group(1))
+    ]
     if not marks:
         yield start, end, None
         return
@@ -187,10 +193,11 @@ def _halves(word: str, count_tokens: CountTokens, room: int) -> Iterator[tuple[i
 
 
 def _pack(units: list[Unit], rooms: dict[str | None, int], tokens_max: int) -> Iterator[list[Unit]]:
-    """Passages: sections cut where they are too long, and short neighbouring sections put together."""
+    """Passages: sections cut where they are too long, and short neighbouring sections put together. A title without a
+    text of its own goes before the section that follows: no passage ends with the title of the next."""
     together: list[Unit] = []
-    for _, section in groupby(units, key=lambda unit: unit.section_number):
-        parts = list(_cut(list(section), rooms))
+    for section in _sections(units):
+        parts = list(_cut(section, rooms, tokens_max))
         tokens = sum(unit.tokens for unit in [*together, *parts[0]])
         if together and (len(parts) > 1 or tokens > tokens_max * SMALL_SECTION_SHARE):
             yield together
@@ -203,15 +210,32 @@ def _pack(units: list[Unit], rooms: dict[str | None, int], tokens_max: int) -> I
         yield together
 
 
-def _cut(section: list[Unit], rooms: dict[str | None, int]) -> Iterator[list[Unit]]:
-    """One section as runs of units that fit, of about equal size: a last run of three words says too little."""
-    room = rooms[section[0].section]
+def _sections(units: list[Unit]) -> Iterator[list[Unit]]:
+    """Units by section; titles that no text follows stand with the next section that has one."""
+    titles: list[Unit] = []
+    for _, grouped in groupby(units, key=lambda unit: unit.section_number):
+        section = [*titles, *grouped]
+        titles = []
+        if all(unit.title for unit in section):
+            titles = section
+        else:
+            yield section
+    if titles:
+        yield titles
+
+
+def _cut(section: list[Unit], rooms: dict[str | None, int], tokens_max: int) -> Iterator[list[Unit]]:
+    """One section as runs of units that fit, of about equal size: a last run of three words says too little, and so
+    does a title alone."""
+    room = min(rooms[name] for name in {unit.section for unit in section})
     total = sum(unit.tokens for unit in section)
     target = total / math.ceil(total / room) if total > room else room
     run: list[Unit] = []
     tokens = 0
     for unit in section:
         full = tokens + unit.tokens > room or (tokens >= target and total > room)
+        if full and tokens + unit.tokens <= tokens_max and all(each.title for each in run):
+            full = False
         if run and full:
             yield run
             run, tokens = [], 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -11,8 +12,10 @@ from typer.testing import CliRunner, Result
 from pipeline import ask as ask_door
 from pipeline import vectorize
 from pipeline.ask import process_query
-from pipeline.errors import BadRequest, InputUnusable
+from pipeline.config import load_settings
+from pipeline.errors import BadRequest, InputUnusable, StoreMissing
 from pipeline.records import Filters
+from pipeline.wiring import open_corpus
 
 CASES = Path(__file__).parents[1] / "data" / "notes"
 NOTES = [
@@ -115,8 +118,38 @@ def test_what_cannot_run_says_what_to_do(arguments: list[str]) -> None:
     assert "What to do:" in result.output
 
 
-def test_an_empty_corpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("door", "arguments"),
+    [
+        (ask_door, ["Any fever?"]),
+        (vectorize, ["status"]),
+        (vectorize, ["verify"]),
+        (vectorize, ["optimise"]),
+        (vectorize, ["migrate", "--status"]),
+    ],
+)
+def test_who_only_reads_makes_no_store_and_says_where_it_looked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, door: ModuleType, arguments: list[str]
+) -> None:
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    told = CliRunner().invoke(door.app, arguments)
+    assert told.exit_code == 2
+    assert f"{tmp_path}/chartwell-data/chartwell.sqlite does not exist" in told.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_library_makes_no_store_either(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    with pytest.raises(StoreMissing):
+        process_query("Any fever?")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_store_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    settings = load_settings()
+    with open_corpus(settings) as corpus:
+        corpus.store.prepare(corpus.embedder.space)
     result = ask("Any fever?")
     assert result.exit_code == 3
     assert "Nothing is indexed yet." in result.output

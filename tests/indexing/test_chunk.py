@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -110,9 +111,81 @@ def test_headings() -> None:
     assert heading_of("He said: no.") is None
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Allergies",
+        "Past Medical History",
+        "Past medical history",
+        "History of Present Illness",
+        "Assessment and Plan",
+        "Assessment & Plan",
+        "Hospital Course",
+        "Discharge Medications",
+        "Reason for Referral",
+        "Allergies and Intolerances",
+        "**Plan**",
+        "Recent Laboratory Results",
+        "REVIEW OF SYSTEMS",
+        "GUNSHOT WOUND OF THE LEFT THIGH",
+        "MSK:",
+        "The following procedures were conducted:",
+    ],
+)
+def test_a_line_that_says_what_sections_say_is_a_heading(line: str) -> None:
+    assert heading_of(line) == line.strip("*:")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Penicillin causes rash.",
+        "Penicillin causes rash",
+        "Linh Nguyen",
+        "LINH NGUYEN",
+        "NGUYEN, LINH",
+        "NGUYEN, LINH:",
+        "Linh Nguyen:",
+        "COYOTE (MRN: 23453)",
+        "COYOTE",
+        "John Q Public MD",
+        "Diabetes Mellitus",
+        "Left Knee Pain",
+        "No known drug allergies",
+        "Warfarin 5 mg",
+        "Plan to discharge tomorrow",
+    ],
+)
+def test_neither_a_sentence_nor_a_name_is_a_heading(line: str) -> None:
+    assert heading_of(line) is None
+
+
+def test_sections_with_titles_in_title_case_are_seen() -> None:  # field case 9d
+    found = chunks_of("Past Medical History\nAsthma since 1999.\n\nAllergies\nPenicillin causes rash.\n", 16)
+    assert [(chunk.section, chunk.text) for chunk in found] == [
+        ("Past Medical History", "Past Medical History\nAsthma since 1999."),
+        ("Allergies", "Allergies\nPenicillin causes rash."),
+    ]
+
+
+def test_no_name_gets_into_a_section() -> None:
+    reported = chunks_of("CBC Report for Wile. E.\nCOYOTE (MRN: 23453)\n\nNGUYEN, LINH: Hemoglobin 13.\n")
+    assert [chunk.section for chunk in reported] == [None]
+
+
+def test_no_passage_ends_with_the_title_of_the_next_section() -> None:
+    text = "\n\n".join(f"Hospital Course\n\n{'It went well that day, she says. ' * n}" for n in range(1, 9))
+    text += "\n\nAssessment\n\nPlan\n\nRest at home.\n\nDischarge Medications"
+    titles = ("Hospital Course", "Assessment", "Plan")
+    for tokens_max in (16, 24, 40, 80):
+        found = chunks_of(text, tokens_max)
+        assert not [chunk.text for chunk in found if chunk.text.splitlines()[-1].strip() in titles]
+
+
 PIECES = st.sampled_from(
     [
         "PLAN",
+        "Family History\n",
         "\n",
         "\n\n",
         " ",
