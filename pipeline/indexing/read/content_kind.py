@@ -87,7 +87,7 @@ def as_plain_text(text: str) -> str | NotText:
         return refusal
     if "&" in text and _ENTITY.search(text):
         return _without_entities(text)
-    if "\\.br\\" in text:
+    if "\\" in text and "\\.br\\" in text:
         return _HL7_ESCAPE.sub(lambda escape: _HL7_ESCAPES[escape[1]], text)
     return text
 
@@ -150,7 +150,7 @@ def _encoded(text: str) -> NotText | None:
             "The text's UTF-16 slips by one byte.",
             "A byte was lost or added on the way, so that what follows became other characters: export it again.",
         )
-    if "{\\" in text and _RTF.search(text):
+    if "\\" in text and _RTF.search(text):
         return NotText(
             "The text is RTF.", f"{_EXPORT}, or convert it: unrtf --text, or soffice --convert-to txt."
         )

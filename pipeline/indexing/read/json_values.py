@@ -206,33 +206,32 @@ class JsonCursor:
 
     def _rest_of_nest(self, kept: _Kept) -> None:
         depth = 0
+        piece, at = self._piece, self._at
         while True:
-            end = _end(_TO_BRACKET, self._piece, self._at)
-            if end == len(self._piece):
+            end = _end(_TO_BRACKET, piece, at)
+            if end == len(piece):
                 self._keep(kept, end)
                 self._more_or_broken(kept)
+                piece, at = self._piece, self._at
                 continue
-            byte = self._piece[end]
-            self._keep(kept, end + 1)
-            if byte == _QUOTE:
+            at = end + 1
+            if piece[end] == _QUOTE:
+                self._keep(kept, at)
                 self._rest_of_string(kept)
-            elif byte in _OPENING:
+                piece, at = self._piece, self._at
+            elif piece[end] in _OPENING:
                 depth += 1
                 if depth > DEEP:
-                    depth += self._take_run(kept, _OPENING_RUN)
+                    run = min(_end(_OPENING_RUN, piece, at) - at, DEEP)
+                    depth, at = depth + run, at + run
             else:
                 depth -= 1
-                if depth == 0:
-                    return
                 if depth > DEEP:
-                    depth -= self._take_run(kept, _CLOSING_RUN)
-
-    def _take_run(self, kept: _Kept, pattern: re.Pattern[bytes]) -> int:
-        """Take as many brackets of one kind as follow here, DEEP at most. Returns their number."""
-        end = min(_end(pattern, self._piece, self._at), self._at + DEEP)
-        taken = end - self._at
-        self._keep(kept, end)
-        return taken
+                    run = min(_end(_CLOSING_RUN, piece, at) - at, DEEP)
+                    depth, at = depth - run, at + run
+                elif depth == 0:
+                    self._keep(kept, at)
+                    return
 
     def _rest_of_string(self, kept: _Kept) -> None:
         while True:
