@@ -114,7 +114,7 @@ _AGE = re.compile(r"\b(\d{1,2})[- ]year[- ]old\b")
 _PRESSURE = re.compile(
     r"[Bb]lood [Pp]ressure:?,? (?:is |was |of |is elevated at |elevated at )?(\d{2,3})/(\d{2,3})"
 )
-_PERIOD = re.compile(r"\b(\d{1,2}|one|two|three|four|five|six) (day|week|month|year)s?\b")
+_PERIOD = re.compile(r"(?<![.\d])\b(\d{1,2}|one|two|three|four|five|six) (day|week|month|year)s?\b")
 _WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
 
 _OFTEN = {
@@ -559,6 +559,7 @@ def attached(chance: random.Random, said: Said, corpus: Corpus) -> str | None:
         for other in others
         if (what := _finding(other)) and not set(what.split()) & set(said.text.lower().split())
     ]
+    found = [what for what in found if not any(word[:5] in said.text.lower() for word in what.split())]
     if not found or _is_changed(said.text):
         return None
     link = chance.choice(["because of", "due to", "for", "caused by", "as treatment of"])
@@ -644,7 +645,12 @@ def _finding(text: str) -> str | None:
     match = re.search(
         r"\b(?:history of|reports|complains of|presents with|diagnosis of) ([a-z]{4,} ?[a-z]{4,})\b", text
     )
-    return match[1] if match and not re.search(r"complaint|problem|symptom|medication", match[1]) else None
+    return (
+        match[1]
+        if match
+        and not re.search(r"complaint|problem|symptom|medication|\b(?:that|this|some|over)\b", match[1])
+        else None
+    )
 
 
 def _is_changed(text: str) -> bool:

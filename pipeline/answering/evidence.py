@@ -17,7 +17,7 @@ from pipeline.sentences import is_heading, sentence_spans
 from pipeline.text.facts import Over, Reading, Token, read
 from pipeline.text.quantities import figure_at
 from pipeline.text.support import Context, carries, says_nothing
-from pipeline.text.vocabulary import CLAUSE_VERBS, NEGATIONS, NEUTRAL, SPELLINGS, SUBJECTS, TAKING
+from pipeline.text.vocabulary import CLAUSE_VERBS, NEGATIONS, NEUTRAL, PLACING, SPELLINGS, SUBJECTS, TAKING
 from pipeline.text.wording import canonical
 
 SENTENCES_MAX = 24
@@ -37,6 +37,10 @@ _POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IG
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
 _FAMILY = re.compile(r"\bfamily\b|\bfamilial\b|\bFHX?\b", re.IGNORECASE)
 _ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
+_INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:\n])|(?<=[.,;:] ))([A-Z][A-Z /&()'-]{2,48}):,?\s")
+"""Dictated notes run their sections together: "... no fever.,FAMILY HISTORY:, None."."""
+_SHARED = re.compile(r"\bsocial\b|\bSHX?\b|\bpast\b|\bPMHX?\b", re.IGNORECASE)
+"""A heading that names the family beside other things."""
 _DENYING_LEAD = re.compile(
     r"\b(?:denies|denied|negative for|no|not|without|absent|none of)\b[^:\n]*:$", re.IGNORECASE
 )
@@ -108,9 +112,7 @@ class Passages:
         ):
             return True
         claim = read(text[start:end])
-        return says_nothing(claim, 0, len(claim.tokens)) or carries(
-            reading, claim, 0, len(claim.tokens), partial(self._context, source, names=False)
-        )
+        return carries(reading, claim, 0, len(claim.tokens), partial(self._context, source, names=False))
 
     def span_of(self, number: int, start: int, end: int) -> tuple[int, int]:
         """From where the sentence begins that holds the character `start` to where the one ends that holds `end`."""
@@ -156,10 +158,13 @@ class Passages:
         bullets hangs on."""
         hit = self.hits[number - 1]
         above = [span for span in self._sentences(number) if span[0] <= start][-_LOOK_BACK:]
-        found = [hit.section] if hit.section else []
+        inline = max(_INLINE_HEADING.finditer(hit.text, 0, start), key=re.Match.start, default=None)
+        found = [inline[1]] if inline is not None else [hit.section] if hit.section else []
         listed, hung = False, False
         for place in range(len(above) - 1, -1, -1):
             line = hit.text[slice(*above[place])]
+            if inline is not None and above[place][0] < inline.start():
+                break
             if place < len(above) - 1 and _may_head(line) and is_heading(line):
                 return (*found, line.strip("# *_"))
             if _BULLET.match(line):
@@ -242,7 +247,13 @@ class Passages:
             return None
 
         found = from_cut(0) or []
-        if len(found) > 1 and any(_speaks_against(self._read(source), claim) for source in sources):
+        carriers = {id(source) for source in found}
+        if found and any(
+            carriers != {id(source)}
+            and _is_of_the_same(self._read(source), claim, split=len(found) > 1)
+            and not self._carries(source, claim, 0, len(claim.tokens), names=True)
+            for source in sources
+        ):
             return []
         return list(dict.fromkeys(Evidence(each.number, each.start, each.end) for each in found))
 
@@ -253,7 +264,8 @@ class Passages:
 def _over(labels: Sequence[str]) -> Over:
     """What stands over everything under these headings: a family's history, "Denies:"."""
     return Over(
-        denied=int(any(map(_DENYING_LEAD.search, labels))), relatives=any(map(_FAMILY.search, labels))
+        denied=int(any(map(_DENYING_LEAD.search, labels))),
+        relatives=any(_FAMILY.search(label) and not _SHARED.search(label) for label in labels),
     )
 
 
@@ -269,19 +281,29 @@ def _may_head(line: str) -> bool:
     return line[-1] in ":*_," or line[0] in "#*_" or line.isupper()
 
 
-def _speaks_against(source: Reading, claim: Reading) -> bool:
-    """Whether one sentence has every word and figure of a claim that it does not carry: it says another thing."""
+def _is_of_the_same(source: Reading, claim: Reading, *, split: bool) -> bool:
+    """Whether one sentence has every word and figure of a claim, so that it speaks against a claim it does not carry.
+
+    Where the claim was put together from several sentences that is enough; otherwise nearly all the other words must
+    be there too, such as "is taking medication" in "is not taking medication".
+    """
     keys = {token.key for token in claim.tokens if token.kind in ("word", "relative")}
     figures = {token.figure for token in claim.tokens if token.figure is not None}
+    if not (keys <= source.places.keys() and figures <= {token.figure for token in source.tokens}):
+        return False
+    if split and len(keys) + len(figures) >= _TELLING:
+        return True
+    neutral = {token.key for token in claim.tokens if token.kind == "neutral"}
+    words = len(neutral) + len(keys) + len(figures)
     return (
-        len(keys) + len(figures) >= _TELLING
-        and keys <= source.places.keys()
-        and figures <= {token.figure for token in source.tokens}
+        len(neutral) > _TELLING
+        and len(neutral & source.places.keys()) + len(keys) + len(figures) >= _NEARLY_ALL * words
     )
 
 
 _TELLING = 2
 """Words and figures that make a sentence one about the same matter."""
+_NEARLY_ALL = 0.9
 
 
 def claims_nothing(text: str) -> bool:
@@ -336,6 +358,8 @@ def _may_stand_alone(tokens: Sequence[Token], last: int, place: int) -> bool:
     opening = tokens[after]
     if opening.word in _HANGING and not (opening.word == "that" or tokens[place].kind == "break"):
         return False
+    if not _names_something(tokens[last:place], to_end=True) or _is_circumstance(tokens[last:place]):
+        return False
     if opening.word in _OPENING or opening.kind in ("order", "negation"):
         return True
     if not _names_something(tokens[after:]):
@@ -345,14 +369,24 @@ def _may_stand_alone(tokens: Sequence[Token], last: int, place: int) -> bool:
     return any(token.kind == "figure" for token in tokens[after : after + 5])
 
 
-def _names_something(tokens: Sequence[Token]) -> bool:
-    """Whether a word stands before the next comma: a figure alone belongs to what it was said of."""
+def _is_circumstance(tokens: Sequence[Token]) -> bool:
+    """ "In the left eye": said of what follows, never alone."""
+    words = [token.word for token in tokens if token.kind not in ("comma", "break")]
+    return bool(words) and words[0] in PLACING and not any(word in CLAUSE_VERBS for word in words)
+
+
+def _names_something(tokens: Sequence[Token], *, to_end: bool = False) -> bool:
+    """Whether a word stands before the next comma, or no figure: a figure alone belongs to what it was said of."""
+    figure = False
     for token in tokens:
-        if token.kind in ("comma", "break") or token.word == "and":
-            return False
+        if not to_end and (token.kind in ("comma", "break") or token.word == "and"):
+            break
         if token.kind in ("word", "relative"):
             return True
-    return False
+        if to_end and (token.word in CLAUSE_VERBS or token.word in SUBJECTS):
+            return True
+        figure = figure or token.kind in ("figure", "side")
+    return to_end and not figure
 
 
 def _dates(date: str | None) -> tuple[tuple[int | None, int | None, int | None], ...]:

@@ -24,7 +24,9 @@ from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.sentences import is_heading, sentence_spans
+from pipeline.text.facts import signature
 from pipeline.text.patient_names import whom_it_means
+from pipeline.text.vocabulary import NEGATIONS
 
 MODEL = GeneratorModel(provider="extractive", model="sentence-selection", thinks="never")
 
@@ -50,7 +52,6 @@ _ASKING_WORDS = frozenset(
     "patient show result level dose dosage much many long often old high find found reveal done get go give given take "
     "taken taking use used happen mean kind type information new last next".split()
 )
-_NEGATIONS = frozenset(["no", "not", "without", "never", "denies", "denied", "negative", "none"])
 _WORD = re.compile(r"[^\W_]+")
 _BULLET = re.compile(r"^[-*+•●◦▪‣·–—]\s+")
 _YES_OR_NO = re.compile(
@@ -237,11 +238,11 @@ def _quotable(text: str) -> str | None:
 
 
 def _say_the_same(one: _Sentence, other: _Sentence) -> bool:
-    """Whether two sentences differ by little. Another number or a negation is never little."""
-    difference = one.words ^ other.words
-    if any(word in _NEGATIONS or any(map(str.isdigit, word)) for word in difference):
+    """Whether two sentences differ by little. Another figure, side, denial or order is never little."""
+    shared = len(one.words & other.words)
+    if shared < SAME_WORDS_SHARE * min(len(one.words), len(other.words)):
         return False
-    return len(one.words & other.words) >= SAME_WORDS_SHARE * min(len(one.words), len(other.words))
+    return signature(one.text) == signature(other.text)
 
 
 def _content_words(text: str) -> frozenset[str]:
@@ -250,7 +251,7 @@ def _content_words(text: str) -> frozenset[str]:
 
 def _stem(word: str) -> str:
     """The word without a common ending, so that "shows" meets "show"."""
-    if word in _NEGATIONS:
+    if word in NEGATIONS:
         return word
     for ending in ("ing", "ed", "es", "s", "ly"):
         if word.endswith(ending) and len(word) - len(ending) >= 4:

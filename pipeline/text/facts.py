@@ -20,6 +20,7 @@ from pipeline.text.vocabulary import (
     CIRCUMSTANCES,
     CLAUSE_VERBS,
     DENYING,
+    DOUBTED_BY,
     HEDGES,
     LIST_ENDS_NEGATION,
     NEGATIONS,
@@ -219,6 +220,8 @@ def _token(word: str, before: Sequence[Token], text: str, end: int) -> list[Toke
         ]
     if word in SIDES and _no_side(word, before, text, end):
         return [Token("word", key, word) for key in canonical(word)]
+    if word in DOUBTED_BY and any(_follows(text, end, after) for after in DOUBTED_BY[word]):
+        return [Token("hedge", word, word)]
     number = roman(word) if before and before[-1].word in TYPED else None
     if number is not None:
         return [Token("figure", "amount", word, Figure("amount", (number,)))]
@@ -368,9 +371,11 @@ def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
             and place > 0
             and tokens[place - 1].kind == "comma"
         )
-    if token.kind in ("negation", "order"):
-        return True
-    if token.word in CIRCUMSTANCES:
+    if (
+        token.kind == "order"
+        or (token.kind == "negation" and token.key != "un")
+        or token.word in CIRCUMSTANCES
+    ):
         return True
     return token.word in CLAUSE_VERBS or (token.word in SUBJECTS and _opens_clause(tokens, place))
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.quantities import Figure
-from pipeline.text.vocabulary import MATTERS, OPPOSITES, PLANS, SHOWING_PLANS, TAKING
+from pipeline.text.vocabulary import MATTERS, OPPOSITES, PLACING, PLANS, SHOWING_PLANS, TAKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,37 @@ def _word_carried(source: Reading, claim: Reading, index: int, context: ContextO
     over = _since_ago(source, over)
     if token.kind == "relative":
         return True if any(source.over[place].denied == over.denied for place in places) else None
-    return True if any(_stands_alike(source.over[place], over) for place in places) else None
+    if any(_stands_alike(source.over[place], over) for place in places):
+        return True
+    return True if any(_is_moved(source, place, claim, index) for place in places) else None
+
+
+def _is_moved(source: Reading, place: int, claim: Reading, index: int) -> bool:
+    """Whether a phrase of circumstance opens one of the two and follows in the other: "In the evening, she had no
+    pain" and "She had no pain in the evening"; what stands over the rest does not stand over it."""
+    if (_opens(source, place) and _is_placed(claim, index)) or (
+        _opens(claim, index) and _is_placed(source, place)
+    ):
+        return source.over[place].relatives == claim.over[index].relatives
+    return False
+
+
+def _opens(reading: Reading, index: int) -> bool:
+    """Whether the token is in a phrase of circumstance that opens the sentence, up to a comma, and is not denied."""
+    if reading.tokens[0].word not in PLACING or reading.over[index].denied:
+        return False
+    comma = next((place for place, token in enumerate(reading.tokens) if token.kind == "comma"), 0)
+    return index < comma
+
+
+def _is_placed(reading: Reading, index: int) -> bool:
+    """Whether the token follows "in", "after" or the like within its phrase."""
+    for token in reversed(reading.tokens[max(0, index - 6) : index]):
+        if token.word in PLACING:
+            return True
+        if token.kind in ("comma", "break", "negation", "order"):
+            return False
+    return False
 
 
 def _since_ago(source: Reading, over: Over) -> Over:
@@ -146,7 +176,10 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
         for place, token in enumerate(source.tokens)
         if token.figure is not None
         and _says_figure(token.figure, figure, source)
-        and _stands_alike(source.over[place], _since_ago(source, claim.over[index]))
+        and (
+            _stands_alike(source.over[place], _since_ago(source, claim.over[index]))
+            or _is_moved(source, place, claim, index)
+        )
     ]
     if any(_beside_the_same(source, place, claim, index) for place in places):
         return True
@@ -279,9 +312,16 @@ def _up_to_side(tokens: Sequence[Token], *, commas: bool) -> list[str]:
     return found
 
 
+def _counted(tokens: Sequence[Token]) -> Counter[object]:
+    """How often each side and figure is said."""
+    return Counter(token.figure or token.key for token in tokens if token.kind in ("side", "figure"))
+
+
 def _goes_together(source: Reading, claim: Reading, start: int, end: int, context: ContextOf) -> bool:
-    sides = Counter(token.key for token in claim.tokens[start:end] if token.kind == "side")
-    if any(count > 1 and count > len(source.places[side]) for side, count in sides.items()):
+    if any(
+        count > 1 and count > _counted(source.tokens)[what]
+        for what, count in _counted(claim.tokens[start:end]).items()
+    ):
         return False  # "the right knee is symmetric to the right"
     words = {token.word for token in claim.tokens[start:end]}
     if words & PLANS and not ({token.word for token in source.tokens} & SHOWING_PLANS):

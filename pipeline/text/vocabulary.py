@@ -60,7 +60,7 @@ NEUTRAL = _words(
 """May be said of what is cited without standing in it. None of them is a finding, a drug, a place or a direction."""
 
 _SAME = """
-    hypertension : htn, hypertensive, high blood pressure
+    hypertension : htn, hypertensive, high blood pressure, high bp
     bloodpressure : bp, blood pressure, blood pressures
     diabetesmellitus : dm, diabetes mellitus, diabetes, diabetic, diabetics
     diabetesmellitus typetwo : t2dm, dm2, dmii, type two diabetes
@@ -333,12 +333,12 @@ TAKING = _words(
 
 RELATIVES = _words(
     "mother father mom dad parent parents brother brothers sister sisters sibling siblings son sons daughter daughters "
-    "aunt aunts uncle uncles grandmother grandfather grandparent grandparents cousin cousins niece nephew "
+    "children aunt aunts uncle uncles grandmother grandfather grandparent grandparents cousin cousins niece nephew "
     "family familial "
     "maternal paternal wife husband"
 )
 RELATIVE_VERBS = _words(
-    "has had have died with was were is also suffered suffers diagnosed history significant positive of"
+    "has had have died with was were is are also suffered suffers diagnosed history significant positive of"
 )
 MATTERS = _words(
     "problem problems complaint complaints symptom symptoms issue issues medication medications finding findings"
@@ -348,6 +348,19 @@ HEDGES = _words(
     "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
     "presumed presumably potential potentially unclear differential consider r/o perhaps suspect suspects"
 )
+DOUBTED_BY = {
+    "rule": ("out",),
+    "risk": ("of", "for", "factors", "factor"),
+    "screening": ("for",),
+    "screened": ("for",),
+    "workup": ("for", "of"),
+    "concern": ("for", "of"),
+    "concerns": ("for", "of"),
+    "concerning": ("for",),
+    "worried": ("about",),
+    "fear": ("of",),
+}
+"""A doubt where one of these follows: a risk of stroke is no stroke."""
 SIDES = {
     "left": "left",
     "leftsided": "left",
@@ -374,4 +387,9 @@ SHOWING_PLANS = (
     | _words("refer referred referral repeat obtain follow return to please consider want")
 )
 """One of these stands where something is to be done."""
+PLACING = _words(
+    "in on at during after before for with within by over under from to through regarding concerning once since "
+    "until as of"
+)
+"""Words that open a phrase of circumstance."""
 OPPOSITES = {"before": "after", "after": "before", "above": "below", "below": "above", "prior": "after"}
