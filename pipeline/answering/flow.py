@@ -257,9 +257,8 @@ class Answering:
             cancellation.check()
             with watch.stage("generate"):
                 piece = next(pieces, None)
-            yield from self._stated(
-                reader.feed(output.rest() if piece is None else output.take(piece)), draft
-            )
+            if text := output.rest() if piece is None else output.take(piece):
+                yield from self._stated(reader.feed(text), draft)
         if output.ending in ("complete", "abstained"):
             yield from self._stated(reader.rest(), draft)
         draft.withheld += _statements_in(output.before)

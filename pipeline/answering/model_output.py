@@ -166,18 +166,18 @@ class ModelOutput:
 
     def take(self, piece: DraftPiece) -> str:
         """The text that is sure to belong to the answer now that `piece` has arrived."""
-        self.usage = piece.usage or self.usage
-        self.finish_reason = piece.finish_reason or self.finish_reason
+        if piece.usage or piece.finish_reason:
+            self.usage = piece.usage or self.usage
+            self.finish_reason = piece.finish_reason or self.finish_reason
         if piece.kind != "answer":
             self._kinds.add(piece.kind)
         elif piece.text:
             self._waiting += piece.text
-            return self._sure()
+            return self._sure() if self.thinks == "never" and not self._held else ""
         return ""
 
     def _sure(self) -> str:
-        if self.thinks != "never" or self._held:
-            return ""
+        """What of the text that waits cannot be part of a mark, as long as none was seen."""
         text = self._waiting
         if "<" not in text and "[" not in text and "&" not in text and "◁" not in text:
             self._waiting = ""

@@ -9,21 +9,24 @@ the documentation says is passed over, so that nothing in an event can raise. Wh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pipeline.records import DraftPiece, PieceKind, Usage
 
-_THOUGHTS = (
-    "reasoning_content",  # DeepSeek, vLLM, SGLang, llama.cpp, LiteLLM
-    "reasoning",  # Ollama, OpenRouter, newer vLLM
-    "reasoning_details",
-    "reasoning_text",
-    "thinking",
-    "thinking_blocks",
-    "thought",
+_THOUGHTS = frozenset(
+    {
+        "reasoning_content",  # DeepSeek, vLLM, SGLang, llama.cpp, LiteLLM
+        "reasoning",  # Ollama, OpenRouter, newer vLLM
+        "reasoning_details",
+        "reasoning_text",
+        "thinking",
+        "thinking_blocks",
+        "thought",
+    }
 )
+_NO_ANSWER = _THOUGHTS | {"tool_calls", "function_call", "refusal", "extra_content"}
 _WORD = re.compile(r"[\w .-]{1,40}")
 """What a reason for ending looks like: it stands in traces, which hold no text of an answer."""
 _PARTS: dict[str, PieceKind] = {
@@ -56,76 +59,79 @@ class ChatEvent:
 
 def read_event(event: Mapping[str, Any]) -> ChatEvent:
     """Raises nothing: an event that says nothing gives nothing."""
-    found = ChatEvent([], _usage(event.get("usage")))
+    usage = event.get("usage")
+    found = ChatEvent([], _usage(usage) if usage else None)
     choices = event.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, Mapping) or choice.get("index") not in (0, None):
+    if not isinstance(choice, dict) or choice.get("index") not in (0, None):
         return found
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):
         found.finish_reason = reason if _WORD.fullmatch(reason) else "other"
-    found.pieces = list(_pieces(choice))
+    found.pieces = _pieces(choice)
     return found
 
 
-def _pieces(choice: Mapping[str, Any]) -> Iterator[DraftPiece]:
-    for name in ("delta", "message"):  # the second from a server that does not stream
-        said = choice.get(name)
-        if isinstance(said, str):
-            yield from _answer(said)
-        elif isinstance(said, Mapping):
-            yield from _of_message(said)
-    if isinstance(choice.get("text"), str):
-        yield from _answer(choice["text"])
+def _pieces(choice: Mapping[str, Any]) -> list[DraftPiece]:
+    delta = choice.get("delta")
+    if isinstance(delta, dict) and "message" not in choice and "text" not in choice:
+        return _of_message(delta)  # nearly every event
+    found = []
+    for said in (delta, choice.get("message")):  # the second from a server that does not stream
+        if isinstance(said, dict):
+            found += _of_message(said)
+        elif isinstance(said, str):
+            found += _answer(said)
+    return found + _answer(choice.get("text"))
 
 
-def _of_message(said: Mapping[str, Any]) -> Iterator[DraftPiece]:
-    if any(said.get(name) for name in _THOUGHTS):
-        yield DraftPiece(kind="thought")
-    if said.get("tool_calls") or said.get("function_call"):
-        yield DraftPiece(kind="tool_call")
-    if said.get("refusal"):
-        yield DraftPiece(kind="refusal")
+def _of_message(said: Mapping[str, Any]) -> list[DraftPiece]:
     content = said.get("content")
-    if _is_googles_thought(said):
-        yield DraftPiece(kind="thought")
-    elif isinstance(content, str):
-        yield from _answer(content)
-    elif isinstance(content, list):
-        yield from _of_parts(content)
-    elif isinstance(content, Mapping):
-        yield from _of_parts([content])
+    if _NO_ANSWER.isdisjoint(said):
+        return _answer(content)
+    found = []
+    if any(said.get(name) for name in _THOUGHTS):
+        found.append(DraftPiece(kind="thought"))
+    if said.get("tool_calls") or said.get("function_call"):
+        found.append(DraftPiece(kind="tool_call"))
+    if said.get("refusal"):
+        found.append(DraftPiece(kind="refusal"))
+    return found + ([DraftPiece(kind="thought")] if _is_googles_thought(said) else _answer(content))
 
 
 def _is_googles_thought(said: Mapping[str, Any]) -> bool:
     extra = said.get("extra_content")
-    google = extra.get("google") if isinstance(extra, Mapping) else None
-    return isinstance(google, Mapping) and google.get("thought") is True
+    google = extra.get("google") if isinstance(extra, dict) else None
+    return isinstance(google, dict) and google.get("thought") is True
 
 
-def _of_parts(parts: Iterable[object]) -> Iterator[DraftPiece]:
-    for part in parts:
-        if isinstance(part, str):
-            yield from _answer(part)
-        elif isinstance(part, Mapping):
-            named = part.get("type")
-            kind = _PARTS.get(named) if isinstance(named, str) else "answer"
-            text = part.get("text")
-            if part.get("thought") is True or "thinking" in part:
-                yield DraftPiece(kind="thought")
-            elif kind == "answer":
-                yield from _answer(text if isinstance(text, str) else "")
-            elif kind is not None:
-                yield DraftPiece(kind=kind)
+def _answer(content: object) -> list[DraftPiece]:
+    """A text, or a list of parts of which some are text."""
+    if isinstance(content, str):
+        return [DraftPiece(content)] if content else []
+    if isinstance(content, dict):
+        return _of_part(content)
+    if isinstance(content, list):
+        return [piece for part in content for piece in _of_part(part)]
+    return []
 
 
-def _answer(text: str) -> Iterator[DraftPiece]:
-    if text:
-        yield DraftPiece(text=text)
+def _of_part(part: object) -> list[DraftPiece]:
+    if isinstance(part, str):
+        return _answer(part)
+    if not isinstance(part, dict):
+        return []
+    named, text = part.get("type"), part.get("text")
+    kind = _PARTS.get(named) if isinstance(named, str) else "answer"
+    if part.get("thought") is True or "thinking" in part:
+        kind = "thought"
+    if kind == "answer":
+        return _answer(text) if isinstance(text, str) else []
+    return [] if kind is None else [DraftPiece(kind=kind)]
 
 
 def _usage(reported: object) -> Usage | None:
-    if not isinstance(reported, Mapping):
+    if not isinstance(reported, dict):
         return None
     prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
     if not isinstance(prompt, int | float) and not isinstance(completion, int | float):

@@ -184,13 +184,13 @@ def is_error(event: Mapping[str, Any]) -> bool:
     if event.get("error") or event.get("object") == "error" or event.get("type") == "error":
         return True
     choices = event.get("choices")
-    if choices is None:
+    if choices is None:  # an event of an answer has some
         coded = "code" in event or "status" in event
         return any(
             isinstance(event.get(name), str) for name in ("detail", "error_type", "error_message")
         ) or (coded and isinstance(event.get("message"), str))
     first = choices[0] if isinstance(choices, list) and choices else None
-    return isinstance(first, Mapping) and bool(first.get("error"))
+    return isinstance(first, dict) and bool(first.get("error"))
 
 
 STATUS_WORDS: tuple[tuple[int, str], ...] = (

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -110,24 +111,30 @@ class ChatGenerator:
     def _stream(
         self, prompt: Prompt, tokens_max: int, attempts_max: int | None = None
     ) -> Iterator[DraftPiece]:
-        """A server that knows one of our options by another name, or not at all, is asked again without it, and from
-        then on: each time that is said in the log, with the setting that makes it unnecessary."""
-        begun, options = False, self._options
+        try:
+            events, first = self._opened(prompt, tokens_max, attempts_max)
+        except RequestInvalid as error:
+            if not error.filtered:
+                raise
+            yield DraftPiece(finish_reason="content_filter")
+            return
+        with closing(events):
+            yield from draft_pieces(chain(first, events), self._transport.server)
+
+    def _opened(
+        self, prompt: Prompt, tokens_max: int, attempts_max: int | None
+    ) -> tuple[Generator[dict[str, Any]], list[dict[str, Any]]]:
+        """The events of an answer that has begun, and the first of them. A server that knows one of our options by
+        another name, or not at all, is asked again without it, and from then on: each time that is said in the log,
+        with the setting that makes it unnecessary."""
+        options = self._options
         while True:
             request = chat_request(self._model.model, prompt, tokens_max, self._settings, options)
+            events = self._transport.stream("/chat/completions", request, attempts_max=attempts_max)
             try:
-                with closing(
-                    self._transport.stream("/chat/completions", request, attempts_max=attempts_max)
-                ) as events:
-                    for piece in draft_pieces(events, self._transport.server):
-                        begun = True
-                        yield piece
-                return
+                return events, list(islice(events, 1))
             except RequestInvalid as error:
-                if error.filtered:
-                    yield DraftPiece(finish_reason="content_filter")
-                    return
-                adapted = None if begun else options.without_what_is_refused(error)
+                adapted = None if error.filtered else options.without_what_is_refused(error)
                 if adapted is None:
                     raise
                 LOGGER.warning(
@@ -148,10 +155,13 @@ def draft_pieces(events: Iterator[Mapping[str, Any]], server: Server) -> Iterato
     try:
         for event in events:
             found = read_event(event)
-            usage = found.usage or usage
-            finish_reason = finish_reason or found.finish_reason  # a proxy may say another at the end
+            if found.usage or found.finish_reason:
+                usage = found.usage or usage
+                finish_reason = finish_reason or found.finish_reason  # a proxy may say another at the end
             yield from found.pieces
-    except ProviderError:
+    except ProviderError as error:
+        if isinstance(error, RequestInvalid) and error.filtered:
+            finish_reason = finish_reason or "content_filter"
         if finish_reason is None:
             raise
     if finish_reason is None:

@@ -476,33 +476,32 @@ class Transport:
         and not every server ends an event with a blank one. What says nothing is passed over."""
         name, waiting, size = b"", list[bytes](), 0
         for line in chain(self._lines(response, exchange), [b""]):
-            if line.startswith(b"event:"):
-                name = line.removeprefix(b"event:").strip()
-            elif line.startswith(b"data:"):
-                content = line.removeprefix(b"data:").strip()
+            if line.startswith(b"data:"):
+                content = line[5:].strip()
                 if content == b"[DONE]":
                     yield DONE
                     return
                 event = CUT if waiting else _parsed(content)
-                if event is not CUT:
-                    yield from self._named(name, event)
-                    continue
-                waiting.append(content)
-                size += len(content)
-                if size > EVENT_BYTES_MAX:
-                    raise unreadable(self.server, f"one event is longer than {EVENT_BYTES_MAX >> 20} MiB")
+                if event is CUT:
+                    waiting.append(content)
+                    size += len(content)
+                    if size > EVENT_BYTES_MAX:
+                        raise unreadable(self.server, f"one event is longer than {EVENT_BYTES_MAX >> 20} MiB")
+                elif event is not None and name != b"ping":
+                    yield self._named(name, event)
             elif not line:
                 if waiting:
-                    yield from self._named(name, _parsed(b"\n".join(waiting)))
-                name, waiting, size = b"", [], 0
+                    yield self._named(name, _parsed(b"\n".join(waiting)))
+                    waiting, size = [], 0
+                name = b""
+            elif line.startswith(b"event:"):
+                name = line[6:].strip()
 
-    def _named(self, name: bytes, event: object) -> Iterator[dict[str, Any]]:
-        """The event, or none where it says nothing. One that is named an error may hold the error's fields alone."""
-        if event is None or name == b"ping":
-            return
+    def _named(self, name: bytes, event: object) -> dict[str, Any]:
+        """One that is named an error may hold the error's fields alone."""
         if not isinstance(event, dict):
             raise unreadable(self.server, "an event is not a JSON object")
-        yield {"error": event} if name == b"error" and not event.get("error") else event
+        return {"error": event} if name == b"error" and not event.get("error") else event
 
     def _lines(self, response: requests.Response, exchange: _Exchange) -> Iterator[bytes]:
         """Lines without their ends, whichever of the three that the standard allows."""

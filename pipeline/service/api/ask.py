@@ -63,7 +63,7 @@ event: usage
 data: {"prompt_tokens":812,"completion_tokens":24,"cost_usd":0.0,"seconds":{"total":0.44}}
 
 event: done
-data: {"outcome":"answered","message_id":"9a0c...","receipt_id":"1b0c..."}
+data: {"outcome":"answered","ending":"complete","message_id":"9a0c...","receipt_id":"1b0c..."}
 
 """
 ANSWERS: dict[int | str, dict[str, Any]] = {
