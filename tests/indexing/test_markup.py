@@ -34,6 +34,7 @@ def test_a_title_becomes_a_heading_that_the_chunker_knows(title: str, line: str)
     ("markup", "text"),
     [
         ("<h1>Labs</h1>fine<h3>1. Plan<br/>of care</h3>rest", "Labs:\n\nfine\n\n## 1. Plan of care\n\nrest"),
+        ("<h3>Patient denies pain.</h3><h3>Weight: 81 kg</h3>", "Patient denies pain.\n\nWeight: 81 kg"),
         ("<h2></h2>text<h2>unclosed", "text\n\nunclosed"),
         (f"<h2>{'x' * 90}</h2>text", f"{'x' * 90}\n\ntext"),
         ("<dl><dt>Na</dt><dd>138</dd><dt>K:</dt>\n<dd>4.1</dd></dl>", "Na: 138\nK: 4.1"),

@@ -287,6 +287,36 @@ def test_patients_of_one_id_in_two_documents_are_not_one(tmp_path: Path) -> None
     assert [type(one).__name__ for one in found] == ["SourceRecord", "Rejection", "SourceRecord"]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"reference": "Patient?identifier=7"},
+        {"identifier": {"value": "7"}},
+        {"reference": "#p"},
+    ],
+)
+def test_a_number_without_a_system_is_not_a_servers_id(tmp_path: Path, other: dict[str, Any]) -> None:
+    contained = [{"resourceType": "Patient", "id": "p", "identifier": [{"value": "7"}]}]
+    path = tmp_path / "n.ndjson"
+    notes = [document("1", patient="Patient/7"), document("2", subject=other, contained=contained)]
+    path.write_text("\n".join(json.dumps(note) for note in notes))
+    found = read(path)
+    assert patients(found) == ["7"]
+    assert refusals(found) == [
+        ("DocumentReference/2", "Two sources of patient ids gave the same one in this run.")
+    ]
+
+
+def test_seven_subjects_are_seven(tmp_path: Path) -> None:
+    references = [
+        *("Patient/7", "Device/7", "Group/7", "https://b.example/fhir/Patient/7", "Practitioner/7"),
+        *("Patient?identifier=urn:x|7", "urn:uuid:7"),
+    ]
+    path = tmp_path / "n.ndjson"
+    path.write_text("\n".join(json.dumps(document(str(n), patient=one)) for n, one in enumerate(references)))
+    assert patients(read(path)) == ["7", "https://b.example/fhir/Patient/7", "urn:x|7", "urn:uuid:7"]
+
+
 def test_notes_of_one_id_and_two_servers_are_not_one(tmp_path: Path) -> None:
     notes = [entry(document("1"), f"https://{server}.example/DocumentReference/1") for server in "ab"]
     found = read_bundle(tmp_path, bundle(*notes))
@@ -744,6 +774,14 @@ def test_what_may_change_the_meaning_is_refused(tmp_path: Path, name: str) -> No
 
 
 # One bad resource
+
+
+@pytest.mark.parametrize("odd", [{"resourceType": {}}, {"resourceType": 5}, {"resourceType": None}, {}])
+@pytest.mark.parametrize("form", FORMS)
+def test_an_odd_type_costs_no_other(tmp_path: Path, form: str, odd: dict[str, Any]) -> None:
+    found = read_bundle(tmp_path, bundle(entry(odd), entry(document("1"))), form)
+    assert list(texts(found)) == ["DocumentReference/1"]
+    assert "fault in this program" not in str(found)
 
 
 def test_an_odd_resource_costs_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ NESTED_MAX = 10
 
 def carries_notes(found: Found) -> bool:
     """Whether a resource may be a note, hold notes, or take one back."""
-    kind = found.columns.get("resourceType")
+    kind = type_of(found.columns)
     return kind in _TOLD or not kind or deletes(found.entry)
 
 

@@ -69,6 +69,8 @@ _PARAGRAPHS = frozenset(
 )
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
 _TABLE_PARTS = frozenset(("table", "thead", "tbody", "tfoot", "tr", "td", "th"))
+_CELLS = frozenset(("td", "th"))
+_RAISED = {"sup": "^", "sub": "_"}
 _VOID = frozenset(("br", "col", "hr", "img", "input", "link", "meta", "wbr"))
 _UNSEEN = frozenset(("script", "style", "template", "del", "s", "strike"))
 """Struck out is taken back: it must not be read as if it stood."""
@@ -77,6 +79,8 @@ _HIDING = re.compile(
 )
 _SPAN = re.compile(r"\b(row|col)span\s*=\s*[\"']?(\d{1,3})(?!\d)", re.IGNORECASE)
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
+_STATEMENT = re.compile(r"[.!;]$|:\s*\S")
+"""Large letters are not always a title: "No fever.", "Weight: 81 kg"."""
 _LONG_NUMBER = re.compile(r"&#([0-9]{8,});?")
 
 TABLES_MAX = 20
@@ -123,22 +127,28 @@ def text_of(markup: str) -> str:
 def _seen(markup: str) -> Iterator[tuple[str, str, bool, str]]:
     """Text, the tag after it in lower case ("" for none), whether it is an end tag, and its attributes; without what
     no reader sees. What is never shown again after that is a slip of the markup: it stays."""
-    hidden, depth = "", 0
+    hidden, depth, done = "", 0, 0
     last: dict[str, int] = {}
-    for token, text, tag, end, more in _tokens(markup):
-        if hidden and token is not None and token.start() <= last[hidden]:
+    for token in _TOKEN.finditer(markup):
+        start, end, more = token.start(), token["end"] == "/", token["more"] or ""
+        tag = (token["tag"] or "").lower().rpartition(":")[2]
+        if hidden and start <= last[hidden]:
             if tag == hidden and not more.endswith("/"):
                 depth += -1 if end else 1
                 hidden = hidden if depth else ""
+            done = token.end()
             continue
         hidden = ""
-        yield text, tag, end, more
-        hides = tag in _UNSEEN or (more and tag not in _VOID and _HIDING.search(more))
-        if token is not None and hides and not end and not more.endswith("/"):
+        text = _unescaped(markup[done:start]) if start > done else ""
+        literal = token["literal"]
+        yield text + literal if literal else text, tag, end, more
+        done = token.end()
+        if not end and (tag in _UNSEEN or (more and _HIDING.search(more) and tag not in _VOID)):
             if tag not in last:
                 last[tag] = _last_end(markup, tag)
-            if last[tag] > token.start():
+            if last[tag] > start and not more.endswith("/"):
                 hidden, depth = tag, 1
+    yield _unescaped(markup[done:]), "", False, ""
 
 
 def _last_end(markup: str, tag: str) -> int:
@@ -148,18 +158,10 @@ def _last_end(markup: str, tag: str) -> int:
     return at
 
 
-def _tokens(markup: str) -> Iterator[tuple[re.Match[str] | None, str, str, bool, str]]:
-    done = 0
-    for token in _TOKEN.finditer(markup):
-        text = _unescaped(markup[done : token.start()]) + (token["literal"] or "")
-        name = (token["tag"] or "").lower().rpartition(":")[2]
-        yield token, text, name, bool(token["end"]), token["more"] or ""
-        done = token.end()
-    yield None, _unescaped(markup[done:]), "", False, ""
-
-
 def _unescaped(text: str) -> str:
     """Character references as characters. Python turns no number of more than 4,300 digits into an integer."""
+    if "&" not in text:
+        return text
     if "&#" in text:
         text = _LONG_NUMBER.sub(_short_number, text)
     return html.unescape(text)
@@ -182,7 +184,10 @@ class _Block:
         self.spans = (1, 1)
 
     def text(self) -> str:
-        lines = [line.strip(" ") for line in "".join(self.pieces).split("\n")]
+        whole = "".join(self.pieces)
+        if "\n" not in whole:
+            return whole.strip(" ")
+        lines = [line.strip(" ") for line in whole.split("\n")]
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
     def line_end(self, *, paragraph: bool = False) -> None:
@@ -198,7 +203,8 @@ class _Block:
     def title_ends(self) -> None:
         if self.title_at is not None:
             title = " ".join("".join(self.pieces[self.title_at :]).split())
-            self.pieces[self.title_at :] = [heading(title)] if title else []
+            says_more = _STATEMENT.search(title)
+            self.pieces[self.title_at :] = [title if says_more else heading(title)] if title else []
         self.title_at = None
 
     def definition(self) -> bool:
@@ -251,6 +257,8 @@ class _Table:
 
 
 def _one_line(text: str) -> str:
+    if "\n" not in text:
+        return text.removeprefix("- ")
     lines = [line for line in text.split("\n") if line]
     items = [line.removeprefix("- ") for line in lines]
     return ("; " if items != lines else " ").join(items)
@@ -265,6 +273,8 @@ class _Page:
         self.raised = ""
 
     def write(self, text: str, *, preformatted: bool) -> None:
+        if not text:
+            return
         pieces = self.blocks[-1].pieces
         if not preformatted:
             text = _BLANKS.sub(" ", text)
@@ -278,7 +288,10 @@ class _Page:
         pieces.append(text)
 
     def tag(self, name: str, more: str, *, end: bool) -> None:
-        self.raised = {"sup": "^", "sub": "_"}.get(name, "") if not end else ""
+        if name not in _BLOCKS and name not in _CELLS:
+            self.raised = _RAISED.get(name, "") if not end else ""
+            return
+        self.raised = ""
         if name in _TABLE_PARTS and self._in_table(name, more, end=end):
             return
         block = self.blocks[-1]
@@ -292,7 +305,7 @@ class _Page:
             block.term = name == "dt"
         if name == "li" and not end:
             block.pieces.append("- ")
-        elif name in {"td", "th"} and not end and block.pieces and not block.pieces[-1].endswith("\n"):
+        elif name in _CELLS and not end and block.pieces and not block.pieces[-1].endswith("\n"):
             block.pieces.append(" | ")  # of no table
 
     def _title(self, block: _Block, *, end: bool) -> None:
@@ -308,7 +321,7 @@ class _Page:
             return self._table(end=end)
         if not self.tables:
             return False
-        if name in {"td", "th"}:
+        if name in _CELLS:
             self._cell_ends()
             if not end:
                 self._cell(more)
