@@ -15,7 +15,7 @@ from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.read.fhir import notes
 from pipeline.indexing.read.found import Found, Refused
-from pipeline.indexing.read.markup import text_of
+from pipeline.indexing.read.markup import heading, text_of
 from pipeline.records import Rejection
 
 
@@ -361,19 +361,24 @@ def test_sections_are_read_however_deep_they_are() -> None:
     deep = section("Depth 300", "Seen.")
     for level in range(299, 0, -1):
         deep = section(f"Depth {level}", section=[deep])
-    text, _ = read_sections(deep, section("After", "Also seen."))
-    assert text.endswith("Depth 299:\n\nDepth 300:\nSeen.\n\nAfter:\nAlso seen.")
+    text, _ = read_sections(deep, section("Plan", "Also seen."))
+    assert text.endswith(f"{heading('Depth 299')}\n\n{heading('Depth 300')}\nSeen.\n\nPlan:\nAlso seen.")
 
 
 def test_titles_above_are_told_once_and_only_where_something_is_below() -> None:
     text, _ = read_sections(
         section(
-            "Aa", section=[section("Bb", section=[section("Cc", "c")]), section("Dd", "d"), section("Ee")]
+            "History",
+            section=[
+                section("Findings", section=[section("Heart", "c")]),
+                section("Lungs", "d"),
+                section("Abdomen"),
+            ],
         ),
-        section("Ff", "f", section=[section("Gg", "g")]),
-        section("Hh", section=[section("Ii")]),
+        section("Plan", "f", section=[section("Medications", "g")]),
+        section("Allergies", section=[section("Immunizations")]),
     )
-    assert text == "Aa:\n\nBb:\n\nCc:\nc\n\nDd:\nd\n\nFf:\nf\n\nGg:\ng"
+    assert text == "History:\n\nFindings:\n\nHeart:\nc\n\nLungs:\nd\n\nPlan:\nf\n\nMedications:\ng"
 
 
 @pytest.mark.parametrize(
