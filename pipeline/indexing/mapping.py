@@ -125,6 +125,11 @@ class FieldMapping:
             columns[name] = (*columns.get(name, ()), *given)
         return cls({**ALIASES, **columns}, dict(_split("--default", option) for option in defaults))
 
+    @property
+    def reaches_inside(self) -> bool:
+        """Whether the user named a value inside a column: `subject.reference`."""
+        return any("." in column for columns in self.columns.values() for column in columns)
+
     def missing(self, columns: Iterable[str], *, own: bool = False) -> list[str]:
         """Required fields that none of these columns feeds and no default fills. `own` as for `apply`."""
         plan = self._plan(self._looked, tuple(columns), own=own)

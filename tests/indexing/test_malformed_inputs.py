@@ -402,19 +402,11 @@ def test_one_object_of_columns_is_told_how_to_be_written(tmp_path: Path, content
 
 def test_a_record_of_objects_is_not_taken_for_columns(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
-    path.write_text(
-        '{"id": {"value": "1"}, "patient_id": {"value": "p"}, "type": {"value": "t"}, "text": {"value": "x"}}'
-    )
-    mapping = FieldMapping.parse(
-        [
-            "resource_id=id.value",
-            "patient_id=patient_id.value",
-            "document_type=type.value",
-            "text_content=text.value",
-        ]
-    )
-    (found,) = accept_all(read_sources([str(path)], mapping, SETTINGS), SETTINGS)
+    path.write_text('{"head": {"id": "1", "of": "p"}, "body": {"id": "note", "of": "Chest pain."}}')
+    maps = ["resource_id=head.id", "patient_id=head.of", "document_type=body.id", "text_content=body.of"]
+    (found,) = accept_all(read_sources([str(path)], FieldMapping.parse(maps), SETTINGS), SETTINGS)
     assert isinstance(found, Accepted)
+    assert found.document.text_content == "Chest pain."
 
 
 @pytest.mark.parametrize("suffix", ["json", "jsonl"])

@@ -278,3 +278,16 @@ def test_a_first_row_that_holds_a_note_is_not_shown() -> None:
         notes(b"", f'id,"{text}","{text}"\n'.encode())
     assert "Slept" not in broken.value.remedy
     assert f"({len(text)} characters, no name)" in broken.value.remedy
+
+
+def test_a_row_of_another_width_gives_back_the_rows_that_it_swallowed() -> None:
+    found = notes(b'1,p1,note,"Tall\n2,p2,short\n3,p3,note,x 36",y\n4,p4,note,z\n')
+    width = "The row has another number of cells than the first row has names."
+    assert texts(found) == [SWALLOWED, width, width, ("4", "p4", "z")]
+    assert [item.position for item in found][:3] == ["row 1 (line 2)", "row 2 (line 3)", "row 3 (line 4)"]
+
+
+def test_a_row_of_another_width_names_its_lines() -> None:
+    found = notes(b'1,p1,note,"Tall\nand well, he said",more\n2,p2,note,x\n')
+    assert found[0].position == "row 1 (lines 2 to 3)"
+    assert texts(found)[1] == ("2", "p2", "x")

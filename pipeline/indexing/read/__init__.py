@@ -223,8 +223,8 @@ def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities)
         return Refused(
             item.position,
             "The note was entered in error.",
-            f"Column {column[:80]} says so, so it is not indexed, and a stored version of it is removed. Nothing to "
-            "do, unless that is wrong at the source or the column means something else: then rename it.",
+            f"Column {shown_names([column])} says so, so it is not indexed, and a stored version of it is removed. "
+            "Nothing to do, unless that is wrong at the source or the column means something else: then rename it.",
             resource_id=_id(fields, "resource_id"),
             withdrawn=True,
             patient_id=_id(fields, "patient_id"),
@@ -382,7 +382,7 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
     if not found or any(fhir.is_resource(item) for item in found):
         return None
     columns = list(dict.fromkeys(column for item in found for column in (*item.columns, *item.offered)))
-    if _is_columnar(found[0].columns):
+    if not mapping.reaches_inside and _is_columnar(found[0].columns):
         return SourceBroken(
             "The JSON is one object of columns, not of notes.",
             "Write one record a note. In pandas: to_json(FILE, orient='records', lines=True).",

@@ -216,7 +216,8 @@ def _name(value: Value, label: str) -> str:
         return str(parse(value.raw or b'""'))
     except UnicodeDecodeError:
         raise SourceBroken(
-            "A field's name is not valid UTF-8.", f"Byte {value.start + 1:,}. {convert(label)}"
+            "A field's name is not valid UTF-8.",
+            f"Byte {value.start + 1:,}. {convert(label, value.raw or b'')}",
         ) from None
     except ValueError:
         return ""  # judged with the whole object

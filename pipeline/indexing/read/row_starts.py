@@ -26,7 +26,7 @@ class RowStarts:
         """`width` columns, those that name the note and its patient, and that of the text. Without ids any line may
         begin a row, and none is known to."""
         self._delimiter = delimiter
-        self._width = width
+        self.width = width
         self._text = width - 1 if text is None else text
         self._front = tuple(key for key in sorted(ids) if key < self._text)
         self._back = () if self._front else tuple(sorted(ids))
@@ -37,7 +37,7 @@ class RowStarts:
         row is one. `cells` are those of the row."""
         if self._back:
             return self._ended_early(lines, cells)
-        delimiter, enough = self._delimiter, self._width - 1
+        delimiter, enough = self._delimiter, self.width - 1
         suspects = [index for index, line in enumerate(lines) if line.count(delimiter) >= enough]
         if not self._front or not suspects or suspects == [0]:
             return 0
@@ -70,12 +70,12 @@ class RowStarts:
     def _may_begin(self, line: str, ids: Sequence[str | None]) -> bool:
         """Where the ids stand behind the text, a row begins with a quotation mark or is complete in its line."""
         return line.startswith('"') or (
-            line.count('"') % 2 == 0 and len(self._cells(line)) == self._width and self._begins(line, ids)
+            line.count('"') % 2 == 0 and len(self._cells(line)) == self.width and self._begins(line, ids)
         )
 
     def _ended_early(self, lines: Sequence[str], cells: Sequence[str]) -> int:
         """Where the ids stand behind the text: the line after one that ends as a row does."""
-        behind = self._width - 1 - self._text
+        behind = self.width - 1 - self._text
         for index, line in enumerate(lines[:-1], 1):
             if line.count(self._delimiter) < behind:
                 continue

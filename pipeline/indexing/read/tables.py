@@ -11,7 +11,7 @@ import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -145,13 +145,26 @@ def read_table(
             return
         if not cells:
             number -= 1
-        elif len(lines.row) > 1 and (index := starts.merged(lines.row, cells)):
+        elif len(lines.row) > 1 and (index := _other_row(lines.row, cells, starts, good)):
             yield _swallowed(number, line, index, lines)
         else:
             found = _row(cells, columns, f"row {number} (line {line})", label)
             if isinstance(found, Found):
                 good = cells
+            else:
+                found = replace(found, position=_position(number, line, lines))
             yield found
+
+
+def _other_row(
+    lines: Sequence[str], cells: Sequence[str], starts: RowStarts, good: Sequence[str] | None
+) -> int:
+    """Of the lines of a row, the index of the first that begins another one, 0 for none. In a row that is refused in
+    any case the beginning alone tells."""
+    if len(cells) == starts.width or not starts.known:
+        return starts.merged(lines, cells)
+    index = starts.next_start(lines[1:], lines[0], good) + 1
+    return index if index < len(lines) else 0
 
 
 def _row_starts(delimiter: str, columns: list[str], names: Naming) -> RowStarts:
@@ -244,7 +257,8 @@ def shown_names(names: Iterable[str]) -> str:
 
 def _checked(columns: list[str], label: str) -> list[str]:
     if _NOT_UTF8.search("".join(columns)):
-        raise SourceBroken("The first row is not valid UTF-8.", convert(label))
+        raw = ",".join(columns).encode("utf-8", "surrogateescape")
+        raise SourceBroken("The first row is not valid UTF-8.", convert(label, raw))
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
         raise SourceBroken(
@@ -267,7 +281,7 @@ def _row(cells: list[str], columns: list[str], position: str, label: str) -> Fou
             return Refused(
                 position,
                 "The record is not valid UTF-8.",
-                f"Column {name}, character {wrong.start() + 1} is byte 0x{ord(wrong[0]) - 0xDC00:02X}. "
+                f"Column {shown_names([name])}, character {wrong.start() + 1} is byte 0x{ord(wrong[0]) - 0xDC00:02X}. "
                 f"{convert(label, cell.encode('utf-8', 'surrogateescape'))}",
             )
     return Found(position, dict(zip(columns, cells, strict=True)))
