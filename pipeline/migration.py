@@ -18,7 +18,7 @@ from pipeline.config import EmbedderSettings, Settings
 from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, SpaceMismatch
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.compare import Comparison, Side, compare
-from pipeline.indexing.catch_up import Pass, SourcesOf, catch_up
+from pipeline.indexing.catch_up import Pass, catch_up
 from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconcile import reconcile
@@ -200,7 +200,7 @@ def fill(
     """Bring the shadow level with the space that serves; a result after each pass over all notes."""
     with _both(settings, observer=observer, stop=stop, retry_failed=retry_failed) as both:
         stored = 0
-        for done in catch_up(both.source, both.sources_of, both.indexing):
+        for done in catch_up(both.source, both.ledger, both.indexing):
             stored += done.stored
             yield done
         if stored >= OPTIMISE_NOTES and not stop():
@@ -212,7 +212,6 @@ class _Both:
     """The store that serves, for reading, and the shadow, for writing."""
 
     source: Store
-    sources_of: SourcesOf
     ledger: Ledger
     shadow: Corpus
     indexing: Indexing
@@ -248,10 +247,7 @@ def _both(
             corpus.spool,
         )
 
-        def sources_of(ids: Sequence[str]) -> dict[str, str]:
-            return {key: known.source for key, known in ledger.known(ids).items()}
-
-        yield _Both(source, sources_of, ledger, corpus, indexing)
+        yield _Both(source, ledger, corpus, indexing)
 
 
 def _with_shadow(pointer: Pointer | None) -> Pointer:
@@ -351,7 +347,7 @@ def switch(settings: Settings, *, force: bool = False, observer: Observer | None
         began = time.monotonic()
         with _both(settings, observer=observer or SilentObserver()) as both:
             both.shadow.embedder.check()
-            passes = list(catch_up(both.source, both.sources_of, both.indexing))
+            passes = list(catch_up(both.source, both.ledger, both.indexing))
             found = _soundness(both, passes[-1])
             if not (found.complete or force):
                 raise MigrationRefused(

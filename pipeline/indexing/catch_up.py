@@ -7,12 +7,13 @@ that serves is only read. Knows ports, no back-end, and not why there are two st
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 
 from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing.ledger import Ledger
 from pipeline.ports import Store
 from pipeline.records import SourceRecord
 
@@ -20,9 +21,6 @@ UNKNOWN_SOURCE = "the space before"
 """Source of a note that the serving space's ledger does not know."""
 NOTES_ASKED = 500
 """Notes whose source is looked up together."""
-
-SourcesOf = Callable[[Sequence[str]], Mapping[str, str]]
-"""Where notes were once read, by id: so that pruning works in the new space as it did in the old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +44,22 @@ class Pass:
         return not (self.stored or self.removed or self.interrupted)
 
 
-def catch_up(source: Store, sources_of: SourcesOf, indexing: Indexing) -> Iterator[Pass]:
-    """Passes until nothing differs any more, or the run is stopped."""
+def catch_up(source: Store, ledger: Ledger, indexing: Indexing) -> Iterator[Pass]:
+    """`ledger` is that of `source`. Passes until nothing differs any more, or the run is stopped."""
     while True:
-        done = one_pass(source, sources_of, indexing)
+        done = one_pass(source, ledger, indexing)
         yield done
         if done.level or done.interrupted:
             return
 
 
-def one_pass(source: Store, sources_of: SourcesOf, indexing: Indexing) -> Pass:
+def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> Pass:
     """Compare every note of `source` with the store of `indexing`, and mend what differs."""
     tally, seen = Tally(), set[str]()
     indexing.store.prepare(indexing.embedder.space)
     indexing.ledger.prepare()
-    indexing.stage(_notes(source, sources_of, seen), tally, mirrored=True)
+    indexing.stage(_notes(source, ledger, seen), tally, mirrored=True)
+    indexing.ledger.withdraw(ledger.all_withdrawals())
     removed = 0 if tally.interrupted else _remove_others(indexing, seen)
     if not tally.interrupted:
         indexing.work(tally)
@@ -81,16 +80,23 @@ def note_ids(store: Store) -> Iterator[str]:
         yield resource_id
 
 
-def _notes(source: Store, sources_of: SourcesOf, seen: set[str]) -> Iterator[SourceRecord]:
+def _notes(source: Store, ledger: Ledger, seen: set[str]) -> Iterator[SourceRecord]:
+    """Each note with where it was once read and in which version: so that pruning, versions and corrections work in the
+    new space as they did in the old."""
     for group in _groups(note_ids(source)):
-        sources = sources_of(group)
+        known = ledger.known(group)
         for resource_id in group:
             document = source.document(resource_id)
             if document is None:
                 continue  # removed since it was listed
             seen.add(resource_id)
+            place = known.get(resource_id)
             yield SourceRecord(
-                sources.get(resource_id, UNKNOWN_SOURCE), f"note {resource_id}", asdict(document)
+                place.source if place else UNKNOWN_SOURCE,
+                f"note {resource_id}",
+                asdict(document),
+                file=place.file if place else "",
+                version=place.version if place else None,
             )
 
 

@@ -246,13 +246,10 @@ class Ledger:
 
     def withdrawals(self, resource_ids: Iterable[str]) -> dict[str, Withdrawal]:
         """Of these ids, of whole resources where they are FHIR's, those that are withdrawn."""
-        rows = self._rows(_SQL.withdrawn, (json.dumps(list(resource_ids)),))
-        return {
-            str(key): Withdrawal(
-                None if patient is None else str(patient), str(file), _version(updated, number)
-            )
-            for key, patient, file, updated, number in rows
-        }
+        return _withdrawals(self._rows(_SQL.withdrawn, (json.dumps(list(resource_ids)),)))
+
+    def all_withdrawals(self) -> dict[str, Withdrawal]:
+        return _withdrawals(self._rows(_SQL.all_withdrawn))
 
     def withdraw(self, withdrawals: Mapping[str, Withdrawal]) -> None:
         """Remember them, so that an older version that is read again stays away."""
@@ -481,6 +478,13 @@ class Ledger:
         """(resource_id, number of chunks) of every note that is done, ordered by id."""
         for resource_id, chunks in self._rows(_SQL.completed):
             yield str(resource_id), int(str(chunks))
+
+
+def _withdrawals(rows: Iterable[tuple[object, ...]]) -> dict[str, Withdrawal]:
+    return {
+        str(key): Withdrawal(None if patient is None else str(patient), str(file), _version(updated, number))
+        for key, patient, file, updated, number in rows
+    }
 
 
 def _version(updated: object, number: object) -> NoteVersion | None:

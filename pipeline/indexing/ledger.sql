@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS WithdrawnNotes (
 SELECT ResourceID, PatientID, File, VersionUpdated, VersionNumber FROM WithdrawnNotes
 WHERE ResourceID IN (SELECT value FROM json_each(?))
 
+-- name: all_withdrawn
+SELECT ResourceID, PatientID, File, VersionUpdated, VersionNumber FROM WithdrawnNotes
+
 -- name: withdraw
 INSERT INTO WithdrawnNotes (ResourceID, PatientID, File, VersionUpdated, VersionNumber) VALUES (?, ?, ?, ?, ?)
 ON CONFLICT (ResourceID) DO UPDATE SET

@@ -69,8 +69,10 @@ class Stager:
         """Judge the records of a group and stage those that count."""
         self._disputed = {}
         latest, withdrawals = self._sorted(group)
-        self._take(latest)
-        self._settle(self._disputed)
+        # Judged and staged as one: a run beside this one may bring a newer version of the same note.
+        with self.ledger.transaction():
+            self._take(latest)
+            self._settle(self._disputed)
         if withdrawals:
             self._withdraw(withdrawals)
 
@@ -212,11 +214,10 @@ class Stager:
                 again.append(key)
         self.ledger.saw(notes)
         if new or again or placed:
-            with self.ledger.transaction():
-                self.ledger.stage(new)
-                self.ledger.retry(again)
-                for note in placed:
-                    self.ledger.place(note.document.resource_id, note.source, note.file, note.version)
+            self.ledger.stage(new)
+            self.ledger.retry(again)
+            for note in placed:
+                self.ledger.place(note.document.resource_id, note.source, note.file, note.version)
             self.tally.waiting += len(new) + len(again)
 
     def _count(self, note: Accepted, before: Known | None, replaces: str | None) -> None:
@@ -233,7 +234,7 @@ class Stager:
         remembered: dict[str, Withdrawal] = {}
         for resource_id, withdrawal in withdrawals.items():
             resource = self._whole(resource_id) is not None
-            version, newer = withdrawal.version, False
+            version, newer, patients = withdrawal.version, False, set[str]()
             for key, stored in self.ledger.known(self._all_of(resource_id)).items():
                 note = stored.sighting(withdrawal.patient or "")
                 if not withdrawal.concerns(note, resource=resource):
@@ -243,8 +244,10 @@ class Stager:
                 else:
                     removed.append(key)
                     version = newest(version, stored.version)
+                    patients.add(note.patient)
             if not newer:
-                remembered[resource_id] = replace(withdrawal, version=version)
+                patient = withdrawal.patient or (patients.pop() if len(patients) == 1 else None)
+                remembered[resource_id] = replace(withdrawal, version=version, patient=patient or None)
         with self.ledger.storing():
             self.ledger.withdraw(remembered)
             if removed:
