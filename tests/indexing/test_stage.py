@@ -4,22 +4,28 @@ what a source took back stays away. On a real store, with both kinds of ledger."
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
-from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
+from pipeline.backends.iris import IrisStore
+from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.database import Database
-from pipeline.indexing.accept import NO_PREFIXES
+from pipeline.indexing.accept import NO_PREFIXES, accept_all
+from pipeline.indexing.catch_up import one_pass
 from pipeline.indexing.flow import Indexing, Tally
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.reconcile import reconcile
+from pipeline.ports import Store
 from pipeline.progress import SilentObserver
 from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
+from tests.backends.iris_driver import Server
 
 OLD_STORE = Path(__file__).parents[1] / "data" / "store-461b9f0.sqlite.gz"
 
@@ -48,7 +54,7 @@ class Corpus:
     def __init__(self, folder: Path, *, separate: bool = False) -> None:
         self.embedder = CountingEmbedder()
         database = Database(folder / "chartwell.sqlite")
-        self.store = EmbeddedStore(database, StoreSettings())
+        self.store: Store = EmbeddedStore(database, StoreSettings())
         own = Database(folder / "ledger.sqlite") if separate else database
         self.ledger = Ledger(own, lease_seconds=60, keep_notes=separate)
         self.rejections = Rejections()
@@ -439,3 +445,96 @@ def test_a_carry_over_that_is_cut_off_is_ended_by_the_next_run(
     old.run(*as_read_today(), prune=True)
     assert sorted(old.notes) == IDS
     assert old.sound()
+
+
+OLD_COLUMNS = ("File", "PatientID", "ResourceType", "VersionUpdated", "VersionNumber", "Replaces")
+
+
+@pytest.fixture
+def old_separate(tmp_path: Path) -> Iterator[Corpus]:
+    """The same as the first release left it beside a store on a server: the ledger keeps the notes."""
+    server = Server()
+    corpus = Corpus(tmp_path, separate=True)
+    corpus.store = IrisStore(IrisSettings(password=SecretStr(server.password)), server.connect)
+    for record in as_read_today():
+        record.fields["resource_id"] = record.fields["resource_id"].rpartition("/")[2]  # type: ignore[index]
+        corpus.run(record)
+    connection = Database(tmp_path / "ledger.sqlite").connection
+    for column in OLD_COLUMNS:
+        connection.execute(f"ALTER TABLE VectorizationState DROP COLUMN {column}")
+    connection.execute("DROP TABLE WithdrawnNotes")
+    yield corpus
+    corpus.store.close()
+    server.close()
+
+
+def test_notes_beside_a_separate_store_are_carried_over(old_separate: Corpus) -> None:
+    assert "3003#2" in old_separate.notes
+    tally = old_separate.run(*as_read_today(), prune=True)
+    assert (tally.pruned, tally.missing, tally.rejected, tally.new) == (0, (), 0, 0)
+    assert sorted(old_separate.notes) == IDS
+    assert old_separate.sound()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_carry_over_to_a_separate_store_that_is_killed(
+    old_separate: Corpus, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    complete = old_separate.ledger.complete
+
+    def killed(counts: Sequence[tuple[Claim, int]]) -> list[Claim]:
+        """After the store has committed, before or after the ledger has."""
+        if when == "after":
+            complete(counts)
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        patched.setattr(old_separate.ledger, "complete", killed)
+        with pytest.raises(Killed):
+            old_separate.run(*as_read_today())
+    old_separate.run(*as_read_today(), prune=True)
+    assert sorted(old_separate.notes) == IDS
+    assert old_separate.ledger.counts()["completed"] == len(IDS)
+    assert old_separate.sound()
+
+
+def test_an_old_note_beside_a_separate_store_is_withdrawn(old_separate: Corpus) -> None:
+    assert old_separate.run(withdrawn("DocumentReference/3003")).withdrawn == 2
+    assert not {"3003#1", "3003#2"} & set(old_separate.notes)
+    assert old_separate.sound()
+
+
+# --- two runs, two spaces
+
+
+def test_a_space_that_is_migrated_to_knows_versions_and_withdrawals(tmp_path: Path) -> None:
+    serving, shadow = Corpus(tmp_path / "serving"), Corpus(tmp_path / "shadow")
+    serving.run(
+        note("DocumentReference/1", "Dose is 2 mg.", version=V2), note("DocumentReference/2", "Fever.")
+    )
+    serving.run(withdrawn("DocumentReference/2"))
+    assert one_pass(serving.store, serving.ledger, shadow.indexing()).stored == 1
+    tally = shadow.run(
+        note("DocumentReference/1", "Dose is 5 mg.", file=DAY_1, version=V1),
+        note("DocumentReference/2", "Fever.", file=DAY_1),
+    )
+    assert (tally.older, tally.embedded) == (2, 0)
+    assert shadow.notes == {"DocumentReference/1": "Dose is 2 mg."}
+
+
+def test_what_is_known_of_one_run_stays_within_the_bound() -> None:
+    records = (
+        note(f"DocumentReference/{number}", "Fever.", file=f"/in/{number // 1000}.ndjson", version=V1)
+        for number in range(20_000)
+    )
+    outcomes = accept_all(records, IndexingSettings())
+    next(outcomes)
+    tracemalloc.start()
+    for _ in outcomes:
+        pass
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown / 20_000 < 300
