@@ -628,14 +628,21 @@ class _Text:
         text.deleted = text.observations - len(values)
         text.unread = [value for value in values.values() if isinstance(value, _Unread)]
         text.first = said[0] if said else None
-        text.names = list(dict.fromkeys(filter(None, map(_name, said))))
+        called = {line.raw(3): _name(line) for line in said}
+        text.names = list(dict.fromkeys(filter(None, called.values())))
         text.worded = any(line.text(2).upper() in _SAYING for line in said)
-        text._write(lines, values, said)
+        text._write(lines, values, said, called)
         return text
 
-    def _write(self, lines: list[Segment], values: Mapping[int, str | _Unread], said: list[Segment]) -> None:
+    def _write(
+        self,
+        lines: list[Segment],
+        values: Mapping[int, str | _Unread],
+        said: list[Segment],
+        called: Mapping[str, str],
+    ) -> None:
         identifiers = Counter(line.raw(3) for line in said)
-        headed = len(set(map(_name, said))) > 1
+        headed = len(set(called.values())) > 1
         pieces: list[str] = []
         heading = ""
         stands = True
@@ -649,7 +656,7 @@ class _Text:
             stands = value is not None
             if not isinstance(value, str):
                 continue
-            name = _name(line)
+            name = called.get(line.raw(3)) or ""
             if not _is_narrative(line, value, repeated=identifiers[line.raw(3)] > 1):
                 pieces += [_labelled(line, name, value)] if value else []
                 continue

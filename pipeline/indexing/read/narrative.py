@@ -45,7 +45,11 @@ _PARAGRAPHS = frozenset(("paragraph", "p", "blockquote"))
 _BLANKS = re.compile(r"[ \t\r\n\f\v]+")
 _LINES_IN_CELL = re.compile(r"(?<=[.;:,!?]) *\n+ *| *\n+ *")
 
-ROWS_SPANNED_MAX = 500
+SPAN_MAX = 500
+"""Rows or columns that one cell reaches over; more is a slip."""
+
+REPEATED_CHARACTERS_MAX = 200_000
+"""Of cells that reach over several rows, in one document: a small file must not become a big text."""
 
 
 @dataclass(slots=True)
@@ -56,6 +60,7 @@ class Narrative:
     """Passages that the document shows as deleted."""
     images: int = 0
     _cells_open: int = 0
+    _repeated: int = 0
 
     def text_of(self, block: Element) -> str:
         """The visible text of a block; "" where there is none."""
@@ -132,7 +137,9 @@ class Narrative:
                 self.struck += 1
             elif name == "tr":
                 cells = self._cells(row, spans)
-                lines += [" | ".join(cells).rstrip()] if any(cells) else []
+                while cells and not cells[-1]:
+                    cells.pop()
+                lines += [" | ".join(cells)] if cells else []
             else:
                 lines += [self._part(row)]
         return "\n".join(filter(None, lines))
@@ -144,7 +151,7 @@ class Narrative:
         for cell in row:
             if not isinstance(cell.tag, str):
                 continue
-            _spanned(cells, spans)
+            self._spanned(cells, spans)
             self._cells_open += 1
             text = _LINES_IN_CELL.sub(_joint, self._part(cell))
             self._cells_open -= 1
@@ -154,8 +161,17 @@ class Narrative:
                     spans[len(cells)] = (rows - 1, text)
                 cells.append(text)
                 text = ""
-        _spanned(cells, spans)
+        self._spanned(cells, spans)
         return cells
+
+    def _spanned(self, cells: list[str], spans: dict[int, tuple[int, str]]) -> None:
+        """Puts in the cells that begin in an earlier row and reach into this one at the place where it stands."""
+        while len(cells) in spans:
+            rows, text = spans.pop(len(cells))
+            if rows > 1:
+                spans[len(cells)] = (rows - 1, text)
+            self._repeated += len(text) + 3
+            cells.append(text if self._repeated <= REPEATED_CHARACTERS_MAX else "")
 
     def _part(self, element: Element) -> str:
         """A list item, a cell or a caption: a text of its own."""
@@ -186,22 +202,9 @@ def _rows(table: Element) -> Iterator[Element]:
             yield child
 
 
-def _spanned(cells: list[str], spans: dict[int, tuple[int, str]]) -> None:
-    """Puts in the cells that begin in an earlier row and reach into this one at the place where it stands."""
-    while len(cells) in spans:
-        rows, text = spans.pop(len(cells))
-        if rows > 1:
-            spans[len(cells)] = (rows - 1, text)
-        cells.append(text)
-
-
 def _span(value: str | None) -> int:
     text = (value or "1").strip()
-    return (
-        min(max(int(text), 1), ROWS_SPANNED_MAX)
-        if text.isascii() and text.isdecimal() and len(text) < 6
-        else 1
-    )
+    return min(max(int(text), 1), SPAN_MAX) if text.isascii() and text.isdecimal() and len(text) < 6 else 1
 
 
 def _joint(found: re.Match[str]) -> str:
