@@ -32,7 +32,7 @@ def sections(document: Document) -> list[str | None]:
     [
         (
             "ccd-epic.xml",
-            "8d3c7a44-0b1e-11ef-9c55-0a58a9feac02^1.2.840.114350.1.13.90909.1.7.1.1",
+            "8d3c7a44-0b1e-11ef-9c55-0a58a9feac02:34133-9^1.2.840.114350.1.13.90909.1.7.1.1",
             "20031177",
             "Summarization of Episode Note",
             "2024-05-03T14:15:22-05:00",
@@ -95,7 +95,7 @@ def sections(document: Document) -> list[str | None]:
         ),
         (
             "careplan-openemr-v1.xml",
-            "careplan-9^2.16.840.1.113883.3.3388.8",
+            "careplan-9:52521-2^2.16.840.1.113883.3.3388.8",
             "3071",
             "Care plan",
             "2024-03-01T08:00:00",
@@ -206,7 +206,7 @@ def test_versions_are_told_by_number_and_the_replaced_document_goes() -> None:
         (found, *_) = records(FILES / f"careplan-openemr-v{number}.xml")
         assert isinstance(found, SourceRecord)
         assert found.version == version
-        assert found.fields["resource_id"] == "careplan-9^2.16.840.1.113883.3.3388.8"
+        assert found.fields["resource_id"] == "careplan-9:52521-2^2.16.840.1.113883.3.3388.8"
     (gone,) = refused(FILES / "careplan-openemr-v2.xml")
     assert gone.withdrawn
     assert (gone.resource_id, gone.patient_id) == ("CP-1^2.16.840.1.113883.3.3388.7", "3071")
@@ -301,6 +301,15 @@ def test_two_authorities_of_one_number_are_not_mixed(tmp_path: Path) -> None:
     assert found.reason == "Two sources of patient ids gave the same one in this run."
     assert "1.2.3.4.5.6.7.8" in found.remedy
     assert "1.2.3.4.5.6.8.1" in found.remedy
+
+
+def test_documents_of_two_types_under_one_set_are_two_notes(tmp_path: Path) -> None:
+    """Some makers give all documents of a patient one setId, and version 1."""
+    head = '<setId root="1.2.3" extension="s"/><versionNumber value="1"/>'
+    one = cda(head=head, number=1)
+    two = cda(head=head, number=2).replace('code="34109-9"', 'code="11506-3"')
+    found = notes(written(tmp_path, one + two))
+    assert [note.document.resource_id for note in found] == ["s:34109-9^1.2.3", "s:11506-3^1.2.3"]
 
 
 def test_a_nullified_document_is_withdrawn(tmp_path: Path) -> None:

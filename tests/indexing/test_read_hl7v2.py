@@ -449,6 +449,13 @@ def ed(data: bytes, kind: str = "TEXT^PLAIN") -> str:
     return mdm(obx=f"OBX|1|ED|D^Document||APP^{kind}^Base64^{base64.b64encode(data).decode()}")
 
 
+def test_an_addendum_does_not_take_the_place_of_its_document(tmp_path: Path) -> None:
+    addendum = mdm(kind="MDM^T06", obx="OBX|1|TX|||Addendum: and fluids.")
+    one, two = notes(written(tmp_path, mdm() + addendum))
+    assert one.document.resource_id == "D1^APP&FAC"
+    assert two.document.resource_id == "D1:addendum-20240102^APP&FAC"
+
+
 def inner_cda(number: str) -> str:
     document = (
         '<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2" extension="d"/><recordTarget><patientRole>'

@@ -317,6 +317,12 @@ class _Id:
     def unique(self) -> bool:
         return bool(self.extension) or _UUID.fullmatch(self.root) is not None
 
+    def typed(self, code: str | None) -> str:
+        """As a string, with a document's type: "number:34133-9^root"."""
+        return "^".join(
+            filter(None, (f"{self.extension or self.root}:{code or ''}", self.extension and self.root))
+        )
+
     def __str__(self) -> str:
         return "^".join(filter(None, (self.extension, self.root)))
 
@@ -362,7 +368,7 @@ class _Document:
             "patient_id": patient_id,
             "document_type": self._type(),
             "text_content": text,
-            "date": _time(self.root),
+            "date": _time(self.root) or iso_of(_value(_path(self.root, "author/time")) or ""),
             "domain": self._domain(),
             "author": self._author(),
             **self._encounter(),
@@ -371,6 +377,7 @@ class _Document:
             "type_code": _code(_child(self.root, "code")),
             "title": _words(_child(self.root, "title")) or None,
             "document_id": str(self.id) if self.id else None,
+            "parent_document": self._adds_to(),
             "version_number": _value(_child(self.root, "versionNumber")),
             "confidentiality": _code(_child(self.root, "confidentialityCode")),
             "custodian": _words(
@@ -395,10 +402,10 @@ class _Document:
     # --- which document ---
 
     def _resource_id(self) -> str | None:
-        """What stays the same from version to version where the document says so (setId with versionNumber), else the
-        document's own id."""
+        """What stays the same from version to version where the document says so (setId with versionNumber, and the
+        type: some makers give all of a patient's documents one setId), else the document's own id."""
         if self.set and self.set.unique and self._number() is not None:
-            return str(self.set)
+            return self.set.typed(_code(_child(self.root, "code")))
         return str(self.id) if self.id and self.id.unique else None
 
     def _number(self) -> int | None:
@@ -422,9 +429,20 @@ class _Document:
             if related.get("typeCode") != "RPLC":
                 continue
             for parent in _children(related, "parentDocument"):
-                given = [*_children(parent, "id"), *_children(parent, "setId")]
-                ids = [one for one in map(_Id.of, given) if one and one.unique]
-                yield from (str(one) for one in ids if str(one) != resource_id)
+                code = _code(_child(parent, "code")) or _code(_child(self.root, "code"))
+                ids = [str(one) for one in map(_Id.of, _children(parent, "id")) if one and one.unique]
+                sets = [
+                    one.typed(code) for one in map(_Id.of, _children(parent, "setId")) if one and one.unique
+                ]
+                yield from (one for one in (*ids, *sets) if one != resource_id)
+
+    def _adds_to(self) -> str | None:
+        """The document that this one is an addendum to."""
+        for related in _children(self.root, "relatedDocument"):
+            parent = _Id.of(_path(related, "parentDocument/id"))
+            if related.get("typeCode") == "APND" and parent:
+                return str(parent)
+        return None
 
     # --- whose, what, when, who ---
 

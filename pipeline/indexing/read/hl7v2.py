@@ -239,7 +239,7 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
             position, "The message has no TXA segment.", "An MDM names its document there. Export it again."
         )
         return
-    resource_id = _entity(about, 12, header) or _entity(about, 16, header)
+    resource_id, parent = _document_id(about, header, event), _entity(about, 13, header)
     patient_id, authority = visit.patient()
     availability = about.text(19).upper()
     cancelled = _cancelled(_first(message, "ORC"))
@@ -273,14 +273,13 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
         "status": _COMPLETION.get(status, status) or None,
         "type_code": about.text(2) or None,
         "title": about.text(25) or None,
-        "parent_document": _entity(about, 13, header),
+        "parent_document": parent,
         "filler_order": about.text(15) or None,
         "control_id": header.text(10) or None,
         "patient_reference": authority.reference if authority else None,
         "left_out": text.left_out,
     }
     yield _outcome(position, columns, text, _version(header, raw), authority)
-    parent = _entity(about, 13, header)
     if event in {"T08", "T10"} and parent and parent != resource_id:
         yield Refused(
             position,
@@ -291,6 +290,16 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
             patient_id=patient_id,
             version=_version(header, raw),
         )
+
+
+def _document_id(about: Segment, header: Segment, event: str) -> str | None:
+    """TXA-12, else the name of the document's file. An addendum that a sender gives the number of its document is one
+    more document: it must not take the place of what it adds to."""
+    own = _entity(about, 12, header)
+    if own and event in {"T05", "T06"} and _entity(about, 13, header) in {None, own}:
+        when = about.text(8) or about.text(7) or about.text(4) or header.text(7)
+        return _entity(about, 12, header, f"addendum-{when}")
+    return own or _entity(about, 16, header)
 
 
 def _document_type(about: Segment, text: _Text) -> str | None:
@@ -497,11 +506,8 @@ class _Visit:
     def named(self) -> frozenset[str]:
         """Every number that the message gives the patient."""
         person = self.person
-        return (
-            frozenset(person.message.component(one, 1) for one in person.repetitions(3))
-            if person
-            else frozenset()
-        )
+        given = (*person.repetitions(3), *person.repetitions(2)) if person else ()
+        return frozenset(person.message.component(one, 1) for one in given) if person else frozenset()
 
     def number(self) -> str | None:
         """The visit: PV1-19, else the account of PID-18."""
