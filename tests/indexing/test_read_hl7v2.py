@@ -68,7 +68,7 @@ FILES = Path(__file__).parents[1] / "data" / "hl7v2"
             *(
                 "2023-11-13T08:15:00-06:00",
                 "ULI STERN, MD",
-                "Impression:\nPneumonia on the right.\n\nAddendum:\nSide",
+                "Impression:\nPneumonia on the right.\n\n## Addendum\nSide",
             ),
         ),
         (

@@ -25,9 +25,9 @@ from pipeline.indexing.read.charsets import codec_of, decode
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.found import Authority, Found, Refused
-from pipeline.indexing.read.headings import heading_line
 from pipeline.indexing.read.hl7_times import instant_of, iso_of
 from pipeline.indexing.read.json_values import too_long
+from pipeline.indexing.read.markup import heading
 from pipeline.indexing.read.narrative import Element, Narrative
 from pipeline.records import NoteVersion
 
@@ -564,7 +564,7 @@ class _Document:
                 if not text and not below and title and flavour:
                     text = _NULL_FLAVOURS.get(flavour, "No information.")
                 if title and (text or below):
-                    yield f"{heading_line(title)}\n{text}" if text else heading_line(title)
+                    yield f"{heading(title)}\n{text}" if text else heading(title)
                 elif text:
                     yield text
                 yield from below

@@ -23,10 +23,10 @@ from pipeline.indexing.read.charsets import decode
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.found import Authority, Found, Refused
-from pipeline.indexing.read.headings import heading_line
 from pipeline.indexing.read.hl7_times import instant_of, iso_of
 from pipeline.indexing.read.hl7v2_messages import Message, Raw, Segment, Unreadable, parse, raw_messages
 from pipeline.indexing.read.json_values import too_long
+from pipeline.indexing.read.markup import heading
 from pipeline.records import NoteVersion
 
 Outcome: TypeAlias = Found | Refused
@@ -650,7 +650,7 @@ class _Text:
         identifiers = Counter(line.raw(3) for line in said)
         headed = len(set(called.values())) > 1
         pieces: list[str] = []
-        heading = ""
+        above = ""
         stands = True
         for line in lines:
             if line.name == "NTE":
@@ -666,9 +666,9 @@ class _Text:
             if not _is_narrative(line, value, repeated=identifiers[line.raw(3)] > 1):
                 pieces += [_labelled(line, name, value)] if value else []
                 continue
-            if headed and name and name != heading and value.strip():
-                pieces += ["", heading_line(name)]
-                heading = name
+            if headed and name and name != above and value.strip():
+                pieces += ["", heading(name)]
+                above = name
             pieces.append(value)
         self.content = "\n".join(pieces).strip("\n")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.indexing.read.headings import heading_line
+from pipeline.indexing.read.markup import heading
 
 Element: TypeAlias = Any
 """An element of lxml, which has no types."""
@@ -89,7 +89,7 @@ class Narrative:
         elif name in {"list", "ul", "ol"}:
             page.block(self._list(element, ordered=name == "ol" or element.get("listType") == "ordered"))
         elif name in _HEADINGS and not self._cells_open:
-            page.block(heading_line(self._flat(element)))
+            page.block(heading(self._flat(element)))
         elif name == "caption" and _name_of(element.getparent()) in {"item", "li"}:
             page.write(f"{self._flat(element)}: ")
         elif name in _BLOCKS:
