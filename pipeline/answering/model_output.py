@@ -206,6 +206,8 @@ class ModelOutput:
             self._kinds.add("thought")
         if found.tool_call:
             self._kinds.add("tool_call")
+        if found.unfinished and self.ending in ("filtered", "refused", "tool_call"):
+            return ""  # that ended the thought, and says more than that it has no end
         if found.unfinished or self._spent_on_thinking(found.answer):
             raise self._unfinished()
         if found.thought and self._handed_on:

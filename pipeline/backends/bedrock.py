@@ -309,7 +309,7 @@ class BedrockGenerator:
             if reason := event.get("messageStop", {}).get("stopReason"):
                 finish_reason = FINISH_REASONS.get(reason, reason)
             if used := event.get("metadata", {}).get("usage"):
-                usage = Usage(used["inputTokens"], used["outputTokens"])
+                usage = Usage(used.get("inputTokens", 0), used.get("outputTokens", 0))
         if finish_reason is None:
             raise _broken(self._caller.server)
         yield DraftPiece(usage=usage, finish_reason=finish_reason)

@@ -27,6 +27,9 @@ _THOUGHTS = frozenset(
     }
 )
 _NO_ANSWER = _THOUGHTS | {"tool_calls", "function_call", "refusal", "extra_content"}
+_SURROGATE = re.compile("[\ud800-\udfff]")
+COUNT_MAX = 1_000_000_000
+"""No prompt and no answer has more tokens; a figure that is higher is none, and may be too long for a metric."""
 _WORD = re.compile(r"[\w .-]{1,40}")
 """What a reason for ending looks like: it stands in traces, which hold no text of an answer."""
 _PARTS: dict[str, PieceKind] = {
@@ -108,7 +111,8 @@ def _is_googles_thought(said: Mapping[str, Any]) -> bool:
 def _answer(content: object) -> list[DraftPiece]:
     """A text, or a list of parts of which some are text."""
     if isinstance(content, str):
-        return [DraftPiece(content)] if content else []
+        text = content if content.isascii() else encodable(content)
+        return [DraftPiece(text)] if text else []
     if isinstance(content, dict):
         return _of_part(content)
     if isinstance(content, list):
@@ -130,6 +134,11 @@ def _of_part(part: object) -> list[DraftPiece]:
     return [] if kind is None else [DraftPiece(kind=kind)]
 
 
+def encodable(text: str) -> str:
+    """The text without halves of surrogate pairs, which JSON may hold and nothing can write: U+FFFD stands for each."""
+    return _SURROGATE.sub("\ufffd", text)
+
+
 def _usage(reported: object) -> Usage | None:
     if not isinstance(reported, dict):
         return None
@@ -142,6 +151,6 @@ def _usage(reported: object) -> Usage | None:
 def _count(reported: object) -> int:
     """A figure as a server reports it; 0 where it reports none."""
     try:
-        return max(0, int(reported)) if isinstance(reported, int | float) else 0
+        return min(max(0, int(reported)), COUNT_MAX) if isinstance(reported, int | float) else 0
     except (ValueError, OverflowError):  # NaN and infinity, which JSON of some servers may hold
         return 0

@@ -36,6 +36,7 @@ class Sent:
 SENT = (
     Sent("QuestionsAnswered", "Count", "chartwell_questions_total", {"outcome": "answered"}),
     Sent("QuestionsNothingRelevant", "Count", "chartwell_questions_total", {"outcome": "nothing_relevant"}),
+    Sent("QuestionsNoAnswer", "Count", "chartwell_questions_total", {"outcome": "no_answer"}),
     Sent("QuestionsFailed", "Count", "chartwell_questions_total", {"outcome": "failed"}),
     Sent("QuestionSeconds", "Seconds", "chartwell_question_duration_seconds_sum", {}),
     Sent("StatementsWithheld", "Count", "chartwell_guard_verdicts_total", {"verdict": "withheld"}),

@@ -7,7 +7,7 @@ Decides the names and the order of the events:
     statement   number, text                                     for each statement, once it is verified
     citation    a citation, with the number of its statement     after the statement it belongs to
     usage       tokens, cost and seconds                         once, before done
-    done        outcome, ending, text, ids, model                        the end of an answer
+    done        outcome, ending, text, ids, model                the end of an answer
     problem     a problem as in problem+json                     the end of what has failed
 
 A reader that takes nothing for `send_seconds_max` counts as gone. Knows nothing of how answers are made.

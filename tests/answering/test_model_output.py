@@ -127,6 +127,11 @@ def test_a_thought_that_never_ends_is_an_error_with_its_cure(draft: str, ended: 
     assert ("512 tokens" in caught.value.what) is (ended == "length")
 
 
+def test_a_thought_that_a_filter_ended_is_filtered() -> None:
+    answer, output = sort(f"<think>{THOUGHT}", ended="content_filter")
+    assert (answer, output.ending, output.why_nothing()) == ("", "filtered", "filtered")
+
+
 def test_tokens_spent_on_a_thought_in_a_field_of_its_own() -> None:
     with pytest.raises(ThoughtUnfinished, match="spent its 512 tokens"):
         sort("", ended="length", kinds=("thought",), usage=Usage(50, 512))

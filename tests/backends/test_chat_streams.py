@@ -251,6 +251,15 @@ def test_no_event_can_raise(event: dict[str, Any]) -> None:
     assert all(not piece.text or piece.kind == "answer" for piece in found.pieces)
 
 
+def test_what_nothing_can_write_or_count_is_replaced() -> None:
+    event = json.loads(
+        '{"choices": [{"delta": {"content": "100 \\ud83d mg \u00b5"}}], "usage": {"prompt_tokens": 1e300}}'
+    )
+    found = read_event(event)
+    assert found.pieces == [DraftPiece("100 \ufffd mg \u00b5")]
+    assert found.usage == Usage(1_000_000_000, 0)
+
+
 CASES = [
     *("".join([HARMLESS[name], said("100 mg"), STOP, USAGE, DONE]) for name in HARMLESS),
     *("".join(frames) for frames in WHOLE.values()),
