@@ -45,6 +45,8 @@ class Accepted:
     document: Document
     source: str
     position: str
+    fingerprint: str
+    """`Document.fingerprint`, which is asked for more than once."""
     file: str = ""
     version: NoteVersion | None = None
     again: bool = False
@@ -104,7 +106,9 @@ def accept(
         )
     except _Refusal as refusal:
         return _rejection(record, prefixes, refusal)
-    return Accepted(document, record.source, record.position, record.file, record.version)
+    return Accepted(
+        document, record.source, record.position, document.fingerprint(), record.file, record.version
+    )
 
 
 def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: _Refusal) -> Rejection:
@@ -217,7 +221,7 @@ class _Run:
         document = found.document
         if self._withdrawn and self._was_withdrawn(found):
             return Older(document.resource_id)
-        key, content = _hash(document.resource_id), _content_hash(document)
+        key, content = _hash(document.resource_id), bytes.fromhex(found.fingerprint)[:HASH_BYTES]
         patient = _hash(document.patient_id)
         earlier = self._seen.get(key)
         if earlier is None:
@@ -251,9 +255,11 @@ class _Run:
     def _packed(self, found: Accepted, content: bytes, patient: bytes) -> bytes:
         if not self._places or self._places[-1] != (found.source, found.file):
             self._places.append((found.source, found.file))
-        version = found.version or NoteVersion()
-        number = "" if version.number is None else version.number
-        rest = f"{len(self._places) - 1}\0{number}\0{version.last_updated or ''}\0{found.position}"
+        number = updated = ""
+        if found.version is not None:
+            number = "" if found.version.number is None else str(found.version.number)
+            updated = found.version.last_updated or ""
+        rest = f"{len(self._places) - 1}\0{number}\0{updated}\0{found.position}"
         return content + patient + rest.encode("utf-8", "replace")
 
     def _unpacked(self, packed: bytes) -> tuple[Sighting, str]:
@@ -269,19 +275,6 @@ HASH_BYTES = 16
 
 def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=HASH_BYTES).digest()
-
-
-def _content_hash(document: Document) -> bytes:
-    short = (
-        document.patient_id,
-        document.document_type,
-        document.date,
-        document.domain,
-        document.author,
-        document.encounter_id,
-        sorted(document.metadata.items()),
-    )
-    return _hash(f"{short!r}\n{document.text_content}")
 
 
 def _required(fields: Mapping[str, Any], name: str) -> str:

@@ -248,6 +248,9 @@ class Ledger:
         """Of these ids, of whole resources where they are FHIR's, those that are withdrawn."""
         return _withdrawals(self._rows(_SQL.withdrawn, (json.dumps(list(resource_ids)),)))
 
+    def has_withdrawals(self) -> bool:
+        return bool(self._rows(_SQL.any_withdrawn))
+
     def all_withdrawals(self) -> dict[str, Withdrawal]:
         return _withdrawals(self._rows(_SQL.all_withdrawn))
 

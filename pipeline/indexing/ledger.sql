@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS WithdrawnNotes (
 SELECT ResourceID, PatientID, File, VersionUpdated, VersionNumber FROM WithdrawnNotes
 WHERE ResourceID IN (SELECT value FROM json_each(?))
 
+-- name: any_withdrawn
+SELECT 1 FROM WithdrawnNotes LIMIT 1
+
 -- name: all_withdrawn
 SELECT ResourceID, PatientID, File, VersionUpdated, VersionNumber FROM WithdrawnNotes
 

@@ -176,6 +176,8 @@ class Stager:
 
     def _stay_withdrawn(self, latest: Mapping[str, Accepted]) -> set[str]:
         """Which of these notes were withdrawn by an earlier run and are no newer than that."""
+        if not self.ledger.has_withdrawals():
+            return set()
         ids = {key: self._whole(key) or key for key in latest}
         found = self.ledger.withdrawals(set(ids.values()))
         stay, restored = set(), set()
@@ -198,7 +200,7 @@ class Stager:
         for key, note in notes.items():
             self.tally.accepted += 1
             before = known.get(key)
-            fingerprint = hashlib.sha256(f"{self.recipe}\0{note.document.fingerprint()}".encode()).hexdigest()
+            fingerprint = hashlib.sha256(f"{self.recipe}\0{note.fingerprint}".encode()).hexdigest()
             if before is None or before.fingerprint != fingerprint:
                 self._count(note, before, bare.get(key))
                 new.append(
