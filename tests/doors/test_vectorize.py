@@ -585,3 +585,77 @@ def test_a_fault_of_the_program_has_an_exit_code_of_its_own(
     assert "A fault in this program: KeyError" in result.output
     assert "stage.py" in result.output or "flow.py" in result.output
     assert "Visit 1" not in result.output
+
+
+def document(key: str, patient: str, *texts: str) -> dict[str, object]:
+    return resource("current", *texts) | {
+        "id": key,
+        "subject": {"reference": f"Patient/{patient}"},
+        "type": {"text": "Progress note"},
+        "date": "2024-01-05",
+    }
+
+
+@pytest.fixture
+def old_store(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store that the first release made of /srv/notes; the files are here."""
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__DIMENSION", "64")
+    data, notes = Path("chartwell-data"), Path("notes")
+    data.mkdir()
+    notes.mkdir()
+    packed = ROOT / "tests" / "data" / "store-461b9f0.sqlite.gz"
+    (data / "chartwell.sqlite").write_bytes(gzip.decompress(packed.read_bytes()))
+    with closing(sqlite3.connect(data / "chartwell.sqlite")) as connection:
+        there = str(notes.resolve())
+        connection.execute(
+            "UPDATE VectorizationState SET Source = replace(Source, '/srv/notes', ?)", (there,)
+        )
+        connection.commit()
+    x_ray = {
+        "resourceType": "DiagnosticReport",
+        "id": "2002",
+        "status": "final",
+        "code": {"text": "Chest x-ray"},
+        "subject": {"reference": "Patient/p8"},
+        "conclusion": "No infiltrate, heart of normal size.",
+    }
+    write(
+        notes / "fhir.ndjson",
+        document("1001", "p9", "Complains of chest pain on exertion."),
+        x_ray,
+        document("3003", "p7", "Takes warfarin 5 mg daily.", "Knee pain after a fall."),
+    )
+    write(notes / "more.ndjson", document("4004", "p6", "Sprained left ankle."))
+    return notes
+
+
+def test_a_store_of_the_first_release_opens_and_its_notes_keep_their_identity(old_store: Path) -> None:
+    assert stored() == {"pending": 1, "processing": 0, "completed": 7, "failed": 1}
+    files = [str(old_store / name) for name in ("fhir.ndjson", "more.ndjson")]
+    first = report(*files)
+    assert (first["new"], first["changed"], first["rejected"], first["withdrawn"]) == (0, 5, 0, 0)
+    again = report(*files)
+    assert (again["unchanged"], again["embedded"]) == (5, 0)
+    # The one that waited is done; the two of site.csv and the one that failed were not read again.
+    assert stored()["completed"] == 8
+    assert "lost" in verify("--all").output
+    assert verify("--all").exit_code == 0
+    write(old_store / "deleted.ndjson", document("3003", "p7") | {"status": "entered-in-error"})
+    assert report(str(old_store / "deleted.ndjson"))["withdrawn"] == 2
+
+
+def test_a_retraction_before_anything_else_finds_the_old_notes(old_store: Path) -> None:
+    write(old_store / "deleted.ndjson", resource("entered-in-error") | {"id": "3003"})
+    found = report(str(old_store / "deleted.ndjson"))
+    assert found["withdrawals"] == 1
+    assert found["withdrawn"] == 0  # it names patient p1: whose the stored notes are not
+    write(
+        old_store / "deleted.ndjson",
+        {
+            "resourceType": "Bundle",
+            "type": "transaction",
+            "entry": [{"request": {"method": "DELETE", "url": "DocumentReference/3003"}}],
+        },
+    )
+    assert report(str(old_store / "deleted.ndjson"))["withdrawn"] == 2
+    assert verify("--all").exit_code == 0
