@@ -1,7 +1,8 @@
 """Patient groups: sets of patients that people may be allowed to see together. Administrators make and fill them.
 
-Who is in a group is itself sensitive, so the audit log has numbers of members and no patient. A group that is removed
-takes its patients away from everybody who saw them by it, and gives nobody more. Knows no page.
+Who is in a group is itself sensitive, so the audit log has numbers of members and a salted fingerprint of them, and no
+patient. A group that is removed takes its patients away from everybody who saw them by it, and gives nobody more. Knows
+no page.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pipeline.errors import BadRequest, Conflict, NotKnown
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.scopes import group_members
 from pipeline.service.audit.chain import AuditLog
+from pipeline.service.audit.rights import members_print
 from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import PatientGroup, PatientGroupMember
+from pipeline.service.state.models import PatientGroup, PatientGroupMember, new_id
 
 MEMBERS_AT_ONCE = 500
 
@@ -130,7 +132,13 @@ class Groups:
         if fresh := [{"group_id": row.id, "patient_id": patient} for patient in sorted(after - before)]:
             session.execute(insert(PatientGroupMember), fresh)
         row.revision += 1
-        details = {"added": len(after - before), "removed": len(before - after), "members": len(after)}
+        row.salt = row.salt or new_id()
+        details = {
+            "added": len(after - before),
+            "removed": len(before - after),
+            "members": len(after),
+            "members_sha256": members_print(row, list(after)),
+        }
         self._audit.append(session, actor, "group-changed", f"group:{row.id}", details=details)
 
 

@@ -23,6 +23,7 @@ from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token, same
 from pipeline.service.audit.chain import STRANGER, AuditLog
+from pipeline.service.audit.rights import fingerprint
 from pipeline.service.state.database import State
 from pipeline.service.state.models import ApiKey, User, now
 
@@ -102,7 +103,13 @@ class Keys:
             )
             session.add(row)
             session.flush()
-            details = {"owner": user.id, "prefix": row.prefix, "actions": wanted, "days": days}
+            details = {
+                "owner": user.id,
+                "prefix": row.prefix,
+                "actions": wanted,
+                "days": days,
+                "key_sha256": fingerprint(row.key_hash),
+            }
             self._audit.append(session, actor, "key-created", f"key:{row.id}", details=details)
             return _key(row, user), text
 

@@ -37,6 +37,7 @@ from pipeline.service.access.scopes import ALL_NOTES, NOTHING
 from pipeline.service.access.signin import SignedIn, SignIns
 from pipeline.service.access.tokens import hash_of, new_token
 from pipeline.service.audit.chain import STRANGER, AuditLog, Who
+from pipeline.service.audit.rights import fingerprint
 from pipeline.service.state.database import State, StateSession
 from pipeline.service.state.models import OidcRequest, User, now
 
@@ -254,7 +255,12 @@ class IdentityProvider:
                 sees=sees,
                 oidc=(issuer, subject),
             )
-            details: dict[str, Any] = {"provider": True, "role": role, "sees": self._settings.new_people_see}
+            details: dict[str, Any] = {
+                "provider": True,
+                "role": role,
+                "sees": self._settings.new_people_see,
+                "identity_sha256": fingerprint(issuer, subject),
+            }
             self._audit.append(session, _who(user), "person-created", f"person:{user.id}", details=details)
         elif user.role != role and user.active:
             details = {"provider": True, "before": user.role, "after": role}

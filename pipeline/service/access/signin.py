@@ -25,6 +25,7 @@ from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.scopes import ALL_NOTES
 from pipeline.service.access.tokens import csrf_token, hash_of, new_token
 from pipeline.service.audit.chain import STRANGER, AuditLog, Who
+from pipeline.service.audit.rights import fingerprint
 from pipeline.service.state.database import State, StateSession
 from pipeline.service.state.models import KnownDevice, OidcRequest, OneTimeLink, SignIn, User, now
 
@@ -127,7 +128,12 @@ class SignIns:
             active = user.active and user.password_hash == kept
             if active:
                 throttle.take_back(session, counted)
-                user.password_hash = new_hash or kept
+                if new_hash is not None:
+                    user.password_hash = new_hash
+                    details = {"password_sha256": fingerprint(new_hash)}
+                    self._audit.append(
+                        session, _who(user), "password-rehashed", _person(found), details=details
+                    )
                 return self.open(session, user, "password", address=address, device=device, replaces=replaces)
         raise self._refused(found, "deactivated", address)
 
@@ -196,7 +202,8 @@ class SignIns:
             user.password_hash = password_hash
             session.execute(delete(SignIn).where(SignIn.user_id == user.id))
             session.execute(delete(KnownDevice).where(KnownDevice.user_id == user.id))
-            self._audit.append(session, _who(user), "password-changed", f"person:{user.id}")
+            details = {"password_sha256": fingerprint(password_hash)}
+            self._audit.append(session, _who(user), "password-changed", f"person:{user.id}", details=details)
             return self.open(session, user, "link", address=address, replaces=replaces)
 
     def open(
@@ -321,7 +328,8 @@ class SignIns:
             user.password_hash = new_hash
             session.execute(delete(SignIn).where(SignIn.user_id == user.id))
             session.execute(delete(KnownDevice).where(KnownDevice.user_id == user.id))
-            self._audit.append(session, principal, "password-changed", subject)
+            details = {"password_sha256": fingerprint(new_hash)}
+            self._audit.append(session, principal, "password-changed", subject, details=details)
             return self.open(session, user, "password", address=address, replaces=token)
 
     @property

@@ -80,12 +80,12 @@ def _removed(session: Session) -> _Removed:
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )
     for action, subject, at, text in found:
-        details = _object(text)
+        details = object_of(text)
         texts = details.get("receipt_texts", 1) != 0  # rows from before it was told may have erased them
         if action == CONVERSATION_DELETED:
             deleted[subject.removeprefix("conversation:")] = texts
             continue
-        border = _moment(details.get("before", at))
+        border = moment_of(details.get("before", at))
         before[action] = max(before[action], border)
         if action == CONVERSATIONS_EXPIRED and texts:
             with_texts_before = max(with_texts_before, border)
@@ -107,7 +107,7 @@ def _changed_receipts(session: Session, removed: _Removed) -> Iterator[Problem]:
         .execution_options(yield_per=_ROWS_AT_ONCE)
     )
     for receipt, number, details, conversation_id in found:
-        for what in _changed(receipt, _object(details), scopes, removed, gone=conversation_id is None):
+        for what in _changed(receipt, object_of(details), scopes, removed, gone=conversation_id is None):
             yield Problem(number or 0, f"receipt {receipt.id}: {what}")
 
 
@@ -120,7 +120,7 @@ def _changed(
     elif told["receipt_sha256"] != receipt.sha256 or sha256(receipt.record) != receipt.sha256:
         yield "its record has been changed"
     else:
-        record = _object(receipt.record)
+        record = object_of(receipt.record)
         erasable = told.get("texts") is False or _erasable(receipt, removed, gone)
         yield from _changed_columns(receipt, record, scopes)
         yield from _changed_texts(receipt, record, erasable)
@@ -132,7 +132,7 @@ def _changed_columns(receipt: Receipt, record: Mapping[str, Any], scopes: Collec
         yield "it has been given to somebody else"
     if receipt.conversation_id != record.get("conversation"):
         yield "it has been moved to another conversation"
-    if abs(receipt.created_at - _moment(record.get("at"))) > WRITTEN_WITHIN:
+    if abs(receipt.created_at - moment_of(record.get("at"))) > WRITTEN_WITHIN:
         yield "its time has been changed"
     if record.get("scope_sha256") not in scopes:
         yield "its access scope is gone"
@@ -187,9 +187,9 @@ def _changed_messages(session: Session) -> Iterator[Problem]:
     )
     for message, details, record in found:
         if message.author == "person":
-            same = _was_asked(message, _object(details))
+            same = _was_asked(message, object_of(details))
         else:
-            same = _was_answered(message, _object(record))
+            same = _was_answered(message, object_of(record))
         if not same:
             yield Problem(0, f"message {message.id}: it is not what was said under {message.receipt_id}")
 
@@ -239,9 +239,9 @@ def _missing_questions(session: Session, removed: _Removed) -> Iterator[Problem]
         .order_by(Audit.number)
     )
     for number, subject, at, details in found.all():
-        conversation_id = str(_object(details).get("conversation"))
+        conversation_id = str(object_of(details).get("conversation"))
         there = session.get(Conversation, conversation_id) is not None
-        if there or not removed.conversation(conversation_id, _moment(at)):
+        if there or not removed.conversation(conversation_id, moment_of(at)):
             yield Problem(number, f"question {subject.removeprefix('answer:')}: its message is gone")
 
 
@@ -276,7 +276,7 @@ def _missing_conversations(session: Session, removed: _Removed) -> Iterator[Prob
 # --- reading what may have been spoilt
 
 
-def _object(text: str | None) -> dict[str, Any]:
+def object_of(text: str | None) -> dict[str, Any]:
     """The JSON object; an empty one where there is none, or somebody made it something else."""
     try:
         found = json.loads(text or "")
@@ -285,7 +285,7 @@ def _object(text: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _moment(text: object) -> dt.datetime:
+def moment_of(text: object) -> dt.datetime:
     """The moment; one that never was where somebody made it something else."""
     try:
         found = dt.datetime.fromisoformat(str(text))

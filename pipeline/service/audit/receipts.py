@@ -23,6 +23,7 @@ from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
 from pipeline.service.audit.proof import ANSWERED, unproven
+from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.state.database import State, StateSession, insert_missing
 from pipeline.service.state.models import Receipt, ScopeRecord, now, table_of
 
@@ -155,9 +156,10 @@ class Receipts:
         return scope_from(row.scope)
 
     def verify(self) -> list[Problem]:
-        """Receipts, scopes, texts, messages and conversations against the audit log. Changes nothing."""
+        """Receipts, scopes, texts, messages, conversations, and everything that gives rights, against the audit log.
+        Changes nothing."""
         with self._state.reading() as session:
-            return list(unproven(session))
+            return [*unproven(session), *unproven_rights(session)]
 
 
 def draw_up(actor: Actor, given: Given, conversation_id: str | None = None) -> Drawn:

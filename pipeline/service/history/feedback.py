@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 from sqlalchemy import select
 
 from pipeline.errors import BadRequest
-from pipeline.service.audit.chain import Actor, AuditLog
+from pipeline.service.audit.chain import Actor, AuditLog, sha256
 from pipeline.service.audit.receipts import Receipts, storable
 from pipeline.service.state.database import State
 from pipeline.service.state.models import Feedback, now
@@ -70,7 +70,11 @@ class Opinions:
                 text or None,
                 now(),
             )
-            details = {"verdict": verdict, "reasons": row.reasons}
+            details = {
+                "verdict": verdict,
+                "reasons": row.reasons,
+                "comment_sha256": sha256(row.comment) if row.comment else None,
+            }
             self._audit.append(session, actor, "feedback-given", f"answer:{receipt_id}", details=details)
             session.flush()
             return _opinion(row)

@@ -120,6 +120,9 @@ class PatientGroup(Base):
     name: Mapped[str] = mapped_column(String(200), unique=True)
     revision: Mapped[int] = mapped_column(Integer, default=0)
     """Counts every change of its members, so that a cached copy knows when it is old."""
+    salt: Mapped[str | None] = mapped_column(String(32), default=new_id)
+    """For the fingerprint of its patients in the audit log; None in a group from before there was one, until it is
+    changed."""
     created_at: Mapped[dt.datetime] = mapped_column(Moment, default=now)
 
 

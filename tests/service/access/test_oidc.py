@@ -20,6 +20,7 @@ from pipeline.service.access.oidc import CALLBACK_PATH, Departure, IdentityProvi
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.signin import SignedIn
+from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.state.database import State
 from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider, new_key
 from tests.service.conftest import PASSWORD
@@ -113,6 +114,16 @@ def test_somebody_signs_in(browser: Browser, access: Access, state: State) -> No
     with state.reading() as session:
         assert session.scalar(text("SELECT count(*) FROM users")) == 1
         assert session.scalar(text("SELECT count(*) FROM oidc_requests")) == 0
+
+
+def test_an_account_that_was_given_to_another_identity_is_found(browser: Browser, state: State) -> None:
+    browser.sign_in()
+    with state.session() as session:
+        assert list(unproven_rights(session)) == []
+        session.execute(text("UPDATE users SET oidc_subject = 'eve'"))
+    with state.reading() as session:
+        (problem,) = unproven_rights(session)
+    assert "identity" in problem.what
 
 
 def test_the_url_has_state_nonce_and_challenge_and_no_secret(browser: Browser) -> None:
