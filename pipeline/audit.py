@@ -52,7 +52,7 @@ def verify(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
 ) -> None:
-    """Hold every row of the audit log against its predecessor, and every receipt, text, message and right against its row.
+    """Hold every row of the audit log against its predecessor; receipts, texts, messages and rights against their rows.
 
     Finds what was changed, removed, added or moved. An end that was cut off together with the record of it, and a chain
     that was computed anew, are found by anchors alone: keep that file where nobody who can write to the database can.
