@@ -36,11 +36,16 @@ PASSAGE_WEIGHT, PASSAGE_USUAL = 0.10, 0.4
 """Similarity of the whole passage, which knows what "it" and "the pain" in its sentences stand for."""
 KIND_WEIGHT = 0.12
 """For a sentence that has the kind of thing asked for; against one that lacks it."""
+TITLE_WEIGHT = 0.08
+"""For a sentence of a section whose title has a word of the question: "Penicillin." under "Allergies"."""
 TOPIC_PENALTY = 0.20
 """Against "Left shoulder pain." as answer to "When did the shoulder pain begin?": it says only what was asked about."""
 SCORE_MARGIN = 0.15
 """A further sentence this much worse than the best is no answer beside it."""
 SAME_WORDS_SHARE = 0.8
+FRAGMENT_WORDS = 4
+"""A piece of fewer words is quoted with the title it stands under, or not at all."""
+FRAGMENT_CHARACTERS_MAX = 160
 
 _STOP_WORDS = frozenset(
     "a about an and any are as at be been but by can could did do does for from had has have he her his how i if in "
@@ -52,8 +57,14 @@ _ASKING_WORDS = frozenset(
     "patient show result level dose dosage much many long often old high find found reveal done get go give given take "
     "taken taking use used happen mean kind type information new last next".split()
 )
+# Stems of words that titles have whatever stands under them.
+_TITLE_WORDS = frozenset(
+    "assessment data discharge exam examination finding history illnes impression list medical note past patient plan "
+    "present problem reason report review summary system visit".split()
+)
 _WORD = re.compile(r"[^\W_]+")
 _BULLET = re.compile(r"^[-*+•●◦▪‣·–—]\s+")
+_LIST_NUMBER = re.compile(r"^\(?\d{1,2}[.)]\s*")
 _YES_OR_NO = re.compile(
     r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|any)\b", re.IGNORECASE
 )
@@ -98,6 +109,11 @@ class _Sentence:
     number: int
     """Of its passage, counting from 1."""
     words: frozenset[str]
+    """Its own, and those of its section's title where the question has one of them."""
+    read: str
+    """What the embedder reads: under such a title, the title and the sentence."""
+    titled: bool
+    """Whether its section's title has a word of the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +143,7 @@ class ExtractiveGenerator:
         patients = (
             meant if len(everybody) > 1 else everybody
         )  # of one patient: whoever asked has chosen already
-        sentences = self._readable(_sentences(prompt.passages, patients))
+        sentences = self._readable(_sentences(question, prompt.passages, patients))
         found = False
         for chosen in self._choose(self._scored(question, prompt.passages, sentences)):
             found = True
@@ -140,7 +156,7 @@ class ExtractiveGenerator:
     def _readable(self, sentences: Sequence[_Sentence]) -> list[_Sentence]:
         """Those within the embedder's limit. A longer one is a list or a table run together, and no quotation."""
         room = self._embedder.space.tokens_max - 2
-        counts = self._embedder.count_tokens([sentence.text for sentence in sentences])
+        counts = self._embedder.count_tokens([sentence.read for sentence in sentences])
         return [sentence for sentence, count in zip(sentences, counts, strict=True) if count <= room]
 
     def _scored(
@@ -149,7 +165,7 @@ class ExtractiveGenerator:
         if not sentences:
             return []
         vector = self._embedder.embed([question], "query")[0]
-        similarities = self._embedder.embed([sentence.text for sentence in sentences], "passage") @ vector
+        similarities = self._embedder.embed([sentence.read for sentence in sentences], "passage") @ vector
         asked = _Asked(question, passages, sentences)
         return [
             asked.score(sentence, similarity)
@@ -190,12 +206,13 @@ class _Asked:
         )
         if self._only_names_the_topic(sentence):
             evidence -= TOPIC_PENALTY
+        # A number or a title alone makes nothing an answer: it orders those that are.
+        place = TITLE_WEIGHT if sentence.titled else 0.0
         if not self._kinds:
-            return _Scored(sentence, evidence, evidence)
+            return _Scored(sentence, evidence, evidence + place)
         if any(kind.search(sentence.text) for kind in self._kinds):
-            # A number alone makes nothing an answer: it orders those that are.
-            return _Scored(sentence, evidence, evidence + KIND_WEIGHT)
-        return _Scored(sentence, evidence - KIND_WEIGHT, evidence - KIND_WEIGHT)
+            return _Scored(sentence, evidence, evidence + place + KIND_WEIGHT)
+        return _Scored(sentence, evidence - KIND_WEIGHT, evidence + place - KIND_WEIGHT)
 
     def _coverage(self, sentence: _Sentence) -> float:
         """Share of the question's words in the sentence, by rarity; half a word where only its passage has it."""
@@ -215,16 +232,48 @@ class _Asked:
         return not self._yes_or_no and len(new) <= 1 and not any(map(str.isdigit, sentence.text))
 
 
-def _sentences(passages: Sequence[Hit], patients: frozenset[str]) -> list[_Sentence]:
+def _sentences(question: str, passages: Sequence[Hit], patients: frozenset[str]) -> list[_Sentence]:
     found = []
+    asked, yes_or_no = (
+        _content_words(question) - _ASKING_WORDS - _TITLE_WORDS,
+        _YES_OR_NO.match(question) is not None,
+    )
     for number, passage in enumerate(passages, start=1):
         if passage.patient_id not in patients:
             continue
-        for start, end in sentence_spans(passage.text):
-            text = _quotable(passage.text[start:end])
+        title, title_at = _title(passage.section or ""), None
+        spans = sentence_spans(passage.text)
+        for start, end in spans:
+            written = passage.text[start:end]
+            if is_heading(written):
+                title, title_at = _title(written), start
+                continue
+            text = _quotable(written)
+            if text is not None and len(spans) > 1 and _is_fragment(text):
+                text = _under_title(passage.text, title_at, end) or (text if yes_or_no else None)
             if text is not None:
-                found.append(_Sentence(text, number, _content_words(text)))
+                titled = not asked.isdisjoint(_content_words(title))
+                read = f"{title}: {text}" if titled and title not in text else text
+                found.append(_Sentence(text, number, _content_words(read), read, titled))
     return found
+
+
+def _title(heading: str) -> str:
+    return " ".join(heading.strip("#*_:, \n").split())
+
+
+def _is_fragment(text: str) -> bool:
+    """Whether it says nothing by itself, as "2. Diabetes" does. A labelled value does: "Pulse: 72"."""
+    bare = _LIST_NUMBER.sub("", text)
+    return len(_WORD.findall(bare)) < FRAGMENT_WORDS and ":" not in bare and not any(map(str.isdigit, bare))
+
+
+def _under_title(text: str, title_at: int | None, end: int) -> str | None:
+    """A fragment with all that stands between it and its section's title: "Allergies Penicillin." None where the
+    passage does not have the title, or where that is long."""
+    if title_at is None or end - title_at > FRAGMENT_CHARACTERS_MAX:
+        return None
+    return " ".join(text[title_at:end].split())
 
 
 def _quotable(text: str) -> str | None:

@@ -33,7 +33,7 @@ What to type next:
   make serve                                                             the same on a page, in your browser
   .venv/bin/python -m pipeline.ask "your own question"
   .venv/bin/python -m pipeline.ask "What is the capital of France?"      nothing relevant: it says so, exit code 3
-  .venv/bin/python -m pipeline.ask "Any fever?" --patient-id D2N005 --show-context
+  .venv/bin/python -m pipeline.ask "Is the finger broken?" --patient-id D2N005 --show-context
   .venv/bin/python -m pipeline.vectorize notes FILE-OR-FOLDER            your own notes; --help tells the formats
 The answers above are quotations chosen by a small local model, without a language model. See docs/models.md.
 """

@@ -100,6 +100,19 @@ def test_a_fragment_that_only_names_the_topic_is_an_answer_to_yes_or_no_only() -
     assert quotes("Is there shoulder pain?", text)[0] == ("Shoulder pain.", 1)
 
 
+@pytest.mark.parametrize("title", ["Allergies", "ALLERGIES", "Allergies:"])
+def test_a_sentence_counts_with_the_title_of_its_section(title: str) -> None:  # field cases 9d and 9e
+    text = f"Past Medical History\nAsthma since 1999.\n\n{title}\nPenicillin causes rash."
+    assert quotes("What allergies does the patient have?", text)[0][0] == f"{title} Penicillin causes rash."
+
+
+def test_a_fragment_is_quoted_with_its_title_or_not_at_all() -> None:
+    text = "Assessment\n\n2. Diabetes\n\nHe feels well today and walks a mile."
+    assert quotes("Which patients have diabetes?", text) == [("Assessment 2. Diabetes", 1)]
+    assert quotes("Which patients have diabetes?", "He feels well.\n\n2. Diabetes") == []
+    assert ("Allergies", 1) not in quotes("What allergies are there?", "Allergies\n\nAsthma since 1999.")
+
+
 def test_a_sentence_is_quoted_once_however_many_notes_repeat_it() -> None:
     text = "Continue allopurinol 100 mg daily."
     assert quotes("Continue allopurinol?", text, text, "Continue the allopurinol 100 mg daily.") == [

@@ -268,3 +268,11 @@ def test_somebody_whom_no_note_names_is_answered_from_nobody_elses(monkeypatch: 
     answer = json.loads(ask("What is the potassium of Ms. Okafor?", "--json").stdout)
     assert (answer["reason"], answer["passages"]) == ("name_not_found", [])
     assert ask("What is the potassium of Ms. Okafor?", "--patient-id", "p1").exit_code == 0
+
+
+def test_the_note_that_ends_what_others_copy_forward_is_among_the_passages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # field case 16
+    index("16-copied-forward.jsonl", monkeypatch)
+    answer = process_query("Is the patient still on metoprolol?")
+    assert "new" in [passage.resource_id for passage in answer.passages]
