@@ -273,7 +273,9 @@ def test_the_patient_is_the_number_that_the_note_is_kept_by(
     assert found.document.patient_id == patient_id
 
 
-@pytest.mark.parametrize("role", ["", "<id root='2.16.840.1.113883.4.6' extension='1000000004'/>", "<id/>"])
+@pytest.mark.parametrize(
+    "role", ["", "<id root='2.16.840.1.113883.4.6' extension='1000000004'/>", "<id/>", "<id root='1.2.3'/>"]
+)
 def test_a_document_without_a_number_of_its_patient_is_refused(tmp_path: Path, role: str) -> None:
     (found,) = refused(written(tmp_path, cda(role=role)))
     assert found.reason == "patient_id is missing."
@@ -304,6 +306,13 @@ def test_documents_of_two_types_under_one_set_are_two_notes(tmp_path: Path) -> N
     two = cda(head=head, number=2).replace('code="34109-9"', 'code="11506-3"')
     found = notes(written(tmp_path, one + two))
     assert [note.document.resource_id for note in found] == ["s:34109-9^1.2.3", "s:11506-3^1.2.3"]
+
+
+def test_a_document_named_by_its_root_alone_has_an_id(tmp_path: Path) -> None:
+    """As Epic names its documents. A root alone is no patient and no set."""
+    document = cda(head='<setId root="1.2.3"/><versionNumber value="1"/>')
+    (found,) = notes(written(tmp_path, document.replace(' extension="d1"', "")))
+    assert found.document.resource_id == "1.2.3.4.5.6.7.9"
 
 
 def test_a_nullified_document_is_withdrawn(tmp_path: Path) -> None:

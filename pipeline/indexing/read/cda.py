@@ -315,6 +315,8 @@ class _Id:
 
     @property
     def unique(self) -> bool:
+        """Whether it names one thing. A document may be named by a root alone, as Epic does; for a set or a patient it
+        is the name of a whole numbering, whose number is missing."""
         return bool(self.extension) or _UUID.fullmatch(self.root) is not None
 
     def typed(self, code: str | None) -> str:
@@ -376,7 +378,7 @@ class _Document:
             "resource_type": "ClinicalDocument",
             "type_code": _code(_child(self.root, "code")),
             "title": _words(_child(self.root, "title")) or None,
-            "document_id": str(self.id) if self.id else None,
+            "document_identifier": str(self.id) if self.id else None,
             "parent_document": self._adds_to(),
             "version_number": _value(_child(self.root, "versionNumber")),
             "confidentiality": _code(_child(self.root, "confidentialityCode")),
@@ -406,7 +408,7 @@ class _Document:
         type: some makers give all of a patient's documents one setId), else the document's own id."""
         if self.set and self.set.unique and self._number() is not None:
             return self.set.typed(_code(_child(self.root, "code")))
-        return str(self.id) if self.id and self.id.unique else None
+        return str(self.id) if self.id else None
 
     def _number(self) -> int | None:
         value = _value(_child(self.root, "versionNumber")) or ""
@@ -430,7 +432,7 @@ class _Document:
                 continue
             for parent in _children(related, "parentDocument"):
                 code = _code(_child(parent, "code")) or _code(_child(self.root, "code"))
-                ids = [str(one) for one in map(_Id.of, _children(parent, "id")) if one and one.unique]
+                ids = [str(one) for one in map(_Id.of, _children(parent, "id")) if one]
                 sets = [
                     one.typed(code) for one in map(_Id.of, _children(parent, "setId")) if one and one.unique
                 ]
