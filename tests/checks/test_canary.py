@@ -112,7 +112,11 @@ def test_a_model_that_does_not_answer_fails_with_the_stage(
 
 
 @pytest.mark.parametrize(
-    "said", ['"The ferry brings paraffin twice a month." [1]', "The spare lamp is kept in locker 0000 [1]."]
+    "said",
+    [
+        '"The ferry brings paraffin twice a month." [1]',
+        "The lighthouse keeps its spare lamp beside the eastern stairs [1].",
+    ],
 )
 def test_a_citation_of_the_right_note_under_a_wrong_answer_is_not_enough(asked: Bench, said: str) -> None:
     found = end_to_end_check(answering_with(asked, said))
