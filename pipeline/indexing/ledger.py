@@ -320,6 +320,10 @@ class Ledger:
             yield
             self.forget(resource_ids)
 
+    def condemned(self) -> list[str]:
+        """Notes whose removal was cut short."""
+        return [str(row[0]) for row in self._rows(_SQL.condemned)]
+
     def forget_all(self) -> None:
         """Start over."""
         with self.transaction() as connection:

@@ -228,6 +228,9 @@ UPDATE VectorizationState
 SET Status = 'failed', Fingerprint = '', LastError = ?, Owner = NULL, LeaseUntil = NULL, UpdatedAt = ?
 WHERE ResourceID = ?
 
+-- name: condemned
+SELECT ResourceID FROM VectorizationState WHERE Status <> 'completed' AND Status = 'failed' AND Fingerprint = ''
+
 -- name: forget_note
 DELETE FROM VectorizationState WHERE ResourceID = ?
 

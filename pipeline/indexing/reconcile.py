@@ -220,7 +220,13 @@ def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
         known = ledger.known(group)
         documents = {key: ledger.staged(key) or store.document(key) for key in group}
         again = [
-            Staging(document, known[key].source, known[key].fingerprint)
+            Staging(
+                document,
+                known[key].source,
+                known[key].fingerprint,
+                known[key].file,
+                known[key].version,
+            )
             for key, document in documents.items()
             if document is not None and key in known
         ]

@@ -64,6 +64,7 @@ class Stager:
     def begin(self) -> None:
         self.ledger.begin_sighting()
         self._bare = not self.mirrored and not self.prefixes.note and self.ledger.has_bare_ids()
+        self._end_withdrawals()
 
     def take(self, group: Sequence[Outcome]) -> None:
         """Judge the records of a group and stage those that count."""
@@ -255,6 +256,13 @@ class Stager:
             if removed:
                 self.forget(sorted(set(removed)))
         self.tally.withdrawn += len(set(removed))
+
+    def _end_withdrawals(self) -> None:
+        """Remove what was withdrawn by a run that was cut off meanwhile."""
+        ids = {key: whole_resource(key) or self._whole(key) or key for key in self.ledger.condemned()}
+        withdrawn = self.ledger.withdrawals(set(ids.values())) if ids else {}
+        if left := [key for key, whole in ids.items() if whole in withdrawn]:
+            self.forget(left)
 
     # --- one resource
 

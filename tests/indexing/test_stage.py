@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from pipeline.indexing.catch_up import one_pass
 from pipeline.indexing.flow import Indexing, Tally
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Ledger
-from pipeline.indexing.reconcile import reconcile
+from pipeline.indexing.reconcile import reconcile, reopen
 from pipeline.ports import Store
 from pipeline.progress import SilentObserver
 from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
@@ -344,6 +345,38 @@ def test_what_is_withdrawn_while_it_waits_is_never_embedded(corpus: Corpus) -> N
     corpus.run(note("DocumentReference/1", "A fever."), withdrawn("DocumentReference/1", patient="p9"))
     assert corpus.embedder.texts == []
     assert sum(corpus.ledger.counts().values()) == 0
+
+
+def test_a_withdrawal_that_is_cut_off_is_ended_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def killed(ids: object) -> int:
+        raise Killed
+
+    corpus = Corpus(tmp_path, separate=True)
+    corpus.run(note("DocumentReference/1#1", "A fever."), note("DocumentReference/1#2", "A cough."))
+    with monkeypatch.context() as patched:
+        patched.setattr(corpus.store, "delete", killed)
+        with pytest.raises(Killed):
+            corpus.run(withdrawn("DocumentReference/1"))
+    assert len(corpus.notes) == 2
+    corpus.run(note("DocumentReference/1#1", "A fever.", file="/in/older.ndjson"))
+    assert corpus.notes == {}
+    assert corpus.sound()
+
+
+def test_a_repaired_note_keeps_its_version(tmp_path: Path) -> None:
+    corpus = Corpus(tmp_path)
+    corpus.run(note("DocumentReference/1", "Dose is 2 mg.", file=DAY_2, version=V2))
+    indexing = corpus.indexing()
+    found = reconcile(ledger=corpus.ledger, store=corpus.store, spool=None, split=indexing.split, sample=None)
+    reopen(replace(found, different=("DocumentReference/1",)), ledger=corpus.ledger, store=corpus.store)
+    indexing.work(Tally())
+    assert corpus.run(note("DocumentReference/1", "Dose is 5 mg.", file=DAY_1, version=V1)).older == 1
+    assert corpus.notes == {"DocumentReference/1": "Dose is 2 mg."}
 
 
 # --- a store that the first release made
