@@ -443,7 +443,7 @@ class Answer:
     seconds: Mapping[str, float]
     """Time per stage: embed, search, prompt, generate, verify, total."""
     withheld: int = 0
-    """How many statements of the draft were held back because their citation did not check out."""
+    """How many statements of the draft were held back because what they cite does not say all that they say."""
     notices: tuple[Notice, ...] = ()
     """What the filters did that the asker may not expect."""
     ending: Ending = "complete"

@@ -315,7 +315,7 @@ def _backward(tokens: Sequence[Token], index: int) -> list[int]:
             break
         found.append(place)
         something = something or _says_something(token)
-        listed = listed or (something and token.word in ("or", "nor", "and"))
+        listed = listed or (something and token.word in ("or", "nor"))
     return found
 
 
@@ -415,7 +415,7 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
     for token in tokens[index + 1 : index + 6]:
         if token.word in RELATIVE_VERBS or token.key == ":":
             return True
-        if token.kind in ("break", "comma", "negation") or token.word in CLAUSE_VERBS:
+        if token.kind in ("break", "comma", "negation") or token.word == "and" or token.word in CLAUSE_VERBS:
             break
     return _is_in(tokens, index) or tokens[index].word in ("family", "familial", "maternal", "paternal")
 

@@ -179,6 +179,7 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
         and (
             _stands_alike(source.over[place], _since_ago(source, claim.over[index]))
             or _is_moved(source, place, claim, index)
+            or _says_when(figure)
         )
     ]
     if any(_beside_the_same(source, place, claim, index) for place in places):
@@ -186,6 +187,16 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
     if figure.kind == "date" and any(_date_within(figure, date) for date in context().dates):
         return False
     return None
+
+
+def _says_when(figure: Figure) -> bool:
+    """A date or a part of the day: it stands beside what is denied, and is not denied itself."""
+    return figure.kind in ("date", "clock") or figure.value[0] in (
+        "morning",
+        "afternoon",
+        "evening",
+        "bedtime",
+    )
 
 
 _UNIT_MAY_LACK = frozenset(["mmhg", "/min", "%", "f", "c", "times"])
@@ -204,7 +215,7 @@ def _says_figure(source: Figure, claim: Figure, reading: Reading) -> bool:
         return (source.kind == "date" and _date_within(claim, source.value)) or (
             source.kind == "ratio" and claim.value[0] is None and claim.value[1:] == source.value
         )
-    if source.role and claim.role and source.role != claim.role:
+    if source.role and claim.role and source.role != claim.role and source.kind != "range":
         return False
     if source.bound != claim.bound or not _units_agree(source.unit, claim.unit):
         return False

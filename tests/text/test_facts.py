@@ -1,0 +1,119 @@
+"""What stands over a word, and what one stretch of text carries of another."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.text.facts import Over, read, signature
+from pipeline.text.support import Context, carries
+
+
+def over(text: str, key: str) -> Over:
+    reading = read(text)
+    return reading.over[reading.places[key][0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "denied", "affirmed"),
+    [
+        (
+            "Denies chest pain, nausea, or swelling, but reports cough.",
+            ["pain", "nausea", "swell"],
+            ["cough"],
+        ),
+        ("No fever. Cough is present.", ["fever"], ["cough"]),
+        ("Pneumonia was ruled out by CT.", ["pneumonia"], ["ctscan"]),
+        ("Allergies: none", ["allergy"], []),
+        ("Fever, nausea and cough are absent.", ["fever", "nausea", "cough"], []),
+        ("She has never smoked and takes aspirin.", ["smoke"], ["aspirin"]),
+        ("He doesn't drink.", ["drink"], []),
+        ("Negative for rash; positive for cough.", ["rash"], ["cough"]),
+        ("Afebrile, nontender.", ["fever", "tender"], []),
+        ("No bleeding after surgery.", ["bleed"], ["surgery"]),
+    ],
+)
+def test_a_denial_reaches_as_far_as_its_list(text: str, denied: list[str], affirmed: list[str]) -> None:
+    assert [key for key in denied if not over(text, key).denied] == []
+    assert [key for key in affirmed if over(text, key).denied] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        ("Her mother had breast cancer.", "cancer", True),
+        ("Breast cancer in her mother.", "cancer", True),
+        ("Family history of asthma.", "asthma", True),
+        ("Her mother reports that she has a fever.", "fever", False),
+        ("He lives with his wife and has asthma.", "asthma", False),
+        ("She was brought in by her father for knee pain.", "pain", False),
+    ],
+)
+def test_what_relatives_have_is_theirs(text: str, key: str, expected: bool) -> None:
+    assert over(text, key).relatives is expected
+
+
+def test_orders_and_doubts_stand_over_what_they_are_said_of() -> None:
+    text = "Stop naproxen, increase lisinopril to 40 mg, and metformin was discontinued. Possible pneumonia."
+    assert [over(text, key).order for key in ("naproxen", "lisinopril", "metformin")] == [
+        "stop",
+        "increase",
+        "stop",
+    ]
+    assert over(text, "pneumonia").doubted
+    assert over("At risk of stroke.", "stroke").doubted
+
+
+def test_two_texts_with_other_facts_have_other_signatures() -> None:
+    text = "Left knee pain. Takes 500 mg BID. Denies fever. Continue aspirin."
+    same = "left knee pain. takes 500 mg twice daily; denies fever. Continue aspirin."
+    assert signature(text) == signature(same)
+    for old, new in (
+        ("Left", "Right"),
+        ("500", "850"),
+        ("mg", "g"),
+        ("BID", "TID"),
+        ("Denies", "Has"),
+        ("Continue", "Stop"),
+    ):
+        assert signature(text) != signature(text.replace(old, new)), new
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "carried"),
+    [
+        ("Metformin 500 mg twice daily and lisinopril 20 mg daily.", "He takes lisinopril 20 mg.", True),
+        ("Metformin 500 mg twice daily and lisinopril 20 mg daily.", "He takes metformin 20 mg.", False),
+        (
+            "Metformin 500 mg twice daily and lisinopril 20 mg daily.",
+            "He takes lisinopril 20 mg twice daily.",
+            False,
+        ),
+        ("BP 130/80, pulse 72, respirations 18.", "Heart rate was 72 bpm.", True),
+        ("BP 130/80, pulse 72, respirations 18.", "Heart rate was 18.", False),
+        ("Increase lisinopril from 20 mg to 40 mg.", "Lisinopril is increased to 40 mg.", True),
+        ("Increase lisinopril from 20 mg to 40 mg.", "Lisinopril is increased from 40 mg to 20 mg.", False),
+        ("Left knee pain and right hip pain.", "She has pain in the left knee.", True),
+        ("Left knee pain and right hip pain.", "She has left hip pain.", False),
+        ("Blood loss was less than 100 cc.", "Estimated blood loss was under 100 mL.", True),
+        ("Blood loss was less than 100 cc.", "Blood loss was 100 cc.", False),
+        ("Possible pneumonia.", "The patient has pneumonia.", False),
+        ("Allergies: penicillin.", "The patient takes penicillin.", False),
+        ("Allergies: penicillin.", "She is allergic to penicillin.", True),
+        ("In the evening she had no pain.", "She had no pain in the evening.", True),
+        ("Prednisone 5 mg daily.", "Prednisolone 5 mg daily.", False),
+        ("Surgery was before the stroke.", "Surgery was after the stroke.", False),
+        ("No complaints.", "The patient has no complaints.", True),
+        ("No complaints.", "The patient has no medications.", False),
+    ],
+)
+def test_what_a_source_carries(source: str, claim: str, carried: bool) -> None:
+    reading = read(claim)
+    assert carries(read(source), reading, 0, len(reading.tokens), Context) is carried
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", "…", "[", "1" * 3_000, "no " * 3_000, "a b " * 3_000, "no longer", "p.", "\u0130"]
+)
+def test_any_text_can_be_read(text: str) -> None:
+    read(text)
+    signature(text)
