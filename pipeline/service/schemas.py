@@ -343,7 +343,9 @@ class AnswerHead(BaseModel):
         description="how the model's answer ended; of all but complete, more may be missing"
     )
     text: str
-    withheld: int = Field(description="statements held back because what they cite does not say all that they say")
+    withheld: int = Field(
+        description="statements held back because what they cite does not say all that they say"
+    )
     notices: list[NoticeOut] = Field(description="what the filters did that you may not expect")
     model: ModelOut
     prompt_version: str | None

@@ -178,7 +178,7 @@ _RANGE = _pattern(
         (?P<high>{_ANY})(?![/\d])(?P<unit>{_OF_UNIT}{_PER}?)?"""
 )
 _AMOUNT = _pattern(
-    rf"""(?P<number>{_ANY}|half\b|a\scouple(?:\sof)?\b)(?P<more>\s(?:and\s(?:a\s)?half|1/2)\b)?
+    rf"""(?P<number>{_ANY}|half\b|a\scouple(?:\sof)?\b)(?P<more>(?:\sand\s(?:a\s)?half|[\s-]1/2)\b)?
         (?:(?P<ordinal>st|nd|rd|th)\b)?(?P<unit>(?:\s(?:an?|of\san?))?{_OF_UNIT}{_PER}?)?"""
 )
 _STARTERS = frozenset(

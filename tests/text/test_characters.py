@@ -9,8 +9,11 @@ from pipeline.text.characters import misleads
 
 @pytest.mark.parametrize(
     "text",
-    ["1\u200b000 mg", "\u202egm 001", "100\u2060 mg", "a\u00adb", "x\U000e0031", "metformin\u0336",
-     "\uff15 mg", "\u0661\u0660 mg", "\u0430spirin", "\u2460 mg", "~~aspirin~~ é", "aspirin \u274c", "1\x002", "\u115f", "metformin \u2260 500 mg"],
+    [
+        "1\u200b000 mg", "\u202egm 001", "100\u2060 mg", "a\u00adb", "x\U000e0031", "metformin\u0336", "\uff15 mg",
+        "\u0661\u0660 mg", "\u0430spirin", "\u2460 mg", "~~aspirin~~ \u00e9", "aspirin \u274c", "1\x002", "\u115f",
+        "metformin \u2260 500 mg",
+    ],
 )  # fmt: skip
 def test_what_misleads(text: str) -> None:
     assert misleads(text, "Metformin 1000 mg")

@@ -24,6 +24,7 @@ SAME = [
     ["130/80", "130 over 80"],
     ["4/10", "4 out of 10"],
     ["half a tablet", "1/2 tablet", "0.5 tablets"],
+    ["2-1/2 years", "2 1/2 years", "2.5 years", "two and a half years", "30 months"],
     ["5-10 mg", "5 to 10 mg", "5 mg to 10 mg"],
     ["50-year-old", "50 years old", "aged 50", "50 yo", "50 years of age", "age 50"],
     ["two weeks", "2 weeks", "14 days", "2-week"],
