@@ -67,6 +67,11 @@ def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: floa
     are as near but for their figures are versions of one text; where there is room, all of them are given.
     Passages of different patients never are: the same finding in two people is two findings.
     """
+    return selected(hits, limit=limit, similarity=similarity)[0]
+
+
+def selected(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> tuple[list[Hit], int]:
+    """What `without_near_duplicates` gives, and how many different texts were among the hits, `limit` at most."""
     kept: list[_Kept] = []
     texts = 0
     for hit in hits:
@@ -84,9 +89,8 @@ def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: floa
         if found.first is not None:
             found.first.versions.append(found)
     before_others = [each for each in kept if each.first is None or each is each.first.newest]
-    return [each.hit for each in [*before_others, *(each for each in kept if each not in before_others)]][
-        :limit
-    ]
+    ordered = [*before_others, *(each for each in kept if each not in before_others)]
+    return [each.hit for each in ordered][:limit], texts
 
 
 def _newer(one: Hit, other: Hit) -> Hit:

@@ -6,10 +6,16 @@ first among equals. Filters go down to the store, into both legs; nothing is fil
 
 from __future__ import annotations
 
-from pipeline.answering.fuse import fuse, newest_first_within, scored, without_near_duplicates
+from pipeline.answering.fuse import fuse, newest_first_within, scored, selected
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Store
 from pipeline.records import Filters, Hit, Vector
+
+COPIES = 3
+"""So many hits to each different text, on the average, and notes have been copied forward."""
+CROWD = 8
+"""How many times as many are looked at then."""
+CROWD_MAX = 1_000
 
 
 def retrieve(
@@ -28,18 +34,24 @@ def retrieve(
     this space; it holds for hits by words too, whose cosine is computed as well.
     """
     candidates = max(settings.candidates, top_k)
-    fused = fuse(
-        store.search_vector(vector, candidates, filters),
-        store.search_words(text, candidates, filters),
-        word_weight=settings.word_weight,
-    )
     # Twice as many as asked for, so that near-duplicates and hits below the floor leave enough.
-    wanted = list(fused)[: 2 * top_k + 10]
-    # The scope held when both legs searched. A note that has since become another patient's is read as it is now.
-    hits = [
-        hit
-        for hit in store.hits(wanted, vector)
-        if hit.similarity >= floor and filters.scope.admits(hit.domain, hit.patient_id)
-    ]
-    ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
-    return without_near_duplicates(ordered, limit=top_k)
+    wanted = 2 * top_k + 10
+    while True:
+        fused = fuse(
+            store.search_vector(vector, candidates, filters),
+            store.search_words(text, candidates, filters),
+            word_weight=settings.word_weight,
+        )
+        # The scope held when both legs searched. A note that has since become another patient's is read as it is now.
+        hits = [
+            hit
+            for hit in store.hits(list(fused)[:wanted], vector)
+            if hit.similarity >= floor and filters.scope.admits(hit.domain, hit.patient_id)
+        ]
+        ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
+        found, texts = selected(ordered, limit=top_k)
+        crowded = texts < top_k and len(hits) >= COPIES * texts and len(fused) >= candidates
+        if not crowded or not hits or wanted > CROWD_MAX:
+            return found
+        # Copies of a few texts are all there is: the note that says otherwise comes after them.
+        candidates, wanted = CROWD * candidates, CROWD * wanted
