@@ -137,6 +137,26 @@ def test_the_last_event_says_how_it_ended_and_no_thought_was_in_any_before(
     assert "300 mg" not in json.dumps(events)
 
 
+@pytest.mark.parametrize(
+    ("frames", "words"),
+    [
+        (
+            (said(FIRST), said('"Anna')),
+            "Answered: 1 statement, 1 source. This answer was cut off after 512 tokens",
+        ),
+        ((), "The answer was cut off before it said anything complete."),
+    ],
+)
+def test_those_who_listen_are_told_too(
+    service: Running, model: RawServer, frames: tuple[str, ...], words: str
+) -> None:
+    says(model, *frames, reason="length")
+    headers = {"Accept": "text/html, text/event-stream", "HX-Request": "true"}
+    shown = service.browser("reader").post("/ask", data={"question": QUESTION}, headers=headers).text
+    assert words in shown
+    assert "No answer was found" not in shown
+
+
 def test_a_thought_without_end_is_a_problem_with_its_cure(service: Running, model: RawServer) -> None:
     says(model, said("<think>Maybe 300 mg [1]. "), reason="length")
     problem = service.browser("reader").post("/v1/ask", json={"question": QUESTION})

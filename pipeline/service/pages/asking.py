@@ -38,6 +38,7 @@ from pipeline.service.pages.views import (
     statement_view,
     turns_of,
 )
+from pipeline.service.pages.words import why_nothing
 from pipeline.service.parts import CallerHere, Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import wrong_fields
 from pipeline.service.schemas import AskRequest, CitationOut, FilterFields, Text
@@ -342,8 +343,9 @@ class Words:
     def _summary(self, whole: AnswerView) -> str:
         """For those who listen: that it is over, and what there is."""
         if whole.outcome != "answered":
-            return "No answer was found."
-        return f"Answered: {_many(self._statements, 'statement')}, {_many(len(whole.citations), 'source')}."
+            return f"{why_nothing(whole.reason)[0]}."
+        said = f"Answered: {_many(self._statements, 'statement')}, {_many(len(whole.citations), 'source')}."
+        return f"{said} {whole.missing}" if whole.missing else said
 
 
 def _going_on_with(answer: RunningAnswer, whole: AnswerView) -> str:
