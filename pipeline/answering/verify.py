@@ -37,6 +37,11 @@ _WITHOUT_MARKS = str.maketrans(dict.fromkeys('"“”„‟«»*_`#', " "))
 _QUOTATION_MARKS = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 _OPEN_MARKER = re.compile(r"\[[\d\s,;]{0,20}$")
 _BOUNDARY = re.compile(r"\n+|(?<=[.!?])(?:\s*\[[\d\s,;]+\])*\s+(?=[^\s\[])|(?<=\])\s+(?=[A-Z\"“•*\-])")
+_ABBREVIATED = re.compile(
+    r"(?:\b(?:Drs?|Mrs?|Ms|Mx|Prof|St|vs|approx|e\.g|i\.e|p\.o|b\.i\.d|t\.i\.d|q\.i\.d|q\.d|p\.r\.n|h\.s)|\b[A-Z])\.$",
+    re.IGNORECASE,
+)
+"""Ends no statement by itself: "Dr. Kumar", "5 mg p.o. daily"."""
 _PLAIN = re.compile(r"[A-Za-z0-9]")
 OriginalOf = Callable[[str], Document | None]
 
@@ -64,6 +69,8 @@ class StatementReader:
             before = self._buffer[: match.start()]
             if "\n" not in match.group() and (opens_with_quote or before.count('"') % 2 == 1):
                 continue  # a quotation may hold anything, odd quotes (5" tall) too: it ends with its line
+            if not match.group().strip() and "\n" not in match.group() and _ABBREVIATED.search(before):
+                continue
             if not _OPEN_MARKER.search(before):
                 return match
         return None

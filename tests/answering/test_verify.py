@@ -242,6 +242,15 @@ def test_a_draft_is_cut_into_statements() -> None:
     assert read([DRAFT]) == STATEMENTS
 
 
+def test_an_abbreviation_ends_no_statement() -> None:
+    for statement in (
+        "She saw Dr. Kumar [1].",
+        "Lasix 20 mg p.o. daily b.i.d. as needed [1].",
+        "J. Smith, vs. Mrs. Doe [1].",
+    ):
+        assert read([f"{statement} Next [1]."]) == [statement, "Next [1]."]
+
+
 @given(st.lists(st.integers(0, len(DRAFT)), max_size=12))
 def test_how_a_draft_arrives_makes_no_difference(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(DRAFT)]
