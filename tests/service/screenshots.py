@@ -111,7 +111,7 @@ def jobs_done(page: Page, stage: Stage) -> None:
 def key_made(page: Page, stage: Stage) -> None:
     page.goto("/keys")
     page.fill("#key-name", "ward dashboard")
-    page.click("text=Make the key")
+    page.click("text=Create key")
     expect(page.locator(".secret")).to_be_visible()
 
 
