@@ -11,6 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Sequence
+from operator import methodcaller
 
 _WORD = re.compile(r"[^\W_]+")
 _MARKS_OF_IDS = frozenset("-_./'")
@@ -26,6 +27,7 @@ class RowStarts:
         """`width` columns, those that name the note and its patient, and that of the text. Without ids any line may
         begin a row, and none is known to."""
         self._delimiter = delimiter
+        self._delimiters = methodcaller("count", delimiter)
         self.width = width
         self._text = width - 1 if text is None else text
         self._front = tuple(key for key in sorted(ids) if key < self._text)
@@ -37,12 +39,13 @@ class RowStarts:
         row is one. `cells` are those of the row."""
         if self._back:
             return self._ended_early(lines, cells)
-        delimiter, enough = self._delimiter, self.width - 1
-        suspects = [index for index, line in enumerate(lines) if line.count(delimiter) >= enough]
-        if not self._front or not suspects or suspects == [0]:
+        counts = list(map(self._delimiters, lines))
+        counts[0] = 0
+        if not self._front or max(counts) < self.width - 1:
             return 0
+        suspects = [index for index, count in enumerate(counts) if count >= self.width - 1]
         ids = self._ids(lines[0], cells)
-        return next((index for index in suspects if index and self._begins(lines[index], ids)), 0)
+        return next((index for index in suspects if self._begins(lines[index], ids)), 0)
 
     def next_start(self, lines: Sequence[str], first: str, before: Sequence[str] | None) -> int:
         """The index of the first line that begins a row, whatever its width; len(lines) where none does. `first` is

@@ -145,7 +145,11 @@ def read_table(
             return
         if not cells:
             number -= 1
-        elif len(lines.row) > 1 and (index := _other_row(lines.row, cells, starts, good)):
+        elif len(lines.row) > 1 and (
+            index := starts.merged(lines.row, cells)
+            if len(cells) == starts.width
+            else _begun_inside(lines.row, starts, good)
+        ):
             yield _swallowed(number, line, index, lines)
         else:
             found = _row(cells, columns, f"row {number} (line {line})", label)
@@ -156,13 +160,11 @@ def read_table(
             yield found
 
 
-def _other_row(
-    lines: Sequence[str], cells: Sequence[str], starts: RowStarts, good: Sequence[str] | None
-) -> int:
-    """Of the lines of a row, the index of the first that begins another one, 0 for none. In a row that is refused in
-    any case the beginning alone tells."""
-    if len(cells) == starts.width or not starts.known:
-        return starts.merged(lines, cells)
+def _begun_inside(lines: Sequence[str], starts: RowStarts, good: Sequence[str] | None) -> int:
+    """Of the lines of a row that is refused in any case, the index of the first whose beginning is another row's, 0 for
+    none."""
+    if not starts.known:
+        return 0
     index = starts.next_start(lines[1:], lines[0], good) + 1
     return index if index < len(lines) else 0
 
