@@ -128,11 +128,11 @@ TITLES: Mapping[str, str] = {
     "pause_would_have_saved_usd": "a pause would have saved",
     "questions": "questions",
     "notes": "notes indexed",
-    "host_usd_per_question": "a question, host",
+    "host_usd_per_question": "cost per question, host",
     "gpu_work_usd_per_question": "  of it GPU work",
-    "tokens_usd_per_question": "a question, hosted tokens",
-    "usd_per_question": "a question, together",
-    "usd_per_thousand_notes": "a thousand notes",
+    "tokens_usd_per_question": "cost per question, hosted tokens",
+    "usd_per_question": "cost per question, total",
+    "usd_per_thousand_notes": "cost per thousand notes",
 }
 """Of every figure, in the order of a report; two leading blanks: part of the one before."""
 

@@ -79,7 +79,9 @@ def whom(question: str) -> About:
     """Whether a question is about several patients, names one, says he or she, or does none of it."""
     if _SEVERAL.search(question):
         return "several"
-    named = next((name for name in names(question) if name.sure), None)
+    named = next(
+        iter(names(question)), None
+    )  # also "Nguyen's": else an answer about somebody else would be hers
     pronoun = _PRONOUN.search(question)
     if pronoun is None:
         return "named" if named else "open"

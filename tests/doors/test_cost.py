@@ -108,8 +108,8 @@ def test_the_service_shows_the_same_figures_as_the_command(
     }
     words, unknown = dict(lines(costs.report())), gaps(costs.report())
     assert words["an hour, running"] == "$1.2484"
-    assert "a question, together" not in words
-    assert sum("a question, together" in titles for titles in unknown.values()) == 1
+    assert "cost per question, total" not in words
+    assert sum("cost per question, total" in titles for titles in unknown.values()) == 1
     assert len(words) + sum(map(len, unknown.values())) == len(TITLES)
     (own_folder / "monitor" / "samples-000001.jsonl").unlink()
     assert costs.report()["notes"].value == 3000, "not read again at once"

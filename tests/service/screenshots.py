@@ -149,7 +149,15 @@ ADMINISTRATOR: dict[str, Play] = {
     "not-found": at("/nothing-here"),
 }
 OTHERS: dict[str, Play] = {"waiting": waiting}
-STRANGER: dict[str, Play] = {"sign-in": at("/sign-in"), "welcome": at("/welcome#token")}
+
+
+def invited(page: Page, stage: Stage) -> None:
+    invitation = stage.service.access.people.invite(DEMO, stage.user_id)
+    page.goto(invitation.path)
+    expect(page.locator("#name")).to_be_visible()
+
+
+STRANGER: dict[str, Play] = {"sign-in": at("/sign-in"), "welcome": invited}
 READER: dict[str, Play] = {"forbidden": at("/people")}
 KEPT = (
     ("citation", False, False),

@@ -148,6 +148,8 @@ def test_the_page_shows_the_patient_and_how_to_leave_them(service: Running) -> N
         ("Is there a woman with gout, and what does she take?", "open"),
         ("Does Anna Mitchell say she has reflux?", "named"),
         ("Is Mr. Brown on warfarin? Does he smoke?", "named"),
+        ("What is Nguyen's potassium?", "named"),
+        ("Does the patient have Crohn's disease?", "open"),
         ("Does she know Martha Collins?", "pronoun"),
         ("Which patients say that she smokes?", "several"),
         ("Who has a penicillin allergy?", "several"),
