@@ -31,6 +31,10 @@ _SOMEBODY_BEFORE = re.compile(
     r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father)\b",
     re.IGNORECASE,
 )
+_ILLNESS = re.compile(
+    r"\W*(?:disease|syndrome|palsy|sign|test|score|lymphoma|contracture|fracture|thyroiditis|o?esophagus|ulcer|dementia)\b"
+)
+"""What follows a name that stands for no patient: "Crohn's disease"."""
 _PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
 _SEVERAL = re.compile(
     rf"\b{_PEOPLE}\b|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
@@ -79,9 +83,10 @@ def whom(question: str) -> About:
     """Whether a question is about several patients, names one, says he or she, or does none of it."""
     if _SEVERAL.search(question):
         return "several"
+    # Also "Nguyen's potassium", of which nobody is sure: else the patient before would answer for Nguyen.
     named = next(
-        iter(names(question)), None
-    )  # also "Nguyen's": else an answer about somebody else would be hers
+        (each for each in names(question) if each.sure or not _ILLNESS.match(question, each.end)), None
+    )
     pronoun = _PRONOUN.search(question)
     if pronoun is None:
         return "named" if named else "open"
