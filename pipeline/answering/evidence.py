@@ -17,7 +17,17 @@ from pipeline.sentences import is_heading, sentence_spans
 from pipeline.text.facts import Over, Reading, Token, read
 from pipeline.text.quantities import figure_at
 from pipeline.text.support import Context, carries, says_nothing
-from pipeline.text.vocabulary import CLAUSE_VERBS, NEGATIONS, NEUTRAL, PLACING, SPELLINGS, SUBJECTS, TAKING
+from pipeline.text.vocabulary import (
+    CLAUSE_VERBS,
+    DENYING,
+    NEGATIONS,
+    NEUTRAL,
+    NOW,
+    PLACING,
+    SPELLINGS,
+    SUBJECTS,
+    TAKING,
+)
 from pipeline.text.wording import canonical
 
 SENTENCES_MAX = 24
@@ -274,6 +284,8 @@ def _forms(text: str) -> Iterator[str]:
     for word in _WORD.findall(text.lower()):
         yield word
         yield from canonical(word)
+        if word in DENYING or word.startswith("non"):
+            yield from canonical(DENYING.get(word, word[3:]))
 
 
 def _may_head(line: str) -> bool:
@@ -292,6 +304,8 @@ def _is_of_the_same(source: Reading, claim: Reading, *, split: bool) -> bool:
     if not (keys <= source.places.keys() and figures <= {token.figure for token in source.tokens}):
         return False
     if split and len(keys) + len(figures) >= _TELLING:
+        return True
+    if keys and any(token.word in NOW for token in claim.tokens) and not NOW.isdisjoint(source.places):
         return True
     neutral = {token.key for token in claim.tokens if token.kind == "neutral"}
     words = len(neutral) + len(keys) + len(figures)
@@ -330,13 +344,16 @@ def _cuts(claim: Reading) -> list[int]:
     for place in range(1, len(claim.tokens) - 1):
         token = claim.tokens[place]
         joins = token.kind in ("break", "comma") or token.word in _JOINING
+        joins = joins or (token.word in ("or", "nor") and claim.over[place - 1].denied > 0)
+        if token.word == "also" and claim.tokens[place - 1].kind != "comma":
+            continue
         if joins and _may_stand_alone(claim.tokens, last, place):
             found.append(place)
             last = place
     return found[:CLAUSES_MAX]
 
 
-_JOINING = frozenset(["and", "but", "while", "also", "who", "however"])
+_JOINING = frozenset(["and", "but", "while", "also", "who", "however", "without"])
 _HANGING = frozenset(
     "for due because secondary caused requiring with from after since which that as resulting leading in on at to of "
     "by during despite following treated managed controlled attributed related thought likely per until".split()

@@ -35,6 +35,12 @@ _NAMED_PASSAGE = re.compile(
 _LIST_MARK = re.compile(r"^\s*(?:[-*+•●◦▪‣·–—#]+|\(?[0-9]{1,2}[.)])\s+")
 _WITHOUT_MARKS = str.maketrans(dict.fromkeys('"“”„‟«»*_`#', " "))
 _QUOTATION_MARKS = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
+_REFUTING = re.compile(
+    r"(?:\bnot|n't)\s+(?:\w+\s+)?(?:true|correct|right|accurate|so\b|the\scase)|\b(?:false|wrong|untrue|incorrect|"
+    r"inaccurate|erroneous|mistaken|contrary|contradict|never\s(?:said|wrote|stated))",
+    re.IGNORECASE,
+)
+"""Words around a quotation that deny what it says."""
 _OPEN_MARKER = re.compile(r"\[[\d\s,;]{0,20}$")
 _BOUNDARY = re.compile(r"\n+|(?<=[.!?])(?:\s*\[[\d\s,;]+\])*\s+(?=[^\s\[])|(?<=\])\s+(?=[A-Z\"“•*\-])")
 _ABBREVIATED = re.compile(
@@ -255,6 +261,8 @@ def _spans(part: _Part, after: str, passages: Passages) -> list[Evidence]:
             return []
         found += places
     own = _LIST_MARK.sub("", _named_passages(f"{part.own_words} {after}", part.numbers))
+    if found and _REFUTING.search(own):
+        return []
     if found and claims_nothing(own):
         return found
     whole = _LIST_MARK.sub("", _named_passages(f"{part.text} {after}", part.numbers))

@@ -377,7 +377,34 @@ def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
         or token.word in CIRCUMSTANCES
     ):
         return True
-    return token.word in CLAUSE_VERBS or (token.word in SUBJECTS and _opens_clause(tokens, place))
+    return (
+        (token.word in CLAUSE_VERBS and not (token.word == "do" and tokens[place - 1].word == "or"))
+        or (token.word in SUBJECTS and _opens_clause(tokens, place))
+        or _joins_clause(tokens, place)
+        or [each.word for each in tokens[place : place + 3]] == ["at", "the", "time"]
+    )
+
+
+def _joins_clause(tokens: Sequence[Token], place: int) -> bool:
+    """Whether a comma or "and" stands there, and soon after it a verb of what follows: "no complications and blood loss
+    was minimal"; not "no fever and chills were noted", where the verb is of both."""
+    if tokens[place].word != "and" and tokens[place].key != ",":
+        return False
+    for at in range(place + 1, min(place + 6, len(tokens) - 1)):
+        if tokens[at].kind in ("comma", "break", "negation") or tokens[at].word in ("and", "or"):
+            return tokens[at].word == "or" and any(each.word in _WILL for each in tokens[at : place + 8])
+        if tokens[at].word in _FINITE:
+            after = next((each for each in tokens[at + 1 :] if each.word not in _BE), None)
+            return at > place + 1 and after is not None and after.word not in _SEEN
+    return False
+
+
+_WILL = frozenset(["will", "would", "should"])
+_FINITE = frozenset(["is", "was", "are", "were", *_WILL])
+_SEEN = frozenset(
+    "noted seen found present reported identified appreciated observed detected elicited visualized evident apparent "
+    "noticed heard felt palpated described mentioned documented recorded given required needed denied".split()
+)
 
 
 def _opens_clause(tokens: Sequence[Token], place: int) -> bool:
@@ -389,7 +416,9 @@ def _opens_clause(tokens: Sequence[Token], place: int) -> bool:
 
 def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
     token = tokens[place]
-    return token.kind == "break" or (something and token.kind in ("comma", "negation"))
+    return token.kind == "break" or (
+        something and (token.kind in ("comma", "negation") or token.word in ("as", "because"))
+    )
 
 
 def _ends_order(tokens: Sequence[Token], place: int, something: bool) -> bool:

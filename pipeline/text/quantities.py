@@ -179,7 +179,7 @@ _RANGE = _pattern(
 )
 _AMOUNT = _pattern(
     rf"""(?P<number>{_ANY}|half\b|a\scouple(?:\sof)?\b)(?P<more>(?:\sand\s(?:a\s)?half|[\s-]1/2)\b)?
-        (?:(?P<ordinal>st|nd|rd|th)\b)?(?P<unit>(?:\s(?:an?|of\san?))?{_OF_UNIT}{_PER}?)?"""
+        (?:(?P<ordinal>st|nd|rd|th)\b)?(?P<unit>(?:\s(?:an?|of\san?)(?=\s))?{_OF_UNIT}{_PER}?)?"""
 )
 _STARTERS = frozenset(
     [
@@ -199,6 +199,8 @@ def figure_at(text: str, at: int, word: str) -> tuple[Figure, int] | None:
     where a digit or a sign stands. Never longer than the pattern that reads it; linear in what it reads."""
     if word and word not in _STARTERS and not _Q_NUMBER.match(word):
         return None
+    if word in ("a", "an") and (one := _ONE.match(text, at)) and _FOR_A.search(text, max(0, at - 16), at):
+        return Figure("amount", (Decimal(1) * _unit(one[1])[1],), _unit(one[1])[0]), one.end()
     for pattern, reader in _READERS:
         match = pattern.match(text, at)
         if match is not None and (found := reader(match)) is not None:
@@ -212,6 +214,8 @@ def figure_at(text: str, at: int, word: str) -> tuple[Figure, int] | None:
     return inner[0]._replace(bound="<" if bound["less"] else ">"), inner[1]
 
 
+_ONE = _pattern(r"an?\s(day|week|month|year)\b(?!-)")
+_FOR_A = _pattern(r"\b(?:in|for|within|after|over|about|approximately|nearly|almost)\s\Z")
 _Q_NUMBER = re.compile(r"q\d")
 _WORD = re.compile(r"[a-z]+", re.IGNORECASE)
 

@@ -15,7 +15,19 @@ from typing import TypeAlias
 
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.quantities import Figure
-from pipeline.text.vocabulary import MATTERS, OPPOSITES, PLACING, PLANS, SHOWING_PLANS, TAKING
+from pipeline.text.vocabulary import (
+    DENIED_AS_SUCH,
+    HABITS,
+    MATTERS,
+    NOW,
+    OPPOSITES,
+    OVER,
+    PAST,
+    PLACING,
+    PLANS,
+    SHOWING_PLANS,
+    TAKING,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +74,7 @@ def _carried(source: Reading, claim: Reading, index: int, context: ContextOf) ->
     if token.kind == "side":
         return True if _side_carried(source, claim, index) else None
     if token.kind == "neutral":
-        return None if _turned_around(source, token) else False
+        return None if _turned_around(source, token) or _is_said_not_to_be(source, claim, index) else False
     if token.kind == "negation":
         return _denial_carried(source, claim, index)
     if token.kind == "order":
@@ -74,6 +86,63 @@ def _turned_around(source: Reading, token: Token) -> bool:
     """Whether the source has "after" where the claim has "before"."""
     opposite = OPPOSITES.get(token.word)
     return opposite is not None and token.word not in source.places and opposite in source.places
+
+
+def _is_said_not_to_be(source: Reading, claim: Reading, index: int) -> bool:
+    """Whether the source says "no plans" where the claim says "plans", or "history of" where it says "currently"."""
+    word = claim.tokens[index].word
+    if word in NOW:
+        after = next((token.key for token in claim.tokens[index:] if token.kind == "word"), "")
+        places = source.places.get(after, ())
+        return bool(places) and all(_was(source, place) for place in places)
+    if word not in DENIED_AS_SUCH or claim.of("negation"):
+        return False
+    places = source.places.get(word, ())
+    return bool(places) and all(place and source.tokens[place - 1].kind == "negation" for place in places)
+
+
+def _was(source: Reading, place: int) -> bool:
+    """Whether what stands there is said of the past in its part of the sentence, and not of now."""
+    start = end = place
+    while start and source.tokens[start - 1].kind not in ("comma", "break"):
+        start -= 1
+    while end < len(source.tokens) and source.tokens[end].kind not in ("comma", "break"):
+        end += 1
+    words = {token.word for token in source.tokens[start:end]}
+    return bool(words & PAST) and not words & NOW
+
+
+def _is_habit_of_the_past(source: Reading, claim: Reading) -> bool:
+    """ "Smoked more than 15 years ago" carries no "He smokes"."""
+    ended = any(
+        token.word in OVER
+        and (
+            token.word != "past"
+            or place + 1 == len(source.tokens)
+            or source.tokens[place + 1].kind != "figure"
+        )
+        for place, token in enumerate(source.tokens)
+    )
+    return ended and not any(
+        token.word in PAST or token.word in _WAS or token.word.endswith("ed") or token.key == "stop"
+        for token in claim.tokens
+    )
+
+
+def _of_the_same_relative(source: Reading, relative: str) -> bool:
+    """Whether a sentence speaks of this relative, or of none by name."""
+    named = {token.key for token in source.tokens if token.kind == "relative"} - _FAMILY
+    return relative in (_FAMILY | {""}) or not named or relative in named
+
+
+_FAMILY = frozenset(["fami", "family", "famili", "familial"])
+_WAS = frozenset("was were had did used drank".split())
+
+
+def _relative_of(reading: Reading, index: int) -> str:
+    """The relative nearest before the place, else after it, or empty."""
+    around = (*reading.tokens[index::-1], *reading.tokens[index:])
+    return next((token.key for token in around if token.kind == "relative"), "")
 
 
 def _denial_carried(source: Reading, claim: Reading, index: int) -> bool | None:
@@ -105,9 +174,15 @@ def _order_carried(source: Reading, token: Token) -> bool:
 def _word_carried(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool | None:
     token, over = claim.tokens[index], claim.over[index]
     places = source.places.get(token.key)
+    if places is None and token.key == "drink" and "alcohol" in claim.places and "alcohol" in source.places:
+        return False
     if places is None:
         plain = not over.denied and over.order in ("", "continue")
         return False if plain and token.key in context().words else None
+    if token.key in HABITS and _is_habit_of_the_past(source, claim):
+        return None
+    if over.relatives and not _of_the_same_relative(source, _relative_of(claim, index)):
+        return None
     over = _since_ago(source, over)
     if token.kind == "relative":
         return True if any(source.over[place].denied == over.denied for place in places) else None
@@ -162,8 +237,7 @@ def _stands_alike(source: Over, claim: Over) -> bool:
 
 
 def _figure_carried(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool | None:
-    figure = claim.tokens[index].figure
-    assert figure is not None
+    figure = _as_age(source, claim, index)
     if (
         figure.kind == "amount"
         and figure.value[0] == 1
@@ -187,6 +261,17 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
     if figure.kind == "date" and any(_date_within(figure, date) for date in context().dates):
         return False
     return None
+
+
+def _as_age(source: Reading, claim: Reading, index: int) -> Figure:
+    """The figure; as an age where it is written like one ("died at 62", "Anna Berg, 53, has") and the source has it."""
+    figure = claim.tokens[index].figure
+    assert figure is not None
+    before, after = claim.tokens[max(0, index - 1)], claim.tokens[index + 1 : index + 2]
+    if figure.unit or not (before.word == "at" or (before.key == "," and after and after[0].key == ",")):
+        return figure
+    aged = figure._replace(unit="years old")
+    return aged if any(token.figure == aged for token in source.tokens) else figure
 
 
 def _says_when(figure: Figure) -> bool:
@@ -248,6 +333,8 @@ def _beside_the_same(source: Reading, place: int, claim: Reading, index: int) ->
     assert figure is not None
     if figure.kind == "date" or (_is_ago(source, place) and _is_ago(claim, index)):
         return True
+    if _is_age(figure) or _counts_the_same(source, place, claim, index):
+        return True
     frequency = figure.kind == "frequency"
     others = {
         other.figure
@@ -255,11 +342,30 @@ def _beside_the_same(source: Reading, place: int, claim: Reading, index: int) ->
         if other.figure is not None
         and (other.figure.kind == "frequency") == frequency
         and other.figure.kind != "date"
+        and not _is_age(other.figure)
     }
     if len(others) < 2:
         return True
     theirs, ours = _beside(source, place), _beside(claim, index)
     return not theirs or not ours or ours[0] in theirs or theirs[0] in ours
+
+
+def _is_age(figure: Figure) -> bool:
+    """An age is taken for no other figure, and none for it."""
+    return figure.unit.endswith(" old")
+
+
+def _counts_the_same(source: Reading, place: int, claim: Reading, index: int) -> bool:
+    """Whether both count what follows at once: "6 cycles", "5 mL of lidocaine"."""
+    ours, theirs = claim.tokens[index + 1 : index + 3], source.tokens[place + 1 : place + 3]
+    if len(ours) == len(theirs) == 2 and ours[0].word == theirs[0].word == "of":
+        return ours[1].kind == "word" and ours[1].key == theirs[1].key
+    figure = claim.tokens[index].figure
+    if not ours or not theirs or figure is None or figure.unit:
+        return False
+    return (
+        ours[0].kind in ("word", "relative") and ours[0].word.endswith("s") and ours[0].key == theirs[0].key
+    )
 
 
 def _is_ago(reading: Reading, index: int) -> bool:

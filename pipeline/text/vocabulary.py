@@ -40,7 +40,7 @@ NEUTRAL = _words(
     examinations examined examine evaluation evaluated assessment assessed review reviewed hear heard
     known history historical hx past medical diagnose diagnosed diagnosis diagnoses significant condition conditions
     issue issues problem problems symptom symptoms sign signs status
-    take takes taking taken took use uses used using usage utilize utilizes utilizing utilized receive receives
+    take takes taking taken took use uses used using usage utilize utilizes utilizing utilized receive receives received
     receiving receipt prescribe prescribes prescribed prescribing prescription prescriptions medication medications
     medicine medicines meds med drug drugs agent dose doses dosed dosing dosage dosages strength amount regimen treat
     treats treated treatment treatments treating therapeutic manage managed management plan plans planned planning
@@ -55,6 +55,13 @@ NEUTRAL = _words(
     obtain obtains obtained obtaining
     mr mrs ms miss mx sir madam
     set located involve involves involving involved use
+    come comes came coming bring brings bringing contain contains contained containing consist consists consisted
+    comment comments commented express expresses expressed remark remarked voice voiced share shared
+    occur occurs occurred occurring happen happens happened happening lasts lasted lasting
+    notice notices noticed noticing develop develops developed developing imaging system systems area areas region
+    side sides sided entirely altogether everyone everybody situated understand understands understood explain explains
+    explained clarify clarified answer answered pleasant very aforementioned abovementioned overall available visible
+    evident apparent name named call called
     """
 )
 """May be said of what is cited without standing in it. None of them is a finding, a drug, a place or a direction."""
@@ -104,7 +111,8 @@ _SAME = """
     cholesterol : cholesterol
     bodymassindex : bmi, body mass index
     physicaltherapy : physical therapy, physiotherapy
-    druguse : drug use, drug abuse, substance use, substance abuse, recreational drugs, illicit drugs
+    illicit : drug use, drug abuse, substance use, substance abuse, street drugs
+    illicit : recreational drugs, illicit drugs, illicit drug use, illicit substances, recreational drug use
     rangeofmotion : rom, range of motion
     emergencyroom : er, ed, emergency room, emergency department
     hospital : hospital, hospitalized, hospitalised, hospitalization
@@ -117,8 +125,8 @@ _SAME = """
     chest : chest, thoracic
     backpart : back
     neck : neck
-    arm : arm, arms
-    leg : leg, legs
+    arm : arm, arms, upper extremity, upper extremities, upper limb, upper limbs
+    leg : leg, legs, lower extremity, lower extremities, lower limb, lower limbs
     extremity : extremity, extremities, limb, limbs
     headache : headache, headaches, cephalalgia
     dizzy : dizziness, dizzy, lightheaded, lightheadedness
@@ -134,6 +142,7 @@ _SAME = """
     allergy : allergy, allergies, allergic
     surgery : surgery, surgeries, surgical, operation, operations, operated, operative
     smoke : smoking, smokes, smoker, smoked, smoke, tobacco use, tobacco smoking
+    smoke : tobacco abuse, use tobacco, uses tobacco, using tobacco, used tobacco, tobacco products, smokes tobacco
     tobacco : tobacco
     alcohol : alcohol, etoh, alcoholic
     drink : drink, drinks, drinking, drank
@@ -142,7 +151,7 @@ _SAME = """
     fracture : fracture, fractured, fractures, broken
     injure : injury, injured, injuries
     infect : infection, infected, infections, infectious
-    inflame : inflammation, inflamed, inflammatory
+    inflame : inflammation, inflamed, inflammatory, inflammatories
     asthma : asthma, asthmatic
     depress : depression, depressed, depressive
     anxious : anxiety, anxious
@@ -178,10 +187,11 @@ _SAME = """
     lastprior : previous, previously, prior, formerly
     comply : compliant, compliance, adherent, adherence
     excise : excised, excision, resected, resection, removal, removed, remove
+    excise : extracted, extraction, taken out
     biopsy : biopsy, biopsied, biopsies
     repair : repair, repaired, repairs
     replace : replacement, replaced
-    weight : weight, weighs, weighed, weigh, wt
+    weight : weight, weighs, weighed, weigh, weighing, wt
     height : height, tall, ht
     birth : birth, born, delivery, delivered
     die : died, death, deceased, dead, dies, passed away
@@ -229,6 +239,48 @@ _SAME = """
     drain : drain, drained, drains, drainage
     anesthesia : anesthesia, anaesthesia, anesthetic
     bloodloss : ebl, estimated blood loss, blood loss
+    desire : want, wants, wanted, wish, wishes, wished, desire, desires, desired
+    difficult : difficulty, difficulties, difficult, trouble, troubles
+    finish : finish, finished, finishes, completed, completion, ended, concluded
+    longstanding : longstanding, long standing, long history, longtime, long term
+    recent : recent, recently, lately
+    wellcontrolled : well controlled, good control, controlled well, under control, adequately controlled
+    poorcontrol : poorly controlled, poor control, uncontrolled, not well controlled
+    alone : alone, by himself, by herself, on his own, on her own, on their own
+    insert : insert, inserted, insertion, placed, placement, implanted, implantation
+    try : try, tries, tried, trying, trial
+    blurry : blurry, blurred, blurring
+    dysphagia : dysphagia, difficulty swallowing, trouble swallowing
+    insomnia : insomnia, trouble sleeping, difficulty sleeping
+    muscl pain : myalgia, myalgias
+    joint pain : arthralgia, arthralgias
+    mother : mother, mothers, mom, mum, mama
+    father : father, fathers, dad, papa
+    spouse : spouse, husband, wife
+    marry : married, marriage, marry, marries
+    premature : premature, prematurely, preterm
+    rhinorrhea : rhinorrhea, rhinorrhoea, runny nose
+    hyperlipidemia : hyperlipidemia, hyperlipidaemia, hld, high cholesterol, elevated cholesterol
+    hypothyroid : hypothyroidism, hypothyroid, underactive thyroid
+    hyperglycemia : hyperglycemia, hyperglycaemia, high blood sugar, high blood sugars, high blood glucose
+    hypoglycemia : hypoglycemia, hypoglycaemia, low blood sugar, low blood sugars, low blood glucose
+    hypotension : hypotension, hypotensive, low blood pressure
+    hematuria : hematuria, haematuria, blood in urine, blood in the urine, blood in her urine, blood in his urine
+    tia : tia, tias, transient ischemic attack, transient ischemic attacks
+    bypasssurgery : cabg, coronary artery bypass graft, coronary artery bypass grafting, bypass surgery
+    bloodcount : cbc, complete blood count
+    metabolicpanel : cmp, comprehensive metabolic panel
+    osteoarthritis : osteoarthritis, oa
+    sleepapnea : osa, obstructive sleep apnea
+    prostatichyperplasia : bph, benign prostatic hyperplasia, benign prostatic hypertrophy
+    renaldiseaseendstage : esrd, end stage renal disease, end stage kidney disease
+    supraventriculartachycardia : svt, supraventricular tachycardia
+    defibrillator : icd, implantable cardioverter defibrillator
+    antiinflammatory : nsaid, nsaids, nonsteroidal anti inflammatory drug, nonsteroidal anti inflammatory drugs
+    thyroidstimulating : tsh, thyroid stimulating hormone
+    prostateantigen : psa, prostate specific antigen
+    intensivecare : icu, intensive care unit, intensive care
+    jugularvenousdistention : jvd, jugular venous distention, jugular venous distension
     intact : intact
     clear : clear
     alert : alert
@@ -315,9 +367,10 @@ ORDERS = {
         "stop": "stop stops stopped stopping discontinue discontinues discontinued discontinuing discontinuation "
         "dc quit quits cease ceased ceases cessation resolve resolved resolves resolution withdrawn",
         "hold": "hold holds held holding withhold withheld pause paused",
-        "increase": "increase increases increased increasing uptitrate uptitrated double doubled ↑",
+        "increase": "increase increases increased increasing raise raises raising uptitrate uptitrated double doubled "
+        "↑",
         "decrease": "decrease decreases decreased decreasing reduce reduces reduced reducing reduction taper tapered "
-        "tapering halve halved ↓",
+        "tapering halve halved wean weaned weaning ↓",
         "continue": "continue continues continued continuing maintain maintains maintained resume resumes resumed "
         "remain remains remained still keep keeps",
         "give": "give administer administers administered administering inject injected injection infuse infused",
@@ -335,7 +388,7 @@ RELATIVES = _words(
     "mother father mom dad parent parents brother brothers sister sisters sibling siblings son sons daughter daughters "
     "children aunt aunts uncle uncles grandmother grandfather grandparent grandparents cousin cousins niece nephew "
     "family familial "
-    "maternal paternal wife husband"
+    "maternal paternal wife husband spouse mothers fathers mum"
 )
 RELATIVE_VERBS = _words(
     "has had have died with was were is are also suffered suffers diagnosed history significant positive of"
@@ -344,9 +397,12 @@ MATTERS = _words(
     "problem problems complaint complaints symptom symptoms issue issues medication medications finding findings"
 )
 """What is denied of a patient who has none, without a name."""
+DENIED_AS_SUCH = MATTERS | _words("plan plans treatment therapy prescription")
+"""Claims nothing by itself, and is not said to be where the source says that there is none."""
 HEDGES = _words(
     "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
-    "presumed presumably potential potentially unclear differential consider r/o perhaps suspect suspects"
+    "presumed presumably potential potentially unclear differential consider considered r/o perhaps suspect "
+    "suspects thought believed suggests suggest suggested suggesting suggestive request requests requested requesting"
 )
 DOUBTED_BY = {
     "rule": ("out",),
@@ -354,6 +410,11 @@ DOUBTED_BY = {
     "screening": ("for",),
     "screened": ("for",),
     "workup": ("for", "of"),
+    **dict.fromkeys(
+        "evaluate evaluated evaluation evaluating assess assessed assessment assessing test tested testing tests check "
+        "checked checking look looking monitor monitored monitoring watch watching screen screens asked asks".split(),
+        ("for",),
+    ),
     "concern": ("for", "of"),
     "concerns": ("for", "of"),
     "concerning": ("for",),
@@ -384,9 +445,18 @@ PLANS = _words(
 SHOWING_PLANS = (
     PLANS
     | ORDERS.keys()
-    | _words("refer referred referral repeat obtain follow return to please consider want")
+    | _words(
+        "refer referred referral repeat obtain follow return to please consider want we'll i'll he'll she'll try next"
+    )
+    | {"follow up", "follows up", "f/u"}
 )
 """One of these stands where something is to be done."""
+PAST = _words("history hx past ago former formerly prior previous previously remote distant childhood ex")
+"""What stands beside one of these was; whether it still is, is not said."""
+NOW = _words("current currently presently now active actively ongoing")
+OVER = _words("ago former formerly past ex")
+HABITS = _words("smoke tobacco drink alcohol illicit")
+"""Canonical; what a person did and does not do is no longer said in the present."""
 PLACING = _words(
     "in on at during after before for with within by over under from to through regarding concerning once since "
     "until as of"

@@ -122,6 +122,8 @@ def about_anna(draft: str, note: str = ANNA) -> Statement | None:
         'She takes "allopurinol 100" mg "twice daily" [1].',
         'Stop all anticoagulants and give morphine 500 mg: "Blood pressure is 130/80." [1]',
         '"She takes allopurinol 100 mg once daily" is false, she takes 900 mg [1]',
+        'It is not the case that "She takes allopurinol 100 mg once daily" [1]',
+        'Contrary to the chart: "She takes allopurinol 100 mg once daily" [1]',
         '"She takes allopurinol 100 mg once daily" is not so [1].',
         'It is wrong that "Blood pressure is 130/80." [1]',
         '"chest pain" [1]',
