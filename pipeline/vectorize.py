@@ -292,7 +292,12 @@ def optimise(
 
 def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Reconciliation:
     return reconcile(
-        ledger=corpus.ledger, store=corpus.store, spool=corpus.spool, split=indexing.split, sample=sample
+        ledger=corpus.ledger,
+        store=corpus.store,
+        spool=corpus.spool,
+        split=indexing.split,
+        sample=sample,
+        outdated=indexing.cut_by_an_earlier_release,
     )
 
 
@@ -306,6 +311,11 @@ def _print_reconciliation(found: Reconciliation) -> None:
     ):
         examples = f": {', '.join(keys[:5])}" if keys else ""
         out.print(f"{len(keys):>7,} {name}{examples}", markup=False)
+    if found.outdated:
+        out.print(
+            f"{len(found.outdated):>7,} cut by an earlier release: index their sources again, and they are cut anew",
+            markup=False,
+        )
     if found.unkept:
         out.print(
             f"{found.unkept:>7,} passages compared are in the store only, not kept besides", markup=False

@@ -35,7 +35,7 @@ from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, 
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Elsewhere, Ledger
 from pipeline.indexing.reading import Reading
-from pipeline.indexing.stage import Stager, identify
+from pipeline.indexing.stage import Stager, fingerprint_under, identify
 from pipeline.indexing.tally import RejectionSink, Tally
 from pipeline.logs import LOGGER, place_of
 from pipeline.ports import Embedder, Store, text_tokens_max
@@ -415,6 +415,12 @@ class Indexing:
                 tally.reasons[CUTTING_FAULT] += 1
         return split
 
+    def cut_by_an_earlier_release(self, document: Document, fingerprint: str) -> bool:
+        """Whether the ledger's fingerprint is that of this very note, under the rules of an earlier chunker."""
+        space, note = self.embedder.space, document.fingerprint()
+        earlier = (recipe(space, self.settings, version) for version in range(1, CHUNKER_VERSION))
+        return any(fingerprint == fingerprint_under(rules, note) for rules in earlier)
+
     def split(self, document: Document) -> list[Chunk]:
         return chunk_document(
             document,
@@ -423,9 +429,9 @@ class Indexing:
         )
 
 
-def recipe(space: EmbeddingSpace, settings: IndexingSettings) -> str:
+def recipe(space: EmbeddingSpace, settings: IndexingSettings, chunker: int = CHUNKER_VERSION) -> str:
     """Everything besides the note itself that its stored form depends on."""
-    return f"chunker {CHUNKER_VERSION}, {settings.chunk_tokens_max} tokens, {space.id}"
+    return f"chunker {chunker}, {settings.chunk_tokens_max} tokens, {space.id}"
 
 
 def passage_tokens_max(embedder: Embedder, settings: IndexingSettings) -> int:

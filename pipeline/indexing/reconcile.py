@@ -39,6 +39,9 @@ class Reconciliation:
     """Notes in the store that the ledger does not know as done."""
     different: tuple[str, ...]
     """Notes, of those compared, whose stored passages, vectors or fields are not what they should be."""
+    outdated: tuple[str, ...]
+    """Notes, of those compared, that an earlier release cut by its rules. They are found and quoted as they are; the
+    next run over their sources cuts them again."""
     compared: int
     unkept: int
     """Passages, of the notes compared, whose vector the spool lacks or holds damaged. The store has it; losing it
@@ -52,6 +55,8 @@ class Reconciliation:
 
 
 Split = Callable[[Document], list[Chunk]]
+Outdated = Callable[[Document, str], bool]
+"""Whether the ledger's fingerprint is that of this very note under the rules of an earlier release."""
 
 
 def reconcile(
@@ -62,6 +67,7 @@ def reconcile(
     split: Split,
     sample: int | None,
     seed: int = 0,
+    outdated: Outdated = lambda document, fingerprint: False,
 ) -> Reconciliation:
     """Compare everything by count and id, and `sample` notes (None: all) passage by passage and vector by vector."""
     expected = dict(ledger.completed())
@@ -72,6 +78,8 @@ def reconcile(
     ids = _ids_of(store, set(chosen))
     probe = _probe(store)
     differences = [_difference(key, ids.get(key, []), ledger, store, spool, split, probe) for key in chosen]
+    unlike = [key for key, found in zip(chosen, differences, strict=True) if found.different]
+    earlier = _outdated(unlike, ledger, store, outdated)
     by_id = _differences_of_ids(expected, held, twice, ledger)
     return Reconciliation(
         notes=len(expected),
@@ -79,7 +87,8 @@ def reconcile(
         lost=by_id.lost,
         doubled=by_id.doubled,
         stale=by_id.stale,
-        different=tuple(key for key, found in zip(chosen, differences, strict=True) if found.different),
+        different=tuple(key for key in unlike if key not in earlier),
+        outdated=tuple(key for key in unlike if key in earlier),
         compared=len(chosen),
         unkept=sum(found.unkept for found in differences),
         problems=tuple(store.check()),
@@ -147,6 +156,16 @@ def _in_work(ledger: Ledger, held: Mapping[str, int]) -> set[str]:
 class _Difference:
     different: bool
     unkept: int = 0
+
+
+def _outdated(keys: Sequence[str], ledger: Ledger, store: Store, outdated: Outdated) -> set[str]:
+    """Those of the notes whose text and fields are untouched since an earlier release cut them."""
+    found = set()
+    for key, known in ledger.known(keys).items():
+        document = store.document(key)
+        if document is not None and outdated(document, known.fingerprint):
+            found.add(key)
+    return found
 
 
 def _probe(store: Store) -> Vector:

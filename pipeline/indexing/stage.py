@@ -39,6 +39,11 @@ IDENTIFIED_NOTES = 500
 """Notes of the first release that are looked up with one commit."""
 
 
+def fingerprint_under(recipe: str, note: str) -> str:
+    """The ledger's fingerprint of a note's stored form: `Document.fingerprint` and the recipe it was stored by."""
+    return hashlib.sha256(f"{recipe}\0{note}".encode()).hexdigest()
+
+
 @dataclass
 class Stager:
     """Takes the records of one run, group by group; mutable."""
@@ -201,7 +206,7 @@ class Stager:
         for key, note in notes.items():
             self.tally.accepted += 1
             before = known.get(key)
-            fingerprint = hashlib.sha256(f"{self.recipe}\0{note.fingerprint}".encode()).hexdigest()
+            fingerprint = fingerprint_under(self.recipe, note.fingerprint)
             if before is None or before.fingerprint != fingerprint:
                 self._count(note, before, bare.get(key))
                 new.append(

@@ -20,14 +20,16 @@ from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.database import Database
 from pipeline.errors import StoreUnavailable
-from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing import flow
+from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.flow import Indexing, Tally, recipe
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Store
 from pipeline.progress import SilentObserver
-from pipeline.records import Chunk, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
+from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
 from pipeline.wiring import Corpus as WiredCorpus
 from tests.backends.iris_driver import Server
 
@@ -67,7 +69,12 @@ class Corpus:
 
     def found(self, sample: int | None = None) -> Reconciliation:
         return reconcile(
-            ledger=self.ledger, store=self.store, spool=self.spool, split=self.indexing.split, sample=sample
+            ledger=self.ledger,
+            store=self.store,
+            spool=self.spool,
+            split=self.indexing.split,
+            sample=sample,
+            outdated=self.indexing.cut_by_an_earlier_release,
         )
 
     def mended(self) -> list[str]:
@@ -127,6 +134,27 @@ def test_a_sound_corpus(corpus: Corpus) -> None:
     assert found.sound
     assert (found.notes, found.chunks, found.compared, found.unkept) == (NOTES, 2 * NOTES, NOTES, 0)
     assert (found.lost, found.doubled, found.stale, found.different) == ((), (), (), ())
+
+
+def test_notes_that_an_earlier_release_cut_are_no_fault(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uncut(indexing: Indexing, document: Document) -> list[Chunk]:
+        return chunk_document(document, count_tokens=indexing.embedder.count_tokens, tokens_max=240)
+
+    with monkeypatch.context() as earlier:
+        earlier.setattr(flow, "recipe", lambda space, settings: recipe(space, settings, 1))
+        earlier.setattr(Indexing, "split", uncut)
+        assert corpus.run().embedded == NOTES
+        changed = corpus.stored_as("n03")
+    found = corpus.found()
+    assert found.sound
+    assert (found.different, len(found.outdated), found.chunks) == ((), NOTES, NOTES)
+    with corpus.store.transaction():
+        corpus.store.upsert([replace(changed, document=replace(changed.document, patient_id="p9"))])
+    assert corpus.found().different == ("n03",)
+    corpus.run()
+    assert (corpus.found().different, corpus.found().outdated) == ((), ())
 
 
 def test_a_sample_compares_that_many(corpus: Corpus) -> None:
