@@ -111,6 +111,9 @@ class SourceRecord:
     """The very file, by its full path; equal to `source` where the input was a file, "" for standard input."""
     version: NoteVersion | None = None
     """None where the source says nothing of versions."""
+    authority: tuple[str, str] | None = None
+    """Who gave the patient's id: the way of naming authorities and the name. None where nobody else can have given the
+    same id, or where the source does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +136,8 @@ class Rejection:
     """Of the record that was not taken, where the source says."""
     file: str = ""
     """Of a withdrawn note: the very file that took it back, as `SourceRecord.file`."""
+    authority: tuple[str, str] | None = None
+    """Of a withdrawn note: as `SourceRecord.authority`. A stored note of another one's patient stays."""
 
 
 @dataclass(frozen=True, slots=True)

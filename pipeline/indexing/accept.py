@@ -34,6 +34,11 @@ SHORT_CHARACTERS_MAX = 200
 
 NO_PREFIXES = Prefixes()
 
+_NO_IDS = frozenset(
+    ("unknown", "unk", "undefined", "(null)", "[null]", "#n/a", "-", "--", "?", "not available")
+)
+"""What people and programs write where they have no id: it would make one patient of many."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -51,6 +56,8 @@ class Accepted:
     version: NoteVersion | None = None
     again: bool = False
     """True where an earlier record of this run has the same id and is no longer what counts."""
+    authority: tuple[str, str] | None = None
+    """As in `SourceRecord`."""
     dispute: Rejection | None = None
     """What becomes of it where the earlier record of this run with this id, another patient's, counts."""
 
@@ -107,7 +114,13 @@ def accept(
     except _Refusal as refusal:
         return _rejection(record, prefixes, refusal)
     return Accepted(
-        document, record.source, record.position, document.fingerprint(), record.file, record.version
+        document,
+        record.source,
+        record.position,
+        document.fingerprint(),
+        record.file,
+        record.version,
+        authority=record.authority,
     )
 
 
@@ -175,7 +188,23 @@ def _judged(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes
 
 
 def withdrawal_of(rejection: Rejection) -> Withdrawal:
-    return Withdrawal(rejection.patient_id, rejection.file, rejection.version)
+    return Withdrawal(
+        rejection.patient_id, rejection.file, rejection.version, rejection.position, rejection.authority
+    )
+
+
+def spared(resource_id: str, withdrawal: Withdrawal, place: str) -> Rejection:
+    """Of a withdrawal that may or may not mean a stored note, which was read at `place`."""
+    return Rejection(
+        source=withdrawal.file,
+        position=withdrawal.position,
+        resource_id=resource_id,
+        field="patient_id",
+        reason="A note of this id was withdrawn, and the stored one is another patient's.",
+        remedy=f"The stored one came from {place} and stays. If it is the one that was meant, correct it there, or "
+        "take it out there and run that input with --prune. If two sources give out the same ids, load each with "
+        "--id-prefix TEXT.",
+    )
 
 
 def another_patient(found: Accepted, place: str) -> Rejection:
@@ -189,6 +218,21 @@ def another_patient(found: Accepted, place: str) -> Rejection:
         remedy=f"That one, {place}, was taken; this one stands at {found.source} {found.position}. Where two sources "
         "give out the same ids, read each in a run of its own with a prefix: --id-prefix TEXT. Where the patient was "
         "corrected, read the file that the note came from, corrected.",
+    )
+
+
+def another_authority(found: Accepted, other: str) -> Rejection:
+    """Of a note whose patient's id stored notes have from `other`: two people may share the number."""
+    name = found.authority[1] if found.authority else ""
+    return Rejection(
+        source=found.source,
+        position=found.position,
+        resource_id=found.document.resource_id,
+        field="patient_id",
+        reason="Another source of patient ids gave the same one to stored notes.",
+        remedy=f"Patient {found.document.patient_id} is {name}'s here, and {other}'s in what is stored. Load this "
+        "source with --patient-prefix TEXT, or say --map patient_id=patient_reference. Where both are one register "
+        "under two names, load all of it again with --fresh.",
     )
 
 
@@ -279,7 +323,7 @@ def _hash(text: str) -> bytes:
 
 def _required(fields: Mapping[str, Any], name: str) -> str:
     value = _short(fields, name)
-    if value is None:
+    if value is None or (name in {"resource_id", "patient_id"} and value.casefold() in _NO_IDS):
         raise _Refusal(
             name,
             f"{name} is missing.",

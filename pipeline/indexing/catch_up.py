@@ -60,6 +60,7 @@ def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> Pass:
     indexing.ledger.prepare()
     indexing.stage(_notes(source, ledger, seen), tally, mirrored=True)
     indexing.ledger.withdraw(ledger.all_withdrawals())
+    indexing.ledger.remember_authorities(ledger.all_authorities())
     removed = 0 if tally.interrupted else _remove_others(indexing, seen)
     if not tally.interrupted:
         indexing.work(tally)

@@ -14,6 +14,7 @@ from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from pipeline.indexing.read.fhir import NOTE_RESOURCES
+from pipeline.indexing.read.sources import by_name
 from pipeline.records import NoteVersion
 
 _RESOURCE = re.compile(rf"(?P<type>{'|'.join(NOTE_RESOURCES)})/(?P<id>[^#]+)(?:#\d+)?")
@@ -50,13 +51,26 @@ class Withdrawal:
     file: str
     version: NoteVersion | None
     """Of the withdrawal where its source numbers it, else of the note that it removed."""
+    position: str = ""
+    authority: tuple[str, str] | None = None
+    """Who gave the ids, where another may have given the same ones."""
 
     def concerns(self, note: Sighting, *, resource: bool) -> bool:
         """Whether it is this note that was taken back, and not one of another patient or source that has the same id.
         A FHIR resource's id names it without its patient; any other id does so in its own source only."""
-        if self.patient is not None:
-            return self.patient == note.patient
-        return resource or self.file in (note.file, note.source) or _below(self.file, note.source)
+        if self.patient is None:
+            return resource or self.is_of_the_place_of(note)
+        return self.patient == note.patient or (resource and self._corrects_the_patient_of(note))
+
+    def is_of_the_place_of(self, note: Sighting) -> bool:
+        """Whether it stands where the note was read."""
+        return self.file in (note.file, note.source) or _below(self.file, note.source)
+
+    def _corrects_the_patient_of(self, note: Sighting) -> bool:
+        """Whether one folder numbers it as a later version of the note, which it names another patient for."""
+        one_folder = bool(note.file) and PurePath(self.file).parent == PurePath(note.file).parent
+        order = _order(self.version, note.version)
+        return one_folder and _numbered(self.version, note.version, order) > 0
 
     def outlasts(self, note: Sighting, *, resource: bool, same_run: bool) -> bool:
         """Whether the note that was read now is not newer, so that it stays withdrawn. A FHIR resource comes back in a
@@ -65,7 +79,7 @@ class Withdrawal:
             return order < 0
         if note.file == self.file:
             return same_run
-        return resource or PurePath(note.file).parts <= PurePath(self.file).parts
+        return resource or by_name(note.file) <= by_name(self.file)
 
     def is_older_than(self, note: Sighting) -> bool:
         """Whether the note that is known is a newer version than what was withdrawn."""
@@ -120,7 +134,7 @@ def _is_overtaken(new: Sighting, stored: Sighting) -> bool:
     one_folder = (stored.file != stored.source and _below(new.file, stored.source)) or (
         new.file != new.source and _below(stored.file, new.source)
     )
-    later = one_folder and PurePath(stored.file).parts > PurePath(new.file).parts
+    later = one_folder and by_name(stored.file) > by_name(new.file)
     return later and os.path.lexists(stored.file)
 
 

@@ -144,7 +144,7 @@ class Ledger:
             for column, statement in ADDED_COLUMNS.items():
                 if column not in held:
                     connection.execute(getattr(_SQL, statement))
-            for name in ("create_open_index", "create_staged", "create_withdrawn"):
+            for name in ("create_open_index", "create_staged", "create_withdrawn", "create_authorities"):
                 connection.execute(getattr(_SQL, name))
             self._take_back(connection)
 
@@ -267,6 +267,25 @@ class Ledger:
         with self.transaction() as connection:
             connection.executemany(_SQL.restore, [(resource_id,) for resource_id in resource_ids])
 
+    # --- who gave the patients' ids
+
+    def authorities(self, patients: Iterable[str]) -> dict[tuple[str, str], str]:
+        """Of these patients, by id and way of naming: who gave the id."""
+        rows = self._rows(_SQL.authorities, (json.dumps(list(patients)),))
+        return {(str(patient), str(naming)): str(name) for patient, naming, name in rows}
+
+    def all_authorities(self) -> dict[tuple[str, str], str]:
+        rows = self._rows(_SQL.all_authorities)
+        return {(str(patient), str(naming)): str(name) for patient, naming, name in rows}
+
+    def remember_authorities(self, given: Mapping[tuple[str, str], str]) -> None:
+        with self.transaction() as connection:
+            connection.executemany(_SQL.remember_authority, [(*key, name) for key, name in given.items()])
+
+    def patients_held(self, patients: Iterable[str]) -> set[str]:
+        """Which of these patients have a note here. Looks at every note."""
+        return {str(row[0]) for row in self._rows(_SQL.patients_held, (json.dumps(list(patients)),))}
+
     # --- what a source no longer holds
 
     def begin_sighting(self) -> None:
@@ -330,6 +349,7 @@ class Ledger:
             connection.execute(_SQL.forget_all_states)
             connection.execute(_SQL.forget_all_staged)
             connection.execute(_SQL.forget_all_withdrawn)
+            connection.execute(_SQL.forget_all_authorities)
 
     # --- work
 

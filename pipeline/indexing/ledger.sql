@@ -53,6 +53,30 @@ CREATE TABLE IF NOT EXISTS WithdrawnNotes (
     VersionNumber  INTEGER
 )
 
+-- name: create_authorities
+-- Who gave a patient's bare number: two hospitals give the same one to two people.
+CREATE TABLE IF NOT EXISTS PatientAuthorities (
+    PatientID TEXT NOT NULL,
+    Naming    TEXT NOT NULL,
+    Name      TEXT NOT NULL,
+    PRIMARY KEY (PatientID, Naming)
+) WITHOUT ROWID
+
+-- name: authorities
+SELECT PatientID, Naming, Name FROM PatientAuthorities WHERE PatientID IN (SELECT value FROM json_each(?))
+
+-- name: all_authorities
+SELECT PatientID, Naming, Name FROM PatientAuthorities
+
+-- name: remember_authority
+INSERT OR REPLACE INTO PatientAuthorities (PatientID, Naming, Name) VALUES (?, ?, ?)
+
+-- name: forget_all_authorities
+DELETE FROM PatientAuthorities
+
+-- name: patients_held
+SELECT DISTINCT PatientID FROM VectorizationState WHERE PatientID IN (SELECT value FROM json_each(?))
+
 -- name: withdrawn
 SELECT ResourceID, PatientID, File, VersionUpdated, VersionNumber FROM WithdrawnNotes
 WHERE ResourceID IN (SELECT value FROM json_each(?))

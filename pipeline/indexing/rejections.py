@@ -20,7 +20,7 @@ from pipeline.records import Rejection
 
 OWNER_ONLY = 0o600
 
-NOT_LISTED = frozenset({"patient_id", "file", "version"})
+NOT_LISTED = frozenset({"patient_id", "file", "version", "authority"})
 """What a withdrawal says of the note that it takes back, for the flow alone."""
 
 

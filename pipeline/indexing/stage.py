@@ -16,11 +16,14 @@ from pipeline.indexing.accept import (
     Accepted,
     Duplicate,
     Older,
+    another_authority,
     another_patient,
+    spared,
     withdrawal_of,
 )
 from pipeline.indexing.identity import (
     Prefixes,
+    Sighting,
     Withdrawal,
     bare_id,
     compare_with_stored,
@@ -83,8 +86,34 @@ class Stager:
             self._withdraw(withdrawals)
 
     def _take(self, latest: Mapping[str, Accepted]) -> None:
+        latest = self._of_one_authority(latest)
         known = self.ledger.known(latest)
         self._stage(latest if self.mirrored else self._undisputed(latest, known), known)
+
+    def _of_one_authority(self, notes: Mapping[str, Accepted]) -> Mapping[str, Accepted]:
+        """Without notes of patients whose bare number stored notes have from somebody else. Two hospitals give one
+        number to two people."""
+        given = {
+            (note.document.patient_id, note.authority[0]): note.authority[1]
+            for note in notes.values()
+            if note.authority is not None
+        }
+        if not given:
+            return notes
+        known = self.ledger.authorities(patient for patient, _ in given)
+        other = {key: name for key, name in known.items() if given.get(key, name) != name}
+        held = self.ledger.patients_held(patient for patient, _ in other) if other else set()
+        self.ledger.remember_authorities(
+            {key: name for key, name in given.items() if known.get(key) != name and key[0] not in held}
+        )
+        kept = {}
+        for key, note in notes.items():
+            pair = (note.document.patient_id, note.authority[0]) if note.authority else None
+            if pair in other and note.document.patient_id in held and not self.mirrored:
+                self._reject(another_authority(note, other[pair]))
+            else:
+                kept[key] = note
+        return kept
 
     def _settle(self, disputed: Mapping[str, Accepted]) -> None:
         """Of notes that another patient's record of this run has the id of: they count where that one did not."""
@@ -242,10 +271,14 @@ class Stager:
         remembered: dict[str, Withdrawal] = {}
         for resource_id, withdrawal in withdrawals.items():
             resource = self._whole(resource_id) is not None
-            version, newer, patients = withdrawal.version, False, set[str]()
+            version, newer, patients, place = withdrawal.version, False, set[str](), ""
             for key, stored in self.ledger.known(self._all_of(resource_id)).items():
                 note = stored.sighting(withdrawal.patient or "")
-                if not withdrawal.concerns(note, resource=resource):
+                foreign = self._of_another(withdrawal, note)
+                if foreign or not withdrawal.concerns(note, resource=resource):
+                    if resource or withdrawal.is_of_the_place_of(note):
+                        place = note.file or note.source
+                    newer |= foreign  # nor does it hold back what it was not about
                     continue
                 if withdrawal.is_older_than(note):
                     newer = True
@@ -253,6 +286,8 @@ class Stager:
                     removed.append(key)
                     version = newest(version, stored.version)
                     patients.add(note.patient)
+            if place:
+                self._reject_another(spared(resource_id, withdrawal, place))
             if not newer:
                 patient = withdrawal.patient or (patients.pop() if len(patients) == 1 else None)
                 remembered[resource_id] = replace(withdrawal, version=version, patient=patient or None)
@@ -261,6 +296,13 @@ class Stager:
             if removed:
                 self.forget(sorted(set(removed)))
         self.tally.withdrawn += len(set(removed))
+
+    def _of_another(self, withdrawal: Withdrawal, note: Sighting) -> bool:
+        """Whether the stored note's patient has the id from somebody else than the withdrawal's source."""
+        if withdrawal.authority is None:
+            return False
+        naming, name = withdrawal.authority
+        return self.ledger.authorities([note.patient]).get((note.patient, naming), name) != name
 
     def _end_withdrawals(self) -> None:
         """Remove what was withdrawn by a run that was cut off meanwhile."""

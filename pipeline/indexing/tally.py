@@ -55,7 +55,7 @@ class Tally:
 
     def count_rejection(self, rejection: Rejection) -> None:
         """One judgement of what a rejection stands for: a withdrawn note, a file, or a record with a note."""
-        if rejection.withdrawn:
+        if rejection.withdrawn and rejection.field is None:  # with a field it is our word, not the source's
             self.withdrawals += 1
             return
         self.reasons[rejection.reason] += 1

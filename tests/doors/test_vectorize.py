@@ -510,6 +510,66 @@ def test_two_sites_with_the_same_ids(tmp_path: Path) -> None:  # field cases 02e
     assert run(b, *SITE_COLUMNS, "--id-prefix", "x" * 200).exit_code == 1
 
 
+def of_server(server: str, name: str = "1", **resource: object) -> dict[str, object]:
+    """A Bundle as server `server` gives it out, with one entry."""
+    address = f"https://{server}.example/fhir/DocumentReference/{name}"
+    return {"resourceType": "Bundle", "type": "searchset", "entry": [{"fullUrl": address, **resource}]}
+
+
+def test_one_number_of_two_hospitals_is_not_one_patient_in_two_runs_either(tmp_path: Path) -> None:
+    """Field case 2 of part 4, in two runs."""
+    a = write(tmp_path / "a.json", of_server("a", resource=document("1", "7", "Takes warfarin.")))
+    b = write(tmp_path / "b.json", of_server("b", "2", resource=document("2", "7", "Sprained ankle.")))
+    assert run(a).exit_code == 0
+    refused = run(b)
+    assert (refused.exit_code, stored()["completed"]) == (1, 1)
+    assert "Another source of patient ids gave the same one to stored notes." in refused.output
+    assert run(a).exit_code == 0
+    assert run(b, "--patient-prefix", "b:").exit_code == 0
+    assert run(b, "--patient-prefix", "b:").exit_code == 0
+    assert stored()["completed"] == 2
+    write(tmp_path / "a.json", of_server("a", "3", resource=document("3", "8", "Another patient.")))
+    assert run(a, "--prune").exit_code == 0
+    assert run(b, "--id-prefix", "b2:").exit_code == 0  # nothing of the first 7 is left
+
+
+def test_another_servers_withdrawal_takes_nothing_away(tmp_path: Path) -> None:
+    a = write(tmp_path / "a.json", of_server("a", resource=document("1", "7", "Takes warfarin.")))
+    assert run(a).exit_code == 0
+    gone = {**document("1", "7", "x"), "status": "entered-in-error"}
+    deleted = {"request": {"method": "DELETE", "url": "DocumentReference/1"}}
+    for entry in ({"resource": gone}, deleted):
+        spared = run(write(tmp_path / "b.json", of_server("b", **entry)))
+        assert (spared.exit_code, stored()["completed"]) == (1, 1)
+        assert "was withdrawn, and the stored one is another patient's" in spared.output
+        assert report(a)["unchanged"] == 1
+    assert run(write(tmp_path / "c.json", of_server("a", **deleted))).exit_code == 0
+    assert stored()["completed"] == 0
+
+
+def test_a_withdrawal_that_names_another_patient_is_not_silent(tmp_path: Path) -> None:
+    assert run(write(tmp_path / "a.ndjson", document("1", "p1", "Takes warfarin."))).exit_code == 0
+    gone = {**document("1", "p2", "x"), "status": "entered-in-error"}
+    spared = report(write(tmp_path / "b.ndjson", gone))
+    assert (spared["withdrawals"], spared["withdrawn"], spared["rejected"]) == (1, 0, 1)
+
+
+def test_a_note_about_a_device_is_rejected_not_withdrawn(tmp_path: Path) -> None:
+    about = {**document("1", "7", "x"), "subject": {"reference": "Device/7"}}
+    found = report(write(tmp_path / "a.ndjson", about, document("2", "7", "Takes warfarin.")))
+    assert (found["withdrawals"], found["rejected"], found["embedded"]) == (0, 1, 1)
+
+
+def test_the_tenth_day_is_newer_than_the_ninth(tmp_path: Path) -> None:
+    days = tmp_path / "days"
+    days.mkdir()
+    for day, text in (("10", "Dose is 2 mg."), ("9", "Dose is 5 mg.")):
+        write(days / f"day-{day}.jsonl", note(1, text_content=text))
+    found = run(str(days), "--test-search", "dose").output
+    assert "2 mg" in found
+    assert "5 mg" not in found
+
+
 def test_a_folder_of_daily_exports() -> None:  # field case 06a
     folder = NOTES / "06a-daily"
     first = report(str(folder), "--test-search", "dose")

@@ -63,6 +63,8 @@ def test_a_document_keeps_its_text_untouched_and_its_place() -> None:
         ({"resource_id": ...}, "resource_id", "resource_id is missing."),
         ({"patient_id": None}, "patient_id", "patient_id is missing."),
         ({"patient_id": "NaN"}, "patient_id", "patient_id is missing."),
+        ({"patient_id": "UNKNOWN"}, "patient_id", "patient_id is missing."),
+        ({"patient_id": "-"}, "patient_id", "patient_id is missing."),
         ({"document_type": "  "}, "document_type", "document_type is missing."),
         ({"patient_id": True}, "patient_id", "patient_id is not text."),
         ({"patient_id": 7.0}, "patient_id", "patient_id is not text."),

@@ -39,6 +39,7 @@ ORDINARY = [
     "Pacemaker set:\n```\n<b>rate</b><br>\n```",
     "Line breaks are written `<br>` there.",
     "R&D; 1 & 2",
+    "RT&LT; eyes, AT&T; GI&GU;",
     "PIDs | 1 | 2",
     "Temp >38 & <39, ratio 50%20",
     "\u60a3\u8005\u53d1\u70ed\u4e09\u5929",
@@ -68,6 +69,9 @@ def test_ordinary_notes_are_untouched(text: str) -> None:
         ("&lt;p&gt;One&lt;/p&gt;", "One"),
         ("<p>5 &amp;lt; 6</p>", "5 < 6"),
         ("Temp &gt; 38 &amp;amp; rising", "Temp > 38 & rising"),
+        ("Temp 38&deg;C &plusmn; 0.2, &ge;3 &micro;g", "Temp 38°C ± 0.2, ≥3 µg"),
+        ("<del>Warfarin</del> <ins>Apixaban</ins> daily", "Apixaban daily"),
+        ("<strike>aspirin 81</strike> clopidogrel", "clopidogrel"),
         ("one\\.br\\two \\T\\ three", "one\ntwo & three"),
     ],
 )

@@ -15,6 +15,7 @@ from pipeline.indexing.identity import (
     newest,
     whole_resource,
 )
+from pipeline.indexing.read.sources import by_name
 from pipeline.records import NoteVersion
 
 DAY_1 = NoteVersion("2024-01-01T00:00:00Z", 1)
@@ -98,6 +99,22 @@ def test_a_later_file_of_the_folder_counts_while_it_is_there(tmp_path: Path) -> 
     assert compare_with_stored(seen("/other/a.csv", source="/other"), stored) == "newer"
 
 
+def test_day_10_is_later_than_day_9(tmp_path: Path) -> None:
+    names = ["day-9.csv", "day-10.csv", "day-10a.csv", "day-010.csv", "9/z.csv", "10/a.csv"]
+    assert sorted(names, key=by_name) == [
+        "9/z.csv",
+        "10/a.csv",
+        "day-9.csv",
+        "day-010.csv",
+        "day-10.csv",
+        "day-10a.csv",
+    ]
+    ninth, tenth = (str(tmp_path / name) for name in names[:2])
+    Path(tenth).touch()
+    folder = str(tmp_path)
+    assert compare_with_stored(seen(ninth, source=folder), seen(tenth, source=folder)) == "older"
+
+
 def test_a_file_that_was_named_itself_is_edited_by_naming_another(tmp_path: Path) -> None:
     notes, corrected = (str(tmp_path / name) for name in ("notes.csv", "corrected.csv"))
     Path(notes).touch()
@@ -119,6 +136,11 @@ def test_the_newest_of_two_versions() -> None:
         (Withdrawal(None, "/b/b.csv", None), seen(), False, False),
         (Withdrawal(None, "/in/a.csv", None), seen(), False, True),
         (Withdrawal(None, "/in/deleted.csv", None), seen(), False, True),
+        # The source corrects the patient and takes the note back in one later version.
+        (Withdrawal("p8", "/in/b.ndjson", DAY_2), seen(version=DAY_1), True, True),
+        (Withdrawal("p8", "/in/b.ndjson", DAY_1), seen(version=DAY_2), True, False),
+        (Withdrawal("p8", "/b/b.ndjson", DAY_2), seen(version=DAY_1), True, False),
+        (Withdrawal("p8", "/in/b.csv", DAY_2), seen(version=DAY_1), False, False),
     ],
 )
 def test_whose_note_a_withdrawal_concerns(

@@ -179,6 +179,12 @@ def test_character_sets_of_the_list_are_read(charset: str) -> None:
     assert columns(document(text))["text_content"] == "Rest."
 
 
+@pytest.mark.parametrize("charset", ["utf-8-sig", "utf-16", "utf-32"])
+def test_a_byte_order_mark_names_the_character_set(charset: str) -> None:
+    text = attachment("Café.".encode(charset), "text/plain")
+    assert columns(document(text))["text_content"] == "Café."
+
+
 @pytest.mark.parametrize(
     "charset",
     ["punycode", "utf-7", "idna", "unicode_escape", "raw_unicode_escape", "undefined", "rot13", "hex"],

@@ -212,6 +212,24 @@ def test_a_subject_that_is_no_patient_is_refused(tmp_path: Path, subject: dict[s
         assert refusals(found) == [("DocumentReference/d1", "The note's subject is no patient.")]
 
 
+@pytest.mark.parametrize(
+    "nobody", ["Patient/", "Patient", "Patient/undefined", "https://x.example/Patient/null", "urn:uuid:"]
+)
+def test_a_reference_without_an_id_is_nobody(tmp_path: Path, nobody: str) -> None:
+    path = tmp_path / "n.ndjson"
+    path.write_text(json.dumps(document("d1", patient=nobody)))
+    assert refusals(read(path)) == [("DocumentReference/d1", "patient_id is missing.")]
+
+
+def test_single_resources_replace_a_note_by_its_whole_address(tmp_path: Path) -> None:
+    target = {"reference": "https://a.example/fhir/DocumentReference/old"}
+    replacing = {"code": "replaces", "target": target}
+    path = tmp_path / "n.ndjson"
+    path.write_text(json.dumps(document("new", patient="Patient/7", relatesTo=[replacing])))
+    (gone,) = [one for one in read(path) if isinstance(one, Rejection)]
+    assert (gone.resource_id, gone.patient_id, gone.withdrawn) == ("DocumentReference/old", "7", True)
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_subject_whose_entry_is_no_patient_is_refused(tmp_path: Path, form: str) -> None:
     group = {"resourceType": "Group", "id": "7"}

@@ -23,7 +23,7 @@ from pipeline.indexing.read.cda import read_cda
 from pipeline.indexing.read.content_kind import NotText, as_plain_text
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.fhir_stream import FhirReading
-from pipeline.indexing.read.found import Found, Refused, SourceBroken
+from pipeline.indexing.read.found import Authority, Found, Refused, SourceBroken
 from pipeline.indexing.read.hl7v2 import read_hl7v2
 from pipeline.indexing.read.json_records import read_json, read_json_lines
 from pipeline.indexing.read.patients import PatientAuthorities
@@ -178,7 +178,15 @@ def _record(
     judged = _judged(item, mapping, authorities) if isinstance(item, Found) else item
     if isinstance(judged, Refused):
         return _rejection(source, _as_mapped(judged, mapping))
-    return SourceRecord(names[0], source.position(item.position), judged, file=names[1], version=item.version)
+    given = _given(item, judged) if isinstance(item, Found) else None
+    return SourceRecord(
+        names[0],
+        source.position(item.position),
+        judged,
+        file=names[1],
+        version=item.version,
+        authority=(given.lasting, given.name) if given and given.lasting else None,
+    )
 
 
 def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
@@ -193,9 +201,9 @@ def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
 
 def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthorities) -> Refused | None:
     """One patient's id from two authorities: who knows whether it is one person. The later note is refused."""
-    given, patient = item.authority, fields.get("patient_id")
-    if given is None or not isinstance(patient, str) or patient != item.columns.get("patient_id"):
-        return None  # nobody else can have given it, or --map names another column
+    given, patient = _given(item, fields), str(fields.get("patient_id"))
+    if given is None:
+        return None
     other = authorities.clash(patient, given.naming, given.name)
     if other is None:
         return None
@@ -208,6 +216,12 @@ def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthor
         about="patient_id",
         version=item.version,
     )
+
+
+def _given(item: Found, fields: Mapping[str, object]) -> Authority | None:
+    """Who gave the patient's id; None where nobody else can have given it, or --map names another column."""
+    patient = fields.get("patient_id")
+    return item.authority if isinstance(patient, str) and patient == item.columns.get("patient_id") else None
 
 
 def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities) -> dict[str, Any] | Refused:
@@ -461,4 +475,5 @@ def _rejection(source: Source, refused: Refused) -> Rejection:
         patient_id=refused.patient_id,
         file=source.file if refused.withdrawn else "",
         version=refused.version,
+        authority=refused.authority if refused.withdrawn else None,
     )

@@ -469,7 +469,8 @@ class _Document:
             return ids[0].reference, None
         if not chosen.extension:  # a UUID, which nobody else gives
             return chosen.root, None
-        return chosen.extension, Authority("oid", chosen.root, chosen.reference) if chosen.root else None
+        authority = Authority("oid", chosen.root, chosen.reference, "oid") if chosen.root else None
+        return chosen.extension, authority
 
     def _chosen(self, role: Element, ids: list[_Id]) -> _Id | None:
         """The one of a patient's numbers that the note is kept by; None where nothing tells."""

@@ -14,6 +14,7 @@ import html
 import json
 import re
 from dataclasses import dataclass
+from html.entities import name2codepoint
 from urllib.parse import unquote
 
 from pipeline.indexing.read.markup import text_of
@@ -35,7 +36,8 @@ class NotText:
 
 _TAGS = (
     "html|head|body|title|meta|div|p|span|br|hr|table|thead|tbody|tr|td|th|ul|ol|li|dl|dt|dd|h[1-6]|b|i|u|em|strong|s|"
-    "font|center|pre|code|sup|sub|small|big|a|img|style|script|section|article|header|footer|main|nav|blockquote|label"
+    "font|center|pre|code|sup|sub|small|big|a|img|style|script|section|article|header|footer|main|nav|blockquote|label|"
+    "del|ins|strike|tt|caption|tfoot|colgroup|noscript"
 )
 _TAG_END = r"(?:\s+[\w:-]+\s*=[^<>]*|\s*)/?>"
 _TAG = re.compile(rf"<(?P<end>/?)(?P<name>{_TAGS}){_TAG_END}", re.IGNORECASE)
@@ -46,7 +48,8 @@ _HTML_BEHIND_XML = re.compile(r"<!doctype\s+html\b|<(?:\w+:)?html[\s>]", re.IGNO
 _XML = re.compile(r"[\ufeff\s]*(?:<\?xml\b|<!DOCTYPE\b|<(?:[\w-]+:)?[A-Za-z][\w-]*\s[^<>]*\bxmlns\b)")
 _ROOT = re.compile(r"\s*<(?P<name>[A-Za-z_][\w:.-]*)(?:\s[^<>]*)?>")
 _TAG_OR_LINE_END = re.compile(r"(<[^<>]*>)|\r\n|\n|\r")
-_ENTITY = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6});")
+_NAMES = "|".join(name for name in (*name2codepoint, "apos") if not name.isupper())
+_ENTITY = re.compile(rf"&(?:{_NAMES}|#[0-9]{{1,7}}|#[xX][0-9a-fA-F]{{1,6}});")
 _ENTITY_ROUNDS_MAX = 3
 _RTF = re.compile(r"\{\\+rtf[1\d\\]")
 _HL7_SEGMENT = re.compile(

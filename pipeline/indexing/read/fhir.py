@@ -19,7 +19,7 @@ from pipeline.indexing.read.fhir_context import FhirRun, Pending, Place, deletes
 from pipeline.indexing.read.fhir_elements import Resource, as_object, objects, text_in, type_of
 from pipeline.indexing.read.fhir_fields import columns, missing, offered
 from pipeline.indexing.read.fhir_history import Note, Outcome, taken_back
-from pipeline.indexing.read.fhir_references import NoPatient, base_of, literal, patient_of
+from pipeline.indexing.read.fhir_references import NoPatient, base_of, lasting, literal, patient_of
 from pipeline.indexing.read.fhir_text import (
     Unreadable,
     attachment_text,
@@ -277,9 +277,9 @@ def _found(note: Note, position: str, text: str, resource_id: str | None, left_o
     fields = columns(note, text)
     fields["resource_id"] = resource_id
     fields["left_out"] = "; ".join(left_out) or None
-    authority = (
-        Authority("fhir", patient.authority, patient.reference) if patient and patient.authority else None
-    )
+    authority = None
+    if patient and patient.authority:
+        authority = Authority("fhir", patient.authority, patient.reference, lasting(patient.authority))
     return Found(
         position,
         fields,

@@ -23,7 +23,7 @@ from pipeline.indexing.read.fhir_elements import (
     type_of,
     version,
 )
-from pipeline.indexing.read.fhir_references import Patient, base_of, literal, real_uuid
+from pipeline.indexing.read.fhir_references import SERVER, Patient, base_of, literal, real_uuid
 from pipeline.indexing.read.found import Found, Refused
 from pipeline.indexing.read.retraction import is_retracted_status
 from pipeline.records import NoteVersion
@@ -100,6 +100,7 @@ class Note:
             withdrawn=withdrawn,
             patient_id=self.patient_id,
             version=self.version,
+            authority=(SERVER, self.place.base) if self.place.base else None,
             columns=self.names(),
         )
 
@@ -164,6 +165,7 @@ class Note:
                     resource_id=gone,
                     withdrawn=True,
                     patient_id=self.patient_id,
+                    authority=(SERVER, self.place.base) if self.place.base else None,
                 )
 
     def _refuses_itself(self, other: Resource) -> bool:
@@ -186,7 +188,9 @@ class Note:
         if entry is not None:
             return note_id(entry.resource, entry.full_url, self.place.bundle)
         if named is not None:
-            return named.relative if named.base in {None, base} else None
+            # A file of single resources does not name its own server; the patient must then agree.
+            same = named.base in {None, base} or (base is None and self.patient_id is not None)
+            return named.relative if same else None
         if (uuid := real_uuid(target)) is not None:
             return f"{type_of(self.resource)}/{uuid}"
         return target if target.startswith(NOTE_RESOURCES) else None

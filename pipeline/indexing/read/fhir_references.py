@@ -24,9 +24,16 @@ from pipeline.indexing.read.fhir_elements import (
 )
 
 NO_SERVER = "a server that is not named"
+SERVER = "fhir server"
+"""The way of naming authorities by their address."""
 
 _LITERAL = re.compile(r"(?:(?P<base>https?://.+?)/|/|\./)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/?#\s]+)")
 _UUID = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
+_NOBODY = re.compile(
+    r"(?:https?://.*/|/)?Patient/?|urn:uuid:|(?:.*[/:])?(?:null|undefined|none|nan|unknown)", re.IGNORECASE
+)
+"""References that exports write where they have no id: "Patient/", "Patient/undefined". They would make one patient of
+many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,14 @@ def base_of(full_url: str | None) -> str | None:
     return found.base if found else None
 
 
+def lasting(authority: str) -> str | None:
+    """The way of naming of an authority that is called the same in the next export: a server by its address, or a
+    patient by a number with its system. None for what stands for one file only."""
+    if "|" in authority:
+        return "fhir identifier"
+    return SERVER if authority.startswith(("http://", "https://")) else None
+
+
 def _tidy(base: str | None) -> str | None:
     """One spelling for a server: its name and scheme are the same in capitals."""
     if base is None:
@@ -136,6 +151,8 @@ def _named(target: str, base: str | None, resource: Resource, lookup: Lookup) ->
     entry = lookup(target)
     if entry is not None:
         return _of_entry(entry, target)
+    if _NOBODY.fullmatch(target):
+        return None
     if found is None:
         return _unresolved(target)
     if found.base is None:

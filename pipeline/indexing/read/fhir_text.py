@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -117,6 +118,13 @@ _MAGIC = (
 )
 
 
+def _marked(raw: bytes) -> str | None:
+    """The character set that a byte order mark names."""
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    return "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
+
+
 def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | Unreadable:
     try:
         raw = base64.b64decode("".join(encoded.split()), validate=True)
@@ -124,7 +132,7 @@ def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | Unread
         return Unreadable("The attachment's data is not valid base64.", "Export the resource again.")
     if magic := next((what for start, what in _MAGIC if raw.startswith(start)), None):
         return _not_text(f"{magic}, whatever its contentType says.")
-    codec = codec_of(charset or "utf-8")
+    codec = codec_of(charset or _marked(raw) or "utf-8")
     if codec is None:
         return Unreadable(
             "The attachment names an unknown character set.",

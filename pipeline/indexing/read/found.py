@@ -23,6 +23,8 @@ class Authority:
     name: str
     reference: str
     """How the source names the patient in full."""
+    lasting: str | None = None
+    """The way of naming by which the next export of the same source calls it the same; None where it may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,8 @@ class Refused:
     """Whose note was withdrawn, where the source says."""
     version: NoteVersion | None = None
     """Of the record that was refused, where the source says."""
+    authority: tuple[str, str] | None = None
+    """Who gave the ids of a withdrawn note, where another may have given the same ones: way of naming, and name."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """What a `--map` may name to know the note and its patient by, as it does where the record is taken."""
 

@@ -538,9 +538,9 @@ def _authority(message: Message, written: str, number: str) -> Authority | None:
         names = message.subcomponents(parts[place]) if place < len(parts) else []
         name, universal, *_ = [*names, "", ""]
         if re.fullmatch(r"[0-2](?:\.\d+)+", universal):
-            return Authority("oid", universal, f"urn:oid:{universal}|{number}")
+            return Authority("oid", universal, f"urn:oid:{universal}|{number}", "oid")
         if name or universal:
-            return Authority("name", name or universal, f"{name or universal}|{number}")
+            return Authority("name", name or universal, f"{name or universal}|{number}", "name")
     return None
 
 

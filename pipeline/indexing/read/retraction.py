@@ -12,66 +12,59 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-_FLAGS = frozenset(
-    (
-        *(
-            "iserror",
-            "iserroneous",
-            "errorflag",
-            "enteredinerror",
-            "isenteredinerror",
-            "inerror",
-            "filedinerror",
-        ),
-        *("deleted", "isdeleted", "deletedflag", "deletedat", "deletedon", "datedeleted", "deletiondate"),
-        *("retracted", "isretracted", "retractedflag", "retractedat", "retractedon", "retractiondate"),
-        *("voided", "isvoided", "isvoid", "voidedflag", "voidedat", "voidedon", "datevoided"),
-        *("withdrawn", "iswithdrawn", "withdrawnat", "nullified", "isnullified", "cancelled", "canceled"),
-        *("iscancelled", "iscanceled", "deleteflag", "delflag", "erroneous"),
-    )
+_FLAG = re.compile(
+    r"(?:is|was|note|document|doc|report|record|row|entry|text|result)*(?:"
+    r"(?:date|time)?(?:inerror|(?:entered|filed|charted|marked)inerror|erroneous|deleted|retracted|voided|withdrawn|"
+    r"nullified|cancell?ed|revoked)"
+    r"(?:flag|flg|ind|indicator|yn|at|on|by|date|datetime|time|dttm|dtm|dt|ts|reason)?"
+    r"|(?:deletion|retraction)(?:date|datetime|time|dttm|dt|reason)"
+    r"|(?:error|delete|del|void)(?:flag|flg|ind|indicator|yn)|(?:void|delete)reason"
+    r")|is(?:error|void)"
 )
-_STATUSES = frozenset(
-    (
-        *(
-            "status",
-            "docstatus",
-            "documentstatus",
-            "notestatus",
-            "reportstatus",
-            "recordstatus",
-            "resultstatus",
-        ),
-        *("textstatus", "statusname", "statuscode", "completionstatus", "availabilitystatus", "state"),
-    )
+_STATUS = re.compile(
+    r"(?:note|document|doc|report|record|rec|row|entry|result|text|completion|availability|signature)*(?:status|state)"
+    r"(?:name|code|cd|desc|description|display|text|value)?"
 )
-_RETRACTED = frozenset(
-    (
-        *(
-            "enteredinerror",
-            "inerror",
-            "erroneous",
-            "error",
-            "recordedinerror",
-            "filedinerror",
-            "chartedinerror",
-        ),
-        *(
-            "retracted",
-            "voided",
-            "void",
-            "deleted",
-            "withdrawn",
-            "nullified",
-            "revoked",
-            "cancelled",
-            "canceled",
-        ),
-    )
+_RETRACTED = re.compile(
+    r"(?:entered|recorded|filed|charted|documented|marked)?inerror.*|"
+    r"(?:erroneous|error|retracted|voided|void|deleted|withdrawn|nullified|revoked|cancell?ed)(?:(?:\W|by).*)?"
 )
 _NO = frozenset(
-    ("", "0", "0.0", "f", "false", "n", "no", "none", "null", "nan", "nat", "n/a", "<na>", "\\n", "active")
+    (
+        *(
+            "",
+            "0",
+            "0.0",
+            "f",
+            "false",
+            "n",
+            "no",
+            "none",
+            "null",
+            "nan",
+            "nat",
+            "n/a",
+            "<na>",
+            "\\n",
+            "active",
+        ),
+        *(
+            "-",
+            "--",
+            "(null)",
+            "[null]",
+            "undefined",
+            "off",
+            "nein",
+            "non",
+            "not deleted",
+            "not voided",
+            "valid",
+        ),
+        *("0000-00-00", "0000-00-00 00:00:00", "9999-12-31", "9999-12-31 00:00:00", "9999-12-31 23:59:59"),
+    )
 )
-_MARKS = re.compile(r"[\s_.-]")
+_MARKS = re.compile(r"[\s_./-]")
 
 
 def retracted_by(record: Mapping[str, Any]) -> str | None:
@@ -86,7 +79,7 @@ def retracted_by(record: Mapping[str, Any]) -> str | None:
 
 def is_retracted_status(status: Any) -> bool:
     """Whether a status' value means that the note counts no more."""
-    return isinstance(status, str) and _plain(status) in _RETRACTED
+    return isinstance(status, str) and _RETRACTED.fullmatch(_plain(status)) is not None
 
 
 def _says_yes(value: Any) -> bool:
@@ -109,5 +102,6 @@ def _telling(columns: tuple[str, ...]) -> tuple[tuple[str, bool], ...]:
 def _named(columns: tuple[str, ...]) -> Iterator[tuple[str, bool]]:
     for column in columns:
         plain = _plain(column)
-        if plain in _FLAGS or plain in _STATUSES:
-            yield column, plain in _FLAGS
+        is_flag = _FLAG.fullmatch(plain) is not None
+        if is_flag or _STATUS.fullmatch(plain):
+            yield column, is_flag

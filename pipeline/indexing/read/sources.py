@@ -12,13 +12,14 @@ import difflib
 import gzip
 import io
 import os
+import re
 import select
 import stat
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from pipeline.errors import InputMissing, InputUnusable
@@ -40,6 +41,8 @@ IGNORED_NAMES = frozenset({"Thumbs.db", "desktop.ini"})
 
 WRITER_SECONDS = 10
 """A pipe that the user named is waited for so long."""
+
+_NUMBER = re.compile(r"([0-9]+)")
 
 GZIP_MAGIC = b"\x1f\x8b"
 
@@ -161,10 +164,20 @@ def _status(path: Path, label: str) -> os.stat_result | None:
         ) from error
 
 
+def by_name(path: str) -> tuple[tuple[tuple[str | int, ...], str], ...]:
+    """The key by which files are read in order: folder by folder, numbers as numbers, so that day 10 follows day 9."""
+    return tuple((tuple(_parts_of(part)), part) for part in PurePath(path).parts)
+
+
+def _parts_of(name: str) -> Iterator[str | int]:
+    """Text and numbers in turn, text first."""
+    return (int(part) if number % 2 else part for number, part in enumerate(_NUMBER.split(name)))
+
+
 def _walk(folder: Path, below: str) -> Iterator[str]:
     """Paths below the folder. What cannot be entered or is no file is yielded too: opening it says why."""
     try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: by_name(entry.name))
     except OSError:
         yield below or "."
         return
