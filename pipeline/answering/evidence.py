@@ -114,13 +114,13 @@ class Passages:
             return True
         begins, ends = self.span_of(number, start, end)
         around = read(f"{text[begins:start]} . {text[end:ends]}")
-        source = _Source(number, begins, ends)
-        reading = self._read(source)
-        if _over(source.labels or ()) == Over() and not any(
+        if _over(self._labels(number, begins)) == Over() and not any(
             token.kind in ("negation", "hedge", "relative") or token.key in _ENDING_ORDERS
             for token in around.tokens
         ):
             return True
+        source = _Source(number, begins, ends)
+        reading = self._read(source)
         claim = read(text[start:end])
         return carries(reading, claim, 0, len(claim.tokens), partial(self._context, source, names=False))
 

@@ -77,7 +77,8 @@ def selected(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> tup
     for hit in hits:
         if texts == limit:
             break
-        found = _Kept(hit, _triples(hit.text.lower().split()))
+        words = hit.text.lower().split()
+        found = _Kept(hit, frozenset(words), _triples(words))
         near = [other for other in kept if other.hit.patient_id == hit.patient_id]
         same = next((other for other in near if found.says_the_same(other, similarity)), None)
         if same is not None:
@@ -97,11 +98,16 @@ def _newer(one: Hit, other: Hit) -> Hit:
     return other if (other.date or "") > (one.date or "") else one
 
 
+_FEW_WORDS = 12
+"""Passages with fewer are always compared: a table row may be figures only."""
+
+
 @dataclass(eq=False)
 class _Kept:
     """A passage, and its versions where it is the best-placed one of several."""
 
     hit: Hit
+    words: frozenset[str]
     triples: frozenset[tuple[str, ...]]
     first: _Kept | None = None
     versions: list[_Kept] = field(default_factory=list)
@@ -122,7 +128,15 @@ class _Kept:
         return near and _same_facts(self.hit.text, other.hit.text)
 
     def is_a_version_of(self, other: _Kept, similarity: float) -> bool:
-        return other.first is None and _jaccard_reaches(similarity, self.figureless, other.figureless)
+        if other.first is not None or not self._shares_half(other):
+            return False
+        return _jaccard_reaches(similarity, self.figureless, other.figureless)
+
+    def _shares_half(self, other: _Kept) -> bool:
+        """Whether half of the words of the one with fewer are the other's: what is cheap to ask, and true of versions
+        unless nearly every word is a figure."""
+        few = min(len(self.words), len(other.words))
+        return few < _FEW_WORDS or 2 * len(self.words & other.words) >= few
 
 
 def _same_facts(one: str, other: str) -> bool:

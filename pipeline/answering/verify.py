@@ -341,7 +341,7 @@ def _is_written_as(quote: str, words: str, *, cleaned: bool) -> bool:
     A passage that was cleaned may differ in more than blanks and invisible characters: mojibake was repaired in it,
     and for that the letters and digits of ASCII are held against each other, which no wrong decoding touches.
     """
-    if _letters(quote) == _letters(words):
+    if quote == words or _letters(quote) == _letters(words):
         return True
     return cleaned and not _plain(quote).isdisjoint(_plain(words))
 
