@@ -23,6 +23,7 @@ from pipeline.answering.notices import admits_any, name_not_found, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
 from pipeline.answering.verify import NOT_STATED, CitationNumbers, StatementReader, check_statement
+from pipeline.answering.whose import of_its_patient
 from pipeline.config import AnsweringSettings
 from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.ports import Embedder, Generator, Store, text_tokens_max
@@ -166,6 +167,7 @@ class Answering:
         with watch.stage("embed"):
             vector = self.embed_question(question.text)
         with watch.stage("search"):
+            question = of_its_patient(question, self.store)
             hits = retrieve(
                 question.text,
                 vector,

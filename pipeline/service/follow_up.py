@@ -3,8 +3,8 @@
 No text goes from one question to the next: each is answered by itself. Then "What is she allergic to?", asked after an
 answer about one patient, would be answered from anybody's notes. Decides that such a question keeps to the patient of
 the answer before, unless it names somebody or asks about several, and that "she", where nothing says who that is, is
-refused. Reads the question's words alone; knows no register of patients. Whoever asks can have every patient looked
-at, and is told which one was kept.
+refused, as is a word that is in the notes the name of others alone. Knows no register of patients. Whoever asks can
+have every patient looked at, and is told which one was kept.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Literal, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 
+from pipeline.answering.whose import of_its_patient
 from pipeline.errors import BadRequest
-from pipeline.records import AccessScope, Question
+from pipeline.records import AccessScope, Filters, Question
 from pipeline.service.access.policy import Principal
 from pipeline.service.parts import Parts
 from pipeline.text.patient_names import names
@@ -25,8 +26,25 @@ About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 
 _PRONOUN = re.compile(
     r"\b(?:he|she|him|her|hers|his|himself|herself)\b(?!-)|(?:^|[.?!]\s+)(?:He|She|Him|Hers?|His(?!\s+bundle))\b(?!-)"
+    r"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) (?:patient|man|woman|gentleman|lady|boy|girl)\b"
+    r"|^(?:(?:And|and|So|so) )?(?:(?:[Ww]hat|[Ww]hen|[Ww]here|[Ww]hy|[Hh]ow) )?"
+    r"(?:[Aa]re|[Ww]ere|[Dd]o|[Dd]id|[Hh]ave|[Hh]ad|[Cc]an) (?:they|their)\b"
 )
-"""Not `HE` or `HER2`, and not the bundle of His."""
+"""Not `HE` or `HER2`, and not the bundle of His; "they" where nothing before it can be meant."""
+_ANOTHER = re.compile(
+    r"\b(?:the (?:other|next)|another) (?:patient|man|woman|gentleman|lady|boy|girl)\b"
+    r"|\bpatient (?:who|whose|named|called|in (?:room|bed|ward)|with (?:an?|the))\b|\b(?:mrn|patient (?:id|number))\b",
+    re.IGNORECASE,
+)
+"""Somebody else than the patient of the answer before."""
+_MAY_BE_A_NAME = re.compile(r"(?<=[\w,] )[A-Z][^\W\d_]{2,}")
+_INTRODUCED = (
+    r"(?:\b(?:Mr|Mrs|Ms|Miss|Mx)\.? (?:[A-Z][\w'’-]+ ){{0,2}}{name}\b"
+    r"|\b{name}(?: [A-Z][\w'’-]+){{0,2}},? (?:is|was) an?\b[^.\n]{{0,40}}"
+    r"\b(?:year|male|female|man|woman|gentleman|lady|boy|girl|infant)\b)"
+)
+"""How a note says who somebody is."""
+PASSAGES_WITH_A_NAME = 20
 _SOMEBODY_BEFORE = re.compile(
     r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father)\b",
     re.IGNORECASE,
@@ -37,7 +55,8 @@ _ILLNESS = re.compile(
 """What follows a name that stands for no patient: "Crohn's disease"."""
 _PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
 _SEVERAL = re.compile(
-    rf"\b{_PEOPLE}\b|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
+    rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
+    r"|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
     r"|\b(?:any|every|some|no)\s?(?:one|body)\b"
     r"|\bwho\s+(?:else|all|has|have|had|takes?|took|needs?|uses?|smokes?|drinks?|gets?|got|suffers?|are|were)\b"
     r"|\bwho\s+(?:is|was)\s+(?!the\b|her\b|his\b|their\b)",
@@ -61,19 +80,25 @@ async def in_context(
     Raises BadRequest where the question says "she" or the like and nothing tells who that is, NotKnown where the
     conversation is not theirs.
     """
+    question = await run_in_threadpool(_by_id, parts, question)
     if question.filters.patient_ids or any_patient:
         return Context(question)
     about = whom(question.text)
     if about in ("several", "named"):
         return Context(question)
-    if conversation_id is not None:
+    if conversation_id is not None and not _ANOTHER.search(question.text):
         patients = await run_in_threadpool(parts.conversations.patients, principal, conversation_id)
         if len(patients) == 1:
+            if await run_in_threadpool(_somebody_else, parts, question, patients[0]):
+                raise BadRequest(
+                    "The question seems to name somebody else than the patient of the answer before.",
+                    remedy="Give the full name, or choose a patient as a filter (in the interface: patient_ids).",
+                )
             filters = replace(question.filters, patient_ids=patients)
             return Context(replace(question, filters=filters), patients[0])
     if about == "pronoun" and not await run_in_threadpool(_one_patient, parts, question.filters.scope):
         raise BadRequest(
-            "The question says he or she, and nothing tells which patient that is.",
+            "The question says he, she, they or this patient, and nothing tells which patient that is.",
             remedy="Name the patient in the question, or choose one as a filter (in the interface: patient_ids).",
         )
     return Context(question)
@@ -93,6 +118,31 @@ def whom(question: str) -> About:
     if named and named.start < pronoun.start():
         return "named"
     return "open" if _SOMEBODY_BEFORE.search(question, 0, pronoun.start()) else "pronoun"
+
+
+def _by_id(parts: Parts, question: Question) -> Question:
+    """Limited to the patients whose ids it writes; as it is while no note can be read."""
+    if not parts.corpus.ready:
+        return question
+    with parts.corpus.answering() as answering:
+        return of_its_patient(question, answering.store)
+
+
+def _somebody_else(parts: Parts, question: Question, patient: str) -> bool:
+    """Whether a single word of the question, a first name for example, is in the notes the name of others alone."""
+    words = dict.fromkeys(_MAY_BE_A_NAME.findall(question.text))
+    if not (words and parts.corpus.ready):
+        return False
+    scope = question.filters.scope
+    with parts.corpus.answering() as answering:
+        for word in words:
+            matches = answering.store.search_words(word, PASSAGES_WITH_A_NAME, Filters(scope=scope))
+            vector = answering.embed_question(word)
+            hits = answering.store.hits([match.chunk_id for match in matches], vector)
+            name = re.compile(_INTRODUCED.format(name=word.capitalize()))
+            if patient not in {hit.patient_id for hit in hits} and any(name.search(hit.text) for hit in hits):
+                return True
+    return False
 
 
 def _one_patient(parts: Parts, scope: AccessScope) -> bool:

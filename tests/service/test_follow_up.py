@@ -76,10 +76,43 @@ def test_whoever_asks_about_others_gets_others(
     assert {passage["patient_id"] for passage in second["passages"]} != {HERS}
 
 
+@pytest.mark.parametrize("question", ["Is patient D2N005 taking allopurinol?", "D2N005: any gout?"])
+def test_an_id_in_a_question_is_the_patient(reader: httpx2.Client, question: str) -> None:
+    first = ask(reader, FIRST)
+    second = ask(reader, question, first["conversation_id"])
+    assert second["kept_patient_id"] is None
+    assert {passage["patient_id"] for passage in second["passages"]} <= {"D2N005"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is Martha taking allopurinol?",
+        "Is MARTHA taking allopurinol?",
+        "Does the other patient take allopurinol?",
+        "Does the next patient take allopurinol?",
+    ],
+)
+def test_the_patient_before_does_not_answer_for_somebody_else(reader: httpx2.Client, question: str) -> None:
+    first = ask(reader, FIRST)
+    asked = {"question": question, "conversation_id": first["conversation_id"]}
+    refused = reader.post("/v1/ask", json=asked)
+    assert refused.status_code == 422
+    assert "patient" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("question", ["Is Anna taking Allopurinol?", "Does she take Tylenol?", "And an MRI?"])
+def test_a_capital_is_not_somebody_else(reader: httpx2.Client, question: str) -> None:
+    first = ask(reader, FIRST)
+    assert ask(reader, question, first["conversation_id"])["kept_patient_id"] == HERS
+
+
 def test_she_is_nobody_before_an_answer_says_who(reader: httpx2.Client) -> None:
     refused = reader.post("/v1/ask", json={"question": "Which antibiotics was she given, and when?"})
     assert (refused.status_code, refused.json()["code"]) == (422, "CW-REQUEST")
     assert "which patient" in refused.json()["detail"]
+    for nobody in ("Is this patient diabetic?", "What are their allergies?", "Do they smoke?"):
+        assert reader.post("/v1/ask", json={"question": nobody}).status_code == 422
     for several in (
         {"question": "Is the patient taking allopurinol?", "filters": {"patient_ids": [HERS, "D2N043"]}},
         {"question": "Which patients have been to the moon?"},
@@ -160,6 +193,12 @@ def test_the_page_shows_the_patient_and_how_to_leave_them(service: Running) -> N
         ("List all patients with atrial fibrillation", "several"),
         ("How many people have diabetes?", "several"),
         ("Which patient had a stroke and what was he given?", "several"),
+        ("How many have gout?", "several"),
+        ("List all with gout", "several"),
+        ("List all medications", "open"),
+        ("What are their medications?", "pronoun"),
+        ("Is this patient on warfarin?", "pronoun"),
+        ("Which antibiotics were given, and did they help?", "open"),
     ],
 )
 def test_whom_a_question_is_about(question: str, about: str) -> None:

@@ -1,0 +1,59 @@
+"""Whose notes a question asks for by their id.
+
+"Is patient D2N005 diabetic?" reads to both legs of retrieval like any other question, and the next best passage is
+another patient's. Decides that a question which writes the id of a patient is asked of that patient's notes alone.
+Looks each word up in the store, within the asker's scope: an id out of their sight is a word like any other, as is one
+that no note has. Knows no names.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pipeline.ports import Store
+from pipeline.records import Filters, Question
+
+WORDS_MAX = 12
+"""Words of a question that are looked up."""
+LENGTH_MIN = 4
+"""Of an id that nothing announces: "B12" and "T4" are findings."""
+_ID = re.compile(
+    r"(?P<said>\b(?:patient|pt|mrn)[\s:#.]+(?:(?:id|number|no|mrn)[\s:#.]+)?)?"
+    r"(?<![\w.])(?P<id>(?=[\w.:/-]*\d)\w[\w.:/-]*\w|\d)(?![\w%]|\s*(?:-|day|week|month|year|hour|mg|mcg|ml|g\b|h\b|y))",
+    re.IGNORECASE,
+)
+_NOT_ALONE = re.compile(
+    r"\b(?:others?|than|except|besides|unlike|like|similar|compared?|which patients|who else)\b",
+    re.IGNORECASE,
+)
+"""Then others are asked about, too."""
+
+
+def of_its_patient(question: Question, store: Store) -> Question:
+    """The question, limited to the patients whose ids stand in it; as it is where its filters name patients."""
+    if question.filters.patient_ids or _NOT_ALONE.search(question.text):
+        return question
+    found = patients_by_id(question, store)
+    return replace(question, filters=replace(question.filters, patient_ids=found)) if found else question
+
+
+def patients_by_id(question: Question, store: Store) -> tuple[str, ...]:
+    """Patients inside the scope whose ids the question writes as the notes do, but for case; each once."""
+    scope = question.filters.scope
+    known = (
+        form
+        for written in _words_like_ids(question.text)
+        for form in dict.fromkeys((written, written.lower(), written.upper()))
+        if store.count_notes(Filters(patient_ids=(form,), scope=scope), most=1)
+    )
+    return tuple(dict.fromkeys(known))
+
+
+def _words_like_ids(text: str) -> list[str]:
+    """Words with a digit in them: those of digits alone, and short ones, only where the question says what they are."""
+    return [
+        match["id"]
+        for match in _ID.finditer(text)
+        if match["said"] or (len(match["id"]) >= LENGTH_MIN and not match["id"].isdecimal())
+    ][:WORDS_MAX]

@@ -1,0 +1,64 @@
+"""A patient's id in a question: their notes alone, and nobody else's where the word is no id that may be seen."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from pipeline.answering.whose import of_its_patient
+from pipeline.ports import Store
+from pipeline.records import AccessScope, Filters, Question
+
+PATIENTS = ("D2N005", "D2N006", "a4abb8bd-c78c-e552", "7", "65", "B12", "100", "1001", "Patient/x9")
+
+
+def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
+    def count(filters: Filters, *, undated: bool = False, most: int) -> int:
+        (patient,) = filters.patient_ids
+        return int(patient in PATIENTS and filters.scope.admits(None, patient))
+
+    filters = Filters(scope=scope) if scope else Filters()
+    store = cast(Store, SimpleNamespace(count_notes=count))
+    return of_its_patient(Question(text, filters, 10), store).filters.patient_ids
+
+
+@pytest.mark.parametrize(
+    ("question", "patients"),
+    [
+        ("Is patient D2N005 taking allopurinol?", ("D2N005",)),
+        ("D2N005: gout?", ("D2N005",)),
+        ("And for d2n005's gout?", ("D2N005",)),
+        ("Does D2N005 or D2N006 smoke?", ("D2N005", "D2N006")),
+        ("What does a4abb8bd-c78c-e552 take?", ("a4abb8bd-c78c-e552",)),
+        ("Which medications does Patient/x9 take?", ("Patient/x9",)),
+        ("Does patient 7 smoke?", ("7",)),
+        ("MRN: 1001, allergies?", ("1001",)),
+        ("pt #1001 allergies", ("1001",)),
+        ("patient id 1001: allergies", ("1001",)),
+        ("Is the patient 7 days after surgery?", ()),
+        ("Is the patient 65 years old?", ()),
+        ("patients 65 and older with gout", ()),
+        ("Is 100 mg of allopurinol given?", ()),
+        ("Is the B12 low?", ()),
+        ("Is D2N999 on warfarin?", ()),
+        ("Who else than D2N005 takes warfarin?", ()),
+        ("Which patients have the illness of D2N005?", ()),
+        ("What does Anna Mitchell take?", ()),
+    ],
+)
+def test_whose_id_a_question_writes(question: str, patients: tuple[str, ...]) -> None:
+    assert limited(question) == patients
+
+
+def test_an_id_out_of_sight_is_a_word_like_any_other() -> None:
+    scope = AccessScope(patient_ids=frozenset({"D2N006"}))
+    assert limited("Is D2N005 taking allopurinol?", scope) == ()
+    assert limited("Is D2N006 taking allopurinol?", scope) == ("D2N006",)
+
+
+def test_patients_chosen_as_filters_stay() -> None:
+    question = Question("Is D2N005 taking allopurinol?", Filters(patient_ids=("D2N006",)), 10)
+    assert of_its_patient(question, cast(Store, None)) == dataclasses.replace(question)
