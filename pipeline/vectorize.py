@@ -158,6 +158,7 @@ def notes(
             compared = sources if prune and STANDARD_INPUT not in sources else None
             found = _survey(records, settings, rejections_file, prefixes, compared, fields)
             _print_survey(found, json_output, rejections_file)
+            _print_unfed(fields)
             return
         with _indexing(
             settings,
@@ -187,6 +188,7 @@ def notes(
         else:
             _print_report(report)
             _print_hits(hits, test_search)
+        _print_unfed(fields)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.rejected or report.unread_files or report.failed:
@@ -475,10 +477,12 @@ def _print_report(report: IndexReport) -> None:
 
 def _kinds(report: IndexReport) -> str:
     """New notes told from changed ones; "" where there are neither."""
-    patients = f" ({report.patient_changed:,} with another patient)" if report.patient_changed else ""
+    others = f"{report.patient_changed:,} with another patient"
+    patients = f" ({others})" if report.patient_changed else ""
     counted = (
         (report.new, f"{report.new:,} new"),
         (report.changed, f"{report.changed:,} changed{patients}"),
+        (report.patient_changed and not report.changed, f"{others} than an earlier version"),
         (report.moved, f"{report.moved:,} moved to another file"),
         (report.older, f"{report.older:,} older versions passed over"),
     )
@@ -531,6 +535,12 @@ def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> No
             out.print("--prune would remove nothing", markup=False)
     if found.rejected or found.unread_files:
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _print_unfed(mapping: FieldMapping) -> None:
+    """On standard error: it is no part of a report that programs read."""
+    for option in mapping.unfed():
+        err.print(f"no record has the column of {option}", markup=False)
 
 
 def _print_columns(found: Survey) -> None:

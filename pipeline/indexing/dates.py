@@ -94,6 +94,13 @@ _YEAR_AT_THE_END = re.compile(
 _COMPACT = re.compile(r"(?P<day>\d{8})(?P<time>\d{2}|\d{4}|\d{6})?(?:\.\d+)?(?P<zone>[+-]\d{4})?")
 """HL7 v2's DTM as well: YYYYMMDD[HH[MM[SS[.S]]]][+/-ZZZZ]."""
 
+_MONTH_ONLY = re.compile(
+    rf"{_NAME}[ ,/.-]*(?:del? )?(?P<year>\d{{4}})|(?P<month>\d{{1,2}})[/.-](?P<year_last>\d{{4}})|"
+    r"(?P<year_first>\d{4})[/.](?P<of_it>\d{1,2})",
+    re.IGNORECASE,
+)
+_DOTNET = re.compile(r"/date\((\d{9,13})(?:[+-]\d{4})?\)/")
+
 _EPOCH = re.compile(r"\d{9,10}(?:\.\d+)?|\d{12,13}|\d{15,16}|\d{18,19}")
 EPOCH_SECONDS = range(631_152_000, 1_893_456_000)
 """1990 to 2029: such a number is the seconds, or milliseconds and so on, since 1970. What lies beyond may be an hour of
@@ -104,8 +111,9 @@ def iso_date(text: str, order: DateOrder | None = None) -> str | NotOneDay | Non
     """A date or date-time in ISO 8601, which compares as text; AMBIGUOUS, OTHER_ORDER, or None where it is no date.
 
     Read are ISO 8601 (also FHIR's YYYY and YYYY-MM, and with UTC or GMT behind), RFC 2822, YYYYMMDD with or without
-    time, seconds and milliseconds since 1970, 2021/3/14, 04-Mar-2021, March 4, 2021, 4. M\u00e4rz 2021, 14.3.2021, and
-    3/14/2021 where only one of the two numbers can be a month or both are the same. 3/4/2021 needs the order.
+    time, seconds and milliseconds since 1970, March 2021, 3/2021, 2021/3/14, 04-Mar-2021, March 4, 2021, 4. M\u00e4rz
+    2021, 14.3.2021, and 3/14/2021 where only one of the two numbers can be a month or both are the same. 3/4/2021 needs
+    the order.
     """
     text = text.strip()
     if _PARTIAL.fullmatch(text):
@@ -168,7 +176,17 @@ def _loose(text: str, order: DateOrder | None) -> str | NotOneDay | None:
 
 
 def _falls_on(day: str | NotOneDay | None, weekday: int) -> bool:
-    return isinstance(day, str) and date.fromisoformat(day[:10]).weekday() == weekday
+    return isinstance(day, str) and len(day) >= 10 and date.fromisoformat(day[:10]).weekday() == weekday
+
+
+def _month(text: str) -> str | None:
+    """A month and its year, as FHIR writes them."""
+    found = _MONTH_ONLY.fullmatch(text)
+    if found is None:
+        return None
+    year = found["year"] or found["year_last"] or found["year_first"]
+    month = _MONTHS.get(found["name"], 0) if found["name"] else int(found["month"] or found["of_it"])
+    return f"{year}-{month:02}" if 1 <= month <= 12 else None
 
 
 def _day(text: str, order: DateOrder | None) -> str | NotOneDay | None:
@@ -182,7 +200,9 @@ def _day(text: str, order: DateOrder | None) -> str | NotOneDay | None:
         return _assembled(found, _MONTHS.get(found["name"], 0), int(found["day"]))
     if found := _YEAR_LAST.fullmatch(text):
         return _in_order(found, order)
-    return None
+    if (found := _DOTNET.fullmatch(text)) and _is_epoch(found[1]):
+        return _since_1970(found[1])
+    return _month(text)
 
 
 def _in_order(found: re.Match[str], order: DateOrder | None) -> str | NotOneDay | None:

@@ -69,8 +69,7 @@ class Withdrawal:
     def _corrects_the_patient_of(self, note: Sighting) -> bool:
         """Whether one folder numbers it as a later version of the note, which it names another patient for."""
         one_folder = bool(note.file) and PurePath(self.file).parent == PurePath(note.file).parent
-        order = _order(self.version, note.version)
-        return one_folder and _numbered(self.version, note.version, order) > 0
+        return one_folder and _numbered(self.version, note.version) > 0
 
     def outlasts(self, note: Sighting, *, resource: bool, same_run: bool) -> bool:
         """Whether the note that was read now is not newer, so that it stays withdrawn. A FHIR resource comes back in a
@@ -110,7 +109,8 @@ def compare(new: Sighting, old: Sighting) -> Verdict:
     )
     order = _order(new.version, old.version)
     if new.patient != old.patient:
-        order = _numbered(new.version, old.version, order) if same_place or _one_feed(new, old) else 0
+        dated = order if same_place and not _has_number(new.version, old.version) else 0
+        order = dated or (_numbered(new.version, old.version) if same_place or _one_feed(new, old) else 0)
     if order:
         return "newer" if order > 0 else "older"
     if same_place:
@@ -139,8 +139,8 @@ def _is_overtaken(new: Sighting, stored: Sighting) -> bool:
 
 
 def _one_feed(new: Sighting, old: Sighting) -> bool:
-    """Whether both were read from one folder: what two sources number is not compared."""
-    return new.source == old.source or PurePath(new.file).parent == PurePath(old.file or old.source).parent
+    """Whether both lie in one folder: what two sources number is not compared, and sites have folders of their own."""
+    return PurePath(new.file).parent == PurePath(old.file or old.source).parent
 
 
 def _below(file: str, folder: str) -> bool:
@@ -172,9 +172,12 @@ def _by_number(new: NoteVersion, old: NoteVersion) -> int:
     return 1 if new.number > old.number else -1
 
 
-def _numbered(new: NoteVersion | None, old: NoteVersion | None, order: int) -> int:
+def _numbered(new: NoteVersion | None, old: NoteVersion | None) -> int:
     """The order of two versions that name two patients. Two servers have one id for two notes, each with a date of its
-    own: where both number their versions, the numbers must agree with the dates."""
-    if new is None or old is None or (new.number is None and old.number is None):
-        return order
-    return order if _by_number(new, old) == order else 0
+    own: both must number their versions, and the numbers agree with the dates."""
+    order = _order(new, old)
+    return order if new is not None and old is not None and _by_number(new, old) == order else 0
+
+
+def _has_number(new: NoteVersion | None, old: NoteVersion | None) -> bool:
+    return any(one is not None and one.number is not None for one in (new, old))

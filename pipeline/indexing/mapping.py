@@ -194,6 +194,17 @@ class FieldMapping:
             feeding.setdefault(name, {})["--default"] = None
         return {name: tuple(keys) for name, keys in feeding.items() if keys}, tuple(rest)
 
+    def unfed(self) -> list[str]:
+        """The options `--map` of the user that no record so far had a column for: a name is misspelt."""
+        if not self._plans:
+            return []
+        fed, _ = self.used()
+        return [
+            f"--map {name}={'|'.join(columns)}"
+            for name, columns in self.columns.items()
+            if columns != ALIASES[name] and columns != ("none",) and set(fed.get(name, ())) <= {"--default"}
+        ]
+
     def _plan(self, plans: Plans, columns: tuple[str, ...], *, own: bool) -> Mapping[str, list[Place]]:
         plan = plans.get((own, columns))
         if plan is None:

@@ -141,6 +141,8 @@ class Stager:
                     continue
                 earlier = latest.get(key)
                 self.tally.older += earlier is not None
+                if earlier and earlier.document.patient_id != outcome.document.patient_id:
+                    self.tally.patient_changed += 1
                 latest[key] = outcome if earlier is None else replace(outcome, again=earlier.again)
             elif isinstance(outcome, Rejection):
                 self._reject(outcome)

@@ -560,6 +560,34 @@ def test_a_note_about_a_device_is_rejected_not_withdrawn(tmp_path: Path) -> None
     assert (found["withdrawals"], found["rejected"], found["embedded"]) == (0, 1, 1)
 
 
+def test_two_sites_in_one_folder_do_not_replace_each_others_notes(tmp_path: Path) -> None:
+    for site, patient, version in (("a", "p9", "1"), ("b", "p8", "3")):
+        (tmp_path / "in" / site).mkdir(parents=True)
+        meta = {"versionId": version, "lastUpdated": f"2024-0{version}-01T00:00:00Z"}
+        write(
+            tmp_path / "in" / site / "notes.ndjson",
+            document("1", patient, f"Note of {site}.") | {"meta": meta},
+        )
+    refused = run(str(tmp_path / "in"))
+    assert (refused.exit_code, stored()["completed"]) == (1, 1)
+    assert "Another patient's note has the same resource_id" in refused.output
+
+
+def test_a_corrected_patient_is_told_in_one_run_too(tmp_path: Path) -> None:
+    versions = [document("1", f"p{number}", "x") | {"meta": {"versionId": number}} for number in ("1", "2")]
+    assert report(write(tmp_path / "a.ndjson", *versions))["patient_changed"] == 1
+
+
+def test_a_misspelt_column_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", note(1))
+    for options in ([], ["--dry-run"]):
+        assert (
+            "no record has the column of --map date=Datum" in run(path, "--map=date=Datum", *options).output
+        )
+    assert "no record has" not in run(path, "--map=date=none").output
+    assert "no record has" not in run(path, "--map=author=nurse|patient_id").output
+
+
 def test_the_tenth_day_is_newer_than_the_ninth(tmp_path: Path) -> None:
     days = tmp_path / "days"
     days.mkdir()

@@ -70,6 +70,22 @@ def test_the_bare_id_of_a_resource() -> None:
             seen(version=DAY_1),
             "another patient",
         ),
+        # Sites have folders of their own, and two servers dates of their own.
+        (
+            seen("/in/b/b.csv", patient="p8", version=DAY_2),
+            seen("/in/a/a.csv", version=DAY_1),
+            "another patient",
+        ),
+        (
+            seen("/in/b.csv", patient="p8", version=NoteVersion("2024-05-05T00:00:00Z")),
+            seen(version=NoteVersion("2024-01-01T00:00:00Z")),
+            "another patient",
+        ),
+        (
+            seen(patient="p8", version=NoteVersion("2024-05-05T00:00:00Z")),
+            seen(version=NoteVersion("2024-01-01T00:00:00Z")),
+            "newer",
+        ),
         # Two servers: each has a first version of its own.
         (
             seen("/in/b.csv", patient="p8", version=NoteVersion("2024-05-05T00:00:00Z", 1)),

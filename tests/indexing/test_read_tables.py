@@ -235,6 +235,15 @@ def test_lines_of_a_note_that_hold_delimiters_are_no_rows() -> None:
     assert texts(notes(written.getvalue().encode())) == [("17", "22533", text), ("18", "22534", "x")]
 
 
+def test_numbers_in_a_note_are_no_patient_of_a_table_whose_patients_have_letters() -> None:
+    text = "Vitals:\nBP,120/80,HR,72\n3,4,5,6"
+    written = io.StringIO()
+    csv.writer(written).writerows([("n1", "p1", "note", text), ("n2", "p2", "note", "x")])
+    assert texts(notes(written.getvalue().encode())) == [("n1", "p1", text), ("n2", "p2", "x")]
+    numbered = b'1,p1,note,"Tall, 5\'10""\n2,p2,note,Waist 36"\n'
+    assert texts(notes(numbered))[1:] == [("2", "p2", 'Waist 36"')]
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 @pytest.mark.parametrize("columns", [(0, 1, 2, 3), (3, 0, 1), (0, 3, 1)])

@@ -1,9 +1,10 @@
 """Where a row of a table begins, when a quotation mark that is not doubled has hidden it inside another row.
 
 Decides by the columns that name the note and its patient: a line is the beginning of a row where they hold what could
-be such an id in this table. An id of this kind has a digit where the others have one, no blank and no other mark than
-theirs (- _ . / and ' always), and no blank before it where theirs have none: "2,p2,Nursing" begins a row,
-"Sodium, 140, normal" and "BP 120,80" are lines of a note. Refuses to know quotation marks beyond one line.
+be such an id in this table. An id of this kind has a digit where the others have one, a letter where they are letters
+and a number (p1, MRN-7), no blank and no other mark than theirs (- _ . / and ' always), and no blank before it where
+theirs have none: "2,p2,Nursing" begins a row, "Sodium, 140, normal" and "BP 120,80" are lines of a note. Refuses to
+know quotation marks beyond one line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Sequence
 from operator import methodcaller
 
 _WORD = re.compile(r"[^\W_]+")
+_LETTERS_AND_NUMBER = re.compile(r"[^\W\d_]+[-_ ./]?\d+")
 _MARKS_OF_IDS = frozenset("-_./'")
 
 BEGINNING_CHARACTERS = 4096
@@ -99,5 +101,7 @@ def _alike(cell: str, known: str | None) -> bool:
     if not known:
         return not any(map(str.isspace, cell))
     if any(map(str.isdigit, known)) and not any(map(str.isdigit, cell)):
+        return False
+    if _LETTERS_AND_NUMBER.fullmatch(known) and not any(map(str.isalpha, cell)):
         return False
     return set(_WORD.sub("", cell)) <= set(_WORD.sub("", known)) | _MARKS_OF_IDS

@@ -191,6 +191,8 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
 
 
 def _did_you_mean(path: Path) -> str:
+    if path.is_symlink():
+        return "It is a link that leads nowhere. Mend it, or name the file itself."
     parent = path.parent
     if not stat.S_ISDIR(_mode(parent)):
         return f"There is no folder {parent} either; the current folder is {Path.cwd()}."
