@@ -32,6 +32,7 @@ PRICE_REGION: Final = "us-east-1"  # the Price List API lives in a few regions o
 PRICE_TOLERANCE: Final = 0.05
 LICENCE_DAYS: Final = 365  # of IRIS Community, from the release; a later start of the container fails
 LICENCE_WARNING_DAYS: Final = 90
+IMAGE_DAYS_MAX: Final = 45  # Ubuntu publishes one every few weeks; driver packages move on about as fast
 REFUSED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 
 Status = Literal["pass", "warn", "fail"]
@@ -198,6 +199,15 @@ def machine_image(config: StackConfig, around: Surroundings) -> Iterator[Finding
     if ends and _instant(str(ends)) < around.now:
         yield Finding(
             "machine image", "warn", f"{config.ami_id} has been out of support since {ends[:10]}.", cure
+        )
+        return
+    days = (around.now - _instant(str(image.get("CreationDate") or around.now.isoformat()))).days
+    if days > IMAGE_DAYS_MAX:
+        yield Finding(
+            "machine image",
+            "warn",
+            f"{config.ami_id} is {days} days old: it lacks the kernel fixes since, and the driver is newer.",
+            cure,
         )
     else:
         yield Finding("machine image", "pass", f"{config.ami_id} {image.get('Name', '')}".rstrip() + ".")

@@ -232,6 +232,19 @@ def test_an_image_that_is_gone_or_needs_a_larger_disk_fails(
     assert "python -m infra.ami --set" in found.cure
 
 
+@pytest.mark.parametrize(("days", "status"), [(0, "pass"), (45, "pass"), (46, "warn"), (700, "warn")])
+def test_an_image_of_long_ago_is_told(
+    session: Session, simulator: RegistrySimulator, days: int, status: str
+) -> None:
+    config = stacks.config(rootVolumeSizeGb="80")
+    (image,) = session.real.client("ec2").describe_images(ImageIds=[config.ami_id])["Images"]
+    now = datetime.fromisoformat(image["CreationDate"].replace("Z", "+00:00")) + timedelta(days=days)
+    around = Surroundings(session, lambda _, login: Registry(simulator.host, login, scheme="http"), now)
+    (found,) = preflight.machine_image(config, around)
+    assert found.status == status, found.message
+    assert (f"is {days} days old" in found.message) == (status == "warn")
+
+
 def test_a_key_that_does_not_open_the_models_fails_and_is_not_shown(
     session: Session, simulator: RegistrySimulator
 ) -> None:
