@@ -379,12 +379,14 @@ NoticeCode: TypeAlias = Literal[
     "none_in_period",
     "none_by_all_filters",
     "name_not_found",
+    "not_final",
 ]
-"""What a filter did that whoever set it may not expect, or a name in the question. value_unknown: no note has the
-value given. value_written_otherwise: other notes have nearly the same one. undated_left_out: a period leaves out
-notes without a date. none_in_period: notes have dates, and none is of the period. none_by_all_filters: each
-filter admits notes, all of them together none. name_not_found: the question names somebody whom no passage found
-names."""
+"""What a filter did that whoever set it may not expect, a name in the question, or what cited notes are.
+value_unknown: no note has the value given. value_written_otherwise: other notes have nearly the same one.
+undated_left_out: a period leaves out notes without a date. none_in_period: notes have dates, and none is of the
+period. none_by_all_filters: each filter admits notes, all of them together none. name_not_found: the question names
+somebody whom no passage found names. not_final: notes that the answer cites are what `value` says, for example
+preliminary; `near` has their ids."""
 
 NOTICE_NOTES_MAX = 10_000
 """Notes are counted up to here for a notice, and no further."""
@@ -400,7 +402,7 @@ class NearValue:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What one filter did, in numbers and values of notes inside the asker's scope. Holds no note text."""
+    """What one filter did, or what cited notes are, in numbers and values inside the asker's scope. No note text."""
 
     code: NoticeCode
     field: NoteField | Literal["date"] | None = None

@@ -19,7 +19,7 @@ import numpy as np
 from pipeline import cancellation
 from pipeline.answering.model_output import ModelOutput, NoAnswer
 from pipeline.answering.notes import visible_note
-from pipeline.answering.notices import admits_any, name_not_found, notices_of
+from pipeline.answering.notices import admits_any, name_not_found, not_final, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
 from pipeline.answering.verify import NOT_STATED, CitationNumbers, StatementReader, check_statement
@@ -99,6 +99,8 @@ class _Draft:
     statements: list[Statement] = field(default_factory=list)
     withheld: int = 0
     notices: tuple[Notice, ...] = ()
+    cited: dict[str, Document] = field(default_factory=dict)
+    """The notes that statements cite, in the order of first mention."""
     not_stated: bool = False
     """The model said that the passages do not answer."""
 
@@ -242,6 +244,11 @@ class Answering:
                     draft.withheld += 1
                 else:
                     draft.statements.append(statement)
+                    draft.cited |= {
+                        note.resource_id: note
+                        for citation in statement.citations
+                        if (note := original(citation.resource_id))
+                    }
                     yield statement
         finally:
             close = getattr(pieces, "close", None)
@@ -296,7 +303,7 @@ class Answering:
             usage=draft.output.usage,
             seconds=watch.total(),
             withheld=draft.withheld,
-            notices=draft.notices,
+            notices=(*draft.notices, *not_final(draft.cited.values())),
             ending=draft.ending,
         )
 

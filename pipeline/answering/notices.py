@@ -1,4 +1,4 @@
-"""Says what filters did that whoever set them may not expect.
+"""Says what filters did that whoever set them may not expect, and which cited notes are not final.
 
 Decides which filter named something that no note has, which other notes have nearly the same value, and how many notes
 a period leaves out because nobody dated them. A filter that is silently wrong reads like a finding: "nothing was found"
@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from types import MappingProxyType
 
 from pipeline.ports import Store
-from pipeline.records import NOTICE_NOTES_MAX, Filters, NearValue, NoteField, Notice
+from pipeline.records import NOTICE_NOTES_MAX, Document, Filters, NearValue, NoteField, Notice
 from pipeline.text.patient_names import names_in
 
 VALUES_MAX = 20
@@ -31,6 +31,23 @@ CLOSE = 0.75
 NAMES: Mapping[str, str] = MappingProxyType(
     {"patient_id": "patient", "document_type": "type", "domain": "domain"}
 )
+
+NOT_FINAL = frozenset(
+    {
+        *(
+            "registered",
+            "partial",
+            "preliminary",
+            "superseded",
+            "draft",
+            "unsigned",
+            "dictated",
+            "incomplete",
+        ),
+        *("in progress", "in-progress", "some results", "no results yet", "not verified", "order received"),
+    }
+)
+"""Statuses of sources under which a note may still change, or has been replaced."""
 
 _PREFIX = re.compile(r"^(?:.*[/|]|(?:patient|pat|pt|mrn|id)[\s:#=.]+|#)\s*", re.IGNORECASE)
 _NOT_WORD = re.compile(r"[\W_]+")
@@ -62,6 +79,19 @@ def name_not_found(question: str) -> Notice:
     return Notice("name_not_found", "patient_id", names_in(question))
 
 
+def not_final(documents: Iterable[Document]) -> tuple[Notice, ...]:
+    """What those of the cited notes are that their source calls anything short of final."""
+    found: dict[str, dict[str, None]] = {}
+    for document in documents:
+        said = (document.metadata.get(name, "").strip().lower() for name in ("doc_status", "status"))
+        if status := next((each for each in said if each in NOT_FINAL), None):
+            found.setdefault(status, {})[document.resource_id] = None
+    return tuple(
+        Notice("not_final", value=status, notes=len(ids), near=tuple(NearValue(each, 1) for each in ids))
+        for status, ids in found.items()
+    )
+
+
 def sentence(notice: Notice, note: str = "note", by: str = "--patient-id") -> str:
     """A notice as a person reads it. `note`: what notes are called where not everybody may see all of them, for
     example "note that you may see". `by`: how one chooses a patient there."""
@@ -85,6 +115,10 @@ def sentence(notice: Notice, note: str = "note", by: str = "--patient-id") -> st
         case "name_not_found":
             name = f"the name {notice.value}" if notice.value else "that name"
             return f"No {note} among those found has {name}; {by} is surer."
+        case "not_final":
+            are = "note cited is" if notice.notes == 1 else "notes cited are"
+            ids = f": {', '.join(each.value for each in notice.near)}" if notice.near else ""
+            return f"{_many(notice.notes)} {are} not final ({notice.value}){ids}."
         case "none_by_all_filters":
             return f"Each filter admits notes, but no {note} passes all of them."
 

@@ -291,16 +291,21 @@ class NearValueOut(BaseModel):
 
 
 class NoticeOut(BaseModel):
-    """What a filter did that the asker may not expect. Counts end at 10,000, and are of notes that you may see."""
+    """What a filter did that the asker may not expect, or what cited notes are.
+
+    Counts end at 10,000, and are of notes that you may see.
+    """
 
     code: NoticeCode
     field: Literal["patient_id", "document_type", "domain", "date"] | None = Field(
         description="which filter; null: all of them together"
     )
-    value: str | None = Field(description="as it was asked for")
+    value: str | None = Field(description="as it was asked for; of `not_final` the status of the notes cited")
     notes: int = Field(description="how many notes it is about")
     of: int = Field(description="out of how many")
-    near: list[NearValueOut] = Field(description="values that may have been meant")
+    near: list[NearValueOut] = Field(
+        description="values that may have been meant; of `not_final` the ids of the notes"
+    )
     text: str = Field(description="the same in words")
 
     @classmethod
@@ -346,7 +351,9 @@ class AnswerHead(BaseModel):
     withheld: int = Field(
         description="statements held back because what they cite does not say all that they say"
     )
-    notices: list[NoticeOut] = Field(description="what the filters did that you may not expect")
+    notices: list[NoticeOut] = Field(
+        description="what the filters did that you may not expect, and cited notes that are not final"
+    )
     model: ModelOut
     prompt_version: str | None
     space_id: str
@@ -401,7 +408,9 @@ class SearchOut(BaseModel):
     )
 
     passages: list[PassageOut]
-    notices: list[NoticeOut] = Field(description="what the filters did that you may not expect")
+    notices: list[NoticeOut] = Field(
+        description="what the filters did that you may not expect, and cited notes that are not final"
+    )
     space_id: str
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.notices import notices_of, sentence
+from pipeline.answering.notices import not_final, notices_of, sentence
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import StoreSettings
 from pipeline.database import Database
-from pipeline.records import AccessScope, Filters, NearValue, Notice
+from pipeline.records import AccessScope, Document, Filters, NearValue, Notice
 from tests.contracts.store import SPACE, axis, note
 
 
@@ -160,3 +160,25 @@ def test_no_filter_costs_nothing_and_one_patient_found_costs_nothing(store: Embe
     store.close()
     assert notices_of(Filters(), store, found=True) == ()
     assert notices_of(Filters(patient_ids=("p3",)), store, found=True) == ()
+
+
+def test_cited_notes_that_are_not_final_are_named() -> None:  # field case A3
+    def of(name: str, **metadata: str) -> Document:
+        return Document(name, "p1", "Letter", "Text.", metadata=metadata)
+
+    notices = not_final(
+        [
+            of("1", status="current", doc_status="preliminary"),
+            of("2", status="final"),
+            of("3", status="current", doc_status="amended"),
+            of("4", status="Superseded"),
+            of("5", status="active"),
+            of("6", status="preliminary"),
+            of("7"),
+        ]
+    )
+    assert [sentence(notice) for notice in notices] == [
+        "2 notes cited are not final (preliminary): 1, 6.",
+        "1 note cited is not final (superseded): 4.",
+    ]
+    assert sentence(replace(notices[0], near=())) == "2 notes cited are not final (preliminary)."

@@ -276,3 +276,19 @@ def test_the_note_that_ends_what_others_copy_forward_is_among_the_passages(
     index("16-copied-forward.jsonl", monkeypatch)
     answer = process_query("Is the patient still on metoprolol?")
     assert "new" in [passage.resource_id for passage in answer.passages]
+
+
+def test_an_answer_says_which_of_its_notes_are_not_final(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # field case A3
+    index("10-conclusion-dropped.json", monkeypatch)
+    preliminary = json.loads((CASES / "10-conclusion-dropped.json").read_text())
+    preliminary |= {"id": "early", "status": "preliminary", "conclusion": "Tiny effusion on the right."}
+    source = tmp_path / "early.json"
+    source.write_text(json.dumps(preliminary))
+    assert CliRunner().invoke(vectorize.app, ["notes", str(source)]).exit_code == 0
+    told = ask("Is there a tiny effusion on the right?")
+    assert "1 note cited is not final (preliminary): DiagnosticReport/early." in told.output
+    assert "not final" not in ask("Is there a subdural haematoma?").output
+    (notice,) = json.loads(ask("Is there a tiny effusion on the right?", "--json").stdout)["notices"]
+    assert (notice["code"], notice["value"], notice["notes"]) == ("not_final", "preliminary", 1)
