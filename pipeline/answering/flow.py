@@ -22,7 +22,7 @@ from pipeline.answering.notes import visible_note
 from pipeline.answering.notices import admits_any, name_not_found, not_final, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
-from pipeline.answering.verify import NOT_STATED, CitationNumbers, StatementReader, check_statement
+from pipeline.answering.verify import CitationNumbers, StatementReader, abstains, check_statement
 from pipeline.answering.whose import of_its_patient
 from pipeline.config import AnsweringSettings
 from pipeline.errors import BadRequest, RequestInvalid
@@ -274,7 +274,7 @@ class Answering:
 
     def _stated(self, texts: Iterator[str], draft: _Draft) -> Iterator[str]:
         for text in texts:
-            if text.strip(' ."').upper().startswith(NOT_STATED):
+            if abstains(text):
                 draft.not_stated = True
             else:
                 yield text

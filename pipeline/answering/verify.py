@@ -18,9 +18,10 @@ from pipeline.answering.evidence import Evidence, Passages, claims_nothing
 from pipeline.records import Citation, Document, Hit, Statement, original_span
 from pipeline.text.characters import misleads
 
-NOT_STATED = "NOT STATED"
+_ABSTENTION = re.compile(
+    r"[\W_]*(?:(?:final\s+)?answer[\W_]*)?not\s+stated\b(?![^\n]*\[\s*\d)", re.IGNORECASE
+)
 """What the prompt tells a model to write where the passages do not answer."""
-
 _MARKER = re.compile(r"\[\s*([0-9]{1,3}(?:\s*[,;]\s*[0-9]{1,3})*)\s*\]")
 _BETWEEN_MARKERS = re.compile(r"[\s,;]*(?:and\s*)?")
 _STRAY_MARKER = re.compile(
@@ -50,6 +51,12 @@ _ABBREVIATED = re.compile(
 """Ends no statement by itself: "Dr. Kumar", "5 mg p.o. daily"."""
 _PLAIN = re.compile(r"[A-Za-z0-9]")
 OriginalOf = Callable[[str], Document | None]
+
+
+def abstains(text: str) -> bool:
+    """Whether a statement of a draft says that the passages do not answer, however it is set off ("**NOT STATED**").
+    One that cites something says more than that."""
+    return _ABSTENTION.match(text) is not None
 
 
 class StatementReader:

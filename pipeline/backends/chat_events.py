@@ -65,8 +65,15 @@ def read_event(event: Mapping[str, Any]) -> ChatEvent:
     usage = event.get("usage")
     found = ChatEvent([], _usage(usage) if usage else None)
     choices = event.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    if not isinstance(choice, dict) or choice.get("index") not in (0, None):
+    choice = next(
+        (
+            each
+            for each in (choices if isinstance(choices, list) else ())
+            if isinstance(each, dict) and each.get("index") in (0, None)
+        ),
+        None,
+    )
+    if choice is None:
         return found
     reason = choice.get("finish_reason")
     if isinstance(reason, str) and reason.lower() not in ("", "null", "none"):

@@ -157,12 +157,23 @@ def test_nothing_verified_is_no_answer(answering: Answering, generator: Scripted
     assert answer.citations == ()
 
 
-@pytest.mark.parametrize("draft", ["NOT STATED", "Not stated.", '"NOT STATED"'])
+@pytest.mark.parametrize(
+    "draft",
+    ["NOT STATED", "Not stated.", '"NOT STATED"', "**NOT STATED.**", "- NOT STATED", "Answer: NOT STATED"],
+)
 def test_a_generator_may_abstain(answering: Answering, generator: ScriptedGenerator, draft: str) -> None:
     generator.draft = draft
     answer = answering.answer(Question("asthma"))
     assert (answer.outcome, answer.reason, answer.withheld) == ("nothing_relevant", "generator_abstained", 0)
     assert answer.ending == "abstained"
+
+
+def test_who_says_more_than_that_it_is_not_stated_has_not_abstained(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    generator.draft = "Not stated in the first note, but the second says that she takes morphine [1]."
+    answer = answering.answer(Question("asthma"))
+    assert (answer.outcome, answer.reason, answer.withheld) == ("no_answer", "nothing_verified", 1)
 
 
 def test_below_the_floor_no_model_is_called(answering: Answering, generator: ScriptedGenerator) -> None:

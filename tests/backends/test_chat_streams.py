@@ -78,6 +78,14 @@ HARMLESS = {
 }
 
 
+def test_the_first_choice_is_read_wherever_it_stands() -> None:
+    choices = [
+        {"index": 1, "delta": {"content": "Another."}},
+        {"index": 0, "delta": {"content": "Gout [1]."}},
+    ]
+    assert [piece.text for piece in read_event({"choices": choices}).pieces] == ["Gout [1]."]
+
+
 @pytest.mark.parametrize("where", ["before", "between", "after the end"])
 @pytest.mark.parametrize("harmless", HARMLESS.values(), ids=HARMLESS.keys())
 def test_harmless_frames_cost_nothing(server: RawServer, harmless: str, where: str) -> None:
