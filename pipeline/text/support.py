@@ -17,7 +17,9 @@ from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.quantities import Figure
 from pipeline.text.vocabulary import (
     DENIED_AS_SUCH,
+    DONE,
     HABITS,
+    HAPPENED,
     MATTERS,
     NOW,
     OPPOSITES,
@@ -25,6 +27,7 @@ from pipeline.text.vocabulary import (
     PAST,
     PLACING,
     PLANS,
+    REMEDIES,
     SHOWING_PLANS,
     TAKING,
 )
@@ -434,6 +437,13 @@ def _counted(tokens: Sequence[Token]) -> Counter[object]:
     return Counter(token.figure or token.key for token in tokens if token.kind in ("side", "figure"))
 
 
+def _is_of_a_remedy(claim: Reading, start: int, end: int) -> bool:
+    """Whether a claim is about a remedy that it calls by what it is against only: "his pain medication"."""
+    named = [place for place in range(start, end) if claim.tokens[place].kind == "word"]
+    after = claim.tokens[named[0] + 1 : named[0] + 2] if len(named) == 1 else ()
+    return bool(after) and after[0].word in REMEDIES
+
+
 def _goes_together(source: Reading, claim: Reading, start: int, end: int, context: ContextOf) -> bool:
     if any(
         count > 1 and count > _counted(source.tokens)[what]
@@ -441,6 +451,16 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
     ):
         return False  # "the right knee is symmetric to the right"
     words = {token.word for token in claim.tokens[start:end]}
+    theirs = {token.word for token in source.tokens}
+    if (words & DONE and not words & PLANS and theirs & PLANS and not theirs & HAPPENED) or (
+        _is_of_a_remedy(claim, start, end) and not theirs & REMEDIES
+    ):
+        return False
+    if "by" not in theirs and any(
+        claim.tokens[place].word == "by" and claim.tokens[place - 1].kind == "word"
+        for place in range(start + 1, end)
+    ):
+        return False  # "he was hit by a taxi", of one who hit his head when he ran for it
     if words & PLANS and not ({token.word for token in source.tokens} & SHOWING_PLANS):
         return False
     if not words & TAKING or "allergy" in claim.places:

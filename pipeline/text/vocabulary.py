@@ -55,7 +55,7 @@ NEUTRAL = _words(
     obtain obtains obtained obtaining
     mr mrs ms miss mx sir madam
     set located involve involves involving involved use
-    come comes came coming bring brings bringing contain contains contained containing consist consists consisted
+    come comes came coming contain contains contained containing consist consists consisted
     comment comments commented express expresses expressed remark remarked voice voiced share shared
     occur occurs occurred occurring happen happens happened happening lasts lasted lasting
     notice notices noticed noticing develop develops developed developing imaging system systems area areas region
@@ -239,6 +239,30 @@ _SAME = """
     drain : drain, drained, drains, drainage
     anesthesia : anesthesia, anaesthesia, anesthetic
     bloodloss : ebl, estimated blood loss, blood loss
+    bring : bring, brings, bringing, brought
+    car : car, motor vehicle, automobile
+    mainly : mainly, primarily, mostly, chiefly, predominantly, principally
+    help : help, helps, helped, helping, helpful
+    wake : woke, awoke, awakens, awakened, wakes, waking, awake
+    face : face, facial
+    strike : hit, hits, hitting, struck, strike, strikes, striking
+    cancer : carcinoma, carcinomas
+    drink : drunk, drinker
+    ill : ill, sick, illness
+    vomit : throw up, throws up, throwing up, threw up
+    syncope : syncope, fainting, fainted, faint, passed out, passing out, syncopal
+    numb : numbness, numb
+    paresthesia : tingling, paresthesia, paresthesias, pins and needles
+    tinnitus : tinnitus, ringing in the ears, ringing in her ears, ringing in his ears
+    epistaxis : epistaxis, nosebleed, nosebleeds
+    urticaria : urticaria, hives
+    nephrolithiasis : nephrolithiasis, kidney stone, kidney stones, renal calculus, renal calculi, renal stone
+    cholelithiasis : cholelithiasis, gallstone, gallstones
+    hyperkalemia : hyperkalemia, high potassium
+    hyponatremia : hyponatremia, low sodium
+    anemia : anemia, anaemia, anemic
+    sweat : sweating, sweats, sweat, diaphoresis, diaphoretic
+    thrombus : clot, clots, thrombus, thrombi
     desire : want, wants, wanted, wish, wishes, wished, desire, desires, desired
     difficult : difficulty, difficulties, difficult, trouble, troubles
     finish : finish, finished, finishes, completed, completion, ended, concluded
@@ -441,6 +465,15 @@ PLANS = _words(
     "recommend recommends recommended advise advises advised advice should must need needs plan plans planned "
     "planning order "
     "orders ordered ordering schedule scheduled will would encourage encouraged instruct instructed"
+)
+DONE = _words(
+    "performed underwent undergone conducted done completed received administered given gave had obtained got"
+)
+"""What has happened, and not only been planned."""
+HAPPENED = DONE | _words("showed shows shown revealed reveals demonstrated demonstrates found")
+REMEDIES = _words(
+    "medication medications medicine medicines meds drug drugs treatment treatments treated therapy agent regimen "
+    "prescription prescriptions prescribed"
 )
 SHOWING_PLANS = (
     PLANS

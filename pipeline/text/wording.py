@@ -6,7 +6,7 @@ Decides what counts as the same word. Two words that share a beginning only ("pr
 from __future__ import annotations
 
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pipeline.text.vocabulary import SAME_WORD
 
@@ -29,7 +29,21 @@ def canonical(word: str) -> tuple[str, ...]:
     word = word.removesuffix("'s").strip("'")
     if not word.isascii():
         word = "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c))
-    return SAME_WORD.get(word) or (_stem(word),)
+    found = SAME_WORD.get(word)
+    if found is None:
+        stem = _stem(word)
+        found = _same_stem().get(stem) or (stem,)
+    return found
+
+
+@cache
+def _same_stem() -> dict[str, tuple[str, ...]]:
+    """Canonical words by what the endings leave of a spelling ("removing" as "removed"), where it is of one only."""
+    found: dict[str, set[tuple[str, ...]]] = {}
+    for spelling, said in SAME_WORD.items():
+        if len(spelling) > _STEM_MIN:
+            found.setdefault(_stem(spelling), set()).add(said)
+    return {stem: said.pop() for stem, said in found.items() if len(said) == 1}
 
 
 def _stem(word: str) -> str:
