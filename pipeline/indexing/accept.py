@@ -22,6 +22,7 @@ from pipeline.indexing.identity import (
     Withdrawal,
     compare,
     is_newer,
+    names_its_source,
     newest,
     whole_resource,
 )
@@ -289,7 +290,7 @@ class _Run:
         key = found.document.resource_id
         whole = whole_resource(key, self._prefix)
         withdrawal = self._withdrawn.get(whole or key)
-        if withdrawal is None or not withdrawal.concerns(found.sighting, resource=whole is not None):
+        if withdrawal is None or not withdrawal.concerns(found.sighting, resource=names_its_source(key)):
             return False
         if earlier := self._seen.get(_hash(key)):
             version = newest(withdrawal.version, self._unpacked(earlier)[0].version)

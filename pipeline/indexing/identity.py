@@ -57,7 +57,7 @@ class Withdrawal:
 
     def concerns(self, note: Sighting, *, resource: bool) -> bool:
         """Whether it is this note that was taken back, and not one of another patient or source that has the same id.
-        A FHIR resource's id names it without its patient; any other id does so in its own source only."""
+        An id that names its source (`resource`) does so without the patient; any other in its own source only."""
         if self.patient is None:
             return resource or self.is_of_the_place_of(note)
         return self.patient == note.patient or (resource and self._corrects_the_patient_of(note))
@@ -90,6 +90,12 @@ def whole_resource(resource_id: str, prefix: str = "") -> str | None:
     FHIR resource's. `prefix` is what the run put before it."""
     found = _RESOURCE.fullmatch(resource_id.removeprefix(prefix)) if "/" in resource_id else None
     return None if found is None else f"{prefix}{found['type']}/{found['id']}"
+
+
+def names_its_source(resource_id: str) -> bool:
+    """Whether an id says itself who gave it, so that it is the same note in whatever file: a FHIR resource by its type,
+    documents of CDA and HL7 v2 by their namespace ("D1^EPIC")."""
+    return "^" in resource_id or _RESOURCE.search(resource_id) is not None
 
 
 def bare_id(resource_id: str) -> tuple[str, str] | None:

@@ -28,6 +28,7 @@ from pipeline.indexing.identity import (
     bare_id,
     compare_with_stored,
     is_newer,
+    names_its_source,
     newest,
     whole_resource,
 )
@@ -167,7 +168,7 @@ class Stager:
         """What the same group took back is not staged in the first place."""
         for key in [key for key in latest if key == resource_id or self._whole(key) == resource_id]:
             note = latest[key].sighting
-            resource = self._whole(key) is not None
+            resource = names_its_source(key)
             if withdrawal.concerns(note, resource=resource) and not withdrawal.is_older_than(note):
                 del latest[key]
                 self.tally.older += 1
@@ -221,7 +222,7 @@ class Stager:
         for key, note in latest.items():
             withdrawal = found.get(ids[key])
             resource = self._whole(key) is not None
-            if withdrawal is None or not withdrawal.concerns(note.sighting, resource=resource):
+            if withdrawal is None or not withdrawal.concerns(note.sighting, resource=names_its_source(key)):
                 continue
             if withdrawal.outlasts(note.sighting, resource=resource, same_run=False):
                 stay.add(key)
@@ -272,7 +273,7 @@ class Stager:
         removed: list[str] = []
         remembered: dict[str, Withdrawal] = {}
         for resource_id, withdrawal in withdrawals.items():
-            resource = self._whole(resource_id) is not None
+            resource = names_its_source(resource_id)
             version, newer, patients, place = withdrawal.version, False, set[str](), ""
             for key, stored in self.ledger.known(self._all_of(resource_id)).items():
                 note = stored.sighting(withdrawal.patient or "")

@@ -554,6 +554,23 @@ def test_a_withdrawal_that_names_another_patient_is_not_silent(tmp_path: Path) -
     assert (spared["withdrawals"], spared["withdrawn"], spared["rejected"]) == (1, 0, 1)
 
 
+def test_a_cancelled_message_that_names_nobody_or_another_is_not_passed_over(tmp_path: Path) -> None:
+    def message(event: str, patient: str, text: str = "") -> str:
+        lines = [
+            f"MSH|^~\\&|EPIC|GEN|||20240310||MDM^{event}|1|P|2.5",
+            f"PID|1||{patient}",
+            "TXA|1|PN|TX|20240310||||||||D1^EPIC",
+            f"OBX|1|TX|PN||{text}",
+        ]
+        path = tmp_path / f"{event}{patient[:1]}.hl7"
+        path.write_text("\r".join(lines))
+        return str(path)
+
+    assert run(message("T02", "7^^^GEN^MR", "Takes warfarin.")).exit_code == 0
+    assert (run(message("T11", "8^^^GEN^MR")).exit_code, stored()["completed"]) == (1, 1)
+    assert (run(message("T11", "")).exit_code, stored()["completed"]) == (0, 0)
+
+
 def test_a_note_about_a_device_is_rejected_not_withdrawn(tmp_path: Path) -> None:
     about = {**document("1", "7", "x"), "subject": {"reference": "Device/7"}}
     found = report(write(tmp_path / "a.ndjson", about, document("2", "7", "Takes warfarin.")))
