@@ -17,11 +17,11 @@ from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
-from pipeline.indexing.flow import Indexing
+from pipeline.indexing.flow import Indexing, Tally
 from pipeline.progress import observer_for
 from pipeline.records import Rejection
 from pipeline.spaces import serving_settings
-from pipeline.terminal import door, err, errors_as_exit_codes, out, stop_requests
+from pipeline.terminal import EXIT_INTERRUPTED, door, err, errors_as_exit_codes, out, stop_requests
 from pipeline.wiring import Corpus, open_corpus
 
 app = door(__doc__ or "")
@@ -40,9 +40,10 @@ def retrieval(
     json_output: Annotated[bool, typer.Option("--json", help="print the results as JSON")] = False,
     write: Annotated[Path | None, typer.Option(help="also write the table into this Markdown file")] = None,
 ) -> None:
-    """nDCG@10, MRR@10 and recall@10 of words only, vectors only and hybrid, with 95 % intervals and latencies.
+    """nDCG@10, MRR@10 and recall@10 of words, vectors, hybrid and answering, with 95 % intervals and latencies.
 
     The corpus of each set is indexed once under the data folder and kept, so a second evaluation is quick.
+    Exit code 0: measured; 2: could not run; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
         settings = serving_settings(load_settings())
@@ -74,10 +75,24 @@ def _indexed(evaluation_set: EvaluationSet, settings: Settings) -> Iterator[Corp
         observer_for(err, own.indexing.batch_size, quiet=False) as observer,
         stop_requests() as stop,
     ):
-        Indexing(corpus.embedder, corpus.store, corpus.ledger, own.indexing, _Refusal(), observer, stop).run(
-            evaluation_set.records(), sources=[str(evaluation_set.folder)], prune=True
+        indexing = Indexing(
+            corpus.embedder, corpus.store, corpus.ledger, own.indexing, _Refusal(), observer, stop
         )
+        tally = indexing.run(evaluation_set.records(), sources=[str(evaluation_set.folder)], prune=True)
+        _require_whole(evaluation_set, tally)
         yield corpus
+
+
+def _require_whole(evaluation_set: EvaluationSet, tally: Tally) -> None:
+    """Part of a corpus would be measured as if retrieval missed the rest."""
+    if tally.interrupted:
+        err.print("interrupted, nothing was measured; run the same command again to go on", markup=False)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if tally.failed:
+        raise InputUnusable(
+            f"{tally.failed:,} documents of {evaluation_set.name} could not be embedded.",
+            remedy="Run it again; what is stored is kept. Reasons: " + "; ".join(sorted(tally.reasons)),
+        )
 
 
 class _Refusal:

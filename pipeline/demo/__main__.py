@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import typer
+
 from pipeline import logs
 from pipeline.ask import open_answering, print_answer
 from pipeline.config import load_settings
@@ -14,7 +16,7 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.progress import observer_for
 from pipeline.records import Question
 from pipeline.spaces import writing
-from pipeline.terminal import door, duration, err, errors_as_exit_codes, out, stop_requests
+from pipeline.terminal import EXIT_INTERRUPTED, door, duration, err, errors_as_exit_codes, out, stop_requests
 from pipeline.vectorize import REJECTIONS_FILE
 from pipeline.wiring import open_corpus
 
@@ -67,6 +69,9 @@ def main() -> None:
             fields = FieldMapping.parse((), ())
             records = read_sources([str(NOTES)], fields, settings.indexing)
             tally = Indexing(*parts).run(records, sources=[source_name(str(NOTES))])
+            if tally.interrupted:
+                out.print("interrupted; run the same command again to go on", markup=False)
+                raise typer.Exit(EXIT_INTERRUPTED)
             seconds = duration(tally.report().seconds)
             out.print(
                 f"{tally.embedded} notes embedded, {tally.unchanged} unchanged, {tally.rejected} rejected in {seconds}"

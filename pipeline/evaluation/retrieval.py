@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.answering.fuse import fuse
+from pipeline.answering.retrieve import retrieve
 from pipeline.config import AnsweringSettings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.ports import Embedder, Store
 from pipeline.records import Filters, Match, Vector
 
-MODES = ("words", "vectors", "hybrid")
+MODES = ("words", "vectors", "hybrid", "answering")
 METRICS = ("nDCG@10", "MRR@10", "recall@10")
 DEPTH = 100
 """Passages a query; several may belong to one document, and ten documents are judged."""
@@ -65,7 +66,8 @@ def evaluate(
     counts = store.counts()
     owner = _owners(store)
     modes = [
-        _mode_result(mode, evaluation_set, vectors, _searcher(mode, store, settings), owner) for mode in MODES
+        _mode_result(mode, evaluation_set, vectors, _searcher(mode, embedder, store, settings), owner)
+        for mode in MODES
     ]
     return SetResult(
         evaluation_set.name,
@@ -91,7 +93,7 @@ def scores_by_query(
     return {
         mode: per_query(
             evaluation_set.judgements,
-            _run(evaluation_set, vectors, _searcher(mode, store, settings), owner)[0],
+            _run(evaluation_set, vectors, _searcher(mode, embedder, store, settings), owner)[0],
         )
         for mode in modes
     }
@@ -105,12 +107,25 @@ def _owners(store: Store) -> dict[str, str]:
 Searcher = Callable[[str, Vector], Mapping[str, float]]
 
 
-def _searcher(mode: str, store: Store, settings: AnsweringSettings) -> Searcher:
+def _searcher(mode: str, embedder: Embedder, store: Store, settings: AnsweringSettings) -> Searcher:
     def by_vector(vector: Vector) -> list[Match]:
         return store.search_vector(vector, DEPTH, Filters())
 
     def by_words(text: str) -> list[Match]:
         return store.search_words(text, DEPTH, Filters())
+
+    def as_answered(text: str, vector: Vector) -> Mapping[str, float]:
+        """What a question is answered from: above the floor, without near-duplicates, top_k passages and no more."""
+        hits = retrieve(
+            text,
+            vector,
+            Filters(),
+            top_k=settings.top_k,
+            floor=embedder.space.similarity_floor,
+            store=store,
+            settings=settings,
+        )
+        return {hit.chunk_id: 1 / rank for rank, hit in enumerate(hits, 1)}
 
     searchers: dict[str, Searcher] = {
         "words": lambda text, _: {match.chunk_id: match.score for match in by_words(text)},
@@ -118,6 +133,7 @@ def _searcher(mode: str, store: Store, settings: AnsweringSettings) -> Searcher:
         "hybrid": lambda text, vector: fuse(
             by_vector(vector), by_words(text), word_weight=settings.word_weight
         ),
+        "answering": as_answered,
     }
     return searchers[mode]
 
