@@ -166,6 +166,8 @@ def _with_role(figure: Figure, before: Sequence[Token]) -> Figure:
 
 
 def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
+    if written == "." and found and found[-1].word in _TITLES:
+        return
     if written in ".;!?" and not (written == "." and text[end : end + 1].isalnum()):
         found.append(Token("break", ";", ""))
     elif written in ",()&":
@@ -176,6 +178,7 @@ def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
         found.append(Token("order", ORDERS[written], written))
 
 
+_TITLES = frozenset(["dr", "drs", "mr", "mrs", "ms", "mx", "prof", "st", "vs"])
 _NEXT = re.compile(r"[\s-]{1,3}([^\W\d_]+(?:'[^\W\d_]+)*)")
 _ABBREVIATED = re.compile(r"\.[a-z](?![a-z])\.?", re.IGNORECASE)
 

@@ -165,7 +165,7 @@ _WITHOUT_ORDER = frozenset(["", "start", "increase", "decrease", "continue", "gi
 
 def _order_carried(source: Reading, token: Token) -> bool:
     orders = {each.key for each in source.tokens if each.kind == "order"}
-    if token.key in orders:
+    if token.key in orders or (token.key == "avoid" and "stop" in orders):
         return True
     if token.key == "continue":
         return not orders & {"stop", "hold", "start", "avoid"} and not any(
@@ -236,6 +236,8 @@ def _stands_alike(source: Over, claim: Over) -> bool:
         return True
     if not claim.order:
         return source.order in _WITHOUT_ORDER
+    if claim.order == "avoid" and source.order == "stop":
+        return True
     return claim.order == "continue" and source.order in ("", "continue", "increase", "decrease")
 
 
@@ -437,6 +439,10 @@ def _counted(tokens: Sequence[Token]) -> Counter[object]:
     return Counter(token.figure or token.key for token in tokens if token.kind in ("side", "figure"))
 
 
+_MET = frozenset(["seen", "saw", "visited", "consulted", "attended"])
+_REFERRED = frozenset(["refer", "refers", "referred", "referral", "referrals"])
+
+
 def _is_of_a_remedy(claim: Reading, start: int, end: int) -> bool:
     """Whether a claim is about a remedy that it calls by what it is against only: "his pain medication"."""
     named = [place for place in range(start, end) if claim.tokens[place].kind == "word"]
@@ -455,6 +461,8 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
     if (words & DONE and not words & PLANS and theirs & PLANS and not theirs & HAPPENED) or (
         _is_of_a_remedy(claim, start, end) and not theirs & REMEDIES
     ):
+        return False
+    if words & _MET and theirs & _REFERRED and not theirs & _MET:
         return False
     if "by" not in theirs and any(
         claim.tokens[place].word == "by" and claim.tokens[place - 1].kind == "word"

@@ -426,7 +426,8 @@ DENIED_AS_SUCH = MATTERS | _words("plan plans treatment therapy prescription")
 HEDGES = _words(
     "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
     "presumed presumably potential potentially unclear differential consider considered r/o perhaps suspect "
-    "suspects thought believed suggests suggest suggested suggesting suggestive request requests requested requesting"
+    "suspects thought believed suggests suggest suggested suggesting suggestive facilitate "
+    "prevent prevents preventing hope hopes hopefully request requests requested requesting"
 )
 DOUBTED_BY = {
     "rule": ("out",),
@@ -470,7 +471,9 @@ DONE = _words(
     "performed underwent undergone conducted done completed received administered given gave had obtained got"
 )
 """What has happened, and not only been planned."""
-HAPPENED = DONE | _words("showed shows shown revealed reveals demonstrated demonstrates found")
+HAPPENED = DONE | _words(
+    "provided taken seen saw showed shows shown revealed reveals demonstrated demonstrates found"
+)
 REMEDIES = _words(
     "medication medications medicine medicines meds drug drugs treatment treatments treated therapy agent regimen "
     "prescription prescriptions prescribed"
@@ -479,7 +482,8 @@ SHOWING_PLANS = (
     PLANS
     | ORDERS.keys()
     | _words(
-        "refer referred referral repeat obtain follow return to please consider want we'll i'll he'll she'll try next"
+        "refer referred referral repeat obtain follow return to please consider want we'll i'll he'll she'll try next "
+        "importance important goal"
     )
     | {"follow up", "follows up", "f/u"}
 )

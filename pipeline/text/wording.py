@@ -16,9 +16,11 @@ _ENDINGS = (
     "ed", "es", "er", "ly", "al", "ic", "s", "y", "e",
 )  # fmt: skip
 _STEM_MIN = 4
+_INFLECTED = ("ing", "ed", "s")
 _WHOLE = frozenset(
     "positive position lateral medial series serial rectal united unit later never over under other former latter "
-    "order during bring thing being nothing morning evening red bed need feed speed diabetes does less".split()
+    "order during bring thing being nothing morning evening red bed need feed speed diabetes does less sugars "
+    "likes films".split()
 )
 """Words that their ending belongs to."""
 
@@ -32,7 +34,7 @@ def canonical(word: str) -> tuple[str, ...]:
     found = SAME_WORD.get(word)
     if found is None:
         stem = _stem(word)
-        found = _same_stem().get(stem) or (stem,)
+        found = (word.endswith(_INFLECTED) and _same_stem().get(stem)) or (stem,)
     return found
 
 
@@ -41,7 +43,7 @@ def _same_stem() -> dict[str, tuple[str, ...]]:
     """Canonical words by what the endings leave of a spelling ("removing" as "removed"), where it is of one only."""
     found: dict[str, set[tuple[str, ...]]] = {}
     for spelling, said in SAME_WORD.items():
-        if len(spelling) > _STEM_MIN:
+        if len(spelling) > _STEM_MIN and spelling not in _WHOLE and spelling.endswith(_INFLECTED):
             found.setdefault(_stem(spelling), set()).add(said)
     return {stem: said.pop() for stem, said in found.items() if len(said) == 1}
 

@@ -40,6 +40,14 @@ def test_spans_are_those_of_the_note_not_of_the_passage() -> None:
     assert NOTES["n2"].text_content[citation.start : citation.end] == "No allergies."
 
 
+def test_what_is_said_of_a_doctor_is_not_joined_to_what_is_said_of_another_matter() -> None:
+    text = "She sees Dr. Hill for her knee. Cataract extraction has been recommended."
+    hit = Hit("c", "n", "p", "note", None, None, None, text, 0, len(text), 0.5)
+    note = {"n": Document("n", "p", "note", text)}
+    assert check_statement("Dr. Hill recommended cataract extraction [1].", (hit,), note.get) is None
+    assert check_statement("She sees Dr. Hill for her knee [1].", (hit,), note.get) is not None
+
+
 def test_inner_quotation_marks_are_kept() -> None:
     (citation,) = check('"He said "no more" to statins." [1]').citations
     assert citation.quote == 'He said "no more" to statins.'
