@@ -179,6 +179,8 @@ def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
 
 
 _TITLES = frozenset(["dr", "drs", "mr", "mrs", "ms", "mx", "prof", "st", "vs"])
+_OF_MANNER = frozenset(["atraumatic", "incomplete", "unable", "untreated", "unchanged"])
+"""Deny themselves and nothing that follows: "in an atraumatic fashion 5 cc of lidocaine"."""
 _NEXT = re.compile(r"[\s-]{1,3}([^\W\d_]+(?:'[^\W\d_]+)*)")
 _ABBREVIATED = re.compile(r"\.[a-z](?![a-z])\.?", re.IGNORECASE)
 
@@ -286,6 +288,8 @@ def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
 
 def _reach(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
     """The places that the word at `index` stands over: those after it, or where none is after it those before."""
+    if tokens[index].word in _OF_MANNER:
+        return [place for place in range(index + 1, len(tokens)) if tokens[place].word == tokens[index].word]
     if not _is_passive(tokens, index):
         after = _forward(tokens, index, ends)
         if any(_says_something(tokens[place]) for place in after):

@@ -176,6 +176,8 @@ def test_two_texts_with_other_facts_have_other_signatures() -> None:
         ("She was advised to stop Motrin.", "She should avoid Motrin.", True),
         ("She was advised to avoid Motrin.", "Motrin was stopped.", False),
         ("She sees Dr. Hill.", "Dr. Hill is seen.", True),
+        ("In an atraumatic fashion 5 cc of lidocaine was given.", "5 mL of lidocaine was given.", True),
+        ("Head: atraumatic.", "The head is atraumatic.", True),
         ("He was removing insulation.", "He removed insulation.", True),
         ("Occasional alcohol use.", "She drinks alcohol occasionally.", True),
         ("Occasional alcohol use.", "She occasionally uses alcohol.", True),
