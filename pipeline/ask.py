@@ -38,7 +38,7 @@ app = door(__doc__ or "")
 REASONS = {
     "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
     "filters_match_nothing": "No note matches the filters.",
-    "below_floor": "No note, within the filters given, is similar enough to the question.",
+    "below_floor": "No note that was looked at is similar enough to the question.",
     "name_not_found": "The closest passages are of other people.",
     "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
 }

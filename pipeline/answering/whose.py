@@ -2,13 +2,14 @@
 
 "Is patient D2N005 diabetic?" reads to both legs of retrieval like any other question, and the next best passage is
 another patient's. Decides that a question which writes the id of a patient is asked of that patient's notes alone.
-Looks each word up in the store, within the asker's scope: an id out of their sight is a word like any other, as is one
-that no note has. Knows no names.
+Looks each word up in the store, within the asker's scope: an id out of their sight is like one that no note has, which
+is a word like any other unless "patient" or "MRN" stands before it. Knows no names.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 
 from pipeline.ports import Store
@@ -23,6 +24,10 @@ _ID = re.compile(
     r"(?<![\w.])(?P<id>(?=[\w.:/-]*\d)\w[\w.:/-]*\w|\d)(?![\w%]|\s*(?:-|day|week|month|year|hour|mg|mcg|ml|g\b|h\b|y))",
     re.IGNORECASE,
 )
+DIGITS_MIN = 3
+"""Of an id that no note has: "patient HER2 positive" names nobody."""
+_MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*")
+"""A date, a blood pressure."""
 _NOT_ALONE = re.compile(
     r"\b(?:others?|than|except|besides|unlike|like|similar|compared?|which patients|who else)\b",
     re.IGNORECASE,
@@ -34,7 +39,7 @@ def of_its_patient(question: Question, store: Store) -> Question:
     """The question, limited to the patients whose ids stand in it; as it is where its filters name patients."""
     if question.filters.patient_ids or _NOT_ALONE.search(question.text):
         return question
-    found = patients_by_id(question, store)
+    found = patients_by_id(question, store) or tuple(_announced(question.text))
     return replace(question, filters=replace(question.filters, patient_ids=found)) if found else question
 
 
@@ -48,6 +53,14 @@ def patients_by_id(question: Question, store: Store) -> tuple[str, ...]:
         if store.count_notes(Filters(patient_ids=(form,), scope=scope), most=1)
     )
     return tuple(dict.fromkeys(known))
+
+
+def _announced(text: str) -> Iterator[str]:
+    """Ids that can be nothing else."""
+    for match in _ID.finditer(text):
+        digits = sum(map(str.isdecimal, match["id"]))
+        if match["said"] and digits >= DIGITS_MIN and not _MEASURED.fullmatch(match["id"]):
+            yield match["id"]
 
 
 def _words_like_ids(text: str) -> list[str]:

@@ -134,7 +134,10 @@ class SearchRequest(Body):
     model_config = example(_QUESTION, body=True)
 
     question: Annotated[
-        Text, Field(min_length=1, max_length=TEXT_CHARACTERS_MAX), AfterValidator(_not_blank)
+        str,
+        Field(min_length=1, max_length=TEXT_CHARACTERS_MAX),
+        AfterValidator(_storable),
+        AfterValidator(_not_blank),
     ] = Field(description="a question or words; /v1/status says how long it may be")
     top_k: int | None = Field(
         None, ge=1, le=100, description="passages at most; null: CHARTWELL_ANSWERING__TOP_K"
@@ -798,7 +801,7 @@ class RenameRequest(Body):
 
     model_config = example({"title": "Allopurinol, Anna Mitchell"}, body=True)
 
-    title: Annotated[Text, Field(min_length=1, max_length=300)]
+    title: Annotated[str, Field(min_length=1, max_length=300), AfterValidator(_storable)]
 
 
 class FeedbackRequest(Body):
@@ -820,7 +823,7 @@ class FeedbackRequest(Body):
         list[Literal["wrong", "incomplete", "citation", "old", "unclear", "slow", "other"]],
         Field(max_length=7),
     ] = []
-    comment: Annotated[Text, Field(max_length=COMMENT_CHARACTERS_MAX)] | None = None
+    comment: Annotated[str, Field(max_length=COMMENT_CHARACTERS_MAX), AfterValidator(_storable)] | None = None
 
 
 class FeedbackOut(BaseModel):
@@ -868,10 +871,10 @@ class PersonRequest(Body):
         body=True,
     )
 
-    name: Annotated[Text, Field(min_length=1, max_length=200)] = Field(
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)] = Field(
         description="what they type to sign in"
     )
-    display_name: Annotated[Text, Field(max_length=200)] = ""
+    display_name: Annotated[str, Field(max_length=200), AfterValidator(_storable)] = ""
     role: Role = "reader"
     sees: SeesFields = SeesFields(domains=[], group_ids=[])
 
@@ -881,7 +884,7 @@ class PersonChange(Body):
 
     model_config = example({"role": "contributor"}, body=True)
 
-    display_name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    display_name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)] | None = None
     role: Role | None = None
     active: bool | None = Field(None, description="false ends their sign-ins and keys at once")
     sees: SeesFields | None = None
@@ -958,7 +961,7 @@ class GroupRequest(Body):
 
     model_config = example({"name": "Ward 7", "patient_ids": ["D2N006"]}, body=True)
 
-    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
     patient_ids: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = []
 
 
@@ -967,7 +970,7 @@ class GroupChange(Body):
 
     model_config = example({"add": ["D2N007"], "remove": ["D2N006"]}, body=True)
 
-    name: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)] | None = None
     add: Annotated[list[Id], Field(max_length=GROUP_PATIENTS_MAX)] = Field(
         default=[], description="patients to take in"
     )
@@ -1023,7 +1026,7 @@ class KeyRequest(Body):
     )
 
     user_id: Id
-    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_storable)]
     actions: Annotated[list[Annotated[Action, Field(strict=False)]], Field(min_length=1, max_length=50)]
     days: int = Field(90, ge=1, le=3650)
 

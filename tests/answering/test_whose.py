@@ -1,4 +1,4 @@
-"""A patient's id in a question: their notes alone, and nobody else's where the word is no id that may be seen."""
+"""A patient's id in a question: their notes alone."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
         ("Is 100 mg of allopurinol given?", ()),
         ("Is the B12 low?", ()),
         ("Is D2N999 on warfarin?", ()),
+        ("patient D2N999: gout?", ("D2N999",)),
+        ("MRN 12345: allopurinol?", ("12345",)),
+        ("Is the patient HER2 positive?", ()),
+        ("Is the patient COVID19 positive?", ()),
+        ("Was the patient 120/80 at rest?", ()),
+        ("What did the patient 2024-03-01 get?", ()),
+        ("Was the patient 100% compliant?", ()),
         ("Who else than D2N005 takes warfarin?", ()),
         ("Which patients have the illness of D2N005?", ()),
         ("What does Anna Mitchell take?", ()),
@@ -53,9 +60,10 @@ def test_whose_id_a_question_writes(question: str, patients: tuple[str, ...]) ->
     assert limited(question) == patients
 
 
-def test_an_id_out_of_sight_is_a_word_like_any_other() -> None:
+def test_an_id_out_of_sight_is_like_one_that_no_note_has() -> None:
     scope = AccessScope(patient_ids=frozenset({"D2N006"}))
     assert limited("Is D2N005 taking allopurinol?", scope) == ()
+    assert limited("Is patient D2N005 taking it?", scope) == ("D2N005",)  # of whom no note can be seen
     assert limited("Is D2N006 taking allopurinol?", scope) == ("D2N006",)
 
 

@@ -40,6 +40,9 @@ def _head(spec: Mapping[str, Any]) -> Iterator[str]:
     yield "A program sends `Authorization: Bearer KEY`. A browser that is signed in sends its cookie, and with every"
     yield "method but GET the header `X-CSRF-Token`. Bodies are `application/json`."
     yield ""
+    yield "An administrator makes a KEY on the page, under People, API keys, or by `POST /v1/keys`, for a person and"
+    yield "for some rights; it is shown once. The demo knows no keys: there, leave the header out."
+    yield ""
     yield "```sh"
     yield 'curl -N http://127.0.0.1:8010/v1/ask -H "Authorization: Bearer $KEY" -H "Accept: text/event-stream" \\'
     yield '  -H "Content-Type: application/json" -d \'{"question": "Which patients take warfarin?"}\''

@@ -349,6 +349,8 @@ def test_problems_say_what_is_wrong_and_repeat_nothing(reader: httpx2.Client) ->
         found = problem(reader.post("/v1/ask", json=body), 422, "CW-REQUEST")
         assert found["errors"]
         assert secret not in json.dumps(found)
+    (empty,) = problem(reader.post("/v1/ask", json={"question": ""}), 422, "CW-REQUEST")["errors"]
+    assert empty == {"where": "body.question", "problem": "must have 1 or more characters"}
     broken = reader.post("/v1/ask", content=b'{"question": "' + secret.encode(), headers=JSON)
     assert secret not in json.dumps(problem(broken, 400, "CW-REQUEST"))
 

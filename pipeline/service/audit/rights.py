@@ -22,9 +22,11 @@ from pipeline.service.audit.proof import moment_of, object_of
 from pipeline.service.state.models import (
     ApiKey,
     Audit,
+    Conversation,
     Feedback,
     PatientGroup,
     PatientGroupMember,
+    Receipt,
     User,
     UserScope,
 )
@@ -305,8 +307,17 @@ def _opinions(session: Session, log: _Log) -> Iterator[Problem]:
         said = told.values
         comment = sha256(row.comment) if row.comment is not None else None
         same = row.verdict == said.get("verdict") and sorted(row.reasons) == said.get("reasons")
-        # A comment goes with its conversation; what is there must be what was written.
-        if not same or (comment is not None and said.get("comment_sha256", comment) != comment):
+        written = said.get("comment_sha256", comment)
+        # A comment goes with its conversation, and with nothing else.
+        if not same or (
+            comment != written and (comment is not None or _still_there(session, row.receipt_id))
+        ):
             yield Problem(told.number, f"feedback {row.id}: it is not what was given")
     for told in left.values():
         yield Problem(told.number, "feedback: it is gone")
+
+
+def _still_there(session: Session, receipt_id: str) -> bool:
+    """Whether the conversation of an answer has not been deleted."""
+    of_answer = select(Receipt.conversation_id).where(Receipt.id == receipt_id)
+    return session.scalar(select(Conversation.id).where(Conversation.id.in_(of_answer))) is not None

@@ -130,6 +130,7 @@ def test_somebody_who_was_slipped_in_is_found(busy: dict[str, str], state: State
     [
         ("UPDATE feedback SET verdict = 'good'", "not what was given"),
         ("UPDATE feedback SET comment = 'It was fine.'", "not what was given"),
+        ("UPDATE feedback SET comment = NULL", "not what was given"),
         ("DELETE FROM feedback", "gone"),
     ],
 )
