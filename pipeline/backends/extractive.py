@@ -114,6 +114,7 @@ class _Sentence:
     """What the embedder reads: under such a title, the title and the sentence."""
     titled: bool
     """Whether its section's title has a word of the question."""
+    patient_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +255,7 @@ def _sentences(question: str, passages: Sequence[Hit], patients: frozenset[str])
             if text is not None:
                 titled = not asked.isdisjoint(_content_words(title))
                 read = f"{title}: {text}" if titled and title not in text else text
-                found.append(_Sentence(text, number, _content_words(read), read, titled))
+                found.append(_Sentence(text, number, _content_words(read), read, titled, passage.patient_id))
     return found
 
 
@@ -287,7 +288,10 @@ def _quotable(text: str) -> str | None:
 
 
 def _say_the_same(one: _Sentence, other: _Sentence) -> bool:
-    """Whether two sentences differ by little. Another figure, side, denial or order is never little."""
+    """Whether two sentences differ by little. Another figure, side, denial or order is never little; the same of two
+    patients is two findings."""
+    if one.patient_id != other.patient_id:
+        return False
     shared = len(one.words & other.words)
     if shared < SAME_WORDS_SHARE * min(len(one.words), len(other.words)):
         return False

@@ -120,6 +120,15 @@ def test_a_sentence_is_quoted_once_however_many_notes_repeat_it() -> None:
     ]
 
 
+def test_the_same_of_two_patients_is_two_findings() -> None:
+    text = "Takes warfarin 5 mg daily."
+    asked = prompt("Which patients take warfarin?", (text, text, text))
+    patients = ("p1", "p2", "p2")
+    passages = [replace(hit, patient_id=who) for hit, who in zip(asked.passages, patients, strict=True)]
+    draft = "".join(piece.text for piece in extractive().stream(replace(asked, passages=tuple(passages))))
+    assert draft.splitlines() == [f'"{text}" [1]', f'"{text}" [2]']
+
+
 def test_another_dose_or_a_negation_is_another_sentence() -> None:
     texts = ("Continue lisinopril 10 mg daily.", "Continue lisinopril 40 mg daily.")
     assert {quote for quote, _ in quotes("Continue lisinopril?", *texts)} == set(texts)
