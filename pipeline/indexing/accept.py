@@ -257,6 +257,8 @@ class _Run:
         self._places: list[tuple[str, str]] = []
         """Source and file of what was read, in order; a note remembers the number."""
         self._seen: dict[bytes, bytes] = {}
+        self._several: dict[bytes, bytes] = {}
+        """Of resources that had several texts: the record of it that counts, whichever text."""
         self._withdrawn: dict[str, Withdrawal] = {}
 
     def withdrawn(self, resource_id: str, withdrawal: Withdrawal) -> None:
@@ -269,15 +271,17 @@ class _Run:
         key, content = _hash(document.resource_id), bytes.fromhex(found.fingerprint)[:HASH_BYTES]
         patient = _hash(document.patient_id)
         earlier = self._seen.get(key)
+        if (outdone := self._outdone(found, key, patient, earlier)) is not None:
+            return outdone
         if earlier is None:
-            self._seen[key] = self._packed(found, content, patient)
+            self._count(key, document.resource_id, self._packed(found, content, patient))
             return found
         first, position = self._unpacked(earlier)
         verdict = compare(Sighting(patient.hex(), found.source, found.file, found.version), first)
         if earlier.startswith(content + patient) and not is_newer(found.version, first.version):
             return Duplicate(document.resource_id, found.source, found.position, f"{first.source} {position}")
         if verdict == "newer":
-            self._seen[key] = self._packed(found, content, patient)
+            self._count(key, document.resource_id, self._packed(found, content, patient))
             return replace(found, again=True)
         if verdict == "older":
             return Older(document.resource_id)
@@ -285,6 +289,35 @@ class _Run:
         if verdict == "another patient":
             return replace(found, dispute=another_patient(found, place))
         return _clash(found, place)
+
+    def _count(self, key: bytes, resource_id: str, packed: bytes) -> None:
+        self._seen[key] = packed
+        whole = whole_resource(resource_id, self._prefix) if "#" in resource_id or self._several else None
+        if whole is not None and (whole != resource_id or key in self._several):
+            self._several[_hash(whole)] = packed
+
+    def _outdone(
+        self, found: Accepted, key: bytes, patient: bytes, earlier: bytes | None
+    ) -> Accepted | Older | Rejection | None:
+        """What becomes of a text whose resource was met in another number of texts; None where it may count. The
+        version and the patient are the resource's, however many texts it had then."""
+        resource_id = found.document.resource_id
+        whole = whole_resource(resource_id, self._prefix) if "#" in resource_id or self._several else None
+        if whole is None:
+            return None
+        alone = self._seen.get(_hash(whole)) if whole != resource_id else None
+        before = self._several.get(_hash(whole)) or alone
+        if before is None:
+            return None
+        first, position = self._unpacked(before)
+        verdict = compare(Sighting(patient.hex(), found.source, found.file, found.version), first)
+        if verdict == "older":
+            return Older(resource_id)
+        place = f"{first.source} {position}"
+        if verdict == "another patient":
+            return replace(found, dispute=another_patient(found, place)) if earlier is None else None
+        other_number = whole == resource_id or before is alone
+        return _clash(found, place) if verdict == "same place" and other_number and earlier is None else None
 
     def _was_withdrawn(self, found: Accepted) -> bool:
         key = found.document.resource_id

@@ -66,6 +66,8 @@ class Stager:
     """True where the records come from another store, which has decided all this already."""
     _set_aside: set[str] = field(default_factory=set)
     """Notes of this run whose records so far did not count beside what was stored."""
+    _outdone: set[str] = field(default_factory=set)
+    """Known texts of resources of which a newer version counts: those that it no longer has."""
     _disputed: dict[str, Accepted] = field(default_factory=dict)
     _last: str | None = None
     _bare: bool = False
@@ -133,6 +135,7 @@ class Stager:
         """The newest record of each note of the group, and what was withdrawn."""
         latest: dict[str, Accepted] = {}
         withdrawals: dict[str, Withdrawal] = {}
+        texts: dict[str, list[str]] = {}
         for outcome in group:
             self.tally.read += 1
             if isinstance(outcome, Accepted):
@@ -145,6 +148,7 @@ class Stager:
                 if earlier and earlier.document.patient_id != outcome.document.patient_id:
                     self.tally.patient_changed += 1
                 latest[key] = outcome if earlier is None else replace(outcome, again=earlier.again)
+                self._drop_outdone(latest, outcome, texts)
             elif isinstance(outcome, Rejection):
                 self._reject(outcome)
                 if outcome.withdrawn and outcome.resource_id is not None:
@@ -173,6 +177,36 @@ class Stager:
                 del latest[key]
                 self.tally.older += 1
 
+    def _drop_outdone(self, latest: dict[str, Accepted], note: Accepted, texts: dict[str, list[str]]) -> None:
+        """Texts of the same group that an older version of the note's resource had. `texts`: those of the group."""
+        key = note.document.resource_id
+        if (whole := self._whole(key)) is None:
+            return
+        others = texts.setdefault(whole, [])
+        for other in [other for other in others if other != key and other in latest]:
+            if (latest[other].file, latest[other].version) != (note.file, note.version):
+                del latest[other]
+                self.tally.older += 1
+        others.append(key)
+
+    def _counts_beside_its_texts(self, key: str, note: Accepted) -> bool:
+        """Whether a text counts beside what is stored of its resource, which may have had another number of texts."""
+        whole = self._whole(key)
+        others = [] if whole is None else [other for other in self.ledger.parts(whole) if other != key]
+        for other, known in self.ledger.known(others).items() if others else ():
+            stored = known.sighting(note.document.patient_id)
+            verdict = compare_with_stored(note.sighting, stored)
+            if verdict == "another patient":
+                self._set_aside.add(key)
+                self._reject_another(another_patient(note, stored.file or stored.source))
+                return False
+            if verdict == "older":
+                self._pass_over(note, seen=is_newer(stored.version, note.version))
+                return False
+            if (stored.file, stored.version) != (note.file, note.version):
+                self._outdone.add(other)
+        return True
+
     def _undisputed(self, latest: Mapping[str, Accepted], known: Mapping[str, Known]) -> dict[str, Accepted]:
         """Without the records that do not count beside what is stored, or was withdrawn."""
         counting: dict[str, Accepted] = {}
@@ -182,8 +216,11 @@ class Stager:
             if key in withdrawn:
                 self._pass_over(note, seen=False)
             elif before is None:
-                counting[key] = note
+                if self._counts_beside_its_texts(key, note):
+                    counting[key] = note
             elif note.again and key not in self._set_aside:  # what is staged is an older record of this run
+                if "#" in key:
+                    self._counts_beside_its_texts(key, note)
                 counting[key] = note
                 self.tally.older += 1
                 self.tally.accepted -= 1
@@ -196,9 +233,10 @@ class Stager:
                     self._reject_another(another_patient(note, place))
                 elif verdict == "older":
                     self._pass_over(note, seen=is_newer(stored.version, note.version))
-                else:
+                elif "#" not in key or self._counts_beside_its_texts(key, note):
                     counting[key] = note
         self._set_aside.difference_update(counting)
+        self._outdone.difference_update(counting)
         return counting
 
     def _pass_over(self, note: Accepted, *, seen: bool) -> None:
@@ -354,6 +392,7 @@ class Stager:
         several_or_one = several | self.ledger.seen(set(unseen.values()))
         gone = [key for key, base in unseen.items() if base in several_or_one]
         gone += sorted(set(self.ledger.known(several)) - self.ledger.seen(several))
+        gone += sorted(set(self.ledger.known(self._outdone)) - set(gone))
         if not whole and self._last is not None:
             last = self._whole(self._last)
             gone = [key for key in gone if self._whole(key) != last]

@@ -605,6 +605,46 @@ def test_a_misspelt_column_is_told(tmp_path: Path) -> None:
     assert "no record has" not in run(path, "--map=author=nurse|patient_id").output
 
 
+def kept() -> list[str]:
+    with sqlite3.connect(Path("chartwell-data") / "chartwell.sqlite") as connection:
+        return sorted(text for (text,) in connection.execute("SELECT TextContent FROM ClinicalNotes"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (["old 5 mg", "old two"], ["new 2 mg"]),
+        (["old 5 mg"], ["new 2 mg", "new two"]),
+        (["old 5 mg", "old two", "old three"], ["new 2 mg", "new two"]),
+    ],
+)
+@pytest.mark.parametrize("names", ["ab", "ba"])
+@pytest.mark.parametrize("apart", [False, True])
+def test_the_version_is_the_resources_however_many_texts_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: list[str], new: list[str], names: str, apart: bool
+) -> None:
+    if apart:  # each record in a group of its own
+        monkeypatch.setattr("pipeline.indexing.flow.STAGING_NOTES", 1)
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, (name, texts) in enumerate(zip(names, (old, new), strict=True), 1):
+        meta = {"versionId": str(number), "lastUpdated": f"2024-01-0{number}T00:00:00Z"}
+        write(folder / f"{name}.ndjson", document("1", "p1", *texts) | {"meta": meta})
+    for inputs in (folder, folder, folder / f"{names[0]}.ndjson", folder):
+        assert run(str(inputs)).exit_code == 0
+        assert kept() == sorted(new)
+
+
+def test_another_patients_texts_of_one_resource_take_none_away(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "b").mkdir(parents=True)
+    assert run(write(folder / "a.ndjson", document("1", "p1", "Takes warfarin."))).exit_code == 0
+    other = write(folder / "b" / "b.ndjson", document("1", "p2", "one", "two"))
+    assert (run(other).exit_code, kept()) == (1, ["Takes warfarin."])
+    assert run(str(folder)).exit_code == 1
+    assert kept() == ["Takes warfarin."]
+
+
 def test_the_tenth_day_is_newer_than_the_ninth(tmp_path: Path) -> None:
     days = tmp_path / "days"
     days.mkdir()

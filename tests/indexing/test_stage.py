@@ -158,7 +158,7 @@ def test_the_same_id_of_two_types_is_two_notes(corpus: Corpus) -> None:  # field
 
 
 def test_a_withdrawn_report_leaves_the_document_of_the_same_id(corpus: Corpus) -> None:  # field case 02c
-    corpus.run(note("DocumentReference/1001", "Chest pain."), note("DocumentReference/1001#2", "Asthma."))
+    corpus.run(note("DocumentReference/1001#1", "Chest pain."), note("DocumentReference/1001#2", "Asthma."))
     tally = corpus.run(withdrawn("DiagnosticReport/1001", patient="p8", file="/in/c.ndjson"))
     assert (tally.withdrawals, tally.withdrawn, tally.rejected) == (1, 0, 0)
     assert len(corpus.notes) == 2
