@@ -372,13 +372,25 @@ def _words(found: object, depth: int = 0) -> str:
     if depth > 4:
         return ""
     if isinstance(found, list):  # FastAPI: [{"loc": [...], "msg": "...", "input": what we sent}]
-        said = (_words(each, depth + 1) for each in found[:5] if isinstance(each, Mapping))
-        return "; ".join(each for each in said if each)
+        entries = [each for each in found[:5] if isinstance(each, Mapping)]
+        said = ((_field_of(each), _words(each, depth + 1)) for each in entries)
+        return "; ".join(f"{field}{words}" for field, words in said if words)
     if isinstance(found, Mapping):
         for name in ("detail", "message", "msg", "error", "error_message", "title", "errors"):
             if words := _words(found.get(name), depth + 1):
                 return words
     return ""
+
+
+def _field_of(fault: Mapping[str, Any]) -> str:
+    """The name of the field that a fault is of, with a colon: its words alone ("Extra inputs are not permitted") do not
+    say which option a server does not take."""
+    place = fault.get("loc")
+    last = place[-1] if isinstance(place, list) and len(place) > 1 else None
+    return f"{last}: " if isinstance(last, str) and _FIELD.fullmatch(last) else ""
+
+
+_FIELD = re.compile(r"[a-z][a-z_]{1,40}")
 
 
 def _texts(request: object) -> Iterator[str]:

@@ -136,6 +136,10 @@ def test_what_may_be_quoted() -> None:
     request = {"input": [NOTE, "HIV"], "model": "a-model"}
     assert quotable_detail(b'{"detail": "the server is tired"}', request) == "the server is tired"
     assert quotable_detail(b'{"error": {"message": "unknown option"}}', request) == "unknown option"
+    extra = (
+        b'{"detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "msg": "Extra inputs"}]}'
+    )
+    assert quotable_detail(extra, request) == "stream_options: Extra inputs"
     assert (
         quotable_detail(b'{"detail": [{"msg": "Field required", "input": "x"}]}', request) == "Field required"
     )
