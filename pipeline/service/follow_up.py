@@ -46,7 +46,8 @@ _INTRODUCED = (
 """How a note says who somebody is."""
 PASSAGES_WITH_A_NAME = 20
 _SOMEBODY_BEFORE = re.compile(
-    r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father)\b",
+    r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father"
+    r"|female|male)\b",
     re.IGNORECASE,
 )
 _ILLNESS = re.compile(

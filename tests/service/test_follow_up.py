@@ -196,6 +196,7 @@ def test_the_page_shows_the_patient_and_how_to_leave_them(service: Running) -> N
         ("How many have gout?", "several"),
         ("List all with gout", "several"),
         ("List all medications", "open"),
+        ("A 21-year-old female had cramps, and what did her ultrasound show?", "open"),
         ("What are their medications?", "pronoun"),
         ("Is this patient on warfarin?", "pronoun"),
         ("Which antibiotics were given, and did they help?", "open"),

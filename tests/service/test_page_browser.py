@@ -679,6 +679,10 @@ def test_paper_gets_the_answer_and_its_sources_alone(visit: Any) -> None:
     page.emulate_media(media="print")
     for shown in (".statement >> nth=0", ".sources li >> nth=0", ".print-head", ".print-foot"):
         expect(page.locator(shown)).to_be_visible()
+    head, statement = (page.locator(each).first.bounding_box() for each in (".print-head", ".statement"))
+    assert head is not None
+    assert statement is not None
+    assert head["y"] + head["height"] <= statement["y"], "the head stands above"
     expect(page.locator(".print-foot")).to_contain_text("is not a medical device")
     for hidden in (".composer", ".bar", ".feedback"):
         expect(page.locator(hidden)).to_be_hidden()
