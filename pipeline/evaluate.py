@@ -88,11 +88,7 @@ def _require_whole(evaluation_set: EvaluationSet, tally: Tally) -> None:
     if tally.interrupted:
         err.print("interrupted, nothing was measured; run the same command again to go on", markup=False)
         raise typer.Exit(EXIT_INTERRUPTED)
-    if tally.failed:
-        raise InputUnusable(
-            f"{tally.failed:,} documents of {evaluation_set.name} could not be embedded.",
-            remedy="Run it again; what is stored is kept. Reasons: " + "; ".join(sorted(tally.reasons)),
-        )
+    evaluation_set.require_whole(tally.failed, tally.reasons)
 
 
 class _Refusal:

@@ -308,7 +308,7 @@ def _temporary(settings: Settings, folder: Path) -> Settings:
 
 
 def _index_set(corpus: Corpus, evaluation_set: EvaluationSet, settings: Settings) -> None:
-    Indexing(
+    tally = Indexing(
         corpus.embedder,
         corpus.store,
         corpus.ledger,
@@ -317,6 +317,7 @@ def _index_set(corpus: Corpus, evaluation_set: EvaluationSet, settings: Settings
         SilentObserver(),
         spool=corpus.spool,
     ).run(evaluation_set.records(), sources=[str(evaluation_set.folder)])
+    evaluation_set.require_whole(tally.failed, tally.reasons)
 
 
 class _Refusal:

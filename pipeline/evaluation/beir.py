@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,14 @@ class EvaluationSet:
     """Query id to text; only queries that have a judgement."""
     judgements: dict[str, dict[str, int]]
     """Query id to document id to grade; 0 is judged irrelevant."""
+
+    def require_whole(self, failed: int, reasons: Iterable[str]) -> None:
+        """Raises InputUnusable where documents could not be embedded: retrieval would be measured as missing them."""
+        if failed:
+            raise InputUnusable(
+                f"{failed:,} documents of {self.name} could not be embedded, so nothing was measured.",
+                remedy=f"Run it again; what is stored is kept. Reasons: {' '.join(sorted(reasons))}",
+            )
 
     def records(self) -> Iterator[SourceRecord]:
         """The corpus as notes to be indexed: title and text, under the document's id."""

@@ -859,7 +859,7 @@ class SeesFields(Body):
 
 
 class PersonRequest(Body):
-    """Let somebody in. They see nothing unless you say what."""
+    """Invite someone. They see nothing unless you say what."""
 
     model_config = example(
         {

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from pipeline import evaluate
 from pipeline.answering.retrieve import retrieve
 from pipeline.config import load_settings
+from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import read_set
 from pipeline.evaluation.retrieval import scores_by_query
 from pipeline.records import Filters
@@ -103,3 +104,9 @@ def test_a_part_of_a_corpus_is_not_measured(
     assert "nothing was measured" in told.output
     assert not (tmp_path / "table.md").exists()
     assert measured(folder)["hybrid"] == 1.0
+
+
+def test_nor_is_one_of_which_documents_failed(folder: Path) -> None:
+    read_set(folder).require_whole(0, ())
+    with pytest.raises(InputUnusable, match="2 documents of ward could not be embedded"):
+        read_set(folder).require_whole(2, ["The text is too long."])

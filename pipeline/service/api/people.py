@@ -55,7 +55,7 @@ def list_people(parts: PartsHere, principal: PrincipalHere) -> PeopleOut:
     responses=documented(404, 409),
 )
 def create_person(body: PersonRequest, parts: PartsHere, principal: PrincipalHere) -> InvitationOut:
-    """Let somebody in, and get the one-time link with which they choose their password."""
+    """Invite someone, and get the one-time link with which they choose their password."""
     person, invitation = parts.people.create(
         principal,
         body.name,

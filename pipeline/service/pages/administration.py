@@ -63,7 +63,7 @@ def create(
     groups_kind: Line = "some",
     group_ids: Lines = [],  # noqa: B006
 ) -> HTMLResponse:
-    """Let somebody in, and show their link."""
+    """Invite someone, and show their link."""
     wanted = _sees(domains_kind, domains, domains_more, groups_kind, group_ids)
     person, invitation = parts.people.create(
         principal, name, role=_role(role), display_name=display_name, sees=wanted
