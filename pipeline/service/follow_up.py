@@ -3,8 +3,9 @@
 No text goes from one question to the next: each is answered by itself. Then "What is she allergic to?", asked after an
 answer about one patient, would be answered from anybody's notes. Decides that such a question keeps to the patient of
 the answer before, unless it names somebody or asks about several, and that "she", where nothing says who that is, is
-refused, as is a word that is in the notes the name of others alone. Knows no register of patients. Whoever asks can
-have every patient looked at, and is told which one was kept.
+refused, as are a word that is in the notes the name of others alone, and "And allergies?" after a question about
+somebody of whom nothing was found. Knows no register of patients. Whoever asks can have every patient looked at, and
+is told which one was kept.
 """
 
 from __future__ import annotations
@@ -33,11 +34,16 @@ _PRONOUN = re.compile(
 """Not `HE` or `HER2`, and not the bundle of His; "they" where nothing before it can be meant."""
 _ANOTHER = re.compile(
     r"\b(?:the (?:other|next)|another) (?:patient|man|woman|gentleman|lady|boy|girl)\b"
+    r"|\ban? (?:\w+ )?(?:patient|man|woman|gentleman|lady|boy|girl)\b|\b\d+[ -]?year[ -]?old\b"
     r"|\bpatient (?:who|whose|named|called|in (?:room|bed|ward)|with (?:an?|the))\b|\b(?:mrn|patient (?:id|number))\b",
     re.IGNORECASE,
 )
 """Somebody else than the patient of the answer before."""
-_MAY_BE_A_NAME = re.compile(r"(?<=[\w,] )[A-Z][^\W\d_]{2,}")
+_MAY_BE_A_NAME = re.compile(
+    r"(?<=[\w,] )[A-Z][^\W\d_]{2,}|^[A-Z][^\W\d_]{2,}(?=[:,]| (?:has|had|is|was|takes)\b)"
+)
+_GOES_ON = re.compile(r"(?:and|also|any|what about|how about|what else)\b", re.IGNORECASE)
+"""How a question begins that is none without the one before."""
 _INTRODUCED = (
     r"(?:\b(?:Mr|Mrs|Ms|Miss|Mx)\.? (?:[A-Z][\w'’-]+ ){{0,2}}{name}\b"
     r"|\b{name}(?: [A-Z][\w'’-]+){{0,2}},? (?:is|was) an?\b[^.\n]{{0,40}}"
@@ -97,6 +103,9 @@ async def in_context(
                 )
             filters = replace(question.filters, patient_ids=patients)
             return Context(replace(question, filters=filters), patients[0])
+        if not patients and _GOES_ON.match(question.text):
+            before = await run_in_threadpool(parts.conversations.last_question, principal, conversation_id)
+            about = "pronoun" if whom(before) in ("named", "pronoun") else about
     if about == "pronoun" and not await run_in_threadpool(_one_patient, parts, question.filters.scope):
         raise BadRequest(
             "The question says he, she, they or this patient, and nothing tells which patient that is.",

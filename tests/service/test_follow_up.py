@@ -91,6 +91,7 @@ def test_an_id_in_a_question_is_the_patient(reader: httpx2.Client, question: str
         "Is MARTHA taking allopurinol?",
         "Does the other patient take allopurinol?",
         "Does the next patient take allopurinol?",
+        "Andrew: allopurinol?",
     ],
 )
 def test_the_patient_before_does_not_answer_for_somebody_else(reader: httpx2.Client, question: str) -> None:
@@ -99,6 +100,19 @@ def test_the_patient_before_does_not_answer_for_somebody_else(reader: httpx2.Cli
     refused = reader.post("/v1/ask", json=asked)
     assert refused.status_code == 422
     assert "patient" in refused.json()["detail"]
+
+
+def test_what_goes_on_about_somebody_unknown_is_not_about_others(reader: httpx2.Client) -> None:
+    first = ask(reader, "Is Mr. Zimmermann allergic?")
+    asked = {"question": "And allergies?", "conversation_id": first["conversation_id"]}
+    assert reader.post("/v1/ask", json=asked).status_code == 422
+    assert ask(reader, "Which patients smoke?", first["conversation_id"])["passages"]
+
+
+def test_somebody_described_is_not_the_patient_before(reader: httpx2.Client) -> None:
+    first = ask(reader, FIRST)
+    asked = "Does a 62-year-old male with kidney transplant take allopurinol?"
+    assert ask(reader, asked, first["conversation_id"])["kept_patient_id"] is None
 
 
 @pytest.mark.parametrize("question", ["Is Anna taking Allopurinol?", "Does she take Tylenol?", "And an MRI?"])

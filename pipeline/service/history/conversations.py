@@ -200,6 +200,18 @@ class Conversations:
         wished = json.loads(record)["filters"]["patient_ids"] if record else []
         return tuple(wished) or tuple(sorted({each["patient_id"] for each in _citations(content)}))
 
+    def last_question(self, actor: Actor, conversation_id: str) -> str:
+        """As it was asked; empty where there is none. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            last = (
+                select(Message.text)
+                .where(Message.conversation_id == conversation.id, Message.author == "person")
+                .order_by(Message.number.desc())
+                .limit(1)
+            )
+            return session.scalar(last) or ""
+
     def export(self, actor: Actor, conversation_id: str, scope: AccessScope) -> dict[str, Any]:
         """Everything said, as JSON, for its owner to take along; that they did stands in the audit log."""
         whole = self.get(actor, conversation_id, scope)
