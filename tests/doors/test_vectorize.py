@@ -701,6 +701,22 @@ def test_files_that_cannot_be_read_are_told_from_rejected_notes(tmp_path: Path) 
     assert "1 file could not be read" in said.output
 
 
+def test_no_remedy_gives_all_notes_one_id(tmp_path: Path) -> None:  # field case D2
+    errors = tmp_path / "errors.jsonl"
+    nameless = {key: value for key, value in note(1).items() if key != "resource_id"}
+    sources = (
+        write(tmp_path / "some.jsonl", note(2), nameless),
+        write(tmp_path / "none.jsonl", nameless),
+        write(tmp_path / "fhir.ndjson", {"resourceType": "DocumentReference", "status": "current"}),
+    )
+    for source in sources:
+        told = run(source, "--errors", str(errors))
+        assert told.exit_code in (1, 2)
+        said = told.output + (errors.read_text() if errors.exists() else "")
+        assert "resource_id" in said
+        assert "--default resource_id" not in said
+
+
 def test_a_dry_run_says_what_pruning_would_remove(tmp_path: Path) -> None:
     source = write(tmp_path / "a.jsonl", note(1), note(2), note(3))
     assert "would remove nothing" in run(source, "--prune", "--dry-run").output
