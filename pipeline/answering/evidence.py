@@ -15,7 +15,6 @@ from functools import partial
 from pipeline.records import Hit
 from pipeline.sentences import is_heading, sentence_spans
 from pipeline.text.facts import Over, Reading, Token, read
-from pipeline.text.quantities import figure_at
 from pipeline.text.support import Context, carries, says_nothing
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
@@ -43,6 +42,8 @@ _NAME = re.compile(
 )
 _HE = re.compile(r"\b(?:he|him|his|himself|mr|male|gentleman)\b", re.IGNORECASE)
 _SHE = re.compile(r"\b(?:she|her|hers|herself|mrs|ms|female|lady)\b", re.IGNORECASE)
+_OF_SEVERAL = re.compile(r"\bpatients\b", re.IGNORECASE)
+"""What one patient's note says of the patient is not said of "all patients"."""
 _POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IGNORECASE)
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
 _FAMILY = re.compile(r"\bfamily\b|\bfamilial\b|\bFHX?\b", re.IGNORECASE)
@@ -91,15 +92,32 @@ class Passages:
     _names: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def evidence(self, text: str, numbers: Sequence[int]) -> list[Evidence]:
-        """Where the passages of these numbers carry `text`; empty where they do not carry all of it."""
+        """Where the passages of these numbers carry `text`; empty where they do not carry all of it.
+
+        Never one part of it by one patient's passages and another by another's: each patient's must carry all of it.
+        """
+        patients = list(dict.fromkeys(self.hits[number - 1].patient_id for number in numbers))
+        if len(patients) > 1:
+            each = [
+                self.evidence(text, [number for number in numbers if self.hits[number - 1].patient_id == one])
+                for one in patients
+            ]
+            return [span for spans in each for span in spans] if all(each) else []
         claim = read(text)
         if says_nothing(claim, 0, len(claim.tokens)) or self._is_another_person(text, numbers):
+            return []
+        if _OF_SEVERAL.search(text) and not any(_OF_SEVERAL.search(self.hits[at - 1].text) for at in numbers):
             return []
         sources = self._sources(claim, text, numbers)
         found = self._carried(claim, sources, names=False)
         if not found and any(map(str.isupper, text)):
             found = self._carried(claim, sources, names=True)
         return found
+
+    def names_whom(self, text: str, patient_id: str) -> bool:
+        """Whether a text calls this patient by name or by number."""
+        words = set(_forms(text))
+        return not words.isdisjoint(self._names_of(patient_id)) or patient_id.lower() in text.lower()
 
     def elsewhere(self, text: str, numbers: Sequence[int], found: Sequence[Evidence]) -> list[Evidence]:
         """Evidence in the cited passages that were not needed for `found`, where they carry all of it as well."""
@@ -407,8 +425,12 @@ def _names_something(tokens: Sequence[Token], *, to_end: bool = False) -> bool:
 
 
 def _dates(date: str | None) -> tuple[tuple[int | None, int | None, int | None], ...]:
-    found = figure_at(date, 0, "") if date else None
-    if found is None or found[0].kind != "date":
+    found = _DATE.match(date or "")
+    if found is None:
         return ()
-    year, month, day = (part if isinstance(part, int) else None for part in found[0].value)
+    year, month, day = (int(part) if part else None for part in found.groups())
     return ((year, month, day),)
+
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+"""As notes have it, which may be of a year or a month only."""

@@ -152,7 +152,25 @@ def check_statement(
         if not spans or len(whole) < len(citations):
             return None
         found.append(list(zip((span.number for span in spans), whole, strict=True)))
+    if _mixes_patients(parts, found, read_so_far):
+        return None
     return _statement(parts, after, found, numbers)
+
+
+def _mixes_patients(
+    parts: Sequence[_Part], found: Sequence[Sequence[tuple[int, Citation]]], passages: Passages
+) -> bool:
+    """Whether one statement is of several patients and a part of it does not say of which: "She takes metformin [1] and
+    warfarin [2]."."""
+    patients = [{citation.patient_id for _, citation in each} for each in found]
+    if len(set().union(*patients)) < 2:
+        return False
+    return any(
+        not claims_nothing(part.own_words) and not passages.names_whom(part.text, patient)
+        for part, whose in zip(parts, patients, strict=True)
+        if len(parts) > 1
+        for patient in whose
+    )
 
 
 def _statement(

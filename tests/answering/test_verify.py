@@ -40,6 +40,41 @@ def test_spans_are_those_of_the_note_not_of_the_passage() -> None:
     assert NOTES["n2"].text_content[citation.start : citation.end] == "No allergies."
 
 
+TWO = (
+    "Anna Berg is a 61-year-old woman. She takes allopurinol 100 mg once daily. She denies chest pain.",
+    "Bob Stone is a 45-year-old man. He takes metformin 500 mg twice daily. He reports chest pain.",
+    "Medications: warfarin 5 mg daily.",
+)
+
+
+@pytest.mark.parametrize(
+    ("draft", "patients"),
+    [
+        ("She takes allopurinol 100 mg once daily and metformin 500 mg twice daily [1][2].", set()),
+        ("She takes allopurinol 100 mg once daily [1] and warfarin 5 mg daily [3].", set()),
+        ("She takes warfarin 5 mg daily [1][3].", set()),
+        ("Both patients have chest pain [1][2].", set()),
+        ("Neither patient has chest pain [1][2].", set()),
+        ("All patients take warfarin 5 mg daily [3].", set()),
+        (
+            "Anna takes allopurinol 100 mg once daily [1] and Bob takes metformin 500 mg twice daily [2].",
+            {"p1", "p2"},
+        ),
+        ("Warfarin 5 mg daily [3].", {"p3"}),
+        ("In March 2024 he reported chest pain [2].", {"p2"}),
+        ("In April 2024 he reported chest pain [2].", set()),
+    ],
+)
+def test_one_patients_fact_is_never_joined_to_anothers(draft: str, patients: set[str]) -> None:
+    hits = [
+        Hit(f"c{at}", f"n{at}", f"p{at}", "note", "2024-03", None, None, text, 0, len(text), 0.5)
+        for at, text in enumerate(TWO, 1)
+    ]
+    notes = {hit.resource_id: Document(hit.resource_id, hit.patient_id, "note", hit.text) for hit in hits}
+    statement = check_statement(draft, hits, notes.get)
+    assert ({citation.patient_id for citation in statement.citations} if statement else set()) == patients
+
+
 def test_what_is_said_of_a_doctor_is_not_joined_to_what_is_said_of_another_matter() -> None:
     text = "She sees Dr. Hill for her knee. Cataract extraction has been recommended."
     hit = Hit("c", "n", "p", "note", None, None, None, text, 0, len(text), 0.5)
