@@ -390,6 +390,17 @@ def test_a_service_that_is_away_costs_no_question(visit: Any) -> None:
     expect(page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
 
 
+def test_what_was_refused_is_gone_once_it_is_put_right(visit: Any) -> None:
+    visitor = visit("reader", expected="422")
+    page = visitor.page
+    page.goto("/")
+    page.fill("#question", "Does she smoke?")
+    page.keyboard.press("Enter")
+    expect(page.locator("#thread > [role=alert]")).to_contain_text("which patient")
+    visitor.asks(QUESTION)
+    expect(page.locator("#thread > [role=alert]")).to_have_count(0)
+
+
 def test_feedback_is_kept(service: Running, visit: Any) -> None:
     visitor = visit("reader")
     page = visitor.page

@@ -155,7 +155,7 @@ document.addEventListener("accepted", (event) => {
   byId("question").value = "";
   for (const id of ["welcome", "recent-list"]) byId(id)?.remove();
   document.querySelector(".thread-empty")?.classList.remove("thread-empty");
-  for (const old of document.querySelectorAll("[data-unreachable]")) old.remove();
+  for (const old of document.querySelectorAll("[data-unreachable], #thread > [role=alert]")) old.remove();
   history.replaceState(null, "", event.detail.data);
 });
 document.addEventListener("ended", (event) => byId(event.detail.data)?.removeAttribute("data-open"));
