@@ -157,6 +157,9 @@ def check_statement(
     return _statement(parts, after, found, numbers)
 
 
+_JOINT = " ,;.-*\n"
+
+
 def _mixes_patients(
     parts: Sequence[_Part], found: Sequence[Sequence[tuple[int, Citation]]], passages: Passages
 ) -> bool:
@@ -166,7 +169,7 @@ def _mixes_patients(
     if len(set().union(*patients)) < 2:
         return False
     return any(
-        not claims_nothing(part.own_words) and not passages.names_whom(part.text, patient)
+        part.own_words.strip(_JOINT) not in ("", "and") and not passages.names_whom(part.text, patient)
         for part, whose in zip(parts, patients, strict=True)
         if len(parts) > 1
         for patient in whose

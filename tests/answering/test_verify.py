@@ -53,6 +53,8 @@ TWO = (
         ("She takes allopurinol 100 mg once daily and metformin 500 mg twice daily [1][2].", set()),
         ("She takes allopurinol 100 mg once daily [1] and warfarin 5 mg daily [3].", set()),
         ("She takes warfarin 5 mg daily [1][3].", set()),
+        ('She takes "allopurinol 100 mg" [1] and "metformin 500 mg" [2].', set()),
+        ('"allopurinol 100 mg" [1], and "metformin 500 mg" [2]', {"p1", "p2"}),
         ("Both patients have chest pain [1][2].", set()),
         ("Neither patient has chest pain [1][2].", set()),
         ("All patients take warfarin 5 mg daily [3].", set()),
