@@ -3,13 +3,15 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# Two a core: many tests wait for a server, a process or a browser.
+WORKERS ?= 4
 NOTES  ?= pipeline/demo/notes
 SHARED ?= ../shared
 # The peers that the ingestion is measured against have packages of their own, in an environment of their own.
 PEERS  := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve infra test test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
+.PHONY: help demo serve infra test test-long test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -54,7 +56,10 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 	@$(BIN)/lint-imports
 
 test: lint  ## everything CI checks: lint, types, import contracts, tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
+test-long: $(VENV)/.test  ## the tests that take ten seconds and more each
+	@$(BIN)/python -m pytest -m long
 
 test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)
 	@$(BIN)/python -m tests.live.iris_server up || { $(BIN)/python -m tests.live.iris_server down; exit 1; }

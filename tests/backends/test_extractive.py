@@ -163,6 +163,7 @@ def test_no_more_sentences_than_asked_for() -> None:
     assert len(quotes("Did the gout of the toe flare?", text, sentences_max=2)) == 2
 
 
+@pytest.mark.long
 def test_questions_over_real_notes(local_embedder: LocalEmbedder) -> None:
     """A quarter of the questions of docs/models.md; `python -m benchmarks.local_models answers` asks them all."""
     generator = ExtractiveGenerator(local_embedder, GeneratorSettings())

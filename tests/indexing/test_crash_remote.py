@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.crash_remote import BATCH_NOTES, IN_FLIGHT_MAX, PASSAGES_A_NOTE, Corpus, crash_test
 from tests.servers.iris import iris_process
 from tests.servers.nim import nim_process
@@ -11,6 +13,7 @@ from tests.servers.nim import nim_process
 NOTES = 120
 
 
+@pytest.mark.long
 def test_a_kill_costs_what_was_in_flight_and_nothing_else(tmp_path: Path) -> None:
     with (
         nim_process("--embed-seconds=0.15", "--embed-concurrency=2") as server,

@@ -26,7 +26,11 @@ CHANNELS = (
 )
 
 
-@pytest.mark.parametrize(("operations", "codes"), [(140, False), (50, True)], ids=["exact", "by codes"])
+@pytest.mark.parametrize(
+    ("operations", "codes"),
+    [(140, False), pytest.param(50, True, marks=pytest.mark.long)],
+    ids=["exact", "by codes"],
+)
 def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, codes: bool) -> None:
     found = run(tmp_path, operations, notes=80, codes=codes)
     assert found.leaks == {}, found.examples
