@@ -58,7 +58,7 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 test: lint  ## everything CI checks: lint, types, import contracts, tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/.test  ## the tests that take ten seconds and more each
+test-long: $(VENV)/.test  ## the tests that take five seconds and more each
 	@$(BIN)/python -m pytest -m long
 
 test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)

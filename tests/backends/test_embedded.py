@@ -97,6 +97,7 @@ def row_ids(path: Path) -> dict[str, int]:
 # --- several processes
 
 
+@pytest.mark.long
 def test_killed_writers_leave_whole_transactions(path: Path) -> None:
     opened(path).close()
     chance = random.Random(7)

@@ -161,6 +161,7 @@ def test_the_writing_lock_is_held_while_the_note_is_there(
 # --- nobody else meets it
 
 
+@pytest.mark.long
 def test_an_ordinary_question_does_not_find_it_while_it_is_there(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -180,6 +180,7 @@ def test_a_limit_per_minute(corpus: Corpus) -> None:
     corpus.insist_on_all()
 
 
+@pytest.mark.long
 def test_an_endpoint_that_is_gone_for_a_minute(corpus: Corpus) -> None:
     speed = (
         SPEED / 4
@@ -235,6 +236,7 @@ def test_a_text_that_the_server_always_fails_on_is_parked_and_the_others_go_in(
     corpus.insist_on_all()
 
 
+@pytest.mark.long
 def test_many_texts_that_the_server_fails_on_do_not_each_cost_the_whole_patience(corpus: Corpus) -> None:
     corpus.server.faults = Faults(failing_on=tuple(f"Inhaler {number}." for number in range(0, NOTES, 8)))
     corpus.transport = TransportSettings(in_flight_max=1)

@@ -109,6 +109,7 @@ def test_a_machine_without_a_gpu_says_so(tmp_path: Path) -> None:
         pytest.skip("this machine has a driver of its own")
 
 
+@pytest.mark.long
 def test_a_driver_that_hangs_costs_one_probe_and_no_look(library: Path, tmp_path: Path) -> None:
     """The rest of the look comes, with what hangs named; the process still ends."""
     code = "import pipeline.monitoring.looking as looking; looking.DEADLINE_SECONDS = 5.0\n"

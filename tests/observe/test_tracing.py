@@ -67,6 +67,7 @@ def nim(monkeypatch: pytest.MonkeyPatch) -> Iterator[NimServer]:
         yield server
 
 
+@pytest.mark.long
 def test_the_spans_of_an_answer_explain_its_time(watched: Watched) -> None:
     """Ten questions of the demo's notes, with the model that embeds by default."""
     notes = (DEMO / "aci_bench.jsonl").read_text(encoding="utf-8").splitlines()[:12]

@@ -277,6 +277,7 @@ def test_a_stop_waits_for_a_question_that_is_being_written_down(
 # --- beginning and end, in a process of its own
 
 
+@pytest.mark.long
 def test_a_stop_lets_answers_end_and_refuses_new_ones(tmp_path: Path) -> None:
     with NimServer(chat=ServiceTime(seconds_per_token=0.05), answer_tokens=40) as nim:
         settings = settings_with(nim, tmp_path, demo=True)
@@ -303,6 +304,7 @@ def test_a_stop_lets_answers_end_and_refuses_new_ones(tmp_path: Path) -> None:
             assert child.wait(20) == 0
 
 
+@pytest.mark.long
 def test_a_stop_cuts_off_what_takes_too_long(tmp_path: Path) -> None:
     with NimServer(chat=SLOW, answer_tokens=400) as nim:
         settings = settings_with(nim, tmp_path, demo=True, drain_seconds_max=0.2)

@@ -39,11 +39,13 @@ def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, c
         assert found.answered > 5
 
 
+@pytest.mark.long
 def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
     found = run(tmp_path, 60, seed=2, notes=60, removed="all")
     assert {"search", "answers", "streams", "notes", "counts"} <= set(found.leaks)
 
 
+@pytest.mark.long
 def test_a_leg_that_forgets_its_scope_is_found_although_what_it_finds_goes_no_further(tmp_path: Path) -> None:
     found = run(tmp_path, 40, seed=2, notes=60, removed="legs")
     assert set(found.leaks) == {"leg by vector", "leg by words"}
