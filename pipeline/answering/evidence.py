@@ -14,7 +14,7 @@ from functools import partial
 
 from pipeline.records import Hit
 from pipeline.sentences import is_heading, sentence_spans
-from pipeline.text.facts import Over, Reading, Token, read
+from pipeline.text.facts import Over, Reading, Token, may_stand_over, read
 from pipeline.text.support import Context, carries, says_nothing
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
@@ -131,10 +131,13 @@ class Passages:
         if not _is_cut_out(text, start, end):
             return True
         begins, ends = self.span_of(number, start, end)
-        around = read(f"{text[begins:start]} . {text[end:ends]}")
-        if _over(self._labels(number, begins)) == Over() and not any(
-            token.kind in ("negation", "hedge", "relative") or token.key in _ENDING_ORDERS
-            for token in around.tokens
+        around = f"{text[begins:start]} . {text[end:ends]}"
+        if _over(self._labels(number, begins)) == Over() and not (
+            may_stand_over(around)
+            and any(
+                token.kind in ("negation", "hedge", "relative") or token.key in _ENDING_ORDERS
+                for token in read(around).tokens
+            )
         ):
             return True
         source = _Source(number, begins, ends)

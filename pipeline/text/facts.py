@@ -125,6 +125,18 @@ def signature(text: str) -> Counter[tuple[str, object]]:
     )
 
 
+def may_stand_over(text: str) -> bool:
+    """Whether a word of `text` may deny, doubt, end or give to a relative what stands beside it. True too often, never
+    too seldom: what is cheap to ask before the text is read."""
+    text = _spelled(text).lower()
+    words = set(_WORDS.findall(text))
+    return (
+        not words.isdisjoint(_STANDING_OVER)
+        or any(word.startswith(_OVER_BEGINNINGS) or word.endswith("n't") for word in words)
+        or any(written in text for written in _OVER_WRITTEN)
+    )
+
+
 def is_duration(figure: Figure) -> bool:
     """Whether a figure is a length of time."""
     return figure.unit in DURATIONS
@@ -255,6 +267,23 @@ _PLAIN_TOKENS: dict[str, Token] = {
     **{word: Token("negation", word, word) for word in NEGATIONS},
 }
 """Words that are what they are wherever they stand; of a word in two lists the later one holds."""
+
+
+_STANDING_OVER = frozenset(
+    [
+        *DENYING,
+        *DOUBTED_BY,
+        *SAME_PHRASE,
+        *(
+            word
+            for word, token in _PLAIN_TOKENS.items()
+            if token.kind in ("negation", "hedge", "relative", "order")
+        ),
+    ]
+)
+_OVER_BEGINNINGS = ("non", "stop", "hold", "held", "avoid")
+_OVER_WRITTEN = tuple(word for word in _STANDING_OVER if not word.replace("'", "").isalpha())
+_WORDS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
 def _no_side(word: str, before: Sequence[Token], text: str, end: int) -> bool:

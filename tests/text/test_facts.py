@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.facts import Over, read, signature
+from pipeline.text.facts import Over, may_stand_over, read, signature
 from pipeline.text.support import Context, carries
 
 
@@ -195,3 +195,22 @@ def test_what_a_source_carries(source: str, claim: str, carried: bool) -> None:
 def test_any_text_can_be_read(text: str) -> None:
     read(text)
     signature(text)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        "denies",
+        "no longer",
+        "Non-cardiac",
+        "doesn't",
+        "r/o",
+        "Her mother has",
+        "stopped",
+        "withholding",
+        "risk of",
+    ],
+)
+def test_what_may_stand_over_words_beside_it_is_seen_before_it_is_read(around: str) -> None:
+    assert may_stand_over(f"Yesterday {around} chest pain.")
+    assert not may_stand_over("Chest pain yesterday at the gym.")
