@@ -207,7 +207,7 @@ def test_any_text_can_be_read(text: str) -> None:
         "r/o",
         "Her mother has",
         "stopped",
-        "withholding",
+        "held",
         "risk of",
     ],
 )
