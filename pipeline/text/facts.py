@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.text.quantities import DURATIONS, ORDINALS, Figure, figure_at, roman
 from pipeline.text.vocabulary import (
+    ABBREVIATED,
     BREAKS,
     CIRCUMSTANCES,
     CLAUSE_VERBS,
@@ -97,6 +98,10 @@ _SPELLED = str.maketrans(
     }
 )
 _WHITE = re.compile(r"\s+")
+_ABBREVIATION = re.compile(
+    rf"(?<![\w/])(?:{'|'.join(map(re.escape, sorted(ABBREVIATED, key=len, reverse=True)))})(?![\w/])",
+    re.IGNORECASE,
+)
 _ROMAN_RATIO = re.compile(r"\b(I{1,3}|IV|VI?)/(VI|IV|V)\b")
 
 
@@ -105,7 +110,7 @@ PLAINLY = Over()
 
 def read(text: str, *, over: Over = PLAINLY) -> Reading:
     """The facts of `text`, which should be one sentence or a few. `over` holds for all of it, for example where its
-    section is the family history. Linear in its length."""
+    section is the family history. Linear in its length, but for a run of words that stand over one another."""
     tokens = _tokens(_spelled(text))
     places: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
@@ -143,8 +148,10 @@ def is_duration(figure: Figure) -> bool:
 
 
 def _spelled(text: str) -> str:
-    """The text in one spelling of dashes, apostrophes and white space."""
+    """The text in one spelling of dashes, apostrophes, white space, and abbreviations that have a sign in them."""
     text = _WHITE.sub(" ", text.translate(_SPELLED)).strip()
+    if "/" in text or "(-)" in text or "-ve" in text:
+        text = _ABBREVIATION.sub(lambda match: f" {ABBREVIATED[match.group().lower()]} ", text)
     if "/V" in text or "/I" in text:
         text = _ROMAN_RATIO.sub(lambda match: f"{roman(match[1].lower())}/{roman(match[2].lower())}", text)
     return text
@@ -180,7 +187,9 @@ def _with_role(figure: Figure, before: Sequence[Token]) -> Figure:
 def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
     if written == "." and found and found[-1].word in _TITLES:
         return
-    if written in ".;!?" and not (written == "." and text[end : end + 1].isalnum()):
+    if written == "?" and text[end : end + 1].isalpha() and text[max(0, end - 2) : end - 1] in ("", " ", "("):
+        found.append(Token("hedge", "?", ""))  # "?pneumonia"
+    elif written in ".;!?" and not (written == "." and text[end : end + 1].isalnum()):
         found.append(Token("break", ";", ""))
     elif written in ",()&":
         found.append(Token("comma", ",", "and" if written == "&" else ""))
@@ -208,9 +217,9 @@ def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
         if ends is not None:
             found += [Token("word", key, " ".join(phrase)) for key in said]
             return ends
-    if word == "no" and _follows(text, end, "longer"):
+    if word == "no" and (ends := _phrase_end(text, ("no", "longer"), end)) is not None:
         found.append(Token("order", "stop", "no longer"))
-        return _NEXT.match(text, end).end()  # type: ignore[union-attr]
+        return ends
     found += _token(word, found, text, end)
     return end
 
@@ -265,6 +274,7 @@ _PLAIN_TOKENS: dict[str, Token] = {
     **{word: Token("order", order, word) for word, order in ORDERS.items()},
     **{word: Token("side", side, word) for word, side in SIDES.items()},
     **{word: Token("negation", word, word) for word in NEGATIONS},
+    "neg": Token("negation", "negative", "neg"),
 }
 """Words that are what they are wherever they stand; of a word in two lists the later one holds."""
 
@@ -282,7 +292,7 @@ _STANDING_OVER = frozenset(
     ]
 )
 _OVER_BEGINNINGS = ("non", "stop", "hold", "held", "avoid")
-_OVER_WRITTEN = tuple(word for word in _STANDING_OVER if not word.replace("'", "").isalpha())
+_OVER_WRITTEN = ("?", *(word for word in _STANDING_OVER if not word.replace("'", "").isalpha()))
 _WORDS = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
@@ -403,15 +413,11 @@ def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
     if not something:
         return (
             token.kind == "negation"
-            and token.key not in ("no", "not", "any")
+            and token.key not in ("no", "not")
             and place > 0
             and tokens[place - 1].kind == "comma"
         )
-    if (
-        token.kind == "order"
-        or (token.kind == "negation" and token.key != "un")
-        or token.word in CIRCUMSTANCES
-    ):
+    if token.kind in ("order", "negation") or token.word in CIRCUMSTANCES:
         return True
     return (
         (token.word in CLAUSE_VERBS and not (token.word == "do" and tokens[place - 1].word == "or"))

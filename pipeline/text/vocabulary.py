@@ -177,7 +177,7 @@ _SAME = """
     subcutaneous : sc, sq, subq, subcut, subcutaneous, subcutaneously
     meals : meals, meal, food
     history family : fh, fhx
-    followup : follow up, followup, followed up, return, returns, f/u, follows up
+    followup : follow up, followup, followed up, return, returns, follows up
     doctor : doctor, physician, provider, dr, drs, md
     primarycare : pcp, primary care, primary care physician, primary care provider, primary care doctor
     specialist : specialist
@@ -369,7 +369,7 @@ DENYING = {
 NEGATIONS = _words(
     "no not none never without denies denied deny denying negative absent absence nor neither cannot nothing nobody "
     "unlikely lack lacks lacked lacking declines declined decline refuses refused refuse free hardly ruled excluded "
-    "excludes excluding nil"
+    "excludes excluding nil neg"
 )
 LIST_ENDS_NEGATION = _words("but however although though except aside apart nevertheless yet")
 CIRCUMSTANCES = _words("after before during since when while because due until following")
@@ -377,8 +377,7 @@ CIRCUMSTANCES = _words("after before during since when while because due until f
 CLAUSE_VERBS = _words(
     "has have had is are was were takes took taking reports reported states stated says said uses continues continued "
     "complains presents presented describes endorses endorsed admits lives drinks smokes works will should can "
-    "does did "
-    "do notes noted appears remains shows showed revealed demonstrates received underwent weighs plans feels endorses "
+    "does did do notes noted appears remains shows showed revealed demonstrates received underwent weighs plans feels "
     "would may might needs wants requires started began increased decreased stopped gained lost positive"
 )
 SUBJECTS = _words("he she it they there patient pt we i his her their the this")
@@ -389,7 +388,7 @@ ORDERS = {
         "start": "start starts started starting begin begins began begun beginning initiate initiates initiated "
         "initiating initiation commence commenced onset",
         "stop": "stop stops stopped stopping discontinue discontinues discontinued discontinuing discontinuation "
-        "dc quit quits cease ceased ceases cessation resolve resolved resolves resolution withdrawn",
+        "dc dc'd quit quits cease ceased ceases cessation resolve resolved resolves resolution withdrawn",
         "hold": "hold holds held holding withhold withheld pause paused",
         "increase": "increase increases increased increasing raise raises raising uptitrate uptitrated double doubled "
         "↑",
@@ -425,8 +424,8 @@ DENIED_AS_SUCH = MATTERS | _words("plan plans treatment therapy prescription")
 """Claims nothing by itself, and is not said to be where the source says that there is none."""
 HEDGES = _words(
     "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
-    "presumed presumably potential potentially unclear differential consider considered r/o perhaps suspect "
-    "suspects thought believed suggests suggest suggested suggesting suggestive facilitate "
+    "presumed presumably potential potentially unclear differential consider considered poss susp query perhaps "
+    "suspect suspects thought believed suggests suggest suggested suggesting suggestive facilitate "
     "prevent prevents preventing hope hopes hopefully request requests requested requesting"
 )
 DOUBTED_BY = {
@@ -436,8 +435,9 @@ DOUBTED_BY = {
     "screened": ("for",),
     "workup": ("for", "of"),
     **dict.fromkeys(
-        "evaluate evaluated evaluation evaluating assess assessed assessment assessing test tested testing tests check "
-        "checked checking look looking monitor monitored monitoring watch watching screen screens asked asks".split(),
+        "eval evaluate evaluated evaluation evaluating assess assessed assessment assessing test tested testing tests "
+        "check checked checking look looking monitor monitored monitoring watch watching screen screens asked "
+        "asks".split(),
         ("for",),
     ),
     "concern": ("for", "of"),
@@ -461,7 +461,7 @@ NO_SIDE_AFTER = {
 }
 TYPED = _words("grade stage type class category degree level phase nyha asa")
 """Before these a Roman number is a number."""
-BREAKS = _words(". ; but however although though except while whereas")
+BREAKS = _words("but however although though except while whereas")
 PLANS = _words(
     "recommend recommends recommended advise advises advised advice should must need needs plan plans planned "
     "planning order "
@@ -485,7 +485,7 @@ SHOWING_PLANS = (
         "refer referred referral repeat obtain follow return to please consider want we'll i'll he'll she'll try next "
         "importance important goal"
     )
-    | {"follow up", "follows up", "f/u"}
+    | {"follow up", "follows up"}
 )
 """One of these stands where something is to be done."""
 PAST = _words("history hx past ago former formerly prior previous previously remote distant childhood ex")
@@ -499,4 +499,20 @@ PLACING = _words(
     "until as of"
 )
 """Words that open a phrase of circumstance."""
+ABBREVIATED = {
+    "r/o": "rule out",
+    "w/o": "without",
+    "w/out": "without",
+    "(-)": "no",
+    "-ve": "negative",
+    "d/c": "dc",
+    "d/c'd": "dc'd",
+    "w/u": "workup",
+    "f/u": "follow up",
+    "h/o": "history of",
+    "c/o": "complains of",
+    "s/p": "status post",
+    "b/l": "bilateral",
+}
+"""What is written with a sign in it, and is no word before it is spelled out."""
 OPPOSITES = {"before": "after", "after": "before", "above": "below", "below": "above", "prior": "after"}
