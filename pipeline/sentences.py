@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from pipeline.section_titles import is_section_title
 
 Span = tuple[int, int]
+
+PASSAGES_KEPT = 256
+"""Passages whose sentences are remembered: those of the answers under way, and no more."""
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -95,6 +99,12 @@ def sentence_spans(text: str) -> list[Span]:
     its span. An empty or blank text gives an empty list. Linear in the length of the text.
     """
     return [span for start, end, whole in _blocks(text) for span in _split(text, start, end, whole)]
+
+
+@lru_cache(maxsize=PASSAGES_KEPT)
+def passage_sentences(text: str) -> tuple[Span, ...]:
+    """The same of a passage, remembered: who writes an answer and who checks it ask for the same ones."""
+    return tuple(sentence_spans(text))
 
 
 def is_heading(line: str) -> bool:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pipeline.records import Hit
-from pipeline.sentences import is_heading, sentence_spans
-from pipeline.text.facts import Over, Reading, Token, may_stand_over, read
+from pipeline.sentences import is_heading, passage_sentences
+from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.support import Context, carries, says_nothing
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
@@ -84,11 +84,13 @@ class _Source:
 
 @dataclass(slots=True)
 class Passages:
-    """The cited passages of one statement, with what has been read of them."""
+    """The passages of one answer, with what has been read of them for its statements."""
 
     hits: Sequence[Hit]
     """All passages of the prompt."""
-    _spans: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    _spans: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    _words: dict[int, list[frozenset[str]]] = field(default_factory=dict)
+    _read_sources: dict[tuple[int, int, int], _Source] = field(default_factory=dict)
     _names: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def evidence(self, text: str, numbers: Sequence[int]) -> list[Evidence]:
@@ -135,12 +137,12 @@ class Passages:
         if _over(self._labels(number, begins)) == Over() and not (
             may_stand_over(around)
             and any(
-                token.kind in ("negation", "hedge", "relative") or token.key in _ENDING_ORDERS
+                token.kind in ("negation", "hedge", "relative") or token.key in ENDING_ORDERS
                 for token in read(around).tokens
             )
         ):
             return True
-        source = _Source(number, begins, ends)
+        source = self._source(number, begins, ends)
         reading = self._read(source)
         claim = read(text[start:end])
         return carries(reading, claim, 0, len(claim.tokens), partial(self._context, source, names=False))
@@ -152,11 +154,21 @@ class Passages:
         ends = min((span[1] for span in spans if span[1] >= end), default=end)
         return min(begins, start), max(ends, end)
 
-    def _sentences(self, number: int) -> list[tuple[int, int]]:
+    def _sentences(self, number: int) -> tuple[tuple[int, int], ...]:
         if number not in self._spans:
             text = self.hits[number - 1].text
-            self._spans[number] = sentence_spans(text) or [(0, len(text))]
+            self._spans[number] = passage_sentences(text) or ((0, len(text)),)
         return self._spans[number]
+
+    def _words_of(self, number: int) -> list[frozenset[str]]:
+        """The words of each sentence of a passage, as `_forms` has them."""
+        if number not in self._words:
+            text = self.hits[number - 1].text
+            self._words[number] = [frozenset(_forms(text[slice(*span)])) for span in self._sentences(number)]
+        return self._words[number]
+
+    def _source(self, number: int, start: int, end: int) -> _Source:
+        return self._read_sources.setdefault((number, start, end), _Source(number, start, end))
 
     def _sources(self, claim: Reading, text: str, numbers: Sequence[int]) -> list[_Source]:
         """The sentences of the cited passages that share a word with the claim, those that share most first."""
@@ -174,13 +186,12 @@ class Passages:
         for order, number in enumerate(numbers):
             passage = self.hits[number - 1].text
             spans = self._sentences(number)
-            for place, (start, end) in enumerate(spans):
-                sentence = passage[start:end]
-                shared = len(asked.intersection(_forms(sentence)))
+            for place, ((start, end), words) in enumerate(zip(spans, self._words_of(number), strict=True)):
+                shared = len(asked & words)
                 if shared:
-                    ranked.append((-shared, order, place, _Source(number, start, end)))
-                if place and shared and _POINTS_BACK.match(sentence):
-                    ranked.append((-shared, order, place, _Source(number, spans[place - 1][0], end)))
+                    ranked.append((-shared, order, place, self._source(number, start, end)))
+                if place and shared and _POINTS_BACK.match(passage, start, end):
+                    ranked.append((-shared, order, place, self._source(number, spans[place - 1][0], end)))
         ranked.sort(key=lambda entry: entry[:3])
         return [source for *_, source in ranked[:SENTENCES_MAX]]
 
@@ -347,7 +358,6 @@ def claims_nothing(text: str) -> bool:
     return says_nothing(claim, 0, len(claim.tokens))
 
 
-_ENDING_ORDERS = frozenset(["stop", "hold", "avoid"])
 _SENTENCE_BEFORE = re.compile(r"(?:^|[\n\r]|[.!?:;]\s)[\s•*+\-–—\d.)(]*$")
 _SENTENCE_AFTER = re.compile(r"[\s.,;!?\"')]*(?:$|[\n\r]|(?<=[.!?])\s|(?<=[.!?],))")
 

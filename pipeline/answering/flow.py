@@ -22,7 +22,7 @@ from pipeline.answering.notes import visible_note
 from pipeline.answering.notices import admits_any, name_not_found, not_final, notices_of
 from pipeline.answering.prompt import build_prompt
 from pipeline.answering.retrieve import retrieve
-from pipeline.answering.verify import CitationNumbers, StatementReader, abstains, check_statement
+from pipeline.answering.verify import CitationNumbers, StatementChecker, StatementReader, abstains
 from pipeline.answering.whose import of_its_patient
 from pipeline.config import AnsweringSettings
 from pipeline.errors import BadRequest, RequestInvalid
@@ -233,13 +233,14 @@ class Answering:
         self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch
     ) -> Iterator[Statement]:
         """Statements of the draft that pass, as they come."""
-        reader, numbers = StatementReader(), CitationNumbers()
+        reader = StatementReader()
         original = lru_cache(maxsize=None)(partial(self._document, scope))
+        checker = StatementChecker(prompt.passages, original, CitationNumbers())
         pieces = self.generator.stream(prompt)
         try:
             for text in self._statement_texts(pieces, reader, draft, watch):
                 with watch.stage("verify"):
-                    statement = check_statement(text, prompt.passages, original, numbers)
+                    statement = checker.check(text)
                 if statement is None:
                     draft.withheld += 1
                 else:

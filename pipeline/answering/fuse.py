@@ -120,7 +120,8 @@ class _Kept:
     @property
     def figureless(self) -> frozenset[tuple[str, ...]]:
         if self._figureless is None:
-            self._figureless = _triples(_FIGURE.sub("#", self.hit.text.lower()).split())
+            without, figures = _FIGURE.subn("#", self.hit.text.lower())
+            self._figureless = _triples(without.split()) if figures else self.triples
         return self._figureless
 
     def says_the_same(self, other: _Kept, similarity: float) -> bool:

@@ -138,23 +138,38 @@ def check_statement(
     text. A number whose passage carries nothing is dropped. Citations have the numbers of their passages, or those of
     `numbers`, where given.
     """
-    if misleads(text, "".join(hit.text for hit in passages) if not text.isascii() else ""):
-        return None
-    parts, after = _parts(text, passages)
-    if not parts or _STRAY_MARKER.search(" ".join([*(part.own_words for part in parts), after])):
-        return None
-    read_so_far = Passages(passages)
-    found: list[list[tuple[int, Citation]]] = []
-    for place, part in enumerate(parts):
-        spans = _spans(part, after if place == len(parts) - 1 else "", read_so_far)
-        citations = [_citation(span, passages[span.number - 1], original) for span in spans]
-        whole = [citation for citation in citations if citation is not None]
-        if not spans or len(whole) < len(citations):
+    return StatementChecker(passages, original, numbers).check(text)
+
+
+class StatementChecker:
+    """Holds the statements of one answer against its passages, each of which is read once."""
+
+    def __init__(
+        self, passages: Sequence[Hit], original: OriginalOf, numbers: CitationNumbers | None = None
+    ) -> None:
+        self._passages = Passages(passages)
+        self._original = original
+        self._numbers = numbers
+
+    def check(self, text: str) -> Statement | None:
+        """As `check_statement`."""
+        hits = self._passages.hits
+        if misleads(text, "".join(hit.text for hit in hits) if not text.isascii() else ""):
             return None
-        found.append(list(zip((span.number for span in spans), whole, strict=True)))
-    if _mixes_patients(parts, found, read_so_far):
-        return None
-    return _statement(parts, after, found, numbers)
+        parts, after = _parts(text, hits)
+        if not parts or _STRAY_MARKER.search(" ".join([*(part.own_words for part in parts), after])):
+            return None
+        found: list[list[tuple[int, Citation]]] = []
+        for place, part in enumerate(parts):
+            spans = _spans(part, after if place == len(parts) - 1 else "", self._passages)
+            citations = [_citation(span, hits[span.number - 1], self._original) for span in spans]
+            whole = [citation for citation in citations if citation is not None]
+            if not spans or len(whole) < len(citations):
+                return None
+            found.append(list(zip((span.number for span in spans), whole, strict=True)))
+        if _mixes_patients(parts, found, self._passages):
+            return None
+        return _statement(parts, after, found, self._numbers)
 
 
 _JOINT = " ,;.-*\n"
@@ -328,15 +343,37 @@ def _pattern_of(quotation: str) -> re.Pattern[str] | None:
 
 def _quoted(quotation: str, number: int, passages: Passages) -> list[Evidence]:
     """The first place where the passage holds the quotation and means by it what the quotation says alone."""
-    pattern = _pattern_of(quotation)
-    if pattern is None:
-        return []
-    text = passages.hits[number - 1].text
-    plain = text.translate(_QUOTATION_MARKS)
-    for match in pattern.finditer(plain):
-        if passages.means_the_same(number, *match.span()):
-            return [Evidence(number, *match.span())]
+    plain = passages.hits[number - 1].text.translate(_QUOTATION_MARKS)
+    for start, end in _places_of(quotation, plain):
+        if passages.means_the_same(number, start, end):
+            return [Evidence(number, start, end)]
     return []
+
+
+def _places_of(quotation: str, text: str) -> Iterator[tuple[int, int]]:
+    """Where the text holds the quotation. Mostly in the same white space, which is found without a pattern: to compile
+    one takes longer than all the rest."""
+    words = quotation.strip()
+    if not words:
+        return
+    at = text.find(words)
+    if at >= 0 and _stands_alone(text, at, at + len(words)):
+        yield at, at + len(words)
+    pattern = _pattern_of(words)
+    if pattern is not None:
+        yield from (match.span() for match in pattern.finditer(text))
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether neither a word nor a number is cut at either end; as `_pattern_of` has it."""
+    return not (
+        (text[start].isalnum() and _GOES_ON_BEFORE.search(text, max(0, start - 2), start))
+        or (text[end - 1].isalnum() and _GOES_ON_AFTER.match(text, end))
+    )
+
+
+_GOES_ON_BEFORE = re.compile(r"(?:\w|\d[.,])\Z")
+_GOES_ON_AFTER = re.compile(r"\w|[.,]\d")
 
 
 def _citation(span: Evidence, hit: Hit, original: OriginalOf) -> Citation | None:

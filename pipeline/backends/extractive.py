@@ -23,7 +23,7 @@ import numpy as np
 from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
-from pipeline.sentences import is_heading, sentence_spans
+from pipeline.sentences import is_heading, passage_sentences
 from pipeline.text.facts import signature
 from pipeline.text.patient_names import whom_it_means
 from pipeline.text.vocabulary import NEGATIONS
@@ -243,7 +243,7 @@ def _sentences(question: str, passages: Sequence[Hit], patients: frozenset[str])
         if passage.patient_id not in patients:
             continue
         title, title_at = _title(passage.section or ""), None
-        spans = sentence_spans(passage.text)
+        spans = passage_sentences(passage.text)
         for start, end in spans:
             written = passage.text[start:end]
             if is_heading(written):

@@ -279,15 +279,22 @@ _PLAIN_TOKENS: dict[str, Token] = {
 """Words that are what they are wherever they stand; of a word in two lists the later one holds."""
 
 
+ENDING_ORDERS = frozenset(["stop", "hold", "avoid"])
+"""Orders that end what they are about."""
 _STANDING_OVER = frozenset(
     [
         *DENYING,
         *DOUBTED_BY,
-        *SAME_PHRASE,
+        *(
+            word
+            for word, phrases in SAME_PHRASE.items()
+            for _, said in phrases
+            if ENDING_ORDERS.intersection(said)
+        ),
         *(
             word
             for word, token in _PLAIN_TOKENS.items()
-            if token.kind in ("negation", "hedge", "relative", "order")
+            if token.kind in ("negation", "hedge", "relative") or token.key in ENDING_ORDERS
         ),
     ]
 )
