@@ -88,7 +88,7 @@ class Older:
 class _Refusal(Exception):
     """Why a value is refused. Becomes a Rejection in `accept`."""
 
-    def __init__(self, field: str, reason: str, remedy: str) -> None:
+    def __init__(self, field: str | None, reason: str, remedy: str) -> None:
         super().__init__(reason)
         self.field = field
         self.reason = reason
@@ -98,22 +98,37 @@ class _Refusal(Exception):
 def accept(
     record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes = NO_PREFIXES
 ) -> Accepted | Rejection:
-    """A document where every value is what it should be, else the first thing that is wrong."""
-    fields = record.fields
+    """A document where every value is what it should be, else the first thing that is wrong. A fault of ours costs this
+    record and no other."""
     try:
-        document = Document(
-            resource_id=_prefixed(prefixes.note, _required(fields, "resource_id"), "resource_id"),
-            patient_id=_prefixed(prefixes.patient, _required(fields, "patient_id"), "patient_id"),
-            document_type=_required(fields, "document_type"),
-            text_content=_text(fields, settings.note_characters_max),
-            date=_date(fields, settings.date_order),
-            domain=_short(fields, "domain"),
-            author=_short(fields, "author"),
-            encounter_id=_short(fields, "encounter_id"),
-            metadata=_metadata(fields),
-        )
+        return _accepted(record, settings, prefixes)
     except _Refusal as refusal:
         return _rejection(record, prefixes, refusal)
+    except Exception as error:  # noqa: BLE001  whatever a value may set off, the next record has another one
+        fault = {"error": type(error).__name__, "place": place_of(error)}
+        LOGGER.error("a record could not be judged", extra=fault)
+        unjudged = _Refusal(
+            None,
+            "The record could not be judged, because of a fault in this program.",
+            f"It is a {fault['error']} at {fault['place']}: report that, and the record's place. The other records are "
+            "not touched.",
+        )
+        return _rejection(record, prefixes, unjudged)
+
+
+def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> Accepted:
+    fields = record.fields
+    document = Document(
+        resource_id=_prefixed(prefixes.note, _required(fields, "resource_id"), "resource_id"),
+        patient_id=_prefixed(prefixes.patient, _required(fields, "patient_id"), "patient_id"),
+        document_type=_required(fields, "document_type"),
+        text_content=_text(fields, settings.note_characters_max),
+        date=_date(fields, settings.date_order),
+        domain=_short(fields, "domain"),
+        author=_short(fields, "author"),
+        encounter_id=_short(fields, "encounter_id"),
+        metadata=_metadata(fields),
+    )
     return Accepted(
         document,
         record.source,
@@ -157,7 +172,7 @@ def accept_all(
                 run.withdrawn(judged.resource_id, withdrawal_of(judged))
             yield judged
             continue
-        found = _judged(record, settings, prefixes)
+        found = accept(record, settings, prefixes)
         yield found if isinstance(found, Rejection) else run.judge(found)
 
 
@@ -170,22 +185,6 @@ def _passed_on(rejection: Rejection, prefixes: Prefixes) -> Rejection:
         resource_id=None if resource_id is None else prefixes.note + resource_id,
         patient_id=None if patient_id is None else prefixes.patient + patient_id,
     )
-
-
-def _judged(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> Accepted | Rejection:
-    """As `accept`; a fault of ours costs this record and no other."""
-    try:
-        return accept(record, settings, prefixes)
-    except Exception as error:  # noqa: BLE001  whatever a value may set off, the next record has another one
-        fault = {"error": type(error).__name__, "place": place_of(error)}
-        LOGGER.error("a record could not be judged", extra=fault)
-        refusal = _Refusal(
-            "",
-            "The record could not be judged, because of a fault in this program.",
-            f"It is a {type(error).__name__} at {place_of(error)}: report that, and the record's place. The other "
-            "records are not touched.",
-        )
-        return replace(_rejection(record, prefixes, refusal), field=None)
 
 
 def withdrawal_of(rejection: Rejection) -> Withdrawal:
@@ -210,13 +209,11 @@ def spared(resource_id: str, withdrawal: Withdrawal, place: str) -> Rejection:
 
 def another_patient(found: Accepted, place: str) -> Rejection:
     """Of a record whose id another patient's note has, which was read at `place`."""
-    return Rejection(
-        source=found.source,
-        position=found.position,
-        resource_id=found.document.resource_id,
-        field="resource_id",
-        reason="Another patient's note has the same resource_id and comes from another place.",
-        remedy=f"That one, {place}, was taken; this one stands at {found.source} {found.position}. Where two sources "
+    return _rejected(
+        found,
+        "resource_id",
+        "Another patient's note has the same resource_id and comes from another place.",
+        f"That one, {place}, was taken; this one stands at {found.source} {found.position}. Where two sources "
         "give out the same ids, read each in a run of its own with a prefix: --id-prefix TEXT. Where the patient was "
         "corrected, read the file that the note came from, corrected.",
     )
@@ -225,28 +222,29 @@ def another_patient(found: Accepted, place: str) -> Rejection:
 def another_authority(found: Accepted, other: str) -> Rejection:
     """Of a note whose patient's id stored notes have from `other`: two people may share the number."""
     name = found.authority[1] if found.authority else ""
-    return Rejection(
-        source=found.source,
-        position=found.position,
-        resource_id=found.document.resource_id,
-        field="patient_id",
-        reason="Another source of patient ids gave the same one to stored notes.",
-        remedy=f"Patient {found.document.patient_id} is {name}'s here, and {other}'s in what is stored. Load this "
+    return _rejected(
+        found,
+        "patient_id",
+        "Another source of patient ids gave the same one to stored notes.",
+        f"Patient {found.document.patient_id} is {name}'s here, and {other}'s in what is stored. Load this "
         "source with --patient-prefix TEXT, or say --map patient_id=patient_reference. Where both are one register "
         "under two names, load all of it again with --fresh.",
     )
 
 
 def _clash(found: Accepted, place: str) -> Rejection:
-    return Rejection(
-        source=found.source,
-        position=found.position,
-        resource_id=found.document.resource_id,
-        field="resource_id",
-        reason="Another record of this run has the same resource_id and other content.",
-        remedy=f"The first one, {place}, was taken. Two notes need ids of their own: map another column to resource_id "
+    return _rejected(
+        found,
+        "resource_id",
+        "Another record of this run has the same resource_id and other content.",
+        f"The first one, {place}, was taken. Two notes need ids of their own: map another column to resource_id "
         "(--map resource_id=COLUMN). Of two versions of one note keep the newest in the file.",
     )
+
+
+def _rejected(found: Accepted, field: str, reason: str, remedy: str) -> Rejection:
+    """Of a record that is as it should be, where another one counts before it."""
+    return Rejection(found.source, found.position, found.document.resource_id, field, reason, remedy)
 
 
 class _Run:
@@ -292,9 +290,13 @@ class _Run:
 
     def _count(self, key: bytes, resource_id: str, packed: bytes) -> None:
         self._seen[key] = packed
-        whole = whole_resource(resource_id, self._prefix) if "#" in resource_id or self._several else None
+        whole = self._whole(resource_id)
         if whole is not None and (whole != resource_id or key in self._several):
             self._several[_hash(whole)] = packed
+
+    def _whole(self, resource_id: str) -> str | None:
+        """The resource that an id names. None for every id as long as no resource of the run had several texts."""
+        return whole_resource(resource_id, self._prefix) if "#" in resource_id or self._several else None
 
     def _outdone(
         self, found: Accepted, key: bytes, patient: bytes, earlier: bytes | None
@@ -302,7 +304,7 @@ class _Run:
         """What becomes of a text whose resource was met in another number of texts; None where it may count. The
         version and the patient are the resource's, however many texts it had then."""
         resource_id = found.document.resource_id
-        whole = whole_resource(resource_id, self._prefix) if "#" in resource_id or self._several else None
+        whole = self._whole(resource_id)
         if whole is None:
             return None
         alone = self._seen.get(_hash(whole)) if whole != resource_id else None

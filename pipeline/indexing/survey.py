@@ -57,7 +57,7 @@ def survey(
     """Read, validate and chunk everything; list rejections; embed and store nothing. `stored`: say also which of the
     stored notes these inputs no longer hold. `mapping`: the one of the records, to say which columns it took."""
     dates = DateColumns()
-    tally, superseded = Tally(), 0
+    tally = Tally()
     chunks = tokens = 0
     limit = passage_tokens_max(embedder, settings)
     if stored is not None:
@@ -75,7 +75,7 @@ def survey(
             tally.older += 1
         else:
             tally.accepted += not outcome.again
-            superseded += outcome.again
+            tally.older += outcome.again
             dates.look(outcome.document)
             passages = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
             chunks += len(passages)
@@ -88,7 +88,7 @@ def survey(
         chunks,
         tokens,
         dict(tally.reasons),
-        older=tally.older + superseded,
+        older=tally.older,
         unread_files=tally.unread_files,
         withdrawals=tally.withdrawals,
         missing=None if stored is None else tuple(stored.missing()),
