@@ -101,8 +101,10 @@ class FieldMapping:
     defaults: Mapping[str, str] = field(default_factory=dict)
     _plans: Plans = field(default_factory=dict, init=False, repr=False, compare=False)
     """Of the records whose fields were taken."""
-    _looked: Plans = field(default_factory=dict, init=False, repr=False, compare=False)
+    _asked: Plans = field(default_factory=dict, init=False, repr=False, compare=False)
     """Of columns that were only asked about."""
+    _fed: dict[str, dict[str, None]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """By field, the columns of all records that feed it, also of kinds of records that are forgotten again."""
     _offered: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @classmethod
@@ -132,13 +134,13 @@ class FieldMapping:
 
     def missing(self, columns: Iterable[str], *, own: bool = False) -> list[str]:
         """Required fields that none of these columns feeds and no default fills. `own` as for `apply`."""
-        plan = self._plan(self._looked, tuple(columns), own=own)
+        plan = self._plan(self._asked, tuple(columns), own=own)
         return [name for name in REQUIRED_FIELDS if name not in self.defaults and not plan[name]]
 
     def feeding(self, columns: Sequence[str], *, own: bool = False) -> dict[str, tuple[str, ...]]:
         """For each field the columns among these that feed it, best first: the next one where a record has nothing in
         the one before. Fields that none feeds are absent. `own` as for `apply`."""
-        plan = self._plan(self._looked, tuple(columns), own=own)
+        plan = self._plan(self._asked, tuple(columns), own=own)
         return {
             name: tuple(dict.fromkeys(key for key, _ in places)) for name, places in plan.items() if places
         }
@@ -183,26 +185,24 @@ class FieldMapping:
     def used(self) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Of all records so far: for each field the columns that feed it, best first, and the columns that feed none
         and are kept as metadata. A field that a default fills has --default last."""
-        feeding: dict[str, dict[str, None]] = {}
         rest: dict[str, None] = {}
         for (_, columns), plan in self._plans.items():
-            for name, places in plan.items():
-                feeding.setdefault(name, {}).update((key, None) for key, _ in places)
-            fed = {key for places in plan.values() for key, _ in places}
-            rest |= dict.fromkeys(column for column in columns if column not in fed | self._offered)
-        for name in self.defaults:
-            feeding.setdefault(name, {})["--default"] = None
-        return {name: tuple(keys) for name, keys in feeding.items() if keys}, tuple(rest)
+            fed = {key for places in plan.values() for key, _ in places} | self._offered
+            rest |= dict.fromkeys(column for column in columns if column not in fed)
+        feeding = {
+            name: (*self._fed.get(name, ()), *(("--default",) if name in self.defaults else ()))
+            for name in FIELDS
+        }
+        return {name: keys for name, keys in feeding.items() if keys}, tuple(rest)
 
     def unfed(self) -> list[str]:
         """The options `--map` of the user that no record so far had a column for: a name is misspelt."""
         if not self._plans:
             return []
-        fed, _ = self.used()
         return [
             f"--map {name}={'|'.join(columns)}"
             for name, columns in self.columns.items()
-            if columns != ALIASES[name] and columns != ("none",) and set(fed.get(name, ())) <= {"--default"}
+            if columns != ALIASES[name] and columns != ("none",) and not self._fed.get(name)
         ]
 
     def _plan(self, plans: Plans, columns: tuple[str, ...], *, own: bool) -> Mapping[str, list[Place]]:
@@ -217,6 +217,9 @@ class FieldMapping:
                 wanted = (*self.columns[name], *((name,) if own else ()))
                 plan[name] = [place for column in wanted if (place := _place(column, known, plain))]
             plans[own, columns] = plan
+            if plans is self._plans:
+                for name, places in plan.items():
+                    self._fed.setdefault(name, {}).update((key, None) for key, _ in places)
         return plan
 
 

@@ -133,3 +133,12 @@ def test_the_columns_that_were_used_are_told() -> None:
     used, rest = mapping.used()
     assert used == {"resource_id": ("id",), "date": ("written", "seen"), "domain": ("--default",)}
     assert rest == ("more",)
+
+
+def test_a_column_of_a_kind_of_record_that_is_forgotten_was_used_all_the_same() -> None:
+    mapping = FieldMapping.parse(["date=seen"])
+    mapping.apply({"id": "1", "seen": "2024-03-10"})
+    for number in range(1500):
+        mapping.apply({"id": "n", f"column{number}": "x"})
+    assert mapping.unfed() == []
+    assert mapping.used()[0] == {"resource_id": ("id",), "date": ("seen",)}
