@@ -362,7 +362,7 @@ class ServiceSettings(Group):
     proxy_key_file: Path | None = Field(
         None,
         description="file with the key that the server in front sends as X-Chartwell-Proxy; only with it "
-        "X-Forwarded-For counts as the client's address; empty: nobody's word counts",
+        "X-Forwarded-For counts as the client's address; empty: no one's word counts",
     )
     demo: bool = Field(
         False, description="everybody is an administrator, without signing in; loopback addresses only"

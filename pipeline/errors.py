@@ -137,7 +137,7 @@ class SpaceMismatch(StoreError):
 
 
 class StoreMissing(StoreError):
-    """There is no store where the settings say; whoever only reads makes none."""
+    """There is no store where the settings say; a command that only reads makes none."""
 
     code = "CW-STORE-MISSING"
 

@@ -112,7 +112,7 @@ class SourceRecord:
     version: NoteVersion | None = None
     """None where the source says nothing of versions."""
     authority: tuple[str, str] | None = None
-    """Who gave the patient's id: the way of naming authorities and the name. None where nobody else can have given the
+    """Who gave the patient's id: the way of naming authorities and the name. None where no one else can have given the
     same id, or where the source does not say."""
 
 
@@ -337,7 +337,7 @@ class DraftPiece:
     """A piece of what a model writes, as it arrives. The last piece carries the usage."""
 
     text: str = ""
-    """Of the answer; empty for every other kind: nobody reads what is not the answer."""
+    """Of the answer; empty for every other kind: no one reads what is not the answer."""
     usage: Usage | None = None
     finish_reason: str | None = None
     """The server's own word; `answering.model_output` knows what each means."""
@@ -381,11 +381,11 @@ NoticeCode: TypeAlias = Literal[
     "name_not_found",
     "not_final",
 ]
-"""What a filter did that whoever set it may not expect, a name in the question, or what cited notes are.
+"""What a filter did that the user may not expect, a name in the question, or what cited notes are.
 value_unknown: no note has the value given. value_written_otherwise: other notes have nearly the same one.
 undated_left_out: a period leaves out notes without a date. none_in_period: notes have dates, and none is of the
 period. none_by_all_filters: each filter admits notes, all of them together none. name_not_found: the question names
-somebody whom no passage found names. not_final: notes that the answer cites are what `value` says, for example
+a person that no passage found names. not_final: notes that the answer cites are what `value` says, for example
 preliminary; `near` has their ids."""
 
 NOTICE_NOTES_MAX = 10_000

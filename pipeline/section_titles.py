@@ -1,4 +1,4 @@
-"""Which lines name the section that follows, and which words in capitals are somebody's name instead.
+"""Which lines name the section that follows, and which words in capitals are a person's name instead.
 
 Decides by the words that clinical notes use for their sections: a line written like a title ("History of Present
 Illness") is one where it says such words and no others. A line in capitals or with a colon may say anything else, but
@@ -123,7 +123,7 @@ def is_section_title(line: str) -> bool:
 
 
 def may_be_a_name(title: str) -> bool:
-    """Whether what looks like a heading could name somebody: a few words, all of them capitalised, none of which
+    """Whether what looks like a heading could be a person's name: a few words, all of them capitalised, none of which
     sections are called by; or half of a bracket, as in "COYOTE (MRN"."""
     if title.count("(") != title.count(")"):
         return True

@@ -315,7 +315,7 @@ def _print_reconciliation(found: Reconciliation) -> None:
         out.print(f"{len(keys):>7,} {name}{examples}", markup=False)
     if found.outdated:
         out.print(
-            f"{len(found.outdated):>7,} cut by an earlier release: index their sources again, and they are cut anew",
+            f"{len(found.outdated):>7,} cut by an earlier release: index their sources again, and they are cut again",
             markup=False,
         )
     if found.unkept:

@@ -88,8 +88,8 @@ def open_store(settings: Settings, database: Database | None = None) -> Store:
 
 
 def require_store(settings: Settings, *, ledger: bool = False) -> None:
-    """For whoever only reads, so that nothing is made where nothing is. Raises StoreMissing where the space that serves
-    has no file of ours; `ledger`: also where the store itself is another database."""
+    """For commands that make no store. Raises StoreMissing where the space that serves has no file of ours; `ledger`:
+    also where the store itself is another database."""
     path = ledger_database(serving_settings(settings)).path
     if (ledger or settings.store.kind == "embedded") and not path.is_file():
         raise StoreMissing(

@@ -10,7 +10,7 @@ from collections import Counter
 from pipeline.indexing.dates import NotOneDay, iso_date
 from pipeline.records import Document
 
-NOTES_LOOKED_AT = 200
+NOTES_SAMPLED = 200
 DATE_CHARACTERS = range(6, 41)
 """A year alone is no note's date, and a longer value is text."""
 
@@ -18,18 +18,18 @@ MOSTLY = 0.9
 
 
 class DateColumns:
-    """Counts notes without a date, and looks into the first of them."""
+    """Counts notes without a date, and samples the columns of the first."""
 
     def __init__(self) -> None:
         self.undated = 0
         self._filled: Counter[str] = Counter()
         self._dates: Counter[str] = Counter()
 
-    def look(self, document: Document) -> None:
+    def add(self, document: Document) -> None:
         if document.date is not None:
             return
         self.undated += 1
-        if self.undated > NOTES_LOOKED_AT:
+        if self.undated > NOTES_SAMPLED:
             return
         for name, value in document.metadata.items():
             self._filled[name] += 1

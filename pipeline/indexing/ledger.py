@@ -44,9 +44,8 @@ class Known:
     """None where an earlier release stored it and its text is nowhere any more."""
     version: NoteVersion | None = None
 
-    def sighting(self, whoever: str) -> Sighting:
-        """`whoever`: the patient where none is known."""
-        return Sighting(self.patient_id or whoever, self.source, self.file, self.version)
+    def sighting(self, patient_if_unknown: str) -> Sighting:
+        return Sighting(self.patient_id or patient_if_unknown, self.source, self.file, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +221,7 @@ class Ledger:
     # --- notes of the first release, which knew a FHIR resource by its bare id
 
     def unidentified(self, number: int) -> list[str]:
-        """Up to `number` notes whose patient nobody has looked up yet."""
+        """Up to `number` notes whose patient no one has looked up yet."""
         return [str(row[0]) for row in self._rows(_SQL.unidentified, (number,))]
 
     def identify(self, notes: Iterable[tuple[str, str, str | None]]) -> None:

@@ -26,7 +26,7 @@ SELECT name FROM pragma_table_info('VectorizationState')
 ALTER TABLE VectorizationState ADD COLUMN File TEXT
 
 -- name: add_patient
--- NULL where an earlier release stored the note and nobody has looked at it since.
+-- NULL where an earlier release stored the note and no one has looked at it since.
 ALTER TABLE VectorizationState ADD COLUMN PatientID TEXT
 
 -- name: add_resource_type

@@ -94,7 +94,7 @@ class Stager:
         self._stage(latest if self.mirrored else self._undisputed(latest, known), known)
 
     def _of_one_authority(self, notes: Mapping[str, Accepted]) -> Mapping[str, Accepted]:
-        """Without notes of patients whose bare number stored notes have from somebody else. Two hospitals give one
+        """Without notes of patients whose bare number stored notes have from another authority. Two hospitals give one
         number to two people."""
         given = {
             (note.document.patient_id, note.authority[0]): note.authority[1]
@@ -339,7 +339,7 @@ class Stager:
         self.tally.withdrawn += len(set(removed))
 
     def _of_another(self, withdrawal: Withdrawal, note: Sighting) -> bool:
-        """Whether the stored note's patient has the id from somebody else than the withdrawal's source."""
+        """Whether the stored note's patient has the id from another authority than the withdrawal's."""
         if withdrawal.authority is None:
             return False
         naming, name = withdrawal.authority

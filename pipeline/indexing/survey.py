@@ -76,7 +76,7 @@ def survey(
         else:
             tally.accepted += not outcome.again
             tally.older += outcome.again
-            dates.look(outcome.document)
+            dates.add(outcome.document)
             passages = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
             chunks += len(passages)
             tokens += sum(embedder.count_tokens([passage.embedding_text for passage in passages]))

@@ -1,4 +1,4 @@
-"""What one indexing run has done so far, as it goes: counted by whoever does it, read by whoever shows it."""
+"""What one indexing run has done so far, as it goes: counted by the stages, read by the observers."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ def test_a_patient_is_known_by_name_however_it_is_written(
     assert len(json.loads(ask(question, "--json").stdout)["citations"]) == 1
 
 
-def test_somebody_whom_no_note_names_is_answered_from_nobody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_that_no_note_names_gets_no_other_persons_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     index("12-names.jsonl", monkeypatch)  # field case 12
     told = ask("What is the potassium of Ms. Okafor?")
     assert told.exit_code == 3
