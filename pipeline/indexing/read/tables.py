@@ -279,7 +279,7 @@ def _row(cells: list[str], columns: list[str], position: str, label: str) -> Fou
             'quotation marks around the cell, and a " inside it must be doubled.',
         )
     for name, cell in zip(columns, cells, strict=True):
-        if wrong := _NOT_UTF8.search(cell):
+        if not cell.isascii() and (wrong := _NOT_UTF8.search(cell)):
             return Refused(
                 position,
                 "The record is not valid UTF-8.",
