@@ -201,9 +201,10 @@ def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
 
 def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthorities) -> Refused | None:
     """One patient's id from two authorities: who knows whether it is one person. The later note is refused."""
-    given, patient = _given(item, fields), str(fields.get("patient_id"))
+    given = _given(item, fields)
     if given is None:
         return None
+    patient = str(fields["patient_id"])
     other = authorities.clash(patient, given.naming, given.name)
     if other is None:
         return None
@@ -220,6 +221,8 @@ def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthor
 
 def _given(item: Found, fields: Mapping[str, object]) -> Authority | None:
     """Who gave the patient's id; None where nobody else can have given it, or --map names another column."""
+    if item.authority is None:
+        return None
     patient = fields.get("patient_id")
     return item.authority if isinstance(patient, str) and patient == item.columns.get("patient_id") else None
 

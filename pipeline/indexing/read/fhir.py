@@ -208,7 +208,8 @@ def _texts(note: Note, position: str) -> Iterator[Outcome]:
         return
     kept: dict[str, tuple[int, str]] = {}
     for number, text in texts:
-        first, _ = kept.setdefault(" ".join(text.split()), (number, text))
+        words = " ".join(text.split()) if len(texts) > 1 else ""
+        first, _ = kept.setdefault(words, (number, text))
         if first != number:
             left_out.append(f"attachment {number}: the text of attachment {first}")
     for number, text in kept.values():

@@ -88,6 +88,12 @@ def _number(value: Any) -> int | None:
 def instant(value: Any) -> str | None:
     """An instant, or a date with less than a day of precision, in UTC and always as long, so that it compares as
     text. Without a zone it counts as UTC; a year or a month as its beginning."""
+    moment = moment_of(value)
+    return None if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def moment_of(value: Any) -> datetime | None:
+    """The same as a time of UTC; None for what is no date."""
     text = text_in(value)
     if text is None:
         return None
@@ -96,7 +102,6 @@ def instant(value: Any) -> str | None:
         text += "-01" * (2 - parts)
     try:
         moment = datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").zfill(27)

@@ -15,7 +15,7 @@ from pipeline.indexing.read.fhir_elements import (
     as_list,
     as_object,
     concept,
-    instant,
+    moment_of,
     objects,
     text_in,
     type_of,
@@ -127,12 +127,12 @@ def _date(resource: Resource, context: Resource) -> Any:
 
 
 def _day(value: str) -> str:
-    return value[:10] if instant(value) else ""
+    return value[:10] if moment_of(value) else ""
 
 
 def _created(resource: Resource) -> str | None:
     attachments = [as_object(content.get("attachment")) for content in objects(resource.get("content"))]
-    created = [value for one in attachments if (value := text_in(one.get("creation"))) and instant(value)]
+    created = [value for one in attachments if (value := text_in(one.get("creation"))) and moment_of(value)]
     return min(created, default=None)
 
 

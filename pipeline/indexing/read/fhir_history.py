@@ -7,7 +7,7 @@ be found, whichever version comes first. Knows no texts.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pipeline.indexing.read.fhir_bundles import NOTE_RESOURCES, newer
@@ -68,6 +68,10 @@ class Note:
     patient: Patient | None = None
     server: str | None = None
     """That its address names."""
+    version: NoteVersion | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.version = version(self.resource, as_object(self.place.entry.get("response")))
 
     @classmethod
     def of(cls, resource: Resource, place: Place) -> Note:
@@ -77,10 +81,6 @@ class Note:
     @property
     def patient_id(self) -> str | None:
         return self.patient.id if self.patient else None
-
-    @property
-    def version(self) -> NoteVersion | None:
-        return version(self.resource, as_object(self.place.entry.get("response")))
 
     def refused(
         self,

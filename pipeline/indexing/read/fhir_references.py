@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,6 +27,9 @@ from pipeline.indexing.read.fhir_elements import (
 NO_SERVER = "a server that is not named"
 SERVER = "fhir server"
 """The way of naming authorities by their address."""
+
+ADDRESS_CHARACTERS = 300
+"""Longer addresses are taken apart each time: what is remembered stays small."""
 
 _LITERAL = re.compile(r"(?:(?P<base>https?://.+?)/|/|\./)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/?#\s]+)")
 _UUID = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
@@ -87,10 +91,18 @@ class Literal:
 
 def literal(target: str) -> Literal | None:
     """`[base/]Type/id[/_history/version]`, None for any other address."""
+    return _recent(target) if len(target) <= ADDRESS_CHARACTERS else _taken_apart(target)
+
+
+def _taken_apart(target: str) -> Literal | None:
     found = _LITERAL.fullmatch(
         target.split("/_history/", maxsplit=1)[0].split("#", maxsplit=1)[0].rstrip("/")
     )
     return Literal(_tidy(found["base"]), found["type"], found["id"]) if found else None
+
+
+_recent = lru_cache(maxsize=1000)(_taken_apart)
+"""One note asks for its own address and its patient's several times."""
 
 
 def base_of(full_url: str | None) -> str | None:

@@ -8,7 +8,7 @@ of them.
 
 from __future__ import annotations
 
-import json
+import marshal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,8 @@ class _Waiting:
     folder: bool
     elsewhere: bool
     """What it waits for may stand in another file."""
-    packed: str
-    """The resource and its entry as JSON."""
+    packed: bytes
+    """The resource and its entry; as objects they would take several times the room."""
 
 
 class FhirReading:
@@ -44,6 +44,8 @@ class FhirReading:
         self._bytes = 0
         self._streamed: Bundle | None = None
         self._folders: dict[Path | None, Bundle] = {}
+        self._beside: tuple[Source, Bundle] | None = None
+        """What lies beside the resources of the source that is being read."""
         self._room = Room()
 
     def notes(self, found: Found, source: Source) -> Iterator[Found | Refused]:
@@ -78,13 +80,16 @@ class FhirReading:
         for bundle in self._folders.values():
             bundle.close()
         self._folders.clear()
+        self._beside = None
 
     def _folder(self, source: Source) -> Bundle:
         """What lies beside a resource: the Binaries of the same folder, never those of another export."""
-        folder = source.path.parent if source.path else None
-        if folder not in self._folders:
-            self._folders[folder] = Bundle(room=self._room)
-        return self._folders[folder]
+        if self._beside is None or self._beside[0] is not source:
+            folder = source.path.parent if source.path else None
+            if folder not in self._folders:
+                self._folders[folder] = Bundle(room=self._room)
+            self._beside = source, self._folders[folder]
+        return self._beside[1]
 
     def _judged(
         self,
@@ -99,7 +104,7 @@ class FhirReading:
         try:
             return self._notes(resource, position, bundle, entry, folder=folder, final=False)
         except fhir.Pending as pending:
-            packed = json.dumps([resource, entry])
+            packed = marshal.dumps([resource, entry])
             if self._bytes + len(packed) > WAITING_BYTES_MAX:
                 return self._notes(resource, position, bundle, entry, folder=folder, final=True)
             self._bytes += len(packed)
@@ -108,7 +113,7 @@ class FhirReading:
 
     def _released(self, one: _Waiting) -> list[Found | Refused]:
         self._bytes -= len(one.packed)
-        resource, entry = json.loads(one.packed)
+        resource, entry = marshal.loads(one.packed)  # noqa: S302  our own bytes, of this very process
         return self._notes(resource, one.position, one.bundle, entry, folder=one.folder, final=True)
 
     def _notes(
