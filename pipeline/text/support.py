@@ -132,20 +132,67 @@ def _is_habit_of_the_past(source: Reading, claim: Reading) -> bool:
     )
 
 
-def _of_the_same_relative(source: Reading, relative: str) -> bool:
-    """Whether a sentence speaks of this relative, or of none by name."""
-    named = {token.key for token in source.tokens if token.kind == "relative"} - _FAMILY
-    return relative in (_FAMILY | {""}) or not named or relative in named
+def _of_the_same_relatives(source: Reading, place: int, claim: Reading, index: int) -> bool:
+    """Whether what stands in both is said of the same relatives, or in one of them of none by name."""
+    ours, theirs = _relatives_of(claim, index), _relatives_of(source, place)
+    return not ours or not theirs or ours <= theirs
 
 
-_FAMILY = frozenset(["fami", "family", "famili", "familial"])
+def _relatives_of(reading: Reading, index: int) -> frozenset[str]:
+    """The relatives of whom the word is said: those named last before it, or those after it where they end what is
+    said of them: "diabetes in her mother", "diabetes (mother, brother)"."""
+    tokens = reading.tokens
+    after = _next_relative(tokens, index)
+    if after is not None and _ends_what_is_said(tokens, after):
+        return _named_together(tokens, after, 1)
+    for place in range(index - 1, -1, -1):
+        if tokens[place].kind == "break":
+            break
+        if tokens[place].kind == "relative" and tokens[place].word not in _OF_NO_ONE:
+            return _named_together(tokens, place, -1)
+    return frozenset() if after is None else _named_together(tokens, after, 1)
+
+
+def _next_relative(tokens: Sequence[Token], index: int) -> int | None:
+    for place in range(index + 1, len(tokens)):
+        if tokens[place].kind == "break":
+            return None
+        if tokens[place].kind == "relative" and tokens[place].word not in _OF_NO_ONE:
+            return place
+    return None
+
+
+def _ends_what_is_said(tokens: Sequence[Token], place: int) -> bool:
+    """Whether a relative is named after what is said of it."""
+    before = next((token for token in tokens[place - 1 :: -1] if token.word not in _WHOSE), None)
+    if before is not None and before.word in ("in", "of", "by"):
+        return True
+    end = place
+    while end + 1 < len(tokens) and (
+        tokens[end + 1].kind == "relative" or tokens[end + 1].word in ("and", "or", *_WHOSE)
+    ):
+        end += 1
+    return end + 1 == len(tokens) or (
+        tokens[end + 1].kind in ("comma", "break") and tokens[end + 1].key != ":"
+    )
+
+
+def _named_together(tokens: Sequence[Token], place: int, step: int) -> frozenset[str]:
+    """The relative at `place` and those that a list puts beside it."""
+    found = set()
+    while 0 <= place < len(tokens):
+        token = tokens[place]
+        if token.kind == "relative":
+            found.add(token.key)
+        elif token.kind != "comma" and token.word not in ("and", "or", *_WHOSE):
+            break
+        place += step
+    return frozenset(found)
+
+
+_OF_NO_ONE = frozenset(["family", "familial", "maternal", "paternal"])
+_WHOSE = frozenset(["her", "his", "the", "a", "their", "both", "patient's", "maternal", "paternal"])
 _WAS = frozenset("was were had did used drank".split())
-
-
-def _relative_of(reading: Reading, index: int) -> str:
-    """The relative nearest before the place, else after it, or empty."""
-    around = (*reading.tokens[index::-1], *reading.tokens[index:])
-    return next((token.key for token in around if token.kind == "relative"), "")
 
 
 def _denial_carried(source: Reading, claim: Reading, index: int) -> bool | None:
@@ -184,8 +231,8 @@ def _word_carried(source: Reading, claim: Reading, index: int, context: ContextO
         return False if plain and token.key in context().words else None
     if token.key in HABITS and _is_habit_of_the_past(source, claim):
         return None
-    if over.relatives and not _of_the_same_relative(source, _relative_of(claim, index)):
-        return None
+    if over.relatives and token.kind != "relative":
+        places = [place for place in places if _of_the_same_relatives(source, place, claim, index)]
     over = _since_ago(source, over)
     if token.kind == "relative":
         return True if any(source.over[place].denied == over.denied for place in places) else None
@@ -255,6 +302,7 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
         for place, token in enumerate(source.tokens)
         if token.figure is not None
         and _says_figure(token.figure, figure, source)
+        and (not claim.over[index].relatives or _of_the_same_relatives(source, place, claim, index))
         and (
             _stands_alike(source.over[place], _since_ago(source, claim.over[index]))
             or _is_moved(source, place, claim, index)
