@@ -34,6 +34,7 @@ from pipeline.text.vocabulary import (
     SIDES,
     SUBJECTS,
     TYPED,
+    WHOSE,
 )
 from pipeline.text.wording import canonical
 
@@ -499,11 +500,13 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
 
 
 def _is_in(tokens: Sequence[Token], index: int) -> bool:
-    """ "in her mother"."""
-    before = [token.word for token in tokens[max(0, index - 3) : index]]
-    while before and before[-1] in ("her", "his", "the", "a", "their", "maternal", "paternal", "both"):
-        before.pop()
-    return bool(before) and before[-1] == "in"
+    """ "in her mother", "in two of her aunts"."""
+    before = [
+        token.word
+        for token in tokens[max(0, index - 5) : index]
+        if token.kind != "figure" and token.word not in WHOSE
+    ]
+    return before[-1:] == ["in"] or before[-2:] == ["in", "of"]
 
 
 def _reach_of_relative(tokens: Sequence[Token], index: int) -> list[int]:

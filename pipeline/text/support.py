@@ -30,6 +30,7 @@ from pipeline.text.vocabulary import (
     REMEDIES,
     SHOWING_PLANS,
     TAKING,
+    WHOSE,
 )
 
 
@@ -164,12 +165,15 @@ def _next_relative(tokens: Sequence[Token], index: int) -> int | None:
 
 def _ends_what_is_said(tokens: Sequence[Token], place: int) -> bool:
     """Whether a relative is named after what is said of it."""
-    before = next((token for token in tokens[place - 1 :: -1] if token.word not in _WHOSE), None)
+    before = next(
+        (token for token in tokens[place - 1 :: -1] if token.kind != "figure" and token.word not in WHOSE),
+        None,
+    )
     if before is not None and before.word in ("in", "of", "by"):
         return True
     end = place
     while end + 1 < len(tokens) and (
-        tokens[end + 1].kind == "relative" or tokens[end + 1].word in ("and", "or", *_WHOSE)
+        tokens[end + 1].kind == "relative" or tokens[end + 1].word in ("and", "or", *WHOSE)
     ):
         end += 1
     return end + 1 == len(tokens) or (
@@ -184,14 +188,13 @@ def _named_together(tokens: Sequence[Token], place: int, step: int) -> frozenset
         token = tokens[place]
         if token.kind == "relative":
             found.add(token.key)
-        elif token.kind != "comma" and token.word not in ("and", "or", *_WHOSE):
+        elif token.kind != "comma" and token.word not in ("and", "or", *WHOSE):
             break
         place += step
     return frozenset(found)
 
 
 _OF_NO_ONE = frozenset(["family", "familial", "maternal", "paternal"])
-_WHOSE = frozenset(["her", "his", "the", "a", "their", "both", "patient's", "maternal", "paternal"])
 _WAS = frozenset("was were had did used drank".split())
 
 
@@ -517,7 +520,7 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
         for place in range(start + 1, end)
     ):
         return False  # "he was hit by a taxi", of one who hit his head when he ran for it
-    if words & PLANS and not ({token.word for token in source.tokens} & SHOWING_PLANS):
+    if words & PLANS and not theirs & SHOWING_PLANS:
         return False
     if not words & TAKING or "allergy" in claim.places:
         return True

@@ -410,9 +410,13 @@ TAKING = _words(
 RELATIVES = _words(
     "mother father mom dad parent parents brother brothers sister sisters sibling siblings son sons daughter daughters "
     "children aunt aunts uncle uncles grandmother grandfather grandparent grandparents cousin cousins niece nephew "
-    "family familial "
-    "maternal paternal wife husband spouse mothers fathers mum"
+    "family familial maternal paternal wife husband spouse mothers fathers mum mama papa moms dads grandma grandpa "
+    "grandmothers grandfathers grandparents grandson grandsons granddaughter granddaughters grandchild grandchildren "
+    "nieces nephews relative relatives stepmother stepfather stepbrother stepsister sib sibs parental wives husbands "
+    "partner fiance fiancee boyfriend girlfriend roommate coworker friend friends neighbor"
 )
+WHOSE = _words("a both his her maternal my paternal patient's the their")
+"""What stands before a relative."""
 RELATIVE_VERBS = _words(
     "has had have died with was were is are also suffered suffers diagnosed history significant positive of"
 )
