@@ -158,12 +158,7 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     _print_statements(answer, statements)
     for notice in answer.notices:
         out.print(sentence(notice), style="yellow", markup=False)
-    if answer.model.label and answer.reason not in {
-        "below_floor",
-        "no_documents",
-        "filters_match_nothing",
-        "name_not_found",
-    }:
+    if answer.model.label and answer.ending != "not_asked":
         out.print(f"({answer.model.label})", style="bold red", markup=False)
     for citation in answer.citations:
         print_citation(citation)

@@ -365,7 +365,7 @@ _SENTENCE_AFTER = re.compile(r"[\s.,;!?\"')]*(?:$|[\n\r]|(?<=[.!?])\s|(?<=[.!?],
 def _is_cut_out(text: str, start: int, end: int) -> bool:
     """Whether more of its sentence stands before or after `[start, end)`."""
     before = text[max(0, start - 12) : start] if start > 12 else "\n" + text[:start]
-    return not (_SENTENCE_BEFORE.search(before) and _SENTENCE_AFTER.match(text, max(0, end - 0)))
+    return not (_SENTENCE_BEFORE.search(before) and _SENTENCE_AFTER.match(text, end))
 
 
 def _cuts(claim: Reading) -> list[int]:

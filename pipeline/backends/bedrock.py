@@ -254,6 +254,7 @@ class BedrockGenerator:
     ) -> None:
         self._settings = settings
         self._name = settings.model or GENERATOR_DEFAULT
+        self._model = GeneratorModel("bedrock", self._name, thinks=thinks(self._name, settings))
         server = _server("generator", "GENERATOR", self._name, bedrock)
         self._caller = _Caller(
             server, make_client or partial(bedrock_client, bedrock, transport), transport, 4, clock
@@ -261,7 +262,7 @@ class BedrockGenerator:
 
     @property
     def model(self) -> GeneratorModel:
-        return GeneratorModel("bedrock", self._name, thinks=thinks(self._name, self._settings))
+        return self._model
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """As the port says. Tried again only while nothing of the answer has come."""

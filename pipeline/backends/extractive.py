@@ -141,9 +141,8 @@ class ExtractiveGenerator:
         """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
         everybody = frozenset(passage.patient_id for passage in prompt.passages)
         question, meant = whom_it_means(prompt.question, prompt.passages)
-        patients = (
-            meant if len(everybody) > 1 else everybody
-        )  # of one patient: whoever asked has chosen already
+        # Passages of one patient: the question was limited to that patient already.
+        patients = meant if len(everybody) > 1 else everybody
         sentences = self._readable(_sentences(question, prompt.passages, patients))
         found = False
         for chosen in self._choose(self._scored(question, prompt.passages, sentences)):
@@ -235,25 +234,24 @@ class _Asked:
 
 def _sentences(question: str, passages: Sequence[Hit], patients: frozenset[str]) -> list[_Sentence]:
     found = []
-    asked, yes_or_no = (
-        _content_words(question) - _ASKING_WORDS - _TITLE_WORDS,
-        _YES_OR_NO.match(question) is not None,
-    )
+    asked = _content_words(question) - _ASKING_WORDS - _TITLE_WORDS
+    yes_or_no = _YES_OR_NO.match(question) is not None
     for number, passage in enumerate(passages, start=1):
         if passage.patient_id not in patients:
             continue
         title, title_at = _title(passage.section or ""), None
+        titled = not asked.isdisjoint(_content_words(title))
         spans = passage_sentences(passage.text)
         for start, end in spans:
             written = passage.text[start:end]
             if is_heading(written):
                 title, title_at = _title(written), start
+                titled = not asked.isdisjoint(_content_words(title))
                 continue
             text = _quotable(written)
             if text is not None and len(spans) > 1 and _is_fragment(text):
                 text = _under_title(passage.text, title_at, end) or (text if yes_or_no else None)
             if text is not None:
-                titled = not asked.isdisjoint(_content_words(title))
                 read = f"{title}: {text}" if titled and title not in text else text
                 found.append(_Sentence(text, number, _content_words(read), read, titled, passage.patient_id))
     return found
@@ -278,11 +276,12 @@ def _under_title(text: str, title_at: int | None, end: int) -> str | None:
 
 
 def _quotable(text: str) -> str | None:
-    """The sentence on one line, without its bullet; None for headings, questions and lines without words."""
+    """The sentence, which is no heading, on one line and without its bullet; None where that makes it a heading, for
+    questions and for lines without words."""
     line = _BULLET.sub("", " ".join(text.split()))
     if line.endswith((".,", ":,")):
         line = line[:-1]  # the comma stood for a line break
-    if is_heading(line) or line.endswith("?") or not _WORD.search(line):
+    if line.endswith("?") or not _WORD.search(line) or (line != text and is_heading(line)):
         return None
     return line
 

@@ -4,7 +4,6 @@ false ones do not."""
 from __future__ import annotations
 
 import json
-from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +16,6 @@ TESTS = Path(__file__).resolve().parents[1]
 NOTES = TESTS.parent / "pipeline" / "demo" / "notes" / "aci_bench.jsonl"
 CASES = [json.loads(line) for line in (TESTS / "data" / "statements.jsonl").read_text("utf-8").splitlines()]
 WITHHELD_THOUGH_TRUE = {
-    "He declines medication for his depression.",  # "for this", two sentences on
     "He should drink at least 48 ounces of water daily.",  # "increase water consumption"
 }
 
@@ -51,5 +49,5 @@ def test_a_false_statement_does_not_leave(case: dict[str, str]) -> None:
 
 def test_true_statements_leave_but_for_few() -> None:
     true = [case for case in CASES if case["kind"] == "true"]
-    assert {case["statement"] for case in true if not leaves(case)} <= WITHHELD_THOUGH_TRUE
-    assert Counter(case["kind"] == "true" for case in CASES)[True] > 60
+    assert {case["statement"] for case in true if not leaves(case)} == WITHHELD_THOUGH_TRUE
+    assert len(true) > 60
