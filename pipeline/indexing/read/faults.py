@@ -5,19 +5,15 @@ Decides the words for it. The log has the kind of the fault and its place in the
 
 from __future__ import annotations
 
-import traceback
-from pathlib import Path
-
 from pipeline.indexing.read.found import Refused
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, place_of
 
 
 def fault(position: str, error: Exception, *, whole: bool = False, resource_id: str | None = None) -> Refused:
     """The record that was lost to `error`, or with `whole` the rest of its source. Logs it."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    at = f"{Path(frame.filename).name}:{frame.lineno}"
     LOGGER.error(
-        "a record could not be read", extra={"position": position, "error": type(error).__name__, "at": at}
+        "a record could not be read",
+        extra={"position": position, "error": type(error).__name__, "place": place_of(error)},
     )
     return Refused(
         position,
