@@ -354,21 +354,17 @@ def _reports(message: Message, header: Segment, raw: Raw, position: str) -> Iter
         patient_id, _ = order.visit.patient()
         unnamed = f"{UNNAMED}{number}"
         reports.setdefault((patient_id, _report_id(order, header) or unnamed), []).append(order)
-    for number, ((patient_id, unique), orders) in enumerate(reports.items(), 1):
+    for number, ((_, unique), orders) in enumerate(reports.items(), 1):
         at = position if len(reports) == 1 else f"{position}, order {number}"
         resource_id = None if unique.startswith(UNNAMED) else unique
-        yield from _report(orders, resource_id, patient_id, header, raw, at)
+        yield from _report(orders, resource_id, header, raw, at)
 
 
 def _report(
-    orders: list[_Order],
-    resource_id: str | None,
-    patient_id: str | None,
-    header: Segment,
-    raw: Raw,
-    position: str,
+    orders: list[_Order], resource_id: str | None, header: Segment, raw: Raw, position: str
 ) -> Iterator[Outcome]:
     order = orders[-1]
+    patient_id, authority = order.visit.patient()
     text = _Text.of([line for one in orders for line in one.lines], order.visit.named())
     request, common = order.request, order.common
     status = request.text(25).upper() if request else ""
@@ -388,7 +384,6 @@ def _report(
         return
     if not text.worded and not text.unread:
         return  # figures without a word, or nothing yet
-    _, authority = order.visit.patient()
     code = request.text(4) if request else ""
     section = request.text(24) if request else ""
     first = text.first

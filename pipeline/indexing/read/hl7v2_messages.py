@@ -83,14 +83,10 @@ def raw_messages(stream: io.BufferedReader, bytes_max: int) -> Iterator[Raw]:
     mark, usual, before, end, framed = b"|", b"\r", b"\r", b"", False
     for line, length, end in _lines(stream, bytes_max):
         header = _HEADER.match(line)
-        framed = framed or end == b"\x0b" or _ENVELOPE.match(line) is not None
+        envelope = _ENVELOPE.match(line) is not None
+        framed = framed or envelope or end == b"\x0b"
         start = line[:4]
-        if (
-            header
-            or start == b"MSH" + mark
-            or _ENVELOPE.match(line)
-            or start in (b"FTS" + mark, b"BTS" + mark)
-        ):
+        if header or envelope or start in (b"MSH" + mark, b"FTS" + mark, b"BTS" + mark):
             if size:
                 yield Raw(number, bytes(data), size)
             data, size = bytearray(), 0
@@ -185,10 +181,22 @@ class Message:
     codec: str
     segments: list[Segment] = field(default_factory=list)
     _escapes: re.Pattern[str] = field(init=False)
+    _plain: dict[str, str] = field(init=False)
+    """Sequences that stand for one character, or for none."""
 
     def __post_init__(self) -> None:
-        mark = re.escape(self.marks.escape) if self.marks.escape else r"(?!)"
+        marks = self.marks
+        mark = re.escape(marks.escape) if marks.escape else r"(?!)"
         self._escapes = re.compile(f"{mark}({_SEQUENCES}){mark}")
+        self._plain = {
+            "F": marks.field,
+            "S": marks.component,
+            "T": marks.subcomponent,
+            "R": marks.repetition,
+            "E": marks.escape,
+            "H": "",
+            "N": "",
+        }
 
     def component(self, field_text: str, number: int) -> str:
         """Component `number` (from 1) of a field, escapes resolved, blanks around it taken off."""
@@ -208,18 +216,8 @@ class Message:
 
     def _meaning(self, found: re.Match[str]) -> str:
         sequence = found[1]
-        marks = self.marks
-        plain = {
-            "F": marks.field,
-            "S": marks.component,
-            "T": marks.subcomponent,
-            "R": marks.repetition,
-            "E": marks.escape,
-            "H": "",
-            "N": "",
-        }
-        if sequence in plain:
-            return plain[sequence]
+        if sequence in self._plain:
+            return self._plain[sequence]
         if sequence[0] == "X":
             return self._hexadecimal(sequence[1:], found[0])
         command, count = sequence[1:3].lower(), re.sub(r"\D", "", sequence[3:])
