@@ -22,7 +22,7 @@ from typing import Any, TypeAlias
 from lxml import etree
 
 from pipeline.indexing.read.charsets import codec_of, decode
-from pipeline.indexing.read.content_kind import NotText, as_plain_text
+from pipeline.indexing.read.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.found import Authority, Found, Refused
 from pipeline.indexing.read.hl7_times import instant_of, iso_of
@@ -48,7 +48,6 @@ _NEXT = re.compile(_OPENING.pattern + b"|" + _CLOSING.pattern)
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_BINARY = (b"%PDF", b"PK\x03\x04", b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*")
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
@@ -601,7 +600,7 @@ class _Document:
             raw = base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
             return self._refused("The document's data is not valid base64.", "Export the document again.")
-        if raw.startswith(_BINARY) or (b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff"))):
+        if binary_kind(raw) or (b"\0" in raw and not raw.startswith((b"\xff\xfe", b"\xfe\xff"))):
             return self._not_text("a PDF" if raw.startswith(b"%PDF") else kind)
         for codec in ("utf-16",) if raw.startswith((b"\xff\xfe", b"\xfe\xff")) else ("utf-8", "cp1252"):
             try:

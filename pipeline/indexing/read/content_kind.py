@@ -79,6 +79,23 @@ WINDOWS_BYTES_MIN = 32
 
 _EXPORT = "Export it as plain text"
 
+_BINARY = (
+    (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive or an Office file"),
+    (b"\xd0\xcf\x11\xe0", "an old Office file"),
+    (b"\x89PNG", "an image"),
+    (b"\xff\xd8\xff", "an image"),
+    (b"II*\0", "an image"),
+    (b"MM\0*", "an image"),
+    (b"GIF8", "an image"),
+    (b"\x1f\x8b", "compressed with gzip"),
+)
+
+
+def binary_kind(raw: bytes) -> str | None:
+    """What the bytes of a document inside a record are by their beginning, "a PDF"; None for what may be text."""
+    return next((kind for start, kind in _BINARY if raw.startswith(start)), None)
+
 
 def as_plain_text(text: str) -> str | NotText:
     """The text of a note as a reader sees it, or why there is none. Never raises."""
@@ -240,9 +257,7 @@ _HEX_TEXT = NotText("The text is written as hexadecimal numbers.", f"{_EXPORT}: 
 
 def _readable(raw: bytes) -> bool:
     """Whether bytes are words in some encoding, or a document of a known kind."""
-    if raw.startswith(
-        (b"%PDF", b"PK\x03\x04", b"\x1f\x8b", b"\xff\xd8\xff", b"\x89PNG", b"\xd0\xcf\x11\xe0")
-    ):
+    if binary_kind(raw):
         return True
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or raw[1::2].count(0) > len(raw) // 3:
         text = raw.decode("utf-16", "ignore")

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from pipeline.indexing.read.charsets import codec_of, decode
-from pipeline.indexing.read.content_kind import NotText, as_plain_text
+from pipeline.indexing.read.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.indexing.read.fhir_elements import Resource, as_object, codes, concept, objects, text_in
 from pipeline.indexing.read.markup import heading, text_of
 
@@ -104,20 +104,6 @@ def _not_text(what: str) -> Unreadable:
     )
 
 
-# First bytes of what is attached without its type, or with a wrong one.
-_MAGIC = (
-    (b"%PDF", "It is a PDF"),
-    (b"PK\x03\x04", "It is a ZIP archive or an Office file"),
-    (b"\xd0\xcf\x11\xe0", "It is an old Office file"),
-    (b"\x89PNG", "It is an image"),
-    (b"\xff\xd8\xff", "It is an image"),
-    (b"II*\0", "It is an image"),
-    (b"MM\0*", "It is an image"),
-    (b"GIF8", "It is an image"),
-    (b"\x1f\x8b", "It is compressed with gzip"),
-)
-
-
 def _marked(raw: bytes) -> str | None:
     """The character set that a byte order mark names."""
     if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
@@ -130,8 +116,8 @@ def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | Unread
         raw = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         return Unreadable("The attachment's data is not valid base64.", "Export the resource again.")
-    if magic := next((what for start, what in _MAGIC if raw.startswith(start)), None):
-        return _not_text(f"{magic}, whatever its contentType says.")
+    if kind := binary_kind(raw):
+        return _not_text(f"It is {kind}, whatever its contentType says.")
     codec = codec_of(charset or _marked(raw) or "utf-8")
     if codec is None:
         return Unreadable(

@@ -20,7 +20,7 @@ from typing import Any, TypeAlias
 
 from pipeline.indexing.read.cda import inner_text, is_cda
 from pipeline.indexing.read.charsets import decode
-from pipeline.indexing.read.content_kind import NotText, as_plain_text
+from pipeline.indexing.read.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.indexing.read.faults import fault
 from pipeline.indexing.read.found import Authority, Found, Refused
 from pipeline.indexing.read.hl7_times import instant_of, iso_of
@@ -786,10 +786,7 @@ def _encapsulated(line: Segment, numbers: frozenset[str]) -> str | _Unread:
     if is_cda(raw[:INSIDE_BYTES]):
         inside = inner_text(raw, numbers)
         return _Unread(inside.reason, inside.remedy, whole=True) if isinstance(inside, Refused) else inside
-    if (
-        raw.startswith((b"%PDF", b"PK\x03\x04", b"\xff\xd8\xff", b"\x89PNG", b"II*\0", b"MM\0*"))
-        or b"\0" in raw
-    ):
+    if binary_kind(raw) or b"\0" in raw:
         return _Unread(
             "The document is not text.",
             f"It is {kind[:80].strip('/') or 'binary'}. Have the interface send text, or convert it to text first.",
