@@ -250,11 +250,10 @@ def _attachments(resource: Resource) -> list[Resource | Unreadable]:
 
 def _add_findings(report: Resource, texts: list[tuple[int, str]]) -> bool:
     """Add to a report's texts what it says beside them; False where there is no text at all."""
-    if not texts:
-        said = text_in(report.get("conclusion")) or narrative(report)
-        if said:
-            texts.append((1, said))
-    added = report_text(report, [text for _, text in texts])
+    seen = narrative(report)
+    if not texts and (said := text_in(report.get("conclusion")) or seen):
+        texts.append((1, said))
+    added = report_text(report, seen, [text for _, text in texts])
     if added:
         number, text = texts[0] if texts else (1, "")
         texts[:1] = [(number, f"{text.rstrip()}\n\n{added}".strip() if text else added)]

@@ -216,13 +216,13 @@ def _said(section: Resource, title: str, left_out: list[str]) -> str:
     return ""
 
 
-def report_text(report: Resource, texts: list[str]) -> str:
-    """What a report says beside its texts: conclusion, coded conclusion and narrative, each where no text has its
-    words. "" where they add nothing."""
+def report_text(report: Resource, seen: str, texts: list[str]) -> str:
+    """What a report says beside its texts: conclusion, coded conclusion and narrative (`seen`), each where no text has
+    its words. "" where they add nothing."""
     findings = (
         ("Conclusion", text_in(report.get("conclusion")) or ""),
         ("Coded conclusion", "; ".join(_coded(report))),
-        ("Narrative", narrative(report)),
+        ("Narrative", seen),
     )
     said_there = [(title, said) for title, said in findings if said and said not in texts]
     known = [same_words(text) for text in texts] if said_there else []
