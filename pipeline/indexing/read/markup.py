@@ -151,6 +151,14 @@ def _seen(markup: str) -> Iterator[tuple[str, str, bool, str]]:
     yield _unescaped(markup[done:]), "", False, ""
 
 
+def tidy(text: str) -> str:
+    """Without blanks around its lines, and with one empty line at most between two."""
+    if "\n" not in text:
+        return text.strip(" ")
+    lines = [line.strip(" ") for line in text.split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
 def _last_end(markup: str, tag: str) -> int:
     at = -1
     for found in re.finditer(rf"</(?:[a-z0-9]+:)?{tag}\b", markup, re.IGNORECASE):
@@ -184,11 +192,7 @@ class _Block:
         self.spans = (1, 1)
 
     def text(self) -> str:
-        whole = "".join(self.pieces)
-        if "\n" not in whole:
-            return whole.strip(" ")
-        lines = [line.strip(" ") for line in whole.split("\n")]
-        return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+        return tidy("".join(self.pieces))
 
     def line_end(self, *, paragraph: bool = False) -> None:
         """An empty line before and after a paragraph, one line end elsewhere, never more where one is there."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.indexing.read.markup import heading
+from pipeline.indexing.read.markup import heading, tidy
 
 Element: TypeAlias = Any
 """An element of lxml, which has no types."""
@@ -65,10 +65,10 @@ class Narrative:
     def text_of(self, block: Element) -> str:
         """The visible text of a block; "" where there is none."""
         if len(block) == 0:  # no markup at all: line ends are the only layout there is
-            return _tidy((block.text or "").strip("\n"))
+            return tidy((block.text or "").strip("\n"))
         page = _Page()
         self._inside(block, page)
-        return _tidy("".join(page.pieces))
+        return tidy("".join(page.pieces))
 
     def _inside(self, element: Element, page: _Page) -> None:
         page.write(element.text)
@@ -180,7 +180,7 @@ class Narrative:
             self.struck += 1
         else:
             self._inside(element, page)
-        return _tidy("".join(page.pieces))
+        return tidy("".join(page.pieces))
 
     def _flat(self, element: Element) -> str:
         return " ".join(self._part(element).split())
@@ -219,11 +219,6 @@ def _is_struck(element: Element, name: str) -> bool:
         or "strike" in style.lower()
         or ("line-through" in style.lower())
     )
-
-
-def _tidy(text: str) -> str:
-    lines = [line.strip(" ") for line in text.split("\n")]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
 @dataclass(slots=True)
