@@ -236,7 +236,7 @@ DAMAGES: dict[str, Callable[[bytes, random.Random], bytes]] = {
 }
 
 WORDS_STAY = frozenset(DAMAGES) - {"pieces", "lines"}
-"""The others may put one patient's words into another's note, which nobody can see afterwards."""
+"""The others may put one patient's words into another's note, which no one can see afterwards."""
 
 
 @dataclass(frozen=True, slots=True)

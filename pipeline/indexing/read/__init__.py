@@ -200,7 +200,7 @@ def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
 
 
 def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthorities) -> Refused | None:
-    """One patient's id from two authorities: who knows whether it is one person. The later note is refused."""
+    """One patient's id from two authorities: whether it is one person is not said. The later note is refused."""
     given = _given(item, fields)
     if given is None:
         return None
@@ -220,7 +220,7 @@ def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthor
 
 
 def _given(item: Found, fields: Mapping[str, object]) -> Authority | None:
-    """Who gave the patient's id; None where nobody else can have given it, or --map names another column."""
+    """Who gave the patient's id; None where no one else can have given it, or --map names another column."""
     if item.authority is None:
         return None
     patient = fields.get("patient_id")

@@ -103,8 +103,8 @@ def read_cda(stream: io.BufferedReader, bytes_max: int) -> Iterator[Outcome]:
 
 
 def inner_text(raw: bytes, numbers: Collection[str]) -> str | Refused:
-    """The text of a CDA document that another format carries. Refused where it is about a patient whom none of
-    `numbers` names: nobody's text is taken for another's."""
+    """The text of a CDA document that another format carries. Refused where it is about a patient that none of
+    `numbers` names: no patient's text is taken for another's."""
     found = next(read_cda(io.BufferedReader(io.BytesIO(raw)), len(raw)), None)
     if not isinstance(found, Found):
         return found or Refused("", "The document has no text.", "It holds no ClinicalDocument.")
@@ -273,10 +273,10 @@ def _tree(text: str) -> Element:
     try:
         return etree.fromstring(text.encode(), parser)
     except etree.XMLSyntaxError:
-        mended = _NOT_XML.sub(" ", _NAMED_ENTITY.sub(_character, text))
-        if mended == text:
+        repaired = _NOT_XML.sub(" ", _NAMED_ENTITY.sub(_character, text))
+        if repaired == text:
             raise
-        return etree.fromstring(mended.encode(), parser)
+        return etree.fromstring(repaired.encode(), parser)
 
 
 def _character(found: re.Match[str]) -> str:
@@ -466,7 +466,7 @@ class _Document:
         chosen = self._chosen(role, ids)
         if chosen is None:
             return ids[0].reference, None
-        if not chosen.extension:  # a UUID, which nobody else gives
+        if not chosen.extension:  # a UUID, which no one else gives
             return chosen.root, None
         authority = Authority("oid", chosen.root, chosen.reference, "oid") if chosen.root else None
         return chosen.extension, authority
@@ -502,7 +502,7 @@ class _Document:
         )
 
     def _author(self) -> str | None:
-        """Everybody who wrote; the organisation or the program where no person is named."""
+        """All who wrote; the organisation or the program where no person is named."""
         people: list[str] = []
         others: list[str] = []
         for author in _children(self.root, "author"):

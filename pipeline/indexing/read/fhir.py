@@ -31,7 +31,7 @@ from pipeline.indexing.read.found import Authority, Found, Refused
 
 __all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "carries_notes", "is_resource", "missing", "notes"]
 
-_TOLD = frozenset((*NOTE_RESOURCES, "Bundle", "Parameters"))
+_TYPES_READ = frozenset((*NOTE_RESOURCES, "Bundle", "Parameters"))
 
 NESTED_MAX = 10
 """Bundles within Bundles that are read."""
@@ -40,7 +40,7 @@ NESTED_MAX = 10
 def carries_notes(found: Found) -> bool:
     """Whether a resource may be a note, hold notes, or take one back."""
     kind = type_of(found.columns)
-    return kind in _TOLD or not kind or deletes(found.entry)
+    return kind in _TYPES_READ or not kind or deletes(found.entry)
 
 
 def is_resource(found: Found) -> bool:

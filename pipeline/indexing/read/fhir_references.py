@@ -33,7 +33,7 @@ ADDRESS_CHARACTERS = 300
 
 _LITERAL = re.compile(r"(?:(?P<base>https?://.+?)/|/|\./)?(?P<type>[A-Z][A-Za-z]+)/(?P<id>[^/?#\s]+)")
 _UUID = re.compile(r"urn:uuid:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})", re.IGNORECASE)
-_NOBODY = re.compile(
+_WITHOUT_ID = re.compile(
     r"(?:https?://.*/|/)?Patient/?|urn:uuid:|(?:.*[/:])?(?:null|undefined|none|nan|unknown)", re.IGNORECASE
 )
 """References that exports write where they have no id: "Patient/", "Patient/undefined". They would make one patient of
@@ -163,7 +163,7 @@ def _named(target: str, base: str | None, resource: Resource, lookup: Lookup) ->
     entry = lookup(target)
     if entry is not None:
         return _of_entry(entry, target)
-    if _NOBODY.fullmatch(target):
+    if _WITHOUT_ID.fullmatch(target):
         return None
     if found is None:
         return _unresolved(target)

@@ -16,7 +16,7 @@ from pipeline.records import NoteVersion
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who gave a patient's id, where another may have given the same one to somebody else."""
+    """Who gave a patient's id, where another may have given the same one to another person."""
 
     naming: str
     """The way of naming authorities; only names of one way are compared."""
@@ -41,7 +41,7 @@ class Found:
     version: NoteVersion | None = None
     """What the source says of the note's version; None where it says nothing."""
     authority: Authority | None = None
-    """Who gave `patient_id`; None where nobody else can have given the same."""
+    """Who gave `patient_id`; None where no one else can have given the same."""
     bundle: Bundle | None = None
     """The FHIR Bundle that is being read, where the record is the resource of one of its entries."""
     entry: Mapping[str, Any] = field(default_factory=dict)

@@ -324,7 +324,7 @@ class _Order:
 
 
 def _orders(message: Message, header: Segment) -> Iterator[_Order]:
-    """Each PID begins another patient, whom nothing of the one before belongs to."""
+    """Each PID begins another patient, to whose notes nothing of the one before belongs."""
     visit, common = _Visit(header, None, None), None
     order = _Order(visit)
     for segment in message.segments[1:]:
@@ -562,7 +562,7 @@ def _called(segment: Segment | None, number: int) -> str:
 
 
 def _people(segment: Segment, number: int) -> str | None:
-    """Everybody whom a field names (XCN, or the older CN and NDL), each once."""
+    """All people that a field names (XCN, or the older CN and NDL), each once."""
     message = segment.message
     names = [_person(message, written) for written in segment.repetitions(number)]
     return "; ".join(dict.fromkeys(filter(None, names))) or None

@@ -110,7 +110,7 @@ def raw_messages(stream: io.BufferedReader, bytes_max: int) -> Iterator[Raw]:
 def _begins_segment(line: bytes, mark: bytes, before: bytes, usual: bytes) -> bool:
     """Whether a line is a segment, or a line of the text above it: some senders leave line ends in their texts.
 
-    Where segments end in CR, an LF alone is inside a text, unless a segment that everybody sends follows.
+    Where segments end in CR, an LF alone is inside a text, unless a segment that all senders use follows.
     """
     if line[3:4] != mark:
         return False

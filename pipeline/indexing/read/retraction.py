@@ -1,8 +1,8 @@
 """Whether a record says of itself that its source took it back.
 
 Decides by the names of flags and of status columns, and by what stands in them: MIMIC's ISERROR, OpenMRS' voided, a
-deletion's time, "entered in error". A note that was retracted must not be found. Whoever keeps something else under
-such a name renames the column. Refuses to know which note it is.
+deletion's time, "entered in error". A note that was retracted must not be found. A column that holds something else
+under such a name has to be renamed. Refuses to know which note it is.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
 
 def _did_you_mean(path: Path) -> str:
     if path.is_symlink():
-        return "It is a link that leads nowhere. Mend it, or name the file itself."
+        return "It is a link that leads nowhere. Repair it, or name the file itself."
     parent = path.parent
     if not stat.S_ISDIR(_mode(parent)):
         return f"There is no folder {parent} either; the current folder is {Path.cwd()}."
@@ -329,7 +329,7 @@ def _no_file(source: Source, mode: int) -> InputMissing:
 
 
 def _await_writer(source: Source, descriptor: int) -> None:
-    """Raises InputMissing where nobody opens the other end of a pipe; one who has opened it may take his time."""
+    """Raises InputMissing where no one opens the other end of a pipe; one who has opened it may take his time."""
     waiting = select.poll()
     waiting.register(descriptor, select.POLLIN)
     if waiting.poll(WRITER_SECONDS * 1000):
