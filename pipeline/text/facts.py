@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from pipeline.text.quantities import DURATIONS, ORDINALS, Figure, figure_at, roman
 from pipeline.text.vocabulary import (
     ABBREVIATED,
+    ALTERED_BY,
     BREAKS,
     CIRCUMSTANCES,
     CLAUSE_VERBS,
@@ -99,6 +100,8 @@ _SPELLED = str.maketrans(
     }
 )
 _WHITE = re.compile(r"\s+")
+_ASKED = re.compile(r"\[\s?\]|\u2610|\?\s*\Z")
+"""A box that is not ticked, or a question: nothing in that sentence is said to be so."""
 _ABBREVIATION = re.compile(
     rf"(?<![\w/])(?:{'|'.join(map(re.escape, sorted(ABBREVIATED, key=len, reverse=True)))})(?![\w/])",
     re.IGNORECASE,
@@ -113,6 +116,8 @@ def read(text: str, *, over: Over = PLAINLY) -> Reading:
     """The facts of `text`, which should be one sentence or a few. `over` holds for all of it, for example where its
     section is the family history. Linear in its length, but for a run of words that stand over one another."""
     tokens = _tokens(_spelled(text))
+    if _ASKED.search(text):
+        over = over._replace(doubted=True)
     places: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
         places.setdefault(token.key, []).append(index)
@@ -201,7 +206,7 @@ def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
 
 
 _TITLES = frozenset(["dr", "drs", "mr", "mrs", "ms", "mx", "prof", "st", "vs"])
-_OF_MANNER = frozenset(["atraumatic", "incomplete", "unable", "untreated", "unchanged"])
+_OF_MANNER = frozenset(["atraumatic", "incomplete", "untreated", "unchanged"])
 """Deny themselves and nothing that follows: "in an atraumatic fashion 5 cc of lidocaine"."""
 _NEXT = re.compile(r"[\s-]{1,3}([^\W\d_]+(?:'[^\W\d_]+)*)")
 _ABBREVIATED = re.compile(r"\.[a-z](?![a-z])\.?", re.IGNORECASE)
@@ -249,6 +254,10 @@ def _token(word: str, before: Sequence[Token], text: str, end: int) -> list[Toke
         return [Token("word", key, word) for key in canonical(word)]
     if word in DOUBTED_BY and any(_follows(text, end, after) for after in DOUBTED_BY[word]):
         return [Token("hedge", word, word)]
+    if word in ALTERED_BY and (
+        not ALTERED_BY[word] or any(_follows(text, end, after) for after in ALTERED_BY[word])
+    ):
+        return [*(Token("word", key, word) for key in canonical(word)), Token("hedge", word, word)]
     number = roman(word) if before and before[-1].word in TYPED else None
     if number is not None:
         return [Token("figure", "amount", word, Figure("amount", (number,)))]
@@ -286,6 +295,7 @@ _STANDING_OVER = frozenset(
     [
         *DENYING,
         *DOUBTED_BY,
+        *ALTERED_BY,
         *(
             word
             for word, phrases in SAME_PHRASE.items()
@@ -322,7 +332,8 @@ def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
             for place in reach if any(_says_something(tokens[place]) for place in reach) else [index]:
                 denied[place] += 1
         elif token.kind == "hedge":
-            for place in _reach(tokens, index, _ends_doubt):
+            listed = any(after.key == ":" for after in tokens[index + 1 : index + 2])
+            for place in _reach(tokens, index, _ends_list if listed else _ends_doubt):
                 doubted[place] = True
         elif token.kind == "order":
             for place in _reach(tokens, index, _ends_order):
@@ -361,7 +372,10 @@ def _backward(tokens: Sequence[Token], index: int) -> list[int]:
     whole = before is not None and (before.word in ("are", "were", "all") or before.key == ":")
     found: list[int] = []
     something = listed = False
-    for place in range(index - 1, -1, -1):
+    last = index - 1
+    while last >= 0 and tokens[last].word == tokens[index].word:
+        last -= 1  # its own, where it is said itself
+    for place in range(last, -1, -1):
         token = tokens[place]
         if token.kind == "break" or (
             something and _ends_backward(tokens, place, found, whole=whole or listed)
@@ -390,6 +404,8 @@ _BE = frozenset("is are was were be been being has have had".split())
 def _is_passive(tokens: Sequence[Token], index: int) -> bool:
     """ "was ruled out", "has been stopped", "is absent": what it is said of stands before it."""
     token = tokens[index]
+    if token.key == "free":
+        return not any(after.word in ("of", "from") for after in tokens[index + 1 : index + 2])
     if token.kind == "negation" and token.key not in (
         "ruled",
         "excluded",
@@ -469,6 +485,10 @@ def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
     return token.kind == "break" or (
         something and (token.kind in ("comma", "negation") or token.word in ("as", "because"))
     )
+
+
+def _ends_list(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    return tokens[place].kind == "break"
 
 
 def _ends_order(tokens: Sequence[Token], place: int, something: bool) -> bool:

@@ -18,6 +18,7 @@ from pipeline.text.quantities import Figure
 from pipeline.text.vocabulary import (
     DENIED_AS_SUCH,
     DONE,
+    ENDED,
     HABITS,
     HAPPENED,
     MATTERS,
@@ -32,6 +33,7 @@ from pipeline.text.vocabulary import (
     TAKING,
     WHOSE,
 )
+from pipeline.text.wording import canonical
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,4 +526,20 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
         return False
     if not words & TAKING or "allergy" in claim.places:
         return True
-    return "allergy" not in source.places and not context().about_allergies
+    if theirs & ENDED and not words & (ENDED | DONE) and _is_taken_now(claim, start, end):
+        return False
+    return source.places.keys().isdisjoint(_REACTIONS) and not context().about_allergies
+
+
+def _is_taken_now(claim: Reading, start: int, end: int) -> bool:
+    """Whether a claim says that something is taken, and not that it happened "on" a day."""
+    return any(
+        token.word in TAKING and (token.word != "on" or (place > 0 and claim.tokens[place - 1].word in _IS))
+        for place, token in enumerate(claim.tokens[start:end], start)
+    )
+
+
+_IS = frozenset(["is", "be", "been", "patient", "remains", "still", "currently"])
+_REACTIONS = frozenset(
+    ["allergy", *canonical("anaphylaxis"), *canonical("anaphylactic"), *canonical("angioedema")]
+)

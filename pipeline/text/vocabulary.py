@@ -369,7 +369,7 @@ DENYING = {
 NEGATIONS = _words(
     "no not none never without denies denied deny denying negative absent absence nor neither cannot nothing nobody "
     "unlikely lack lacks lacked lacking declines declined decline refuses refused refuse free hardly ruled excluded "
-    "excludes excluding nil neg"
+    "excludes excluding nil neg non"
 )
 LIST_ENDS_NEGATION = _words("but however although though except aside apart nevertheless yet")
 CIRCUMSTANCES = _words("after before during since when while because due until following")
@@ -451,6 +451,25 @@ DOUBTED_BY = {
     "fear": ("of",),
 }
 """A doubt where one of these follows: a risk of stroke is no stroke."""
+ALTERED_BY = {
+    **dict.fromkeys("exposed exposure".split(), ("to",)),
+    **dict.fromkeys(
+        "vaccinated vaccination vaccine vaccines immunized immunization".split(), ("against", "for")
+    ),
+    **dict.fromkeys("educated education".split(), ("about", "on", "regarding")),
+    **dict.fromkeys("call calls".split(), ("for", "if", "with")),
+    "contact": ("with",),
+    "instead": ("of",),
+    "place": ("of",),
+    "ran": ("out",),
+    "rather": ("than",),
+    **dict.fromkeys(
+        "goal goals target offered prophylaxis prophylactic supposed forgot forgets missed intolerant intolerance "
+        "failed fails naive loss lost lose loses losing remission cancelled canceled postponed deferred".split(),
+        (),
+    ),
+}
+"""Makes another thing of what it stands beside, and is said itself; some only where a word follows: "exposed to"."""
 SIDES = {
     "left": "left",
     "leftsided": "left",
@@ -495,6 +514,8 @@ SHOWING_PLANS = (
 PAST = _words("history hx past ago former formerly prior previous previously remote distant childhood ex")
 """What stands beside one of these was; whether it still is, is not said."""
 NOW = _words("current currently presently now active actively ongoing")
+ENDED = _words("off finished finishing completed completing")
+"""Who did so with a drug takes it no more."""
 OVER = _words("ago former formerly past ex")
 HABITS = _words("smoke tobacco drink alcohol illicit")
 """Canonical; what a person did and does not do is no longer said in the present."""
