@@ -266,8 +266,10 @@ def denial_reworded(chance: random.Random, said: Said, corpus: Corpus) -> str | 
 def shorter_list(chance: random.Random, said: Said, corpus: Corpus) -> str | None:
     what = _denied(said.text)
     items = [item for item in re.split(r",? or |,? and |, ", what or "") if item]
-    if len(items) < 2 or any(
-        re.match(r"(?:other|new|since|any|onset|prior|family|known)\b", item) for item in items
+    if (
+        len(items) < 2
+        or "loss of" in (what or "")
+        or any(re.match(r"(?:other|new|since|any|onset|prior|family|known)\b", item) for item in items)
     ):
         return None
     kept = chance.sample(items, chance.randint(1, len(items) - 1))
@@ -664,7 +666,9 @@ def _is_changed(text: str) -> bool:
 
 def _takes(text: str) -> bool:
     return not re.search(
-        r"\b(?:stop|discontinu|hold|held|no|not|den|avoid|if|decreas|increas|from)\w*", text, re.IGNORECASE
+        r"\b(?:stop|discontinu|hold|held|no|not|den|avoid|if|decreas|increas|from|will)\w*",
+        text,
+        re.IGNORECASE,
     )
 
 

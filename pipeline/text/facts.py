@@ -12,13 +12,14 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
 from pipeline.text.quantities import DURATIONS, ORDINALS, Figure, figure_at, roman
 from pipeline.text.vocabulary import (
     ABBREVIATED,
     ALTERED_BY,
     BREAKS,
+    CHANGING,
     CIRCUMSTANCES,
     CLAUSE_VERBS,
     DENYING,
@@ -77,6 +78,7 @@ class Reading:
         return [token for token in self.tokens if token.kind == kind]
 
 
+Value = TypeVar("Value")
 _Ends: TypeAlias = Callable[[Sequence[Token], int, bool], bool]
 """(tokens, place, whether something was said before it) -> whether a reach ends there."""
 
@@ -328,24 +330,28 @@ def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
     doubted, orders = [over.doubted] * count, [over.order] * count
     for index, token in enumerate(tokens):
         if token.kind == "negation":
-            reach = _reach(tokens, index, _ends_denial)
-            for place in reach if any(_says_something(tokens[place]) for place in reach) else [index]:
+            for place in _reach_of_denial(tokens, index):
                 denied[place] += 1
         elif token.kind == "hedge":
-            listed = any(after.key == ":" for after in tokens[index + 1 : index + 2])
-            for place in _reach(tokens, index, _ends_list if listed else _ends_doubt):
-                doubted[place] = True
+            _mark(doubted, _reach_of_doubt(tokens, index), True)
         elif token.kind == "order":
-            for place in _reach(tokens, index, _ends_order):
-                orders[place] = token.key
+            _mark(orders, _reach(tokens, index, _ends_order), token.key)
+        elif token.word == "from":
+            _mark(orders, _what_was(tokens, index), "stop")
         elif token.kind == "relative" and _is_experiencer(tokens, index):
-            for place in _reach_of_relative(tokens, index):
-                relatives[place] = True
+            _mark(relatives, _reach_of_relative(tokens, index), True)
     return tuple(map(Over._make, zip(denied, relatives, doubted, orders, strict=True)))
+
+
+def _mark(over: list[Value], places: Sequence[int], value: Value) -> None:
+    for place in places:
+        over[place] = value
 
 
 def _reach(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
     """The places that the word at `index` stands over: those after it, or where none is after it those before."""
+    if tokens[index].word == "non":
+        return list(range(index + 1, min(index + 2, len(tokens))))
     if tokens[index].word in _OF_MANNER:
         return [place for place in range(index + 1, len(tokens)) if tokens[place].word == tokens[index].word]
     if not _is_passive(tokens, index):
@@ -485,6 +491,31 @@ def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
     return token.kind == "break" or (
         something and (token.kind in ("comma", "negation") or token.word in ("as", "because"))
     )
+
+
+def _reach_of_denial(tokens: Sequence[Token], index: int) -> list[int]:
+    """The denial itself where it stands over nothing else."""
+    reach = _reach(tokens, index, _ends_denial)
+    return reach if any(_says_something(tokens[place]) for place in reach) else [index]
+
+
+def _reach_of_doubt(tokens: Sequence[Token], index: int) -> list[int]:
+    """ "Differential: PE, MI" doubts the whole list."""
+    listed = any(after.key == ":" for after in tokens[index + 1 : index + 2])
+    return _reach(tokens, index, _ends_list if listed else _ends_doubt)
+
+
+def _what_was(tokens: Sequence[Token], index: int) -> list[int]:
+    """Of "switched from A to B" what is no more: A."""
+    if not any(
+        before.key == "switch" or before.word in CHANGING for before in tokens[max(0, index - 4) : index]
+    ):
+        return []
+    return [place for place in _forward(tokens, index, _ends_what_was) if tokens[place].kind == "word"]
+
+
+def _ends_what_was(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    return tokens[place].kind == "break" or tokens[place].word == "to"
 
 
 def _ends_list(tokens: Sequence[Token], place: int, something: bool) -> bool:

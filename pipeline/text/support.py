@@ -16,6 +16,7 @@ from typing import TypeAlias
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.quantities import Figure
 from pipeline.text.vocabulary import (
+    AHEAD,
     DENIED_AS_SUCH,
     DONE,
     ENDED,
@@ -515,6 +516,13 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
         _is_of_a_remedy(claim, start, end) and not theirs & REMEDIES
     ):
         return False
+    if (
+        theirs & AHEAD
+        and not words & (AHEAD | PLANS)
+        and _is_yet_to_begin(source, theirs)
+        and (_is_taken_now(claim, start, end) or _was_followed(claim, start, end))
+    ):
+        return False
     if words & _MET and theirs & _REFERRED and not theirs & _MET:
         return False
     if "by" not in theirs and any(
@@ -526,9 +534,32 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
         return False
     if not words & TAKING or "allergy" in claim.places:
         return True
-    if theirs & ENDED and not words & (ENDED | DONE) and _is_taken_now(claim, start, end):
+    if _says_it_ended(source, theirs) and not words & (ENDED | DONE) and _is_taken_now(claim, start, end):
         return False
     return source.places.keys().isdisjoint(_REACTIONS) and not context().about_allergies
+
+
+def _is_yet_to_begin(source: Reading, said: Set[str]) -> bool:
+    """Whether a sentence about what will be has an order that nobody has followed yet."""
+    orders = source.of("order")
+    return (
+        bool(orders)
+        and not said & (HAPPENED | TAKING)
+        and not any(order.key == "continue" or order.word.endswith("ed") for order in orders)
+    )
+
+
+def _was_followed(claim: Reading, start: int, end: int) -> bool:
+    """ "Metformin was started"."""
+    return any(
+        claim.tokens[place].kind == "order" and claim.tokens[place - 1].word in ("was", "were", "been")
+        for place in range(start + 1, end)
+    )
+
+
+def _says_it_ended(source: Reading, said: Set[str]) -> bool:
+    """Whether a sentence says that something is taken no more, and of nothing that it was begun."""
+    return bool(said & ENDED) and not any(order.key in ("start", "switch") for order in source.of("order"))
 
 
 def _is_taken_now(claim: Reading, start: int, end: int) -> bool:

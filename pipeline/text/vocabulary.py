@@ -403,6 +403,8 @@ ORDERS = {
     for word in words.split()
 }
 """What is to be done, or was done, with what stands beside the word."""
+CHANGING = _words("change changed changes converted transitioned")
+"""From one thing to another: the first is no more."""
 TAKING = _words(
     "take takes taking took taken use uses using used receives receive receiving prescribed given on"
 )
@@ -459,13 +461,15 @@ ALTERED_BY = {
     **dict.fromkeys("educated education".split(), ("about", "on", "regarding")),
     **dict.fromkeys("call calls".split(), ("for", "if", "with")),
     "contact": ("with",),
+    "loss": ("of",),
+    "prophylaxis": ("for", "against"),
     "instead": ("of",),
     "place": ("of",),
     "ran": ("out",),
     "rather": ("than",),
     **dict.fromkeys(
-        "goal goals target offered prophylaxis prophylactic supposed forgot forgets missed intolerant intolerance "
-        "failed fails naive loss lost lose loses losing remission cancelled canceled postponed deferred".split(),
+        "goal goals target offered supposed forgot forgets missed intolerant intolerance "
+        "failed fails naive remission cancelled canceled postponed deferred".split(),
         (),
     ),
 }
@@ -514,6 +518,8 @@ SHOWING_PLANS = (
 PAST = _words("history hx past ago former formerly prior previous previously remote distant childhood ex")
 """What stands beside one of these was; whether it still is, is not said."""
 NOW = _words("current currently presently now active actively ongoing")
+AHEAD = _words("will would if")
+"""Nothing has begun yet where one of these stands beside an order."""
 ENDED = _words("off finished finishing completed completing")
 """Who did so with a drug takes it no more."""
 OVER = _words("ago former formerly past ex")
