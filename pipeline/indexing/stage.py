@@ -68,7 +68,7 @@ class Stager:
     """Notes of this run whose records so far did not count beside what was stored."""
     _outdone: set[str] = field(default_factory=set)
     """Known texts of resources of which a newer version counts: those that it no longer has."""
-    _disputed: dict[str, Accepted] = field(default_factory=dict)
+    _disputed: list[Accepted] = field(default_factory=list)
     _last: str | None = None
     _bare: bool = False
 
@@ -79,7 +79,7 @@ class Stager:
 
     def take(self, group: Sequence[Outcome]) -> None:
         """Judge the records of a group and stage those that count."""
-        self._disputed = {}
+        self._disputed = []
         latest, withdrawals = self._sorted(group)
         # Judged and staged as one: a run beside this one may bring a newer version of the same note.
         with self.ledger.transaction():
@@ -118,16 +118,14 @@ class Stager:
                 kept[key] = note
         return kept
 
-    def _settle(self, disputed: Mapping[str, Accepted]) -> None:
-        """Of notes that another patient's record of this run has the id of: they count where that one did not."""
-        counting = {}
-        for key, note in disputed.items():
-            if key in self._set_aside:
-                counting[key] = note
+    def _settle(self, disputed: Sequence[Accepted]) -> None:
+        """Of notes that another patient's record of this run has the id of: the first that may counts where that one
+        did not."""
+        for note in disputed:
+            if note.document.resource_id in self._set_aside:
+                self._take({note.document.resource_id: note})
             elif note.dispute is not None:
                 self._reject_another(note.dispute)
-        if counting:
-            self._take(counting)
 
     # --- one group
 
@@ -141,7 +139,7 @@ class Stager:
             if isinstance(outcome, Accepted):
                 self._last = key = outcome.document.resource_id
                 if outcome.dispute is not None:
-                    self._disputed[key] = outcome
+                    self._disputed.append(outcome)
                     continue
                 earlier = latest.get(key)
                 self.tally.older += earlier is not None

@@ -183,6 +183,28 @@ def test_two_sites_ids_never_meet(corpus: Corpus, source: str) -> None:  # field
     assert "A-17" not in rejection.remedy + rejection.reason
 
 
+def test_each_of_several_other_patients_notes_of_one_id_is_refused(corpus: Corpus) -> None:
+    a, b, c = (
+        note("1", f"Visit at {site}.", patient=f"{site}-1", file=f"/sites/{site}.csv", source="/sites")
+        for site in "abc"
+    )
+    assert corpus.run(a, b, c).rejected == 2
+    assert [rejection.source for rejection in corpus.rejections.written] == ["/sites", "/sites"]
+    assert corpus.notes == {"1": "Visit at a."}
+
+
+def test_the_stored_patients_note_counts_among_several_of_one_id(corpus: Corpus) -> None:
+    a, b, c, z = (
+        note("1", f"Visit at {site}.", patient=f"{site}-1", file=f"/sites/{site}.csv", source="/sites")
+        for site in "abcz"
+    )
+    z_before = note("1", "First visit.", patient="z-1", file="/sites/z.csv", source="/sites")
+    corpus.run(z_before)
+    tally = corpus.run(a, b, z, c)
+    assert (tally.rejected, tally.changed) == (3, 1)
+    assert corpus.notes == {"1": "Visit at z."}
+
+
 def test_a_prefix_keeps_two_sites_apart(corpus: Corpus) -> None:
     a = note("1", "Takes warfarin.", patient="17", file="/sites/a.csv")
     b = note("1", "Sprained ankle.", patient="17", file="/sites/b.csv")
