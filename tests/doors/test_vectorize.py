@@ -699,6 +699,8 @@ def test_files_that_cannot_be_read_are_told_from_rejected_notes(tmp_path: Path) 
     assert said.exit_code == 1
     assert "1 rejected" in said.output
     assert "1 file could not be read" in said.output
+    write(folder / "a.jsonl", note(1))
+    assert run(str(folder), "--dry-run").exit_code == 1
 
 
 def test_no_remedy_gives_all_notes_one_id(tmp_path: Path) -> None:  # field case D2
@@ -726,6 +728,7 @@ def test_a_dry_run_says_what_pruning_would_remove(tmp_path: Path) -> None:
     assert "1 notes are stored that these inputs no longer hold, for example n3" in said.output
     assert stored()["completed"] == 3
     assert "no longer hold" not in run(source, "--dry-run").output
+    assert "remove" not in run("-", "--prune", "--dry-run", input=json.dumps(note(1))).output
 
 
 def test_pruning_with_a_limit_is_refused(tmp_path: Path) -> None:

@@ -171,10 +171,12 @@ def test_sections_with_titles_in_title_case_are_seen() -> None:  # field case 9d
 def test_no_name_gets_into_a_section() -> None:
     reported = chunks_of("CBC Report for Wile. E.\nCOYOTE (MRN: 23453)\n\nNGUYEN, LINH: Hemoglobin 13.\n")
     assert [chunk.section for chunk in reported] == [None]
+    assert [chunk.section for chunk in chunks_of("WILE COYOTE: Hemoglobin 13.")] == [None]
 
 
 def test_no_passage_ends_with_the_title_of_the_next_section() -> None:
     text = "\n\n".join(f"Hospital Course\n\n{'It went well that day, she says. ' * n}" for n in range(1, 9))
+    text += f"\n\nHospital Course\n\n{'very ' * 12}long. It went well that day, she says."
     text += "\n\nAssessment\n\nPlan\n\nRest at home.\n\nDischarge Medications"
     titles = ("Hospital Course", "Assessment", "Plan")
     for tokens_max in (16, 24, 40, 80):

@@ -177,3 +177,6 @@ def test_how_long_a_withdrawal_lasts() -> None:
     assert outlasts("/in/b.ndjson", None, same_run=True)
     assert not outlasts("/in/b.ndjson", None)
     assert withdrawal.is_older_than(seen(version=DAY_2))
+    row = Withdrawal("p9", "/in/b.csv", None)
+    assert row.outlasts(seen("/in/a.csv"), resource=False, same_run=False)
+    assert not row.outlasts(seen("/in/c.csv"), resource=False, same_run=False)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.database import Database
+from pipeline.indexing.identity import Withdrawal
 from pipeline.indexing.ledger import Ledger, Staging, has_died, this_process
 from pipeline.records import Document
 
@@ -260,3 +261,11 @@ def test_a_ledger_of_the_first_release_is_brought_up_where_it_stands(tmp_path: P
     ledger.identify([("n1", "p1", "DocumentReference"), ("n2", "p2", None)])
     assert ledger.unidentified(10) == []
     assert ledger.bare(["n1", "n2"]) == {"n1": ("DocumentReference", "p1")}
+
+
+def test_a_fresh_start_forgets_withdrawals_and_authorities(ledger: Ledger) -> None:
+    ledger.withdraw({"DocumentReference/1": Withdrawal("p1", "/in/a.ndjson", None)})
+    ledger.remember_authorities({("7", "hl7"): "GEN"})
+    assert (ledger.has_withdrawals(), ledger.all_authorities()) == (True, {("7", "hl7"): "GEN"})
+    ledger.forget_all()
+    assert (ledger.has_withdrawals(), ledger.all_authorities()) == (False, {})

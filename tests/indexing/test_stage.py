@@ -320,6 +320,17 @@ def test_a_text_that_a_newer_version_no_longer_has_goes(corpus: Corpus) -> None:
     assert corpus.sound()
 
 
+def test_a_resource_that_gets_a_second_text_in_its_own_file(corpus: Corpus) -> None:
+    corpus.run(note("DocumentReference/1", "Dose is 5 mg."))
+    texts = note("DocumentReference/1#1", "Dose is 2 mg."), note("DocumentReference/1#2", "Take it at night.")
+    corpus.run(*texts)
+    assert sorted(corpus.notes) == ["DocumentReference/1#1", "DocumentReference/1#2"]
+    cut = corpus.indexing().run(iter(texts[:1]), sources=["/in/a.ndjson"], complete_sources=False)
+    assert (cut.withdrawn, len(corpus.notes)) == (0, 2)  # the rest of the last resource was not read
+    assert corpus.run(texts[0]).withdrawn == 1
+    assert corpus.sound()
+
+
 # --- withdrawals
 
 
@@ -337,6 +348,13 @@ def test_what_was_withdrawn_stays_away_until_it_is_newer(corpus: Corpus) -> None
     assert corpus.run(restored).new == 1
     assert corpus.run(withdrawn("DocumentReference/d2", file=DAY_2, version=V2)).withdrawn == 0
     assert corpus.text("DocumentReference/d2") == "Chest pain, again."
+
+
+def test_a_withdrawal_that_names_no_patient_holds_back_no_other_patients_note(corpus: Corpus) -> None:
+    corpus.run(note("DocumentReference/1", "A fever."))
+    assert corpus.run(withdrawn("DocumentReference/1")).withdrawn == 1
+    assert corpus.run(note("DocumentReference/1", "A fever.", file="/in/b.ndjson")).older == 1
+    assert corpus.run(note("DocumentReference/1", "Gout.", patient="p8", file="/other/b.ndjson")).new == 1
 
 
 def test_a_history_that_lists_the_newest_first(corpus: Corpus) -> None:  # field case 08a
@@ -571,13 +589,17 @@ def test_a_space_that_is_migrated_to_knows_versions_and_withdrawals(tmp_path: Pa
         note("DocumentReference/1", "Dose is 2 mg.", version=V2), note("DocumentReference/2", "Fever.")
     )
     serving.run(withdrawn("DocumentReference/2"))
-    assert one_pass(serving.store, serving.ledger, shadow.indexing()).stored == 1
+    number = replace(note("D1^GEN", "Gout.", patient="7"), authority=("hl7", "GEN"))
+    serving.run(number)
+    assert one_pass(serving.store, serving.ledger, shadow.indexing()).stored == 2
     tally = shadow.run(
         note("DocumentReference/1", "Dose is 5 mg.", file=DAY_1, version=V1),
         note("DocumentReference/2", "Fever.", file=DAY_1),
     )
     assert (tally.older, tally.embedded) == (2, 0)
-    assert shadow.notes == {"DocumentReference/1": "Dose is 2 mg."}
+    other = replace(note("D2^NORTH", "Sprain.", patient="7"), authority=("hl7", "NORTH"))
+    assert shadow.run(other).rejected == 1
+    assert shadow.notes == {"DocumentReference/1": "Dose is 2 mg.", "D1^GEN": "Gout."}
 
 
 def test_what_is_known_of_one_run_stays_within_the_bound() -> None:
