@@ -37,10 +37,17 @@ _NOT_ALONE = re.compile(
 
 def of_its_patient(question: Question, store: Store) -> Question:
     """The question, limited to the patients whose ids stand in it; as it is where its filters name patients."""
-    if question.filters.patient_ids or _NOT_ALONE.search(question.text):
+    if not writes_an_id(question):
         return question
     found = patients_by_id(question, store) or tuple(_announced(question.text))
     return replace(question, filters=replace(question.filters, patient_ids=found)) if found else question
+
+
+def writes_an_id(question: Question) -> bool:
+    """Whether `of_its_patient` has anything to look up. Touches no store."""
+    if question.filters.patient_ids or _NOT_ALONE.search(question.text):
+        return False
+    return bool(_words_like_ids(question.text))
 
 
 def patients_by_id(question: Question, store: Store) -> tuple[str, ...]:

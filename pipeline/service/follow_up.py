@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 
-from pipeline.answering.whose import of_its_patient
+from pipeline.answering.whose import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Filters, Question
 from pipeline.service.access.policy import Principal
@@ -87,16 +87,24 @@ async def in_context(
     Raises BadRequest where the question says "she" or the like and nothing tells who that is, NotKnown where the
     conversation is not theirs.
     """
-    question = await run_in_threadpool(_by_id, parts, question)
-    if question.filters.patient_ids or any_patient:
+    if question.filters.patient_ids:
         return Context(question)
-    about = whom(question.text)
-    if about in ("several", "named"):
+    about: About = "several" if any_patient else whom(question.text)
+    if conversation_id is None and about != "pronoun" and not writes_an_id(question):
+        return Context(question)  # most questions: nothing to look up, so no thread is waited for
+    return await run_in_threadpool(_in_context, parts, principal, question, conversation_id, about)
+
+
+def _in_context(
+    parts: Parts, principal: Principal, question: Question, conversation_id: str | None, about: About
+) -> Context:
+    question = _by_id(parts, question)
+    if question.filters.patient_ids or about in ("several", "named"):
         return Context(question)
     if conversation_id is not None and not _ANOTHER.search(question.text):
-        patients = await run_in_threadpool(parts.conversations.patients, principal, conversation_id)
+        patients = parts.conversations.patients(principal, conversation_id)
         if len(patients) == 1:
-            if await run_in_threadpool(_somebody_else, parts, question, patients[0]):
+            if _somebody_else(parts, question, patients[0]):
                 raise BadRequest(
                     "The question seems to name somebody else than the patient of the answer before.",
                     remedy="Give the full name, or choose a patient as a filter (in the interface: patient_ids).",
@@ -104,9 +112,9 @@ async def in_context(
             filters = replace(question.filters, patient_ids=patients)
             return Context(replace(question, filters=filters), patients[0])
         if not patients and _GOES_ON.match(question.text):
-            before = await run_in_threadpool(parts.conversations.last_question, principal, conversation_id)
+            before = parts.conversations.last_question(principal, conversation_id)
             about = "pronoun" if whom(before) in ("named", "pronoun") else about
-    if about == "pronoun" and not await run_in_threadpool(_one_patient, parts, question.filters.scope):
+    if about == "pronoun" and not _one_patient(parts, question.filters.scope):
         raise BadRequest(
             "The question says he, she, they or this patient, and nothing tells which patient that is.",
             remedy="Name the patient in the question, or choose one as a filter (in the interface: patient_ids).",
@@ -145,9 +153,9 @@ def _somebody_else(parts: Parts, question: Question, patient: str) -> bool:
         return False
     scope = question.filters.scope
     with parts.corpus.answering() as answering:
+        vector = answering.embed_question(question.text)  # `hits` wants one; how near they are is not asked
         for word in words:
             matches = answering.store.search_words(word, PASSAGES_WITH_A_NAME, Filters(scope=scope))
-            vector = answering.embed_question(word)
             hits = answering.store.hits([match.chunk_id for match in matches], vector)
             name = re.compile(_INTRODUCED.format(name=word.capitalize()))
             if patient not in {hit.patient_id for hit in hits} and any(name.search(hit.text) for hit in hits):
