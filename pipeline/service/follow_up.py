@@ -21,20 +21,20 @@ from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Filters, Question
 from pipeline.service.access.policy import Principal
 from pipeline.service.parts import Parts
-from pipeline.text.patient_names import names
+from pipeline.text.patient_names import ILLNESSES, names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 
+_PERSON = "(?:patient|man|woman|gentleman|lady|boy|girl)"
 _PRONOUN = re.compile(
     r"\b(?:he|she|him|her|hers|his|himself|herself)\b(?!-)|(?:^|[.?!]\s+)(?:He|She|Him|Hers?|His(?!\s+bundle))\b(?!-)"
-    r"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) (?:patient|man|woman|gentleman|lady|boy|girl)\b"
+    rf"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) {_PERSON}\b"
     r"|^(?:(?:And|and|So|so) )?(?:(?:[Ww]hat|[Ww]hen|[Ww]here|[Ww]hy|[Hh]ow) )?"
     r"(?:[Aa]re|[Ww]ere|[Dd]o|[Dd]id|[Hh]ave|[Hh]ad|[Cc]an) (?:they|their)\b"
 )
 """Not `HE` or `HER2`, and not the bundle of His; "they" where nothing before it can be meant."""
 _ANOTHER = re.compile(
-    r"\b(?:the (?:other|next)|another) (?:patient|man|woman|gentleman|lady|boy|girl)\b"
-    r"|\ban? (?:\w+ )?(?:patient|man|woman|gentleman|lady|boy|girl)\b|\b\d+[ -]?year[ -]?old\b"
+    rf"\b(?:the (?:other|next)|another) {_PERSON}\b|\ban? (?:\w+ )?{_PERSON}\b|\b\d+[ -]?year[ -]?old\b"
     r"|\bpatient (?:who|whose|named|called|in (?:room|bed|ward)|with (?:an?|the))\b|\b(?:mrn|patient (?:id|number))\b",
     re.IGNORECASE,
 )
@@ -56,10 +56,8 @@ _SOMEBODY_BEFORE = re.compile(
     r"|female|male)\b",
     re.IGNORECASE,
 )
-_ILLNESS = re.compile(
-    r"\W*(?:disease|syndrome|palsy|sign|test|score|lymphoma|contracture|fracture|thyroiditis|o?esophagus|ulcer|dementia)\b"
-)
-"""What follows a name that stands for no patient: "Crohn's disease"."""
+_ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b")
+"""What follows a name that stands for no patient. Not a drain or a line: those may be the patient's."""
 _PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
 _SEVERAL = re.compile(
     rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"

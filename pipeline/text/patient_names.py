@@ -47,11 +47,15 @@ _AFTER_NAMES = frozenset(
     "with on in at for to from came comes dob mrn id age aged male female sex year day date room".split()
 )
 """Words in capitals after a surname that are no second surname."""
-_NOT_A_PERSON = frozenset(
-    "disease syndrome palsy catheter sign test score phenomenon lymphoma contracture maneuver manoeuvre reflex "
-    "fracture classification scale procedure tumor tumour esophagus oesophagus criteria virus lesion repair line "
-    "tube drain hospital clinic street road avenue medical center centre university ward house index stage "
-    "thyroiditis ulcer node nodes chorea encephalopathy dementia collar bodies".split()
+ILLNESSES = frozenset(
+    "disease syndrome palsy sign test score lymphoma contracture fracture thyroiditis esophagus oesophagus ulcer "
+    "dementia".split()
+)
+"""What follows the name of whoever described it: "Crohn's disease"."""
+_NOT_A_PERSON = ILLNESSES | frozenset(
+    "catheter phenomenon maneuver manoeuvre reflex classification scale procedure tumor tumour criteria virus lesion "
+    "repair line tube drain hospital clinic street road avenue medical center centre university ward house index stage "
+    "node nodes chorea encephalopathy collar bodies".split()
 )
 """What follows a name that stands for a thing: "Foley catheter", "Graves' disease", "Brown Clinic"."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
