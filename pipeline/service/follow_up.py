@@ -87,7 +87,7 @@ async def in_context(
     """
     if question.filters.patient_ids:
         return Context(question)
-    about: About = "several" if any_patient else whom(question.text)
+    about: About = "several" if any_patient else subject_of(question.text)
     if conversation_id is None and about != "pronoun" and not writes_an_id(question):
         return Context(question)  # most questions: nothing to look up, so no thread is waited for
     return await run_in_threadpool(_in_context, parts, principal, question, conversation_id, about)
@@ -111,7 +111,7 @@ def _in_context(
             return Context(replace(question, filters=filters), patients[0])
         if not patients and _GOES_ON.match(question.text):
             before = parts.conversations.last_question(principal, conversation_id)
-            about = "pronoun" if whom(before) in ("named", "pronoun") else about
+            about = "pronoun" if subject_of(before) in ("named", "pronoun") else about
     if about == "pronoun" and not _one_patient(parts, question.filters.scope):
         raise BadRequest(
             "The question says he, she, they or this patient, and nothing tells which patient that is.",
@@ -120,7 +120,7 @@ def _in_context(
     return Context(question)
 
 
-def whom(question: str) -> About:
+def subject_of(question: str) -> About:
     """Whether a question is about several patients, names one, says he or she, or does none of it."""
     if _SEVERAL.search(question):
         return "several"

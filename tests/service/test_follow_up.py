@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.service.access.policy import DEMO
 from pipeline.service.access.scopes import Sees
-from pipeline.service.follow_up import whom
+from pipeline.service.follow_up import subject_of
 from tests.service.running import Running, events_of
 
 FIRST = "Does Anna Mitchell have gout and arthritis?"
@@ -217,4 +217,4 @@ def test_the_page_shows_the_patient_and_how_to_leave_them(service: Running) -> N
     ],
 )
 def test_whom_a_question_is_about(question: str, about: str) -> None:
-    assert whom(question) == about
+    assert subject_of(question) == about

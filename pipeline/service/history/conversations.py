@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -99,6 +99,11 @@ class Ended:
     receipt_id: str
 
 
+def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
+    """Whom an answer is about: the patients that its question was limited to, else those of the notes it quotes."""
+    return tuple(limited_to) or tuple(sorted(set(cited)))
+
+
 class Conversations:
     """The conversations of one state."""
 
@@ -182,8 +187,7 @@ class Conversations:
         return cited - self._sight(cited, scope) if cited else cited
 
     def patients(self, actor: Actor, conversation_id: str) -> tuple[str, ...]:
-        """Whom the last answer was about: the patients that its question was limited to, else those of the notes that
-        it quotes, in order. Raises NotKnown."""
+        """Whom the last answer was about, as `patients_of` says. Raises NotKnown."""
         with self._state.reading() as session:
             conversation = _own(session, actor, conversation_id)
             last = (
@@ -197,8 +201,8 @@ class Conversations:
         if found is None:
             return ()
         content, record = found
-        wished = json.loads(record)["filters"]["patient_ids"] if record else []
-        return tuple(wished) or tuple(sorted({each["patient_id"] for each in _citations(content)}))
+        limited_to = json.loads(record)["filters"]["patient_ids"] if record else []
+        return patients_of(limited_to, (each["patient_id"] for each in _citations(content)))
 
     def last_question(self, actor: Actor, conversation_id: str) -> str:
         """As it was asked; empty where there is none. Raises NotKnown."""

@@ -27,6 +27,7 @@ from pipeline.service.api.ask import refuse_longer
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.asking import Accepted, DeskEvent, Ended, Failed, RunningAnswer
 from pipeline.service.follow_up import in_context
+from pipeline.service.history.conversations import patients_of
 from pipeline.service.pages.failures import ProblemView, is_part
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.shared import Line, RendererHere, ThingId
@@ -349,10 +350,10 @@ class Words:
 
 
 def _going_on_with(answer: RunningAnswer, whole: AnswerView) -> str:
-    """The patient to whom the next question keeps; as `Conversations.patients` finds it afterwards."""
-    wished = answer.asked.question.filters.patient_ids
-    patients = set(wished) or {citation.patient_id for citation in whole.citations}
-    return patients.pop() if len(patients) == 1 else ""
+    """The patient to whom the next question keeps."""
+    cited = (citation.patient_id for citation in whole.citations)
+    patients = patients_of(answer.asked.question.filters.patient_ids, cited)
+    return patients[0] if len(patients) == 1 else ""
 
 
 def _many(number: int, thing: str) -> str:
