@@ -16,12 +16,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from pipeline.config import Settings, load_settings
-from pipeline.indexing.flow import Indexing
+from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
-from pipeline.progress import SilentObserver
 from pipeline.records import Question
 from pipeline.serving import ServingAnswering
 from pipeline.wiring import open_corpus

@@ -19,13 +19,12 @@ from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, Spa
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.compare import Comparison, Side, compare
 from pipeline.indexing.catch_up import Pass, catch_up
-from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer
+from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconcile import reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.locks import alone
 from pipeline.ports import Store
-from pipeline.progress import SilentObserver
 from pipeline.records import EmbeddingSpace, Rejection
 from pipeline.spaces import (
     IN_USE_LOCK,

@@ -12,7 +12,7 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from pipeline.indexing.flow import Observer, Tally
+from pipeline.indexing.flow import Observer, SilentObserver, Tally
 from pipeline.terminal import duration
 
 PROGRESS_KEY = "progress"
@@ -42,14 +42,6 @@ def observer_for(
             yield BarObserver(progress, batch_size)
     else:
         yield LineObserver(console, batch_size)
-
-
-class SilentObserver:
-    def read(self, tally: Tally) -> None: ...
-
-    def working(self, waiting: int, done: int) -> None: ...
-
-    def batch(self, tally: Tally) -> None: ...
 
 
 class Pace:

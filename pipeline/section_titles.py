@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 
+HEADING_CHARACTERS_MAX = 80
 TITLE_CHARACTERS_MAX = 60
 TITLE_WORDS_MAX = 8
 
@@ -96,12 +97,30 @@ _WHOLE = frozenset(
     }
 )
 """Known as a whole, and so also where only the first letter is a capital."""
+_MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*$")
+_CAPITALS_HEADING = re.compile(r"[A-Z][A-Z0-9 /&(),'’\-]{2,}:?$")
+_COLON_HEADING = re.compile(r"[A-Z][\w /&(),'’\-]{1,60}:$")
 _WRITTEN = re.compile(r"[A-Z][A-Za-z'’&/() \t-]*[A-Za-z)]")
 _PARTS = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*|[&/]")
 _NAME_PARTS = re.compile(r"[^\W\d_]{2,}|[^\W\d_]$")
 _IDENTIFIES = frozenset("mrn dob ssn nhs".split())
 ABBREVIATION_CHARACTERS_MAX = 5
 NAME_WORDS_MAX = 4
+
+
+def heading_of(line: str) -> str | None:
+    """The heading that a line is, tidied ("## Plan" gives "Plan"), or None."""
+    stripped = line.strip()
+    if not stripped or len(stripped) > HEADING_CHARACTERS_MAX:
+        return None
+    markdown = _MARKDOWN_HEADING.match(stripped)
+    if markdown:
+        return markdown.group(1).rstrip(":")
+    if _CAPITALS_HEADING.match(stripped) or _COLON_HEADING.match(stripped):
+        title = stripped.rstrip(":")
+        return None if may_be_a_name(title) else title
+    plain = stripped.strip("*_") if stripped[0] in "*_" else stripped
+    return plain.rstrip(":") if is_section_title(plain.rstrip(":")) else None
 
 
 def is_section_title(line: str) -> bool:

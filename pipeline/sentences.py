@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.section_titles import is_section_title
+from pipeline.section_titles import HEADING_CHARACTERS_MAX, is_section_title
 
 Span = tuple[int, int]
 
@@ -77,7 +77,6 @@ _LOOK_BACK = 40
 """Characters read before a full stop to find its word; the longest abbreviation known is far shorter."""
 _WRAP_WIDTH_MIN = 50
 """A paragraph narrower than this was not wrapped by a margin: its lines are items."""
-_HEADING_CHARACTERS_MAX = 80
 
 
 class _Line(NamedTuple):
@@ -110,7 +109,7 @@ def passage_sentences(text: str) -> tuple[Span, ...]:
 def is_heading(line: str) -> bool:
     """Whether a line names the part that follows: "Allergies:", "PAST MEDICAL HISTORY", "## Plan"."""
     stripped = line.strip().strip("*_").rstrip(", ")
-    if not stripped or len(stripped) > _HEADING_CHARACTERS_MAX:
+    if not stripped or len(stripped) > HEADING_CHARACTERS_MAX:
         return False
     if _MARKDOWN_HEADING.match(stripped):
         return True

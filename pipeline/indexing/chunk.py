@@ -17,7 +17,7 @@ from itertools import groupby
 
 from pipeline.indexing.clean import CleanText, clean
 from pipeline.records import Chunk, Document, original_span
-from pipeline.section_titles import is_section_title, may_be_a_name
+from pipeline.section_titles import heading_of, may_be_a_name
 from pipeline.sentences import sentence_spans
 
 CHUNKER_VERSION = 2
@@ -27,13 +27,9 @@ SMALL_SECTION_SHARE = 0.5
 """Neighbouring sections share a passage while it stays under this share of the limit: a two-word section
 ("Chief complaint: annual exam") says too little alone."""
 
-HEADING_CHARACTERS_MAX = 80
 
 CountTokens = Callable[[Sequence[str]], list[int]]
 
-_MARKDOWN_HEADING = re.compile(r"#{1,6}\s+(.+?)\s*#*$")
-_CAPITALS_HEADING = re.compile(r"[A-Z][A-Z0-9 /&(),'’\-]{2,}:?$")
-_COLON_HEADING = re.compile(r"[A-Z][\w /&(),'’\-]{1,60}:$")
 # Dictated notes run their sections together: "... no fever.,PAST MEDICAL HISTORY:, Asthma."
 _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:] )|(?<=[.,;:]))([A-Z][A-Z /&()'\-]{3,48}):,?(?=\s|$|\S)")
 _TABLE_LINE = re.compile(r"\||\t|\S {2,}\S.* {2,}\S")
@@ -101,21 +97,6 @@ def _units(text: str) -> Iterator[Unit]:
                     section, number = inline, number + 1
                 for a, b in sentence_spans(text[piece_start:piece_end]):
                     yield Unit(piece_start + a, piece_start + b, section, number)
-
-
-def heading_of(line: str) -> str | None:
-    """The heading that a line is, tidied ("## Plan" gives "Plan"), or None."""
-    stripped = line.strip()
-    if not stripped or len(stripped) > HEADING_CHARACTERS_MAX:
-        return None
-    markdown = _MARKDOWN_HEADING.match(stripped)
-    if markdown:
-        return markdown.group(1).rstrip(":")
-    if _CAPITALS_HEADING.match(stripped) or _COLON_HEADING.match(stripped):
-        title = stripped.rstrip(":")
-        return None if may_be_a_name(title) else title
-    plain = stripped.strip("*_") if stripped[0] in "*_" else stripped
-    return plain.rstrip(":") if is_section_title(plain.rstrip(":")) else None
 
 
 def _blocks(text: str) -> Iterator[tuple[int, int, str]]:

@@ -99,6 +99,16 @@ class Observer(Protocol):
         """A batch is stored."""
 
 
+class SilentObserver:
+    """An observer that says nothing."""
+
+    def read(self, tally: Tally) -> None: ...
+
+    def working(self, waiting: int, done: int) -> None: ...
+
+    def batch(self, tally: Tally) -> None: ...
+
+
 @dataclass(frozen=True)
 class Indexing:
     """The parts of one indexing run. `stop` is asked between batches; once true, the run ends cleanly."""

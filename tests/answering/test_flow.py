@@ -15,9 +15,8 @@ from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.database import Database
 from pipeline.errors import BadRequest, RequestInvalid
-from pipeline.indexing.flow import Indexing
+from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.ledger import Ledger
-from pipeline.progress import SilentObserver
 from pipeline.records import (
     DraftPiece,
     Filters,

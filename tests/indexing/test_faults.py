@@ -21,12 +21,11 @@ from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, Tr
 from pipeline.database import Database
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable
 from pipeline.indexing import embed
-from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconcile import Reconciliation, reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.spool import VectorSpool
-from pipeline.progress import SilentObserver
 from pipeline.records import SourceRecord
 from tests.backends.iris_driver import Server
 from tests.servers.faults import Faults

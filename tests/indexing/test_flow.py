@@ -20,10 +20,9 @@ from pipeline.indexing import accept, flow
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.clean import is_blank
 from pipeline.indexing.embed import StoredVectors
-from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.indexing.spool import VectorSpool
-from pipeline.progress import SilentObserver
 from pipeline.records import (
     Chunk,
     Document,

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from pipeline.indexing.chunk import heading_of
 from pipeline.indexing.read.markup import heading, text_of
+from pipeline.section_titles import heading_of
 
 
 @pytest.mark.parametrize(

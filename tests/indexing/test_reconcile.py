@@ -22,13 +22,12 @@ from pipeline.database import Database
 from pipeline.errors import StoreUnavailable
 from pipeline.indexing import flow
 from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.flow import Indexing, Tally, recipe
+from pipeline.indexing.flow import Indexing, SilentObserver, Tally, recipe
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Store
-from pipeline.progress import SilentObserver
 from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
 from pipeline.wiring import Corpus as WiredCorpus
 from tests.backends.iris_driver import Server

@@ -19,12 +19,11 @@ from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, St
 from pipeline.database import Database
 from pipeline.indexing.accept import NO_PREFIXES, accept_all
 from pipeline.indexing.catch_up import one_pass
-from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.reconcile import reconcile, reopen
 from pipeline.ports import Store
-from pipeline.progress import SilentObserver
 from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
 from tests.backends.iris_driver import Server
 

@@ -21,12 +21,11 @@ from typing import Any
 import httpx2
 
 from pipeline.config import Settings, as_environment, load_settings
-from pipeline.indexing.flow import Indexing
+from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.observe.telemetry import Telemetry, open_service_telemetry
-from pipeline.progress import SilentObserver
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service import cookies
 from pipeline.service.access.open import Access, open_access
