@@ -28,10 +28,6 @@ _IN_STRING = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _IN_SCALAR = re.compile(rb"[^\s,\]}\[{\":]*")
 _BLANKS = re.compile(rb"\s*")
 _OPENING, _QUOTE = b"{[", ord('"')
-_OPENING_RUN, _CLOSING_RUN = re.compile(rb"[\[{]+"), re.compile(rb"[\]}]+")
-
-DEEP = 2000
-"""Brackets inside one another that no record has; from there on they are taken many at a time."""
 
 
 def _finite(number: str) -> float | None:
@@ -221,15 +217,9 @@ class JsonCursor:
                 piece, at = self._piece, self._at
             elif piece[end] in _OPENING:
                 depth += 1
-                if depth > DEEP:
-                    run = min(_end(_OPENING_RUN, piece, at) - at, DEEP)
-                    depth, at = depth + run, at + run
             else:
                 depth -= 1
-                if depth > DEEP:
-                    run = min(_end(_CLOSING_RUN, piece, at) - at, DEEP)
-                    depth, at = depth - run, at + run
-                elif depth == 0:
+                if depth == 0:
                     self._keep(kept, at)
                     return
 
