@@ -14,13 +14,7 @@ from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missi
 from pipeline.answering.flow import Finished, Retrieved, Verified
 from pipeline.answering.notices import sentence
 from pipeline.answering.prompt import source_line
-from pipeline.config import Settings, load_settings
-from pipeline.errors import InputUnusable
-from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
-from pipeline.periods import Period
-from pipeline.records import Answer, Citation, Filters, Hit, Question
-from pipeline.serving import ServingAnswering
-from pipeline.terminal import (
+from pipeline.commands.console import (
     EXIT_INCOMPLETE,
     EXIT_NO_ANSWER,
     EXIT_NOTHING_RELEVANT,
@@ -31,6 +25,12 @@ from pipeline.terminal import (
     errors_as_exit_codes,
     out,
 )
+from pipeline.config import Settings, load_settings
+from pipeline.errors import InputUnusable
+from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
+from pipeline.periods import Period
+from pipeline.records import Answer, Citation, Filters, Hit, Question
+from pipeline.serving import ServingAnswering
 from pipeline.wiring import require_store
 
 app = door(__doc__ or "")

@@ -13,15 +13,22 @@ import typer
 from rich.table import Table
 
 from pipeline import logs
+from pipeline.commands.console import (
+    EXIT_INTERRUPTED,
+    door,
+    err,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
+from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
 from pipeline.indexing.flow import Indexing, Tally
-from pipeline.progress import observer_for
 from pipeline.records import Rejection
 from pipeline.spaces import serving_settings
-from pipeline.terminal import EXIT_INTERRUPTED, door, err, errors_as_exit_codes, out, stop_requests
 from pipeline.wiring import Corpus, open_corpus
 
 app = door(__doc__ or "")

@@ -15,6 +15,15 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 
 from pipeline import logs
+from pipeline.commands.console import (
+    EXIT_SOME_REJECTED,
+    StackOption,
+    console,
+    door,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
 from pipeline.config import Settings, load_settings
 from pipeline.costing import CostReport, cost_report, prices_of
 from pipeline.errors import SettingsInvalid
@@ -24,15 +33,6 @@ from pipeline.monitoring.looking import Latest, Watch, looks, watch
 from pipeline.monitoring.readings import Asked, Missing, Sample
 from pipeline.monitoring.usage import UsageMeter, window_begin
 from pipeline.monitoring.view import line, screen
-from pipeline.terminal import (
-    EXIT_SOME_REJECTED,
-    StackOption,
-    console,
-    door,
-    errors_as_exit_codes,
-    out,
-    stop_requests,
-)
 
 if TYPE_CHECKING:
     from pipeline.monitoring.metrics import MetricsSink

@@ -23,6 +23,7 @@ from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from pipeline import logs
+from pipeline.commands.console import StackOption, door, errors_as_exit_codes, out
 from pipeline.config import ServiceSettings, Settings, load_settings
 from pipeline.errors import InputUnusable, SettingsInvalid
 from pipeline.logs import LOGGER
@@ -31,7 +32,6 @@ from pipeline.service.access.open import open_access
 from pipeline.service.app import create_app
 from pipeline.service.connections import Connection
 from pipeline.service.state.database import State, open_state
-from pipeline.terminal import StackOption, door, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
 

@@ -18,8 +18,8 @@ from pipeline.checks.catalogue import CHECKS
 from pipeline.checks.deployment import validate
 from pipeline.checks.result import CheckResult, Report, Status
 from pipeline.checks.run import Observer
+from pipeline.commands.console import StackOption, console, door, err, errors_as_exit_codes, out
 from pipeline.config import load_settings
-from pipeline.terminal import StackOption, console, door, err, errors_as_exit_codes, out
 
 app = door(__doc__ or "")
 

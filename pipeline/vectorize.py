@@ -15,6 +15,20 @@ from typing import Annotated
 import typer
 
 from pipeline import logs
+from pipeline.commands.console import (
+    EXIT_INTERRUPTED,
+    EXIT_SOME_REJECTED,
+    StackOption,
+    as_json,
+    door,
+    duration,
+    err,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
+from pipeline.commands.progress import observer_for
+from pipeline.commands.reembed import migrate
 from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.indexing.accept import NO_PREFIXES, Accepted, accept
@@ -27,23 +41,9 @@ from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.stage import Stored
 from pipeline.indexing.survey import Survey, survey
-from pipeline.migrate import migrate
 from pipeline.observe.telemetry import open_run_telemetry
-from pipeline.progress import observer_for
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
 from pipeline.spaces import serving_settings, writing
-from pipeline.terminal import (
-    EXIT_INTERRUPTED,
-    EXIT_SOME_REJECTED,
-    StackOption,
-    as_json,
-    door,
-    duration,
-    err,
-    errors_as_exit_codes,
-    out,
-    stop_requests,
-)
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
 
 app = door(__doc__ or "")

@@ -8,15 +8,23 @@ import typer
 
 from pipeline import logs
 from pipeline.ask import open_answering, print_answer
+from pipeline.commands.console import (
+    EXIT_INTERRUPTED,
+    door,
+    duration,
+    err,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
+from pipeline.commands.progress import observer_for
 from pipeline.config import load_settings
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources, source_name
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.progress import observer_for
 from pipeline.records import Question
 from pipeline.spaces import writing
-from pipeline.terminal import EXIT_INTERRUPTED, door, duration, err, errors_as_exit_codes, out, stop_requests
 from pipeline.vectorize import REJECTIONS_FILE
 from pipeline.wiring import open_corpus
 

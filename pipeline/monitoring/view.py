@@ -13,6 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.commands.console import duration
 from pipeline.costing import CostReport, Figure
 from pipeline.monitoring.judge import Attention
 from pipeline.monitoring.readings import (
@@ -27,7 +28,6 @@ from pipeline.monitoring.readings import (
     Store,
     Work,
 )
-from pipeline.terminal import duration
 
 WIDE = 140
 GIB = 1024**3

@@ -41,7 +41,7 @@ REPORT_BYTES_MAX = 4 << 20
 INTERRUPTED = 130
 SOME_REJECTED = 1
 PROGRESS_KEY = "progress"
-"""As `pipeline.progress` writes it."""
+"""As `pipeline.commands.progress` writes it."""
 
 Result = TypeVar("Result")
 

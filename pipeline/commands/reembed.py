@@ -9,6 +9,16 @@ from typing import Annotated, get_args
 import typer
 
 from pipeline import logs, migration
+from pipeline.commands.console import (
+    EXIT_INTERRUPTED,
+    door,
+    duration,
+    err,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
+from pipeline.commands.progress import observer_for
 from pipeline.config import EmbedderSettings, Settings, load_settings
 from pipeline.errors import InputUnusable, MigrationRefused
 from pipeline.evaluation.beir import EvaluationSet, read_set
@@ -16,9 +26,7 @@ from pipeline.evaluation.compare import Comparison
 from pipeline.evaluation.retrieval import Estimate
 from pipeline.indexing.catch_up import Pass
 from pipeline.migration import Switched
-from pipeline.progress import observer_for
 from pipeline.spaces import Place, Pointer, Provider, read_pointer
-from pipeline.terminal import EXIT_INTERRUPTED, door, duration, err, errors_as_exit_codes, out, stop_requests
 from pipeline.wiring import require_store
 
 ACTIONS = "--to, --switch, --roll-back, --abandon, --drop-old or --status"

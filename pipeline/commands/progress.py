@@ -12,8 +12,8 @@ from typing import IO
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from pipeline.commands.console import duration
 from pipeline.indexing.flow import Observer, SilentObserver, Tally
-from pipeline.terminal import duration
 
 PROGRESS_KEY = "progress"
 JSON_SECONDS = 0.25
