@@ -22,7 +22,6 @@ from benchmarks import search
 from pipeline.answering.flow import Answering
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import AnsweringSettings, StoreSettings
-from pipeline.database import Database
 from pipeline.records import (
     DraftPiece,
     EmbeddingSpace,
@@ -33,6 +32,7 @@ from pipeline.records import (
     TextKind,
     Vector,
 )
+from pipeline.storage.sqlite import Database
 
 QUESTIONS = 200
 

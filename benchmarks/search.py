@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import StoreSettings
-from pipeline.database import Database
 from pipeline.records import (
     AccessScope,
     Chunk,
@@ -41,6 +40,7 @@ from pipeline.records import (
     Vector,
     unit_length,
 )
+from pipeline.storage.sqlite import Database
 
 CHUNKS = 100_000
 DIMENSION = 1_024

@@ -23,7 +23,6 @@ from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObs
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconcile import reconcile
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.locks import alone
 from pipeline.ports import Store
 from pipeline.records import EmbeddingSpace, Rejection
 from pipeline.spaces import (
@@ -38,6 +37,7 @@ from pipeline.spaces import (
     place_of,
     read_pointer,
 )
+from pipeline.storage.locks import alone
 from pipeline.wiring import (
     STORE_FILES,
     Corpus,

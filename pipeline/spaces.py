@@ -20,10 +20,10 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from pipeline.config import EmbedderSettings, Group, Settings
-from pipeline.database import translated
 from pipeline.errors import StoreDamaged
-from pipeline.locks import alone, shared
 from pipeline.records import EmbeddingSpace
+from pipeline.storage.locks import alone, shared
+from pipeline.storage.sqlite import translated
 
 POINTER_FILE = "serving.json"
 SPACES_FOLDER = "spaces"

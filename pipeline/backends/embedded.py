@@ -40,7 +40,6 @@ from pipeline.backends.vector_index import (
 )
 from pipeline.backends.word_query import TOKENIZER, Expression, QuestionReader, Word, expression
 from pipeline.config import StoreSettings
-from pipeline.database import Database, translated
 from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
 from pipeline.records import (
     EVERYTHING,
@@ -57,7 +56,8 @@ from pipeline.records import (
     Vector,
     unit_length,
 )
-from pipeline.statements import Statements
+from pipeline.storage.named_sql import Statements
+from pipeline.storage.sqlite import Database, translated
 
 SCHEMA_VERSION = 1
 RESCORED_MIN = 400

@@ -14,7 +14,7 @@ from pipeline.backends.embedded_vectors import READ_ROWS, centre_of, codes_of
 from pipeline.backends.vector_index import sign_codes
 from pipeline.errors import StoreDamaged
 from pipeline.records import EmbeddingSpace, unit_length
-from pipeline.statements import Statements
+from pipeline.storage.named_sql import Statements
 
 _COUNTS = {
     "check_chunks_without_vector": "{number} chunks have no vector or no code.",

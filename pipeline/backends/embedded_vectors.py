@@ -27,7 +27,7 @@ from pipeline.backends.vector_index import (
 )
 from pipeline.errors import StoreDamaged
 from pipeline.records import EmbeddingSpace, Vector, unit_length
-from pipeline.statements import Statements
+from pipeline.storage.named_sql import Statements
 
 REFERENCE_DIMENSION = 1024
 """The width that `exact_chunks_max` is meant for. Narrower vectors cost less, so more of them are compared exactly."""

@@ -87,7 +87,7 @@ from pipeline.records import (
     StoreCounts,
     Vector,
 )
-from pipeline.statements import Statements
+from pipeline.storage.named_sql import Statements
 
 SCHEMA_VERSION = 1
 TABLES = (

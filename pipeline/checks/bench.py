@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from pipeline.checks.machine import Machine, Vantage
 from pipeline.config import Settings
-from pipeline.database import Database
 from pipeline.indexing.ledger import Ledger
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
+from pipeline.storage.sqlite import Database
 from pipeline.wiring import (
     ledger_database,
     open_embedder,

@@ -28,7 +28,6 @@ from pipeline.checks.stores import unit_vector
 from pipeline.errors import AnswerWrong, TooSlow
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
-from pipeline.locks import alone
 from pipeline.ports import Store
 from pipeline.records import (
     Answer,
@@ -39,6 +38,7 @@ from pipeline.records import (
     Question,
 )
 from pipeline.spaces import serving_settings, writing
+from pipeline.storage.locks import alone
 
 PATIENT = "chartwell-canary"
 DOCUMENT_TYPE = "Chartwell canary"

@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from pipeline.checks.result import CheckResult, Report
-from pipeline.database import translated
+from pipeline.storage.sqlite import translated
 
 KEPT_MAX = 50
 LATEST = "latest"

@@ -19,12 +19,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.database import Database, translated
 from pipeline.errors import StoreError
 from pipeline.indexing.identity import Sighting, Withdrawal
 from pipeline.logs import LOGGER
 from pipeline.records import Document, NoteState, NoteVersion
-from pipeline.statements import Statements
+from pipeline.storage.named_sql import Statements
+from pipeline.storage.sqlite import Database, translated
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 

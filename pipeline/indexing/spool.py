@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.database import Database, translated
 from pipeline.indexing.embed import text_hash
 from pipeline.records import Chunk, EmbeddingSpace, Vector
-from pipeline.statements import Statements
+from pipeline.storage.named_sql import Statements
+from pipeline.storage.sqlite import Database, translated
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 

@@ -21,9 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from pipeline.locks import alone
 from pipeline.logs import LOGGER
 from pipeline.observe.metrics import Together
+from pipeline.storage.locks import alone
 
 Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 

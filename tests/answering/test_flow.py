@@ -13,7 +13,6 @@ from pipeline.answering.prompt import build_prompt
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
-from pipeline.database import Database
 from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.ledger import Ledger
@@ -29,6 +28,7 @@ from pipeline.records import (
     Usage,
     Vector,
 )
+from pipeline.storage.sqlite import Database
 
 NOTES = {
     "n1": (

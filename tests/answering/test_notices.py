@@ -10,8 +10,8 @@ import pytest
 from pipeline.answering.notices import not_final, notices_of, sentence
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import StoreSettings
-from pipeline.database import Database
 from pipeline.records import AccessScope, Document, Filters, NearValue, Notice
+from pipeline.storage.sqlite import Database
 from tests.contracts.store import SPACE, axis, note
 
 

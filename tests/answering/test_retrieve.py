@@ -9,8 +9,8 @@ import pytest
 from pipeline.answering.retrieve import retrieve
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import AnsweringSettings, StoreSettings
-from pipeline.database import Database
 from pipeline.records import Filters
+from pipeline.storage.sqlite import Database
 from tests.contracts.store import SPACE, axis, leaning, note
 
 

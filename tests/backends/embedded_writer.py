@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import StoreSettings
-from pipeline.database import Database
+from pipeline.storage.sqlite import Database
 from tests.contracts.store import SPACE, axis, note
 
 NOTES = 5

@@ -23,7 +23,6 @@ from pipeline.backends import embedded, embedded_vectors
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.vector_index import ExactRows, SignRows
 from pipeline.config import StoreSettings
-from pipeline.database import Database
 from pipeline.errors import SchemaMismatch, StoreAccessDenied, StoreDamaged, StoreError
 from pipeline.records import (
     Chunk,
@@ -36,6 +35,7 @@ from pipeline.records import (
     Vector,
     unit_length,
 )
+from pipeline.storage.sqlite import Database
 from tests.backends.embedded_writer import NOTES, batch_ids
 from tests.contracts.store import ANY, SPACE, StoreContract, StoreFactory, axis, found, leaning, note, worded
 

@@ -33,8 +33,8 @@ from pipeline.checks.machine import Machine
 from pipeline.checks.run import Check, run_checks
 from pipeline.config import Settings, load_settings
 from pipeline.errors import Overloaded
-from pipeline.locks import alone
 from pipeline.records import DraftPiece, GeneratorModel, Prompt, Question
+from pipeline.storage.locks import alone
 from tests.service.running import until
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -25,10 +25,10 @@ from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import Settings, load_settings
 from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch
 from pipeline.indexing import catch_up
-from pipeline.locks import alone
 from pipeline.logs import LOGGER
 from pipeline.records import Answer, Question, TextKind, Vector
 from pipeline.spaces import POINTER_FILE, change_pointer, read_pointer, writing
+from pipeline.storage.locks import alone
 from pipeline.vectorize import app
 from pipeline.wiring import SPOOL_FILE, open_corpus
 from tests.backends.iris_driver import Server

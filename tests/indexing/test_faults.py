@@ -18,7 +18,6 @@ from pipeline.backends.iris import IrisStore
 from pipeline.backends.nim import NimEmbedder
 from pipeline.cancellation import Cancellation
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, TransportSettings
-from pipeline.database import Database
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable
 from pipeline.indexing import embed
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
@@ -27,6 +26,7 @@ from pipeline.indexing.reconcile import Reconciliation, reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.spool import VectorSpool
 from pipeline.records import SourceRecord
+from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Server
 from tests.servers.faults import Faults
 from tests.servers.nim import NimServer

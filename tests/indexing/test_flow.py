@@ -14,7 +14,6 @@ import pytest
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
-from pipeline.database import Database
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
 from pipeline.indexing import accept, flow
 from pipeline.indexing.chunk import chunk_document
@@ -33,6 +32,7 @@ from pipeline.records import (
     TextKind,
     Vector,
 )
+from pipeline.storage.sqlite import Database
 
 
 class CountingEmbedder:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.database import Database
 from pipeline.indexing.identity import Withdrawal
 from pipeline.indexing.ledger import Ledger, Staging, has_died, this_process
 from pipeline.records import Document
+from pipeline.storage.sqlite import Database
 
 
 class Clock:
@@ -135,7 +135,7 @@ def test_notes_of_a_process_that_died_are_free_at_once(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     script = (
         "import sys, os, pathlib\n"
-        "from pipeline.database import Database\n"
+        "from pipeline.storage.sqlite import Database\n"
         "from pipeline.indexing.ledger import Ledger, Staging\n"
         "from pipeline.records import Document\n"
         "ledger = Ledger(Database(pathlib.Path(sys.argv[1])), lease_seconds=3600)\n"

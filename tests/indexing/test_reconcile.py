@@ -18,7 +18,6 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
-from pipeline.database import Database
 from pipeline.errors import StoreUnavailable
 from pipeline.indexing import flow
 from pipeline.indexing.chunk import chunk_document
@@ -29,6 +28,7 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Store
 from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
+from pipeline.storage.sqlite import Database
 from pipeline.wiring import Corpus as WiredCorpus
 from tests.backends.iris_driver import Server
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.database import Database
 from pipeline.indexing.spool import VectorSpool
 from pipeline.records import Chunk, EmbeddingSpace
+from pipeline.storage.sqlite import Database
 
 SPACE = EmbeddingSpace("test", "m", 3)
 OTHER = EmbeddingSpace("test", "m2", 3)

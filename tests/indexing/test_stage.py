@@ -16,7 +16,6 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
-from pipeline.database import Database
 from pipeline.indexing.accept import NO_PREFIXES, accept_all
 from pipeline.indexing.catch_up import one_pass
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
@@ -25,6 +24,7 @@ from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.reconcile import reconcile, reopen
 from pipeline.ports import Store
 from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
+from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Server
 
 OLD_STORE = Path(__file__).parents[1] / "data" / "store-461b9f0.sqlite.gz"

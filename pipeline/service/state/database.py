@@ -22,10 +22,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from pipeline.config import Settings
-from pipeline.database import write_ahead
 from pipeline.errors import Conflict, StateError, StateUnavailable
 from pipeline.service.state import migrate
 from pipeline.service.state.models import Base
+from pipeline.storage.sqlite import write_ahead
 
 FILE = "service.sqlite"
 BUSY_TIMEOUT_SECONDS = 60.0

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.database import translated
+from pipeline.storage.sqlite import translated
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.database import Database, translated
 from pipeline.errors import (
     StoreAccessDenied,
     StoreDamaged,
@@ -20,6 +19,7 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
+from pipeline.storage.sqlite import Database, translated
 
 
 @pytest.fixture
