@@ -28,9 +28,9 @@ import numpy as np
 
 from pipeline.ask import open_answering
 from pipeline.config import load_settings
+from pipeline.embedding_spaces import POINTER_FILE
 from pipeline.records import Answer, Question
 from pipeline.serving import ServingAnswering
-from pipeline.spaces import POINTER_FILE
 from tests.servers.nim import nim_process
 from tests.servers.nim_models import EMBEDDER, EMBEDDER_WIDE
 

@@ -31,8 +31,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from pipeline.deployed_settings import stack_variables
 from pipeline.errors import SettingsInvalid
-from pipeline.stack import stack_variables
 
 PREFIX = "CHARTWELL_"
 NESTED = "__"

@@ -15,10 +15,18 @@ from rich.table import Table
 from pipeline import logs
 from pipeline.commands.console import StackOption, door, errors_as_exit_codes, out
 from pipeline.config import load_settings
-from pipeline.costing import TITLES, CostReport, Usage, amount, cost_report, gaps, prices_of
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.monitoring.journal import kept_samples
 from pipeline.monitoring.usage import WINDOW_DAYS, usage_of
+from pipeline.pricing import (
+    TITLES,
+    CostReport,
+    Usage,
+    amount,
+    cost_report,
+    gaps,
+    prices_of,
+)
 
 app = door(__doc__ or "")
 

@@ -23,12 +23,12 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
+from pipeline.embedding_spaces import serving_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
 from pipeline.indexing.flow import Indexing, Tally
 from pipeline.records import Rejection
-from pipeline.spaces import serving_settings
 from pipeline.wiring import Corpus, open_corpus
 
 app = door(__doc__ or "")

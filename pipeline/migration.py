@@ -15,17 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import EmbedderSettings, Settings
-from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, SpaceMismatch
-from pipeline.evaluation.beir import EvaluationSet
-from pipeline.evaluation.compare import Comparison, Side, compare
-from pipeline.indexing.catch_up import Pass, catch_up
-from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
-from pipeline.indexing.ledger import Ledger
-from pipeline.indexing.reconcile import reconcile
-from pipeline.indexing.rejections import RejectionLog
-from pipeline.ports import Store
-from pipeline.records import EmbeddingSpace, Rejection
-from pipeline.spaces import (
+from pipeline.embedding_spaces import (
     IN_USE_LOCK,
     SPACES_FOLDER,
     WRITING_LOCK,
@@ -37,6 +27,16 @@ from pipeline.spaces import (
     place_of,
     read_pointer,
 )
+from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, SpaceMismatch
+from pipeline.evaluation.beir import EvaluationSet
+from pipeline.evaluation.compare import Comparison, Side, compare
+from pipeline.indexing.catch_up import Pass, catch_up
+from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
+from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.reconcile import reconcile
+from pipeline.indexing.rejections import RejectionLog
+from pipeline.ports import Store
+from pipeline.records import EmbeddingSpace, Rejection
 from pipeline.storage.locks import alone
 from pipeline.wiring import (
     STORE_FILES,

@@ -25,7 +25,6 @@ from pipeline.commands.console import (
     stop_requests,
 )
 from pipeline.config import Settings, load_settings
-from pipeline.costing import CostReport, cost_report, prices_of
 from pipeline.errors import SettingsInvalid
 from pipeline.monitoring.journal import Journal, kept_samples
 from pipeline.monitoring.judge import Attention, attention
@@ -33,6 +32,7 @@ from pipeline.monitoring.looking import Latest, Watch, looks, watch
 from pipeline.monitoring.readings import Asked, Missing, Sample
 from pipeline.monitoring.usage import UsageMeter, window_begin
 from pipeline.monitoring.view import line, screen
+from pipeline.pricing import CostReport, cost_report, prices_of
 
 if TYPE_CHECKING:
     from pipeline.monitoring.metrics import MetricsSink

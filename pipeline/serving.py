@@ -18,12 +18,12 @@ from typing import TypeAlias
 
 from pipeline.answering.flow import AnswerEvent, Answering
 from pipeline.config import Settings
+from pipeline.embedding_spaces import POINTER_FILE, serving, serving_settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
 from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.ports import Generator
 from pipeline.records import Answer, Question
-from pipeline.spaces import POINTER_FILE, serving, serving_settings
 from pipeline.wiring import generator_needs_embedder, open_generator, open_space
 
 WAIT_SECONDS = 5.0

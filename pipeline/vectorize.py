@@ -30,6 +30,7 @@ from pipeline.commands.console import (
 from pipeline.commands.progress import observer_for
 from pipeline.commands.reembed import migrate
 from pipeline.config import IndexingSettings, Settings, load_settings
+from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
 from pipeline.indexing.accept import NO_PREFIXES, Accepted, accept
 from pipeline.indexing.dates import DateOrder
@@ -43,7 +44,6 @@ from pipeline.indexing.stage import Stored
 from pipeline.indexing.survey import Survey, survey
 from pipeline.observe.telemetry import open_run_telemetry
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
-from pipeline.spaces import serving_settings, writing
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
 
 app = door(__doc__ or "")

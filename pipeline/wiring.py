@@ -7,11 +7,11 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from pipeline.config import Settings
+from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.spool import VectorSpool
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
-from pipeline.spaces import in_use, serving, serving_settings
 from pipeline.storage.sqlite import Database
 
 STORE_FILE = "chartwell.sqlite"

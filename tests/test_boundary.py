@@ -23,7 +23,7 @@ from infra import catalog, jobs, program, services, sizing
 from pipeline import serve, wiring
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import IrisSettings, ServiceSettings, Settings, as_environment, load_settings, variables
-from pipeline.costing import prices_of
+from pipeline.pricing import prices_of
 from pipeline.service.proxy import KEY_HEADER
 from tests.infra.stacks import config as stack_config
 

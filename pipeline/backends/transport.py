@@ -50,8 +50,8 @@ from pipeline.backends.http_errors import (
 from pipeline.cancellation import Cancelled
 from pipeline.config import TransportSettings
 from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
-from pipeline.propagation import outgoing_headers
 from pipeline.retry_budget import attempts_allowed
+from pipeline.trace_context import outgoing_headers
 
 Result = TypeVar("Result")
 

@@ -25,6 +25,7 @@ from pipeline.cancellation import Cancellation, inside
 from pipeline.checks.bench import Bench
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
+from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import AnswerWrong, TooSlow
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
@@ -37,7 +38,6 @@ from pipeline.records import (
     Filters,
     Question,
 )
-from pipeline.spaces import serving_settings, writing
 from pipeline.storage.locks import alone
 
 PATIENT = "chartwell-canary"

@@ -10,7 +10,7 @@ from pipeline.checks.machine import Machine, vantage_of
 from pipeline.checks.result import Report
 from pipeline.checks.run import Observer, chosen, run_checks
 from pipeline.config import Settings, load_settings
-from pipeline.spaces import serving
+from pipeline.embedding_spaces import serving
 
 
 def validate(

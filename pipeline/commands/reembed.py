@@ -20,13 +20,13 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.progress import observer_for
 from pipeline.config import EmbedderSettings, Settings, load_settings
+from pipeline.embedding_spaces import Place, Pointer, Provider, read_pointer
 from pipeline.errors import InputUnusable, MigrationRefused
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.compare import Comparison
 from pipeline.evaluation.retrieval import Estimate
 from pipeline.indexing.catch_up import Pass
 from pipeline.migration import Switched
-from pipeline.spaces import Place, Pointer, Provider, read_pointer
 from pipeline.wiring import require_store
 
 ACTIONS = "--to, --switch, --roll-back, --abandon, --drop-old or --status"

@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry, generate_latest, start_http_ser
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.costing import CostReport
 from pipeline.logs import LOGGER
 from pipeline.monitoring.readings import Containers, Gpus, Host, Missing, Sample, Store, Work
+from pipeline.pricing import CostReport
 
 STATES = ("ok", "loading", "slow", "failing", "down", "not asked")
 SECTIONS = ("gpus", "containers", "store", "work", "asked", "host")

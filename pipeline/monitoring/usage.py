@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Settings
-from pipeline.costing import CostReport, Usage, cost_report, prices_of
 from pipeline.monitoring.journal import kept_samples
+from pipeline.pricing import CostReport, Usage, cost_report, prices_of
 
 GAP_INTERVALS = 4
 """A longer silence than so many intervals (or a minute) was not watched: the host or the monitor was off."""

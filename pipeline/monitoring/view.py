@@ -14,7 +14,6 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.console import duration
-from pipeline.costing import CostReport, Figure
 from pipeline.monitoring.judge import Attention
 from pipeline.monitoring.readings import (
     Container,
@@ -28,6 +27,7 @@ from pipeline.monitoring.readings import (
     Store,
     Work,
 )
+from pipeline.pricing import CostReport, Figure
 
 WIDE = 140
 GIB = 1024**3

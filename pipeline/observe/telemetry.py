@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, TextIO
 
 from pipeline.answering.flow import AnswerEvent, Answering, Stopwatch
 from pipeline.config import AnsweringSettings, Settings
-from pipeline.costing import answer_usd, prices_of
 from pipeline.errors import SettingsInvalid
 from pipeline.indexing.flow import Observer
 from pipeline.ports import Embedder, Generator, Store
+from pipeline.pricing import answer_usd, prices_of
 from pipeline.records import Question
 
 if TYPE_CHECKING:

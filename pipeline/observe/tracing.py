@@ -52,8 +52,8 @@ from pipeline.cancellation import Cancelled
 from pipeline.observe.around import PassedGenerator, WatchedEmbedder, WatchedStore
 from pipeline.observe.definitions import METHODS, code_of, version
 from pipeline.ports import Embedder, Generator, Store
-from pipeline.propagation import TRACEPARENT, carrying
 from pipeline.records import Answer, DraftPiece, Prompt, TextKind
+from pipeline.trace_context import TRACEPARENT, carrying
 
 Value: TypeAlias = str | int | float | bool | Sequence[str]
 

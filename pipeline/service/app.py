@@ -14,11 +14,11 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
-from pipeline.costing import prices_of
 from pipeline.errors import Forbidden, ProviderError, SignInFailed
 from pipeline.monitoring.usage import PresentCosts
 from pipeline.observe.asgi import TracedRequests, method_of
 from pipeline.observe.telemetry import SILENT, Telemetry
+from pipeline.pricing import prices_of
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import DEMO

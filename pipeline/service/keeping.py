@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.costing import Prices, answer_usd
+from pipeline.pricing import Prices, answer_usd
 from pipeline.service.asking import Asked, Begun, Kept, Outcome
 from pipeline.service.audit.receipts import Given
 from pipeline.service.history.conversations import Conversations

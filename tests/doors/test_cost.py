@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import stack as stacks
+from pipeline import deployed_settings as stacks
 from pipeline.config import load_settings
 from pipeline.cost import app
-from pipeline.costing import TITLES, Prices, Usage, cost_report, gaps, lines
 from pipeline.monitoring.usage import PresentCosts
+from pipeline.pricing import TITLES, Prices, Usage, cost_report, gaps, lines
 
 RUN = CliRunner()
 PRICES = {

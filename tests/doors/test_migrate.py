@@ -23,11 +23,11 @@ from pipeline import migration, serving
 from pipeline.ask import open_answering, process_query
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import Settings, load_settings
+from pipeline.embedding_spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch
 from pipeline.indexing import catch_up
 from pipeline.logs import LOGGER
 from pipeline.records import Answer, Question, TextKind, Vector
-from pipeline.spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.storage.locks import alone
 from pipeline.vectorize import app
 from pipeline.wiring import SPOOL_FILE, open_corpus
@@ -311,12 +311,12 @@ def test_no_crash_around_the_switch_leaves_anything_but_one_of_the_two_spaces(
             def killed(*_: object, name: str = name, **__: object) -> None:
                 raise KeyboardInterrupt(name)
 
-            patch.setattr(f"pipeline.spaces.os.{name}", killed)
+            patch.setattr(f"pipeline.embedding_spaces.os.{name}", killed)
             with pytest.raises(KeyboardInterrupt):
                 change_pointer(load_settings().data_dir, migration._switched)
         assert width(ask()) == OLD
     with monkeypatch.context() as patch:
-        patch.setattr("pipeline.spaces._sync_folder", killed)
+        patch.setattr("pipeline.embedding_spaces._sync_folder", killed)
         with pytest.raises(KeyboardInterrupt):
             change_pointer(load_settings().data_dir, migration._switched)
     assert width(ask()) == NEW

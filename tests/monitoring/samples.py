@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.costing import Prices, Usage, cost_report
 from pipeline.monitoring.readings import (
     Asked,
     Container,
@@ -19,6 +18,7 @@ from pipeline.monitoring.readings import (
     Store,
     Work,
 )
+from pipeline.pricing import Prices, Usage, cost_report
 
 GIB = 1024**3
 MIB = 1024**2

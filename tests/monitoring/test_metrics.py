@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.costing import Prices, Usage, cost_report
 from pipeline.monitoring.metrics import MetricsSink
+from pipeline.pricing import Prices, Usage, cost_report
 from tests.monitoring.samples import BARE, ILL, WELL
 
 COSTS = cost_report(

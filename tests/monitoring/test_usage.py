@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.costing import Prices, cost_report
 from pipeline.monitoring.usage import UsageMeter, usage_of
+from pipeline.pricing import Prices, cost_report
 
 MINUTE = 60.0
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from prometheus_client.core import Metric
 
-from pipeline.costing import Prices, Usage, cost_report
 from pipeline.monitoring.metrics import SampleMetrics
 from pipeline.monitoring.readings import (
     Container,
@@ -24,6 +23,7 @@ from pipeline.monitoring.readings import (
     Work,
 )
 from pipeline.observe.definitions import reference
+from pipeline.pricing import Prices, Usage, cost_report
 
 MONITOR_LABELS = {
     "probe": "gpus, containers, store, work, asked, host",

@@ -18,8 +18,8 @@ import httpx2
 import pytest
 
 from pipeline.config import CostSettings, Settings
-from pipeline.costing import prices_of
 from pipeline.errors import NotReady
+from pipeline.pricing import prices_of
 from pipeline.records import Question
 from pipeline.service.access.open import open_access
 from pipeline.service.access.policy import DEMO

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
-from pipeline.costing import gaps, lines
+from pipeline.pricing import gaps, lines
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.api.health import status_for
 from pipeline.service.history.feedback import Verdict

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import load_settings
-from pipeline.costing import Prices, Usage, answer_usd, cost_report, prices_of
+from pipeline.pricing import Prices, Usage, answer_usd, cost_report, prices_of
 
 PRICES = Prices(running_usd_per_hour=1.25, paused_usd_per_hour=0.05, source="a list of 2026-11, g5")
 USAGE = Usage(
