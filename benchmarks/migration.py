@@ -30,7 +30,7 @@ from pipeline.ask import open_answering
 from pipeline.config import load_settings
 from pipeline.embedding_spaces import POINTER_FILE
 from pipeline.records import Answer, Question
-from pipeline.serving import ServingAnswering
+from pipeline.reembedding.live_answering import ServingAnswering
 from tests.servers.nim import nim_process
 from tests.servers.nim_models import EMBEDDER, EMBEDDER_WIDE
 

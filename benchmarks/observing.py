@@ -22,7 +22,7 @@ from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
 from pipeline.records import Question
-from pipeline.serving import ServingAnswering
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.wiring import open_corpus
 
 NOTES = Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "notes"

@@ -30,7 +30,7 @@ from pipeline.errors import InputUnusable
 from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
 from pipeline.periods import Period
 from pipeline.records import Answer, Citation, Filters, Hit, Question
-from pipeline.serving import ServingAnswering
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.wiring import require_store
 
 app = door(__doc__ or "")

@@ -19,6 +19,7 @@ from pipeline import logs
 from pipeline.commands.console import EXIT_SOME_REJECTED, door, errors_as_exit_codes, out
 from pipeline.config import Settings, load_settings
 from pipeline.errors import BadRequest, InputMissing
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.audit.chain import (
     AuditLog,
     Problem,
@@ -33,7 +34,6 @@ from pipeline.service.audit.chain import (
 from pipeline.service.audit.receipts import Receipts
 from pipeline.service.audit.replay import Replay, question_of, replay
 from pipeline.service.state.database import State, open_state
-from pipeline.serving import ServingAnswering
 from pipeline.wiring import require_store
 
 app = door(__doc__ or "")

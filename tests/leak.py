@@ -34,7 +34,6 @@ from unittest import mock
 
 import httpx2
 
-from pipeline import serving
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import Settings
 from pipeline.errors import ConnectionBroken
@@ -49,6 +48,7 @@ from pipeline.records import (
     Match,
     Prompt,
 )
+from pipeline.reembedding import live_answering
 from pipeline.service.access.policy import Role
 from pipeline.service.access.scopes import ALL_NOTES, NOTHING, Sees
 from pipeline.service.state.models import PatientGroup, PatientGroupMember
@@ -741,7 +741,7 @@ def run(
     index(settings, written(corpus, folder))
     with open_corpus(settings) as opened_corpus:
         chunks = {chunk: resource for resource, chunk in opened_corpus.store.chunk_ids()}
-    open_generator = serving.open_generator
+    open_generator = live_answering.open_generator
     gossips: list[Gossip] = []
 
     def opened(settings: Settings, embedder: Any) -> Generator:
@@ -749,7 +749,7 @@ def run(
         return gossips[-1]
 
     with (
-        mock.patch.object(serving, "open_generator", opened),
+        mock.patch.object(live_answering, "open_generator", opened),
         logs_kept() as kept,
         without(removed),
         legs_watched(corpus, chunks, findings),

@@ -8,7 +8,7 @@ from typing import Annotated, get_args
 
 import typer
 
-from pipeline import logs, migration
+from pipeline import logs
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     door,
@@ -25,8 +25,9 @@ from pipeline.errors import InputUnusable, MigrationRefused
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.compare import Comparison
 from pipeline.evaluation.retrieval import Estimate
-from pipeline.indexing.catch_up import Pass
-from pipeline.migration import Switched
+from pipeline.reembedding import migration
+from pipeline.reembedding.catch_up import Pass
+from pipeline.reembedding.migration import Switched
 from pipeline.wiring import require_store
 
 ACTIONS = "--to, --switch, --roll-back, --abandon, --drop-old or --status"

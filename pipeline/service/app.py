@@ -19,6 +19,7 @@ from pipeline.monitoring.usage import PresentCosts
 from pipeline.observe.asgi import TracedRequests, method_of
 from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.pricing import prices_of
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service import problems
 from pipeline.service.access.open import Access, open_access
 from pipeline.service.access.policy import DEMO
@@ -40,7 +41,6 @@ from pipeline.service.parts import Parts
 from pipeline.service.proxy import BehindProxy, proxy_key
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
-from pipeline.serving import ServingAnswering
 
 TITLE = "Chartwell"
 VERSION = "1"

@@ -20,8 +20,8 @@ from pipeline.config import Settings
 from pipeline.errors import ChartwellError, NotKnown, NotReady
 from pipeline.logs import LOGGER
 from pipeline.records import AccessScope, Document, Hit, Notice, Question
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.problems import recorded
-from pipeline.serving import ServingAnswering
 
 NO_NOTE = "Check its id. It may have been removed, or lie outside what you can see."
 """The same words for a note out of sight and for one that never was."""

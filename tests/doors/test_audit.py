@@ -13,11 +13,11 @@ from typer.testing import CliRunner, Result
 from pipeline import audit, vectorize
 from pipeline.config import load_settings
 from pipeline.records import EVERYTHING, AccessScope, Filters, Question
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.audit.chain import AuditLog, Who
 from pipeline.service.audit.receipts import Given
 from pipeline.service.history.open import open_history
 from pipeline.service.state.database import State, open_state
-from pipeline.serving import ServingAnswering
 from tests.service.answers import Shelf
 
 NOTES = [

@@ -19,15 +19,14 @@ import pytest
 from iris import dbapi
 from typer.testing import CliRunner, Result
 
-from pipeline import migration, serving
 from pipeline.ask import open_answering, process_query
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch
-from pipeline.indexing import catch_up
 from pipeline.logs import LOGGER
 from pipeline.records import Answer, Question, TextKind, Vector
+from pipeline.reembedding import catch_up, live_answering, migration
 from pipeline.storage.locks import alone
 from pipeline.vectorize import app
 from pipeline.wiring import SPOOL_FILE, open_corpus
@@ -603,7 +602,7 @@ def test_a_space_that_cannot_be_opened_leaves_the_old_one_serving(
     with open_answering(settings) as follower:
         folder = folder_of_new(settings)
         assert migrate("--switch").exit_code == 0
-        monkeypatch.setattr(serving, "RETRY_SECONDS", 0.0)
+        monkeypatch.setattr(live_answering, "RETRY_SECONDS", 0.0)
         monkeypatch.setattr(LOGGER, "handlers", [handler])
         with monkeypatch.context() as patch:
 

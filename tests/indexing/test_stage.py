@@ -17,13 +17,13 @@ from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.indexing.accept import NO_PREFIXES, accept_all
-from pipeline.indexing.catch_up import one_pass
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.reconcile import reconcile, reopen
 from pipeline.ports import Store
 from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
+from pipeline.reembedding.catch_up import one_pass
 from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Server
 

@@ -19,7 +19,7 @@ from pipeline.observe.counting import CountedEmbedder, counted_answer
 from pipeline.observe.definitions import GROUPS, STAGES, Definition, definitions, error_codes
 from pipeline.observe.metrics import Metrics
 from pipeline.records import Question
-from pipeline.serving import ServingAnswering
+from pipeline.reembedding.live_answering import ServingAnswering
 from tests.observe.conftest import NOTES, QUESTION, Index, Watched
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -27,7 +27,7 @@ from pipeline.observe import telemetry as telemetry_module
 from pipeline.observe.telemetry import SILENT, open_telemetry
 from pipeline.observe.tracing import ALLOWED, Tracing, allowed
 from pipeline.records import Question
-from pipeline.serving import ServingAnswering
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.trace_context import carrying, outgoing_headers, trace_id
 from tests.observe.collector import Collector
 from tests.observe.conftest import NOTES, QUESTION, TEN_QUESTIONS, Index, Watched

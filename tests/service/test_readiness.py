@@ -14,9 +14,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline import cancellation
 from pipeline.cancellation import Cancelled
 from pipeline.errors import ChartwellError, ModelFileError, StoreUnavailable
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.corpus import LiveCorpus
 from pipeline.service.readiness import Readiness
-from pipeline.serving import ServingAnswering
 from tests.servers.nim import NimServer
 from tests.service.running import Running, copied, running, settings_in, until
 from tests.service.test_asking import settings_with

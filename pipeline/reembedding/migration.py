@@ -30,13 +30,13 @@ from pipeline.embedding_spaces import (
 from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, SpaceMismatch
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.compare import Comparison, Side, compare
-from pipeline.indexing.catch_up import Pass, catch_up
 from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconcile import reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Store
 from pipeline.records import EmbeddingSpace, Rejection
+from pipeline.reembedding.catch_up import Pass, catch_up
 from pipeline.storage.locks import alone
 from pipeline.wiring import (
     STORE_FILES,

@@ -1,0 +1,1 @@
+"""A change of the embedding model while questions are answered."""
