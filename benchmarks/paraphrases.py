@@ -25,7 +25,7 @@ from pathlib import Path
 from pipeline.answering.verify import check_statement
 from pipeline.indexing.chunk import chunk_document
 from pipeline.records import Document, Hit
-from pipeline.sentences import is_heading, sentence_spans
+from pipeline.text.sentences import is_heading, sentence_spans
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data" / "notes"

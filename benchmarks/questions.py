@@ -31,7 +31,7 @@ from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.records import Answer, Question, SourceRecord
-from pipeline.sentences import sentence_spans
+from pipeline.text.sentences import sentence_spans
 from pipeline.wiring import open_corpus, open_embedder, open_generator, open_store
 from tests.servers.nim import nim_process
 from tests.servers.queueing import ServiceTime

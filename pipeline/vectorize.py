@@ -33,7 +33,6 @@ from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
 from pipeline.indexing.accept import NO_PREFIXES, Accepted, accept
-from pipeline.indexing.dates import DateOrder
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.mapping import FieldMapping
@@ -44,6 +43,7 @@ from pipeline.indexing.stage import Stored
 from pipeline.indexing.survey import Survey, survey
 from pipeline.observe.telemetry import open_run_telemetry
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
+from pipeline.text.dates import DateOrder
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
 
 app = door(__doc__ or "")

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pipeline.records import Hit
-from pipeline.sentences import is_heading, passage_sentences
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
+from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.support import Context, carries, says_nothing
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.errors import SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
-from pipeline.periods import Period
 from pipeline.records import (
     TEXT_CONTENT_CHARACTERS_MAX,
     Chunk,
@@ -28,6 +27,7 @@ from pipeline.records import (
     Vector,
     unit_length,
 )
+from pipeline.text.periods import Period
 
 STORED = np.dtype("<f4")
 LAST_CHARACTER = "\U0010ffff"

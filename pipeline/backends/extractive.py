@@ -23,9 +23,9 @@ import numpy as np
 from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
-from pipeline.sentences import is_heading, passage_sentences
 from pipeline.text.facts import signature
 from pipeline.text.patient_names import whom_it_means
+from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.vocabulary import NEGATIONS
 
 MODEL = GeneratorModel(provider="extractive", model="sentence-selection", thinks="never")

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
 from pipeline.backends.iris_rows import bm25, score, text_of
-from pipeline.periods import Period
 from pipeline.ports import SearchPlan
 from pipeline.records import AccessScope, Filters, Match, NoteField
+from pipeline.text.periods import Period
 
 # What these trade is time and how much of the index's recall is used, never the number of rows. Their values follow
 # timings of others (docs/iris.md): measure them on a live server with `make test-live-iris`.

@@ -14,8 +14,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.clean import is_blank
-from pipeline.indexing.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
 from pipeline.indexing.identity import (
     Prefixes,
     Sighting,
@@ -29,6 +27,8 @@ from pipeline.indexing.identity import (
 from pipeline.indexing.mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
 from pipeline.logs import LOGGER, place_of
 from pipeline.records import Document, NoteVersion, Rejection, SourceRecord
+from pipeline.text.cleaning import is_blank
+from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
 
 SHORT_CHARACTERS_MAX = 200
 """Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.indexing.clean import CleanText, clean
 from pipeline.records import Chunk, Document, original_span
-from pipeline.section_titles import heading_of, may_be_a_name
-from pipeline.sentences import sentence_spans
+from pipeline.text.cleaning import CleanText, clean
+from pipeline.text.section_titles import heading_of, may_be_a_name
+from pipeline.text.sentences import sentence_spans
 
 CHUNKER_VERSION = 2
 """Part of every note's recipe: a change here re-chunks the corpus on the next run."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from pipeline.indexing.dates import NotOneDay, iso_date
 from pipeline.records import Document
+from pipeline.text.dates import NotOneDay, iso_date
 
 NOTES_SAMPLED = 200
 DATE_CHARACTERS = range(6, 41)

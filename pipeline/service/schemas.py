@@ -16,7 +16,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 from pipeline.answering.notices import sentence
 from pipeline.config import Role
-from pipeline.periods import Period
 from pipeline.records import (
     AccessScope,
     Answer,
@@ -39,6 +38,7 @@ from pipeline.service.access.scopes import Sees
 from pipeline.service.history.conversations import Said, Summary, Whole
 from pipeline.service.history.feedback import COMMENT_CHARACTERS_MAX
 from pipeline.service.history.jobs import JobRow
+from pipeline.text.periods import Period
 
 TEXT_CHARACTERS_MAX = 20_000
 """Of a question, whatever the settings say: so it fits into a body with everything beside it."""

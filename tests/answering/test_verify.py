@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.answering.verify import StatementReader, check_statement
-from pipeline.indexing.clean import clean
 from pipeline.records import Document, Hit, Statement
+from pipeline.text.cleaning import clean
 
 NOTE = 'History: Asthma since childhood.\nPlan: Start metformin 500 mg twice daily. He said "no more" to statins.'
 PASSAGE = Hit("c1", "n1", "p1", "note", "2020-01-01", None, None, NOTE, 0, len(NOTE), 0.7)

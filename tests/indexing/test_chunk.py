@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pipeline.indexing.chunk import chunk_document
 from pipeline.records import Document, original_span
-from pipeline.section_titles import heading_of
+from pipeline.text.section_titles import heading_of
 
 
 def count_words(texts: list[str]) -> list[int]:

@@ -17,7 +17,6 @@ from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
 from pipeline.indexing import accept, flow
 from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.clean import is_blank
 from pipeline.indexing.embed import StoredVectors
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.ledger import Ledger, Staging
@@ -33,6 +32,7 @@ from pipeline.records import (
     Vector,
 )
 from pipeline.storage.sqlite import Database
+from pipeline.text.cleaning import is_blank
 
 
 class CountingEmbedder:

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from pipeline.indexing.read.markup import heading, text_of
-from pipeline.section_titles import heading_of
+from pipeline.text.section_titles import heading_of
 
 
 @pytest.mark.parametrize(

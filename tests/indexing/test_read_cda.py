@@ -12,7 +12,7 @@ from pipeline import ask as ask_door
 from pipeline import vectorize
 from pipeline.errors import InputUnusable
 from pipeline.records import Document, NoteVersion, SourceRecord
-from pipeline.section_titles import heading_of
+from pipeline.text.section_titles import heading_of
 from tests.indexing.reading import SETTINGS, notes, records, refused
 
 FILES = Path(__file__).parents[1] / "data" / "cda"

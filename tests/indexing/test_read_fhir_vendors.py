@@ -11,7 +11,7 @@ from pipeline.indexing.accept import Accepted, accept_all
 from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.read import read_sources
 from pipeline.records import Rejection
-from pipeline.section_titles import heading_of
+from pipeline.text.section_titles import heading_of
 
 FILES = Path(__file__).parents[1] / "data" / "fhir"
 SETTINGS = IndexingSettings()

@@ -12,7 +12,7 @@ import html
 import re
 from collections.abc import Iterator
 
-from pipeline.section_titles import heading_of
+from pipeline.text.section_titles import heading_of
 
 _BLOCKS = frozenset(
     (

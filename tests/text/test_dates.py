@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.indexing.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
+from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
 
 
 @pytest.mark.parametrize(

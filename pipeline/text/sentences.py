@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from pipeline.section_titles import HEADING_CHARACTERS_MAX, is_section_title
+from pipeline.text.section_titles import HEADING_CHARACTERS_MAX, is_section_title
 
 Span = tuple[int, int]
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.sentences import is_heading, sentence_spans
+from pipeline.text.sentences import is_heading, sentence_spans
 
 
 def sentences(text: str) -> list[str]:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.indexing.clean import CleanText, clean, is_blank
 from pipeline.records import original_span
+from pipeline.text.cleaning import CleanText, clean, is_blank
 
 # Characters that meet each other in notes, and those that trip naive cleaning.
 AWKWARD = st.text(

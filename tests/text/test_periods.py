@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import BadRequest
-from pipeline.periods import Period
+from pipeline.text.periods import Period
 
 
 @pytest.mark.parametrize(

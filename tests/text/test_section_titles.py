@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.section_titles import is_section_title, may_be_a_name
+from pipeline.text.section_titles import is_section_title, may_be_a_name
 
 
 @pytest.mark.parametrize(
