@@ -18,9 +18,9 @@ from pipeline.config import Settings, load_settings
 from pipeline.indexing.accept import Accepted, accept_all
 from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.flow import Indexing, SilentObserver, passage_tokens_max
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
 from pipeline.ports import Embedder
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection
 from pipeline.wiring import open_corpus, open_embedder
 

@@ -29,9 +29,9 @@ from typing import Any
 
 from pipeline.config import Settings, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.wiring import STORE_FILE, open_corpus
 from tests.servers.nim import NimProcess, nim_process
 from tests.servers.queueing import ServiceTime

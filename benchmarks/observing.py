@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pipeline.config import Settings, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.wiring import open_corpus

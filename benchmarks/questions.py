@@ -27,9 +27,9 @@ import numpy as np
 from pipeline.answering.flow import Answering
 from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.records import Answer, Question, SourceRecord
 from pipeline.text.sentences import sentence_spans
 from pipeline.wiring import open_corpus, open_embedder, open_generator, open_store

@@ -35,13 +35,13 @@ from pipeline.errors import InputUnusable
 from pipeline.indexing.accept import NO_PREFIXES, Accepted, accept
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources, source_name
 from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.stage import Stored
 from pipeline.indexing.survey import Survey, survey
 from pipeline.observe.telemetry import open_run_telemetry
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources, source_name
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
 from pipeline.text.dates import DateOrder
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store

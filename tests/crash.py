@@ -24,10 +24,10 @@ from pathlib import Path
 
 from pipeline.config import load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Embedder
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.records import EmbeddingSpace, TextKind, Vector
 from pipeline.wiring import STORE_FILE, open_corpus
 

@@ -26,8 +26,8 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import InputError
 from pipeline.indexing.accept import Accepted, accept_all
 from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection
 
 SECONDS_MAX = 20.0

@@ -24,8 +24,8 @@ from pipeline.indexing.identity import (
     newest,
     whole_resource,
 )
-from pipeline.indexing.mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
 from pipeline.logs import LOGGER, place_of
+from pipeline.readers.field_mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
 from pipeline.records import Document, NoteVersion, Rejection, SourceRecord
 from pipeline.text.cleaning import is_blank
 from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date

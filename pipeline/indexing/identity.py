@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
-from pipeline.indexing.read.fhir import NOTE_RESOURCES
-from pipeline.indexing.read.sources import by_name
+from pipeline.readers.fhir.notes import NOTE_RESOURCES
+from pipeline.readers.sources import by_name
 from pipeline.records import NoteVersion
 
 _RESOURCE = re.compile(rf"(?P<type>{'|'.join(NOTE_RESOURCES)})/(?P<id>[^#]+)(?:#\d+)?")

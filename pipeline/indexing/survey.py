@@ -11,10 +11,10 @@ from pipeline.indexing.chunk import chunk_document
 from pipeline.indexing.columns import DateColumns
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.mapping import FieldMapping
 from pipeline.indexing.stage import Stored
 from pipeline.indexing.tally import RejectionSink, Tally
 from pipeline.ports import Embedder
+from pipeline.readers.field_mapping import FieldMapping
 from pipeline.records import Rejection, SourceRecord
 
 

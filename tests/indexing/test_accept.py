@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.accept import Accepted, Duplicate, accept, accept_all
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection, SourceRecord
 
 SETTINGS = IndexingSettings(note_characters_max=1000)

@@ -15,7 +15,7 @@ from pipeline.indexing.identity import (
     newest,
     whole_resource,
 )
-from pipeline.indexing.read.sources import by_name
+from pipeline.readers.sources import by_name
 from pipeline.records import NoteVersion
 
 DAY_1 = NoteVersion("2024-01-01T00:00:00Z", 1)

@@ -22,10 +22,10 @@ import httpx2
 
 from pipeline.config import Settings, as_environment, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
-from pipeline.indexing.mapping import FieldMapping
-from pipeline.indexing.read import read_sources
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.observe.telemetry import Telemetry, open_service_telemetry
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.registry import read_sources
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service import cookies
 from pipeline.service.access.open import Access, open_access

@@ -1,0 +1,1 @@
+"""Records from files, folders and standard input: one reader a format."""

@@ -1,0 +1,1 @@
+"""Notes from FHIR resources: Bundles, NDJSON, references, histories."""

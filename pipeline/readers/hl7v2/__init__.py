@@ -1,0 +1,1 @@
+"""Notes from HL7 v2 messages."""

@@ -1,0 +1,246 @@
+"""Records of a JSON text: the elements of an array, one object or several, the entries of a FHIR Bundle."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import replace
+
+from pipeline.readers.fhir.bundles import NOTE_RESOURCES, Bundle, Room, is_entry
+from pipeline.readers.fhir.elements import identifier
+from pipeline.readers.json_stream import (
+    NOT_JSON,
+    JsonCursor,
+    Value,
+    convert,
+    elements,
+    parse,
+    record,
+    too_long,
+)
+from pipeline.readers.reader import Found, Refused, SourceBroken
+
+LISTS = ("entry", "notes", "documents", "records")
+"""Members of an outermost object whose array holds the records: of a FHIR Bundle, and of common wrappers. They are
+streamed; any other member, and a list without an object in it, is part of the one record that the object then is."""
+
+HELD_MAX = 1000
+"""Elements of such a list that are kept while none of them was an object."""
+
+
+def read_json(
+    stream: io.BufferedReader,
+    label: str,
+    bytes_max: int,
+    has_text: Callable[[Iterable[str]], bool] = lambda names: False,
+) -> Iterator[Found | Refused]:
+    """Records in order. Raises SourceBroken where the text ends or breaks between or within records.
+
+    `has_text` says of an object's names whether one of them is a note's text: such an object is a record, though it
+    has a list of records too.
+    """
+    cursor = JsonCursor(stream, bytes_max)
+    if cursor.next_byte() == "[":
+        for number, value in enumerate(elements(cursor), 1):
+            yield _judged(value, f"item {number}", label, bytes_max)
+        _nothing_more(cursor)
+        return
+    number = 0
+    while cursor.next_byte() == "{":
+        number += 1
+        yield from _object(cursor, f"object {number}", label, bytes_max, has_text)
+    _nothing_more(cursor)
+
+
+def read_json_lines(stream: io.BufferedReader, label: str, bytes_max: int) -> Iterator[Found | Refused]:
+    """One record a line; blank lines are passed over. A bad line costs one record."""
+    number = 0
+    while line := stream.readline(bytes_max + 1):
+        number += 1
+        position = f"line {number}"
+        if len(line) > bytes_max and not line.endswith(b"\n"):
+            yield too_long(position, bytes_max, len(line) + _rest_of_line(stream))
+            continue
+        if line.isspace():
+            continue
+        found = record(line.strip(), position, "line", label)
+        if isinstance(found, Refused) and found.reason == NOT_JSON and not line.endswith(b"\n"):
+            yield Refused(
+                position,
+                "The file ends in the middle of a record.",
+                f"Its last line, {number}, has no end. {found.remedy} Fetch the file again if it was cut on the way.",
+                whole=True,
+            )
+            return
+        yield found
+
+
+def _rest_of_line(stream: io.BufferedReader) -> int:
+    size = 0
+    while piece := stream.readline(io.DEFAULT_BUFFER_SIZE):
+        size += len(piece)
+        if piece.endswith(b"\n"):
+            break
+    return size
+
+
+def _judged(value: Value, position: str, label: str, bytes_max: int) -> Found | Refused:
+    if value.raw is None:
+        return too_long(position, bytes_max, value.end - value.start)
+    found = record(value.raw, position, "item", label)
+    if isinstance(found, Refused):
+        return Refused(position, found.reason, f"{found.remedy} The item starts at byte {value.start + 1:,}.")
+    return found
+
+
+def _object(
+    cursor: JsonCursor, position: str, label: str, bytes_max: int, has_text: Callable[[Iterable[str]], bool]
+) -> Iterator[Found | Refused]:
+    """One outermost object, member by member, so that the list in it need not fit into memory."""
+    members: list[bytes] = []
+    names: list[str] = []
+    kind: object = None
+    size = 0
+    streamed = empty = False
+    cursor.take("{")
+    closed = cursor.next_byte() == "}"
+    if closed:
+        cursor.take("}")
+    while not closed:
+        if cursor.next_byte() != '"':
+            raise cursor.broken(cursor.next_byte())
+        name = cursor.value()
+        cursor.take(":")
+        called = _name(name, label)
+        if called in LISTS and cursor.next_byte() == "[" and _may_list(called, kind):
+            bundle = _bundle(kind, members) if called == "entry" else None
+            value = yield from _listed(cursor, label, bytes_max, bundle)
+            streamed |= value is None
+            empty |= value is not None and value.raw == b"[]"
+        else:
+            value = cursor.value()
+        if value is not None:
+            if size <= bytes_max:
+                names.append(called)
+            size += value.end - name.start
+            if size > bytes_max:
+                members.clear()
+            elif name.raw and value.raw:
+                members.append(name.raw + b":" + value.raw)
+            kind = _member(members, called) if called == "resourceType" else kind
+        closed = cursor.take(",}") == "}"
+    only_a_list = streamed or (empty and len(members) == 1)
+    no_note = size > bytes_max and isinstance(kind, str) and kind not in {"Bundle", *NOTE_RESOURCES}
+    if not no_note and (not only_a_list or has_text(names)):
+        whole = b"{" + b",".join(members) + b"}" if size <= bytes_max else None
+        yield _outermost(Value(whole, cursor.position - size, cursor.position), position, label, bytes_max)
+
+
+def _may_list(called: str, kind: object) -> bool:
+    """False for the entries of a FHIR List and its kin, which are parts of one resource."""
+    return called != "entry" or not isinstance(kind, str) or kind == "Bundle"
+
+
+def _bundle(kind: object, members: list[bytes]) -> Bundle:
+    """The Bundle that a list of entries belongs to, as far as the members before it say."""
+    use = _member(members, "type")
+    number = identifier(_member(members, "identifier"))
+    return Bundle(use if isinstance(use, str) else None, number, room=Room(), sure=kind == "Bundle")
+
+
+def _member(members: list[bytes], name: str) -> object:
+    start = b'"' + name.encode() + b'":'
+    found = next((member for member in members if member.startswith(start)), None)
+    try:
+        return parse(found[len(start) :]) if found is not None else None
+    except ValueError:
+        return None  # judged with the whole object
+
+
+def _outermost(value: Value, position: str, label: str, bytes_max: int) -> Found | Refused:
+    judged = _judged(value, position, label, bytes_max)
+    if value.raw is not None or isinstance(judged, Found):
+        return judged
+    columns = "If it is one object of columns, as data frames are written: to_json(FILE, orient='records', lines=True)."
+    return replace(judged, remedy=f"{judged.remedy} {columns}")
+
+
+def _listed(
+    cursor: JsonCursor, label: str, bytes_max: int, bundle: Bundle | None
+) -> Generator[Found | Refused, None, Value | None]:
+    """The records of a list; returns the list itself where no object is in it, or a FHIR List's items: it then belongs
+    to the object around."""
+    start = cursor.position
+    held: list[Value] = []
+    streamed = False
+    resource = False
+    for number, element in enumerate(elements(cursor), 1):
+        resource = resource or (not streamed and bundle is not None and _is_item(element))
+        streamed = not resource and (
+            streamed or _is_record(element) or len(held) == HELD_MAX or cursor.position - start > bytes_max
+        )
+        if not resource or cursor.position - start <= bytes_max:
+            held.append(element)
+        if streamed:
+            for at, one in enumerate(held, number - len(held) + 1):
+                found = _judged(one, f"entry {at}", label, bytes_max)
+                if bundle is None:
+                    yield found
+                elif (entry := _unwrapped(found, bundle)) is not None:
+                    yield entry
+            held.clear()
+    if bundle is not None:
+        bundle.complete = True
+    if streamed:
+        return None
+    return Value(b"[" + b",".join(one.raw or b"null" for one in held) + b"]", start, cursor.position)
+
+
+def _is_item(element: Value) -> bool:
+    """Whether an element of `entry` is an item of a FHIR List: it names a resource and holds none."""
+    if element.raw is None or not element.raw.startswith(b"{"):
+        return False
+    try:
+        value = parse(element.raw)
+    except ValueError:
+        return False
+    return isinstance(value, dict) and isinstance(value.get("item"), dict) and "reference" in value["item"]
+
+
+def _is_record(element: Value) -> bool:
+    return element.raw is None or element.raw.startswith(b"{")
+
+
+def _name(value: Value, label: str) -> str:
+    try:
+        return str(parse(value.raw or b'""'))
+    except UnicodeDecodeError:
+        raise SourceBroken(
+            "A field's name is not valid UTF-8.",
+            f"Byte {value.start + 1:,}. {convert(label, value.raw or b'')}",
+        ) from None
+    except ValueError:
+        return ""  # judged with the whole object
+
+
+def _unwrapped(found: Found | Refused, bundle: Bundle) -> Found | Refused | None:
+    """The resource of a Bundle's entry, with its entry; None for an entry that says nothing of a resource."""
+    if isinstance(found, Refused):
+        return found
+    resource = found.columns.get("resource")
+    if not isinstance(resource, dict) and not bundle.sure and not is_entry(found.columns):
+        return found  # a record in a list that happens to be called so
+    entry = {name: value for name, value in found.columns.items() if name != "resource"}
+    if isinstance(resource, dict):
+        bundle.add(found.columns)
+        return Found(found.position, resource, bundle=bundle, entry=entry)
+    return Found(found.position, {}, bundle=bundle, entry=entry) if entry.get("request") else None
+
+
+def _nothing_more(cursor: JsonCursor) -> None:
+    if cursor.next_byte():
+        raise SourceBroken(
+            "Something follows after the end of the JSON.",
+            f"At byte {cursor.position + 1:,}. The records before it were read. If the file is a list of records, one "
+            "a line, name it .jsonl; otherwise remove what follows.",
+        )

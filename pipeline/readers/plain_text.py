@@ -1,0 +1,52 @@
+"""A text file is one note; its path says whose and of which type.
+
+`<folder>/<patient_id>/<document_type>/<name>.txt` gives all three; `<folder>/<patient_id>/<name>.txt` needs
+`--default document_type=...`; a flat folder or a single file needs `--default patient_id=...` too. The id is the path
+below the folder without its suffix. Folders in another order are named by `--map`, which may use the columns `name`,
+`folder1`, `folder2`, ...: for `<folder>/2021/<patient>/a.txt` say `--map patient_id=folder2`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from pipeline.readers.json_stream import convert, too_long
+from pipeline.readers.reader import Found, Refused
+
+
+def read_text(
+    stream: io.BufferedReader, inside: str, label: str, bytes_max: int, *, named: bool = True
+) -> Iterator[Found | Refused]:
+    """The one note of a file. `inside` is its path below the folder, or its name; `named` is False for a stream
+    without a name, whose id must come from `--default resource_id=...`."""
+    raw = stream.read(bytes_max + 1)
+    if len(raw) > bytes_max:
+        size = len(raw)
+        while piece := stream.read(io.DEFAULT_BUFFER_SIZE):
+            size += len(piece)
+        yield too_long("", bytes_max, size)
+        return
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        yield Refused(
+            "",
+            "The record is not valid UTF-8.",
+            f"Line {raw.count(10, 0, error.start) + 1}, byte {error.start + 1:,} of the file is "
+            f"0x{raw[error.start]:02X}. {convert(label, raw)}",
+        )
+        return
+    columns, offered = path_columns(inside) if named else ({}, {})
+    yield Found("", {**columns, "text_content": text}, note=True, offered=offered)
+
+
+def path_columns(inside: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Our fields as a path gives them, and its parts by name."""
+    path = PurePosixPath(inside.removesuffix(".gz"))
+    folders = path.parts[:-1]
+    fields = {"resource_id": str(path.with_suffix(""))}
+    fields |= zip(("patient_id", "document_type"), folders, strict=False)
+    parts = {"name": path.stem} | {f"folder{number}": folder for number, folder in enumerate(folders, 1)}
+    return fields, parts

@@ -1,0 +1,354 @@
+"""Records of a table: CSV, TSV and their kin, one note a row, the first row naming the columns.
+
+A quotation mark that is not doubled costs the row it stands in: reading goes on at the next line that begins a row,
+and a row that has swallowed another one is refused.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TypeAlias
+
+from pipeline.readers.json_stream import convert, too_long
+from pipeline.readers.reader import Found, Refused, SourceBroken
+from pipeline.readers.row_starts import RowStarts
+
+DELIMITERS = (",", "\t", ";", "|")
+"""Tried in this order on the first row; the one that gives most columns is taken. Excel writes ; in half of Europe."""
+
+HEADER_LINES_MAX = 20
+"""The names of columns may hold line breaks, but no more than that."""
+
+NAME_CHARACTERS_MAX = 40
+COLUMNS_SHOWN_MAX = 40
+
+READ_AGAIN_FACTOR = 4
+"""Lines that a malformed row had taken are read again. They may be so as often as this for each one of the file, and
+then a row among them ends with its line: the time stays in proportion to the file."""
+
+Naming: TypeAlias = tuple[Sequence[str], str | None]
+"""Columns that name the note and its patient, and the one that is its text."""
+
+_NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)[ \r\n]*", re.IGNORECASE)
+_SENTENCE = re.compile(r"[.!?;:][\"']?(?:\s|$)")
+_NOT_UTF8 = re.compile("[\udc80-\udcff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first row of a table, and how its rows are cut into cells."""
+
+    delimiter: str
+    columns: list[str]
+    """Names of the columns; a nameless one (a data frame's index) is called by its number."""
+    beyond: list[str]
+    """Lines after the first row that were looked at too."""
+
+
+def read_header(lines: Iterator[str]) -> Header:
+    """Takes the first row from lines with their ends. Blank lines before it are passed over, and so is Excel's line
+    `sep=;`, which names the delimiter."""
+    delimiters: tuple[str, ...] = DELIMITERS
+    first = ""
+    for first in lines:
+        if named := _NAMED_DELIMITER.fullmatch(first):
+            delimiters = (named[1],)
+        elif first.strip():
+            break
+    seen = [first]
+    rows = {delimiter: _first_row(seen, lines, delimiter) for delimiter in delimiters}
+    delimiter = max(delimiters, key=lambda each: len(rows[each][0]))
+    names, length = rows[delimiter]
+    columns = [" ".join(name.split()) or f"column {number}" for number, name in enumerate(names, 1)]
+    return Header(delimiter, columns, seen[length:])
+
+
+def _first_row(seen: list[str], lines: Iterator[str], delimiter: str) -> tuple[list[str], int]:
+    """Its cells, and how many lines it takes; `seen` grows by the lines looked at."""
+    rows = csv.reader(_again(seen, lines), delimiter=delimiter, skipinitialspace=True, strict=True)
+    try:
+        names = next(rows)
+        if not _swallows(seen[: rows.line_num], len(names), delimiter):
+            return names, rows.line_num
+    except csv.Error:
+        pass
+    # Quotation marks that do not pair must not swallow the rows below.
+    return next(csv.reader(seen[:1], delimiter=delimiter, skipinitialspace=True), []), 1
+
+
+def _swallows(lines: Sequence[str], width: int, delimiter: str) -> bool:
+    """Whether two of the lines that became the first row have delimiters for a row of their own."""
+    return width > 1 and sum(line.count(delimiter) >= width - 1 for line in lines) > 1
+
+
+def _again(seen: list[str], lines: Iterator[str]) -> Iterator[str]:
+    """The lines seen so far once more, then more of them."""
+    yield from seen
+    for line in islice(lines, max(0, HEADER_LINES_MAX - len(seen))):
+        seen.append(line)
+        yield line
+
+
+def lines_of(head: bytes) -> Iterator[str]:
+    """The lines of a table's beginning, whichever way they end."""
+    return io.StringIO(head.decode("utf-8", "replace"), newline="")
+
+
+def read_table(
+    stream: io.BufferedReader,
+    label: str,
+    characters_max: int,
+    naming: Callable[[Sequence[str]], Naming] = lambda columns: ((), None),
+) -> Iterator[Found | Refused]:
+    """One record a row. A row that is malformed, not UTF-8, too long, or of another width costs one record.
+
+    `naming` says which of the columns name the note and its patient, and which one is its text.
+    Raises SourceBroken where the first row is no list of names.
+    """
+    # csv's own limit is 131,072 characters and belongs to the process; ours is enforced row by row.
+    csv.field_size_limit(max(csv.field_size_limit(), characters_max + 1))
+    text = io.TextIOWrapper(stream, encoding="utf-8", errors="surrogateescape", newline="")
+    lines = _Lines(text, characters_max)
+    try:
+        header = read_header(lines)
+    except _RowTooLong:
+        raise SourceBroken(
+            "The first row is no list of names.",
+            f"It is longer than {characters_max:,} characters. A quotation mark in it may not be closed.",
+        ) from None
+    lines.put_back(header.beyond)
+    lines.read_again = 0
+    columns = _checked(header.columns, label)
+    starts = _row_starts(header.delimiter, columns, naming(columns))
+    rows = csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True, strict=True)
+    number = 0
+    good: list[str] | None = None
+    while True:
+        lines.start_row()
+        number += 1
+        line = lines.number + 1
+        try:
+            cells = next(rows, None)
+        except _RowTooLong:
+            yield _too_long(number, line, lines, starts, good)
+            continue
+        except csv.Error as error:
+            yield _malformed(number, line, str(error), lines, starts, good)
+            continue
+        if cells is None:
+            return
+        if not cells:
+            number -= 1
+        elif len(lines.row) > 1 and (
+            index := starts.merged(lines.row, cells)
+            if len(cells) == starts.width
+            else _begun_inside(lines.row, starts, good)
+        ):
+            yield _swallowed(number, line, index, lines)
+        else:
+            found = _row(cells, columns, f"row {number} (line {line})", label)
+            if isinstance(found, Found):
+                good = cells
+            else:
+                found = replace(found, position=_position(number, line, lines))
+            yield found
+
+
+def _begun_inside(lines: Sequence[str], starts: RowStarts, good: Sequence[str] | None) -> int:
+    """Of the lines of a row that is refused in any case, the index of the first whose beginning is another row's, 0 for
+    none."""
+    if not starts.known:
+        return 0
+    index = starts.next_start(lines[1:], lines[0], good) + 1
+    return index if index < len(lines) else 0
+
+
+def _row_starts(delimiter: str, columns: list[str], names: Naming) -> RowStarts:
+    ids, text = names
+    places = sorted({columns.index(name) for name in ids})
+    return RowStarts(delimiter, len(columns), places, columns.index(text) if text else None)
+
+
+class _RowTooLong(Exception):
+    pass
+
+
+class _Lines:
+    """Lines for csv.reader, which asks for more while a quoted cell is open: no more than a row may have."""
+
+    def __init__(self, text: io.TextIOWrapper, characters_max: int) -> None:
+        self._text = text
+        self.characters_max = characters_max
+        self._in_row = 0
+        self._returned: deque[str] = deque()
+        self.row: list[str] = []
+        """The lines of the row that is being read; the last one may be a part where the row is too long."""
+        self.number = 0
+        self.ended = False
+        self.read_again = 0
+        """Characters that were put back, less what was allowed since."""
+
+    def start_row(self) -> None:
+        self._in_row = 0
+        self.row = []
+        self.ended = False
+
+    def put_back(self, lines: Sequence[str]) -> None:
+        """These, the last ones taken, are the next ones again."""
+        if lines and not self._returned and not lines[-1].endswith(("\n", "\r")):
+            lines = [*lines[:-1], lines[-1] + self._text.readline(self.characters_max + 1)]
+        self._returned.extendleft(reversed(lines))
+        self.number -= len(lines)
+        self.read_again += sum(map(len, lines))
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._returned:
+            if self.row and self.read_again > self.characters_max:
+                raise csv.Error("a quotation mark is not closed in its line")
+            line = self._returned.popleft()
+        else:
+            line = self._text.readline(self.characters_max + 1)
+            if not line:
+                self.ended = True
+                raise StopIteration
+            if self.read_again > 0:
+                self.read_again -= READ_AGAIN_FACTOR * len(line)
+        self._in_row += len(line)
+        self.number += 1
+        self.row.append(line)
+        if self._in_row > self.characters_max:
+            raise _RowTooLong
+        return line
+
+    def take(self) -> str:
+        """The next line, whole or as much of it as a row may have; "" at the end."""
+        line = self._returned.popleft() if self._returned else self._text.readline(self.characters_max + 1)
+        self.number += bool(line)
+        return line
+
+    def end_line(self) -> int:
+        """Pass over the rest of the line that was taken in part. Returns its characters."""
+        size = 0
+        complete = self.row[-1].endswith(("\n", "\r"))
+        while not complete and (piece := self._text.readline(io.DEFAULT_BUFFER_SIZE)):
+            size += len(piece)
+            complete = piece.endswith(("\n", "\r"))
+        return size
+
+
+def shown_names(names: Iterable[str]) -> str:
+    """Names of columns for a message. What is too long for a name, or a sentence, is not shown: a first row that names
+    nothing holds a note."""
+    shown = [
+        f"({len(name):,} characters, no name)"
+        if len(name) > NAME_CHARACTERS_MAX or _SENTENCE.search(name)
+        else name
+        for name in islice(names, COLUMNS_SHOWN_MAX + 1)
+    ]
+    return ", ".join([*shown[:COLUMNS_SHOWN_MAX], *(["..."] if len(shown) > COLUMNS_SHOWN_MAX else [])])
+
+
+def _checked(columns: list[str], label: str) -> list[str]:
+    if _NOT_UTF8.search("".join(columns)):
+        raw = ",".join(columns).encode("utf-8", "surrogateescape")
+        raise SourceBroken("The first row is not valid UTF-8.", convert(label, raw))
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise SourceBroken(
+            "Two columns have the same name.",
+            f"Rename one of each of these in the first row: {shown_names(twice)}.",
+        )
+    return columns
+
+
+def _row(cells: list[str], columns: list[str], position: str, label: str) -> Found | Refused:
+    if len(cells) != len(columns):
+        return Refused(
+            position,
+            "The row has another number of cells than the first row has names.",
+            f"It has {len(cells)}, the first row {len(columns)}. A delimiter or line break inside a cell needs "
+            'quotation marks around the cell, and a " inside it must be doubled.',
+        )
+    for name, cell in zip(columns, cells, strict=True):
+        if not cell.isascii() and (wrong := _NOT_UTF8.search(cell)):
+            return Refused(
+                position,
+                "The record is not valid UTF-8.",
+                f"Column {shown_names([name])}, character {wrong.start() + 1} is byte 0x{ord(wrong[0]) - 0xDC00:02X}. "
+                f"{convert(label, cell.encode('utf-8', 'surrogateescape'))}",
+            )
+    return Found(position, dict(zip(columns, cells, strict=True)))
+
+
+def _too_long(
+    number: int, first: int, lines: _Lines, starts: RowStarts, good: Sequence[str] | None
+) -> Refused:
+    """Passes over the row: up to a line end outside quotation marks, or a line that begins a row."""
+    row = lines.row
+    if starts.known and (index := starts.next_start(row[1:], row[0], good) + 1) < len(row):
+        return _swallowed(number, first, index, lines)
+    size = sum(map(len, row)) + lines.end_line()
+    quotes = sum(line.count('"') for line in row)
+    while quotes % 2 and (line := lines.take()):
+        if starts.known and not starts.next_start([line], row[0], good):
+            lines.put_back([line])
+            break
+        size += len(line)
+        quotes += line.count('"')
+    return too_long(_position(number, first, lines), lines.characters_max, size, "characters")
+
+
+def _swallowed(number: int, first: int, index: int, lines: _Lines) -> Refused:
+    """Reading goes on at that line of the row which begins another one."""
+    lines.put_back(lines.row[index:])
+    return Refused(
+        _position(number, first, lines),
+        "The row's quotation marks take in the beginning of another row.",
+        f"Line {first + index} begins as a row does, with an id where the ids stand. A quotation mark before it is not "
+        'doubled: write "" for each " inside a cell. If the note does hold such a line, write it as JSON Lines. '
+        f"Reading went on at line {first + index}.",
+    )
+
+
+def _malformed(
+    number: int, first: int, problem: str, lines: _Lines, starts: RowStarts, good: Sequence[str] | None
+) -> Refused:
+    """The row costs its first line and what follows of it: reading goes on at the next line that begins a row."""
+    ended, row = lines.ended, lines.row
+    index = starts.next_start(row[1:], row[0], good) + 1
+    lines.put_back(row[index:])
+    behind = index < len(row)
+    while not behind and (line := lines.take()):
+        if behind := not starts.next_start([line], row[0], good):
+            lines.put_back([line])
+    position = _position(number, first, lines)
+    if ended and not behind:
+        return Refused(
+            position,
+            "The file ends inside quotation marks.",
+            "A quotation mark opened in this row is never closed: close it, or fetch the file again if it was cut. "
+            "All rows before it were read.",
+            whole=True,
+        )
+    spark = r' Spark writes \" for it unless told .option("escape", "\"").' if '\\"' in row[0] else ""
+    return Refused(
+        position,
+        "The row's quotation marks are malformed.",
+        f"The CSV reader says: {problem}. A quotation mark inside a cell must be doubled.{spark} Reading went on at "
+        f"line {lines.number + 1}.",
+    )
+
+
+def _position(number: int, first: int, lines: _Lines) -> str:
+    """The row, with all lines from its first to the last one taken."""
+    lines_taken = f"line {first}" if lines.number <= first else f"lines {first} to {lines.number}"
+    return f"row {number} ({lines_taken})"
