@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import Settings, load_settings
-from pipeline.indexing.accept import Accepted, accept_all
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import Indexing, SilentObserver, passage_tokens_max
+from pipeline.indexing.validation import Accepted, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources

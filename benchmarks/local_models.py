@@ -22,7 +22,7 @@ from pipeline.backends.extractive import ExtractiveGenerator
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.local import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.ports import Embedder, Generator
 from pipeline.records import Document, Hit, Prompt, Vector
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.answering.verify import check_statement
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, Hit
 from pipeline.text.sentences import is_heading, sentence_spans
 

@@ -32,13 +32,13 @@ from pipeline.commands.reembed import migrate
 from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
-from pipeline.indexing.accept import NO_PREFIXES, Accepted, accept
+from pipeline.indexing.dry_run import Survey, survey
 from pipeline.indexing.flow import Indexing, Observer, Tally
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
+from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.indexing.stage import Stored
-from pipeline.indexing.survey import Survey, survey
+from pipeline.indexing.staging import Stored
+from pipeline.indexing.validation import NO_PREFIXES, Accepted, accept
 from pipeline.observe.telemetry import open_run_telemetry
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources, source_name

@@ -10,7 +10,7 @@ from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
 from pipeline.indexing.ledger import Ledger
-from pipeline.indexing.spool import VectorSpool
+from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
 from pipeline.storage.sqlite import Database
 

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputError
-from pipeline.indexing.accept import Accepted, accept_all
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
+from pipeline.indexing.validation import Accepted, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection

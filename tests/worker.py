@@ -25,7 +25,7 @@ from pipeline.backends.iris import IrisStore
 from pipeline.backends.nim import NimEmbedder
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.ledger import Ledger
-from pipeline.indexing.spool import VectorSpool
+from pipeline.indexing.vector_cache import VectorSpool
 from tests.servers.iris import connect
 
 STAGES: dict[str, tuple[type, str]] = {

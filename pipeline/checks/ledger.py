@@ -6,7 +6,7 @@ from pipeline.checks.bench import Bench
 from pipeline.checks.canary import is_canary
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import LedgerDiffers
-from pipeline.indexing.reconcile import IdDifferences, compare_ids
+from pipeline.indexing.reconciliation import IdDifferences, compare_ids
 
 EXAMPLES = 3
 

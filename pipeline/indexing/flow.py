@@ -29,14 +29,20 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
-from pipeline.indexing.accept import NO_PREFIXES, accept_all
-from pipeline.indexing.chunk import CHUNKER_VERSION, chunk_document
-from pipeline.indexing.embed import EmbeddedBatch, EmbeddingPool, PendingBatch, StoredVectors, VectorKeeper
+from pipeline.indexing.background_reader import Reading
+from pipeline.indexing.chunking import CHUNKER_VERSION, chunk_document
+from pipeline.indexing.embedding import (
+    EmbeddedBatch,
+    EmbeddingPool,
+    PendingBatch,
+    StoredVectors,
+    VectorKeeper,
+)
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Elsewhere, Ledger
-from pipeline.indexing.reading import Reading
-from pipeline.indexing.stage import Stager, fingerprint_under, identify
-from pipeline.indexing.tally import RejectionSink, Tally
+from pipeline.indexing.run_counts import RejectionSink, Tally
+from pipeline.indexing.staging import Stager, fingerprint_under, identify
+from pipeline.indexing.validation import NO_PREFIXES, accept_all
 from pipeline.logs import LOGGER, place_of
 from pipeline.ports import Embedder, Store, text_tokens_max
 from pipeline.records import Chunk, Document, EmbeddingSpace, Rejection, SourceRecord

@@ -32,7 +32,7 @@ from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.compare import Comparison, Side, compare
 from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
 from pipeline.indexing.ledger import Ledger
-from pipeline.indexing.reconcile import reconcile
+from pipeline.indexing.reconciliation import reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Store
 from pipeline.records import EmbeddingSpace, Rejection

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.answering.verify import check_statement
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, Hit
 
 TESTS = Path(__file__).resolve().parents[1]

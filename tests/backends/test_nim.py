@@ -29,7 +29,7 @@ from pipeline.backends.token_counts import EstimatedTokens
 from pipeline.backends.transport import Transport
 from pipeline.backends.wordpiece import WordPiece
 from pipeline.config import EmbedderSettings, GeneratorSettings, IndexingSettings, TransportSettings
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.observe.around import WatchedEmbedder
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker, text_tokens_max

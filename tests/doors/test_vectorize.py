@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline.indexing.stage import Stager
+from pipeline.indexing.staging import Stager
 from pipeline.vectorize import app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,12 +19,12 @@ from pipeline.backends.nim import NimEmbedder
 from pipeline.cancellation import Cancellation
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, TransportSettings
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable
-from pipeline.indexing import embed
+from pipeline.indexing import embedding
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.ledger import Ledger
-from pipeline.indexing.reconcile import Reconciliation, reconcile
+from pipeline.indexing.reconciliation import Reconciliation, reconcile
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.indexing.spool import VectorSpool
+from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.records import SourceRecord
 from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Server
@@ -363,7 +363,7 @@ def test_an_end_that_is_asked_for_does_not_wait_for_a_back_off(corpus: Corpus) -
 def test_an_end_that_is_asked_for_does_not_wait_for_a_server_that_hangs(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embed, "STOP_SECONDS", 0.3)
+    monkeypatch.setattr(embedding, "STOP_SECONDS", 0.3)
     asked = threading.Event()
     corpus.server.faults = Faults(slow_seconds=60)
     with later(0.2, asked.set):

@@ -15,12 +15,12 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
-from pipeline.indexing import accept, flow
-from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.embed import StoredVectors
+from pipeline.indexing import flow, validation
+from pipeline.indexing.chunking import chunk_document
+from pipeline.indexing.embedding import StoredVectors
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.ledger import Ledger, Staging
-from pipeline.indexing.spool import VectorSpool
+from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.records import (
     Chunk,
     Document,
@@ -270,7 +270,7 @@ def test_a_record_that_sets_off_a_fault_is_rejected_alone(run: Run, monkeypatch:
             raise RecursionError(text)
         return is_blank(text)
 
-    monkeypatch.setattr(accept, "is_blank", faulty)
+    monkeypatch.setattr(validation, "is_blank", faulty)
     tally = run(records(10))
     assert (tally.embedded, tally.rejected) == (9, 1)
     (rejection,) = run.rejections.written

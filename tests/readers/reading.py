@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import Accepted, accept
+from pipeline.indexing.validation import Accepted, accept
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection, SourceRecord

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import Accepted, accept_all
+from pipeline.indexing.validation import Accepted, accept_all
 from pipeline.readers.fhir.notes import notes
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.html import heading, text_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import Accepted, accept_all
+from pipeline.indexing.validation import Accepted, accept_all
 from pipeline.readers.fhir import stream as fhir_stream
 from pipeline.readers.fhir.bundles import Room
 from pipeline.readers.field_mapping import FieldMapping

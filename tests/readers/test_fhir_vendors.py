@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import Accepted, accept_all
+from pipeline.indexing.validation import Accepted, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection

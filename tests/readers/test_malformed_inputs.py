@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing, InputUnusable
-from pipeline.indexing.accept import Accepted, Duplicate, accept_all
+from pipeline.indexing.validation import Accepted, Duplicate, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import preflight, read_sources
 from pipeline.records import Rejection

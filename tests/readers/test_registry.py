@@ -20,7 +20,7 @@ import pytest
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputError, InputMissing, InputUnusable
-from pipeline.indexing.accept import Accepted, Duplicate, accept_all
+from pipeline.indexing.validation import Accepted, Duplicate, accept_all
 from pipeline.readers import sources
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources

@@ -16,11 +16,11 @@ from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
-from pipeline.indexing.accept import NO_PREFIXES, accept_all
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Ledger
-from pipeline.indexing.reconcile import reconcile, reopen
+from pipeline.indexing.reconciliation import reconcile, reopen
+from pipeline.indexing.validation import NO_PREFIXES, accept_all
 from pipeline.ports import Store
 from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
 from pipeline.reembedding.catch_up import one_pass

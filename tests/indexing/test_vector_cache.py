@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.indexing.spool import VectorSpool
+from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.records import Chunk, EmbeddingSpace
 from pipeline.storage.sqlite import Database
 

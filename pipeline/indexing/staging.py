@@ -11,16 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from pipeline.indexing.accept import (
-    NO_PREFIXES,
-    Accepted,
-    Duplicate,
-    Older,
-    another_authority,
-    another_patient,
-    spared,
-    withdrawal_of,
-)
 from pipeline.indexing.identity import (
     Prefixes,
     Sighting,
@@ -33,7 +23,17 @@ from pipeline.indexing.identity import (
     whole_resource,
 )
 from pipeline.indexing.ledger import Known, Ledger, Staging
-from pipeline.indexing.tally import RejectionSink, Tally
+from pipeline.indexing.run_counts import RejectionSink, Tally
+from pipeline.indexing.validation import (
+    NO_PREFIXES,
+    Accepted,
+    Duplicate,
+    Older,
+    another_authority,
+    another_patient,
+    spared,
+    withdrawal_of,
+)
 from pipeline.ports import Store
 from pipeline.records import Rejection
 

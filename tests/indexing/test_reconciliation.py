@@ -20,12 +20,12 @@ from pipeline.backends.iris import IrisStore
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.errors import StoreUnavailable
 from pipeline.indexing import flow
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally, recipe
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
-from pipeline.indexing.reconcile import Reconciliation, reconcile, reopen
+from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.indexing.spool import VectorSpool
+from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.ports import Store
 from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
 from pipeline.storage.sqlite import Database

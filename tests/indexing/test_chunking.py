@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.indexing.chunk import chunk_document
+from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, original_span
 from pipeline.text.section_titles import heading_of
 

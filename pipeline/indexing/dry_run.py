@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import NO_PREFIXES, Accepted, Duplicate, Older, accept_all
-from pipeline.indexing.chunk import chunk_document
-from pipeline.indexing.columns import DateColumns
+from pipeline.indexing.chunking import chunk_document
+from pipeline.indexing.date_columns import DateColumns
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.stage import Stored
-from pipeline.indexing.tally import RejectionSink, Tally
+from pipeline.indexing.run_counts import RejectionSink, Tally
+from pipeline.indexing.staging import Stored
+from pipeline.indexing.validation import NO_PREFIXES, Accepted, Duplicate, Older, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.records import Rejection, SourceRecord

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.indexing.embed import text_hash
+from pipeline.indexing.embedding import text_hash
 from pipeline.records import Chunk, EmbeddingSpace, Vector
 from pipeline.storage.named_sql import Statements
 from pipeline.storage.sqlite import Database, translated

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.indexing.embed import VectorKeeper
+from pipeline.indexing.embedding import VectorKeeper
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.ports import Store
 from pipeline.records import Chunk, Document, Hit, Vector

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.accept import Accepted, Duplicate, accept, accept_all
+from pipeline.indexing.validation import Accepted, Duplicate, accept, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection, SourceRecord
