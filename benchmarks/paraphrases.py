@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.answering.verify import check_statement
+from pipeline.answering.verification import check_statement
 from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, Hit
 from pipeline.text.sentences import is_heading, sentence_spans

@@ -13,7 +13,7 @@ from pipeline import logs
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
 from pipeline.answering.flow import Finished, Retrieved, Verified
 from pipeline.answering.notices import sentence
-from pipeline.answering.prompt import source_line
+from pipeline.answering.prompts import source_line
 from pipeline.commands.console import (
     EXIT_INCOMPLETE,
     EXIT_NO_ANSWER,

@@ -18,12 +18,17 @@ import numpy as np
 
 from pipeline import cancellation
 from pipeline.answering.model_output import ModelOutput, NoAnswer
-from pipeline.answering.notes import visible_note
+from pipeline.answering.note_access import visible_note
 from pipeline.answering.notices import admits_any, name_not_found, not_final, notices_of
-from pipeline.answering.prompt import build_prompt
-from pipeline.answering.retrieve import retrieve
-from pipeline.answering.verify import CitationNumbers, StatementChecker, StatementReader, abstains
-from pipeline.answering.whose import of_its_patient
+from pipeline.answering.prompts import build_prompt
+from pipeline.answering.question_patient import of_its_patient
+from pipeline.answering.retrieval import retrieve
+from pipeline.answering.verification import (
+    CitationNumbers,
+    StatementChecker,
+    StatementReader,
+    abstains,
+)
 from pipeline.config import AnsweringSettings
 from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.ports import Embedder, Generator, Store, text_tokens_max

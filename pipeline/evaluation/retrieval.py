@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.answering.fuse import fuse
-from pipeline.answering.retrieve import retrieve
+from pipeline.answering.fusion import fuse
+from pipeline.answering.retrieval import retrieve
 from pipeline.config import AnsweringSettings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet

@@ -13,9 +13,9 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from pipeline.answering.flow import Answering
-from pipeline.answering.notes import visible_note
+from pipeline.answering.note_access import visible_note
 from pipeline.answering.notices import notices_of
-from pipeline.answering.retrieve import retrieve
+from pipeline.answering.retrieval import retrieve
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError, NotKnown, NotReady
 from pipeline.logs import LOGGER

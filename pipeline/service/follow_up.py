@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 
-from pipeline.answering.whose import of_its_patient, writes_an_id
+from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Filters, Question
 from pipeline.service.access.policy import Principal

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.answering.flow import NO_ANSWER, Answering, Finished, Retrieved, Verified
-from pipeline.answering.prompt import build_prompt
+from pipeline.answering.prompts import build_prompt
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.backends.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.verify import check_statement
+from pipeline.answering.verification import check_statement
 from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, Hit
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline.answering.flow import Answering
-from pipeline.answering.notes import visible_note
+from pipeline.answering.note_access import visible_note
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Store

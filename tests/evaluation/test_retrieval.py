@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import evaluate
-from pipeline.answering.retrieve import retrieve
+from pipeline.answering.retrieval import retrieve
 from pipeline.config import load_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import read_set

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.answering.flow import Answering
-from pipeline.answering.notes import visible_note
+from pipeline.answering.note_access import visible_note
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Answer, Question
 from pipeline.service.audit.chain import sha256

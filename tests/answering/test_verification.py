@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.answering.verify import StatementReader, check_statement
+from pipeline.answering.verification import StatementReader, check_statement
 from pipeline.records import Document, Hit, Statement
 from pipeline.text.cleaning import clean
 

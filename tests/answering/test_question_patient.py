@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from pipeline.answering.whose import of_its_patient
+from pipeline.answering.question_patient import of_its_patient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, Filters, Question
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.answering.fuse import fuse, newest_first_within, without_near_duplicates
+from pipeline.answering.fusion import fuse, newest_first_within, without_near_duplicates
 from pipeline.records import Hit, Match
 
 

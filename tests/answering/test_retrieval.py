@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.retrieve import retrieve
+from pipeline.answering.retrieval import retrieve
 from pipeline.backends.embedded import EmbeddedStore
 from pipeline.config import AnsweringSettings, StoreSettings
 from pipeline.records import Filters
