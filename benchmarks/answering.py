@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import search
 from pipeline.answering.flow import Answering
-from pipeline.backends.embedded import EmbeddedStore
+from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import AnsweringSettings, StoreSettings
 from pipeline.records import (
     DraftPiece,

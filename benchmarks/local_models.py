@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.backends.extractive import ExtractiveGenerator
-from pipeline.backends.hashing import HashingEmbedder
-from pipeline.backends.local import LocalEmbedder
+from pipeline.backends.local.extractive import ExtractiveGenerator
+from pipeline.backends.local.hashing import HashingEmbedder
+from pipeline.backends.local.minilm import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.indexing.chunking import chunk_document
 from pipeline.ports import Embedder, Generator

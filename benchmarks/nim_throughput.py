@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.backends.flow_control import batches_of, map_bounded
+from pipeline.backends.http.concurrency import batches_of, map_bounded
 from pipeline.backends.nim import NimEmbedder, NimGenerator
 from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.records import Prompt, Vector

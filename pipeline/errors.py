@@ -60,7 +60,7 @@
         └── Unexpected             500: a fault of ours, with a number that is in the log
 
 `~` marks the transient ones: `error.transient` is true and the same call may succeed later. Retrying itself
-lives in one place, `pipeline/backends/transport.py`. This module knows no vendor and no back-end.
+lives in one place, `pipeline/backends/http/transport.py`. This module knows no vendor and no back-end.
 """
 
 from __future__ import annotations

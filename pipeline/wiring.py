@@ -79,10 +79,10 @@ def ledger_database(settings: Settings) -> Database:
 def open_store(settings: Settings, database: Database | None = None) -> Store:
     """The store; an embedded one in `database` where that is given."""
     if settings.store.kind == "iris":
-        from pipeline.backends.iris import IrisStore
+        from pipeline.backends.iris.store import IrisStore
 
         return IrisStore(settings.iris)
-    from pipeline.backends.embedded import EmbeddedStore
+    from pipeline.backends.embedded.store import EmbeddedStore
 
     return EmbeddedStore(database or ledger_database(settings), settings.store)
 
@@ -102,7 +102,7 @@ def require_store(settings: Settings, *, ledger: bool = False) -> None:
 def remove_tables(settings: Settings) -> None:
     """Remove the tables of a store that is no file of ours."""
     if settings.store.kind == "iris":
-        from pipeline.backends.iris import IrisStore
+        from pipeline.backends.iris.store import IrisStore
 
         with closing(IrisStore(settings.iris)) as store:
             store.drop()
@@ -111,11 +111,11 @@ def remove_tables(settings: Settings) -> None:
 def open_embedder(settings: Settings) -> Embedder:
     match settings.embedder.provider:
         case "local":
-            from pipeline.backends.local import LocalEmbedder
+            from pipeline.backends.local.minilm import LocalEmbedder
 
             return LocalEmbedder(settings.embedder)
         case "hashing":
-            from pipeline.backends.hashing import HashingEmbedder
+            from pipeline.backends.local.hashing import HashingEmbedder
 
             return HashingEmbedder(settings.embedder)
         case "nim":
@@ -135,11 +135,11 @@ def open_embedder(settings: Settings) -> Embedder:
 def open_generator(settings: Settings, embedder: Embedder) -> Generator:
     match settings.generator.provider:
         case "extractive":
-            from pipeline.backends.extractive import ExtractiveGenerator
+            from pipeline.backends.local.extractive import ExtractiveGenerator
 
             return ExtractiveGenerator(embedder, settings.generator)
         case "gguf":
-            from pipeline.backends.gguf import GgufGenerator
+            from pipeline.backends.local.gguf import GgufGenerator
 
             return GgufGenerator(settings.generator)
         case "nim":

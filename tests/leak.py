@@ -34,7 +34,7 @@ from unittest import mock
 
 import httpx2
 
-from pipeline.backends.embedded import EmbeddedStore
+from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import Settings
 from pipeline.errors import ConnectionBroken
 from pipeline.logs import LOGGER, JsonFormatter

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name as canonical
 
 from infra import catalog, jobs, program, services, sizing
 from pipeline import serve, wiring
-from pipeline.backends.hashing import HashingEmbedder
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import IrisSettings, ServiceSettings, Settings, as_environment, load_settings, variables
 from pipeline.pricing import prices_of
 from pipeline.service.proxy import KEY_HEADER

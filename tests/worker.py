@@ -21,7 +21,7 @@ from typing import Any
 
 from iris import dbapi
 
-from pipeline.backends.iris import IrisStore
+from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.nim import NimEmbedder
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.ledger import Ledger

@@ -20,13 +20,13 @@ import urllib3
 from botocore import exceptions as aws
 from botocore.config import Config
 
-from pipeline.backends.chat_request import thinks
-from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock, Slot, map_bounded
-from pipeline.backends.http_errors import Server, quotable_detail, timed_out, unreadable
-from pipeline.backends.openai_protocol import checked_vectors, floor_of, never_empty
-from pipeline.backends.token_counts import EstimatedTokens
-from pipeline.backends.transport import Patience, capacity_gate
-from pipeline.backends.wordpiece import WordPiece
+from pipeline.backends.http.chat_request import thinks
+from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock, Slot, map_bounded
+from pipeline.backends.http.errors import Server, quotable_detail, timed_out, unreadable
+from pipeline.backends.http.openai_protocol import checked_vectors, floor_of, never_empty
+from pipeline.backends.http.transport import Patience, capacity_gate
+from pipeline.backends.local.token_counts import EstimatedTokens
+from pipeline.backends.local.wordpiece import WordPiece
 from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.errors import (
     AuthenticationFailed,

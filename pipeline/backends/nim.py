@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pipeline.backends.flow_control import SYSTEM_CLOCK, CapacityGate, Clock, batches_of, map_bounded
-from pipeline.backends.http_errors import Server, unreadable
-from pipeline.backends.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
-from pipeline.backends.token_counts import EstimatedTokens, TokenCounter
-from pipeline.backends.transport import Transport
-from pipeline.backends.wordpiece import WordPiece
+from pipeline.backends.http.concurrency import SYSTEM_CLOCK, CapacityGate, Clock, batches_of, map_bounded
+from pipeline.backends.http.errors import Server, unreadable
+from pipeline.backends.http.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
+from pipeline.backends.http.transport import Transport
+from pipeline.backends.local.token_counts import EstimatedTokens, TokenCounter
+from pipeline.backends.local.wordpiece import WordPiece
 from pipeline.config import EmbedderSettings, GeneratorSettings, ImageEmbedderSettings, TransportSettings
 from pipeline.errors import ModelNotFound, Overloaded, RequestInvalid, SettingsInvalid
 from pipeline.ports import ServerHealth

@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.answering.flow import NO_ANSWER, Answering, Finished, Retrieved, Verified
 from pipeline.answering.prompts import build_prompt
-from pipeline.backends.embedded import EmbeddedStore
-from pipeline.backends.hashing import HashingEmbedder
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.indexing.flow import Indexing, SilentObserver

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.answering.notices import not_final, notices_of, sentence
-from pipeline.backends.embedded import EmbeddedStore
+from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import StoreSettings
 from pipeline.records import AccessScope, Document, Filters, NearValue, Notice
 from pipeline.storage.sqlite import Database

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.answering.retrieval import retrieve
-from pipeline.backends.embedded import EmbeddedStore
+from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import AnsweringSettings, StoreSettings
 from pipeline.records import Filters
 from pipeline.storage.sqlite import Database

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.answering.flow import Answering
 from pipeline.answering.note_access import visible_note
-from pipeline.backends.embedded import EmbeddedStore
+from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Store
 from pipeline.records import AccessScope, Document, Filters, Hit, Question, StoreCounts, Vector

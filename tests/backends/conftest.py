@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from pipeline.backends.local import PACKAGE, LocalEmbedder
+from pipeline.backends.local.minilm import PACKAGE, LocalEmbedder
 from pipeline.config import EmbedderSettings
 
 

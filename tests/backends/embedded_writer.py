@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from pipeline.backends.embedded import EmbeddedStore
+from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import StoreSettings
 from pipeline.storage.sqlite import Database
 from tests.contracts.store import SPACE, axis, note

@@ -26,7 +26,7 @@ from typing import Any, TypeAlias
 
 from iris import dbapi
 
-from pipeline.backends.iris import iris_statements
+from pipeline.backends.iris.store import iris_statements
 
 LINK = "<COMMUNICATION LINK ERROR> Failed to receive message; Details: Error code: 104 Error message: "
 REFUSED = "<COMMUNICATION LINK ERROR> Failed to connect to server; Details: Error code: -1 Error message: "

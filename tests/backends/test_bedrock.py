@@ -23,7 +23,7 @@ from pipeline.backends.bedrock import (
     bedrock_client,
     translate,
 )
-from pipeline.backends.http_errors import Server
+from pipeline.backends.http.errors import Server
 from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
 from pipeline.ports import Embedder, Generator
 from pipeline.records import Prompt

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import errors
-from pipeline.backends.chat_request import thinks
+from pipeline.backends.http.chat_request import thinks
 from pipeline.backends.openai_compatible import OpenAIGenerator
 from pipeline.config import GeneratorSettings, TransportSettings, load_settings
 from pipeline.records import DraftPiece, Prompt

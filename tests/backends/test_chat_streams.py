@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline import errors
-from pipeline.backends.chat_events import read_event
+from pipeline.backends.http.chat_events import read_event
 from pipeline.backends.openai_compatible import OpenAIGenerator
 from pipeline.config import GeneratorSettings, TransportSettings
 from pipeline.records import DraftPiece, Prompt, Usage

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.local_models import cases, draft_lines, passages
-from pipeline.backends.extractive import ExtractiveGenerator
-from pipeline.backends.hashing import HashingEmbedder
-from pipeline.backends.local import LocalEmbedder
+from pipeline.backends.local.extractive import ExtractiveGenerator
+from pipeline.backends.local.hashing import HashingEmbedder
+from pipeline.backends.local.minilm import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.ports import Generator
 from pipeline.records import Hit

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.backends import gguf
-from pipeline.backends.gguf import DEMO_PACKAGE, GgufGenerator
+from pipeline.backends.local import gguf
+from pipeline.backends.local.gguf import DEMO_PACKAGE, GgufGenerator
 from pipeline.config import GeneratorSettings
 from pipeline.errors import ModelFileError, RequestInvalid, SettingsInvalid
 from pipeline.ports import Generator
@@ -132,7 +132,7 @@ def test_without_the_runtime_the_command_is_named(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_runtime_is_not_imported_before_it_is_needed() -> None:
-    code = "import sys, pipeline.backends.gguf; assert 'xllamacpp' not in sys.modules"
+    code = "import sys, pipeline.backends.local.gguf; assert 'xllamacpp' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline.backends.hashing import HashingEmbedder
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings
 from pipeline.errors import SettingsInvalid
 from pipeline.ports import Embedder
@@ -54,7 +54,7 @@ def test_word_order_matters_a_little(embedder: HashingEmbedder) -> None:
 def test_vectors_are_the_same_in_every_process(embedder: HashingEmbedder) -> None:
     """Stored vectors outlive the process; Python's own hash() would not."""
     code = (
-        "from pipeline.backends.hashing import HashingEmbedder as H\n"
+        "from pipeline.backends.local.hashing import HashingEmbedder as H\n"
         "from pipeline.config import EmbedderSettings as S\n"
         "v = H(S(provider='hashing')).embed(['blood pressure 130/80'], 'query')[0]\n"
         "print([(int(i), round(float(v[i]), 5)) for i in v.nonzero()[0]])"

@@ -12,7 +12,7 @@ import pytest
 
 from pipeline import errors
 from pipeline.answering.model_output import ModelOutput
-from pipeline.backends.gguf import DEMO_PACKAGE, _demo_file
+from pipeline.backends.local.gguf import DEMO_PACKAGE, _demo_file
 from pipeline.backends.openai_compatible import OpenAIGenerator
 from pipeline.config import GeneratorSettings, TransportSettings
 from pipeline.ports import Generator

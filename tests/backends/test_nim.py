@@ -13,8 +13,12 @@ import pytest
 import requests
 
 from pipeline import errors
-from pipeline.backends.hashing import HashingEmbedder
-from pipeline.backends.http_errors import Server
+from pipeline.backends.http.errors import Server
+from pipeline.backends.http.openai_protocol import read_vectors
+from pipeline.backends.http.transport import Transport
+from pipeline.backends.local.hashing import HashingEmbedder
+from pipeline.backends.local.token_counts import EstimatedTokens
+from pipeline.backends.local.wordpiece import WordPiece
 from pipeline.backends.nim import (
     TEXT_MODELS,
     NimEmbedder,
@@ -24,10 +28,6 @@ from pipeline.backends.nim import (
     data_url,
     ranking_path,
 )
-from pipeline.backends.openai_protocol import read_vectors
-from pipeline.backends.token_counts import EstimatedTokens
-from pipeline.backends.transport import Transport
-from pipeline.backends.wordpiece import WordPiece
 from pipeline.config import EmbedderSettings, GeneratorSettings, IndexingSettings, TransportSettings
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import passage_tokens_max

@@ -16,15 +16,15 @@ import pytest
 import requests
 
 from pipeline import errors
-from pipeline.backends import http_errors
-from pipeline.backends.http_errors import (
+from pipeline.backends.http import errors as http_errors
+from pipeline.backends.http.errors import (
     Server,
     exception_error,
     quotable_detail,
     retry_after_seconds,
     status_error,
 )
-from pipeline.backends.transport import RATE_WAIT_SECONDS, Transport
+from pipeline.backends.http.transport import RATE_WAIT_SECONDS, Transport
 from pipeline.cancellation import Cancellation
 from pipeline.config import TransportSettings
 from tests.servers.clock import ManualClock
@@ -352,7 +352,7 @@ def test_an_answer_that_is_no_json_object(clock: ManualClock, body: bytes) -> No
 def test_an_answer_that_is_too_long(
     clock: ManualClock, monkeypatch: pytest.MonkeyPatch, nim: NimServer
 ) -> None:
-    monkeypatch.setattr("pipeline.backends.transport.ANSWER_BYTES_MAX", 1000)
+    monkeypatch.setattr("pipeline.backends.http.transport.ANSWER_BYTES_MAX", 1000)
     assert type(refused_call(transport_to(nim.url, clock))) is errors.ResponseInvalid
 
 

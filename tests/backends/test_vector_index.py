@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.backends.vector_index import (
+from pipeline.backends.embedded.vector_index import (
     BLOCK_ROWS,
     ExactRows,
     SignRows,

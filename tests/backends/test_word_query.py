@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.backends.word_query import TOKENIZER, WORDS_MAX, QuestionReader, Word, expression
+from pipeline.backends.embedded.word_query import TOKENIZER, WORDS_MAX, QuestionReader, Word, expression
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.backends import wordpiece
-from pipeline.backends.wordpiece import CLS, PAD, SEP, UNKNOWN, WordPiece
+from pipeline.backends.local import wordpiece
+from pipeline.backends.local.wordpiece import CLS, PAD, SEP, UNKNOWN, WordPiece
 from pipeline.errors import ModelFileError
 
 tokenizers = pytest.importorskip("tokenizers", reason="the reference tokenizer is a development dependency")

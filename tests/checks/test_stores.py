@@ -11,8 +11,8 @@ import pytest
 from iris import dbapi
 from pydantic import SecretStr
 
-from pipeline.backends.iris import IrisStore
-from pipeline.backends.iris_search import search_plan
+from pipeline.backends.iris.search import search_plan
+from pipeline.backends.iris.store import IrisStore
 from pipeline.checks.bench import Bench
 from pipeline.checks.ledger import ledger_check
 from pipeline.checks.stores import (

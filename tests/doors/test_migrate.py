@@ -20,7 +20,7 @@ from iris import dbapi
 from typer.testing import CliRunner, Result
 
 from pipeline.ask import open_answering, process_query
-from pipeline.backends.hashing import HashingEmbedder
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pipeline.backends.flow_control import SYSTEM_CLOCK, Clock
-from pipeline.backends.iris import IrisStore
+from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock
+from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.nim import NimEmbedder
 from pipeline.cancellation import Cancellation
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, TransportSettings

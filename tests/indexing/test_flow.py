@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.backends.embedded import EmbeddedStore
-from pipeline.backends.hashing import HashingEmbedder
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
 from pipeline.indexing import flow, validation

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
-from pipeline.backends.embedded import EmbeddedStore
-from pipeline.backends.hashing import HashingEmbedder
-from pipeline.backends.iris import IrisStore
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.backends.iris.store import IrisStore
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.errors import StoreUnavailable
 from pipeline.indexing import flow

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from pipeline.backends.embedded import EmbeddedStore
-from pipeline.backends.hashing import HashingEmbedder
-from pipeline.backends.iris import IrisStore
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.backends.iris.store import IrisStore
+from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.indexing.flow import Indexing, SilentObserver, Tally
 from pipeline.indexing.identity import Prefixes

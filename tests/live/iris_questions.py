@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 from iris import dbapi
 
-from pipeline.backends.iris import IrisStore, iris_statements
-from pipeline.backends.iris_rows import vector_text
+from pipeline.backends.iris.rows import vector_text
+from pipeline.backends.iris.store import IrisStore, iris_statements
 from pipeline.config import IrisSettings
 from pipeline.errors import StoreError
 from pipeline.records import (

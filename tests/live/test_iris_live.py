@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from pipeline.backends import iris_search
-from pipeline.backends.iris import TABLES, IrisStore
+from pipeline.backends.iris import search
+from pipeline.backends.iris.store import TABLES, IrisStore
 from pipeline.config import IrisSettings
 from pipeline.records import EmbeddingSpace
 from tests.contracts.store import StoreContract, StoreFactory
@@ -67,7 +67,7 @@ class IndexedStore(IrisStore):
 class TestIrisStoreLiveThroughItsVectorIndex(StoreContract):
     @pytest.fixture
     def store_factory(self, empty: IrisSettings, monkeypatch: pytest.MonkeyPatch) -> StoreFactory:
-        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
+        monkeypatch.setattr(search, "EXACT_ROWS_MAX", 0)
         return lambda: IndexedStore(empty)
 
 

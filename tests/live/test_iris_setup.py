@@ -12,7 +12,7 @@ import yaml
 from iris import dbapi
 from pydantic import SecretStr
 
-from pipeline.backends.iris import IrisStore
+from pipeline.backends.iris.store import IrisStore
 from pipeline.config import IrisSettings
 from tests.backends.iris_driver import Server
 from tests.contracts.store import SPACE, axis, found

@@ -265,8 +265,8 @@ def test_what_the_service_began_is_recorded_where_the_service_is(flag: str, span
 def test_off_means_that_nothing_stands_between(index: Index) -> None:
     settings = index(NOTES)
     with ServingAnswering(settings, SILENT) as answering, answering.answering() as parts:
-        assert type(parts.embedder).__module__ == "pipeline.backends.hashing"
-        assert type(parts.store).__module__ == "pipeline.backends.embedded"
+        assert type(parts.embedder).__module__ == "pipeline.backends.local.hashing"
+        assert type(parts.store).__module__ == "pipeline.backends.embedded.store"
         assert type(parts).__name__ == "Answering"
     with open_telemetry(settings) as telemetry:
         assert telemetry.tracing is None

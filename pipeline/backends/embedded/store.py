@@ -20,16 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backends import embedded_rows as rows
-from pipeline.backends.embedded_check import problems_of
-from pipeline.backends.embedded_vectors import (
-    DELETIONS_KEPT,
-    FollowedIndex,
-    centre_of,
-    cosines,
-    recentre,
-)
-from pipeline.backends.vector_index import (
+from pipeline.backends.embedded import rows
+from pipeline.backends.embedded.integrity import problems_of
+from pipeline.backends.embedded.vector_index import (
     ExactRows,
     Numbers,
     VectorIndex,
@@ -38,7 +31,8 @@ from pipeline.backends.vector_index import (
     sign_codes,
     top,
 )
-from pipeline.backends.word_query import TOKENIZER, Expression, QuestionReader, Word, expression
+from pipeline.backends.embedded.vectors import DELETIONS_KEPT, FollowedIndex, centre_of, cosines, recentre
+from pipeline.backends.embedded.word_query import TOKENIZER, Expression, QuestionReader, Word, expression
 from pipeline.config import StoreSettings
 from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
 from pipeline.records import (

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.backends import local
-from pipeline.backends.local import BATCH_TOKENS_MAX, LocalEmbedder
+from pipeline.backends.local import minilm
+from pipeline.backends.local.minilm import BATCH_TOKENS_MAX, LocalEmbedder
 from pipeline.config import EmbedderSettings
 from pipeline.errors import ModelFileError, RequestInvalid, SettingsInvalid
 from pipeline.ports import Embedder
@@ -53,7 +53,7 @@ def test_vectors_are_those_of_the_published_model(local_embedder: LocalEmbedder)
 
 def test_batches_hold_every_text_once_within_the_budget() -> None:
     lengths = [3, 256, 17, 17, 90, 256, 4, 60, 2, 130] * 9
-    batches = list(local._batches(lengths, 8))
+    batches = list(minilm._batches(lengths, 8))
     assert sorted(place for batch in batches for place in batch) == list(range(len(lengths)))
     for batch in batches:
         assert len(batch) <= 8
@@ -87,7 +87,7 @@ def test_what_the_model_is_not_is_refused(wrong: dict[str, object]) -> None:
 def test_weights_with_another_hash_are_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     changed = tmp_path / "model.onnx"
     changed.write_bytes(b"not the weights")
-    monkeypatch.setattr(local, "_weights_path", lambda: changed)
+    monkeypatch.setattr(minilm, "_weights_path", lambda: changed)
     with pytest.raises(ModelFileError, match="expected 8199be6f"):
         LocalEmbedder(EmbedderSettings())
 
@@ -104,7 +104,7 @@ def test_a_missing_package_names_the_command_and_the_way_out(monkeypatch: pytest
 
 def test_nothing_heavy_is_imported_before_it_is_needed_and_no_weight_package_ever() -> None:
     code = (
-        "import sys, pipeline.backends.local as l\n"
+        "import sys, pipeline.backends.local.minilm as l\n"
         "assert 'onnxruntime' not in sys.modules\n"
         "from pipeline.config import EmbedderSettings\n"
         "l.LocalEmbedder(EmbedderSettings())\n"

@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from pipeline.backends.iris_connections import Row, Value
+from pipeline.backends.iris.connections import Row, Value
 from pipeline.records import Chunk, Document, EmbeddedDocument, EmbeddingSpace, Hit, Match, Vector
 
 TEXT_CONTENT_UNITS = 10_000

@@ -30,7 +30,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from pipeline import cancellation
-from pipeline.backends.flow_control import (
+from pipeline.backends.http.concurrency import (
     SYSTEM_CLOCK,
     AdaptiveLimit,
     CapacityGate,
@@ -38,7 +38,7 @@ from pipeline.backends.flow_control import (
     Slot,
     TokenBucket,
 )
-from pipeline.backends.http_errors import (
+from pipeline.backends.http.errors import (
     Server,
     exception_error,
     is_error,

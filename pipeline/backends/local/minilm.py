@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backends.wordpiece import CLS, SEP, SPECIAL_TOKENS, WordPiece
+from pipeline.backends.local.wordpiece import CLS, SEP, SPECIAL_TOKENS, WordPiece
 from pipeline.config import EmbedderSettings
 from pipeline.errors import ModelFileError, RequestInvalid, ResponseInvalid, SettingsInvalid
 from pipeline.records import EmbeddingSpace, TextKind, Vector, unit_length

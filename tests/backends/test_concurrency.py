@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.backends.flow_control import (
+from pipeline.backends.http.concurrency import (
     AdaptiveLimit,
     CapacityGate,
     TokenBucket,

@@ -22,7 +22,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from pipeline.backends.iris_connections import (
+from pipeline.backends.iris.connections import (
     PARAMETERS_MAX,
     Connect,
     Connections,
@@ -30,7 +30,7 @@ from pipeline.backends.iris_connections import (
     Value,
     lists_of,
 )
-from pipeline.backends.iris_errors import (
+from pipeline.backends.iris.errors import (
     FUNCTION_MISSING,
     INDEX_EXISTS,
     INDEX_MISSING,
@@ -39,7 +39,7 @@ from pipeline.backends.iris_errors import (
     UNIQUE,
     IrisRefusal,
 )
-from pipeline.backends.iris_rows import (
+from pipeline.backends.iris.rows import (
     checksum_of,
     chunk_row,
     definition,
@@ -53,7 +53,7 @@ from pipeline.backends.iris_rows import (
     text_of,
     vector_text,
 )
-from pipeline.backends.iris_search import (
+from pipeline.backends.iris.search import (
     INDEX_ROWS_MIN,
     count_chunks,
     count_notes,

@@ -1,5 +1,5 @@
 -- Every statement that Chartwell sends to InterSystems IRIS. Values are always bound (?). Braces are filled by
--- pipeline/backends/iris.py with nothing but digits, question marks and the conditions `admit_...` of this file. DEMO
+-- pipeline/backends/iris/store.py with nothing but digits, question marks and the conditions `admit_...` of this file. DEMO
 -- stands for the schema of the settings; while an embedding space is changed, a second one holds the new vectors.
 --
 -- What IRIS asks for, and this file keeps to:

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.backends.chat_events import read_event
-from pipeline.backends.chat_request import ChatOptions, chat_request, thinks
-from pipeline.backends.flow_control import CapacityGate
-from pipeline.backends.http_errors import Server, unreadable
-from pipeline.backends.transport import Transport
+from pipeline.backends.http.chat_events import read_event
+from pipeline.backends.http.chat_request import ChatOptions, chat_request, thinks
+from pipeline.backends.http.concurrency import CapacityGate
+from pipeline.backends.http.errors import Server, unreadable
+from pipeline.backends.http.transport import Transport
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.errors import ConnectionBroken, ProviderError, RequestInvalid
 from pipeline.logs import LOGGER

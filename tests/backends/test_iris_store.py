@@ -23,12 +23,20 @@ from iris import dbapi
 from pydantic import SecretStr
 
 from pipeline import errors
-from pipeline.backends import iris as iris_store
-from pipeline.backends import iris_connections, iris_search
-from pipeline.backends.iris import IrisStore, iris_statements
-from pipeline.backends.iris_errors import SQLCODES, translate
-from pipeline.backends.iris_rows import parse_vector, split_text, terms, text_of, vector_text, words_of
-from pipeline.backends.iris_search import admission
+from pipeline.backends.iris import connections as iris_connections
+from pipeline.backends.iris import search
+from pipeline.backends.iris import store as iris_store
+from pipeline.backends.iris.errors import SQLCODES, translate
+from pipeline.backends.iris.rows import (
+    parse_vector,
+    split_text,
+    terms,
+    text_of,
+    vector_text,
+    words_of,
+)
+from pipeline.backends.iris.search import admission
+from pipeline.backends.iris.store import IrisStore, iris_statements
 from pipeline.config import IrisSettings
 from pipeline.ports import Store
 from pipeline.records import EmbeddedDocument, Filters, StoreCounts, unit_length
@@ -82,8 +90,8 @@ class TestIrisStoreThroughItsVectorIndex(StoreContract):
 
     @pytest.fixture
     def store_factory(self, server: Server, monkeypatch: pytest.MonkeyPatch) -> StoreFactory:
-        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
-        monkeypatch.setattr(iris_search, "INDEX_ROWS_MIN", 1)
+        monkeypatch.setattr(search, "EXACT_ROWS_MAX", 0)
+        monkeypatch.setattr(search, "INDEX_ROWS_MIN", 1)
         return lambda: IndexedStore(SETTINGS, server.connect)
 
 
@@ -510,9 +518,9 @@ def test_a_naive_filtered_search_loses_rows_and_ours_does_not(
     assert len(cursor.fetchall()) == 0
     wanted = Filters(patient_ids=("p9",))
     assert found(store, axis(0), 3, wanted) == ["rare2/0", "rare1/0", "rare0/0"]
-    monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
+    monkeypatch.setattr(search, "EXACT_ROWS_MAX", 0)
     assert found(store, axis(0), 3, wanted) == ["rare2/0", "rare1/0", "rare0/0"]
-    monkeypatch.setattr(iris_search, "INDEX_ROWS_MAX", 10)
+    monkeypatch.setattr(search, "INDEX_ROWS_MAX", 10)
     assert found(store, axis(0), 2, wanted) == ["rare2/0", "rare1/0"]
 
 
@@ -521,7 +529,7 @@ def test_a_common_filter_goes_through_the_index(
 ) -> None:
     _crowded(store)
     store.optimise()
-    monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 10)
+    monkeypatch.setattr(search, "EXACT_ROWS_MAX", 10)
     server.statements.clear()
     assert found(store, axis(0), 2, Filters(patient_ids=("p1",))) == ["crowd000/0", "crowd001/0"]
     assert "search_vector" in server.statements
@@ -578,10 +586,10 @@ def test_index_and_scan_agree_under_any_filter(
             unit_length(random.normal(size=(1, DIMENSION)).astype(np.float32))[0],
             int(pick(1, 2, 4)),
         )
-        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 1_000)
+        monkeypatch.setattr(search, "EXACT_ROWS_MAX", 1_000)
         scanned = found(store, question, k, filters)
-        monkeypatch.setattr(iris_search, "EXACT_ROWS_MAX", 0)
-        monkeypatch.setattr(iris_search, "INDEX_ROWS_MIN", 1)
+        monkeypatch.setattr(search, "EXACT_ROWS_MAX", 0)
+        monkeypatch.setattr(search, "INDEX_ROWS_MIN", 1)
         assert found(store, question, k, filters) == scanned
     assert server.count("search_vector") > 3
     assert server.count("scan_vectors") > 3

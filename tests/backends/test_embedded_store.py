@@ -19,9 +19,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from pipeline.backends import embedded, embedded_vectors
-from pipeline.backends.embedded import EmbeddedStore
-from pipeline.backends.vector_index import ExactRows, SignRows
+from pipeline.backends.embedded import store as embedded
+from pipeline.backends.embedded import vectors as embedded_vectors
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.backends.embedded.vector_index import ExactRows, SignRows
 from pipeline.config import StoreSettings
 from pipeline.errors import SchemaMismatch, StoreAccessDenied, StoreDamaged, StoreError
 from pipeline.records import (

@@ -9,9 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
-from pipeline.backends.embedded_rows import vectors_of
-from pipeline.backends.embedded_vectors import READ_ROWS, centre_of, codes_of
-from pipeline.backends.vector_index import sign_codes
+from pipeline.backends.embedded.rows import vectors_of
+from pipeline.backends.embedded.vector_index import sign_codes
+from pipeline.backends.embedded.vectors import READ_ROWS, centre_of, codes_of
 from pipeline.errors import StoreDamaged
 from pipeline.records import EmbeddingSpace, unit_length
 from pipeline.storage.named_sql import Statements

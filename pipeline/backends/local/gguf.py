@@ -24,8 +24,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from pipeline.backends.chat_events import read_event
-from pipeline.backends.chat_request import ChatOptions, chat_request, thinks
+from pipeline.backends.http.chat_events import read_event
+from pipeline.backends.http.chat_request import ChatOptions, chat_request, thinks
 from pipeline.config import GeneratorSettings
 from pipeline.errors import ModelFileError, RequestInvalid, ResponseInvalid, SettingsInvalid
 from pipeline.records import DraftPiece, GeneratorModel, Prompt, Usage

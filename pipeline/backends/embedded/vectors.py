@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.backends.embedded_rows import json_list, stored_vector, vectors_of
-from pipeline.backends.vector_index import (
+from pipeline.backends.embedded.rows import json_list, stored_vector, vectors_of
+from pipeline.backends.embedded.vector_index import (
     Codes,
     ExactRows,
     Numbers,

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.backends.iris_errors import STATEMENT_REFUSED, IrisRefusal, meaning_of, translate
+from pipeline.backends.iris.errors import STATEMENT_REFUSED, IrisRefusal, meaning_of, translate
 from pipeline.config import IrisSettings
 from pipeline.errors import StoreError, StoreUnavailable
 

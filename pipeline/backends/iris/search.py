@@ -16,8 +16,8 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipeline.backends.iris_connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
-from pipeline.backends.iris_rows import bm25, score, text_of
+from pipeline.backends.iris.connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
+from pipeline.backends.iris.rows import bm25, score, text_of
 from pipeline.ports import SearchPlan
 from pipeline.records import AccessScope, Filters, Match, NoteField
 from pipeline.text.periods import Period

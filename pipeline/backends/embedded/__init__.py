@@ -1,0 +1,1 @@
+"""The store that needs no server: one SQLite file with words and vectors."""
