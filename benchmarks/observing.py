@@ -18,11 +18,11 @@ from pathlib import Path
 from pipeline.config import Settings, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
+from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry
 from pipeline.wiring import open_corpus
 
 NOTES = Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "notes"

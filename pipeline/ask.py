@@ -27,9 +27,9 @@ from pipeline.commands.console import (
 )
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
-from pipeline.observe.telemetry import SILENT, Telemetry, open_telemetry
 from pipeline.records import Answer, Citation, Filters, Hit, Question
 from pipeline.reembedding.live_answering import ServingAnswering
+from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry
 from pipeline.text.periods import Period
 from pipeline.wiring import require_store
 

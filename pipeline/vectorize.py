@@ -39,10 +39,10 @@ from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.staging import Stored
 from pipeline.indexing.validation import NO_PREFIXES, Accepted, accept
-from pipeline.observe.telemetry import open_run_telemetry
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources, source_name
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
+from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
 

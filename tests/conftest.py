@@ -24,7 +24,7 @@ _LOOPS: list[asyncio.AbstractEventLoop] = []
 
 
 SLOW_FILES = (
-    "observe/test_deployment.py",
+    "telemetry/test_deployment.py",
     "infra/test_deployment_scripts.py",
     "service/test_page_browser.py",
     "service/test_leak.py",

@@ -21,8 +21,8 @@ from pipeline import config
 from pipeline.monitoring.judge import attention
 from pipeline.monitoring.view import screen
 from tests.monitoring import samples
-from tests.observe import dashboards, metrics_reference
 from tests.service.reference import api_reference
+from tests.telemetry import dashboards, metrics_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -21,9 +21,9 @@ from pipeline.config import Settings
 from pipeline.embedding_spaces import POINTER_FILE, serving, serving_settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
-from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.ports import Generator
 from pipeline.records import Answer, Question
+from pipeline.telemetry.setup import SILENT, Telemetry
 from pipeline.wiring import generator_needs_embedder, open_generator, open_space
 
 WAIT_SECONDS = 5.0

@@ -16,8 +16,6 @@ from fastapi.concurrency import run_in_threadpool
 from pipeline.config import Settings
 from pipeline.errors import Forbidden, ProviderError, SignInFailed
 from pipeline.monitoring.usage import PresentCosts
-from pipeline.observe.asgi import TracedRequests, method_of
-from pipeline.observe.telemetry import SILENT, Telemetry
 from pipeline.pricing import prices_of
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service import problems
@@ -41,6 +39,8 @@ from pipeline.service.parts import Parts
 from pipeline.service.proxy import BehindProxy, proxy_key
 from pipeline.service.readiness import Check, Readiness, opened
 from pipeline.service.state.database import State
+from pipeline.telemetry.asgi import TracedRequests, method_of
+from pipeline.telemetry.setup import SILENT, Telemetry
 
 TITLE = "Chartwell"
 VERSION = "1"

@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import Busy
 from pipeline.logs import LOGGER
-from pipeline.observe.asgi import method_of
 from pipeline.service.problems import Respond, in_json, recorded
 from pipeline.service.streaming import ClientGone
+from pipeline.telemetry.asgi import method_of
 
 CONTENT_POLICY = "; ".join(
     (

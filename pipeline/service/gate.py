@@ -23,13 +23,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import Forbidden, SignInFailed
-from pipeline.observe.asgi import method_of
 from pipeline.service import cookies
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.throttle import network_of
 from pipeline.service.activity import Activity
 from pipeline.service.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
+from pipeline.telemetry.asgi import method_of
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 PUBLIC = frozenset(

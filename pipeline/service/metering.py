@@ -7,9 +7,9 @@ nothing. Labels have closed sets of values: routes by their template.
 from __future__ import annotations
 
 from pipeline.errors import NotKnown
-from pipeline.observe.telemetry import Telemetry
 from pipeline.service.asking import AnswerDesk
 from pipeline.service.readiness import Readiness
+from pipeline.telemetry.setup import Telemetry
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 

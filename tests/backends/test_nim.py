@@ -31,9 +31,9 @@ from pipeline.backends.nim import (
 from pipeline.config import EmbedderSettings, GeneratorSettings, IndexingSettings, TransportSettings
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
-from pipeline.observe.around import WatchedEmbedder
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker, text_tokens_max
 from pipeline.records import Document, Prompt
+from pipeline.telemetry.wrappers import WatchedEmbedder
 from tests.contracts.embedder import EmbedderContract
 from tests.servers.clock import ManualClock
 from tests.servers.nim import NimServer, nim_process

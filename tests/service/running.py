@@ -23,7 +23,6 @@ import httpx2
 from pipeline.config import Settings, as_environment, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.observe.telemetry import Telemetry, open_service_telemetry
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.serve import Draining, listen, uvicorn_config
@@ -33,6 +32,7 @@ from pipeline.service.access.policy import DEMO, Role, actions_of
 from pipeline.service.access.scopes import ALL_NOTES, Sees
 from pipeline.service.app import create_app
 from pipeline.service.state.database import State, open_state
+from pipeline.telemetry.setup import Telemetry, open_service_telemetry
 from pipeline.wiring import open_corpus
 
 ROOT = Path(__file__).resolve().parents[2]

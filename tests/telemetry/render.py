@@ -1,6 +1,6 @@
 """Pictures of the dashboards: each panel of the files, drawn from what a real Prometheus answers to its queries.
 
-    python -m tests.observe.render FOLDER [--seconds 120]
+    python -m tests.telemetry.render FOLDER [--seconds 120]
 
 This is no Grafana: it lays out the panels where the file says and draws lines and numbers as plain SVG, so that
 somebody can look at what the queries give. The deployment is that of the tests; model servers and GPU are simulated.
@@ -23,10 +23,10 @@ from typing import Any
 import httpx2
 from playwright.sync_api import sync_playwright
 
-from tests.observe.conftest import TEN_QUESTIONS
-from tests.observe.dashboards import DASHBOARDS, as_json
-from tests.observe.deployment import Deployment, Prometheus, deployed, until, vectorize
 from tests.service.browser import launched
+from tests.telemetry.conftest import TEN_QUESTIONS
+from tests.telemetry.dashboards import DASHBOARDS, as_json
+from tests.telemetry.deployment import Deployment, Prometheus, deployed, until, vectorize
 
 COLUMN, ROW = 58, 30
 MARGIN = 54

@@ -12,12 +12,12 @@ from typer.testing import CliRunner
 
 from pipeline import vectorize
 from pipeline.config import load_settings
-from pipeline.observe import textfile
-from pipeline.observe.metrics import Metrics
-from pipeline.observe.telemetry import open_run_telemetry, open_service_telemetry
-from pipeline.observe.textfile import TextfileCollector, read_file, written
 from pipeline.storage.locks import alone
-from tests.observe.conftest import NOTES, Index
+from pipeline.telemetry import textfile
+from pipeline.telemetry.metrics import Metrics
+from pipeline.telemetry.setup import open_run_telemetry, open_service_telemetry
+from pipeline.telemetry.textfile import TextfileCollector, read_file, written
+from tests.telemetry.conftest import NOTES, Index
 
 
 def values(path: Path) -> dict[str, float]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from pipeline.observe.definitions import METHODS
-from pipeline.observe.telemetry import Telemetry
+from pipeline.telemetry.definitions import METHODS
+from pipeline.telemetry.setup import Telemetry
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -36,7 +36,7 @@ class TracedRequests:
         if scope["type"] != "http" or self._tracing is None:
             await self._app(scope, receive, send)
             return
-        from pipeline.observe.tracing import served_request
+        from pipeline.telemetry.tracing import served_request
 
         status = LEFT
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pipeline.answering.flow import AnswerEvent, Finished, Verified
 from pipeline.cancellation import Cancelled
 from pipeline.indexing.flow import Observer, Tally
-from pipeline.observe.around import PassedGenerator, WatchedEmbedder, WatchedStore
-from pipeline.observe.metrics import Metrics
 from pipeline.ports import Embedder, Generator, Store
 from pipeline.records import DraftPiece, Prompt
+from pipeline.telemetry.metrics import Metrics
+from pipeline.telemetry.wrappers import PassedGenerator, WatchedEmbedder, WatchedStore
 
 
 class CountedEmbedder(WatchedEmbedder):

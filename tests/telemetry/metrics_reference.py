@@ -22,8 +22,8 @@ from pipeline.monitoring.readings import (
     Store,
     Work,
 )
-from pipeline.observe.definitions import reference
 from pipeline.pricing import Prices, Usage, cost_report
+from pipeline.telemetry.definitions import reference
 
 MONITOR_LABELS = {
     "probe": "gpus, containers, store, work, asked, host",

@@ -15,12 +15,12 @@ from playwright.sync_api import expect, sync_playwright
 
 from pipeline.config import Settings
 from pipeline.logs import LOGGER, JsonFormatter
-from pipeline.observe.definitions import definitions
-from pipeline.observe.telemetry import SILENT
-from tests.observe.conftest import Watched
+from pipeline.telemetry.definitions import definitions
+from pipeline.telemetry.setup import SILENT
 from tests.servers.nim import NimServer
 from tests.service.browser import CHROMIUM, MISSING, launched
 from tests.service.running import Running, events_of, index, running, settings_in, until
+from tests.telemetry.conftest import Watched
 
 CLICK_TRACE = "0af7651916cd43dd8448eb211c80319c"
 CLICK_SPAN = "b7ad6b7169203331"

@@ -1,7 +1,7 @@
 """The Grafana dashboards, written down once: `make docs` makes their JSON from this.
 
 Decides what a panel shows and where. Knows Grafana's dashboard model as far as these panels need it; whether it is
-right is checked against Grafana's own models (tests/observe/test_dashboards.py).
+right is checked against Grafana's own models (tests/telemetry/test_dashboards.py).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.observe.dashboards import DASHBOARDS, WIDTH
+from tests.telemetry.dashboards import DASHBOARDS, WIDTH
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "monitoring" / "grafana"
 FILES = sorted((FOLDER / "dashboards").glob("*.json"))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
-from pipeline.observe.metrics import Metrics
+from pipeline.telemetry.metrics import Metrics
 
 NAMESPACE = "Chartwell"
 

@@ -22,8 +22,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from pipeline.logs import LOGGER
-from pipeline.observe.metrics import Together
 from pipeline.storage.locks import alone
+from pipeline.telemetry.metrics import Together
 
 Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 

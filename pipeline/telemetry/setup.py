@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from prometheus_client import CollectorRegistry
 
-    from pipeline.observe.metrics import Metrics, Price
-    from pipeline.observe.tracing import Tracing
+    from pipeline.telemetry.metrics import Metrics, Price
+    from pipeline.telemetry.tracing import Tracing
 
 TRACES_FILE = "traces.jsonl"
 INGESTION_FILE = "ingestion.prom"
@@ -50,33 +50,33 @@ class Telemetry:
 
     def embedder(self, embedder: Embedder) -> Embedder:
         if self.metrics is not None:
-            from pipeline.observe.counting import CountedEmbedder
+            from pipeline.telemetry.counted_ports import CountedEmbedder
 
             embedder = CountedEmbedder(embedder, self.metrics)
         if self.tracing is not None:
-            from pipeline.observe.tracing import traced_embedder
+            from pipeline.telemetry.tracing import traced_embedder
 
             embedder = traced_embedder(embedder, self.tracing)
         return embedder
 
     def generator(self, generator: Generator) -> Generator:
         if self.metrics is not None:
-            from pipeline.observe.counting import CountedGenerator
+            from pipeline.telemetry.counted_ports import CountedGenerator
 
             generator = CountedGenerator(generator, self.metrics)
         if self.tracing is not None:
-            from pipeline.observe.tracing import TracedGenerator
+            from pipeline.telemetry.tracing import TracedGenerator
 
             generator = TracedGenerator(generator, self.tracing)
         return generator
 
     def store(self, store: Store) -> Store:
         if self.metrics is not None:
-            from pipeline.observe.counting import counted_store
+            from pipeline.telemetry.counted_ports import counted_store
 
             store = counted_store(store, self.metrics)
         if self.tracing is not None:
-            from pipeline.observe.tracing import traced_store
+            from pipeline.telemetry.tracing import traced_store
 
             store = traced_store(store, self.tracing, self.store_kind)
         return store
@@ -96,7 +96,7 @@ class Telemetry:
             if self.tracing is not None:
                 stack.enter_context(self.tracing.run("index"))
             if self.metrics is not None:
-                from pipeline.observe.counting import counted_run
+                from pipeline.telemetry.counted_ports import counted_run
 
                 observer = stack.enter_context(counted_run(observer, self.metrics))
             yield observer
@@ -122,12 +122,12 @@ class ObservedAnswering(Answering):
         if tracing is None:
             events = answer()
         else:
-            from pipeline.observe.tracing import traced_answer
+            from pipeline.telemetry.tracing import traced_answer
 
             events = traced_answer(answer, tracing, self.embedder.space.id)
         if metrics is None:
             return events
-        from pipeline.observe.counting import counted_answer
+        from pipeline.telemetry.counted_ports import counted_answer
 
         return counted_answer(events, metrics)
 
@@ -135,7 +135,7 @@ class ObservedAnswering(Answering):
         """A stopwatch whose stages are spans, where there is tracing."""
         if self.telemetry.tracing is None:
             return Stopwatch()
-        from pipeline.observe.tracing import TracedStopwatch
+        from pipeline.telemetry.tracing import TracedStopwatch
 
         return TracedStopwatch(self.telemetry.tracing, question.top_k)
 
@@ -151,7 +151,7 @@ def open_telemetry(settings: Settings) -> Iterator[Telemetry]:
         tracing = None
         if settings.tracing.exporter != "none":
             exporter = stack.enter_context(_exporter(settings))
-            from pipeline.observe.tracing import Tracing
+            from pipeline.telemetry.tracing import Tracing
 
             tracing = Tracing(exporter, ratio=settings.tracing.ratio)
             stack.callback(tracing.close)
@@ -159,7 +159,7 @@ def open_telemetry(settings: Settings) -> Iterator[Telemetry]:
         if settings.metrics.enabled and importlib.util.find_spec("prometheus_client") is not None:
             from prometheus_client import CollectorRegistry
 
-            from pipeline.observe.metrics import Metrics
+            from pipeline.telemetry.metrics import Metrics
 
             metrics = Metrics(CollectorRegistry(), price=_price(settings))
         yield Telemetry(metrics, tracing, settings.store.kind)
@@ -181,11 +181,11 @@ def open_service_telemetry(settings: Settings) -> Iterator[Telemetry]:
     and CloudWatch's log lines are written where the settings ask for them."""
     with open_telemetry(settings) as telemetry, ExitStack() as stack:
         if telemetry.metrics is not None:
-            from pipeline.observe.textfile import TextfileCollector
+            from pipeline.telemetry.textfile import TextfileCollector
 
             telemetry.metrics.add(TextfileCollector(ingestion_file(settings)))
             if settings.metrics.emf_seconds:
-                from pipeline.observe.emf import written
+                from pipeline.telemetry.emf import written
 
                 stack.enter_context(written(telemetry.metrics, settings.metrics.emf_seconds))
         yield telemetry
@@ -196,7 +196,7 @@ def open_run_telemetry(settings: Settings) -> Iterator[Telemetry]:
     """As `open_telemetry`, for an indexing run: its metrics are in a file, and on a port where one is set."""
     with open_telemetry(settings) as telemetry, ExitStack() as stack:
         if telemetry.metrics is not None:
-            from pipeline.observe.textfile import written
+            from pipeline.telemetry.textfile import written
 
             registry, wanted = telemetry.metrics.registry, settings.metrics
             path, named = ingestion_file(settings), wanted.textfile is not None
@@ -210,7 +210,7 @@ def open_run_telemetry(settings: Settings) -> Iterator[Telemetry]:
 def _served(registry: CollectorRegistry, port: int) -> Iterator[None]:
     from prometheus_client import start_http_server
 
-    from pipeline.observe.metrics import Together
+    from pipeline.telemetry.metrics import Together
 
     try:
         server, thread = start_http_server(port, addr=LOOPBACK, registry=Together([registry]))

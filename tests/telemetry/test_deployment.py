@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from pipeline import vectorize as door
 from pipeline.config import as_environment
-from pipeline.observe.definitions import STAGES, definitions
-from tests.observe import deployment
-from tests.observe.conftest import TEN_QUESTIONS
-from tests.observe.dashboards import CARD, DASHBOARDS, DCGM
-from tests.observe.deployment import Deployment, deployed, until, vectorize
-from tests.observe.metrics_reference import monitor_families
+from pipeline.telemetry.definitions import STAGES, definitions
+from tests.telemetry import deployment
+from tests.telemetry.conftest import TEN_QUESTIONS
+from tests.telemetry.dashboards import CARD, DASHBOARDS, DCGM
+from tests.telemetry.deployment import Deployment, deployed, until, vectorize
+from tests.telemetry.metrics_reference import monitor_families
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "docs" / "monitoring" / "rules"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.observe.conftest import NOTES, QUESTION
+from tests.telemetry.conftest import NOTES, QUESTION
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHOUT = """

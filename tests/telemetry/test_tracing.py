@@ -23,15 +23,15 @@ from pipeline import vectorize
 from pipeline.config import load_settings
 from pipeline.errors import Overloaded, SettingsInvalid
 from pipeline.logs import JsonFormatter
-from pipeline.observe import telemetry as telemetry_module
-from pipeline.observe.telemetry import SILENT, open_telemetry
-from pipeline.observe.tracing import ALLOWED, Tracing, allowed
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
+from pipeline.telemetry import setup as telemetry_module
+from pipeline.telemetry.setup import SILENT, open_telemetry
+from pipeline.telemetry.tracing import ALLOWED, Tracing, allowed
 from pipeline.trace_context import carrying, outgoing_headers, trace_id
-from tests.observe.collector import Collector
-from tests.observe.conftest import NOTES, QUESTION, TEN_QUESTIONS, Index, Watched
 from tests.servers.nim import NimServer
+from tests.telemetry.collector import Collector
+from tests.telemetry.conftest import NOTES, QUESTION, TEN_QUESTIONS, Index, Watched
 
 COVERED_MIN = 0.95
 DEMO = Path(vectorize.__file__).parent / "demo" / "notes"

@@ -49,10 +49,10 @@ from opentelemetry.util.types import Attributes
 
 from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
 from pipeline.cancellation import Cancelled
-from pipeline.observe.around import PassedGenerator, WatchedEmbedder, WatchedStore
-from pipeline.observe.definitions import METHODS, code_of, version
 from pipeline.ports import Embedder, Generator, Store
 from pipeline.records import Answer, DraftPiece, Prompt, TextKind
+from pipeline.telemetry.definitions import METHODS, code_of, version
+from pipeline.telemetry.wrappers import PassedGenerator, WatchedEmbedder, WatchedStore
 from pipeline.trace_context import TRACEPARENT, carrying
 
 Value: TypeAlias = str | int | float | bool | Sequence[str]

@@ -12,9 +12,9 @@ import jsonschema
 import pytest
 from prometheus_client import CollectorRegistry
 
-from pipeline.observe.definitions import definitions
-from pipeline.observe.emf import SENT, EmbeddedMetrics, written
-from pipeline.observe.metrics import Metrics
+from pipeline.telemetry.definitions import definitions
+from pipeline.telemetry.emf import SENT, EmbeddedMetrics, written
+from pipeline.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITS = ["Seconds", "Count", "None", "Bytes", "Percent"]

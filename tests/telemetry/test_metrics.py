@@ -15,12 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.answering.flow import AnswerEvent, Finished
 from pipeline.errors import RateLimited
-from pipeline.observe.counting import CountedEmbedder, counted_answer
-from pipeline.observe.definitions import GROUPS, STAGES, Definition, definitions, error_codes
-from pipeline.observe.metrics import Metrics
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
-from tests.observe.conftest import NOTES, QUESTION, Index, Watched
+from pipeline.telemetry.counted_ports import CountedEmbedder, counted_answer
+from pipeline.telemetry.definitions import GROUPS, STAGES, Definition, definitions, error_codes
+from pipeline.telemetry.metrics import Metrics
+from tests.telemetry.conftest import NOTES, QUESTION, Index, Watched
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_UNITS = ("seconds", "bytes", "dollars", "ratio", "celsius", "watts")
@@ -79,7 +79,7 @@ def test_two_registries_know_nothing_of_each_other() -> None:
 def test_importing_registers_nothing_globally() -> None:
     code = (
         "import prometheus_client as p; before = set(p.REGISTRY._names_to_collectors)\n"
-        "import pipeline.observe.metrics, pipeline.observe.counting, pipeline.observe.textfile\n"
+        "import pipeline.telemetry.metrics, pipeline.telemetry.counted_ports, pipeline.telemetry.textfile\n"
         "assert set(p.REGISTRY._names_to_collectors) == before"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

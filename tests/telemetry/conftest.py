@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from pipeline import vectorize
 from pipeline.config import Settings, load_settings
-from pipeline.observe.metrics import Metrics
-from pipeline.observe.telemetry import Telemetry
-from pipeline.observe.tracing import Tracing
-from tests.observe.collector import Collector
+from pipeline.telemetry.metrics import Metrics
+from pipeline.telemetry.setup import Telemetry
+from pipeline.telemetry.tracing import Tracing
+from tests.telemetry.collector import Collector
 
 NOTES = [
     ("n1", "p1", "2020-01-01", "Allergies: penicillin causes a rash. Blood pressure was 120/80 today."),

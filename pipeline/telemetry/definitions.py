@@ -346,7 +346,7 @@ def reference() -> str:
     lines = [
         "# Metrics",
         "",
-        "Generated from `pipeline/observe/definitions.py` by `make docs`. How they are collected, and what alerts on",
+        "Generated from `pipeline/telemetry/definitions.py` by `make docs`. How they are collected, and what alerts on",
         "them: [monitoring.md](monitoring.md).",
         "",
         "No label ever holds a patient, a note, a person or a text. Each has a closed set of values; the last column",

@@ -16,7 +16,8 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
-from pipeline.observe.definitions import (
+from pipeline.records import Answer, EmbeddingSpace, GeneratorModel, TextKind
+from pipeline.telemetry.definitions import (
     GUARDS,
     METHODS,
     REASONS,
@@ -27,7 +28,6 @@ from pipeline.observe.definitions import (
     definitions,
     version,
 )
-from pipeline.records import Answer, EmbeddingSpace, GeneratorModel, TextKind
 
 Role = Literal["embedder", "generator"]
 Price = Callable[[Answer], float | None]
@@ -179,7 +179,7 @@ class Metrics:
 
     def guard_judged(self, guard: str, *, passed: int, withheld: int) -> None:
         if guard not in GUARDS:
-            raise ValueError(f"{guard} is no guard that pipeline/observe/definitions.py knows")
+            raise ValueError(f"{guard} is no guard that pipeline/telemetry/definitions.py knows")
         verdicts = self._counters["chartwell_guard_verdicts_total"]
         verdicts.labels(guard, "passed").inc(passed)
         verdicts.labels(guard, "withheld").inc(withheld)
