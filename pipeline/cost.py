@@ -16,7 +16,7 @@ from pipeline import logs
 from pipeline.commands.console import StackOption, door, errors_as_exit_codes, out
 from pipeline.config import load_settings
 from pipeline.errors import InputMissing, InputUnusable
-from pipeline.monitoring.journal import kept_samples
+from pipeline.monitoring.sample_log import kept_samples
 from pipeline.monitoring.usage import WINDOW_DAYS, usage_of
 from pipeline.pricing import (
     TITLES,

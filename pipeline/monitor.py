@@ -26,16 +26,16 @@ from pipeline.commands.console import (
 )
 from pipeline.config import Settings, load_settings
 from pipeline.errors import SettingsInvalid
-from pipeline.monitoring.journal import Journal, kept_samples
-from pipeline.monitoring.judge import Attention, attention
-from pipeline.monitoring.looking import Latest, Watch, looks, watch
-from pipeline.monitoring.readings import Asked, Missing, Sample
+from pipeline.monitoring.alerts import Attention, attention
+from pipeline.monitoring.sample_log import Journal, kept_samples
+from pipeline.monitoring.sampler import Latest, Watch, looks, watch
+from pipeline.monitoring.samples import Asked, Missing, Sample
+from pipeline.monitoring.screen import line, screen
 from pipeline.monitoring.usage import UsageMeter, window_begin
-from pipeline.monitoring.view import line, screen
 from pipeline.pricing import CostReport, cost_report, prices_of
 
 if TYPE_CHECKING:
-    from pipeline.monitoring.metrics import MetricsSink
+    from pipeline.monitoring.exporter import MetricsSink
 
 app = door(__doc__ or "")
 
@@ -167,7 +167,7 @@ def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
 
 def _metrics_sink(settings: Settings, open_things: ExitStack) -> MetricsSink:
     try:
-        from pipeline.monitoring.metrics import MetricsSink
+        from pipeline.monitoring.exporter import MetricsSink
     except ModuleNotFoundError:
         raise SettingsInvalid(
             "Metrics are wanted and prometheus-client is not installed.",

@@ -18,8 +18,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline import config
-from pipeline.monitoring.judge import attention
-from pipeline.monitoring.view import screen
+from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.screen import screen
 from tests.monitoring import samples
 from tests.service.reference import api_reference
 from tests.telemetry import dashboards, metrics_reference

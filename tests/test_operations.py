@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from pipeline import thresholds
+from pipeline.monitoring import thresholds
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")

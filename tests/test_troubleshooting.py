@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.judge import attention
+from pipeline.monitoring.alerts import attention
 from tests.monitoring.samples import ILL, WELL
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,7 @@ umask 022
 
 folder=${RUNTIME_DIRECTORY:-/run/chartwell-state}
 data=${HOST_MOUNT_POINT:-/data}
-# As FORMAT in pipeline/monitoring/containers.py; a test holds them together.
+# As FORMAT in pipeline/monitoring/probes/containers.py; a test holds them together.
 format='{"name":{{json .Name}},"status":{{json .State.Status}},"restarts":{{.RestartCount}},"started_at":{{json .State.StartedAt}},"exit_code":{{.State.ExitCode}},"killed_for_memory":{{.State.OOMKilled}},"health":{{if .State.Health}}{{json .State.Health.Status}}{{else}}null{{end}}}'
 
 containers() {

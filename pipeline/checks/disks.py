@@ -10,7 +10,7 @@ from pipeline.checks.bench import Bench
 from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import DiskNearlyFull, VolumeWrong
-from pipeline.thresholds import disk_level
+from pipeline.monitoring.thresholds import disk_level
 
 HOST_FOLDERS = ("/", "/var/lib/docker")
 MOUNT_FIELDS = 5

@@ -14,7 +14,7 @@ from pipeline.checks.bench import Bench
 from pipeline.checks.machine import Done
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ContainerWrong, GpuUnavailable
-from pipeline.thresholds import gpu_level
+from pipeline.monitoring.thresholds import gpu_level
 
 QUERY = "name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw"
 DRIVER_MIN = 580

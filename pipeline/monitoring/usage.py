@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Settings
-from pipeline.monitoring.journal import kept_samples
+from pipeline.monitoring.sample_log import kept_samples
 from pipeline.pricing import CostReport, Usage, cost_report, prices_of
 
 GAP_INTERVALS = 4

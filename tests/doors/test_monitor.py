@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from pipeline.config import load_settings
 from pipeline.monitor import app
-from pipeline.monitoring.journal import kept_samples
+from pipeline.monitoring.sample_log import kept_samples
 from pipeline.service.state import counts as counting
 from pipeline.service.state.counts import AnswerCounts, Answers
 from pipeline.service.state.database import open_state

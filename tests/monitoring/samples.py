@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pipeline.monitoring.readings import (
+from pipeline.monitoring.samples import (
     Asked,
     Container,
     Containers,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.containers import FORMAT, STALE_SECONDS, ContainerProbe
-from pipeline.monitoring.readings import Container, Containers, Missing
+from pipeline.monitoring.probes.containers import FORMAT, STALE_SECONDS, ContainerProbe
+from pipeline.monitoring.samples import Container, Containers, Missing
 from tests.servers import hardware
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.dcgm import Activity, Dcgm, of_dmon, of_exporter
-from pipeline.monitoring.exposition import samples_of
-from pipeline.monitoring.readings import Missing
+from pipeline.monitoring.probes.dcgm import Activity, Dcgm, of_dmon, of_exporter
+from pipeline.monitoring.probes.prometheus_text import samples_of
+from pipeline.monitoring.samples import Missing
 from tests.servers import hardware
 
 

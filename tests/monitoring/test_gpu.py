@@ -16,9 +16,9 @@ from tests.servers import hardware
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json, os, sys
-from pipeline.monitoring.gpu import GpuProbe
-from pipeline.monitoring.dcgm import Activity
-from pipeline.monitoring.readings import Missing
+from pipeline.monitoring.probes.gpu import GpuProbe
+from pipeline.monitoring.probes.dcgm import Activity
+from pipeline.monitoring.samples import Missing
 import dataclasses
 probe = GpuProbe(lambda: {0: Activity(0.61, 0.03)})
 found = {}
@@ -112,7 +112,7 @@ def test_a_machine_without_a_gpu_says_so(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_a_driver_that_hangs_costs_one_probe_and_no_look(library: Path, tmp_path: Path) -> None:
     """The rest of the look comes, with what hangs named; the process still ends."""
-    code = "import pipeline.monitoring.looking as looking; looking.DEADLINE_SECONDS = 5.0\n"
+    code = "import pipeline.monitoring.sampler as looking; looking.DEADLINE_SECONDS = 5.0\n"
     code += (
         "import sys; sys.argv = ['monitor', '--once', '--json']\nfrom pipeline.monitor import app; app()\n"
     )

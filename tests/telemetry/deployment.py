@@ -181,7 +181,7 @@ def _service(stack: ExitStack, settings: Settings, log: Path) -> str:
     return line.split()[0]
 
 
-OFTEN = "import pipeline.monitoring.looking as l, pipeline.monitor as m; l.SELDOM_SECONDS = 1.0; m.app()"
+OFTEN = "import pipeline.monitoring.sampler as l, pipeline.monitor as m; l.SELDOM_SECONDS = 1.0; m.app()"
 """The monitor as its door runs it, but for asking each second what it asks each minute."""
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 from prometheus_client.core import Metric
 
-from pipeline.monitoring.metrics import SampleMetrics
-from pipeline.monitoring.readings import (
+from pipeline.monitoring.exporter import SampleMetrics
+from pipeline.monitoring.samples import (
     Container,
     Containers,
     Disk,

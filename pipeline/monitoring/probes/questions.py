@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.monitoring.exposition import samples_of, total
-from pipeline.monitoring.fetch import Unreachable, get
-from pipeline.monitoring.readings import Asked, Missing, reason
+from pipeline.monitoring.probes.http_get import Unreachable, get
+from pipeline.monitoring.probes.prometheus_text import samples_of, total
+from pipeline.monitoring.samples import Asked, Missing, reason
 
 SECONDS_MAX = 3.0
 QUESTIONS = ("chartwell_questions_total", "chartwell_answers_total")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.logs import LOGGER
-from pipeline.monitoring.readings import Sample
+from pipeline.monitoring.samples import Sample
 
 FOLDER = "monitor"
 PART = "samples-{:06d}.jsonl"

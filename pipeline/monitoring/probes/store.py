@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline.config import Settings
 from pipeline.embedding_spaces import serving_settings
 from pipeline.errors import ChartwellError
-from pipeline.monitoring.containers import HostState
-from pipeline.monitoring.readings import Missing, Store, Work, reason
+from pipeline.monitoring.probes.containers import HostState
+from pipeline.monitoring.samples import Missing, Store, Work, reason
 from pipeline.wiring import STORE_FILES, ledger_database, open_ledger, open_store
 
 

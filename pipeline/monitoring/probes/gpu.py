@@ -11,8 +11,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from pipeline.monitoring.dcgm import Activity, Dcgm
-from pipeline.monitoring.readings import Gpu, Gpus, Missing, reason
+from pipeline.monitoring.probes.dcgm import Activity, Dcgm
+from pipeline.monitoring.samples import Gpu, Gpus, Missing, reason
 
 MILLI = 1000.0
 ADVICE = {

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring import journal as journals
-from pipeline.monitoring.journal import MIB, PARTS, Journal, kept_samples, parts
-from pipeline.monitoring.readings import Missing, Sample
+from pipeline.monitoring import sample_log as journals
+from pipeline.monitoring.sample_log import MIB, PARTS, Journal, kept_samples, parts
+from pipeline.monitoring.samples import Missing, Sample
 
 SAMPLE = Sample(
     at="2026-11-21T08:00:00+00:00",

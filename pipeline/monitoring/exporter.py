@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.logs import LOGGER
-from pipeline.monitoring.readings import Containers, Gpus, Host, Missing, Sample, Store, Work
+from pipeline.monitoring.samples import Containers, Gpus, Host, Missing, Sample, Store, Work
 from pipeline.pricing import CostReport
 
 STATES = ("ok", "loading", "slow", "failing", "down", "not asked")

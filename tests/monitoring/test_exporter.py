@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.monitoring.metrics import MetricsSink
+from pipeline.monitoring.exporter import MetricsSink
 from pipeline.pricing import Prices, Usage, cost_report
 from tests.monitoring.samples import BARE, ILL, WELL
 

@@ -9,9 +9,9 @@ import pytest
 
 from pipeline.config import load_settings
 from pipeline.errors import StoreUnavailable
-from pipeline.monitoring import looking
-from pipeline.monitoring.looking import Asking, Clock, Latest, Watch, looks, watch
-from pipeline.monitoring.readings import Missing, Sample, Service, Work
+from pipeline.monitoring import sampler
+from pipeline.monitoring.sampler import Asking, Clock, Latest, Watch, looks, watch
+from pipeline.monitoring.samples import Missing, Sample, Service, Work
 
 
 class Clocks:
@@ -44,7 +44,7 @@ def test_a_probe_that_raises_is_a_reading() -> None:
 def test_a_probe_that_hangs_delays_the_look_by_the_deadline_and_is_asked_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(looking, "DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr(sampler, "DEADLINE_SECONDS", 0.5)
     go, asked = threading.Event(), []
 
     def hang() -> Missing:
@@ -128,7 +128,7 @@ def paced(
     def wait(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(looking.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(sampler.time, "monotonic", lambda: now[0])
     stop = lambda: len(begun) >= 5  # noqa: E731
     found: Iterator[Sample] = looks(
         Slow(),  # type: ignore[arg-type]
@@ -155,4 +155,4 @@ def test_from_outside_the_machine_here_is_not_the_hosts(monkeypatch: pytest.Monk
     settings = load_settings(None, embedder={"provider": "hashing"})
     sample = watch(settings, remote=True).look()
     for section in (sample.gpus, sample.containers, sample.host, sample.work):
-        assert section == Missing(looking.OF_THE_HOST)
+        assert section == Missing(sampler.OF_THE_HOST)

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.console import duration
-from pipeline.monitoring.judge import Attention
-from pipeline.monitoring.readings import (
+from pipeline.monitoring.alerts import Attention
+from pipeline.monitoring.samples import (
     Container,
     Containers,
     Gpu,

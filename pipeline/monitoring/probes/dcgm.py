@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.monitoring.exposition import Samples, samples_of
-from pipeline.monitoring.fetch import Unreachable, get
-from pipeline.monitoring.readings import Missing, reason
+from pipeline.monitoring.probes.http_get import Unreachable, get
+from pipeline.monitoring.probes.prometheus_text import Samples, samples_of
+from pipeline.monitoring.samples import Missing, reason
 
 TENSOR_FIELD, DRAM_FIELD = 1004, 1005
 """DCGM_FI_PROF_PIPE_TENSOR_ACTIVE and DCGM_FI_PROF_DRAM_ACTIVE (DCGM API reference, field identifiers)."""

@@ -1,4 +1,4 @@
-"""What of a sample needs a person, each with what to do. The limits are those of `pipeline.thresholds`.
+"""What of a sample needs a person, each with what to do. The limits are those of `pipeline.monitoring.thresholds`.
 
 Decides the words. Knows no screen.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.monitoring.readings import Containers, Gpus, Host, Sample, Store, Work
-from pipeline.thresholds import DISK_WARN, Level, disk_level, gpu_level, memory_level
+from pipeline.monitoring.samples import Containers, Gpus, Host, Sample, Store, Work
+from pipeline.monitoring.thresholds import DISK_WARN, Level, disk_level, gpu_level, memory_level
 
 COMMUNITY_BYTES = 10 * 1024**3
 """What a Community licence of IRIS lets a database hold."""

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.monitoring.readings import Container, Containers, Missing, reason
+from pipeline.monitoring.samples import Container, Containers, Missing, reason
 
 FORMAT = (
     '{"name":{{json .Name}},"status":{{json .State.Status}},"restarts":{{.RestartCount}},'

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.judge import COMMUNITY_BYTES, attention
-from pipeline.monitoring.readings import Containers, Gpus, Host, Sample, Service, Store
+from pipeline.monitoring.alerts import COMMUNITY_BYTES, attention
+from pipeline.monitoring.samples import Containers, Gpus, Host, Sample, Service, Store
 from tests.monitoring.samples import BARE, CARD, ILL, WELL, container
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,9 +15,9 @@ from typing import TypeAlias
 
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError, StoreAccessDenied
-from pipeline.monitoring.exposition import samples_of, total
-from pipeline.monitoring.fetch import Unreachable, address, get
-from pipeline.monitoring.readings import Service, ServiceState, reason
+from pipeline.monitoring.probes.http_get import Unreachable, address, get
+from pipeline.monitoring.probes.prometheus_text import samples_of, total
+from pipeline.monitoring.samples import Service, ServiceState, reason
 from pipeline.wiring import open_store
 
 SECONDS_MAX = 3.0

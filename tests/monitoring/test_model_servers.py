@@ -6,11 +6,11 @@ import pytest
 
 from pipeline.config import Settings, load_settings
 from pipeline.errors import StoreAccessDenied
-from pipeline.monitoring import services
-from pipeline.monitoring.asked import ServiceCounters
-from pipeline.monitoring.fetch import address
-from pipeline.monitoring.readings import Asked, Missing
-from pipeline.monitoring.services import Hosted, Iris, ModelServer, OwnService, services_of
+from pipeline.monitoring.probes import model_servers
+from pipeline.monitoring.probes.http_get import address
+from pipeline.monitoring.probes.model_servers import Hosted, Iris, ModelServer, OwnService, services_of
+from pipeline.monitoring.probes.questions import ServiceCounters
+from pipeline.monitoring.samples import Asked, Missing
 from tests.servers import hardware
 from tests.servers.nim import NimServer
 
@@ -51,7 +51,7 @@ def test_a_compatible_server_may_want_a_key_and_still_answers() -> None:
 
 
 def test_a_server_that_is_away_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(services, "SECONDS_MAX", 0.2)
+    monkeypatch.setattr(model_servers, "SECONDS_MAX", 0.2)
     assert model("http://127.0.0.1:9")().state == "down"
     with hardware.serving() as pages:
         pages.slow.set()
@@ -133,7 +133,7 @@ def test_an_address_never_shows_who_logs_in() -> None:
 
 def test_a_database_that_is_away_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("iris")
-    monkeypatch.setattr(services, "SECONDS_MAX", 0.3)
+    monkeypatch.setattr(model_servers, "SECONDS_MAX", 0.3)
     found = Iris(settings(store={"kind": "iris"}, iris={"port": 9}))()
     assert found.state == "down"
     assert "CW-STORE-UNAVAILABLE" in found.detail
@@ -148,12 +148,12 @@ def test_a_refused_password_is_not_tried_again_at_once(monkeypatch: pytest.Monke
         raise StoreAccessDenied("IRIS refused the login.", remedy="Correct the password.")
 
     now = [0.0]
-    monkeypatch.setattr(services, "open_store", refuse)
+    monkeypatch.setattr(model_servers, "open_store", refuse)
     ask = Iris(settings(store={"kind": "iris"}), clock=lambda: now[0])
     for seconds in (0.0, 60.0, 600.0):
         now[0] = seconds
         assert ask().state == "failing"
     assert len(tries) == 1
-    now[0] = services.REFUSED_SECONDS + 1
+    now[0] = model_servers.REFUSED_SECONDS + 1
     ask()
     assert len(tries) == 2

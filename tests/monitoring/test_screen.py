@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.monitoring.judge import attention
-from pipeline.monitoring.readings import Sample
-from pipeline.monitoring.view import bar, line, screen, since
+from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.samples import Sample
+from pipeline.monitoring.screen import bar, line, screen, since
 from tests.monitoring.samples import BARE, COSTS, ILL, WELL
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.monitoring.readings import Disk, Host, Missing
+from pipeline.monitoring.samples import Disk, Host, Missing
 
 
 class HostProbe:

@@ -18,14 +18,14 @@ from typing import Any, Protocol
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
-from pipeline.monitoring.asked import ServiceCounters
-from pipeline.monitoring.containers import ContainerProbe
-from pipeline.monitoring.dcgm import Dcgm
-from pipeline.monitoring.gpu import GpuProbe
-from pipeline.monitoring.host import HostProbe
-from pipeline.monitoring.readings import Asked, Missing, Sample, Service, reason
-from pipeline.monitoring.services import services_of
-from pipeline.monitoring.store import StoreProbe, WorkProbe
+from pipeline.monitoring.probes.containers import ContainerProbe
+from pipeline.monitoring.probes.dcgm import Dcgm
+from pipeline.monitoring.probes.gpu import GpuProbe
+from pipeline.monitoring.probes.host import HostProbe
+from pipeline.monitoring.probes.model_servers import services_of
+from pipeline.monitoring.probes.questions import ServiceCounters
+from pipeline.monitoring.probes.store import StoreProbe, WorkProbe
+from pipeline.monitoring.samples import Asked, Missing, Sample, Service, reason
 
 DEADLINE_SECONDS = 9.0
 """Of a whole look. dcgmi alone may take 8."""

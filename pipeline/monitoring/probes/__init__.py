@@ -1,0 +1,1 @@
+"""What is asked of a running deployment: one probe a file."""
