@@ -14,10 +14,10 @@ from rich.text import Text
 
 from pipeline import logs
 from pipeline.checks import report as reports
-from pipeline.checks.catalogue import CHECKS
 from pipeline.checks.deployment import validate
+from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import CheckResult, Report, Status
-from pipeline.checks.run import Observer
+from pipeline.checks.runner import Observer
 from pipeline.commands.console import StackOption, console, door, err, errors_as_exit_codes, out
 from pipeline.config import load_settings
 

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pipeline import cancellation
 from pipeline.answering.flow import Answering
 from pipeline.cancellation import Cancellation, inside
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
 from pipeline.embedding_spaces import serving_settings, writing

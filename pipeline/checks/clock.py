@@ -9,9 +9,9 @@ from __future__ import annotations
 import time
 from email.utils import parsedate_to_datetime
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
+from pipeline.checks.endpoints import look
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.checks.web import look
 from pipeline.errors import ChartwellError, ClockWrong
 
 OFF_WARN_SECONDS = 1.0

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.checks.bench import Bench
-from pipeline.checks.catalogue import CHECKS
+from pipeline.checks.context import Bench
 from pipeline.checks.machine import Machine, vantage_of
+from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Report
-from pipeline.checks.run import Observer, chosen, run_checks
+from pipeline.checks.runner import Observer, chosen, run_checks
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving
 

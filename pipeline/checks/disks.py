@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import DiskNearlyFull, VolumeWrong

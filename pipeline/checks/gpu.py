@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.machine import Done
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ContainerWrong, GpuUnavailable

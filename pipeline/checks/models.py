@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.result import Finding, failed, passed, skipped
 from pipeline.errors import ModelNotFound, Overloaded, ResponseInvalid, TooSlow
 from pipeline.ports import Generator, Served

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import (
     ChartwellError,

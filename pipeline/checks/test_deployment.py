@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeline.checks.catalogue import CHECKS
 from pipeline.checks.deployment import validate
+from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Report
 
 

@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 from pipeline import vectorize
 from pipeline.ask import open_answering
 from pipeline.checks import canary
-from pipeline.checks.bench import Bench
 from pipeline.checks.canary import (
     PATIENT,
     clear_canary,
@@ -29,8 +28,9 @@ from pipeline.checks.canary import (
     left_overs_check,
     make_canary,
 )
+from pipeline.checks.context import Bench
 from pipeline.checks.machine import Machine
-from pipeline.checks.run import Check, run_checks
+from pipeline.checks.runner import Check, run_checks
 from pipeline.config import Settings, load_settings
 from pipeline.errors import Overloaded
 from pipeline.records import DraftPiece, GeneratorModel, Prompt, Question
@@ -206,7 +206,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.checks import canary
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.config import load_settings
 settings = load_settings(None, data_dir=Path(sys.argv[1]), embedder={"provider": "hashing"})
 canary._answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
@@ -269,7 +269,7 @@ def test_a_model_server_that_never_answers_leaves_no_note_behind(tmp_path: Path)
 def test_a_model_that_cannot_be_stopped_leaves_no_note_behind(
     asked: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.checks.run.CLEARING_SECONDS", 0.5)
+    monkeypatch.setattr("pipeline.checks.runner.CLEARING_SECONDS", 0.5)
     reached, release = threading.Event(), threading.Event()
 
     class Hangs(Says):

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.checks.clock import clock_check
 from pipeline.checks.machine import Done
-from tests.checks.benches import Answer, bench
+from tests.checks.contexts import Answer, bench
 
 
 def tracking(offset: str, leap: str = "Normal") -> Done:

@@ -10,7 +10,7 @@ from pipeline.checks.disks import disk_check, volume_check
 from pipeline.checks.machine import VOLUME_MARK, vantage_of
 from pipeline.checks.result import Finding
 from pipeline.config import load_settings
-from tests.checks.benches import bench
+from tests.checks.contexts import bench
 from tests.simulated_host import space
 
 ID = "vol-0a1b2c3d4e5f67890"

@@ -11,7 +11,7 @@ import pytest
 from pipeline.checks.gpu import docker_gpu_check, gpu_check
 from pipeline.checks.machine import Done, run_program
 from pipeline.checks.result import Finding
-from tests.checks.benches import Answer, bench
+from tests.checks.contexts import Answer, bench
 from tests.simulated_host import container
 
 GOOD = "NVIDIA A10G, 580.95.05, 23028, 19411, 0, 34, 58.21\n"

@@ -26,7 +26,7 @@ from pipeline.errors import (
     SettingsInvalid,
 )
 from pipeline.records import EmbeddingSpace, TextKind, Vector
-from tests.checks.benches import bench
+from tests.checks.contexts import bench
 from tests.servers.nim import NimServer
 
 

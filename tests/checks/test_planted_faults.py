@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from pipeline import validate as door
 from pipeline.checks import report as reports
-from pipeline.checks.catalogue import CHECKS
+from pipeline.checks.registry import CHECKS
 from tests.planted_faults import FAULTS, PlantedFault, run
 from tests.servers.iris import PASSWORD
 from tests.servers.nim_models import CHAT

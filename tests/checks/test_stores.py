@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from pipeline.backends.iris.search import search_plan
 from pipeline.backends.iris.store import IrisStore
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.ledger import ledger_check
 from pipeline.checks.stores import (
     iris_connection_check,

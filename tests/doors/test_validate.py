@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from pipeline import validate as door
 from pipeline import vectorize
-from pipeline.checks.catalogue import CHECKS
+from pipeline.checks.registry import CHECKS
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = [check.name for check in CHECKS]

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from pipeline import cancellation
-from pipeline.checks.bench import Bench
-from pipeline.checks.catalogue import CHECKS
+from pipeline.checks.context import Bench
+from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Finding, Report, failed, passed, skipped
-from pipeline.checks.run import Check, chosen, longest_seconds, run_checks
+from pipeline.checks.runner import Check, chosen, longest_seconds, run_checks
 from pipeline.errors import DiskNearlyFull, InputUnusable
-from tests.checks.benches import bench
+from tests.checks.contexts import bench
 
 ROOT = Path(__file__).resolve().parents[2]
 FULL = DiskNearlyFull("It is full.", remedy="Make room.")
@@ -81,7 +81,7 @@ def test_a_need_that_was_not_asked_for_is_not_waited_for(tmp_path: Path) -> None
 def test_a_check_that_hangs_ends_at_its_deadline_and_the_others_with_it_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.checks.run.CLEARING_SECONDS", 0.2)
+    monkeypatch.setattr("pipeline.checks.runner.CLEARING_SECONDS", 0.2)
     release = threading.Event()
 
     def hang(_: Bench) -> Finding:
@@ -124,7 +124,7 @@ def test_a_check_that_is_cut_off_may_take_back_what_it_did(tmp_path: Path) -> No
 def test_what_a_check_wrote_that_hangs_is_removed_by_another_which_may_break(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.checks.run.CLEARING_SECONDS", 0.2)
+    monkeypatch.setattr("pipeline.checks.runner.CLEARING_SECONDS", 0.2)
     release, told = threading.Event(), []
 
     def hang(_: Bench) -> Finding:

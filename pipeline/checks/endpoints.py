@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import CertificateWrong, ServiceUnhealthy
 

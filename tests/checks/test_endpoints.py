@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checks.bench import Bench
-from pipeline.checks.web import certificate_check, service_health_check
+from pipeline.checks.context import Bench
+from pipeline.checks.endpoints import certificate_check, service_health_check
 from pipeline.errors import CertificateWrong, ServiceUnhealthy
-from tests.checks.benches import bench
+from tests.checks.contexts import bench
 from tests.servers.tls import TlsService
 
 

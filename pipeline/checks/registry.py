@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.checks.canary import clear_canary, end_to_end_check, left_overs_check
 from pipeline.checks.clock import clock_check
 from pipeline.checks.disks import disk_check, volume_check
+from pipeline.checks.endpoints import certificate_check, service_health_check
 from pipeline.checks.gpu import docker_gpu_check, gpu_check
 from pipeline.checks.ledger import ledger_check
 from pipeline.checks.models import (
@@ -14,9 +15,8 @@ from pipeline.checks.models import (
     nim_llm_inference_test,
     vision_check,
 )
-from pipeline.checks.run import Check
+from pipeline.checks.runner import Check
 from pipeline.checks.stores import iris_connection_check, iris_search_check, iris_tables_check, store_check
-from pipeline.checks.web import certificate_check, service_health_check
 
 _STORE = ("store_check", "iris_connection_check", "iris_tables_check")
 _CERTIFICATE = ("certificate_check",)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.cancellation import Cancellation, Cancelled, inside
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of
 from pipeline.errors import ChartwellError, CheckUnfinished, InputUnusable
 from pipeline.logs import LOGGER

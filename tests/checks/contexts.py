@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.checks.bench import Bench
+from pipeline.checks.context import Bench
 from pipeline.checks.machine import Done, Machine, Vantage
 from pipeline.config import load_settings
 
