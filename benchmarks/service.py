@@ -36,10 +36,10 @@ import psutil
 
 from benchmarks.questions import CHAT, QUERY, index_notes, note_sentences, percentile, question_about
 from pipeline.config import Settings, as_environment, load_settings
-from pipeline.service.access.open import open_access
+from pipeline.service.access.factory import open_access
 from pipeline.service.access.policy import DEMO
-from pipeline.service.access.scopes import ALL_NOTES
-from pipeline.service.state.database import open_state
+from pipeline.service.access.visibility import ALL_NOTES
+from pipeline.service.database.engine import open_state
 from tests.servers.nim import nim_process
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -34,8 +34,8 @@ from pipeline.records import (
 )
 from pipeline.service.audit.chain import AuditLog, Who
 from pipeline.service.audit.receipts import Given
-from pipeline.service.history.open import History, open_history
-from pipeline.service.state.database import State
+from pipeline.service.conversations.factory import History, open_history
+from pipeline.service.database.engine import State
 
 ASKERS = 100
 THINK_SECONDS = 2.0

@@ -33,7 +33,7 @@ from pipeline.service.audit.chain import (
 )
 from pipeline.service.audit.receipts import Receipts
 from pipeline.service.audit.replay import Replay, question_of, replay
-from pipeline.service.state.database import State, open_state
+from pipeline.service.database.engine import State, open_state
 from pipeline.wiring import require_store
 
 app = door(__doc__ or "")

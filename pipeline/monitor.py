@@ -153,7 +153,7 @@ def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
         return None
 
     try:
-        from pipeline.service.state.counts import AnswerCounts
+        from pipeline.service.database.answer_counts import AnswerCounts
     except ModuleNotFoundError:
         return lambda: Missing("the service's packages are not installed: pip install 'chartwell[service]'")
     counts = AnswerCounts(settings)

@@ -27,10 +27,10 @@ from pipeline.commands.console import StackOption, door, errors_as_exit_codes, o
 from pipeline.config import ServiceSettings, Settings, load_settings
 from pipeline.errors import InputUnusable, SettingsInvalid
 from pipeline.logs import LOGGER
-from pipeline.service.access.open import open_access
+from pipeline.service.access.factory import open_access
 from pipeline.service.app import create_app
 from pipeline.service.connections import Connection
-from pipeline.service.state.database import State, open_state
+from pipeline.service.database.engine import State, open_state
 from pipeline.telemetry.setup import open_service_telemetry
 
 app = door(__doc__ or "")

@@ -30,8 +30,8 @@ SLOW_FILES = (
     "service/test_leak.py",
     "indexing/test_crash_remote.py",
     "backends/test_gguf.py",
-    "service/test_asking.py",
-    "service/test_jobs.py",
+    "service/questions/test_queue.py",
+    "service/jobs/test_runner.py",
     "doors/test_vectorize.py",
     "backends/test_extractive.py",
 )

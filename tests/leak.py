@@ -50,8 +50,8 @@ from pipeline.records import (
 )
 from pipeline.reembedding import live_answering
 from pipeline.service.access.policy import Role
-from pipeline.service.access.scopes import ALL_NOTES, NOTHING, Sees
-from pipeline.service.state.models import PatientGroup, PatientGroupMember
+from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Sees
+from pipeline.service.database.tables import PatientGroup, PatientGroupMember
 from pipeline.wiring import open_corpus
 from tests.service.running import Running, index, running, settings_in
 

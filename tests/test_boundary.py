@@ -24,7 +24,7 @@ from pipeline import serve, wiring
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import IrisSettings, ServiceSettings, Settings, as_environment, load_settings, variables
 from pipeline.pricing import prices_of
-from pipeline.service.proxy import KEY_HEADER
+from pipeline.service.middleware.proxy import KEY_HEADER
 from tests.infra.stacks import config as stack_config
 
 ROOT = Path(__file__).resolve().parents[1]

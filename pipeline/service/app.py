@@ -19,26 +19,26 @@ from pipeline.monitoring.usage import PresentCosts
 from pipeline.pricing import prices_of
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service import problems
-from pipeline.service.access.open import Access, open_access
+from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import DEMO
-from pipeline.service.activity import Activity
 from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
-from pipeline.service.asking import AnswerDesk, Asked, Outcome
-from pipeline.service.corpus import LiveCorpus
-from pipeline.service.frame import UNROUTED, Frame
-from pipeline.service.gate import Caller, Gate
-from pipeline.service.history.open import open_history
-from pipeline.service.history.upkeep import Upkeep
-from pipeline.service.jobs import Jobs
-from pipeline.service.keeping import ConversationKeeper
-from pipeline.service.lanes import Lanes
-from pipeline.service.metering import Meter
+from pipeline.service.conversations.factory import open_history
+from pipeline.service.database.engine import State
+from pipeline.service.dependencies import Parts
+from pipeline.service.idle_signal import Activity
+from pipeline.service.jobs.runner import Jobs
+from pipeline.service.metrics import Meter
+from pipeline.service.middleware.authentication import Caller, Gate
+from pipeline.service.middleware.envelope import UNROUTED, Frame
+from pipeline.service.middleware.proxy import BehindProxy, proxy_key
 from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
-from pipeline.service.parts import Parts
-from pipeline.service.proxy import BehindProxy, proxy_key
+from pipeline.service.questions.corpus import LiveCorpus
+from pipeline.service.questions.queue import AnswerDesk, Asked, Outcome
+from pipeline.service.questions.recorder import ConversationKeeper
 from pipeline.service.readiness import Check, Readiness, opened
-from pipeline.service.state.database import State
+from pipeline.service.retention.scheduler import Upkeep
+from pipeline.service.thread_pools import Lanes
 from pipeline.telemetry.asgi import TracedRequests, method_of
 from pipeline.telemetry.setup import SILENT, Telemetry
 

@@ -16,8 +16,8 @@ from pydantic.json_schema import models_json_schema
 from pipeline import errors
 from pipeline.errors import ChartwellError
 from pipeline.service import schemas
-from pipeline.service.corpus import NO_NOTE
 from pipeline.service.problems import MEDIA_TYPE, TITLES, Problem, WrongHttp, problem_of, status_of
+from pipeline.service.questions.corpus import NO_NOTE
 from pipeline.service.schemas import AcceptedEvent, AnswerHead, CitationEvent, RetrievalEvent, StatementEvent
 
 EVERYWHERE = (400, 401, 403, 405, 408, 413, 415, 421, 422, 429, 500, 503)

@@ -32,12 +32,12 @@ from pipeline.records import (
 )
 from pipeline.service.access.groups import Group
 from pipeline.service.access.keys import Key
-from pipeline.service.access.people import Person
 from pipeline.service.access.policy import Action
-from pipeline.service.access.scopes import Sees
-from pipeline.service.history.conversations import Said, Summary, Whole
-from pipeline.service.history.feedback import COMMENT_CHARACTERS_MAX
-from pipeline.service.history.jobs import JobRow
+from pipeline.service.access.users import Person
+from pipeline.service.access.visibility import Sees
+from pipeline.service.conversations.feedback import COMMENT_CHARACTERS_MAX
+from pipeline.service.conversations.store import Said, Summary, Whole
+from pipeline.service.jobs.records import JobRow
 from pipeline.text.periods import Period
 
 TEXT_CHARACTERS_MAX = 20_000

@@ -16,8 +16,8 @@ from pipeline.records import EVERYTHING, AccessScope, Filters, Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.audit.chain import AuditLog, Who
 from pipeline.service.audit.receipts import Given
-from pipeline.service.history.open import open_history
-from pipeline.service.state.database import State, open_state
+from pipeline.service.conversations.factory import open_history
+from pipeline.service.database.engine import State, open_state
 from tests.service.answers import Shelf
 
 NOTES = [

@@ -19,10 +19,10 @@ from typer.testing import CliRunner
 from pipeline.config import load_settings
 from pipeline.monitor import app
 from pipeline.monitoring.sample_log import kept_samples
-from pipeline.service.state import counts as counting
-from pipeline.service.state.counts import AnswerCounts, Answers
-from pipeline.service.state.database import open_state
-from pipeline.service.state.models import Receipt
+from pipeline.service.database import answer_counts as counting
+from pipeline.service.database.answer_counts import AnswerCounts, Answers
+from pipeline.service.database.engine import open_state
+from pipeline.service.database.tables import Receipt
 from pipeline.vectorize import app as vectorize
 from tests.servers import hardware
 from tests.servers.nim import NimServer

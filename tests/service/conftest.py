@@ -14,11 +14,11 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 from pipeline.config import Settings, load_settings
-from pipeline.service.access.open import Access, open_access
+from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import Principal
-from pipeline.service.access.signin import SignedIn
-from pipeline.service.history.open import History, open_history
-from pipeline.service.state.database import State
+from pipeline.service.access.sessions import SignedIn
+from pipeline.service.conversations.factory import History, open_history
+from pipeline.service.database.engine import State
 from tests.service.answers import Shelf
 from tests.service.running import Running, copied, index, running, settings_in
 

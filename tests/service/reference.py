@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.service.app import create_app
-from pipeline.service.state.database import State
+from pipeline.service.database.engine import State
 
 METHODS = ("get", "post", "patch", "delete")
 

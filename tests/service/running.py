@@ -26,12 +26,12 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.serve import Draining, listen, uvicorn_config
-from pipeline.service import cookies
-from pipeline.service.access.open import Access, open_access
+from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import DEMO, Role, actions_of
-from pipeline.service.access.scopes import ALL_NOTES, Sees
+from pipeline.service.access.visibility import ALL_NOTES, Sees
 from pipeline.service.app import create_app
-from pipeline.service.state.database import State, open_state
+from pipeline.service.database.engine import State, open_state
+from pipeline.service.middleware import cookies
 from pipeline.telemetry.setup import Telemetry, open_service_telemetry
 from pipeline.wiring import open_corpus
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from pipeline.service import cookies
 from pipeline.service.access.policy import DEMO, Role
-from pipeline.service.access.scopes import ALL_NOTES, Sees
+from pipeline.service.access.visibility import ALL_NOTES, Sees
+from pipeline.service.middleware import cookies
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
 from tests.service.browser import context, launched

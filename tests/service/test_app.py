@@ -13,8 +13,8 @@ from fastapi.routing import iter_route_contexts
 
 from pipeline.config import Settings
 from pipeline.service.access.policy import DEMO
-from pipeline.service.access.scopes import Sees
-from pipeline.service.gate import is_public
+from pipeline.service.access.visibility import Sees
+from pipeline.service.middleware.authentication import is_public
 from pipeline.wiring import open_corpus
 from tests.service.running import QUESTION, Running, events_of, index, running, settings_in
 

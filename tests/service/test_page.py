@@ -15,10 +15,10 @@ from markdown_it import MarkdownIt
 from pipeline.errors import PageFileChanged
 from pipeline.service.access.policy import DEMO
 from pipeline.service.pages.assets import Assets
-from pipeline.service.pages.failures import own_path
+from pipeline.service.pages.errors import own_path
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.pages.views import Stretch, statement_view, stretches
-from pipeline.service.pages.words import verbatim
+from pipeline.service.pages.view_models import Stretch, statement_view, stretches
+from pipeline.service.pages.wording import verbatim
 from pipeline.service.schemas import CitationOut
 from tests.service.running import PASSWORD, QUESTION, ROOT, Running, copied, running, settings_in
 

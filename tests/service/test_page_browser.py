@@ -20,9 +20,9 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect  # noqa: E402
 
-from pipeline.service import cookies  # noqa: E402
 from pipeline.service.access.policy import DEMO, Role  # noqa: E402
-from pipeline.service.access.scopes import ALL_NOTES, Sees  # noqa: E402
+from pipeline.service.access.visibility import ALL_NOTES, Sees  # noqa: E402
+from pipeline.service.middleware import cookies  # noqa: E402
 from tests.servers.faults import Faults  # noqa: E402
 from tests.servers.nim import NimServer  # noqa: E402
 from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider  # noqa: E402

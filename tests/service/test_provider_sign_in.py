@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from pipeline.service import cookies
+from pipeline.service.middleware import cookies
 from pipeline.service.pages.account import LEAVING
 from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider
 from tests.service.running import Running, running, settings_in

@@ -15,11 +15,11 @@ from pipeline import cancellation
 from pipeline.cancellation import Cancelled
 from pipeline.errors import ChartwellError, ModelFileError, StoreUnavailable
 from pipeline.reembedding.live_answering import ServingAnswering
-from pipeline.service.corpus import LiveCorpus
+from pipeline.service.questions.corpus import LiveCorpus
 from pipeline.service.readiness import Readiness
 from tests.servers.nim import NimServer
+from tests.service.questions.test_queue import settings_with
 from tests.service.running import Running, copied, running, settings_in, until
-from tests.service.test_asking import settings_with
 
 
 def works() -> None: ...
@@ -233,7 +233,7 @@ def _with(opened: type[ServingAnswering]) -> Callable[..., object]:
 
 
 def test_what_cannot_be_opened_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.service.corpus.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("pipeline.service.questions.corpus.RETRY_SECONDS", 0.01)
     tries: list[ChartwellError] = []
 
     def third_time(_: object) -> ServingAnswering:

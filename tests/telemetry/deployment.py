@@ -28,7 +28,7 @@ import httpx2
 import yaml
 
 from pipeline.config import Settings, as_environment, load_settings
-from pipeline.service.state.database import open_state
+from pipeline.service.database.engine import open_state
 from tests.servers import hardware
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
@@ -144,9 +144,9 @@ def free_port() -> int:
 
 def _keys(settings: Settings, name: str) -> tuple[str, str]:
     """Keys of a person who asks and of a scraper."""
-    from pipeline.service.access.open import open_access  # noqa: PLC0415
+    from pipeline.service.access.factory import open_access  # noqa: PLC0415
     from pipeline.service.access.policy import DEMO  # noqa: PLC0415
-    from pipeline.service.access.scopes import ALL_NOTES  # noqa: PLC0415
+    from pipeline.service.access.visibility import ALL_NOTES  # noqa: PLC0415
 
     with open_state(settings) as state:
         state.migrate()

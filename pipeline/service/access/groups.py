@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 
 from pipeline.errors import BadRequest, Conflict, NotKnown
 from pipeline.service.access.policy import Action, Principal, require
-from pipeline.service.access.scopes import group_members
+from pipeline.service.access.visibility import group_members
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.rights import members_print
-from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import PatientGroup, PatientGroupMember, new_id
+from pipeline.service.database.engine import State, StateSession
+from pipeline.service.database.tables import PatientGroup, PatientGroupMember, new_id
 
 MEMBERS_AT_ONCE = 500
 

@@ -19,13 +19,13 @@ from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFailed
-from pipeline.service.access.people import People
 from pipeline.service.access.policy import Action, Principal, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token, same
+from pipeline.service.access.users import People
 from pipeline.service.audit.chain import STRANGER, AuditLog
 from pipeline.service.audit.rights import fingerprint
-from pipeline.service.state.database import State
-from pipeline.service.state.models import ApiKey, User, now
+from pipeline.service.database.engine import State
+from pipeline.service.database.tables import ApiKey, User, now
 
 USED_EVERY_SECONDS = 60.0
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"

@@ -31,15 +31,15 @@ from sqlalchemy.orm import Session
 
 from pipeline.config import OidcSettings
 from pipeline.errors import Conflict, IdentityProviderFailed, SignInFailed
-from pipeline.service.access.people import add_user
 from pipeline.service.access.policy import ROLES, Role
-from pipeline.service.access.scopes import ALL_NOTES, NOTHING
-from pipeline.service.access.signin import SignedIn, SignIns
+from pipeline.service.access.sessions import SignedIn, SignIns
 from pipeline.service.access.tokens import hash_of, new_token
+from pipeline.service.access.users import add_user
+from pipeline.service.access.visibility import ALL_NOTES, NOTHING
 from pipeline.service.audit.chain import STRANGER, AuditLog, Who
 from pipeline.service.audit.rights import fingerprint
-from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import OidcRequest, User, now
+from pipeline.service.database.engine import State, StateSession
+from pipeline.service.database.tables import OidcRequest, User, now
 
 CALLBACK_PATH = "/sign-in/callback"
 REQUEST_SECONDS = 600.0

@@ -25,8 +25,8 @@ from sqlalchemy.orm import Session
 
 from pipeline.errors import SignInDelayed
 from pipeline.service.access.tokens import hash_of
-from pipeline.service.state.database import insert_missing
-from pipeline.service.state.models import LoginThrottle
+from pipeline.service.database.engine import insert_missing
+from pipeline.service.database.tables import LoginThrottle
 
 HALF_LIFE_SECONDS = 3600.0
 IPV6_PREFIX = 64

@@ -11,9 +11,16 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import sha256
-from pipeline.service.follow_up import in_context
-from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PartsHere, PrincipalHere, may
 from pipeline.service.problems import Problem, documented
+from pipeline.service.questions.follow_up import in_context
+from pipeline.service.questions.streaming import (
+    EVENT_STREAM,
+    answer_events,
+    described,
+    while_connected,
+    whole_of,
+)
 from pipeline.service.schemas import (
     AcceptedEvent,
     AnswerHead,
@@ -27,13 +34,6 @@ from pipeline.service.schemas import (
     SearchRequest,
     StatementEvent,
     UsageOut,
-)
-from pipeline.service.streaming import (
-    EVENT_STREAM,
-    answer_events,
-    described,
-    while_connected,
-    whole_of,
 )
 
 router = APIRouter(prefix="/v1", tags=["questions"])

@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import PROBLEMS_MAX, AuditRow, as_line
-from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,

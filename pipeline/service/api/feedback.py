@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from pipeline.service.access.policy import Action
-from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import FeedbackOut, FeedbackRequest
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from pipeline.service.access.policy import Action
-from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,

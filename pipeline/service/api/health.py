@@ -13,8 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 from pipeline.errors import ChartwellError
 from pipeline.ports import text_tokens_max
 from pipeline.service.access.policy import Action, Principal
-from pipeline.service.metering import CONTENT_TYPE
-from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.metrics import CONTENT_TYPE
 from pipeline.service.problems import documented
 from pipeline.service.readiness import Finding
 from pipeline.service.schemas import (

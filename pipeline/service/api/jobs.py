@@ -9,11 +9,11 @@ from fastapi import APIRouter, Path, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pipeline.service.access.policy import Action
-from pipeline.service.jobs import Jobs
-from pipeline.service.parts import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.jobs.runner import Jobs
 from pipeline.service.problems import documented
+from pipeline.service.questions.streaming import PING_SECONDS, described
 from pipeline.service.schemas import ID_CHARACTERS_MAX, JobOut, JobRequest, JobsOut
-from pipeline.service.streaming import PING_SECONDS, described
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import Document
 from pipeline.service.access.policy import Action, Principal
-from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, NoteOut
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 
-from pipeline.service.access.people import Invitation, Person
 from pipeline.service.access.policy import Action
-from pipeline.service.parts import Parts, PartsHere, PrincipalHere, known, may
+from pipeline.service.access.users import Invitation, Person
+from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, known, may
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,

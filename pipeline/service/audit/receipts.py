@@ -22,10 +22,10 @@ from pipeline import records
 from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
-from pipeline.service.audit.proof import ANSWERED, unproven
 from pipeline.service.audit.rights import unproven_rights
-from pipeline.service.state.database import State, StateSession, insert_missing
-from pipeline.service.state.models import Receipt, ScopeRecord, now, table_of
+from pipeline.service.audit.verification import ANSWERED, unproven
+from pipeline.service.database.engine import State, StateSession, insert_missing
+from pipeline.service.database.tables import Receipt, ScopeRecord, now, table_of
 
 VERSION = 2
 """2: `answer_ending`, how the model's answer ended. Receipts of version 1 are read and verified as they are."""

@@ -18,8 +18,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pipeline.service.audit.chain import Problem, canonical, sha256
-from pipeline.service.audit.proof import moment_of, object_of
-from pipeline.service.state.models import (
+from pipeline.service.audit.verification import moment_of, object_of
+from pipeline.service.database.tables import (
     ApiKey,
     Audit,
     Conversation,

@@ -10,12 +10,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError
-from pipeline.service import cookies
 from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.policy import Action, Principal
-from pipeline.service.access.signin import SignedIn
-from pipeline.service.pages import words
-from pipeline.service.pages.failures import (
+from pipeline.service.access.sessions import SignedIn
+from pipeline.service.dependencies import CallerHere, Parts, PartsHere, PrincipalHere, may
+from pipeline.service.middleware import cookies
+from pipeline.service.pages import wording
+from pipeline.service.pages.dependencies import Line, RendererHere, seen
+from pipeline.service.pages.errors import (
     ProblemView,
     current_path,
     is_part,
@@ -23,8 +25,6 @@ from pipeline.service.pages.failures import (
     sign_in_address,
 )
 from pipeline.service.pages.rendering import Renderer, caller_or_none
-from pipeline.service.pages.shared import Line, RendererHere, seen
-from pipeline.service.parts import CallerHere, Parts, PartsHere, PrincipalHere, may
 from pipeline.service.problems import headers_of
 from pipeline.service.schemas import Text
 
@@ -228,7 +228,7 @@ def _account(
         status_code=status,
         problem=problem,
         may=sorted(action.value.replace("-", " ") for action in principal.actions),
-        scope_words=words.scope_words(principal.scope),
+        scope_words=wording.scope_words(principal.scope),
         idle_minutes=f"{service.idle_minutes:.0f}",
         expires_at=current.expires_at if current else None,
         password_characters_min=service.password_characters_min,

@@ -9,12 +9,12 @@ from starlette.responses import HTMLResponse, RedirectResponse
 
 from pipeline.errors import BadRequest, ChartwellError
 from pipeline.service.access.groups import Group
-from pipeline.service.access.people import Invitation
 from pipeline.service.access.policy import ROLES, Action, Principal, Role, actions_of
-from pipeline.service.access.scopes import NOTHING, Sees
+from pipeline.service.access.users import Invitation
+from pipeline.service.access.visibility import NOTHING, Sees
+from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId, seen
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.pages.shared import Line, Lines, RendererHere, ThingId, seen
-from pipeline.service.parts import Parts, PartsHere, PrincipalHere, may
 from pipeline.service.schemas import Text
 
 router = APIRouter(include_in_schema=False)

@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from pipeline.service.access.policy import Action, Principal, allowed
-from pipeline.service.gate import Caller
-from pipeline.service.pages import words
+from pipeline.service.middleware.authentication import Caller
+from pipeline.service.pages import wording as words
 from pipeline.service.pages.assets import Assets
-from pipeline.service.pages.views import beside_address, note_address
+from pipeline.service.pages.view_models import beside_address, note_address
 
 THEME = "chartwell-theme"
 """A cookie that the page's script sets; anything but "light" or "dark" means the system's."""

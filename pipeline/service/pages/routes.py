@@ -8,16 +8,16 @@ from starlette.responses import Response
 from pipeline.service.pages import (
     account,
     administration,
-    asking,
-    histories,
-    indexing,
-    overview,
-    reading,
+    ask,
+    conversations,
+    jobs,
+    notes,
+    status,
 )
 from pipeline.service.pages.assets import KEPT, Asset
-from pipeline.service.pages.failures import Failures
+from pipeline.service.pages.dependencies import RendererHere
+from pipeline.service.pages.errors import Failures
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.pages.shared import RendererHere
 
 files = APIRouter(include_in_schema=False)
 
@@ -43,6 +43,6 @@ def install(app: FastAPI) -> Failures:
     renderer = Renderer()
     app.state.renderer = renderer
     # `histories` before `asking`: its paths are the more particular ones.
-    for routes in (files, histories, asking, reading, indexing, administration, account, overview):
+    for routes in (files, conversations, ask, notes, jobs, administration, account, status):
         app.include_router(routes if isinstance(routes, APIRouter) else routes.router)
     return Failures(renderer)

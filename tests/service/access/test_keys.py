@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import text, update
 
 from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFailed
-from pipeline.service.access.open import Access
+from pipeline.service.access.factory import Access
 from pipeline.service.access.policy import Action, Principal, allowed
-from pipeline.service.access.scopes import Sees
+from pipeline.service.access.visibility import Sees
 from pipeline.service.audit.chain import SELDOM_SECONDS
-from pipeline.service.state.database import State
-from pipeline.service.state.models import ApiKey, now
+from pipeline.service.database.engine import State
+from pipeline.service.database.tables import ApiKey, now
 
 
 def made(

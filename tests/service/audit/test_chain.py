@@ -26,8 +26,8 @@ from pipeline.service.audit.chain import (
     read_export,
     verify_rows,
 )
-from pipeline.service.state.database import State, StateSession
-from pipeline.service.state.models import User
+from pipeline.service.database.engine import State, StateSession
+from pipeline.service.database.tables import User
 
 ANNA = Who("anna", "user")
 COLUMNS = [field.name for field in dataclasses.fields(AuditRow)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.service.access.scopes import Sees
+from pipeline.service.access.visibility import Sees
 from tests.service.running import QUESTION, copied, running, settings_in
 
 

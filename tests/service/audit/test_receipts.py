@@ -10,13 +10,13 @@ from sqlalchemy import text
 
 from pipeline.errors import NotKnown
 from pipeline.records import EVERYTHING, AccessScope, Filters, NearValue, Notice
-from pipeline.service.access.open import Access
+from pipeline.service.access.factory import Access
 from pipeline.service.audit.chain import Who, canonical, sha256
 from pipeline.service.audit.receipts import Given, draw_up, erase, filters_from, notices_from, scope_from
 from pipeline.service.audit.replay import _settings
-from pipeline.service.history.open import History
-from pipeline.service.state.database import State
-from pipeline.service.state.models import Receipt
+from pipeline.service.conversations.factory import History
+from pipeline.service.database.engine import State
+from pipeline.service.database.tables import Receipt
 from tests.service.answers import NOTE, given
 from tests.service.audit.test_chain import behind_its_back
 

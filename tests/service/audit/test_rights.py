@@ -9,15 +9,15 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from pipeline.config import Settings
-from pipeline.service.access.open import Access, open_access
+from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.policy import Principal
-from pipeline.service.access.scopes import Sees
+from pipeline.service.access.visibility import Sees
 from pipeline.service.audit.chain import AuditLog, Problem, canonical
 from pipeline.service.audit.receipts import Receipts
 from pipeline.service.audit.rights import unproven_rights
-from pipeline.service.history.open import History
-from pipeline.service.state.database import State
+from pipeline.service.conversations.factory import History
+from pipeline.service.database.engine import State
 from tests.service.answers import given
 from tests.service.conftest import PASSWORD
 

@@ -1,0 +1,34 @@
+"""Puts the parts of history together over one state. Opens nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline.config import Settings
+from pipeline.service.audit.chain import AuditLog
+from pipeline.service.audit.receipts import Receipts
+from pipeline.service.conversations.feedback import Opinions
+from pipeline.service.conversations.store import Conversations, Sight
+from pipeline.service.database.engine import State
+from pipeline.service.jobs.records import JobHistory
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What people did. Safe to share between threads."""
+
+    receipts: Receipts
+    conversations: Conversations
+    opinions: Opinions
+    jobs: JobHistory
+
+
+def open_history(state: State, audit: AuditLog, settings: Settings, sight: Sight) -> History:
+    """The parts, writing to that audit log. `sight`: which notes a scope admits at this moment."""
+    receipts = Receipts(state, audit)
+    return History(
+        receipts=receipts,
+        conversations=Conversations(state, audit, receipts, settings.service, sight),
+        opinions=Opinions(state, audit, receipts),
+        jobs=JobHistory(state, audit),
+    )

@@ -1,0 +1,359 @@
+"""Conversations: questions and answers that belong together, seen by their owner and by nobody else.
+
+Somebody else's conversation, a deleted one and one that never was are the same: not known. Each question and each
+answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
+may no longer see, or, for whoever may not see everything, a note that is gone, is not shown again. Knows no model, no
+store and no page: whoever puts it together hands in which notes a scope admits now.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from pipeline.config import ServiceSettings
+from pipeline.errors import BadRequest, NotKnown
+from pipeline.records import AccessScope, Question
+from pipeline.service.audit.chain import Actor, AuditLog, sha256
+from pipeline.service.audit.receipts import Given, Receipts, draw_up, erase, storable
+from pipeline.service.audit.verification import ASKED, CONVERSATION_DELETED
+from pipeline.service.database.engine import State, StateSession
+from pipeline.service.database.tables import (
+    Conversation,
+    Feedback,
+    Message,
+    Receipt,
+    new_id,
+    now,
+    table_of,
+)
+
+TITLE_CHARACTERS_MAX = 120
+PAGE_MAX = 200
+
+Sight: TypeAlias = Callable[[AbstractSet[str], AccessScope], AbstractSet[str]]
+"""Of these notes, by id, those that the scope admits at this moment."""
+
+# Made once: putting a statement together costs more than running it.
+_TABLE = table_of(Conversation).c
+_BEGIN = insert(table_of(Conversation))
+_SAY = insert(table_of(Message))
+_HOLD = (
+    select(_TABLE.messages_count)
+    .where(_TABLE.id == bindparam("id"), _TABLE.user_id == bindparam("user_id"))
+    .with_for_update()
+)
+_COUNT = (
+    update(table_of(Conversation))
+    .where(_TABLE.id == bindparam("which"))
+    .values(messages_count=bindparam("to_number"), updated_at=bindparam("at"))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A conversation in a list."""
+
+    id: str
+    title: str
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message."""
+
+    id: str
+    number: int
+    author: Literal["person", "chartwell"]
+    text: str
+    """Empty where withheld."""
+    content: Mapping[str, Any] | None
+    """Of an answer: what `receipts.shown` made; None for a question, and where withheld."""
+    receipt_id: str | None
+    created_at: dt.datetime
+    withheld: bool = False
+    """It quotes a note that its owner may not see any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A conversation with everything said in it."""
+
+    summary: Summary
+    messages: Sequence[Said]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    conversation_id: str
+    message_id: str
+    """Of the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    message_id: str | None
+    """Of the answer; None where the conversation was deleted meanwhile."""
+    receipt_id: str
+
+
+def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
+    """Whom an answer is about: the patients that its question was limited to, else those of the notes it quotes."""
+    return tuple(limited_to) or tuple(sorted(set(cited)))
+
+
+class Conversations:
+    """The conversations of one state."""
+
+    def __init__(
+        self, state: State, audit: AuditLog, receipts: Receipts, settings: ServiceSettings, sight: Sight
+    ) -> None:
+        self._state = state
+        self._audit = audit
+        self._receipts = receipts
+        self._settings = settings
+        self._sight = sight
+
+    # --- asking
+
+    def begin(
+        self, actor: Actor, question: Question, question_id: str, conversation_id: str | None = None
+    ) -> Begun:
+        """Keep a question before it is answered. None begins a conversation. Raises NotKnown for somebody else's."""
+        text = storable(question.text)
+        chosen = conversation_id or new_id()
+        details = {"question_sha256": sha256(text), "conversation": chosen}
+        with self._state.session() as session:
+            if conversation_id is None:
+                values = {"id": chosen, "user_id": actor.id, "title": title_of(text), "messages_count": 0}
+                session.connection().execute(_BEGIN, values)
+                said: int | None = 0
+            else:
+                said = _said_so_far(session, actor, chosen)
+            if said is None:
+                raise _unknown()
+            message_id = _say(session, chosen, said + 1, "person", text, None, question_id)
+            self._audit.append(session, actor, ASKED, f"answer:{question_id}", details=details)
+            return Begun(chosen, message_id)
+
+    def end(self, actor: Actor, conversation_id: str, given: Given) -> Ended:
+        """Keep what became of it, with its receipt: also where it failed, or the conversation is gone."""
+        drawn = draw_up(actor, given, conversation_id)  # outside the transaction: others wait for that one
+        with self._state.session() as session:
+            said = _said_so_far(session, actor, conversation_id)
+            with_text = said is not None or self._settings.receipt_text_days > 0
+            self._receipts.keep(session, actor, drawn, with_text=with_text)
+            if said is None:
+                return Ended(None, drawn.id)
+            text = str(drawn.answer["text"])
+            message_id = _say(session, conversation_id, said + 1, "chartwell", text, drawn.answer, drawn.id)
+            return Ended(message_id, drawn.id)
+
+    # --- looking
+
+    def latest(self, actor: Actor, *, limit: int = 50, before: dt.datetime | None = None) -> list[Summary]:
+        """One's own, the one last used first."""
+        statement = select(Conversation).where(Conversation.user_id == actor.id)
+        if before is not None:
+            statement = statement.where(Conversation.updated_at < before)
+        newest = statement.order_by(Conversation.updated_at.desc(), Conversation.id).limit(
+            min(limit, PAGE_MAX)
+        )
+        with self._state.reading() as session:
+            return [_summary(row) for row in session.scalars(newest)]
+
+    def summary(self, actor: Actor, conversation_id: str) -> Summary:
+        """One of one's own, without what was said in it. Raises NotKnown."""
+        with self._state.reading() as session:
+            return _summary(_own(session, actor, conversation_id))
+
+    def get(self, actor: Actor, conversation_id: str, scope: AccessScope) -> Whole:
+        """One of one's own, with what `scope` still admits. Raises NotKnown, and NotReady before notes can be read."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            messages = session.scalars(
+                select(Message).where(Message.conversation_id == conversation.id).order_by(Message.number)
+            ).all()
+        out_of_sight = self._out_of_sight(messages, scope)
+        return Whole(_summary(conversation), [_said(message, scope, out_of_sight) for message in messages])
+
+    def _out_of_sight(self, messages: Sequence[Message], scope: AccessScope) -> AbstractSet[str]:
+        """Of the notes that are quoted those that are gone or that the scope does not admit as they are now."""
+        if scope.unrestricted:
+            return frozenset()
+        cited = {each["resource_id"] for message in messages for each in _citations(message.content)}
+        return cited - self._sight(cited, scope) if cited else cited
+
+    def patients(self, actor: Actor, conversation_id: str) -> tuple[str, ...]:
+        """Whom the last answer was about, as `patients_of` says. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            last = (
+                select(Message.content, Receipt.record)
+                .outerjoin(Receipt, Receipt.id == Message.receipt_id)
+                .where(Message.conversation_id == conversation.id, Message.author == "chartwell")
+                .order_by(Message.number.desc())
+                .limit(1)
+            )
+            found = session.execute(last).one_or_none()
+        if found is None:
+            return ()
+        content, record = found
+        limited_to = json.loads(record)["filters"]["patient_ids"] if record else []
+        return patients_of(limited_to, (each["patient_id"] for each in _citations(content)))
+
+    def last_question(self, actor: Actor, conversation_id: str) -> str:
+        """As it was asked; empty where there is none. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            last = (
+                select(Message.text)
+                .where(Message.conversation_id == conversation.id, Message.author == "person")
+                .order_by(Message.number.desc())
+                .limit(1)
+            )
+            return session.scalar(last) or ""
+
+    def export(self, actor: Actor, conversation_id: str, scope: AccessScope) -> dict[str, Any]:
+        """Everything said, as JSON, for its owner to take along; that they did stands in the audit log."""
+        whole = self.get(actor, conversation_id, scope)
+        self._audit.record(actor, "conversation-exported", f"conversation:{conversation_id}")
+        return {
+            "title": whole.summary.title,
+            "created_at": whole.summary.created_at.isoformat(),
+            "messages": [
+                {
+                    "author": said.author,
+                    "at": said.created_at.isoformat(),
+                    "text": said.text,
+                    "withheld": said.withheld,
+                    "statements": (said.content or {}).get("statements", []),
+                    "outcome": (said.content or {}).get("ending"),
+                    "ending": (said.content or {}).get("answer_ending"),
+                    "receipt": said.receipt_id,
+                }
+                for said in whole.messages
+            ],
+        }
+
+    # --- changing
+
+    def rename(self, actor: Actor, conversation_id: str, title: str) -> Summary:
+        """Raises BadRequest for an empty or overlong title, NotKnown for somebody else's conversation."""
+        wanted = " ".join(storable(title).split())
+        if not 1 <= len(wanted) <= TITLE_CHARACTERS_MAX:
+            raise BadRequest(
+                f"A title has 1 to {TITLE_CHARACTERS_MAX} characters.", remedy="Shorten it, or write one."
+            )
+        with self._state.session() as session:
+            conversation = _own(session, actor, conversation_id, lock=True)
+            conversation.title = wanted
+            self._audit.append(session, actor, "conversation-renamed", f"conversation:{conversation_id}")
+            return _summary(conversation)
+
+    def delete(self, actor: Actor, conversation_id: str) -> None:
+        """Remove title and messages for good. What reviewers can read for a while is the receipts' matter."""
+        with self._state.session() as session:
+            _own(session, actor, conversation_id, lock=True)
+            texts = remove(session, [conversation_id], self._settings)
+            subject, details = f"conversation:{conversation_id}", {"receipt_texts": texts}
+            self._audit.append(session, actor, CONVERSATION_DELETED, subject, details=details)
+        self._state.scrub()
+
+
+def remove(session: Session, conversation_ids: Sequence[str], settings: ServiceSettings) -> int:
+    """Delete conversations with all their texts; receipts' texts too where the settings keep none: of how many."""
+    of_receipts = select(Receipt.id).where(Receipt.conversation_id.in_(conversation_ids))
+    session.execute(update(Feedback).where(Feedback.receipt_id.in_(of_receipts)).values(comment=None))
+    session.execute(delete(Message).where(Message.conversation_id.in_(conversation_ids)))
+    session.execute(delete(Conversation).where(Conversation.id.in_(conversation_ids)))
+    if settings.receipt_text_days > 0:
+        return 0
+    return erase(session, Receipt.conversation_id.in_(conversation_ids))
+
+
+def title_of(question: str) -> str:
+    """A conversation is named after its first question."""
+    line = " ".join(question.split())
+    return line if len(line) <= 80 else f"{line[:79].rstrip()}…"
+
+
+def _own(session: Session, actor: Actor, conversation_id: str, *, lock: bool = False) -> Conversation:
+    found = session.get(Conversation, conversation_id, with_for_update=True if lock else None)
+    if found is None or found.user_id != actor.id:
+        raise _unknown()
+    return found
+
+
+def _unknown() -> NotKnown:
+    return NotKnown("There is no such conversation.", remedy="Choose one from your history.")
+
+
+def _said_so_far(session: Session, actor: Actor, conversation_id: str) -> int | None:
+    """How many messages one's own conversation has, which is locked by that; None where there is no such."""
+    values = {"id": conversation_id, "user_id": actor.id}
+    found: int | None = session.connection().execute(_HOLD, values).scalar()
+    return found
+
+
+def _say(
+    session: StateSession,
+    conversation_id: str,
+    number: int,
+    author: str,
+    text: str,
+    content: Mapping[str, Any] | None,
+    receipt_id: str,
+) -> str:
+    """Add a message at the end; the conversation is locked by the caller, so the number is its own."""
+    message_id = new_id()
+    values = {
+        "id": message_id,
+        "conversation_id": conversation_id,
+        "number": number,
+        "author": author,
+        "text": text,
+        "content": content,
+        "receipt_id": receipt_id,
+    }
+    connection = session.connection()
+    connection.execute(_SAY, values)
+    connection.execute(_COUNT, {"which": conversation_id, "to_number": number, "at": now()})
+    return message_id
+
+
+def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) -> Said:
+    withheld = not all(
+        each["resource_id"] not in out_of_sight and scope.admits(each["domain"], each["patient_id"])
+        for each in _citations(message.content)
+    )
+    return Said(
+        id=message.id,
+        number=message.number,
+        author="person" if message.author == "person" else "chartwell",
+        text="" if withheld else message.text,
+        content=None if withheld else message.content,
+        receipt_id=message.receipt_id,
+        created_at=message.created_at,
+        withheld=withheld,
+    )
+
+
+def _citations(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """What an answer quotes, with domain and patient of the note as it was then."""
+    statements = content["statements"] if content else ()
+    return [citation for statement in statements for citation in statement["citations"]]
+
+
+def _summary(row: Conversation) -> Summary:
+    return Summary(row.id, row.title, row.created_at, row.updated_at, row.messages_count)

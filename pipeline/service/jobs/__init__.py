@@ -1,0 +1,1 @@
+"""Indexing runs that the service starts, and their records."""

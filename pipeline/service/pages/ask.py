@@ -1,0 +1,360 @@
+"""Asking: the page with the question, and the answer as it comes.
+
+Decides what somebody who waits is told. A statement appears once its citations are checked; until then the page says
+what is being waited for, at once and again after some seconds. Without JavaScript the same form leads to the whole
+answer. Knows nothing of how an answer is made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Query, Request
+from pydantic import ValidationError
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from pipeline.answering.flow import Retrieved, Verified
+from pipeline.errors import ChartwellError, NotReady
+from pipeline.records import AccessScope
+from pipeline.service.access.policy import Action, Principal, allowed
+from pipeline.service.api.ask import refuse_longer
+from pipeline.service.api.notes import range_in, read_note
+from pipeline.service.conversations.store import patients_of
+from pipeline.service.dependencies import CallerHere, Parts, PartsHere, PrincipalHere, may
+from pipeline.service.pages.dependencies import Line, RendererHere, ThingId
+from pipeline.service.pages.errors import ProblemView, is_part
+from pipeline.service.pages.rendering import Renderer
+from pipeline.service.pages.view_models import (
+    AnswerView,
+    FilterValues,
+    NoteView,
+    Turn,
+    statement_view,
+    turns_of,
+)
+from pipeline.service.pages.wording import why_nothing
+from pipeline.service.problems import wrong_fields
+from pipeline.service.questions.follow_up import in_context
+from pipeline.service.questions.queue import Accepted, DeskEvent, Ended, Failed, RunningAnswer
+from pipeline.service.questions.streaming import PING_SECONDS, while_connected, whole_of
+from pipeline.service.schemas import AskRequest, CitationOut, FilterFields, Text
+
+router = APIRouter(include_in_schema=False)
+
+RECENT = 5
+CHOICES_MAX = 200
+"""Types and domains that a list offers; beyond that a list is no help."""
+SUGGESTIONS_MAX = 20
+SLOW_SECONDS = (4.0, 6.0, 10.0, 20.0)
+"""Pauses between words about what is waited for; the last one again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusState:
+    """Whether there is anything to ask."""
+
+    corpus_state: str
+    """"ready", "empty", "loading" or "failed"."""
+    corpus_notes: int = 0
+    corpus_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the filters offer: only what stands in notes that the person may see."""
+
+    document_types: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+@router.get("/", dependencies=[may(Action.ASK)])
+def start(
+    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+) -> HTMLResponse:
+    """A new conversation."""
+    recent = (
+        parts.conversations.latest(principal, limit=RECENT)
+        if allowed(principal, Action.READ_OWN_CONVERSATIONS)
+        else []
+    )
+    return _page(request, parts, principal, renderer, recent=recent)
+
+
+@router.get("/conversations/{conversation_id}", dependencies=[may(Action.READ_OWN_CONVERSATIONS)])
+def conversation(
+    conversation_id: ThingId,
+    request: Request,
+    parts: PartsHere,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    note: Annotated[str, Query(max_length=512)] = "",
+    span: Annotated[str, Query(pattern=r"^(\d{1,9}-\d{1,9})?$")] = "",
+) -> HTMLResponse:
+    """A conversation, with a note open beside it where the address names one."""
+    found = parts.conversations.get(principal, conversation_id, principal.scope)
+    patients = parts.conversations.patients(principal, conversation_id)
+    start_, _, end = span.partition("-")
+    spans = [(int(start_), int(end))] if span else []
+    beside: NoteView | None = None
+    problem: ProblemView | None = None
+    if note:
+        try:
+            document = read_note(parts, principal, note)
+            if span:
+                range_in(span, len(document.text_content))
+            beside = NoteView.of(document, spans)
+        except ChartwellError as error:  # the note has gone or has no such range; the conversation is there
+            problem = ProblemView.of(error, request.scope["state"]["request_id"])
+    return _page(
+        request,
+        parts,
+        principal,
+        renderer,
+        conversation=found.summary,
+        going_on_with=patients[0] if len(patients) == 1 else "",
+        turns=turns_of(conversation_id, found.messages),
+        beside=beside,
+        beside_problem=problem,
+        opened=(note, *spans[0]) if spans else None,
+    )
+
+
+def _page(
+    request: Request, parts: Parts, principal: Principal, renderer: Renderer, **values: Any
+) -> HTMLResponse:
+    corpus, choices = _corpus(parts, principal.scope)
+    shown: dict[str, Any] = {
+        "conversation": None,
+        "turns": [],
+        "recent": [],
+        "question": "",
+        "filters": FilterValues(),
+        "going_on_with": "",
+        "opened": None,
+        "beside": None,
+        "beside_problem": None,
+        "choices": choices,
+        "corpus_state": corpus.corpus_state,
+        "corpus_notes": corpus.corpus_notes,
+        "corpus_code": corpus.corpus_code,
+        "may_jobs": allowed(principal, Action.START_JOBS),
+        "question_characters_max": parts.settings.service.question_characters_max,
+    }
+    return renderer.page(request, "ask.html", here="ask", **{**shown, **values})
+
+
+def _corpus(parts: Parts, scope: AccessScope) -> tuple[CorpusState, Choices]:
+    try:
+        with parts.corpus.answering() as answering:
+            store = answering.store
+            notes = store.counts(scope).documents
+            choices = Choices(
+                tuple(store.values("document_type", scope, limit=CHOICES_MAX)),
+                tuple(store.values("domain", scope, limit=CHOICES_MAX)),
+            )
+    except NotReady as error:
+        failure = parts.corpus.failure
+        return CorpusState("failed" if failure else "loading", corpus_code=(failure or error).code), Choices()
+    except ChartwellError as error:
+        return CorpusState("failed", corpus_code=error.code), Choices()
+    return CorpusState("ready" if notes else "empty", notes), choices
+
+
+@router.get("/suggest/patients", dependencies=[may(Action.SEARCH)])
+def suggest_patients(
+    parts: PartsHere,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    patient_id: Annotated[str, Query(max_length=512)] = "",
+) -> HTMLResponse:
+    """Patients whose id begins like that, of those the person may see."""
+    with parts.corpus.answering() as answering:
+        found = answering.store.values(
+            "patient_id", principal.scope, beginning=patient_id.strip(), limit=SUGGESTIONS_MAX
+        )
+    return renderer.fragment("suggestions.html", found=found)
+
+
+@router.post("/ask", dependencies=[may(Action.ASK)])
+async def ask(
+    request: Request,
+    parts: PartsHere,
+    caller: CallerHere,
+    renderer: RendererHere,
+    question: Annotated[Text, Form(max_length=100_000)] = "",
+    conversation_id: Line = "",
+    patient_id: Line = "",
+    document_type: Line = "",
+    domain: Line = "",
+    since: Line = "",
+    until: Line = "",
+    any_patient: Line = "",
+) -> Response:
+    """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
+    filters = FilterValues(patient_id.strip(), document_type, domain, since, until)
+    body = _body(question, conversation_id, filters)
+    refuse_longer(body.question, parts.settings.service)
+    principal = caller.principal
+    asked = body.asked(principal.scope, parts.settings.answering.top_k)
+    context = await in_context(
+        parts, principal, asked, body.conversation_id, any_patient=any_patient == "yes"
+    )
+    answer = await parts.desk.ask(
+        principal, context.question, body.conversation_id, kept_patient=context.kept_patient
+    )
+    filters = replace(filters, kept_patient=context.kept_patient or "")
+    if is_part(request):
+        words = Words(parts, renderer, caller.csrf_token, filters)
+        return EventSourceResponse(
+            words.events(answer),
+            ping=PING_SECONDS,
+            send_timeout=parts.settings.service.send_seconds_max,
+            sep="\n",
+            headers={"Cache-Control": "no-store"},
+        )
+    try:
+        await while_connected(request, answer.result())
+    finally:
+        answer.cancel()
+    return RedirectResponse(f"/conversations/{answer.begun.conversation_id}", status_code=303)
+
+
+def _body(question: str, conversation_id: str, filters: FilterValues) -> AskRequest:
+    """Raises BadRequest where a field is not as the interface takes it."""
+    try:
+        return AskRequest(
+            question=question,
+            conversation_id=conversation_id or None,
+            filters=FilterFields(
+                patient_ids=[filters.patient_id] if filters.patient_id else [],
+                document_types=[filters.document_type] if filters.document_type else [],
+                domains=[filters.domain] if filters.domain else [],
+                since=filters.since or None,  # type: ignore[arg-type]  # text of a form; checked there
+                until=filters.until or None,  # type: ignore[arg-type]
+            ),
+        )
+    except ValidationError as error:
+        raise wrong_fields(error.errors()) from None
+
+
+class Words:
+    """An answer as events of HTML: unnamed ones are put into the page, `accepted` and `ended` are for its script."""
+
+    def __init__(
+        self, parts: Parts, renderer: Renderer, csrf_token: str | None, filters: FilterValues
+    ) -> None:
+        self._parts = parts
+        self._renderer = renderer
+        self._csrf_token = csrf_token
+        self._filters = filters
+        self._statements = 0
+        self._passages = 0
+        self._notes = 0
+        self._found = False
+
+    async def events(self, answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
+        turn = Turn(
+            answer.asked.question_id,
+            answer.begun.conversation_id,
+            answer.asked.question.text,
+            self._filters.words,
+            dt.datetime.now(dt.UTC),
+        )
+        try:
+            async for event in self._with_pauses(answer, turn):
+                yield event
+        finally:
+            answer.cancel()  # does nothing to an answer that has ended
+
+    async def _with_pauses(self, answer: RunningAnswer, turn: Turn) -> AsyncIterator[ServerSentEvent]:
+        """What comes, and, while nothing comes, what is waited for."""
+        began = time.monotonic()
+        coming = answer.events()
+        pauses = iter(SLOW_SECONDS)
+        pause = next(pauses)
+        following = asyncio.ensure_future(anext(coming, None))
+        try:
+            while True:
+                await asyncio.wait({following}, timeout=pause)
+                if not following.done():
+                    pause = next(pauses, pause)
+                    yield self._html("working", turn, words=self._waiting(answer, time.monotonic() - began))
+                    continue
+                event = following.result()
+                if event is None:
+                    return
+                for said in self._said(answer, turn, event):
+                    yield said
+                following = asyncio.ensure_future(anext(coming, None))
+        finally:
+            following.cancel()
+
+    def _said(self, answer: RunningAnswer, turn: Turn, event: DeskEvent) -> Iterator[ServerSentEvent]:
+        match event:
+            case Accepted(conversation_id=conversation_id):
+                yield self._html("accepted", turn, words=self._waiting(answer, 0))
+                yield ServerSentEvent(f"/conversations/{conversation_id}", event="accepted")
+            case Retrieved(passages):
+                self._found = True
+                self._passages, self._notes = len(passages), len({hit.resource_id for hit in passages})
+                yield self._html("working", turn, words=self._waiting(answer, 0))
+            case Verified(statement):
+                self._statements += 1
+                cited = [CitationOut.of(each) for each in statement.citations]
+                view = statement_view(self._statements, statement.text, cited)
+                yield self._html("statement", turn, view=view)
+            case Ended():
+                whole = AnswerView.of(whole_of(answer, event))
+                shown = Turn(turn.id, turn.conversation_id, turn.question, answer=whole)
+                yield self._html(
+                    "ended",
+                    shown,
+                    words=self._summary(whole),
+                    csrf_token=self._csrf_token,
+                    going_on_with=_going_on_with(answer, whole),
+                )
+                yield ServerSentEvent(turn.key, event="ended")
+            case Failed(error):
+                problem = ProblemView.of(error, answer.asked.question_id)
+                yield self._html("failed", turn, problem=problem)
+                yield ServerSentEvent(turn.key, event="ended")
+
+    def _html(self, part: str, turn: Turn, **values: Any) -> ServerSentEvent:
+        return ServerSentEvent(self._renderer.text("stream.html", part=part, turn=turn, **values))
+
+    def _waiting(self, answer: RunningAnswer, seconds: float) -> str:
+        """What is waited for, in words."""
+        if self._found and not self._passages:
+            words = "No passage was found for this question."
+        elif self._found:
+            words = f"Found {_many(self._passages, 'passage')} in {_many(self._notes, 'note')}. "
+            words += "The answer is being written; each statement is shown once its citations are checked."
+        elif answer.waiting and seconds:
+            words = f"Waiting for a free slot; {_many(self._parts.desk.waiting, 'question')} in the queue."
+        else:
+            words = "Searching the notes that you can see."
+        return f"{words} {seconds:.0f} s so far." if seconds else words
+
+    def _summary(self, whole: AnswerView) -> str:
+        """For those who listen: that it is over, and what there is."""
+        if whole.outcome != "answered":
+            return f"{why_nothing(whole.reason)[0]}."
+        said = f"Answered: {_many(self._statements, 'statement')}, {_many(len(whole.citations), 'source')}."
+        return f"{said} {whole.missing}" if whole.missing else said
+
+
+def _going_on_with(answer: RunningAnswer, whole: AnswerView) -> str:
+    """The patient to whom the next question keeps."""
+    cited = (citation.patient_id for citation in whole.citations)
+    patients = patients_of(answer.asked.question.filters.patient_ids, cited)
+    return patients[0] if len(patients) == 1 else ""
+
+
+def _many(number: int, thing: str) -> str:
+    return f"{number} {thing}{'s' if number != 1 else ''}"

@@ -1,0 +1,37 @@
+"""A note: beside an answer where htmx asks for it, alone on a page of its own otherwise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import HTMLResponse
+
+from pipeline.service.access.policy import Action
+from pipeline.service.api.notes import range_in, read_note
+from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.pages.dependencies import RendererHere
+from pipeline.service.pages.errors import is_part
+from pipeline.service.pages.view_models import NoteView
+from pipeline.service.schemas import ID_CHARACTERS_MAX
+
+router = APIRouter(include_in_schema=False)
+
+Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
+
+
+@router.get("/notes/{resource_id:path}", dependencies=[may(Action.READ_NOTE)])
+def note(
+    resource_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)],
+    request: Request,
+    parts: PartsHere,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    span: Annotated[list[Span] | None, Query(max_length=100)] = None,
+) -> HTMLResponse:
+    """The note with the ranges of the address pointed out. Its address can be shared: rights decide who sees it."""
+    document = read_note(parts, principal, resource_id)
+    shown = NoteView.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
+    if is_part(request):
+        return renderer.fragment("note_fragment.html", shown=shown)
+    return renderer.page(request, "note.html", shown=shown)

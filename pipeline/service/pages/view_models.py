@@ -1,0 +1,287 @@
+"""What templates show of a question and its answer, from events as they come or from what was kept of them.
+
+Decides how a statement is cut into text and numbered citations. The numbers are those of the passages, as in the
+interface, in receipts and on the command line. Knows no request and no template.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias, get_args
+from urllib.parse import quote, urlencode
+
+from pipeline.answering.endings import what_is_missing
+from pipeline.records import Document, Outcome
+from pipeline.service.audit.receipts import notices_from
+from pipeline.service.conversations.store import Said
+from pipeline.service.pages.wording import QUOTES_ONLY
+from pipeline.service.schemas import AnswerOut, CitationOut, NoticeOut, StatementOut
+
+Place: TypeAlias = tuple[str, int, int]
+"""A note's id, and where its words begin and end."""
+
+_MARKER = re.compile(r"\s*\[(\d+)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Text, or a citation where `citation` is given."""
+
+    text: str = ""
+    citation: CitationOut | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatementView:
+    number: int
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerView:
+    """What is shown below the statements of an answer."""
+
+    outcome: str
+    """As `records.Outcome`."""
+    reason: str | None
+    citations: tuple[CitationOut, ...]
+    receipt_id: str | None
+    label: str | None = None
+    """What a reader must know about the model."""
+    notices: tuple[str, ...] = ()
+    """What the filters did, in words."""
+    quotations_only: bool = False
+    """No language model wrote it."""
+    said_above: frozenset[Place] = frozenset()
+    """Citations whose words stand in their statements: the list of sources need not say them again."""
+    whole: AnswerOut | None = None
+    """With what it was made from and what it took; None where that is in the receipt alone."""
+    missing: str | None = None
+    """In words, where the answer is not whole."""
+
+    @classmethod
+    def of(cls, answer: AnswerOut) -> AnswerView:
+        """Of an answer that has just ended."""
+        return cls(
+            answer.outcome,
+            answer.reason,
+            tuple(answer.citations),
+            answer.receipt_id,
+            answer.model.label,
+            tuple(notice.text for notice in answer.notices),
+            answer.model.provider == QUOTES_ONLY,
+            _said_above(answer.statements),
+            answer,
+            what_is_missing(answer.ending, answer.usage.completion_tokens),
+        )
+
+    @classmethod
+    def kept(cls, said: Said, statements: Sequence[StatementOut]) -> AnswerView | None:
+        """Of what a conversation keeps; None where the answer never became whole."""
+        content = said.content or {}
+        if content.get("ending") not in get_args(Outcome):
+            return None
+        cited: dict[tuple[str, int, int], CitationOut] = {}
+        for citation in (each for statement in statements for each in statement.citations):
+            cited.setdefault((citation.resource_id, citation.start, citation.end), citation)
+        return cls(
+            content["ending"],
+            content.get("reason"),
+            tuple(cited.values()),
+            said.receipt_id,
+            content.get("label"),
+            tuple(notice.text for notice in NoticeOut.all(notices_from(content.get("notices", ())))),
+            content.get("provider") == QUOTES_ONLY,
+            _said_above(statements),
+            missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
+        )
+
+
+def _said_above(statements: Iterable[StatementOut]) -> frozenset[Place]:
+    return frozenset(
+        (cited.resource_id, cited.start, cited.end)
+        for statement in statements
+        for cited in statement.citations
+        if _flat(cited.quote) in _flat(statement.text)
+    )
+
+
+def _flat(text: str) -> str:
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question and what became of it."""
+
+    id: str
+    conversation_id: str
+    question: str
+    filters: tuple[str, ...] = ()
+    asked_at: dt.datetime | None = None
+    statements: tuple[StatementView, ...] = ()
+    answer: AnswerView | None = None
+    ending: str = ""
+    """As `asking.Ending`; "missing" where the service ended before the answer did, "withheld" where it quotes a note
+    that the person may see no more."""
+    code: str | None = None
+    """Of the error, where ending is "failed"."""
+    feedback: str | None = None
+    """What the person said of it, in words."""
+
+    @property
+    def key(self) -> str:
+        """Its id in the page."""
+        return f"turn-{self.id}"
+
+
+def turns_of(conversation_id: str, messages: Sequence[Said]) -> list[Turn]:
+    """Questions with their answers, in order. An answer follows its question; a question may have none."""
+    found: list[Turn] = []
+    for said in messages:
+        if said.author == "person":
+            found.append(
+                Turn(said.id, conversation_id, said.text, asked_at=said.created_at, ending="missing")
+            )
+        elif found:
+            found[-1] = _answered(found[-1], said)
+    return found
+
+
+def _answered(turn: Turn, said: Said) -> Turn:
+    if said.withheld:
+        return replace(turn, ending="withheld")
+    content = said.content or {}
+    statements = [StatementOut.model_validate(each) for each in content.get("statements", ())]
+    return replace(
+        turn,
+        statements=statement_views(statements),
+        answer=AnswerView.kept(said, statements),
+        ending=str(content.get("ending", "")),
+        code=content.get("error_code"),
+    )
+
+
+def statement_view(number: int, text: str, citations: Sequence[CitationOut]) -> StatementView:
+    """The statement with its markers as links. A citation without a marker comes last; a marker without one is text."""
+    by_number: dict[int, list[CitationOut]] = {}
+    for citation in citations:
+        by_number.setdefault(citation.number, []).append(citation)
+    pieces: list[Piece] = []
+    seen: set[int] = set()
+    at = 0
+    for marker in _MARKER.finditer(text):
+        cited = by_number.get(int(marker[1]))
+        if cited is None:
+            continue
+        seen.add(int(marker[1]))
+        pieces.append(Piece(text[at : marker.start()]))
+        pieces += [Piece(citation=citation) for citation in cited]
+        at = marker.end()
+    pieces.append(Piece(text[at:]))
+    pieces += [
+        Piece(citation=each) for number, rest in by_number.items() if number not in seen for each in rest
+    ]
+    return StatementView(number, tuple(piece for piece in pieces if piece.text or piece.citation))
+
+
+def statement_views(statements: Iterable[StatementOut]) -> tuple[StatementView, ...]:
+    return tuple(
+        statement_view(number, each.text, each.citations) for number, each in enumerate(statements, start=1)
+    )
+
+
+def note_address(resource_id: str, spans: Iterable[tuple[int, int]] = ()) -> str:
+    """Where a note is shown, with ranges pointed out. Can be handed to somebody else: their rights decide."""
+    query = urlencode([("span", f"{start}-{end}") for start, end in spans])
+    return f"/notes/{quote(resource_id, safe='')}" + (f"?{query}" if query else "")
+
+
+def beside_address(conversation_id: str, citation: CitationOut) -> str:
+    """A conversation with the cited note open beside it."""
+    query = urlencode({"note": citation.resource_id, "span": f"{citation.start}-{citation.end}"})
+    return f"/conversations/{quote(conversation_id, safe='')}?{query}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A run of a note's text, pointed out or not."""
+
+    text: str
+    marked: bool = False
+
+
+def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[Stretch]:
+    """The text cut at the ranges; overlapping ranges are joined."""
+    found: list[Stretch] = []
+    at = 0
+    for start, end in sorted(spans):
+        if end <= at:
+            continue
+        if start > at:
+            found.append(Stretch(text[at:start]))
+        begins = max(start, at)
+        if found and found[-1].marked and begins == at:
+            found[-1] = Stretch(found[-1].text + text[begins:end], marked=True)
+        else:
+            found.append(Stretch(text[begins:end], marked=True))
+        at = end
+    if at < len(text):
+        found.append(Stretch(text[at:]))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class NoteView:
+    """A note as it is shown, beside an answer or alone."""
+
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    domain: str | None
+    author: str | None
+    address: str
+    parts: tuple[Stretch, ...]
+
+    @classmethod
+    def of(cls, document: Document, spans: Sequence[tuple[int, int]]) -> NoteView:
+        return cls(
+            document.resource_id,
+            document.patient_id,
+            document.document_type,
+            document.date,
+            document.domain,
+            document.author,
+            note_address(document.resource_id, spans),
+            tuple(stretches(document.text_content, spans)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FilterValues:
+    """What the filters of the form are set to; empty: no restriction."""
+
+    patient_id: str = ""
+    document_type: str = ""
+    domain: str = ""
+    since: str = ""
+    until: str = ""
+    kept_patient: str = ""
+    """Of the answer before, where the form named no patient."""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """As a person reads them."""
+        named = (
+            ("patient ", self.patient_id),
+            ("", self.document_type),
+            ("domain ", self.domain),
+            ("from ", self.since),
+            ("until ", self.until),
+            ("still about patient ", self.kept_patient),
+        )
+        return tuple(f"{name}{value}" for name, value in named if value)

@@ -1,0 +1,1 @@
+"""Questions in progress: context, queue, streaming, and what is recorded of each."""

@@ -1,0 +1,362 @@
+"""Questions under way: who gets a place, who waits, who is refused, and that nobody's reading speed costs a place.
+
+Each answer is worked on by a thread of a bounded pool. The thread never waits for a reader: what it finds goes into
+the answer's own list, which an answer's length bounds, and readers take it from there at their pace. When the last
+reader has gone the answer's scope is cancelled, which cuts the request to the model. However an answer ends, what
+became of it is kept before anybody is told that it has ended. Refuses to know HTTP, and what is kept how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import time
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias, cast
+
+from pipeline import records
+from pipeline.answering.flow import AnswerEvent, Finished, Retrieved, Verified
+from pipeline.cancellation import Cancellation, Cancelled, inside
+from pipeline.config import ServiceSettings
+from pipeline.errors import Busy, ChartwellError, NotReady, TooMany
+from pipeline.records import Answer, Hit, Question, Statement
+from pipeline.service.access.policy import Principal
+from pipeline.service.problems import recorded
+from pipeline.service.questions.corpus import LiveCorpus
+
+RETRY_SECONDS = 2.0
+KEEPING_THREADS = 2
+"""For what became of questions whose asker left before their turn."""
+CUT_OFF_SECONDS = 5.0
+"""How long a stop waits, after it has cut off what was under way, for that to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and who asked it."""
+
+    question_id: str
+    principal: Principal
+    question: Question
+    conversation_id: str | None
+    """The conversation that it goes on; None begins one."""
+    kept_patient: str | None = None
+    """The patient of the answer before, to whom the question keeps although whoever asked named none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was kept before the answer began."""
+
+    conversation_id: str
+    question_message_id: str
+
+
+Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
+"""How a question ended; how the model's answer to it ended stands in `Answer.ending`."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a question."""
+
+    ending: Ending = "cut_off"
+    passages: tuple[Hit, ...] = ()
+    statements: list[Statement] = field(default_factory=list)
+    answer: Answer | None = None
+    """The whole answer, where it was finished."""
+    error: ChartwellError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Under which ids an answer was kept, and with which cost."""
+
+    message_id: str | None
+    """None where the conversation was deleted meanwhile."""
+    receipt_id: str
+    cost_usd: float | None
+    """As in the receipt: what the model's tokens add to a bill; None where nobody said what they cost."""
+
+
+class Keeper(Protocol):
+    """Keeps questions and answers, with the row of the audit log that belongs to each, in one transaction."""
+
+    def begin(self, asked: Asked) -> Begun:
+        """Raises NotKnown where the conversation is not this person's."""
+
+    def end(self, asked: Asked, begun: Begun, outcome: Outcome) -> Kept: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The question has a place, or waits for one."""
+
+    question_id: str
+    conversation_id: str
+    kept_patient: str | None = None
+    """As in Asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The whole answer, which has been kept."""
+
+    answer: Answer
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """There will be no answer."""
+
+    error: ChartwellError
+
+
+DeskEvent: TypeAlias = Accepted | Retrieved | Verified | Ended | Failed
+
+
+class RunningAnswer:
+    """One question under way. Its methods belong to the event loop, but for `publish`."""
+
+    def __init__(self, asked: Asked, begun: Begun) -> None:
+        self.asked = asked
+        self.begun = begun
+        self.cancellation = Cancellation(cuts=True)
+        self.outcome = Outcome()
+        self.task: asyncio.Task[None] | None = None
+        self.waiting = True
+        self.queued_seconds = 0.0
+        """How long it waited for a place."""
+        self._began = time.perf_counter()
+        self._loop = asyncio.get_running_loop()
+        self._events: list[DeskEvent] = [
+            Accepted(asked.question_id, begun.conversation_id, asked.kept_patient)
+        ]
+        self._news = asyncio.Event()
+        self._ended = False
+
+    def starts(self) -> None:
+        """It has its place."""
+        self.waiting = False
+        self.queued_seconds = time.perf_counter() - self._began
+
+    def publish(self, event: DeskEvent) -> None:
+        """From the thread that answers."""
+        with suppress(RuntimeError):  # the loop has gone with the whole service
+            self._loop.call_soon_threadsafe(self._append, event)
+
+    def _append(self, event: DeskEvent) -> None:
+        self._events.append(event)
+        self._ended = isinstance(event, Ended | Failed)
+        self._news.set()
+
+    async def events(self) -> AsyncIterator[DeskEvent]:
+        """Everything from the beginning; ends after Ended or Failed. Leaving it early leaves the answer running."""
+        at = 0
+        while True:
+            while at < len(self._events):
+                yield self._events[at]
+                at += 1
+            if self._ended:
+                return
+            self._news.clear()
+            await self._news.wait()
+
+    async def result(self) -> Ended:
+        """The answer. Raises the error where there is none."""
+        async for event in self.events():
+            if isinstance(event, Ended):
+                return event
+            if isinstance(event, Failed):
+                raise event.error
+        raise AssertionError("the events of an answer end with Ended or Failed")
+
+    def cancel(self) -> None:
+        """Nobody wants it any more: cut the model's request, or give up the place in the queue."""
+        if self._ended:
+            return
+        self.cancellation.cancel()
+        if self.waiting and self.task is not None:
+            self.task.cancel()
+
+
+class AnswerDesk:
+    """Where questions are handed in. One for each service; its methods belong to the event loop."""
+
+    def __init__(self, corpus: LiveCorpus, keeper: Keeper, settings: ServiceSettings) -> None:
+        self._corpus = corpus
+        self._keeper = keeper
+        self._settings = settings
+        self._places = asyncio.Semaphore(settings.answers_at_once)
+        self._threads = ThreadPoolExecutor(settings.answers_at_once, thread_name_prefix="answer")
+        self._clerks = ThreadPoolExecutor(KEEPING_THREADS, thread_name_prefix="keep")
+        self._under_way: dict[str, RunningAnswer] = {}
+        self._handed_in = 0
+        """Questions accepted and not yet ended; those still being written down are not yet under way."""
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._each: Counter[str] = Counter()
+        self.draining = False
+        self._cutting_off = False
+        self.on_ended: Callable[[Asked, Outcome], None] = lambda asked, outcome: None
+        """Told of every question that has ended, in the thread that answered it."""
+
+    @property
+    def running(self) -> int:
+        return sum(not answer.waiting for answer in self._under_way.values())
+
+    @property
+    def waiting(self) -> int:
+        return sum(answer.waiting for answer in self._under_way.values())
+
+    async def ask(
+        self,
+        principal: Principal,
+        question: Question,
+        conversation_id: str | None,
+        *,
+        kept_patient: str | None = None,
+    ) -> RunningAnswer:
+        """Accept a question. Raises NotReady, TooMany, Busy, or NotKnown for a conversation that is not theirs."""
+        self._admit(principal)
+        self._handed_in += 1
+        self._empty.clear()
+        self._each[principal.id] += 1
+        try:
+            asked = Asked(uuid.uuid4().hex, principal, question, conversation_id, kept_patient)
+            begun = await asyncio.get_running_loop().run_in_executor(self._clerks, self._keeper.begin, asked)
+            answer = RunningAnswer(asked, begun)
+            self._under_way[asked.question_id] = answer
+            answer.task = asyncio.create_task(self._run(answer))
+            if self._cutting_off:
+                answer.cancellation.cancel()  # it was written down too late
+        except BaseException:
+            self._let_go(principal)
+            raise
+        return answer
+
+    def _admit(self, principal: Principal) -> None:
+        settings = self._settings
+        if self.draining:
+            raise NotReady("The service is stopping.", remedy="Ask again in a minute.")
+        if not self._corpus.ready:
+            with self._corpus.answering():  # raises, and says why
+                pass
+        if self._each[principal.id] >= settings.answers_each_max:
+            raise TooMany(
+                f"{settings.answers_each_max} of your questions are being answered already.",
+                remedy="Wait for one of them.",
+                retry_after_seconds=RETRY_SECONDS,
+            )
+        if self._handed_in >= settings.answers_at_once + settings.answers_waiting_max:
+            raise Busy(
+                "Every place for an answer is taken, and every place in the queue.",
+                remedy="Ask again in a few seconds.",
+            )
+
+    def _let_go(self, principal: Principal) -> None:
+        self._handed_in -= 1
+        if not self._handed_in:
+            self._empty.set()
+        self._each[principal.id] -= 1
+        if not self._each[principal.id]:
+            del self._each[principal.id]
+
+    async def _run(self, answer: RunningAnswer) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            try:
+                await self._places.acquire()
+            except asyncio.CancelledError:
+                await loop.run_in_executor(self._clerks, self._end, answer)
+                return
+            answer.starts()
+            try:
+                # In the context of whoever asked: the answer belongs to the trace of their request.
+                await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._work, answer)
+            finally:
+                self._places.release()
+        finally:
+            self._under_way.pop(answer.asked.question_id, None)
+            self._let_go(answer.asked.principal)
+
+    # --- in a thread of the pool
+
+    def _work(self, answer: RunningAnswer) -> None:
+        outcome = answer.outcome
+        try:
+            with inside(answer.cancellation):
+                self._answer(answer, outcome)
+        except Cancelled:
+            outcome.ending = "cut_off"
+        except Exception as error:  # noqa: BLE001  recorded there, and told to the asker
+            outcome.ending = "failed"
+            outcome.error = recorded(error, answer.asked.question_id)
+        self._end(answer)
+
+    def _answer(self, answer: RunningAnswer, outcome: Outcome) -> None:
+        question = answer.asked.question
+        answer.cancellation.check()
+        with self._corpus.answering() as parts:
+            stream = cast(Generator[AnswerEvent], parts.stream(question))
+            with closing(stream):  # a client that leaves cancels the request to the model
+                for event in stream:
+                    answer.cancellation.check()
+                    match event:
+                        case Retrieved(passages):
+                            outcome.passages = passages
+                            answer.publish(event)
+                        case Verified(statement):
+                            outcome.statements.append(statement)
+                            answer.publish(event)
+                        case Finished(whole):
+                            outcome.answer = whole
+                            outcome.ending = whole.outcome
+
+    def _end(self, answer: RunningAnswer) -> None:
+        """Keep what became of it, then say so. An answer that cannot be kept counts as none."""
+        outcome = answer.outcome
+        last: DeskEvent
+        try:
+            kept = self._keeper.end(answer.asked, answer.begun, outcome)
+        except Exception as error:  # noqa: BLE001  recorded there, and told to the asker
+            last = Failed(recorded(error, answer.asked.question_id))
+        else:
+            last = Ended(outcome.answer, kept) if outcome.answer else Failed(_failure(outcome))
+        self.on_ended(answer.asked, outcome)
+        answer.publish(last)
+
+    # --- the end
+
+    async def drain(self, seconds: float) -> None:
+        """Take no further question, wait that long for those handed in, then cut them off."""
+        self.draining = True
+        if await self._emptied(seconds):
+            return
+        self._cutting_off = True
+        for answer in list(self._under_way.values()):
+            answer.cancel()
+        await self._emptied(CUT_OFF_SECONDS)
+
+    async def _emptied(self, seconds: float) -> bool:
+        """Whether within that time nothing is handed in any more, also nothing that is only being written down."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._clerks.shutdown(wait=False, cancel_futures=True)
+
+
+def _failure(outcome: Outcome) -> ChartwellError:
+    return outcome.error or NotReady("The answer was cut off.", remedy="Ask again.")

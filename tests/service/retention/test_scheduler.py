@@ -1,0 +1,65 @@
+"""Upkeep: done at the start and again, over failures, until it is stopped."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+
+from pipeline.config import Settings
+from pipeline.errors import StateUnavailable
+from pipeline.logs import LOGGER
+from pipeline.service.access.factory import Access
+from pipeline.service.database.engine import State
+from pipeline.service.retention.scheduler import Upkeep
+
+
+class Lines(logging.Handler):
+    """What was logged, and when the third line came."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.said: list[logging.LogRecord] = []
+        self.third = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record)
+        if len(self.said) >= 3:
+            self.third.set()
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
+    handler = Lines()
+    monkeypatch.setattr(LOGGER, "handlers", [handler])
+    monkeypatch.setattr(LOGGER, "level", logging.INFO)
+    LOGGER.manager._clear_cache()  # type: ignore[attr-defined]
+    return handler
+
+
+def test_it_goes_on_after_a_failure(
+    access: Access, state: State, settings: Settings, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upkeep = Upkeep(state, access.audit, settings.service, every_seconds=0.001)
+    anchor, failures = access.audit.anchor, iter([True])
+
+    def sometimes() -> object:
+        if next(failures, False):
+            raise StateUnavailable("away", remedy="wait")
+        return anchor()
+
+    monkeypatch.setattr(access.audit, "anchor", sometimes)
+    upkeep.start()
+    assert lines.third.wait(20)
+    upkeep.stop()
+    assert [line.getMessage() for line in lines.said[:2]] == [
+        "upkeep failed; it is tried again later",
+        "audit anchor",
+    ]
+    assert vars(lines.said[1])["hash"] == "0" * 64
+    upkeep.stop()
+
+
+def test_one_that_never_began_can_be_stopped(access: Access, state: State, settings: Settings) -> None:
+    Upkeep(state, access.audit, settings.service).stop()
