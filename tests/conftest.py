@@ -32,7 +32,7 @@ SLOW_FILES = (
     "backends/test_gguf.py",
     "service/questions/test_queue.py",
     "service/jobs/test_runner.py",
-    "doors/test_vectorize.py",
+    "commands/test_vectorize.py",
     "backends/test_extractive.py",
 )
 """Few tests each, and long ones: begun first, so that neither of two workers waits for the other at the end."""
