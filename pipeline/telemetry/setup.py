@@ -2,7 +2,7 @@
 
 Decides which wrapper goes around which port. Where nothing observes, each port is handed back as it came, so that
 being watched costs only those who want it. The libraries are imported here when they are wanted, and nowhere else
-than below `pipeline/observe`.
+than below `pipeline/telemetry`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """An InterSystems IRIS that lives in this process: the DB-API side of it, with its bad manners.
 
-It takes exactly the statements of iris.sql: any other text is a failed test. Each one is parsed by the rules that IRIS
+It takes exactly the statements of store.sql: any other text is a failed test. Each one is parsed by the rules that IRIS
 was found to have (types unquoted, TOP and no LIMIT, no trailing semicolon, every value bound), translated to SQLite
 and executed there, so that a wrong column or a missing condition is found by what comes back. What IRIS is known or
 feared to do differently is done here: an empty text is NULL, lengths are UTF-16 units, ids sort as numbers where they
@@ -64,7 +64,7 @@ class Refusal(Exception):
 
 @dataclass
 class Fault:
-    """What goes wrong the next time `statement` (a name of iris.sql, "commit" or "connect") is used."""
+    """What goes wrong the next time `statement` (a name of store.sql, "commit" or "connect") is used."""
 
     statement: str
     message: str = LINK
@@ -201,7 +201,7 @@ class Server:
         for name, pattern in self._known.items():
             if pattern.fullmatch(text):
                 return name
-        raise AssertionError(f"a statement that is not in iris.sql was sent: {text}")
+        raise AssertionError(f"a statement that is not in store.sql was sent: {text}")
 
     def _query(self, connection: Connection, text: str, values: Sequence[Any]) -> Result:
         if "INFORMATION_SCHEMA.TABLES" in text:
@@ -528,7 +528,7 @@ def tables_of(database: sqlite3.Connection, schema: str) -> list[tuple[str]]:
 def known_statements(
     extra: Sequence[str] = (), schemas: Sequence[str] = ("DEMO",)
 ) -> Mapping[str, re.Pattern[str]]:
-    """A pattern for every statement of iris.sql, its braces filled with nothing but what belongs there. The name of a
+    """A pattern for every statement of store.sql, its braces filled with nothing but what belongs there. The name of a
     statement for another schema than DEMO carries the schema."""
     patterns: dict[str, re.Pattern[str]] = {}
     for schema in schemas:

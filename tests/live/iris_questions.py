@@ -111,7 +111,7 @@ def questions_of(live: Live, number: int = 20) -> Vector:
 
 
 def a_float_columns(live: Live) -> str:
-    """Does HNSW take FLOAT, half of DOUBLE's size? (iris.sql: VECTOR(DOUBLE, n))"""
+    """Does HNSW take FLOAT, half of DOUBLE's size? (store.sql: VECTOR(DOUBLE, n))"""
     return live.attempt(
         "CREATE TABLE DEMO.TryFloat (N BIGINT IDENTITY PRIMARY KEY, V VECTOR(FLOAT, 8) NOT NULL)",
         "CREATE INDEX TryFloatNearest ON DEMO.TryFloat (V) AS HNSW(Distance='Cosine')",
@@ -120,7 +120,7 @@ def a_float_columns(live: Live) -> str:
 
 
 def b_plan(live: Live) -> str:
-    """Does the plan of a bound vector with TOP name the index? (iris.sql: search_vector)"""
+    """Does the plan of a bound vector with TOP name the index? (store.sql: search_vector)"""
     sql = "EXPLAIN " + SQL["search_vector"].format(k=64)
     plan = " ".join(str(row[0]) for row in live.ask(sql, vector_text(questions_of(live)[0])))
     return f"{'names' if 'EmbeddingNearest' in plan else 'DOES NOT name'} the index; it says: {plan[:300]}"
@@ -246,7 +246,7 @@ def f_texts(live: Live) -> str:
 
 
 def f_order_of_ids(live: Live) -> str:
-    """Does %EXACT sort numbers first, and %SQLSTRING not? (iris.sql: NoteDate)"""
+    """Does %EXACT sort numbers first, and %SQLSTRING not? (store.sql: NoteDate)"""
     made = live.attempt(
         "CREATE TABLE DEMO.TryOrder (E VARCHAR(20) %EXACT, S VARCHAR(20) %SQLSTRING)",
         *(

@@ -1,6 +1,6 @@
 """Notes, chunks and vectors as rows of IRIS, and back; and the words of a text as SQL Search gets them.
 
-Pure functions: knows the columns of iris.sql and the quirks of values (an empty text is NULL, lengths are UTF-16
+Pure functions: knows the columns of store.sql and the quirks of values (an empty text is NULL, lengths are UTF-16
 units, vectors are text), no connection and no statement.
 """
 

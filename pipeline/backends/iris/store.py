@@ -1,4 +1,4 @@
-"""The store in InterSystems IRIS: notes, chunks and vectors in one schema, DEMO by default, statements in iris.sql.
+"""The store in InterSystems IRIS: notes, chunks and vectors in one schema, DEMO by default, statements in store.sql.
 
 Decides what is created, how a note is replaced, and what is sound. The shape of a search is `iris_search`, of a row
 `iris_rows`; connections are `iris_connections`, complaints `iris_errors`.
@@ -118,13 +118,13 @@ _SCHEMA = re.compile(r"\bDEMO(?=[.])|(?<=')DEMO(?=')")
 
 
 def iris_statements(schema: str = DEFAULT_SCHEMA) -> Mapping[str, str]:
-    """The statements of iris.sql as they are sent: for the tables of `schema`, and without comments, because the
+    """The statements of store.sql as they are sent: for the tables of `schema`, and without comments, because the
     driver parses them as well. `schema` is a plain identifier; the settings see to that."""
     return {
         name: _SCHEMA.sub(
             schema, "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
         )
-        for name, statement in Statements(Path(__file__).with_name("iris.sql")).items()
+        for name, statement in Statements(Path(__file__).with_name("store.sql")).items()
     }
 
 

@@ -83,7 +83,7 @@ class _Words(dict[str, tuple[int, ...]]):
 
 
 def _vocabulary() -> list[str]:
-    content = resources.files("pipeline.backends").joinpath("vocabulary", VOCABULARY).read_bytes()
+    content = resources.files("pipeline.backends.local").joinpath("vocabulary", VOCABULARY).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != VOCABULARY_SHA256:
         raise ModelFileError(

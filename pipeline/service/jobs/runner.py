@@ -314,7 +314,7 @@ class _Run:
 
 def _python_path() -> str:
     """Where this very package is, so that the process runs the same one, installed or not, from whatever folder."""
-    here = str(Path(__file__).resolve().parents[2])
+    here = str(Path(__file__).resolve().parents[3])
     return os.pathsep.join([here, *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
