@@ -17,7 +17,7 @@ from pathlib import Path
 from pipeline.config import Settings, load_settings
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import Indexing, SilentObserver, passage_tokens_max
-from pipeline.indexing.validation import Accepted, accept_all
+from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
@@ -78,7 +78,7 @@ def _passages(settings: Settings, embedder: Embedder) -> list[str]:
     return [
         chunk.embedding_text
         for outcome in accept_all(records, settings.indexing)
-        if isinstance(outcome, Accepted)
+        if isinstance(outcome, ValidNote)
         for chunk in chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
     ]
 

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config import Settings, load_settings
-from pipeline.indexing.flow import Indexing, SilentObserver, Tally
+from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
@@ -90,7 +90,7 @@ class _Moments(SilentObserver):
     def __init__(self) -> None:
         self.done: list[tuple[float, int]] = []
 
-    def batch(self, tally: Tally) -> None:
+    def batch(self, tally: RunCounts) -> None:
         self.done.append((time.perf_counter(), tally.embedded))
 
 

@@ -32,8 +32,8 @@ from pipeline.records import (
     Statement,
     Usage,
 )
-from pipeline.service.audit.chain import AuditLog, Who
-from pipeline.service.audit.receipts import Given
+from pipeline.service.audit.chain import AuditLog, SystemActor
+from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import History, open_history
 from pipeline.service.database.engine import State
 
@@ -42,7 +42,7 @@ THINK_SECONDS = 2.0
 NOTE = "Patient reports dull chest pain since Tuesday. Troponin negative. Started aspirin 75 mg. " * 8
 
 
-def question() -> Given:
+def question() -> AnswerRecord:
     """A question with ten passages and three statements, as an answer from notes has."""
     hits = tuple(
         Hit(f"c{n}", f"note-{n}", "p", "progress", None, None, None, NOTE, 0, len(NOTE), 0.7)
@@ -65,7 +65,7 @@ def question() -> Given:
         usage=Usage(900, 60),
         seconds={"total": 1.0},
     )
-    return Given(uuid.uuid4().hex, asked, "answered", hits, statements, answer)
+    return AnswerRecord(uuid.uuid4().hex, asked, "answered", hits, statements, answer)
 
 
 class Askers:
@@ -77,7 +77,7 @@ class Askers:
         self.end: list[float] = []
 
     def ask(self, name: str, questions: int, think: Callable[[], float]) -> None:
-        who, conversation = Who(name, "user"), None
+        who, conversation = SystemActor(name, "user"), None
         time.sleep(think())  # people do not begin in the same moment
         for _ in range(questions):
             given = question()

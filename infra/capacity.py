@@ -29,7 +29,7 @@ class CapacityError(Exception):
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """What was found out. `warnings` say what could not be asked."""
 
     zones: tuple[str, ...]
@@ -65,7 +65,7 @@ def _candidates(config: StackConfig, inventory: Inventory) -> tuple[str, ...]:
     return tuple(zone for zone in wanted if zone in inventory.zones)
 
 
-def _reserved_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
+def _reserved_room(config: StackConfig, zones: Sequence[str], session: Any) -> Capacity:
     """The first zone where a host could be reserved: later ones are not asked, since asking costs."""
     ec2 = session.client("ec2")
     for zone in zones:
@@ -87,15 +87,17 @@ def _reserved_room(config: StackConfig, zones: Sequence[str], session: Any) -> R
                     f"{code}: the account's quota for G and VT instances is too small for "
                     f"{config.instance_type} (docs/troubleshooting-aws.md#no-capacity)."
                 ) from error
-            return Room(tuple(zones), (f"Capacity was not checked: {code} on CreateCapacityReservation.",))
+            return Capacity(
+                tuple(zones), (f"Capacity was not checked: {code} on CreateCapacityReservation.",)
+            )
         ec2.cancel_capacity_reservation(
             CapacityReservationId=made["CapacityReservation"]["CapacityReservationId"]
         )
-        return Room((zone,))
-    return Room(())
+        return Capacity((zone,))
+    return Capacity(())
 
 
-def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
+def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Capacity:
     """All zones, best score first, and a warning where every score is low.
 
     No zone is left out: a score for one type says little
@@ -115,13 +117,13 @@ def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Room:
         )
     except botocore.exceptions.ClientError as error:
         code = error.response["Error"]["Code"]
-        return Room(tuple(zones), (f"Spot capacity was not checked: {code}.",))
+        return Capacity(tuple(zones), (f"Spot capacity was not checked: {code}.",))
     scores = {names.get(each["AvailabilityZoneId"]): each["Score"] for each in answer["SpotPlacementScores"]}
     best_first = tuple(sorted(zones, key=lambda zone: -scores.get(zone, 0)))
     if not best_first or scores.get(best_first[0], 0) >= SPOT_SCORE_LOW:
-        return Room(best_first)
+        return Capacity(best_first)
     listed = ", ".join(f"{zone} {scores.get(zone, 0)}" for zone in best_first)
-    return Room(
+    return Capacity(
         best_first,
         (
             f"EC2 scores spot {config.instance_type} low (of 10: {listed}): it may be refused, or stopped soon.",

@@ -89,7 +89,7 @@ class SecretText:
 
 
 @dataclass(frozen=True)
-class Key:
+class ConfigKey:
     """One configuration key, as `Pulumi.yaml` declares it."""
 
     name: str
@@ -100,145 +100,161 @@ class Key:
     required: bool = False
 
 
-KEYS: Final[tuple[Key, ...]] = (
-    Key("region", "string", "AWS region of everything in the stack.", required=True),
-    Key("awsProfile", "string", "Named AWS profile; empty = the usual credential chain.", ""),
-    Key("awsAccountId", "string", "The only account this stack may touch; empty = any.", ""),
-    Key("operatorCidr", "string", "Where SSH may come from, for example 203.0.113.7/32.", required=True),
-    Key(
+KEYS: Final[tuple[ConfigKey, ...]] = (
+    ConfigKey("region", "string", "AWS region of everything in the stack.", required=True),
+    ConfigKey("awsProfile", "string", "Named AWS profile; empty = the usual credential chain.", ""),
+    ConfigKey("awsAccountId", "string", "The only account this stack may touch; empty = any.", ""),
+    ConfigKey(
+        "operatorCidr", "string", "Where SSH may come from, for example 203.0.113.7/32.", required=True
+    ),
+    ConfigKey(
         "acceptOperatorCidr",
         "string",
         f"Repeat operatorCidr here to accept a range wider than /{OPEN_PREFIX}.",
         "",
     ),
-    Key(
+    ConfigKey(
         "serviceCidrs",
         "array",
         "Ranges that may call the Chartwell service (443, TLS) directly; empty = tunnel only.",
         (),
     ),
-    Key(
+    ConfigKey(
         "serviceDomain",
         "string",
         "Name that leads to the service, such as chartwell.hospital.example; empty = its address.",
         "",
     ),
-    Key(
+    ConfigKey(
         "serviceCertificate",
         "string",
         "PEM certificate for serviceDomain with its chain; empty = a self-signed one.",
         "",
     ),
-    Key(
+    ConfigKey(
         "serviceCertificateKey",
         "string",
         "Its private key (PEM), without passphrase; set with --secret.",
         secret=True,
     ),
-    Key("irisCidrs", "array", "Ranges that may reach IRIS (1972, 52773); empty = tunnel only.", ()),
-    Key(
+    ConfigKey("irisCidrs", "array", "Ranges that may reach IRIS (1972, 52773); empty = tunnel only.", ()),
+    ConfigKey(
         "nimCidrs", "array", "Ranges that may reach the NIM containers (8000-8002); empty = tunnel only.", ()
     ),
-    Key(
+    ConfigKey(
         "ngcApiKey", "string", "NGC personal key with the NGC Catalog scope; set with --secret.", secret=True
     ),
-    Key("sshPublicKey", "string", "OpenSSH public key for the host.", required=True),
-    Key(
+    ConfigKey("sshPublicKey", "string", "OpenSSH public key for the host.", required=True),
+    ConfigKey(
         "sshPrivateKey",
         "string",
         "Its private key, without passphrase; set with --secret.",
         secret=True,
         required=True,
     ),
-    Key(
+    ConfigKey(
         "instanceType",
         "string",
         "EC2 type: g5 or g6e family (docs/costs.md has the table).",
         DEFAULT_INSTANCE_TYPE,
     ),
-    Key(
+    ConfigKey(
         "spot",
         "boolean",
         "Spot instead of on-demand: cheaper, may be stopped with two minutes' notice.",
         False,
     ),
-    Key(
+    ConfigKey(
         "availabilityZones",
         "array",
         "Zones in order of preference; empty = all of the region that offer the type.",
         (),
     ),
-    Key(
+    ConfigKey(
         "probeCapacity",
         "boolean",
         "Before a host is made, reserve one for a second to find a zone that has room (cents).",
         True,
     ),
-    Key(
+    ConfigKey(
         "checkHostKey",
         "boolean",
         "Send nothing to a host whose SSH key is not the one that its console shows.",
         True,
     ),
-    Key(
+    ConfigKey(
         "amiId",
         "string",
         "Machine image, pinned. `python -m infra.ami --set` looks up the newest.",
         required=True,
     ),
-    Key("llmModel", "string", "Language model, or none.", DEFAULT_MODELS["llm"]),
-    Key("embeddingModel", "string", "Text embedding model, or none.", DEFAULT_MODELS["embedding"]),
-    Key("imageModel", "string", "Image embedding model (nvidia/nvclip), or none.", DEFAULT_MODELS["image"]),
-    Key("embeddingDevice", "string", "gpu or cpu: where the text embedding model runs.", "gpu"),
-    Key("llmContextTokens", "integer", "Longest prompt plus answer of the language model, tokens.", 8192),
-    Key("llmConcurrentSequences", "integer", "Requests the language model works on at once.", 16),
-    Key("irisImage", "string", "IRIS image by digest.", required=True),
-    Key("llmImage", "string", "Language model NIM by digest; required unless llmModel is none.", ""),
-    Key("embeddingImage", "string", "Embedding NIM by digest; required unless embeddingModel is none.", ""),
-    Key("clipImage", "string", "NV-CLIP NIM by digest; required unless imageModel is none.", ""),
-    Key(
+    ConfigKey("llmModel", "string", "Language model, or none.", DEFAULT_MODELS["llm"]),
+    ConfigKey("embeddingModel", "string", "Text embedding model, or none.", DEFAULT_MODELS["embedding"]),
+    ConfigKey(
+        "imageModel", "string", "Image embedding model (nvidia/nvclip), or none.", DEFAULT_MODELS["image"]
+    ),
+    ConfigKey("embeddingDevice", "string", "gpu or cpu: where the text embedding model runs.", "gpu"),
+    ConfigKey(
+        "llmContextTokens", "integer", "Longest prompt plus answer of the language model, tokens.", 8192
+    ),
+    ConfigKey("llmConcurrentSequences", "integer", "Requests the language model works on at once.", 16),
+    ConfigKey("irisImage", "string", "IRIS image by digest.", required=True),
+    ConfigKey("llmImage", "string", "Language model NIM by digest; required unless llmModel is none.", ""),
+    ConfigKey(
+        "embeddingImage", "string", "Embedding NIM by digest; required unless embeddingModel is none.", ""
+    ),
+    ConfigKey("clipImage", "string", "NV-CLIP NIM by digest; required unless imageModel is none.", ""),
+    ConfigKey(
         "volumeSizeGb",
         "integer",
         "Data volume: database, documents' working copies, images, model caches.",
         200,
     ),
-    Key("volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free, 750 at most).", 125),
-    Key("rootVolumeSizeGb", "integer", "Root disk, GB; images and caches lie on the data volume.", 40),
-    Key(
+    ConfigKey(
+        "volumeThroughputMbps", "integer", "Data volume throughput, MB/s (125 is free, 750 at most).", 125
+    ),
+    ConfigKey("rootVolumeSizeGb", "integer", "Root disk, GB; images and caches lie on the data volume.", 40),
+    ConfigKey(
         "pauseMode", "string", "volume, snapshot or stop: what `pulumi destroy` (or paused) leaves.", "volume"
     ),
-    Key("paused", "boolean", "With pauseMode stop: true stops the host at the next up.", False),
-    Key("dataRetention", "string", "keep, or destroy: the next destroy removes the data as well.", "keep"),
-    Key("snapshotsKept", "integer", "Final snapshots kept by pauseMode snapshot.", 3),
-    Key(
+    ConfigKey("paused", "boolean", "With pauseMode stop: true stops the host at the next up.", False),
+    ConfigKey(
+        "dataRetention", "string", "keep, or destroy: the next destroy removes the data as well.", "keep"
+    ),
+    ConfigKey("snapshotsKept", "integer", "Final snapshots kept by pauseMode snapshot.", 3),
+    ConfigKey(
         "restoreSnapshotId", "string", "Restore the data volume from this snapshot instead of the newest.", ""
     ),
-    Key(
+    ConfigKey(
         "acceptLostVolume", "string", "Id of a recorded data volume whose loss is accepted: start blank.", ""
     ),
-    Key("idleMinutes", "integer", "Minutes without work before the host stops itself; 0 = never.", 30),
-    Key(
+    ConfigKey("idleMinutes", "integer", "Minutes without work before the host stops itself; 0 = never.", 30),
+    ConfigKey(
         "monthlyBudgetUsd",
         "integer",
         "Budget for this stack's tags; mails at 50, 80 and 100 % and at forecast.",
         300,
     ),
-    Key("alertEmails", "array", "Addresses for budget and alarm mails.", ()),
-    Key("offHoursStop", "string", "Time of day the host stops, HH:MM; empty = no schedule.", ""),
-    Key("offHoursStart", "string", "Time of day the host starts, HH:MM; empty = stays stopped until up.", ""),
-    Key("offHoursDays", "string", "Days of the schedule, as in MON-FRI or MON,WED,FRI.", "MON-FRI"),
-    Key("offHoursTimezone", "string", "IANA time zone of the schedule.", "UTC"),
-    Key("logRetentionDays", "integer", "Days CloudWatch keeps logs; at least a year.", 365),
-    Key("documentsPrefix", "string", "Prefix in the documents bucket that ingestion reads.", "documents/"),
-    Key("environment", "string", "Tag Environment; empty = the stack's name.", ""),
-    Key("costCenter", "string", "Tag CostCenter.", required=True),
-    Key("owner", "string", "Tag Owner.", required=True),
+    ConfigKey("alertEmails", "array", "Addresses for budget and alarm mails.", ()),
+    ConfigKey("offHoursStop", "string", "Time of day the host stops, HH:MM; empty = no schedule.", ""),
+    ConfigKey(
+        "offHoursStart", "string", "Time of day the host starts, HH:MM; empty = stays stopped until up.", ""
+    ),
+    ConfigKey("offHoursDays", "string", "Days of the schedule, as in MON-FRI or MON,WED,FRI.", "MON-FRI"),
+    ConfigKey("offHoursTimezone", "string", "IANA time zone of the schedule.", "UTC"),
+    ConfigKey("logRetentionDays", "integer", "Days CloudWatch keeps logs; at least a year.", 365),
+    ConfigKey(
+        "documentsPrefix", "string", "Prefix in the documents bucket that ingestion reads.", "documents/"
+    ),
+    ConfigKey("environment", "string", "Tag Environment; empty = the stack's name.", ""),
+    ConfigKey("costCenter", "string", "Tag CostCenter.", required=True),
+    ConfigKey("owner", "string", "Tag Owner.", required=True),
 )
-KEYS_BY_NAME: Final[dict[str, Key]] = {key.name: key for key in KEYS}
+KEYS_BY_NAME: Final[dict[str, ConfigKey]] = {key.name: key for key in KEYS}
 
 
 @dataclass(frozen=True)
-class Problem:
+class ConfigProblem:
     """One thing wrong with the configuration: the key, what was found, why it cannot be, and the cure."""
 
     key: str
@@ -256,7 +272,7 @@ class ConfigurationError(Exception):
     Do not retry.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[ConfigProblem]) -> None:
         self.problems = tuple(problems)
         count = len(self.problems)
         lines = [
@@ -267,7 +283,7 @@ class ConfigurationError(Exception):
 
 
 @dataclass(frozen=True)
-class Access:
+class NetworkAccess:
     """Who may reach what. Empty tuples mean nobody but through an SSH tunnel."""
 
     operator_cidr: str
@@ -331,7 +347,7 @@ class StackConfig:
     region: str
     aws_profile: str | None
     aws_account_id: str | None
-    access: Access
+    access: NetworkAccess
     service_tls: ServiceTls
     ngc_api_key: SecretText
     ssh_public_key: str
@@ -420,7 +436,7 @@ class _Reader:
     def __init__(self, values: Mapping[str, object], secret_keys: Collection[str]) -> None:
         self._values = values
         self._secret_keys = secret_keys
-        self.problems: list[Problem] = []
+        self.problems: list[ConfigProblem] = []
         self._bad: set[str] = set()
         for name in sorted(set(values) - set(KEYS_BY_NAME)):
             self.report(name, "there is no such key", f"Remove it, or correct it to {_nearest(name)}")
@@ -429,7 +445,7 @@ class _Reader:
         self._bad.add(name)
         key = KEYS_BY_NAME.get(name)
         found = "****" if key and key.secret and self._values.get(name) else _shown(self._values.get(name))
-        self.problems.append(Problem(name, found, wrong, cure))
+        self.problems.append(ConfigProblem(name, found, wrong, cure))
 
     def is_good(self, *names: str) -> bool:
         """True when none of these keys has a problem so far: a rule over several keys asks this first."""
@@ -590,7 +606,7 @@ def _region(read: _Reader) -> str:
 def _stack_name(read: _Reader, stack: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9\-]{0,23}", stack):
         read.problems.append(
-            Problem(
+            ConfigProblem(
                 "(stack name)",
                 stack,
                 "names are made from it: 1-24 of a-z, 0-9 and -, starting with a letter",
@@ -628,7 +644,7 @@ def _reaches_host(
     return False
 
 
-def _access(read: _Reader) -> Access:
+def _access(read: _Reader) -> NetworkAccess:
     operator = read.text("operatorCidr")
     network = _network(operator) if operator else None
     if operator and network is None:
@@ -658,7 +674,7 @@ def _access(read: _Reader) -> Access:
             "does not repeat operatorCidr",
             "Repeat the range exactly, or remove this key",
         )
-    return Access(
+    return NetworkAccess(
         operator_cidr=operator,
         service_cidrs=_client_cidrs(read, "serviceCidrs"),
         iris_cidrs=_client_cidrs(read, "irisCidrs"),

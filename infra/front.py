@@ -12,7 +12,7 @@ from typing import Final
 import pulumi
 
 from infra.catalog import SERVICE_PORT, SERVICE_PROCESS_PORT, SERVICE_TUNNEL_PORT
-from infra.config import Access, ServiceTls
+from infra.config import NetworkAccess, ServiceTls
 from infra.services import Step, script, secret_step
 
 CERTIFICATE_SECRET: Final = "service-tls.pem"  # noqa: S105 (the name of a file)
@@ -31,7 +31,7 @@ class Front:
     tls: ServiceTls
 
 
-def front(access: Access, tls: ServiceTls, address: pulumi.Input[str]) -> Front:
+def front(access: NetworkAccess, tls: ServiceTls, address: pulumi.Input[str]) -> Front:
     """By its name, where it has one; by the host's address, where anybody may come; else at the tunnel's near end.
 
     Without named ranges it listens on loopback only: a rule added by hand to the security group then opens nothing.

@@ -25,7 +25,7 @@ from pulumi_command import remote
 from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PORT, SERVICE_PROCESS_PORT
 from infra.front import Front
 from infra.front import steps as service_steps
-from infra.services import Connection, Nim, Step, run_steps, script
+from infra.services import Nim, SshConnection, Step, run_steps, script
 
 CHECKOUT: Final = Path(__file__).resolve().parent.parent
 LOCK: Final = CHECKOUT / "requirements" / "host.txt"
@@ -202,7 +202,7 @@ def last_status(output: str | None, unknown: str = "state") -> dict[str, object]
     return {unknown: "unknown"}
 
 
-class Job(pulumi.ComponentResource):
+class PipelineRollout(pulumi.ComponentResource):
     """Ships and runs the job after `after`. `status` has state (finished, incomplete, running, failed), exit,
     source, seconds; `service` has state (ready, starting), certificate (given, self-signed), its sha256 and the day it
     expires; `validation` has verdict (pass, warn), failed, warned, seconds, at: a failed check fails the up."""
@@ -215,7 +215,7 @@ class Job(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        connection: Connection,
+        connection: SshConnection,
         settings: JobSettings,
         after: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -242,7 +242,7 @@ class Job(pulumi.ComponentResource):
         self.register_outputs({"status": self.status, "service": self.service, "validation": self.validation})
 
     def _copy(
-        self, name: str, path: Path, connection: Connection, after: pulumi.Input[str]
+        self, name: str, path: Path, connection: SshConnection, after: pulumi.Input[str]
     ) -> remote.CopyToRemote:
         return remote.CopyToRemote(
             name,

@@ -15,13 +15,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infra import catalog
-from infra.config import Access
+from infra.config import NetworkAccess
 
 VPC_CIDR: Final = "10.20.0.0/16"
 SUBNET_BITS: Final = 24
 
 
-def ingress_rules(access: Access) -> list[tuple[str, str, int, int]]:
+def ingress_rules(access: NetworkAccess) -> list[tuple[str, str, int, int]]:
     """(description, CIDR, first port, last port) of everything that may come in."""
     rules = [("SSH from the operator", access.operator_cidr, catalog.SSH_PORT, catalog.SSH_PORT)]
     nim_ports = sorted(catalog.NIM_PORTS.values())
@@ -49,7 +49,7 @@ class Network(pulumi.ComponentResource):
         *,
         region: str,
         zones: Iterable[str],
-        access: Access,
+        access: NetworkAccess,
         account_id: str,
         flow_log_group_arn: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
@@ -135,7 +135,7 @@ class Network(pulumi.ComponentResource):
             subnets[zone] = subnet.id
         return subnets
 
-    def _make_security_group(self, access: Access) -> pulumi.Output[str]:
+    def _make_security_group(self, access: NetworkAccess) -> pulumi.Output[str]:
         group = aws.ec2.SecurityGroup(
             f"{self._name}-host",
             vpc_id=self.vpc.id,

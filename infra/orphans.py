@@ -65,7 +65,7 @@ REMOVALS: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Found:
+class Orphan:
     """One resource in the account. `usd_per_month` None: depends on its content, see `note`."""
 
     arn: str
@@ -90,15 +90,15 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Report:
+class OrphanReport:
     """`orphans` nobody knows; `kept` are the data of a paused stack, which the next up adopts."""
 
-    orphans: tuple[Found, ...]
-    kept: tuple[Found, ...]
+    orphans: tuple[Orphan, ...]
+    kept: tuple[Orphan, ...]
     other_stacks: Mapping[str, int]
 
 
-def report(stack: str, known: frozenset[str], session: Any) -> Report:
+def report(stack: str, known: frozenset[str], session: Any) -> OrphanReport:
     """Compare the account with `known` (ids and ARNs of the state). Raises botocore's errors."""
     everything = list(tagged(session))
     others: dict[str, int] = {}
@@ -115,10 +115,10 @@ def report(stack: str, known: frozenset[str], session: Any) -> Report:
     paused = is_paused(known) and has_record(stack, session)
     kept = [each for each in present if paused and each.adoptable]
     orphans = [each for each in present if each not in kept]
-    return Report(_by_price(orphans), _by_price(kept), others)
+    return OrphanReport(_by_price(orphans), _by_price(kept), others)
 
 
-def _by_price(found: Iterable[Found]) -> tuple[Found, ...]:
+def _by_price(found: Iterable[Orphan]) -> tuple[Orphan, ...]:
     return tuple(sorted(found, key=lambda each: (-(each.usd_per_month or 0.0), each.arn)))
 
 
@@ -137,7 +137,7 @@ def has_record(stack: str, session: Any) -> bool:
     return True
 
 
-def tagged(session: Any) -> Iterable[Found]:
+def tagged(session: Any) -> Iterable[Orphan]:
     """Everything in the region that carries the project's tag, whatever its type."""
     client = session.client("resourcegroupstaggingapi")
     filters = [{"Key": "Project", "Values": [PROJECT]}]
@@ -148,22 +148,22 @@ def tagged(session: Any) -> Iterable[Found]:
             yield replace(named(str(each["ResourceARN"]), stack), role=role)
 
 
-def named(arn: str, stack: str) -> Found:
+def named(arn: str, stack: str) -> Orphan:
     """Kind and id out of an ARN: the part after the account is type/id, type:id, or an id alone."""
     _, _, service, _, _, rest = arn.split(":", 5)
     if service in {"s3", "sns"}:
-        return Found(arn, f"{service}:{'bucket' if service == 's3' else 'topic'}", rest, stack)
+        return Orphan(arn, f"{service}:{'bucket' if service == 's3' else 'topic'}", rest, stack)
     kind, separator, resource_id = rest.partition(":" if service in {"logs", "cloudwatch"} else "/")
     if service == "ssm":  # parameter/a/b is named /a/b
         resource_id = f"/{resource_id}" if "/" in resource_id else resource_id
     if service == "logs":
         resource_id = resource_id.removesuffix(":*")
-    return Found(arn, f"{service}:{kind}", resource_id if separator else rest, stack)
+    return Orphan(arn, f"{service}:{kind}", resource_id if separator else rest, stack)
 
 
-def priced(found: Found, session: Any) -> Found | None:
+def priced(found: Orphan, session: Any) -> Orphan | None:
     """With its monthly price; None when it is gone already: the tagging API remembers for hours."""
-    pricing: dict[str, Callable[[Found, Any], Found | None]] = {
+    pricing: dict[str, Callable[[Orphan, Any], Orphan | None]] = {
         "ec2:volume": _volume,
         "ec2:snapshot": _snapshot,
         "ec2:instance": _instance,
@@ -181,11 +181,11 @@ def priced(found: Found, session: Any) -> Found | None:
     return _with(found, fixed.get(found.kind, 0.0))
 
 
-def _with(found: Found, usd: float | None, note: str = "") -> Found:
+def _with(found: Orphan, usd: float | None, note: str = "") -> Orphan:
     return replace(found, usd_per_month=usd, note=note)
 
 
-def _volume(found: Found, session: Any) -> Found | None:
+def _volume(found: Orphan, session: Any) -> Orphan | None:
     each = _described(session, "describe_volumes", "Volumes", VolumeIds=[found.resource_id])
     if each is None:
         return None
@@ -194,7 +194,7 @@ def _volume(found: Found, session: Any) -> Found | None:
     return _with(found, usd, f"{each['Size']} GB, {each['State']}")
 
 
-def _snapshot(found: Found, session: Any) -> Found | None:
+def _snapshot(found: Orphan, session: Any) -> Orphan | None:
     each = _described(session, "describe_snapshots", "Snapshots", SnapshotIds=[found.resource_id])
     if each is None:
         return None
@@ -202,7 +202,7 @@ def _snapshot(found: Found, session: Any) -> Found | None:
     return _with(found, usd, f"at most: of a {each['VolumeSize']} GB volume, blocks in use only")
 
 
-def _instance(found: Found, session: Any) -> Found | None:
+def _instance(found: Orphan, session: Any) -> Orphan | None:
     answer = _described(session, "describe_instances", "Reservations", InstanceIds=[found.resource_id])
     if answer is None:
         return None
@@ -216,7 +216,7 @@ def _instance(found: Found, session: Any) -> Found | None:
     return _with(found, known.usd_per_hour * HOURS if known else None, f"{each['InstanceType']}, running")
 
 
-def _log_group(found: Found, session: Any) -> Found | None:
+def _log_group(found: Orphan, session: Any) -> Orphan | None:
     groups = session.client("logs").describe_log_groups(logGroupNamePrefix=found.resource_id)["logGroups"]
     each = next((group for group in groups if group["logGroupName"] == found.resource_id), None)
     if each is None:
@@ -225,7 +225,7 @@ def _log_group(found: Found, session: Any) -> Found | None:
     return _with(found, gigabytes * 0.03, f"{gigabytes:.2f} GB stored")
 
 
-def _key(found: Found, session: Any) -> Found | None:
+def _key(found: Orphan, session: Any) -> Orphan | None:
     """One that waits for its deletion is removed already, and does not bill."""
     each = session.client("kms").describe_key(KeyId=found.resource_id)["KeyMetadata"]
     return None if each["KeyState"] == "PendingDeletion" else _with(found, catalog.KMS_KEY_USD_PER_MONTH)
@@ -272,7 +272,7 @@ def exported_state(stack: str) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def text(found: Report, stack: str) -> str:
+def text(found: OrphanReport, stack: str) -> str:
     """The report for people."""
     lines = []
     if found.orphans:
@@ -290,11 +290,11 @@ def text(found: Report, stack: str) -> str:
     return "\n".join(lines)
 
 
-def _price(found: Found) -> str:
+def _price(found: Orphan) -> str:
     return "by content" if found.usd_per_month is None else f"${found.usd_per_month:.2f}"
 
 
-def _lines(found: Found, what: str) -> list[str]:
+def _lines(found: Orphan, what: str) -> list[str]:
     return [
         f"  {_price(found):>12}  {found.kind:<20} {found.resource_id}  {found.note}".rstrip(),
         f"  {'':>12}  {what}: {found.removal}",

@@ -39,7 +39,7 @@ Status = Literal["pass", "warn", "fail"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class PreflightFinding:
     """What one check found, and what to do about it."""
 
     check: str
@@ -57,34 +57,34 @@ class Surroundings:
     now: datetime
 
 
-Check = Callable[[StackConfig, Surroundings], Iterator[Finding]]
+Check = Callable[[StackConfig, Surroundings], Iterator[PreflightFinding]]
 
 
 class PreflightError(Exception):
     """At least one check says that the up will fail. `findings` holds all of them. Nothing has been
     created."""
 
-    def __init__(self, findings: Sequence[Finding]) -> None:
+    def __init__(self, findings: Sequence[PreflightFinding]) -> None:
         self.findings = tuple(findings)
         lines = [f"  - {each.message} {each.cure}".rstrip() for each in findings if each.status == "fail"]
         super().__init__("This up would fail (docs/troubleshooting-aws.md#preflight):\n" + "\n".join(lines))
 
 
-def credentials(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def credentials(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """Who am I, and is it the account that the stack may touch?"""
     account = str(around.session.client("sts").get_caller_identity()["Account"])
     if config.aws_account_id and account != config.aws_account_id:
-        yield Finding(
+        yield PreflightFinding(
             "credentials",
             "fail",
             f"These credentials are of account {account}; the stack may touch {config.aws_account_id} only.",
             "Choose another profile (chartwell:awsProfile).",
         )
     else:
-        yield Finding("credentials", "pass", f"Account {account}.")
+        yield PreflightFinding("credentials", "pass", f"Account {account}.")
 
 
-def quota(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def quota(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """G and VT vCPUs: new accounts often have none, and the error comes only when the host is made."""
     code = QUOTA_SPOT if config.spot else QUOTA_ON_DEMAND
     answer = around.session.client("service-quotas").get_service_quota(ServiceCode="ec2", QuotaCode=code)
@@ -94,10 +94,10 @@ def quota(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
     kind = "spot" if config.spot else "on-demand"
     numbers = f"{kind} G/VT vCPUs in {config.region}: {allowed} allowed, {used} in use, {wanted} wanted"
     if allowed - used >= wanted:
-        yield Finding("quota", "pass", f"{numbers}.")
+        yield PreflightFinding("quota", "pass", f"{numbers}.")
         return
     request = f"aws service-quotas request-service-quota-increase --service-code ec2 --quota-code {code}"
-    yield Finding(
+    yield PreflightFinding(
         "quota",
         "fail",
         f"{numbers}.",
@@ -129,7 +129,7 @@ def _vcpus(instance: Mapping[str, Any]) -> int:
     return known.vcpus if known else int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 1))
 
 
-def zones(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def zones(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """Does each named zone offer the instance type? Offered does not mean that one is free today."""
     pages = around.session.client("ec2").get_paginator("describe_instance_type_offerings")
     offered: set[str] = set()
@@ -143,12 +143,14 @@ def zones(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
     if not offered or wrong:
         subject = ", ".join(wrong) or config.region
         cure = f"Zones that offer it: {listed}." if offered else "Choose another region or type."
-        yield Finding("zones", "fail", f"{subject}: {config.instance_type} is not offered there.", cure)
+        yield PreflightFinding(
+            "zones", "fail", f"{subject}: {config.instance_type} is not offered there.", cure
+        )
     else:
-        yield Finding("zones", "pass", f"{config.instance_type} is offered in {listed}.")
+        yield PreflightFinding("zones", "pass", f"{config.instance_type} is offered in {listed}.")
 
 
-def spot_role(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def spot_role(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """The key's policy names EC2's role for spot, and KMS refuses a policy that names a role which does not exist."""
     if not config.spot:
         return
@@ -157,17 +159,17 @@ def spot_role(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
     except botocore.exceptions.ClientError as error:
         if _code(error) != "NoSuchEntity":
             raise
-        yield Finding(
+        yield PreflightFinding(
             "spot role",
             "fail",
             f"The account has no role {catalog.SPOT_ROLE}: spot was never used in it.",
             "Once an account: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
         )
         return
-    yield Finding("spot role", "pass", f"{catalog.SPOT_ROLE} exists.")
+    yield PreflightFinding("spot role", "pass", f"{catalog.SPOT_ROLE} exists.")
 
 
-def machine_image(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def machine_image(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """Is the pinned image still there, for this processor, and does it fit on the root disk?"""
     try:
         found = around.session.client("ec2").describe_images(ImageIds=[config.ami_id])["Images"]
@@ -177,18 +179,20 @@ def machine_image(config: StackConfig, around: Surroundings) -> Iterator[Finding
         found = []
     cure = "Look up a current one: python -m infra.ami --set"
     if not found or found[0].get("State", "available") != "available":
-        yield Finding("machine image", "fail", f"{config.ami_id} does not exist in {config.region}.", cure)
+        yield PreflightFinding(
+            "machine image", "fail", f"{config.ami_id} does not exist in {config.region}.", cure
+        )
         return
     image = found[0]
     if image.get("Architecture") != "x86_64":
-        yield Finding(
+        yield PreflightFinding(
             "machine image", "fail", f"{config.ami_id} is for {image.get('Architecture')}, not x86_64.", cure
         )
         return
     devices = image.get("BlockDeviceMappings", ())
     needed_gb = max((int(each.get("Ebs", {}).get("VolumeSize", 0)) for each in devices), default=0)
     if needed_gb > config.root_volume_size_gb:
-        yield Finding(
+        yield PreflightFinding(
             "machine image",
             "fail",
             f"{config.ami_id} needs a root disk of {needed_gb} GB; it has {config.root_volume_size_gb}.",
@@ -197,23 +201,25 @@ def machine_image(config: StackConfig, around: Surroundings) -> Iterator[Finding
         return
     ends = image.get("DeprecationTime")
     if ends and _instant(str(ends)) < around.now:
-        yield Finding(
+        yield PreflightFinding(
             "machine image", "warn", f"{config.ami_id} has been out of support since {ends[:10]}.", cure
         )
         return
     days = (around.now - _instant(str(image.get("CreationDate") or around.now.isoformat()))).days
     if days > IMAGE_DAYS_MAX:
-        yield Finding(
+        yield PreflightFinding(
             "machine image",
             "warn",
             f"{config.ami_id} is {days} days old: it lacks the kernel fixes since, and the driver is newer.",
             cure,
         )
     else:
-        yield Finding("machine image", "pass", f"{config.ami_id} {image.get('Name', '')}".rstrip() + ".")
+        yield PreflightFinding(
+            "machine image", "pass", f"{config.ami_id} {image.get('Name', '')}".rstrip() + "."
+        )
 
 
-def images(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def images(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """Does the key open each image, and is the digest there? Then also: how old is the database's licence?"""
     references = [config.images.iris, *(each for each in _model_images(config) if each)]
     for reference in references:
@@ -231,27 +237,27 @@ def _model_images(config: StackConfig) -> tuple[str | None, ...]:
     return (config.images.llm, config.images.embedding, config.images.image)
 
 
-def _image(registry: Registry, repository: str, reference: str, with_key: bool) -> Finding:
+def _image(registry: Registry, repository: str, reference: str, with_key: bool) -> PreflightFinding:
     try:
         registry.manifest(repository, reference)
     except RefusedError as refusal:
         if refusal.status in {401, 402, 403} and with_key:
             cure = "Make a personal key with the NGC Catalog scope: pulumi config set --secret ngcApiKey"
-            return Finding(
+            return PreflightFinding(
                 "images", "fail", f"The NGC key does not open {repository} ({refusal.status}).", cure
             )
-        return Finding(
+        return PreflightFinding(
             "images",
             "fail",
             f"{refusal}.",
             "Pin the digest of an image that exists (docs/deployment-guide.md).",
         )
     except UnreachableError as silence:
-        return Finding("images", "warn", f"Not checked: {repository}: {silence}.")
-    return Finding("images", "pass", f"{repository}@{reference[:19]} can be pulled.")
+        return PreflightFinding("images", "warn", f"Not checked: {repository}: {silence}.")
+    return PreflightFinding("images", "pass", f"{repository}@{reference[:19]} can be pulled.")
 
 
-def _licence(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def _licence(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     match = REFERENCE.fullmatch(config.images.iris)
     if match is None or "community" not in match["repository"]:
         return
@@ -259,23 +265,25 @@ def _licence(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
     try:
         made = registry.created(match["repository"], match["digest"] or match["tag"] or "latest")
     except (RefusedError, UnreachableError) as error:
-        yield Finding("IRIS licence", "warn", f"Not checked: {error}.")
+        yield PreflightFinding("IRIS licence", "warn", f"Not checked: {error}.")
         return
     if made is None:
-        yield Finding("IRIS licence", "warn", "Not checked: the image does not say when it was made.")
+        yield PreflightFinding(
+            "IRIS licence", "warn", "Not checked: the image does not say when it was made."
+        )
         return
     left_days = (made + timedelta(days=LICENCE_DAYS) - around.now).days
     text = f"The image was made on {made:%Y-%m-%d}; its licence ends a year after its release"
     cure = "Pin a newer IRIS image; data is upgraded at its start (docs/runbook.md#upgrade-iris)."
     if left_days < 0:
-        yield Finding("IRIS licence", "fail", f"{text}, so IRIS would not start.", cure)
+        yield PreflightFinding("IRIS licence", "fail", f"{text}, so IRIS would not start.", cure)
     elif left_days < LICENCE_WARNING_DAYS:
-        yield Finding("IRIS licence", "warn", f"{text}, about {left_days} days from now.", cure)
+        yield PreflightFinding("IRIS licence", "warn", f"{text}, about {left_days} days from now.", cure)
     else:
-        yield Finding("IRIS licence", "pass", f"{text}: about {left_days} days left.")
+        yield PreflightFinding("IRIS licence", "pass", f"{text}: about {left_days} days left.")
 
 
-def prices(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
+def prices(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
     """Is the price that the budget was planned with still the price?"""
     client = around.session.client("pricing", region_name=PRICE_REGION)
     wanted = {
@@ -291,16 +299,18 @@ def prices(config: StackConfig, around: Surroundings) -> Iterator[Finding]:
     today = _usd_per_hour(answer["PriceList"])
     known = catalog.INSTANCE_TYPES[config.instance_type].usd_per_hour * catalog.REGIONS[config.region]
     if today is None:
-        yield Finding("prices", "warn", f"Not checked: the price list has no {config.instance_type}.")
+        yield PreflightFinding(
+            "prices", "warn", f"Not checked: the price list has no {config.instance_type}."
+        )
     elif abs(today - known) / known > PRICE_TOLERANCE:
-        yield Finding(
+        yield PreflightFinding(
             "prices",
             "warn",
             f"{config.instance_type} costs ${today:.3f}/h today; planned with ${known:.3f}.",
             "Judge chartwell:monthlyBudgetUsd anew.",
         )
     else:
-        yield Finding("prices", "pass", f"{config.instance_type}: ${today:.3f}/h on demand.")
+        yield PreflightFinding("prices", "pass", f"{config.instance_type}: ${today:.3f}/h on demand.")
 
 
 def _usd_per_hour(products: Sequence[str]) -> float | None:
@@ -324,16 +334,16 @@ CHECKS: Final[tuple[tuple[str, str, Check], ...]] = (
 )
 
 
-def run(config: StackConfig, around: Surroundings) -> list[Finding]:
+def run(config: StackConfig, around: Surroundings) -> list[PreflightFinding]:
     """All findings. A check that is not allowed to ask, or gets no answer, becomes a warning that says so."""
-    found: list[Finding] = []
+    found: list[PreflightFinding] = []
     for name, permission, check in CHECKS:
         try:
             found += check(config, around)
         except botocore.exceptions.ClientError as error:
             if _code(error) in REFUSED:
                 found.append(
-                    Finding(
+                    PreflightFinding(
                         name,
                         "warn",
                         f"Not checked: permission {permission} is missing.",
@@ -342,19 +352,23 @@ def run(config: StackConfig, around: Surroundings) -> list[Finding]:
                 )
             elif name == "credentials":
                 found.append(
-                    Finding(name, "fail", f"AWS refuses these credentials: {_code(error)}.", "Log in again.")
+                    PreflightFinding(
+                        name, "fail", f"AWS refuses these credentials: {_code(error)}.", "Log in again."
+                    )
                 )
             else:
-                found.append(Finding(name, "warn", f"Not checked: AWS answers {_code(error)}."))
+                found.append(PreflightFinding(name, "warn", f"Not checked: AWS answers {_code(error)}."))
         except botocore.exceptions.BotoCoreError as error:
             status: Status = "fail" if name == "credentials" else "warn"
             found.append(
-                Finding(name, status, f"Not checked: {error}", "Check the credentials and the network.")
+                PreflightFinding(
+                    name, status, f"Not checked: {error}", "Check the credentials and the network."
+                )
             )
     return found
 
 
-def require(config: StackConfig, around: Surroundings | None = None) -> list[Finding]:
+def require(config: StackConfig, around: Surroundings | None = None) -> list[PreflightFinding]:
     """For the start of an up: the warnings. Raises PreflightError when a check says that the up will
     fail."""
     found = run(config, around or surroundings(config))
@@ -403,7 +417,7 @@ def _pulumi(arguments: Sequence[str]) -> str:
     return done.stdout
 
 
-def table(findings: Sequence[Finding]) -> str:
+def table(findings: Sequence[PreflightFinding]) -> str:
     """One line a finding, its cure below."""
     lines = []
     for each in findings:

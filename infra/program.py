@@ -191,7 +191,7 @@ def deploy(
 
     Without a wheel nothing is indexed: the job is what ships the pipeline.
     """
-    connection = services.Connection(
+    connection = services.SshConnection(
         address=host.address,
         private_key=pulumi.Output.secret(config.ssh_private_key.reveal()),
         instance_id=host.instance_id,
@@ -217,7 +217,7 @@ def deploy(
         public_url=before.url,
     ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
-    job = jobs.Job(
+    job = jobs.PipelineRollout(
         f"{config.name}-job",
         connection=connection,
         settings=jobs.JobSettings(
@@ -245,7 +245,7 @@ def host_services(
     return services.HostServices(
         volume_id=store.volume_id,
         ngc_api_key=config.ngc_api_key.reveal(),
-        iris=services.Iris(
+        iris=services.IrisService(
             image=config.images.iris,
             password=store.iris_password,
             global_buffers_mb=plan.iris_global_buffers_mb,
@@ -254,7 +254,7 @@ def host_services(
             bind_address=_bind_address(config.access.iris_cidrs),
         ),
         models=models,
-        watch=services.Watch(
+        watch=services.HostWatch(
             idle_minutes=config.idle_minutes, spot=config.spot, gpu=plan.instance.gpu_count > 0
         ),
     )

@@ -63,7 +63,7 @@ TELEMETRY_OFF: Final = (("NIM_TELEMETRY_MODE", "0"), ("VLLM_NO_USAGE_STATS", "1"
 
 
 @dataclass(frozen=True)
-class Connection:
+class SshConnection:
     """How the host is reached. `instance_id` and `attachment_id` make the steps run again on another host,
     and keep them from running before the data volume is attached."""
 
@@ -167,7 +167,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Iris:
+class IrisService:
     """What the database is started with. `image` is a reference by digest; sizes from `sizing.Plan`."""
 
     image: str
@@ -203,7 +203,7 @@ class Nim:
 
 
 @dataclass(frozen=True)
-class Watch:
+class HostWatch:
     """What runs inside the host without anyone logged in. `idle_minutes` 0 switches the auto-pause off."""
 
     idle_minutes: int
@@ -217,14 +217,14 @@ class HostServices:
 
     volume_id: pulumi.Input[str]
     ngc_api_key: pulumi.Input[str]
-    iris: Iris
+    iris: IrisService
     models: tuple[Nim, ...]
-    watch: Watch
+    watch: HostWatch
     more: tuple[Step, ...] = field(default=())
     """Steps after the models, before the units: where a later service goes."""
 
 
-def iris_container(iris: Iris, *, data: str = DATA_MOUNT) -> Container:
+def iris_container(iris: IrisService, *, data: str = DATA_MOUNT) -> Container:
     """IRIS with its data, databases included, in a folder of the volume ('durable %SYS')."""
     limits = (
         (f"--cpuset-cpus=0-{COMMUNITY_CORES_MAX - 1}", f"--cpus={COMMUNITY_CORES_MAX}")
@@ -409,7 +409,7 @@ class Services(pulumi.ComponentResource):
         self,
         name: str,
         *,
-        connection: Connection,
+        connection: SshConnection,
         steps: Sequence[Step],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -422,7 +422,7 @@ class Services(pulumi.ComponentResource):
 def run_steps(
     prefix: str,
     steps: Sequence[Step],
-    connection: Connection,
+    connection: SshConnection,
     *,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),

@@ -21,7 +21,7 @@ from pipeline.commands.console import (
     EXIT_OK,
     StackOption,
     as_json,
-    door,
+    command_line,
     errors_as_exit_codes,
     out,
 )
@@ -33,7 +33,7 @@ from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry
 from pipeline.text.periods import Period
 from pipeline.wiring import require_store
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 REASONS = {
     "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",

@@ -16,15 +16,15 @@ from typing import Annotated, TextIO
 import typer
 
 from pipeline import logs
-from pipeline.commands.console import EXIT_SOME_REJECTED, door, errors_as_exit_codes, out
+from pipeline.commands.console import EXIT_SOME_REJECTED, command_line, errors_as_exit_codes, out
 from pipeline.config import Settings, load_settings
 from pipeline.errors import BadRequest, InputMissing
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.audit.chain import (
     AuditLog,
-    Problem,
+    ChainFault,
+    SystemActor,
     Verification,
-    Who,
     as_line,
     on_host,
     read_anchors,
@@ -36,7 +36,7 @@ from pipeline.service.audit.replay import Replay, question_of, replay
 from pipeline.service.database.engine import State, open_state
 from pipeline.wiring import require_store
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 EXIT_DIFFERS = EXIT_SOME_REJECTED
 
@@ -139,7 +139,7 @@ def _opened(settings: Settings) -> Iterator[State]:
         yield state
 
 
-def _me() -> Who:
+def _me() -> SystemActor:
     """Whoever is logged in on this host."""
     try:
         return on_host(getpass.getuser())
@@ -190,7 +190,7 @@ def _day(given: str | None) -> str | None:
         raise BadRequest(f"{given} is no day.", remedy="Write it as 2026-01-31.") from None
 
 
-def _with(found: Verification, more: list[Problem]) -> Verification:
+def _with(found: Verification, more: list[ChainFault]) -> Verification:
     return Verification(found.rows, found.head, (*found.problems, *more), found.anchors)
 
 

@@ -97,7 +97,7 @@ def check() -> None:
 
 
 @contextmanager
-def inside(scope: Cancellation) -> Iterator[Cancellation]:
+def cancellation_scope(scope: Cancellation) -> Iterator[Cancellation]:
     """Work of this thread inside the block belongs to `scope`."""
     token = _scope.set(scope)
     try:

@@ -65,11 +65,11 @@ Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, Bef
 """US dollars; None: nobody said."""
 
 
-class Group(BaseModel):
+class SettingsGroup(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StoreSettings(Group):
+class StoreSettings(SettingsGroup):
     """Where notes, vectors and the ledger are kept."""
 
     kind: Literal["embedded", "iris"] = Field(
@@ -87,7 +87,7 @@ class StoreSettings(Group):
     )
 
 
-class IrisSettings(Group):
+class IrisSettings(SettingsGroup):
     """InterSystems IRIS, used where CHARTWELL_STORE__KIND=iris."""
 
     host: str = Field("127.0.0.1", description="host name or address of the superserver")
@@ -105,7 +105,7 @@ class IrisSettings(Group):
     timeout_seconds: float = Field(10.0, gt=0, description="longest wait for a connection")
 
 
-class EmbedderSettings(Group):
+class EmbedderSettings(SettingsGroup):
     """Who turns text into vectors. Another choice is another embedding space: indexed notes must be embedded again."""
 
     provider: Literal["local", "hashing", "nim", "openai", "bedrock"] = Field(
@@ -132,7 +132,7 @@ class EmbedderSettings(Group):
     threads: int = Field(0, ge=0, description="local: CPU threads; 0: all cores")
 
 
-class GeneratorSettings(Group):
+class GeneratorSettings(SettingsGroup):
     """Who writes answers."""
 
     provider: Literal["extractive", "gguf", "nim", "openai", "bedrock"] = Field(
@@ -195,7 +195,7 @@ class GeneratorSettings(Group):
         return fields
 
 
-class ImageEmbedderSettings(Group):
+class ImageEmbedderSettings(SettingsGroup):
     """Who turns images into vectors."""
 
     provider: Literal["none", "nim"] = Field(
@@ -206,13 +206,13 @@ class ImageEmbedderSettings(Group):
     api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
 
 
-class BedrockSettings(Group):
+class BedrockSettings(SettingsGroup):
     """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
 
     region: str = Field("us-east-1", description="region whose models are called")
 
 
-class TransportSettings(Group):
+class TransportSettings(SettingsGroup):
     """Patience with model servers: one policy for all providers that speak HTTP."""
 
     connect_seconds: float = Field(5.0, gt=0, description="longest wait for a connection")
@@ -227,7 +227,7 @@ class TransportSettings(Group):
     in_flight_max: int = Field(32, ge=1, le=256, description="requests in flight at most")
 
 
-class IndexingSettings(Group):
+class IndexingSettings(SettingsGroup):
     """How notes become chunks."""
 
     batch_size: int = Field(32, ge=1, le=1000, description="notes embedded and committed together")
@@ -250,7 +250,7 @@ class IndexingSettings(Group):
     )
 
 
-class AnsweringSettings(Group):
+class AnsweringSettings(SettingsGroup):
     """How passages are found and put before the generator."""
 
     top_k: int = Field(10, ge=1, le=100, description="passages handed to the generator at most")
@@ -274,7 +274,7 @@ class AnsweringSettings(Group):
     )
 
 
-class ChecksSettings(Group):
+class ChecksSettings(SettingsGroup):
     """What python -m pipeline.validate expects of the machine and its speed; nothing else reads it."""
 
     gpu: Literal["auto", "required", "none"] = Field(
@@ -311,7 +311,7 @@ class ChecksSettings(Group):
     )
 
 
-class MetricsSettings(Group):
+class MetricsSettings(SettingsGroup):
     """Numbers for Prometheus. They never hold text or an id; they need the extra `observe`."""
 
     enabled: bool = Field(
@@ -336,7 +336,7 @@ class MetricsSettings(Group):
     )
 
 
-class TracingSettings(Group):
+class TracingSettings(SettingsGroup):
     """OpenTelemetry traces. Off by default; they never hold text or an id; they need the extra `observe`."""
 
     exporter: Literal["none", "otlp", "file", "console"] = Field(
@@ -351,7 +351,7 @@ class TracingSettings(Group):
     ratio: float = Field(1.0, ge=0.0, le=1.0, description="share of traces that are recorded")
 
 
-class ServiceSettings(Group):
+class ServiceSettings(SettingsGroup):
     """The service and its page (python -m pipeline.serve)."""
 
     host: str = Field("127.0.0.1", description="address that the service listens on")
@@ -418,7 +418,7 @@ class ServiceSettings(Group):
 Role = Literal["reader", "contributor", "reviewer", "administrator"]
 
 
-class OidcSettings(Group):
+class OidcSettings(SettingsGroup):
     """Sign-in with the hospital's own identity provider (OpenID Connect). Off while no issuer is named."""
 
     issuer: ExactUrl = Field("", description="the provider's issuer URL, exactly as it spells it")
@@ -439,7 +439,7 @@ class OidcSettings(Group):
     )
 
 
-class MonitorSettings(Group):
+class MonitorSettings(SettingsGroup):
     """What `python -m pipeline.monitor` looks at and keeps."""
 
     interval_seconds: float = Field(15.0, ge=1, le=3600, description="between two looks")
@@ -468,7 +468,7 @@ class MonitorSettings(Group):
     )
 
 
-class CostSettings(Group):
+class CostSettings(SettingsGroup):
     """What the machine and hosted models cost. A deployment sets the first five; unset is unknown, never guessed."""
 
     running_usd_per_hour: Price = Field(

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from pipeline import logs
-from pipeline.commands.console import StackOption, door, errors_as_exit_codes, out
+from pipeline.commands.console import StackOption, command_line, errors_as_exit_codes, out
 from pipeline.config import load_settings
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.monitoring.sample_log import kept_samples
@@ -21,14 +21,14 @@ from pipeline.monitoring.usage import WINDOW_DAYS, usage_of
 from pipeline.pricing import (
     TITLES,
     CostReport,
-    Usage,
+    UsageWindow,
     amount,
     cost_report,
     gaps,
     prices_of,
 )
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 ELSEWHERE = "what was used is on the host: run this there, or name a copy of its data folder's monitor/ with --samples"
@@ -58,7 +58,7 @@ def cost(
         if samples is not None:
             usage = usage_of(_samples(samples), since=begin)
         elif stack is not None:
-            usage = Usage(source="", unknown={"*": ELSEWHERE})
+            usage = UsageWindow(source="", unknown={"*": ELSEWHERE})
         else:
             usage = usage_of(kept_samples(settings.data_dir), since=begin)
         report = cost_report(prices_of(settings), usage)

@@ -19,11 +19,11 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from pipeline.config import EmbedderSettings, Group, Settings
+from pipeline.config import EmbedderSettings, Settings, SettingsGroup
 from pipeline.errors import StoreDamaged
 from pipeline.records import EmbeddingSpace
-from pipeline.storage.locks import alone, shared
-from pipeline.storage.sqlite import translated
+from pipeline.storage.locks import exclusive_lock, shared_lock
+from pipeline.storage.sqlite import storage_errors
 
 POINTER_FILE = "serving.json"
 SPACES_FOLDER = "spaces"
@@ -34,7 +34,7 @@ CHANGING_LOCK = ".migrating"
 Provider = Literal["local", "hashing", "nim", "openai", "bedrock"]
 
 
-class Place(Group):
+class SpaceLocation(SettingsGroup):
     """A space of these notes: what embeds for it, and where its store, ledger and kept vectors are."""
 
     space_id: str
@@ -72,26 +72,28 @@ class Place(Group):
         )
 
 
-class Pointer(Group):
+class SpacePointer(SettingsGroup):
     """The whole content of `serving.json`."""
 
     version: Literal[1] = 1
-    serving: Place
-    shadow: Place | None = None
+    serving: SpaceLocation
+    shadow: SpaceLocation | None = None
     """The space that a migration fills."""
-    previous: tuple[Place, ...] = ()
+    previous: tuple[SpaceLocation, ...] = ()
     """Spaces that served before, the latest first; kept until they are dropped."""
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[SpaceLocation, ...]:
         """Every space that somebody may still need, each once."""
         named = (self.serving, *([self.shadow] if self.shadow else []), *self.previous)
         return tuple({place.space_id: place for place in named}.values())
 
 
-def place_of(space: EmbeddingSpace, embedder: EmbedderSettings, *, folder: str, sql_schema: str) -> Place:
+def place_of(
+    space: EmbeddingSpace, embedder: EmbedderSettings, *, folder: str, sql_schema: str
+) -> SpaceLocation:
     """A place for `space`. Model, width and limit are the space's own: a default may change, a space may not."""
-    return Place(
+    return SpaceLocation(
         space_id=space.id,
         folder=folder,
         sql_schema=sql_schema,
@@ -109,16 +111,16 @@ def digest_of(space: EmbeddingSpace) -> str:
     return space.id.rpartition("/")[2]
 
 
-def read_pointer(data_dir: Path) -> Pointer | None:
+def read_pointer(data_dir: Path) -> SpacePointer | None:
     """What `serving.json` says, None where there is none. Raises StoreDamaged where it is not what we write."""
     path = data_dir / POINTER_FILE
-    with translated(path):
+    with storage_errors(path):
         try:
             text = path.read_bytes()
         except FileNotFoundError:
             return None
     try:
-        return Pointer.model_validate_json(text)
+        return SpacePointer.model_validate_json(text)
     except ValidationError as error:
         raise StoreDamaged(
             f"{path} is not a pointer to an embedding space ({error.error_count()} problems in it).",
@@ -126,16 +128,16 @@ def read_pointer(data_dir: Path) -> Pointer | None:
         ) from error
 
 
-def change_pointer(data_dir: Path, change: Callable[[Pointer | None], Pointer]) -> Pointer:
+def change_pointer(data_dir: Path, change: Callable[[SpacePointer | None], SpacePointer]) -> SpacePointer:
     """Replace `serving.json` by what `change` makes of it, on disk before this returns. One change at a time.
 
     A reader sees the old file or the new one, whatever is cut off when.
     """
     path = data_dir / POINTER_FILE
-    with alone(data_dir / CHANGING_LOCK, wait=True):
+    with exclusive_lock(data_dir / CHANGING_LOCK, wait=True):
         pointer = change(read_pointer(data_dir))
         fresh = path.with_suffix(".json.new")
-        with translated(path):
+        with storage_errors(path):
             descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as file:
                 file.write(pointer.model_dump_json(indent=2) + "\n")
@@ -175,7 +177,7 @@ def serving(settings: Settings) -> Iterator[Settings]:
 @contextmanager
 def in_use(folder: Path) -> Iterator[None]:
     """This space is not removed while inside."""
-    with shared(folder / IN_USE_LOCK):
+    with shared_lock(folder / IN_USE_LOCK):
         yield
 
 
@@ -183,5 +185,5 @@ def in_use(folder: Path) -> Iterator[None]:
 def writing(data_dir: Path) -> Iterator[None]:
     """Whoever writes notes into the serving space does it inside, opening it inside as well. No switch happens
     meanwhile; while one happens this waits."""
-    with shared(data_dir / WRITING_LOCK):
+    with shared_lock(data_dir / WRITING_LOCK):
         yield

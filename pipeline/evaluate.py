@@ -15,7 +15,7 @@ from rich.table import Table
 from pipeline import logs
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
-    door,
+    command_line,
     err,
     errors_as_exit_codes,
     out,
@@ -27,11 +27,11 @@ from pipeline.embedding_spaces import serving_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
-from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.records import Rejection
 from pipeline.wiring import Corpus, open_corpus
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 METRIC_NAMES = ("nDCG@10", "MRR@10", "recall@10")
 
@@ -83,14 +83,14 @@ def _indexed(evaluation_set: EvaluationSet, settings: Settings) -> Iterator[Corp
         stop_requests() as stop,
     ):
         indexing = Indexing(
-            corpus.embedder, corpus.store, corpus.ledger, own.indexing, _Refusal(), observer, stop
+            corpus.embedder, corpus.store, corpus.ledger, own.indexing, _EvaluationRefused(), observer, stop
         )
         tally = indexing.run(evaluation_set.records(), sources=[str(evaluation_set.folder)], prune=True)
         _require_whole(evaluation_set, tally)
         yield corpus
 
 
-def _require_whole(evaluation_set: EvaluationSet, tally: Tally) -> None:
+def _require_whole(evaluation_set: EvaluationSet, tally: RunCounts) -> None:
     """Part of a corpus would be measured as if retrieval missed the rest."""
     if tally.interrupted:
         err.print("interrupted, nothing was measured; run the same command again to go on", markup=False)
@@ -98,7 +98,7 @@ def _require_whole(evaluation_set: EvaluationSet, tally: Tally) -> None:
     evaluation_set.require_whole(tally.failed, tally.reasons)
 
 
-class _Refusal:
+class _EvaluationRefused:
     """An evaluation set with a document that cannot be indexed measures nothing."""
 
     def write(self, rejection: Rejection) -> None:

@@ -18,18 +18,18 @@ from pipeline import logs
 from pipeline.commands.console import (
     EXIT_SOME_REJECTED,
     StackOption,
+    command_line,
     console,
-    door,
     errors_as_exit_codes,
     out,
     stop_requests,
 )
 from pipeline.config import Settings, load_settings
 from pipeline.errors import SettingsInvalid
-from pipeline.monitoring.alerts import Attention, attention
+from pipeline.monitoring.alerts import Alert, attention
 from pipeline.monitoring.sample_log import Journal, kept_samples
-from pipeline.monitoring.sampler import Latest, Watch, looks, watch
-from pipeline.monitoring.samples import Asked, Missing, Sample
+from pipeline.monitoring.sampler import LastValues, Sampler, looks, watch
+from pipeline.monitoring.samples import Missing, QuestionCounts, Sample
 from pipeline.monitoring.screen import line, screen
 from pipeline.monitoring.usage import UsageMeter, window_begin
 from pipeline.pricing import CostReport, cost_report, prices_of
@@ -37,7 +37,7 @@ from pipeline.pricing import CostReport, cost_report, prices_of
 if TYPE_CHECKING:
     from pipeline.monitoring.exporter import MetricsSink
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 METERED_SECONDS = 3600.0
 STATE_FILE = "service.sqlite"
@@ -86,9 +86,9 @@ class _Monitor:
     def __init__(
         self, settings: Settings, open_things: ExitStack, *, remote: bool, record: bool, metrics: bool
     ) -> None:
-        self.watch: Watch = watch(settings, remote=remote, asked=None if remote else _receipts(settings))
+        self.watch: Sampler = watch(settings, remote=remote, asked=None if remote else _receipts(settings))
         self.interval_seconds = settings.monitor.interval_seconds
-        self.latest = Latest()
+        self.latest = LastValues()
         self._prices = prices_of(settings)
         self._meter = UsageMeter()
         self._before: Sample | None = None
@@ -127,13 +127,11 @@ class _Monitor:
             lost = self._journal.lost if self._journal is not None else 0
             self._sink.publish(sample, lost=lost, costs=self.costs())
 
-    def attention(self, sample: Sample) -> list[Attention]:
+    def attention(self, sample: Sample) -> list[Alert]:
         found = attention(sample, self._before)
         self._before = sample
         if self._journal is not None and self._journal.problem:
-            found.append(
-                Attention("warn", self._journal.problem, "df -h; see docs/operations.md#the-disk-fills")
-            )
+            found.append(Alert("warn", self._journal.problem, "df -h; see docs/operations.md#the-disk-fills"))
         return found
 
     def costs(self) -> CostReport:
@@ -146,7 +144,7 @@ class _Monitor:
         return self._journal.problem or "kept"
 
 
-def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
+def _receipts(settings: Settings) -> Callable[[], QuestionCounts | Missing] | None:
     """Counts the service's receipts, where its state is within reach; None where there is no service here."""
     given = bool(settings.service.state_url.get_secret_value())
     if not given and not (settings.data_dir / STATE_FILE).is_file():
@@ -158,9 +156,9 @@ def _receipts(settings: Settings) -> Callable[[], Asked | Missing] | None:
         return lambda: Missing("the service's packages are not installed: pip install 'chartwell[service]'")
     counts = AnswerCounts(settings)
 
-    def count() -> Asked:
+    def count() -> QuestionCounts:
         answers = counts()
-        return Asked(answers.number, answers.prompt_tokens, answers.completion_tokens)
+        return QuestionCounts(answers.number, answers.prompt_tokens, answers.completion_tokens)
 
     return count
 

@@ -25,7 +25,7 @@ LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class CostFigure:
     """One number with its unit and source. Without a value, `unknown` says why there is none."""
 
     name: str
@@ -56,7 +56,7 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class UsageWindow:
     """What happened in a window of time. None: not known, and `unknown` may say why, by field."""
 
     source: str = ""
@@ -97,12 +97,12 @@ class CostReport:
 
     since: str
     until: str
-    figures: tuple[Figure, ...]
+    figures: tuple[CostFigure, ...]
 
-    def __getitem__(self, name: str) -> Figure:
+    def __getitem__(self, name: str) -> CostFigure:
         return next(figure for figure in self.figures if figure.name == name)
 
-    def __iter__(self) -> Iterator[Figure]:
+    def __iter__(self) -> Iterator[CostFigure]:
         return iter(self.figures)
 
     @property
@@ -176,12 +176,12 @@ def _hosted(provider: str, url: str) -> bool:
     return provider == "bedrock" or (provider in {"nim", "openai"} and not url.startswith(LOOPBACK))
 
 
-def cost_report(prices: Prices, usage: Usage) -> CostReport:
+def cost_report(prices: Prices, usage: UsageWindow) -> CostReport:
     """Every figure that these prices and this usage carry; the others say what is missing."""
     return CostReport(usage.since, usage.until, tuple(_figures(prices, usage)))
 
 
-def _figures(prices: Prices, usage: Usage) -> Iterator[Figure]:
+def _figures(prices: Prices, usage: UsageWindow) -> Iterator[CostFigure]:
     both = f"{prices.source}; {usage.source}"
     yield _figure("running_usd_per_hour", "USD/hour", prices.source, lambda: _running(prices))
     yield _figure("paused_usd_per_hour", "USD/hour", prices.source, lambda: _paused(prices))
@@ -213,11 +213,11 @@ def _figures(prices: Prices, usage: Usage) -> Iterator[Figure]:
     yield _figure("usd_per_thousand_notes", "USD", both, lambda: _per_thousand_notes(prices, usage))
 
 
-def _figure(name: str, unit: Unit, source: str, compute: Callable[[], float]) -> Figure:
+def _figure(name: str, unit: Unit, source: str, compute: Callable[[], float]) -> CostFigure:
     try:
-        return Figure(name, unit, compute(), source)
+        return CostFigure(name, unit, compute(), source)
     except _Unknown as reason:
-        return Figure(name, unit, None, unknown=str(reason))
+        return CostFigure(name, unit, None, unknown=str(reason))
 
 
 def _running(prices: Prices) -> float:
@@ -232,34 +232,34 @@ def _paused(prices: Prices) -> float:
     return prices.paused_usd_per_hour
 
 
-def _of(usage: Usage, name: str) -> float:
+def _of(usage: UsageWindow, name: str) -> float:
     value = getattr(usage, name)
     if value is None:
         raise _Unknown(usage.why(name))
     return float(value)
 
 
-def _some(usage: Usage, name: str) -> float:
+def _some(usage: UsageWindow, name: str) -> float:
     """A count to divide by."""
     if (value := _of(usage, name)) > 0:
         return value
     raise _Unknown(f"no {name} in this time")
 
 
-def _utilisation(usage: Usage) -> float:
+def _utilisation(usage: UsageWindow) -> float:
     hours = _of(usage, "gpu_hours")
     if hours <= 0:
         raise _Unknown("no GPU was seen in this time")
     return _of(usage, "gpu_busy_hours") / hours
 
 
-def _host_per_question(prices: Prices, usage: Usage) -> float:
+def _host_per_question(prices: Prices, usage: UsageWindow) -> float:
     questions = _some(usage, "questions")
     hours = _of(usage, "observed_hours") - _of(usage, "indexing_hours")
     return _running(prices) * hours / questions
 
 
-def _work_per_question(prices: Prices, usage: Usage) -> float:
+def _work_per_question(prices: Prices, usage: UsageWindow) -> float:
     """The busy hours of all cards outside indexing, as hours of the whole host."""
     questions = _some(usage, "questions")
     cards = _of(usage, "gpu_hours") / _some(usage, "observed_hours")
@@ -269,7 +269,7 @@ def _work_per_question(prices: Prices, usage: Usage) -> float:
     return _running(prices) * busy / cards / questions
 
 
-def _tokens_per_question(prices: Prices, usage: Usage) -> float:
+def _tokens_per_question(prices: Prices, usage: UsageWindow) -> float:
     if not prices.hosted_generator:
         return 0.0
     questions = _some(usage, "questions")
@@ -285,11 +285,11 @@ def _tokens_usd(prices: Prices, prompt_tokens: float, completion_tokens: float) 
     return (read + written) / 1_000_000
 
 
-def answer_usd(prices: Prices, prompt_tokens: int, completion_tokens: int) -> Figure:
+def answer_usd(prices: Prices, prompt_tokens: int, completion_tokens: int) -> CostFigure:
     """What one answer adds to a bill: its tokens where the generator is hosted, nothing where the hours of the host are
     paid anyway. For a receipt; the share of the host's hours is known only afterwards (`usd_per_question`)."""
     if not prices.hosted_generator:
-        return Figure("answer_usd", "USD", 0.0, "no hosted generator")
+        return CostFigure("answer_usd", "USD", 0.0, "no hosted generator")
     return _figure(
         "answer_usd",
         "USD",
@@ -298,7 +298,7 @@ def answer_usd(prices: Prices, prompt_tokens: int, completion_tokens: int) -> Fi
     )
 
 
-def _per_thousand_notes(prices: Prices, usage: Usage) -> float:
+def _per_thousand_notes(prices: Prices, usage: UsageWindow) -> float:
     notes = _some(usage, "notes")
     host = _running(prices) * _of(usage, "indexing_hours")
     if not prices.hosted_embedder:
@@ -309,7 +309,7 @@ def _per_thousand_notes(prices: Prices, usage: Usage) -> float:
     return 1000 * (host + tokens) / notes
 
 
-def amount(figure: Figure) -> str:
+def amount(figure: CostFigure) -> str:
     """A figure with its unit, as many digits as it needs; "not known" without one."""
     if figure.value is None:
         return "not known"

@@ -23,7 +23,7 @@ from fastapi import FastAPI
 from sse_starlette.sse import AppStatus
 
 from pipeline import logs
-from pipeline.commands.console import StackOption, door, errors_as_exit_codes, out
+from pipeline.commands.console import StackOption, command_line, errors_as_exit_codes, out
 from pipeline.config import ServiceSettings, Settings, load_settings
 from pipeline.errors import InputUnusable, SettingsInvalid
 from pipeline.logs import LOGGER
@@ -33,7 +33,7 @@ from pipeline.service.connections import Connection
 from pipeline.service.database.engine import State, open_state
 from pipeline.telemetry.setup import open_service_telemetry
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 KEEP_ALIVE_SECONDS = 15
 BACKLOG = 512

@@ -1,7 +1,7 @@
 """Which trace the work at hand belongs to, for whoever sends a request onwards or writes a log line.
 
 The W3C `traceparent` of the operation that is under way in this context (thread or task), and nothing else of it: no
-library of tracing, no span. Whoever traces says it (`carrying`), clients of servers send it (`outgoing_headers`),
+library of tracing, no span. Whoever traces says it (`in_trace`), clients of servers send it (`outgoing_headers`),
 and the log names its trace. Where nobody traces it is empty.
 """
 
@@ -18,7 +18,7 @@ TRACEPARENT = "traceparent"
 
 
 @contextmanager
-def carrying(traceparent: str) -> Iterator[None]:
+def in_trace(traceparent: str) -> Iterator[None]:
     """What is sent and logged inside belongs to this trace. Enter and leave in the same thread or task."""
     token = _traceparent.set(traceparent)
     try:

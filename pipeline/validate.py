@@ -17,11 +17,11 @@ from pipeline.checks import report as reports
 from pipeline.checks.deployment import validate
 from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import CheckResult, Report, Status
-from pipeline.checks.runner import Observer
-from pipeline.commands.console import StackOption, console, door, err, errors_as_exit_codes, out
+from pipeline.checks.runner import CheckObserver
+from pipeline.commands.console import StackOption, command_line, console, err, errors_as_exit_codes, out
 from pipeline.config import load_settings
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 EXIT_CHECK_FAILED = 1
 REPORT_COLUMNS = 110
@@ -91,7 +91,7 @@ def main(
         raise typer.Exit(EXIT_CHECK_FAILED)
 
 
-class _Waiting:
+class _WaitingCheck:
     """One line on a terminal: what is being waited for."""
 
     def __init__(self, status: StatusLine) -> None:
@@ -102,12 +102,12 @@ class _Waiting:
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Observer | None]:
+def _progress(*, quiet: bool) -> Iterator[CheckObserver | None]:
     if quiet or not err.is_terminal:
         yield None
         return
     with err.status("checking") as status:
-        yield _Waiting(status)
+        yield _WaitingCheck(status)
 
 
 def print_report(report: Report) -> None:

@@ -20,7 +20,7 @@ from pipeline.commands.console import (
     EXIT_SOME_REJECTED,
     StackOption,
     as_json,
-    door,
+    command_line,
     duration,
     err,
     errors_as_exit_codes,
@@ -33,12 +33,12 @@ from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
 from pipeline.indexing.dry_run import Survey, survey
-from pipeline.indexing.flow import Indexing, Observer, Tally
+from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.staging import Stored
-from pipeline.indexing.validation import NO_PREFIXES, Accepted, accept
+from pipeline.indexing.validation import NO_PREFIXES, ValidNote, accept
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources, source_name
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
@@ -46,7 +46,7 @@ from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
 from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 app.command()(migrate)
 
 STANDARD_INPUT = "-"
@@ -260,7 +260,7 @@ def verify(
             found = _reconciled(indexing, corpus, None if everything else sample)
             if repair and not found.sound:
                 gone = reopen(found, ledger=corpus.ledger, store=corpus.store)
-                tally = Tally()
+                tally = RunCounts()
                 indexing.work(tally)
                 _print_repair(tally, gone)
                 found = _reconciled(indexing, corpus, None if everything else sample)
@@ -338,7 +338,7 @@ def _print_reconciliation(found: Reconciliation) -> None:
         out.print("--repair mends lost, doubled and different notes", markup=False)
 
 
-def _print_repair(tally: Tally, gone: Sequence[str]) -> None:
+def _print_repair(tally: RunCounts, gone: Sequence[str]) -> None:
     out.print(
         f"mended {tally.embedded:,} notes: {tally.chunks_reused:,} vectors were kept, "
         f"{tally.chunks_embedded:,} had to be embedded",
@@ -365,7 +365,7 @@ def _begun(
     ahead: list[SourceRecord | Rejection] = []
     for record in islice(records, RECORDS_LOOKED_AT_MAX):
         ahead.append(record)
-        if isinstance(record, SourceRecord) and isinstance(accept(record, settings), Accepted):
+        if isinstance(record, SourceRecord) and isinstance(accept(record, settings), ValidNote):
             return chain(ahead, records)
     raise InputUnusable(
         f"No note can be taken of the first {len(ahead)} records, so nothing was removed.",

@@ -25,7 +25,7 @@ from pathlib import Path
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputError
 from pipeline.indexing.chunking import chunk_document
-from pipeline.indexing.validation import Accepted, accept_all
+from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection
@@ -280,7 +280,7 @@ def _read(folder: Path, *, words_stay: bool) -> tuple[int, int, list[str]]:
             if isinstance(item, Rejection):
                 rejected += 1
                 problems += _problems_of(item)
-            elif isinstance(item, Accepted):
+            elif isinstance(item, ValidNote):
                 accepted += 1
                 good += "-good" in item.position
                 problems += _problems_in(item, words_stay=words_stay)
@@ -305,7 +305,7 @@ def _problems_of(rejection: Rejection) -> list[str]:
     ]
 
 
-def _problems_in(item: Accepted, *, words_stay: bool) -> list[str]:
+def _problems_in(item: ValidNote, *, words_stay: bool) -> list[str]:
     document = item.document
     chunk_document(document, count_tokens=lambda texts: [len(text) // 4 for text in texts], tokens_max=160)
     words = _words(document.text_content) if words_stay else []

@@ -50,7 +50,7 @@ from pipeline.records import (
 )
 from pipeline.reembedding import live_answering
 from pipeline.service.access.policy import Role
-from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Sees
+from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Visibility
 from pipeline.service.database.tables import PatientGroup, PatientGroupMember
 from pipeline.wiring import open_corpus
 from tests.service.running import Running, index, running, settings_in
@@ -361,7 +361,7 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
     for name, role, seen_domains, seen_group in cast:
         group_ids = None if seen_group is None else frozenset({groups[seen_group][0]})
         members = None if seen_group is None else frozenset(groups[seen_group][1])
-        sees = Sees(seen_domains, group_ids) if (seen_domains, group_ids) != (None, None) else ALL_NOTES
+        sees = Visibility(seen_domains, group_ids) if (seen_domains, group_ids) != (None, None) else ALL_NOTES
         scope = AccessScope(seen_domains, members)
         client = service.client(service.key(role, name=name, sees=sees))
         found.append(

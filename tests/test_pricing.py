@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import load_settings
-from pipeline.pricing import Prices, Usage, answer_usd, cost_report, prices_of
+from pipeline.pricing import Prices, UsageWindow, answer_usd, cost_report, prices_of
 
 PRICES = Prices(running_usd_per_hour=1.25, paused_usd_per_hour=0.05, source="a list of 2026-11, g5")
-USAGE = Usage(
+USAGE = UsageWindow(
     source="samples",
     since="2026-11-20T00:00:00+00:00",
     until="2026-11-21T00:00:00+00:00",
@@ -50,7 +50,7 @@ def test_a_day_by_hand() -> None:
 def test_questions_and_notes_together_cost_what_was_spent(
     hours: float, share: float, questions: int, notes: int
 ) -> None:
-    usage = Usage(observed_hours=hours, indexing_hours=hours * share, questions=questions, notes=notes)
+    usage = UsageWindow(observed_hours=hours, indexing_hours=hours * share, questions=questions, notes=notes)
     report = cost_report(PRICES, usage)
     question, note = report["usd_per_question"].value, report["usd_per_thousand_notes"].value
     assert question is not None
@@ -62,16 +62,16 @@ def test_questions_and_notes_together_cost_what_was_spent(
     ("prices", "usage", "name", "said"),
     [
         (Prices(), USAGE, "usd_per_question", "no price of this machine"),
-        (PRICES, Usage(), "usd_per_question", "nothing recorded the questions"),
+        (PRICES, UsageWindow(), "usd_per_question", "nothing recorded the questions"),
         (
             PRICES,
-            Usage(observed_hours=1, indexing_hours=0, questions=0),
+            UsageWindow(observed_hours=1, indexing_hours=0, questions=0),
             "usd_per_question",
             "no questions in this time",
         ),
-        (PRICES, Usage(unknown={"*": "the disk was full"}), "spent_usd", "the disk was full"),
-        (PRICES, Usage(unknown={"gpu_hours": "no driver", "*": "x"}), "gpu_hours", "no driver"),
-        (PRICES, Usage(gpu_hours=0.0, gpu_busy_hours=0.0), "gpu_utilisation", "no GPU was seen"),
+        (PRICES, UsageWindow(unknown={"*": "the disk was full"}), "spent_usd", "the disk was full"),
+        (PRICES, UsageWindow(unknown={"gpu_hours": "no driver", "*": "x"}), "gpu_hours", "no driver"),
+        (PRICES, UsageWindow(gpu_hours=0.0, gpu_busy_hours=0.0), "gpu_utilisation", "no GPU was seen"),
         (Prices(running_usd_per_hour=1.0), USAGE, "pause_would_have_saved_usd", "no paused price"),
         (Prices(running_usd_per_hour=1.0, hosted_generator=True), USAGE, "usd_per_question", "PROMPT_USD"),
         (
@@ -83,7 +83,7 @@ def test_questions_and_notes_together_cost_what_was_spent(
     ],
 )
 def test_what_is_not_known_is_said_and_not_guessed(
-    prices: Prices, usage: Usage, name: str, said: str
+    prices: Prices, usage: UsageWindow, name: str, said: str
 ) -> None:
     figure = cost_report(prices, usage)[name]
     assert figure.value is None
@@ -92,7 +92,7 @@ def test_what_is_not_known_is_said_and_not_guessed(
 
 
 def test_every_figure_has_a_source_or_a_reason() -> None:
-    for prices, usage in ((PRICES, USAGE), (Prices(), Usage()), (PRICES, Usage())):
+    for prices, usage in ((PRICES, USAGE), (Prices(), UsageWindow()), (PRICES, UsageWindow())):
         for figure in cost_report(prices, usage):
             assert bool(figure.source) != bool(figure.unknown), figure
 

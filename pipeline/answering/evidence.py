@@ -15,7 +15,7 @@ from functools import partial
 from pipeline.records import Hit
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.sentences import is_heading, passage_sentences
-from pipeline.text.support import Context, carries, says_nothing
+from pipeline.text.support import SupportContext, carries, says_nothing
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
     DENYING,
@@ -72,7 +72,7 @@ class Evidence:
 
 
 @dataclass(slots=True)
-class _Source:
+class _EvidenceSource:
     """One sentence of a cited passage, read when it is needed."""
 
     number: int
@@ -90,7 +90,7 @@ class Passages:
     """All passages of the prompt."""
     _spans: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     _words: dict[int, list[frozenset[str]]] = field(default_factory=dict)
-    _read_sources: dict[tuple[int, int, int], _Source] = field(default_factory=dict)
+    _read_sources: dict[tuple[int, int, int], _EvidenceSource] = field(default_factory=dict)
     _names: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def evidence(self, text: str, numbers: Sequence[int]) -> list[Evidence]:
@@ -167,10 +167,10 @@ class Passages:
             self._words[number] = [frozenset(_forms(text[slice(*span)])) for span in self._sentences(number)]
         return self._words[number]
 
-    def _source(self, number: int, start: int, end: int) -> _Source:
-        return self._read_sources.setdefault((number, start, end), _Source(number, start, end))
+    def _source(self, number: int, start: int, end: int) -> _EvidenceSource:
+        return self._read_sources.setdefault((number, start, end), _EvidenceSource(number, start, end))
 
-    def _sources(self, claim: Reading, text: str, numbers: Sequence[int]) -> list[_Source]:
+    def _sources(self, claim: Reading, text: str, numbers: Sequence[int]) -> list[_EvidenceSource]:
         """The sentences of the cited passages that share a word with the claim, those that share most first."""
         asked = {
             token.key for token in claim.tokens if token.kind not in ("comma", "break", "neutral", "figure")
@@ -182,7 +182,7 @@ class Passages:
         ):
             asked |= NEGATIONS
         asked |= {word for word in _WORD.findall(text.lower()) if word not in NEUTRAL}
-        ranked: list[tuple[int, int, int, _Source]] = []
+        ranked: list[tuple[int, int, int, _EvidenceSource]] = []
         for order, number in enumerate(numbers):
             passage = self.hits[number - 1].text
             spans = self._sentences(number)
@@ -216,7 +216,7 @@ class Passages:
                 hung = True
         return tuple(found)
 
-    def _context(self, source: _Source, *, names: bool) -> Context:
+    def _context(self, source: _EvidenceSource, *, names: bool) -> SupportContext:
         """What may be said of a sentence without standing in it."""
         hit = self.hits[source.number - 1]
         labels = source.labels or ()
@@ -227,9 +227,9 @@ class Passages:
                 known.update(token.key for token in reading.of("word"))
         if names:
             known |= self._names_of(hit.patient_id)
-        return Context(known, _dates(hit.date), any(map(_ALLERGIES.search, labels)))
+        return SupportContext(known, _dates(hit.date), any(map(_ALLERGIES.search, labels)))
 
-    def _read(self, source: _Source) -> Reading:
+    def _read(self, source: _EvidenceSource) -> Reading:
         if source.reading is None:
             source.labels = self._labels(source.number, source.start)
             source.reading = read(
@@ -262,12 +262,12 @@ class Passages:
         cited = [self.hits[number - 1].text for number in numbers]
         return any(theirs.search(passage) for passage in cited) and not any(map(ours.search, cited))
 
-    def _carried(self, claim: Reading, sources: Sequence[_Source], *, names: bool) -> list[Evidence]:
+    def _carried(self, claim: Reading, sources: Sequence[_EvidenceSource], *, names: bool) -> list[Evidence]:
         """One piece of evidence for each clause that needs one of its own; empty where a clause has none."""
         cuts = [0, *_cuts(claim), len(claim.tokens)]
-        known: dict[tuple[int, int], _Source | None] = {}
+        known: dict[tuple[int, int], _EvidenceSource | None] = {}
 
-        def carrier(start: int, end: int) -> _Source | None:
+        def carrier(start: int, end: int) -> _EvidenceSource | None:
             if (start, end) not in known:
                 known[start, end] = next(
                     (source for source in sources if self._carries(source, claim, start, end, names=names)),
@@ -275,7 +275,7 @@ class Passages:
                 )
             return known[start, end]
 
-        def from_cut(at: int) -> list[_Source] | None:
+        def from_cut(at: int) -> list[_EvidenceSource] | None:
             if at == len(cuts) - 1:
                 return []
             for to in range(len(cuts) - 1, at, -1):
@@ -299,7 +299,7 @@ class Passages:
             return []
         return list(dict.fromkeys(Evidence(each.number, each.start, each.end) for each in found))
 
-    def _carries(self, source: _Source, claim: Reading, start: int, end: int, *, names: bool) -> bool:
+    def _carries(self, source: _EvidenceSource, claim: Reading, start: int, end: int, *, names: bool) -> bool:
         return carries(self._read(source), claim, start, end, partial(self._context, source, names=names))
 
 

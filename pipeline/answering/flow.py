@@ -49,7 +49,7 @@ from pipeline.records import (
     Usage,
     Vector,
 )
-from pipeline.text.patient_names import whom_it_means
+from pipeline.text.patient_names import resolve_named_patients
 
 NOTHING_RELEVANT = "No relevant information found."
 NO_ANSWER = "There is no answer that can be shown."
@@ -189,7 +189,7 @@ class Answering:
             if reason != "no_documents":
                 notices = notices_of(question.filters, self.store, found=bool(hits))
             if hits and len(question.filters.patient_ids) != 1:
-                _, meant = whom_it_means(question.text, hits)
+                _, meant = resolve_named_patients(question.text, hits)
                 hits = [hit for hit in hits if hit.patient_id in meant]
                 if not hits:
                     reason, notices = "name_not_found", (*notices, name_not_found(question.text))

@@ -72,13 +72,13 @@ def without_near_duplicates(hits: Sequence[Hit], *, limit: int, similarity: floa
 
 def selected(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> tuple[list[Hit], int]:
     """What `without_near_duplicates` gives, and how many different texts were among the hits, `limit` at most."""
-    kept: list[_Kept] = []
+    kept: list[_Candidate] = []
     texts = 0
     for hit in hits:
         if texts == limit:
             break
         words = hit.text.lower().split()
-        found = _Kept(hit, frozenset(words), _triples(words))
+        found = _Candidate(hit, frozenset(words), _triples(words))
         near = [other for other in kept if other.hit.patient_id == hit.patient_id]
         same = next((other for other in near if found.says_the_same(other, similarity)), None)
         if same is not None:
@@ -103,18 +103,18 @@ _FEW_WORDS = 12
 
 
 @dataclass(eq=False)
-class _Kept:
+class _Candidate:
     """A passage, and its versions where it is the best-placed one of several."""
 
     hit: Hit
     words: frozenset[str]
     triples: frozenset[tuple[str, ...]]
-    first: _Kept | None = None
-    versions: list[_Kept] = field(default_factory=list)
+    first: _Candidate | None = None
+    versions: list[_Candidate] = field(default_factory=list)
     _figureless: frozenset[tuple[str, ...]] | None = None
 
     @property
-    def newest(self) -> _Kept:
+    def newest(self) -> _Candidate:
         return max([self, *self.versions], key=lambda each: each.hit.date or "")
 
     @property
@@ -124,16 +124,16 @@ class _Kept:
             self._figureless = _triples(without.split()) if figures else self.triples
         return self._figureless
 
-    def says_the_same(self, other: _Kept, similarity: float) -> bool:
+    def says_the_same(self, other: _Candidate, similarity: float) -> bool:
         near = _jaccard_reaches(similarity, self.triples, other.triples)
         return near and _same_facts(self.hit.text, other.hit.text)
 
-    def is_a_version_of(self, other: _Kept, similarity: float) -> bool:
+    def is_a_version_of(self, other: _Candidate, similarity: float) -> bool:
         if other.first is not None or not self._shares_half(other):
             return False
         return _jaccard_reaches(similarity, self.figureless, other.figureless)
 
-    def _shares_half(self, other: _Kept) -> bool:
+    def _shares_half(self, other: _Candidate) -> bool:
         """Whether half of the words of the one with fewer are the other's: what is cheap to ask, and true of versions
         unless nearly every word is a figure."""
         few = min(len(self.words), len(other.words))

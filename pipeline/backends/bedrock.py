@@ -24,7 +24,7 @@ from pipeline.backends.http.chat_request import thinks
 from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock, Slot, map_bounded
 from pipeline.backends.http.errors import Server, quotable_detail, timed_out, unreadable
 from pipeline.backends.http.openai_protocol import checked_vectors, floor_of, never_empty
-from pipeline.backends.http.transport import Patience, capacity_gate
+from pipeline.backends.http.transport import RetryPolicy, capacity_gate
 from pipeline.backends.local.token_counts import EstimatedTokens
 from pipeline.backends.local.wordpiece import WordPiece
 from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
@@ -96,7 +96,7 @@ class _Caller:
     ) -> None:
         self.server = server
         self.gate = capacity_gate(transport, start, clock)
-        self._patience = Patience(transport, self.gate, clock)
+        self._patience = RetryPolicy(transport, self.gate, clock)
         self._make_client = make_client
         self._client: Any = None
         self._lock = threading.Lock()

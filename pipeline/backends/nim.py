@@ -16,7 +16,13 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from pipeline.backends.http.concurrency import SYSTEM_CLOCK, CapacityGate, Clock, batches_of, map_bounded
+from pipeline.backends.http.concurrency import (
+    SYSTEM_CLOCK,
+    Clock,
+    ConcurrencyLimiter,
+    batches_of,
+    map_bounded,
+)
 from pipeline.backends.http.errors import Server, unreadable
 from pipeline.backends.http.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.http.transport import Transport
@@ -43,7 +49,7 @@ CHECK_ATTEMPTS = 1
 
 
 @dataclass(frozen=True, slots=True)
-class TextModel:
+class NimEmbeddingModel:
     """What is known of an embedding model."""
 
     dimension: int
@@ -61,12 +67,16 @@ class TextModel:
 
 TEXT_MODELS = {
     # 335 M parameters. [CLS], [SEP], and "passage" ":" before the text: e5's own convention, four tokens in all.
-    "nvidia/nv-embedqa-e5-v5": TextModel(1024, 512, 0.30, reserved_tokens=4, wordpiece=True),
+    "nvidia/nv-embedqa-e5-v5": NimEmbeddingModel(1024, 512, 0.30, reserved_tokens=4, wordpiece=True),
     # Successor of e5-v5 among the hosted models; its token limit is taken from its predecessor of the same size.
-    "nvidia/nemotron-3-embed-1b": TextModel(2048, 8192, 0.20, reserved_tokens=16),
-    "nvidia/llama-3.2-nv-embedqa-1b-v2": TextModel(2048, 8192, 0.20, reserved_tokens=16, narrower=True),
+    "nvidia/nemotron-3-embed-1b": NimEmbeddingModel(2048, 8192, 0.20, reserved_tokens=16),
+    "nvidia/llama-3.2-nv-embedqa-1b-v2": NimEmbeddingModel(
+        2048, 8192, 0.20, reserved_tokens=16, narrower=True
+    ),
     # The same model under the name that its containers have now.
-    "nvidia/llama-nemotron-embed-1b-v2": TextModel(2048, 8192, 0.20, reserved_tokens=16, narrower=True),
+    "nvidia/llama-nemotron-embed-1b-v2": NimEmbeddingModel(
+        2048, 8192, 0.20, reserved_tokens=16, narrower=True
+    ),
 }
 SUCCESSORS = {
     "nvidia/nv-embedqa-e5-v5": "nvidia/nemotron-3-embed-1b (2048 dimensions)",
@@ -119,7 +129,7 @@ class NimEmbedder:
         return self._space
 
     @property
-    def gate(self) -> CapacityGate:
+    def gate(self) -> ConcurrencyLimiter:
         """The door in front of this server, for whoever runs several `embed` at once (`map_bounded`)."""
         return self._transport.gate
 
@@ -213,7 +223,7 @@ def _batches(texts: Sequence[str], counts: Sequence[int], size: int) -> Iterator
         yield _TextBatch(some, their_counts)
 
 
-def _text_model(name: str, settings: EmbedderSettings) -> TextModel:
+def _text_model(name: str, settings: EmbedderSettings) -> NimEmbeddingModel:
     known = TEXT_MODELS.get(name)
     if known is None:
         if not settings.dimension or not settings.tokens_max:
@@ -222,7 +232,7 @@ def _text_model(name: str, settings: EmbedderSettings) -> TextModel:
                 remedy="Set CHARTWELL_EMBEDDER__DIMENSION and CHARTWELL_EMBEDDER__TOKENS_MAX from the model's card, or "
                 f"choose one of {', '.join(TEXT_MODELS)}.",
             )
-        return TextModel(settings.dimension, settings.tokens_max, 0.0, reserved_tokens=16)
+        return NimEmbeddingModel(settings.dimension, settings.tokens_max, 0.0, reserved_tokens=16)
     wanted = settings.dimension or known.dimension
     if wanted != known.dimension and not (known.narrower and wanted < known.dimension):
         raise SettingsInvalid(

@@ -27,7 +27,7 @@ GENERATOR_IN_FLIGHT_START = 4
 
 
 @dataclass(frozen=True, slots=True)
-class TextModel:
+class OpenAiEmbeddingModel:
     """What is known of an embedding model. The floors are assumptions until calibrated on the notes at hand."""
 
     dimension: int
@@ -40,11 +40,11 @@ class TextModel:
 
 
 TEXT_MODELS = {
-    "text-embedding-3-small": TextModel(1536, 8191, narrower=True),
-    "text-embedding-3-large": TextModel(3072, 8191, narrower=True),
-    "nomic-embed-text": TextModel(768, 2048, 0.50, "search_query: ", "search_document: "),
-    "bge-m3": TextModel(1024, 8192, 0.40),
-    "intfloat/e5-large-v2": TextModel(1024, 512, 0.70, "query: ", "passage: "),
+    "text-embedding-3-small": OpenAiEmbeddingModel(1536, 8191, narrower=True),
+    "text-embedding-3-large": OpenAiEmbeddingModel(3072, 8191, narrower=True),
+    "nomic-embed-text": OpenAiEmbeddingModel(768, 2048, 0.50, "search_query: ", "search_document: "),
+    "bge-m3": OpenAiEmbeddingModel(1024, 8192, 0.40),
+    "intfloat/e5-large-v2": OpenAiEmbeddingModel(1024, 512, 0.70, "query: ", "passage: "),
 }
 """From the models' cards; any other model works with width and limit set."""
 
@@ -138,7 +138,7 @@ class OpenAIEmbedder:
         return read_vectors(answer, len(batch), self._space.dimension, self._transport.server)
 
 
-def _text_model(settings: EmbedderSettings) -> TextModel:
+def _text_model(settings: EmbedderSettings) -> OpenAiEmbeddingModel:
     known = TEXT_MODELS.get(settings.model)
     if known is not None and (settings.dimension in (0, known.dimension) or known.narrower):
         return known
@@ -152,7 +152,7 @@ def _text_model(settings: EmbedderSettings) -> TextModel:
             f"Width and limit of the embedding model {settings.model} are not known here.",
             remedy="Set CHARTWELL_EMBEDDER__DIMENSION and CHARTWELL_EMBEDDER__TOKENS_MAX from the model's card.",
         )
-    return TextModel(settings.dimension, settings.tokens_max, 0.0)
+    return OpenAiEmbeddingModel(settings.dimension, settings.tokens_max, 0.0)
 
 
 class OpenAIGenerator(ChatGenerator):

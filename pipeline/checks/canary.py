@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 from pipeline import cancellation
 from pipeline.answering.flow import Answering
-from pipeline.cancellation import Cancellation, inside
-from pipeline.checks.context import Bench
+from pipeline.cancellation import Cancellation, cancellation_scope
+from pipeline.checks.context import CheckContext
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
 from pipeline.embedding_spaces import serving_settings, writing
@@ -38,7 +38,7 @@ from pipeline.records import (
     Filters,
     Question,
 )
-from pipeline.storage.locks import alone
+from pipeline.storage.locks import exclusive_lock
 
 PATIENT = "chartwell-canary"
 DOCUMENT_TYPE = "Chartwell canary"
@@ -89,16 +89,16 @@ def _this_machine() -> str:
 
 
 @contextmanager
-def _only_one(bench: Bench) -> Iterator[bool]:
+def _only_one(bench: CheckContext) -> Iterator[bool]:
     """Whether no other process of this machine has a canary in this store at the moment."""
-    with alone(bench.base_settings.data_dir / LOCK_FILE) as mine:
+    with exclusive_lock(bench.base_settings.data_dir / LOCK_FILE) as mine:
         yield mine
 
 
 BUSY = "another run of these checks is asking its own at this moment"
 
 
-def left_overs_check(bench: Bench) -> Finding:
+def left_overs_check(bench: CheckContext) -> Finding:
     """Removes what a run that was killed has left in the store."""
     with _only_one(bench) as mine:
         if not mine:
@@ -115,7 +115,7 @@ def left_overs_check(bench: Bench) -> Finding:
     return passed("none", removed=0)
 
 
-def sweep(bench: Bench) -> int:
+def sweep(bench: CheckContext) -> int:
     """Remove canaries of this machine's dead runs, and old ones of others. How many that were.
 
     Call it while no other process of this machine has one. Needs no model: the filter finds them, whatever the vector.
@@ -137,11 +137,11 @@ def _removed(store: Store, resource_ids: list[str]) -> int:
         return store.delete(resource_ids)
 
 
-def clear_canary(bench: Bench) -> None:
+def clear_canary(bench: CheckContext) -> None:
     """Removes the note of a check that hangs, by a connection that does not."""
     if not bench.written:
         return
-    with Bench(bench.settings, bench.base_settings, bench.vantage, bench.machine) as own:
+    with CheckContext(bench.settings, bench.base_settings, bench.vantage, bench.machine) as own:
         _removed(own.store, sorted(bench.written))
 
 
@@ -152,7 +152,7 @@ def _left_over(resource_id: str, now: float) -> bool:
     return found["machine"] == _this_machine() or abs(now - float(found["seconds"])) > LEFT_OVER_SECONDS
 
 
-def end_to_end_check(bench: Bench) -> Finding:
+def end_to_end_check(bench: CheckContext) -> Finding:
     """Writes the canary as indexing would, asks about it as a user would, expects its citation, and removes it."""
     with _only_one(bench) as mine:
         if not mine:
@@ -163,7 +163,7 @@ def end_to_end_check(bench: Bench) -> Finding:
             return _asked(bench)
 
 
-def _asked(bench: Bench) -> Finding:
+def _asked(bench: CheckContext) -> Finding:
     bench.store.prepare(bench.embedder.space)
     sweep(bench)
     canary = make_canary(time.time())
@@ -179,7 +179,7 @@ def _asked(bench: Bench) -> Finding:
         answered = time.perf_counter() - asked
     finally:
         # Also where this check is cut off: then its own scope would cut the removal as well.
-        with inside(Cancellation()):
+        with cancellation_scope(Cancellation()):
             _removed(bench.store, [canary.document.resource_id])
         bench.written.discard(canary.document.resource_id)
     measured: dict[str, str | int | float | bool | None] = {
@@ -201,7 +201,7 @@ def _asked(bench: Bench) -> Finding:
     return _judged(answer, canary, answered, bench.settings.checks.answer_seconds_max, measured)
 
 
-def _embedded(document: Document, bench: Bench) -> EmbeddedDocument:
+def _embedded(document: Document, bench: CheckContext) -> EmbeddedDocument:
     embedder = bench.embedder
     chunks = chunk_document(
         document,
@@ -214,7 +214,7 @@ def _embedded(document: Document, bench: Bench) -> EmbeddedDocument:
     )
 
 
-def _answer(canary: Canary, bench: Bench) -> Answer:
+def _answer(canary: Canary, bench: CheckContext) -> Answer:
     answering = Answering(bench.embedder, bench.store, bench.generator, bench.settings.answering)
     return answering.answer(Question(canary.question, Filters(patient_ids=(PATIENT,)), top_k=3))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from email.utils import parsedate_to_datetime
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.endpoints import look
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ChartwellError, ClockWrong
@@ -28,7 +28,7 @@ _CURE = (
 )
 
 
-def clock_check(bench: Bench) -> Finding:
+def clock_check(bench: CheckContext) -> Finding:
     """How far this machine's clock is off, by the best witness there is."""
     if bench.vantage != "outside" and (found := _by_chrony(bench)) is not None:
         return found
@@ -39,7 +39,7 @@ def clock_check(bench: Bench) -> Finding:
     return skipped("no witness: no chrony here, and no server on another machine is configured")
 
 
-def _by_chrony(bench: Bench) -> Finding | None:
+def _by_chrony(bench: CheckContext) -> Finding | None:
     """`chronyc -c tracking`: comma-separated, the fifth field is the offset in seconds, the last the leap status."""
     done = bench.machine.run(["chronyc", "-n", "-c", "tracking"], PROGRAM_SECONDS_MAX)
     fields = done.output.strip().split(",") if done is not None and not done.code else []
@@ -58,7 +58,7 @@ def _by_chrony(bench: Bench) -> Finding | None:
     return _judged(off, dispersion, "chrony")
 
 
-def _by_date_header(bench: Bench) -> Finding | None:
+def _by_date_header(bench: CheckContext) -> Finding | None:
     for name, url in bench.urls().items():
         if bench.here(url) or (name == "service" and bench.vantage == "host"):
             continue
@@ -77,7 +77,7 @@ def _by_date_header(bench: Bench) -> Finding | None:
     return None
 
 
-def _by_timedatectl(bench: Bench) -> Finding | None:
+def _by_timedatectl(bench: CheckContext) -> Finding | None:
     done = bench.machine.run(
         ["timedatectl", "show", "--property=NTPSynchronized", "--value"], PROGRAM_SECONDS_MAX
     )

@@ -34,7 +34,7 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass
-class Bench:
+class CheckContext:
     """Safe to share between the threads of a run. Close it afterwards."""
 
     settings: Settings
@@ -120,7 +120,7 @@ class Bench:
     def close(self) -> None:
         self._stack.close()
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> CheckContext:
         return self
 
     def __exit__(self, *_: object) -> None:

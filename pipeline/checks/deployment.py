@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.machine import Machine, vantage_of
 from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Report
-from pipeline.checks.runner import Observer, chosen, run_checks
+from pipeline.checks.runner import CheckObserver, chosen, run_checks
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving
 
@@ -21,7 +21,7 @@ def validate(
     skip: Sequence[str] = (),
     outside: bool = False,
     machine: Machine | None = None,
-    observer: Observer | None = None,
+    observer: CheckObserver | None = None,
 ) -> Report:
     """Run the checks and report; nothing that a check finds is raised.
 
@@ -32,6 +32,6 @@ def validate(
     vantage = vantage_of(settings, stack, outside=outside)
     with (
         serving(settings) as serves,
-        Bench(serves, settings, vantage, machine or Machine()) as bench,
+        CheckContext(serves, settings, vantage, machine or Machine()) as bench,
     ):
         return run_checks(bench, checks, stack=stack, observer=observer)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import DiskNearlyFull, VolumeWrong
@@ -29,7 +29,7 @@ class _Use:
         return min(self.free_share, self.free_inode_share)
 
 
-def disk_check(bench: Bench) -> Finding:
+def disk_check(bench: CheckContext) -> Finding:
     """Free space and inodes of the file systems that the deployment writes to."""
     if bench.vantage == "outside":
         return skipped("seen from outside: the host's disks can only be asked there")
@@ -88,7 +88,7 @@ class _Mount:
     kind: str
 
 
-def volume_check(bench: Bench) -> Finding:
+def volume_check(bench: CheckContext) -> Finding:
     """Is the data volume mounted where the settings say, is it the one they name, and does the data lie on it?
 
     Of encryption it says how it is known: dm-crypt is seen; EBS encrypts below the instance, where nothing can be seen,

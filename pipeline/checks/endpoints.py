@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import CertificateWrong, ServiceUnhealthy
 
@@ -110,7 +110,7 @@ def look(url: str, path: str | None = None, *, elsewhere: str = "", trust_file: 
     return Seen(host, answer.status, answer.getheader("Date", ""), body, time.monotonic() - started)
 
 
-def service_health_check(bench: Bench) -> Finding:
+def service_health_check(bench: CheckContext) -> Finding:
     """Does the service answer, and does it say that it is ready?"""
     url = bench.service_url
     if not url:
@@ -166,7 +166,7 @@ class _Certificate:
     problem: CertificateWrong | None
 
 
-def certificate_check(bench: Bench) -> Finding:
+def certificate_check(bench: CheckContext) -> Finding:
     """Dates, host name and chain of every https address in the settings."""
     urls = {name: url for name, url in bench.urls().items() if url.startswith("https:")}
     if not urls:
@@ -199,7 +199,7 @@ def certificate_check(bench: Bench) -> Finding:
     return passed(f"{len(days)} valid, the first expires in {min(days):.0f} days", **measured)
 
 
-def _certificate(name: str, url: str, bench: Bench) -> _Certificate:
+def _certificate(name: str, url: str, bench: CheckContext) -> _Certificate:
     """A service behind its own host's front is asked there; who else has a certificate is asked where the URL says."""
     checks = bench.settings.checks
     host = urlsplit(url).hostname or ""

@@ -10,8 +10,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.checks.context import Bench
-from pipeline.checks.machine import Done
+from pipeline.checks.context import CheckContext
+from pipeline.checks.machine import ProcessResult
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ContainerWrong, GpuUnavailable
 from pipeline.monitoring.thresholds import gpu_level
@@ -57,7 +57,7 @@ _SAYINGS = (
 )
 
 
-def gpu_check(bench: Bench) -> Finding:
+def gpu_check(bench: CheckContext) -> Finding:
     """Driver, card, memory and temperature as `nvidia-smi` tells them."""
     if reason := _not_here(bench):
         return skipped(reason)
@@ -78,13 +78,13 @@ def gpu_check(bench: Bench) -> Finding:
     return _judged([[part.strip() for part in line.split(",")] for line in done.output.splitlines() if line])
 
 
-def _not_here(bench: Bench) -> str:
+def _not_here(bench: CheckContext) -> str:
     if bench.settings.checks.gpu == "none":
         return "the settings say that there is no GPU (CHARTWELL_CHECKS__GPU=none)"
     return "seen from outside: the GPU can only be asked on the host" if bench.vantage == "outside" else ""
 
 
-def _translated(done: Done) -> GpuUnavailable:
+def _translated(done: ProcessResult) -> GpuUnavailable:
     for pattern, what, remedy in _SAYINGS:
         if re.search(pattern, done.output, re.IGNORECASE):
             return GpuUnavailable(f'{what}: nvidia-smi says "{done.first_line}".', remedy=remedy)
@@ -145,7 +145,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-def docker_gpu_check(bench: Bench) -> Finding:
+def docker_gpu_check(bench: CheckContext) -> Finding:
     """Are our containers up, and does each that was given a GPU see it? Asked inside the running container: a container
     of our own would need an image, and memory of the card."""
     if reason := _not_here(bench):
@@ -168,7 +168,7 @@ def docker_gpu_check(bench: Bench) -> Finding:
     return _inspected(bench, sorted(names))
 
 
-def _without_docker(bench: Bench, done: Done | None) -> Finding:
+def _without_docker(bench: CheckContext, done: ProcessResult | None) -> Finding:
     if done is not None and "permission denied" in done.output.lower():
         return skipped("this user may not use Docker: run it with sudo, or in the group docker")
     if bench.settings.checks.gpu == "auto":
@@ -183,7 +183,7 @@ def _without_docker(bench: Bench, done: Done | None) -> Finding:
     )
 
 
-def _inspected(bench: Bench, names: Sequence[str]) -> Finding:
+def _inspected(bench: CheckContext, names: Sequence[str]) -> Finding:
     done = bench.machine.run(["docker", "inspect", *names], PROGRAM_SECONDS_MAX)
     containers = _json_list(done.output) if done is not None and not done.code else []
     down = {
@@ -227,7 +227,7 @@ def _inspected(bench: Bench, names: Sequence[str]) -> Finding:
     )
 
 
-def _blind(name: str, seen: Done | None) -> ContainerWrong:
+def _blind(name: str, seen: ProcessResult | None) -> ContainerWrong:
     said = seen.first_line if seen is not None else "nothing"
     return ContainerWrong(
         f'Container {name} does not see the GPU: "{said}".',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.checks.canary import is_canary
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import LedgerDiffers
 from pipeline.indexing.reconciliation import IdDifferences, compare_ids
@@ -11,7 +11,7 @@ from pipeline.indexing.reconciliation import IdDifferences, compare_ids
 EXAMPLES = 3
 
 
-def ledger_check(bench: Bench) -> Finding:
+def ledger_check(bench: CheckContext) -> Finding:
     """Numbers first; ids only where the numbers differ, because those are read one by one."""
     if bench.vantage == "outside":
         return skipped("seen from outside: the ledger is on the host's data volume")
@@ -54,7 +54,7 @@ def ledger_check(bench: Bench) -> Finding:
     )
 
 
-def _compared(bench: Bench) -> IdDifferences:
+def _compared(bench: CheckContext) -> IdDifferences:
     """Differences that are there twice in a row: a note that is being replaced meanwhile differs for a moment."""
     first, second = compare_ids(bench.ledger, bench.store), compare_ids(bench.ledger, bench.store)
 

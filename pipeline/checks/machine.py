@@ -24,7 +24,7 @@ TIMED_OUT = 124
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class ProcessResult:
     """What a program said."""
 
     code: int
@@ -53,7 +53,7 @@ class Space(Protocol):
     def f_favail(self) -> int: ...
 
 
-def run_program(words: Sequence[str], timeout_seconds: float) -> Done | None:
+def run_program(words: Sequence[str], timeout_seconds: float) -> ProcessResult | None:
     """Run a program of this machine; None where there is no such program. Never raises for what it does."""
     program = shutil.which(words[0])
     if program is None:
@@ -69,10 +69,10 @@ def run_program(words: Sequence[str], timeout_seconds: float) -> Done | None:
             timeout=timeout_seconds,
         )
     except subprocess.TimeoutExpired:
-        return Done(TIMED_OUT, f"no answer within {timeout_seconds:g} s")
+        return ProcessResult(TIMED_OUT, f"no answer within {timeout_seconds:g} s")
     except OSError as error:
-        return Done(126, str(error.strerror))
-    return Done(done.returncode, (done.stdout + done.stderr)[:OUTPUT_CHARACTERS_MAX])
+        return ProcessResult(126, str(error.strerror))
+    return ProcessResult(done.returncode, (done.stdout + done.stderr)[:OUTPUT_CHARACTERS_MAX])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Machine:
     root: Path = Path("/")
     """Where /proc, /sys and /var are."""
     statvfs: Callable[[Path], Space] = os.statvfs
-    run: Callable[[Sequence[str], float], Done | None] = run_program
+    run: Callable[[Sequence[str], float], ProcessResult | None] = run_program
     now: Callable[[], float] = time.time
 
     def read(self, path: str) -> str:

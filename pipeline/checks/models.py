@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.result import Finding, failed, passed, skipped
 from pipeline.errors import ModelNotFound, Overloaded, ResponseInvalid, TooSlow
 from pipeline.ports import Generator, Served
@@ -23,7 +23,7 @@ IMAGE_PIXELS = 64
 UNIT_TOLERANCE = 1e-3
 
 
-def embedding_check(bench: Bench) -> Finding:
+def embedding_check(bench: CheckContext) -> Finding:
     """A question and two passages: vectors of the right width and of unit length, and the related text nearer."""
     space = bench.embedder.space
     started = time.perf_counter()
@@ -68,7 +68,7 @@ def embedding_check(bench: Bench) -> Finding:
     )
 
 
-def vision_check(bench: Bench) -> Finding:
+def vision_check(bench: CheckContext) -> Finding:
     """One small image: a vector of the right width."""
     embedder = bench.image_embedder
     if embedder is None:
@@ -114,7 +114,7 @@ def grey_png(pixels: int = IMAGE_PIXELS) -> bytes:
     )
 
 
-def nim_llm_health_check(bench: Bench) -> Finding:
+def nim_llm_health_check(bench: CheckContext) -> Finding:
     """Ready, and the model that the settings name among those that it lists."""
     if bench.settings.generator.provider != "nim":
         return skipped(f"answers come from {bench.settings.generator.provider}, not from a NIM")
@@ -161,7 +161,7 @@ class _Try:
         return round(self.tokens / writing, 1) if self.tokens > 1 and writing > 1e-3 else None
 
 
-def nim_llm_inference_test(bench: Bench) -> Finding:
+def nim_llm_inference_test(bench: CheckContext) -> Finding:
     """A real answer of a few tokens, streamed: neither health nor the list of models proves that a model answers."""
     if bench.settings.generator.provider != "nim":
         return skipped(
@@ -170,7 +170,7 @@ def nim_llm_inference_test(bench: Bench) -> Finding:
     return _inference(bench)
 
 
-def generator_check(bench: Bench) -> Finding:
+def generator_check(bench: CheckContext) -> Finding:
     """The same of every other generator."""
     if bench.settings.generator.provider == "nim":
         return skipped("answers come from a NIM: nim_llm_inference_test")
@@ -179,7 +179,7 @@ def generator_check(bench: Bench) -> Finding:
     return _inference(bench)
 
 
-def _inference(bench: Bench) -> Finding:
+def _inference(bench: CheckContext) -> Finding:
     generator = bench.short_generator(TEST_TOKENS_MAX)
     limit = bench.settings.checks.answer_seconds_max
     tried = _one_answer(generator)

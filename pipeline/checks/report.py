@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 from pipeline.checks.result import CheckResult, Report
-from pipeline.storage.sqlite import translated
+from pipeline.storage.sqlite import storage_errors
 
 KEPT_MAX = 50
 LATEST = "latest"
@@ -78,7 +78,7 @@ def _case(result: CheckResult) -> ET.Element:
 
 def write(path: Path, text: str) -> None:
     """Replace the file whole. Raises StoreUnavailable where it cannot be written."""
-    with translated(path):
+    with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(path.name + ".new")
         descriptor = os.open(fresh, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)

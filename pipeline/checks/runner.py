@@ -17,8 +17,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
-from pipeline.cancellation import Cancellation, Cancelled, inside
-from pipeline.checks.context import Bench
+from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
+from pipeline.checks.context import CheckContext
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of
 from pipeline.errors import ChartwellError, CheckUnfinished, InputUnusable
 from pipeline.logs import LOGGER
@@ -33,7 +33,7 @@ class Check:
     """One check of the catalogue."""
 
     name: str
-    find: Callable[[Bench], Finding]
+    find: Callable[[CheckContext], Finding]
     """May raise a ChartwellError, which is a failure with that error's cure."""
     deadline_seconds: float
     needs: tuple[str, ...] = ()
@@ -41,11 +41,11 @@ class Check:
     after: tuple[str, ...] = ()
     """Checks that this one would disturb: it waits for them, whatever they find."""
     purpose: str = ""
-    clear: Callable[[Bench], None] | None = None
+    clear: Callable[[CheckContext], None] | None = None
     """Removes what a check that was cut off has written, where that check itself hangs."""
 
 
-class Observer(Protocol):
+class CheckObserver(Protocol):
     """Who wants to see how a run is going."""
 
     def waiting_for(self, names: Sequence[str], done: int, total: int) -> None: ...
@@ -74,15 +74,15 @@ def chosen(checks: Sequence[Check], only: Sequence[str], skip: Sequence[str]) ->
 
 
 def run_checks(
-    bench: Bench,
+    bench: CheckContext,
     checks: Sequence[Check],
     *,
     stack: str | None = None,
-    observer: Observer | None = None,
+    observer: CheckObserver | None = None,
 ) -> Report:
     """Run `checks`; never raises for what one of them finds or does."""
     started, wall = time.monotonic(), datetime.now(UTC)
-    results = _Run(bench, checks, observer).results()
+    results = _CheckRun(bench, checks, observer).results()
     ordered = tuple(results[check.name] for check in checks)
     return Report(
         verdict=verdict_of(ordered),
@@ -103,10 +103,10 @@ def _installed() -> bool:
     return True
 
 
-class _Run:
+class _CheckRun:
     """The state of one run."""
 
-    def __init__(self, bench: Bench, checks: Sequence[Check], observer: Observer | None) -> None:
+    def __init__(self, bench: CheckContext, checks: Sequence[Check], observer: CheckObserver | None) -> None:
         self._bench = bench
         self._checks = checks
         self._observer = observer
@@ -174,7 +174,7 @@ class _Run:
 
     def _find(self, check: Check, scope: Cancellation) -> None:
         try:
-            with inside(scope):
+            with cancellation_scope(scope):
                 finding = check.find(self._bench)
         except Cancelled:
             finding = failed(_overdue(check))
@@ -208,7 +208,7 @@ class _Run:
             clearing.start()
             clearing.join(CLEARING_SECONDS)
 
-    def _clear(self, clear: Callable[[Bench], None]) -> None:
+    def _clear(self, clear: Callable[[CheckContext], None]) -> None:
         try:
             clear(self._bench)
         except Exception as error:  # noqa: BLE001  logged by its class; the next run finds what is left

@@ -11,7 +11,7 @@ import time
 
 import numpy as np
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import (
     ChartwellError,
@@ -44,7 +44,7 @@ NOT_YET = IndexUnused(
 )
 
 
-def store_check(bench: Bench) -> Finding:
+def store_check(bench: CheckContext) -> Finding:
     """The embedded store: space, counts, and a passage found by its own vector."""
     if bench.iris:
         return skipped("the store is IRIS: iris_connection_check, iris_tables_check, iris_search_check")
@@ -68,7 +68,7 @@ def store_check(bench: Bench) -> Finding:
     )
 
 
-def _other_space(bench: Bench, stored: EmbeddingSpace) -> SpaceMismatch | None:
+def _other_space(bench: CheckContext, stored: EmbeddingSpace) -> SpaceMismatch | None:
     """What is wrong where the embedder that is configured makes vectors of another space than the stored ones."""
     try:
         space = bench.embedder.space
@@ -84,7 +84,7 @@ def _other_space(bench: Bench, stored: EmbeddingSpace) -> SpaceMismatch | None:
     )
 
 
-def _search_seconds(bench: Bench, vector: Vector) -> float:
+def _search_seconds(bench: CheckContext, vector: Vector) -> float:
     """The median time of a search for a stored vector. Raises StoreDamaged where it does not find itself."""
     times = []
     for _ in range(SEARCHES):
@@ -102,14 +102,14 @@ def _search_seconds(bench: Bench, vector: Vector) -> float:
 # --- IRIS
 
 
-def _inspectable(bench: Bench) -> Inspectable:
+def _inspectable(bench: CheckContext) -> Inspectable:
     store = bench.store
     if not isinstance(store, Inspectable):
         raise StoreError("This store cannot be inspected.", remedy="Report this as a fault of the wiring.")
     return store
 
 
-def iris_connection_check(bench: Bench) -> Finding:
+def iris_connection_check(bench: CheckContext) -> Finding:
     """A connection, with user, password and namespace, and one statement on it."""
     if not bench.iris:
         return skipped(OTHER_STORE)
@@ -129,7 +129,7 @@ def iris_connection_check(bench: Bench) -> Finding:
     )
 
 
-def iris_tables_check(bench: Bench) -> Finding:
+def iris_tables_check(bench: CheckContext) -> Finding:
     """Every table of this version, and vectors of the width and the space that the settings ask for."""
     if not bench.iris:
         return skipped(OTHER_STORE)
@@ -170,7 +170,7 @@ def iris_tables_check(bench: Bench) -> Finding:
     )
 
 
-def iris_search_check(bench: Bench) -> Finding:
+def iris_search_check(bench: CheckContext) -> Finding:
     """A stored passage found by its own vector and by its own words, and the vector index used where there are many."""
     if not bench.iris:
         return skipped(OTHER_STORE)
@@ -199,7 +199,7 @@ def iris_search_check(bench: Bench) -> Finding:
     return _index_judged(bench, plan, passages, vector, measured, seconds)
 
 
-def _indexing(bench: Bench) -> bool:
+def _indexing(bench: CheckContext) -> bool:
     """Whether notes wait to be indexed: then the run that stores them builds the index at its end."""
     if bench.vantage == "outside":
         return False
@@ -208,7 +208,7 @@ def _indexing(bench: Bench) -> bool:
     return states["pending"] + states["processing"] > 0
 
 
-def _found_by_words(bench: Bench, chunk_id: str, vector: Vector) -> bool:
+def _found_by_words(bench: CheckContext, chunk_id: str, vector: Vector) -> bool:
     (hit,) = bench.store.hits([chunk_id], vector) or (None,)
     if hit is None:
         return True  # removed meanwhile
@@ -219,7 +219,7 @@ def _found_by_words(bench: Bench, chunk_id: str, vector: Vector) -> bool:
 
 
 def _index_judged(
-    bench: Bench,
+    bench: CheckContext,
     plan: SearchPlan,
     passages: int,
     vector: Vector,

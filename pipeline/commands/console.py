@@ -49,7 +49,7 @@ out = console(soft_wrap=True)
 err = console(stderr=True, soft_wrap=True)
 
 
-def door(help_text: str) -> typer.Typer:
+def command_line(help_text: str) -> typer.Typer:
     """A command line whose usage errors exit with 2 and whose tracebacks are plain."""
     return typer.Typer(
         help=help_text,

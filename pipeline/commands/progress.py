@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from pipeline.commands.console import duration
-from pipeline.indexing.flow import Observer, SilentObserver, Tally
+from pipeline.indexing.flow import Observer, RunCounts, SilentObserver
 
 PROGRESS_KEY = "progress"
 JSON_SECONDS = 0.25
@@ -57,10 +57,10 @@ class Pace:
         """From now on it is known how much waits."""
         self._reading = False
 
-    def batches(self, tally: Tally) -> int:
+    def batches(self, tally: RunCounts) -> int:
         return math.ceil(tally.waiting / self._batch_size)
 
-    def line(self, tally: Tally) -> str:
+    def line(self, tally: RunCounts) -> str:
         done = tally.embedded + tally.failed
         seconds = time.monotonic() - self._started
         rate = done / seconds if seconds > 0 else 0.0
@@ -82,14 +82,14 @@ class LineObserver:
         self._last = 0.0
         self._pace = Pace(batch_size)
 
-    def read(self, tally: Tally) -> None:
+    def read(self, tally: RunCounts) -> None:
         self._print(f"read {tally.read:,} records, {tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
         self._pace.all_read()
         self._print(f"{waiting:,} notes to embed, {done:,} stored already", always=True)
 
-    def batch(self, tally: Tally) -> None:
+    def batch(self, tally: RunCounts) -> None:
         self._pace.batch += 1
         last = tally.embedded + tally.failed >= tally.waiting
         self._print(self._pace.line(tally), always=last)
@@ -110,18 +110,18 @@ class JsonObserver:
         self._phase = "reading"
         self._done_before = 0
 
-    def read(self, tally: Tally) -> None:
+    def read(self, tally: RunCounts) -> None:
         self._write(tally)
 
     def working(self, waiting: int, done: int) -> None:
         self._phase = "embedding"
         self._done_before = done
 
-    def batch(self, tally: Tally) -> None:
+    def batch(self, tally: RunCounts) -> None:
         self._phase = "embedding"
         self._write(tally, always=tally.embedded + tally.failed >= tally.waiting)
 
-    def _write(self, tally: Tally, *, always: bool = False) -> None:
+    def _write(self, tally: RunCounts, *, always: bool = False) -> None:
         now = time.monotonic()
         if not always and now - self._last < JSON_SECONDS:
             return
@@ -149,7 +149,7 @@ class BarObserver:
         self._embedding: TaskID | None = None
         self._pace = Pace(batch_size)
 
-    def read(self, tally: Tally) -> None:
+    def read(self, tally: RunCounts) -> None:
         self._progress.update(self._task, completed=tally.read, detail=f"{tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
@@ -160,7 +160,7 @@ class BarObserver:
                 "embedding", total=waiting, detail=f"{done:,} stored already"
             )
 
-    def batch(self, tally: Tally) -> None:
+    def batch(self, tally: RunCounts) -> None:
         self._pace.batch += 1
         if self._embedding is None:
             self._embedding = self._progress.add_task("embedding", total=tally.waiting, detail="")

@@ -11,7 +11,7 @@ import typer
 from pipeline import logs
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
-    door,
+    command_line,
     duration,
     err,
     errors_as_exit_codes,
@@ -20,13 +20,13 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.progress import observer_for
 from pipeline.config import EmbedderSettings, Settings, load_settings
-from pipeline.embedding_spaces import Place, Pointer, Provider, read_pointer
+from pipeline.embedding_spaces import Provider, SpaceLocation, SpacePointer, read_pointer
 from pipeline.errors import InputUnusable, MigrationRefused
 from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.compare import Comparison
 from pipeline.evaluation.retrieval import Estimate
 from pipeline.reembedding import migration
-from pipeline.reembedding.catch_up import Pass
+from pipeline.reembedding.catch_up import CatchUpPass
 from pipeline.reembedding.migration import Switched
 from pipeline.wiring import require_store
 
@@ -187,7 +187,7 @@ def _drop_old(settings: Settings) -> None:
 # --- printing
 
 
-def _print_pass(done: Pass) -> None:
+def _print_pass(done: CatchUpPass) -> None:
     problems = [
         f", {number:,} {word}"
         for number, word in ((done.rejected, "rejected"), (done.failed, "failed"))
@@ -255,7 +255,7 @@ def _print_status(settings: Settings) -> None:
         out.print("serving.json names the embedder; of CHARTWELL_EMBEDDER__* its key counts", markup=False)
 
 
-def _roles(pointer: Pointer) -> list[tuple[str, Place]]:
+def _roles(pointer: SpacePointer) -> list[tuple[str, SpaceLocation]]:
     shadow = [("shadow", pointer.shadow)] if pointer.shadow else []
     return [("serves", pointer.serving), *shadow, *(("before", place) for place in pointer.previous)]
 
@@ -265,6 +265,6 @@ def _megabytes(size_bytes: int) -> str:
 
 
 if __name__ == "__main__":
-    app = door(__doc__ or "")
+    app = command_line(__doc__ or "")
     app.command()(migrate)
     app()

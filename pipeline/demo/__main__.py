@@ -10,7 +10,7 @@ from pipeline import logs
 from pipeline.ask import open_answering, print_answer
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
-    door,
+    command_line,
     duration,
     err,
     errors_as_exit_codes,
@@ -28,7 +28,7 @@ from pipeline.records import Question
 from pipeline.vectorize import REJECTIONS_FILE
 from pipeline.wiring import open_corpus
 
-app = door(__doc__ or "")
+app = command_line(__doc__ or "")
 
 NOTES = Path(__file__).parent / "notes"
 

@@ -14,13 +14,13 @@ LEAVE_SECONDS = 5.0
 """After an error or a stop: how long to wait for the reader. It may be reading from somebody who sends nothing."""
 
 
-class Reading:
+class BackgroundReader:
     """Runs `read` in a thread while the block is entered. Leaving waits for its end and raises its error.
 
     Where the block ends with an error, or before the reader does, `unwanted` turns true: `read` is to ask for it.
     """
 
-    def __init__(self, read: Callable[[Reading], None]) -> None:
+    def __init__(self, read: Callable[[BackgroundReader], None]) -> None:
         self._read = read
         self._changed = threading.Condition()
         self._news = False

@@ -10,9 +10,9 @@ from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.date_columns import DateColumns
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.run_counts import RejectionSink, Tally
+from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.indexing.staging import Stored
-from pipeline.indexing.validation import NO_PREFIXES, Accepted, Duplicate, Older, accept_all
+from pipeline.indexing.validation import NO_PREFIXES, Duplicate, Older, ValidNote, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.records import Rejection, SourceRecord
@@ -57,13 +57,13 @@ def survey(
     """Read, validate and chunk everything; list rejections; embed and store nothing. `stored`: say also which of the
     stored notes these inputs no longer hold. `mapping`: the one of the records, to say which columns it took."""
     dates = DateColumns()
-    tally = Tally()
+    tally = RunCounts()
     chunks = tokens = 0
     limit = passage_tokens_max(embedder, settings)
     if stored is not None:
         stored.begin()
     for judged in accept_all(records, settings, prefixes):
-        outcome = judged.dispute or judged if isinstance(judged, Accepted) else judged
+        outcome = judged.dispute or judged if isinstance(judged, ValidNote) else judged
         if stored is not None:
             stored.saw(outcome)
         if isinstance(outcome, Rejection):

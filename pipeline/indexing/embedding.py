@@ -31,7 +31,7 @@ LOOK_SECONDS = 0.25
 """How often somebody who waits for an answer looks whether the end was asked for."""
 
 
-class VectorKeeper(Protocol):
+class VectorCache(Protocol):
     """Where vectors are kept between the embedder's answer and the store."""
 
     def kept(self, chunks: Sequence[Chunk]) -> Mapping[str, Vector]:
@@ -130,7 +130,7 @@ class EmbeddingPool:
     def __init__(
         self,
         embedder: Embedder,
-        keeper: VectorKeeper,
+        keeper: VectorCache,
         *,
         request_texts: int,
         stop: Callable[[], bool] = lambda: False,

@@ -29,25 +29,25 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
-from pipeline.indexing.background_reader import Reading
+from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.chunking import CHUNKER_VERSION, chunk_document
 from pipeline.indexing.embedding import (
     EmbeddedBatch,
     EmbeddingPool,
     PendingBatch,
     StoredVectors,
-    VectorKeeper,
+    VectorCache,
 )
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Elsewhere, Ledger
-from pipeline.indexing.run_counts import RejectionSink, Tally
+from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.indexing.staging import Stager, fingerprint_under, identify
 from pipeline.indexing.validation import NO_PREFIXES, accept_all
 from pipeline.logs import LOGGER, place_of
 from pipeline.ports import Embedder, Store, text_tokens_max
 from pipeline.records import Chunk, Document, EmbeddingSpace, Rejection, SourceRecord
 
-__all__ = ["Indexing", "Observer", "RejectionSink", "Tally", "passage_tokens_max", "recipe"]
+__all__ = ["Indexing", "Observer", "RejectionSink", "RunCounts", "passage_tokens_max", "recipe"]
 
 Result = TypeVar("Result")
 Note: TypeAlias = tuple[Document, list[Chunk]]
@@ -95,24 +95,24 @@ STORE_WAIT_SECONDS_MAX = 5.0
 class Observer(Protocol):
     """Who wants to know how a run is going."""
 
-    def read(self, tally: Tally) -> None:
+    def read(self, tally: RunCounts) -> None:
         """Some more records were read."""
 
     def working(self, waiting: int, done: int) -> None:
         """All is read: notes to embed in this run, and notes that were done before it."""
 
-    def batch(self, tally: Tally) -> None:
+    def batch(self, tally: RunCounts) -> None:
         """A batch is stored."""
 
 
 class SilentObserver:
     """An observer that says nothing."""
 
-    def read(self, tally: Tally) -> None: ...
+    def read(self, tally: RunCounts) -> None: ...
 
     def working(self, waiting: int, done: int) -> None: ...
 
-    def batch(self, tally: Tally) -> None: ...
+    def batch(self, tally: RunCounts) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -127,13 +127,13 @@ class Indexing:
     observer: Observer
     stop: Callable[[], bool] = lambda: False
     retry_failed: bool = False
-    spool: VectorKeeper | None = None
+    spool: VectorCache | None = None
     """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
     prefixes: Prefixes = NO_PREFIXES
     _waited_for: set[tuple[str, float]] = field(default_factory=set)
 
     @property
-    def keeper(self) -> VectorKeeper:
+    def keeper(self) -> VectorCache:
         return self.spool or StoredVectors(self.store)
 
     def run(
@@ -143,25 +143,25 @@ class Indexing:
         sources: Sequence[str],
         prune: bool = False,
         complete_sources: bool = True,
-    ) -> Tally:
+    ) -> RunCounts:
         """Index every acceptable note of `records`. Safe to run again: what is stored costs no embedding.
 
         `sources` names where the records come from, `complete_sources` says whether they are all there is (not with
         a limit, not from standard input): only then can a note be missing.
         """
-        tally = Tally()
+        tally = RunCounts()
         self.store.prepare(self.embedder.space)
         self.ledger.prepare()
         identify(self.ledger, self.store)
         tally.waiting, before = self._waiting(), self.ledger.counts()["completed"]
 
-        def read(reading: Reading) -> None:
+        def read(reading: BackgroundReader) -> None:
             self.stage(records, tally, reading, whole=complete_sources)
             if complete_sources and not tally.interrupted:
                 self.reconcile(sources, tally, prune=prune)
             self.observer.working(tally.waiting, before)
 
-        with Reading(read) as reading:
+        with BackgroundReader(read) as reading:
             self.work(tally, reading)
         if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
             self._patiently(self.store.optimise)
@@ -174,8 +174,8 @@ class Indexing:
     def stage(
         self,
         records: Iterable[SourceRecord | Rejection],
-        tally: Tally,
-        reading: Reading | None = None,
+        tally: RunCounts,
+        reading: BackgroundReader | None = None,
         *,
         whole: bool = True,
         mirrored: bool = False,
@@ -196,7 +196,7 @@ class Indexing:
         if not mirrored:
             stager.end(whole=whole and not tally.interrupted)
 
-    def _stager(self, tally: Tally, *, mirrored: bool) -> Stager:
+    def _stager(self, tally: RunCounts, *, mirrored: bool) -> Stager:
         return Stager(
             self.ledger,
             tally,
@@ -208,7 +208,7 @@ class Indexing:
             mirrored,
         )
 
-    def reconcile(self, sources: Sequence[str], tally: Tally, *, prune: bool) -> None:
+    def reconcile(self, sources: Sequence[str], tally: RunCounts, *, prune: bool) -> None:
         """Find notes that these sources once held; remove them only where that was asked for, and where all was read:
         what could not be read may hold any of them."""
         missing = self.ledger.missing(sources)
@@ -217,7 +217,7 @@ class Indexing:
         else:
             tally.missing = tuple(missing)
 
-    def work(self, tally: Tally, reading: Reading | None = None) -> None:
+    def work(self, tally: RunCounts, reading: BackgroundReader | None = None) -> None:
         """Embed and store what waits in the ledger, batch by batch; the next batches are under way meanwhile."""
         if reading is None:
             tally.waiting = self._waiting()
@@ -251,7 +251,7 @@ class Indexing:
         tally.interrupted |= self.stop() and (unread or self._waiting() > 0)
 
     def _under_way(
-        self, pool: EmbeddingPool, reading: Reading | None, tally: Tally
+        self, pool: EmbeddingPool, reading: BackgroundReader | None, tally: RunCounts
     ) -> Iterator[tuple[list[Claim], PendingBatch]]:
         """Claimed batches in order, enough of them in work to keep the embedder busy while one is stored."""
         window: deque[tuple[list[Claim], PendingBatch]] = deque()
@@ -268,7 +268,7 @@ class Indexing:
             elif self.stop() or not self._more_to_come(reading):
                 return
 
-    def _more_to_come(self, reading: Reading | None) -> bool:
+    def _more_to_come(self, reading: BackgroundReader | None) -> bool:
         """Wait a moment for more work: from the reader, or from another worker that dies. False where none can come."""
         if reading is not None:
             if reading.failed:
@@ -298,7 +298,9 @@ class Indexing:
             waiting < 2 * self.embedder.calls_at_once - 1 and len(window) < BATCHES_IN_WORK_MAX
         )
 
-    def _index(self, pool: EmbeddingPool, claims: Sequence[Claim], batch: PendingBatch, tally: Tally) -> None:
+    def _index(
+        self, pool: EmbeddingPool, claims: Sequence[Claim], batch: PendingBatch, tally: RunCounts
+    ) -> None:
         """Finish one batch. Where a note poisons it, each is tried alone, and only the culprit is parked."""
         poison = self._try(lambda: batch, claims, tally)
         if poison is None:
@@ -319,14 +321,14 @@ class Indexing:
             tally.reasons[f"{type(error).code}: {error.what}"] += 1
 
     def _index_alone(
-        self, pool: EmbeddingPool, claim: Claim, tally: Tally, attempts: int | None = None
+        self, pool: EmbeddingPool, claim: Claim, tally: RunCounts, attempts: int | None = None
     ) -> ChartwellError | None:
         def begun() -> PendingBatch:
             return pool.begin([(claim.document, self.split(claim.document))], alone=True, attempts=attempts)
 
         return self._try(begun, [claim], tally)
 
-    def _suspect(self, pool: EmbeddingPool, claim: Claim, tally: Tally) -> ChartwellError | None:
+    def _suspect(self, pool: EmbeddingPool, claim: Claim, tally: RunCounts) -> ChartwellError | None:
         """Try one note while the server is seen to answer. Its error, where the server fails on it and on nothing
         else; raises that where the server has gone away."""
         error: ChartwellError | None = None
@@ -351,7 +353,7 @@ class Indexing:
             raise error from None
 
     def _try(
-        self, batch: Callable[[], PendingBatch], claims: Sequence[Claim], tally: Tally
+        self, batch: Callable[[], PendingBatch], claims: Sequence[Claim], tally: RunCounts
     ) -> ChartwellError | None:
         """Store a batch once it is embedded; the error, where a note in it may be the cause."""
         try:
@@ -360,7 +362,7 @@ class Indexing:
             return error
         return None
 
-    def _commit(self, claims: Sequence[Claim], batch: EmbeddedBatch, tally: Tally) -> None:
+    def _commit(self, claims: Sequence[Claim], batch: EmbeddedBatch, tally: RunCounts) -> None:
         """Vectors first, ledger last. In one database both commit at once; in two, a crash between them repeats an
         idempotent write."""
         done = self._patiently(lambda: self._store(claims, batch))
@@ -415,7 +417,7 @@ class Indexing:
         )
         return retrying(write)
 
-    def _split_each(self, claims: Sequence[Claim], tally: Tally) -> list[tuple[Claim, Note]]:
+    def _split_each(self, claims: Sequence[Claim], tally: RunCounts) -> list[tuple[Claim, Note]]:
         """The notes cut into passages. A fault of ours parks the note that set it off, and no other."""
         split: list[tuple[Claim, Note]] = []
         for claim in claims:

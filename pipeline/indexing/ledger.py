@@ -24,7 +24,7 @@ from pipeline.indexing.identity import Sighting, Withdrawal
 from pipeline.logs import LOGGER
 from pipeline.records import Document, NoteState, NoteVersion
 from pipeline.storage.named_sql import Statements
-from pipeline.storage.sqlite import Database, translated
+from pipeline.storage.sqlite import Database, storage_errors
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 
@@ -110,7 +110,7 @@ PACE_SECONDS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Throughput:
     notes_per_minute: float
     last_at: float
     """When the last note was done, in seconds since 1970."""
@@ -166,13 +166,13 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """One write transaction; a store in the same database joins it."""
-        with self._database.transaction() as connection, translated(self._database.path):
+        with self._database.transaction() as connection, storage_errors(self._database.path):
             yield connection
 
     def _rows(
         self, statement: str, parameters: Sequence[object] | Mapping[str, object] = ()
     ) -> list[tuple[object, ...]]:
-        with translated(self._database.path):
+        with storage_errors(self._database.path):
             return self._database.connection.execute(statement, parameters).fetchall()
 
     # --- staging
@@ -289,13 +289,13 @@ class Ledger:
 
     def begin_sighting(self) -> None:
         """Forget which notes were seen; call before reading sources."""
-        with translated(self._database.path):
+        with storage_errors(self._database.path):
             self._database.connection.execute(_SQL.create_seen)
             self._database.connection.execute(_SQL.forget_seen)
 
     def saw(self, resource_ids: Iterable[str]) -> None:
         """Remember, for this connection only, that the sources hold these notes, accepted or not."""
-        with translated(self._database.path):
+        with storage_errors(self._database.path):
             self._database.connection.executemany(
                 _SQL.mark_seen, [(resource_id,) for resource_id in resource_ids]
             )
@@ -488,12 +488,12 @@ class Ledger:
         """Failed notes by what was wrong, the most frequent first."""
         return {str(error): int(str(number)) for error, number in self._rows(_SQL.failure_reasons, (limit,))}
 
-    def pace(self) -> Pace | None:
+    def pace(self) -> Throughput | None:
         """How fast notes were done lately; None before two batches were."""
         ((number, seconds, last),) = self._rows(_SQL.recent, (PACE_SECONDS,))
         if not seconds:
             return None
-        return Pace(60.0 * int(str(number)) / float(str(seconds)), float(str(last)))
+        return Throughput(60.0 * int(str(number)) / float(str(seconds)), float(str(last)))
 
     def staged(self, resource_id: str) -> Document | None:
         """The note as it was staged, None where it is no longer (or never was)."""

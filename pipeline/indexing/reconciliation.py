@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.indexing.embedding import VectorKeeper
+from pipeline.indexing.embedding import VectorCache
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.ports import Store
 from pipeline.records import Chunk, Document, Hit, Vector
@@ -63,7 +63,7 @@ def reconcile(
     *,
     ledger: Ledger,
     store: Store,
-    spool: VectorKeeper | None,
+    spool: VectorCache | None,
     split: Split,
     sample: int | None,
     seed: int = 0,
@@ -179,7 +179,7 @@ def _difference(
     stored: Sequence[str],
     ledger: Ledger,
     store: Store,
-    spool: VectorKeeper | None,
+    spool: VectorCache | None,
     split: Split,
     probe: Vector,
 ) -> _Difference:

@@ -15,7 +15,7 @@ class RejectionSink(Protocol):
 
 
 @dataclass
-class Tally:
+class RunCounts:
     """What happened so far; mutable, of one run."""
 
     read: int = 0

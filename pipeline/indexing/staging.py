@@ -23,12 +23,12 @@ from pipeline.indexing.identity import (
     whole_resource,
 )
 from pipeline.indexing.ledger import Known, Ledger, Staging
-from pipeline.indexing.run_counts import RejectionSink, Tally
+from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.indexing.validation import (
     NO_PREFIXES,
-    Accepted,
     Duplicate,
     Older,
+    ValidNote,
     another_authority,
     another_patient,
     spared,
@@ -37,7 +37,7 @@ from pipeline.indexing.validation import (
 from pipeline.ports import Store
 from pipeline.records import Rejection
 
-Outcome: TypeAlias = Accepted | Duplicate | Older | Rejection
+Outcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
 
 IDENTIFIED_NOTES = 500
 """Notes of the first release that are looked up with one commit."""
@@ -53,7 +53,7 @@ class Stager:
     """Takes the records of one run, group by group; mutable."""
 
     ledger: Ledger
-    tally: Tally
+    tally: RunCounts
     rejections: RejectionSink
     recipe: str
     """What the stored form of a note depends on besides the note."""
@@ -68,7 +68,7 @@ class Stager:
     """Notes of this run whose records so far did not count beside what was stored."""
     _outdone: set[str] = field(default_factory=set)
     """Known texts of resources of which a newer version counts: those that it no longer has."""
-    _disputed: list[Accepted] = field(default_factory=list)
+    _disputed: list[ValidNote] = field(default_factory=list)
     _last: str | None = None
     _bare: bool = False
 
@@ -88,12 +88,12 @@ class Stager:
         if withdrawals:
             self._withdraw(withdrawals)
 
-    def _take(self, latest: Mapping[str, Accepted]) -> None:
+    def _take(self, latest: Mapping[str, ValidNote]) -> None:
         latest = self._of_one_authority(latest)
         known = self.ledger.known(latest)
         self._stage(latest if self.mirrored else self._undisputed(latest, known), known)
 
-    def _of_one_authority(self, notes: Mapping[str, Accepted]) -> Mapping[str, Accepted]:
+    def _of_one_authority(self, notes: Mapping[str, ValidNote]) -> Mapping[str, ValidNote]:
         """Without notes of patients whose bare number stored notes have from another authority. Two hospitals give one
         number to two people."""
         given = {
@@ -118,7 +118,7 @@ class Stager:
                 kept[key] = note
         return kept
 
-    def _settle(self, disputed: Sequence[Accepted]) -> None:
+    def _settle(self, disputed: Sequence[ValidNote]) -> None:
         """Of notes that another patient's record of this run has the id of: the first that may counts where that one
         did not."""
         for note in disputed:
@@ -129,14 +129,14 @@ class Stager:
 
     # --- one group
 
-    def _sorted(self, group: Sequence[Outcome]) -> tuple[dict[str, Accepted], dict[str, Withdrawal]]:
+    def _sorted(self, group: Sequence[Outcome]) -> tuple[dict[str, ValidNote], dict[str, Withdrawal]]:
         """The newest record of each note of the group, and what was withdrawn."""
-        latest: dict[str, Accepted] = {}
+        latest: dict[str, ValidNote] = {}
         withdrawals: dict[str, Withdrawal] = {}
         texts: dict[str, list[str]] = {}
         for outcome in group:
             self.tally.read += 1
-            if isinstance(outcome, Accepted):
+            if isinstance(outcome, ValidNote):
                 self._last = key = outcome.document.resource_id
                 if outcome.dispute is not None:
                     self._disputed.append(outcome)
@@ -166,7 +166,7 @@ class Stager:
             self._saw_all(rejection.resource_id)
         self.tally.count_rejection(rejection)
 
-    def _drop_withdrawn(self, latest: dict[str, Accepted], resource_id: str, withdrawal: Withdrawal) -> None:
+    def _drop_withdrawn(self, latest: dict[str, ValidNote], resource_id: str, withdrawal: Withdrawal) -> None:
         """What the same group took back is not staged in the first place."""
         for key in [key for key in latest if key == resource_id or self._whole(key) == resource_id]:
             note = latest[key].sighting
@@ -175,7 +175,9 @@ class Stager:
                 del latest[key]
                 self.tally.older += 1
 
-    def _drop_outdone(self, latest: dict[str, Accepted], note: Accepted, texts: dict[str, list[str]]) -> None:
+    def _drop_outdone(
+        self, latest: dict[str, ValidNote], note: ValidNote, texts: dict[str, list[str]]
+    ) -> None:
         """Texts of the same group that an older version of the note's resource had. `texts`: those of the group."""
         key = note.document.resource_id
         if (whole := self._whole(key)) is None:
@@ -187,7 +189,7 @@ class Stager:
                 self.tally.older += 1
         others.append(key)
 
-    def _counts_beside_its_texts(self, key: str, note: Accepted) -> bool:
+    def _counts_beside_its_texts(self, key: str, note: ValidNote) -> bool:
         """Whether a text counts beside what is stored of its resource, which may have had another number of texts."""
         whole = self._whole(key)
         others = [] if whole is None else [other for other in self.ledger.parts(whole) if other != key]
@@ -205,9 +207,11 @@ class Stager:
                 self._outdone.add(other)
         return True
 
-    def _undisputed(self, latest: Mapping[str, Accepted], known: Mapping[str, Known]) -> dict[str, Accepted]:
+    def _undisputed(
+        self, latest: Mapping[str, ValidNote], known: Mapping[str, Known]
+    ) -> dict[str, ValidNote]:
         """Without the records that do not count beside what is stored, or was withdrawn."""
-        counting: dict[str, Accepted] = {}
+        counting: dict[str, ValidNote] = {}
         withdrawn = self._stay_withdrawn(latest)
         for key, note in latest.items():
             before = known.get(key)
@@ -237,7 +241,7 @@ class Stager:
         self._outdone.difference_update(counting)
         return counting
 
-    def _pass_over(self, note: Accepted, *, seen: bool) -> None:
+    def _pass_over(self, note: ValidNote, *, seen: bool) -> None:
         self.tally.older += 1
         self._set_aside.add(note.document.resource_id)
         if seen:
@@ -248,7 +252,7 @@ class Stager:
         self.rejections.write(rejection)
         self.tally.count_rejection(rejection)
 
-    def _stay_withdrawn(self, latest: Mapping[str, Accepted]) -> set[str]:
+    def _stay_withdrawn(self, latest: Mapping[str, ValidNote]) -> set[str]:
         """Which of these notes were withdrawn by an earlier run and are no newer than that."""
         if not self.ledger.has_withdrawals():
             return set()
@@ -268,7 +272,7 @@ class Stager:
             self.ledger.restore(restored)
         return stay
 
-    def _stage(self, notes: Mapping[str, Accepted], known: Mapping[str, Known]) -> None:
+    def _stage(self, notes: Mapping[str, ValidNote], known: Mapping[str, Known]) -> None:
         bare = self._bare_ids(notes, known)
         new, again, placed = [], [], []
         for key, note in notes.items():
@@ -296,7 +300,7 @@ class Stager:
                 self.ledger.place(note.document.resource_id, note.source, note.file, note.version)
             self.tally.waiting += len(new) + len(again)
 
-    def _count(self, note: Accepted, before: Known | None, replaces: str | None) -> None:
+    def _count(self, note: ValidNote, before: Known | None, replaces: str | None) -> None:
         if before is None and replaces is None:
             self.tally.new += 1
         else:
@@ -366,7 +370,7 @@ class Stager:
         whole = self._whole(resource_id)
         self.ledger.saw(self._all_of(whole) if whole else self.ledger.parts(resource_id))
 
-    def _bare_ids(self, notes: Mapping[str, Accepted], known: Mapping[str, Known]) -> dict[str, str]:
+    def _bare_ids(self, notes: Mapping[str, ValidNote], known: Mapping[str, Known]) -> dict[str, str]:
         """The bare id under which the first release stored the same resource of the same patient, by its id today."""
         if not self._bare:
             return {}
@@ -411,11 +415,11 @@ class Stored:
         self.ledger.begin_sighting()
 
     def saw(self, outcome: Outcome) -> None:
-        key = outcome.document.resource_id if isinstance(outcome, Accepted) else outcome.resource_id
+        key = outcome.document.resource_id if isinstance(outcome, ValidNote) else outcome.resource_id
         if key is not None and not (isinstance(outcome, Rejection) and outcome.withdrawn):
             whole = whole_resource(key, self.prefixes.note)
             old = bare_id(whole) if whole else None
-            parts = self.ledger.parts(whole) if whole and not isinstance(outcome, Accepted) else [key]
+            parts = self.ledger.parts(whole) if whole and not isinstance(outcome, ValidNote) else [key]
             self.ledger.saw([*parts, *(self.ledger.bare_parts(*old) if old else ())])
 
     def missing(self) -> list[str]:

@@ -45,7 +45,7 @@ _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class ValidNote:
     """A document and where it was read."""
 
     document: Document
@@ -85,7 +85,7 @@ class Older:
     resource_id: str
 
 
-class _Refusal(Exception):
+class _FieldRefused(Exception):
     """Why a value is refused. Becomes a Rejection in `accept`."""
 
     def __init__(self, field: str | None, reason: str, remedy: str) -> None:
@@ -97,17 +97,17 @@ class _Refusal(Exception):
 
 def accept(
     record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes = NO_PREFIXES
-) -> Accepted | Rejection:
+) -> ValidNote | Rejection:
     """A document where every value is what it should be, else the first thing that is wrong. A fault of ours costs this
     record and no other."""
     try:
         return _accepted(record, settings, prefixes)
-    except _Refusal as refusal:
+    except _FieldRefused as refusal:
         return _rejection(record, prefixes, refusal)
     except Exception as error:  # noqa: BLE001  whatever a value may set off, the next record has another one
         fault = {"error": type(error).__name__, "place": place_of(error)}
         LOGGER.error("a record could not be judged", extra=fault)
-        unjudged = _Refusal(
+        unjudged = _FieldRefused(
             None,
             "The record could not be judged, because of a fault in this program.",
             f"It is a {fault['error']} at {fault['place']}: report that, and the record's place. The other records are "
@@ -116,7 +116,7 @@ def accept(
         return _rejection(record, prefixes, unjudged)
 
 
-def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> Accepted:
+def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> ValidNote:
     fields = record.fields
     document = Document(
         resource_id=_prefixed(prefixes.note, _required(fields, "resource_id"), "resource_id"),
@@ -129,7 +129,7 @@ def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefix
         encounter_id=_short(fields, "encounter_id"),
         metadata=_metadata(fields),
     )
-    return Accepted(
+    return ValidNote(
         document,
         record.source,
         record.position,
@@ -140,7 +140,7 @@ def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefix
     )
 
 
-def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: _Refusal) -> Rejection:
+def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: _FieldRefused) -> Rejection:
     resource_id = _id_for_report(record.fields.get("resource_id"))
     return Rejection(
         source=record.source,
@@ -156,7 +156,7 @@ def accept_all(
     records: Iterable[SourceRecord | Rejection],
     settings: IndexingSettings,
     prefixes: Prefixes = NO_PREFIXES,
-) -> Iterator[Accepted | Duplicate | Older | Rejection]:
+) -> Iterator[ValidNote | Duplicate | Older | Rejection]:
     """Each record judged, in order; Rejections of the reader pass through.
 
     Of several records of one id the newest counts: a later one is Accepted `again` where it is newer than what came
@@ -164,7 +164,7 @@ def accept_all(
     which counts, and disputed where it is another patient's. What is remembered of a note are hashes of its content and
     patient, its version and its position, about 250 bytes.
     """
-    run = _Run(prefixes)
+    run = _ValidationRun(prefixes)
     for record in records:
         if isinstance(record, Rejection):
             judged = _passed_on(record, prefixes)
@@ -207,7 +207,7 @@ def spared(resource_id: str, withdrawal: Withdrawal, place: str) -> Rejection:
     )
 
 
-def another_patient(found: Accepted, place: str) -> Rejection:
+def another_patient(found: ValidNote, place: str) -> Rejection:
     """Of a record whose id another patient's note has, which was read at `place`."""
     return _rejected(
         found,
@@ -219,7 +219,7 @@ def another_patient(found: Accepted, place: str) -> Rejection:
     )
 
 
-def another_authority(found: Accepted, other: str) -> Rejection:
+def another_authority(found: ValidNote, other: str) -> Rejection:
     """Of a note whose patient's id stored notes have from `other`: two people may share the number."""
     name = found.authority[1] if found.authority else ""
     return _rejected(
@@ -232,7 +232,7 @@ def another_authority(found: Accepted, other: str) -> Rejection:
     )
 
 
-def _clash(found: Accepted, place: str) -> Rejection:
+def _clash(found: ValidNote, place: str) -> Rejection:
     return _rejected(
         found,
         "resource_id",
@@ -242,12 +242,12 @@ def _clash(found: Accepted, place: str) -> Rejection:
     )
 
 
-def _rejected(found: Accepted, field: str, reason: str, remedy: str) -> Rejection:
+def _rejected(found: ValidNote, field: str, reason: str, remedy: str) -> Rejection:
     """Of a record that is as it should be, where another one counts before it."""
     return Rejection(found.source, found.position, found.document.resource_id, field, reason, remedy)
 
 
-class _Run:
+class _ValidationRun:
     """What is known of the notes that one run has met so far."""
 
     def __init__(self, prefixes: Prefixes) -> None:
@@ -262,7 +262,7 @@ class _Run:
     def withdrawn(self, resource_id: str, withdrawal: Withdrawal) -> None:
         self._withdrawn[resource_id] = withdrawal
 
-    def judge(self, found: Accepted) -> Accepted | Duplicate | Older | Rejection:
+    def judge(self, found: ValidNote) -> ValidNote | Duplicate | Older | Rejection:
         document = found.document
         if self._withdrawn and self._was_withdrawn(found):
             return Older(document.resource_id)
@@ -299,8 +299,8 @@ class _Run:
         return whole_resource(resource_id, self._prefix) if "#" in resource_id or self._several else None
 
     def _outdone(
-        self, found: Accepted, key: bytes, patient: bytes, earlier: bytes | None
-    ) -> Accepted | Older | Rejection | None:
+        self, found: ValidNote, key: bytes, patient: bytes, earlier: bytes | None
+    ) -> ValidNote | Older | Rejection | None:
         """What becomes of a text whose resource was met in another number of texts; None where it may count. The
         version and the patient are the resource's, however many texts it had then."""
         resource_id = found.document.resource_id
@@ -321,7 +321,7 @@ class _Run:
         other_number = whole == resource_id or before is alone
         return _clash(found, place) if verdict == "same place" and other_number and earlier is None else None
 
-    def _was_withdrawn(self, found: Accepted) -> bool:
+    def _was_withdrawn(self, found: ValidNote) -> bool:
         key = found.document.resource_id
         whole = whole_resource(key, self._prefix)
         withdrawal = self._withdrawn.get(whole or key)
@@ -332,7 +332,7 @@ class _Run:
             withdrawal = replace(withdrawal, version=version)
         return withdrawal.outlasts(found.sighting, resource=whole is not None, same_run=True)
 
-    def _packed(self, found: Accepted, content: bytes, patient: bytes) -> bytes:
+    def _packed(self, found: ValidNote, content: bytes, patient: bytes) -> bytes:
         if not self._places or self._places[-1] != (found.source, found.file):
             self._places.append((found.source, found.file))
         number = updated = ""
@@ -360,7 +360,7 @@ def _hash(text: str) -> bytes:
 def _required(fields: Mapping[str, Any], name: str) -> str:
     value = _short(fields, name)
     if value is None or (name in {"resource_id", "patient_id"} and value.casefold() in _NO_IDS):
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is missing.",
             f"Fill it at the source, or say which column holds it (--map {name}=COLUMN)"
@@ -375,7 +375,7 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
 
 def _prefixed(prefix: str, value: str, name: str) -> str:
     if prefix and len(prefix) + len(value) > SHORT_CHARACTERS_MAX:
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is longer than {SHORT_CHARACTERS_MAX} characters.",
             f"With its prefix it has {len(prefix) + len(value):,}. Choose a shorter prefix.",
@@ -393,7 +393,7 @@ def _short(fields: Mapping[str, Any], name: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is not text.",
             f"It is {_kind(value)}. Write it as text at the source, or name another column: --map {name}=COLUMN"
@@ -403,7 +403,7 @@ def _short(fields: Mapping[str, Any], name: str) -> str | None:
     if value.casefold() in EMPTY_WORDS:
         return None
     if len(value) > SHORT_CHARACTERS_MAX:
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is longer than {SHORT_CHARACTERS_MAX} characters.",
             f"It has {len(value):,}: probably the wrong column. Name the right one: --map {name}=COLUMN.",
@@ -411,7 +411,7 @@ def _short(fields: Mapping[str, Any], name: str) -> str | None:
     if value.isprintable():  # nothing that is refused below is printable, and nearly every value is
         return value
     if _CONTROL.search(value):
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} holds control or invisible characters.",
             "Remove line breaks, tabs and the like from it at the source.",
@@ -424,26 +424,26 @@ def _text(fields: Mapping[str, Any], characters_max: int) -> str:
     name = "text_content"
     value = fields.get(name)
     if value is None:
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is missing.",
             f"Fill it at the source, or say which column holds it: --map {name}=COLUMN.",
         )
     if not isinstance(value, str):
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is not text.",
             f"It is {_kind(value)}. Name the column that holds the note's text: --map {name}=COLUMN.",
         )
     if len(value) > characters_max:
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} is longer than any note may be.",
             f"It has {len(value):,} characters, and {characters_max:,} are allowed: a concatenation, not a note. Split "
             "it, or raise CHARTWELL_INDEXING__NOTE_CHARACTERS_MAX.",
         )
     if is_blank(value):
-        raise _Refusal(
+        raise _FieldRefused(
             name, f"{name} is empty.", "There is nothing to search in it; nothing to do unless it was lost."
         )
     _refuse_half_surrogates(name, value)
@@ -452,7 +452,7 @@ def _text(fields: Mapping[str, Any], characters_max: int) -> str:
 
 def _refuse_half_surrogates(name: str, value: str) -> None:
     if not value.isascii() and _HALF_SURROGATE.search(value):
-        raise _Refusal(
+        raise _FieldRefused(
             name,
             f"{name} holds half a character.",
             "A \\uD800-\\uDFFF escape stands alone: the text was cut inside a character. Export it again.",
@@ -472,20 +472,20 @@ def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
         return date
     undated = "Without any date: --map date=none."
     if date is AMBIGUOUS:
-        raise _Refusal(
+        raise _FieldRefused(
             "date",
             "The date can be read in two ways.",
             "Day and month cannot be told apart. Say which one the source writes first: --date-order day or "
             f"--date-order month; or write it as YYYY-MM-DD at the source. {undated}",
         )
     if date is OTHER_ORDER:
-        raise _Refusal(
+        raise _FieldRefused(
             "date",
             "The date is not in the order given.",
             f"Its month would be greater than 12 with --date-order {order}. Look whether that is right for this "
             "source: other dates of it may have been read wrongly.",
         )
-    raise _Refusal(
+    raise _FieldRefused(
         "date",
         "The date cannot be read.",
         "Write it as YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, YYYYMMDD or 04-Mar-2021 at the source, or name another "
@@ -501,7 +501,7 @@ def _metadata(fields: Mapping[str, Any]) -> dict[str, str]:
     metadata = fields.get("metadata") or {}
     for name, value in metadata.items():
         if _HALF_SURROGATE.search(name) or _HALF_SURROGATE.search(value):
-            raise _Refusal("metadata", "metadata holds half a character.", "Export the record again.")
+            raise _FieldRefused("metadata", "metadata holds half a character.", "Export the record again.")
     return {name: value[:METADATA_VALUE_CHARACTERS_MAX] for name, value in metadata.items()}
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from pipeline.indexing.embedding import text_hash
 from pipeline.records import Chunk, EmbeddingSpace, Vector
 from pipeline.storage.named_sql import Statements
-from pipeline.storage.sqlite import Database, translated
+from pipeline.storage.sqlite import Database, storage_errors
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 
@@ -27,7 +27,7 @@ class VectorSpool:
     def __init__(self, database: Database, space: EmbeddingSpace) -> None:
         self._database = database
         self._dimension = space.dimension
-        with database.transaction() as connection, translated(database.path):
+        with database.transaction() as connection, storage_errors(database.path):
             connection.execute(_SQL.create_spaces)
             connection.execute(_SQL.create_vectors)
             connection.execute(_SQL.add_space, (space.id,))
@@ -38,7 +38,7 @@ class VectorSpool:
     def kept(self, chunks: Sequence[Chunk]) -> Mapping[str, Vector]:
         """Vectors that are there and sound, by chunk id."""
         found = {}
-        with translated(self._database.path):
+        with storage_errors(self._database.path):
             for chunk in chunks:
                 row = self._database.connection.execute(_SQL.kept, (self._space, _key(chunk))).fetchone()
                 if row is None:
@@ -56,16 +56,16 @@ class VectorSpool:
         for chunk, vector in zip(chunks, vectors, strict=True):
             content = np.asarray(vector, dtype="<f4").tobytes()
             rows.append((self._space, _key(chunk), zlib.crc32(content), content))
-        with self._database.transaction() as connection, translated(self._database.path):
+        with self._database.transaction() as connection, storage_errors(self._database.path):
             connection.executemany(_SQL.keep, rows)
 
     def count(self) -> int:
-        with translated(self._database.path):
+        with storage_errors(self._database.path):
             return int(self._database.connection.execute(_SQL.count, (self._space,)).fetchone()[0])
 
     def forget(self) -> None:
         """Drop every vector of this space, so that all is embedded anew."""
-        with self._database.transaction() as connection, translated(self._database.path):
+        with self._database.transaction() as connection, storage_errors(self._database.path):
             connection.execute(_SQL.drop_space, (self._space,))
 
     def _sound(self, checksum: int, content: bytes) -> Vector | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.monitoring.samples import Containers, Gpus, Host, Sample, Store, Work
+from pipeline.monitoring.samples import Containers, Gpus, HostSample, Sample, StoreSample, Work
 from pipeline.monitoring.thresholds import DISK_WARN, Level, disk_level, gpu_level, memory_level
 
 COMMUNITY_BYTES = 10 * 1024**3
@@ -16,13 +16,13 @@ COMMUNITY_BYTES = 10 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)
-class Attention:
+class Alert:
     level: Level
     what: str
     do: str
 
 
-def attention(sample: Sample, before: Sample | None = None) -> list[Attention]:
+def attention(sample: Sample, before: Sample | None = None) -> list[Alert]:
     """Everything that needs somebody, the worst first. `before`: an earlier sample, to tell what has changed."""
     found = [
         *_services(sample),
@@ -33,33 +33,31 @@ def attention(sample: Sample, before: Sample | None = None) -> list[Attention]:
     ]
     if sample.clock_step_seconds:
         found.append(
-            Attention("warn", f"the clock jumped by {sample.clock_step_seconds:+.0f} s", "timedatectl status")
+            Alert("warn", f"the clock jumped by {sample.clock_step_seconds:+.0f} s", "timedatectl status")
         )
     return sorted(found, key=lambda each: each.level)
 
 
-def _services(sample: Sample) -> Iterator[Attention]:
+def _services(sample: Sample) -> Iterator[Alert]:
     for each in sample.services:
         if each.state in {"down", "failing"}:
-            yield Attention(
-                "fail", f"{each.name} is {each.state}: {each.detail}", "python -m pipeline.validate"
-            )
+            yield Alert("fail", f"{each.name} is {each.state}: {each.detail}", "python -m pipeline.validate")
         elif each.state in {"slow", "loading"}:
             took = each.detail or f"took {each.seconds or 0:.1f} s"
-            yield Attention("warn", f"{each.name} is {each.state}: {took}", "wait, then pipeline.validate")
+            yield Alert("warn", f"{each.name} is {each.state}: {took}", "wait, then pipeline.validate")
 
 
-def _gpus(sample: Sample) -> Iterator[Attention]:
+def _gpus(sample: Sample) -> Iterator[Alert]:
     if not isinstance(sample.gpus, Gpus):
         return
     for card in sample.gpus.cards:
         if card.fault:
-            yield Attention("fail", f"GPU {card.index}: {card.fault}", "docs/operations.md#the-gpu-is-lost")
+            yield Alert("fail", f"GPU {card.index}: {card.fault}", "docs/operations.md#the-gpu-is-lost")
         elif level := gpu_level(card.temperature_celsius):
-            yield Attention(level, f"GPU {card.index} has {card.temperature_celsius} °C", "it slows down")
+            yield Alert(level, f"GPU {card.index} has {card.temperature_celsius} °C", "it slows down")
 
 
-def _containers(sample: Sample, before: Sample | None) -> Iterator[Attention]:
+def _containers(sample: Sample, before: Sample | None) -> Iterator[Alert]:
     if not isinstance(sample.containers, Containers):
         return
     earlier = before.containers if before is not None else None
@@ -67,34 +65,37 @@ def _containers(sample: Sample, before: Sample | None) -> Iterator[Attention]:
     for each in sample.containers.found:
         look = f"docker logs --tail 50 {each.name}"
         if each.killed_for_memory:
-            yield Attention("fail", f"{each.name} ran out of memory", look)
+            yield Alert("fail", f"{each.name} ran out of memory", look)
         elif each.status != "running" and (each.exit_code or each.status in {"restarting", "dead"}):
-            yield Attention("fail", f"{each.name} is {each.status}, exit code {each.exit_code}", look)
+            yield Alert("fail", f"{each.name} is {each.status}, exit code {each.exit_code}", look)
         elif each.health == "unhealthy":
-            yield Attention("fail", f"{each.name} is unhealthy", look)
+            yield Alert("fail", f"{each.name} is unhealthy", look)
         last = known.get(each.name)
         if last is not None and (each.restarts > last.restarts or each.started_at != last.started_at):
-            yield Attention("warn", f"{each.name} was restarted", look)
+            yield Alert("warn", f"{each.name} was restarted", look)
 
 
-def _host(sample: Sample) -> Iterator[Attention]:
-    if not isinstance(sample.host, Host):
+def _host(sample: Sample) -> Iterator[Alert]:
+    if not isinstance(sample.host, HostSample):
         return
     for disk in sample.host.disks:
         used = disk.used_bytes / disk.total_bytes if disk.total_bytes else 0.0
         if level := disk_level(used):
-            yield Attention(level, f"{disk.path} is {used:.0%} full", "docs/operations.md#the-disk-fills")
+            yield Alert(level, f"{disk.path} is {used:.0%} full", "docs/operations.md#the-disk-fills")
         if level := disk_level(disk.inodes_used or 0.0):
-            yield Attention(level, f"{disk.path} has few inodes left", "docs/operations.md#the-disk-fills")
+            yield Alert(level, f"{disk.path} has few inodes left", "docs/operations.md#the-disk-fills")
     memory = sample.host.memory_used_bytes / max(1, sample.host.memory_total_bytes)
     if level := memory_level(memory):
-        yield Attention(level, f"memory is {memory:.0%} used", "docs/operations.md#memory-runs-out")
+        yield Alert(level, f"memory is {memory:.0%} used", "docs/operations.md#memory-runs-out")
 
 
-def _store(sample: Sample) -> Iterator[Attention]:
-    if isinstance(sample.store, Store) and (sample.store.database_bytes or 0) >= DISK_WARN * COMMUNITY_BYTES:
-        yield Attention(
+def _store(sample: Sample) -> Iterator[Alert]:
+    if (
+        isinstance(sample.store, StoreSample)
+        and (sample.store.database_bytes or 0) >= DISK_WARN * COMMUNITY_BYTES
+    ):
+        yield Alert(
             "warn", "IRIS nears the 10 GB of a Community licence", "docs/troubleshooting.md#cw-store-limit"
         )
     if isinstance(sample.work, Work) and sample.work.failed:
-        yield Attention("warn", f"{sample.work.failed:,} notes failed", "python -m pipeline.vectorize status")
+        yield Alert("warn", f"{sample.work.failed:,} notes failed", "python -m pipeline.vectorize status")

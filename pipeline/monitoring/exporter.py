@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.logs import LOGGER
-from pipeline.monitoring.samples import Containers, Gpus, Host, Missing, Sample, Store, Work
+from pipeline.monitoring.samples import Containers, Gpus, HostSample, Missing, Sample, StoreSample, Work
 from pipeline.pricing import CostReport
 
 STATES = ("ok", "loading", "slow", "failing", "down", "not asked")
@@ -39,7 +39,7 @@ class SampleMetrics(Collector):
         if isinstance(sample.containers, Containers):
             yield from _of_containers(sample.containers)
         yield from _of_store(sample)
-        if isinstance(sample.host, Host):
+        if isinstance(sample.host, HostSample):
             yield from _of_host(sample.host)
         if self.costs is not None:
             yield from _of_costs(self.costs)
@@ -164,7 +164,7 @@ def _of_containers(containers: Containers) -> Iterator[Metric]:
 
 
 def _of_store(sample: Sample) -> Iterator[Metric]:
-    if isinstance(store := sample.store, Store):
+    if isinstance(store := sample.store, StoreSample):
         yield _gauge("store_notes", "Notes in the store.", store.notes)
         yield _gauge("store_chunks", "Passages in the store.", store.chunks)
         sizes = _labelled("store_bytes", "Size of the store.", ["part"])
@@ -179,7 +179,7 @@ def _of_store(sample: Sample) -> Iterator[Metric]:
         yield notes
 
 
-def _of_host(host: Host) -> Iterator[Metric]:
+def _of_host(host: HostSample) -> Iterator[Metric]:
     yield _gauge("host_cpu_ratio", "Processors in use.", host.cpu)
     yield _gauge("host_memory_used_bytes", "Memory that programs hold.", host.memory_used_bytes)
     yield _gauge("host_memory_total_bytes", "Memory of the host.", host.memory_total_bytes)

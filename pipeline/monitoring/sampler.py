@@ -25,7 +25,7 @@ from pipeline.monitoring.probes.host import HostProbe
 from pipeline.monitoring.probes.model_servers import services_of
 from pipeline.monitoring.probes.questions import ServiceCounters
 from pipeline.monitoring.probes.store import StoreProbe, WorkProbe
-from pipeline.monitoring.samples import Asked, Missing, Sample, Service, reason
+from pipeline.monitoring.samples import Missing, QuestionCounts, Sample, Service, reason
 
 DEADLINE_SECONDS = 9.0
 """Of a whole look. dcgmi alone may take 8."""
@@ -42,7 +42,7 @@ class Sink(Protocol):
     def take(self, sample: Sample) -> None: ...
 
 
-class Latest:
+class LastValues:
     """The last reading of everything: what was not due at a look stands as it was."""
 
     def __init__(self) -> None:
@@ -59,14 +59,14 @@ class Latest:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class SampleClock:
     """Both clocks; tests turn them. `elapsed` counts from the boot, sleep included, and cannot be set."""
 
     wall: Callable[[], float] = time.time
     elapsed: Callable[[], float] = field(default=lambda: time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
-class Asking:
+class ProbeRunner:
     """One probe, asked in a thread of its own."""
 
     def __init__(self, name: str, ask: Callable[[], Any], every_seconds: float = 0.0) -> None:
@@ -107,11 +107,15 @@ class Asking:
             self._answer = Missing(f"the probe failed: {type(error).__name__}")
 
 
-class Watch:
+class Sampler:
     """Looks again and again. Not to be used from two threads."""
 
     def __init__(
-        self, probes: Mapping[str, Asking], services: Mapping[str, Asking], interval: float, clock: Clock
+        self,
+        probes: Mapping[str, ProbeRunner],
+        services: Mapping[str, ProbeRunner],
+        interval: float,
+        clock: SampleClock,
     ) -> None:
         self._probes = probes
         self._services = services
@@ -162,14 +166,14 @@ def watch(
     settings: Settings,
     *,
     remote: bool = False,
-    asked: Callable[[], Asked | Missing] | None = None,
-    clock: Clock | None = None,
-) -> Watch:
+    asked: Callable[[], QuestionCounts | Missing] | None = None,
+    clock: SampleClock | None = None,
+) -> Sampler:
     """Everything that these settings name. `remote`: they are those of a host elsewhere, whose machine is not here.
     `asked` counts questions where the service's own page of metrics is not to be read."""
     monitor = settings.monitor
     services = {
-        name: Asking(name, ask, SELDOM_SECONDS if name == "iris" else 0.0)
+        name: ProbeRunner(name, ask, SELDOM_SECONDS if name == "iris" else 0.0)
         for name, ask in services_of(settings)
     }
     own: dict[str, Callable[[], Any]] = {
@@ -179,15 +183,15 @@ def watch(
     }
     if remote:
         own = dict.fromkeys(own, _elsewhere)
-    probes = {name: Asking(name, ask) for name, ask in own.items()}
-    probes["store"] = Asking("store", StoreProbe(settings), SELDOM_SECONDS)
-    probes["work"] = Asking("work", _elsewhere if remote else WorkProbe(settings), SELDOM_SECONDS)
+    probes = {name: ProbeRunner(name, ask) for name, ask in own.items()}
+    probes["store"] = ProbeRunner("store", StoreProbe(settings), SELDOM_SECONDS)
+    probes["work"] = ProbeRunner("work", _elsewhere if remote else WorkProbe(settings), SELDOM_SECONDS)
     key = monitor.service_key.get_secret_value()
     if monitor.service_url and key:
         asked = ServiceCounters(monitor.service_url, key)
     if asked is not None:
-        probes["asked"] = Asking("asked", asked, SELDOM_SECONDS)
-    return Watch(probes, services, monitor.interval_seconds, clock or Clock())
+        probes["asked"] = ProbeRunner("asked", asked, SELDOM_SECONDS)
+    return Sampler(probes, services, monitor.interval_seconds, clock or SampleClock())
 
 
 def _elsewhere() -> Missing:
@@ -203,7 +207,7 @@ def boot_id() -> str:
 
 
 def looks(
-    watching: Watch,
+    watching: Sampler,
     *,
     interval_seconds: float,
     stop: Callable[[], bool],

@@ -74,7 +74,7 @@ class Service:
 
 
 @dataclass(frozen=True, slots=True)
-class Container:
+class ContainerSample:
     name: str
     status: str
     """Docker's own word: running, restarting, exited, dead, created, paused, removing."""
@@ -87,11 +87,11 @@ class Container:
 
 @dataclass(frozen=True, slots=True)
 class Containers:
-    found: tuple[Container, ...]
+    found: tuple[ContainerSample, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class StoreSample:
     """How large the store is."""
 
     kind: str
@@ -114,7 +114,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionCounts:
     """Questions since the service's start, from its own counters."""
 
     questions: int
@@ -131,7 +131,7 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class HostSample:
     name: str
     cpu: float
     """Ratio over all cores since the last look."""
@@ -159,10 +159,10 @@ class Sample:
     gpus: Gpus | Missing | None
     services: tuple[Service, ...]
     containers: Containers | Missing | None
-    store: Store | Missing | None
+    store: StoreSample | Missing | None
     work: Work | Missing | None
-    asked: Asked | Missing | None
-    host: Host | Missing | None
+    asked: QuestionCounts | Missing | None
+    host: HostSample | Missing | None
 
     def plain(self) -> dict[str, Any]:
         """As JSON types. A field without a value is left out."""

@@ -14,20 +14,20 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.console import duration
-from pipeline.monitoring.alerts import Attention
+from pipeline.monitoring.alerts import Alert
 from pipeline.monitoring.samples import (
-    Container,
     Containers,
+    ContainerSample,
     Gpu,
     Gpus,
-    Host,
+    HostSample,
     Missing,
     Sample,
     Service,
-    Store,
+    StoreSample,
     Work,
 )
-from pipeline.pricing import CostReport, Figure
+from pipeline.pricing import CostFigure, CostReport
 
 WIDE = 140
 GIB = 1024**3
@@ -51,7 +51,7 @@ HIGH, FULL_UP = 0.90, 0.98
 
 def screen(
     sample: Sample,
-    attention: Sequence[Attention],
+    attention: Sequence[Alert],
     costs: CostReport | None,
     *,
     width: int,
@@ -85,13 +85,13 @@ def _panel(title: str, inside: RenderableType) -> Panel:
 
 def _head(sample: Sample, recording: str) -> Text:
     at = datetime.fromisoformat(sample.at).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    name = f" {sample.host.name}" if isinstance(sample.host, Host) else ""
+    name = f" {sample.host.name}" if isinstance(sample.host, HostSample) else ""
     took = f"took {sample.took_seconds:.1f} s, every {sample.interval_seconds:g} s"
     said = f" · {recording}" if recording else ""
     return Text.assemble(("Chartwell", "bold"), f"{name} · {at} · {took}{said}")
 
 
-def _attention(found: Sequence[Attention]) -> Panel:
+def _attention(found: Sequence[Alert]) -> Panel:
     if not found:
         return Panel(Text("nothing needs you", "green"), border_style="green", padding=(0, 1))
     grid = Table.grid(padding=(0, 1))
@@ -193,7 +193,7 @@ def _containers(found: Containers | Missing | None) -> RenderableType:
     return table
 
 
-def _end(container: Container) -> Text:
+def _end(container: ContainerSample) -> Text:
     said = [
         *([container.health] if container.health not in {None, "healthy"} else []),
         *(["out of memory"] if container.killed_for_memory else []),
@@ -209,7 +209,7 @@ def since(moment: str) -> str:
 
 def _store(sample: Sample) -> RenderableType:
     grid = Table.grid(padding=(0, 2))
-    if isinstance(store := sample.store, Store):
+    if isinstance(store := sample.store, StoreSample):
         size = f"{store.files_bytes / GIB:.2f} GiB in files"
         if store.database_bytes is not None:
             size += f", {store.database_bytes / GIB:.2f} GiB in IRIS"
@@ -225,8 +225,8 @@ def _store(sample: Sample) -> RenderableType:
     return grid
 
 
-def _host(found: Host | Missing | None) -> RenderableType:
-    if not isinstance(found, Host):
+def _host(found: HostSample | Missing | None) -> RenderableType:
+    if not isinstance(found, HostSample):
         return _missing(found)
     grid = Table.grid(padding=(0, 2))
     grid.add_row("cpu", bar(found.cpu), f"{found.cores} cores, load {found.load_1_minute:.1f}")
@@ -275,7 +275,7 @@ def _costs(costs: CostReport | None) -> RenderableType:
     return Group(*lines)
 
 
-def money(figure: Figure) -> Text:
+def money(figure: CostFigure) -> Text:
     """An amount with as many digits as it needs."""
     if figure.value is None:
         return Text("not known", "dim italic")
@@ -283,6 +283,6 @@ def money(figure: Figure) -> Text:
     return Text(f"${figure.value:,.{digits}f}")
 
 
-def line(found: Sequence[Attention]) -> str:
+def line(found: Sequence[Alert]) -> str:
     """The same for a log: what needs somebody, in one line."""
     return "; ".join(f"{each.level}: {each.what}" for each in found) or "nothing needs you"

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.monitoring.sample_log import kept_samples
-from pipeline.pricing import CostReport, Usage, cost_report, prices_of
+from pipeline.pricing import CostReport, UsageWindow, cost_report, prices_of
 
 GAP_INTERVALS = 4
 """A longer silence than so many intervals (or a minute) was not watched: the host or the monitor was off."""
@@ -96,14 +96,14 @@ class UsageMeter:
             totals.stretch.quiet_seconds = 0.0
         self._before = sample
 
-    def usage(self) -> Usage:
+    def usage(self) -> UsageWindow:
         """All that was taken so far."""
         totals = dataclasses.replace(self._totals, stretch=dataclasses.replace(self._totals.stretch))
         _settle(totals, {}, {}, busy_with_questions=False)
         return _usage(totals)
 
 
-def usage_of(samples: Iterable[Mapping[str, Any]], *, since: str = "") -> Usage:
+def usage_of(samples: Iterable[Mapping[str, Any]], *, since: str = "") -> UsageWindow:
     """The usage since a moment (ISO 8601, UTC; empty: since the first sample)."""
     meter = UsageMeter()
     for sample in samples:
@@ -117,7 +117,7 @@ def window_begin(now: datetime | None = None) -> str:
     return ((now or datetime.now(UTC)) - timedelta(days=WINDOW_DAYS)).isoformat(timespec="seconds")
 
 
-def present_usage(data_dir: Path) -> Usage:
+def present_usage(data_dir: Path) -> UsageWindow:
     """The usage of the window, out of the samples that a monitor keeps in this data folder.
 
     Reads all kept samples: a second for a week of them. Ask it once in minutes, not at every request.
@@ -217,9 +217,9 @@ def _settle(
         totals.idle += stretch.quiet_seconds
 
 
-def _usage(totals: _Totals) -> Usage:
+def _usage(totals: _Totals) -> UsageWindow:
     if not totals.since:
-        return Usage(source="the monitor's samples", unknown={"*": NOTHING})
+        return UsageWindow(source="the monitor's samples", unknown={"*": NOTHING})
     hours = {
         name: getattr(totals, name) / SECONDS_PER_HOUR
         for name in ("watched", "indexing", "idle", "gpu", "busy", "busy_indexing")
@@ -232,7 +232,7 @@ def _usage(totals: _Totals) -> Usage:
         **({} if totals.saw_tokens else {"prompt_tokens": NO_TOKENS, "completion_tokens": NO_TOKENS}),
         **({} if watched else {"*": "only one sample was seen"}),
     }
-    return Usage(
+    return UsageWindow(
         source=f"the monitor's samples from {totals.since} to {totals.until}",
         since=totals.since,
         until=totals.until,

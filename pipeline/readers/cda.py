@@ -28,10 +28,10 @@ from pipeline.readers.hl7v2.times import instant_of, iso_of
 from pipeline.readers.html import heading
 from pipeline.readers.json_stream import too_long
 from pipeline.readers.narrative import Element, Narrative
-from pipeline.readers.reader import Authority, Found, Refused
+from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
 from pipeline.records import NoteVersion
 
-Outcome: TypeAlias = Found | Refused
+Outcome: TypeAlias = RawRecord | UnreadableRecord
 
 V3 = "urn:hl7-org:v3"
 SDTC = "urn:hl7-org:sdtc"
@@ -96,21 +96,21 @@ def is_cda(head: bytes) -> bool:
 def read_cda(stream: io.BufferedReader, bytes_max: int) -> Iterator[Outcome]:
     """The notes of a file, one document at a time."""
     for cut in _documents(stream, bytes_max):
-        if isinstance(cut, Refused):
+        if isinstance(cut, UnreadableRecord):
             yield cut
         else:
             yield from _notes(cut)
 
 
-def inner_text(raw: bytes, numbers: Collection[str]) -> str | Refused:
+def inner_text(raw: bytes, numbers: Collection[str]) -> str | UnreadableRecord:
     """The text of a CDA document that another format carries. Refused where it is about a patient that none of
     `numbers` names: no patient's text is taken for another's."""
     found = next(read_cda(io.BufferedReader(io.BytesIO(raw)), len(raw)), None)
-    if not isinstance(found, Found):
-        return found or Refused("", "The document has no text.", "It holds no ClinicalDocument.")
+    if not isinstance(found, RawRecord):
+        return found or UnreadableRecord("", "The document has no text.", "It holds no ClinicalDocument.")
     patient = str(found.columns["patient_id"] or "")
     if patient.rpartition("|")[2] not in numbers:
-        return Refused(
+        return UnreadableRecord(
             "",
             "The document inside is about another patient.",
             "Its recordTarget has no number of the patient that the message names. Correct the sender.",
@@ -129,9 +129,9 @@ class _Cut:
     doctype: bool
 
 
-def _documents(stream: io.BufferedReader, bytes_max: int) -> Iterator[_Cut | Refused]:
+def _documents(stream: io.BufferedReader, bytes_max: int) -> Iterator[_Cut | UnreadableRecord]:
     """Each document of a file. Memory is bounded by `bytes_max`."""
-    source = _Source(stream)
+    source = _CdaSource(stream)
     number, charset = 0, None
     while True:
         before, _ = source.until(_OPENING, keep_end=True)
@@ -144,7 +144,7 @@ def _documents(stream: io.BufferedReader, bytes_max: int) -> Iterator[_Cut | Ref
         data, size = source.until(_NEXT, start=1, limit=bytes_max)
         closing = _CLOSING.match(source.data)
         if closing is None:
-            yield Refused(
+            yield UnreadableRecord(
                 position,
                 "The document ends before it is complete.",
                 "Its end tag (</ClinicalDocument>) is missing. Export it again.",
@@ -158,7 +158,7 @@ def _documents(stream: io.BufferedReader, bytes_max: int) -> Iterator[_Cut | Ref
             yield _Cut(position, data, charset, doctype)
 
 
-class _Source:
+class _CdaSource:
     """A stream that is read up to what is looked for."""
 
     def __init__(self, stream: io.BufferedReader) -> None:
@@ -200,15 +200,15 @@ class _Source:
 def _notes(cut: _Cut) -> list[Outcome]:
     try:
         root = _parsed(cut)
-        return [root] if isinstance(root, Refused) else list(_Document(root, cut.position).notes())
+        return [root] if isinstance(root, UnreadableRecord) else list(_Document(root, cut.position).notes())
     except Exception as error:  # noqa: BLE001  logged by its class, and listed: one document must not cost the others
         return [fault(cut.position, error)]
 
 
-def _parsed(cut: _Cut) -> Element | Refused:
+def _parsed(cut: _Cut) -> Element | UnreadableRecord:
     """The root of a document."""
     if cut.doctype:
-        return Refused(
+        return UnreadableRecord(
             cut.position,
             "The XML has a document type definition.",
             "A CDA document has none, and entities that a file defines for itself are never put in. Export it without "
@@ -217,7 +217,7 @@ def _parsed(cut: _Cut) -> Element | Refused:
     charset = cut.charset or "utf-8"
     codec = codec_of(charset)
     if codec is None:
-        return Refused(
+        return UnreadableRecord(
             cut.position,
             "The document names an unknown character set.",
             "Its XML declaration names one that is not read. Convert it to UTF-8, and correct the declaration.",
@@ -227,7 +227,7 @@ def _parsed(cut: _Cut) -> Element | Refused:
     try:
         text = decode(cut.data, codec)
     except UnicodeDecodeError as error:
-        return Refused(
+        return UnreadableRecord(
             cut.position,
             "The document's bytes are not in the character set it names.",
             f"Byte {error.start + 1:,} of the document does not fit {codec}. Correct the encoding in its XML "
@@ -236,7 +236,7 @@ def _parsed(cut: _Cut) -> Element | Refused:
     try:
         root = _tree(text)
     except etree.XMLSyntaxError as error:
-        return Refused(
+        return UnreadableRecord(
             cut.position,
             "The document is not well-formed XML.",
             f"It breaks in line {error.lineno or 1} of the document. Export it again; xmllint --noout FILE says what "
@@ -248,7 +248,7 @@ def _parsed(cut: _Cut) -> Element | Refused:
             if "}" not in element.tag:
                 element.tag = f"{{{V3}}}{element.tag}"
     elif namespace != V3:
-        return Refused(
+        return UnreadableRecord(
             cut.position,
             "The document is not CDA.",
             f"Its ClinicalDocument is in another namespace than {V3}. Convert it to CDA R2.",
@@ -349,7 +349,7 @@ class _Document:
         resource_id = self._resource_id()
         status = _child(self.root, "statusCode", SDTC)
         if status is not None and status.get("code") in {"nullified", "aborted", "cancelled"}:
-            yield Refused(
+            yield UnreadableRecord(
                 self.position,
                 "The note was cancelled by its source.",
                 f"Its statusCode is {status.get('code')}, so it is not indexed, and a stored version of it is removed. "
@@ -361,7 +361,7 @@ class _Document:
             )
             return
         text = self._text()
-        if isinstance(text, Refused):
+        if isinstance(text, UnreadableRecord):
             yield text
             return
         columns = {
@@ -388,9 +388,9 @@ class _Document:
             "patient_reference": authority.reference if authority else None,
             "left_out": "; ".join(self.left_out) or None,
         }
-        yield Found(self.position, columns, note=True, version=self._version(), authority=authority)
+        yield RawRecord(self.position, columns, note=True, version=self._version(), authority=authority)
         for replaced in self._replaced(resource_id):
-            yield Refused(
+            yield UnreadableRecord(
                 self.position,
                 "The note was replaced by a newer one.",
                 f"{resource_id} says that it replaces it, so a stored version of it is removed. Nothing to do.",
@@ -534,7 +534,7 @@ class _Document:
 
     # --- the text ---
 
-    def _text(self) -> str | Refused:
+    def _text(self) -> str | UnreadableRecord:
         narrative = Narrative()
         body = _path(self.root, "component/structuredBody")
         unstructured = _path(self.root, "component/nonXMLBody/text")
@@ -573,7 +573,7 @@ class _Document:
                 if not text and not below and _child(section, "entry") is not None:
                     self.left_out.append(f"section {title or 'without a title'}: entries without text")
 
-    def _unstructured(self, element: Element) -> str | Refused:
+    def _unstructured(self, element: Element) -> str | UnreadableRecord:
         """The text of a body that is no XML: by itself or as base64."""
         kind = (element.get("mediaType") or "text/plain").lower().partition(";")[0].strip()
         reference = _child(element, "reference")
@@ -585,7 +585,7 @@ class _Document:
             )
         if (element.get("representation") or "").upper() == "B64":
             unpacked = self._unpacked(data, kind)
-            if isinstance(unpacked, Refused):
+            if isinstance(unpacked, UnreadableRecord):
                 return unpacked
             data = unpacked
         elif len(element):
@@ -595,7 +595,7 @@ class _Document:
             return self._refused(plain.reason, plain.remedy) if isinstance(plain, NotText) else plain
         return self._not_text(kind)
 
-    def _unpacked(self, data: str, kind: str) -> str | Refused:
+    def _unpacked(self, data: str, kind: str) -> str | UnreadableRecord:
         try:
             raw = base64.b64decode("".join(data.split()), validate=True)
         except (binascii.Error, ValueError):
@@ -612,14 +612,14 @@ class _Document:
             "Its base64 data is neither UTF-8 nor windows-1252. Export the document as UTF-8.",
         )
 
-    def _not_text(self, kind: str) -> Refused:
+    def _not_text(self, kind: str) -> UnreadableRecord:
         return self._refused(
             "The document is not text.",
             f"Its body is {kind[:80]}. Convert it to text first, for example with pdftotext.",
         )
 
-    def _refused(self, reason: str, remedy: str) -> Refused:
-        return Refused(self.position, reason, remedy, resource_id=self._resource_id())
+    def _refused(self, reason: str, remedy: str) -> UnreadableRecord:
+        return UnreadableRecord(self.position, reason, remedy, resource_id=self._resource_id())
 
 
 def _organisation(root: str) -> str:

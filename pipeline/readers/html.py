@@ -114,7 +114,7 @@ def heading(title: str) -> str:
 
 def text_of(markup: str) -> str:
     """The visible text. Malformed markup gives what a lenient reader finds; it never raises."""
-    page = _Page()
+    page = _HtmlPage()
     preformatted = 0
     for text, tag, end, more in _seen(markup):
         page.write(text, preformatted=preformatted > 0)
@@ -268,7 +268,7 @@ def _one_line(text: str) -> str:
     return ("; " if items != lines else " ").join(items)
 
 
-class _Page:
+class _HtmlPage:
     """What is written where: the page itself, or the cell of a table that is open."""
 
     def __init__(self) -> None:

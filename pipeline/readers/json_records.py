@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 
-from pipeline.readers.fhir.bundles import NOTE_RESOURCES, Bundle, Room, is_entry
+from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, is_entry
 from pipeline.readers.fhir.elements import identifier
 from pipeline.readers.json_stream import (
     NOT_JSON,
@@ -18,7 +18,7 @@ from pipeline.readers.json_stream import (
     record,
     too_long,
 )
-from pipeline.readers.reader import Found, Refused, SourceBroken
+from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
 
 LISTS = ("entry", "notes", "documents", "records")
 """Members of an outermost object whose array holds the records: of a FHIR Bundle, and of common wrappers. They are
@@ -33,7 +33,7 @@ def read_json(
     label: str,
     bytes_max: int,
     has_text: Callable[[Iterable[str]], bool] = lambda names: False,
-) -> Iterator[Found | Refused]:
+) -> Iterator[RawRecord | UnreadableRecord]:
     """Records in order. Raises SourceBroken where the text ends or breaks between or within records.
 
     `has_text` says of an object's names whether one of them is a note's text: such an object is a record, though it
@@ -52,7 +52,9 @@ def read_json(
     _nothing_more(cursor)
 
 
-def read_json_lines(stream: io.BufferedReader, label: str, bytes_max: int) -> Iterator[Found | Refused]:
+def read_json_lines(
+    stream: io.BufferedReader, label: str, bytes_max: int
+) -> Iterator[RawRecord | UnreadableRecord]:
     """One record a line; blank lines are passed over. A bad line costs one record."""
     number = 0
     while line := stream.readline(bytes_max + 1):
@@ -64,8 +66,8 @@ def read_json_lines(stream: io.BufferedReader, label: str, bytes_max: int) -> It
         if line.isspace():
             continue
         found = record(line.strip(), position, "line", label)
-        if isinstance(found, Refused) and found.reason == NOT_JSON and not line.endswith(b"\n"):
-            yield Refused(
+        if isinstance(found, UnreadableRecord) and found.reason == NOT_JSON and not line.endswith(b"\n"):
+            yield UnreadableRecord(
                 position,
                 "The file ends in the middle of a record.",
                 f"Its last line, {number}, has no end. {found.remedy} Fetch the file again if it was cut on the way.",
@@ -84,18 +86,20 @@ def _rest_of_line(stream: io.BufferedReader) -> int:
     return size
 
 
-def _judged(value: Value, position: str, label: str, bytes_max: int) -> Found | Refused:
+def _judged(value: Value, position: str, label: str, bytes_max: int) -> RawRecord | UnreadableRecord:
     if value.raw is None:
         return too_long(position, bytes_max, value.end - value.start)
     found = record(value.raw, position, "item", label)
-    if isinstance(found, Refused):
-        return Refused(position, found.reason, f"{found.remedy} The item starts at byte {value.start + 1:,}.")
+    if isinstance(found, UnreadableRecord):
+        return UnreadableRecord(
+            position, found.reason, f"{found.remedy} The item starts at byte {value.start + 1:,}."
+        )
     return found
 
 
 def _object(
     cursor: JsonCursor, position: str, label: str, bytes_max: int, has_text: Callable[[Iterable[str]], bool]
-) -> Iterator[Found | Refused]:
+) -> Iterator[RawRecord | UnreadableRecord]:
     """One outermost object, member by member, so that the list in it need not fit into memory."""
     members: list[bytes] = []
     names: list[str] = []
@@ -145,7 +149,7 @@ def _bundle(kind: object, members: list[bytes]) -> Bundle:
     """The Bundle that a list of entries belongs to, as far as the members before it say."""
     use = _member(members, "type")
     number = identifier(_member(members, "identifier"))
-    return Bundle(use if isinstance(use, str) else None, number, room=Room(), sure=kind == "Bundle")
+    return Bundle(use if isinstance(use, str) else None, number, room=BinaryMemory(), sure=kind == "Bundle")
 
 
 def _member(members: list[bytes], name: str) -> object:
@@ -157,9 +161,9 @@ def _member(members: list[bytes], name: str) -> object:
         return None  # judged with the whole object
 
 
-def _outermost(value: Value, position: str, label: str, bytes_max: int) -> Found | Refused:
+def _outermost(value: Value, position: str, label: str, bytes_max: int) -> RawRecord | UnreadableRecord:
     judged = _judged(value, position, label, bytes_max)
-    if value.raw is not None or isinstance(judged, Found):
+    if value.raw is not None or isinstance(judged, RawRecord):
         return judged
     columns = "If it is one object of columns, as data frames are written: to_json(FILE, orient='records', lines=True)."
     return replace(judged, remedy=f"{judged.remedy} {columns}")
@@ -167,7 +171,7 @@ def _outermost(value: Value, position: str, label: str, bytes_max: int) -> Found
 
 def _listed(
     cursor: JsonCursor, label: str, bytes_max: int, bundle: Bundle | None
-) -> Generator[Found | Refused, None, Value | None]:
+) -> Generator[RawRecord | UnreadableRecord, None, Value | None]:
     """The records of a list; returns the list itself where no object is in it, or a FHIR List's items: it then belongs
     to the object around."""
     start = cursor.position
@@ -215,7 +219,7 @@ def _name(value: Value, label: str) -> str:
     try:
         return str(parse(value.raw or b'""'))
     except UnicodeDecodeError:
-        raise SourceBroken(
+        raise UnreadableSource(
             "A field's name is not valid UTF-8.",
             f"Byte {value.start + 1:,}. {convert(label, value.raw or b'')}",
         ) from None
@@ -223,9 +227,9 @@ def _name(value: Value, label: str) -> str:
         return ""  # judged with the whole object
 
 
-def _unwrapped(found: Found | Refused, bundle: Bundle) -> Found | Refused | None:
+def _unwrapped(found: RawRecord | UnreadableRecord, bundle: Bundle) -> RawRecord | UnreadableRecord | None:
     """The resource of a Bundle's entry, with its entry; None for an entry that says nothing of a resource."""
-    if isinstance(found, Refused):
+    if isinstance(found, UnreadableRecord):
         return found
     resource = found.columns.get("resource")
     if not isinstance(resource, dict) and not bundle.sure and not is_entry(found.columns):
@@ -233,13 +237,13 @@ def _unwrapped(found: Found | Refused, bundle: Bundle) -> Found | Refused | None
     entry = {name: value for name, value in found.columns.items() if name != "resource"}
     if isinstance(resource, dict):
         bundle.add(found.columns)
-        return Found(found.position, resource, bundle=bundle, entry=entry)
-    return Found(found.position, {}, bundle=bundle, entry=entry) if entry.get("request") else None
+        return RawRecord(found.position, resource, bundle=bundle, entry=entry)
+    return RawRecord(found.position, {}, bundle=bundle, entry=entry) if entry.get("request") else None
 
 
 def _nothing_more(cursor: JsonCursor) -> None:
     if cursor.next_byte():
-        raise SourceBroken(
+        raise UnreadableSource(
             "Something follows after the end of the JSON.",
             f"At byte {cursor.position + 1:,}. The records before it were read. If the file is a list of records, one "
             "a line, name it .jsonl; otherwise remove what follows.",

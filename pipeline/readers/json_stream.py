@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.readers.encodings import WINDOWS, likely_encodings
-from pipeline.readers.reader import Found, Refused, SourceBroken
+from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
 
 PIECE_BYTES = 256 * 1024
 
@@ -80,46 +80,46 @@ def parse(raw: bytes) -> Any:
         raise TooDeep("nested too deeply") from None
 
 
-def record(raw: bytes, position: str, what: str, label: str) -> Found | Refused:
+def record(raw: bytes, position: str, what: str, label: str) -> RawRecord | UnreadableRecord:
     """A record from the bytes of one line or element (`what`) of the source called `label`."""
     try:
         value = parse(raw)
     except UnicodeDecodeError as error:
-        return Refused(
+        return UnreadableRecord(
             position,
             "The record is not valid UTF-8.",
             f"Byte {error.start + 1} of the {what} is 0x{raw[error.start]:02X}. {convert(label, raw)}",
         )
     except json.JSONDecodeError as error:
-        return Refused(
+        return UnreadableRecord(
             position,
             NOT_JSON,
             f"At character {error.pos + 1} of the {what}: {error.msg}. Repair or export it again.",
         )
     except NamedTwice:
-        return Refused(
+        return UnreadableRecord(
             position,
             "The record has two fields of the same name.",
             f"Which of them counts is not said. Give each field of the {what} a name of its own, or leave one out.",
         )
     except ValueError:
-        return Refused(
+        return UnreadableRecord(
             position,
             "The record is nested too deeply or holds a number too long to be read.",
             f"Look at this {what}: it is no note as it stands.",
         )
     if not isinstance(value, dict):
-        return Refused(
+        return UnreadableRecord(
             position,
             "The record is not a JSON object.",
             f"It is {_kind(value)}. Each {what} must be an object with named fields, for example "
             '{"resource_id": "...", "patient_id": "...", "document_type": "...", "text_content": "..."}.',
         )
-    return Found(position, value)
+    return RawRecord(position, value)
 
 
-def too_long(position: str, limit: int, found: int, unit: str = "bytes") -> Refused:
-    return Refused(
+def too_long(position: str, limit: int, found: int, unit: str = "bytes") -> UnreadableRecord:
+    return UnreadableRecord(
         position,
         "The record is longer than any note may be.",
         f"It has {found:,} {unit}, and reading stops at {limit:,}. It is a concatenation or not a note: "
@@ -170,14 +170,14 @@ class JsonCursor:
         self._at += 1
         return found
 
-    def broken(self, found: str) -> SourceBroken:
+    def broken(self, found: str) -> UnreadableSource:
         if not found:
-            return SourceBroken(
+            return UnreadableSource(
                 "The JSON ends before it is complete.",
                 f"It breaks off at byte {self.position:,}; the records before were read. Fetch or export the file "
                 "again; if only the end is lost, close the brackets by hand.",
             )
-        return SourceBroken(
+        return UnreadableSource(
             "The JSON is malformed.",
             f"Look at byte {self.position + 1:,}: a quotation mark, comma or bracket is missing or too many. The "
             "records before it were read. Repair the file there or export it again.",
@@ -187,7 +187,7 @@ class JsonCursor:
         """Take the next value. Raises SourceBroken where the text ends within it."""
         first = self.next_byte()
         start = self.position
-        kept = _Kept(self._bytes_max)
+        kept = _KeptBytes(self._bytes_max)
         if first == '"':
             self._at += 1
             kept.add(b'"')
@@ -200,7 +200,7 @@ class JsonCursor:
             raise self.broken(first)
         return Value(kept.bytes(), start, self.position)
 
-    def _rest_of_nest(self, kept: _Kept) -> None:
+    def _rest_of_nest(self, kept: _KeptBytes) -> None:
         depth = 0
         piece, at = self._piece, self._at
         while True:
@@ -223,7 +223,7 @@ class JsonCursor:
                     self._keep(kept, at)
                     return
 
-    def _rest_of_string(self, kept: _Kept) -> None:
+    def _rest_of_string(self, kept: _KeptBytes) -> None:
         while True:
             end = _end(_IN_STRING, self._piece, self._at)
             closed = end < len(self._piece) and self._piece[end] == _QUOTE
@@ -232,17 +232,17 @@ class JsonCursor:
                 return
             self._more_or_broken(kept)
 
-    def _rest_of_scalar(self, kept: _Kept) -> None:
+    def _rest_of_scalar(self, kept: _KeptBytes) -> None:
         while True:
             self._keep(kept, _end(_IN_SCALAR, self._piece, self._at))
             if self._at < len(self._piece) or not self._more():
                 return
 
-    def _keep(self, kept: _Kept, end: int) -> None:
+    def _keep(self, kept: _KeptBytes, end: int) -> None:
         kept.add(self._piece[self._at : end])
         self._at = end
 
-    def _more_or_broken(self, kept: _Kept) -> None:
+    def _more_or_broken(self, kept: _KeptBytes) -> None:
         if not self._more():
             error = self.broken("")
             if kept.size > self._bytes_max:
@@ -258,7 +258,7 @@ class JsonCursor:
         return bool(fresh)
 
 
-class _Kept:
+class _KeptBytes:
     """The bytes of the value being taken, until there are too many of them."""
 
     __slots__ = ("_limit", "_pieces", "size")

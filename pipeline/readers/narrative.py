@@ -66,17 +66,17 @@ class Narrative:
         """The visible text of a block; "" where there is none."""
         if len(block) == 0:  # no markup at all: line ends are the only layout there is
             return tidy((block.text or "").strip("\n"))
-        page = _Page()
+        page = _NarrativePage()
         self._inside(block, page)
         return tidy("".join(page.pieces))
 
-    def _inside(self, element: Element, page: _Page) -> None:
+    def _inside(self, element: Element, page: _NarrativePage) -> None:
         page.write(element.text)
         for child in element:
             self._element(child, page)
             page.write(child.tail)
 
-    def _element(self, element: Element, page: _Page) -> None:
+    def _element(self, element: Element, page: _NarrativePage) -> None:
         if not isinstance(element.tag, str):  # a comment, a processing instruction
             return
         name = _name_of(element)
@@ -99,7 +99,7 @@ class Narrative:
         else:
             self._inline(element, name, page)
 
-    def _inline(self, element: Element, name: str, page: _Page) -> None:
+    def _inline(self, element: Element, name: str, page: _NarrativePage) -> None:
         if name == "br":
             page.line_end()
         elif name == "footnote":
@@ -175,7 +175,7 @@ class Narrative:
 
     def _part(self, element: Element) -> str:
         """A list item, a cell or a caption: a text of its own."""
-        page = _Page()
+        page = _NarrativePage()
         if _is_struck(element, ""):
             self.struck += 1
         else:
@@ -222,7 +222,7 @@ def _is_struck(element: Element, name: str) -> bool:
 
 
 @dataclass(slots=True)
-class _Page:
+class _NarrativePage:
     """The text so far, with no more blanks and line ends than a reader would see."""
 
     pieces: list[str] = field(default_factory=list)

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from pipeline.readers.json_stream import convert, too_long
-from pipeline.readers.reader import Found, Refused
+from pipeline.readers.reader import RawRecord, UnreadableRecord
 
 
 def read_text(
     stream: io.BufferedReader, inside: str, label: str, bytes_max: int, *, named: bool = True
-) -> Iterator[Found | Refused]:
+) -> Iterator[RawRecord | UnreadableRecord]:
     """The one note of a file. `inside` is its path below the folder, or its name; `named` is False for a stream
     without a name, whose id must come from `--default resource_id=...`."""
     raw = stream.read(bytes_max + 1)
@@ -31,7 +31,7 @@ def read_text(
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        yield Refused(
+        yield UnreadableRecord(
             "",
             "The record is not valid UTF-8.",
             f"Line {raw.count(10, 0, error.start) + 1}, byte {error.start + 1:,} of the file is "
@@ -39,7 +39,7 @@ def read_text(
         )
         return
     columns, offered = path_columns(inside) if named else ({}, {})
-    yield Found("", {**columns, "text_content": text}, note=True, offered=offered)
+    yield RawRecord("", {**columns, "text_content": text}, note=True, offered=offered)
 
 
 def path_columns(inside: str) -> tuple[dict[str, str], dict[str, str]]:

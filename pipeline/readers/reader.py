@@ -28,7 +28,7 @@ class Authority:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RawRecord:
     """One record: column names to raw values."""
 
     position: str
@@ -49,7 +49,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class UnreadableRecord:
     """One record, or with `whole` the rest of the source, that cannot be read."""
 
     position: str
@@ -73,7 +73,7 @@ class Refused:
     """What a `--map` may name to know the note and its patient by, as it does where the record is taken."""
 
 
-class SourceBroken(Exception):
+class UnreadableSource(Exception):
     """Reading cannot go on in this source. Becomes a Rejection or an InputError in `read_sources`, never escapes."""
 
     def __init__(self, reason: str, remedy: str, *, found: str = "") -> None:

@@ -27,7 +27,7 @@ from pipeline.readers.hl7v2.notes import read_hl7v2
 from pipeline.readers.json_records import read_json, read_json_lines
 from pipeline.readers.patients import PatientAuthorities
 from pipeline.readers.plain_text import read_text
-from pipeline.readers.reader import Authority, Found, Refused, SourceBroken
+from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord, UnreadableSource
 from pipeline.readers.retraction import retracted_by
 from pipeline.readers.sniffing import READ_FORMATS, Format, foreign, recognise
 from pipeline.readers.sources import (
@@ -146,7 +146,8 @@ def _read_one(
             if source.inside is not None and not source.recognised:
                 remedy = foreign(opened.head, source.name)
                 yield _rejection(
-                    source, Refused("", "The file's name is of no format that is read.", remedy, whole=True)
+                    source,
+                    UnreadableRecord("", "The file's name is of no format that is read.", remedy, whole=True),
                 )
                 return
             items = _items(source, opened, mapping, settings)
@@ -162,23 +163,23 @@ def _read_one(
         if source.inside is None:
             raise
         remedy = f"{error.what} {error.remedy}"
-        yield _rejection(source, Refused("", "The file cannot be opened.", remedy, whole=True))
-    except SourceBroken as broken:  # gzip that is damaged at its very beginning
+        yield _rejection(source, UnreadableRecord("", "The file cannot be opened.", remedy, whole=True))
+    except UnreadableSource as broken:  # gzip that is damaged at its very beginning
         yield _rejection_or_error(source, broken)
 
 
 def _record(
-    item: Found | Refused,
+    item: RawRecord | UnreadableRecord,
     source: Source,
     names: tuple[str, str],
     mapping: FieldMapping,
     authorities: PatientAuthorities,
 ) -> SourceRecord | Rejection:
     """`names` are the input's and the file's."""
-    judged = _judged(item, mapping, authorities) if isinstance(item, Found) else item
-    if isinstance(judged, Refused):
+    judged = _judged(item, mapping, authorities) if isinstance(item, RawRecord) else item
+    if isinstance(judged, UnreadableRecord):
         return _rejection(source, _as_mapped(judged, mapping))
-    given = _given(item, judged) if isinstance(item, Found) else None
+    given = _given(item, judged) if isinstance(item, RawRecord) else None
     return SourceRecord(
         names[0],
         source.position(item.position),
@@ -189,7 +190,7 @@ def _record(
     )
 
 
-def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
+def _as_mapped(refused: UnreadableRecord, mapping: FieldMapping) -> UnreadableRecord:
     """Under the ids that its stored note has: a note that is known by a mapped column is taken back by it, too."""
     if not refused.columns:
         return refused
@@ -199,7 +200,9 @@ def _as_mapped(refused: Refused, mapping: FieldMapping) -> Refused:
     )
 
 
-def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthorities) -> Refused | None:
+def _clash(
+    item: RawRecord, fields: Mapping[str, object], authorities: PatientAuthorities
+) -> UnreadableRecord | None:
     """One patient's id from two authorities: whether it is one person is not said. The later note is refused."""
     given = _given(item, fields)
     if given is None:
@@ -208,7 +211,7 @@ def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthor
     other = authorities.clash(patient, given.naming, given.name)
     if other is None:
         return None
-    return Refused(
+    return UnreadableRecord(
         item.position,
         "Two sources of patient ids gave the same one in this run.",
         f"Patient {patient} is {given.reference} of {given.name} here, and {other} gave the same id before. Load the "
@@ -219,7 +222,7 @@ def _clash(item: Found, fields: Mapping[str, object], authorities: PatientAuthor
     )
 
 
-def _given(item: Found, fields: Mapping[str, object]) -> Authority | None:
+def _given(item: RawRecord, fields: Mapping[str, object]) -> Authority | None:
     """Who gave the patient's id; None where no one else can have given it, or --map names another column."""
     if item.authority is None:
         return None
@@ -227,7 +230,9 @@ def _given(item: Found, fields: Mapping[str, object]) -> Authority | None:
     return item.authority if isinstance(patient, str) and patient == item.columns.get("patient_id") else None
 
 
-def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities) -> dict[str, Any] | Refused:
+def _judged(
+    item: RawRecord, mapping: FieldMapping, authorities: PatientAuthorities
+) -> dict[str, Any] | UnreadableRecord:
     """The fields of a record; refused where its source took it back, or its text is no plain text."""
     try:
         fields = mapping.apply(item.columns, own=item.note, offered=item.offered)
@@ -237,7 +242,7 @@ def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities)
     except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record must not cost the others
         return fault(item.position, error)
     if column is not None:
-        return Refused(
+        return UnreadableRecord(
             item.position,
             "The note was entered in error.",
             f"Column {shown_names([column])} says so, so it is not indexed, and a stored version of it is removed. "
@@ -247,7 +252,7 @@ def _judged(item: Found, mapping: FieldMapping, authorities: PatientAuthorities)
             patient_id=_id(fields, "patient_id"),
         )
     if isinstance(plain, NotText):
-        return Refused(
+        return UnreadableRecord(
             item.position,
             plain.reason,
             plain.remedy,
@@ -270,7 +275,7 @@ def _id(fields: Mapping[str, Any], name: str) -> str | None:
 
 def _items(
     source: Source, opened: Opened, mapping: FieldMapping, settings: IndexingSettings
-) -> Iterator[Found | Refused]:
+) -> Iterator[RawRecord | UnreadableRecord]:
     """What the source holds, its break included as the last item."""
     position = ""
     try:
@@ -278,8 +283,10 @@ def _items(
         for item in _records(form, source, opened, mapping, settings):
             position = item.position
             yield item
-    except SourceBroken as broken:
-        yield Refused(f"after {position}" if position else "", broken.reason, broken.remedy, whole=True)
+    except UnreadableSource as broken:
+        yield UnreadableRecord(
+            f"after {position}" if position else "", broken.reason, broken.remedy, whole=True
+        )
     except ChartwellError:
         raise
     except Exception as error:  # noqa: BLE001  logged by its class, and listed: one source must not cost the others
@@ -287,10 +294,10 @@ def _items(
 
 
 def _notes(
-    items: Iterable[Found | Refused], source: Source, reading: FhirReading
-) -> Iterator[Found | Refused]:
+    items: Iterable[RawRecord | UnreadableRecord], source: Source, reading: FhirReading
+) -> Iterator[RawRecord | UnreadableRecord]:
     for item in items:
-        if isinstance(item, Found) and fhir.is_resource(item):
+        if isinstance(item, RawRecord) and fhir.is_resource(item):
             try:
                 yield from reading.notes(item, source)
             except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record, not the others
@@ -302,7 +309,7 @@ def _notes(
 
 def _records(
     form: Format, source: Source, opened: Opened, mapping: FieldMapping, settings: IndexingSettings
-) -> Iterator[Found | Refused]:
+) -> Iterator[RawRecord | UnreadableRecord]:
     bytes_max = record_bytes_max(settings)
     if form == "json":
 
@@ -339,21 +346,21 @@ def _guess(source: Source, opened: Opened, mapping: FieldMapping) -> Format:
         name in mapping.defaults for name in REQUIRED_FIELDS if name != "text_content"
     ):
         return "text"
-    raise SourceBroken(
+    raise UnreadableSource(
         "The format is not recognised.",
         f"{READ_FORMATS} Give the file the suffix of its format. A plain note on standard input needs --default "
         "resource_id=..., --default patient_id=... and --default document_type=...",
     )
 
 
-def _look_at(source: Source, mapping: FieldMapping, settings: IndexingSettings) -> SourceBroken | None:
+def _look_at(source: Source, mapping: FieldMapping, settings: IndexingSettings) -> UnreadableSource | None:
     """What the first records of a source say against reading it. Raises InputMissing."""
     try:
         with open_source(source) as opened:
             return _problem(
                 source, list(islice(_items(source, opened, mapping, settings), SAMPLE_RECORDS)), mapping
             )
-    except SourceBroken as broken:
+    except UnreadableSource as broken:
         return broken
 
 
@@ -389,18 +396,20 @@ def _look_into(
     )
 
 
-def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMapping) -> SourceBroken | None:
+def _problem(
+    source: Source, sample: Sequence[RawRecord | UnreadableRecord], mapping: FieldMapping
+) -> UnreadableSource | None:
     """Why no record can come of a source that begins like this; None where some may."""
-    if sample and isinstance(sample[0], Refused) and sample[0].whole:
-        return SourceBroken(sample[0].reason, sample[0].remedy)
+    if sample and isinstance(sample[0], UnreadableRecord) and sample[0].whole:
+        return UnreadableSource(sample[0].reason, sample[0].remedy)
     if _about_the_export(sample):
         return None
-    found = [item for item in sample if isinstance(item, Found)]
+    found = [item for item in sample if isinstance(item, RawRecord)]
     if not found or any(fhir.is_resource(item) for item in found):
         return None
     columns = list(dict.fromkeys(column for item in found for column in (*item.columns, *item.offered)))
     if not mapping.reaches_inside and _is_columnar(found[0].columns):
-        return SourceBroken(
+        return UnreadableSource(
             "The JSON is one object of columns, not of notes.",
             "Write one record a note. In pandas: to_json(FILE, orient='records', lines=True).",
         )
@@ -408,29 +417,29 @@ def _problem(source: Source, sample: Sequence[Found | Refused], mapping: FieldMa
     if not missing:
         return None
     shown = shown_names(columns)
-    return SourceBroken(
+    return UnreadableSource(
         f"No column for {', '.join(missing)}.",
         f"{_how_to_map(missing)}{_list_inside(found[0])}",
         found=f" Columns found: {shown}." if shown else "",
     )
 
 
-def _about_the_export(sample: Sequence[Found | Refused]) -> bool:
+def _about_the_export(sample: Sequence[RawRecord | UnreadableRecord]) -> bool:
     return bool(sample) and all(
-        isinstance(item, Found) and is_about_the_export(item.columns) for item in sample
+        isinstance(item, RawRecord) and is_about_the_export(item.columns) for item in sample
     )
 
 
-def _unusable(source: Source, problem: SourceBroken) -> InputUnusable:
+def _unusable(source: Source, problem: UnreadableSource) -> InputUnusable:
     return InputUnusable(f"{source.label}: {problem.reason}{problem.found}", remedy=problem.remedy)
 
 
-def _rejection_or_error(source: Source, problem: SourceBroken) -> Rejection:
+def _rejection_or_error(source: Source, problem: UnreadableSource) -> Rejection:
     """Raises InputUnusable where the user named this very source."""
     if source.inside is None:
         raise _unusable(source, problem) from problem
     remedy = f"{problem.found} {problem.remedy}".strip()
-    return _rejection(source, Refused("", problem.reason, remedy, whole=True))
+    return _rejection(source, UnreadableRecord("", problem.reason, remedy, whole=True))
 
 
 def _how_to_map(missing: Sequence[str]) -> str:
@@ -440,7 +449,7 @@ def _how_to_map(missing: Sequence[str]) -> str:
     return f"Say which column it is: {' '.join(options)}{or_fixed}."
 
 
-def _list_inside(found: Found) -> str:
+def _list_inside(found: RawRecord) -> str:
     """A record that is in fact a wrapper around a list of records."""
     for name, value in found.columns.items():
         if isinstance(value, list) and len(value) > 1 and all(isinstance(element, dict) for element in value):
@@ -465,7 +474,7 @@ def _is_columnar(record: Mapping[str, Any]) -> bool:
     ) and not any(isinstance(cell, (Mapping, list)) for cell in columns[0])
 
 
-def _rejection(source: Source, refused: Refused) -> Rejection:
+def _rejection(source: Source, refused: UnreadableRecord) -> Rejection:
     return Rejection(
         source=source.given,
         position=source.position(refused.position),

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from pipeline.readers import cda
 from pipeline.readers.hl7v2 import messages
 from pipeline.readers.json_stream import parse
-from pipeline.readers.reader import SourceBroken
+from pipeline.readers.reader import UnreadableSource
 from pipeline.readers.tables import lines_of, read_header, shown_names
 
 Format: TypeAlias = Literal["json", "json lines", "table", "text", "cda", "hl7 v2"]
@@ -79,7 +79,7 @@ def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
     Raises SourceBroken where no record can be in it: empty, binary, or not what its name says.
     """
     if whole and not head.strip():
-        raise SourceBroken("The file is empty.", "Export it again, or take it out of the inputs.")
+        raise UnreadableSource("The file is empty.", "Export it again, or take it out of the inputs.")
     _refuse_binary(head)
     named = next((form for suffixes, form in BY_NAME if name.endswith(suffixes)), None)
     if exchange := _exchange_form(head, named):
@@ -89,9 +89,9 @@ def recognise(head: bytes, name: str, *, whole: bool) -> Format | None:
         return named
     found = _json_form(head, named)
     if found == "json" and whole and re.fullmatch(rb"\s*(\[\s*\]|\{\s*\})\s*", head):
-        raise SourceBroken("The file holds an empty list.", "Export it again: there is no note in it.")
+        raise UnreadableSource("The file holds an empty list.", "Export it again: there is no note in it.")
     if found is None and named in {"json", "json lines"}:
-        raise SourceBroken(
+        raise UnreadableSource(
             "The file is not JSON.",
             "It begins neither with [ nor with {. A table is named .csv, a note .txt.",
         )
@@ -102,7 +102,7 @@ def foreign(head: bytes, name: str) -> str:
     """What to do with a file whose name is of no format that is read."""
     try:
         _refuse_binary(head)
-    except SourceBroken as broken:
+    except UnreadableSource as broken:
         return broken.remedy
     cure = next((cure for suffixes, cure in CURES if name.endswith(suffixes)), "")
     return f"{cure} {READ_FORMATS}".strip()
@@ -113,7 +113,7 @@ def _exchange_form(head: bytes, named: Format | None) -> Format | None:
     if messages.BEGINNING.match(head) or (named == "hl7 v2" and messages.holds_messages(head)):
         return "hl7 v2"
     if named == "hl7 v2":
-        raise SourceBroken(
+        raise UnreadableSource(
             "The file is not HL7 v2.",
             "No line of its beginning opens a message (MSH|^~\\&|). Give the file the suffix of its format.",
         )
@@ -124,11 +124,11 @@ def _exchange_form(head: bytes, named: Format | None) -> Format | None:
     return None  # an XML declaration may also stand before HTML
 
 
-def _other_xml(head: bytes) -> SourceBroken:
+def _other_xml(head: bytes) -> UnreadableSource:
     """XML that holds no CDA document, told by its first element."""
     root = _ROOT.search(head)
     if root is None:
-        return SourceBroken(
+        return UnreadableSource(
             "The file is not XML.",
             "It does not begin with an element. Give the file the suffix of its format.",
         )
@@ -139,7 +139,7 @@ def _other_xml(head: bytes) -> SourceBroken:
         cure = "It is an envelope (SOAP, XDS): write each document inside it to a file of its own, decoded from base64."
     else:
         cure = f"Its first element is {name}. Of XML, C-CDA documents are read (ClinicalDocument in urn:hl7-org:v3)."
-    return SourceBroken("The XML is not a CDA document.", cure)
+    return UnreadableSource("The XML is not a CDA document.", cure)
 
 
 def _json_form(head: bytes, named: Format | None) -> Format | None:
@@ -166,24 +166,26 @@ def _json_form(head: bytes, named: Format | None) -> Format | None:
 def _refuse_binary(head: bytes) -> None:
     for magic, what, remedy in MAGIC:
         if head.startswith(magic):
-            raise SourceBroken("The file is not text.", f"It is {what}. {remedy} {READ_FORMATS}")
+            raise UnreadableSource("The file is not text.", f"It is {what}. {remedy} {READ_FORMATS}")
     if head[257:262] == b"ustar":
-        raise SourceBroken("The file is not text.", f"It is a tar archive. Unpack it. {READ_FORMATS}")
+        raise UnreadableSource("The file is not text.", f"It is a tar archive. Unpack it. {READ_FORMATS}")
     if b"\0" in head:
         if head[:4096].count(0) > 0.6 * len(head[:4096]):
-            raise SourceBroken(
+            raise UnreadableSource(
                 "The file is UTF-32 without a byte order mark.",
                 "Convert it: iconv -f UTF-32LE -t UTF-8 FILE > converted (UTF-32BE if that gives nonsense).",
             )
         zeros = [position % 2 for position, byte in enumerate(head[:4096]) if byte == 0]
         if len(zeros) > 0.3 * len(head[:4096]) and len(set(zeros)) == 1:
-            raise SourceBroken(
+            raise UnreadableSource(
                 "The file is UTF-16 without a byte order mark.",
                 "Convert it: iconv -f UTF-16LE -t UTF-8 FILE > converted (UTF-16BE if that gives nonsense).",
             )
-        raise SourceBroken("The file is not text.", f"It holds zero bytes: a binary format. {READ_FORMATS}")
+        raise UnreadableSource(
+            "The file is not text.", f"It holds zero bytes: a binary format. {READ_FORMATS}"
+        )
     if len(re.findall(rb"[\x00-\x08\x0e-\x1a\x7f]", head)) > 0.05 * len(head):
-        raise SourceBroken(
+        raise UnreadableSource(
             "The file is not text.", f"It is full of control bytes: a binary format. {READ_FORMATS}"
         )
 
@@ -194,7 +196,7 @@ def _refuse_rowless(head: bytes, *, whole: bool) -> None:
     lines = lines_of(head)
     header = read_header(lines)
     if not any(line.strip() for line in chain(header.beyond, lines)):
-        raise SourceBroken(
+        raise UnreadableSource(
             "The table has no row.",
             f"There is only the first row, with the columns {shown_names(header.columns)}. Export it again.",
         )

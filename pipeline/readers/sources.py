@@ -23,7 +23,7 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from pipeline.errors import InputMissing, InputUnusable
-from pipeline.readers.reader import SourceBroken
+from pipeline.readers.reader import UnreadableSource
 
 STANDARD_INPUT = "-"
 HEAD_BYTES = 64 * 1024
@@ -240,7 +240,7 @@ def open_source(source: Source, standard_input: BinaryIO | None = None) -> Opene
         if wide := _wide_encoding(head):
             raw = io.BufferedReader(_FromWide(_Resumed(head, raw), wide), PIECE_BYTES)
             head = _read_ahead(raw, HEAD_BYTES)
-    except SourceBroken:
+    except UnreadableSource:
         file.close()
         raise
     whole = len(head) < HEAD_BYTES
@@ -357,12 +357,12 @@ def _read(stream: BinaryIO, size: int) -> bytes:
     try:
         return stream.read(size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise SourceBroken(
+        raise UnreadableSource(
             "The compressed data is damaged or ends early.",
             "What came before was read. Check the file with `gzip -t` and fetch or compress it again.",
         ) from error
     except OSError as error:
-        raise SourceBroken(
+        raise UnreadableSource(
             "The file cannot be read further.",
             f"The system says: {error.strerror}. Check the disk or the mount.",
         ) from error

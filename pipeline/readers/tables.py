@@ -16,7 +16,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from pipeline.readers.json_stream import convert, too_long
-from pipeline.readers.reader import Found, Refused, SourceBroken
+from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
 from pipeline.readers.row_starts import RowStarts
 
 DELIMITERS = (",", "\t", ";", "|")
@@ -105,7 +105,7 @@ def read_table(
     label: str,
     characters_max: int,
     naming: Callable[[Sequence[str]], Naming] = lambda columns: ((), None),
-) -> Iterator[Found | Refused]:
+) -> Iterator[RawRecord | UnreadableRecord]:
     """One record a row. A row that is malformed, not UTF-8, too long, or of another width costs one record.
 
     `naming` says which of the columns name the note and its patient, and which one is its text.
@@ -118,7 +118,7 @@ def read_table(
     try:
         header = read_header(lines)
     except _RowTooLong:
-        raise SourceBroken(
+        raise UnreadableSource(
             "The first row is no list of names.",
             f"It is longer than {characters_max:,} characters. A quotation mark in it may not be closed.",
         ) from None
@@ -153,7 +153,7 @@ def read_table(
             yield _swallowed(number, line, index, lines)
         else:
             found = _row(cells, columns, f"row {number} (line {line})", label)
-            if isinstance(found, Found):
+            if isinstance(found, RawRecord):
                 good = cells
             else:
                 found = replace(found, position=_position(number, line, lines))
@@ -260,19 +260,19 @@ def shown_names(names: Iterable[str]) -> str:
 def _checked(columns: list[str], label: str) -> list[str]:
     if _NOT_UTF8.search("".join(columns)):
         raw = ",".join(columns).encode("utf-8", "surrogateescape")
-        raise SourceBroken("The first row is not valid UTF-8.", convert(label, raw))
+        raise UnreadableSource("The first row is not valid UTF-8.", convert(label, raw))
     twice = sorted({name for name in columns if columns.count(name) > 1})
     if twice:
-        raise SourceBroken(
+        raise UnreadableSource(
             "Two columns have the same name.",
             f"Rename one of each of these in the first row: {shown_names(twice)}.",
         )
     return columns
 
 
-def _row(cells: list[str], columns: list[str], position: str, label: str) -> Found | Refused:
+def _row(cells: list[str], columns: list[str], position: str, label: str) -> RawRecord | UnreadableRecord:
     if len(cells) != len(columns):
-        return Refused(
+        return UnreadableRecord(
             position,
             "The row has another number of cells than the first row has names.",
             f"It has {len(cells)}, the first row {len(columns)}. A delimiter or line break inside a cell needs "
@@ -280,18 +280,18 @@ def _row(cells: list[str], columns: list[str], position: str, label: str) -> Fou
         )
     for name, cell in zip(columns, cells, strict=True):
         if not cell.isascii() and (wrong := _NOT_UTF8.search(cell)):
-            return Refused(
+            return UnreadableRecord(
                 position,
                 "The record is not valid UTF-8.",
                 f"Column {shown_names([name])}, character {wrong.start() + 1} is byte 0x{ord(wrong[0]) - 0xDC00:02X}. "
                 f"{convert(label, cell.encode('utf-8', 'surrogateescape'))}",
             )
-    return Found(position, dict(zip(columns, cells, strict=True)))
+    return RawRecord(position, dict(zip(columns, cells, strict=True)))
 
 
 def _too_long(
     number: int, first: int, lines: _Lines, starts: RowStarts, good: Sequence[str] | None
-) -> Refused:
+) -> UnreadableRecord:
     """Passes over the row: up to a line end outside quotation marks, or a line that begins a row."""
     row = lines.row
     if starts.known and (index := starts.next_start(row[1:], row[0], good) + 1) < len(row):
@@ -307,10 +307,10 @@ def _too_long(
     return too_long(_position(number, first, lines), lines.characters_max, size, "characters")
 
 
-def _swallowed(number: int, first: int, index: int, lines: _Lines) -> Refused:
+def _swallowed(number: int, first: int, index: int, lines: _Lines) -> UnreadableRecord:
     """Reading goes on at that line of the row which begins another one."""
     lines.put_back(lines.row[index:])
-    return Refused(
+    return UnreadableRecord(
         _position(number, first, lines),
         "The row's quotation marks take in the beginning of another row.",
         f"Line {first + index} begins as a row does, with an id where the ids stand. A quotation mark before it is not "
@@ -321,7 +321,7 @@ def _swallowed(number: int, first: int, index: int, lines: _Lines) -> Refused:
 
 def _malformed(
     number: int, first: int, problem: str, lines: _Lines, starts: RowStarts, good: Sequence[str] | None
-) -> Refused:
+) -> UnreadableRecord:
     """The row costs its first line and what follows of it: reading goes on at the next line that begins a row."""
     ended, row = lines.ended, lines.row
     index = starts.next_start(row[1:], row[0], good) + 1
@@ -332,7 +332,7 @@ def _malformed(
             lines.put_back([line])
     position = _position(number, first, lines)
     if ended and not behind:
-        return Refused(
+        return UnreadableRecord(
             position,
             "The file ends inside quotation marks.",
             "A quotation mark opened in this row is never closed: close it, or fetch the file again if it was cut. "
@@ -340,7 +340,7 @@ def _malformed(
             whole=True,
         )
     spark = r' Spark writes \" for it unless told .option("escape", "\"").' if '\\"' in row[0] else ""
-    return Refused(
+    return UnreadableRecord(
         position,
         "The row's quotation marks are malformed.",
         f"The CSV reader says: {problem}. A quotation mark inside a cell must be doubled.{spark} Reading went on at "

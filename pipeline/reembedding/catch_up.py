@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 
-from pipeline.indexing.flow import Indexing, Tally
+from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.indexing.ledger import Ledger
 from pipeline.ports import Store
 from pipeline.records import SourceRecord
@@ -24,7 +24,7 @@ NOTES_ASKED = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
+class CatchUpPass:
     """What one comparison of all notes found and did."""
 
     notes: int
@@ -44,7 +44,7 @@ class Pass:
         return not (self.stored or self.removed or self.interrupted)
 
 
-def catch_up(source: Store, ledger: Ledger, indexing: Indexing) -> Iterator[Pass]:
+def catch_up(source: Store, ledger: Ledger, indexing: Indexing) -> Iterator[CatchUpPass]:
     """`ledger` is that of `source`. Passes until nothing differs any more, or the run is stopped."""
     while True:
         done = one_pass(source, ledger, indexing)
@@ -53,9 +53,9 @@ def catch_up(source: Store, ledger: Ledger, indexing: Indexing) -> Iterator[Pass
             return
 
 
-def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> Pass:
+def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> CatchUpPass:
     """Compare every note of `source` with the store of `indexing`, and mend what differs."""
-    tally, seen = Tally(), set[str]()
+    tally, seen = RunCounts(), set[str]()
     indexing.store.prepare(indexing.embedder.space)
     indexing.ledger.prepare()
     indexing.stage(_notes(source, ledger, seen), tally, mirrored=True)
@@ -64,7 +64,7 @@ def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> Pass:
     removed = 0 if tally.interrupted else _remove_others(indexing, seen)
     if not tally.interrupted:
         indexing.work(tally)
-    return Pass(
+    return CatchUpPass(
         notes=len(seen),
         stored=tally.embedded,
         removed=removed,

@@ -19,8 +19,8 @@ from pipeline.embedding_spaces import (
     IN_USE_LOCK,
     SPACES_FOLDER,
     WRITING_LOCK,
-    Place,
-    Pointer,
+    SpaceLocation,
+    SpacePointer,
     change_pointer,
     digest_of,
     in_use,
@@ -36,8 +36,8 @@ from pipeline.indexing.reconciliation import reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Store
 from pipeline.records import EmbeddingSpace, Rejection
-from pipeline.reembedding.catch_up import Pass, catch_up
-from pipeline.storage.locks import alone
+from pipeline.reembedding.catch_up import CatchUpPass, catch_up
+from pipeline.storage.locks import exclusive_lock
 from pipeline.wiring import (
     STORE_FILES,
     Corpus,
@@ -88,9 +88,9 @@ class Soundness:
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    pointer: Pointer
+    pointer: SpacePointer
     soundness: Soundness
-    caught_up: Sequence[Pass]
+    caught_up: Sequence[CatchUpPass]
     writers_waited_seconds: float
     """How long nobody could write notes: the last pass, the checks and the rename."""
     left_behind: int
@@ -100,7 +100,7 @@ class Switched:
 # --- what there is
 
 
-def pointer_of(settings: Settings) -> Pointer:
+def pointer_of(settings: Settings) -> SpacePointer:
     """The pointer, also before there is a file. Raises MigrationRefused where nothing is indexed, SpaceMismatch where
     the settings name neither the embedder that made the store nor one that can be found out."""
     pointer = read_pointer(settings.data_dir)
@@ -114,7 +114,7 @@ def pointer_of(settings: Settings) -> Pointer:
             remedy="Set CHARTWELL_EMBEDDER__PROVIDER to the embedder you want and index the notes.",
         )
     embedder = _embedder_of(held, settings)
-    return Pointer(serving=place_of(held, embedder, folder=".", sql_schema=settings.iris.sql_schema))
+    return SpacePointer(serving=place_of(held, embedder, folder=".", sql_schema=settings.iris.sql_schema))
 
 
 def _embedder_of(held: EmbeddingSpace, settings: Settings) -> EmbedderSettings:
@@ -145,7 +145,7 @@ def _embedder_of(held: EmbeddingSpace, settings: Settings) -> EmbedderSettings:
 # --- filling the shadow
 
 
-def begin(settings: Settings, target: EmbedderSettings) -> Pointer:
+def begin(settings: Settings, target: EmbedderSettings) -> SpacePointer:
     """Choose the shadow for `target`: a new one, the one under way, or an older space that is still there.
 
     The new embedder is really called. Raises MigrationRefused where it serves already or another shadow is under way.
@@ -164,7 +164,7 @@ def begin(settings: Settings, target: EmbedderSettings) -> Pointer:
     )
     _try(fresh, settings)
 
-    def with_shadow(written: Pointer | None) -> Pointer:
+    def with_shadow(written: SpacePointer | None) -> SpacePointer:
         pointer = written or now
         if pointer.shadow is not None and pointer.shadow.space_id != space.id:
             raise MigrationRefused(
@@ -178,7 +178,7 @@ def begin(settings: Settings, target: EmbedderSettings) -> Pointer:
     return change_pointer(settings.data_dir, with_shadow)
 
 
-def _try(place: Place, settings: Settings) -> None:
+def _try(place: SpaceLocation, settings: Settings) -> None:
     """Really embed something, opened as it will be opened from the pointer file."""
     embedder = open_embedder(place.settings(settings))
     if embedder.space.id != place.space_id:
@@ -195,7 +195,7 @@ def fill(
     observer: Observer,
     stop: Callable[[], bool],
     retry_failed: bool = False,
-) -> Iterator[Pass]:
+) -> Iterator[CatchUpPass]:
     """Bring the shadow level with the space that serves; a result after each pass over all notes."""
     with _both(settings, observer=observer, stop=stop, retry_failed=retry_failed) as both:
         stored = 0
@@ -249,7 +249,7 @@ def _both(
         yield _Both(source, ledger, corpus, indexing)
 
 
-def _with_shadow(pointer: Pointer | None) -> Pointer:
+def _with_shadow(pointer: SpacePointer | None) -> SpacePointer:
     if pointer is None or pointer.shadow is None:
         raise MigrationRefused(
             "No migration is under way.",
@@ -258,7 +258,7 @@ def _with_shadow(pointer: Pointer | None) -> Pointer:
     return pointer
 
 
-def _shadow_of(pointer: Pointer) -> Place:
+def _shadow_of(pointer: SpacePointer) -> SpaceLocation:
     assert pointer.shadow is not None
     return pointer.shadow
 
@@ -312,14 +312,14 @@ def _index_set(corpus: Corpus, evaluation_set: EvaluationSet, settings: Settings
         corpus.store,
         corpus.ledger,
         settings.indexing,
-        _Refusal(),
+        _MigrationRefused(),
         SilentObserver(),
         spool=corpus.spool,
     ).run(evaluation_set.records(), sources=[str(evaluation_set.folder)])
     evaluation_set.require_whole(tally.failed, tally.reasons)
 
 
-class _Refusal:
+class _MigrationRefused:
     """An evaluation set with a document that cannot be indexed measures nothing."""
 
     def write(self, rejection: Rejection) -> None:
@@ -338,7 +338,7 @@ def switch(settings: Settings, *, force: bool = False, observer: Observer | None
     shadow lacks a note or is not sound. Nothing has changed then.
     """
     _with_shadow(read_pointer(settings.data_dir))
-    with alone(settings.data_dir / WRITING_LOCK) as held:
+    with exclusive_lock(settings.data_dir / WRITING_LOCK) as held:
         if not held:
             raise MigrationRefused(
                 "An indexing run is writing notes into the space that serves.",
@@ -366,14 +366,14 @@ def switch(settings: Settings, *, force: bool = False, observer: Observer | None
         )
 
 
-def _switched(written: Pointer | None) -> Pointer:
+def _switched(written: SpacePointer | None) -> SpacePointer:
     pointer = _with_shadow(written)
     shadow = _shadow_of(pointer)
     earlier = (place for place in pointer.previous if place.space_id != shadow.space_id)
-    return Pointer(serving=shadow, previous=(pointer.serving, *earlier))
+    return SpacePointer(serving=shadow, previous=(pointer.serving, *earlier))
 
 
-def _soundness(both: _Both, last: Pass) -> Soundness:
+def _soundness(both: _Both, last: CatchUpPass) -> Soundness:
     shadow, counts = both.shadow, both.shadow.ledger.counts()
     found = reconcile(
         ledger=shadow.ledger,
@@ -401,11 +401,11 @@ def _soundness(both: _Both, last: Pass) -> Soundness:
     )
 
 
-def roll_back(settings: Settings) -> Pointer:
+def roll_back(settings: Settings) -> SpacePointer:
     """Let the space serve again that served before, at once. The one that is left becomes the shadow, so that it can
     be caught up and switched to again. Raises MigrationRefused where there is none."""
 
-    def back(written: Pointer | None) -> Pointer:
+    def back(written: SpacePointer | None) -> SpacePointer:
         if written is None or not written.previous:
             raise MigrationRefused(
                 "There is no earlier space to go back to.",
@@ -413,7 +413,7 @@ def roll_back(settings: Settings) -> Pointer:
             )
         earlier, *others = written.previous
         if written.shadow is None or written.shadow.space_id == earlier.space_id:
-            return Pointer(serving=earlier, shadow=written.serving, previous=tuple(others))
+            return SpacePointer(serving=earlier, shadow=written.serving, previous=tuple(others))
         return written.model_copy(update={"serving": earlier, "previous": (*others, written.serving)})
 
     return change_pointer(settings.data_dir, back)
@@ -422,7 +422,7 @@ def roll_back(settings: Settings) -> Pointer:
 # --- cleaning up
 
 
-def abandon(settings: Settings) -> tuple[Place, int]:
+def abandon(settings: Settings) -> tuple[SpaceLocation, int]:
     """Give up the migration under way: (its space, bytes removed). A space that served before keeps its files."""
     pointer = _with_shadow(read_pointer(settings.data_dir))
     shadow = _shadow_of(pointer)
@@ -432,11 +432,11 @@ def abandon(settings: Settings) -> tuple[Place, int]:
     return shadow, _drop(settings, shadow, _without_shadow)
 
 
-def _without_shadow(written: Pointer | None) -> Pointer:
+def _without_shadow(written: SpacePointer | None) -> SpacePointer:
     return _with_shadow(written).model_copy(update={"shadow": None})
 
 
-def drop_old(settings: Settings) -> Iterator[tuple[Place, int]]:
+def drop_old(settings: Settings) -> Iterator[tuple[SpaceLocation, int]]:
     """Remove every space that served before, but for one that is being caught up; (space, bytes on this disk) of
     each. Raises MigrationRefused where a process still uses one: it has not followed the switch."""
     pointer = read_pointer(settings.data_dir)
@@ -448,9 +448,11 @@ def drop_old(settings: Settings) -> Iterator[tuple[Place, int]]:
             yield place, _drop(settings, place, lambda written, gone=place: _forgotten(written, gone))  # type: ignore[misc]
 
 
-def _drop(settings: Settings, place: Place, change: Callable[[Pointer | None], Pointer]) -> int:
+def _drop(
+    settings: Settings, place: SpaceLocation, change: Callable[[SpacePointer | None], SpacePointer]
+) -> int:
     """Take a space out of the pointer, then off the disk; bytes removed."""
-    with alone(place.settings(settings).data_dir / IN_USE_LOCK) as unused:
+    with exclusive_lock(place.settings(settings).data_dir / IN_USE_LOCK) as unused:
         if not unused:
             raise MigrationRefused(
                 f"A process still uses {place.space_id}.",
@@ -469,19 +471,19 @@ def _drop(settings: Settings, place: Place, change: Callable[[Pointer | None], P
         return size
 
 
-def _forgotten(written: Pointer | None, gone: Place) -> Pointer:
+def _forgotten(written: SpacePointer | None, gone: SpaceLocation) -> SpacePointer:
     assert written is not None
     return written.model_copy(
         update={"previous": tuple(place for place in written.previous if place.space_id != gone.space_id)}
     )
 
 
-def size_bytes(settings: Settings, place: Place) -> int:
+def size_bytes(settings: Settings, place: SpaceLocation) -> int:
     """What a space takes on this disk; rows in IRIS are not on this disk."""
     return sum(path.stat().st_size for path in _files(settings, place) if path.exists())
 
 
-def _files(settings: Settings, place: Place) -> list[Path]:
+def _files(settings: Settings, place: SpaceLocation) -> list[Path]:
     """The files of a space. Those of the first one lie among others."""
     folder = place.settings(settings).data_dir
     if place.folder == ".":
@@ -495,7 +497,7 @@ def _store(settings: Settings) -> Iterator[Store]:
         yield store
 
 
-def counts_of(settings: Settings, place: Place) -> tuple[int, int, dict[str, int]]:
+def counts_of(settings: Settings, place: SpaceLocation) -> tuple[int, int, dict[str, int]]:
     """(notes, passages, notes by state) of a space, zeros where it was never begun."""
     placed = place.settings(settings)
     with closing(ledger_database(placed)) as database, closing(open_store(placed, database)) as store:

@@ -24,20 +24,20 @@ from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State
-from pipeline.service.dependencies import Parts
-from pipeline.service.idle_signal import Activity
+from pipeline.service.dependencies import Services
+from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter
-from pipeline.service.middleware.authentication import Caller, Gate
-from pipeline.service.middleware.envelope import UNROUTED, Frame
+from pipeline.service.middleware.authentication import AuthenticationMiddleware, Caller
+from pipeline.service.middleware.envelope import UNROUTED, RequestEnvelope
 from pipeline.service.middleware.proxy import BehindProxy, proxy_key
 from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
 from pipeline.service.questions.corpus import LiveCorpus
-from pipeline.service.questions.queue import AnswerDesk, Asked, Outcome
-from pipeline.service.questions.recorder import ConversationKeeper
-from pipeline.service.readiness import Check, Readiness, opened
-from pipeline.service.retention.scheduler import Upkeep
+from pipeline.service.questions.queue import AnswerQueue, QuestionOutcome, QuestionRequest
+from pipeline.service.questions.recorder import ConversationRecorder
+from pipeline.service.readiness import Check, Readiness, when_ready
+from pipeline.service.retention.scheduler import MaintenanceTask
 from pipeline.service.thread_pools import Lanes
 from pipeline.telemetry.asgi import TracedRequests, method_of
 from pipeline.telemetry.setup import SILENT, Telemetry
@@ -83,12 +83,12 @@ def create_app(
     access = open_access(state, settings, public_url=url)
     corpus = LiveCorpus(interactive(settings), lambda chosen: open_answering(chosen, telemetry))
     meter = Meter(telemetry)
-    activity = Activity(settings.service.activity_file)
+    activity = IdleSignal(settings.service.activity_file)
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         parts = _parts(settings, state, access, corpus, meter, activity, url)
-        upkeep = Upkeep(state, access.audit, settings.service)
+        upkeep = MaintenanceTask(state, access.audit, settings.service)
         app.state.parts = parts
         app.state.drain = functools.partial(_drain, parts)
         await parts.jobs.recover()
@@ -143,9 +143,9 @@ def _parts(
     access: Access,
     corpus: LiveCorpus,
     meter: Meter,
-    activity: Activity,
+    activity: IdleSignal,
     url: str,
-) -> Parts:
+) -> Services:
     service = settings.service
     readiness = Readiness(
         _checks(corpus, state),
@@ -154,9 +154,9 @@ def _parts(
         costly=("embedder", "generator"),
     )
     history = open_history(state, access.audit, settings, corpus.visible)
-    desk = AnswerDesk(corpus, ConversationKeeper(history.conversations, prices_of(settings)), service)
+    desk = AnswerQueue(corpus, ConversationRecorder(history.conversations, prices_of(settings)), service)
 
-    def question_ended(asked: Asked, outcome: Outcome) -> None:
+    def question_ended(asked: QuestionRequest, outcome: QuestionOutcome) -> None:
         if outcome.answer is not None:
             readiness.proved("models", "embedder", "store", "state")
             if "generate" in outcome.answer.seconds:
@@ -166,7 +166,7 @@ def _parts(
 
     desk.on_ended = question_ended
     meter.watch(desk, readiness)
-    return Parts(
+    return Services(
         settings=settings,
         url=url or service.public_url,
         started_at=time.monotonic(),
@@ -206,7 +206,7 @@ def _checks(corpus: LiveCorpus, state: State) -> dict[str, Check]:
             parts.store.counts()
 
     return {
-        "models": opened(lambda: corpus.ready, lambda: corpus.failure),
+        "models": when_ready(lambda: corpus.ready, lambda: corpus.failure),
         "embedder": embedder,
         "generator": generator,
         "store": store,
@@ -214,7 +214,7 @@ def _checks(corpus: LiveCorpus, state: State) -> dict[str, Check]:
     }
 
 
-async def _drain(parts: Parts, seconds: float) -> None:
+async def _drain(parts: Services, seconds: float) -> None:
     """Take nothing new, let answers end for that long, and end what is watched and indexed."""
     parts.desk.draining = True
     await asyncio.gather(parts.desk.drain(seconds), parts.jobs.stop())
@@ -266,7 +266,7 @@ def _add_layers(
     settings: Settings,
     access: Access,
     meter: Meter,
-    activity: Activity,
+    activity: IdleSignal,
     respond: problems.Respond,
 ) -> None:
     service = settings.service
@@ -277,7 +277,7 @@ def _add_layers(
 
     # The last one added is the outermost.
     app.add_middleware(
-        Gate,
+        AuthenticationMiddleware,
         settings=service,
         doorkeeper=_Doorkeeper(access),
         demo=Caller(DEMO),
@@ -286,7 +286,7 @@ def _add_layers(
         activity=activity,
     )
     app.add_middleware(
-        Frame,
+        RequestEnvelope,
         connections_max=service.connections_max,
         send_seconds_max=service.send_seconds_max,
         secure=service.public_url.startswith("https://"),

@@ -18,10 +18,10 @@ from pipeline.service.access.keys import Keys
 from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.sessions import SignIns
-from pipeline.service.access.users import People
+from pipeline.service.access.users import Users
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.receipts import Receipts
-from pipeline.service.conversations.feedback import Opinions
+from pipeline.service.conversations.feedback import FeedbackStore
 from pipeline.service.conversations.store import Conversations
 from pipeline.service.database.engine import State
 from pipeline.service.jobs.runner import Jobs
@@ -29,13 +29,13 @@ from pipeline.service.metrics import Meter
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.authentication import Caller
 from pipeline.service.questions.corpus import LiveCorpus
-from pipeline.service.questions.queue import AnswerDesk
+from pipeline.service.questions.queue import AnswerQueue
 from pipeline.service.readiness import Readiness
 from pipeline.service.thread_pools import Lanes
 
 
 @dataclass
-class Parts:
+class Services:
     """The service's parts."""
 
     settings: Settings
@@ -45,25 +45,25 @@ class Parts:
     """On the clock of `time.monotonic`."""
     state: State
     audit: AuditLog
-    people: People
+    people: Users
     groups: Groups
     provider: IdentityProvider | None
     sign_ins: SignIns
     lanes: Lanes
     keys: Keys
     conversations: Conversations
-    opinions: Opinions
+    opinions: FeedbackStore
     receipts: Receipts
     corpus: LiveCorpus
-    desk: AnswerDesk
+    desk: AnswerQueue
     jobs: Jobs
     readiness: Readiness
     meter: Meter
     costs: PresentCosts
 
 
-async def parts_of(request: Request) -> Parts:
-    return cast(Parts, request.app.state.parts)
+async def parts_of(request: Request) -> Services:
+    return cast(Services, request.app.state.parts)
 
 
 async def caller_of(request: Request) -> Caller:
@@ -75,7 +75,7 @@ async def principal_of(caller: Annotated[Caller, Depends(caller_of)]) -> Princip
     return caller.principal
 
 
-PartsHere = Annotated[Parts, Depends(parts_of)]
+ServicesDep = Annotated[Services, Depends(parts_of)]
 CallerHere = Annotated[Caller, Depends(caller_of)]
 PrincipalHere = Annotated[Principal, Depends(principal_of)]
 
@@ -107,7 +107,7 @@ class Permission:
         return principal
 
 
-class Known(Permission):
+class AnyKnownUser(Permission):
     """For what everybody who is known may do, whatever a key was made for: say who they are."""
 
     def __init__(self) -> None:
@@ -123,10 +123,10 @@ class Known(Permission):
 
 
 def known() -> params.Depends:
-    """As `may`, for a route that needs no right."""
-    return cast(params.Depends, Security(Known()))
+    """As `requires`, for a route that needs no right."""
+    return cast(params.Depends, Security(AnyKnownUser()))
 
 
-def may(action: Action) -> params.Depends:
+def requires(action: Action) -> params.Depends:
     """For a route's `dependencies`."""
     return cast(params.Depends, Security(Permission(action), scopes=[action.value]))

@@ -13,7 +13,7 @@ from pipeline.logs import LOGGER
 EVERY_SECONDS = 10.0
 
 
-class Activity:
+class IdleSignal:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._last = float("-inf")

@@ -7,7 +7,7 @@ nothing. Labels have closed sets of values: routes by their template.
 from __future__ import annotations
 
 from pipeline.errors import NotKnown
-from pipeline.service.questions.queue import AnswerDesk
+from pipeline.service.questions.queue import AnswerQueue
 from pipeline.service.readiness import Readiness
 from pipeline.telemetry.setup import Telemetry
 
@@ -24,7 +24,7 @@ class Meter:
         if self._metrics is not None:
             self._metrics.request_ended(method, route, status, seconds)
 
-    def watch(self, desk: AnswerDesk, readiness: Readiness) -> None:
+    def watch(self, desk: AnswerQueue, readiness: Readiness) -> None:
         """Ask these at each scrape. A scrape looks at no dependency anew."""
         if self._metrics is not None:
             self._metrics.questions_waiting(lambda: desk.waiting)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline.cancellation import Cancellation, Cancelled, inside
+from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.errors import ChartwellError, NotReady, ProviderTimeout
 from pipeline.service.problems import recorded
 
@@ -29,7 +29,7 @@ KNOWN_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DependencyState:
     """How a dependency was when it was last looked at."""
 
     name: str
@@ -51,7 +51,7 @@ Check = Callable[[], None]
 
 
 class Readiness:
-    """Its methods belong to the event loop, but for `proved`."""
+    """Its methods belong to the event loop, but for `mark_ready`."""
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class Readiness:
         self._costly = frozenset(costly)
         self._seconds_max = seconds_max
         self._kept_seconds = kept_seconds
-        self._findings: dict[str, Finding] = {}
-        self._calls: dict[str, Future[Finding]] = {}
+        self._findings: dict[str, DependencyState] = {}
+        self._calls: dict[str, Future[DependencyState]] = {}
         self._threads = ThreadPoolExecutor(max(1, len(checks)), thread_name_prefix="check")
         self._scope = Cancellation(cuts=True)
         self._watching: asyncio.Task[None] | None = None
@@ -76,7 +76,7 @@ class Readiness:
         """Look again now and then, until it is closed."""
         self._watching = asyncio.create_task(self._watch())
 
-    async def look(self) -> list[Finding]:
+    async def look(self) -> list[DependencyState]:
         """How each dependency is, no older than `kept_seconds` and after `seconds_max` at the latest."""
         await self._look([name for name in self._checks if not self._fresh(name)])
         return [self._finding(name) for name in self._checks]
@@ -85,14 +85,14 @@ class Readiness:
         """These have just worked for somebody. From any thread."""
         for name in names:
             if name in self._checks:
-                self._findings[name] = Finding(name, True, None, 0.0, time.monotonic())
+                self._findings[name] = DependencyState(name, True, None, 0.0, time.monotonic())
 
     def doubted(self, *names: str) -> None:
         """These have just failed somebody: the next look is at them as well. From any thread."""
         for name in names:
             self._findings.pop(name, None)
 
-    def known(self) -> list[Finding]:
+    def known(self) -> list[DependencyState]:
         """What is known without looking. What is old is not known any more."""
         findings = list(self._findings.values())
         return [finding for finding in findings if finding.age_seconds < KNOWN_SECONDS]
@@ -133,7 +133,7 @@ class Readiness:
             kept = min(kept, FAILED_KEPT_SECONDS)
         return finding is not None and finding.age_seconds < kept
 
-    def _call(self, name: str) -> Future[Finding]:
+    def _call(self, name: str) -> Future[DependencyState]:
         """The call under way, or a new one."""
         call = self._calls.get(name)
         if call is None or call.done():
@@ -141,21 +141,21 @@ class Readiness:
             self._calls[name] = call
         return call
 
-    def _look_at(self, name: str) -> Finding:
+    def _look_at(self, name: str) -> DependencyState:
         began = time.monotonic()
         code: str | None = None
         try:
-            with inside(self._scope):
+            with cancellation_scope(self._scope):
                 self._checks[name]()
         except (NotReady, Cancelled):
             code = NotReady.code  # known, and nothing to report
         except Exception as error:  # noqa: BLE001  recorded there; the finding has its code
             code = recorded(error, f"readiness {name}").code
         now = time.monotonic()
-        self._findings[name] = Finding(name, code is None, code, now - began, now)
+        self._findings[name] = DependencyState(name, code is None, code, now - began, now)
         return self._findings[name]
 
-    def _finding(self, name: str) -> Finding:
+    def _finding(self, name: str) -> DependencyState:
         """The finding, where it is fresh; else that there was no answer in time."""
         if self._fresh(name):
             return self._findings[name]
@@ -164,11 +164,11 @@ class Readiness:
             return call.result()
         return self._timed_out(name)
 
-    def _timed_out(self, name: str) -> Finding:
-        return Finding(name, False, ProviderTimeout.code, self._seconds_max, time.monotonic())
+    def _timed_out(self, name: str) -> DependencyState:
+        return DependencyState(name, False, ProviderTimeout.code, self._seconds_max, time.monotonic())
 
 
-def opened(ready: Callable[[], bool], failure: Callable[[], ChartwellError | None]) -> Check:
+def when_ready(ready: Callable[[], bool], failure: Callable[[], ChartwellError | None]) -> Check:
     """A check of whether something has been opened that is opened in the background."""
 
     def check() -> None:

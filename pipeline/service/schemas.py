@@ -34,9 +34,9 @@ from pipeline.service.access.groups import Group
 from pipeline.service.access.keys import Key
 from pipeline.service.access.policy import Action
 from pipeline.service.access.users import Person
-from pipeline.service.access.visibility import Sees
+from pipeline.service.access.visibility import Visibility
 from pipeline.service.conversations.feedback import COMMENT_CHARACTERS_MAX
-from pipeline.service.conversations.store import Said, Summary, Whole
+from pipeline.service.conversations.store import ConversationMessage, ConversationTranscript, Summary
 from pipeline.service.jobs.records import JobRow
 from pipeline.text.periods import Period
 
@@ -731,7 +731,7 @@ class MessageOut(BaseModel):
     withheld: bool = Field(description="it quotes a note that you may not see any more, or that is gone")
 
     @classmethod
-    def of(cls, said: Said) -> MessageOut:
+    def of(cls, said: ConversationMessage) -> MessageOut:
         return cls(**{name: getattr(said, name) for name in cls.model_fields})
 
 
@@ -762,7 +762,7 @@ class ConversationWhole(ConversationOut):
     entries: list[MessageOut]
 
     @classmethod
-    def whole(cls, found: Whole) -> ConversationWhole:
+    def whole(cls, found: ConversationTranscript) -> ConversationWhole:
         return cls(**asdict(found.summary), entries=[MessageOut.of(said) for said in found.messages])
 
 
@@ -844,14 +844,14 @@ class SeesFields(Body):
     domains: Ids | None = Field(description="domains of notes")
     group_ids: Ids | None = Field(description="patient groups")
 
-    def sees(self) -> Sees:
-        return Sees(
+    def sees(self) -> Visibility:
+        return Visibility(
             None if self.domains is None else frozenset(self.domains),
             None if self.group_ids is None else frozenset(self.group_ids),
         )
 
     @classmethod
-    def of(cls, seen: Sees) -> SeesFields:
+    def of(cls, seen: Visibility) -> SeesFields:
         return cls(
             domains=None if seen.domains is None else sorted(seen.domains),
             group_ids=None if seen.group_ids is None else sorted(seen.group_ids),

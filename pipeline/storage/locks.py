@@ -12,27 +12,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.storage.sqlite import translated
+from pipeline.storage.sqlite import storage_errors
 
 
 @contextmanager
-def shared(path: Path) -> Iterator[None]:
+def shared_lock(path: Path) -> Iterator[None]:
     """Hold `path` together with others; waits while somebody holds it alone."""
     with _opened(path) as descriptor:
-        with translated(path):
+        with storage_errors(path):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
         yield
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool = False) -> Iterator[bool]:
+def exclusive_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
     """Hold `path` alone. Gives False, at once and holding nothing, where others hold it, unless told to wait."""
     with _opened(path) as descriptor:
         yield _alone(path, descriptor, wait=wait)
 
 
 def _alone(path: Path, descriptor: int, *, wait: bool) -> bool:
-    with translated(path):
+    with storage_errors(path):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
@@ -42,7 +42,7 @@ def _alone(path: Path, descriptor: int, *, wait: bool) -> bool:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[int]:
-    with translated(path):
+    with storage_errors(path):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:

@@ -64,7 +64,7 @@ class Database:
         return existing
 
     def _connect(self) -> sqlite3.Connection:
-        with translated(self.path):
+        with storage_errors(self.path):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if not self.path.exists():
                 # Records are PHI: the file is the owner's alone from its first byte.
@@ -93,14 +93,14 @@ class Database:
             yield connection
             return
         with self._writer:
-            with translated(self.path):
+            with storage_errors(self.path):
                 connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
             except BaseException:
                 connection.rollback()
                 raise
-            with translated(self.path):
+            with storage_errors(self.path):
                 try:
                     connection.execute("COMMIT")
                 except sqlite3.Error:
@@ -117,7 +117,7 @@ class Database:
         if connection.in_transaction:
             yield connection
             return
-        with translated(self.path):
+        with storage_errors(self.path):
             connection.execute("BEGIN DEFERRED")
         try:
             yield connection
@@ -158,7 +158,7 @@ def write_ahead(connection: sqlite3.Connection, path: Path) -> None:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def storage_errors(path: Path) -> Iterator[None]:
     """SQLite's errors as ours, each with what to do. `sqlite3.Error` ends here."""
     try:
         yield

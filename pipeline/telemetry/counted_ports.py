@@ -13,21 +13,21 @@ from dataclasses import dataclass
 
 from pipeline.answering.flow import AnswerEvent, Finished, Verified
 from pipeline.cancellation import Cancelled
-from pipeline.indexing.flow import Observer, Tally
+from pipeline.indexing.flow import Observer, RunCounts
 from pipeline.ports import Embedder, Generator, Store
 from pipeline.records import DraftPiece, Prompt
 from pipeline.telemetry.metrics import Metrics
-from pipeline.telemetry.wrappers import PassedGenerator, WatchedEmbedder, WatchedStore
+from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
 
 
-class CountedEmbedder(WatchedEmbedder):
+class MeteredEmbedder(ObservedEmbedder):
     def __init__(self, embedder: Embedder, metrics: Metrics) -> None:
         super().__init__(embedder, metrics.embedding)
         metrics.embedder_in_use(embedder.space)
         metrics.watch_server("embedder", embedder)
 
 
-class CountedGenerator(PassedGenerator):
+class MeteredGenerator(GeneratorWrapper):
     def __init__(self, generator: Generator, metrics: Metrics) -> None:
         super().__init__(generator)
         self._metrics = metrics
@@ -47,11 +47,11 @@ class CountedGenerator(PassedGenerator):
                     close()
 
 
-def counted_store(store: Store, metrics: Metrics) -> Store:
-    return WatchedStore(store, lambda operation, _: metrics.storing(operation))
+def metered_store(store: Store, metrics: Metrics) -> Store:
+    return ObservedStore(store, lambda operation, _: metrics.storing(operation))
 
 
-def counted_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[AnswerEvent]:
+def metered_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[AnswerEvent]:
     """The events of one answer as they are, counted. Closing this closes them."""
     started = time.perf_counter()
     first_statement_seconds: float | None = None
@@ -116,10 +116,10 @@ class CountingObserver:
         self._observer = observer
         self._metrics = metrics
         self._counted = _Counted()
-        self._tally: Tally | None = None
+        self._tally: RunCounts | None = None
         self._lock = threading.Lock()
 
-    def read(self, tally: Tally) -> None:
+    def read(self, tally: RunCounts) -> None:
         self._count(tally)
         self._observer.read(tally)
 
@@ -127,7 +127,7 @@ class CountingObserver:
         self._metrics.notes_waiting(waiting)
         self._observer.working(waiting, done)
 
-    def batch(self, tally: Tally) -> None:
+    def batch(self, tally: RunCounts) -> None:
         self._metrics.batch_stored()
         self._count(tally)
         self._observer.batch(tally)
@@ -139,7 +139,7 @@ class CountingObserver:
         interrupted = self._tally is not None and self._tally.interrupted
         self._metrics.run_ended("failed" if error else "interrupted" if interrupted else "finished")
 
-    def _count(self, tally: Tally) -> None:
+    def _count(self, tally: RunCounts) -> None:
         with self._lock:
             self._tally = tally
             for name, outcome in _NOTES.items():
@@ -148,7 +148,7 @@ class CountingObserver:
                 self._metrics.passages(vectors, self._grown(tally, name))
             self._metrics.notes_waiting(max(0, tally.waiting - tally.embedded - tally.failed))
 
-    def _grown(self, tally: Tally, name: str) -> int:
+    def _grown(self, tally: RunCounts, name: str) -> int:
         now: int = getattr(tally, name)
         before: int = getattr(self._counted, name)
         setattr(self._counted, name, now)
@@ -156,7 +156,7 @@ class CountingObserver:
 
 
 @contextmanager
-def counted_run(observer: Observer, metrics: Metrics) -> Iterator[Observer]:
+def metered_run(observer: Observer, metrics: Metrics) -> Iterator[Observer]:
     """An observer for one indexing run, which ends with the block."""
     counting = CountingObserver(observer, metrics)
     metrics.run_began()

@@ -49,7 +49,7 @@ SENT = (
 
 
 @contextmanager
-def written(metrics: Metrics, seconds: float, out: TextIO | None = None) -> Iterator[None]:
+def emit_periodically(metrics: Metrics, seconds: float, out: TextIO | None = None) -> Iterator[None]:
     """Write a line every so many seconds while inside, and one at the end."""
     lines = EmbeddedMetrics(metrics)
     ended = threading.Event()

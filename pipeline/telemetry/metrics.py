@@ -34,7 +34,7 @@ Price = Callable[[Answer], float | None]
 """US dollars for one answer, None where nobody knows."""
 
 
-class Gate(Protocol):
+class CountedLimiter(Protocol):
     """The door in front of a model server, as far as it is counted."""
 
     @property
@@ -50,7 +50,7 @@ class Gated(Protocol):
     """A back-end that has such a door."""
 
     @property
-    def gate(self) -> Gate: ...
+    def gate(self) -> CountedLimiter: ...
 
 
 class Together(CollectorRegistry):

@@ -50,9 +50,9 @@ class Telemetry:
 
     def embedder(self, embedder: Embedder) -> Embedder:
         if self.metrics is not None:
-            from pipeline.telemetry.counted_ports import CountedEmbedder
+            from pipeline.telemetry.counted_ports import MeteredEmbedder
 
-            embedder = CountedEmbedder(embedder, self.metrics)
+            embedder = MeteredEmbedder(embedder, self.metrics)
         if self.tracing is not None:
             from pipeline.telemetry.tracing import traced_embedder
 
@@ -61,9 +61,9 @@ class Telemetry:
 
     def generator(self, generator: Generator) -> Generator:
         if self.metrics is not None:
-            from pipeline.telemetry.counted_ports import CountedGenerator
+            from pipeline.telemetry.counted_ports import MeteredGenerator
 
-            generator = CountedGenerator(generator, self.metrics)
+            generator = MeteredGenerator(generator, self.metrics)
         if self.tracing is not None:
             from pipeline.telemetry.tracing import TracedGenerator
 
@@ -72,9 +72,9 @@ class Telemetry:
 
     def store(self, store: Store) -> Store:
         if self.metrics is not None:
-            from pipeline.telemetry.counted_ports import counted_store
+            from pipeline.telemetry.counted_ports import metered_store
 
-            store = counted_store(store, self.metrics)
+            store = metered_store(store, self.metrics)
         if self.tracing is not None:
             from pipeline.telemetry.tracing import traced_store
 
@@ -96,9 +96,9 @@ class Telemetry:
             if self.tracing is not None:
                 stack.enter_context(self.tracing.run("index"))
             if self.metrics is not None:
-                from pipeline.telemetry.counted_ports import counted_run
+                from pipeline.telemetry.counted_ports import metered_run
 
-                observer = stack.enter_context(counted_run(observer, self.metrics))
+                observer = stack.enter_context(metered_run(observer, self.metrics))
             yield observer
 
 
@@ -127,9 +127,9 @@ class ObservedAnswering(Answering):
             events = traced_answer(answer, tracing, self.embedder.space.id)
         if metrics is None:
             return events
-        from pipeline.telemetry.counted_ports import counted_answer
+        from pipeline.telemetry.counted_ports import metered_answer
 
-        return counted_answer(events, metrics)
+        return metered_answer(events, metrics)
 
     def stopwatch(self, question: Question) -> Stopwatch:
         """A stopwatch whose stages are spans, where there is tracing."""
@@ -185,9 +185,9 @@ def open_service_telemetry(settings: Settings) -> Iterator[Telemetry]:
 
             telemetry.metrics.add(TextfileCollector(ingestion_file(settings)))
             if settings.metrics.emf_seconds:
-                from pipeline.telemetry.emf import written
+                from pipeline.telemetry.emf import emit_periodically
 
-                stack.enter_context(written(telemetry.metrics, settings.metrics.emf_seconds))
+                stack.enter_context(emit_periodically(telemetry.metrics, settings.metrics.emf_seconds))
         yield telemetry
 
 
@@ -196,11 +196,11 @@ def open_run_telemetry(settings: Settings) -> Iterator[Telemetry]:
     """As `open_telemetry`, for an indexing run: its metrics are in a file, and on a port where one is set."""
     with open_telemetry(settings) as telemetry, ExitStack() as stack:
         if telemetry.metrics is not None:
-            from pipeline.telemetry.textfile import written
+            from pipeline.telemetry.textfile import write_periodically
 
             registry, wanted = telemetry.metrics.registry, settings.metrics
             path, named = ingestion_file(settings), wanted.textfile is not None
-            stack.enter_context(written(registry, path, wanted.textfile_seconds, shared=named))
+            stack.enter_context(write_periodically(registry, path, wanted.textfile_seconds, shared=named))
             if wanted.port:
                 stack.enter_context(_served(registry, wanted.port))
         yield telemetry

@@ -22,7 +22,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
 from pipeline.logs import LOGGER
-from pipeline.storage.locks import alone
+from pipeline.storage.locks import exclusive_lock
 from pipeline.telemetry.metrics import Together
 
 Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
@@ -37,7 +37,7 @@ LASTING = ("chartwell_ingestion_last_end_timestamp_seconds", "chartwell_ingestio
 
 
 @contextmanager
-def written(
+def write_periodically(
     registry: CollectorRegistry, path: Path, seconds: float, *, shared: bool = False
 ) -> Iterator[None]:
     """Keep `path`, or the file beside it for this worker, up to date while inside, and once more at the end.
@@ -74,7 +74,7 @@ def written(
 def _own_place(path: Path) -> Iterator[tuple[Path | None, int]]:
     for worker in range(1, WORKERS_MAX + 1):
         place = _place(path, worker)
-        with alone(place.with_suffix(".lock")) as ours:
+        with exclusive_lock(place.with_suffix(".lock")) as ours:
             if ours:
                 yield place, worker
                 return
@@ -167,5 +167,5 @@ class TextfileCollector(Collector):
 
 def _alive(place: Path) -> bool:
     """Whether a run still writes there: a killed one left its gauges behind, and they say nothing any more."""
-    with alone(place.with_suffix(".lock")) as ours:
+    with exclusive_lock(place.with_suffix(".lock")) as ours:
         return not ours

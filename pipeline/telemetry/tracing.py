@@ -52,8 +52,8 @@ from pipeline.cancellation import Cancelled
 from pipeline.ports import Embedder, Generator, Store
 from pipeline.records import Answer, DraftPiece, Prompt, TextKind
 from pipeline.telemetry.definitions import METHODS, code_of, version
-from pipeline.telemetry.wrappers import PassedGenerator, WatchedEmbedder, WatchedStore
-from pipeline.trace_context import TRACEPARENT, carrying
+from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
+from pipeline.trace_context import TRACEPARENT, in_trace
 
 Value: TypeAlias = str | int | float | bool | Sequence[str]
 
@@ -186,7 +186,7 @@ class Tracing:
         """Inside, new spans of this thread or task lie under `span`, and requests carry it onwards."""
         token = otel_context.attach(set_span_in_context(span))
         try:
-            with carrying(traceparent_of(span)):
+            with in_trace(traceparent_of(span)):
                 yield
         finally:
             otel_context.detach(token)
@@ -302,10 +302,10 @@ def traced_embedder(embedder: Embedder, tracing: Tracing) -> Embedder:
         }
         return tracing.span(f"embeddings {space.model}", attributes, kind=SpanKind.CLIENT)
 
-    return WatchedEmbedder(embedder, around)
+    return ObservedEmbedder(embedder, around)
 
 
-class TracedGenerator(PassedGenerator):
+class TracedGenerator(GeneratorWrapper):
     def __init__(self, generator: Generator, tracing: Tracing) -> None:
         super().__init__(generator)
         self._tracing = tracing
@@ -338,7 +338,7 @@ def traced_store(store: Store, tracing: Tracing, kind: str) -> Store:
             attributes["db.operation.batch.size"] = rows
         return tracing.span(f"{operation} {DATA_SOURCE}", attributes, kind=SpanKind.CLIENT)
 
-    return WatchedStore(store, around)
+    return ObservedStore(store, around)
 
 
 # --- a request

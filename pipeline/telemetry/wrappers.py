@@ -33,7 +33,7 @@ AroundEmbedding: TypeAlias = Callable[[int, TextKind], AbstractContextManager[ob
 """What stands around a call of the embedder: how many texts, of which kind."""
 
 
-class WatchedEmbedder:
+class ObservedEmbedder:
     def __init__(self, embedder: Embedder, around: AroundEmbedding) -> None:
         self._embedder = embedder
         self._around = around
@@ -71,7 +71,7 @@ class WatchedEmbedder:
             self._embedder.stop()
 
 
-class PassedGenerator:
+class GeneratorWrapper:
     """All of a generator but its stream, which metrics and traces follow piece by piece, each in its own way."""
 
     def __init__(self, generator: Generator) -> None:
@@ -85,7 +85,7 @@ class PassedGenerator:
         self._generator.check()
 
 
-class WatchedStore:
+class ObservedStore:
     def __init__(self, store: Store, around: AroundQuery) -> None:
         self._store = store
         self._around = around

@@ -96,7 +96,7 @@ class Name:
     end: int
 
 
-def whom_it_means(question: str, passages: Sequence[Passage]) -> tuple[str, frozenset[str]]:
+def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[str, frozenset[str]]:
     """The question without the name, and the patients whose passages may answer it: all, unless it names somebody.
 
     A name is one or more capitalised words after a title, or two or more in a row that the passages never write small
@@ -135,18 +135,18 @@ def names(question: str) -> list[Name]:
     if len(words) > 3 and not any(word.group()[0].islower() for word in words):
         return []  # A Question Written Like A Heading
     found: list[Name] = []
-    run = _Run()
+    run = _NameRun()
     for word in words:
         if run.takes(word):
             continue
         found += run.names()
-        run = _Run()
+        run = _NameRun()
         run.takes(word)
     return [*found, *run.names()]
 
 
 @dataclass
-class _Run:
+class _NameRun:
     """Words of a question that stand together and may be a name."""
 
     title: str | None = None
@@ -213,7 +213,7 @@ class _Token:
     end: int
 
 
-class _Text:
+class _NameText:
     """One passage: its different words, and, where a name is among them, each where it stands."""
 
     def __init__(self, passage: Passage) -> None:
@@ -238,7 +238,7 @@ class _Read:
     """The words of some passages."""
 
     def __init__(self, passages: Sequence[Passage]) -> None:
-        self._texts = [_Text(passage) for passage in passages]
+        self._texts = [_NameText(passage) for passage in passages]
         words = frozenset().union(*(text.words for text in self._texts))
         self._small = {key for word in words if word[0].islower() for key in _keys(word)}
 
@@ -294,7 +294,7 @@ class _Read:
             sum(_bare(word) in exact for word in name),
         )
 
-    def _verdicts(self, text: _Text, name: Sequence[str], title: str) -> Iterator[str]:
+    def _verdicts(self, text: _NameText, name: Sequence[str], title: str) -> Iterator[str]:
         """What each place that has the surname says: "given", with a first name that was asked for; "titled", with the
         title that was asked for; "against", of somebody else of that surname; "other", of no patient; else "bare"."""
         surname = _keys(name[-1])

@@ -38,7 +38,7 @@ from pipeline.text.wording import canonical
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class SupportContext:
     """What may be said of a source without standing in it: the words of its section, type and patient, and its date."""
 
     words: Set[str] = frozenset()
@@ -47,7 +47,7 @@ class Context:
     about_allergies: bool = False
 
 
-ContextOf: TypeAlias = Callable[[], Context]
+ContextOf: TypeAlias = Callable[[], SupportContext]
 """Made only where a claim is not carried by the source alone."""
 
 

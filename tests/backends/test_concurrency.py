@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pipeline.backends.http.concurrency import (
     AdaptiveLimit,
-    CapacityGate,
+    ConcurrencyLimiter,
     TokenBucket,
     batches_of,
     map_bounded,
@@ -185,9 +185,9 @@ def test_the_bucket_wastes_little_of_the_limit(per_minute: int) -> None:
     assert per_minute * 5 / last >= 0.9 * per_minute / 60
 
 
-def gate_of(limit: int, clock: ManualClock | None = None, per_minute: float = 0) -> CapacityGate:
+def gate_of(limit: int, clock: ManualClock | None = None, per_minute: float = 0) -> ConcurrencyLimiter:
     rate = TokenBucket(per_minute) if per_minute else None
-    return CapacityGate(AdaptiveLimit(limit, limit), rate, *([clock] if clock else []))
+    return ConcurrencyLimiter(AdaptiveLimit(limit, limit), rate, *([clock] if clock else []))
 
 
 def test_never_more_in_flight_than_the_limit() -> None:

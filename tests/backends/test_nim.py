@@ -33,7 +33,7 @@ from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker, text_tokens_max
 from pipeline.records import Document, Prompt
-from pipeline.telemetry.wrappers import WatchedEmbedder
+from pipeline.telemetry.wrappers import ObservedEmbedder
 from tests.contracts.embedder import EmbedderContract
 from tests.servers.clock import ManualClock
 from tests.servers.nim import NimServer, nim_process
@@ -190,7 +190,7 @@ def test_too_long_is_said_before_anything_is_sent(nim: NimServer) -> None:
 @pytest.mark.parametrize("model", [EMBEDDER, EMBEDDER_WIDE])
 def test_passages_cut_to_the_models_length_are_taken(nim: NimServer, model: str) -> None:
     embedder = embedder_of(nim, model=model)
-    watched = WatchedEmbedder(embedder, lambda texts, kind: nullcontext())
+    watched = ObservedEmbedder(embedder, lambda texts, kind: nullcontext())
     settings = IndexingSettings(chunk_tokens_max=512)
     note = Document("n1", "p1", "note", "pain " * 20_000)
     for one in (embedder, watched):
@@ -205,7 +205,7 @@ def test_passages_cut_to_the_models_length_are_taken(nim: NimServer, model: str)
 
 def test_who_reserves_nothing_of_its_own_has_two_special_tokens() -> None:
     embedder = HashingEmbedder(EmbedderSettings())
-    for one in (embedder, WatchedEmbedder(embedder, lambda texts, kind: nullcontext())):
+    for one in (embedder, ObservedEmbedder(embedder, lambda texts, kind: nullcontext())):
         assert text_tokens_max(one, "passage") == embedder.space.tokens_max - 2
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.checks.context import Bench
-from pipeline.checks.machine import Done, Machine, Vantage
+from pipeline.checks.context import CheckContext
+from pipeline.checks.machine import Machine, ProcessResult, Vantage
 from pipeline.config import load_settings
 
-Answer = Done | None | Callable[[Sequence[str]], Done | None]
+Answer = ProcessResult | None | Callable[[Sequence[str]], ProcessResult | None]
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Programs:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     asked: list[tuple[str, ...]] = field(default_factory=list)
 
-    def __call__(self, words: Sequence[str], timeout_seconds: float) -> Done | None:
+    def __call__(self, words: Sequence[str], timeout_seconds: float) -> ProcessResult | None:
         assert 0 < timeout_seconds <= 60
         self.asked.append(tuple(words))
         answer = self.answers.get(words[0])
@@ -35,8 +35,8 @@ def bench(
     vantage: Vantage = "host",
     machine: Mapping[str, Any] | None = None,
     **settings: Any,
-) -> Bench:
+) -> CheckContext:
     given = {"data_dir": folder / "data", "embedder": {"provider": "hashing"}, **settings}
     loaded = load_settings(None, **given)
     parts: dict[str, Any] = {"root": folder / "root", "run": Programs(programs or {}), **(machine or {})}
-    return Bench(loaded, loaded, vantage, Machine(**parts))
+    return CheckContext(loaded, loaded, vantage, Machine(**parts))

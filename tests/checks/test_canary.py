@@ -28,13 +28,13 @@ from pipeline.checks.canary import (
     left_overs_check,
     make_canary,
 )
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.machine import Machine
 from pipeline.checks.runner import Check, run_checks
 from pipeline.config import Settings, load_settings
 from pipeline.errors import Overloaded
 from pipeline.records import DraftPiece, GeneratorModel, Prompt, Question
-from pipeline.storage.locks import alone
+from pipeline.storage.locks import exclusive_lock
 from tests.service.running import until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,12 +46,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def asked(settings: Settings) -> Iterator[Bench]:
-    with Bench(settings, settings, "local") as made:
+def asked(settings: Settings) -> Iterator[CheckContext]:
+    with CheckContext(settings, settings, "local") as made:
         yield made
 
 
-def stored(bench: Bench) -> list[str]:
+def stored(bench: CheckContext) -> list[str]:
     return [resource_id for resource_id, _ in bench.store.chunk_ids()]
 
 
@@ -73,12 +73,12 @@ class Says:
         return None
 
 
-def answering_with(bench: Bench, *pieces: str, **more: Any) -> Bench:
+def answering_with(bench: CheckContext, *pieces: str, **more: Any) -> CheckContext:
     bench._parts["generator"] = Says(*pieces, **more)
     return bench
 
 
-def test_the_right_sentence_is_cited_and_the_note_is_gone(asked: Bench) -> None:
+def test_the_right_sentence_is_cited_and_the_note_is_gone(asked: CheckContext) -> None:
     found = end_to_end_check(asked)
     assert found.status == "pass"
     assert found.measured["citations"] == 1
@@ -101,7 +101,7 @@ def test_each_canary_has_another_answer() -> None:
     ],
 )
 def test_a_model_that_does_not_answer_fails_with_the_stage(
-    asked: Bench, pieces: tuple[str, ...], why: str
+    asked: CheckContext, pieces: tuple[str, ...], why: str
 ) -> None:
     found = end_to_end_check(answering_with(asked, *pieces))
     assert found.status == "fail"
@@ -118,7 +118,9 @@ def test_a_model_that_does_not_answer_fails_with_the_stage(
         "The lighthouse keeps its spare lamp beside the eastern stairs [1].",
     ],
 )
-def test_a_citation_of_the_right_note_under_a_wrong_answer_is_not_enough(asked: Bench, said: str) -> None:
+def test_a_citation_of_the_right_note_under_a_wrong_answer_is_not_enough(
+    asked: CheckContext, said: str
+) -> None:
     found = end_to_end_check(answering_with(asked, said))
     assert found.status == "fail"
     assert "is not the sentence that answers" in found.reason
@@ -128,14 +130,14 @@ def test_a_right_but_slow_answer_is_a_warning(settings: Settings) -> None:
     hasty = settings.model_copy(
         update={"checks": settings.checks.model_copy(update={"answer_seconds_max": 1e-9})}
     )
-    with Bench(hasty, hasty, "local") as made:
+    with CheckContext(hasty, hasty, "local") as made:
         found = end_to_end_check(made)
     assert found.status == "warn"
     assert found.error is not None
     assert found.error.code == "CW-CHECK-SLOW"
 
 
-def test_a_model_that_fails_leaves_no_note_behind(asked: Bench) -> None:
+def test_a_model_that_fails_leaves_no_note_behind(asked: CheckContext) -> None:
     broken = answering_with(asked, error=Overloaded("full", remedy="wait"))
     with pytest.raises(Overloaded):
         end_to_end_check(broken)
@@ -143,12 +145,12 @@ def test_a_model_that_fails_leaves_no_note_behind(asked: Bench) -> None:
 
 
 def test_the_writing_lock_is_held_while_the_note_is_there(
-    asked: Bench, monkeypatch: pytest.MonkeyPatch
+    asked: CheckContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free: list[bool] = []
 
-    def look(_: object, bench: Bench) -> Any:
-        with alone(bench.base_settings.data_dir / ".writing") as mine:
+    def look(_: object, bench: CheckContext) -> Any:
+        with exclusive_lock(bench.base_settings.data_dir / ".writing") as mine:
             free.append(mine)
         return original(_, bench)  # type: ignore[arg-type]
 
@@ -182,7 +184,7 @@ def test_an_ordinary_question_does_not_find_it_while_it_is_there(
     met: list[str] = []
     there: list[bool] = []
 
-    def others_ask(own: object, bench: Bench) -> Any:
+    def others_ask(own: object, bench: CheckContext) -> Any:
         with open_answering(real) as answering:
             for text in questions:
                 answer = answering.answer(Question(text))
@@ -192,7 +194,7 @@ def test_an_ordinary_question_does_not_find_it_while_it_is_there(
 
     original = canary._answer
     monkeypatch.setattr(canary, "_answer", others_ask)
-    with Bench(real, real, "local") as made:
+    with CheckContext(real, real, "local") as made:
         assert end_to_end_check(made).status == "pass"
         assert there == [True]
         assert met
@@ -227,7 +229,7 @@ def kill_one(settings: Settings) -> None:
 
 
 def test_what_a_killed_run_left_is_removed_by_the_next_one_without_any_model(
-    settings: Settings, asked: Bench
+    settings: Settings, asked: CheckContext
 ) -> None:
     kill_one(settings)
     assert len(stored(asked)) >= 1
@@ -239,13 +241,13 @@ def test_what_a_killed_run_left_is_removed_by_the_next_one_without_any_model(
     assert left_overs_check(asked).status == "pass"
 
 
-def test_the_question_itself_removes_left_overs_too(settings: Settings, asked: Bench) -> None:
+def test_the_question_itself_removes_left_overs_too(settings: Settings, asked: CheckContext) -> None:
     kill_one(settings)
     assert end_to_end_check(asked).status == "pass"
     assert stored(asked) == []
 
 
-def overrun(bench: Bench) -> list[str]:
+def overrun(bench: CheckContext) -> list[str]:
     """What is in the store when a run has ended whose question got no answer in time."""
     check = Check("end_to_end_check", end_to_end_check, 1.0, clear=clear_canary)
     report = run_checks(bench, [check])
@@ -261,13 +263,13 @@ def test_a_model_server_that_never_answers_leaves_no_note_behind(tmp_path: Path)
             embedder={"provider": "hashing"},
             generator={"provider": "nim", "url": f"http://127.0.0.1:{silent.getsockname()[1]}/v1"},
         )
-        with Bench(settings, settings, "local") as made:
+        with CheckContext(settings, settings, "local") as made:
             assert overrun(made) == []
             assert made.written == set()
 
 
 def test_a_model_that_cannot_be_stopped_leaves_no_note_behind(
-    asked: Bench, monkeypatch: pytest.MonkeyPatch
+    asked: CheckContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pipeline.checks.runner.CLEARING_SECONDS", 0.5)
     reached, release = threading.Event(), threading.Event()
@@ -287,7 +289,7 @@ def test_a_model_that_cannot_be_stopped_leaves_no_note_behind(
         until(lambda: not asked.written)
 
 
-def put(bench: Bench, resource_id: str) -> None:
+def put(bench: CheckContext, resource_id: str) -> None:
     made = make_canary(time.time())
     bench.store.prepare(bench.embedder.space)
     document = replace(made.document, resource_id=resource_id)
@@ -295,33 +297,33 @@ def put(bench: Bench, resource_id: str) -> None:
 
 
 def test_another_machines_canary_is_left_alone_until_it_must_be_dead(
-    settings: Settings, asked: Bench
+    settings: Settings, asked: CheckContext
 ) -> None:
     young = f"chartwell-canary-00000000-{int(time.time())}-00000001"
     put(asked, young)
     assert left_overs_check(asked).status == "pass"
-    later = Bench(settings, settings, "local", Machine(now=lambda: time.time() + 3600))
+    later = CheckContext(settings, settings, "local", Machine(now=lambda: time.time() + 3600))
     assert left_overs_check(later).measured["removed"] == 1
     later.close()
     assert stored(asked) == []
 
 
-def test_a_real_note_of_a_patient_by_that_name_is_nobodys_left_over(asked: Bench) -> None:
+def test_a_real_note_of_a_patient_by_that_name_is_nobodys_left_over(asked: CheckContext) -> None:
     put(asked, "note-of-a-real-patient")
     assert left_overs_check(asked).status == "pass"
     assert stored(asked) == ["note-of-a-real-patient"]
 
 
 @pytest.mark.parametrize("find", [end_to_end_check, left_overs_check])
-def test_two_runs_do_not_remove_each_others(asked: Bench, settings: Settings, find: Any) -> None:
-    with alone(settings.data_dir / canary.LOCK_FILE) as mine:
+def test_two_runs_do_not_remove_each_others(asked: CheckContext, settings: Settings, find: Any) -> None:
+    with exclusive_lock(settings.data_dir / canary.LOCK_FILE) as mine:
         assert mine
         found = find(asked)
     assert found.status == "skip"
     assert "another run" in found.reason
 
 
-def test_indexing_and_verifying_know_nothing_of_it(settings: Settings, asked: Bench) -> None:
+def test_indexing_and_verifying_know_nothing_of_it(settings: Settings, asked: CheckContext) -> None:
     """A canary that is there during a run is neither pruned nor taken for a lost note."""
     env = {"CHARTWELL_DATA_DIR": str(settings.data_dir), "CHARTWELL_EMBEDDER__PROVIDER": "hashing"}
     source = settings.data_dir.parent / "notes.jsonl"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.endpoints import certificate_check, service_health_check
 from pipeline.errors import CertificateWrong, ServiceUnhealthy
 from tests.checks.contexts import bench
@@ -22,7 +22,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsService]:
 
 
 @pytest.fixture
-def asked(service: TlsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+def asked(service: TlsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CheckContext:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(service.authority))
     service.present("valid")
     service.ready = True
@@ -41,7 +41,7 @@ def asked(service: TlsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_dates_host_name_and_chain(
-    service: TlsService, asked: Bench, kind: str, status: str, what: str
+    service: TlsService, asked: CheckContext, kind: str, status: str, what: str
 ) -> None:
     service.present(kind)
     found = certificate_check(asked)
@@ -115,7 +115,7 @@ def test_a_server_that_does_not_answer_is_no_finding_about_its_certificate(tmp_p
     assert found.measured["days_left"] is None
 
 
-def test_the_services_own_word(service: TlsService, asked: Bench, tmp_path: Path) -> None:
+def test_the_services_own_word(service: TlsService, asked: CheckContext, tmp_path: Path) -> None:
     assert service_health_check(asked).status == "pass"
     service.ready = False
     assert "with 503" in service_health_check(asked).reason

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.checks.gpu import docker_gpu_check, gpu_check
-from pipeline.checks.machine import Done, run_program
+from pipeline.checks.machine import ProcessResult, run_program
 from pipeline.checks.result import Finding
 from tests.checks.contexts import Answer, bench
 from tests.simulated_host import container
@@ -26,7 +26,7 @@ def gpu(folder: Path, answer: Answer, **checks: str) -> Finding:
 
 
 def test_a_card_is_described(tmp_path: Path) -> None:
-    found = gpu(tmp_path, Done(0, GOOD))
+    found = gpu(tmp_path, ProcessResult(0, GOOD))
     assert found.status == "pass"
     assert found.measured["memory_total_mebibytes"] == 23028
     assert "NVIDIA A10G, driver 580.95.05, 19411 of 23028 MiB" in found.reason
@@ -57,7 +57,7 @@ def test_a_card_is_described(tmp_path: Path) -> None:
 def test_what_nvidia_smi_says_when_it_fails_has_its_cure(
     tmp_path: Path, output: str, code: int, what: str, cure: str
 ) -> None:
-    found = gpu(tmp_path, Done(code, output))
+    found = gpu(tmp_path, ProcessResult(code, output))
     assert found.status == "fail"
     assert what in found.reason
     assert found.error is not None
@@ -79,20 +79,20 @@ def test_what_nvidia_smi_says_when_it_fails_has_its_cure(
     ],
 )
 def test_an_old_driver_a_hot_card_and_fragments(tmp_path: Path, line: str, status: str) -> None:
-    assert gpu(tmp_path, Done(0, line + "\n")).status == status
+    assert gpu(tmp_path, ProcessResult(0, line + "\n")).status == status
 
 
 def test_a_machine_without_a_driver_fails_only_where_it_must_have_one(tmp_path: Path) -> None:
     assert gpu(tmp_path, None).status == "fail"
     assert gpu(tmp_path, None, gpu="auto").status == "skip"
-    assert gpu(tmp_path, Done(9, "broken"), gpu="none").status == "skip"
+    assert gpu(tmp_path, ProcessResult(9, "broken"), gpu="none").status == "skip"
 
 
 # --- containers
 
 
-def docker(**answers: Done | Callable[[Sequence[str]], Done]) -> Answer:
-    def answer(words: Sequence[str]) -> Done | None:
+def docker(**answers: ProcessResult | Callable[[Sequence[str]], ProcessResult]) -> Answer:
+    def answer(words: Sequence[str]) -> ProcessResult | None:
         found = answers[words[1]]
         return found(words) if callable(found) else found
 
@@ -103,20 +103,20 @@ def containers(folder: Path, answer: Answer, **checks: str) -> Finding:
     return docker_gpu_check(bench(folder, programs={"docker": answer}, checks={"gpu": "required"} | checks))
 
 
-def inspected(*found: object) -> Done:
-    return Done(0, json.dumps(found))
+def inspected(*found: object) -> ProcessResult:
+    return ProcessResult(0, json.dumps(found))
 
 
-LIST = Done(0, "nim-llm\niris\n")
+LIST = ProcessResult(0, "nim-llm\niris\n")
 BOTH = inspected(container("nim-llm", gpu=True), container("iris", gpu=False))
 
 
 def test_only_containers_that_were_given_the_gpu_are_asked_for_it(tmp_path: Path) -> None:
     asked: list[str] = []
 
-    def seen(words: Sequence[str]) -> Done:
+    def seen(words: Sequence[str]) -> ProcessResult:
         asked.append(words[2])
-        return Done(0, "GPU 0: NVIDIA A10G (UUID: GPU-1)\n")
+        return ProcessResult(0, "GPU 0: NVIDIA A10G (UUID: GPU-1)\n")
 
     found = containers(tmp_path, docker(ps=LIST, inspect=BOTH, exec=seen))
     assert found.status == "pass"
@@ -135,12 +135,14 @@ def test_a_host_that_needs_a_gpu_and_gave_it_to_no_container_fails(tmp_path: Pat
 @pytest.mark.parametrize(
     "said",
     [
-        Done(255, "Failed to initialize NVML: Unknown Error\n"),
-        Done(126, 'OCI runtime exec failed: exec failed: "nvidia-smi": executable file not found in $PATH\n'),
-        Done(0, "No devices were found\n"),
+        ProcessResult(255, "Failed to initialize NVML: Unknown Error\n"),
+        ProcessResult(
+            126, 'OCI runtime exec failed: exec failed: "nvidia-smi": executable file not found in $PATH\n'
+        ),
+        ProcessResult(0, "No devices were found\n"),
     ],
 )
-def test_a_container_that_lost_the_gpu_is_named(tmp_path: Path, said: Done) -> None:
+def test_a_container_that_lost_the_gpu_is_named(tmp_path: Path, said: ProcessResult) -> None:
     found = containers(tmp_path, docker(ps=LIST, inspect=BOTH, exec=said))
     assert found.status == "fail"
     assert "Container nim-llm does not see the GPU" in found.reason
@@ -159,18 +161,28 @@ def test_a_container_that_is_down_is_named_with_its_state(tmp_path: Path) -> Non
     ("answer", "required", "auto"),
     [
         (None, "fail", "skip"),
-        (Done(1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."), "fail", "skip"),
-        (Done(1, "permission denied while trying to connect to the Docker daemon socket"), "skip", "skip"),
-        (Done(0, ""), "fail", "skip"),
+        (
+            ProcessResult(1, "Cannot connect to the Docker daemon at unix:///var/run/docker.sock."),
+            "fail",
+            "skip",
+        ),
+        (
+            ProcessResult(1, "permission denied while trying to connect to the Docker daemon socket"),
+            "skip",
+            "skip",
+        ),
+        (ProcessResult(0, ""), "fail", "skip"),
     ],
 )
-def test_without_docker_or_containers(tmp_path: Path, answer: Done | None, required: str, auto: str) -> None:
+def test_without_docker_or_containers(
+    tmp_path: Path, answer: ProcessResult | None, required: str, auto: str
+) -> None:
     assert containers(tmp_path, answer).status == required
     assert containers(tmp_path, answer, gpu="auto").status == auto
 
 
 def test_what_is_not_json_is_a_failure_and_no_traceback(tmp_path: Path) -> None:
-    assert containers(tmp_path, docker(ps=LIST, inspect=Done(0, "<html>"))).status == "fail"
+    assert containers(tmp_path, docker(ps=LIST, inspect=ProcessResult(0, "<html>"))).status == "fail"
 
 
 # --- programs
@@ -184,7 +196,7 @@ def test_a_program_is_run_or_is_not_there(tmp_path: Path, monkeypatch: pytest.Mo
     sleeper.write_text("#!/bin/sh\nexec sleep 30\n")
     sleeper.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert run_program(["speaks"], 10) == Done(3, "out\nerr\n")
+    assert run_program(["speaks"], 10) == ProcessResult(3, "out\nerr\n")
     assert run_program(["no-such-program-anywhere"], 10) is None
     slow = run_program(["sleeps"], 0.1)
     assert slow is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cancellation
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Finding, Report, failed, passed, skipped
 from pipeline.checks.runner import Check, chosen, longest_seconds, run_checks
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FULL = DiskNearlyFull("It is full.", remedy="Make room.")
 
 
-def check(name: str, find: Callable[[Bench], Finding] | Finding, **more: object) -> Check:
+def check(name: str, find: Callable[[CheckContext], Finding] | Finding, **more: object) -> Check:
     given = {"deadline_seconds": 5.0, **more}
     return Check(name, find if callable(find) else lambda _: find, **given)  # type: ignore[arg-type]
 
@@ -33,7 +33,7 @@ def run(folder: Path, *checks: Check) -> Report:
 def test_checks_run_side_by_side(tmp_path: Path) -> None:
     together = threading.Barrier(3, timeout=5)
 
-    def meet(_: Bench) -> Finding:
+    def meet(_: CheckContext) -> Finding:
         together.wait()
         return passed("met")
 
@@ -84,7 +84,7 @@ def test_a_check_that_hangs_ends_at_its_deadline_and_the_others_with_it_do_not(
     monkeypatch.setattr("pipeline.checks.runner.CLEARING_SECONDS", 0.2)
     release = threading.Event()
 
-    def hang(_: Bench) -> Finding:
+    def hang(_: CheckContext) -> Finding:
         release.wait(30)
         return passed("too late")
 
@@ -106,7 +106,7 @@ def test_a_check_that_hangs_ends_at_its_deadline_and_the_others_with_it_do_not(
 def test_a_check_that_is_cut_off_may_take_back_what_it_did(tmp_path: Path) -> None:
     left = ["a note of its own"]
 
-    def slow(_: Bench) -> Finding:
+    def slow(_: CheckContext) -> Finding:
         try:
             scope = cancellation.current()
             assert scope is not None
@@ -127,11 +127,11 @@ def test_what_a_check_wrote_that_hangs_is_removed_by_another_which_may_break(
     monkeypatch.setattr("pipeline.checks.runner.CLEARING_SECONDS", 0.2)
     release, told = threading.Event(), []
 
-    def hang(_: Bench) -> Finding:
+    def hang(_: CheckContext) -> Finding:
         release.wait(30)
         return passed("too late")
 
-    def clear(_: Bench) -> None:
+    def clear(_: CheckContext) -> None:
         told.append("cleared")
         raise ValueError
 
@@ -144,7 +144,7 @@ def test_what_a_check_wrote_that_hangs_is_removed_by_another_which_may_break(
 def test_who_ends_a_run_waits_until_it_is_cleared_up(tmp_path: Path) -> None:
     told: list[str] = []
 
-    def waits(_: Bench) -> Finding:
+    def waits(_: CheckContext) -> Finding:
         scope = cancellation.current()
         assert scope is not None
         try:
@@ -165,10 +165,10 @@ def test_who_ends_a_run_waits_until_it_is_cleared_up(tmp_path: Path) -> None:
 def test_an_error_of_ours_is_a_failure_with_its_cure_and_any_other_is_one_without_its_message(
     tmp_path: Path,
 ) -> None:
-    def ours(_: Bench) -> Finding:
+    def ours(_: CheckContext) -> Finding:
         raise FULL
 
-    def foreign(_: Bench) -> Finding:
+    def foreign(_: CheckContext) -> Finding:
         raise ValueError("a note's own words")
 
     report = run(tmp_path, check("ours", ours), check("foreign", foreign))

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from pipeline.backends.iris.search import search_plan
 from pipeline.backends.iris.store import IrisStore
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.checks.ledger import ledger_check
 from pipeline.checks.stores import (
     iris_connection_check,
@@ -48,13 +48,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def asked(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[CheckContext]:
     monkeypatch.setattr(dbapi, "connect", server.connect)
     with bench(tmp_path) as made:
         yield made
 
 
-def bench(folder: Path, **changes: Any) -> Bench:
+def bench(folder: Path, **changes: Any) -> CheckContext:
     given: dict[str, Any] = {
         "data_dir": folder / "data",
         "store": {"kind": "iris"},
@@ -63,10 +63,10 @@ def bench(folder: Path, **changes: Any) -> Bench:
         "checks": {"index_passages_min": 10},
     }
     settings = load_settings(None, **{**given, **changes})
-    return Bench(settings, settings, "local")
+    return CheckContext(settings, settings, "local")
 
 
-def fill(bench: Bench, number: int = 30, *, index: bool = True) -> None:
+def fill(bench: CheckContext, number: int = 30, *, index: bool = True) -> None:
     bench.store.prepare(bench.embedder.space)
     bench.store.upsert([embedded(at) for at in range(number)])
     if index:
@@ -76,13 +76,13 @@ def fill(bench: Bench, number: int = 30, *, index: bool = True) -> None:
 # --- connection
 
 
-def test_a_connection_is_timed(asked: Bench) -> None:
+def test_a_connection_is_timed(asked: CheckContext) -> None:
     found = iris_connection_check(asked)
     assert found.status == "pass"
     assert float(str(found.measured["connect_seconds"])) >= 0
 
 
-def test_what_iris_says_when_it_refuses_is_the_finding(server: Server, asked: Bench) -> None:
+def test_what_iris_says_when_it_refuses_is_the_finding(server: Server, asked: CheckContext) -> None:
     server.password_expired = True
     with pytest.raises(StoreAccessDenied, match="password changed"):
         iris_connection_check(asked)
@@ -94,7 +94,7 @@ def test_what_iris_says_when_it_refuses_is_the_finding(server: Server, asked: Be
 # --- tables
 
 
-def test_a_store_that_was_never_prepared_is_a_warning_and_not_a_failure(asked: Bench) -> None:
+def test_a_store_that_was_never_prepared_is_a_warning_and_not_a_failure(asked: CheckContext) -> None:
     """So that the first up of a stack with an empty bucket does not fail."""
     found = iris_tables_check(asked)
     assert found.status == "warn"
@@ -103,7 +103,7 @@ def test_a_store_that_was_never_prepared_is_a_warning_and_not_a_failure(asked: B
 
 
 def test_another_embedder_than_the_one_that_indexed_is_found(
-    server: Server, asked: Bench, tmp_path: Path
+    server: Server, asked: CheckContext, tmp_path: Path
 ) -> None:
     fill(asked)
     assert iris_tables_check(asked).measured["width"] == WIDTH
@@ -116,14 +116,16 @@ def test_another_embedder_than_the_one_that_indexed_is_found(
     assert "(128 wide)" in found.reason
 
 
-def test_an_embedder_that_cannot_be_opened_is_another_checks_finding(asked: Bench, tmp_path: Path) -> None:
+def test_an_embedder_that_cannot_be_opened_is_another_checks_finding(
+    asked: CheckContext, tmp_path: Path
+) -> None:
     fill(asked)
     with bench(tmp_path, embedder={"provider": "nim"}) as without_url:
         assert iris_tables_check(without_url).status == "pass"
 
 
 @pytest.mark.parametrize("table", ["ClinicalNoteText", "MedicalImageVectors"])
-def test_each_missing_table_is_named(server: Server, asked: Bench, table: str) -> None:
+def test_each_missing_table_is_named(server: Server, asked: CheckContext, table: str) -> None:
     fill(asked)
     server.dirty.execute(f"DROP TABLE DEMO_{table}")
     found = iris_tables_check(asked)
@@ -134,7 +136,7 @@ def test_each_missing_table_is_named(server: Server, asked: Bench, table: str) -
 # --- search
 
 
-def test_the_plan_names_the_index(asked: Bench) -> None:
+def test_the_plan_names_the_index(asked: CheckContext) -> None:
     fill(asked)
     found = iris_search_check(asked)
     assert found.status == "pass"
@@ -143,7 +145,7 @@ def test_the_plan_names_the_index(asked: Bench) -> None:
 
 
 def test_an_index_that_is_not_built_or_left_aside_fails_where_it_matters(
-    server: Server, asked: Bench
+    server: Server, asked: CheckContext
 ) -> None:
     fill(asked, index=False)
     assert iris_search_check(asked).status == "fail"
@@ -156,14 +158,14 @@ def test_an_index_that_is_not_built_or_left_aside_fails_where_it_matters(
     assert "pipeline.vectorize optimise" in found.error.remedy
 
 
-def test_few_passages_need_no_index(asked: Bench) -> None:
+def test_few_passages_need_no_index(asked: CheckContext) -> None:
     fill(asked, number=5, index=False)
     found = iris_search_check(asked)
     assert found.status == "pass"
     assert "as fast as the index" in found.reason
 
 
-def test_while_notes_wait_the_missing_index_is_a_warning(asked: Bench) -> None:
+def test_while_notes_wait_the_missing_index_is_a_warning(asked: CheckContext) -> None:
     fill(asked, index=False)
     asked.ledger.prepare()
     asked.ledger.stage([Staging(embedded(99).document, "notes.jsonl", "f")])
@@ -174,7 +176,7 @@ def test_while_notes_wait_the_missing_index_is_a_warning(asked: Bench) -> None:
 
 @pytest.mark.parametrize(("faster", "status"), [(True, "pass"), (False, "warn")])
 def test_a_build_that_explains_nothing_is_judged_by_time(
-    server: Server, asked: Bench, monkeypatch: pytest.MonkeyPatch, faster: bool, status: str
+    server: Server, asked: CheckContext, monkeypatch: pytest.MonkeyPatch, faster: bool, status: str
 ) -> None:
     fill(asked)
     server.explains = False
@@ -188,7 +190,9 @@ def test_a_build_that_explains_nothing_is_judged_by_time(
     assert found.measured["index_used"] is None
 
 
-def test_a_word_index_that_finds_nothing_is_found(asked: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_word_index_that_finds_nothing_is_found(
+    asked: CheckContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(asked)
     monkeypatch.setattr(IrisStore, "search_words", lambda *_: [])
     found = iris_search_check(asked)
@@ -197,7 +201,7 @@ def test_a_word_index_that_finds_nothing_is_found(asked: Bench, monkeypatch: pyt
 
 
 def test_a_passage_that_its_own_vector_does_not_find_is_damage(
-    asked: Bench, monkeypatch: pytest.MonkeyPatch
+    asked: CheckContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(asked)
     monkeypatch.setattr(IrisStore, "search_vector", lambda *_: [])
@@ -205,7 +209,9 @@ def test_a_passage_that_its_own_vector_does_not_find_is_damage(
         iris_search_check(asked)
 
 
-def test_a_broken_connection_while_explaining_is_an_error_of_the_store(server: Server, asked: Bench) -> None:
+def test_a_broken_connection_while_explaining_is_an_error_of_the_store(
+    server: Server, asked: CheckContext
+) -> None:
     fill(asked)
     server.faults.append(Fault("explain_search"))
     with pytest.raises(Exception, match="CW-STORE-UNAVAILABLE"):
@@ -250,7 +256,7 @@ def test_the_embedded_store(tmp_path: Path) -> None:
         assert store_check(other).status == "fail"
 
 
-def complete(bench: Bench, documents: list[EmbeddedDocument], *, store: bool = True) -> None:
+def complete(bench: CheckContext, documents: list[EmbeddedDocument], *, store: bool = True) -> None:
     bench.ledger.prepare()
     bench.ledger.stage([Staging(each.document, "notes.jsonl", "f") for each in documents])
     claims = bench.ledger.claim(len(documents))
@@ -259,7 +265,7 @@ def complete(bench: Bench, documents: list[EmbeddedDocument], *, store: bool = T
     bench.ledger.complete([(claim, 1) for claim in claims])
 
 
-def test_the_ledger_agrees_lacks_notes_or_promises_too_many(asked: Bench) -> None:
+def test_the_ledger_agrees_lacks_notes_or_promises_too_many(asked: CheckContext) -> None:
     asked.store.prepare(asked.embedder.space)
     complete(asked, [embedded(at) for at in range(5)])
     assert ledger_check(asked).status == "pass"
@@ -274,7 +280,7 @@ def test_the_ledger_agrees_lacks_notes_or_promises_too_many(asked: Bench) -> Non
     assert "behind the store: 1 notes" in behind.reason
 
 
-def test_notes_that_failed_are_a_warning(asked: Bench) -> None:
+def test_notes_that_failed_are_a_warning(asked: CheckContext) -> None:
     asked.store.prepare(asked.embedder.space)
     complete(asked, [embedded(1)])
     asked.ledger.stage([Staging(embedded(2).document, "notes.jsonl", "f")])
@@ -285,7 +291,7 @@ def test_notes_that_failed_are_a_warning(asked: Bench) -> None:
     assert found.measured["notes_failed"] == 1
 
 
-def test_notes_at_work_and_canaries_are_no_difference(asked: Bench) -> None:
+def test_notes_at_work_and_canaries_are_no_difference(asked: CheckContext) -> None:
     asked.store.prepare(asked.embedder.space)
     complete(asked, [embedded(1)])
     canary = embedded(7)

@@ -14,8 +14,8 @@ from pipeline import audit, vectorize
 from pipeline.config import load_settings
 from pipeline.records import EVERYTHING, AccessScope, Filters, Question
 from pipeline.reembedding.live_answering import ServingAnswering
-from pipeline.service.audit.chain import AuditLog, Who
-from pipeline.service.audit.receipts import Given
+from pipeline.service.audit.chain import AuditLog, SystemActor
+from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State, open_state
 from tests.service.answers import Shelf
@@ -61,9 +61,9 @@ def ask(state: State, scope: AccessScope = EVERYTHING, asked: str = ASKED) -> st
     with ServingAnswering(settings) as serving:
         answer = serving.answer(question)
     history = open_history(state, AuditLog(state), settings, Shelf().visible)
-    question_id, who = uuid.uuid4().hex, Who("anna", "user")
+    question_id, who = uuid.uuid4().hex, SystemActor("anna", "user")
     begun = history.conversations.begin(who, question, question_id)
-    given = Given(question_id, question, answer.outcome, answer.passages, answer.statements, answer)
+    given = AnswerRecord(question_id, question, answer.outcome, answer.passages, answer.statements, answer)
     history.conversations.end(who, begun.conversation_id, given)
     state.close()
     return question_id

@@ -13,7 +13,7 @@ from pipeline import deployed_settings as stacks
 from pipeline.config import load_settings
 from pipeline.cost import app
 from pipeline.monitoring.usage import PresentCosts
-from pipeline.pricing import TITLES, Prices, Usage, cost_report, gaps, lines
+from pipeline.pricing import TITLES, Prices, UsageWindow, cost_report, gaps, lines
 
 RUN = CliRunner()
 PRICES = {
@@ -93,7 +93,7 @@ def test_people_see_titles_reasons_once_and_sources(
 
 
 def test_every_figure_has_a_title() -> None:
-    assert set(TITLES) == {figure.name for figure in cost_report(Prices(), Usage())}
+    assert set(TITLES) == {figure.name for figure in cost_report(Prices(), UsageWindow())}
 
 
 def test_the_service_shows_the_same_figures_as_the_command(

@@ -27,7 +27,7 @@ from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch
 from pipeline.logs import LOGGER
 from pipeline.records import Answer, Question, TextKind, Vector
 from pipeline.reembedding import catch_up, live_answering, migration
-from pipeline.storage.locks import alone
+from pipeline.storage.locks import exclusive_lock
 from pipeline.vectorize import app
 from pipeline.wiring import SPOOL_FILE, open_corpus
 from tests.backends.iris_driver import Server
@@ -241,7 +241,7 @@ def test_notes_that_change_while_the_shadow_is_filled_need_no_command_of_their_o
     settings = load_settings()
     first = catch_up.one_pass
 
-    def one_pass_and_a_change(*arguments: object) -> catch_up.Pass:
+    def one_pass_and_a_change(*arguments: object) -> catch_up.CatchUpPass:
         done = first(*arguments)  # type: ignore[arg-type]
         if done.stored == NOTES:
             write(source, *(note(number) for number in range(NOTES + 3)))
@@ -362,7 +362,7 @@ def test_whoever_writes_notes_keeps_the_switch_away_and_the_other_way_round() ->
     assert width(ask()) == OLD
 
     order: list[str] = []
-    with alone(settings.data_dir / ".writing") as held:
+    with exclusive_lock(settings.data_dir / ".writing") as held:
         assert held
 
         def index() -> None:

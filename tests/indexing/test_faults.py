@@ -20,7 +20,7 @@ from pipeline.cancellation import Cancellation
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, TransportSettings
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable
 from pipeline.indexing import embedding
-from pipeline.indexing.flow import Indexing, SilentObserver, Tally
+from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconciliation import Reconciliation, reconcile
 from pipeline.indexing.rejections import RejectionLog
@@ -129,7 +129,7 @@ class Corpus:
             spool=VectorSpool(disk, embedder.space),
         )
 
-    def run(self, **options: object) -> Tally:
+    def run(self, **options: object) -> RunCounts:
         return self.indexing(**options).run(records(), sources=["a.jsonl"])  # type: ignore[arg-type]
 
     def verified(self) -> Reconciliation:
@@ -278,7 +278,7 @@ def test_a_store_that_restarts_five_times_is_waited_for(corpus: Corpus) -> None:
     restarts = []
 
     class Restarting(SilentObserver):
-        def batch(self, tally: Tally) -> None:
+        def batch(self, tally: RunCounts) -> None:
             if len(restarts) < 5:
                 restarts.append(tally.embedded)
                 corpus.iris.running = False
@@ -296,7 +296,7 @@ def test_a_store_that_restarts_five_times_is_waited_for(corpus: Corpus) -> None:
 
 def test_a_store_that_stays_away_ends_the_run_and_nothing_is_paid_twice(corpus: Corpus) -> None:
     class Stopping(SilentObserver):
-        def batch(self, tally: Tally) -> None:
+        def batch(self, tally: RunCounts) -> None:
             corpus.iris.running = False
             corpus.iris.restart()
 
@@ -317,7 +317,7 @@ def test_the_notes_of_a_worker_that_dies_are_taken_over(corpus: Corpus, owner: s
     taken = []
 
     class Dying(SilentObserver):
-        def read(self, tally: Tally) -> None:
+        def read(self, tally: RunCounts) -> None:
             taken.extend(dead.claim(24))
 
     corpus.observer = Dying()

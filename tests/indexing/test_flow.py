@@ -18,7 +18,7 @@ from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
 from pipeline.indexing import flow, validation
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.embedding import StoredVectors
-from pipeline.indexing.flow import Indexing, SilentObserver, Tally
+from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import Ledger, Staging
 from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.records import (
@@ -124,11 +124,11 @@ class Run:
         self.batch_size = 4
         self.spool = VectorSpool(Database(tmp_path / "spool.sqlite"), embedder.space) if spool else None
 
-    def __call__(self, given: Iterator[SourceRecord | Rejection], **options: object) -> Tally:
+    def __call__(self, given: Iterator[SourceRecord | Rejection], **options: object) -> RunCounts:
         batches = 0
 
         class Counting(SilentObserver):
-            def batch(self, tally: Tally) -> None:
+            def batch(self, tally: RunCounts) -> None:
                 nonlocal batches
                 batches += 1
 

@@ -21,7 +21,7 @@ from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, St
 from pipeline.errors import StoreUnavailable
 from pipeline.indexing import flow
 from pipeline.indexing.chunking import chunk_document
-from pipeline.indexing.flow import Indexing, SilentObserver, Tally, recipe
+from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver, recipe
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
@@ -63,7 +63,7 @@ class Corpus:
         self.run()
         self.embedder.texts = 0
 
-    def run(self) -> Tally:
+    def run(self) -> RunCounts:
         return self.indexing.run(records(), sources=["a.jsonl"])
 
     def found(self, sample: int | None = None) -> Reconciliation:
@@ -78,7 +78,7 @@ class Corpus:
 
     def mended(self) -> list[str]:
         gone = reopen(self.found(), ledger=self.ledger, store=self.store)
-        self.indexing.work(Tally())
+        self.indexing.work(RunCounts())
         return gone
 
     def stored_as(self, key: str, *, change: float = 0.0, leave: int = 0) -> EmbeddedDocument:
@@ -294,7 +294,7 @@ def test_a_removal_that_is_cut_off_is_seen_and_ended_by_the_next_run(
     def killed(ids: list[str]) -> int:
         raise Killed
 
-    def pruning() -> Tally:
+    def pruning() -> RunCounts:
         return corpus.indexing.run(islice(records(), NOTES - 1), sources=["a.jsonl"], prune=True)
 
     with monkeypatch.context() as patched:

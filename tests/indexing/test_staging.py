@@ -16,7 +16,7 @@ from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
-from pipeline.indexing.flow import Indexing, SilentObserver, Tally
+from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.reconciliation import reconcile, reopen
@@ -61,7 +61,7 @@ class Corpus:
 
     def run(
         self, *records: SourceRecord | Rejection, prune: bool = False, prefixes: Prefixes = NO_PREFIXES
-    ) -> Tally:
+    ) -> RunCounts:
         sources = dict.fromkeys(record.source for record in records)
         return self.indexing(prefixes).run(iter(records), sources=list(sources), prune=prune)
 
@@ -413,7 +413,7 @@ def test_a_repaired_note_keeps_its_version(tmp_path: Path) -> None:
     indexing = corpus.indexing()
     found = reconcile(ledger=corpus.ledger, store=corpus.store, spool=None, split=indexing.split, sample=None)
     reopen(replace(found, different=("DocumentReference/1",)), ledger=corpus.ledger, store=corpus.store)
-    indexing.work(Tally())
+    indexing.work(RunCounts())
     assert corpus.run(note("DocumentReference/1", "Dose is 5 mg.", file=DAY_1, version=V1)).older == 1
     assert corpus.notes == {"DocumentReference/1": "Dose is 2 mg."}
 

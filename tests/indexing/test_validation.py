@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.validation import Accepted, Duplicate, accept, accept_all
+from pipeline.indexing.validation import Duplicate, ValidNote, accept, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection, SourceRecord
@@ -24,14 +24,14 @@ GOOD: dict[str, Any] = {
 }
 
 
-def judge(**changes: Any) -> Accepted | Rejection:
+def judge(**changes: Any) -> ValidNote | Rejection:
     fields = {name: value for name, value in {**GOOD, **changes}.items() if value is not ...}
     return accept(SourceRecord("notes.jsonl", "line 1", fields), SETTINGS)
 
 
-def accepted(**changes: Any) -> Accepted:
+def accepted(**changes: Any) -> ValidNote:
     found = judge(**changes)
-    assert isinstance(found, Accepted), found
+    assert isinstance(found, ValidNote), found
     return found
 
 
@@ -120,7 +120,7 @@ def test_a_wrong_id_is_reported_in_a_readable_form() -> None:
 )
 def test_whatever_comes_in_is_a_document_or_a_reason(fields: dict[str, Any]) -> None:
     found = accept(SourceRecord("s", "p", fields), SETTINGS)
-    if isinstance(found, Accepted):
+    if isinstance(found, ValidNote):
         found.document.fingerprint().encode()
         for value in (found.document.resource_id, found.document.patient_id, found.document.document_type):
             assert value.strip()
@@ -153,19 +153,19 @@ def test_repeats_are_told_from_conflicts_and_rejections_pass() -> None:
         SourceRecord("t", "line 2", {**GOOD, "resource_id": " n1 "}),
     ]
     first, passed, repeat, conflict, other, repeat_again = accept_all(records, SETTINGS)
-    assert isinstance(first, Accepted)
+    assert isinstance(first, ValidNote)
     assert passed is reader
     assert repeat == Duplicate("n1", "s", "line 2", "s line 1")
     assert isinstance(conflict, Rejection)
     assert "The first one, s line 1, was taken." in conflict.remedy
-    assert isinstance(other, Accepted)
+    assert isinstance(other, ValidNote)
     assert repeat_again == Duplicate("n1", "t", "line 2", "s line 1")
 
 
 def test_a_record_that_is_read_twice_is_a_duplicate_of_itself() -> None:
     record = SourceRecord("s", "line 1", GOOD)
     first, second = accept_all([record, record], IndexingSettings())
-    assert isinstance(first, Accepted)
+    assert isinstance(first, ValidNote)
     assert isinstance(second, Duplicate)
     assert second.first == "s line 1"
 
@@ -176,7 +176,7 @@ FIELD_CASES = Path(__file__).parents[1] / "data" / "notes"
 def test_nan_is_no_value() -> None:  # field case 13
     records = read_sources([str(FIELD_CASES / "13-nan.jsonl")], FieldMapping(), SETTINGS)
     found = [accept(record, SETTINGS) for record in records if isinstance(record, SourceRecord)]
-    assert [(one.document.domain, one.document.date) for one in found if isinstance(one, Accepted)] == [
+    assert [(one.document.domain, one.document.date) for one in found if isinstance(one, ValidNote)] == [
         (None, None),
         (None, None),
     ]
@@ -191,7 +191,7 @@ def test_numbers_that_are_none_are_no_value_anywhere(tmp_path: Path) -> None:
     (record,) = read_sources([str(path)], FieldMapping(), SETTINGS)
     assert isinstance(record, SourceRecord)
     found = accept(record, SETTINGS)
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert (found.document.author, found.document.encounter_id) == (None, None)
     assert found.document.metadata == {"score": "[null,null]", "b": "1.5"}
 
@@ -199,7 +199,7 @@ def test_numbers_that_are_none_are_no_value_anywhere(tmp_path: Path) -> None:
 def test_dates_of_one_meaning_are_read() -> None:  # field case 14
     records = read_sources([str(FIELD_CASES / "14-dates.jsonl")], FieldMapping(), SETTINGS)
     found = [accept(record, SETTINGS) for record in records if isinstance(record, SourceRecord)]
-    assert [one.document.date for one in found if isinstance(one, Accepted)] == [
+    assert [one.document.date for one in found if isinstance(one, ValidNote)] == [
         "2024-03-10T23:30:00+00:00",
         "2024-03-10T23:30:00+00:00",
         "2024-03-10T23:30:00+00:00",
@@ -220,7 +220,7 @@ def test_the_order_of_day_and_month_is_the_users() -> None:
     assert isinstance(refused, Rejection)
     assert "--date-order day" in refused.remedy
     day_first = accept(record, SETTINGS.model_copy(update={"date_order": "day"}))
-    assert isinstance(day_first, Accepted)
+    assert isinstance(day_first, ValidNote)
     assert day_first.document.date == "2021-04-03"
     other = accept(
         SourceRecord("notes.jsonl", "line 1", {**GOOD, "date": "03/14/2021"}),
@@ -236,5 +236,5 @@ def test_notes_can_be_read_without_their_date(tmp_path: Path) -> None:
     (record,) = read_sources([str(path)], FieldMapping.parse(["date=none"]), SETTINGS)
     assert isinstance(record, SourceRecord)
     found = accept(record, SETTINGS)
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert (found.document.date, found.document.metadata) == (None, {"date": "spring"})

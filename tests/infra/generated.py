@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 from infra import catalog, policy, sizing
-from infra.config import KEYS, ConfigurationError, Key
+from infra.config import KEYS, ConfigKey, ConfigurationError
 from infra.sizing import Costs
 from tests.infra.bad_configurations import BAD
 from tests.infra.stacks import config
@@ -39,7 +39,7 @@ def project_file() -> str:
     return PROJECT_HEADER + yaml.safe_dump(project, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _declared(key: Key) -> dict[str, object]:
+def _declared(key: ConfigKey) -> dict[str, object]:
     found: dict[str, object] = {"type": key.type, "description": key.description}
     if key.type == "array":
         return {**found, "items": {"type": "string"}, "default": list(key.default or ())}  # type: ignore[call-overload]
@@ -63,7 +63,7 @@ def configuration_keys() -> str:
     return table(["key", "type", "default", "meaning"], rows)
 
 
-def _shown_default(key: Key) -> str:
+def _shown_default(key: ConfigKey) -> str:
     if key.type == "array":
         return "[]"
     return str(key.default).lower() if isinstance(key.default, bool) else str(key.default or "(empty)")

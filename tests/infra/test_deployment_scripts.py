@@ -80,9 +80,9 @@ def plan_for(machine: Machine, **changes: object) -> services.HostServices:
     values: dict[str, object] = {
         "volume_id": "vol-0abc",
         "ngc_api_key": NGC_KEY,
-        "iris": services.Iris(IRIS, PASSWORD, 64, 0.25, 2),
+        "iris": services.IrisService(IRIS, PASSWORD, 64, 0.25, 2),
         "models": models,
-        "watch": services.Watch(idle_minutes=30, spot=False, gpu=True),
+        "watch": services.HostWatch(idle_minutes=30, spot=False, gpu=True),
     }
     return services.HostServices(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -231,7 +231,7 @@ class TestAStandingHost:
 
 def test_a_changed_password_restarts_the_database_in_order(engine: Engine, machine: Machine) -> None:
     deploy(machine, plan_for(machine, models=()))
-    other = services.Iris(IRIS, "Another-Password-99", 64, 0.25, 2)
+    other = services.IrisService(IRIS, "Another-Password-99", 64, 0.25, 2)
     printed = deploy(machine, plan_for(machine, models=(), iris=other))
     assert "iris: recreated" in printed["iris"]
     log = (machine.data / "iris" / "data" / "mgr" / "messages.log").read_text()
@@ -287,7 +287,9 @@ def test_a_cache_of_another_user_shows_the_containers_own_words(engine: Engine, 
 
 
 def test_the_units_step_switches_what_was_asked_for(engine: Engine, machine: Machine) -> None:
-    deploy(machine, plan_for(machine, models=(), watch=services.Watch(idle_minutes=0, spot=True, gpu=False)))
+    deploy(
+        machine, plan_for(machine, models=(), watch=services.HostWatch(idle_minutes=0, spot=True, gpu=False))
+    )
     asked = (machine.root / "systemctl.log").read_text()
     assert "enable -q --now chartwell-spot.service" in asked
     assert "disable -q --now chartwell-idle.timer" in asked

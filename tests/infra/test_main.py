@@ -12,13 +12,13 @@ import pulumi
 import pytest
 
 from infra import capacity, host_key, jobs, preflight
-from infra.preflight import Finding
+from infra.preflight import PreflightFinding
 from tests.infra.recording import PROJECT, Recorded, record
 from tests.infra.stacks import GOOD, HOST_KEY, SECRET_KEYS
 
 MAIN = Path(__file__).resolve().parents[2] / "__main__.py"
-PASSED = Finding("quota", "pass", "fine")
-FAILED = Finding("quota", "fail", "0 of 8 vCPUs", "Ask for more.")
+PASSED = PreflightFinding("quota", "pass", "fine")
+FAILED = PreflightFinding("quota", "fail", "0 of 8 vCPUs", "Ask for more.")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import moto
 import pytest
 
 from infra import orphans
-from infra.orphans import Found
+from infra.orphans import Orphan
 
 TAGS = {"Project": "chartwell", "Stack": "dev"}
 DATA = TAGS | {"Role": "data"}
@@ -138,7 +138,7 @@ def test_what_is_gone_already_is_not_listed(session: Any) -> None:
     running = instance(session)
     session.client("ec2").terminate_instances(InstanceIds=[running])
     assert orphans.report("dev", frozenset(), session).orphans == ()
-    gone = Found("arn:aws:ec2:us-east-1:1:volume/vol-0f", "ec2:volume", "vol-0123456789abcdef0", "dev")
+    gone = Orphan("arn:aws:ec2:us-east-1:1:volume/vol-0f", "ec2:volume", "vol-0123456789abcdef0", "dev")
     assert orphans.priced(gone, session) is None
 
 

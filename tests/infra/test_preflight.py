@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra import preflight
-from infra.preflight import Finding, Surroundings
+from infra.preflight import PreflightFinding, Surroundings
 from infra.registry import Login, RefusedError, Registry, UnreachableError
 from tests.infra import stacks
 
@@ -126,15 +126,15 @@ def session() -> Iterator[Session]:
         yield Session()
 
 
-def look(session: Session, simulator: RegistrySimulator, **changes: Any) -> dict[str, list[Finding]]:
+def look(session: Session, simulator: RegistrySimulator, **changes: Any) -> dict[str, list[PreflightFinding]]:
     around = Surroundings(session, lambda _, login: Registry(simulator.host, login, scheme="http"), NOW)
-    found: dict[str, list[Finding]] = {}
+    found: dict[str, list[PreflightFinding]] = {}
     for each in preflight.run(stacks.config(**{"rootVolumeSizeGb": "80", **changes}), around):
         found.setdefault(each.check, []).append(each)
     return found
 
 
-def worst(findings: list[Finding]) -> str:
+def worst(findings: list[PreflightFinding]) -> str:
     return max((each.status for each in findings), key=["pass", "warn", "fail"].index)
 
 

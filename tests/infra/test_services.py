@@ -137,11 +137,11 @@ def test_the_archive_of_scripts_is_the_same_for_the_same_files_and_has_no_long_l
 
 
 def test_a_large_host_gives_iris_no_more_cores_than_its_licence_allows() -> None:
-    iris = services.Iris("x/iris@sha256:1", "secret", 2048, 3.5, 48)
+    iris = services.IrisService("x/iris@sha256:1", "secret", 2048, 3.5, 48)
     lines = services.iris_container(iris).description().splitlines()
     assert "run=--cpuset-cpus=0-19" in lines
     assert "stop_seconds=120" in lines
-    small = services.iris_container(services.Iris("x", "secret", 2048, 3.5, 8)).description()
+    small = services.iris_container(services.IrisService("x", "secret", 2048, 3.5, 8)).description()
     assert "cpuset" not in small
 
 

@@ -118,7 +118,7 @@ def test_load_reads_pulumi_configuration_and_finds_misspelt_keys(monkeypatch: py
 def test_no_value_gets_past_as_anything_but_a_configuration_or_a_named_problem(
     changes: dict[str, str],
 ) -> None:
-    problems: tuple[configuration.Problem, ...] = ()
+    problems: tuple[configuration.ConfigProblem, ...] = ()
     try:
         accepted = config(**changes)
     except ConfigurationError as error:

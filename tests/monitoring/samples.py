@@ -5,26 +5,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pipeline.monitoring.samples import (
-    Asked,
-    Container,
     Containers,
+    ContainerSample,
     Disk,
     Gpu,
     Gpus,
-    Host,
+    HostSample,
     Missing,
+    QuestionCounts,
     Sample,
     Service,
-    Store,
+    StoreSample,
     Work,
 )
-from pipeline.pricing import Prices, Usage, cost_report
+from pipeline.pricing import Prices, UsageWindow, cost_report
 
 GIB = 1024**3
 MIB = 1024**2
 
 
-def container(name: str, **changes: object) -> Container:
+def container(name: str, **changes: object) -> ContainerSample:
     values: dict[str, object] = {
         "name": name,
         "status": "running",
@@ -33,7 +33,7 @@ def container(name: str, **changes: object) -> Container:
         "exit_code": 0,
         "killed_for_memory": False,
     }
-    return Container(**{**values, **changes})  # type: ignore[arg-type]
+    return ContainerSample(**{**values, **changes})  # type: ignore[arg-type]
 
 
 CARD = Gpu(
@@ -73,10 +73,10 @@ WELL = Sample(
         Service("service", "127.0.0.1:8080", "ok", seconds=0.012),
     ),
     containers=Containers((container("iris"), container("nim-embedding"), container("nim-llm"))),
-    store=Store("iris", 84_211, 412_908, 412 * MIB, database_bytes=int(3.6 * GIB)),
+    store=StoreSample("iris", 84_211, 412_908, 412 * MIB, database_bytes=int(3.6 * GIB)),
     work=Work(pending=1_204, processing=32, completed=84_211, failed=0),
-    asked=Asked(questions=1_812, prompt_tokens=812_044, completion_tokens=90_211),
-    host=Host(
+    asked=QuestionCounts(questions=1_812, prompt_tokens=812_044, completion_tokens=90_211),
+    host=HostSample(
         name="ip-10-0-3-7",
         cpu=0.31,
         cores=8,
@@ -91,7 +91,7 @@ WELL = Sample(
         uptime_seconds=8_884.0,
     ),
 )
-assert isinstance(WELL.host, Host)
+assert isinstance(WELL.host, HostSample)
 ILL = replace(
     WELL,
     clock_step_seconds=-3_600.0,
@@ -132,7 +132,7 @@ PICTURED = replace(
 )
 COSTS = cost_report(
     Prices(1.2484, 0.0236, "AWS list prices of 2026-11, g5.2xlarge/on-demand/us-east-1/pause-volume"),
-    Usage(
+    UsageWindow(
         source="the monitor's samples",
         since="2026-11-14T08:30:00+00:00",
         until="2026-11-21T08:30:15+00:00",

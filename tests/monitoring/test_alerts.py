@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.monitoring.alerts import COMMUNITY_BYTES, attention
-from pipeline.monitoring.samples import Containers, Gpus, Host, Sample, Service, Store
+from pipeline.monitoring.samples import Containers, Gpus, HostSample, Sample, Service, StoreSample
 from tests.monitoring.samples import BARE, CARD, ILL, WELL, container
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -49,11 +49,11 @@ def test_the_worst_comes_first() -> None:
 
 
 def test_limits_are_where_they_are_said_to_be() -> None:
-    assert isinstance(WELL.host, Host)
+    assert isinstance(WELL.host, HostSample)
     disk = WELL.host.disks[0]
 
     def filled(share: float) -> str:
-        assert isinstance(WELL.host, Host)
+        assert isinstance(WELL.host, HostSample)
         used = replace(disk, used_bytes=int(disk.total_bytes * share) + 1)
         return named(replace(WELL, host=replace(WELL.host, disks=(used,))))
 
@@ -64,7 +64,7 @@ def test_limits_are_where_they_are_said_to_be() -> None:
     assert "GPU 0 has 91 °C" in named(hot)
     full = replace(WELL.host, memory_used_bytes=WELL.host.memory_total_bytes)
     assert "memory is 100% used" in named(replace(WELL, host=full))
-    assert isinstance(WELL.store, Store)
+    assert isinstance(WELL.store, StoreSample)
     big = replace(WELL.store, database_bytes=int(0.95 * COMMUNITY_BYTES))
     assert "10 GB of a Community licence" in named(replace(WELL, store=big))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.monitoring.probes.containers import FORMAT, STALE_SECONDS, ContainerProbe
-from pipeline.monitoring.samples import Container, Containers, Missing
+from pipeline.monitoring.samples import Containers, ContainerSample, Missing
 from tests.servers import hardware
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,8 +53,10 @@ def test_docker_is_asked_and_told_apart(tmp_path: Path) -> None:
     found = ContainerProbe(nowhere(tmp_path), program=docker(tmp_path, lines(LLM, IRIS)))()
     assert found == Containers(
         (
-            Container("iris", "running", 0, "2026-11-20T18:00:01.123456789Z", 0, False, "healthy"),
-            Container("nim-llm", "restarting", 4, "2026-11-20T18:00:01.123456789Z", 137, True, "healthy"),
+            ContainerSample("iris", "running", 0, "2026-11-20T18:00:01.123456789Z", 0, False, "healthy"),
+            ContainerSample(
+                "nim-llm", "restarting", 4, "2026-11-20T18:00:01.123456789Z", 137, True, "healthy"
+            ),
         )
     )
     asked = (tmp_path / "asked").read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.probes.dcgm import Activity, Dcgm, of_dmon, of_exporter
+from pipeline.monitoring.probes.dcgm import Dcgm, GpuActivity, of_dmon, of_exporter
 from pipeline.monitoring.probes.prometheus_text import samples_of
 from pipeline.monitoring.samples import Missing
 from tests.servers import hardware
@@ -14,7 +14,7 @@ from tests.servers import hardware
 
 def test_dmon_gives_the_last_value_of_each_card(tmp_path: Path) -> None:
     dcgmi = hardware.printing(tmp_path, "dcgmi", hardware.DMON_FINE)
-    assert Dcgm(program=str(dcgmi))() == {0: Activity(0.612, 0.034), 1: Activity(0.001, 0.0)}
+    assert Dcgm(program=str(dcgmi))() == {0: GpuActivity(0.612, 0.034), 1: GpuActivity(0.001, 0.0)}
 
 
 def test_dmon_is_asked_for_both_fields_and_ends_by_itself(tmp_path: Path) -> None:
@@ -43,13 +43,13 @@ def test_a_refusal_says_what_to_do(tmp_path: Path, refusal: str, status: int) ->
 )
 def test_what_is_no_table_is_no_reading(text: str) -> None:
     found = of_dmon(text)
-    assert isinstance(found, Missing) or found == {0: Activity(None, None)}
+    assert isinstance(found, Missing) or found == {0: GpuActivity(None, None)}
 
 
 def test_the_exporter_is_read_by_card() -> None:
     with hardware.serving() as pages:
         pages.pages["/metrics"] = (200, hardware.exporter_page((0.61, 0.03), (0.0, 0.0)))
-        assert Dcgm(f"{pages.url}/metrics")() == {0: Activity(0.61, 0.03), 1: Activity(0.0, 0.0)}
+        assert Dcgm(f"{pages.url}/metrics")() == {0: GpuActivity(0.61, 0.03), 1: GpuActivity(0.0, 0.0)}
 
 
 @pytest.mark.parametrize(
@@ -87,4 +87,4 @@ def test_a_divided_card_shows_its_busiest_part() -> None:
         f'DCGM_FI_PROF_DRAM_ACTIVE{{gpu="0",GPU_I_PROFILE="2g.20gb",GPU_I_ID="{part}"}} {value}\n'
         for part, value in ((3, 0.2), (4, 0.7), (5, 0.1))
     )
-    assert of_exporter(samples_of(page)) == {0: Activity(0.7, None)}
+    assert of_exporter(samples_of(page)) == {0: GpuActivity(0.7, None)}

@@ -12,11 +12,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.monitoring.exporter import MetricsSink
-from pipeline.pricing import Prices, Usage, cost_report
+from pipeline.pricing import Prices, UsageWindow, cost_report
 from tests.monitoring.samples import BARE, ILL, WELL
 
 COSTS = cost_report(
-    Prices(1.25, 0.05, "list"), Usage("samples", observed_hours=2.0, indexing_hours=0.0, questions=100)
+    Prices(1.25, 0.05, "list"), UsageWindow("samples", observed_hours=2.0, indexing_hours=0.0, questions=100)
 )
 
 
@@ -55,7 +55,7 @@ def test_every_section_is_there(tmp_path: Path) -> None:
 
 def test_what_is_unknown_is_absent_and_not_zero(tmp_path: Path) -> None:
     sink, _ = published(tmp_path)
-    sink.publish(BARE, lost=0, costs=cost_report(Prices(), Usage()))
+    sink.publish(BARE, lost=0, costs=cost_report(Prices(), UsageWindow()))
     text = sink.text().decode()
     assert "chartwell_gpu_utilisation_ratio" not in text
     assert 'chartwell_monitor_missing{probe="gpus"} 1.0' in text

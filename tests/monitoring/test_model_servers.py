@@ -8,9 +8,9 @@ from pipeline.config import Settings, load_settings
 from pipeline.errors import StoreAccessDenied
 from pipeline.monitoring.probes import model_servers
 from pipeline.monitoring.probes.http_get import address
-from pipeline.monitoring.probes.model_servers import Hosted, Iris, ModelServer, OwnService, services_of
+from pipeline.monitoring.probes.model_servers import Hosted, IrisProbe, ModelServer, OwnService, services_of
 from pipeline.monitoring.probes.questions import ServiceCounters
-from pipeline.monitoring.samples import Asked, Missing
+from pipeline.monitoring.samples import Missing, QuestionCounts
 from tests.servers import hardware
 from tests.servers.nim import NimServer
 
@@ -92,9 +92,9 @@ chartwell_generator_tokens_total{type="output"} 900.0
 @pytest.mark.parametrize(
     ("status", "page", "found"),
     [
-        (200, COUNTERS, Asked(42, 81_000, 900)),
-        (200, 'chartwell_answers_total{ending="answered"} 7.0\n', Asked(7)),
-        (200, "", Asked(0)),
+        (200, COUNTERS, QuestionCounts(42, 81_000, 900)),
+        (200, 'chartwell_answers_total{ending="answered"} 7.0\n', QuestionCounts(7)),
+        (200, "", QuestionCounts(0)),
         (403, "", Missing("the service's metrics: the key lacks the scope read-metrics, or has ended")),
         (500, "", Missing("the service's metrics: HTTP 500")),
     ],
@@ -121,7 +121,7 @@ def test_who_is_asked_follows_from_the_settings() -> None:
             )
         )
     )
-    assert [type(each) for each in found.values()] == [Iris, ModelServer, Hosted, OwnService]
+    assert [type(each) for each in found.values()] == [IrisProbe, ModelServer, Hosted, OwnService]
     assert found["generator"]().state == "not asked"
     bedrock = dict(services_of(settings(generator={"provider": "bedrock"})))
     assert bedrock["generator"]().address == "bedrock us-east-1"
@@ -134,7 +134,7 @@ def test_an_address_never_shows_who_logs_in() -> None:
 def test_a_database_that_is_away_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("iris")
     monkeypatch.setattr(model_servers, "SECONDS_MAX", 0.3)
-    found = Iris(settings(store={"kind": "iris"}, iris={"port": 9}))()
+    found = IrisProbe(settings(store={"kind": "iris"}, iris={"port": 9}))()
     assert found.state == "down"
     assert "CW-STORE-UNAVAILABLE" in found.detail
 
@@ -149,7 +149,7 @@ def test_a_refused_password_is_not_tried_again_at_once(monkeypatch: pytest.Monke
 
     now = [0.0]
     monkeypatch.setattr(model_servers, "open_store", refuse)
-    ask = Iris(settings(store={"kind": "iris"}), clock=lambda: now[0])
+    ask = IrisProbe(settings(store={"kind": "iris"}), clock=lambda: now[0])
     for seconds in (0.0, 60.0, 600.0):
         now[0] = seconds
         assert ask().state == "failing"

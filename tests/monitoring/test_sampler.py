@@ -10,7 +10,7 @@ import pytest
 from pipeline.config import load_settings
 from pipeline.errors import StoreUnavailable
 from pipeline.monitoring import sampler
-from pipeline.monitoring.sampler import Asking, Clock, Latest, Watch, looks, watch
+from pipeline.monitoring.sampler import LastValues, ProbeRunner, SampleClock, Sampler, looks, watch
 from pipeline.monitoring.samples import Missing, Sample, Service, Work
 
 
@@ -20,13 +20,13 @@ class Clocks:
         self.ahead = 1_795_000_000.0
 
     @property
-    def clock(self) -> Clock:
-        return Clock(wall=lambda: self.elapsed + self.ahead, elapsed=lambda: self.elapsed)
+    def clock(self) -> SampleClock:
+        return SampleClock(wall=lambda: self.elapsed + self.ahead, elapsed=lambda: self.elapsed)
 
 
-def watching(clocks: Clocks, **asks: Callable[[], object]) -> Watch:
-    probes = {name: Asking(name, ask, 60.0 if name == "work" else 0.0) for name, ask in asks.items()}
-    return Watch(probes, {}, 15.0, clocks.clock)
+def watching(clocks: Clocks, **asks: Callable[[], object]) -> Sampler:
+    probes = {name: ProbeRunner(name, ask, 60.0 if name == "work" else 0.0) for name, ask in asks.items()}
+    return Sampler(probes, {}, 15.0, clocks.clock)
 
 
 def test_a_probe_that_raises_is_a_reading() -> None:
@@ -66,7 +66,7 @@ def test_a_probe_that_hangs_delays_the_look_by_the_deadline_and_is_asked_once(
 def test_what_is_asked_seldom_is_left_out_and_filled_up() -> None:
     clocks, counted = Clocks(), iter(range(10))
     watch_ = watching(clocks, work=lambda: Work(0, 0, next(counted), 0))
-    latest = Latest()
+    latest = LastValues()
     found = []
     for _ in range(9):
         sample = watch_.look()
@@ -79,10 +79,10 @@ def test_what_is_asked_seldom_is_left_out_and_filled_up() -> None:
 def test_services_that_were_not_due_stand_as_they_were() -> None:
     clocks = Clocks()
     asks = {
-        "iris": Asking("iris", lambda: Service("iris", "x", "ok"), 60.0),
-        "llm": Asking("llm", lambda: Service("llm", "y", "down")),
+        "iris": ProbeRunner("iris", lambda: Service("iris", "x", "ok"), 60.0),
+        "llm": ProbeRunner("llm", lambda: Service("llm", "y", "down")),
     }
-    watch_, latest = Watch({}, asks, 15.0, clocks.clock), Latest()
+    watch_, latest = Sampler({}, asks, 15.0, clocks.clock), LastValues()
     latest.take(watch_.look())
     clocks.elapsed += 15
     sample = watch_.look()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.validation import Accepted, accept
+from pipeline.indexing.validation import ValidNote, accept
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection, SourceRecord
@@ -18,10 +18,10 @@ def records(*inputs: Path | str, limits: IndexingSettings = SETTINGS) -> list[So
     return list(read_sources([str(one) for one in inputs], FieldMapping(), limits))
 
 
-def notes(*inputs: Path | str, limits: IndexingSettings = SETTINGS) -> list[Accepted]:
+def notes(*inputs: Path | str, limits: IndexingSettings = SETTINGS) -> list[ValidNote]:
     """Every note as it was read, before one version is preferred to another; rejections are left out."""
     taken = [accept(one, limits) for one in records(*inputs, limits=limits) if isinstance(one, SourceRecord)]
-    return [one for one in taken if isinstance(one, Accepted)]
+    return [one for one in taken if isinstance(one, ValidNote)]
 
 
 def refused(*inputs: Path | str, limits: IndexingSettings = SETTINGS) -> list[Rejection]:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.validation import Accepted, accept_all
+from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.fhir.notes import notes
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.html import heading, text_of
-from pipeline.readers.reader import Found, Refused
+from pipeline.readers.reader import RawRecord, UnreadableRecord
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection
 
@@ -42,14 +42,14 @@ def document(*attachments: dict[str, Any], **more: Any) -> dict[str, Any]:
     }
 
 
-def only(resource: dict[str, Any]) -> Found | Refused:
+def only(resource: dict[str, Any]) -> RawRecord | UnreadableRecord:
     (found,) = notes(resource, "entry 1")
     return found
 
 
 def columns(resource: dict[str, Any]) -> dict[str, Any]:
     found = only(resource)
-    assert isinstance(found, Found), found
+    assert isinstance(found, RawRecord), found
     return dict(found.columns)
 
 
@@ -100,7 +100,7 @@ def test_the_patient_comes_from_the_subject(reference: Any, patient: str | None)
 
 def test_several_texts_of_one_resource_are_numbered() -> None:
     found = list(notes(document(attachment("first"), attachment("second")), "entry 1"))
-    assert [item.columns["resource_id"] for item in found if isinstance(item, Found)] == [
+    assert [item.columns["resource_id"] for item in found if isinstance(item, RawRecord)] == [
         "DocumentReference/doc-1#1",
         "DocumentReference/doc-1#2",
     ]
@@ -149,7 +149,7 @@ def test_the_same_text_in_another_format_is_left_out_and_said_so() -> None:
 )
 def test_unreadable_attachments_are_refused(broken: dict[str, Any], reason: str, remedy: str) -> None:
     found = only(document(broken))
-    assert isinstance(found, Refused)
+    assert isinstance(found, UnreadableRecord)
     assert reason in found.reason
     assert remedy in found.remedy
     assert found.resource_id == "DocumentReference/doc-1"
@@ -192,7 +192,7 @@ def test_a_byte_order_mark_names_the_character_set(charset: str) -> None:
 def test_no_other_codec_is_asked(charset: str) -> None:
     raw = b"a-" + b"b" * 500_000  # half an hour with punycode
     found = only(document(attachment(raw, f"text/plain; charset={charset}")))
-    assert isinstance(found, Refused)
+    assert isinstance(found, UnreadableRecord)
     assert found.reason == "The attachment names an unknown character set."
     assert charset in found.remedy
 
@@ -222,13 +222,13 @@ def test_attached_markup_is_read(raw: bytes, content_type: str, text: str) -> No
 )
 def test_what_is_no_text_is_told_by_its_kind(raw: bytes, content_type: str | None, said: str) -> None:
     found = only(document(attachment(raw, content_type)))
-    assert isinstance(found, Refused)
+    assert isinstance(found, UnreadableRecord)
     assert said in found.remedy
 
 
 def test_a_retracted_note_is_refused() -> None:
     found = only(document(attachment("wrong patient"), status="entered-in-error"))
-    assert isinstance(found, Refused)
+    assert isinstance(found, UnreadableRecord)
     assert found.reason == "The note was entered in error."
 
 
@@ -318,7 +318,7 @@ def test_a_conclusion_is_added_once_to_several_texts() -> None:
     found = [
         one.columns["text_content"]
         for one in notes({**REPORT, "presentedForm": forms, "conclusion": "Bleed."}, "entry 1")
-        if isinstance(one, Found)
+        if isinstance(one, RawRecord)
     ]
     assert found == ["Technique.\n\nConclusion:\nBleed.", "Findings."]
 
@@ -434,7 +434,7 @@ def test_a_composition_is_read_section_by_section() -> None:
     del composition["section"]
     assert columns(composition)["text_content"] == "generated"
     del composition["text"]
-    assert isinstance(only(composition), Refused)
+    assert isinstance(only(composition), UnreadableRecord)
 
 
 def test_markup_keeps_what_a_reader_sees() -> None:
@@ -452,7 +452,7 @@ def test_markup_keeps_what_a_reader_sees() -> None:
     "odd", [{}, {"content": "x"}, {"content": [{"attachment": []}]}, {"content": [3], "subject": 4}]
 )
 def test_odd_resources_are_refused_not_raised(odd: dict[str, Any]) -> None:
-    assert isinstance(only({"resourceType": "DocumentReference", **odd}), Refused)
+    assert isinstance(only({"resourceType": "DocumentReference", **odd}), UnreadableRecord)
 
 
 def bundle(*resources: dict[str, Any]) -> dict[str, Any]:
@@ -479,7 +479,7 @@ def test_every_way_of_writing_fhir(tmp_path: Path, form: str) -> None:
     path = tmp_path / "export.json"
     path.write_text(content)
     (found,) = accept_all(read_sources([str(path)], FieldMapping(), IndexingSettings()), IndexingSettings())
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert found.document.text_content == "note one"
     assert found.position == position
     assert found.document.metadata == {
@@ -494,7 +494,7 @@ def test_users_mapping_and_defaults_reach_fhir(tmp_path: Path) -> None:
     path.write_text(json.dumps(document(attachment("x"), category=[{"text": "Clinical Note"}], context={})))
     mapping = FieldMapping.parse(["domain=category", "text_content=note"], ["encounter_id=none given"])
     (found,) = accept_all(read_sources([str(path)], mapping, IndexingSettings()), IndexingSettings())
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert (found.document.domain, found.document.encounter_id) == ("Clinical Note", "none given")
 
 
@@ -514,7 +514,7 @@ def test_a_bulk_export_folder_is_read_without_complaint_about_other_resources(tm
     (found,) = accept_all(
         read_sources([str(tmp_path)], FieldMapping(), IndexingSettings()), IndexingSettings()
     )
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert found.position == "file DocumentReference.ndjson, line 1"
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.validation import Accepted, accept_all
+from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.fhir import stream as fhir_stream
-from pipeline.readers.fhir.bundles import Room
+from pipeline.readers.fhir.bundles import BinaryMemory
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import NoteVersion, Rejection, SourceRecord
@@ -108,10 +108,10 @@ def refusals(found: list[SourceRecord | Rejection]) -> list[tuple[str | None, st
 # Field cases
 
 
-def accepted(name: str) -> list[Accepted]:
+def accepted(name: str) -> list[ValidNote]:
     found = list(accept_all(read(CASES / name), SETTINGS))
-    assert all(isinstance(one, Accepted) for one in found), found
-    return [one for one in found if isinstance(one, Accepted)]
+    assert all(isinstance(one, ValidNote) for one in found), found
+    return [one for one in found if isinstance(one, ValidNote)]
 
 
 def test_one_id_in_two_types_is_two_notes() -> None:  # field case 02d
@@ -530,7 +530,7 @@ def test_what_waits_and_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pyt
     found = read_bundle(tmp_path, bundle(*notes, *binaries))
     assert 0 < len(texts(found)) < 20
     assert len(found) == 20
-    monkeypatch.setattr("pipeline.readers.json_records.Room", lambda: Room(100))
+    monkeypatch.setattr("pipeline.readers.json_records.Room", lambda: BinaryMemory(100))
     found = read_bundle(tmp_path, bundle(*binaries, *notes))
     assert 0 < len(texts(found)) < 20
     assert {reason for _, reason in refusals(found)} == {"The attachment's content was passed over."}

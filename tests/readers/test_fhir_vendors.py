@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.validation import Accepted, accept_all
+from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
 from pipeline.records import Rejection
@@ -20,10 +20,10 @@ PATIENT_B = "6b8e0e0c-7a3a-4f6b-9d4e-000000000002"
 SYNTHEA = "e1b2c3d4-0000-4a4a-8b8b-00000000000"
 
 
-def read(name: str) -> tuple[list[Accepted], list[Rejection]]:
+def read(name: str) -> tuple[list[ValidNote], list[Rejection]]:
     path = FILES / name
     found = list(accept_all(read_sources([str(path)], FieldMapping(), SETTINGS), SETTINGS))
-    accepted = [one for one in found if isinstance(one, Accepted)]
+    accepted = [one for one in found if isinstance(one, ValidNote)]
     return accepted, [one for one in found if isinstance(one, Rejection)]
 
 

@@ -18,7 +18,7 @@ from pipeline.config import IndexingSettings
 from pipeline.readers import json_stream
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.json_records import read_json, read_json_lines
-from pipeline.readers.reader import Found, Refused, SourceBroken
+from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
 from pipeline.readers.registry import read_sources, record_bytes_max
 from pipeline.records import Rejection, SourceRecord
 
@@ -59,7 +59,9 @@ def stream(content: bytes, size: int = 1 << 20) -> io.BufferedReader:
     return io.BufferedReader(Dripping(content, size), max(1, size))
 
 
-def read_all(content: bytes, size: int = 1 << 20, bytes_max: int = 1 << 20) -> list[Found | Refused]:
+def read_all(
+    content: bytes, size: int = 1 << 20, bytes_max: int = 1 << 20
+) -> list[RawRecord | UnreadableRecord]:
     return list(read_json(stream(content, size), "notes.json", bytes_max))
 
 
@@ -69,14 +71,14 @@ def test_an_array_gives_what_json_gives(
 ) -> None:
     content = json.dumps(records, indent=indent, ensure_ascii=ascii_only).encode()
     found = read_all(content, size)
-    assert [item.columns for item in found if isinstance(item, Found)] == records
+    assert [item.columns for item in found if isinstance(item, RawRecord)] == records
     assert [item.position for item in found] == [f"item {number}" for number in range(1, len(records) + 1)]
 
 
 @given(RECORDS, st.integers(1, 7))
 def test_objects_one_after_the_other(records: list[dict[str, Any]], size: int) -> None:
     content = b"\n".join(json.dumps(record, indent=1).encode() for record in records)
-    assert [item.columns for item in read_all(content, size) if isinstance(item, Found)] == records
+    assert [item.columns for item in read_all(content, size) if isinstance(item, RawRecord)] == records
 
 
 @given(RECORDS, st.integers(1, 200), st.integers(1, 7))
@@ -86,45 +88,45 @@ def test_a_cut_array_gives_the_records_before_the_cut(
     content = json.dumps(records).encode()[:-1]
     content = content[: max(1, cut % (len(content) + 1))]
     reader = read_json(stream(content, size), "notes.json", 1 << 20)
-    before: list[Found | Refused] = []
-    with pytest.raises(SourceBroken, match="ends before it is complete"):
+    before: list[RawRecord | UnreadableRecord] = []
+    with pytest.raises(UnreadableSource, match="ends before it is complete"):
         collections.deque(map(before.append, reader))
-    assert all(isinstance(item, Found) for item in before)
-    assert [item.columns for item in before if isinstance(item, Found)] == records[: len(before)]
+    assert all(isinstance(item, RawRecord) for item in before)
+    assert [item.columns for item in before if isinstance(item, RawRecord)] == records[: len(before)]
 
 
 @given(st.binary(max_size=60), st.integers(1, 5))
 def test_no_bytes_make_it_raise_anything_else(content: bytes, size: int) -> None:
     for opening in (b"[", b"{", b""):
-        with contextlib.suppress(SourceBroken):
+        with contextlib.suppress(UnreadableSource):
             read_all(opening + content, size, bytes_max=20)
 
 
 def test_a_bad_record_costs_one_record() -> None:
     content = b'[{"id": 1}, {"id": 2,}, {"id": "\xe9"}, 4, {"id": 5}]'
     one, two, three, four, five = read_all(content)
-    assert isinstance(one, Found)
-    assert isinstance(five, Found)
+    assert isinstance(one, RawRecord)
+    assert isinstance(five, RawRecord)
     assert five.position == "item 5"
-    assert isinstance(two, Refused)
+    assert isinstance(two, UnreadableRecord)
     assert two.reason == "The record is not valid JSON."
     assert "starts at byte 13" in two.remedy
-    assert isinstance(three, Refused)
+    assert isinstance(three, UnreadableRecord)
     assert three.reason == "The record is not valid UTF-8."
     assert "Byte 9 of the item is 0xE9" in three.remedy
     assert "iconv -f WINDOWS-1252 -t UTF-8 'notes.json'" in three.remedy
-    assert isinstance(four, Refused)
+    assert isinstance(four, UnreadableRecord)
     assert four.reason == "The record is not a JSON object."
 
 
 def test_what_follows_the_end_is_reported() -> None:
-    with pytest.raises(SourceBroken, match="Something follows after the end"):
+    with pytest.raises(UnreadableSource, match="Something follows after the end"):
         read_all(b'[{"id": 1}] [')
 
 
 def test_the_list_of_a_wrapper_is_streamed_wherever_it_stands() -> None:
     content = b'{"entry": [{"resource": {"resourceType": "Patient"}}, {"id": 7}], "resourceType": "Bundle"}'
-    assert [item.columns for item in read_all(content) if isinstance(item, Found)] == [
+    assert [item.columns for item in read_all(content) if isinstance(item, RawRecord)] == [
         {"resourceType": "Patient"},
         {"id": 7},
     ]
@@ -146,7 +148,7 @@ def test_a_note_with_a_list_of_that_name_is_a_note(tmp_path: Path, name: str, in
     found = read_file(tmp_path / "notes.json", content)
     assert [item.fields["resource_id"] for item in found if isinstance(item, SourceRecord)] == ["n1", "n2"]
     (whole, _) = read_all(content.encode())
-    assert isinstance(whole, Found)
+    assert isinstance(whole, RawRecord)
     assert whole.columns == one
 
 
@@ -169,7 +171,7 @@ def test_a_long_list_without_an_object_is_not_held() -> None:
     content = json.dumps({"text": "x", "notes": [1] * 2000}).encode()
     *refused, whole = list(read_json(stream(content), "notes.json", 1 << 20, lambda names: "text" in names))
     assert len(refused) == 2000
-    assert isinstance(whole, Found)
+    assert isinstance(whole, RawRecord)
     assert whole.columns == {"text": "x"}
 
 
@@ -177,13 +179,13 @@ def test_a_long_list_without_an_object_is_not_held() -> None:
 def test_bottomless_nesting_is_one_bad_record(nested: bytes) -> None:
     closing = b"]" * 200_000 if nested.startswith(b"[") else b"1" + b"}" * 200_000
     (line,) = read_json_lines(stream(nested + closing + b"\n"), "notes.jsonl", 10_000_000)
-    assert isinstance(line, Refused)
+    assert isinstance(line, UnreadableRecord)
     assert line.reason.startswith("The record is nested too deeply")
 
 
 def test_a_number_of_thousands_of_digits_is_one_bad_record() -> None:
     (line,) = read_json_lines(stream(b'{"a": ' + b"9" * 5000 + b"}\n"), "notes.jsonl", 10_000)
-    assert isinstance(line, Refused)
+    assert isinstance(line, UnreadableRecord)
 
 
 @pytest.mark.parametrize("wrapped", [b"[%s]", b"%s", b'{"entry": [%s]}'])
@@ -192,9 +194,9 @@ def test_a_record_beyond_the_limit_is_passed_over(wrapped: bytes) -> None:
     separator = b"\n" if wrapped == b"%s" else b","
     content = wrapped % (b'{"id": 1}' + separator + long + separator + b'{"id": 3}')
     first, second, third = read_all(content, size=100, bytes_max=1000)
-    assert isinstance(first, Found)
-    assert isinstance(third, Found)
-    assert isinstance(second, Refused)
+    assert isinstance(first, RawRecord)
+    assert isinstance(third, RawRecord)
+    assert isinstance(second, UnreadableRecord)
     assert second.reason == "The record is longer than any note may be."
     assert f"{len(long):,}"[:3] in second.remedy
 
@@ -202,16 +204,16 @@ def test_a_record_beyond_the_limit_is_passed_over(wrapped: bytes) -> None:
 def test_a_long_line_is_passed_over() -> None:
     content = b'{"id": 1}\n{"text": "' + b"x" * 5000 + b'"}\n\n{"id": 4}'
     first, second, fourth = read_json_lines(stream(content), "notes.jsonl", 1000)
-    assert isinstance(first, Found)
-    assert isinstance(second, Refused)
+    assert isinstance(first, RawRecord)
+    assert isinstance(second, UnreadableRecord)
     assert "It has 5,013 bytes" in second.remedy
-    assert isinstance(fourth, Found)
+    assert isinstance(fourth, RawRecord)
     assert fourth.position == "line 4"
 
 
 def test_a_cut_last_line_says_that_the_file_was_cut() -> None:
     _, last = read_json_lines(stream(b'{"id": 1}\n{"id": 2, "te'), "notes.jsonl", 1000)
-    assert isinstance(last, Refused)
+    assert isinstance(last, UnreadableRecord)
     assert last.whole
     assert last.reason == "The file ends in the middle of a record."
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing, InputUnusable
-from pipeline.indexing.validation import Accepted, Duplicate, accept_all
+from pipeline.indexing.validation import Duplicate, ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import preflight, read_sources
 from pipeline.records import Rejection
@@ -41,8 +41,8 @@ def test_1_truncated_json_gives_what_came_before(tmp_path: Path) -> None:
     path = tmp_path / "notes.json"
     path.write_text(json.dumps([GOOD, {**GOOD, "id": "n2"}, {**GOOD, "id": "n3"}])[:-20])
     one, two, rest = judged(path)
-    assert isinstance(one, Accepted)
-    assert isinstance(two, Accepted)
+    assert isinstance(one, ValidNote)
+    assert isinstance(two, ValidNote)
     assert rest == Rejection(
         source=str(path),
         position="after item 2",
@@ -62,7 +62,7 @@ def test_1_truncated_gzip_gives_what_came_before(tmp_path: Path) -> None:
     path.write_bytes(whole[: len(whole) // 2])
     *accepted, rest = judged(path)
     assert len(accepted) > 100
-    assert all(isinstance(one, Accepted) for one in accepted)
+    assert all(isinstance(one, ValidNote) for one in accepted)
     assert isinstance(rest, Rejection)
     assert rest.whole_source
     assert rest.position == f"after line {len(accepted)}"
@@ -82,7 +82,7 @@ def test_2_wrong_types_cost_one_record_each(tmp_path: Path) -> None:
     ]
     path.write_text("\n".join(map(json.dumps, wrong)))
     *rejected, good = judged(path)
-    assert isinstance(good, Accepted)
+    assert isinstance(good, ValidNote)
     assert [(one.position, one.reason) for one in rejected if isinstance(one, Rejection)] == [
         ("line 1", "text_content is not text."),
         ("line 2", "resource_id is not text."),
@@ -149,7 +149,7 @@ def test_5_one_note_of_too_many_characters(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_text(json.dumps({**GOOD, "text": "x" * 5000}) + "\n" + json.dumps({**GOOD, "id": "n2"}) + "\n")
     long, good = judged(path, limits=IndexingSettings(note_characters_max=1000))
-    assert isinstance(good, Accepted)
+    assert isinstance(good, ValidNote)
     assert isinstance(long, Rejection)
     assert (long.position, long.resource_id, long.field) == ("line 1", "n1", "text_content")
     assert long.reason == "text_content is longer than any note may be."
@@ -163,7 +163,7 @@ def test_6_duplicate_ids(tmp_path: Path) -> None:
     path = tmp_path / "notes.jsonl"
     path.write_text("\n".join(json.dumps(one) for one in (GOOD, GOOD, {**GOOD, "text": "Other text."})))
     first, same, other = judged(path)
-    assert isinstance(first, Accepted)
+    assert isinstance(first, ValidNote)
     assert same == Duplicate("n1", str(path), "line 2", f"{path} line 1")
     assert isinstance(other, Rejection)
     assert other.position == "line 3"
@@ -179,7 +179,7 @@ def test_7_invalid_utf_8(tmp_path: Path) -> None:
     bad = json.dumps({**GOOD, "text": "caf?"}).encode().replace(b"caf?", b"caf\xe9")
     path.write_bytes(json.dumps({**GOOD, "id": "n0"}).encode() + b"\n" + bad + b"\n")
     good, wrong = judged(path)
-    assert isinstance(good, Accepted)
+    assert isinstance(good, ValidNote)
     assert isinstance(wrong, Rejection)
     assert (wrong.position, wrong.reason) == ("line 2", "The record is not valid UTF-8.")
     assert wrong.remedy == (
@@ -195,7 +195,7 @@ def test_7_invalid_utf_8_in_a_text_file(tmp_path: Path) -> None:
     (folder / "a.txt").write_bytes(b"one\ntwo caf\xe9\n")
     (folder / "b.txt").write_bytes(b"good")
     wrong, good = judged(tmp_path / "notes")
-    assert isinstance(good, Accepted)
+    assert isinstance(good, ValidNote)
     assert isinstance(wrong, Rejection)
     assert wrong.position == "file p1/progress/a.txt"
     assert wrong.remedy.startswith("Line 2, byte 12 of the file is 0xE9.")
@@ -210,7 +210,7 @@ def test_8_wrong_columns(tmp_path: Path) -> None:
     )
     mapping = FieldMapping.parse(["text_content=narrative"])
     (note,) = accept_all(read_sources([str(path)], mapping, SETTINGS), SETTINGS)
-    assert isinstance(note, Accepted)
+    assert isinstance(note, ValidNote)
     assert note.document.text_content == "Slept well."
 
 
@@ -271,7 +271,7 @@ def test_one_unusable_file_of_a_folder_does_not_stop_the_rest(tmp_path: Path) ->
     (tmp_path / "f.jsonl").write_text(json.dumps({**GOOD, "id": "n2"}))
     (tmp_path / "g.json").symlink_to(tmp_path / "gone.json")
     found = judged(tmp_path)
-    assert [one.position for one in found if isinstance(one, Accepted)] == [
+    assert [one.position for one in found if isinstance(one, ValidNote)] == [
         "file a.jsonl, line 1",
         "file f.jsonl, line 1",
     ]
@@ -322,7 +322,7 @@ def test_an_html_file_is_a_note(tmp_path: Path) -> None:
     (tmp_path / "p1" / "letter").mkdir(parents=True)
     (tmp_path / "p1" / "letter" / "a.html").write_text("<html><body><p>Chest <b>pain</b>.</p></body></html>")
     (found,) = judged(tmp_path)
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert (found.document.resource_id, found.document.text_content) == ("p1/letter/a", "Chest pain.")
 
 
@@ -334,7 +334,7 @@ def test_utf_32_is_called_by_its_name(tmp_path: Path, mark: str, order: str) -> 
     path.write_bytes(text.encode(f"utf-32-{order}"))
     if mark == "with":
         (found,) = judged(path)
-        assert isinstance(found, Accepted)
+        assert isinstance(found, ValidNote)
     else:
         assert "The file is UTF-32 without a byte order mark." in unusable(path)
 
@@ -381,7 +381,7 @@ def test_gbk_is_not_taken_for_windows() -> None:  # field case 19
     bad, good = judged(FIELD_CASES / "19-gbk.csv")
     assert isinstance(bad, Rejection)
     assert "iconv -f GB18030" in bad.remedy
-    assert isinstance(good, Accepted)
+    assert isinstance(good, ValidNote)
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ def test_a_record_of_objects_is_not_taken_for_columns(tmp_path: Path) -> None:
     path.write_text('{"head": {"id": "1", "of": "p"}, "body": {"id": "note", "of": "Chest pain."}}')
     maps = ["resource_id=head.id", "patient_id=head.of", "document_type=body.id", "text_content=body.of"]
     (found,) = accept_all(read_sources([str(path)], FieldMapping.parse(maps), SETTINGS), SETTINGS)
-    assert isinstance(found, Accepted)
+    assert isinstance(found, ValidNote)
     assert found.document.text_content == "Chest pain."
 
 
@@ -417,7 +417,7 @@ def test_a_field_that_is_there_twice_is_refused(tmp_path: Path, suffix: str) -> 
     lines = [twice, inside, json.dumps(GOOD)]
     path.write_text("\n".join(lines) if suffix == "jsonl" else f"[{','.join(lines)}]")
     *bad, good = judged(path)
-    assert isinstance(good, Accepted)
+    assert isinstance(good, ValidNote)
     assert [one.reason for one in bad if isinstance(one, Rejection)] == [
         "The record has two fields of the same name."
     ] * 2
@@ -473,7 +473,7 @@ def test_no_damage_makes_a_traceback(name: str, damage: list[tuple[int, int, byt
         path.write_bytes(content)
         with contextlib.suppress(InputUnusable):
             for one in judged(path):
-                assert isinstance(one, (Accepted, Duplicate, Rejection))
+                assert isinstance(one, (ValidNote, Duplicate, Rejection))
         path.with_suffix(path.suffix + ".gz").write_bytes(gzip.compress(b"x") + content)
         with contextlib.suppress(InputUnusable):
             judged(path.with_suffix(path.suffix + ".gz"))

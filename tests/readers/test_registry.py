@@ -20,7 +20,7 @@ import pytest
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputError, InputMissing, InputUnusable
-from pipeline.indexing.validation import Accepted, Duplicate, accept_all
+from pipeline.indexing.validation import Duplicate, ValidNote, accept_all
 from pipeline.readers import sources
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.registry import read_sources
@@ -44,7 +44,7 @@ TABLE = "id;patient_id;type;text\n" + "".join(";".join(note.values()) + "\n" for
 
 def accepted(
     *inputs: Path | str, mapping: FieldMapping | None = None, standard_input: bytes = b""
-) -> list[Accepted]:
+) -> list[ValidNote]:
     records = read_sources(
         [str(one) for one in inputs],
         mapping or FieldMapping(),
@@ -52,8 +52,8 @@ def accepted(
         standard_input=io.BytesIO(standard_input),
     )
     found = list(accept_all(records, SETTINGS))
-    assert all(isinstance(one, Accepted) for one in found), found
-    return [one for one in found if isinstance(one, Accepted)]
+    assert all(isinstance(one, ValidNote) for one in found), found
+    return [one for one in found if isinstance(one, ValidNote)]
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def inbox(tmp_path: Path) -> Path:
 def test_in_a_folder_only_files_are_opened_and_the_rest_is_listed(inbox: Path) -> None:
     found = list(accept_all(read_sources([str(inbox)], FieldMapping(), SETTINGS), SETTINGS))
     assert Counter(type(one) for one in found if not isinstance(one, Rejection)) == {
-        Accepted: 3,
+        ValidNote: 3,
         Duplicate: 3,
     }
     rejected = {one.position.removeprefix("file "): one.remedy for one in found if isinstance(one, Rejection)}
@@ -327,6 +327,6 @@ def test_duplicates_across_sources_name_the_first(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(LINES)
     (tmp_path / "b.jsonl").write_text(LINES)
     found = list(accept_all(read_sources([str(tmp_path)], FieldMapping(), SETTINGS), SETTINGS))
-    assert Counter(type(one) for one in found) == {Accepted: 3, Duplicate: 3}
+    assert Counter(type(one) for one in found) == {ValidNote: 3, Duplicate: 3}
     assert isinstance(found[-1], Duplicate)
     assert found[-1].first == f"{tmp_path} file a.jsonl, line 3"

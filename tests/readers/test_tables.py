@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.readers.reader import Found, Refused, SourceBroken
+from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
 from pipeline.readers.tables import read_table
 
 CELLS = st.text('ab ,;"\n\r\t\u00e9', max_size=6)
 
 
-def read(content: bytes, characters_max: int = 10_000) -> list[Found | Refused]:
+def read(content: bytes, characters_max: int = 10_000) -> list[RawRecord | UnreadableRecord]:
     return list(read_table(io.BufferedReader(io.BytesIO(content)), "notes.csv", characters_max))
 
 
@@ -35,15 +35,17 @@ def naming(columns: Sequence[str]) -> tuple[list[str], str | None]:
     )
 
 
-def notes(rows: bytes, header: bytes = HEADER, characters_max: int = 10_000) -> list[Found | Refused]:
+def notes(
+    rows: bytes, header: bytes = HEADER, characters_max: int = 10_000
+) -> list[RawRecord | UnreadableRecord]:
     return list(read_table(io.BufferedReader(io.BytesIO(header + rows)), "notes.csv", characters_max, naming))
 
 
-def texts(found: list[Found | Refused]) -> list[tuple[str, str, str] | str]:
+def texts(found: list[RawRecord | UnreadableRecord]) -> list[tuple[str, str, str] | str]:
     """Note, patient and text of each record, the reason of a refused one."""
     return [
         item.reason
-        if isinstance(item, Refused)
+        if isinstance(item, UnreadableRecord)
         else (item.columns["note_id"], item.columns["patient_id"], item.columns["note_text"])
         for item in found
     ]
@@ -59,7 +61,7 @@ def test_what_csv_writes_is_read_back(delimiter: str, rows: list[tuple[str, str,
     found = read(written.getvalue().encode())
     # Blanks after a delimiter are passed over: they may stand before a quotation mark.
     cells = [
-        [cell.lstrip(" ") for cell in item.columns.values()] for item in found if isinstance(item, Found)
+        [cell.lstrip(" ") for cell in item.columns.values()] for item in found if isinstance(item, RawRecord)
     ]
     assert cells == [[cell.lstrip(" ") for cell in row] for row in rows]
     assert len(found) == len(rows)
@@ -73,44 +75,44 @@ def test_positions_name_row_and_line() -> None:
 def test_a_bad_row_costs_one_row() -> None:
     content = b'id,type,text\n1,a,x\n2,a\n3,a,caf\xe9\n4,a,"x"y\n5,a,' + b"z" * 30_000 + b"\n6,a,x\n"
     one, two, three, four, five, six = read(content)
-    assert isinstance(one, Found)
-    assert isinstance(six, Found)
-    reasons = [item.reason for item in (two, three, four, five) if isinstance(item, Refused)]
+    assert isinstance(one, RawRecord)
+    assert isinstance(six, RawRecord)
+    reasons = [item.reason for item in (two, three, four, five) if isinstance(item, UnreadableRecord)]
     assert reasons == [
         "The row has another number of cells than the first row has names.",
         "The record is not valid UTF-8.",
         "The row's quotation marks are malformed.",
         "The record is longer than any note may be.",
     ]
-    assert isinstance(two, Refused)
+    assert isinstance(two, UnreadableRecord)
     assert "It has 2, the first row 3." in two.remedy
-    assert isinstance(three, Refused)
+    assert isinstance(three, UnreadableRecord)
     assert "Column text, character 4 is byte 0xE9. If the file was written on Windows: iconv" in three.remedy
 
 
 def test_after_a_long_quoted_cell_the_next_row_is_found() -> None:
     content = b'id,text\n1,"' + b'line, with ""quotes""\n' * 2000 + b'end"\n2,x\n'
     first, second = read(content)
-    assert isinstance(first, Refused)
+    assert isinstance(first, UnreadableRecord)
     assert first.reason == "The record is longer than any note may be."
-    assert isinstance(second, Found)
+    assert isinstance(second, RawRecord)
     assert second.columns == {"id": "2", "text": "x"}
     assert second.position == "row 2 (line 2003)"
 
 
 def test_an_open_quotation_mark_costs_its_row() -> None:
     first, second, third = read(b'id,text\n1,x\n2,"never closed\n3,y\n')
-    assert isinstance(first, Found)
-    assert isinstance(second, Refused)
+    assert isinstance(first, RawRecord)
+    assert isinstance(second, UnreadableRecord)
     assert (second.position, second.whole) == ("row 2 (line 3)", False)
     assert second.reason == "The row's quotation marks are malformed."
-    assert isinstance(third, Found)
+    assert isinstance(third, RawRecord)
 
 
 def test_an_open_quotation_mark_at_the_end_affects_the_rest() -> None:
     first, second = notes(b'1,p1,note,x\n2,p2,note,"never closed\nand cut, here\n')
-    assert isinstance(first, Found)
-    assert isinstance(second, Refused)
+    assert isinstance(first, RawRecord)
+    assert isinstance(second, UnreadableRecord)
     assert second.whole
     assert (second.position, second.reason) == (
         "row 2 (lines 3 to 4)",
@@ -119,14 +121,14 @@ def test_an_open_quotation_mark_at_the_end_affects_the_rest() -> None:
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
-    with pytest.raises(SourceBroken) as broken:
+    with pytest.raises(UnreadableSource) as broken:
         read(b"id,text,text\n1,a,b\n")
     assert "text" in broken.value.remedy
 
 
 def test_a_nameless_column_is_called_by_its_number(tmp_path: Path) -> None:
     (row,) = read(b",id,text\n0,1,x\n")
-    assert isinstance(row, Found)
+    assert isinstance(row, RawRecord)
     assert row.columns == {"column 1": "0", "id": "1", "text": "x"}
 
 
@@ -147,35 +149,35 @@ def test_what_spreadsheets_write_before_the_first_row(
 ) -> None:
     content = ending.join([*beginning, b'1, "two, three"', b"2,x", b""])
     first, second = read(content)
-    assert isinstance(first, Found)
+    assert isinstance(first, RawRecord)
     assert first.columns == {"id": "1", "note text": "two, three"}
     assert first.position == position
-    assert isinstance(second, Found)
+    assert isinstance(second, RawRecord)
     assert second.columns == {"id": "2", "note text": "x"}
 
 
 def test_the_delimiter_that_excel_names_is_used() -> None:
     (row,) = read(b"sep=;\r\nid;text, more, and more\r\n1;x\r\n")
-    assert isinstance(row, Found)
+    assert isinstance(row, RawRecord)
     assert row.columns == {"id": "1", "text, more, and more": "x"}
 
 
 def test_the_delimiter_is_found_behind_a_line_break_in_a_name() -> None:
     (row,) = read(b'"note\nid";type;text\n1;a;x\n')
-    assert isinstance(row, Found)
+    assert isinstance(row, RawRecord)
     assert row.columns == {"note id": "1", "type": "a", "text": "x"}
 
 
 @pytest.mark.parametrize("rows", [3, 300])
 def test_an_open_quotation_mark_in_the_first_row_swallows_no_row(rows: int) -> None:
     found = read(b'id,"text\n' + b"1,x\n" * rows)
-    assert [item.columns for item in found if isinstance(item, Found)][1:] == [{"id": "1", "text": "x"}] * (
-        rows - 1
-    )
+    assert [item.columns for item in found if isinstance(item, RawRecord)][1:] == [
+        {"id": "1", "text": "x"}
+    ] * (rows - 1)
 
 
 def test_an_endless_first_row_is_no_list_of_names() -> None:
-    with pytest.raises(SourceBroken, match="no list of names"):
+    with pytest.raises(UnreadableSource, match="no list of names"):
         read(b"x" * 20_000 + b"\n1\n")
 
 
@@ -193,10 +195,10 @@ def test_a_bad_quotation_mark_merges_no_two_patients(delimiter: bytes, ending: b
 def test_a_bad_quotation_mark_swallows_no_row(ending: bytes) -> None:
     content = (DATA / "01b-quote-swallows-300-rows.csv").read_bytes()  # field case 01b
     first, *rest = notes(content.replace(b"\n", ending), b"", 3_000_000)
-    assert isinstance(first, Refused)
+    assert isinstance(first, UnreadableRecord)
     assert (first.position, first.reason) == ("row 1 (line 2)", MALFORMED)
     assert len(rest) == 302
-    assert all(isinstance(item, Found) for item in rest)
+    assert all(isinstance(item, RawRecord) for item in rest)
 
 
 def test_a_rejection_names_all_lines_it_stands_for() -> None:
@@ -210,7 +212,7 @@ def test_quotation_marks_that_spark_escapes_cost_their_row() -> None:
         b'1,p1,note,"He said \\"ok\\" twice."\n2,p2,note,"ends with \\""\n3,p3,note,plain 36"\n4,p4,note,x\n'
     )
     assert texts(found) == [MALFORMED, SWALLOWED, ("3", "p3", 'plain 36"'), ("4", "p4", "x")]
-    assert isinstance(found[0], Refused)
+    assert isinstance(found[0], UnreadableRecord)
     assert "Spark" in found[0].remedy
 
 
@@ -263,12 +265,12 @@ def test_real_notes_of_many_lines_are_read_back(
             count += 1
     found = notes(written.getvalue().encode(), b"", 3_000_000)
     assert len(found) == count
-    assert not [item for item in found if isinstance(item, Refused)]
+    assert not [item for item in found if isinstance(item, UnreadableRecord)]
 
 
 def test_the_first_row_swallows_no_row_that_closes_its_quotation_mark() -> None:
     found = notes(b'1,p1,note,x 3"\n2,p2,note,y\n', b'note_id,patient_id,note_type,"note 5""\n')
-    assert [list(item.columns.values()) for item in found if isinstance(item, Found)] == [
+    assert [list(item.columns.values()) for item in found if isinstance(item, RawRecord)] == [
         ["1", "p1", "note", 'x 3"'],
         ["2", "p2", "note", "y"],
     ]
@@ -283,7 +285,7 @@ def test_rows_of_open_quotation_marks_take_time_in_proportion(row: bytes) -> Non
 
 def test_a_first_row_that_holds_a_note_is_not_shown() -> None:
     text = "Slept well, and the temperature was 36.8 in the morning."
-    with pytest.raises(SourceBroken) as broken:
+    with pytest.raises(UnreadableSource) as broken:
         notes(b"", f'id,"{text}","{text}"\n'.encode())
     assert "Slept" not in broken.value.remedy
     assert f"({len(text)} characters, no name)" in broken.value.remedy

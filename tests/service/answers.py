@@ -18,7 +18,7 @@ from pipeline.records import (
     Statement,
     Usage,
 )
-from pipeline.service.audit.receipts import Given
+from pipeline.service.audit.receipts import AnswerRecord
 
 NOTE = "Patient reports dull chest pain since Tuesday. Troponin negative. Started aspirin 75 mg."
 
@@ -39,7 +39,7 @@ def given(
     scope: AccessScope = EVERYTHING,
     domain: str | None = "cardiology",
     patient_id: str = "p-1",
-) -> Given:
+) -> AnswerRecord:
     """A question that was answered from one note."""
     hit = Hit(
         chunk_id="c-1",
@@ -71,9 +71,9 @@ def given(
         usage=Usage(120, 12),
         seconds={"embed": 0.001, "total": 0.02},
     )
-    return Given(uuid.uuid4().hex, question, "answered", (hit,), (statement,), answer)
+    return AnswerRecord(uuid.uuid4().hex, question, "answered", (hit,), (statement,), answer)
 
 
-def cut_off(whole: Given) -> Given:
+def cut_off(whole: AnswerRecord) -> AnswerRecord:
     """The same, where the asker left after the first statement."""
     return dataclasses.replace(whole, ending="cut_off", answer=None)

@@ -28,7 +28,7 @@ from pipeline.readers.registry import read_sources
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import DEMO, Role, actions_of
-from pipeline.service.access.visibility import ALL_NOTES, Sees
+from pipeline.service.access.visibility import ALL_NOTES, Visibility
 from pipeline.service.app import create_app
 from pipeline.service.database.engine import State, open_state
 from pipeline.service.middleware import cookies
@@ -89,7 +89,7 @@ class Running:
         role: Role = "reader",
         *,
         name: str = "",
-        sees: Sees = ALL_NOTES,
+        sees: Visibility = ALL_NOTES,
         actions: list[str] | None = None,
     ) -> str:
         """The text of a new key of a new person."""
@@ -100,7 +100,9 @@ class Running:
         granted = actions if actions is not None else sorted(_actions(role))
         return self.access.keys.create(administrator, person.id, "test", granted)[1]
 
-    def browser(self, role: Role = "reader", *, sees: Sees = ALL_NOTES, csrf: bool = True) -> httpx2.Client:
+    def browser(
+        self, role: Role = "reader", *, sees: Visibility = ALL_NOTES, csrf: bool = True
+    ) -> httpx2.Client:
         """A client with the cookie of somebody who has just signed in, and the token that our pages send."""
         _, invitation = self.access.people.create(DEMO, f"{role}-{time.monotonic_ns()}", role=role, sees=sees)
         signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")

@@ -18,7 +18,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from pipeline.service.access.policy import DEMO, Role
-from pipeline.service.access.visibility import ALL_NOTES, Sees
+from pipeline.service.access.visibility import ALL_NOTES, Visibility
 from pipeline.service.middleware import cookies
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
@@ -182,7 +182,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         slow = stack.enter_context(running(slow_settings))
         people = service.access.people
         person, _ = people.create(
-            DEMO, "r.osei", display_name="Dr R. Osei", role="reader", sees=Sees(None, frozenset())
+            DEMO, "r.osei", display_name="Dr R. Osei", role="reader", sees=Visibility(None, frozenset())
         )
         people.create(DEMO, "m.lind", display_name="M. Lind", role="contributor", sees=ALL_NOTES)
         people.create(
@@ -190,12 +190,12 @@ def stage(folder: Path) -> Iterator[Stage]:
             "audit",
             display_name="Records office",
             role="reviewer",
-            sees=Sees(frozenset({"oncology"}), None),
+            sees=Visibility(frozenset({"oncology"}), None),
         )
         groups = service.access.groups
         ward = groups.create(DEMO, "Ward 7")
         groups.set_members(DEMO, ward.id, ["D2N006", "D2N043", "D2N077"])
-        people.set_sees(DEMO, person.id, Sees(None, frozenset({ward.id})))
+        people.set_sees(DEMO, person.id, Visibility(None, frozenset({ward.id})))
         yield Stage(
             service,
             slow,

@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 
 from pipeline.config import Settings
 from pipeline.service.access.policy import DEMO
-from pipeline.service.access.visibility import Sees
+from pipeline.service.access.visibility import Visibility
 from pipeline.service.middleware.authentication import is_public
 from pipeline.wiring import open_corpus
 from tests.service.running import QUESTION, Running, events_of, index, running, settings_in
@@ -98,7 +98,7 @@ def test_filters_that_match_nothing_are_explained(reader: httpx2.Client) -> None
 def test_a_note_out_of_sight_is_answered_as_one_that_does_not_exist(service: Running) -> None:
     everything = service.client(service.key())
     note_id = everything.post("/v1/search", json={"question": QUESTION}).json()["passages"][0]["resource_id"]
-    nobody = service.client(service.key(sees=Sees()))
+    nobody = service.client(service.key(sees=Visibility()))
     forbidden, unknown = nobody.get(f"/v1/notes/{note_id}"), nobody.get("/v1/notes/no-such-note")
     strip = lambda response: {**response.json(), "id": None}  # noqa: E731
     assert forbidden.status_code == unknown.status_code == 404
@@ -151,7 +151,7 @@ def test_what_a_note_said_before_it_changed_hands_is_shown_to_nobody_else(tmp_pa
     index_note(settings, tmp_path, patient_id="p1", text_content=quote)
     with running(settings) as service:
         group = service.access.groups.create(DEMO, "ward", ["p1"])
-        restricted = service.browser(sees=Sees(None, frozenset({group.id})))
+        restricted = service.browser(sees=Visibility(None, frozenset({group.id})))
         everything = service.browser()
         addresses = {}
         for client in (restricted, everything):
@@ -398,7 +398,7 @@ def test_a_patient_group_decides_what_its_people_see(service: Running, administr
     patient = found[0]["patient_id"]
     group = administrator.post("/v1/groups", json={"name": "Ward 7", "patient_ids": [patient]}).json()
     assert group["members"] == 1
-    sees = Sees(domains=None, group_ids=frozenset({group["id"]}))
+    sees = Visibility(domains=None, group_ids=frozenset({group["id"]}))
     client = service.client(service.key(sees=sees))
     asked = {"question": QUESTION, "top_k": 20}
     assert {each["patient_id"] for each in client.post("/v1/search", json=asked).json()["passages"]} == {

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.service import idle_signal
-from pipeline.service.idle_signal import Activity
+from pipeline.service.idle_signal import IdleSignal
 from tests.service.running import DEMO_NOTES, Running, copied, running, settings_in, until
 
 
@@ -61,7 +61,7 @@ def test_a_folder_that_is_gone_is_told_once_and_refuses_nobody(
 ) -> None:
     monkeypatch.setattr(idle_signal, "EVERY_SECONDS", 0.0)
     file = tmp_path / "gone" / "service"
-    noted = Activity(file)
+    noted = IdleSignal(file)
     for _ in range(3):
         noted.note()
     assert [record.message for record in caplog.records] == [
@@ -70,12 +70,12 @@ def test_a_folder_that_is_gone_is_told_once_and_refuses_nobody(
     file.parent.mkdir()
     noted.note()
     assert file.exists()
-    Activity(None).note()
+    IdleSignal(None).note()
 
 
 def test_it_is_touched_seldom(file: Path) -> None:
     file.parent.mkdir()
-    noted = Activity(file)
+    noted = IdleSignal(file)
     noted.note()
     os.utime(file, (0, 0))
     noted.note()

@@ -21,7 +21,7 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 from playwright.sync_api import Browser, BrowserContext, Page, expect  # noqa: E402
 
 from pipeline.service.access.policy import DEMO, Role  # noqa: E402
-from pipeline.service.access.visibility import ALL_NOTES, Sees  # noqa: E402
+from pipeline.service.access.visibility import ALL_NOTES, Visibility  # noqa: E402
 from pipeline.service.middleware import cookies  # noqa: E402
 from tests.servers.faults import Faults  # noqa: E402
 from tests.servers.nim import NimServer  # noqa: E402
@@ -86,7 +86,7 @@ def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def cookie_of(
-    service: Running, role: Role = "reader", *, sees: Sees = ALL_NOTES, name: str = ""
+    service: Running, role: Role = "reader", *, sees: Visibility = ALL_NOTES, name: str = ""
 ) -> dict[str, str]:
     """The cookie of a new person who has just signed in."""
     name = name or f"{role}{len(service.access.people.everybody(DEMO))}"
@@ -127,7 +127,7 @@ def visit(browser: Browser, service: Running) -> Iterator[Any]:
         *,
         at: Running | None = None,
         expected: str = r"^$",
-        sees: Sees = ALL_NOTES,
+        sees: Visibility = ALL_NOTES,
         **options: Any,
     ) -> Visitor:
         place = at or service
@@ -291,7 +291,7 @@ def test_everything_is_reached_by_keyboard(visit: Any) -> None:
 
 
 def test_filters_offer_what_one_may_see_and_hold(service: Running, visit: Any) -> None:
-    visitor = visit("reader", sees=Sees(frozenset({"outpatient"}), None))
+    visitor = visit("reader", sees=Visibility(frozenset({"outpatient"}), None))
     page = visitor.page
     page.goto("/")
     page.click(".filters summary")
@@ -549,7 +549,7 @@ def test_anothers_conversation_and_note_are_not_there(visit: Any) -> None:
     expect(owner.page.locator("#beside mark")).to_be_visible()
     conversation = owner.page.url
     note = owner.page.locator("text=Open in full").get_attribute("href")
-    other = visit("reader", sees=Sees(), expected="404")
+    other = visit("reader", sees=Visibility(), expected="404")
     for address in (conversation, note):
         other.page.goto(address)
         expect(other.page.locator("h1")).to_have_text("Page not found")
@@ -626,7 +626,7 @@ def test_no_page_has_serious_faults_of_accessibility_or_is_wider_than_a_phone(
     people, groups = service.access.people, service.access.groups
     ward = groups.create(DEMO, "Ward 9")
     person, _ = people.create(
-        DEMO, "of-ward-9", role="reader", sees=Sees(frozenset({"strange"}), frozenset({ward.id}))
+        DEMO, "of-ward-9", role="reader", sees=Visibility(frozenset({"strange"}), frozenset({ward.id}))
     )
     visitor = visit("administrator", expected="404")
     page = visitor.page

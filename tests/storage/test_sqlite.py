@@ -19,7 +19,7 @@ from pipeline.errors import (
     StoreRejectedRow,
     StoreUnavailable,
 )
-from pipeline.storage.sqlite import Database, translated
+from pipeline.storage.sqlite import Database, storage_errors
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 def test_what_needs_a_person_is_told_from_what_may_be_better_later(
     tmp_path: Path, number: int, expected: type[StoreError]
 ) -> None:
-    with pytest.raises(StoreError) as caught, translated(tmp_path / ".writing"):
+    with pytest.raises(StoreError) as caught, storage_errors(tmp_path / ".writing"):
         raise OSError(number, os.strerror(number))
     assert type(caught.value) is expected
     assert caught.value.transient is (number == errno.EIO)
@@ -123,7 +123,7 @@ def test_what_needs_a_person_is_told_from_what_may_be_better_later(
 
 def test_a_broken_constraint_is_a_rejected_row(database: Database) -> None:
     _insert(database, 1)
-    with pytest.raises(StoreRejectedRow), translated(database.path):
+    with pytest.raises(StoreRejectedRow), storage_errors(database.path):
         _insert(database, 1)
     assert rows(database) == [1]
 
@@ -134,7 +134,7 @@ def test_a_full_disk_is_a_limit(database: Database) -> None:
     connection.execute(f"PRAGMA max_page_count = {pages}")
     with (
         pytest.raises(StoreLimitReached, match="full"),
-        translated(database.path),
+        storage_errors(database.path),
         database.transaction() as connection,
     ):
         connection.executemany("INSERT INTO t VALUES (?)", [(number,) for number in range(50_000)])
@@ -154,5 +154,5 @@ def test_no_sqlite_error_escapes(tmp_path: Path) -> None:
     ]
     assert len(kinds) > 8
     for kind in kinds:
-        with pytest.raises(StoreError), translated(tmp_path / "store.sqlite"):
+        with pytest.raises(StoreError), storage_errors(tmp_path / "store.sqlite"):
             raise kind("boom")

@@ -11,18 +11,18 @@ from prometheus_client.core import Metric
 
 from pipeline.monitoring.exporter import SampleMetrics
 from pipeline.monitoring.samples import (
-    Container,
     Containers,
+    ContainerSample,
     Disk,
     Gpu,
     Gpus,
-    Host,
+    HostSample,
     Sample,
     Service,
-    Store,
+    StoreSample,
     Work,
 )
-from pipeline.pricing import Prices, Usage, cost_report
+from pipeline.pricing import Prices, UsageWindow, cost_report
 from pipeline.telemetry.definitions import reference
 
 MONITOR_LABELS = {
@@ -50,11 +50,11 @@ def whole_sample() -> Sample:
         clock_step_seconds=0.0,
         gpus=Gpus("580", (card,)),
         services=(Service("generator", "127.0.0.1:8000", "ok", "", 0.1, 1.0, 0.0, 0.1, 1.0, 1.0),),
-        containers=Containers((Container("iris", "running", 0, "2026-01-01T00:00:00Z", 0, False),)),
-        store=Store("iris", 1, 1, 1, 1),
+        containers=Containers((ContainerSample("iris", "running", 0, "2026-01-01T00:00:00Z", 0, False),)),
+        store=StoreSample("iris", 1, 1, 1, 1),
         work=Work(0, 0, 1, 0),
         asked=None,
-        host=Host("h", 0.1, 8, 0.1, 1, 2, 0, (Disk("/", 1, 2),), 1.0),
+        host=HostSample("h", 0.1, 8, 0.1, 1, 2, 0, (Disk("/", 1, 2),), 1.0),
     )
 
 
@@ -62,7 +62,7 @@ def monitor_families() -> list[Metric]:
     """Every metric that the monitor can show."""
     metrics = SampleMetrics()
     metrics.sample = whole_sample()
-    metrics.costs = cost_report(Prices(running_usd_per_hour=1.0), Usage())
+    metrics.costs = cost_report(Prices(running_usd_per_hour=1.0), UsageWindow())
     return list(metrics.collect())
 
 

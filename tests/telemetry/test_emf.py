@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pipeline.telemetry.definitions import definitions
-from pipeline.telemetry.emf import SENT, EmbeddedMetrics, written
+from pipeline.telemetry.emf import SENT, EmbeddedMetrics, emit_periodically
 from pipeline.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,7 +98,7 @@ def test_only_metrics_that_exist_are_sent() -> None:
 
 def test_a_line_comes_at_the_end_too(metrics: Metrics) -> None:
     out = io.StringIO()
-    with written(metrics, 60, out):
+    with emit_periodically(metrics, 60, out):
         metrics.notes("embedded", 2)
     (line,) = out.getvalue().splitlines()
     assert json.loads(line)["NotesEmbedded"] == 2

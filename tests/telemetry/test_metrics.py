@@ -17,7 +17,7 @@ from pipeline.answering.flow import AnswerEvent, Finished
 from pipeline.errors import RateLimited
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
-from pipeline.telemetry.counted_ports import CountedEmbedder, counted_answer
+from pipeline.telemetry.counted_ports import MeteredEmbedder, metered_answer
 from pipeline.telemetry.definitions import GROUPS, STAGES, Definition, definitions, error_codes
 from pipeline.telemetry.metrics import Metrics
 from tests.telemetry.conftest import NOTES, QUESTION, Index, Watched
@@ -136,7 +136,7 @@ def test_an_error_is_counted_by_its_code_and_never_by_its_words(watched: Watched
         yield
 
     with pytest.raises(RateLimited):
-        list(counted_answer(events(), watched.metrics))
+        list(metered_answer(events(), watched.metrics))
     assert watched.value("chartwell_questions_total", outcome="failed", reason="CW-PROVIDER-RATE") == 1
     assert b"Jane" not in watched.metrics.exposition()
 
@@ -149,7 +149,7 @@ def test_a_call_that_fails_is_counted_and_no_text_is(watched: Watched) -> None:
             raise KeyError("unexpected")
 
     with pytest.raises(KeyError):
-        CountedEmbedder(Broken(), watched.metrics).embed(["a", "b"], "query")  # type: ignore[arg-type]
+        MeteredEmbedder(Broken(), watched.metrics).embed(["a", "b"], "query")  # type: ignore[arg-type]
     assert watched.value("chartwell_embedder_requests_total", kind="query", outcome="unexpected") == 1
     assert watched.value("chartwell_embedder_texts_total", kind="query") == 0
     assert watched.value("chartwell_embedder_requests_in_flight") == 0

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from pipeline import vectorize
 from pipeline.config import load_settings
-from pipeline.storage.locks import alone
+from pipeline.storage.locks import exclusive_lock
 from pipeline.telemetry import textfile
 from pipeline.telemetry.metrics import Metrics
 from pipeline.telemetry.setup import open_run_telemetry, open_service_telemetry
-from pipeline.telemetry.textfile import TextfileCollector, read_file, written
+from pipeline.telemetry.textfile import TextfileCollector, read_file, write_periodically
 from tests.telemetry.conftest import NOTES, Index
 
 
@@ -61,7 +61,7 @@ def test_two_runs_at_once_write_two_files(tmp_path: Path) -> None:
     path = tmp_path / "ingestion.prom"
     first, second = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
     first.batch_stored()
-    with written(first.registry, path, 60), written(second.registry, path, 60):
+    with write_periodically(first.registry, path, 60), write_periodically(second.registry, path, 60):
         second.batch_stored()
         second.batch_stored()
     shown = [
@@ -78,19 +78,19 @@ def test_what_a_killed_run_left_behind_says_no_more_than_it_knows(tmp_path: Path
     metrics = Metrics(CollectorRegistry())
     metrics.run_began()
     metrics.notes("embedded", 3)
-    with written(metrics.registry, path, 60):
+    with write_periodically(metrics.registry, path, 60):
         pass  # the file now says that a run is under way, and nobody holds its lock
     names = {family.name for family in TextfileCollector(path).collect()}
     assert "chartwell_ingestion_running" not in names
     assert "chartwell_ingestion_notes" in names
-    with alone(path.with_suffix(".lock")):
+    with exclusive_lock(path.with_suffix(".lock")):
         assert "chartwell_ingestion_running" in {family.name for family in TextfileCollector(path).collect()}
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     path = tmp_path / "ingestion.prom"
     metrics = Metrics(CollectorRegistry())
-    with written(metrics.registry, path, 0.001):
+    with write_periodically(metrics.registry, path, 0.001):
         complete = {len(read_file(path)) for _ in range(200)}
     assert len(complete) == 1
 
@@ -106,7 +106,7 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
     metrics = Metrics(CollectorRegistry())
     path = tmp_path / "ingestion.prom"
     (tmp_path / ".ingestion.prom.new").mkdir()  # what cannot be written, whoever one is
-    with written(metrics.registry, path, 60):
+    with write_periodically(metrics.registry, path, 60):
         metrics.batch_stored()
     assert not path.exists()
 
@@ -115,7 +115,7 @@ def test_too_many_runs_go_on_without(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(textfile, "WORKERS_MAX", 1)
     path = tmp_path / "ingestion.prom"
     metrics = Metrics(CollectorRegistry())
-    with written(metrics.registry, path, 60), written(metrics.registry, path, 60):
+    with write_periodically(metrics.registry, path, 60), write_periodically(metrics.registry, path, 60):
         pass
     assert [each.name for each in tmp_path.glob("*.prom")] == ["ingestion.prom"]
 

@@ -28,7 +28,7 @@ from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry import setup as telemetry_module
 from pipeline.telemetry.setup import SILENT, open_telemetry
 from pipeline.telemetry.tracing import ALLOWED, Tracing, allowed
-from pipeline.trace_context import carrying, outgoing_headers, trace_id
+from pipeline.trace_context import in_trace, outgoing_headers, trace_id
 from tests.servers.nim import NimServer
 from tests.telemetry.collector import Collector
 from tests.telemetry.conftest import NOTES, QUESTION, TEN_QUESTIONS, Index, Watched
@@ -310,7 +310,7 @@ def test_a_collector_that_is_away_costs_no_answer(
 def test_a_log_line_names_its_trace() -> None:
     record = logging.LogRecord("chartwell", logging.INFO, "", 0, "asked", (), None)
     header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    with carrying(header):
+    with in_trace(header):
         assert json.loads(JsonFormatter().format(record))["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
         assert outgoing_headers() == {"traceparent": header}
         seen: list[object] = []

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from pipeline.text.facts import Over, may_stand_over, read, signature
-from pipeline.text.support import Context, carries
+from pipeline.text.support import SupportContext, carries
 from pipeline.text.vocabulary import HEDGES, NEGATIONS, ORDERS, RELATIVES, SIDES
 
 
@@ -244,7 +244,7 @@ def test_two_texts_with_other_facts_have_other_signatures() -> None:
 )
 def test_what_a_source_carries(source: str, claim: str, carried: bool) -> None:
     reading = read(claim)
-    assert carries(read(source), reading, 0, len(reading.tokens), Context) is carried
+    assert carries(read(source), reading, 0, len(reading.tokens), SupportContext) is carried
 
 
 @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ def test_what_a_source_carries(source: str, claim: str, carried: bool) -> None:
 )
 def test_what_is_said_of_one_relative_is_said_of_no_one_else(source: str, claim: str, carried: bool) -> None:
     reading = read(claim)
-    assert carries(read(source), reading, 0, len(reading.tokens), Context) is carried
+    assert carries(read(source), reading, 0, len(reading.tokens), SupportContext) is carried
 
 
 @pytest.mark.parametrize(

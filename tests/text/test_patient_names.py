@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.records import Hit
-from pipeline.text.patient_names import names, whom_it_means
+from pipeline.text.patient_names import names, resolve_named_patients
 from tests.contracts.generator import prompt
 
 TEXTS = {
@@ -50,23 +50,26 @@ EVERYBODY = frozenset(TEXTS.values())
     ],
 )
 def test_the_patients_that_a_question_can_mean(question: str, meant: set[str]) -> None:
-    assert whom_it_means(question, passages())[1] == meant
+    assert resolve_named_patients(question, passages())[1] == meant
 
 
 def test_the_only_patient_found_is_not_taken_for_somebody_else() -> None:
-    assert whom_it_means("How is Mr. Perry?", passages("anna"))[1] == set()
+    assert resolve_named_patients("How is Mr. Perry?", passages("anna"))[1] == set()
 
 
 def test_the_name_is_not_asked_about() -> None:
-    question, _ = whom_it_means(
+    question, _ = resolve_named_patients(
         "Which dose does Ms. Anna Mitchell take, and Mr. Perry’s pressure?", passages()
     )
     assert question.split() == "Which dose does take, and pressure?".split()
-    assert whom_it_means("Is Atrial Fibrillation known?", passages())[0] == "Is Atrial Fibrillation known?"
+    assert (
+        resolve_named_patients("Is Atrial Fibrillation known?", passages())[0]
+        == "Is Atrial Fibrillation known?"
+    )
 
 
 def test_no_passage_no_patient() -> None:
-    assert whom_it_means("How is Mr. Perry?", []) == ("How is ?", frozenset())
+    assert resolve_named_patients("How is Mr. Perry?", []) == ("How is ?", frozenset())
 
 
 @pytest.mark.parametrize(
@@ -140,20 +143,20 @@ ASKED = [
 def test_a_name_is_known_however_it_is_written_and_nobody_else_is_taken_for_it(
     question: str, text: str, meant: bool
 ) -> None:
-    assert whom_it_means(question, told(text, "Mr. Abara has a calcium of 2.2 mmol/L."))[1] == (
+    assert resolve_named_patients(question, told(text, "Mr. Abara has a calcium of 2.2 mmol/L."))[1] == (
         {"p0"} if meant else set()
     )
-    assert whom_it_means(question, told(text))[1] == ({"p0"} if meant else set())
+    assert resolve_named_patients(question, told(text))[1] == ({"p0"} if meant else set())
 
 
 def test_of_two_spellings_the_one_that_was_asked_for_is_meant() -> None:
     both = told("Mr. Müller has a cough.", "Mr. Muller has a fever.")
-    assert whom_it_means("How is Mr. Müller?", both)[1] == {"p0"}
-    assert whom_it_means("How is Mr. Muller?", both)[1] == {"p1"}
+    assert resolve_named_patients("How is Mr. Müller?", both)[1] == {"p0"}
+    assert resolve_named_patients("How is Mr. Muller?", both)[1] == {"p1"}
 
 
 def test_a_possessive_is_a_name_where_a_passage_has_it_as_one() -> None:
     notes = told("NGUYEN, LINH. Potassium is 5.9.", "Mr. Abara has Parkinson's disease.")
-    assert whom_it_means("What is Nguyen's potassium?", notes)[1] == {"p0"}
-    assert whom_it_means("Has anybody Parkinson's?", notes)[1] == {"p0", "p1"}
-    assert whom_it_means("Which dose is Crohn's treated with?", notes)[1] == {"p0", "p1"}
+    assert resolve_named_patients("What is Nguyen's potassium?", notes)[1] == {"p0"}
+    assert resolve_named_patients("Has anybody Parkinson's?", notes)[1] == {"p0", "p1"}
+    assert resolve_named_patients("Which dose is Crohn's treated with?", notes)[1] == {"p0", "p1"}

@@ -51,7 +51,7 @@ from pipeline.records import (
     unit_length,
 )
 from pipeline.storage.named_sql import Statements
-from pipeline.storage.sqlite import Database, translated
+from pipeline.storage.sqlite import Database, storage_errors
 
 SCHEMA_VERSION = 1
 RESCORED_MIN = 400
@@ -108,7 +108,7 @@ class EmbeddedStore:
         return self._held_space()
 
     def _held_space(self) -> EmbeddingSpace | None:
-        with self._database.snapshot() as connection, translated(self._database.path):
+        with self._database.snapshot() as connection, storage_errors(self._database.path):
             return _prepared(connection)
 
     def _mismatch(self, held: EmbeddingSpace, asked: EmbeddingSpace) -> SpaceMismatch:
@@ -120,12 +120,12 @@ class EmbeddedStore:
 
     @contextmanager
     def _reading(self) -> Iterator[tuple[sqlite3.Connection, EmbeddingSpace]]:
-        with self._database.snapshot() as connection, translated(self._database.path):
+        with self._database.snapshot() as connection, storage_errors(self._database.path):
             yield connection, self._prepared_space(connection)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._database.transaction() as connection, translated(self._database.path):
+        with self._database.transaction() as connection, storage_errors(self._database.path):
             yield connection
 
     def _prepared_space(self, connection: sqlite3.Connection) -> EmbeddingSpace:
@@ -234,7 +234,7 @@ class EmbeddedStore:
         with self._writing() as connection:
             self._prepared_space(connection)
             connection.execute(_SQL.merge_words)
-        with translated(self._database.path):
+        with storage_errors(self._database.path):
             self._database.connection.execute(_SQL.update_statistics).fetchall()
             self._database.connection.execute(_SQL.truncate_log).fetchall()
 

@@ -23,7 +23,7 @@ from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
-from pipeline.cancellation import Cancellation, current, inside
+from pipeline.cancellation import Cancellation, cancellation_scope, current
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")
@@ -282,7 +282,7 @@ class Slot:
         self.outcome = "refused"
 
 
-class CapacityGate:
+class ConcurrencyLimiter:
     """The door in front of one model server, shared by all threads that call it."""
 
     def __init__(
@@ -426,7 +426,7 @@ def batches_of(things: Sequence[Batch], size: int) -> list[tuple[Batch, ...]]:
 
 
 def map_bounded(
-    function: Callable[[Batch], Result], batches: Iterable[Batch], gate: CapacityGate
+    function: Callable[[Batch], Result], batches: Iterable[Batch], gate: ConcurrencyLimiter
 ) -> Iterator[Result]:
     """`function` over `batches` in threads, results in their order; `function` passes through `gate` itself.
 
@@ -457,6 +457,6 @@ def map_bounded(
 
 
 def _in_scope(scope: Cancellation, function: Callable[[Batch], Result], batch: Batch) -> Result:
-    with inside(scope):
+    with cancellation_scope(scope):
         scope.check()
         return function(batch)

@@ -17,7 +17,7 @@ import numpy as np
 
 from pipeline.backends.http.chat_events import read_event
 from pipeline.backends.http.chat_request import ChatOptions, chat_request, thinks
-from pipeline.backends.http.concurrency import CapacityGate
+from pipeline.backends.http.concurrency import ConcurrencyLimiter
 from pipeline.backends.http.errors import Server, unreadable
 from pipeline.backends.http.transport import Transport
 from pipeline.config import EmbedderSettings, GeneratorSettings
@@ -92,7 +92,7 @@ class ChatGenerator:
         return self._model
 
     @property
-    def gate(self) -> CapacityGate:
+    def gate(self) -> ConcurrencyLimiter:
         """The door in front of this server."""
         return self._transport.gate
 

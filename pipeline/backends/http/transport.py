@@ -1,8 +1,8 @@
 """One client for every model server: patience, capacity, and errors in our own words.
 
-Decides when a request is tried again and when it is given up. `Patience` does so for any provider (Bedrock's client
+Decides when a request is tried again and when it is given up. `RetryPolicy` does so for any provider (Bedrock's client
 too, whose own retries are off); `Transport` adds HTTP: pooled connections, JSON in and out, hosted 202 answers that
-must be polled, event streams. Every attempt passes through the server's `CapacityGate`; waiting between attempts
+must be polled, event streams. Every attempt passes through the server's `ConcurrencyLimiter`; waiting between attempts
 happens outside it, so that others may go on. Knows no path, model or field of any vendor.
 
 Requests carry clinical text and a key: neither appears in an error, redirects are not followed, cookies are not kept.
@@ -33,8 +33,8 @@ from pipeline import cancellation
 from pipeline.backends.http.concurrency import (
     SYSTEM_CLOCK,
     AdaptiveLimit,
-    CapacityGate,
     Clock,
+    ConcurrencyLimiter,
     Slot,
     TokenBucket,
 )
@@ -78,13 +78,13 @@ WAIT_FACTOR_SERVED = 1.5
 WAIT_SECONDS_MAX = 60.0
 
 
-class Patience:
+class RetryPolicy:
     """Tries a call again while its error is transient, within a number of attempts and a total time."""
 
     def __init__(
         self,
         settings: TransportSettings,
-        gate: CapacityGate,
+        gate: ConcurrencyLimiter,
         clock: Clock = SYSTEM_CLOCK,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -166,10 +166,12 @@ def _transient(error: BaseException) -> bool:
     return isinstance(error, ProviderError) and error.transient
 
 
-def capacity_gate(settings: TransportSettings, start: int = 1, clock: Clock = SYSTEM_CLOCK) -> CapacityGate:
+def capacity_gate(
+    settings: TransportSettings, start: int = 1, clock: Clock = SYSTEM_CLOCK
+) -> ConcurrencyLimiter:
     """The gate that the settings describe. `start`: requests in flight before anything is known of the server."""
     rate = TokenBucket(settings.requests_per_minute) if settings.requests_per_minute else None
-    return CapacityGate(AdaptiveLimit(settings.in_flight_max, start), rate, clock)
+    return ConcurrencyLimiter(AdaptiveLimit(settings.in_flight_max, start), rate, clock)
 
 
 class _Bearer(AuthBase):
@@ -269,7 +271,7 @@ class Transport:
         self._clock = clock
         self._key = api_key
         self._poll_url = poll_url
-        self._patience = Patience(settings, self.gate, clock, chance)
+        self._patience = RetryPolicy(settings, self.gate, clock, chance)
         self._session = requests.Session()
         self._session.auth = _Bearer(api_key)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

@@ -24,7 +24,7 @@ from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.facts import signature
-from pipeline.text.patient_names import whom_it_means
+from pipeline.text.patient_names import resolve_named_patients
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.vocabulary import NEGATIONS
 
@@ -140,7 +140,7 @@ class ExtractiveGenerator:
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
         everybody = frozenset(passage.patient_id for passage in prompt.passages)
-        question, meant = whom_it_means(prompt.question, prompt.passages)
+        question, meant = resolve_named_patients(prompt.question, prompt.passages)
         # Passages of one patient: the question was limited to that patient already.
         patients = meant if len(everybody) > 1 else everybody
         sentences = self._readable(_sentences(question, prompt.passages, patients))

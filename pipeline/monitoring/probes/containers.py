@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.monitoring.samples import Container, Containers, Missing, reason
+from pipeline.monitoring.samples import Containers, ContainerSample, Missing, reason
 
 FORMAT = (
     '{"name":{{json .Name}},"status":{{json .State.Status}},"restarts":{{.RestartCount}},'
@@ -124,7 +124,7 @@ def of_lines(lines: Any) -> Containers | Missing:
         try:
             each = json.loads(line)
             found.append(
-                Container(
+                ContainerSample(
                     name=str(each["name"]).lstrip("/"),
                     status=str(each["status"]),
                     restarts=int(each["restarts"]),

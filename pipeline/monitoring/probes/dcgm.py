@@ -33,14 +33,14 @@ REFUSALS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
+class GpuActivity:
     """Ratios of one card; None where DCGM has no value now."""
 
     dram: float | None
     tensor: float | None
 
 
-Activities: TypeAlias = dict[int, Activity]
+Activities: TypeAlias = dict[int, GpuActivity]
 
 
 class Dcgm:
@@ -94,7 +94,7 @@ def of_exporter(samples: Samples) -> Activities | Missing:
         return Missing(
             "dcgm-exporter shows no DCGM_FI_PROF_ metrics: it needs SYS_ADMIN and a card that has them"
         )
-    return {index: Activity(dram, tensor) for index, (dram, tensor) in found.items()}
+    return {index: GpuActivity(dram, tensor) for index, (dram, tensor) in found.items()}
 
 
 def of_dmon(text: str) -> Activities | Missing:
@@ -113,9 +113,9 @@ def of_dmon(text: str) -> Activities | Missing:
             # "GPU 0" are two words under one head.
             columns = {name: place + 1 for place, name in enumerate(words)}
         elif words[:1] == ["GPU"] and len(words) > 2 and words[1].isdigit() and columns:
-            before = found.get(int(words[1]), Activity(None, None))
+            before = found.get(int(words[1]), GpuActivity(None, None))
             dram, tensor = _cell(words, columns.get(DRAM_COLUMN)), _cell(words, columns.get(TENSOR_COLUMN))
-            found[int(words[1])] = Activity(
+            found[int(words[1])] = GpuActivity(
                 before.dram if dram is None else dram, before.tensor if tensor is None else tensor
             )
     if not found:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from pipeline.monitoring.probes.dcgm import Activity, Dcgm
+from pipeline.monitoring.probes.dcgm import Dcgm, GpuActivity
 from pipeline.monitoring.samples import Gpu, Gpus, Missing, reason
 
 MILLI = 1000.0
@@ -109,7 +109,7 @@ def _value(nvml: ModuleType, ask: Callable[..., Any], *arguments: Any) -> Any:
         return None
 
 
-def _with_activity(card: Gpu, activity: dict[int, Activity]) -> Gpu:
+def _with_activity(card: Gpu, activity: dict[int, GpuActivity]) -> Gpu:
     found = activity.get(card.index)
     if found is None:
         return card

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.monitoring.samples import Disk, Host, Missing
+from pipeline.monitoring.samples import Disk, HostSample, Missing
 
 
 class HostProbe:
@@ -19,7 +19,7 @@ class HostProbe:
         self._folders = tuple(folders)
         self._begun = False
 
-    def __call__(self) -> Host | Missing:
+    def __call__(self) -> HostSample | Missing:
         try:
             psutil = importlib.import_module("psutil")
         except ModuleNotFoundError:
@@ -28,7 +28,7 @@ class HostProbe:
         cpu = psutil.cpu_percent(interval=None if self._begun else 0.2)
         self._begun = True
         memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-        return Host(
+        return HostSample(
             name=platform.node(),
             cpu=cpu / 100,
             cores=psutil.cpu_count() or 1,

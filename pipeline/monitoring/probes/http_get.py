@@ -23,12 +23,12 @@ class Unreachable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     status: int
     text: str
 
 
-def get(url: str, seconds: float, token: str = "") -> Answer:
+def get(url: str, seconds: float, token: str = "") -> HttpAnswer:
     """The answer to GET `url`, whatever its status. Raises Unreachable."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -38,7 +38,7 @@ def get(url: str, seconds: float, token: str = "") -> Answer:
         headers = {"Accept": "*/*", **({"Authorization": f"Bearer {token}"} if token else {})}
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.read(ANSWER_BYTES_MAX).decode("utf-8", "replace"))
+        return HttpAnswer(answer.status, answer.read(ANSWER_BYTES_MAX).decode("utf-8", "replace"))
     except TimeoutError:
         raise Unreachable(f"no answer within {seconds:g} s", slow=True) from None
     except ssl.SSLError as error:

@@ -95,7 +95,7 @@ class Hosted:
         )
 
 
-class Iris:
+class IrisProbe:
     """The database, by a real connection and a query of one row, closed again: a Community licence has eight.
 
     A refused password is not tried again for a quarter of an hour: IRIS locks an account after some failed logins.
@@ -160,13 +160,13 @@ class OwnService:
         return sorted(labels.get("dependency", "?") for labels, value in ready if value == 0)
 
 
-Asker: TypeAlias = ModelServer | Hosted | Iris | OwnService
+Asker: TypeAlias = ModelServer | Hosted | IrisProbe | OwnService
 
 
 def services_of(settings: Settings) -> Iterator[tuple[str, Asker]]:
     """Every server that these settings name, with who asks it."""
     if settings.store.kind == "iris":
-        yield "iris", Iris(settings)
+        yield "iris", IrisProbe(settings)
     for name, group in (("embedder", settings.embedder), ("generator", settings.generator)):
         if group.provider == "bedrock":
             yield name, Hosted(name, f"bedrock {settings.bedrock.region}")

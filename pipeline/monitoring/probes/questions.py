@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.monitoring.probes.http_get import Unreachable, get
 from pipeline.monitoring.probes.prometheus_text import samples_of, total
-from pipeline.monitoring.samples import Asked, Missing, reason
+from pipeline.monitoring.samples import Missing, QuestionCounts, reason
 
 SECONDS_MAX = 3.0
 QUESTIONS = ("chartwell_questions_total", "chartwell_answers_total")
@@ -25,7 +25,7 @@ class ServiceCounters:
     url: str
     key: str
 
-    def __call__(self) -> Asked | Missing:
+    def __call__(self) -> QuestionCounts | Missing:
         try:
             page = get(f"{self.url}/metrics", SECONDS_MAX, token=self.key)
         except Unreachable as error:
@@ -38,7 +38,7 @@ class ServiceCounters:
         questions = total(found, *QUESTIONS)
         tokens = {labels.get("type"): value for labels, value in found.get(TOKENS, ())}
         # A counter with labels appears with its first count: a service that was asked nothing shows none.
-        return Asked(
+        return QuestionCounts(
             questions=int(questions or 0),
             prompt_tokens=int(tokens["input"]) if "input" in tokens else None,
             completion_tokens=int(tokens["output"]) if "output" in tokens else None,

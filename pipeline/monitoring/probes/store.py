@@ -12,7 +12,7 @@ from pipeline.config import Settings
 from pipeline.embedding_spaces import serving_settings
 from pipeline.errors import ChartwellError
 from pipeline.monitoring.probes.containers import HostState
-from pipeline.monitoring.samples import Missing, Store, Work, reason
+from pipeline.monitoring.samples import Missing, StoreSample, Work, reason
 from pipeline.wiring import STORE_FILES, ledger_database, open_ledger, open_store
 
 
@@ -23,7 +23,7 @@ class StoreProbe:
         self._settings = settings
         self._host_state = HostState(settings.monitor.host_state_file)
 
-    def __call__(self) -> Store | Missing:
+    def __call__(self) -> StoreSample | Missing:
         chosen = serving_settings(self._settings)
         if chosen.store.kind == "embedded" and not ledger_database(chosen).path.is_file():
             return Missing("nothing is indexed yet")
@@ -36,7 +36,7 @@ class StoreProbe:
             return Missing("nothing is indexed yet")
         told = self._host_state.read()
         told_bytes = told.get("iris_bytes") if told is not None and not isinstance(told, Missing) else None
-        return Store(
+        return StoreSample(
             chosen.store.kind,
             counts.documents,
             counts.chunks,

@@ -20,7 +20,7 @@ from pipeline.readers.fhir.elements import (
     type_of,
     version,
 )
-from pipeline.readers.fhir.references import Entry, literal
+from pipeline.readers.fhir.references import BundleEntry, literal
 from pipeline.records import NoteVersion
 
 CONTENT_CHARACTERS_MAX = 128 * 1024 * 1024
@@ -42,7 +42,7 @@ _ENTRY_ELEMENTS = frozenset(
 )
 
 
-class Room:
+class BinaryMemory:
     """What is left of the memory for Binaries."""
 
     def __init__(self, characters: int = CONTENT_CHARACTERS_MAX) -> None:
@@ -66,7 +66,7 @@ class Bundle:
         kind: str | None = None,
         number: str | None = None,
         *,
-        room: Room | None = None,
+        room: BinaryMemory | None = None,
         sure: bool = True,
     ) -> None:
         self.number_in_run = next(_NUMBERS)
@@ -78,8 +78,8 @@ class Bundle:
         self.complete = False
         self._room = room
         self._taken = 0
-        self._by_address: dict[str, Entry | None] = {}
-        self._by_name: dict[str, list[Entry]] = {}
+        self._by_address: dict[str, BundleEntry | None] = {}
+        self._by_name: dict[str, list[BundleEntry]] = {}
         self._bases: set[str] = set()
 
     @classmethod
@@ -101,7 +101,7 @@ class Bundle:
             if len(self._by_address) + len(self._by_name) > 2 * SUBJECTS_MAX and kind != "Binary":
                 return
             resource = self._kept(resource)
-        one = Entry(full_url, resource)
+        one = BundleEntry(full_url, resource)
         if base := one.base:
             self._bases.add(base)
         if full_url:
@@ -137,7 +137,7 @@ class Bundle:
         """The server of all its entries, where there is one only: that of the entries without an address too."""
         return next(iter(self._bases)) if len(self._bases) == 1 else None
 
-    def find(self, target: str, base: str | None) -> Entry | None:
+    def find(self, target: str, base: str | None) -> BundleEntry | None:
         """What a resource of the server `base` means by `target`; None where nothing, or no one thing, is it."""
         address = _address(target)
         if address in self._by_address:
@@ -173,7 +173,7 @@ def _address(target: str) -> str:
     return f"{found.base}/{found.relative}" if found and found.base else target
 
 
-def _newest(entries: list[Entry]) -> Entry | None:
+def _newest(entries: list[BundleEntry]) -> BundleEntry | None:
     """The newest of several versions; None where they differ and nothing says which is newer."""
     if not entries:
         return None

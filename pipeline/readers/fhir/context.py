@@ -21,8 +21,8 @@ from pipeline.readers.fhir.elements import (
     text_in,
     type_of,
 )
-from pipeline.readers.fhir.references import Entry, base_of, literal, patient_of, real_uuid
-from pipeline.readers.fhir.text import Unreadable
+from pipeline.readers.fhir.references import BundleEntry, base_of, literal, patient_of, real_uuid
+from pipeline.readers.fhir.text import UnreadableAttachment
 from pipeline.records import NoteVersion
 
 STATES_MAX = 200_000
@@ -38,7 +38,7 @@ class Pending(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class NoteState:
     """What this run last saw of a note."""
 
     version: NoteVersion | None
@@ -52,11 +52,11 @@ class State:
 class FhirRun:
     """What the resources of one run say of each other: versions, withdrawals, replacements."""
 
-    states: OrderedDict[str, State] = field(default_factory=OrderedDict)
+    states: OrderedDict[str, NoteState] = field(default_factory=OrderedDict)
     servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """Of notes whose address names a server."""
 
-    def put(self, note: str, state: State) -> None:
+    def put(self, note: str, state: NoteState) -> None:
         self.states[note] = state
         self.states.move_to_end(note)
         if len(self.states) > STATES_MAX:
@@ -73,7 +73,7 @@ class FhirRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResourcePlace:
     """Where a resource stands: in which Bundle, under which address, with which request."""
 
     run: FhirRun
@@ -102,7 +102,7 @@ class Place:
         """The server that gave the resource its id."""
         return base_of(self.full_url) or self.bundle.base
 
-    def lookup(self, target: str) -> Entry | None:
+    def lookup(self, target: str) -> BundleEntry | None:
         """A subject or a note of the same Bundle."""
         if self.folder:
             return None
@@ -114,7 +114,9 @@ class Place:
             raise Pending
         return found
 
-    def content(self, address: str, resource: Resource, patient: str | None) -> Resource | Unreadable:
+    def content(
+        self, address: str, resource: Resource, patient: str | None
+    ) -> Resource | UnreadableAttachment:
         """The Binary that an attachment's address leads to."""
         if address.startswith("#"):
             held = [one for one in objects(resource.get("contained")) if one.get("id") == address[1:]]
@@ -144,17 +146,19 @@ def _where(address: str, *, folder: bool) -> str:
     return "The attachment is a link that leads out of the input."
 
 
-def _no_content(why: str) -> Unreadable:
-    return Unreadable(
+def _no_content(why: str) -> UnreadableAttachment:
+    return UnreadableAttachment(
         "The attachment's content is not in the file.",
         f"{why} Export with content inlined as base64 data, or with the Binary resources in the same Bundle or folder.",
     )
 
 
-def _of_this_patient(found: Entry, place: Place, patient: str | None) -> Resource | Unreadable:
+def _of_this_patient(
+    found: BundleEntry, place: ResourcePlace, patient: str | None
+) -> Resource | UnreadableAttachment:
     binary = found.resource
     if binary.get("passedOver"):
-        return Unreadable(
+        return UnreadableAttachment(
             "The attachment's content was passed over.",
             "Its Binary is in the input, but the Binaries before it fill the memory that is kept for them. Split the "
             "input so that notes and their Binaries stand nearer together, or inline the content.",
@@ -164,7 +168,7 @@ def _of_this_patient(found: Entry, place: Place, patient: str | None) -> Resourc
     if named is not None and named.type == "Patient" and patient is not None:
         owner = patient_of({"subject": {"reference": guarded}}, found.base or place.base, lambda _: None)
         if owner is not None and owner.id != patient:
-            return Unreadable(
+            return UnreadableAttachment(
                 "The attachment's content belongs to another patient.",
                 f"The Binary's securityContext names patient {owner.id}. Correct the link at the source.",
             )

@@ -21,10 +21,10 @@ from pipeline.readers.fhir.elements import (
 )
 from pipeline.readers.fhir.history import Note
 from pipeline.readers.field_mapping import FIELDS, REQUIRED_FIELDS
-from pipeline.readers.reader import Found, Refused
+from pipeline.readers.reader import RawRecord, UnreadableRecord
 
 
-def missing(found: Found, fields: Mapping[str, Any]) -> Refused | None:
+def missing(found: RawRecord, fields: Mapping[str, Any]) -> UnreadableRecord | None:
     """Why a resource, document or message without one of our fields is no note, with the columns it offers instead."""
     if not found.note or not {"resource_type", "message_type"} & found.columns.keys():
         return None
@@ -35,7 +35,7 @@ def missing(found: Found, fields: Mapping[str, Any]) -> Refused | None:
     offered = [name for name, value in columns.items() if value and name not in {*FIELDS, "left_out"}]
     default = "" if lacking in {"resource_id", "patient_id"} else f", or --default {lacking}=VALUE"
     resource_id = fields.get("resource_id")
-    return Refused(
+    return UnreadableRecord(
         found.position,
         f"{lacking} is missing.",
         f"The source says nothing of it. It offers {', '.join(offered)}: --map {lacking}=COLUMN{default}.",

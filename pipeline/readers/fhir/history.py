@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, newer
-from pipeline.readers.fhir.context import Place, State, note_id
+from pipeline.readers.fhir.context import NoteState, ResourcePlace, note_id
 from pipeline.readers.fhir.elements import (
     Resource,
     as_object,
@@ -24,11 +24,11 @@ from pipeline.readers.fhir.elements import (
     version,
 )
 from pipeline.readers.fhir.references import SERVER, Patient, base_of, literal, real_uuid
-from pipeline.readers.reader import Found, Refused
+from pipeline.readers.reader import RawRecord, UnreadableRecord
 from pipeline.readers.retraction import is_retracted_status
 from pipeline.records import NoteVersion
 
-Outcome: TypeAlias = Found | Refused
+Outcome: TypeAlias = RawRecord | UnreadableRecord
 
 _BY_ITS_STATUS = (
     "Its status says so, so it is not indexed, and a stored version of it is removed. Nothing to do, unless the status "
@@ -63,7 +63,7 @@ class Note:
     """A resource that carries a note, and what it is known by."""
 
     resource: Resource
-    place: Place
+    place: ResourcePlace
     id: str | None
     patient: Patient | None = None
     server: str | None = None
@@ -74,7 +74,7 @@ class Note:
         self.version = version(self.resource, as_object(self.place.entry.get("response")))
 
     @classmethod
-    def of(cls, resource: Resource, place: Place) -> Note:
+    def of(cls, resource: Resource, place: ResourcePlace) -> Note:
         known_by = note_id(resource, place.full_url, place.bundle)
         return cls(resource, place, known_by, server=base_of(place.full_url))
 
@@ -90,8 +90,8 @@ class Note:
         *,
         about: str | None = None,
         withdrawn: bool = False,
-    ) -> Refused:
-        return Refused(
+    ) -> UnreadableRecord:
+        return UnreadableRecord(
             position,
             reason,
             remedy,
@@ -116,7 +116,7 @@ class Note:
         }
         return {name: value for name, value in given.items() if value}
 
-    def of_another_server(self, position: str) -> Refused | None:
+    def of_another_server(self, position: str) -> UnreadableRecord | None:
         """The id is known in this run, and another server gave it: its note is another one."""
         other = self.place.run.other_server(self.id, self.server) if self.id else None
         if other is None:
@@ -135,7 +135,7 @@ class Note:
             if before is not None and not before.gone and self._older_than(before):
                 return
             if before is None or not self._older_than(before):
-                self.place.run.put(self.id, State(self.version, self._bundle, self.patient_id, why))
+                self.place.run.put(self.id, NoteState(self.version, self._bundle, self.patient_id, why))
         reason, remedy = GONE[why]
         yield self.refused(position, reason, remedy, withdrawn=True)
 
@@ -150,7 +150,7 @@ class Note:
             yield self.refused(position, reason, remedy, withdrawn=True)
             return
         if (self.version or self._in_history) and not (before is not None and self._older_than(before)):
-            self.place.run.put(self.id, State(self.version, self._bundle, self.patient_id))
+            self.place.run.put(self.id, NoteState(self.version, self._bundle, self.patient_id))
         yield from outcomes
 
     def replaced(self, position: str) -> Iterator[Outcome]:
@@ -158,7 +158,7 @@ class Note:
         for target, gone in self.replaces():
             entry = self.place.bundle.find(target, self.place.base)
             if entry is None or not self._refuses_itself(entry.resource):
-                yield Refused(
+                yield UnreadableRecord(
                     position,
                     GONE["replaced"][0],
                     f"{self.id or 'A note without an id'} says that it replaces it. Nothing to do.",
@@ -179,7 +179,7 @@ class Note:
             if gone is None or gone == self.id or gone.partition("/")[0] not in NOTE_RESOURCES:
                 continue
             for name in {gone, target}:
-                self.place.run.put(name, State(None, self._bundle, self.patient_id, "replaced"))
+                self.place.run.put(name, NoteState(None, self._bundle, self.patient_id, "replaced"))
             yield target, gone
 
     def _id_of(self, target: str) -> str | None:
@@ -203,7 +203,7 @@ class Note:
     def _in_history(self) -> bool:
         return self.place.bundle.kind == "history"
 
-    def _before(self) -> State | None:
+    def _before(self) -> NoteState | None:
         """What the run saw of this note. Of another patient's under the same id it is no word."""
         states = self.place.run.states
         before = states.get(self.place.full_url or "") or states.get(self.id or "")
@@ -211,7 +211,7 @@ class Note:
             return before
         return before if before.patient_id == self.patient_id else None
 
-    def _older_than(self, before: State) -> bool:
+    def _older_than(self, before: NoteState) -> bool:
         """Whether what the run saw before is a newer version than this one, or as new.
 
         Without a word of the source the later one is newer, but for a history, which begins with the newest, and for

@@ -15,19 +15,19 @@ from typing import Any
 
 from pipeline.readers.faults import fault
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, Bundle, is_entry, resources_of
-from pipeline.readers.fhir.context import FhirRun, Pending, Place, deletes, note_id
+from pipeline.readers.fhir.context import FhirRun, Pending, ResourcePlace, deletes, note_id
 from pipeline.readers.fhir.elements import Resource, as_object, objects, text_in, type_of
 from pipeline.readers.fhir.fields import columns, missing, offered
 from pipeline.readers.fhir.history import Note, Outcome, taken_back
 from pipeline.readers.fhir.references import NoPatient, base_of, lasting, literal, patient_of
 from pipeline.readers.fhir.text import (
-    Unreadable,
+    UnreadableAttachment,
     attachment_text,
     document_text,
     narrative,
     report_text,
 )
-from pipeline.readers.reader import Authority, Found, Refused
+from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
 
 __all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "carries_notes", "is_resource", "missing", "notes"]
 
@@ -37,13 +37,13 @@ NESTED_MAX = 10
 """Bundles within Bundles that are read."""
 
 
-def carries_notes(found: Found) -> bool:
+def carries_notes(found: RawRecord) -> bool:
     """Whether a resource may be a note, hold notes, or take one back."""
     kind = type_of(found.columns)
     return kind in _TYPES_READ or not kind or deletes(found.entry)
 
 
-def is_resource(found: Found) -> bool:
+def is_resource(found: RawRecord) -> bool:
     """Whether a record is a FHIR resource, or an entry of a Bundle."""
     columns = found.columns
     return found.bundle is not None or isinstance(columns.get("resourceType"), str) or is_entry(columns)
@@ -67,15 +67,15 @@ def notes(
     """
     if entry is None and is_entry(resource) and not type_of(resource):
         entry, resource = resource, as_object(resource.get("resource"))
-    place = Place(run or FhirRun(), bundle or Bundle(), entry or {}, final, folder)
+    place = ResourcePlace(run or FhirRun(), bundle or Bundle(), entry or {}, final, folder)
     return list(_outcomes(resource, position, place, 0))
 
 
-def _outcomes(resource: Resource, position: str, place: Place, depth: int) -> Iterator[Outcome]:
+def _outcomes(resource: Resource, position: str, place: ResourcePlace, depth: int) -> Iterator[Outcome]:
     kind = type_of(resource)
     if kind in {"Bundle", "Parameters"}:
         if depth == NESTED_MAX:
-            yield Refused(
+            yield UnreadableRecord(
                 position,
                 "Bundles are nested too deeply.",
                 f"More than {NESTED_MAX} levels are not read. Export the resources in one Bundle.",
@@ -95,19 +95,19 @@ def _outcomes(resource: Resource, position: str, place: Place, depth: int) -> It
         yield fault(position, error, resource_id=note_id(resource, place.full_url, place.bundle))
 
 
-def _inner(resource: Resource, place: Place) -> Iterator[tuple[Resource, Place]]:
+def _inner(resource: Resource, place: ResourcePlace) -> Iterator[tuple[Resource, ResourcePlace]]:
     if type_of(resource) == "Parameters":
         for returned in resources_of(resource):
-            yield returned, Place(place.run, Bundle.whole({}))
+            yield returned, ResourcePlace(place.run, Bundle.whole({}))
         return
     bundle = Bundle.whole(resource)
-    places = [Place(place.run, bundle, entry) for entry in objects(resource.get("entry"))]
+    places = [ResourcePlace(place.run, bundle, entry) for entry in objects(resource.get("entry"))]
     for at in places:
         _know_replaced(at)  # so that what one note replaces is not taken up before it
     yield from ((at.resource, at) for at in places)
 
 
-def _know_replaced(place: Place) -> None:
+def _know_replaced(place: ResourcePlace) -> None:
     resource = place.resource
     if not resource.get("relatesTo") or type_of(resource) not in NOTE_RESOURCES or taken_back(resource):
         return
@@ -120,7 +120,7 @@ def _know_replaced(place: Place) -> None:
         pass
 
 
-def _note(resource: Resource, position: str, place: Place) -> Iterator[Outcome]:
+def _note(resource: Resource, position: str, place: ResourcePlace) -> Iterator[Outcome]:
     if place.deletes:
         request = as_object(place.entry.get("request"))
         yield from _deleted(text_in(request.get("url")) or "", resource, position, place)
@@ -158,13 +158,13 @@ def _note(resource: Resource, position: str, place: Place) -> Iterator[Outcome]:
     yield from note.replaced(position)
 
 
-def _deleted(url: str, resource: Resource, position: str, place: Place) -> Iterator[Outcome]:
+def _deleted(url: str, resource: Resource, position: str, place: ResourcePlace) -> Iterator[Outcome]:
     """A deletion that the source reports: of a bulk export, a history, a transaction."""
     path, asked, condition = url.partition("?")
     kind = path.strip("/").rsplit("/", 1)[-1]
     one = re.fullmatch(r"_id=([A-Za-z0-9.-]{1,64})", condition)
     if asked and one is None and kind in {*NOTE_RESOURCES, ""}:
-        yield Refused(
+        yield UnreadableRecord(
             position,
             "The deletion names no single note.",
             f"It is a conditional one, of {kind or 'any type'}, and which notes it meant cannot be known. Load the "
@@ -200,7 +200,9 @@ def _texts(note: Note, position: str) -> Iterator[Outcome]:
         if not _add_findings(note.resource, texts) and not refused:
             return  # results without a report: its observations are no note
     elif not texts and not refused:
-        refused.append((1, Unreadable("The resource has no attachment.", "Export it with its content.")))
+        refused.append(
+            (1, UnreadableAttachment("The resource has no attachment.", "Export it with its content."))
+        )
     if not texts:
         for number, problem in refused:
             at = f"{position}, attachment {number}" if len(refused) > 1 else position
@@ -217,28 +219,32 @@ def _texts(note: Note, position: str) -> Iterator[Outcome]:
         yield _found(note, position, text, part, left_out)
 
 
-def _attached(note: Note) -> tuple[list[tuple[int, str]], list[tuple[int, Unreadable]]]:
+def _attached(note: Note) -> tuple[list[tuple[int, str]], list[tuple[int, UnreadableAttachment]]]:
     texts: list[tuple[int, str]] = []
-    refused: list[tuple[int, Unreadable]] = []
+    refused: list[tuple[int, UnreadableAttachment]] = []
     patient = note.patient.id if note.patient else None
 
-    def content(address: str) -> Resource | Unreadable:
+    def content(address: str) -> Resource | UnreadableAttachment:
         return note.place.content(address, note.resource, patient)
 
     for number, attachment in enumerate(_attachments(note.resource), 1):
-        text = attachment if isinstance(attachment, Unreadable) else attachment_text(attachment, content)
-        if isinstance(text, Unreadable):
+        text = (
+            attachment
+            if isinstance(attachment, UnreadableAttachment)
+            else attachment_text(attachment, content)
+        )
+        if isinstance(text, UnreadableAttachment):
             refused.append((number, text))
         else:
             texts.append((number, text))
     return texts, refused
 
 
-def _attachments(resource: Resource) -> list[Resource | Unreadable]:
+def _attachments(resource: Resource) -> list[Resource | UnreadableAttachment]:
     if type_of(resource) == "DiagnosticReport":
         return list(objects(resource.get("presentedForm")))
     return [
-        Unreadable(
+        UnreadableAttachment(
             "The attachment carries an extension that may change its meaning.",
             "Its modifierExtension is not known here. Remove it at the source if it changes nothing.",
         )
@@ -272,7 +278,7 @@ def _document(note: Note, position: str) -> Outcome:
     return _found(note, position, text, note.id, left_out)
 
 
-def _found(note: Note, position: str, text: str, resource_id: str | None, left_out: list[str]) -> Found:
+def _found(note: Note, position: str, text: str, resource_id: str | None, left_out: list[str]) -> RawRecord:
     patient = note.patient
     fields = columns(note, text)
     fields["resource_id"] = resource_id
@@ -280,7 +286,7 @@ def _found(note: Note, position: str, text: str, resource_id: str | None, left_o
     authority = None
     if patient and patient.authority:
         authority = Authority("fhir", patient.authority, patient.reference, lasting(patient.authority))
-    return Found(
+    return RawRecord(
         position,
         fields,
         note=True,

@@ -41,7 +41,7 @@ many."""
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class BundleEntry:
     """A resource of a Bundle, and the address it has there."""
 
     full_url: str | None
@@ -53,7 +53,7 @@ class Entry:
         return base_of(self.full_url)
 
 
-Lookup: TypeAlias = Callable[[str], "Entry | None"]
+Lookup: TypeAlias = Callable[[str], "BundleEntry | None"]
 """The resource that a reference names in the note's Bundle; None where it is not there."""
 
 
@@ -184,7 +184,7 @@ def _unresolved(target: str) -> Patient | None:
     return Patient(target, target, None)
 
 
-def _of_entry(entry: Entry, target: str) -> Patient | None:
+def _of_entry(entry: BundleEntry, target: str) -> Patient | None:
     """A Patient of the Bundle: its id, or else the number that it is known by, or else its address."""
     patient = _a_patient(entry.resource)
     own = text_in(patient.get("id"))
@@ -194,7 +194,7 @@ def _of_entry(entry: Entry, target: str) -> Patient | None:
     return _by_identifier(_number(patient)) or _by_address(entry, target)
 
 
-def _by_address(entry: Entry, target: str) -> Patient | None:
+def _by_address(entry: BundleEntry, target: str) -> Patient | None:
     found = literal(entry.full_url or target)
     if found is not None and found.base is not None:
         return Patient(found.id, f"{found.base}/{found.relative}", found.base)

@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.readers.fhir import notes as fhir
-from pipeline.readers.fhir.bundles import Bundle, Room
+from pipeline.readers.fhir.bundles import BinaryMemory, Bundle
 from pipeline.readers.fhir.elements import type_of
-from pipeline.readers.reader import Found, Refused
+from pipeline.readers.reader import RawRecord, UnreadableRecord
 from pipeline.readers.sources import Source
 
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _WaitingNote:
     source: Source
     position: str
     bundle: Bundle
@@ -40,15 +40,15 @@ class FhirReading:
 
     def __init__(self) -> None:
         self._run = fhir.FhirRun()
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_WaitingNote] = []
         self._bytes = 0
         self._streamed: Bundle | None = None
         self._folders: dict[Path | None, Bundle] = {}
         self._beside: tuple[Source, Bundle] | None = None
         """What lies beside the resources of the source that is being read."""
-        self._room = Room()
+        self._room = BinaryMemory()
 
-    def notes(self, found: Found, source: Source) -> Iterator[Found | Refused]:
+    def notes(self, found: RawRecord, source: Source) -> Iterator[RawRecord | UnreadableRecord]:
         """The notes of one resource, and before them those that waited for the end of another Bundle."""
         folder = found.bundle is None
         if found.bundle is not self._streamed:
@@ -61,7 +61,7 @@ class FhirReading:
             return
         yield from self._judged(source, found.position, bundle, found.columns, found.entry, folder=folder)
 
-    def end_of_source(self) -> Iterator[Found | Refused]:
+    def end_of_source(self) -> Iterator[RawRecord | UnreadableRecord]:
         """The notes that waited for the Bundle, or the file, that ends here."""
         waiting, self._waiting = self._waiting, [one for one in self._waiting if one.elsewhere]
         for one in waiting:
@@ -71,7 +71,7 @@ class FhirReading:
             self._streamed.close()
         self._streamed = None
 
-    def end_of_input(self) -> Iterator[tuple[Source, Found | Refused]]:
+    def end_of_input(self) -> Iterator[tuple[Source, RawRecord | UnreadableRecord]]:
         """The notes that waited for content in another file of their folder, each with its own source."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
@@ -100,7 +100,7 @@ class FhirReading:
         entry: Mapping[str, Any],
         *,
         folder: bool,
-    ) -> list[Found | Refused]:
+    ) -> list[RawRecord | UnreadableRecord]:
         try:
             return self._notes(resource, position, bundle, entry, folder=folder, final=False)
         except fhir.Pending as pending:
@@ -108,10 +108,10 @@ class FhirReading:
             if self._bytes + len(packed) > WAITING_BYTES_MAX:
                 return self._notes(resource, position, bundle, entry, folder=folder, final=True)
             self._bytes += len(packed)
-            self._waiting.append(_Waiting(source, position, bundle, folder, pending.elsewhere, packed))
+            self._waiting.append(_WaitingNote(source, position, bundle, folder, pending.elsewhere, packed))
             return []
 
-    def _released(self, one: _Waiting) -> list[Found | Refused]:
+    def _released(self, one: _WaitingNote) -> list[RawRecord | UnreadableRecord]:
         self._bytes -= len(one.packed)
         resource, entry = marshal.loads(one.packed)  # noqa: S302  our own bytes, of this very process
         return self._notes(resource, one.position, one.bundle, entry, folder=one.folder, final=True)
@@ -125,7 +125,7 @@ class FhirReading:
         *,
         folder: bool,
         final: bool,
-    ) -> list[Found | Refused]:
+    ) -> list[RawRecord | UnreadableRecord]:
         return fhir.notes(
             resource, position, run=self._run, bundle=bundle, entry=entry or None, final=final, folder=folder
         )

@@ -36,18 +36,18 @@ EMPTY_REASONS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class UnreadableAttachment:
     """Why an attachment is no text, and what to do."""
 
     reason: str
     remedy: str
 
 
-Content = Callable[[str], "Resource | Unreadable"]
+Content = Callable[[str], "Resource | UnreadableAttachment"]
 """The Binary that an address leads to, or why there is none."""
 
 
-def attachment_text(attachment: Resource, content: Content) -> str | Unreadable:
+def attachment_text(attachment: Resource, content: Content) -> str | UnreadableAttachment:
     """The text of an Attachment: its own data, or that of the Binary it names."""
     said = text_in(attachment.get("contentType"))
     encoded = attachment.get("data")
@@ -57,14 +57,14 @@ def attachment_text(attachment: Resource, content: Content) -> str | Unreadable:
             said, encoded = _data_url(address, said)
         else:
             binary = content(address)
-            if isinstance(binary, Unreadable):
+            if isinstance(binary, UnreadableAttachment):
                 return binary
             encoded = binary.get("data")
             said = _said_of_both(text_in(binary.get("contentType")), said)
     if not _may_be_text(said):
         return _not_text(f"It is {_type(said)[:80]}.")
     if not isinstance(encoded, str) or not encoded.strip():
-        return Unreadable(
+        return UnreadableAttachment(
             "The attachment's content is not in the file.",
             "The attachment is empty. Export with content inlined as base64 data (Binary resources resolved).",
         )
@@ -97,8 +97,8 @@ def _data_url(address: str, said: str | None) -> tuple[str | None, str]:
     return head or said, base64.b64encode(unquote_to_bytes(body)).decode()
 
 
-def _not_text(what: str) -> Unreadable:
-    return Unreadable(
+def _not_text(what: str) -> UnreadableAttachment:
+    return UnreadableAttachment(
         "The attachment is not text.",
         f"{what} Convert it to text first; text/plain, text/html and application/xhtml+xml are read.",
     )
@@ -111,16 +111,18 @@ def _marked(raw: bytes) -> str | None:
     return "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
 
 
-def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | Unreadable:
+def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | UnreadableAttachment:
     try:
         raw = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
-        return Unreadable("The attachment's data is not valid base64.", "Export the resource again.")
+        return UnreadableAttachment(
+            "The attachment's data is not valid base64.", "Export the resource again."
+        )
     if kind := binary_kind(raw):
         return _not_text(f"It is {kind}, whatever its contentType says.")
     codec = codec_of(charset or _marked(raw) or "utf-8")
     if codec is None:
-        return Unreadable(
+        return UnreadableAttachment(
             "The attachment names an unknown character set.",
             f"{(charset or '')[:40]} is none of UTF-8, UTF-16, UTF-32, ISO 8859, windows-125x, KOI8, Mac, GB, Big5, "
             "Shift JIS, EUC. Correct contentType at the source.",
@@ -128,13 +130,13 @@ def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | Unread
     try:
         text = decode(raw, codec)
     except UnicodeDecodeError as error:
-        return Unreadable(
+        return UnreadableAttachment(
             "The attachment's bytes are not in the character set it names.",
             f"Byte {error.start + 1} does not fit {charset or 'utf-8'}. Correct contentType, for example "
             "text/plain; charset=windows-1252.",
         )
     if "\0" in text:
-        return Unreadable(
+        return UnreadableAttachment(
             "The attachment is not text.", "It holds zero bytes. Correct contentType or convert it."
         )
     if text.lstrip().startswith("{\\rtf"):
@@ -142,7 +144,7 @@ def _decoded(encoded: str, charset: str | None, *, markup: bool) -> str | Unread
     if markup:
         return text_of(text)
     plain = as_plain_text(text)
-    return Unreadable(plain.reason, plain.remedy) if isinstance(plain, NotText) else plain
+    return UnreadableAttachment(plain.reason, plain.remedy) if isinstance(plain, NotText) else plain
 
 
 def narrative(element: Resource) -> str:

@@ -51,7 +51,7 @@ def holds_messages(head: bytes) -> bool:
     return any(_HEADER.match(line) for line in _LINE_END.split(head))
 
 
-class Unreadable(Exception):
+class UnreadableMessage(Exception):
     """Why a message cannot be taken apart. Becomes a Refused in `hl7v2.py`."""
 
     def __init__(self, reason: str, remedy: str) -> None:
@@ -156,7 +156,7 @@ class Segment:
 
     name: str
     fields: list[str]
-    message: Message
+    message: Hl7Message
 
     def raw(self, number: int) -> str:
         """A field as it is written; "" where there is none or where it says that it was emptied (a pair of
@@ -174,7 +174,7 @@ class Segment:
 
 
 @dataclass(slots=True)
-class Message:
+class Hl7Message:
     """A message taken apart."""
 
     marks: Delimiters
@@ -235,18 +235,18 @@ class Message:
         return re.sub(r"\r\n?", "\n", text)
 
 
-def parse(raw: bytes) -> Message:
+def parse(raw: bytes) -> Hl7Message:
     """A message from its bytes. Raises Unreadable."""
     header = _HEADER.match(raw)
     if header is None:
-        raise Unreadable(
+        raise UnreadableMessage(
             "The message does not name its delimiters.",
             "Its MSH segment begins otherwise than MSH|^~\\&|. Send it again as the interface's definition says.",
         )
     field_mark, others = header[1].decode("latin-1"), header[2].decode("latin-1")
     component, repetition, escape, subcomponent = list(f"{others:\0<4}"[:4])
     if len(set(others)) < len(others):
-        raise Unreadable(
+        raise UnreadableMessage(
             "The message does not name its delimiters.",
             "MSH-2 names one character twice. Correct the sender.",
         )
@@ -254,12 +254,14 @@ def parse(raw: bytes) -> Message:
     try:
         text = decode(raw, codec)
     except UnicodeDecodeError as error:
-        raise Unreadable(
+        raise UnreadableMessage(
             "The message's bytes are not in the character set it names.",
             f"Byte {error.start + 1:,} of the message does not fit {codec}. Name the right one in MSH-18, for example "
             "8859/1, or convert the file: iconv -f WINDOWS-1252 -t UTF-8 FILE > converted.",
         ) from error
-    message = Message(Delimiters(field_mark, component, repetition, escape.strip("\0"), subcomponent), codec)
+    message = Hl7Message(
+        Delimiters(field_mark, component, repetition, escape.strip("\0"), subcomponent), codec
+    )
     for line in text.split("\r"):
         fields = line.rstrip("\n").split(field_mark)
         if fields[0] == "MSH":
@@ -285,7 +287,7 @@ def _codec(header: list[str], repetition: str) -> str:
         name = f"iso-8859-{part[1]}"
     codec = codec_of(_CHARSETS.get(named[0], name))
     if codec is None or codec.startswith(("utf-16", "utf-32")):
-        raise Unreadable(
+        raise UnreadableMessage(
             "The message names an unknown character set.",
             "MSH-18 is for example ASCII, 8859/1 or UNICODE UTF-8. Correct the sender, or convert the file to UTF-8 "
             "and leave MSH-18 empty.",

@@ -22,14 +22,14 @@ from pipeline.readers.cda import inner_text, is_cda
 from pipeline.readers.charsets import decode
 from pipeline.readers.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.readers.faults import fault
-from pipeline.readers.hl7v2.messages import Message, Raw, Segment, Unreadable, parse, raw_messages
+from pipeline.readers.hl7v2.messages import Hl7Message, Raw, Segment, UnreadableMessage, parse, raw_messages
 from pipeline.readers.hl7v2.times import instant_of, iso_of
 from pipeline.readers.html import heading
 from pipeline.readers.json_stream import too_long
-from pipeline.readers.reader import Authority, Found, Refused
+from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
 from pipeline.records import NoteVersion
 
-Outcome: TypeAlias = Found | Refused
+Outcome: TypeAlias = RawRecord | UnreadableRecord
 
 NOTE_MESSAGES = ("MDM", "ORU")
 
@@ -165,7 +165,7 @@ def read_hl7v2(stream: io.BufferedReader, bytes_max: int) -> Iterator[Outcome]:
         if not raw.complete:
             yield too_long(position, bytes_max, raw.size)
         elif raw.cut:
-            yield Refused(
+            yield UnreadableRecord(
                 position,
                 "The message ends before it is complete.",
                 "The file ends inside it, before the end of its batch or frame; the messages before were read. "
@@ -192,20 +192,20 @@ def _other_event(raw: bytes) -> bool:
 def _notes(raw: Raw, position: str) -> Iterator[Outcome]:
     try:
         message = parse(raw.data)
-    except Unreadable as error:
-        yield Refused(position, error.reason, error.remedy)
+    except UnreadableMessage as error:
+        yield UnreadableRecord(position, error.reason, error.remedy)
         return
     header = message.segments[0]
     if len(header.fields) <= 9 or header.text(9) not in NOTE_MESSAGES:
         if not header.text(9):
-            yield Refused(
+            yield UnreadableRecord(
                 position,
                 "The message does not say what it is.",
                 "MSH-9 is empty. Correct the sender: MDM^T02 for documents, ORU^R01 for reports.",
             )
         return
     if any(segment.raw(1) for segment in message.segments if segment.name == "DSC"):
-        yield Refused(
+        yield UnreadableRecord(
             position,
             "The message is continued in another one.",
             "Its DSC segment says so: a part of a report would be taken for the whole. Have the interface put the "
@@ -221,10 +221,10 @@ def _notes(raw: Raw, position: str) -> Iterator[Outcome]:
 # --- MDM: one document a message -----------------------------------------------------------------------------------
 
 
-def _document(message: Message, header: Segment, raw: Raw, position: str) -> Iterator[Outcome]:
+def _document(message: Hl7Message, header: Segment, raw: Raw, position: str) -> Iterator[Outcome]:
     named = Counter(segment.name for segment in message.segments)
     if named["PID"] > 1 or named["TXA"] > 1:
-        yield Refused(
+        yield UnreadableRecord(
             position,
             "The message holds two documents.",
             f"{named['PID']} PID and {named['TXA']} TXA segments stand in it, where an MDM has one of each: perhaps a "
@@ -235,7 +235,7 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
     about = _first(message, "TXA")
     event = header.text(9, 2) or (event_segment.text(1) if (event_segment := _first(message, "EVN")) else "")
     if about is None:
-        yield Refused(
+        yield UnreadableRecord(
             position, "The message has no TXA segment.", "An MDM names its document there. Export it again."
         )
         return
@@ -244,7 +244,7 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
     availability = about.text(19).upper()
     cancelled = _cancelled(_first(message, "ORC"))
     if event == "T11" or cancelled or availability in {"CA", "OB", "UN"}:
-        yield Refused(
+        yield UnreadableRecord(
             position,
             "The note was cancelled by its source.",
             "The message says so (event T11, TXA-19 CA, OB or UN, ORC-1 CA), so it is not indexed, and a stored "
@@ -256,7 +256,7 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
         )
         return
     below = message.segments[message.segments.index(about) :]
-    text = _Text.of([segment for segment in below if segment.name in {"OBX", "NTE"}], visit.named())
+    text = _MessageText.of([segment for segment in below if segment.name in {"OBX", "NTE"}], visit.named())
     if not text.observations and event not in {"T02", "T04", "T06", "T08", "T10"}:
         return  # a notice that a document exists
     status = about.text(17).upper()
@@ -281,7 +281,7 @@ def _document(message: Message, header: Segment, raw: Raw, position: str) -> Ite
     }
     yield _outcome(position, columns, text, _version(header, raw), authority)
     if event in {"T08", "T10"} and parent and parent != resource_id:
-        yield Refused(
+        yield UnreadableRecord(
             position,
             "The note was replaced by a newer one.",
             f"Event {event} says that {resource_id} replaces it, so a stored version of it is removed. Nothing to do.",
@@ -302,7 +302,7 @@ def _document_id(about: Segment, header: Segment, event: str) -> str | None:
     return own or _entity(about, 16, header)
 
 
-def _document_type(about: Segment, text: _Text) -> str | None:
+def _document_type(about: Segment, text: _MessageText) -> str | None:
     """Words before codes: TXA-2's own text, what the observation is called, the code's meaning, the code."""
     code = about.text(2)
     own = about.text(2, 2) or about.text(2, 5)
@@ -323,7 +323,7 @@ class _Order:
     lines: list[Segment] = field(default_factory=list)
 
 
-def _orders(message: Message, header: Segment) -> Iterator[_Order]:
+def _orders(message: Hl7Message, header: Segment) -> Iterator[_Order]:
     """Each PID begins another patient, to whose notes nothing of the one before belongs."""
     visit, common = _Visit(header, None, None), None
     order = _Order(visit)
@@ -347,7 +347,7 @@ def _orders(message: Message, header: Segment) -> Iterator[_Order]:
         yield order
 
 
-def _reports(message: Message, header: Segment, raw: Raw, position: str) -> Iterator[Outcome]:
+def _reports(message: Hl7Message, header: Segment, raw: Raw, position: str) -> Iterator[Outcome]:
     """Orders that share patient, number and code are one report: a culture sends each organism as an order."""
     reports: dict[tuple[str | None, str], list[_Order]] = {}
     for number, order in enumerate(_orders(message, header), 1):
@@ -365,12 +365,12 @@ def _report(
 ) -> Iterator[Outcome]:
     order = orders[-1]
     patient_id, authority = order.visit.patient()
-    text = _Text.of([line for one in orders for line in one.lines], order.visit.named())
+    text = _MessageText.of([line for one in orders for line in one.lines], order.visit.named())
     request, common = order.request, order.common
     status = request.text(25).upper() if request else ""
     cancelled = status in {"X", "W", "D"} or _cancelled(common)
     if cancelled or (text.observations and text.observations == text.deleted):
-        yield Refused(
+        yield UnreadableRecord(
             position,
             "The note was cancelled by its source.",
             "The order was cancelled, or all of its lines were deleted or posted as wrong (OBR-25, OBX-11, ORC-1), "
@@ -431,22 +431,22 @@ def _report_id(order: _Order, header: Segment) -> str | None:
 def _outcome(
     position: str,
     columns: dict[str, Any],
-    text: _Text,
+    text: _MessageText,
     version: NoteVersion | None,
     authority: Authority | None,
 ) -> Outcome:
     uncertain = [unread for unread in text.unread if unread.whole]
     if uncertain or (not text.content and text.unread):
         unread = (uncertain or text.unread)[0]
-        return Refused(position, unread.reason, unread.remedy, resource_id=columns["resource_id"])
+        return UnreadableRecord(position, unread.reason, unread.remedy, resource_id=columns["resource_id"])
     if not text.content:
-        return Refused(
+        return UnreadableRecord(
             position,
             "The message has no text.",
             "Its observations (OBX-5) are empty. Have the interface send the text with the message.",
             resource_id=columns["resource_id"],
         )
-    return Found(position, columns, note=True, version=version, authority=authority)
+    return RawRecord(position, columns, note=True, version=version, authority=authority)
 
 
 # --- who, when, which ----------------------------------------------------------------------------------------------
@@ -526,7 +526,7 @@ class _Number:
         return self.authority.reference if self.authority else f"{self.kind}|{self.number}"
 
 
-def _authority(message: Message, written: str, number: str) -> Authority | None:
+def _authority(message: Hl7Message, written: str, number: str) -> Authority | None:
     """Who gave a number: its assigning authority, else its assigning facility."""
     parts = written.split(message.marks.component)
     for place in (3, 5):
@@ -568,7 +568,7 @@ def _people(segment: Segment, number: int) -> str | None:
     return "; ".join(dict.fromkeys(filter(None, names))) or None
 
 
-def _person(message: Message, written: str) -> str:
+def _person(message: Hl7Message, written: str) -> str:
     parts = written.split(message.marks.component)
     if message.marks.subcomponent in parts[0]:  # NDL: the whole person is its first component
         parts = parts[0].split(message.marks.subcomponent)
@@ -582,7 +582,7 @@ def _person(message: Message, written: str) -> str:
     return ", ".join(filter(None, (name, degree)))
 
 
-def _first(message: Message, name: str) -> Segment | None:
+def _first(message: Hl7Message, name: str) -> Segment | None:
     return next((segment for segment in message.segments if segment.name == name), None)
 
 
@@ -598,7 +598,7 @@ class _Unread:
 
 
 @dataclass(slots=True)
-class _Text:
+class _MessageText:
     """What the observations of a document say."""
 
     content: str = ""
@@ -618,7 +618,7 @@ class _Text:
         return "; ".join([*parts, *(unread.reason for unread in self.unread)]) or None
 
     @classmethod
-    def of(cls, lines: list[Segment], numbers: frozenset[str]) -> _Text:
+    def of(cls, lines: list[Segment], numbers: frozenset[str]) -> _MessageText:
         """Observations and the comments under them, in the order of their set ids. `numbers` are the patient's: a
         document inside an observation must have one of them."""
         text = cls()
@@ -785,7 +785,11 @@ def _encapsulated(line: Segment, numbers: frozenset[str]) -> str | _Unread:
         return _Unread("The document's data is not valid base64.", "Send the message again.")
     if is_cda(raw[:INSIDE_BYTES]):
         inside = inner_text(raw, numbers)
-        return _Unread(inside.reason, inside.remedy, whole=True) if isinstance(inside, Refused) else inside
+        return (
+            _Unread(inside.reason, inside.remedy, whole=True)
+            if isinstance(inside, UnreadableRecord)
+            else inside
+        )
     if binary_kind(raw) or b"\0" in raw:
         return _Unread(
             "The document is not text.",

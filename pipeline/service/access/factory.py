@@ -11,7 +11,7 @@ from pipeline.service.access.keys import Keys
 from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.sessions import SignIns
-from pipeline.service.access.users import People
+from pipeline.service.access.users import Users
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.database.engine import State
 
@@ -21,7 +21,7 @@ class Access:
     """Who somebody is, and what they may do. Safe to share between threads."""
 
     audit: AuditLog
-    people: People
+    people: Users
     groups: Groups
     sign_ins: SignIns
     keys: Keys
@@ -37,7 +37,7 @@ def open_access(state: State, settings: Settings, *, public_url: str = "") -> Ac
     """
     service = settings.service
     audit = AuditLog(state)
-    people = People(state, audit, service)
+    people = Users(state, audit, service)
     sign_ins = SignIns(state, audit, people, service, Passwords(service))
     return Access(
         audit=audit,

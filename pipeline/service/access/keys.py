@@ -21,7 +21,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFailed
 from pipeline.service.access.policy import Action, Principal, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token, same
-from pipeline.service.access.users import People
+from pipeline.service.access.users import Users
 from pipeline.service.audit.chain import STRANGER, AuditLog
 from pipeline.service.audit.rights import fingerprint
 from pipeline.service.database.engine import State
@@ -60,7 +60,7 @@ class Key:
 class Keys:
     """The API keys of one state."""
 
-    def __init__(self, state: State, audit: AuditLog, people: People, settings: ServiceSettings) -> None:
+    def __init__(self, state: State, audit: AuditLog, people: Users, settings: ServiceSettings) -> None:
         self._state = state
         self._audit = audit
         self._people = people

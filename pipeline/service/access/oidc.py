@@ -36,7 +36,7 @@ from pipeline.service.access.sessions import SignedIn, SignIns
 from pipeline.service.access.tokens import hash_of, new_token
 from pipeline.service.access.users import add_user
 from pipeline.service.access.visibility import ALL_NOTES, NOTHING
-from pipeline.service.audit.chain import STRANGER, AuditLog, Who
+from pipeline.service.audit.chain import STRANGER, AuditLog, SystemActor
 from pipeline.service.audit.rights import fingerprint
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import OidcRequest, User, now
@@ -407,5 +407,5 @@ def _free_name(session: Session, wanted: str, issuer: str) -> str:
     )
 
 
-def _who(user: User) -> Who:
-    return Who(user.id, "user")
+def _who(user: User) -> SystemActor:
+    return SystemActor(user.id, "user")

@@ -22,9 +22,9 @@ from pipeline.service.access import throttle
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.tokens import csrf_token, hash_of, new_token
-from pipeline.service.access.users import People, add_user, administrators
+from pipeline.service.access.users import Users, add_user, administrators
 from pipeline.service.access.visibility import ALL_NOTES
-from pipeline.service.audit.chain import STRANGER, AuditLog, Who
+from pipeline.service.audit.chain import STRANGER, AuditLog, SystemActor
 from pipeline.service.audit.rights import fingerprint
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import KnownDevice, OidcRequest, OneTimeLink, SignIn, User, now
@@ -74,7 +74,7 @@ class SignIns:
         self,
         state: State,
         audit: AuditLog,
-        people: People,
+        people: Users,
         settings: ServiceSettings,
         passwords: Passwords | None = None,
         clock: Callable[[], dt.datetime] = now,
@@ -283,7 +283,9 @@ class SignIns:
             row = session.get(SignIn, hash_of(token))
             if row is not None:
                 session.delete(row)
-                self._audit.append(session, Who(row.user_id, "user"), "sign-out", f"person:{row.user_id}")
+                self._audit.append(
+                    session, SystemActor(row.user_id, "user"), "sign-out", f"person:{row.user_id}"
+                )
 
     def sign_out_everywhere(self, actor: Principal, user_id: str) -> int:
         """End all sign-ins of a person: one's own, or, with MANAGE_PEOPLE, anybody's. How many there were."""
@@ -363,8 +365,8 @@ def _person(user_id: str | None) -> str:
     return f"person:{user_id}" if user_id else "person:unknown"
 
 
-def _who(user: User) -> Who:
-    return Who(user.id, "user")
+def _who(user: User) -> SystemActor:
+    return SystemActor(user.id, "user")
 
 
 def _no_link() -> SignInFailed:

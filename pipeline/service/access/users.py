@@ -19,7 +19,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest, Conflict, NotKnown
 from pipeline.service.access.policy import ROLES, Action, Principal, Role, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token
-from pipeline.service.access.visibility import NOTHING, Scopes, Sees, sees, set_sees
+from pipeline.service.access.visibility import NOTHING, Scopes, Visibility, set_visibility, visibility_of
 from pipeline.service.audit.chain import SYSTEM, AuditLog
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import ApiKey, OneTimeLink, SignIn, User, now
@@ -36,7 +36,7 @@ class Person:
     display_name: str
     role: Role
     active: bool
-    sees: Sees
+    sees: Visibility
     has_password: bool
     from_provider: bool
     """Signs in with the identity provider."""
@@ -57,7 +57,7 @@ class Invitation:
         return f"/welcome#{self.token}"
 
 
-class People:
+class Users:
     """The people of one state."""
 
     def __init__(
@@ -108,7 +108,7 @@ class People:
         *,
         role: Role = "reader",
         display_name: str = "",
-        sees: Sees = NOTHING,
+        sees: Visibility = NOTHING,
     ) -> tuple[Person, Invitation]:
         """A new person and the link with which they choose their password. Raises Conflict where the name is taken."""
         require(actor, Action.MANAGE_PEOPLE)
@@ -136,7 +136,7 @@ class People:
         *,
         display_name: str | None = None,
         role: Role | None = None,
-        sees: Sees | None = None,
+        sees: Visibility | None = None,
         active: bool | None = None,
     ) -> Person:
         """What is given: all of it, or nothing where a part is refused. Each part is a row of the audit log.
@@ -157,7 +157,7 @@ class People:
         """Another role, at once."""
         return self.change(actor, user_id, role=role)
 
-    def set_sees(self, actor: Principal, user_id: str, wanted: Sees) -> Person:
+    def set_sees(self, actor: Principal, user_id: str, wanted: Visibility) -> Person:
         """Which notes this person may see, from their next request on."""
         return self.change(actor, user_id, sees=wanted)
 
@@ -204,7 +204,7 @@ def add_user(
     *,
     role: Role,
     display_name: str = "",
-    sees: Sees = NOTHING,
+    sees: Visibility = NOTHING,
     password_hash: str | None = None,
     oidc: tuple[str, str] | None = None,
 ) -> User:
@@ -223,7 +223,7 @@ def add_user(
     )
     session.add(user)
     session.flush()
-    set_sees(session, user, sees)
+    set_visibility(session, user, sees)
     return user
 
 
@@ -263,7 +263,7 @@ def _changes(
     user: User,
     display_name: str | None,
     role: Role | None,
-    wanted: Sees | None,
+    wanted: Visibility | None,
     active: bool | None,
 ) -> Iterator[tuple[str, dict[str, object]]]:
     """Make each change that is wanted, and give what the audit log is told of it."""
@@ -275,8 +275,8 @@ def _changes(
         _set_role(session, user, role)
         yield "role-changed", {"before": before, "after": role}
     if wanted is not None:
-        told = _told(sees(session, user))
-        set_sees(session, user, wanted)
+        told = _told(visibility_of(session, user))
+        set_visibility(session, user, wanted)
         yield "scope-changed", {"before": told, "after": _told(wanted)}
     if active is not None and active != user.active:
         if active:
@@ -337,7 +337,7 @@ def _person(session: Session, user: User) -> Person:
         display_name=user.display_name,
         role=_role(user.role),
         active=user.active,
-        sees=sees(session, user),
+        sees=visibility_of(session, user),
         has_password=user.password_hash is not None,
         from_provider=user.oidc_subject is not None,
         created_at=user.created_at,
@@ -345,7 +345,7 @@ def _person(session: Session, user: User) -> Person:
     )
 
 
-def _told(seen: Sees) -> dict[str, object]:
+def _told(seen: Visibility) -> dict[str, object]:
     """For the audit log: who may see what is what an officer asks first."""
     return {
         "domains": None if seen.domains is None else sorted(seen.domains),

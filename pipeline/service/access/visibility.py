@@ -29,15 +29,15 @@ _SEEN = (  # made once: every request of a restricted person runs it
 
 
 @dataclass(frozen=True, slots=True)
-class Sees:
+class Visibility:
     """Which notes somebody may see. None: no restriction of that kind. Empty: none at all. Both must hold."""
 
     domains: frozenset[str] | None = frozenset()
     group_ids: frozenset[str] | None = frozenset()
 
 
-NOTHING = Sees()
-ALL_NOTES = Sees(domains=None, group_ids=None)
+NOTHING = Visibility()
+ALL_NOTES = Visibility(domains=None, group_ids=None)
 
 
 class Scopes:
@@ -73,7 +73,7 @@ class Scopes:
         return members
 
 
-def sees(session: Session, user: User) -> Sees:
+def visibility_of(session: Session, user: User) -> Visibility:
     """What is kept about this person."""
     rows = []
     if not (user.all_domains and user.all_patients):
@@ -82,10 +82,10 @@ def sees(session: Session, user: User) -> Sees:
         )
     domains = frozenset(domain for domain, _ in rows if domain is not None)
     groups = frozenset(group for _, group in rows if group is not None)
-    return Sees(None if user.all_domains else domains, None if user.all_patients else groups)
+    return Visibility(None if user.all_domains else domains, None if user.all_patients else groups)
 
 
-def set_sees(session: Session, user: User, wanted: Sees) -> None:
+def set_visibility(session: Session, user: User, wanted: Visibility) -> None:
     """Replace what this person may see. Raises BadRequest for an empty domain, NotKnown for a group that is not."""
     if any(not domain or len(domain) > 400 for domain in wanted.domains or ()):
         raise BadRequest("A domain has 1 to 400 characters.", remedy="Name it as the notes do.")

@@ -11,7 +11,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import sha256
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import Problem, documented
 from pipeline.service.questions.follow_up import in_context
 from pipeline.service.questions.streaming import (
@@ -77,11 +77,11 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/ask", dependencies=[may(Action.ASK)], responses=ANSWERS, response_model=AnswerOut)
+@router.post("/ask", dependencies=[requires(Action.ASK)], responses=ANSWERS, response_model=AnswerOut)
 async def ask(
     body: AskRequest,
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response | AnswerOut:
@@ -101,8 +101,8 @@ async def ask(
         answer.cancel()
 
 
-@router.post("/search", dependencies=[may(Action.SEARCH)], responses=documented(502, 504))
-def search(body: SearchRequest, parts: PartsHere, principal: PrincipalHere) -> SearchOut:
+@router.post("/search", dependencies=[requires(Action.SEARCH)], responses=documented(502, 504))
+def search(body: SearchRequest, parts: ServicesDep, principal: PrincipalHere) -> SearchOut:
     """Find the passages that fit a question best, without an answer."""
     refuse_longer(body.question, parts.settings.service)
     asked = body.asked(principal.scope, parts.settings.answering.top_k)

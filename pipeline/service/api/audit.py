@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import PROBLEMS_MAX, AuditRow, as_line
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
@@ -22,7 +22,7 @@ from pipeline.service.schemas import (
     VerificationOut,
 )
 
-router = APIRouter(prefix="/v1", tags=["audit"], dependencies=[may(Action.READ_AUDIT)])
+router = APIRouter(prefix="/v1", tags=["audit"], dependencies=[requires(Action.READ_AUDIT)])
 
 JSON_LINES = "application/jsonl"
 Word = Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)]
@@ -30,7 +30,7 @@ Word = Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)]
 
 @router.get("/audit")
 def read_audit(
-    parts: PartsHere,
+    parts: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**53, description="only rows before this number")] = None,
     actor: Word = None,
@@ -53,7 +53,7 @@ def read_audit(
     },
 )
 def export_audit(
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     since: Annotated[Day | None, Query()] = None,
     until: Annotated[Day | None, Query(description="this day included")] = None,
@@ -76,7 +76,7 @@ def _lines(rows: Iterator[AuditRow]) -> Iterator[str]:
 
 
 @router.post("/audit/verification")
-def verify_audit(parts: PartsHere, principal: PrincipalHere) -> VerificationOut:
+def verify_audit(parts: ServicesDep, principal: PrincipalHere) -> VerificationOut:
     """Hold every row against its predecessor, every receipt against its row, every text against its receipt."""
     found = parts.audit.verify()
     problems = [*found.problems, *parts.receipts.verify()]
@@ -92,7 +92,7 @@ def verify_audit(parts: PartsHere, principal: PrincipalHere) -> VerificationOut:
 @router.get("/receipts/{receipt_id}", responses=documented(404))
 def get_receipt(
     receipt_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)],
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
 ) -> ReceiptOut:
     """What an answer was made from: passages with hashes and spans, prompt, model, times. Reading it is recorded.

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from pipeline.service.access.policy import Action
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
@@ -20,7 +20,7 @@ from pipeline.service.schemas import (
 )
 
 router = APIRouter(
-    prefix="/v1/conversations", tags=["conversations"], dependencies=[may(Action.READ_OWN_CONVERSATIONS)]
+    prefix="/v1/conversations", tags=["conversations"], dependencies=[requires(Action.READ_OWN_CONVERSATIONS)]
 )
 
 ConversationId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
@@ -28,7 +28,7 @@ ConversationId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)
 
 @router.get("")
 def list_conversations(
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[
@@ -43,7 +43,7 @@ def list_conversations(
 
 @router.get("/{conversation_id}", responses=documented(404))
 def get_conversation(
-    conversation_id: ConversationId, parts: PartsHere, principal: PrincipalHere
+    conversation_id: ConversationId, parts: ServicesDep, principal: PrincipalHere
 ) -> ConversationWhole:
     """One of yours with its questions and answers. Another person's is answered as one that does not exist."""
     return ConversationWhole.whole(parts.conversations.get(principal, conversation_id, principal.scope))
@@ -51,7 +51,7 @@ def get_conversation(
 
 @router.patch("/{conversation_id}", responses=documented(404))
 def rename_conversation(
-    conversation_id: ConversationId, body: RenameRequest, parts: PartsHere, principal: PrincipalHere
+    conversation_id: ConversationId, body: RenameRequest, parts: ServicesDep, principal: PrincipalHere
 ) -> ConversationOut:
     """Give it another title."""
     return ConversationOut.of(parts.conversations.rename(principal, conversation_id, body.title))
@@ -59,7 +59,7 @@ def rename_conversation(
 
 @router.delete("/{conversation_id}", status_code=204, responses=documented(404))
 def delete_conversation(
-    conversation_id: ConversationId, parts: PartsHere, principal: PrincipalHere
+    conversation_id: ConversationId, parts: ServicesDep, principal: PrincipalHere
 ) -> Response:
     """Delete it. What was answered to whom stays provable: receipts are kept as long as the settings say."""
     parts.conversations.delete(principal, conversation_id)
@@ -68,7 +68,7 @@ def delete_conversation(
 
 @router.get("/{conversation_id}/export", responses=documented(404))
 def export_conversation(
-    conversation_id: ConversationId, parts: PartsHere, principal: PrincipalHere, response: Response
+    conversation_id: ConversationId, parts: ServicesDep, principal: PrincipalHere, response: Response
 ) -> ConversationExport:
     """The same as a file. The audit log tells that it was exported."""
     found = parts.conversations.export(principal, conversation_id, principal.scope)

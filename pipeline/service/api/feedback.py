@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from pipeline.service.access.policy import Action
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
 from pipeline.service.schemas import FeedbackOut, FeedbackRequest
 
@@ -13,9 +13,9 @@ router = APIRouter(prefix="/v1", tags=["feedback"])
 
 
 @router.post(
-    "/feedback", status_code=201, dependencies=[may(Action.GIVE_FEEDBACK)], responses=documented(404)
+    "/feedback", status_code=201, dependencies=[requires(Action.GIVE_FEEDBACK)], responses=documented(404)
 )
-def give_feedback(body: FeedbackRequest, parts: PartsHere, principal: PrincipalHere) -> FeedbackOut:
+def give_feedback(body: FeedbackRequest, parts: ServicesDep, principal: PrincipalHere) -> FeedbackOut:
     """Say what you think of an answer that was given to you. Saying it again replaces what you said."""
     found = parts.opinions.give(
         principal, body.receipt_id, body.verdict, reasons=body.reasons, comment=body.comment

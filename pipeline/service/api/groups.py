@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response
 
 from pipeline.service.access.policy import Action
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
@@ -18,25 +18,25 @@ from pipeline.service.schemas import (
     MembersOut,
 )
 
-router = APIRouter(prefix="/v1/groups", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)])
+router = APIRouter(prefix="/v1/groups", tags=["people"], dependencies=[requires(Action.MANAGE_PEOPLE)])
 
 GroupId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
 @router.get("")
-def list_groups(parts: PartsHere, principal: PrincipalHere) -> GroupsOut:
+def list_groups(parts: ServicesDep, principal: PrincipalHere) -> GroupsOut:
     """Every patient group, with the number of its patients."""
     return GroupsOut(groups=[GroupOut.of(group) for group in parts.groups.all(principal)])
 
 
 @router.post("", status_code=201, responses=documented(409))
-def create_group(body: GroupRequest, parts: PartsHere, principal: PrincipalHere) -> GroupOut:
+def create_group(body: GroupRequest, parts: ServicesDep, principal: PrincipalHere) -> GroupOut:
     """A new group, with its first patients."""
     return GroupOut.of(parts.groups.create(principal, body.name, body.patient_ids))
 
 
 @router.get("/{group_id}/members", responses=documented(404))
-def list_members(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) -> MembersOut:
+def list_members(group_id: GroupId, parts: ServicesDep, principal: PrincipalHere) -> MembersOut:
     """The patients of a group. That you looked is in the audit log."""
     members = parts.groups.members(principal, group_id)
     return MembersOut(patient_ids=members, without_notes=parts.corpus.without_notes(members, principal.scope))
@@ -44,7 +44,7 @@ def list_members(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) 
 
 @router.patch("/{group_id}", responses=documented(404, 409))
 def change_group(
-    group_id: GroupId, body: GroupChange, parts: PartsHere, principal: PrincipalHere
+    group_id: GroupId, body: GroupChange, parts: ServicesDep, principal: PrincipalHere
 ) -> GroupOut:
     """Its name and its patients, from the next request on: all that is given, or nothing where a part is refused."""
     group = parts.groups.change(principal, group_id, name=body.name, add=body.add, remove=body.remove)
@@ -52,7 +52,7 @@ def change_group(
 
 
 @router.delete("/{group_id}", status_code=204, responses=documented(404))
-def delete_group(group_id: GroupId, parts: PartsHere, principal: PrincipalHere) -> Response:
+def delete_group(group_id: GroupId, parts: ServicesDep, principal: PrincipalHere) -> Response:
     """Remove it. Whoever saw patients by it alone sees them no more."""
     parts.groups.delete(principal, group_id)
     return Response(status_code=204)

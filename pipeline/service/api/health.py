@@ -13,10 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 from pipeline.errors import ChartwellError
 from pipeline.ports import text_tokens_max
 from pipeline.service.access.policy import Action, Principal
-from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.metrics import CONTENT_TYPE
 from pipeline.service.problems import documented
-from pipeline.service.readiness import Finding
+from pipeline.service.readiness import DependencyState
 from pipeline.service.schemas import (
     Alive,
     CorpusOut,
@@ -43,7 +43,7 @@ async def healthz() -> Alive:
     summary="Can questions be answered?",
     responses={503: {"model": ReadyOut, "description": "Not now."}},
 )
-async def readyz(parts: PartsHere, response: Response) -> ReadyOut:
+async def readyz(parts: ServicesDep, response: Response) -> ReadyOut:
     """Each dependency is really called; a finding is believed for some seconds. 503 where one does not work."""
     findings = await parts.readiness.look()
     status = _status(parts, findings)
@@ -54,7 +54,7 @@ async def readyz(parts: PartsHere, response: Response) -> ReadyOut:
 
 @router.get(
     "/metrics",
-    dependencies=[may(Action.READ_METRICS)],
+    dependencies=[requires(Action.READ_METRICS)],
     responses={
         **documented(404),
         200: {
@@ -64,18 +64,18 @@ async def readyz(parts: PartsHere, response: Response) -> ReadyOut:
     },
     response_class=Response,
 )
-def metrics(parts: PartsHere) -> Response:
+def metrics(parts: ServicesDep) -> Response:
     """Numbers for Prometheus: give its scrape job an API key with the scope `read-metrics`."""
     return Response(parts.meter.text(), media_type=CONTENT_TYPE)
 
 
-@router.get("/v1/status", dependencies=[may(Action.READ_STATUS)])
-async def status(parts: PartsHere, principal: PrincipalHere) -> StatusOut:
+@router.get("/v1/status", dependencies=[requires(Action.READ_STATUS)])
+async def status(parts: ServicesDep, principal: PrincipalHere) -> StatusOut:
     """Dependencies, the notes that you may see, the model, and what one may send."""
     return await status_for(parts, principal)
 
 
-async def status_for(parts: Parts, principal: Principal) -> StatusOut:
+async def status_for(parts: Services, principal: Principal) -> StatusOut:
     """The same, for whoever shows it."""
     findings = await parts.readiness.look()
     corpus, model = await run_in_threadpool(_corpus, parts, principal)
@@ -107,13 +107,13 @@ def _version() -> str:
         return "checkout"  # run from the source, not installed
 
 
-def _status(parts: Parts, findings: Sequence[Finding]) -> Status:
+def _status(parts: Services, findings: Sequence[DependencyState]) -> Status:
     if parts.desk.draining:
         return "stopping"
     return "ready" if all(finding.ready for finding in findings) else "not ready"
 
 
-def _dependencies(findings: Sequence[Finding]) -> list[DependencyOut]:
+def _dependencies(findings: Sequence[DependencyState]) -> list[DependencyOut]:
     return [
         DependencyOut(
             name=finding.name,
@@ -126,7 +126,7 @@ def _dependencies(findings: Sequence[Finding]) -> list[DependencyOut]:
     ]
 
 
-def _corpus(parts: Parts, principal: Principal) -> tuple[CorpusOut | None, ModelOut | None]:
+def _corpus(parts: Services, principal: Principal) -> tuple[CorpusOut | None, ModelOut | None]:
     try:
         with parts.corpus.answering() as answering:
             space, model = answering.embedder.space, answering.generator.model

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from sse_starlette import EventSourceResponse, ServerSentEvent
 
 from pipeline.service.access.policy import Action
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.problems import documented
 from pipeline.service.questions.streaming import PING_SECONDS, described
@@ -21,27 +21,27 @@ STREAM_EXAMPLE = 'event: progress\ndata: {"id":"7d0c...","state":"running"}\n\n'
 JobId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
-@router.post("", status_code=201, dependencies=[may(Action.START_JOBS)], responses=documented(409))
-async def start_job(body: JobRequest, parts: PartsHere, principal: PrincipalHere) -> JobOut:
+@router.post("", status_code=201, dependencies=[requires(Action.START_JOBS)], responses=documented(409))
+async def start_job(body: JobRequest, parts: ServicesDep, principal: PrincipalHere) -> JobOut:
     """Index the service's inbox. One job at a time; which folder is the inbox, its settings say, not the caller."""
     return JobOut.of(await parts.jobs.start(principal, prune=body.prune, retry_failed=body.retry_failed))
 
 
-@router.get("", dependencies=[may(Action.READ_JOBS)])
-async def list_jobs(parts: PartsHere, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> JobsOut:
+@router.get("", dependencies=[requires(Action.READ_JOBS)])
+async def list_jobs(parts: ServicesDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> JobsOut:
     """The latest first."""
     return JobsOut(jobs=[JobOut.of(job) for job in await parts.jobs.latest(limit)])
 
 
-@router.get("/{job_id}", dependencies=[may(Action.READ_JOBS)], responses=documented(404))
-async def get_job(job_id: JobId, parts: PartsHere) -> JobOut:
+@router.get("/{job_id}", dependencies=[requires(Action.READ_JOBS)], responses=documented(404))
+async def get_job(job_id: JobId, parts: ServicesDep) -> JobOut:
     """How far it is, or how it ended."""
     return JobOut.of(await parts.jobs.get(job_id))
 
 
 @router.get(
     "/{job_id}/events",
-    dependencies=[may(Action.READ_JOBS)],
+    dependencies=[requires(Action.READ_JOBS)],
     response_class=EventSourceResponse,
     responses={
         **documented(404),
@@ -51,7 +51,7 @@ async def get_job(job_id: JobId, parts: PartsHere) -> JobOut:
         },
     },
 )
-async def watch_job(job_id: JobId, parts: PartsHere) -> EventSourceResponse:
+async def watch_job(job_id: JobId, parts: ServicesDep) -> EventSourceResponse:
     """Live progress until the job has ended."""
     await parts.jobs.get(job_id)  # unknown: 404, not a stream
     return EventSourceResponse(
@@ -68,7 +68,7 @@ async def _progress(jobs: Jobs, job_id: str) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent(JobOut.of(job).model_dump_json(), event=name)
 
 
-@router.post("/{job_id}/cancel", dependencies=[may(Action.CANCEL_JOBS)], responses=documented(404, 409))
-async def cancel_job(job_id: JobId, parts: PartsHere, principal: PrincipalHere) -> JobOut:
+@router.post("/{job_id}/cancel", dependencies=[requires(Action.CANCEL_JOBS)], responses=documented(404, 409))
+async def cancel_job(job_id: JobId, parts: ServicesDep, principal: PrincipalHere) -> JobOut:
     """Ask a job to end after the batch it is working on. What it has stored stays."""
     return JobOut.of(await parts.jobs.cancel(principal, job_id))

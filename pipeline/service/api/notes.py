@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Query
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import Document
 from pipeline.service.access.policy import Action, Principal
-from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, NoteOut
 
@@ -18,9 +18,9 @@ router = APIRouter(prefix="/v1", tags=["notes"])
 Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
 
 
-@router.get("/notes/{resource_id:path}", dependencies=[may(Action.READ_NOTE)], responses=documented(404))
+@router.get("/notes/{resource_id:path}", dependencies=[requires(Action.READ_NOTE)], responses=documented(404))
 def note(
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     resource_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX, examples=["aci-D2N006"])],
     span: Annotated[
@@ -37,7 +37,7 @@ def note(
     return NoteOut.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
 
 
-def read_note(parts: Parts, principal: Principal, resource_id: str) -> Document:
+def read_note(parts: Services, principal: Principal, resource_id: str) -> Document:
     """The note, and a row of the audit log that it was read, or asked for in vain. Raises NotKnown."""
     subject = f"note:{resource_id}"
     try:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from pipeline.service.access.policy import Action
 from pipeline.service.access.users import Invitation, Person
-from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, known, may
+from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, known, requires
 from pipeline.service.problems import documented
 from pipeline.service.schemas import (
     ID_CHARACTERS_MAX,
@@ -41,8 +41,8 @@ def me(principal: PrincipalHere) -> MeOut:
     )
 
 
-@router.get("/people", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)])
-def list_people(parts: PartsHere, principal: PrincipalHere) -> PeopleOut:
+@router.get("/people", tags=["people"], dependencies=[requires(Action.MANAGE_PEOPLE)])
+def list_people(parts: ServicesDep, principal: PrincipalHere) -> PeopleOut:
     """Everybody, deactivated people included."""
     return PeopleOut(people=[PersonOut.of(person) for person in parts.people.everybody(principal)])
 
@@ -51,10 +51,10 @@ def list_people(parts: PartsHere, principal: PrincipalHere) -> PeopleOut:
     "/people",
     status_code=201,
     tags=["people"],
-    dependencies=[may(Action.MANAGE_PEOPLE)],
+    dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404, 409),
 )
-def create_person(body: PersonRequest, parts: PartsHere, principal: PrincipalHere) -> InvitationOut:
+def create_person(body: PersonRequest, parts: ServicesDep, principal: PrincipalHere) -> InvitationOut:
     """Invite someone, and get the one-time link with which they choose their password."""
     person, invitation = parts.people.create(
         principal,
@@ -67,9 +67,12 @@ def create_person(body: PersonRequest, parts: PartsHere, principal: PrincipalHer
 
 
 @router.get(
-    "/people/{user_id}", tags=["people"], dependencies=[may(Action.MANAGE_PEOPLE)], responses=documented(404)
+    "/people/{user_id}",
+    tags=["people"],
+    dependencies=[requires(Action.MANAGE_PEOPLE)],
+    responses=documented(404),
 )
-def get_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> PersonOut:
+def get_person(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> PersonOut:
     """One person."""
     return PersonOut.of(parts.people.person(principal, user_id))
 
@@ -77,11 +80,11 @@ def get_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> 
 @router.patch(
     "/people/{user_id}",
     tags=["people"],
-    dependencies=[may(Action.MANAGE_PEOPLE)],
+    dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404, 409),
 )
 def change_person(
-    user_id: ThingId, body: PersonChange, parts: PartsHere, principal: PrincipalHere
+    user_id: ThingId, body: PersonChange, parts: ServicesDep, principal: PrincipalHere
 ) -> PersonOut:
     """Name, role, what they may see, and whether they are let in: all that is given, or nothing where a part is
     refused. The last administrator cannot be taken away."""
@@ -100,10 +103,10 @@ def change_person(
     "/people/{user_id}/invitation",
     status_code=201,
     tags=["people"],
-    dependencies=[may(Action.MANAGE_PEOPLE)],
+    dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404, 409),
 )
-def invite_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> InvitationOut:
+def invite_person(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> InvitationOut:
     """A new one-time link, also for somebody who has forgotten their password. Earlier links stop working."""
     invitation = parts.people.invite(principal, user_id)
     return _invitation(parts, parts.people.person(principal, user_id), invitation)
@@ -113,25 +116,25 @@ def invite_person(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) 
     "/people/{user_id}/sign-ins",
     status_code=204,
     tags=["people"],
-    dependencies=[may(Action.MANAGE_PEOPLE)],
+    dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404),
 )
-def end_sign_ins(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> Response:
+def end_sign_ins(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> Response:
     """End every sign-in of a person now."""
     parts.people.person(principal, user_id)
     parts.sign_ins.sign_out_everywhere(principal, user_id)
     return Response(status_code=204)
 
 
-def _invitation(parts: Parts, person: Person, invitation: Invitation) -> InvitationOut:
+def _invitation(parts: Services, person: Person, invitation: Invitation) -> InvitationOut:
     return InvitationOut(
         person=PersonOut.of(person), url=parts.url + invitation.path, expires_at=invitation.expires_at
     )
 
 
-@router.get("/keys", tags=["keys"], dependencies=[may(Action.MANAGE_KEYS)])
+@router.get("/keys", tags=["keys"], dependencies=[requires(Action.MANAGE_KEYS)])
 def list_keys(
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     user_id: Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)] = None,
 ) -> KeysOut:
@@ -143,10 +146,10 @@ def list_keys(
     "/keys",
     status_code=201,
     tags=["keys"],
-    dependencies=[may(Action.MANAGE_KEYS)],
+    dependencies=[requires(Action.MANAGE_KEYS)],
     responses=documented(404, 409),
 )
-def create_key(body: KeyRequest, parts: PartsHere, principal: PrincipalHere) -> NewKeyOut:
+def create_key(body: KeyRequest, parts: ServicesDep, principal: PrincipalHere) -> NewKeyOut:
     """A key for a program. Its text is in the answer and nowhere else."""
     key, text = parts.keys.create(
         principal, body.user_id, body.name, [action.value for action in body.actions], days=body.days
@@ -158,10 +161,10 @@ def create_key(body: KeyRequest, parts: PartsHere, principal: PrincipalHere) -> 
     "/keys/{key_id}",
     status_code=204,
     tags=["keys"],
-    dependencies=[may(Action.MANAGE_KEYS)],
+    dependencies=[requires(Action.MANAGE_KEYS)],
     responses=documented(404, 409),
 )
-def revoke_key(key_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> Response:
+def revoke_key(key_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> Response:
     """End a key now."""
     parts.keys.revoke(principal, key_id)
     return Response(status_code=204)

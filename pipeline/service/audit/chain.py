@@ -57,21 +57,21 @@ class Actor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Who:
+class SystemActor:
     """An actor that is no person who signed in."""
 
     id: str
     kind: str
 
 
-SYSTEM = Who("chartwell", "system")
-STRANGER = Who("nobody", "stranger")
+SYSTEM = SystemActor("chartwell", "system")
+STRANGER = SystemActor("nobody", "stranger")
 """Somebody who has not signed in."""
 
 
-def on_host(user: str) -> Who:
+def on_host(user: str) -> SystemActor:
     """Somebody at a command line of the host."""
-    return Who(user, "host")
+    return SystemActor(user, "host")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ class Anchor:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class ChainFault:
     """Where the log does not verify. `number` is the row, or 0 where it is no single row."""
 
     number: int
@@ -137,7 +137,7 @@ class Problem:
 class Verification:
     rows: int
     head: Anchor
-    problems: tuple[Problem, ...]
+    problems: tuple[ChainFault, ...]
     anchors: int = 0
     """How many anchors were held against the chain."""
 
@@ -294,13 +294,13 @@ def verify_rows(
         if len(problems) < PROBLEMS_MAX:
             problems += _problems_of(row, number, previous)
             problems += [
-                Problem(row.number, f"is not the row that was anchored at {anchor.at}")
+                ChainFault(row.number, f"is not the row that was anchored at {anchor.at}")
                 for anchor in held.pop(row.number, ())
                 if anchor.hash != row.hash
             ]
         number, previous, at = row.number, row.hash, row.at
     problems += [
-        Problem(missing.number, f"was anchored at {missing.at} and is not there")
+        ChainFault(missing.number, f"was anchored at {missing.at} and is not there")
         for anchored in held.values()
         for missing in anchored
         if missing.number > 0
@@ -308,7 +308,7 @@ def verify_rows(
     last = Anchor(number, previous, at)
     if head is not None and (head.number, head.hash) != (number, previous):
         problems.append(
-            Problem(number, f"is the last row, but the log had been written up to number {head.number}")
+            ChainFault(number, f"is the last row, but the log had been written up to number {head.number}")
         )
     return Verification(number, last, tuple(problems[:PROBLEMS_MAX]), len(anchors))
 
@@ -321,21 +321,21 @@ def _by_number(anchors: Iterable[Anchor]) -> dict[int, list[Anchor]]:
     return {number: list(anchored.values()) for number, anchored in held.items()}
 
 
-def _contradictions(held: Mapping[int, Sequence[Anchor]]) -> Iterator[Problem]:
+def _contradictions(held: Mapping[int, Sequence[Anchor]]) -> Iterator[ChainFault]:
     for number, anchored in held.items():
         if len(anchored) > 1:
-            yield Problem(
+            yield ChainFault(
                 number, f"has {len(anchored)} anchors that differ: one of them was not written here"
             )
 
 
-def _problems_of(row: AuditRow, number: int, previous: str) -> Iterator[Problem]:
+def _problems_of(row: AuditRow, number: int, previous: str) -> Iterator[ChainFault]:
     if row.number != number + 1:
-        yield Problem(row.number, f"follows number {number}: what was between is gone")
+        yield ChainFault(row.number, f"follows number {number}: what was between is gone")
     if row.previous != previous:
-        yield Problem(row.number, f"does not continue number {number}")
+        yield ChainFault(row.number, f"does not continue number {number}")
     if row.hash != row.computed():
-        yield Problem(row.number, "has been changed: its hash is another")
+        yield ChainFault(row.number, "has been changed: its hash is another")
 
 
 def read_anchors(lines: Iterable[str]) -> list[Anchor]:

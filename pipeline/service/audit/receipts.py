@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from pipeline import records
 from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
-from pipeline.service.audit.chain import Actor, AuditLog, Outcome, Problem, canonical, sha256
+from pipeline.service.audit.chain import Actor, AuditLog, ChainFault, Outcome, canonical, sha256
 from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.audit.verification import ANSWERED, unproven
 from pipeline.service.database.engine import State, StateSession, insert_missing
@@ -39,7 +39,7 @@ Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class AnswerRecord:
     """What became of a question, whole or cut off."""
 
     question_id: str
@@ -59,7 +59,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class ReceiptDraft:
     """A receipt that is drawn up and not yet written."""
 
     id: str
@@ -75,7 +75,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredReceipt:
     """A receipt as it is kept."""
 
     id: str
@@ -98,7 +98,9 @@ class Receipts:
         self._state = state
         self._audit = audit
 
-    def keep(self, session: StateSession, actor: Actor, drawn: Drawn, *, with_text: bool = True) -> None:
+    def keep(
+        self, session: StateSession, actor: Actor, drawn: ReceiptDraft, *, with_text: bool = True
+    ) -> None:
         """Write the receipt and its row of the audit log with the caller's transaction."""
         connection = session.connection()
         if connection.execute(_SCOPE, {"sha256": drawn.scope_sha256}).first() is None:
@@ -118,22 +120,22 @@ class Receipts:
         told = drawn.told if with_text else {**drawn.told, "texts": False}
         self._audit.append(session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=told)
 
-    def get(self, receipt_id: str) -> Kept:
+    def get(self, receipt_id: str) -> StoredReceipt:
         """Raises NotKnown. Who may look is the caller's to check, and to tell the audit log."""
         with self._state.reading() as session:
             row = session.get(Receipt, receipt_id)
             if row is None:
                 raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
-            return _kept(row)
+            return _stored(row)
 
-    def own(self, actor: Actor, receipt_id: str) -> Kept:
+    def own(self, actor: Actor, receipt_id: str) -> StoredReceipt:
         """A receipt of one's own question. Somebody else's does not exist."""
         found = self.get(receipt_id)
         if found.user_id != actor.id:
             raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
         return found
 
-    def read(self, reader: Actor, receipt_id: str, scope: AccessScope) -> Kept:
+    def read(self, reader: Actor, receipt_id: str, scope: AccessScope) -> StoredReceipt:
         """Anybody's receipt, for somebody who may review and sees, by `scope`, all that the asker could see: question
         and answer may tell of any of it. For others it does not exist. Who read stands in the audit log.
         """
@@ -144,7 +146,7 @@ class Receipts:
         self._audit.record(reader, "receipt-read", f"answer:{receipt_id}")
         return found
 
-    def scope_of(self, kept: Kept) -> AccessScope:
+    def scope_of(self, kept: StoredReceipt) -> AccessScope:
         """What the asker could see when they asked."""
         with self._state.reading() as session:
             row = session.get(ScopeRecord, str(kept.record["scope_sha256"]))
@@ -155,14 +157,14 @@ class Receipts:
             )
         return scope_from(row.scope)
 
-    def verify(self) -> list[Problem]:
+    def verify(self) -> list[ChainFault]:
         """Receipts, scopes, texts, messages, conversations, and everything that gives rights, against the audit log.
         Changes nothing."""
         with self._state.reading() as session:
             return [*unproven(session), *unproven_rights(session)]
 
 
-def draw_up(actor: Actor, given: Given, conversation_id: str | None = None) -> Drawn:
+def draft_receipt(actor: Actor, given: AnswerRecord, conversation_id: str | None = None) -> ReceiptDraft:
     """The receipt of a question; its id is the question's. Touches no database."""
     answer = shown(given)
     scope, scope_sha256 = _scope_text(given.question.filters.scope)
@@ -174,7 +176,7 @@ def draw_up(actor: Actor, given: Given, conversation_id: str | None = None) -> D
         "passages": len(given.passages),
         "notes": sorted({hit.resource_id for hit in given.passages}),
     }
-    return Drawn(
+    return ReceiptDraft(
         id=given.question_id,
         conversation_id=conversation_id,
         question=storable(given.question.text),
@@ -200,7 +202,7 @@ def storable(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()
 
 
-def shown(given: Given) -> dict[str, Any]:
+def shown(given: AnswerRecord) -> dict[str, Any]:
     """What the asker was shown, as it is kept, shown again and hashed."""
     domains = {hit.resource_id: hit.domain for hit in given.passages}
     answer = given.answer
@@ -241,7 +243,11 @@ def _citation(citation: Citation, domains: Mapping[str, str | None]) -> dict[str
 
 
 def _record(
-    given: Given, answer: Mapping[str, Any], scope_sha256: str, actor: Actor, conversation_id: str | None
+    given: AnswerRecord,
+    answer: Mapping[str, Any],
+    scope_sha256: str,
+    actor: Actor,
+    conversation_id: str | None,
 ) -> dict[str, Any]:
     question, found = given.question, given.answer
     return {
@@ -379,8 +385,8 @@ def scope_from(text: str) -> AccessScope:
     )
 
 
-def _kept(row: Receipt) -> Kept:
-    return Kept(
+def _stored(row: Receipt) -> StoredReceipt:
+    return StoredReceipt(
         id=row.id,
         user_id=row.user_id,
         conversation_id=row.conversation_id,

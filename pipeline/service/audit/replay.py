@@ -18,7 +18,7 @@ from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Answer, Question
 from pipeline.service.audit.chain import sha256
 from pipeline.service.audit.receipts import (
-    Kept,
+    StoredReceipt,
     filters_from,
     passages_record,
     statements_record,
@@ -50,7 +50,7 @@ class Replay:
         return not self.differences
 
 
-def question_of(kept: Kept, scope: AccessScope, text: str | None = None) -> Question:
+def question_of(kept: StoredReceipt, scope: AccessScope, text: str | None = None) -> Question:
     """The question as it was asked. `text` stands in where it was erased.
 
     Raises BadRequest where there is no text, or where it is not the one that was asked.
@@ -69,7 +69,7 @@ def question_of(kept: Kept, scope: AccessScope, text: str | None = None) -> Ques
     return Question(asked, filters_from(kept.record["filters"], scope), int(kept.record["top_k"]))
 
 
-def replay(kept: Kept, question: Question, answering: Answering) -> Replay:
+def replay(kept: StoredReceipt, question: Question, answering: Answering) -> Replay:
     """Ask again, and compare with the receipt."""
     answer = answering.answer(question)
     differences = [

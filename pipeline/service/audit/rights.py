@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from pipeline.service.audit.chain import Problem, canonical, sha256
+from pipeline.service.audit.chain import ChainFault, canonical, sha256
 from pipeline.service.audit.verification import moment_of, object_of
 from pipeline.service.database.tables import (
     ApiKey,
@@ -61,7 +61,7 @@ class _Log:
     opinions: dict[str, _Told]
 
 
-def unproven_rights(session: Session) -> Iterator[Problem]:
+def unproven_rights(session: Session) -> Iterator[ChainFault]:
     """Whoever may do or see what the log does not tell, and whatever of it is gone."""
     log = _read(session)
     yield from _people(session, log)
@@ -190,7 +190,7 @@ _APPLY: Mapping[str, Callable[[_Log, int, str, Details], None]] = {
 # --- what there is
 
 
-def _people(session: Session, log: _Log) -> Iterator[Problem]:
+def _people(session: Session, log: _Log) -> Iterator[ChainFault]:
     domains: dict[str, list[str]] = defaultdict(list)
     groups: dict[str, list[str]] = defaultdict(list)
     for user_id, domain, group in session.execute(
@@ -201,7 +201,7 @@ def _people(session: Session, log: _Log) -> Iterator[Problem]:
     for user in session.scalars(select(User).order_by(User.id)):
         told = left.pop(user.id, None)
         if told is None:
-            yield Problem(0, f"person {user.id}: the log does not know them")
+            yield ChainFault(0, f"person {user.id}: the log does not know them")
             continue
         gone = {group for group, each in log.groups.items() if each.gone}
         there = {
@@ -218,9 +218,11 @@ def _people(session: Session, log: _Log) -> Iterator[Problem]:
             expected["groups"] = sorted(set(expected["groups"]) - gone)
         for what, value in there.items():
             if not _agrees(what, expected, value):
-                yield Problem(told.number, f"person {user.id}: their {_WORDS[what]} is not what the log says")
+                yield ChainFault(
+                    told.number, f"person {user.id}: their {_WORDS[what]} is not what the log says"
+                )
     for user_id, told in left.items():
-        yield Problem(told.number, f"person {user_id}: they are gone")
+        yield ChainFault(told.number, f"person {user_id}: they are gone")
 
 
 _WORDS = {
@@ -247,12 +249,12 @@ def _identity(user: User) -> str:
     return fingerprint(user.oidc_issuer, user.oidc_subject) if user.oidc_subject is not None else ""
 
 
-def _keys(session: Session, log: _Log) -> Iterator[Problem]:
+def _keys(session: Session, log: _Log) -> Iterator[ChainFault]:
     left = dict(log.keys)
     for key in session.scalars(select(ApiKey).order_by(ApiKey.id)):
         told = left.pop(key.id, None)
         if told is None:
-            yield Problem(0, f"key {key.id}: the log does not know it")
+            yield ChainFault(0, f"key {key.id}: the log does not know it")
             continue
         said = told.values
         days = said.get("days")
@@ -267,12 +269,12 @@ def _keys(session: Session, log: _Log) -> Iterator[Problem]:
         }
         for what, differs in wrong.items():
             if differs:
-                yield Problem(told.number, f"key {key.id}: its {what} is not what the log says")
+                yield ChainFault(told.number, f"key {key.id}: its {what} is not what the log says")
     for key_id, told in left.items():
-        yield Problem(told.number, f"key {key_id}: it is gone")
+        yield ChainFault(told.number, f"key {key_id}: it is gone")
 
 
-def _groups(session: Session, log: _Log) -> Iterator[Problem]:
+def _groups(session: Session, log: _Log) -> Iterator[ChainFault]:
     members: dict[str, list[str]] = defaultdict(list)
     for group_id, patient_id in session.execute(
         select(PatientGroupMember.group_id, PatientGroupMember.patient_id)
@@ -282,14 +284,14 @@ def _groups(session: Session, log: _Log) -> Iterator[Problem]:
     for group in session.scalars(select(PatientGroup).order_by(PatientGroup.id)):
         told = left.pop(group.id, None)
         if told is None:
-            yield Problem(0, f"group {group.id}: the log does not know it, or says that it was deleted")
+            yield ChainFault(0, f"group {group.id}: the log does not know it, or says that it was deleted")
             continue
         there = members[group.id]
         said = told.values["members_sha256"]
         if told.values["members"] != len(there) or said not in (None, members_print(group, there)):
-            yield Problem(told.number, f"group {group.id}: its patients are not those that the log says")
+            yield ChainFault(told.number, f"group {group.id}: its patients are not those that the log says")
     for group_id, told in left.items():
-        yield Problem(told.number, f"group {group_id}: it is gone")
+        yield ChainFault(told.number, f"group {group_id}: it is gone")
 
 
 def members_print(group: PatientGroup, patient_ids: list[str]) -> str:
@@ -297,12 +299,12 @@ def members_print(group: PatientGroup, patient_ids: list[str]) -> str:
     return fingerprint(group.salt, sorted(patient_ids)) if patient_ids else ""
 
 
-def _opinions(session: Session, log: _Log) -> Iterator[Problem]:
+def _opinions(session: Session, log: _Log) -> Iterator[ChainFault]:
     left = dict(log.opinions)
     for row in session.scalars(select(Feedback).order_by(Feedback.id)):
         told = left.pop(f"{row.receipt_id} {row.user_id}", None)
         if told is None:
-            yield Problem(0, f"feedback {row.id}: the log does not know it")
+            yield ChainFault(0, f"feedback {row.id}: the log does not know it")
             continue
         said = told.values
         comment = sha256(row.comment) if row.comment is not None else None
@@ -312,9 +314,9 @@ def _opinions(session: Session, log: _Log) -> Iterator[Problem]:
         if not same or (
             comment != written and (comment is not None or _still_there(session, row.receipt_id))
         ):
-            yield Problem(told.number, f"feedback {row.id}: it is not what was given")
+            yield ChainFault(told.number, f"feedback {row.id}: it is not what was given")
     for told in left.values():
-        yield Problem(told.number, "feedback: it is gone")
+        yield ChainFault(told.number, "feedback: it is gone")
 
 
 def _still_there(session: Session, receipt_id: str) -> bool:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import and_, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from pipeline.service.audit.chain import Problem, canonical, sha256
+from pipeline.service.audit.chain import ChainFault, canonical, sha256
 from pipeline.service.database.tables import Audit, Conversation, Message, Receipt, ScopeRecord
 
 ASKED, ANSWERED = "question-asked", "question-answered"
@@ -53,7 +53,7 @@ class _Removed:
         return conversation_id in self.deleted or used_at < self.expired_before
 
 
-def unproven(session: Session) -> Iterator[Problem]:
+def unproven(session: Session) -> Iterator[ChainFault]:
     """Whatever is not what the log says, is gone without being removed, or was slipped in."""
     removed = _removed(session)
     yield from _changed_receipts(session, removed)
@@ -95,7 +95,7 @@ def _removed(session: Session) -> _Removed:
 # --- receipts and scopes
 
 
-def _changed_receipts(session: Session, removed: _Removed) -> Iterator[Problem]:
+def _changed_receipts(session: Session, removed: _Removed) -> Iterator[ChainFault]:
     """Receipts that are not what the log says, or of which it says nothing."""
     scopes = frozenset(session.scalars(select(ScopeRecord.sha256)))
     told = and_(Audit.subject == "answer:" + Receipt.id, _ACTION == ANSWERED)
@@ -108,7 +108,7 @@ def _changed_receipts(session: Session, removed: _Removed) -> Iterator[Problem]:
     )
     for receipt, number, details, conversation_id in found:
         for what in _changed(receipt, object_of(details), scopes, removed, gone=conversation_id is None):
-            yield Problem(number or 0, f"receipt {receipt.id}: {what}")
+            yield ChainFault(number or 0, f"receipt {receipt.id}: {what}")
 
 
 def _changed(
@@ -156,7 +156,7 @@ def _erasable(receipt: Receipt, removed: _Removed, gone: bool) -> bool:
     return receipt.created_at < removed.texts_before or (gone and with_conversation)
 
 
-def _missing_receipts(session: Session) -> Iterator[Problem]:
+def _missing_receipts(session: Session) -> Iterator[ChainFault]:
     """Answers that the log tells of and whose receipt is gone."""
     found = session.execute(
         select(Audit.number, Audit.subject)
@@ -165,19 +165,19 @@ def _missing_receipts(session: Session) -> Iterator[Problem]:
         .order_by(Audit.number)
     )
     for number, subject in found:
-        yield Problem(number, f"receipt {subject.removeprefix('answer:')}: it is gone")
+        yield ChainFault(number, f"receipt {subject.removeprefix('answer:')}: it is gone")
 
 
-def _changed_scopes(session: Session) -> Iterator[Problem]:
+def _changed_scopes(session: Session) -> Iterator[ChainFault]:
     for row in session.scalars(select(ScopeRecord).execution_options(yield_per=_ROWS_AT_ONCE)):
         if sha256(row.scope) != row.sha256:
-            yield Problem(0, f"scope {row.sha256[:12]}: it has been changed")
+            yield ChainFault(0, f"scope {row.sha256[:12]}: it has been changed")
 
 
 # --- messages and conversations
 
 
-def _changed_messages(session: Session) -> Iterator[Problem]:
+def _changed_messages(session: Session) -> Iterator[ChainFault]:
     """What a conversation shows must be what was asked in it, and what its receipts have."""
     found = session.execute(
         select(Message, Audit.details, Receipt.record)
@@ -191,7 +191,7 @@ def _changed_messages(session: Session) -> Iterator[Problem]:
         else:
             same = _was_answered(message, object_of(record))
         if not same:
-            yield Problem(0, f"message {message.id}: it is not what was said under {message.receipt_id}")
+            yield ChainFault(0, f"message {message.id}: it is not what was said under {message.receipt_id}")
 
 
 def _was_asked(message: Message, details: Mapping[str, Any]) -> bool:
@@ -210,7 +210,7 @@ def _was_answered(message: Message, record: Mapping[str, Any]) -> bool:
     )
 
 
-def _missing_messages(session: Session) -> Iterator[Problem]:
+def _missing_messages(session: Session) -> Iterator[ChainFault]:
     """A receipt whose conversation is still there has one question and one answer in it."""
     questions, answers = (
         func.count(case((Message.author == author, 1))) for author in ("person", "chartwell")
@@ -224,12 +224,12 @@ def _missing_messages(session: Session) -> Iterator[Problem]:
         .order_by(Receipt.id)
     )
     for receipt_id, asked, answered in found:
-        yield Problem(
+        yield ChainFault(
             0, f"receipt {receipt_id}: its conversation has {asked} questions and {answered} answers of it"
         )
 
 
-def _missing_questions(session: Session, removed: _Removed) -> Iterator[Problem]:
+def _missing_questions(session: Session, removed: _Removed) -> Iterator[ChainFault]:
     """Questions that were never answered, have no receipt, and whose message is gone."""
     found = session.execute(
         select(Audit.number, Audit.subject, Audit.at, Audit.details)
@@ -242,10 +242,10 @@ def _missing_questions(session: Session, removed: _Removed) -> Iterator[Problem]
         conversation_id = str(object_of(details).get("conversation"))
         there = session.get(Conversation, conversation_id) is not None
         if there or not removed.conversation(conversation_id, moment_of(at)):
-            yield Problem(number, f"question {subject.removeprefix('answer:')}: its message is gone")
+            yield ChainFault(number, f"question {subject.removeprefix('answer:')}: its message is gone")
 
 
-def _changed_owners(session: Session) -> Iterator[Problem]:
+def _changed_owners(session: Session) -> Iterator[ChainFault]:
     """A conversation is its own who asks in it."""
     found = session.scalars(
         select(Conversation.id)
@@ -256,10 +256,10 @@ def _changed_owners(session: Session) -> Iterator[Problem]:
         .order_by(Conversation.id)
     )
     for conversation_id in found:
-        yield Problem(0, f"conversation {conversation_id}: it has been given to somebody else")
+        yield ChainFault(0, f"conversation {conversation_id}: it has been given to somebody else")
 
 
-def _missing_conversations(session: Session, removed: _Removed) -> Iterator[Problem]:
+def _missing_conversations(session: Session, removed: _Removed) -> Iterator[ChainFault]:
     """Conversations that receipts name, are gone, and were not removed."""
     found = session.execute(
         select(Receipt.conversation_id, func.max(Receipt.created_at))
@@ -270,7 +270,7 @@ def _missing_conversations(session: Session, removed: _Removed) -> Iterator[Prob
     )
     for conversation_id, used_at in found:
         if not removed.conversation(conversation_id or "", used_at):
-            yield Problem(0, f"conversation {conversation_id}: it is gone, and nobody deleted it")
+            yield ChainFault(0, f"conversation {conversation_id}: it is gone, and nobody deleted it")
 
 
 # --- reading what may have been spoilt

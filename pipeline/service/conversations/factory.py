@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.config import Settings
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.receipts import Receipts
-from pipeline.service.conversations.feedback import Opinions
+from pipeline.service.conversations.feedback import FeedbackStore
 from pipeline.service.conversations.store import Conversations, Sight
 from pipeline.service.database.engine import State
 from pipeline.service.jobs.records import JobHistory
@@ -19,7 +19,7 @@ class History:
 
     receipts: Receipts
     conversations: Conversations
-    opinions: Opinions
+    opinions: FeedbackStore
     jobs: JobHistory
 
 
@@ -29,6 +29,6 @@ def open_history(state: State, audit: AuditLog, settings: Settings, sight: Sight
     return History(
         receipts=receipts,
         conversations=Conversations(state, audit, receipts, settings.service, sight),
-        opinions=Opinions(state, audit, receipts),
+        opinions=FeedbackStore(state, audit, receipts),
         jobs=JobHistory(state, audit),
     )

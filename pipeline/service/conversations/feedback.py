@@ -31,7 +31,7 @@ class Opinion:
     created_at: dt.datetime
 
 
-class Opinions:
+class FeedbackStore:
     """The feedback of one state."""
 
     def __init__(self, state: State, audit: AuditLog, receipts: Receipts) -> None:

@@ -22,7 +22,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import AccessScope, Question
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
-from pipeline.service.audit.receipts import Given, Receipts, draw_up, erase, storable
+from pipeline.service.audit.receipts import AnswerRecord, Receipts, draft_receipt, erase, storable
 from pipeline.service.audit.verification import ASKED, CONVERSATION_DELETED
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import (
@@ -69,7 +69,7 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ConversationMessage:
     """One message."""
 
     id: str
@@ -86,22 +86,22 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class ConversationTranscript:
     """A conversation with everything said in it."""
 
     summary: Summary
-    messages: Sequence[Said]
+    messages: Sequence[ConversationMessage]
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class StartedTurn:
     conversation_id: str
     message_id: str
     """Of the question."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinishedTurn:
     message_id: str | None
     """Of the answer; None where the conversation was deleted meanwhile."""
     receipt_id: str
@@ -128,7 +128,7 @@ class Conversations:
 
     def begin(
         self, actor: Actor, question: Question, question_id: str, conversation_id: str | None = None
-    ) -> Begun:
+    ) -> StartedTurn:
         """Keep a question before it is answered. None begins a conversation. Raises NotKnown for somebody else's."""
         text = storable(question.text)
         chosen = conversation_id or new_id()
@@ -144,20 +144,22 @@ class Conversations:
                 raise _unknown()
             message_id = _say(session, chosen, said + 1, "person", text, None, question_id)
             self._audit.append(session, actor, ASKED, f"answer:{question_id}", details=details)
-            return Begun(chosen, message_id)
+            return StartedTurn(chosen, message_id)
 
-    def end(self, actor: Actor, conversation_id: str, given: Given) -> Ended:
+    def end(self, actor: Actor, conversation_id: str, given: AnswerRecord) -> FinishedTurn:
         """Keep what became of it, with its receipt: also where it failed, or the conversation is gone."""
-        drawn = draw_up(actor, given, conversation_id)  # outside the transaction: others wait for that one
+        drawn = draft_receipt(
+            actor, given, conversation_id
+        )  # outside the transaction: others wait for that one
         with self._state.session() as session:
             said = _said_so_far(session, actor, conversation_id)
             with_text = said is not None or self._settings.receipt_text_days > 0
             self._receipts.keep(session, actor, drawn, with_text=with_text)
             if said is None:
-                return Ended(None, drawn.id)
+                return FinishedTurn(None, drawn.id)
             text = str(drawn.answer["text"])
             message_id = _say(session, conversation_id, said + 1, "chartwell", text, drawn.answer, drawn.id)
-            return Ended(message_id, drawn.id)
+            return FinishedTurn(message_id, drawn.id)
 
     # --- looking
 
@@ -177,7 +179,7 @@ class Conversations:
         with self._state.reading() as session:
             return _summary(_own(session, actor, conversation_id))
 
-    def get(self, actor: Actor, conversation_id: str, scope: AccessScope) -> Whole:
+    def get(self, actor: Actor, conversation_id: str, scope: AccessScope) -> ConversationTranscript:
         """One of one's own, with what `scope` still admits. Raises NotKnown, and NotReady before notes can be read."""
         with self._state.reading() as session:
             conversation = _own(session, actor, conversation_id)
@@ -185,7 +187,9 @@ class Conversations:
                 select(Message).where(Message.conversation_id == conversation.id).order_by(Message.number)
             ).all()
         out_of_sight = self._out_of_sight(messages, scope)
-        return Whole(_summary(conversation), [_said(message, scope, out_of_sight) for message in messages])
+        return ConversationTranscript(
+            _summary(conversation), [_said(message, scope, out_of_sight) for message in messages]
+        )
 
     def _out_of_sight(self, messages: Sequence[Message], scope: AccessScope) -> AbstractSet[str]:
         """Of the notes that are quoted those that are gone or that the scope does not admit as they are now."""
@@ -332,12 +336,12 @@ def _say(
     return message_id
 
 
-def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) -> Said:
+def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) -> ConversationMessage:
     withheld = not all(
         each["resource_id"] not in out_of_sight and scope.admits(each["domain"], each["patient_id"])
         for each in _citations(message.content)
     )
-    return Said(
+    return ConversationMessage(
         id=message.id,
         number=message.number,
         author="person" if message.author == "person" else "chartwell",

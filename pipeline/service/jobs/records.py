@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import or_, select
 
 from pipeline.errors import Conflict, NotKnown
-from pipeline.service.audit.chain import SYSTEM, Actor, AuditLog, Who
+from pipeline.service.audit.chain import SYSTEM, Actor, AuditLog, SystemActor
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Job, now
 
@@ -99,7 +99,7 @@ class JobHistory:
             row.error, row.error_code = error, error_code
             self._audit.append(
                 session,
-                Who(row.user_id, "job"),
+                SystemActor(row.user_id, "job"),
                 "job-ended",
                 f"job:{job_id}",
                 outcome="failed" if state == "failed" else "done",

@@ -27,7 +27,7 @@ from pipeline.config import Settings, as_environment
 from pipeline.errors import Conflict, NotKnown
 from pipeline.logs import LOGGER
 from pipeline.service.access.policy import Principal
-from pipeline.service.idle_signal import Activity
+from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.records import EndState, JobHistory, JobRow
 
 KIND = "index-notes"
@@ -49,11 +49,11 @@ Result = TypeVar("Result")
 class Jobs:
     """The jobs of one service. Its methods belong to the event loop."""
 
-    def __init__(self, book: JobHistory, settings: Settings, activity: Activity) -> None:
+    def __init__(self, book: JobHistory, settings: Settings, activity: IdleSignal) -> None:
         self._book = book
         self._settings = settings
         self._activity = activity
-        self._running: _Run | None = None
+        self._running: _JobRun | None = None
         self._starting = asyncio.Lock()
         self._stopping = asyncio.Event()
 
@@ -74,7 +74,7 @@ class Jobs:
                 raise Conflict("An indexing job is running.", remedy="Wait for it, or cancel it.")
             arguments = {"prune": prune, "retry_failed": retry_failed}
             job = await _in_thread(lambda: self._book.begin(principal, KIND, arguments))
-            self._running = _Run(
+            self._running = _JobRun(
                 job, self._book, self._command(inbox, arguments), self._settings, self._activity
             )
             self._running.task = asyncio.create_task(self._supervise(self._running))
@@ -86,7 +86,7 @@ class Jobs:
         words += ["--retry-failed"] if arguments["retry_failed"] else []
         return [*words, "--input", str(inbox.resolve())]
 
-    async def _supervise(self, run: _Run) -> None:
+    async def _supervise(self, run: _JobRun) -> None:
         try:
             await run.go()
         finally:
@@ -157,11 +157,11 @@ class _Ended:
     error_code: str | None = None
 
 
-class _Run:
+class _JobRun:
     """One process under way."""
 
     def __init__(
-        self, job: JobRow, book: JobHistory, command: list[str], settings: Settings, activity: Activity
+        self, job: JobRow, book: JobHistory, command: list[str], settings: Settings, activity: IdleSignal
     ) -> None:
         self.job = job
         self.task: asyncio.Task[None] | None = None

@@ -25,7 +25,7 @@ from pipeline.config import ServiceSettings
 from pipeline.errors import Forbidden, SignInFailed
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.throttle import network_of
-from pipeline.service.idle_signal import Activity
+from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.limits import RateLimit, replayed, whole_body
 from pipeline.service.problems import WrongHttp
@@ -65,7 +65,7 @@ class Caller:
     sign_in_id: str | None = None
 
 
-class Doorkeeper(Protocol):
+class Authenticator(Protocol):
     """Knows people and keys."""
 
     def by_key(self, key: str) -> Caller:
@@ -94,7 +94,7 @@ def is_public(path: str) -> bool:
     return path in PUBLIC or path.startswith(PUBLIC_PREFIXES)
 
 
-class Gate:
+class AuthenticationMiddleware:
     """ASGI middleware inside the frame, around all routes."""
 
     def __init__(
@@ -102,11 +102,11 @@ class Gate:
         app: ASGIApp,
         *,
         settings: ServiceSettings,
-        doorkeeper: Doorkeeper,
+        doorkeeper: Authenticator,
         demo: Caller,
         in_thread: Threaded,
         refused: Refused,
-        activity: Activity,
+        activity: IdleSignal,
     ) -> None:
         self._app = app
         self._settings = settings

@@ -26,7 +26,7 @@ def name_of(cookie: str, settings: ServiceSettings) -> str:
     return PREFIX + cookie if secure(settings) else cookie
 
 
-def put(
+def set_cookie(
     response: Response, cookie: str, value: str, settings: ServiceSettings, *, seconds: int | None = None
 ) -> None:
     """Have the browser keep it; without `seconds` until it is closed."""

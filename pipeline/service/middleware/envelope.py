@@ -55,7 +55,7 @@ Observe = Callable[[str, str, int, float], None]
 """Method, route, status, seconds."""
 
 
-class Frame:
+class RequestEnvelope:
     """ASGI middleware around everything."""
 
     def __init__(

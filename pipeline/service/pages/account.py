@@ -13,10 +13,10 @@ from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError
 from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.access.sessions import SignedIn
-from pipeline.service.dependencies import CallerHere, Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.middleware import cookies
 from pipeline.service.pages import wording
-from pipeline.service.pages.dependencies import Line, RendererHere, seen
+from pipeline.service.pages.dependencies import Line, RendererHere, see_other
 from pipeline.service.pages.errors import (
     ProblemView,
     current_path,
@@ -34,14 +34,14 @@ Password = Annotated[Text, Form(max_length=4096)]
 LEAVING = "chartwell-leaving"
 """A cookie: which browser left for the identity provider."""
 LEAVING_SECONDS = 600
-OWN = [may(Action.READ_STATUS)]
+OWN = [requires(Action.READ_STATUS)]
 """Whoever is let in at all may look at their account."""
 
 
 @router.get("/sign-in")
 def sign_in_page(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     renderer: RendererHere,
     to: Annotated[str, Query(max_length=2000)] = "/",
     ended: str = "",
@@ -55,7 +55,7 @@ def sign_in_page(
 
 
 def _sign_in_page(
-    request: Request, parts: Parts, renderer: Renderer, *, status: int = 200, **values: Any
+    request: Request, parts: Services, renderer: Renderer, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     provider = parts.provider.label if parts.provider else None
     shown = {"to": "/", "ended": False, "name": "", "problem": None, "provider": provider, **values}
@@ -65,7 +65,7 @@ def _sign_in_page(
 @router.post("/sign-in")
 async def sign_in(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     renderer: RendererHere,
     name: Line = "",
     password: Password = "",
@@ -96,7 +96,7 @@ async def sign_in(
 @router.get("/sign-in/provider")
 async def to_provider(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     renderer: RendererHere,
     to: Annotated[str, Query(max_length=2000)] = "/",
 ) -> Response:
@@ -109,15 +109,15 @@ async def to_provider(
         return _sign_in_page(
             request, parts, renderer, status=problem.status, to=own_path(to), problem=problem
         )
-    response = seen(departure.url)
-    cookies.put(response, LEAVING, departure.browser, parts.settings.service, seconds=LEAVING_SECONDS)
+    response = see_other(departure.url)
+    cookies.set_cookie(response, LEAVING, departure.browser, parts.settings.service, seconds=LEAVING_SECONDS)
     return response
 
 
 @router.get("/sign-in/callback")
 async def from_provider(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     renderer: RendererHere,
     state: Annotated[str, Query(max_length=2000)] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
@@ -145,7 +145,7 @@ async def from_provider(
     return response
 
 
-def _provider(parts: Parts) -> IdentityProvider:
+def _provider(parts: Services) -> IdentityProvider:
     """Raises NotKnown where there is none."""
     if parts.provider is None:
         raise NotKnown("No identity provider is set up here.", remedy="Sign in with name and password.")
@@ -153,13 +153,13 @@ def _provider(parts: Parts) -> IdentityProvider:
 
 
 @router.get("/welcome")
-def welcome_page(request: Request, parts: PartsHere, renderer: RendererHere) -> HTMLResponse:
+def welcome_page(request: Request, parts: ServicesDep, renderer: RendererHere) -> HTMLResponse:
     """Where a one-time link leads. The link's token stays in the browser until the form is sent."""
     return _welcome_page(request, parts, renderer)
 
 
 def _welcome_page(
-    request: Request, parts: Parts, renderer: Renderer, *, status: int = 200, **values: Any
+    request: Request, parts: Services, renderer: Renderer, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
     characters = parts.settings.service.password_characters_min
     shown = {"token": "", "name": "", "for_whom": None, "problem": None, **values}
@@ -168,7 +168,7 @@ def _welcome_page(
 
 
 @router.post("/welcome/whom")
-def whom(parts: PartsHere, renderer: RendererHere, token: Line = "") -> HTMLResponse:
+def whom(parts: ServicesDep, renderer: RendererHere, token: Line = "") -> HTMLResponse:
     """Whom a one-time link is for: the name that they sign in with, or the field in which the first one chooses it."""
     return renderer.fragment("whom.html", token=token, name="", for_whom=parts.sign_ins.link(token))
 
@@ -176,7 +176,7 @@ def whom(parts: PartsHere, renderer: RendererHere, token: Line = "") -> HTMLResp
 @router.post("/welcome")
 async def welcome(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     renderer: RendererHere,
     token: Line = "",
     name: Line = "",
@@ -204,7 +204,7 @@ async def welcome(
 
 @router.get("/account", dependencies=OWN)
 def account(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Who one is to the service."""
     return _account(request, parts, principal, renderer)
@@ -212,7 +212,7 @@ def account(
 
 def _account(
     request: Request,
-    parts: Parts,
+    parts: Services,
     principal: Principal,
     renderer: Renderer,
     *,
@@ -238,7 +238,7 @@ def _account(
 @router.post("/account/password", dependencies=OWN)
 async def change_password(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     caller: CallerHere,
     renderer: RendererHere,
     old: Password = "",
@@ -262,14 +262,14 @@ async def change_password(
 
 
 @router.post("/account/sign-out", dependencies=OWN)
-def sign_out(request: Request, parts: PartsHere) -> RedirectResponse:
+def sign_out(request: Request, parts: ServicesDep) -> RedirectResponse:
     """End this sign-in."""
     parts.sign_ins.sign_out(_token(request, parts))
     return _out(parts)
 
 
 @router.post("/account/sign-out-everywhere", dependencies=OWN)
-def sign_out_everywhere(parts: PartsHere, caller: CallerHere) -> RedirectResponse:
+def sign_out_everywhere(parts: ServicesDep, caller: CallerHere) -> RedirectResponse:
     """End all of one's own sign-ins."""
     if caller.principal.kind != "user":
         raise Forbidden("Only who has signed in can sign out.", remedy="Sign in.")
@@ -277,25 +277,25 @@ def sign_out_everywhere(parts: PartsHere, caller: CallerHere) -> RedirectRespons
     return _out(parts)
 
 
-def _let_in(parts: Parts, signed_in: SignedIn, to: str) -> RedirectResponse:
-    response = seen(to)
+def _let_in(parts: Services, signed_in: SignedIn, to: str) -> RedirectResponse:
+    response = see_other(to)
     service = parts.settings.service
-    cookies.put(response, cookies.SIGN_IN, signed_in.token, service)
-    cookies.put(response, cookies.DEVICE, signed_in.device, service, seconds=cookies.DEVICE_SECONDS)
+    cookies.set_cookie(response, cookies.SIGN_IN, signed_in.token, service)
+    cookies.set_cookie(response, cookies.DEVICE, signed_in.device, service, seconds=cookies.DEVICE_SECONDS)
     return response
 
 
-def _out(parts: Parts) -> RedirectResponse:
-    response = seen("/sign-in")
+def _out(parts: Services) -> RedirectResponse:
+    response = see_other("/sign-in")
     cookies.remove(response, cookies.SIGN_IN, parts.settings.service)
     return response
 
 
-def _cookie(request: Request, parts: Parts, cookie: str) -> str | None:
+def _cookie(request: Request, parts: Services, cookie: str) -> str | None:
     return request.cookies.get(cookies.name_of(cookie, parts.settings.service))
 
 
-def _token(request: Request, parts: Parts) -> str | None:
+def _token(request: Request, parts: Services) -> str | None:
     return _cookie(request, parts, cookies.SIGN_IN)
 
 

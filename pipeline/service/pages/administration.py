@@ -11,30 +11,30 @@ from pipeline.errors import BadRequest, ChartwellError
 from pipeline.service.access.groups import Group
 from pipeline.service.access.policy import ROLES, Action, Principal, Role, actions_of
 from pipeline.service.access.users import Invitation
-from pipeline.service.access.visibility import NOTHING, Sees
-from pipeline.service.dependencies import Parts, PartsHere, PrincipalHere, may
-from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId, seen
+from pipeline.service.access.visibility import NOTHING, Visibility
+from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
+from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId, see_other
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.schemas import Text
 
 router = APIRouter(include_in_schema=False)
 
-PEOPLE = [may(Action.MANAGE_PEOPLE)]
-KEYS = [may(Action.MANAGE_KEYS)]
+PEOPLE = [requires(Action.MANAGE_PEOPLE)]
+KEYS = [requires(Action.MANAGE_KEYS)]
 DOMAINS_MAX = 200
 Area = Annotated[Text, Form(max_length=65_536)]
 
 
 @router.get("/people", dependencies=PEOPLE)
 def people(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Everybody."""
     return _people(request, parts, principal, renderer)
 
 
 def _people(
-    request: Request, parts: Parts, principal: Principal, renderer: Renderer, **more: Any
+    request: Request, parts: Services, principal: Principal, renderer: Renderer, **more: Any
 ) -> HTMLResponse:
     return renderer.page(
         request,
@@ -51,7 +51,7 @@ def _people(
 @router.post("/people", dependencies=PEOPLE)
 def create(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     name: Line = "",
@@ -74,7 +74,7 @@ def create(
 
 @router.get("/people/{user_id}", dependencies=PEOPLE)
 def person(
-    user_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    user_id: ThingId, request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """One person."""
     return _person(user_id, request, parts, principal, renderer)
@@ -83,7 +83,7 @@ def person(
 def _person(
     user_id: str,
     request: Request,
-    parts: Parts,
+    parts: Services,
     principal: Principal,
     renderer: Renderer,
     **more: Any,
@@ -102,7 +102,7 @@ def _person(
 @router.post("/people/{user_id}", dependencies=PEOPLE)
 def change(
     user_id: ThingId,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     display_name: Line = "",
     role: Line = "",
@@ -122,12 +122,12 @@ def change(
         role=_role(role) if role != before.role else None,
         sees=wanted if wanted != before.sees else None,
     )
-    return seen(f"/people/{user_id}", "saved")
+    return see_other(f"/people/{user_id}", "saved")
 
 
 @router.post("/people/{user_id}/link", dependencies=PEOPLE)
 def link(
-    user_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    user_id: ThingId, request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """A new one-time link, shown once."""
     shown = _shown(parts, parts.people.invite(principal, user_id))
@@ -135,26 +135,26 @@ def link(
 
 
 @router.post("/people/{user_id}/sign-out", dependencies=PEOPLE)
-def sign_out(user_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+def sign_out(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """End every sign-in of this person."""
     parts.people.person(principal, user_id)
     parts.sign_ins.sign_out_everywhere(principal, user_id)
-    return seen(f"/people/{user_id}", "signed-out")
+    return see_other(f"/people/{user_id}", "signed-out")
 
 
 @router.post("/people/{user_id}/active", dependencies=PEOPLE)
 def set_active(
-    user_id: ThingId, parts: PartsHere, principal: PrincipalHere, active: Line = ""
+    user_id: ThingId, parts: ServicesDep, principal: PrincipalHere, active: Line = ""
 ) -> RedirectResponse:
     """Deactivate, or let in again."""
     change_ = parts.people.activate if active == "yes" else parts.people.deactivate
     change_(principal, user_id)
-    return seen(f"/people/{user_id}", "saved")
+    return see_other(f"/people/{user_id}", "saved")
 
 
 @router.get("/groups", dependencies=PEOPLE)
 def groups(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Every group, with numbers of patients: who is in one is looked at one group at a time."""
     return renderer.page(request, "groups.html", here="people", groups=_groups(parts, principal))
@@ -162,16 +162,16 @@ def groups(
 
 @router.post("/groups", dependencies=PEOPLE)
 def create_group(
-    parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
+    parts: ServicesDep, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """A new group with these patients. It is shown at once, with the patients of whom there are no notes."""
     made = parts.groups.create(principal, name, _lines(patient_ids))
-    return seen(f"/groups/{made.id}", "saved")
+    return see_other(f"/groups/{made.id}", "saved")
 
 
 @router.get("/groups/{group_id}", dependencies=PEOPLE)
 def group(
-    group_id: ThingId, request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    group_id: ThingId, request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """One group with its patients. That somebody looked stands in the audit log."""
     members = parts.groups.members(principal, group_id)
@@ -184,20 +184,20 @@ def group(
 
 @router.post("/groups/{group_id}", dependencies=PEOPLE)
 def change_group(
-    group_id: ThingId, parts: PartsHere, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
+    group_id: ThingId, parts: ServicesDep, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """Its name, and exactly these patients, from the next request on."""
     before = next((each for each in _groups(parts, principal) if each.id == group_id), None)
     new_name = name if before is None or name != before.name else None
     parts.groups.change(principal, group_id, name=new_name, members=_lines(patient_ids))
-    return seen(f"/groups/{group_id}", "saved")
+    return see_other(f"/groups/{group_id}", "saved")
 
 
 @router.post("/groups/{group_id}/delete", dependencies=PEOPLE)
-def delete_group(group_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+def delete_group(group_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """Remove it. Whoever saw patients by it alone sees them no more."""
     parts.groups.delete(principal, group_id)
-    return seen("/groups", "deleted")
+    return see_other("/groups", "deleted")
 
 
 def _lines(text: str) -> list[str]:
@@ -206,14 +206,14 @@ def _lines(text: str) -> list[str]:
 
 @router.get("/keys", dependencies=KEYS)
 def keys(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Every key."""
     return _keys(request, parts, principal, renderer)
 
 
 def _keys(
-    request: Request, parts: Parts, principal: Principal, renderer: Renderer, **more: Any
+    request: Request, parts: Services, principal: Principal, renderer: Renderer, **more: Any
 ) -> HTMLResponse:
     return renderer.page(
         request,
@@ -230,7 +230,7 @@ def _keys(
 @router.post("/keys", dependencies=KEYS)
 def create_key(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     user_id: Line = "",
@@ -246,13 +246,13 @@ def create_key(
 
 
 @router.post("/keys/{key_id}/revoke", dependencies=KEYS)
-def revoke(key_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+def revoke(key_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """End a key now."""
     parts.keys.revoke(principal, key_id)
-    return seen("/keys", "revoked")
+    return see_other("/keys", "revoked")
 
 
-def _shown(parts: Parts, invitation: Invitation) -> dict[str, Any]:
+def _shown(parts: Services, invitation: Invitation) -> dict[str, Any]:
     return {
         "invitation": parts.url + invitation.path,
         "invitation_until": invitation.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
@@ -268,20 +268,20 @@ def _role(given: str) -> Role:
 
 def _sees(
     domains_kind: str, domains: list[str], domains_more: str, groups_kind: str, group_ids: list[str]
-) -> Sees:
+) -> Visibility:
     """What the form says. Whatever it does not say restricts."""
     more = [word.strip() for word in domains_more.split(",") if word.strip()]
-    return Sees(
+    return Visibility(
         domains=None if domains_kind == "all" else frozenset([*domains, *more]),
         group_ids=None if groups_kind == "all" else frozenset(group_ids),
     )
 
 
-def _groups(parts: Parts, principal: Principal) -> list[Group]:
+def _groups(parts: Services, principal: Principal) -> list[Group]:
     return parts.groups.all(principal)
 
 
-def _domains(parts: Parts, principal: Principal) -> list[str]:
+def _domains(parts: Services, principal: Principal) -> list[str]:
     """Domains that occur in notes which the administrator may see, and those that somebody was given before."""
     given = {name for each in parts.people.everybody(principal) for name in each.sees.domains or ()}
     try:

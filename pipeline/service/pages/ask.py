@@ -26,22 +26,28 @@ from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.ask import refuse_longer
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.conversations.store import patients_of
-from pipeline.service.dependencies import CallerHere, Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, RendererHere, ThingId
 from pipeline.service.pages.errors import ProblemView, is_part
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import (
     AnswerView,
+    Exchange,
     FilterValues,
     NoteView,
-    Turn,
     statement_view,
     turns_of,
 )
 from pipeline.service.pages.wording import why_nothing
 from pipeline.service.problems import wrong_fields
 from pipeline.service.questions.follow_up import in_context
-from pipeline.service.questions.queue import Accepted, DeskEvent, Ended, Failed, RunningAnswer
+from pipeline.service.questions.queue import (
+    AnswerEnded,
+    AnswerFailed,
+    QuestionAccepted,
+    QueueEvent,
+    RunningAnswer,
+)
 from pipeline.service.questions.streaming import PING_SECONDS, while_connected, whole_of
 from pipeline.service.schemas import AskRequest, CitationOut, FilterFields, Text
 
@@ -73,9 +79,9 @@ class Choices:
     domains: tuple[str, ...] = ()
 
 
-@router.get("/", dependencies=[may(Action.ASK)])
+@router.get("/", dependencies=[requires(Action.ASK)])
 def start(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """A new conversation."""
     recent = (
@@ -86,11 +92,11 @@ def start(
     return _page(request, parts, principal, renderer, recent=recent)
 
 
-@router.get("/conversations/{conversation_id}", dependencies=[may(Action.READ_OWN_CONVERSATIONS)])
+@router.get("/conversations/{conversation_id}", dependencies=[requires(Action.READ_OWN_CONVERSATIONS)])
 def conversation(
     conversation_id: ThingId,
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     note: Annotated[str, Query(max_length=512)] = "",
@@ -126,7 +132,7 @@ def conversation(
 
 
 def _page(
-    request: Request, parts: Parts, principal: Principal, renderer: Renderer, **values: Any
+    request: Request, parts: Services, principal: Principal, renderer: Renderer, **values: Any
 ) -> HTMLResponse:
     corpus, choices = _corpus(parts, principal.scope)
     shown: dict[str, Any] = {
@@ -149,7 +155,7 @@ def _page(
     return renderer.page(request, "ask.html", here="ask", **{**shown, **values})
 
 
-def _corpus(parts: Parts, scope: AccessScope) -> tuple[CorpusState, Choices]:
+def _corpus(parts: Services, scope: AccessScope) -> tuple[CorpusState, Choices]:
     try:
         with parts.corpus.answering() as answering:
             store = answering.store
@@ -166,9 +172,9 @@ def _corpus(parts: Parts, scope: AccessScope) -> tuple[CorpusState, Choices]:
     return CorpusState("ready" if notes else "empty", notes), choices
 
 
-@router.get("/suggest/patients", dependencies=[may(Action.SEARCH)])
+@router.get("/suggest/patients", dependencies=[requires(Action.SEARCH)])
 def suggest_patients(
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     patient_id: Annotated[str, Query(max_length=512)] = "",
@@ -181,10 +187,10 @@ def suggest_patients(
     return renderer.fragment("suggestions.html", found=found)
 
 
-@router.post("/ask", dependencies=[may(Action.ASK)])
+@router.post("/ask", dependencies=[requires(Action.ASK)])
 async def ask(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     caller: CallerHere,
     renderer: RendererHere,
     question: Annotated[Text, Form(max_length=100_000)] = "",
@@ -247,7 +253,7 @@ class Words:
     """An answer as events of HTML: unnamed ones are put into the page, `accepted` and `ended` are for its script."""
 
     def __init__(
-        self, parts: Parts, renderer: Renderer, csrf_token: str | None, filters: FilterValues
+        self, parts: Services, renderer: Renderer, csrf_token: str | None, filters: FilterValues
     ) -> None:
         self._parts = parts
         self._renderer = renderer
@@ -259,7 +265,7 @@ class Words:
         self._found = False
 
     async def events(self, answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
-        turn = Turn(
+        turn = Exchange(
             answer.asked.question_id,
             answer.begun.conversation_id,
             answer.asked.question.text,
@@ -272,7 +278,7 @@ class Words:
         finally:
             answer.cancel()  # does nothing to an answer that has ended
 
-    async def _with_pauses(self, answer: RunningAnswer, turn: Turn) -> AsyncIterator[ServerSentEvent]:
+    async def _with_pauses(self, answer: RunningAnswer, turn: Exchange) -> AsyncIterator[ServerSentEvent]:
         """What comes, and, while nothing comes, what is waited for."""
         began = time.monotonic()
         coming = answer.events()
@@ -295,9 +301,9 @@ class Words:
         finally:
             following.cancel()
 
-    def _said(self, answer: RunningAnswer, turn: Turn, event: DeskEvent) -> Iterator[ServerSentEvent]:
+    def _said(self, answer: RunningAnswer, turn: Exchange, event: QueueEvent) -> Iterator[ServerSentEvent]:
         match event:
-            case Accepted(conversation_id=conversation_id):
+            case QuestionAccepted(conversation_id=conversation_id):
                 yield self._html("accepted", turn, words=self._waiting(answer, 0))
                 yield ServerSentEvent(f"/conversations/{conversation_id}", event="accepted")
             case Retrieved(passages):
@@ -309,9 +315,9 @@ class Words:
                 cited = [CitationOut.of(each) for each in statement.citations]
                 view = statement_view(self._statements, statement.text, cited)
                 yield self._html("statement", turn, view=view)
-            case Ended():
+            case AnswerEnded():
                 whole = AnswerView.of(whole_of(answer, event))
-                shown = Turn(turn.id, turn.conversation_id, turn.question, answer=whole)
+                shown = Exchange(turn.id, turn.conversation_id, turn.question, answer=whole)
                 yield self._html(
                     "ended",
                     shown,
@@ -320,12 +326,12 @@ class Words:
                     going_on_with=_going_on_with(answer, whole),
                 )
                 yield ServerSentEvent(turn.key, event="ended")
-            case Failed(error):
+            case AnswerFailed(error):
                 problem = ProblemView.of(error, answer.asked.question_id)
                 yield self._html("failed", turn, problem=problem)
                 yield ServerSentEvent(turn.key, event="ended")
 
-    def _html(self, part: str, turn: Turn, **values: Any) -> ServerSentEvent:
+    def _html(self, part: str, turn: Exchange, **values: Any) -> ServerSentEvent:
         return ServerSentEvent(self._renderer.text("stream.html", part=part, turn=turn, **values))
 
     def _waiting(self, answer: RunningAnswer, seconds: float) -> str:

@@ -11,12 +11,12 @@ from pydantic import AwareDatetime
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.service.access.policy import Action
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
-from pipeline.service.pages.dependencies import Line, RendererHere, ThingId, seen
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
+from pipeline.service.pages.dependencies import Line, RendererHere, ThingId, see_other
 from pipeline.service.pages.view_models import turns_of
 
 router = APIRouter(
-    prefix="/conversations", include_in_schema=False, dependencies=[may(Action.READ_OWN_CONVERSATIONS)]
+    prefix="/conversations", include_in_schema=False, dependencies=[requires(Action.READ_OWN_CONVERSATIONS)]
 )
 
 PAGE = 50
@@ -26,7 +26,7 @@ MARKDOWN = "text/markdown; charset=utf-8"
 @router.get("")
 def history(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     before: Annotated[AwareDatetime | None, Query()] = None,
@@ -41,7 +41,7 @@ def history(
 def settings(
     conversation_id: ThingId,
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
 ) -> HTMLResponse:
@@ -52,22 +52,22 @@ def settings(
 
 @router.post("/{conversation_id}/rename")
 def rename(
-    conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere, title: Line = ""
+    conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere, title: Line = ""
 ) -> RedirectResponse:
     """Give it another title."""
     parts.conversations.rename(principal, conversation_id, title)
-    return seen(f"/conversations/{conversation_id}/settings", "renamed")
+    return see_other(f"/conversations/{conversation_id}/settings", "renamed")
 
 
 @router.post("/{conversation_id}/delete")
-def delete(conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+def delete(conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """Delete it for good."""
     parts.conversations.delete(principal, conversation_id)
-    return seen("/conversations", "deleted")
+    return see_other("/conversations", "deleted")
 
 
 @router.get("/{conversation_id}/export.json")
-def export_json(conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> Response:
+def export_json(conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> Response:
     """As the interface gives it."""
     found = parts.conversations.export(principal, conversation_id, principal.scope)
     return _file(json.dumps(found, indent=2, ensure_ascii=False), "application/json", "conversation.json")
@@ -75,7 +75,7 @@ def export_json(conversation_id: ThingId, parts: PartsHere, principal: Principal
 
 @router.get("/{conversation_id}/export.md")
 def export_markdown(
-    conversation_id: ThingId, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> Response:
     """For people: questions, statements, and the quotations that carry them."""
     parts.conversations.export(principal, conversation_id, principal.scope)  # tells the audit log

@@ -21,6 +21,6 @@ Line = Annotated[Text, Form(max_length=1000)]
 Lines = Annotated[list[Text], Form(max_length=200)]
 
 
-def seen(address: str, done: str = "") -> RedirectResponse:
+def see_other(address: str, done: str = "") -> RedirectResponse:
     """After something was done: look at `address`, which says what was done. A reload does not do it again."""
     return RedirectResponse(f"{address}?done={done}" if done else address, status_code=303)

@@ -9,9 +9,9 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import HTMLResponse, RedirectResponse
 
 from pipeline.service.access.policy import Action, allowed
-from pipeline.service.dependencies import CallerHere, Parts, PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.middleware.authentication import Caller
-from pipeline.service.pages.dependencies import Line, RendererHere, ThingId, seen
+from pipeline.service.pages.dependencies import Line, RendererHere, ThingId, see_other
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.questions.streaming import PING_SECONDS
 from pipeline.service.schemas import JobOut
@@ -22,9 +22,9 @@ SHOWN = 30
 RUNNING = "running"
 
 
-@router.get("", dependencies=[may(Action.READ_JOBS)])
+@router.get("", dependencies=[requires(Action.READ_JOBS)])
 async def jobs(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """The job under way, and those before it."""
     found = [JobOut.of(job) for job in await parts.jobs.latest(SHOWN)]
@@ -41,25 +41,25 @@ async def jobs(
     )
 
 
-@router.post("", dependencies=[may(Action.START_JOBS)])
+@router.post("", dependencies=[requires(Action.START_JOBS)])
 async def start(
-    parts: PartsHere, principal: PrincipalHere, prune: Line = "", retry_failed: Line = ""
+    parts: ServicesDep, principal: PrincipalHere, prune: Line = "", retry_failed: Line = ""
 ) -> RedirectResponse:
     """Index what the inbox holds."""
     await parts.jobs.start(principal, prune=prune == "yes", retry_failed=retry_failed == "yes")
-    return seen("/jobs", "started")
+    return see_other("/jobs", "started")
 
 
-@router.post("/{job_id}/cancel", dependencies=[may(Action.CANCEL_JOBS)])
-async def cancel(job_id: ThingId, parts: PartsHere, principal: PrincipalHere) -> RedirectResponse:
+@router.post("/{job_id}/cancel", dependencies=[requires(Action.CANCEL_JOBS)])
+async def cancel(job_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """Ask it to end after its batch."""
     await parts.jobs.cancel(principal, job_id)
-    return seen("/jobs", "cancelled")
+    return see_other("/jobs", "cancelled")
 
 
-@router.get("/{job_id}/events", dependencies=[may(Action.READ_JOBS)])
+@router.get("/{job_id}/events", dependencies=[requires(Action.READ_JOBS)])
 async def events(
-    job_id: ThingId, parts: PartsHere, caller: CallerHere, renderer: RendererHere
+    job_id: ThingId, parts: ServicesDep, caller: CallerHere, renderer: RendererHere
 ) -> EventSourceResponse:
     """The job's part of the page, again whenever there is news."""
     await parts.jobs.get(job_id)  # unknown: 404, not a stream
@@ -72,7 +72,7 @@ async def events(
 
 
 async def _news(
-    parts: Parts, job_id: str, caller: Caller, renderer: Renderer
+    parts: Services, job_id: str, caller: Caller, renderer: Renderer
 ) -> AsyncIterator[ServerSentEvent]:
     may_cancel = allowed(caller.principal, Action.CANCEL_JOBS)
     async for job in parts.jobs.watch(job_id):

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse
 
 from pipeline.service.access.policy import Action
 from pipeline.service.api.notes import range_in, read_note
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import RendererHere
 from pipeline.service.pages.errors import is_part
 from pipeline.service.pages.view_models import NoteView
@@ -20,11 +20,11 @@ router = APIRouter(include_in_schema=False)
 Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
 
 
-@router.get("/notes/{resource_id:path}", dependencies=[may(Action.READ_NOTE)])
+@router.get("/notes/{resource_id:path}", dependencies=[requires(Action.READ_NOTE)])
 def note(
     resource_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)],
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     span: Annotated[list[Span] | None, Query(max_length=100)] = None,

@@ -12,8 +12,8 @@ from pipeline.pricing import gaps, lines
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.api.health import status_for
 from pipeline.service.conversations.feedback import Verdict
-from pipeline.service.dependencies import PartsHere, PrincipalHere, may
-from pipeline.service.pages.dependencies import Line, Lines, RendererHere, seen
+from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
+from pipeline.service.pages.dependencies import Line, Lines, RendererHere, see_other
 from pipeline.service.pages.errors import is_part
 from pipeline.service.schemas import JobOut, Text
 
@@ -22,9 +22,9 @@ router = APIRouter(include_in_schema=False)
 THANKS = "Thank you. Your feedback was saved with the answer."
 
 
-@router.get("/status", dependencies=[may(Action.READ_STATUS)])
+@router.get("/status", dependencies=[requires(Action.READ_STATUS)])
 async def status(
-    request: Request, parts: PartsHere, principal: PrincipalHere, renderer: RendererHere
+    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Dependencies, really called; the notes one may see; the last job; for administrators what it costs."""
     latest = await parts.jobs.latest(1) if allowed(principal, Action.READ_JOBS) else []
@@ -43,10 +43,10 @@ async def status(
     )
 
 
-@router.post("/feedback", dependencies=[may(Action.GIVE_FEEDBACK)])
+@router.post("/feedback", dependencies=[requires(Action.GIVE_FEEDBACK)])
 def feedback(
     request: Request,
-    parts: PartsHere,
+    parts: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     receipt_id: Line = "",
@@ -59,4 +59,4 @@ def feedback(
     parts.opinions.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
     if is_part(request):
         return renderer.fragment("thanks.html", receipt_id=receipt_id, words=THANKS)
-    return seen("/", "thanks")
+    return see_other("/", "thanks")

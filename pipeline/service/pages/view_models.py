@@ -16,7 +16,7 @@ from urllib.parse import quote, urlencode
 from pipeline.answering.endings import what_is_missing
 from pipeline.records import Document, Outcome
 from pipeline.service.audit.receipts import notices_from
-from pipeline.service.conversations.store import Said
+from pipeline.service.conversations.store import ConversationMessage
 from pipeline.service.pages.wording import QUOTES_ONLY
 from pipeline.service.schemas import AnswerOut, CitationOut, NoticeOut, StatementOut
 
@@ -79,7 +79,7 @@ class AnswerView:
         )
 
     @classmethod
-    def kept(cls, said: Said, statements: Sequence[StatementOut]) -> AnswerView | None:
+    def kept(cls, said: ConversationMessage, statements: Sequence[StatementOut]) -> AnswerView | None:
         """Of what a conversation keeps; None where the answer never became whole."""
         content = said.content or {}
         if content.get("ending") not in get_args(Outcome):
@@ -114,7 +114,7 @@ def _flat(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Exchange:
     """A question and what became of it."""
 
     id: str
@@ -138,20 +138,20 @@ class Turn:
         return f"turn-{self.id}"
 
 
-def turns_of(conversation_id: str, messages: Sequence[Said]) -> list[Turn]:
+def turns_of(conversation_id: str, messages: Sequence[ConversationMessage]) -> list[Exchange]:
     """Questions with their answers, in order. An answer follows its question; a question may have none."""
-    found: list[Turn] = []
+    found: list[Exchange] = []
     for said in messages:
         if said.author == "person":
             found.append(
-                Turn(said.id, conversation_id, said.text, asked_at=said.created_at, ending="missing")
+                Exchange(said.id, conversation_id, said.text, asked_at=said.created_at, ending="missing")
             )
         elif found:
             found[-1] = _answered(found[-1], said)
     return found
 
 
-def _answered(turn: Turn, said: Said) -> Turn:
+def _answered(turn: Exchange, said: ConversationMessage) -> Exchange:
     if said.withheld:
         return replace(turn, ending="withheld")
     content = said.content or {}
@@ -207,30 +207,30 @@ def beside_address(conversation_id: str, citation: CitationOut) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TextSpan:
     """A run of a note's text, pointed out or not."""
 
     text: str
     marked: bool = False
 
 
-def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[Stretch]:
+def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[TextSpan]:
     """The text cut at the ranges; overlapping ranges are joined."""
-    found: list[Stretch] = []
+    found: list[TextSpan] = []
     at = 0
     for start, end in sorted(spans):
         if end <= at:
             continue
         if start > at:
-            found.append(Stretch(text[at:start]))
+            found.append(TextSpan(text[at:start]))
         begins = max(start, at)
         if found and found[-1].marked and begins == at:
-            found[-1] = Stretch(found[-1].text + text[begins:end], marked=True)
+            found[-1] = TextSpan(found[-1].text + text[begins:end], marked=True)
         else:
-            found.append(Stretch(text[begins:end], marked=True))
+            found.append(TextSpan(text[begins:end], marked=True))
         at = end
     if at < len(text):
-        found.append(Stretch(text[at:]))
+        found.append(TextSpan(text[at:]))
     return found
 
 
@@ -245,7 +245,7 @@ class NoteView:
     domain: str | None
     author: str | None
     address: str
-    parts: tuple[Stretch, ...]
+    parts: tuple[TextSpan, ...]
 
     @classmethod
     def of(cls, document: Document, spans: Sequence[tuple[int, int]]) -> NoteView:

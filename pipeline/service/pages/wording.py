@@ -13,7 +13,7 @@ from types import MappingProxyType
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER
 from pipeline.records import AccessScope
 from pipeline.service.access.groups import Group
-from pipeline.service.access.visibility import Sees
+from pipeline.service.access.visibility import Visibility
 from pipeline.service.schemas import JobOut, ModelOut
 
 QUOTES_ONLY = "extractive"
@@ -113,7 +113,7 @@ def job_words(job: JobOut) -> str:
     return " ".join(part for part in parts if part)
 
 
-def sees_words(sees: Sees, groups: Sequence[Group]) -> str:
+def sees_words(sees: Visibility, groups: Sequence[Group]) -> str:
     """Which notes exist for a person."""
     if sees.domains is None and sees.group_ids is None:
         return "every note"

@@ -20,7 +20,7 @@ from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Filters, Question
 from pipeline.service.access.policy import Principal
-from pipeline.service.dependencies import Parts
+from pipeline.service.dependencies import Services
 from pipeline.text.patient_names import ILLNESSES, names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
@@ -70,7 +70,7 @@ _SEVERAL = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class QuestionContext:
     """A question as it is asked, and the patient whom it keeps to although its filters named none."""
 
     question: Question
@@ -78,27 +78,32 @@ class Context:
 
 
 async def in_context(
-    parts: Parts, principal: Principal, question: Question, conversation_id: str | None, *, any_patient: bool
-) -> Context:
+    parts: Services,
+    principal: Principal,
+    question: Question,
+    conversation_id: str | None,
+    *,
+    any_patient: bool,
+) -> QuestionContext:
     """The question with the patient of the answer before. `any_patient`: whoever asks wants every patient looked at.
 
     Raises BadRequest where the question says "she" or the like and nothing tells who that is, NotKnown where the
     conversation is not theirs.
     """
     if question.filters.patient_ids:
-        return Context(question)
+        return QuestionContext(question)
     about: About = "several" if any_patient else subject_of(question.text)
     if conversation_id is None and about != "pronoun" and not writes_an_id(question):
-        return Context(question)  # most questions: nothing to look up, so no thread is waited for
+        return QuestionContext(question)  # most questions: nothing to look up, so no thread is waited for
     return await run_in_threadpool(_in_context, parts, principal, question, conversation_id, about)
 
 
 def _in_context(
-    parts: Parts, principal: Principal, question: Question, conversation_id: str | None, about: About
-) -> Context:
+    parts: Services, principal: Principal, question: Question, conversation_id: str | None, about: About
+) -> QuestionContext:
     question = _by_id(parts, question)
     if question.filters.patient_ids or about in ("several", "named"):
-        return Context(question)
+        return QuestionContext(question)
     if conversation_id is not None and not _ANOTHER.search(question.text):
         patients = parts.conversations.patients(principal, conversation_id)
         if len(patients) == 1:
@@ -108,7 +113,7 @@ def _in_context(
                     remedy="Give the full name, or choose a patient as a filter (in the interface: patient_ids).",
                 )
             filters = replace(question.filters, patient_ids=patients)
-            return Context(replace(question, filters=filters), patients[0])
+            return QuestionContext(replace(question, filters=filters), patients[0])
         if not patients and _GOES_ON.match(question.text):
             before = parts.conversations.last_question(principal, conversation_id)
             about = "pronoun" if subject_of(before) in ("named", "pronoun") else about
@@ -117,7 +122,7 @@ def _in_context(
             "The question says he, she, they or this patient, and nothing tells which patient that is.",
             remedy="Name the patient in the question, or choose one as a filter (in the interface: patient_ids).",
         )
-    return Context(question)
+    return QuestionContext(question)
 
 
 def subject_of(question: str) -> About:
@@ -136,7 +141,7 @@ def subject_of(question: str) -> About:
     return "open" if _SOMEBODY_BEFORE.search(question, 0, pronoun.start()) else "pronoun"
 
 
-def _by_id(parts: Parts, question: Question) -> Question:
+def _by_id(parts: Services, question: Question) -> Question:
     """Limited to the patients whose ids it writes; as it is while no note can be read."""
     if not parts.corpus.ready:
         return question
@@ -144,7 +149,7 @@ def _by_id(parts: Parts, question: Question) -> Question:
         return of_its_patient(question, answering.store)
 
 
-def _somebody_else(parts: Parts, question: Question, patient: str) -> bool:
+def _somebody_else(parts: Services, question: Question, patient: str) -> bool:
     """Whether a single word of the question, a first name for example, is in the notes the name of others alone."""
     words = dict.fromkeys(_MAY_BE_A_NAME.findall(question.text))
     if not (words and parts.corpus.ready):
@@ -161,7 +166,7 @@ def _somebody_else(parts: Parts, question: Question, patient: str) -> bool:
     return False
 
 
-def _one_patient(parts: Parts, scope: AccessScope) -> bool:
+def _one_patient(parts: Services, scope: AccessScope) -> bool:
     """Whether all notes that exist for somebody are of one patient; true while none can be read: asking says so."""
     if not parts.corpus.ready:
         return True

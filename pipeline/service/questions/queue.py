@@ -21,7 +21,7 @@ from typing import Literal, Protocol, TypeAlias, cast
 
 from pipeline import records
 from pipeline.answering.flow import AnswerEvent, Finished, Retrieved, Verified
-from pipeline.cancellation import Cancellation, Cancelled, inside
+from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.config import ServiceSettings
 from pipeline.errors import Busy, ChartwellError, NotReady, TooMany
 from pipeline.records import Answer, Hit, Question, Statement
@@ -37,7 +37,7 @@ CUT_OFF_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionRequest:
     """A question, and who asked it."""
 
     question_id: str
@@ -50,7 +50,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class RecordedQuestion:
     """What was kept before the answer began."""
 
     conversation_id: str
@@ -62,7 +62,7 @@ Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
 
 
 @dataclass(slots=True)
-class Outcome:
+class QuestionOutcome:
     """What became of a question."""
 
     ending: Ending = "cut_off"
@@ -74,7 +74,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RecordedAnswer:
     """Under which ids an answer was kept, and with which cost."""
 
     message_id: str | None
@@ -84,17 +84,19 @@ class Kept:
     """As in the receipt: what the model's tokens add to a bill; None where nobody said what they cost."""
 
 
-class Keeper(Protocol):
+class AnswerRecorder(Protocol):
     """Keeps questions and answers, with the row of the audit log that belongs to each, in one transaction."""
 
-    def begin(self, asked: Asked) -> Begun:
+    def begin(self, asked: QuestionRequest) -> RecordedQuestion:
         """Raises NotKnown where the conversation is not this person's."""
 
-    def end(self, asked: Asked, begun: Begun, outcome: Outcome) -> Kept: ...
+    def end(
+        self, asked: QuestionRequest, begun: RecordedQuestion, outcome: QuestionOutcome
+    ) -> RecordedAnswer: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class QuestionAccepted:
     """The question has a place, or waits for one."""
 
     question_id: str
@@ -104,39 +106,39 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class AnswerEnded:
     """The whole answer, which has been kept."""
 
     answer: Answer
-    kept: Kept
+    kept: RecordedAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class AnswerFailed:
     """There will be no answer."""
 
     error: ChartwellError
 
 
-DeskEvent: TypeAlias = Accepted | Retrieved | Verified | Ended | Failed
+QueueEvent: TypeAlias = QuestionAccepted | Retrieved | Verified | AnswerEnded | AnswerFailed
 
 
 class RunningAnswer:
     """One question under way. Its methods belong to the event loop, but for `publish`."""
 
-    def __init__(self, asked: Asked, begun: Begun) -> None:
+    def __init__(self, asked: QuestionRequest, begun: RecordedQuestion) -> None:
         self.asked = asked
         self.begun = begun
         self.cancellation = Cancellation(cuts=True)
-        self.outcome = Outcome()
+        self.outcome = QuestionOutcome()
         self.task: asyncio.Task[None] | None = None
         self.waiting = True
         self.queued_seconds = 0.0
         """How long it waited for a place."""
         self._began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
-        self._events: list[DeskEvent] = [
-            Accepted(asked.question_id, begun.conversation_id, asked.kept_patient)
+        self._events: list[QueueEvent] = [
+            QuestionAccepted(asked.question_id, begun.conversation_id, asked.kept_patient)
         ]
         self._news = asyncio.Event()
         self._ended = False
@@ -146,17 +148,17 @@ class RunningAnswer:
         self.waiting = False
         self.queued_seconds = time.perf_counter() - self._began
 
-    def publish(self, event: DeskEvent) -> None:
+    def publish(self, event: QueueEvent) -> None:
         """From the thread that answers."""
         with suppress(RuntimeError):  # the loop has gone with the whole service
             self._loop.call_soon_threadsafe(self._append, event)
 
-    def _append(self, event: DeskEvent) -> None:
+    def _append(self, event: QueueEvent) -> None:
         self._events.append(event)
-        self._ended = isinstance(event, Ended | Failed)
+        self._ended = isinstance(event, AnswerEnded | AnswerFailed)
         self._news.set()
 
-    async def events(self) -> AsyncIterator[DeskEvent]:
+    async def events(self) -> AsyncIterator[QueueEvent]:
         """Everything from the beginning; ends after Ended or Failed. Leaving it early leaves the answer running."""
         at = 0
         while True:
@@ -168,12 +170,12 @@ class RunningAnswer:
             self._news.clear()
             await self._news.wait()
 
-    async def result(self) -> Ended:
+    async def result(self) -> AnswerEnded:
         """The answer. Raises the error where there is none."""
         async for event in self.events():
-            if isinstance(event, Ended):
+            if isinstance(event, AnswerEnded):
                 return event
-            if isinstance(event, Failed):
+            if isinstance(event, AnswerFailed):
                 raise event.error
         raise AssertionError("the events of an answer end with Ended or Failed")
 
@@ -186,10 +188,10 @@ class RunningAnswer:
             self.task.cancel()
 
 
-class AnswerDesk:
+class AnswerQueue:
     """Where questions are handed in. One for each service; its methods belong to the event loop."""
 
-    def __init__(self, corpus: LiveCorpus, keeper: Keeper, settings: ServiceSettings) -> None:
+    def __init__(self, corpus: LiveCorpus, keeper: AnswerRecorder, settings: ServiceSettings) -> None:
         self._corpus = corpus
         self._keeper = keeper
         self._settings = settings
@@ -204,7 +206,7 @@ class AnswerDesk:
         self._each: Counter[str] = Counter()
         self.draining = False
         self._cutting_off = False
-        self.on_ended: Callable[[Asked, Outcome], None] = lambda asked, outcome: None
+        self.on_ended: Callable[[QuestionRequest, QuestionOutcome], None] = lambda asked, outcome: None
         """Told of every question that has ended, in the thread that answered it."""
 
     @property
@@ -229,7 +231,7 @@ class AnswerDesk:
         self._empty.clear()
         self._each[principal.id] += 1
         try:
-            asked = Asked(uuid.uuid4().hex, principal, question, conversation_id, kept_patient)
+            asked = QuestionRequest(uuid.uuid4().hex, principal, question, conversation_id, kept_patient)
             begun = await asyncio.get_running_loop().run_in_executor(self._clerks, self._keeper.begin, asked)
             answer = RunningAnswer(asked, begun)
             self._under_way[asked.question_id] = answer
@@ -291,7 +293,7 @@ class AnswerDesk:
     def _work(self, answer: RunningAnswer) -> None:
         outcome = answer.outcome
         try:
-            with inside(answer.cancellation):
+            with cancellation_scope(answer.cancellation):
                 self._answer(answer, outcome)
         except Cancelled:
             outcome.ending = "cut_off"
@@ -300,7 +302,7 @@ class AnswerDesk:
             outcome.error = recorded(error, answer.asked.question_id)
         self._end(answer)
 
-    def _answer(self, answer: RunningAnswer, outcome: Outcome) -> None:
+    def _answer(self, answer: RunningAnswer, outcome: QuestionOutcome) -> None:
         question = answer.asked.question
         answer.cancellation.check()
         with self._corpus.answering() as parts:
@@ -322,13 +324,13 @@ class AnswerDesk:
     def _end(self, answer: RunningAnswer) -> None:
         """Keep what became of it, then say so. An answer that cannot be kept counts as none."""
         outcome = answer.outcome
-        last: DeskEvent
+        last: QueueEvent
         try:
             kept = self._keeper.end(answer.asked, answer.begun, outcome)
         except Exception as error:  # noqa: BLE001  recorded there, and told to the asker
-            last = Failed(recorded(error, answer.asked.question_id))
+            last = AnswerFailed(recorded(error, answer.asked.question_id))
         else:
-            last = Ended(outcome.answer, kept) if outcome.answer else Failed(_failure(outcome))
+            last = AnswerEnded(outcome.answer, kept) if outcome.answer else AnswerFailed(_failure(outcome))
         self.on_ended(answer.asked, outcome)
         answer.publish(last)
 
@@ -358,5 +360,5 @@ class AnswerDesk:
         self._clerks.shutdown(wait=False, cancel_futures=True)
 
 
-def _failure(outcome: Outcome) -> ChartwellError:
+def _failure(outcome: QuestionOutcome) -> ChartwellError:
     return outcome.error or NotReady("The answer was cut off.", remedy="Ask again.")

@@ -25,7 +25,13 @@ from starlette.requests import Request
 
 from pipeline.answering.flow import Retrieved, Verified
 from pipeline.service.problems import problem_of
-from pipeline.service.questions.queue import Accepted, DeskEvent, Ended, Failed, RunningAnswer
+from pipeline.service.questions.queue import (
+    AnswerEnded,
+    AnswerFailed,
+    QuestionAccepted,
+    QueueEvent,
+    RunningAnswer,
+)
 from pipeline.service.schemas import (
     AcceptedEvent,
     AnswerHead,
@@ -93,9 +99,9 @@ async def _named(answer: RunningAnswer) -> AsyncIterator[bytes]:
         answer.cancel()  # does nothing to an answer that has ended
 
 
-def _bodies(answer: RunningAnswer, event: DeskEvent, number: int) -> Iterator[tuple[str, BaseModel]]:
+def _bodies(answer: RunningAnswer, event: QueueEvent, number: int) -> Iterator[tuple[str, BaseModel]]:
     match event:
-        case Accepted(question_id, conversation_id, kept_patient):
+        case QuestionAccepted(question_id, conversation_id, kept_patient):
             yield (
                 "accepted",
                 AcceptedEvent(
@@ -108,14 +114,14 @@ def _bodies(answer: RunningAnswer, event: DeskEvent, number: int) -> Iterator[tu
             yield "statement", StatementEvent(number=number, text=statement.text)
             for citation in statement.citations:
                 yield "citation", CitationEvent(statement=number, citation=CitationOut.of(citation))
-        case Ended(whole, kept):
+        case AnswerEnded(whole, kept):
             yield "usage", UsageOut.of(whole, answer.queued_seconds, kept.cost_usd)
             yield "done", head_of(answer, event)
-        case Failed(error):
+        case AnswerFailed(error):
             yield "problem", problem_of(error, answer.asked.question_id)
 
 
-def head_of(answer: RunningAnswer, ended: Ended) -> AnswerHead:
+def head_of(answer: RunningAnswer, ended: AnswerEnded) -> AnswerHead:
     whole = ended.answer
     return AnswerHead(
         question_id=answer.asked.question_id,
@@ -135,7 +141,7 @@ def head_of(answer: RunningAnswer, ended: Ended) -> AnswerHead:
     )
 
 
-def whole_of(answer: RunningAnswer, ended: Ended) -> AnswerOut:
+def whole_of(answer: RunningAnswer, ended: AnswerEnded) -> AnswerOut:
     whole = ended.answer
     return AnswerOut(
         **head_of(answer, ended).model_dump(),

@@ -18,7 +18,7 @@ from pipeline.service.retention.policy import apply_retention
 EVERY_SECONDS = 3600.0
 
 
-class Upkeep:
+class MaintenanceTask:
     """A thread that does it at the start and then every hour, until it is stopped."""
 
     def __init__(

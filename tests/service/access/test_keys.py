@@ -10,7 +10,7 @@ from sqlalchemy import text, update
 from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFailed
 from pipeline.service.access.factory import Access
 from pipeline.service.access.policy import Action, Principal, allowed
-from pipeline.service.access.visibility import Sees
+from pipeline.service.access.visibility import Visibility
 from pipeline.service.audit.chain import SELDOM_SECONDS
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import ApiKey, now
@@ -24,7 +24,7 @@ def made(
         administrator,
         "program",
         role=role,  # type: ignore[arg-type]
-        sees=Sees(frozenset({"radiology"}), None),
+        sees=Visibility(frozenset({"radiology"}), None),
     )
     key, shown = access.keys.create(administrator, person.id, "nightly", actions or ["ask"])
     return person.id, key.id, shown

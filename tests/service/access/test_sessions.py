@@ -15,7 +15,7 @@ from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.policy import Principal, Role
 from pipeline.service.access.sessions import SignedIn, SignIns
 from pipeline.service.access.tokens import csrf_token, csrf_valid
-from pipeline.service.access.visibility import NOTHING, Sees
+from pipeline.service.access.visibility import NOTHING, Visibility
 from pipeline.service.audit.chain import SELDOM_SECONDS
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import OneTimeLink, SignIn, now
@@ -25,7 +25,11 @@ HERE, ELSEWHERE = "192.0.2.1", "198.51.100.9"
 
 
 def person(
-    access: Access, administrator: Principal, name: str = "anna", role: Role = "reader", sees: Sees = NOTHING
+    access: Access,
+    administrator: Principal,
+    name: str = "anna",
+    role: Role = "reader",
+    sees: Visibility = NOTHING,
 ) -> SignedIn:
     """Somebody who was invited and has chosen a password."""
     _, invitation = access.people.create(administrator, name, role=role, sees=sees)
@@ -120,7 +124,7 @@ def test_an_invitation_ends_all_other_sign_ins(access: Access, administrator: Pr
 
 
 def test_signing_in_and_out(access: Access, administrator: Principal) -> None:
-    person(access, administrator, sees=Sees(frozenset({"radiology"}), None))
+    person(access, administrator, sees=Visibility(frozenset({"radiology"}), None))
     signed_in = sign_in(access)
     current = access.sign_ins.require_current(signed_in.token)
     assert current.principal == signed_in.current.principal

@@ -13,7 +13,7 @@ from pipeline.config import Settings
 from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import ROLES, Principal, Role
-from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Sees
+from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Visibility
 from pipeline.service.database.engine import State
 from tests.service.access.test_sessions import person
 
@@ -146,7 +146,9 @@ def test_somebody_who_is_not_is_not_known(access: Access, administrator: Princip
         lambda: access.people.person(administrator, "x"),
         lambda: access.people.set_role(administrator, "x", "reader"),
         lambda: access.people.invite(administrator, "x"),
-        lambda: access.people.set_sees(administrator, administrator.id, Sees(None, frozenset({"no-group"}))),
+        lambda: access.people.set_sees(
+            administrator, administrator.id, Visibility(None, frozenset({"no-group"}))
+        ),
     ):
         with pytest.raises(NotKnown):
             call()
@@ -157,7 +159,9 @@ def test_domains_and_groups_both_hold(access: Access, administrator: Principal) 
     study = access.groups.create(administrator, "study")
     access.groups.set_members(administrator, ward.id, ["p1", "p2"])
     access.groups.set_members(administrator, study.id, ["p2", "p3"])
-    anna = person(access, administrator, sees=Sees(frozenset({"radiology"}), frozenset({ward.id, study.id})))
+    anna = person(
+        access, administrator, sees=Visibility(frozenset({"radiology"}), frozenset({ward.id, study.id}))
+    )
     scope = access.sign_ins.require_current(anna.token).principal.scope
     assert scope.domains == {"radiology"}
     assert scope.patient_ids == {"p1", "p2", "p3"}
@@ -175,7 +179,7 @@ def test_a_change_of_a_group_counts_from_the_next_request(
 ) -> None:
     ward = access.groups.create(administrator, "ward 3")
     access.groups.set_members(administrator, ward.id, ["p1"])
-    anna = person(access, administrator, sees=Sees(None, frozenset({ward.id})))
+    anna = person(access, administrator, sees=Visibility(None, frozenset({ward.id})))
 
     def seen(through: Access) -> frozenset[str] | None:
         return through.sign_ins.require_current(anna.token).principal.scope.patient_ids
@@ -220,7 +224,7 @@ def test_the_last_change_of_scope_is_told_with_what_was_before(
     access: Access, administrator: Principal
 ) -> None:
     anna = person(access, administrator).current.principal
-    access.people.set_sees(administrator, anna.id, Sees(None, frozenset()))
+    access.people.set_sees(administrator, anna.id, Visibility(None, frozenset()))
     assert told(access, "scope-changed") == {
         "before": {"domains": [], "groups": []},
         "after": {"domains": None, "groups": []},
@@ -232,7 +236,7 @@ def test_a_change_of_a_person_that_is_refused_changes_nothing(
 ) -> None:
     anna = person(access, administrator).current.principal
     before, rows = access.people.person(administrator, anna.id), list(access.audit.rows())
-    nowhere = Sees(None, frozenset({"no-group"}))
+    nowhere = Visibility(None, frozenset({"no-group"}))
     refused: list[tuple[Callable[[], object], type[Exception]]] = [
         (lambda: access.people.change(administrator, anna.id, role="administrator", sees=nowhere), NotKnown),
         (

@@ -20,7 +20,7 @@ from pipeline.service.audit.chain import (
     Anchor,
     AuditLog,
     AuditRow,
-    Who,
+    SystemActor,
     as_line,
     read_anchors,
     read_export,
@@ -29,7 +29,7 @@ from pipeline.service.audit.chain import (
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import User
 
-ANNA = Who("anna", "user")
+ANNA = SystemActor("anna", "user")
 COLUMNS = [field.name for field in dataclasses.fields(AuditRow)]
 
 
@@ -344,7 +344,7 @@ def test_what_is_recorded_seldom_waits_a_minute_for_its_next_row(log: AuditLog) 
 
 def test_looking_backwards(log: AuditLog) -> None:
     fill(log, 5)
-    log.record(Who("bert", "user"), "sign-in", outcome="refused")
+    log.record(SystemActor("bert", "user"), "sign-in", outcome="refused")
     assert [row.number for row in log.page(limit=2)] == [6, 5]
     assert [row.number for row in log.page(limit=2, before=5)] == [4, 3]
     assert [row.number for row in log.page(actor="bert")] == [6]
@@ -363,7 +363,7 @@ def _together(*work: Callable[[], None]) -> None:
 
 
 def test_a_hundred_at_once_make_one_chain(log: AuditLog) -> None:
-    _together(*(lambda who=n: log.record(Who(f"p{who}", "user"), "ask") for n in range(100)))
+    _together(*(lambda who=n: log.record(SystemActor(f"p{who}", "user"), "ask") for n in range(100)))
     found = log.verify()
     assert (found.sound, found.rows) == (True, 100)
     assert len({row.actor for row in log.rows()}) == 100
@@ -384,7 +384,7 @@ def append_some(url: str, name: str, rows: int) -> None:
     with State(url) as state:
         log = AuditLog(state)
         for _ in range(rows):
-            log.record(Who(name, "user"), "ask")
+            log.record(SystemActor(name, "user"), "ask")
 
 
 def test_several_processes_make_one_chain(state: State, state_url: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.service.access.visibility import Sees
+from pipeline.service.access.visibility import Visibility
 from tests.service.running import QUESTION, copied, running, settings_in
 
 
@@ -12,7 +12,7 @@ def test_a_reviewer_reads_receipts_of_those_who_see_no_more_than_they_do(
     indexed: Path, tmp_path: Path
 ) -> None:
     with running(settings_in(copied(indexed, tmp_path / "data"))) as service:
-        everything, one = Sees(None, None), Sees(frozenset({"cardiology"}), None)
+        everything, one = Visibility(None, None), Visibility(frozenset({"cardiology"}), None)
         receipts = {}
         for name, sees in (("all", everything), ("one", one)):
             said = service.client(service.key(sees=sees)).post("/v1/ask", json={"question": QUESTION}).json()

@@ -11,8 +11,15 @@ from sqlalchemy import text
 from pipeline.errors import NotKnown
 from pipeline.records import EVERYTHING, AccessScope, Filters, NearValue, Notice
 from pipeline.service.access.factory import Access
-from pipeline.service.audit.chain import Who, canonical, sha256
-from pipeline.service.audit.receipts import Given, draw_up, erase, filters_from, notices_from, scope_from
+from pipeline.service.audit.chain import SystemActor, canonical, sha256
+from pipeline.service.audit.receipts import (
+    AnswerRecord,
+    draft_receipt,
+    erase,
+    filters_from,
+    notices_from,
+    scope_from,
+)
 from pipeline.service.audit.replay import _settings
 from pipeline.service.conversations.factory import History
 from pipeline.service.database.engine import State
@@ -20,18 +27,18 @@ from pipeline.service.database.tables import Receipt
 from tests.service.answers import NOTE, given
 from tests.service.audit.test_chain import behind_its_back
 
-ANNA, BERT = Who("anna", "user"), Who("bert", "user")
+ANNA, BERT = SystemActor("anna", "user"), SystemActor("bert", "user")
 
 
 @pytest.fixture
-def kept(history: History) -> Given:
+def kept(history: History) -> AnswerRecord:
     whole = given("WHICH dose of aspirin?")
     begun = history.conversations.begin(ANNA, whole.question, whole.question_id)
     history.conversations.end(ANNA, begun.conversation_id, whole)
     return whole
 
 
-def test_the_record_and_the_log_hold_no_text(history: History, access: Access, kept: Given) -> None:
+def test_the_record_and_the_log_hold_no_text(history: History, access: Access, kept: AnswerRecord) -> None:
     record = json.dumps(history.receipts.own(ANNA, kept.question_id).record)
     log = str(list(access.audit.rows()))
     for words in ("WHICH dose", "chest pain", NOTE[:20]):
@@ -41,7 +48,7 @@ def test_the_record_and_the_log_hold_no_text(history: History, access: Access, k
     assert "note-1" in log
 
 
-def test_it_says_what_the_answer_was_made_from(history: History, kept: Given) -> None:
+def test_it_says_what_the_answer_was_made_from(history: History, kept: AnswerRecord) -> None:
     found = history.receipts.own(ANNA, kept.question_id)
     record = found.record
     assert (record["space_id"], record["prompt_version"], record["model"]["provider"]) == (
@@ -82,7 +89,7 @@ def test_it_says_what_the_filters_did_without_the_values_of_other_notes(history:
 
 
 def test_somebody_elses_receipt_is_not_known_and_reading_it_is_told(
-    history: History, access: Access, kept: Given
+    history: History, access: Access, kept: AnswerRecord
 ) -> None:
     with pytest.raises(NotKnown):
         history.receipts.own(BERT, kept.question_id)
@@ -183,7 +190,7 @@ def test_a_question_that_was_never_answered_is_proven(history: History, state: S
 
 
 def test_texts_that_outlive_their_conversation_cannot_be_erased_unseen(
-    history: History, state: State, kept: Given
+    history: History, state: State, kept: AnswerRecord
 ) -> None:
     conversation = history.receipts.get(kept.question_id).conversation_id
     history.conversations.delete(ANNA, str(conversation))
@@ -194,7 +201,7 @@ def test_texts_that_outlive_their_conversation_cannot_be_erased_unseen(
 
 
 def test_a_log_that_was_spoilt_with_what_it_proves_is_a_finding(
-    history: History, state: State, kept: Given
+    history: History, state: State, kept: AnswerRecord
 ) -> None:
     """Nothing in the rows is taken for granted: the check says what it found and does not break."""
     conversation = history.receipts.get(kept.question_id).conversation_id
@@ -209,7 +216,7 @@ def test_a_log_that_was_spoilt_with_what_it_proves_is_a_finding(
     assert history.receipts.verify() != []
 
 
-def test_a_receipt_that_was_slipped_in_is_found(history: History, state: State, kept: Given) -> None:
+def test_a_receipt_that_was_slipped_in_is_found(history: History, state: State, kept: AnswerRecord) -> None:
     with state.session() as session:
         session.execute(
             text(
@@ -223,7 +230,7 @@ def test_a_receipt_that_was_slipped_in_is_found(history: History, state: State, 
 def test_a_receipt_of_the_first_version_is_read_and_verified_as_it_is(history: History, state: State) -> None:
     """It does not say how the model's answer ended, and its hash is over what it says."""
     whole = given()
-    drawn = draw_up(ANNA, whole)
+    drawn = draft_receipt(ANNA, whole)
     record = {name: value for name, value in json.loads(drawn.record).items() if name != "answer_ending"}
     answer = {
         name: value
@@ -255,7 +262,9 @@ def test_what_was_wished_for_and_what_could_be_seen_come_back(history: History) 
     kept = history.receipts.get(whole.question_id)
     assert history.receipts.scope_of(kept) == scope
     wish = Filters(("p1",), ("progress",), ("a",), "2026-01-01", None, scope)
-    record = draw_up(ANNA, Given("q", whole.question.__class__("t", wish, 3), "nothing_relevant")).record
+    record = draft_receipt(
+        ANNA, AnswerRecord("q", whole.question.__class__("t", wish, 3), "nothing_relevant")
+    ).record
     assert filters_from(json.loads(record)["filters"], scope) == wish
 
 

@@ -12,8 +12,8 @@ from pipeline.config import Settings
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.policy import Principal
-from pipeline.service.access.visibility import Sees
-from pipeline.service.audit.chain import AuditLog, Problem, canonical
+from pipeline.service.access.visibility import Visibility
+from pipeline.service.audit.chain import AuditLog, ChainFault, canonical
 from pipeline.service.audit.receipts import Receipts
 from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.conversations.factory import History
@@ -57,7 +57,7 @@ CHANGES = [
 ]
 
 
-def found(state: State) -> list[Problem]:
+def found(state: State) -> list[ChainFault]:
     with state.reading() as session:
         return list(unproven_rights(session))
 
@@ -68,7 +68,7 @@ def busy(access: Access, administrator: Principal, settings: Settings, state: St
     group = access.groups.create(administrator, "Ward 7", ["p1", "p2"])
     access.groups.change(administrator, group.id, add=["p3"], remove=["p1"])
     other = access.groups.create(administrator, "Ward 8")
-    sees = Sees(domains=frozenset({"cardiology"}), group_ids=frozenset({group.id, other.id}))
+    sees = Visibility(domains=frozenset({"cardiology"}), group_ids=frozenset({group.id, other.id}))
     anna, invitation = access.people.create(administrator, "anna", role="reader", sees=sees)
     anna_in = access.sign_ins.with_link(invitation.token, PASSWORD, address=HERE)
     access.sign_ins.change_password(

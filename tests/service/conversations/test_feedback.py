@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import BadRequest, NotKnown
-from pipeline.service.audit.chain import Who
+from pipeline.service.audit.chain import SystemActor
 from pipeline.service.conversations.factory import History
 from tests.service.answers import given
 
-ANNA, BERT = Who("anna", "user"), Who("bert", "user")
+ANNA, BERT = SystemActor("anna", "user"), SystemActor("bert", "user")
 
 
 @pytest.fixture

@@ -14,19 +14,22 @@ from pipeline.config import Settings
 from pipeline.errors import BadRequest, NotKnown
 from pipeline.records import EVERYTHING, AccessScope
 from pipeline.service.access.factory import Access
-from pipeline.service.audit.chain import Who
-from pipeline.service.audit.receipts import Given, erase
+from pipeline.service.audit.chain import SystemActor
+from pipeline.service.audit.receipts import AnswerRecord, erase
 from pipeline.service.conversations.factory import History, open_history
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Receipt, now
 from pipeline.service.retention.policy import apply_retention
 from tests.service.answers import NOTE, Shelf, cut_off, given
 
-ANNA, BERT = Who("anna", "user"), Who("bert", "user")
+ANNA, BERT = SystemActor("anna", "user"), SystemActor("bert", "user")
 
 
 def asked(
-    history: History, actor: Who = ANNA, whole: Given | None = None, conversation: str | None = None
+    history: History,
+    actor: SystemActor = ANNA,
+    whole: AnswerRecord | None = None,
+    conversation: str | None = None,
 ) -> str:
     """Ask and answer; the conversation's id."""
     whole = whole or given()

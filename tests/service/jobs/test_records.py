@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pipeline.errors import Conflict, NotKnown
-from pipeline.service.audit.chain import Who
+from pipeline.service.audit.chain import SystemActor
 from pipeline.service.conversations.factory import History
 
-ANNA = Who("anna", "user")
+ANNA = SystemActor("anna", "user")
 
 
 def test_a_job_from_its_start_to_its_end(history: History) -> None:

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from pipeline.service.access.policy import DEMO
-from pipeline.service.access.visibility import Sees
+from pipeline.service.access.visibility import Visibility
 from pipeline.service.questions.follow_up import subject_of
 from tests.service.running import Running, events_of
 
@@ -138,7 +138,7 @@ def test_she_is_nobody_before_an_answer_says_who(reader: httpx2.Client) -> None:
 
 def test_where_only_one_patient_exists_she_is_that_one(service: Running) -> None:
     group = service.access.groups.create(DEMO, "one", [HERS])
-    only = service.client(service.key(sees=Sees(domains=None, group_ids=frozenset({group.id}))))
+    only = service.client(service.key(sees=Visibility(domains=None, group_ids=frozenset({group.id}))))
     assert ask(only, "Does she take allopurinol?")["outcome"] in ("answered", "nothing_relevant")
 
 

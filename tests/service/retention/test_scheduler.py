@@ -12,7 +12,7 @@ from pipeline.errors import StateUnavailable
 from pipeline.logs import LOGGER
 from pipeline.service.access.factory import Access
 from pipeline.service.database.engine import State
-from pipeline.service.retention.scheduler import Upkeep
+from pipeline.service.retention.scheduler import MaintenanceTask
 
 
 class Lines(logging.Handler):
@@ -41,7 +41,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
 def test_it_goes_on_after_a_failure(
     access: Access, state: State, settings: Settings, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upkeep = Upkeep(state, access.audit, settings.service, every_seconds=0.001)
+    upkeep = MaintenanceTask(state, access.audit, settings.service, every_seconds=0.001)
     anchor, failures = access.audit.anchor, iter([True])
 
     def sometimes() -> object:
@@ -62,4 +62,4 @@ def test_it_goes_on_after_a_failure(
 
 
 def test_one_that_never_began_can_be_stopped(access: Access, state: State, settings: Settings) -> None:
-    Upkeep(state, access.audit, settings.service).stop()
+    MaintenanceTask(state, access.audit, settings.service).stop()
