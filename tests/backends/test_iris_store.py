@@ -164,7 +164,7 @@ def test_the_driver_refuses_what_iris_refuses(server: Server, store: IrisStore, 
     connection = server.connect(**_options())
     with pytest.raises(dbapi.DatabaseError, match="SQLCODE"):
         connection.cursor().execute(sql, ["1,2"])
-    with pytest.raises(AssertionError, match=r"not in iris[.]sql"):
+    with pytest.raises(AssertionError, match=r"not in store[.]sql"):
         connection.cursor().execute("SELECT * FROM DEMO.ClinicalNotes", [])
 
 

@@ -208,11 +208,11 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from pipeline.checks import canary
-from pipeline.checks.context import Bench
+from pipeline.checks.context import CheckContext
 from pipeline.config import load_settings
 settings = load_settings(None, data_dir=Path(sys.argv[1]), embedder={"provider": "hashing"})
 canary._answer = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-with Bench(settings, settings, "local") as bench:
+with CheckContext(settings, settings, "local") as bench:
     canary.end_to_end_check(bench)
 """
 

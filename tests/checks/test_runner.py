@@ -175,7 +175,7 @@ def test_an_error_of_ours_is_a_failure_with_its_cure_and_any_other_is_one_withou
     assert report.result("ours").remedy == "Make room."
     broken = report.result("foreign")
     assert broken.code == "CW-CHECK-UNFINISHED"
-    assert "ValueError at test_run.py:" in broken.reason
+    assert "ValueError at test_runner.py:" in broken.reason
     assert "own words" not in broken.message
 
 

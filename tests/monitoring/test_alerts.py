@@ -82,7 +82,7 @@ def test_a_hosted_model_that_is_not_asked_is_no_fault() -> None:
 
 def test_a_page_that_is_named_has_that_section() -> None:
     """Every docs/…#section of the judge is a heading."""
-    text = (ROOT / "pipeline" / "monitoring" / "judge.py").read_text(encoding="utf-8")
+    text = (ROOT / "pipeline" / "monitoring" / "alerts.py").read_text(encoding="utf-8")
     places = set(re.findall(r"docs/([\w-]+\.md)#([\w-]+)", text))
     assert places
     for page, anchor in places:

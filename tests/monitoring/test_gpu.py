@@ -17,10 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import json, os, sys
 from pipeline.monitoring.probes.gpu import GpuProbe
-from pipeline.monitoring.probes.dcgm import Activity
+from pipeline.monitoring.probes.dcgm import GpuActivity
 from pipeline.monitoring.samples import Missing
 import dataclasses
-probe = GpuProbe(lambda: {0: Activity(0.61, 0.03)})
+probe = GpuProbe(lambda: {0: GpuActivity(0.61, 0.03)})
 found = {}
 for mode in sys.argv[1:]:
     os.environ["FAKE_NVML"] = mode
