@@ -25,9 +25,6 @@ ON CONFLICT (SpaceNumber, TextHash) DO UPDATE SET Checksum = excluded.Checksum, 
 -- name: kept
 SELECT Checksum, Vector FROM SpooledVectors WHERE SpaceNumber = ? AND TextHash = ?
 
--- name: drop
-DELETE FROM SpooledVectors WHERE SpaceNumber = ? AND TextHash = ?
-
 -- name: drop_space
 DELETE FROM SpooledVectors WHERE SpaceNumber = ?
 

@@ -821,7 +821,14 @@ def test_a_read_is_repeated_after_a_restart(server: Server, store: IrisStore) ->
     assert found(store, axis(0)) == ["n1/0"]
 
 
-BROKEN_WRITES = ["note_states", "insert_note", "insert_note_text", "chunk_states", "insert_chunk", "commit"]
+BROKEN_WRITES = [
+    "note_states",
+    "insert_note",
+    "insert_note_text",
+    "chunks_of_notes",
+    "insert_chunk",
+    "commit",
+]
 
 
 @pytest.mark.parametrize("statement", BROKEN_WRITES)
@@ -844,7 +851,7 @@ def test_a_write_that_broke_may_be_repeated(
 
 def test_a_runtime_error_of_the_native_layer_is_translated_too(server: Server, store: IrisStore) -> None:
     server.error_class = RuntimeError
-    server.faults.append(Fault("count_documents", "[SQLCODE: <-99>:<Privilege violation>]"))
+    server.faults.append(Fault("count_notes", "[SQLCODE: <-99>:<Privilege violation>]"))
     with pytest.raises(errors.StoreAccessDenied, match="lacks a privilege"):
         store.counts()
 

@@ -157,7 +157,7 @@ def c_thresholds(live: Live) -> str:
     question, answers = vector_text(questions_of(live)[0]), []
     for patients in (1, 10, 50):
         ids = [f"p{number}" for number in range(patients)]
-        condition = SQL["admit_patients"].format(marks=", ".join("?" * patients))
+        condition = SQL["admit_patient_ids"].format(marks=", ".join("?" * patients))
         sql = SQL["scan_vectors"].format(admitted=condition)
         answers.append(
             f"scan of {live.rows * patients // PATIENTS}: {_timed(live, sql, question, *ids):.1f} ms"
@@ -232,7 +232,7 @@ def e_exceptions(live: Live) -> str:
 
 def f_fetched_types(live: Live) -> str:
     """What comes back for vectors and scores (iris_rows.py: parse_vector, score)"""
-    vector = live.ask(SQL["vectors"].format(marks="?"), "live-0000000/0")[0][1]
+    vector = live.ask(SQL["vectors_of_chunks"].format(marks="?"), "live-0000000/0")[0][1]
     score = live.ask(SQL["search_vector"].format(k=1), vector_text(questions_of(live)[0]))[0][-1]
     return f"vector {type(vector).__name__} {str(vector)[:40]!r}; score {type(score).__name__}"
 

@@ -102,7 +102,7 @@ class EmbeddedStore:
             elif held.id != space.id:
                 raise self._mismatch(held, space)
             else:
-                connection.execute(_SQL.update_similarity_floor, (space.similarity_floor,))
+                connection.execute(_SQL.update_space, (space.similarity_floor,))
 
     def space(self) -> EmbeddingSpace | None:
         return self._held_space()
@@ -269,8 +269,8 @@ class EmbeddedStore:
 
     def count_notes(self, filters: Filters, *, undated: bool = False, most: int) -> int:
         values = rows.filter_values(filters)
-        conditions = [getattr(_SQL, f"filter_{name}") for name in values]
-        conditions += [_SQL.filter_undated] if undated else []
+        conditions = [getattr(_SQL, f"admit_{name}") for name in values]
+        conditions += [_SQL.admit_undated] if undated else []
         statement = _SQL.count_notes_up_to.replace("{filters}", " AND ".join(conditions) or "TRUE")
         with self._reading() as (connection, _):
             found = connection.execute(statement, {**values, "most": most}).fetchone()
@@ -282,7 +282,7 @@ class EmbeddedStore:
         if "\0" in beginning:
             return []  # SQLite would look only at what stands before it
         bound = rows.filter_values(Filters(scope=scope))
-        conditions = [getattr(_SQL, f"filter_{name}") for name in bound] or ["TRUE"]
+        conditions = [getattr(_SQL, f"admit_{name}") for name in bound] or ["TRUE"]
         statement = (
             _SQL.values_admitted.replace("{filters}", " AND ".join(conditions))
             .replace("{beginning}", _SQL.value_begins if beginning else "TRUE")
@@ -503,7 +503,7 @@ def _space(connection: sqlite3.Connection) -> EmbeddingSpace | None:
 
 def _filtered(statement: str, values: Mapping[str, str]) -> str:
     """A statement with its conditions put in: named fragments of the .sql file; the values stay bound."""
-    return statement.replace("{filters}", " AND ".join(getattr(_SQL, f"filter_{name}") for name in values))
+    return statement.replace("{filters}", " AND ".join(getattr(_SQL, f"admit_{name}") for name in values))
 
 
 def _share_admitted(connection: sqlite3.Connection, values: Mapping[str, str]) -> float:

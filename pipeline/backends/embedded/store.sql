@@ -33,7 +33,7 @@ CREATE TABLE IF NOT EXISTS SignCentre (
     Spread  BLOB NOT NULL
 )
 
--- name: create_notes
+-- name: create_clinical_notes
 -- TextContent is what is shown, TextRest what follows it: together the note as it was handed in.
 CREATE TABLE IF NOT EXISTS ClinicalNotes (
     RowID        INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -49,19 +49,19 @@ CREATE TABLE IF NOT EXISTS ClinicalNotes (
     TextRest     TEXT
 )
 
--- name: create_notes_by_patient
+-- name: create_index_patient
 CREATE INDEX IF NOT EXISTS ClinicalNotesPatient ON ClinicalNotes (PatientID)
 
--- name: create_notes_by_type
+-- name: create_index_document_type
 CREATE INDEX IF NOT EXISTS ClinicalNotesType ON ClinicalNotes (DocumentType)
 
--- name: create_notes_by_domain
+-- name: create_index_domain
 CREATE INDEX IF NOT EXISTS ClinicalNotesDomain ON ClinicalNotes (Domain)
 
--- name: create_notes_by_date
+-- name: create_index_date
 CREATE INDEX IF NOT EXISTS ClinicalNotesDate ON ClinicalNotes (NoteDate)
 
--- name: create_chunks
+-- name: create_clinical_note_vectors
 -- Offsets: JSON pairs [position in ChunkText, position in the note], NULL where the two advance together.
 CREATE TABLE IF NOT EXISTS ClinicalNoteVectors (
     RowID       INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS ClinicalNoteVectors (
     Offsets     TEXT
 )
 
--- name: create_chunks_by_note
+-- name: create_index_resource
 CREATE UNIQUE INDEX IF NOT EXISTS ClinicalNoteVectorsNote ON ClinicalNoteVectors (ResourceID, ChunkID)
 
 -- name: create_embeddings
@@ -146,16 +146,16 @@ DROP TABLE ClinicalNoteEmbeddings
 -- First, because dropping a table deletes its rows, and each would be logged.
 DROP TRIGGER ClinicalNoteVectorsDeleted
 
--- name: drop_chunks
+-- name: drop_clinical_note_vectors
 DROP TABLE ClinicalNoteVectors
 
--- name: drop_notes
+-- name: drop_clinical_notes
 DROP TABLE ClinicalNotes
 
 -- name: drop_deletions
 DROP TABLE DeletedVectors
 
--- name: drop_space
+-- name: drop_embedding_space
 DROP TABLE EmbeddingSpace
 
 -- name: number_again_from
@@ -189,7 +189,7 @@ INSERT INTO EmbeddingSpace
 VALUES (1, :provider, :model, :dimension, :query_prefix, :passage_prefix, :input_types, :normalised, :tokens_max,
         :similarity_floor)
 
--- name: update_similarity_floor
+-- name: update_space
 UPDATE EmbeddingSpace SET SimilarityFloor = ?
 
 -- name: centre
@@ -328,16 +328,16 @@ lower(substr({column}, 1, length(:beginning))) = lower(:beginning)
 -- name: count_chunks_admitted
 SELECT COUNT(*) FROM ClinicalNoteSigns WHERE NoteRowID IN (SELECT RowID FROM ClinicalNotes WHERE {filters})
 
--- name: filter_patient_ids
+-- name: admit_patient_ids
 PatientID IN (SELECT value FROM json_each(:patient_ids))
 
--- name: filter_document_types
+-- name: admit_document_types
 DocumentType IN (SELECT value FROM json_each(:document_types))
 
--- name: filter_domains
+-- name: admit_domains
 Domain IN (SELECT value FROM json_each(:domains))
 
--- name: filter_since
+-- name: admit_since
 -- What begins in the period, and the less precise dates around its beginning ("2024" and "2024-03" around 2024-03-10).
 -- The index is read from the widest of these that a note has, where any has one: not all of the year for nothing.
 NoteDate >= coalesce((
@@ -345,11 +345,11 @@ NoteDate >= coalesce((
     WHERE around.NoteDate IN (substr(:since, 1, 4), substr(:since, 1, 7), substr(:since, 1, 10), substr(:since, 1, 16))
 ), :since) AND (NoteDate >= :since OR NoteDate = substr(:since, 1, length(NoteDate)))
 
--- name: filter_until
+-- name: admit_until
 -- `:until` ends in the last character there is, so that it takes in every moment of its day, month or year.
 NoteDate <= :until
 
--- name: filter_undated
+-- name: admit_undated
 NoteDate IS NULL
 
 -- name: documents_with_terms

@@ -124,7 +124,7 @@ def _admissions(
     Several where a list of ids is longer than a statement may bind; none where a list is empty, which admits nothing.
     """
     lists = {
-        "patients": filters.admitted_patients,
+        "patient_ids": filters.admitted_patients,
         "document_types": filters.document_types or None,
         "domains": filters.admitted_domains,
     }
@@ -150,13 +150,13 @@ def count_chunks(session: Session, filters: Filters, words: str | None = None) -
     """How many chunks the filters admit, and where words are given, how many of those hold any of them."""
     if filters.empty and words is None:
         return session.count("count_chunks")
-    return _counted(session, "count_admitted", _admissions(session, filters, words))
+    return _counted(session, "count_chunks_admitted", _admissions(session, filters, words))
 
 
 def count_notes(session: Session, filters: Filters, *, undated: bool = False) -> int:
     """How many notes the filters admit, or how many of those have no date."""
     if filters.empty and not undated:
-        return session.count("count_documents")
+        return session.count("count_notes")
     if not undated:
         return _counted(session, "count_notes_admitted", _admissions(session, filters))
     condition = session.statements["admit_undated"]

@@ -182,7 +182,7 @@ class IrisStore:
         if rebuild:
             self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
         self._define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
-        self._define(session, "tune")
+        self._define(session, "update_statistics")
 
     def _create(self, session: Session, space: EmbeddingSpace, present: set[str]) -> None:
         widths = {"dimension": str(int(space.dimension)), "image_dimension": str(IMAGE_DIMENSION)}
@@ -399,7 +399,7 @@ class IrisStore:
 
     def _write_chunks(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
         ids = [document.document.resource_id for document in documents]
-        stored = {str(row[0]): (str(row[2]), str(row[3])) for row in session.rows_in("chunk_states", ids)}
+        stored = {str(row[0]): (str(row[2]), str(row[3])) for row in session.rows_in("chunks_of_notes", ids)}
         missing: list[tuple[Value, ...]] = []
         for document in documents:
             for embedded in document.chunks:
@@ -429,7 +429,7 @@ class IrisStore:
         if not self._prepared_width():
             return {}
         ids = list(dict.fromkeys(chunk_ids))
-        rows = self._repeated(lambda session: session.rows_in("vectors", ids))
+        rows = self._repeated(lambda session: session.rows_in("vectors_of_chunks", ids))
         return {str(row[0]): parse_vector(row[1]) for row in rows}
 
     def document(self, resource_id: str) -> Document | None:

@@ -158,7 +158,7 @@ DROP TABLE DEMO.EmbeddingSpace
 -- name: drop_schema_version
 DROP TABLE DEMO.SchemaVersion
 
--- name: tune
+-- name: update_statistics
 TUNE TABLE DEMO.ClinicalNoteVectors
 
 -- name: schema_version
@@ -202,7 +202,7 @@ INSERT INTO DEMO.ClinicalNoteText (ResourceID, Part, Content) VALUES (?, ?, ?)
 -- name: delete_note_text
 DELETE FROM DEMO.ClinicalNoteText WHERE ResourceID IN ({marks})
 
--- name: chunk_states
+-- name: chunks_of_notes
 SELECT ChunkID, ResourceID, Fingerprint, VectorChecksum FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
 
 -- name: insert_chunk
@@ -231,10 +231,10 @@ SELECT PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, M
 -- name: document_text
 SELECT Part, Content FROM DEMO.ClinicalNoteText WHERE ResourceID = ?
 
--- name: vectors
+-- name: vectors_of_chunks
 SELECT ChunkID, Embedding FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
 
--- name: count_documents
+-- name: count_notes
 SELECT COUNT(*) FROM DEMO.ClinicalNotes
 
 -- name: count_chunks
@@ -295,7 +295,7 @@ ClinicalDomain IS NOT NULL
 -- name: admit_beginning_domain
 LOWER(SUBSTRING(ClinicalDomain, 1, {k})) = LOWER(?)
 
--- name: count_admitted
+-- name: count_chunks_admitted
 SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors WHERE {admitted}
 
 -- name: search_words
@@ -309,7 +309,7 @@ SELECT TOP {k} ChunkID, SearchText FROM DEMO.ClinicalNoteVectors WHERE {admitted
 -- name: admit_words
 %ID %FIND search_index(SearchTextFind, ?)
 
--- name: admit_patients
+-- name: admit_patient_ids
 PatientID IN ({marks})
 
 -- name: admit_document_types

@@ -1,0 +1,119 @@
+"""Every statement that the code asks for is in its file and every one there is asked for; what both stores do has one
+name."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pipeline.storage.named_sql import Statements
+
+ROOT = Path(__file__).resolve().parents[2] / "pipeline"
+FILES = sorted(ROOT.rglob("*.sql"))
+STORES = {name: Statements(ROOT / "backends" / name / "store.sql") for name in ("embedded", "iris")}
+HOLDERS = {"_SQL", "_sql", "sql", "statements"}
+BY_PREFIX = ("create_", "drop_")
+"""Sent one after the other, whatever they are called."""
+ASKS = {
+    "rows",
+    "rows_in",
+    "execute",
+    "execute_in",
+    "insert_many",
+    "count",
+    "_define",
+    "_insert",
+    "_insert_unless_there",
+}
+"""Methods of the store in IRIS and its sessions that take the name of a statement."""
+SAME = {
+    "admit_document_types", "admit_domains", "admit_patient_ids", "admit_since", "admit_undated", "admit_until",
+    "chunks_of_notes", "count_chunks", "count_chunks_admitted", "count_notes", "count_notes_admitted",
+    "create_clinical_note_vectors", "create_clinical_notes", "create_embedding_space", "create_index_date",
+    "create_index_document_type", "create_index_domain", "create_index_patient", "create_index_resource",
+    "create_schema_version", "delete_chunks_of_notes", "delete_notes", "document", "drop_clinical_note_vectors",
+    "drop_clinical_notes", "drop_embedding_space", "hits", "insert_chunk", "insert_schema_version", "insert_space",
+    "schema_version", "search_words", "space", "update_space", "update_statistics", "vectors_of_chunks",
+}  # fmt: skip
+"""What both stores do, each in its own dialect."""
+
+
+@cache
+def nodes(sql: Path) -> list[ast.AST]:
+    """Of the modules that may ask for a file's statements: all beside it, where it is the only one there."""
+    alone = len(list(sql.parent.glob("*.sql"))) == 1
+    paths = sql.parent.glob("*.py") if alone else [sql.with_suffix(".py")]
+    return [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+
+
+def attributes(sql: Path) -> set[str]:
+    """`_SQL.name`, `self._sql.name` and `statements.name`, but for what every mapping has."""
+    found = {
+        node.attr for node in nodes(sql) if isinstance(node, ast.Attribute) and holder(node.value) in HOLDERS
+    }
+    return found - {"items", "get", "values", "keys"}
+
+
+def holder(value: ast.expr) -> str:
+    return value.id if isinstance(value, ast.Name) else value.attr if isinstance(value, ast.Attribute) else ""
+
+
+def asked_by_name(sql: Path) -> set[str]:
+    """The literal first (or, after the session, second) argument of the methods that take a statement's name."""
+    return {
+        text
+        for node in nodes(sql)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKS
+        for argument in node.args[:2]
+        if isinstance(argument, ast.Constant)
+        and isinstance(text := argument.value, str)
+        and text.isidentifier()
+    }
+
+
+def mentioned(sql: Path) -> tuple[set[str], list[str]]:
+    """(texts, patterns): every literal text, and every f-string as a pattern."""
+    texts, patterns = set(), []
+    for node in nodes(sql):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+        elif isinstance(node, ast.JoinedStr):
+            parts = [
+                re.escape(str(each.value)) if isinstance(each, ast.Constant) else r"\w+"
+                for each in node.values
+            ]
+            if re.fullmatch(r"[a-z_]{4,}(?:\\w\+)?", parts[0]) and len(parts) == 2:
+                patterns.append("".join(parts))
+    return texts, patterns
+
+
+@pytest.mark.parametrize("sql", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_statement_that_is_asked_for_is_there(sql: Path) -> None:
+    asked = attributes(sql) | (
+        asked_by_name(sql) if sql == ROOT / "backends" / "iris" / "store.sql" else set()
+    )
+    assert asked
+    assert asked - set(Statements(sql)) == set()
+
+
+@pytest.mark.parametrize("sql", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_statement_is_asked_for(sql: Path) -> None:
+    texts, patterns = mentioned(sql)
+    asked = attributes(sql) | texts
+    idle = [
+        name
+        for name in Statements(sql)
+        if name not in asked
+        and not any(re.fullmatch(pattern, name) for pattern in patterns)
+        and not (sql.name == "store.sql" and name.startswith(BY_PREFIX))
+    ]
+    assert idle == []
+
+
+def test_the_stores_call_alike_what_is_alike() -> None:
+    embedded, iris = (set(STORES[name]) for name in ("embedded", "iris"))
+    assert embedded & iris == SAME
