@@ -33,14 +33,6 @@ DATA_MOUNT: Final = "/data"
 DATA_DEVICE_NAME: Final = "/dev/sdf"  # the name the API wants; on Nitro the disk is found by its volume id
 
 
-def device_by_id(volume_id: str) -> str:
-    """Stable path of an EBS volume on a Nitro instance; `/dev/nvme*` numbers change between boots.
-
-    Source: amazon-ec2-utils manual, udev names `nvme-Amazon_Elastic_Block_Store_vol<id without dash>`.
-    """
-    return f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
-
-
 @dataclass(frozen=True)
 class InstanceType:
     """One EC2 type. GPU memory is per card, as `ec2:DescribeInstanceTypes` reports it."""

@@ -38,7 +38,6 @@ class ModelPlacement:
     context_tokens: int | None
     concurrent_sequences: int | None
     kv_cache_tokens: int | None
-    start_order: int
     host_port: int
     container_uid: int | None
     shm_gib: int
@@ -76,9 +75,6 @@ class Plan:
     instance: InstanceType
     placements: tuple[ModelPlacement, ...]
     verdict: Verdict
-    gpu_free_gib: float
-    """Least free memory over the cards in use, after the reserve and before the KV cache takes the rest."""
-    host_free_gib: float
     disk_needed_gb: int
     iris_memory_gib: float
     iris_global_buffers_mb: int
@@ -226,8 +222,6 @@ def _try(
         instance=instance,
         placements=_placements(choice, facts, cards, instance),
         verdict="tight" if tight else "fits",
-        gpu_free_gib=round(gpu_free, 2),
-        host_free_gib=round(host_free, 2),
         disk_needed_gb=disk,
         iris_memory_gib=catalog.IRIS_MEMORY_GIB,
         iris_global_buffers_mb=catalog.IRIS_GLOBAL_BUFFERS_MB,
@@ -273,7 +267,7 @@ def _placements(
     choice: ModelChoice, facts: dict[Role, ModelFacts], cards: dict[Role, int], instance: InstanceType
 ) -> tuple[ModelPlacement, ...]:
     placed = []
-    for order, role in enumerate((role for role in START_ORDER if role in facts), start=1):
+    for role in (role for role in START_ORDER if role in facts):
         each = facts[role]
         fraction = _llm_fraction(choice, facts, cards, instance) if role == "llm" else None
         claimed = instance.gpu_memory_gib * fraction if fraction else _gpu_minimum_gib(each, choice)
@@ -291,7 +285,6 @@ def _placements(
                 context_tokens=choice.llm_context_tokens if role == "llm" else None,
                 concurrent_sequences=choice.llm_concurrent_sequences if role == "llm" else None,
                 kv_cache_tokens=int(kv_gib * 1024**2 / each.kv_kib_per_token) if role == "llm" else None,
-                start_order=order,
                 host_port=catalog.NIM_PORTS[role],
                 container_uid=each.container_uid,
                 shm_gib=each.shm_gib,

@@ -14,7 +14,6 @@ from pipeline.monitoring.thresholds import disk_level
 
 HOST_FOLDERS = ("/", "/var/lib/docker")
 MOUNT_FIELDS = 5
-EBS_MODEL = "Amazon Elastic Block Store"
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,15 +253,3 @@ def _broken(check: Check, error: Exception) -> CheckUnfinished:
         f"The check broke: {type(error).__name__} at {place}.",
         remedy="This is a fault of the check, not of what it looks at: report it with this line.",
     )
-
-
-def longest_seconds(checks: Sequence[Check]) -> float:
-    """The longest that a run can take: the longest chain of deadlines."""
-    by_name = {check.name: check for check in checks}
-
-    def until_end_of(name: str) -> float:
-        check = by_name[name]
-        before = [until_end_of(need) for need in (*check.needs, *check.after) if need in by_name]
-        return check.deadline_seconds + max(before, default=0.0)
-
-    return max((until_end_of(name) for name in by_name), default=0.0)

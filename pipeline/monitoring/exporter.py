@@ -14,11 +14,17 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.logs import LOGGER
-from pipeline.monitoring.samples import Containers, Gpus, HostSample, Missing, Sample, StoreSample, Work
+from pipeline.monitoring.samples import (
+    SECTIONS,
+    Containers,
+    Gpus,
+    HostSample,
+    Missing,
+    Sample,
+    StoreSample,
+    Work,
+)
 from pipeline.pricing import CostReport
-
-STATES = ("ok", "loading", "slow", "failing", "down", "not asked")
-SECTIONS = ("gpus", "containers", "store", "work", "asked", "host")
 
 
 class SampleMetrics(Collector):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
@@ -25,7 +25,7 @@ from pipeline.monitoring.probes.host import HostProbe
 from pipeline.monitoring.probes.model_servers import services_of
 from pipeline.monitoring.probes.questions import ServiceCounters
 from pipeline.monitoring.probes.store import StoreProbe, WorkProbe
-from pipeline.monitoring.samples import Missing, QuestionCounts, Sample, Service, reason
+from pipeline.monitoring.samples import SECTIONS, Missing, QuestionCounts, Sample, Service, reason
 
 DEADLINE_SECONDS = 9.0
 """Of a whole look. dcgmi alone may take 8."""
@@ -34,12 +34,6 @@ SELDOM_SECONDS = 60.0
 CLOCK_STEP_SECONDS = 1.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 OF_THE_HOST = "of the host itself: run this command there"
-
-
-class Sink(Protocol):
-    """Who takes samples: files, metrics, a screen."""
-
-    def take(self, sample: Sample) -> None: ...
 
 
 class LastValues:
@@ -157,9 +151,6 @@ class Sampler:
         step = 0.0 if self._ahead is None else ahead - self._ahead
         self._ahead = ahead
         return step if abs(step) > CLOCK_STEP_SECONDS else 0.0
-
-
-SECTIONS = ("gpus", "containers", "store", "work", "asked", "host")
 
 
 def watch(

@@ -175,6 +175,10 @@ class Sample:
         return json.dumps(self.plain(), ensure_ascii=False, separators=(",", ":"))
 
 
+SECTIONS = ("gpus", "containers", "store", "work", "asked", "host")
+"""The fields of a sample that a probe each fills, alone."""
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         found = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}

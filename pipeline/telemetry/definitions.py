@@ -61,17 +61,6 @@ STATUSES = 20
 """Status codes that the service really answers with."""
 
 
-def error_codes() -> tuple[str, ...]:
-    """The code of every error there is, and "unexpected" for what is none of ours."""
-    found: set[str] = set()
-    kinds = [ChartwellError]
-    while kinds:
-        kind = kinds.pop()
-        found.add(kind.code)
-        kinds.extend(kind.__subclasses__())
-    return (*sorted(found), "unexpected")
-
-
 def code_of(error: BaseException) -> str:
     """What a label may say of an error: its code, never its message."""
     return type(error).code if isinstance(error, ChartwellError) else "unexpected"

@@ -13,7 +13,7 @@ from pipeline import cancellation
 from pipeline.checks.context import CheckContext
 from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Finding, Report, failed, passed, skipped
-from pipeline.checks.runner import Check, chosen, longest_seconds, run_checks
+from pipeline.checks.runner import Check, chosen, run_checks
 from pipeline.errors import DiskNearlyFull, InputUnusable
 from tests.checks.contexts import bench
 
@@ -187,6 +187,18 @@ def test_names_choose_and_unknown_ones_are_refused() -> None:
     assert "clock_check" not in [each.name for each in chosen(CHECKS, [], ["clock_check"])]
     with pytest.raises(InputUnusable, match="no check named clok_check"):
         chosen(CHECKS, ["clok_check"], [])
+
+
+def longest_seconds(checks: Sequence[Check]) -> float:
+    """The longest that a run can take: the longest chain of deadlines."""
+    by_name = {check.name: check for check in checks}
+
+    def until_end_of(name: str) -> float:
+        check = by_name[name]
+        before = [until_end_of(need) for need in (*check.needs, *check.after) if need in by_name]
+        return check.deadline_seconds + max(before, default=0.0)
+
+    return max((until_end_of(name) for name in by_name), default=0.0)
 
 
 def test_the_longest_chain_of_deadlines_is_under_three_minutes() -> None:

@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.answering.flow import AnswerEvent, Finished
-from pipeline.errors import RateLimited
+from pipeline.errors import ChartwellError, RateLimited
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry.counted_ports import MeteredEmbedder, metered_answer
-from pipeline.telemetry.definitions import GROUPS, STAGES, Definition, definitions, error_codes
+from pipeline.telemetry.definitions import GROUPS, STAGES, Definition, definitions
 from pipeline.telemetry.metrics import Metrics
 from tests.telemetry.conftest import NOTES, QUESTION, Index, Watched
 
@@ -54,6 +54,17 @@ def test_names_follow_the_conventions_of_prometheus() -> None:
 def test_the_labels_are_these_and_none_can_hold_a_text_or_a_person() -> None:
     assert {name for each in every() for name in each.labels} == LABELS
     assert [name for name in LABELS if FORBIDDEN.search(name)] == []
+
+
+def error_codes() -> tuple[str, ...]:
+    """The code of every error there is, and "unexpected" for what is none of ours."""
+    found: set[str] = set()
+    kinds = [ChartwellError]
+    while kinds:
+        kind = kinds.pop()
+        found.add(kind.code)
+        kinds.extend(kind.__subclasses__())
+    return (*sorted(found), "unexpected")
 
 
 def test_the_number_of_series_is_bounded() -> None:
