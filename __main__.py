@@ -5,14 +5,18 @@ from pathlib import Path
 import boto3
 import pulumi
 
-from infra import capacity, config, host_key, inventory, jobs, preflight, program
-from infra.capacity import CapacityError
-from infra.cloud_init import UserDataError
-from infra.config import ConfigurationError, StackConfig
-from infra.data import DataStoreError
-from infra.inventory import Inventory, InventoryError
-from infra.jobs import WheelError
-from infra.sizing import PlanError
+from infra import preflight
+from infra import stack as program
+from infra.components import host_key
+from infra.components.storage import DataStoreError
+from infra.plan import capacity, config, inventory
+from infra.plan.capacity import CapacityError
+from infra.plan.config import ConfigurationError, StackConfig
+from infra.plan.inventory import Inventory, InventoryError
+from infra.plan.sizing import PlanError
+from infra.rollout import pipeline
+from infra.rollout.cloud_init import UserDataError
+from infra.rollout.pipeline import WheelError
 
 WHEELS = Path(__file__).resolve().parent / "build" / "wheels"
 CURABLE = (
@@ -31,7 +35,7 @@ def main() -> None:
     try:
         stack = config.load()
         found = looked_at(stack)
-        wheel = None if stack.paused else jobs.build_wheel(WHEELS)
+        wheel = None if stack.paused else pipeline.build_wheel(WHEELS)
         keys = host_key.reader(session(stack))
         program.export(program.build(stack, found, wheel=wheel, host_keys=keys))
     except CURABLE as problem:

@@ -14,8 +14,8 @@ from typing import Any
 import boto3
 import botocore.exceptions
 
-from infra.catalog import AMI_PARAMETER
-from infra.config import PROJECT
+from infra.plan.catalog import AMI_PARAMETER
+from infra.plan.config import PROJECT
 
 
 class ImageLookupError(Exception):

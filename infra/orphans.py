@@ -21,12 +21,13 @@ from typing import Any, Final
 import boto3
 import botocore.exceptions
 
-from infra import catalog
-from infra.config import PROJECT
-from infra.inventory import DATA_ROLE_TAG, VOLUME_RECORD
+from infra.plan import catalog
+from infra.plan.config import PROJECT
+from infra.plan.inventory import DATA_ROLE_TAG, VOLUME_RECORD
 
 HOURS: Final = catalog.HOURS_PER_MONTH
-# Kinds that a pause keeps (infra/data.py), as the tagging API names them; subscriptions go with their topic.
+# Kinds that a pause keeps (infra/components/storage.py), as the tagging API names them; subscriptions go with
+# their topic.
 KEPT_BY_A_PAUSE: Final = frozenset(
     {
         "ec2:volume",

@@ -21,10 +21,16 @@ from typing import Any, Final, Literal
 import boto3
 import botocore.exceptions
 
-from infra import catalog
-from infra.config import KEYS_BY_NAME, PROJECT, ConfigurationError, StackConfig, parse
-from infra.registry import REFERENCE, Login, RefusedError, Registry, UnreachableError
-from infra.services import NGC_REGISTRY, NGC_USER
+from infra.plan import catalog
+from infra.plan.config import (
+    KEYS_BY_NAME,
+    PROJECT,
+    ConfigurationError,
+    StackConfig,
+    parse,
+)
+from infra.plan.image_registry import REFERENCE, Login, RefusedError, Registry, UnreachableError
+from infra.rollout.steps import NGC_REGISTRY, NGC_USER
 
 QUOTA_ON_DEMAND: Final = "L-DB2E81BA"  # Running On-Demand G and VT instances, in vCPUs
 QUOTA_SPOT: Final = "L-3819A6DF"  # All G and VT Spot Instance Requests, in vCPUs

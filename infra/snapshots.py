@@ -13,8 +13,8 @@ from typing import Any
 
 import boto3
 
-from infra import catalog, inventory
-from infra.inventory import FoundSnapshot, Inventory
+from infra.plan import catalog, inventory
+from infra.plan.inventory import FoundSnapshot, Inventory
 from infra.preflight import stack_config
 
 

@@ -19,7 +19,9 @@ import typer
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name as canonical
 
-from infra import catalog, jobs, program, services, sizing
+from infra import stack
+from infra.plan import catalog, sizing
+from infra.rollout import pipeline, steps
 from pipeline import serve, wiring
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import IrisSettings, ServiceSettings, Settings, as_environment, load_settings, variables
@@ -34,24 +36,26 @@ SCRIPTS = [path for path in (ROOT / "cloud-init").rglob("*") if path.is_file()]
 KNOWN = {name for name, _, _ in variables()}
 
 
-def nims() -> tuple[services.Nim, ...]:
+def nims() -> tuple[steps.Nim, ...]:
     plan = sizing.plan(stack_config())
-    return tuple(program._nim(stack_config(), each) for each in plan.placements)
+    return tuple(stack._nim(stack_config(), each) for each in plan.placements)
 
 
 def on_the_host() -> dict[str, str]:
     names = {each.role: each.model for each in sizing.plan(stack_config()).placements}
-    written = jobs.pipeline_environment(nims(), names, PASSWORD, public_url="https://x.example") | prices()
+    written = (
+        pipeline.pipeline_environment(nims(), names, PASSWORD, public_url="https://x.example") | prices()
+    )
     return {name: str(value) for name, value in written.items()}
 
 
 def prices() -> dict[str, str]:
-    return program.cost_settings(stack_config(), sizing.plan(stack_config()))
+    return stack.cost_settings(stack_config(), sizing.plan(stack_config()))
 
 
 def through_the_tunnel() -> dict[str, str]:
     config = stack_config()
-    found = program.settings(config, sizing.plan(config), PASSWORD)
+    found = stack.settings(config, sizing.plan(config), PASSWORD)
     return {name: PASSWORD if "PASSWORD" in name else str(value) for name, value in found.items()}
 
 
@@ -124,8 +128,8 @@ def test_namespace_and_account_are_the_pipelines_own_and_those_the_database_is_m
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    assert constants["NAME"] == jobs.IRIS_NAMESPACE == defaults.namespace
-    assert constants["USER"] == jobs.IRIS_USER == defaults.username
+    assert constants["NAME"] == pipeline.IRIS_NAMESPACE == defaults.namespace
+    assert constants["USER"] == pipeline.IRIS_USER == defaults.username
 
 
 def actions(text: str) -> dict[str, dict[str, str]]:
@@ -177,7 +181,7 @@ def test_neither_half_imports_the_other() -> None:
 
 def commands() -> dict[str, str]:
     config = stack_config()
-    return {name: each for name, each in program.commands(config, "dev").items() if "pipeline." in each}
+    return {name: each for name, each in stack.commands(config, "dev").items() if "pipeline." in each}
 
 
 @pytest.mark.parametrize("name", commands())
@@ -271,8 +275,8 @@ def test_the_pipeline_knows_every_model_that_the_infrastructure_offers(
     facts: catalog.ModelFacts, tmp_path: Path
 ) -> None:
     """From what is written on the host and nothing else: its client is made, with the width that was planned for."""
-    nim = services.Nim(facts.role, facts.image_repository, 8001, 0, None, 1)
-    written = jobs.pipeline_environment(
+    nim = steps.Nim(facts.role, facts.image_repository, 8001, 0, None, 1)
+    written = pipeline.pipeline_environment(
         [nim], {facts.role: facts.name}, PASSWORD, public_url="https://x.example"
     )
     variables_file = tmp_path / "settings.env"

@@ -29,7 +29,7 @@ def test_every_alert_is_explained_with_its_severity_and_no_other() -> None:
 
 
 def test_the_aws_alarms_are_those_of_the_stack() -> None:
-    source = (ROOT / "infra" / "watch.py").read_text(encoding="utf-8")
+    source = (ROOT / "infra" / "components" / "alarms.py").read_text(encoding="utf-8")
     labels = set(re.findall(r'\("(\w+)", "StatusCheckFailed', source)) | {"hardware", "idle"}
     table = PAGE[PAGE.index("From AWS, by mail") :].split("\n\n")[1]
     assert set(re.findall(r"^\| (\w+) \|", table, re.MULTILINE)) - {"alarm"} == labels | {"budget"}

@@ -10,7 +10,7 @@ mkdir -p "$HOST_STATE"
 rm -f "$HOST_STATE/boot.ready" "$HOST_STATE/boot.failed" "$HOST_STATE/reboot-needed" \
   "$HOST_STATE/reason"
 log="$HOST_STATE/boot.log"
-# On the console, where who deploys reads it before trusting whoever answers at the address (infra/host_key.py).
+# On the console, where who deploys reads it before trusting whoever answers at the address (infra/components/host_key.py).
 key=${HOST_SSH_KEY:-/etc/ssh/ssh_host_ed25519_key.pub}
 [ ! -r "$key" ] || say "host key $(cut -d' ' -f1,2 "$key")"
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from infra import data, program
+from infra import stack
+from infra.components import storage
 from tests.infra import recording, stacks
 
 TARGET = Path(__file__).resolve().parents[2] / "docs" / "images" / "infrastructure.svg"
@@ -47,12 +48,10 @@ def boxes() -> list[Box]:
         wheel.write_bytes(b"a wheel")
         config = stacks.config(offHoursStop="19:30", imageModel="none")
         recorded = recording.record(
-            lambda: program.build(
-                config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY
-            )
+            lambda: stack.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY)
         )
     owner = {each.urn: each.parent for each in recorded.custom}
-    kept = data.survivors("volume")
+    kept = storage.survivors("volume")
     found = []
     for component in (each for each in recorded.resources if not each.custom):
         children = [each for each in recorded.custom if each.parent == component.urn]

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import yaml
 
-from infra import catalog, policy, sizing
-from infra.config import KEYS, ConfigKey, ConfigurationError
-from infra.sizing import Costs
+from infra import policy
+from infra.plan import catalog, sizing
+from infra.plan.config import KEYS, ConfigKey, ConfigurationError
+from infra.plan.sizing import Costs
 from tests.infra.bad_configurations import BAD
 from tests.infra.stacks import config
 
 ROOT = Path(__file__).resolve().parents[2]
 
 PROJECT_HEADER = """\
-# Written by `python -m tests.infra.generated --write` from infra/config.py, which also checks the values.
+# Written by `python -m tests.infra.generated --write` from infra/plan/config.py, which also checks the values.
 # Everything has a default here, empty where there is none, so that one up reports all problems at once.
 """
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from infra.config import KEYS, StackConfig, parse
-from infra.inventory import Inventory
+from infra.plan.config import KEYS, StackConfig, parse
+from infra.plan.inventory import Inventory
 
 ACCOUNT = "123456789012"
 ZONES = ("us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d", "us-east-1f")

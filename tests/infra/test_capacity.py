@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from infra import capacity
-from infra.capacity import CapacityError
-from infra.data import decide_volume
-from infra.inventory import FoundVolume
+from infra.components.storage import decide_volume
+from infra.plan import capacity
+from infra.plan.capacity import CapacityError
+from infra.plan.inventory import FoundVolume
 from tests.infra.stacks import config, inventory
 
 

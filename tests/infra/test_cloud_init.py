@@ -17,7 +17,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from infra.cloud_init import TEMPLATE, USER_DATA_BYTES_MAX, UserDataError, render, without_comments
+from infra.rollout.cloud_init import (
+    TEMPLATE,
+    USER_DATA_BYTES_MAX,
+    UserDataError,
+    render,
+    without_comments,
+)
 
 FOLDER = TEMPLATE.parent
 SCRIPTS = sorted(FOLDER.rglob("*.sh"))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import services
+from infra.rollout import steps
 from tests.infra import host_engine
 from tests.infra.host_engine import CLIP, EMBEDDING, IRIS, LLM, Engine, Machine
 
@@ -59,7 +59,7 @@ class Standing:
     """A deployed host with the database and three models, and what each step printed."""
 
     machine: Machine
-    plan: services.HostServices
+    plan: steps.HostServices
     printed: dict[str, str]
 
 
@@ -71,35 +71,35 @@ def standing(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Standing(machine, plan, deploy(machine, plan))
 
 
-def plan_for(machine: Machine, **changes: object) -> services.HostServices:
+def plan_for(machine: Machine, **changes: object) -> steps.HostServices:
     models = (
-        services.Nim("image", CLIP, 18002, 0, None, 1),
-        services.Nim("embedding", EMBEDDING, 18001, 0, 1000, 1),
-        services.Nim("llm", LLM, 18000, 0, 1000, 2, 8192, 16, 0.8),
+        steps.Nim("image", CLIP, 18002, 0, None, 1),
+        steps.Nim("embedding", EMBEDDING, 18001, 0, 1000, 1),
+        steps.Nim("llm", LLM, 18000, 0, 1000, 2, 8192, 16, 0.8),
     )
     values: dict[str, object] = {
         "volume_id": "vol-0abc",
         "ngc_api_key": NGC_KEY,
-        "iris": services.IrisService(IRIS, PASSWORD, 64, 0.25, 2),
+        "iris": steps.IrisService(IRIS, PASSWORD, 64, 0.25, 2),
         "models": models,
-        "watch": services.HostWatch(idle_minutes=30, spot=False, gpu=True),
+        "watch": steps.HostWatch(idle_minutes=30, spot=False, gpu=True),
     }
-    return services.HostServices(**{**values, **changes})  # type: ignore[arg-type]
+    return steps.HostServices(**{**values, **changes})  # type: ignore[arg-type]
 
 
-def plain_steps(machine: Machine, plan: services.HostServices) -> list[tuple[str, str, str, bool]]:
+def plain_steps(machine: Machine, plan: steps.HostServices) -> list[tuple[str, str, str, bool]]:
     """(name, command, stdin, secret) of each step, with Pulumi's outputs resolved."""
     inputs = {"data-volume": "", "ngc-env": f"NGC_API_KEY={NGC_KEY}\n"}
     found = []
-    for step in services.steps(plan, data=str(machine.data), secrets=str(machine.root / "etc" / "secrets")):
-        command = step.command if isinstance(step.command, str) else services.script("mount.sh", "vol-0abc")
+    for step in steps.steps(plan, data=str(machine.data), secrets=str(machine.root / "etc" / "secrets")):
+        command = step.command if isinstance(step.command, str) else steps.script("mount.sh", "vol-0abc")
         stdin = inputs.get(step.name, step.stdin)
         assert isinstance(stdin, str)
         found.append((step.name, command, stdin, step.secret))
     return found
 
 
-def deploy(machine: Machine, plan: services.HostServices) -> dict[str, str]:
+def deploy(machine: Machine, plan: steps.HostServices) -> dict[str, str]:
     """Runs every step but the registry login (there is no registry here); returns what each printed."""
     printed = {}
     for name, command, stdin, _ in plain_steps(machine, plan):
@@ -131,7 +131,7 @@ def state_of(engine: Engine, machine: Machine) -> dict[str, str]:
 def told_restarts(machine: Machine) -> dict[str, int]:
     """What root's timer writes down of a real engine, for the monitor."""
     state = machine.root / "state"
-    script = services.HOST_FILES / "watch" / "host-state.sh"
+    script = steps.HOST_FILES / "watch" / "host-state.sh"
     environment = {
         **machine.environment,
         "RUNTIME_DIRECTORY": str(state),
@@ -143,7 +143,7 @@ def told_restarts(machine: Machine) -> dict[str, int]:
     return {each["name"].lstrip("/"): each["restarts"] for each in told["containers"]}
 
 
-def _command(machine: Machine, plan: services.HostServices, name: str) -> tuple[str, str]:
+def _command(machine: Machine, plan: steps.HostServices, name: str) -> tuple[str, str]:
     return next((command, stdin) for each, command, stdin, _ in plain_steps(machine, plan) if each == name)
 
 
@@ -210,7 +210,7 @@ class TestAStandingHost:
     def test_containers_come_back_at_boot_in_their_order(self, engine: Engine, standing: Standing) -> None:
         names = ("iris", "nim-image", "nim-embedding", "nim-llm")
         engine.docker("stop", *names)
-        done = standing.machine.run(services.script("start.sh"))
+        done = standing.machine.run(steps.script("start.sh"))
         assert done.returncode == 0, done.stdout
         started = [line for line in done.stdout.splitlines() if line.endswith("started again")]
         assert started == [f"{name}: started again" for name in names]
@@ -231,7 +231,7 @@ class TestAStandingHost:
 
 def test_a_changed_password_restarts_the_database_in_order(engine: Engine, machine: Machine) -> None:
     deploy(machine, plan_for(machine, models=()))
-    other = services.IrisService(IRIS, "Another-Password-99", 64, 0.25, 2)
+    other = steps.IrisService(IRIS, "Another-Password-99", 64, 0.25, 2)
     printed = deploy(machine, plan_for(machine, models=(), iris=other))
     assert "iris: recreated" in printed["iris"]
     log = (machine.data / "iris" / "data" / "mgr" / "messages.log").read_text()
@@ -272,7 +272,7 @@ def test_a_foreign_data_folder_is_left_alone(engine: Engine, machine: Machine) -
 
 
 def test_a_cache_of_another_user_shows_the_containers_own_words(engine: Engine, machine: Machine) -> None:
-    wrong = services.Nim("llm", LLM, 18000, 0, 4711, 1, 8192, 16, 0.8)
+    wrong = steps.Nim("llm", LLM, 18000, 0, 4711, 1, 8192, 16, 0.8)
     plan = plan_for(machine, models=(wrong,))
     for name, command, stdin, _ in plain_steps(machine, plan):
         if name == "ngc-login":
@@ -287,9 +287,7 @@ def test_a_cache_of_another_user_shows_the_containers_own_words(engine: Engine, 
 
 
 def test_the_units_step_switches_what_was_asked_for(engine: Engine, machine: Machine) -> None:
-    deploy(
-        machine, plan_for(machine, models=(), watch=services.HostWatch(idle_minutes=0, spot=True, gpu=False))
-    )
+    deploy(machine, plan_for(machine, models=(), watch=steps.HostWatch(idle_minutes=0, spot=True, gpu=False)))
     asked = (machine.root / "systemctl.log").read_text()
     assert "enable -q --now chartwell-spot.service" in asked
     assert "disable -q --now chartwell-idle.timer" in asked
@@ -300,7 +298,7 @@ class BasicRegistry:
     """What `docker login` asks of a registry: /v2/ behind user and password."""
 
     def __init__(self, password: str) -> None:
-        expected = "Basic " + base64.b64encode(f"{services.NGC_USER}:{password}".encode()).decode()
+        expected = "Basic " + base64.b64encode(f"{steps.NGC_USER}:{password}".encode()).decode()
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -328,7 +326,7 @@ def test_the_login_takes_the_key_by_standard_input_and_a_refusal_does_not_show_i
     machine.run(*_command(machine, plan_for(machine, models=()), "scripts"))
     registry = BasicRegistry(NGC_KEY)
     try:
-        login = services.script("login.sh", registry.host, services.NGC_USER)
+        login = steps.script("login.sh", registry.host, steps.NGC_USER)
         good = machine.run(login, NGC_KEY)
         assert good.returncode == 0, good.stdout + good.stderr
         assert machine.run(login, NGC_KEY).returncode == 0
@@ -349,7 +347,7 @@ def test_what_an_earlier_run_of_a_container_died_of_is_not_held_against_this_one
     engine.docker("wait", "restarted")
     engine.docker("start", "restarted")
     _until(lambda: engine.docker("logs", "restarted").splitlines() == ["no memory", "loading"])
-    lib = Path(services.__file__).parents[1] / "cloud-init" / "steps" / "lib.sh"
+    lib = Path(steps.__file__).parents[2] / "cloud-init" / "steps" / "lib.sh"
     done = subprocess.run(
         ["bash", "-c", f". {lib}; lines_of_this_run restarted"],
         env={**machine.environment, "HOST_ETC": str(machine.root / "etc")},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from infra.config import KEY_FILE
+from infra.plan.config import KEY_FILE
 from tests.infra import diagram
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.config import KEYS
+from infra.plan.config import KEYS
 from tests.infra.generated import ROOT, wanted
 
 
@@ -27,7 +27,7 @@ def test_the_example_stack_sets_known_keys_and_no_secret() -> None:
 
 def test_every_section_that_a_message_of_the_infrastructure_names_exists() -> None:
     missing = set()
-    for source in (ROOT / "infra").glob("*.py"):
+    for source in (ROOT / "infra").rglob("*.py"):
         for document, anchor in re.findall(
             r"docs/([\w\-]+\.md)#([\w\-]+)", source.read_text(encoding="utf-8")
         ):

@@ -10,7 +10,8 @@ import pulumi
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import host_key, policy, program
+from infra import policy, stack
+from infra.components import host_key
 from tests.infra.recording import record
 from tests.infra.stacks import HOST_KEY, config, inventory
 
@@ -79,12 +80,12 @@ def test_a_host_that_still_boots_is_waited_for() -> None:
 def test_without_the_key_nothing_is_sent(console: str | Exception, message: str) -> None:
     read = host_key.reader(Consoles(console), wait_seconds=20, sleep=lambda _: None)
     with pytest.raises(pulumi.RunError, match=message) as caught:
-        record(lambda: program.build(config(), inventory(), host_keys=read))
+        record(lambda: stack.build(config(), inventory(), host_keys=read))
     assert "Nothing was sent to the host" in str(caught.value)
 
 
 def test_every_connection_expects_the_key_and_the_record_keeps_it() -> None:
-    built = record(lambda: program.build(config(), inventory(), host_keys=lambda _: HOST_KEY))
+    built = record(lambda: stack.build(config(), inventory(), host_keys=lambda _: HOST_KEY))
     assert {each.props["connection"]["hostKey"] for each in built.of(COMMAND)} == {HOST_KEY}
     (kept,) = [
         each for each in built.of("aws:ssm/parameter:Parameter") if each.name.endswith("host-key-record")
@@ -96,14 +97,14 @@ def test_every_connection_expects_the_key_and_the_record_keeps_it() -> None:
 
 def test_a_record_of_another_host_is_not_believed() -> None:
     found = inventory(parameters={"host-key": f"i-0another {OTHER_KEY}"})
-    built = record(lambda: program.build(config(), found, host_keys=lambda _: HOST_KEY))
+    built = record(lambda: stack.build(config(), found, host_keys=lambda _: HOST_KEY))
     assert {each.props["connection"]["hostKey"] for each in built.of(COMMAND)} == {HOST_KEY}
 
 
 def test_only_a_configuration_that_says_so_goes_unchecked() -> None:
     with pytest.raises(ValueError, match="checkHostKey"):
-        record(lambda: program.build(config(), inventory()))
-    built = record(lambda: program.build(config(checkHostKey=False), inventory()))
+        record(lambda: stack.build(config(), inventory()))
+    built = record(lambda: stack.build(config(checkHostKey=False), inventory()))
     assert not any("hostKey" in each.props["connection"] for each in built.of(COMMAND))
     assert {each.rule for each in policy.check(built.graph())} == {"commands"}
 

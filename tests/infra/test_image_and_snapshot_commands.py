@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import Stubber
 
 from infra import ami, snapshots
-from infra.inventory import FoundSnapshot, FoundVolume, InventoryError, discover
+from infra.plan.inventory import FoundSnapshot, FoundVolume, InventoryError, discover
 from tests.infra.stacks import config, inventory
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

@@ -11,8 +11,11 @@ import moto
 import pulumi
 import pytest
 
-from infra import capacity, host_key, jobs, preflight
+from infra import preflight
+from infra.components import host_key
+from infra.plan import capacity
 from infra.preflight import PreflightFinding
+from infra.rollout import pipeline
 from tests.infra.recording import PROJECT, Recorded, record
 from tests.infra.stacks import GOOD, HOST_KEY, SECRET_KEYS
 
@@ -26,7 +29,7 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """An empty account, a wheel that is there, a preflight that is content, room in every zone."""
     wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
-    monkeypatch.setattr(jobs, "build_wheel", lambda *_: wheel)
+    monkeypatch.setattr(pipeline, "build_wheel", lambda *_: wheel)
     monkeypatch.setattr(preflight, "run", lambda *_: [PASSED])
     monkeypatch.setattr(host_key, "reader", lambda _: lambda _: HOST_KEY)
     monkeypatch.setattr(capacity, "with_room", lambda _, found, __: (found, ()))

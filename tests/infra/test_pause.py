@@ -10,9 +10,9 @@ import moto
 import pytest
 from botocore.stub import Stubber
 
-from infra import program
-from infra.data import Credentials, DataStoreError, survivors
-from infra.inventory import _subscriptions, discover, topic_arn
+from infra import stack as program
+from infra.components.storage import Credentials, DataStoreError, survivors
+from infra.plan.inventory import _subscriptions, discover, topic_arn
 from tests.infra.engine_double import SESSION, Engine, EngineError
 from tests.infra.stacks import HOST_KEY, config
 
@@ -21,7 +21,7 @@ VOLUME = "chartwell-dev-data-volume"
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    # What runs on the host plays no part in a pause: no step has a delete (tests/infra/test_program.py).
+    # What runs on the host plays no part in a pause: no step has a delete (tests/infra/test_stack.py).
     monkeypatch.setattr(program, "deploy", lambda *_: {})
     with moto.mock_aws():
         yield

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra import preflight
+from infra.plan.image_registry import Login, RefusedError, Registry, UnreachableError
 from infra.preflight import PreflightFinding, Surroundings
-from infra.registry import Login, RefusedError, Registry, UnreachableError
 from tests.infra import stacks
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

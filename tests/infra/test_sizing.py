@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from infra import catalog, sizing
-from infra.catalog import INSTANCE_TYPES, MODELS
-from infra.config import ModelChoice
-from infra.sizing import MODEL_SETS, PlanError, plan_models
+from infra.plan import catalog, sizing
+from infra.plan.catalog import INSTANCE_TYPES, MODELS
+from infra.plan.config import ModelChoice
+from infra.plan.sizing import MODEL_SETS, PlanError, plan_models
 from tests.infra.stacks import config
 
 DEFAULT = MODEL_SETS["LLM + embedding"]
@@ -146,7 +146,7 @@ def test_the_command_prints_every_pair() -> None:
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(sizing.__file__).parents[1],
+        cwd=Path(sizing.__file__).parents[2],
     )
     rows = [line for line in done.stdout.splitlines() if line.startswith(("| g5.", "| g6e."))]
     assert len(rows) == len(INSTANCE_TYPES) * len(MODEL_SETS)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from infra import config as configuration
-from infra.config import KEYS, ConfigurationError, SecretText, parse
+from infra.plan import config as configuration
+from infra.plan.config import KEYS, ConfigurationError, SecretText, parse
 from tests.infra.bad_configurations import BAD
 from tests.infra.stacks import GOOD, NGC_KEY, SECRET_KEYS, config
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.infra.front_host import Host, listening, why_not
+from tests.infra.reverse_proxy_host import Host, listening, why_not
 from tests.service.running import QUESTION, Running, copied, events_of, running, settings_in
 
 NAME = "chartwell.example.org"

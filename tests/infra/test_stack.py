@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from infra import policy, program
-from infra.cloud_init import USER_DATA_BYTES_MAX
-from infra.config import KEY_FILE
-from infra.data import Credentials
-from infra.inventory import FoundVolume, Inventory
-from infra.sizing import PlanError
+from infra import policy
+from infra import stack as program
+from infra.components.storage import Credentials
+from infra.plan.config import KEY_FILE
+from infra.plan.inventory import FoundVolume, Inventory
+from infra.plan.sizing import PlanError
+from infra.rollout.cloud_init import USER_DATA_BYTES_MAX
 from tests.infra.recording import Recorded, Registered, destroy_layers, leaves, record
 from tests.infra.stacks import HOST_KEY, NGC_KEY, ZONES, config, inventory, private_key
 

@@ -14,15 +14,24 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import catalog, cloud_init, front, host_key, jobs, services, sizing
-from infra.config import KEY_FILE, StackConfig
-from infra.data import Credentials, DataStore, VolumeDecision, check_key, credentials, decide_volume
-from infra.host import PROVIDER_RETRIES, Host, HostShape
-from infra.identity import HostIdentity
-from infra.inventory import HOST_KEY_RECORD, FoundSnapshot, Inventory, log_group_name
-from infra.network import Network
-from infra.sizing import Costs, ModelPlacement, Plan
-from infra.watch import Logs, Watch
+from infra.components import host_key
+from infra.components.alarms import Logs, Watch
+from infra.components.host import PROVIDER_RETRIES, Host, HostShape
+from infra.components.iam import HostIdentity
+from infra.components.network import Network
+from infra.components.storage import (
+    Credentials,
+    DataStore,
+    VolumeDecision,
+    check_key,
+    credentials,
+    decide_volume,
+)
+from infra.plan import catalog, sizing
+from infra.plan.config import KEY_FILE, StackConfig
+from infra.plan.inventory import HOST_KEY_RECORD, FoundSnapshot, Inventory, log_group_name
+from infra.plan.sizing import Costs, ModelPlacement, Plan
+from infra.rollout import cloud_init, pipeline, reverse_proxy, steps
 
 USER_DATA: Final = Path(__file__).resolve().parent.parent / "cloud-init" / "user-data.yaml"
 
@@ -191,7 +200,7 @@ def deploy(
 
     Without a wheel nothing is indexed: the job is what ships the pipeline.
     """
-    connection = services.SshConnection(
+    connection = steps.SshConnection(
         address=host.address,
         private_key=pulumi.Output.secret(config.ssh_private_key.reveal()),
         instance_id=host.instance_id,
@@ -199,16 +208,16 @@ def deploy(
         host_key=key,
     )
     models = tuple(_nim(config, each) for each in plan.placements)
-    running = services.Services(
+    running = steps.HostSteps(
         f"{config.name}-services",
         connection=connection,
-        steps=services.steps(host_services(config, plan, store, models)),
+        steps=steps.steps(host_services(config, plan, store, models)),
     )
     known_hosts = {"knownHosts": pulumi.Output.concat(host.address, " ", key)} if key else {}
     if wheel is None:
         return known_hosts
-    before = front.front(config.access, config.service_tls, host.address)
-    environment = jobs.pipeline_environment(
+    before = reverse_proxy.front(config.access, config.service_tls, host.address)
+    environment = pipeline.pipeline_environment(
         models,
         {each.role: each.model for each in plan.placements},
         store.iris_password,
@@ -217,10 +226,10 @@ def deploy(
         public_url=before.url,
     ) | cost_settings(config, plan)
     source = pulumi.Output.concat("s3://", store.bucket_names["documents"], "/", config.documents_prefix)
-    job = jobs.PipelineRollout(
+    job = pipeline.PipelineRollout(
         f"{config.name}-job",
         connection=connection,
-        settings=jobs.JobSettings(
+        settings=pipeline.JobSettings(
             source=source,
             region=config.region,
             environment=environment,
@@ -239,13 +248,13 @@ def deploy(
 
 
 def host_services(
-    config: StackConfig, plan: Plan, store: DataStore, models: tuple[services.Nim, ...]
-) -> services.HostServices:
+    config: StackConfig, plan: Plan, store: DataStore, models: tuple[steps.Nim, ...]
+) -> steps.HostServices:
     """The database, the models of the plan in their start order, and the watch inside the host."""
-    return services.HostServices(
+    return steps.HostServices(
         volume_id=store.volume_id,
         ngc_api_key=config.ngc_api_key.reveal(),
-        iris=services.IrisService(
+        iris=steps.IrisService(
             image=config.images.iris,
             password=store.iris_password,
             global_buffers_mb=plan.iris_global_buffers_mb,
@@ -254,14 +263,14 @@ def host_services(
             bind_address=_bind_address(config.access.iris_cidrs),
         ),
         models=models,
-        watch=services.HostWatch(
+        watch=steps.HostWatch(
             idle_minutes=config.idle_minutes, spot=config.spot, gpu=plan.instance.gpu_count > 0
         ),
     )
 
 
-def _nim(config: StackConfig, placement: ModelPlacement) -> services.Nim:
-    return services.Nim(
+def _nim(config: StackConfig, placement: ModelPlacement) -> steps.Nim:
+    return steps.Nim(
         role=placement.role,
         image=config.images.for_role(placement.role),
         host_port=placement.host_port,
@@ -304,9 +313,11 @@ def outputs(
         "buckets": store.bucket_names,
         "ssh": pulumi.Output.concat("ssh ", login, address),
         "tunnel": pulumi.Output.concat("ssh -N ", forwards, " ", login, address),
-        "serviceUrl": front.front(config.access, config.service_tls, address).url,
-        "firstAdministrator": pulumi.Output.concat("ssh ", login, address, " ", front.FIRST_ADMINISTRATOR),
-        "urls": {"service": front.tunnel_url()}
+        "serviceUrl": reverse_proxy.front(config.access, config.service_tls, address).url,
+        "firstAdministrator": pulumi.Output.concat(
+            "ssh ", login, address, " ", reverse_proxy.FIRST_ADMINISTRATOR
+        ),
+        "urls": {"service": reverse_proxy.tunnel_url()}
         | {name: f"http://127.0.0.1:{port}" for name, port in _services(plan).items()},
         "plan": {
             "instance": plan.instance.name,
@@ -349,7 +360,7 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "vectorizeBucket": "sudo systemctl start chartwell-vectorize  # on the host; every boot does it too",
         "ask": f"python -m pipeline.ask --stack {stack} 'QUESTION'",
         "validate": f"python -m pipeline.validate --stack {stack}",
-        "validateOnHost": f"sudo bash {services.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",
+        "validateOnHost": f"sudo bash {steps.HOME}/steps/validate.sh  # sees GPU, disks and ledger as well",
         "pause": pause[config.pause_mode],
         "resume": resume[config.pause_mode],
         "resumeAfterIdleStop": "pulumi up --refresh",
@@ -374,11 +385,11 @@ def settings(
         "CHARTWELL_STORE__KIND": "iris",
         "CHARTWELL_IRIS__HOST": "127.0.0.1",
         "CHARTWELL_IRIS__PORT": str(catalog.IRIS_SUPERSERVER_PORT),
-        "CHARTWELL_IRIS__NAMESPACE": jobs.IRIS_NAMESPACE,
-        "CHARTWELL_IRIS__USERNAME": jobs.IRIS_USER,
+        "CHARTWELL_IRIS__NAMESPACE": pipeline.IRIS_NAMESPACE,
+        "CHARTWELL_IRIS__USERNAME": pipeline.IRIS_USER,
         "CHARTWELL_IRIS__PASSWORD": pulumi.Output.secret(iris_password),
     }
-    for role, group in jobs.SETTINGS_GROUPS.items():
+    for role, group in pipeline.SETTINGS_GROUPS.items():
         placed = next((each for each in plan.placements if each.role == role), None)
         if placed is None:
             continue

@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeVar
 
 import pulumi
 
-from infra.catalog import (
+from infra.plan.catalog import (
     DEFAULT_INSTANCE_TYPE,
     DEFAULT_MODELS,
     INSTANCE_TYPES,

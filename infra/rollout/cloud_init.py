@@ -16,7 +16,7 @@ import yaml
 
 from infra.policy import SECRET_TEXT
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "cloud-init" / "user-data.yaml"
+TEMPLATE = Path(__file__).resolve().parents[2] / "cloud-init" / "user-data.yaml"
 
 # https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html: 16 KB before base64.
 USER_DATA_BYTES_MAX = 16_384
@@ -56,7 +56,7 @@ def render(template: Path, values: Mapping[str, str]) -> str:
     if size_bytes >= USER_DATA_BYTES_MAX:
         raise UserDataError(
             f"User data is {size_bytes} bytes; EC2 takes less than {USER_DATA_BYTES_MAX}."
-            " Ship a file after the boot instead (infra/services.py)."
+            " Ship a file after the boot instead (infra/rollout/steps.py)."
         )
     return rendered
 

@@ -27,7 +27,7 @@ from typing import Final
 import pulumi
 from pulumi_command import remote
 
-from infra.catalog import (
+from infra.plan.catalog import (
     DATA_MOUNT,
     IRIS_SUPERSERVER_PORT,
     IRIS_WEB_PORT,
@@ -35,7 +35,7 @@ from infra.catalog import (
     SSH_USER,
 )
 
-HOST_FILES: Final = Path(__file__).resolve().parent.parent / "cloud-init"
+HOST_FILES: Final = Path(__file__).resolve().parents[2] / "cloud-init"
 SHIPPED: Final = ("front", "steps", "units", "watch")
 HOME: Final = "/opt/chartwell"
 SECRETS: Final = "/etc/chartwell/secrets"
@@ -399,7 +399,7 @@ def packed_scripts(root: Path = HOST_FILES) -> str:
     return "\n".join(packed[at : at + 76] for at in range(0, len(packed), 76)) + "\n"
 
 
-class Services(pulumi.ComponentResource):
+class HostSteps(pulumi.ComponentResource):
     """Runs the steps on the host, one after the other. `done` is known when the last of them has ended
     well."""
 

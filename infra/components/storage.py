@@ -16,10 +16,10 @@ from typing import Any, Final, Literal
 import pulumi
 import pulumi_aws as aws
 
-from infra import catalog
-from infra import inventory as found
-from infra.config import PauseMode, StackConfig
-from infra.inventory import FoundSnapshot, FoundVolume, Inventory
+from infra.plan import catalog
+from infra.plan import inventory as found
+from infra.plan.config import PauseMode, StackConfig
+from infra.plan.inventory import FoundSnapshot, FoundVolume, Inventory
 
 Action = Literal["create", "adopt", "restore"]
 SECRET_LENGTH: Final = 32

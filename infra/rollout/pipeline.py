@@ -22,12 +22,17 @@ from typing import Final
 import pulumi
 from pulumi_command import remote
 
-from infra.catalog import DATA_MOUNT, IRIS_SUPERSERVER_PORT, SERVICE_PORT, SERVICE_PROCESS_PORT
-from infra.front import Front
-from infra.front import steps as service_steps
-from infra.services import Nim, SshConnection, Step, run_steps, script
+from infra.plan.catalog import (
+    DATA_MOUNT,
+    IRIS_SUPERSERVER_PORT,
+    SERVICE_PORT,
+    SERVICE_PROCESS_PORT,
+)
+from infra.rollout.reverse_proxy import Front
+from infra.rollout.reverse_proxy import steps as service_steps
+from infra.rollout.steps import Nim, SshConnection, Step, run_steps, script
 
-CHECKOUT: Final = Path(__file__).resolve().parent.parent
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 LOCK: Final = CHECKOUT / "requirements" / "host.txt"
 INBOX: Final = "/home/ubuntu/chartwell-inbox"
 IRIS_NAMESPACE: Final = "DEMO"  # the pipeline's own default; cloud-init/steps/iris_merge.py makes it

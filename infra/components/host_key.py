@@ -18,8 +18,8 @@ import botocore.exceptions
 import pulumi
 import pulumi_aws as aws
 
-from infra.config import StackConfig
-from infra.inventory import HOST_KEY_RECORD
+from infra.plan.config import StackConfig
+from infra.plan.inventory import HOST_KEY_RECORD
 
 WAIT_SECONDS_MAX: Final = 600.0
 POLL_SECONDS: Final = 10.0

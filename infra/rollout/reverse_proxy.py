@@ -11,9 +11,9 @@ from typing import Final
 
 import pulumi
 
-from infra.catalog import SERVICE_PORT, SERVICE_PROCESS_PORT, SERVICE_TUNNEL_PORT
-from infra.config import NetworkAccess, ServiceTls
-from infra.services import Step, script, secret_step
+from infra.plan.catalog import SERVICE_PORT, SERVICE_PROCESS_PORT, SERVICE_TUNNEL_PORT
+from infra.plan.config import NetworkAccess, ServiceTls
+from infra.rollout.steps import Step, script, secret_step
 
 CERTIFICATE_SECRET: Final = "service-tls.pem"  # noqa: S105 (the name of a file)
 WAIT_SECONDS: Final = 120  # the models are there by now; what is missing then comes without being waited for

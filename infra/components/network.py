@@ -14,8 +14,8 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import catalog
-from infra.config import NetworkAccess
+from infra.plan import catalog
+from infra.plan.config import NetworkAccess
 
 VPC_CIDR: Final = "10.20.0.0/16"
 SUBNET_BITS: Final = 24

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from infra.data import DataStoreError, decide_volume
-from infra.inventory import FoundSnapshot, FoundVolume, Inventory
+from infra.components.storage import DataStoreError, decide_volume
+from infra.plan.inventory import FoundSnapshot, FoundVolume, Inventory
 from tests.infra.stacks import ZONES, config, inventory
 
 V1, V2 = "vol-0000000000000001", "vol-0000000000000002"

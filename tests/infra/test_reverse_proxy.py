@@ -22,10 +22,11 @@ from typing import Any
 import pulumi
 import pytest
 
-from infra import catalog, front
-from infra.config import SecretText, ServiceTls
-from infra.jobs import last_status
-from tests.infra.front_host import HOST_FILES, Host, listening, why_not
+from infra.plan import catalog
+from infra.plan.config import SecretText, ServiceTls
+from infra.rollout import reverse_proxy
+from infra.rollout.pipeline import last_status
+from tests.infra.reverse_proxy_host import HOST_FILES, Host, listening, why_not
 from tests.infra.stacks import config
 
 NO_TLS = ServiceTls(None, None, SecretText(""))
@@ -102,12 +103,12 @@ def test_a_given_certificate_is_judged_before_it_is_used(host: Host, tmp_path: P
         ("-----BEGIN CERTIFICATE" + certificate, "holds no key"),
         (pair(tmp_path, "other.example.org"), "is not for chartwell.example.org"),
     ):
-        host.run("secret.sh", front.CERTIFICATE_SECRET, stdin=text)
+        host.run("secret.sh", reverse_proxy.CERTIFICATE_SECRET, stdin=text)
         done = host.front("chartwell.example.org", kind="given")
         assert done.returncode == 1
         assert wrong in done.stdout
         assert "docs/troubleshooting-aws.md#service" in done.stdout
-    host.run("secret.sh", front.CERTIFICATE_SECRET, stdin=good)
+    host.run("secret.sh", reverse_proxy.CERTIFICATE_SECRET, stdin=good)
     done = host.front("chartwell.example.org", kind="given")
     assert done.returncode == 0, done.stdout + done.stderr
     assert last_status(done.stdout)["certificate"] == "given"
@@ -292,17 +293,19 @@ def test_what_may_hold_the_first_administrators_link_reaches_no_journal() -> Non
 )
 def test_where_the_service_is_reached(changes: dict[str, Any], url: str, bind: str) -> None:
     stack = config(**changes)
-    found = front.front(stack.access, stack.service_tls, "192.0.2.7")
+    found = reverse_proxy.front(stack.access, stack.service_tls, "192.0.2.7")
     assert (found.url, found.bind_address) == (url, bind)
-    assert front.tunnel_url().endswith(f":{catalog.SERVICE_TUNNEL_PORT}")
+    assert reverse_proxy.tunnel_url().endswith(f":{catalog.SERVICE_TUNNEL_PORT}")
 
 
 def test_the_key_of_a_certificate_goes_by_standard_input_only() -> None:
     tls = ServiceTls("notes.example.org", "-----BEGIN CERTIFICATE-----\nx", SecretText("key-4711"))
-    steps = front.steps(front.Front("https://x", "notes.example.org", "127.0.0.1", tls), settings="s")
+    steps = reverse_proxy.steps(
+        reverse_proxy.Front("https://x", "notes.example.org", "127.0.0.1", tls), settings="s"
+    )
     assert [step.name for step in steps] == ["service-tls-pem", "front", "service"]
     assert steps[0].secret
     assert isinstance(steps[0].stdin, pulumi.Output)
     assert all("key-4711" not in str(step.command) for step in steps)
-    plain = front.steps(front.Front("https://x", "x", "127.0.0.1", NO_TLS), settings="s")
+    plain = reverse_proxy.steps(reverse_proxy.Front("https://x", "x", "127.0.0.1", NO_TLS), settings="s")
     assert [step.name for step in plain] == ["front", "service"]

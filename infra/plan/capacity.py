@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import botocore.exceptions
 
-from infra.config import StackConfig
-from infra.inventory import Inventory
+from infra.plan.config import StackConfig
+from infra.plan.inventory import Inventory
 
 # Codes that mean "not here, not now"; others mean "may not ask".
 NO_ROOM: Final = frozenset({"InsufficientInstanceCapacity", "Unsupported", "InsufficientCapacity"})

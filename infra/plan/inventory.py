@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import boto3
 import botocore.exceptions
 
-from infra.config import PROJECT, StackConfig
+from infra.plan.config import PROJECT, StackConfig
 
 DATA_ROLE_TAG: Final = "data"
 VOLUME_RECORD: Final = "data-volume"

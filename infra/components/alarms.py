@@ -12,9 +12,9 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra import inventory as found
-from infra.config import OffHours, StackConfig
-from infra.inventory import Inventory
+from infra.plan import inventory as found
+from infra.plan.config import OffHours, StackConfig
+from infra.plan.inventory import Inventory
 
 IDLE_CPU_PERCENT: Final = 3.0
 PERIOD_SECONDS: Final = 300

@@ -13,7 +13,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from infra.catalog import DATA_DEVICE_NAME
+from infra.plan.catalog import DATA_DEVICE_NAME
 
 # EC2 answers InsufficientInstanceCapacity at once; a provider that retries for an hour only hides it.
 CREATE_TIMEOUT: Final = "10m"

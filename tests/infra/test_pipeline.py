@@ -14,14 +14,14 @@ import pip
 import pulumi
 import pytest
 
-from infra import jobs, services
+from infra.rollout import pipeline, steps
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 SCRIPTS = CHECKOUT / "cloud-init" / "steps"
 NIMS = (
-    services.Nim("embedding", "x", 8001, 0, 1000, 1),
-    services.Nim("image", "x", 8002, 0, None, 1),
-    services.Nim("llm", "x", 8000, 0, 1000, 2, 8192, 16, 0.8),
+    steps.Nim("embedding", "x", 8001, 0, 1000, 1),
+    steps.Nim("image", "x", 8002, 0, None, 1),
+    steps.Nim("llm", "x", 8000, 0, 1000, 2, 8192, 16, 0.8),
 )
 NAMES = {
     "embedding": "nvidia/nv-embedqa-e5-v5",
@@ -34,7 +34,7 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
     """By subprocess: infrastructure and pipeline share this test, not an import."""
     if not (CHECKOUT / "pipeline" / "config.py").exists():
         pytest.skip("the pipeline is not in this checkout")
-    environment = jobs.pipeline_environment(NIMS, NAMES, "Correct-Horse-7", public_url="https://x")
+    environment = pipeline.pipeline_environment(NIMS, NAMES, "Correct-Horse-7", public_url="https://x")
     code = "from pipeline.config import load_settings as l; s = l(); print(s.iris.namespace, s.generator.url)"
     plain = {key: str(value) for key, value in environment.items()}
     done = subprocess.run(
@@ -48,13 +48,13 @@ def test_every_variable_is_a_setting_of_the_pipeline() -> None:
 
 
 def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
-    names = set(jobs.pipeline_environment(NIMS[:1], NAMES, "x", public_url="https://x"))
+    names = set(pipeline.pipeline_environment(NIMS[:1], NAMES, "x", public_url="https://x"))
     assert not any("GENERATOR" in name or "IMAGE" in name for name in names)
     assert "CHARTWELL_EMBEDDER__URL" in names
 
 
 def test_the_checks_are_told_what_the_stack_made() -> None:
-    found = jobs.pipeline_environment(
+    found = pipeline.pipeline_environment(
         NIMS, NAMES, "x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890", public_url="https://x"
     )
     checks = {name.rpartition("__")[2]: value for name, value in found.items() if "CHECKS" in name}
@@ -65,13 +65,13 @@ def test_the_checks_are_told_what_the_stack_made() -> None:
         "SERVICE_ADDRESS": "127.0.0.1:443",
     }
     assert (
-        jobs.pipeline_environment((), {}, "x", gpu=False, public_url="https://x")["CHARTWELL_CHECKS__GPU"]
+        pipeline.pipeline_environment((), {}, "x", gpu=False, public_url="https://x")["CHARTWELL_CHECKS__GPU"]
         == "none"
     )
 
 
 def test_the_settings_file_is_a_secret_of_plain_lines() -> None:
-    text = jobs.environment_text({"B": "2", "A": pulumi.Output.secret("1")})
+    text = pipeline.environment_text({"B": "2", "A": pulumi.Output.secret("1")})
     assert isinstance(text, pulumi.Output)
 
 
@@ -84,7 +84,7 @@ def test_the_settings_file_is_a_secret_of_plain_lines() -> None:
     ],
 )
 def test_the_status_is_the_last_object_printed(printed: str | None, state: str) -> None:
-    assert jobs.last_status(printed)["state"] == state
+    assert pipeline.last_status(printed)["state"] == state
 
 
 def small_checkout(folder: Path) -> Path:
@@ -100,8 +100,8 @@ def small_checkout(folder: Path) -> Path:
 
 
 def needs_builder() -> None:
-    if not jobs.isolation_flags():
-        pytest.skip(f"setuptools {jobs.SETUPTOOLS_MIN} is not installed: pip would download one")
+    if not pipeline.isolation_flags():
+        pytest.skip(f"setuptools {pipeline.SETUPTOOLS_MIN} is not installed: pip would download one")
 
 
 def hand_made_wheel(folder: Path) -> Path:
@@ -124,24 +124,24 @@ def hand_made_wheel(folder: Path) -> Path:
 
 def test_the_wheel_is_built_once_for_the_same_sources(tmp_path: Path) -> None:
     needs_builder()
-    first = jobs.build_wheel(tmp_path / "out", small_checkout(tmp_path / "checkout"))
+    first = pipeline.build_wheel(tmp_path / "out", small_checkout(tmp_path / "checkout"))
     made = first.stat().st_mtime_ns
     assert "pipeline/vectorize.py" in zipfile.ZipFile(first).namelist()
     checkout = tmp_path / "checkout"
     (checkout / "pipeline" / "__pycache__").mkdir(exist_ok=True)
     (checkout / "pipeline" / "__pycache__" / "x.pyc").write_text("noise")
-    assert jobs.build_wheel(tmp_path / "out", checkout) == first
+    assert pipeline.build_wheel(tmp_path / "out", checkout) == first
     assert first.stat().st_mtime_ns == made
     (checkout / "pipeline" / "vectorize.py").write_text("print('other')\n")
-    assert jobs.sources_hash(checkout) not in str(first)
+    assert pipeline.sources_hash(checkout) not in str(first)
 
 
 def test_a_wheel_that_does_not_build_says_why(tmp_path: Path) -> None:
     needs_builder()
     checkout = small_checkout(tmp_path / "checkout")
     (checkout / "pyproject.toml").write_text("[project\n")
-    with pytest.raises(jobs.WheelError, match=r"docs/troubleshooting-aws\.md#job"):
-        jobs.build_wheel(tmp_path / "out", checkout)
+    with pytest.raises(pipeline.WheelError, match=r"docs/troubleshooting-aws\.md#job"):
+        pipeline.build_wheel(tmp_path / "out", checkout)
 
 
 # --- on the host
@@ -210,7 +210,7 @@ class Host:
 
 
 def last_object(done: subprocess.CompletedProcess[str]) -> dict[str, object]:
-    return jobs.last_status(done.stdout)
+    return pipeline.last_status(done.stdout)
 
 
 def test_a_job_that_ends_well_is_finished(tmp_path: Path) -> None:
@@ -372,7 +372,7 @@ def test_the_deployment_ends_with_a_verdict_and_its_report_is_on_the_volume(tmp_
     host = CheckedHost(tmp_path)
     done = host.run("validate.sh")
     assert done.returncode == 0, done.stdout + done.stderr
-    verdict = jobs.last_status(done.stdout, "verdict")
+    verdict = pipeline.last_status(done.stdout, "verdict")
     assert verdict["verdict"] == "warn"  # nothing is indexed on this host
     assert verdict["failed"] == []
     assert json.loads((host.reports / "latest.json").read_text())["verdict"] == "warn"
@@ -402,7 +402,7 @@ def test_a_failed_check_fails_the_deployment_with_its_cure(tmp_path: Path) -> No
     assert "What to do: Stop the containers" in done.stdout
     assert "docs/troubleshooting.md#cw-check-volume" in done.stdout
     assert done.stdout.splitlines()[-1].startswith("FAILED: A check failed")
-    assert jobs.last_status(done.stdout, "verdict")["failed"] == ["volume_check"]
+    assert pipeline.last_status(done.stdout, "verdict")["failed"] == ["volume_check"]
     assert max(map(len, done.stdout.splitlines())) < 400
     assert "Correct-Horse-7" not in done.stdout + done.stderr
 
@@ -426,7 +426,7 @@ def test_a_host_without_the_pipeline_says_so(tmp_path: Path) -> None:
     [('ok\n{"verdict":"pass","failed":[]}\n', "pass"), ("", "unknown"), (None, "unknown")],
 )
 def test_the_verdict_is_the_last_object_printed(printed: str | None, verdict: str) -> None:
-    assert jobs.last_status(printed, "verdict")["verdict"] == verdict
+    assert pipeline.last_status(printed, "verdict")["verdict"] == verdict
 
 
 def test_the_unit_runs_the_command_that_the_documentation_names() -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from infra import jobs, program, services
+from infra import stack
+from infra.rollout import pipeline, steps
 from tests.infra import recording, stacks
 
 STEPS = Path(__file__).resolve().parents[2] / "cloud-init" / "steps"
@@ -27,7 +28,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> recording.Recorded:
     wheel.write_bytes(b"a wheel")
     config = stacks.config()
     return recording.record(
-        lambda: program.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY)
+        lambda: stack.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY)
     )
 
 
@@ -78,7 +79,7 @@ def previewed(tmp_path_factory: pytest.TempPathFactory) -> recording.Recorded:
     wheel.write_bytes(b"a wheel")
     config = stacks.config()
     return recording.record(
-        lambda: program.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY),
+        lambda: stack.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY),
         preview=True,
     )
 
@@ -101,9 +102,7 @@ def test_a_step_runs_again_for_another_secret_and_no_plain_hash_of_it_is_stored(
     def triggers(key: str) -> dict[str, list[str]]:
         config = stacks.config(ngcApiKey=key)
         run = recording.record(
-            lambda: program.build(
-                config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY
-            )
+            lambda: stack.build(config, stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY)
         )
         return {each.name: each.props["triggers"] for each in run.of(COMMAND)}
 
@@ -127,8 +126,8 @@ def test_secret_steps_are_silent(recorded: recording.Recorded) -> None:
 
 
 def test_the_archive_of_scripts_is_the_same_for_the_same_files_and_has_no_long_line() -> None:
-    packed = services.packed_scripts()
-    assert packed == services.packed_scripts()
+    packed = steps.packed_scripts()
+    assert packed == steps.packed_scripts()
     assert max(map(len, packed.splitlines())) == 76
     with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed))) as archive:
         names = archive.getnames()
@@ -137,17 +136,17 @@ def test_the_archive_of_scripts_is_the_same_for_the_same_files_and_has_no_long_l
 
 
 def test_a_large_host_gives_iris_no_more_cores_than_its_licence_allows() -> None:
-    iris = services.IrisService("x/iris@sha256:1", "secret", 2048, 3.5, 48)
-    lines = services.iris_container(iris).description().splitlines()
+    iris = steps.IrisService("x/iris@sha256:1", "secret", 2048, 3.5, 48)
+    lines = steps.iris_container(iris).description().splitlines()
     assert "run=--cpuset-cpus=0-19" in lines
     assert "stop_seconds=120" in lines
-    small = services.iris_container(services.IrisService("x", "secret", 2048, 3.5, 8)).description()
+    small = steps.iris_container(steps.IrisService("x", "secret", 2048, 3.5, 8)).description()
     assert "cpuset" not in small
 
 
 def test_models_are_told_their_part_of_the_card_in_the_words_of_both_generations() -> None:
-    nim = services.Nim("llm", "x", 8000, 0, 1000, 2, 8192, 16, 0.82)
-    lines = services.nim_container(nim).description().splitlines()
+    nim = steps.Nim("llm", "x", 8000, 0, 1000, 2, 8192, 16, 0.82)
+    lines = steps.nim_container(nim).description().splitlines()
     assert "run=--env=NIM_MAX_MODEL_LEN=8192" in lines
     assert "run=--env=NIM_KVCACHE_PERCENT=0.820" in lines
     assert "run=--env=NIM_PASSTHROUGH_ARGS=--gpu-memory-utilization 0.820 --max-num-seqs 16" in lines
@@ -156,14 +155,14 @@ def test_models_are_told_their_part_of_the_card_in_the_words_of_both_generations
 
 
 def test_a_model_on_the_cpu_gets_no_card_and_an_unknown_user_an_open_cache() -> None:
-    lines = services.nim_container(services.Nim("embedding", "x", 8001, None, None, 1)).description()
+    lines = steps.nim_container(steps.Nim("embedding", "x", 8001, None, None, 1)).description()
     assert "NIM_CPU_ONLY=1" in lines
     assert "--gpus" not in lines
     assert "directory=/data/nim/embedding:1000:1000:0777" in lines
 
 
 def test_a_value_of_two_lines_cannot_become_a_line_of_its_own() -> None:
-    bad = services.Container("x", "image", (), environment=(("A", "1\nrun=--privileged"),))
+    bad = steps.Container("x", "image", (), environment=(("A", "1\nrun=--privileged"),))
     with pytest.raises(ValueError, match="more than one line"):
         bad.description()
 
@@ -220,13 +219,13 @@ def test_a_short_password_is_refused(tmp_path: Path) -> None:
 def test_namespace_and_account_of_the_merge_file_are_those_of_the_pipelines_settings(tmp_path: Path) -> None:
     merge(tmp_path / "merge.cpf", "Correct-Horse-7")
     text = (tmp_path / "merge.cpf").read_text()
-    environment = jobs.pipeline_environment((), {}, "secret", public_url="https://x")
+    environment = pipeline.pipeline_environment((), {}, "secret", public_url="https://x")
     assert f"CreateNamespace:Name={environment['CHARTWELL_IRIS__NAMESPACE']}," in text
     assert f"CreateUser:Name={environment['CHARTWELL_IRIS__USERNAME']}," in text
 
 
 def test_no_model_server_reports_its_use_to_its_maker() -> None:
-    nim = services.Nim("llm", "nvcr.io/nim/x@sha256:0", 8001, 0, 1000, 2)
-    arguments = services.nim_container(nim).description()
+    nim = steps.Nim("llm", "nvcr.io/nim/x@sha256:0", 8001, 0, 1000, 2)
+    arguments = steps.nim_container(nim).description()
     for setting in ("NIM_TELEMETRY_MODE=0", "VLLM_NO_USAGE_STATS=1", "DO_NOT_TRACK=1"):
         assert f"run=--env={setting}\n" in arguments
