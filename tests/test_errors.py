@@ -9,16 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import errors
-from pipeline.errors import ChartwellError, RateLimited
+from pipeline.checks import errors as check_errors
+from pipeline.checks.errors import CheckFailed
+from pipeline.errors import BadRequest, ChartwellError, ProviderError, RateLimited, StoreError
+from pipeline.service import errors as service_errors
+from pipeline.service.errors import ServiceError
 
 ROOT = Path(__file__).resolve().parents[1]
+ROOMS = (errors, service_errors, check_errors)
+"""Where errors with codes of their own are defined."""
 
 
 def tree(cls: type[ChartwellError] = ChartwellError) -> Iterator[type[ChartwellError]]:
-    """The classes of `pipeline.errors`. A refinement elsewhere has its parent's code, and with it its section."""
+    """The classes of the three trees. A refinement elsewhere has its parent's code, and with it its section."""
     yield cls
     for child in cls.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__ in {room.__name__ for room in ROOMS}:
             yield from tree(child)
 
 
@@ -36,11 +42,11 @@ def test_every_code_is_used_once() -> None:
 
 
 def test_a_class_defined_elsewhere_brings_no_code_of_its_own() -> None:
-    """What is stable for people and programs stands in one file."""
+    """What is stable for people and programs stands in the files of the errors."""
     elsewhere = [
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / "pipeline").rglob("*.py")
-        if path.name != "errors.py"
+        if path not in {Path(room.__file__ or "") for room in ROOMS}
         and re.search(r'^    code(?:: [^=]+)? = "CW-', path.read_text(encoding="utf-8"), re.M)
     ]
     assert elsewhere == []
@@ -48,12 +54,17 @@ def test_a_class_defined_elsewhere_brings_no_code_of_its_own() -> None:
 
 def test_the_drawing_shows_the_tree_and_what_is_transient() -> None:
     drawn = {
-        match.group(1): match.group(2) == "~"
-        for match in re.finditer(r"^[│├└─ ]*(\w+) *(~)?", errors.__doc__ or "", re.MULTILINE)
+        room.__name__: {
+            match.group(1): match.group(2) == "~"
+            for match in re.finditer(r"^[│├└─ ]*(\w+) *(~)?", room.__doc__ or "", re.MULTILINE)
+        }
+        for room in ROOMS
     }
     for cls in tree():
-        assert cls.__name__ in drawn, f"{cls.__name__} is missing in the drawing of pipeline/errors.py"
-        assert drawn[cls.__name__] == cls.transient, cls.__name__
+        assert cls.__name__ in drawn[cls.__module__], (
+            f"{cls.__name__} is missing in the drawing of its module"
+        )
+        assert drawn[cls.__module__][cls.__name__] == cls.transient, cls.__name__
 
 
 def test_every_code_has_its_section_in_the_documentation() -> None:
@@ -69,3 +80,24 @@ def test_a_message_says_what_to_do_and_where_to_read() -> None:
         "The server refused note n1. Wait a minute. "
         "[CW-PROVIDER-RATE, see docs/troubleshooting.md#cw-provider-rate]"
     )
+
+
+def test_only_what_is_meant_for_clients_may_be_repeated_to_them() -> None:
+    """A store's or a model server's words may name hosts, notes or rows."""
+    shown = {cls for cls in tree() if cls.for_client}
+    assert shown == {cls for cls in tree() if issubclass(cls, ServiceError | BadRequest)}
+    assert not {StoreError, ProviderError, CheckFailed} & shown
+
+
+def test_what_flows_raise_is_known_without_the_service() -> None:
+    """The trees of the service and of the checks stand above those who could raise their errors."""
+    for room in (service_errors, check_errors):
+        upper = room.__name__.rpartition(".")[0].replace(".", "/")
+        below = [
+            path.relative_to(ROOT).as_posix()
+            for path in (ROOT / "pipeline").rglob("*.py")
+            if f"from {room.__name__} import" in path.read_text(encoding="utf-8")
+            and not path.is_relative_to(ROOT / upper)
+            and path.parent != ROOT / "pipeline"
+        ]
+        assert below == []

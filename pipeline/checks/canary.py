@@ -23,10 +23,10 @@ from pipeline import cancellation
 from pipeline.answering.flow import Answering
 from pipeline.cancellation import Cancellation, cancellation_scope
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import AnswerWrong, TooSlow
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
 from pipeline.embedding_spaces import serving_settings, writing
-from pipeline.errors import AnswerWrong, TooSlow
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.flow import passage_tokens_max
 from pipeline.ports import Store

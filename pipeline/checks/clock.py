@@ -11,8 +11,9 @@ from email.utils import parsedate_to_datetime
 
 from pipeline.checks.context import CheckContext
 from pipeline.checks.endpoints import look
+from pipeline.checks.errors import ClockWrong
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.errors import ChartwellError, ClockWrong
+from pipeline.errors import ChartwellError
 
 OFF_WARN_SECONDS = 1.0
 OFF_FAIL_SECONDS = 30.0

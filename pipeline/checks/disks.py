@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import DiskNearlyFull, VolumeWrong
 from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.errors import DiskNearlyFull, VolumeWrong
 from pipeline.monitoring.thresholds import disk_level
 
 HOST_FOLDERS = ("/", "/var/lib/docker")

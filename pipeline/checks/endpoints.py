@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import CertificateWrong, ServiceUnhealthy
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.errors import CertificateWrong, ServiceUnhealthy
 
 LOOK_SECONDS_MAX = 8.0
 EXPIRY_WARN_DAYS = 14

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import ContainerWrong, GpuUnavailable
 from pipeline.checks.machine import ProcessResult
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.errors import ContainerWrong, GpuUnavailable
 from pipeline.monitoring.thresholds import gpu_level
 
 QUERY = "name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pipeline.checks.canary import is_canary
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import LedgerDiffers
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.errors import LedgerDiffers
 from pipeline.indexing.reconciliation import IdDifferences, compare_ids
 
 EXAMPLES = 3

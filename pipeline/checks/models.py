@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import TooSlow
 from pipeline.checks.result import Finding, failed, passed, skipped
-from pipeline.errors import ModelNotFound, Overloaded, ResponseInvalid, TooSlow
+from pipeline.errors import ModelNotFound, Overloaded, ResponseInvalid
 from pipeline.ports import Generator, Served
 from pipeline.records import Prompt, Usage
 

@@ -19,8 +19,9 @@ from typing import Protocol
 
 from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import CheckUnfinished
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of
-from pipeline.errors import ChartwellError, CheckUnfinished, InputUnusable
+from pipeline.errors import ChartwellError, InputUnusable
 from pipeline.logs import LOGGER
 
 CLEARING_SECONDS = 3.0

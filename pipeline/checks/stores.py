@@ -12,15 +12,9 @@ import time
 import numpy as np
 
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import IndexUnused
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.errors import (
-    ChartwellError,
-    IndexUnused,
-    SchemaMismatch,
-    SpaceMismatch,
-    StoreDamaged,
-    StoreError,
-)
+from pipeline.errors import ChartwellError, SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError
 from pipeline.ports import Inspectable, SearchPlan
 from pipeline.records import EmbeddingSpace, Filters, Vector
 

@@ -14,7 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 
 from pipeline.config import Settings
-from pipeline.errors import Forbidden, ProviderError, SignInFailed
+from pipeline.errors import ProviderError
 from pipeline.monitoring.usage import PresentCosts
 from pipeline.pricing import prices_of
 from pipeline.reembedding.live_answering import ServingAnswering
@@ -25,6 +25,7 @@ from pipeline.service.api import ask, audit, conversations, feedback, groups, he
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State
 from pipeline.service.dependencies import Services
+from pipeline.service.errors import Forbidden, SignInFailed
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter

@@ -6,7 +6,7 @@ nothing. Labels have closed sets of values: routes by their template.
 
 from __future__ import annotations
 
-from pipeline.errors import NotKnown
+from pipeline.service.errors import NotKnown
 from pipeline.service.questions.queue import AnswerQueue
 from pipeline.service.readiness import Readiness
 from pipeline.telemetry.setup import Telemetry

@@ -15,6 +15,7 @@ from pydantic.json_schema import models_json_schema
 
 from pipeline import errors
 from pipeline.errors import ChartwellError
+from pipeline.service import errors as refusals
 from pipeline.service import schemas
 from pipeline.service.problems import MEDIA_TYPE, TITLES, Problem, WrongHttp, problem_of, status_of
 from pipeline.service.questions.corpus import NO_NOTE
@@ -31,26 +32,26 @@ EXAMPLES: tuple[ChartwellError, ...] = (
     WrongHttp("The body of the request was not here within 20 s.", remedy="Send it at once.", status=408),
     WrongHttp("The body is not JSON.", remedy="Send it as application/json.", status=415),
     WrongHttp("This is not a host name of the service.", remedy="Use the one that it printed.", status=421),
-    errors.SignInFailed(
+    refusals.SignInFailed(
         "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
     ),
-    errors.Forbidden("This needs the right 'start-jobs'.", remedy="Ask an administrator for it."),
-    errors.NotKnown("There is no such note.", remedy=NO_NOTE),
-    errors.Conflict("An indexing job is running.", remedy="Wait for it, or cancel it."),
-    errors.TooLarge("The body of a request may have 65536 bytes.", remedy="Send less."),
-    errors.Busy(
+    refusals.Forbidden("This needs the right 'start-jobs'.", remedy="Ask an administrator for it."),
+    refusals.NotKnown("There is no such note.", remedy=NO_NOTE),
+    refusals.Conflict("An indexing job is running.", remedy="Wait for it, or cancel it."),
+    refusals.TooLarge("The body of a request may have 65536 bytes.", remedy="Send less."),
+    refusals.Busy(
         "Every place for an answer is taken, and every place in the queue.",
         remedy="Ask again in a few seconds.",
     ),
-    errors.TooMany(
+    refusals.TooMany(
         "More than 240 requests a minute came from you.",
         remedy="Wait as long as Retry-After says.",
         retry_after_seconds=1.0,
     ),
-    errors.Unexpected(
+    refusals.Unexpected(
         "The service failed in a way that nobody foresaw.", remedy="Ask again, or report the line of the log."
     ),
-    errors.NotReady("The models are not loaded yet.", remedy="Ask again in a few seconds."),
+    refusals.NotReady("The models are not loaded yet.", remedy="Ask again in a few seconds."),
     errors.ConnectionBroken("", remedy=""),
     errors.ProviderTimeout("", remedy=""),
 )

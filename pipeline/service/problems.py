@@ -24,8 +24,10 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from pipeline import errors
-from pipeline.errors import TROUBLESHOOTING, ChartwellError, ServiceError, Unexpected
+from pipeline.errors import TROUBLESHOOTING, ChartwellError
 from pipeline.logs import LOGGER
+from pipeline.service import errors as refusals
+from pipeline.service.errors import Unexpected
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
@@ -35,17 +37,17 @@ ERRORS_MAX = 20
 
 STATUS: dict[type[ChartwellError], int] = {
     errors.BadRequest: 422,
-    errors.SignInFailed: 401,
-    errors.SignInDelayed: 429,
-    errors.IdentityProviderFailed: 502,
-    errors.Forbidden: 403,
-    errors.NotKnown: 404,
-    errors.Conflict: 409,
-    errors.TooLarge: 413,
-    errors.TooMany: 429,
-    errors.Busy: 429,
-    errors.NotReady: 503,
-    errors.StateUnavailable: 503,
+    refusals.SignInFailed: 401,
+    refusals.SignInDelayed: 429,
+    refusals.IdentityProviderFailed: 502,
+    refusals.Forbidden: 403,
+    refusals.NotKnown: 404,
+    refusals.Conflict: 409,
+    refusals.TooLarge: 413,
+    refusals.TooMany: 429,
+    refusals.Busy: 429,
+    refusals.NotReady: 503,
+    refusals.StateUnavailable: 503,
     errors.StoreUnavailable: 503,
     errors.StoreLimitReached: 503,
     errors.RateLimited: 503,
@@ -129,14 +131,15 @@ def status_of(error: ChartwellError) -> int:
 def problem_of(error: ChartwellError, request_id: str) -> Problem:
     """What a client is told of `error`."""
     status = status_of(error)
-    ours = isinstance(error, ServiceError)
     return Problem(
         type=f"urn:chartwell:problem:{error.code.lower()}",
         title=TITLES[status],
         status=status,
         code=error.code,
-        detail=error.what if ours else _kind(error),
-        remedy=error.remedy if ours else "Ask again later; an administrator finds the reason in the log.",
+        detail=error.what if error.for_client else _kind(error),
+        remedy=error.remedy
+        if error.for_client
+        else "Ask again later; an administrator finds the reason in the log.",
         troubleshooting=f"{TROUBLESHOOTING}#{error.code.lower()}",
         id=request_id,
         transient=error.transient,
@@ -317,7 +320,7 @@ def _leads_here(route: RouteContext, request: Request) -> bool:
 def from_http_exception(error: HTTPException, request: Request) -> ChartwellError:
     """What Starlette itself refuses."""
     if error.status_code == 404:
-        return errors.NotKnown(
+        return refusals.NotKnown(
             "There is nothing at this address.",
             remedy="Check the address; /openapi.json lists every address of the API."
             if _of_the_api(request)
@@ -359,14 +362,14 @@ def in_json(scope: Scope, error: ChartwellError, request_id: str) -> Response:
 
 def install(
     app: FastAPI,
-    refused: Callable[[Request, errors.Forbidden], Awaitable[None]],
+    refused: Callable[[Request, refusals.Forbidden], Awaitable[None]],
     respond: Respond = in_json,
 ) -> None:
     """Have every failure inside the routes answered by `respond`. `refused` is told of who lacked a right."""
 
     async def ours(request: Request, error: Exception) -> Response:
         number = request_id_of(request)
-        if isinstance(error, errors.Forbidden):
+        if isinstance(error, refusals.Forbidden):
             await refused(request, error)
         return respond(request.scope, recorded(error, number), number)
 

@@ -17,7 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
-from pipeline.errors import ChartwellError, NotReady, ProviderTimeout
+from pipeline.errors import ChartwellError, ProviderTimeout
+from pipeline.service.errors import NotReady
 from pipeline.service.problems import recorded
 
 FAILED_KEPT_SECONDS = 0.5

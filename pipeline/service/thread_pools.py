@@ -17,8 +17,8 @@ import anyio
 import anyio.to_thread
 from starlette.requests import Request
 
-from pipeline.errors import Busy
 from pipeline.service.access.passwords import HASHES_AT_ONCE
+from pipeline.service.errors import Busy
 from pipeline.service.questions.streaming import while_connected
 
 STRANGERS_AT_ONCE = 2

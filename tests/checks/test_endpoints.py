@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.checks.context import CheckContext
 from pipeline.checks.endpoints import certificate_check, service_health_check
-from pipeline.errors import CertificateWrong, ServiceUnhealthy
+from pipeline.checks.errors import CertificateWrong, ServiceUnhealthy
 from tests.checks.contexts import bench
 from tests.servers.tls import TlsService
 

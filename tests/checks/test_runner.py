@@ -11,10 +11,11 @@ import pytest
 
 from pipeline import cancellation
 from pipeline.checks.context import CheckContext
+from pipeline.checks.errors import DiskNearlyFull
 from pipeline.checks.registry import CHECKS
 from pipeline.checks.result import Finding, Report, failed, passed, skipped
 from pipeline.checks.runner import Check, chosen, run_checks
-from pipeline.errors import DiskNearlyFull, InputUnusable
+from pipeline.errors import InputUnusable
 from tests.checks.contexts import bench
 
 ROOT = Path(__file__).resolve().parents[2]

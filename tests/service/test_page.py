@@ -12,8 +12,8 @@ import httpx2
 import pytest
 from markdown_it import MarkdownIt
 
-from pipeline.errors import PageFileChanged
 from pipeline.service.access.policy import DEMO
+from pipeline.service.errors import PageFileChanged
 from pipeline.service.pages.assets import Assets
 from pipeline.service.pages.errors import own_path
 from pipeline.service.pages.rendering import Renderer

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
 
-from pipeline.errors import BadRequest, Conflict, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action, Principal, require
 from pipeline.service.access.visibility import group_members
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.audit.rights import members_print
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import PatientGroup, PatientGroupMember, new_id
+from pipeline.service.errors import Conflict, NotKnown
 
 MEMBERS_AT_ONCE = 500
 

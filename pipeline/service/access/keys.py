@@ -18,7 +18,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFailed
+from pipeline.errors import BadRequest
 from pipeline.service.access.policy import Action, Principal, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token, same
 from pipeline.service.access.users import Users
@@ -26,6 +26,7 @@ from pipeline.service.audit.chain import STRANGER, AuditLog
 from pipeline.service.audit.rights import fingerprint
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import ApiKey, User, now
+from pipeline.service.errors import Conflict, Forbidden, NotKnown, SignInFailed
 
 USED_EVERY_SECONDS = 60.0
 _ALPHABET = "abcdefghijkmnpqrstuvwxyz23456789"

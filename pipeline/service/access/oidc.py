@@ -30,7 +30,6 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from pipeline.config import OidcSettings
-from pipeline.errors import Conflict, IdentityProviderFailed, SignInFailed
 from pipeline.service.access.policy import ROLES, Role
 from pipeline.service.access.sessions import SignedIn, SignIns
 from pipeline.service.access.tokens import hash_of, new_token
@@ -40,6 +39,7 @@ from pipeline.service.audit.chain import STRANGER, AuditLog, SystemActor
 from pipeline.service.audit.rights import fingerprint
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import OidcRequest, User, now
+from pipeline.service.errors import Conflict, IdentityProviderFailed, SignInFailed
 
 CALLBACK_PATH = "/sign-in/callback"
 REQUEST_SECONDS = 600.0

@@ -13,8 +13,8 @@ from enum import StrEnum
 from typing import Literal, TypeAlias, get_args
 
 from pipeline.config import Role
-from pipeline.errors import Forbidden
 from pipeline.records import EVERYTHING, AccessScope
+from pipeline.service.errors import Forbidden
 
 __all__ = [
     "ROLES",

@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import BadRequest, SignInDelayed, SignInFailed
+from pipeline.errors import BadRequest
 from pipeline.service.access import throttle
 from pipeline.service.access.passwords import Passwords
 from pipeline.service.access.policy import Action, Principal, require
@@ -28,6 +28,7 @@ from pipeline.service.audit.chain import STRANGER, AuditLog, SystemActor
 from pipeline.service.audit.rights import fingerprint
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import KnownDevice, OidcRequest, OneTimeLink, SignIn, User, now
+from pipeline.service.errors import SignInDelayed, SignInFailed
 
 SEEN_EVERY_SECONDS = 60.0
 """How exact idle time is: a request within it writes nothing."""

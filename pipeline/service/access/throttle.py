@@ -23,10 +23,10 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from pipeline.errors import SignInDelayed
 from pipeline.service.access.tokens import hash_of
 from pipeline.service.database.engine import insert_missing
 from pipeline.service.database.tables import LoginThrottle
+from pipeline.service.errors import SignInDelayed
 
 HALF_LIFE_SECONDS = 3600.0
 IPV6_PREFIX = 64

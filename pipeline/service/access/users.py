@@ -16,13 +16,14 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import BadRequest, Conflict, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.service.access.policy import ROLES, Action, Principal, Role, actions_of, require
 from pipeline.service.access.tokens import hash_of, new_token
 from pipeline.service.access.visibility import NOTHING, Scopes, Visibility, set_visibility, visibility_of
 from pipeline.service.audit.chain import SYSTEM, AuditLog
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import ApiKey, OneTimeLink, SignIn, User, now
+from pipeline.service.errors import Conflict, NotKnown
 
 _NAME = re.compile(r"^[^\s\x00-\x1f]{1,200}$")
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
-from pipeline.errors import BadRequest, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.records import EVERYTHING, AccessScope
 from pipeline.service.database.tables import PatientGroup, PatientGroupMember, User, UserScope
+from pipeline.service.errors import NotKnown
 
 GROUPS_CACHED = 256
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from pipeline.errors import BadRequest, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.records import Document
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
+from pipeline.service.errors import NotKnown
 from pipeline.service.problems import documented
 from pipeline.service.schemas import ID_CHARACTERS_MAX, NoteOut
 

@@ -27,9 +27,9 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from sqlalchemy import Row, Select, bindparam, event, insert, select, update
 
-from pipeline.errors import AuditBroken
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import Audit, AuditHead, table_of
+from pipeline.service.errors import AuditBroken
 
 GENESIS = "0" * 64
 PROBLEMS_MAX = 100

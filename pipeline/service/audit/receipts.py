@@ -19,13 +19,13 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, upd
 from sqlalchemy.orm import Session
 
 from pipeline import records
-from pipeline.errors import NotKnown
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, ChainFault, Outcome, canonical, sha256
 from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.audit.verification import ANSWERED, unproven
 from pipeline.service.database.engine import State, StateSession, insert_missing
 from pipeline.service.database.tables import Receipt, ScopeRecord, now, table_of
+from pipeline.service.errors import NotKnown
 
 VERSION = 2
 """2: `answer_ending`, how the model's answer ended. Receipts of version 1 are read and verified as they are."""

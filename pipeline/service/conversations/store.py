@@ -19,7 +19,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import BadRequest, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Question
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
 from pipeline.service.audit.receipts import AnswerRecord, Receipts, draft_receipt, erase, storable
@@ -34,6 +34,7 @@ from pipeline.service.database.tables import (
     now,
     table_of,
 )
+from pipeline.service.errors import NotKnown
 
 TITLE_CHARACTERS_MAX = 120
 PAGE_MAX = 200

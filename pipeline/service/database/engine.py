@@ -22,9 +22,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from pipeline.config import Settings
-from pipeline.errors import Conflict, StateError, StateUnavailable
 from pipeline.service.database import migrate
 from pipeline.service.database.tables import Base
+from pipeline.service.errors import Conflict, StateError, StateUnavailable
 from pipeline.storage.sqlite import write_ahead
 
 FILE = "service.sqlite"

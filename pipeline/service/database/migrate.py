@@ -16,8 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
-from pipeline.errors import StateError
 from pipeline.service.database.tables import Base
+from pipeline.service.errors import StateError
 
 FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 0x43485754

@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeAlias
 
 from sqlalchemy import or_, select
 
-from pipeline.errors import Conflict, NotKnown
 from pipeline.service.audit.chain import SYSTEM, Actor, AuditLog, SystemActor
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Job, now
+from pipeline.service.errors import Conflict, NotKnown
 
 JobState: TypeAlias = Literal["running", "done", "failed", "cancelled", "lost"]
 EndState: TypeAlias = Literal["done", "failed", "cancelled"]

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.config import Settings, as_environment
-from pipeline.errors import Conflict, NotKnown
 from pipeline.logs import LOGGER
 from pipeline.service.access.policy import Principal
+from pipeline.service.errors import Conflict, NotKnown
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.records import EndState, JobHistory, JobRow
 

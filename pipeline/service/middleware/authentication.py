@@ -22,9 +22,9 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import Forbidden, SignInFailed
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.throttle import network_of
+from pipeline.service.errors import Forbidden, SignInFailed
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.middleware import cookies
 from pipeline.service.middleware.limits import RateLimit, replayed, whole_body

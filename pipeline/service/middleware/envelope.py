@@ -15,8 +15,8 @@ from collections.abc import Callable
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline.errors import Busy
 from pipeline.logs import LOGGER
+from pipeline.service.errors import Busy
 from pipeline.service.problems import Respond, in_json, recorded
 from pipeline.service.questions.streaming import ClientGone
 from pipeline.telemetry.asgi import method_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from starlette.types import Message, Receive, Scope
 
-from pipeline.errors import TooLarge, TooMany
+from pipeline.service.errors import TooLarge, TooMany
 from pipeline.service.problems import WrongHttp
 
 BODY_SECONDS_MAX = 20.0

@@ -9,11 +9,12 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pipeline.errors import BadRequest, Forbidden, NotKnown, ServiceError
+from pipeline.errors import BadRequest
 from pipeline.service.access.oidc import IdentityProvider
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.access.sessions import SignedIn
 from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
+from pipeline.service.errors import Forbidden, NotKnown, ServiceError
 from pipeline.service.middleware import cookies
 from pipeline.service.pages import wording
 from pipeline.service.pages.dependencies import Line, RendererHere, see_other
@@ -84,7 +85,7 @@ async def sign_in(
     )
     try:
         signed_in = await (parts.lanes.known if known else parts.lanes.strangers).run(request, work)
-    except ServiceError as error:
+    except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
         response = _sign_in_page(
             request, parts, renderer, status=problem.status, to=own_path(to), name=name, problem=problem
@@ -104,7 +105,7 @@ async def to_provider(
     provider = _provider(parts)
     try:
         departure = await parts.lanes.provider.run(request, partial(provider.begin, own_path(to)))
-    except ServiceError as error:
+    except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
         return _sign_in_page(
             request, parts, renderer, status=problem.status, to=own_path(to), problem=problem
@@ -138,7 +139,7 @@ async def from_provider(
         )
         signed_in, to = await parts.lanes.provider.run(request, work)
         response: Response = _let_in(parts, signed_in, own_path(to))
-    except ServiceError as error:
+    except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
         response = _sign_in_page(request, parts, renderer, status=problem.status, problem=problem)
     cookies.remove(response, LEAVING, service)
@@ -194,7 +195,7 @@ async def welcome(
     try:
         await run_in_threadpool(parts.sign_ins.require_link, token, address=_address(request))
         signed_in = await parts.lanes.known.run(request, work)
-    except ServiceError as error:
+    except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
         for_whom = await run_in_threadpool(parts.sign_ins.link, token)
         shown = {"token": token if for_whom else "", "name": name, "for_whom": for_whom, "problem": problem}
@@ -303,11 +304,11 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-def _problem(request: Request, error: ServiceError) -> ProblemView:
+def _problem(request: Request, error: BadRequest | ServiceError) -> ProblemView:
     return ProblemView.of(error, request.scope["state"]["request_id"])
 
 
-def _with_wait(response: HTMLResponse, error: ServiceError) -> HTMLResponse:
+def _with_wait(response: HTMLResponse, error: BadRequest | ServiceError) -> HTMLResponse:
     wait = headers_of(error).get("Retry-After")
     if wait is not None:
         response.headers["Retry-After"] = wait

@@ -20,13 +20,14 @@ from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.answering.flow import Retrieved, Verified
-from pipeline.errors import ChartwellError, NotReady
+from pipeline.errors import ChartwellError
 from pipeline.records import AccessScope
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.ask import refuse_longer
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.conversations.store import patients_of
 from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
+from pipeline.service.errors import NotReady
 from pipeline.service.pages.dependencies import Line, RendererHere, ThingId
 from pipeline.service.pages.errors import ProblemView, is_part
 from pipeline.service.pages.rendering import Renderer

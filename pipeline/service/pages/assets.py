@@ -15,7 +15,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from types import MappingProxyType
 
-from pipeline.errors import NotKnown, PageFileChanged
+from pipeline.service.errors import NotKnown, PageFileChanged
 
 PREFIX = "/static/"
 KEPT = "public, max-age=31536000, immutable"

@@ -17,10 +17,11 @@ from pipeline.answering.note_access import visible_note
 from pipeline.answering.notices import notices_of
 from pipeline.answering.retrieval import retrieve
 from pipeline.config import Settings
-from pipeline.errors import ChartwellError, NotKnown, NotReady
+from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
 from pipeline.records import AccessScope, Document, Hit, Notice, Question
 from pipeline.reembedding.live_answering import ServingAnswering
+from pipeline.service.errors import NotKnown, NotReady
 from pipeline.service.problems import recorded
 
 NO_NOTE = "Check its id. It may have been removed, or lie outside what you can see."

@@ -23,9 +23,10 @@ from pipeline import records
 from pipeline.answering.flow import AnswerEvent, Finished, Retrieved, Verified
 from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.config import ServiceSettings
-from pipeline.errors import Busy, ChartwellError, NotReady, TooMany
+from pipeline.errors import ChartwellError
 from pipeline.records import Answer, Hit, Question, Statement
 from pipeline.service.access.policy import Principal
+from pipeline.service.errors import Busy, NotReady, TooMany
 from pipeline.service.problems import recorded
 from pipeline.service.questions.corpus import LiveCorpus
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import threading
 
 from pipeline.config import ServiceSettings
-from pipeline.errors import ChartwellError, Unexpected
+from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.database.engine import State
+from pipeline.service.errors import Unexpected
 from pipeline.service.retention.policy import apply_retention
 
 EVERY_SECONDS = 3600.0

@@ -7,13 +7,14 @@ import datetime as dt
 import pytest
 from sqlalchemy import text, update
 
-from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown, SignInFailed
+from pipeline.errors import BadRequest
 from pipeline.service.access.factory import Access
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.access.visibility import Visibility
 from pipeline.service.audit.chain import SELDOM_SECONDS
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import ApiKey, now
+from pipeline.service.errors import Conflict, Forbidden, NotKnown, SignInFailed
 
 
 def made(

@@ -15,13 +15,14 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from pipeline.config import OidcSettings, Settings
-from pipeline.errors import Conflict, IdentityProviderFailed, SettingsInvalid, SignInFailed
+from pipeline.errors import SettingsInvalid
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.oidc import CALLBACK_PATH, Departure, IdentityProvider, safe_path
 from pipeline.service.access.policy import Principal
 from pipeline.service.access.sessions import SignedIn
 from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.database.engine import State
+from pipeline.service.errors import Conflict, IdentityProviderFailed, SignInFailed
 from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider, new_key
 from tests.service.conftest import PASSWORD
 

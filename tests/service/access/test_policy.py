@@ -7,7 +7,6 @@ import itertools
 
 import pytest
 
-from pipeline.errors import Forbidden
 from pipeline.records import AccessScope
 from pipeline.service.access.policy import (
     DEMO,
@@ -19,6 +18,7 @@ from pipeline.service.access.policy import (
     allowed,
     require,
 )
+from pipeline.service.errors import Forbidden
 
 TABLE = """
 action                  reader  contributor  reviewer  administrator

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text, update
 
 from pipeline.config import ServiceSettings, Settings
-from pipeline.errors import BadRequest, SignInDelayed, SignInFailed
+from pipeline.errors import BadRequest
 from pipeline.service.access import throttle
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.passwords import Passwords
@@ -19,6 +19,7 @@ from pipeline.service.access.visibility import NOTHING, Visibility
 from pipeline.service.audit.chain import SELDOM_SECONDS
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import OneTimeLink, SignIn, now
+from pipeline.service.errors import SignInDelayed, SignInFailed
 from tests.service.conftest import PASSWORD
 
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.9"

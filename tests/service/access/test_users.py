@@ -10,11 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.config import Settings
-from pipeline.errors import BadRequest, Conflict, Forbidden, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import ROLES, Principal, Role
 from pipeline.service.access.visibility import ALL_NOTES, NOTHING, Visibility
 from pipeline.service.database.engine import State
+from pipeline.service.errors import Conflict, Forbidden, NotKnown
 from tests.service.access.test_sessions import person
 
 

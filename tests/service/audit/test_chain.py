@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies
 from sqlalchemy import text
 
-from pipeline.errors import AuditBroken, Conflict, StateError
 from pipeline.service.audit.chain import (
     GENESIS,
     SELDOM_SECONDS,
@@ -28,6 +27,7 @@ from pipeline.service.audit.chain import (
 )
 from pipeline.service.database.engine import State, StateSession
 from pipeline.service.database.tables import User
+from pipeline.service.errors import AuditBroken, Conflict, StateError
 
 ANNA = SystemActor("anna", "user")
 COLUMNS = [field.name for field in dataclasses.fields(AuditRow)]

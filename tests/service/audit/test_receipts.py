@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import text
 
-from pipeline.errors import NotKnown
 from pipeline.records import EVERYTHING, AccessScope, Filters, NearValue, Notice
 from pipeline.service.access.factory import Access
 from pipeline.service.audit.chain import SystemActor, canonical, sha256
@@ -24,6 +23,7 @@ from pipeline.service.audit.replay import _settings
 from pipeline.service.conversations.factory import History
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Receipt
+from pipeline.service.errors import NotKnown
 from tests.service.answers import NOTE, given
 from tests.service.audit.test_chain import behind_its_back
 

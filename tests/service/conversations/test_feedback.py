@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import BadRequest, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.service.audit.chain import SystemActor
 from pipeline.service.conversations.factory import History
+from pipeline.service.errors import NotKnown
 from tests.service.answers import given
 
 ANNA, BERT = SystemActor("anna", "user"), SystemActor("bert", "user")

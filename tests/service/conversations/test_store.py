@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.config import Settings
-from pipeline.errors import BadRequest, NotKnown
+from pipeline.errors import BadRequest
 from pipeline.records import EVERYTHING, AccessScope
 from pipeline.service.access.factory import Access
 from pipeline.service.audit.chain import SystemActor
@@ -19,6 +19,7 @@ from pipeline.service.audit.receipts import AnswerRecord, erase
 from pipeline.service.conversations.factory import History, open_history
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Receipt, now
+from pipeline.service.errors import NotKnown
 from pipeline.service.retention.policy import apply_retention
 from tests.service.answers import NOTE, Shelf, cut_off, given
 

@@ -18,10 +18,10 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, select, text
 
 from pipeline.config import load_settings
-from pipeline.errors import Conflict, StateError, StateUnavailable
 from pipeline.service.database import migrate
 from pipeline.service.database.engine import State, open_state
 from pipeline.service.database.tables import Base, User
+from pipeline.service.errors import Conflict, StateError, StateUnavailable
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.errors import Conflict, NotKnown
 from pipeline.service.audit.chain import SystemActor
 from pipeline.service.conversations.factory import History
+from pipeline.service.errors import Conflict, NotKnown
 
 ANNA = SystemActor("anna", "user")
 

@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from pipeline import serve
 from pipeline.config import ServiceSettings
-from pipeline.errors import SettingsInvalid, TooMany
+from pipeline.errors import SettingsInvalid
 from pipeline.logs import LOGGER
+from pipeline.service.errors import TooMany
 from pipeline.service.middleware.authentication import FORWARDED, allowed_hosts
 from pipeline.service.middleware.limits import RateLimit
 from tests.service.running import QUESTION, Running, copied, running, settings_in

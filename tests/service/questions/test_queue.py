@@ -18,7 +18,6 @@ import httpx2
 import pytest
 
 from pipeline.config import CostSettings, Settings
-from pipeline.errors import NotReady
 from pipeline.pricing import prices_of
 from pipeline.records import Question
 from pipeline.service.access.factory import open_access
@@ -26,6 +25,7 @@ from pipeline.service.access.policy import DEMO
 from pipeline.service.audit.verification import ANSWERED
 from pipeline.service.database.engine import open_state
 from pipeline.service.database.tables import Message, Receipt
+from pipeline.service.errors import NotReady
 from pipeline.service.questions.queue import AnswerQueue
 from pipeline.service.questions.recorder import ConversationRecorder
 from tests.servers.nim import NimServer

@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from pipeline.config import Settings
-from pipeline.errors import StateUnavailable
 from pipeline.logs import LOGGER
 from pipeline.service.access.factory import Access
 from pipeline.service.database.engine import State
+from pipeline.service.errors import StateUnavailable
 from pipeline.service.retention.scheduler import MaintenanceTask
 
 
