@@ -20,24 +20,25 @@ from typer.testing import CliRunner
 from pipeline import config
 from pipeline.monitoring.alerts import attention
 from pipeline.monitoring.screen import screen
+from tests import layout
 from tests.monitoring import samples
 from tests.service.reference import api_reference
 from tests.telemetry import dashboards, metrics_reference
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DOORS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve", "audit")
+COMMANDS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve", "audit")
 
 
 def command_reference() -> str:
-    """Every door's help, as it is printed."""
+    """Every command's help, as it is printed."""
     lines = [
         "# Commands",
         "",
         "Generated from the programs' own `--help` by `make docs`. Run them with `.venv/bin/python`.",
         "Settings that are no option are variables: see `.env.example`.",
     ]
-    for name in DOORS:
+    for name in COMMANDS:
         app = importlib.import_module(f"pipeline.{name}").app
         for subcommand in [None, *_subcommands(app)]:
             arguments = [*([subcommand] if subcommand else []), "--help"]
@@ -75,6 +76,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     "docs/images/monitor-150.svg": lambda: monitor_picture(150),
     "docs/images/monitor-80.svg": lambda: monitor_picture(80),
     ".env.example": config.reference,
+    "docs/architecture.md": layout.page,
     "docs/commands.md": command_reference,
     "docs/metrics.md": metrics_reference.text,
     "docs/api-reference.md": api_reference,

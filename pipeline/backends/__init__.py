@@ -1,1 +1,2 @@
-"""One provider a file. Vendors and their exceptions end here; only `pipeline.wiring` names one of these."""
+"""Providers of models and stores, one a file or folder. Vendors and their exceptions end here; only `pipeline.wiring`
+names one of these."""

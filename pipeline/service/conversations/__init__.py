@@ -1,1 +1,1 @@
-"""What people did, for themselves: conversations, feedback, jobs, and how long it is kept."""
+"""Conversations of people with Chartwell, and what they thought of its answers."""
