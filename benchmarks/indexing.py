@@ -15,8 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.config import Settings, load_settings
-from pipeline.indexing.chunking import chunk_document
-from pipeline.indexing.flow import Indexing, SilentObserver, passage_tokens_max
+from pipeline.indexing.chunking import chunk_document, passage_tokens_max
+from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping

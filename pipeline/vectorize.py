@@ -297,9 +297,9 @@ def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Recon
         ledger=corpus.ledger,
         store=corpus.store,
         spool=corpus.spool,
-        split=indexing.split,
+        split=indexing.chunker.split,
         sample=sample,
-        outdated=indexing.cut_by_an_earlier_release,
+        outdated=indexing.chunker.cut_by_an_earlier_release,
     )
 
 

@@ -27,8 +27,7 @@ from pipeline.checks.errors import AnswerWrong, TooSlow
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
 from pipeline.embedding_spaces import serving_settings, writing
-from pipeline.indexing.chunking import chunk_document
-from pipeline.indexing.flow import passage_tokens_max
+from pipeline.indexing.chunking import chunk_document, passage_tokens_max
 from pipeline.ports import Store
 from pipeline.records import (
     Answer,

@@ -1,8 +1,9 @@
 """Cuts a note into passages along the note's own structure.
 
 Decides where a passage begins and ends: sections first, then paragraphs, list items and tables, then sentences, and
-only where a single sentence is too long, words. Knows no model: tokens are counted by a function handed in. Ids
-depend on nothing but the note's id and the passage's text, so an edit elsewhere in the note leaves them alone.
+only where a single sentence is too long, words. `chunk_document` knows no model: tokens are counted by a function
+handed in; `Chunker` is that for one embedder. Ids depend on nothing but the note's id and the passage's text, so an
+edit elsewhere in the note leaves them alone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from pipeline.records import Chunk, Document, original_span
+from pipeline.config import IndexingSettings
+from pipeline.ports import Embedder, text_tokens_max
+from pipeline.records import Chunk, Document, EmbeddingSpace, original_span
 from pipeline.text.cleaning import CleanText, clean
 from pipeline.text.section_titles import heading_of, may_be_a_name
 from pipeline.text.sentences import sentence_spans
@@ -46,6 +49,46 @@ class Unit:
     tokens: int = 0
     title: bool = False
     """It is the title of its section and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chunker:
+    """Cuts notes for one embedder under one set of rules."""
+
+    embedder: Embedder
+    settings: IndexingSettings
+
+    def split(self, document: Document) -> list[Chunk]:
+        return chunk_document(
+            document,
+            count_tokens=self.embedder.count_tokens,
+            tokens_max=passage_tokens_max(self.embedder, self.settings),
+        )
+
+    @property
+    def recipe(self) -> str:
+        return recipe(self.embedder.space, self.settings)
+
+    def cut_by_an_earlier_release(self, document: Document, fingerprint: str) -> bool:
+        """Whether the ledger's fingerprint is that of this very note, under the rules of an earlier chunker."""
+        space, note = self.embedder.space, document.fingerprint()
+        earlier = (recipe(space, self.settings, version) for version in range(1, CHUNKER_VERSION))
+        return any(fingerprint == fingerprint_under(rules, note) for rules in earlier)
+
+
+def recipe(space: EmbeddingSpace, settings: IndexingSettings, chunker: int = CHUNKER_VERSION) -> str:
+    """Everything besides the note itself that its stored form depends on."""
+    return f"chunker {chunker}, {settings.chunk_tokens_max} tokens, {space.id}"
+
+
+def fingerprint_under(recipe: str, note: str) -> str:
+    """The ledger's fingerprint of a note's stored form: `Document.fingerprint` and the recipe it was stored by."""
+    return hashlib.sha256(f"{recipe}\0{note}".encode()).hexdigest()
+
+
+def passage_tokens_max(embedder: Embedder, settings: IndexingSettings) -> int:
+    """The longest passage in tokens: the wish, within what the model reads."""
+    return min(settings.chunk_tokens_max, text_tokens_max(embedder, "passage"))
 
 
 def chunk_document(document: Document, *, count_tokens: CountTokens, tokens_max: int) -> list[Chunk]:

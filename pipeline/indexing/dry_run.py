@@ -6,9 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.chunking import chunk_document
+from pipeline.indexing.chunking import chunk_document, passage_tokens_max
 from pipeline.indexing.date_columns import DateColumns
-from pipeline.indexing.flow import passage_tokens_max
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.indexing.staging import Stored

@@ -94,3 +94,26 @@ class RunCounts:
             rejections_file=rejections_file,
             reasons=dict(self.reasons),
         )
+
+
+class Observer(Protocol):
+    """Who wants to know how a run is going."""
+
+    def read(self, tally: RunCounts) -> None:
+        """Some more records were read."""
+
+    def working(self, waiting: int, done: int) -> None:
+        """All is read: notes to embed in this run, and notes that were done before it."""
+
+    def batch(self, tally: RunCounts) -> None:
+        """A batch is stored."""
+
+
+class SilentObserver:
+    """An observer that says nothing."""
+
+    def read(self, tally: RunCounts) -> None: ...
+
+    def working(self, waiting: int, done: int) -> None: ...
+
+    def batch(self, tally: RunCounts) -> None: ...

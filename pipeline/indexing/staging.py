@@ -6,11 +6,11 @@ another patient's. Which of two records counts is `identity.py`'s judgement. Ref
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
+from pipeline.indexing.chunking import fingerprint_under
 from pipeline.indexing.identity import (
     Prefixes,
     Sighting,
@@ -41,11 +41,6 @@ Outcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
 
 IDENTIFIED_NOTES = 500
 """Notes of the first release that are looked up with one commit."""
-
-
-def fingerprint_under(recipe: str, note: str) -> str:
-    """The ledger's fingerprint of a note's stored form: `Document.fingerprint` and the recipe it was stored by."""
-    return hashlib.sha256(f"{recipe}\0{note}".encode()).hexdigest()
 
 
 @dataclass

@@ -379,7 +379,7 @@ def _soundness(both: _Both, last: CatchUpPass) -> Soundness:
         ledger=shadow.ledger,
         store=shadow.store,
         spool=shadow.spool,
-        split=both.indexing.split,
+        split=both.indexing.chunker.split,
         sample=NOTES_COMPARED,
     )
     kinds = {

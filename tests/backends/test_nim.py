@@ -29,8 +29,7 @@ from pipeline.backends.nim import (
     ranking_path,
 )
 from pipeline.config import EmbedderSettings, GeneratorSettings, IndexingSettings, TransportSettings
-from pipeline.indexing.chunking import chunk_document
-from pipeline.indexing.flow import passage_tokens_max
+from pipeline.indexing.chunking import chunk_document, passage_tokens_max
 from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker, text_tokens_max
 from pipeline.records import Document, Prompt
 from pipeline.telemetry.wrappers import ObservedEmbedder

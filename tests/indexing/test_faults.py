@@ -136,7 +136,7 @@ class Corpus:
         parts = self.indexing()
         parts.store.prepare(parts.embedder.space)
         return reconcile(
-            ledger=parts.ledger, store=parts.store, spool=parts.spool, split=parts.split, sample=None
+            ledger=parts.ledger, store=parts.store, spool=parts.spool, split=parts.chunker.split, sample=None
         )
 
     def insist_on_all(self) -> None:

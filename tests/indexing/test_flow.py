@@ -15,7 +15,7 @@ from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
-from pipeline.indexing import flow, validation
+from pipeline.indexing import chunking, validation
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.embedding import StoredVectors
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
@@ -255,7 +255,7 @@ def test_a_fault_of_ours_costs_the_one_note_that_sets_it_off(
             raise ValueError(document.text_content)
         return chunk_document(document, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(flow, "chunk_document", faulty)
+    monkeypatch.setattr(chunking, "chunk_document", faulty)
     tally = run(records(10))
     assert (tally.embedded, tally.failed) == (9, 1)
     (failure,) = run.ledger.failures()

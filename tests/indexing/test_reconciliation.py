@@ -19,9 +19,9 @@ from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.errors import StoreUnavailable
-from pipeline.indexing import flow
-from pipeline.indexing.chunking import chunk_document
-from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver, recipe
+from pipeline.indexing import chunking
+from pipeline.indexing.chunking import Chunker, chunk_document, recipe
+from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
@@ -71,9 +71,9 @@ class Corpus:
             ledger=self.ledger,
             store=self.store,
             spool=self.spool,
-            split=self.indexing.split,
+            split=self.indexing.chunker.split,
             sample=sample,
-            outdated=self.indexing.cut_by_an_earlier_release,
+            outdated=self.indexing.chunker.cut_by_an_earlier_release,
         )
 
     def mended(self) -> list[str]:
@@ -85,7 +85,7 @@ class Corpus:
         """The note as it should be stored, less its first `leave` passages, its vectors turned a little."""
         document = self.store.document(key)
         assert document is not None
-        batch = self.indexing.split(document)
+        batch = self.indexing.chunker.split(document)
         vectors = self.spool.kept(batch)
         return EmbeddedDocument(
             document,
@@ -138,12 +138,12 @@ def test_a_sound_corpus(corpus: Corpus) -> None:
 def test_notes_that_an_earlier_release_cut_are_no_fault(
     corpus: Corpus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def uncut(indexing: Indexing, document: Document) -> list[Chunk]:
-        return chunk_document(document, count_tokens=indexing.embedder.count_tokens, tokens_max=240)
+    def uncut(chunker: Chunker, document: Document) -> list[Chunk]:
+        return chunk_document(document, count_tokens=chunker.embedder.count_tokens, tokens_max=240)
 
     with monkeypatch.context() as earlier:
-        earlier.setattr(flow, "recipe", lambda space, settings: recipe(space, settings, 1))
-        earlier.setattr(Indexing, "split", uncut)
+        earlier.setattr(chunking, "recipe", lambda space, settings: recipe(space, settings, 1))
+        earlier.setattr(Chunker, "split", uncut)
         assert corpus.run().embedded == NOTES
         changed = corpus.stored_as("n03")
     found = corpus.found()

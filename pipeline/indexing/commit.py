@@ -1,0 +1,85 @@
+"""Writes what is done into store and ledger, and removes notes from both.
+
+Decides the order: vectors first, ledger last. In one database both commit together; in two, a crash between them
+repeats an idempotent write. Waits for a store that is away. Refuses to know how vectors came to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import tenacity
+
+from pipeline.errors import StoreUnavailable
+from pipeline.indexing.ledger import Claim, Ledger
+from pipeline.logs import LOGGER
+from pipeline.ports import Store
+from pipeline.records import EmbeddedDocument
+
+Result = TypeVar("Result")
+
+STORE_WAIT_SECONDS_MAX = 5.0
+"""Longest pause between two attempts to reach a store that is away; an end that is asked for is noticed after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committer:
+    """The one writer of store and ledger together."""
+
+    store: Store
+    ledger: Ledger
+    patience_seconds: float
+    """How long a store that is away is waited for."""
+    stop: Callable[[], bool]
+
+    def commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedDocument]) -> list[Claim]:
+        """Store the notes whose claims still hold. Those that held until all was done."""
+        return self.patiently(lambda: self._commit(claims, documents))
+
+    def remove(self, resource_ids: Sequence[str]) -> int:
+        """Take notes out of store and ledger. How many the store held."""
+        return self.patiently(lambda: self._remove(resource_ids))
+
+    def _commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedDocument]) -> list[Claim]:
+        with self.ledger.storing():
+            held = [
+                (claim, document)
+                for claim, document, holds in zip(claims, documents, self.ledger.held(claims), strict=True)
+                if holds
+            ]
+            replaced = [claim.replaces for claim, _ in held if claim.replaces]
+            with self.store.transaction():
+                self.store.upsert([document for _, document in held])
+                if replaced:
+                    self.store.delete(replaced)
+            lost = self.ledger.complete([(claim, len(document.chunks)) for claim, document in held])
+            if replaced:
+                kept = {claim.replaces for claim in lost}
+                self.ledger.forget(key for key in replaced if key not in kept)
+        if lost:
+            self._delete(self.ledger.overtaken(lost))
+        return [claim for claim, _ in held if claim not in lost] if lost else [claim for claim, _ in held]
+
+    def _remove(self, resource_ids: Sequence[str]) -> int:
+        with self.ledger.removing(resource_ids):
+            return self._delete(resource_ids)
+
+    def _delete(self, resource_ids: Sequence[str]) -> int:
+        with self.store.transaction():
+            return self.store.delete(resource_ids)
+
+    def patiently(self, write: Callable[[], Result]) -> Result:
+        """`write`, an idempotent one, until the store can be reached, within the settings' patience."""
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(StoreUnavailable),
+            wait=tenacity.wait_exponential(multiplier=0.25, max=STORE_WAIT_SECONDS_MAX),
+            stop=lambda state: self.stop() or (state.seconds_since_start or 0.0) > self.patience_seconds,
+            before_sleep=lambda state: LOGGER.warning(
+                "the store cannot be reached; waiting for it",
+                extra={"attempt": state.attempt_number, "seconds": round(state.upcoming_sleep, 1)},
+            ),
+            reraise=True,
+        )
+        return retrying(write)

@@ -1,0 +1,152 @@
+"""One worker: takes notes from the ledger, has them embedded and stored, until none is left that may come.
+
+Decides how many batches are in flight, whom to wait for and when a run of failures ends the run. A run that is cut off
+anywhere goes on from the ledger, and repeats at most the batch that was in work. Knows ports, no back-end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+from pipeline.errors import ChartwellError, ProviderError
+from pipeline.indexing.background_reader import BackgroundReader
+from pipeline.indexing.chunking import Chunker
+from pipeline.indexing.commit import Committer
+from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
+from pipeline.indexing.ledger import Claim, Elsewhere, Ledger
+from pipeline.indexing.poison import BatchFinisher
+from pipeline.indexing.run_counts import Observer, RunCounts
+from pipeline.logs import LOGGER, place_of
+from pipeline.ports import Embedder
+from pipeline.records import Chunk, Document
+
+Note: TypeAlias = tuple[Document, list[Chunk]]
+ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
+
+BATCHES_IN_WORK_MAX = 16
+"""Bounds memory where every vector is kept already and nothing has to be waited for."""
+
+FAILED_BATCHES_MAX = 3
+"""Batches in a row whose requests failed although they were tried again for minutes: then the run ends. One alone is
+bad luck: where a fifth of all requests fails, one in 16,000 fails six times."""
+
+LOOK_SECONDS = 0.5
+"""How often a worker without work looks whether there is some."""
+
+CUTTING_FAULT = "The note could not be cut into passages, because of a fault in this program."
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Works off the ledger, batch by batch. `reading`: who puts notes into it meanwhile; None where all are there."""
+
+    embedder: Embedder
+    ledger: Ledger
+    chunker: Chunker
+    committer: Committer
+    keeper: VectorCache
+    observer: Observer
+    batch_size: int
+    stop: Callable[[], bool]
+    tally: RunCounts
+    reading: BackgroundReader | None = None
+    _waited_for: set[tuple[str, float]] = field(default_factory=set)
+
+    def work(self) -> None:
+        """Embed and store what waits in the ledger; the next batches are under way meanwhile."""
+        size = self.embedder.texts_at_once
+        pool = EmbeddingPool(self.embedder, self.keeper, request_texts=size, stop=self.stop)
+        try:
+            with self.ledger.heartbeat(), pool:
+                self._finish_batches(pool)
+        except ChartwellError as error:
+            if not (error.transient and self.stop()):
+                raise
+            LOGGER.info("what the end cut short waits in the ledger", extra={"code": error.code})
+        finally:
+            # Whatever ends the run, what it still holds goes back at once: nobody should wait for its lease.
+            self.tally.embedding_seconds += pool.busy_seconds
+            self.ledger.release()
+
+    def _finish_batches(self, pool: EmbeddingPool) -> None:
+        finisher = BatchFinisher(self.ledger, self.chunker, self.committer, pool, self.tally, self.stop)
+        failed = 0
+        for claims, batch in self._under_way(pool):
+            try:
+                finisher.finish(claims, batch)
+            except ProviderError as error:
+                failed += 1
+                if not error.transient or self.stop() or failed > FAILED_BATCHES_MAX:
+                    raise
+                self.ledger.give_back(claims)
+                LOGGER.warning("a batch waits for another try", extra={"code": error.code})
+            else:
+                failed = 0
+            self.observer.batch(self.tally)
+
+    def _under_way(self, pool: EmbeddingPool) -> Iterator[ClaimedBatch]:
+        """Claimed batches in order, enough of them in work to keep the embedder busy while one is stored."""
+        window: deque[ClaimedBatch] = deque()
+        while True:
+            while self._wants_more(window) and not self.stop():
+                claims = self.ledger.claim(self.batch_size)
+                if not claims:
+                    break
+                split = self._split_each(claims)
+                if split:
+                    window.append(([claim for claim, _ in split], pool.begin([note for _, note in split])))
+            if window:
+                yield window.popleft()
+            elif self.stop() or not self._more_to_come():
+                return
+
+    def _wants_more(self, window: Sequence[ClaimedBatch]) -> bool:
+        waiting = sum(batch.running for _, batch in window)
+        return not window or (
+            waiting < 2 * self.embedder.calls_at_once - 1 and len(window) < BATCHES_IN_WORK_MAX
+        )
+
+    def _more_to_come(self) -> bool:
+        """Wait a moment for more work: from the reader, or from another worker that dies. False where none can come."""
+        if self.reading is not None:
+            if self.reading.failed:
+                return False
+            if self.reading.wait(LOOK_SECONDS):
+                return True
+        if (elsewhere := self.ledger.elsewhere()) is not None:
+            self._say_what_is_waited_for(elsewhere)
+            time.sleep(LOOK_SECONDS)
+            return True
+        return self.ledger.claimable()  # given back by another worker since the last look
+
+    def _say_what_is_waited_for(self, elsewhere: Elsewhere) -> None:
+        """Once for each worker, and again for each lease of it that is renewed."""
+        if (elsewhere.owner, elsewhere.until) in self._waited_for:
+            return
+        self._waited_for.add((elsewhere.owner, elsewhere.until))
+        until = datetime.fromtimestamp(elsewhere.until, UTC).isoformat(timespec="seconds")
+        LOGGER.warning(
+            "waiting for notes that another worker holds; they are taken over where it stays silent",
+            extra={"notes": elsewhere.notes, "worker": elsewhere.owner, "until": until},
+        )
+
+    def _split_each(self, claims: Sequence[Claim]) -> list[tuple[Claim, Note]]:
+        """The notes cut into passages. A fault of ours parks the note that set it off, and no other."""
+        split: list[tuple[Claim, Note]] = []
+        for claim in claims:
+            try:
+                split.append((claim, (claim.document, self.chunker.split(claim.document))))
+            except ChartwellError:
+                raise
+            except Exception as error:  # noqa: BLE001  whatever a text may set off, the next note has another one
+                fault = {"error": type(error).__name__, "place": place_of(error)}
+                LOGGER.error("a note could not be cut into passages", extra=fault)
+                self.ledger.fail(claim, f"{CUTTING_FAULT} It is a {fault['error']} at {fault['place']}.")
+                self.tally.failed += 1
+                self.tally.reasons[CUTTING_FAULT] += 1
+        return split
