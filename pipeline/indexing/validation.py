@@ -36,9 +36,27 @@ SHORT_CHARACTERS_MAX = 200
 NO_PREFIXES = Prefixes()
 
 _NO_IDS = frozenset(
-    ("unknown", "unk", "undefined", "(null)", "[null]", "#n/a", "-", "--", "?", "not available")
+    (
+        *(
+            "unknown",
+            "unk",
+            "undefined",
+            "(null)",
+            "[null]",
+            "-",
+            "--",
+            "?",
+            "n.a.",
+            "not available",
+            "not known",
+        ),
+        *("unbekannt", "nicht bekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "onbekend"),
+        *("#n/a", "#ref!", "#value!", "#name?", "#num!", "#null!", "#div/0!", "#calc!", "#spill!"),
+    )
 )
 """What people and programs write where they have no id: it would make one patient of many."""
+_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d{1,3}|#{3,}")
+"""A long number as spreadsheets save it, 1.23457E+12: its last digits are gone, and with them who it was."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -369,6 +387,13 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
                 if name == "resource_id"
                 else f"; or give all notes without one the same (--default {name}=VALUE)."
             ),
+        )
+    if name in {"resource_id", "patient_id"} and _ROUNDED.fullmatch(value):
+        raise _FieldRefused(
+            name,
+            f"{name} was rounded by a spreadsheet.",
+            f"It is {value[:40]}: digits are lost, and several ids have become one. Export the column as text, and do "
+            "not save the file from a spreadsheet.",
         )
     return value
 

@@ -30,6 +30,7 @@ from pipeline.readers.json_stream import too_long
 from pipeline.readers.narrative import Element, Narrative
 from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
 from pipeline.records import NoteVersion
+from pipeline.text.section_titles import is_of_the_family
 
 Outcome: TypeAlias = RawRecord | UnreadableRecord
 
@@ -557,6 +558,9 @@ class _Document:
         for component in _children(above, "component"):
             for section in _children(component, "section"):
                 title = _words(_child(section, "title")) or _display(_child(section, "code"))
+                if _is_of_another(section, title):
+                    self.left_out.append(f"section {title or 'without a title'}: about another person")
+                    continue
                 block = _child(section, "text")
                 text = narrative.text_of(block) if block is not None else ""
                 below = list(self._sections(section, narrative))
@@ -620,6 +624,14 @@ class _Document:
 
     def _refused(self, reason: str, remedy: str) -> UnreadableRecord:
         return UnreadableRecord(self.position, reason, remedy, resource_id=self._resource_id())
+
+
+def _is_of_another(section: Element, title: str) -> bool:
+    """Whether a section says that it is about somebody else: the newborn in its mother's document. The history of the
+    family is the patient's all the same."""
+    return _child(section, "subject") is not None and not is_of_the_family(
+        title, [_code(_child(section, "code")) or ""]
+    )
 
 
 def _organisation(root: str) -> str:

@@ -8,6 +8,7 @@ not what could be a name: a section is stored, searched and shown, and "COYOTE, 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 HEADING_CHARACTERS_MAX = 80
 TITLE_CHARACTERS_MAX = 60
@@ -157,3 +158,11 @@ def may_be_a_name(title: str) -> bool:
     ):
         return False
     return not (len(words) == 1 and len(words[0]) <= ABBREVIATION_CHARACTERS_MAX and words[0].isupper())
+
+
+def is_of_the_family(title: str, codes: Iterable[str] = ()) -> bool:
+    """Whether a section is the family history (LOINC 10157-6), which is about others and still the patient's."""
+    return "10157-6" in codes or _FAMILY.search(title) is not None
+
+
+_FAMILY = re.compile(r"\bfamil|\bFHX?\b", re.IGNORECASE)

@@ -172,6 +172,22 @@ def test_an_empty_section_says_so_and_one_without_text_is_named() -> None:
     assert found.document.metadata["left_out"] == "section Results: entries without text"
 
 
+@pytest.mark.parametrize(("title", "kept"), [("Newborn", False), ("Family history", True)])
+def test_a_section_about_another_person_is_left_out(tmp_path: Path, title: str, kept: bool) -> None:
+    subject = '<subject><relatedSubject classCode="PRS"><code code="CHILD"/></relatedSubject></subject>'
+    sections = (
+        "<component><section><title>Birth</title><text>Loss of 300 mL.</text></section></component>"
+        f"<component><section><title>{title}</title><text>Jaundice.</text>{subject}</section></component>"
+    )
+    path = tmp_path / "birth.xml"
+    path.write_text(cda(f"<component><structuredBody>{sections}</structuredBody></component>"))
+    (found,) = notes(path)
+    assert ("Jaundice." in found.document.text_content) == kept
+    assert found.document.metadata.get("left_out") == (
+        None if kept else "section Newborn: about another person"
+    )
+
+
 def test_the_rest_of_the_header_can_be_filtered_and_mapped() -> None:
     (found,) = notes(FILES / "discharge-cerner.xml")
     assert found.document.domain == "Cardiology"

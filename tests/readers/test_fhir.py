@@ -437,6 +437,37 @@ def test_a_composition_is_read_section_by_section() -> None:
     assert isinstance(only(composition), UnreadableRecord)
 
 
+def test_a_section_about_another_person_is_left_out() -> None:
+    def about(focus: dict[str, Any], title: str = "Newborn") -> str:
+        sections = [
+            {"title": "Birth", "text": {"div": "<div>Loss of 300 mL.</div>"}},
+            {"title": title, "focus": focus, "text": {"div": "<div>Jaundice.</div>"}},
+        ]
+        found = columns(
+            {
+                "resourceType": "Composition",
+                "id": "c-1",
+                "type": {"text": "Birth report"},
+                "subject": {"reference": "Patient/mother"},
+                "text": {"div": "<div>She bled 300 mL, the child has jaundice.</div>"},
+                "section": sections,
+            }
+        )
+        assert ("Jaundice." in found["text_content"]) == ("jaundice" in found["text_content"])
+        assert (found["left_out"] is None) == ("Jaundice." in found["text_content"])
+        return str(found["text_content"])
+
+    for another in (
+        {"reference": "Patient/child"},
+        {"reference": "RelatedPerson/child"},
+        {"display": "The child"},
+    ):
+        assert about(another) == "Birth:\nLoss of 300 mL."
+        assert "Jaundice." in about(another, "Family history")
+    for the_same in ({"reference": "Patient/mother"}, {"reference": "Device/pump"}):
+        assert "Jaundice." in about(the_same)
+
+
 def test_markup_keeps_what_a_reader_sees() -> None:
     markup = (
         "<html><head><style>p {color: red}</style></head><body><h1>Labs</h1><table><tr><th>Test</th><th>Value</th></tr>"

@@ -776,6 +776,13 @@ def test_a_deletion_of_another_server_takes_nothing_back(tmp_path: Path) -> None
     assert [one.withdrawn for one in found if isinstance(one, Rejection)] == [False]
 
 
+def test_a_deletion_by_its_whole_address_is_that_servers(tmp_path: Path) -> None:
+    value = bundle(entry(request={"method": "DELETE", "url": "https://b.example/fhir/DocumentReference/1"}))
+    (gone,) = read_bundle(tmp_path, value)
+    assert isinstance(gone, Rejection)
+    assert gone.authority == ("fhir server", "https://b.example/fhir")
+
+
 def test_superseded_without_a_replacement_is_kept_with_its_status(tmp_path: Path) -> None:
     (only,) = read_bundle(
         tmp_path, bundle(entry(document("1", status="superseded", docStatus="preliminary")))

@@ -100,7 +100,7 @@ class Note:
             withdrawn=withdrawn,
             patient_id=self.patient_id,
             version=self.version,
-            authority=(SERVER, self.place.base) if self.place.base else None,
+            authority=(SERVER, base) if (base := self.server or self.place.base) else None,
             columns=self.names(),
         )
 

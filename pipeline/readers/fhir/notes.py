@@ -268,7 +268,7 @@ def _add_findings(report: Resource, texts: list[tuple[int, str]]) -> bool:
 
 def _document(note: Note, position: str) -> Outcome:
     left_out: list[str] = []
-    text = document_text(note.resource, left_out)
+    text = document_text(note.resource, left_out, lambda section: _is_of_another(section, note))
     if not text:
         return note.refused(
             position,
@@ -276,6 +276,19 @@ def _document(note: Note, position: str) -> Outcome:
             "Export it with the narrative of its sections.",
         )
     return _found(note, position, text, note.id, left_out)
+
+
+def _is_of_another(section: Resource, note: Note) -> bool:
+    """Whether a section's focus is a person, and not the note's patient: the newborn in its mother's document. Whom it
+    only names is not the patient: a focus is there where the section is about somebody else."""
+    place, focus = note.place, as_object(section.get("focus"))
+    try:
+        whose = patient_of(
+            {"subject": focus, "contained": note.resource.get("contained")}, place.base, place.lookup
+        )
+    except NoPatient as found:
+        return found.kind in {"RelatedPerson", "Person"}
+    return whose is None or whose.id != note.patient_id
 
 
 def _found(note: Note, position: str, text: str, resource_id: str | None, left_out: list[str]) -> RawRecord:

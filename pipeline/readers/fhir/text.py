@@ -19,6 +19,7 @@ from pipeline.readers.charsets import codec_of, decode
 from pipeline.readers.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.readers.fhir.elements import Resource, as_object, codes, concept, objects, text_in
 from pipeline.readers.html import heading, text_of
+from pipeline.text.section_titles import is_of_the_family
 
 MARKUP_TYPES = ("text/html", "application/xhtml+xml", "application/xhtml", "text/xhtml")
 NOT_PLAIN_TYPES = ("text/rtf", "text/richtext", "text/xml", "text/css", "text/calendar", "text/vcard")
@@ -43,6 +44,8 @@ class UnreadableAttachment:
     remedy: str
 
 
+OfAnother = Callable[[Resource], bool]
+"""Whether the focus of a section is another person than the document's patient."""
 Content = Callable[[str], "Resource | UnreadableAttachment"]
 """The Binary that an address leads to, or why there is none."""
 
@@ -159,19 +162,23 @@ def same_words(text: str) -> str:
     return " ".join(["", *re.findall(r"\w+", text.casefold()), ""])
 
 
-def document_text(composition: Resource, left_out: list[str]) -> str:
+def document_text(composition: Resource, left_out: list[str], of_another: OfAnother) -> str:
     """A document's sections under their titles, before them its narrative where they do not repeat it.
 
-    Sections that say nothing in words are named in `left_out`.
+    Sections that say nothing in words, or are about somebody else, are named in `left_out`.
     """
-    sections = "\n\n".join(_sections(composition.get("section"), left_out))
-    summary = narrative(composition)
+    sections = "\n\n".join(_sections(composition.get("section"), left_out, of_another))
+    summary = "" if any(one.endswith(_OF_ANOTHER) for one in left_out) else narrative(composition)
     if summary and same_words(summary) not in same_words(sections):
         return f"{summary}\n\n{sections}".strip()
     return sections
 
 
-def _sections(sections: Any, left_out: list[str]) -> Iterator[str]:
+_OF_ANOTHER = ": about another person"
+"""The narrative of the whole document would tell of both."""
+
+
+def _sections(sections: Any, left_out: list[str], of_another: OfAnother) -> Iterator[str]:
     """In the order of the document, subsections under their own titles, however deep."""
     waiting = [iter(objects(sections))]
     pending: list[str] = []  # titles above that have had no text of their own
@@ -183,6 +190,13 @@ def _sections(sections: Any, left_out: list[str]) -> Iterator[str]:
                 pending.pop()
             continue
         title = text_in(section.get("title")) or concept(section.get("code")) or ""
+        if (
+            section.get("focus")
+            and not is_of_the_family(title, codes(section.get("code")))
+            and of_another(section)
+        ):
+            left_out.append(f"section {title or 'without a title'}{_OF_ANOTHER}")
+            continue
         said = _said(section, title, left_out)
         below = objects(section.get("section"))
         if said:
