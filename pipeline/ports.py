@@ -7,7 +7,7 @@ exceptions into `pipeline.errors` and let nothing else escape.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -15,19 +15,28 @@ from typing import Protocol, runtime_checkable
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
+    Claim,
     Document,
     DraftPiece,
     EmbeddedDocument,
     EmbeddingSpace,
+    FailedNote,
     Filters,
     GeneratorModel,
+    HeldElsewhere,
     Hit,
+    KnownNote,
     Match,
     NoteField,
+    NoteState,
+    NoteVersion,
     Prompt,
+    StagedNote,
     StoreCounts,
     TextKind,
+    Throughput,
     Vector,
+    Withdrawal,
 )
 
 
@@ -215,6 +224,185 @@ class Store(Protocol):
         them anew, where a store can."""
 
     def close(self) -> None: ...
+
+
+class WorkQueue(Protocol):
+    """Notes that wait for their vectors. Work is handed out under leases: a worker that dies, or stays silent for
+    longer than its lease, loses its notes to the others. One object a worker."""
+
+    def claim(self, number: int) -> list[Claim]:
+        """Up to `number` notes that wait, or whose worker is dead or silent for too long: now this worker's. Those that
+        were read first come first."""
+
+    def claimable(self) -> bool:
+        """Is there a note that waits?"""
+
+    def elsewhere(self) -> HeldElsewhere | None:
+        """What other workers hold at this moment; None where that is nothing. It ends here as completed, or is claimed
+        once the worker is found dead or its lease has run out."""
+
+    def heartbeat(self) -> AbstractContextManager[None]:
+        """Renews this worker's leases while inside: a slow batch is not a dead worker."""
+
+    def held(self, claims: Sequence[Claim]) -> list[bool]:
+        """Which of these claims still hold: the note is as it was claimed, and no other worker has it."""
+
+    def complete(self, chunk_counts: Sequence[tuple[Claim, int]]) -> list[Claim]:
+        """Record that these notes are stored, with so many passages. Call inside `storing`.
+
+        Returns the claims that no longer hold, because the note changed or another worker took it over."""
+
+    def overtaken(self, lost: Sequence[Claim]) -> list[str]:
+        """After a write under claims that did not hold any more: put notes back to work that have changed meanwhile.
+        Returns the notes that no one wants any more, to be removed from the store."""
+
+    def fail(self, claim: Claim, error: str) -> None:
+        """Park a note with its reason. It stays staged, so that a later run can try it again."""
+
+    def give_back(self, claims: Sequence[Claim]) -> None:
+        """Let these notes wait again, for whoever claims them next: they failed for no fault of theirs, and the attempt
+        does not count."""
+
+    def release(self) -> None:
+        """Give back what this worker holds and has not finished."""
+
+
+class NoteRegister(Protocol):
+    """Which notes there are: where each was read, whose it is, in which version, and what its source took back."""
+
+    def known(self, resource_ids: Iterable[str]) -> Mapping[str, KnownNote]:
+        """Those of the notes that are here, by id."""
+
+    def staged(self, resource_id: str) -> Document | None:
+        """The note as it was staged, None where it is no longer (or never was)."""
+
+    def stage(self, notes: Sequence[StagedNote]) -> None:
+        """Take notes to be embedded, new or changed. An earlier claim on one of them is void."""
+
+    def retry(self, resource_ids: Iterable[str]) -> None:
+        """Put failed notes back in the queue."""
+
+    def place(self, resource_id: str, source: str, file: str, version: NoteVersion | None) -> None:
+        """Record where this note is found now, and in which version."""
+
+    def parts(self, resource_id: str) -> list[str]:
+        """This id, and the notes `id#1`, `id#2`, ... that a resource with several texts became."""
+
+    def forget(self, resource_ids: Iterable[str]) -> None:
+        """Drop notes, for those that are gone from the store."""
+
+    def removing(self, resource_ids: Sequence[str]) -> AbstractContextManager[None]:
+        """Around the removal of notes from the store: forgets them after it. A cut in between leaves them here as
+        failed and condemned, so that the next run removes them, or stores them again where a source holds them."""
+
+    def condemned(self) -> list[str]:
+        """Notes whose removal was cut short."""
+
+    def withdraw(self, withdrawals: Mapping[str, Withdrawal]) -> None:
+        """Remember them, so that an older version that is read again stays away."""
+
+    def restore(self, resource_ids: Iterable[str]) -> None:
+        """Forget that these were withdrawn: a newer version is there."""
+
+    def withdrawals(self, resource_ids: Iterable[str]) -> Mapping[str, Withdrawal]:
+        """Of these ids, of whole resources where they are FHIR's, those that are withdrawn."""
+
+    def has_withdrawals(self) -> bool: ...
+
+    def all_withdrawals(self) -> Mapping[str, Withdrawal]: ...
+
+    def authorities(self, patients: Iterable[str]) -> Mapping[tuple[str, str], str]:
+        """Of these patients, by id and way of naming: who gave the id."""
+
+    def all_authorities(self) -> Mapping[tuple[str, str], str]: ...
+
+    def remember_authorities(self, given: Mapping[tuple[str, str], str]) -> None:
+        """By patient's id and way of naming."""
+
+    def patients_held(self, patients: Iterable[str]) -> set[str]:
+        """Which of these patients have a note here."""
+
+
+class Sightings(Protocol):
+    """Which notes the sources of one run hold, accepted or not. Of this worker and one thread alone."""
+
+    def begin_sighting(self) -> None:
+        """Forget which notes were seen; call before reading sources."""
+
+    def saw(self, resource_ids: Iterable[str]) -> None: ...
+
+    def seen(self, resource_ids: Iterable[str]) -> set[str]:
+        """Which of these were seen since `begin_sighting`."""
+
+    def seen_parts(self) -> list[str]:
+        """Ids with a "#" that were seen: each may be one of several texts of a resource."""
+
+    def unseen_parts(self) -> list[str]:
+        """Notes here with a "#" in their id that were not seen."""
+
+    def missing(self, sources: Sequence[str]) -> list[str]:
+        """Notes that came from these sources once and were not seen."""
+
+
+class Progress(Protocol):
+    """Where the notes stand, for whoever asks."""
+
+    def counts(self) -> Mapping[NoteState, int]:
+        """Notes by state; every state is there."""
+
+    def failures(self, limit: int = 100) -> list[FailedNote]:
+        """Those that were read first, at most `limit`; -1: all."""
+
+    def failure_reasons(self, limit: int = 20) -> Mapping[str, int]:
+        """Failed notes by what was wrong, the most frequent first."""
+
+    def pace(self) -> Throughput | None:
+        """How fast notes were done lately; None before two batches were."""
+
+    def completed(self) -> Iterator[tuple[str, int]]:
+        """(resource_id, number of chunks) of every note that is done, ordered by id."""
+
+
+class Ledger(WorkQueue, NoteRegister, Sightings, Progress, Protocol):
+    """The one truth about progress: which notes wait, are in work, are done, or failed and why.
+
+    A note is staged here when it is read, and stays until its vectors are stored, so that a run that was cut off goes
+    on from the ledger alone. Each call is durable when it returns, or when the outermost transaction ends. Safe to
+    share between threads; workers in other processes open one each on the same ledger.
+    """
+
+    def prepare(self) -> None:
+        """Create what is missing, and take back the leases of workers that are certainly dead; safe to call always."""
+
+    def storing(self) -> AbstractContextManager[None]:
+        """Around the writing of a batch to the store, or a removal from it, and the record of it here. In one database
+        with the store both become visible together; a separate store commits first."""
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """All calls inside become visible together, or not at all, and no other worker writes meanwhile. Nests."""
+
+    def forget_all(self) -> None:
+        """Start over: forget notes, withdrawals and authorities."""
+
+
+@runtime_checkable
+class FirstReleaseNotes(Protocol):
+    """A ledger that the first release may have written, which knew a FHIR resource by its bare id. Others need none of
+    this."""
+
+    def unidentified(self, number: int) -> list[str]:
+        """Up to `number` notes whose patient no one has looked up yet."""
+
+    def identify(self, notes: Iterable[tuple[str, str, str | None]]) -> None:
+        """(resource_id, patient_id, type of a FHIR resource that has a bare id) of notes that had been unidentified."""
+
+    def has_bare_ids(self) -> bool: ...
+
+    def bare(self, ids: Iterable[str]) -> Mapping[str, tuple[str, str]]:
+        """Of bare ids, those that are known here, with resource type and patient."""
+
+    def bare_parts(self, kind: str, bare: str) -> list[str]:
+        """The notes that the first release made of one resource."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -467,6 +467,98 @@ NoteState: TypeAlias = Literal["pending", "processing", "completed", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a note was read, whose it was, and in which version."""
+
+    patient: str
+    """The patient's id or a hash of it: it is compared and nothing else."""
+    source: str
+    file: str
+    """"" for standard input, and for notes that an earlier release stored."""
+    version: NoteVersion | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """That a source took a note back. What it means for a note is `indexing/identity.py`'s judgement."""
+
+    patient: str | None
+    """None where the source does not say whose it was."""
+    file: str
+    version: NoteVersion | None
+    """Of the withdrawal where its source numbers it, else of the note that it removed."""
+    position: str = ""
+    authority: tuple[str, str] | None = None
+    """Who gave the ids, where another may have given the same ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNote:
+    """What the ledger knows of one note."""
+
+    fingerprint: str
+    state: NoteState
+    attempts: int
+    source: str
+    file: str = ""
+    patient_id: str | None = None
+    """None where an earlier release stored it and its text is nowhere any more."""
+    version: NoteVersion | None = None
+
+    def sighting(self, patient_if_unknown: str) -> Sighting:
+        return Sighting(self.patient_id or patient_if_unknown, self.source, self.file, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedNote:
+    """A note for the ledger, to be embedded."""
+
+    document: Document
+    source: str
+    fingerprint: str
+    file: str = ""
+    version: NoteVersion | None = None
+    replaces: str | None = None
+    """As in `Claim`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A note handed to a worker, with the fingerprint under which its result must come back."""
+
+    document: Document
+    fingerprint: str
+    attempt: int
+    replaces: str | None = None
+    """Another id under which the same note is stored: it goes once this one is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldElsewhere:
+    """Notes that other workers hold."""
+
+    notes: int
+    owner: str
+    """One of the workers: its machine, process and start."""
+    until: float
+    """When the last lease ends, in seconds since 1970, unless it is renewed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedNote:
+    resource_id: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    notes_per_minute: float
+    last_at: float
+    """When the last note was done, in seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class IndexReport:
     """What an indexing run did, in notes unless a name says otherwise."""
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
-from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.vector_cache import VectorSpool
-from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
+from pipeline.ports import Embedder, Generator, ImageEmbedder, Ledger, Store
 from pipeline.storage.sqlite import Database
 
 STORE_FILE = "chartwell.sqlite"
@@ -68,7 +68,7 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
 def open_ledger(settings: Settings, database: Database) -> Ledger:
     """The ledger. It keeps the notes where the store is another database, which may have to be mended from here."""
     separate = settings.store.kind != "embedded"
-    return Ledger(database, lease_seconds=settings.indexing.lease_seconds, keep_notes=separate)
+    return SqliteLedger(database, lease_seconds=settings.indexing.lease_seconds, keep_notes=separate)
 
 
 def ledger_database(settings: Settings) -> Database:

@@ -24,18 +24,18 @@ from iris import dbapi
 from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.nim import NimEmbedder
 from pipeline.indexing.flow import Indexing
-from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.vector_cache import VectorSpool
 from tests.servers.iris import connect
 
 STAGES: dict[str, tuple[type, str]] = {
     "reading": (Indexing, "stage"),
-    "staging": (Ledger, "stage"),
-    "claiming": (Ledger, "claim"),
+    "staging": (SqliteLedger, "stage"),
+    "claiming": (SqliteLedger, "claim"),
     "embedding": (NimEmbedder, "embed"),
     "spooling": (VectorSpool, "keep"),
     "storing": (IrisStore, "upsert"),
-    "ledger commit": (Ledger, "complete"),
+    "ledger commit": (SqliteLedger, "complete"),
 }
 """Each stage is the time inside one method."""
 HASH_DIGITS = 16

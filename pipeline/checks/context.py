@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 
 from pipeline.checks.machine import Machine, Vantage
 from pipeline.config import Settings
-from pipeline.indexing.ledger import Ledger
-from pipeline.ports import Embedder, Generator, ImageEmbedder, Store
+from pipeline.ports import Embedder, Generator, ImageEmbedder, Ledger, Store
 from pipeline.storage.sqlite import Database
 from pipeline.wiring import (
     ledger_database,

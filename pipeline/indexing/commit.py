@@ -13,10 +13,9 @@ from typing import TypeVar
 import tenacity
 
 from pipeline.errors import StoreUnavailable
-from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.logs import LOGGER
-from pipeline.ports import Store
-from pipeline.records import EmbeddedDocument
+from pipeline.ports import Ledger, Store
+from pipeline.records import Claim, EmbeddedDocument
 
 Result = TypeVar("Result")
 

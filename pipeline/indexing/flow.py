@@ -17,12 +17,11 @@ from pipeline.indexing.chunking import Chunker
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import StoredVectors, VectorCache
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts, SilentObserver
 from pipeline.indexing.staging import Stager, identify
 from pipeline.indexing.validation import NO_PREFIXES, accept_all
 from pipeline.indexing.worker import Worker
-from pipeline.ports import Embedder, Store
+from pipeline.ports import Embedder, Ledger, Store
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["Indexing", "Observer", "RejectionSink", "RunCounts", "SilentObserver"]

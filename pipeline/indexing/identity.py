@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 
 from pipeline.readers.fhir.notes import NOTE_RESOURCES
 from pipeline.readers.sources import by_name
-from pipeline.records import NoteVersion
+from pipeline.records import NoteVersion, Sighting, Withdrawal
 
 _RESOURCE = re.compile(rf"(?P<type>{'|'.join(NOTE_RESOURCES)})/(?P<id>[^#]+)(?:#\d+)?")
 
@@ -28,61 +28,6 @@ class Prefixes:
 
     note: str = ""
     patient: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """Where a note was read, whose it was, and in which version."""
-
-    patient: str
-    """The patient's id or a hash of it: it is compared and nothing else."""
-    source: str
-    file: str
-    """"" for standard input, and for notes that an earlier release stored."""
-    version: NoteVersion | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Withdrawal:
-    """That a source took a note back."""
-
-    patient: str | None
-    """None where the source does not say whose it was."""
-    file: str
-    version: NoteVersion | None
-    """Of the withdrawal where its source numbers it, else of the note that it removed."""
-    position: str = ""
-    authority: tuple[str, str] | None = None
-    """Who gave the ids, where another may have given the same ones."""
-
-    def concerns(self, note: Sighting, *, resource: bool) -> bool:
-        """Whether it is this note that was taken back, and not one of another patient or source that has the same id.
-        An id that names its source (`resource`) does so without the patient; any other in its own source only."""
-        if self.patient is None:
-            return resource or self.is_of_the_place_of(note)
-        return self.patient == note.patient or (resource and self._corrects_the_patient_of(note))
-
-    def is_of_the_place_of(self, note: Sighting) -> bool:
-        """Whether it stands where the note was read."""
-        return self.file in (note.file, note.source) or _below(self.file, note.source)
-
-    def _corrects_the_patient_of(self, note: Sighting) -> bool:
-        """Whether one folder numbers it as a later version of the note, which it names another patient for."""
-        one_folder = bool(note.file) and PurePath(self.file).parent == PurePath(note.file).parent
-        return one_folder and _numbered(self.version, note.version) > 0
-
-    def outlasts(self, note: Sighting, *, resource: bool, same_run: bool) -> bool:
-        """Whether the note that was read now is not newer, so that it stays withdrawn. A FHIR resource comes back in a
-        newer version, any note by an edit of the file that withdrew it, other notes in a later file as well."""
-        if order := _order(note.version, self.version):
-            return order < 0
-        if note.file == self.file:
-            return same_run
-        return resource or by_name(note.file) <= by_name(self.file)
-
-    def is_older_than(self, note: Sighting) -> bool:
-        """Whether the note that is known is a newer version than what was withdrawn."""
-        return _order(note.version, self.version) > 0
 
 
 def whole_resource(resource_id: str, prefix: str = "") -> str | None:
@@ -102,6 +47,35 @@ def bare_id(resource_id: str) -> tuple[str, str] | None:
     """What the first release called a resource: its type, and its id without it ("7#2"). None for other ids."""
     found = _RESOURCE.fullmatch(resource_id) if "/" in resource_id else None
     return None if found is None else (found["type"], resource_id.partition("/")[2])
+
+
+def concerns(withdrawal: Withdrawal, note: Sighting, *, resource: bool) -> bool:
+    """Whether it is this note that was taken back, and not one of another patient or source that has the same id.
+    An id that names its source (`resource`) does so without the patient; any other in its own source only."""
+    if withdrawal.patient is None:
+        return resource or is_of_the_place_of(withdrawal, note)
+    return withdrawal.patient == note.patient or (resource and _corrects_the_patient(withdrawal, note))
+
+
+def is_of_the_place_of(withdrawal: Withdrawal, note: Sighting) -> bool:
+    """Whether it stands where the note was read."""
+    return withdrawal.file in (note.file, note.source) or _below(withdrawal.file, note.source)
+
+
+def _corrects_the_patient(withdrawal: Withdrawal, note: Sighting) -> bool:
+    """Whether one folder numbers it as a later version of the note, which it names another patient for."""
+    one_folder = bool(note.file) and PurePath(withdrawal.file).parent == PurePath(note.file).parent
+    return one_folder and _numbered(withdrawal.version, note.version) > 0
+
+
+def outlasts(withdrawal: Withdrawal, note: Sighting, *, resource: bool, same_run: bool) -> bool:
+    """Whether the note that was read now is not newer, so that it stays withdrawn. A FHIR resource comes back in a
+    newer version, any note by an edit of the file that withdrew it, other notes in a later file as well."""
+    if order := _order(note.version, withdrawal.version):
+        return order < 0
+    if note.file == withdrawal.file:
+        return same_run
+    return resource or by_name(note.file) <= by_name(withdrawal.file)
 
 
 def compare(new: Sighting, old: Sighting) -> Verdict:

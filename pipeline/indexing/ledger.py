@@ -16,78 +16,28 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.indexing.identity import Sighting, Withdrawal
 from pipeline.logs import LOGGER
-from pipeline.records import Document, NoteState, NoteVersion
+from pipeline.records import (
+    Claim,
+    Document,
+    FailedNote,
+    HeldElsewhere,
+    KnownNote,
+    NoteState,
+    NoteVersion,
+    StagedNote,
+    Throughput,
+    Withdrawal,
+)
 from pipeline.storage.named_sql import Statements
 from pipeline.storage.sqlite import Database, storage_errors
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 
 REMOVAL_CUT_SHORT = "Its removal was cut short; run the same command again."
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the ledger knows of one note."""
-
-    fingerprint: str
-    state: NoteState
-    attempts: int
-    source: str
-    file: str = ""
-    patient_id: str | None = None
-    """None where an earlier release stored it and its text is nowhere any more."""
-    version: NoteVersion | None = None
-
-    def sighting(self, patient_if_unknown: str) -> Sighting:
-        return Sighting(self.patient_id or patient_if_unknown, self.source, self.file, self.version)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A note handed to a worker, with the fingerprint under which its result must come back."""
-
-    document: Document
-    fingerprint: str
-    attempt: int
-    replaces: str | None = None
-    """Another id under which the same note is stored: it goes once this one is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class Staging:
-    """A note to be staged."""
-
-    document: Document
-    source: str
-    fingerprint: str
-    file: str = ""
-    version: NoteVersion | None = None
-    replaces: str | None = None
-    """As in `Claim`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """Notes that other workers hold."""
-
-    notes: int
-    owner: str
-    """One of the workers: its machine, process and start."""
-    until: float
-    """When the last lease ends, in seconds since 1970, unless it is renewed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    resource_id: str
-    attempts: int
-    error: str
 
 
 ADDED_COLUMNS = {
@@ -109,15 +59,8 @@ PACE_SECONDS = 600.0
 """Of work before the last note that was done."""
 
 
-@dataclass(frozen=True, slots=True)
-class Throughput:
-    notes_per_minute: float
-    last_at: float
-    """When the last note was done, in seconds since 1970."""
-
-
-class Ledger:
-    """`VectorizationState` in one database. One object a worker; `owner` names the worker in the leases."""
+class SqliteLedger:
+    """`VectorizationState` in one database, as `ports.Ledger`. One object a worker; `owner` names it in the leases."""
 
     def __init__(
         self,
@@ -177,14 +120,14 @@ class Ledger:
 
     # --- staging
 
-    def known(self, resource_ids: Iterable[str]) -> dict[str, Known]:
+    def known(self, resource_ids: Iterable[str]) -> dict[str, KnownNote]:
         rows = self._rows(_SQL.known, (json.dumps(list(resource_ids)),))
         return {
-            str(key): Known(*rest, version=_version(updated, number))  # type: ignore[arg-type,misc]  # the record's order
+            str(key): KnownNote(*rest, version=_version(updated, number))  # type: ignore[arg-type,misc]  # in its order
             for key, *rest, updated, number in rows
         }
 
-    def stage(self, notes: Sequence[Staging]) -> None:
+    def stage(self, notes: Sequence[StagedNote]) -> None:
         """Take notes to be embedded, new or changed. An earlier claim on one of them is void."""
         now = self._clock()
         with self.transaction() as connection:
@@ -373,11 +316,11 @@ class Ledger:
         expired = connection.execute(_SQL.expired, (now, ahead, self.owner, number)).fetchall()
         return [*expired, *connection.execute(_SQL.pending, (number - len(expired),))]
 
-    def elsewhere(self) -> Elsewhere | None:
+    def elsewhere(self) -> HeldElsewhere | None:
         """What other workers hold at this moment; None where that is nothing. It ends here as completed, or is claimed
         once the worker is found dead or its lease has run out."""
         ((notes, owner, until),) = self._rows(_SQL.elsewhere, (self.owner,))
-        return Elsewhere(int(str(notes)), str(owner), float(str(until))) if notes else None
+        return HeldElsewhere(int(str(notes)), str(owner), float(str(until))) if notes else None
 
     def claimable(self) -> bool:
         """Is there a note that waits?"""
@@ -478,9 +421,9 @@ class Ledger:
         states: tuple[NoteState, ...] = ("pending", "processing", "completed", "failed")
         return {state: found.get(state, 0) for state in states}
 
-    def failures(self, limit: int = 100) -> list[Failure]:
+    def failures(self, limit: int = 100) -> list[FailedNote]:
         return [
-            Failure(str(resource_id), int(str(attempts)), str(error))
+            FailedNote(str(resource_id), int(str(attempts)), str(error))
             for resource_id, attempts, error in self._rows(_SQL.failures, (limit,))
         ]
 

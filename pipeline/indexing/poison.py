@@ -22,8 +22,9 @@ from pipeline.errors import (
 from pipeline.indexing.chunking import Chunker
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch
-from pipeline.indexing.ledger import Claim, Ledger
 from pipeline.indexing.run_counts import RunCounts
+from pipeline.ports import Ledger
+from pipeline.records import Claim
 
 POISON = (RequestInvalid, ResponseInvalid, StoreRejectedRow)
 """Errors that one note can cause for its whole batch. Any other error stops the run: it would meet every note."""

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.indexing.embedding import VectorCache
-from pipeline.indexing.ledger import Ledger, Staging
-from pipeline.ports import Store
-from pipeline.records import Chunk, Document, Hit, Vector
+from pipeline.ports import Ledger, Store
+from pipeline.records import Chunk, Document, Hit, StagedNote, Vector
 
 GROUP_NOTES = 500
 """Notes put back to work with one commit."""
@@ -239,7 +238,7 @@ def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
         known = ledger.known(group)
         documents = {key: ledger.staged(key) or store.document(key) for key in group}
         again = [
-            Staging(
+            StagedNote(
                 document,
                 known[key].source,
                 known[key].fingerprint,

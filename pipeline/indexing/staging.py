@@ -13,16 +13,16 @@ from typing import TypeAlias
 from pipeline.indexing.chunking import fingerprint_under
 from pipeline.indexing.identity import (
     Prefixes,
-    Sighting,
-    Withdrawal,
     bare_id,
     compare_with_stored,
+    concerns,
     is_newer,
+    is_of_the_place_of,
     names_its_source,
     newest,
+    outlasts,
     whole_resource,
 )
-from pipeline.indexing.ledger import Known, Ledger, Staging
 from pipeline.indexing.run_counts import RejectionSink, RunCounts
 from pipeline.indexing.validation import (
     NO_PREFIXES,
@@ -34,8 +34,8 @@ from pipeline.indexing.validation import (
     spared,
     withdrawal_of,
 )
-from pipeline.ports import Store
-from pipeline.records import Rejection
+from pipeline.ports import FirstReleaseNotes, Ledger, Store
+from pipeline.records import KnownNote, Rejection, Sighting, StagedNote, Withdrawal
 
 Outcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
 
@@ -65,11 +65,13 @@ class Stager:
     """Known texts of resources of which a newer version counts: those that it no longer has."""
     _disputed: list[ValidNote] = field(default_factory=list)
     _last: str | None = None
-    _bare: bool = False
+    _first_release: FirstReleaseNotes | None = None
+    """The ledger, where it holds notes of the first release."""
 
     def begin(self) -> None:
         self.ledger.begin_sighting()
-        self._bare = not self.mirrored and not self.prefixes.note and self.ledger.has_bare_ids()
+        if not self.mirrored and not self.prefixes.note and isinstance(self.ledger, FirstReleaseNotes):
+            self._first_release = self.ledger if self.ledger.has_bare_ids() else None
         self._end_withdrawals()
 
     def take(self, group: Sequence[Outcome]) -> None:
@@ -166,7 +168,9 @@ class Stager:
         for key in [key for key in latest if key == resource_id or self._whole(key) == resource_id]:
             note = latest[key].sighting
             resource = names_its_source(key)
-            if withdrawal.concerns(note, resource=resource) and not withdrawal.is_older_than(note):
+            if concerns(withdrawal, note, resource=resource) and not is_newer(
+                note.version, withdrawal.version
+            ):
                 del latest[key]
                 self.tally.older += 1
 
@@ -203,7 +207,7 @@ class Stager:
         return True
 
     def _undisputed(
-        self, latest: Mapping[str, ValidNote], known: Mapping[str, Known]
+        self, latest: Mapping[str, ValidNote], known: Mapping[str, KnownNote]
     ) -> dict[str, ValidNote]:
         """Without the records that do not count beside what is stored, or was withdrawn."""
         counting: dict[str, ValidNote] = {}
@@ -257,9 +261,9 @@ class Stager:
         for key, note in latest.items():
             withdrawal = found.get(ids[key])
             resource = self._whole(key) is not None
-            if withdrawal is None or not withdrawal.concerns(note.sighting, resource=names_its_source(key)):
+            if withdrawal is None or not concerns(withdrawal, note.sighting, resource=names_its_source(key)):
                 continue
-            if withdrawal.outlasts(note.sighting, resource=resource, same_run=False):
+            if outlasts(withdrawal, note.sighting, resource=resource, same_run=False):
                 stay.add(key)
             else:
                 restored.add(ids[key])
@@ -267,7 +271,7 @@ class Stager:
             self.ledger.restore(restored)
         return stay
 
-    def _stage(self, notes: Mapping[str, ValidNote], known: Mapping[str, Known]) -> None:
+    def _stage(self, notes: Mapping[str, ValidNote], known: Mapping[str, KnownNote]) -> None:
         bare = self._bare_ids(notes, known)
         new, again, placed = [], [], []
         for key, note in notes.items():
@@ -277,7 +281,9 @@ class Stager:
             if before is None or before.fingerprint != fingerprint:
                 self._count(note, before, bare.get(key))
                 new.append(
-                    Staging(note.document, note.source, fingerprint, note.file, note.version, bare.get(key))
+                    StagedNote(
+                        note.document, note.source, fingerprint, note.file, note.version, bare.get(key)
+                    )
                 )
                 continue
             if (before.source, before.file, before.version) != (note.source, note.file, note.version):
@@ -295,7 +301,7 @@ class Stager:
                 self.ledger.place(note.document.resource_id, note.source, note.file, note.version)
             self.tally.waiting += len(new) + len(again)
 
-    def _count(self, note: ValidNote, before: Known | None, replaces: str | None) -> None:
+    def _count(self, note: ValidNote, before: KnownNote | None, replaces: str | None) -> None:
         if before is None and replaces is None:
             self.tally.new += 1
         else:
@@ -313,12 +319,12 @@ class Stager:
             for key, stored in self.ledger.known(self._all_of(resource_id)).items():
                 note = stored.sighting(withdrawal.patient or "")
                 foreign = self._of_another(withdrawal, note)
-                if foreign or not withdrawal.concerns(note, resource=resource):
-                    if resource or withdrawal.is_of_the_place_of(note):
+                if foreign or not concerns(withdrawal, note, resource=resource):
+                    if resource or is_of_the_place_of(withdrawal, note):
                         place = note.file or note.source
                     newer |= foreign  # nor does it hold back what it was not about
                     continue
-                if withdrawal.is_older_than(note):
+                if is_newer(note.version, withdrawal.version):
                     newer = True
                 else:
                     removed.append(key)
@@ -358,22 +364,22 @@ class Stager:
         """The id itself; of a FHIR resource also its several texts, and what the first release called them."""
         if self._whole(resource_id) is None:
             return [resource_id]
-        old = bare_id(resource_id) if self._bare else None
-        return [*self.ledger.parts(resource_id), *(self.ledger.bare_parts(*old) if old else ())]
+        parts, old = self.ledger.parts(resource_id), bare_id(resource_id)
+        return [*parts, *self._first_release.bare_parts(*old)] if self._first_release and old else parts
 
     def _saw_all(self, resource_id: str) -> None:
         whole = self._whole(resource_id)
         self.ledger.saw(self._all_of(whole) if whole else self.ledger.parts(resource_id))
 
-    def _bare_ids(self, notes: Mapping[str, ValidNote], known: Mapping[str, Known]) -> dict[str, str]:
+    def _bare_ids(self, notes: Mapping[str, ValidNote], known: Mapping[str, KnownNote]) -> dict[str, str]:
         """The bare id under which the first release stored the same resource of the same patient, by its id today."""
-        if not self._bare:
+        if self._first_release is None:
             return {}
         ids: dict[str, tuple[str, str]] = {}
         for key in notes:
             if key not in known and (old := bare_id(key)) is not None:
                 ids[key] = old
-        held = self.ledger.bare(bare for _, bare in ids.values())
+        held = self._first_release.bare(bare for _, bare in ids.values())
         found = {}
         for key, (kind, bare) in ids.items():
             if held.get(bare) == (kind, notes[key].document.patient_id):
@@ -415,7 +421,9 @@ class Stored:
             whole = whole_resource(key, self.prefixes.note)
             old = bare_id(whole) if whole else None
             parts = self.ledger.parts(whole) if whole and not isinstance(outcome, ValidNote) else [key]
-            self.ledger.saw([*parts, *(self.ledger.bare_parts(*old) if old else ())])
+            if old and isinstance(self.ledger, FirstReleaseNotes):
+                parts = [*parts, *self.ledger.bare_parts(*old)]
+            self.ledger.saw(parts)
 
     def missing(self) -> list[str]:
         return self.ledger.missing(self.sources)
@@ -424,6 +432,8 @@ class Stored:
 def identify(ledger: Ledger, store: Store) -> None:
     """Look up whose the notes are that the first release stored, and which of them are FHIR resources: once for each.
     Cut off anywhere, the next run goes on."""
+    if not isinstance(ledger, FirstReleaseNotes):
+        return
     while keys := ledger.unidentified(IDENTIFIED_NOTES):
         found = []
         for key in keys:

@@ -16,17 +16,17 @@ from typing import Any
 from pipeline.config import IndexingSettings
 from pipeline.indexing.identity import (
     Prefixes,
-    Sighting,
-    Withdrawal,
     compare,
+    concerns,
     is_newer,
     names_its_source,
     newest,
+    outlasts,
     whole_resource,
 )
 from pipeline.logs import LOGGER, place_of
 from pipeline.readers.field_mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
-from pipeline.records import Document, NoteVersion, Rejection, SourceRecord
+from pipeline.records import Document, NoteVersion, Rejection, Sighting, SourceRecord, Withdrawal
 from pipeline.text.cleaning import is_blank
 from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
 
@@ -343,12 +343,12 @@ class _ValidationRun:
         key = found.document.resource_id
         whole = whole_resource(key, self._prefix)
         withdrawal = self._withdrawn.get(whole or key)
-        if withdrawal is None or not withdrawal.concerns(found.sighting, resource=names_its_source(key)):
+        if withdrawal is None or not concerns(withdrawal, found.sighting, resource=names_its_source(key)):
             return False
         if earlier := self._seen.get(_hash(key)):
             version = newest(withdrawal.version, self._unpacked(earlier)[0].version)
             withdrawal = replace(withdrawal, version=version)
-        return withdrawal.outlasts(found.sighting, resource=whole is not None, same_run=True)
+        return outlasts(withdrawal, found.sighting, resource=whole is not None, same_run=True)
 
     def _packed(self, found: ValidNote, content: bytes, patient: bytes) -> bytes:
         if not self._places or self._places[-1] != (found.source, found.file):

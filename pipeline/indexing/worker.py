@@ -18,12 +18,11 @@ from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.chunking import Chunker
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
-from pipeline.indexing.ledger import Claim, Elsewhere, Ledger
 from pipeline.indexing.poison import BatchFinisher
 from pipeline.indexing.run_counts import Observer, RunCounts
 from pipeline.logs import LOGGER, place_of
-from pipeline.ports import Embedder
-from pipeline.records import Chunk, Document
+from pipeline.ports import Embedder, Ledger
+from pipeline.records import Chunk, Claim, Document, HeldElsewhere
 
 Note: TypeAlias = tuple[Document, list[Chunk]]
 ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
@@ -124,7 +123,7 @@ class Worker:
             return True
         return self.ledger.claimable()  # given back by another worker since the last look
 
-    def _say_what_is_waited_for(self, elsewhere: Elsewhere) -> None:
+    def _say_what_is_waited_for(self, elsewhere: HeldElsewhere) -> None:
         """Once for each worker, and again for each lease of it that is renewed."""
         if (elsewhere.owner, elsewhere.until) in self._waited_for:
             return

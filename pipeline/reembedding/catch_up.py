@@ -13,8 +13,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from pipeline.indexing.flow import Indexing, RunCounts
-from pipeline.indexing.ledger import Ledger
-from pipeline.ports import Store
+from pipeline.ports import Ledger, Store
 from pipeline.records import SourceRecord
 
 UNKNOWN_SOURCE = "the space before"

@@ -31,10 +31,9 @@ from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, Spa
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.compare import Comparison, Side, compare
 from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
-from pipeline.indexing.ledger import Ledger
 from pipeline.indexing.reconciliation import reconcile
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.ports import Store
+from pipeline.ports import Ledger, Store
 from pipeline.records import EmbeddingSpace, Rejection
 from pipeline.reembedding.catch_up import CatchUpPass, catch_up
 from pipeline.storage.locks import exclusive_lock

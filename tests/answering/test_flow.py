@@ -15,7 +15,7 @@ from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import AnsweringSettings, EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import BadRequest, RequestInvalid
 from pipeline.indexing.flow import Indexing, SilentObserver
-from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.ledger import SqliteLedger
 from pipeline.records import (
     DraftPiece,
     Filters,
@@ -92,7 +92,7 @@ def answering(tmp_path: Path, generator: ScriptedGenerator) -> Answering:
     Indexing(
         embedder,
         store,
-        Ledger(database, lease_seconds=60),
+        SqliteLedger(database, lease_seconds=60),
         IndexingSettings(),
         NoRejections(),
         SilentObserver(),

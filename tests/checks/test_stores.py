@@ -23,9 +23,8 @@ from pipeline.checks.stores import (
 )
 from pipeline.config import load_settings
 from pipeline.errors import StoreAccessDenied, StoreDamaged, StoreLimitReached
-from pipeline.indexing.ledger import Staging
 from pipeline.ports import SearchPlan
-from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument
+from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, StagedNote
 from tests.backends.iris_driver import Fault, Server
 
 WIDTH = 64
@@ -168,7 +167,7 @@ def test_few_passages_need_no_index(asked: CheckContext) -> None:
 def test_while_notes_wait_the_missing_index_is_a_warning(asked: CheckContext) -> None:
     fill(asked, index=False)
     asked.ledger.prepare()
-    asked.ledger.stage([Staging(embedded(99).document, "notes.jsonl", "f")])
+    asked.ledger.stage([StagedNote(embedded(99).document, "notes.jsonl", "f")])
     found = iris_search_check(asked)
     assert found.status == "warn"
     assert "still being indexed" in found.reason
@@ -258,7 +257,7 @@ def test_the_embedded_store(tmp_path: Path) -> None:
 
 def complete(bench: CheckContext, documents: list[EmbeddedDocument], *, store: bool = True) -> None:
     bench.ledger.prepare()
-    bench.ledger.stage([Staging(each.document, "notes.jsonl", "f") for each in documents])
+    bench.ledger.stage([StagedNote(each.document, "notes.jsonl", "f") for each in documents])
     claims = bench.ledger.claim(len(documents))
     if store:
         bench.store.upsert(documents)
@@ -283,7 +282,7 @@ def test_the_ledger_agrees_lacks_notes_or_promises_too_many(asked: CheckContext)
 def test_notes_that_failed_are_a_warning(asked: CheckContext) -> None:
     asked.store.prepare(asked.embedder.space)
     complete(asked, [embedded(1)])
-    asked.ledger.stage([Staging(embedded(2).document, "notes.jsonl", "f")])
+    asked.ledger.stage([StagedNote(embedded(2).document, "notes.jsonl", "f")])
     (claim,) = asked.ledger.claim(1)
     asked.ledger.fail(claim, "no")
     found = ledger_check(asked)
@@ -296,7 +295,7 @@ def test_notes_at_work_and_canaries_are_no_difference(asked: CheckContext) -> No
     complete(asked, [embedded(1)])
     canary = embedded(7)
     asked.store.upsert([canary, embedded(2)])
-    asked.ledger.stage([Staging(embedded(2).document, "notes.jsonl", "f")])
+    asked.ledger.stage([StagedNote(embedded(2).document, "notes.jsonl", "f")])
     assert ledger_check(asked).status == "fail"  # note 7 is nobody's
     asked.store.delete(["note-007"])
     assert ledger_check(asked).status == "pass"

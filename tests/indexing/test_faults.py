@@ -21,7 +21,7 @@ from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, Tr
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable
 from pipeline.indexing import embedding
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
-from pipeline.indexing.ledger import Ledger
+from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.reconciliation import Reconciliation, reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.vector_cache import VectorSpool
@@ -109,9 +109,9 @@ class Corpus:
             IrisSettings(password=SecretStr(self.iris.password), timeout_seconds=5), self.iris.connect
         )
 
-    def ledger(self, owner: str | None = None) -> Ledger:
+    def ledger(self, owner: str | None = None) -> SqliteLedger:
         database = Database(self.folder / "ledger.sqlite")
-        return Ledger(database, lease_seconds=self.lease_seconds, owner=owner, keep_notes=True)
+        return SqliteLedger(database, lease_seconds=self.lease_seconds, owner=owner, keep_notes=True)
 
     def indexing(self, stop: Callable[[], bool] = lambda: False, **settings: object) -> Indexing:
         embedder = self.embedder()

@@ -19,7 +19,7 @@ from pipeline.indexing import chunking, validation
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.embedding import StoredVectors
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
-from pipeline.indexing.ledger import Ledger, Staging
+from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.records import (
     Chunk,
@@ -28,6 +28,7 @@ from pipeline.records import (
     EmbeddingSpace,
     Rejection,
     SourceRecord,
+    StagedNote,
     TextKind,
     Vector,
 )
@@ -117,7 +118,7 @@ class Run:
         self, database: Database, embedder: CountingEmbedder, tmp_path: Path, *, spool: bool
     ) -> None:
         self.store = EmbeddedStore(database, StoreSettings())
-        self.ledger = Ledger(database, lease_seconds=60)
+        self.ledger = SqliteLedger(database, lease_seconds=60)
         self.embedder = embedder
         self.rejections = Rejections()
         self.stop_after: int | None = None
@@ -352,15 +353,15 @@ def test_a_note_that_changes_while_it_is_embedded_is_stored_as_it_is_now(
 ) -> None:
     """The ledger of a separate store, so that the older version is written before anybody notices."""
     run = Run(database, embedder, tmp_path, spool=True)
-    run.ledger = Ledger(Database(tmp_path / "ledger.sqlite"), lease_seconds=60, keep_notes=True)
-    other = Ledger(run.ledger._database, lease_seconds=60, owner="another", keep_notes=True)
+    run.ledger = SqliteLedger(Database(tmp_path / "ledger.sqlite"), lease_seconds=60, keep_notes=True)
+    other = SqliteLedger(run.ledger._database, lease_seconds=60, owner="another", keep_notes=True)
     upsert, meddled = run.store.upsert, []
 
     def meddling(documents: Sequence[EmbeddedDocument]) -> None:
         if not meddled:
             meddled.append(documents[0].document.resource_id)
             newer = replace(documents[0].document, text_content="A new text.")
-            other.stage([Staging(newer, "a.jsonl", "newer")])
+            other.stage([StagedNote(newer, "a.jsonl", "newer")])
             other.forget([documents[1].document.resource_id])
         upsert(documents)
 

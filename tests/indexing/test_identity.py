@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.indexing import identity
 from pipeline.indexing.identity import (
-    Sighting,
-    Withdrawal,
     bare_id,
     compare,
     compare_with_stored,
+    is_newer,
     newest,
     whole_resource,
 )
 from pipeline.readers.sources import by_name
-from pipeline.records import NoteVersion
+from pipeline.records import NoteVersion, Sighting, Withdrawal
 
 DAY_1 = NoteVersion("2024-01-01T00:00:00Z", 1)
 DAY_2 = NoteVersion("2024-01-02T00:00:00Z", 2)
@@ -162,21 +162,21 @@ def test_the_newest_of_two_versions() -> None:
 def test_whose_note_a_withdrawal_concerns(
     withdrawal: Withdrawal, note: Sighting, resource: bool, concerns: bool
 ) -> None:
-    assert withdrawal.concerns(note, resource=resource) is concerns
+    assert identity.concerns(withdrawal, note, resource=resource) is concerns
 
 
 def test_how_long_a_withdrawal_lasts() -> None:
     withdrawal = Withdrawal(None, "/in/b.ndjson", DAY_1)
 
     def outlasts(file: str, version: NoteVersion | None, *, same_run: bool = False) -> bool:
-        return withdrawal.outlasts(seen(file, version=version), resource=True, same_run=same_run)
+        return identity.outlasts(withdrawal, seen(file, version=version), resource=True, same_run=same_run)
 
     assert not outlasts("/in/a.ndjson", DAY_2)
     assert outlasts("/in/a.ndjson", DAY_1)
     assert outlasts("/in/c.ndjson", None)
     assert outlasts("/in/b.ndjson", None, same_run=True)
     assert not outlasts("/in/b.ndjson", None)
-    assert withdrawal.is_older_than(seen(version=DAY_2))
+    assert is_newer(DAY_2, withdrawal.version)
     row = Withdrawal("p9", "/in/b.csv", None)
-    assert row.outlasts(seen("/in/a.csv"), resource=False, same_run=False)
-    assert not row.outlasts(seen("/in/c.csv"), resource=False, same_run=False)
+    assert identity.outlasts(row, seen("/in/a.csv"), resource=False, same_run=False)
+    assert not identity.outlasts(row, seen("/in/c.csv"), resource=False, same_run=False)

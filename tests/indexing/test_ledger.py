@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.indexing.identity import Withdrawal
-from pipeline.indexing.ledger import Ledger, Staging, has_died, this_process
-from pipeline.records import Document
+from pipeline.indexing.ledger import SqliteLedger, has_died, this_process
+from pipeline.records import Document, StagedNote, Withdrawal
 from pipeline.storage.sqlite import Database
 
 
@@ -27,8 +26,8 @@ def note(resource_id: str, text: str = "Fever.") -> Document:
     return Document(resource_id, "p1", "note", text, metadata={"ward": "3"})
 
 
-def staging(resource_id: str, fingerprint: str = "f1", source: str = "a.jsonl") -> Staging:
-    return Staging(note(resource_id), source, fingerprint)
+def staging(resource_id: str, fingerprint: str = "f1", source: str = "a.jsonl") -> StagedNote:
+    return StagedNote(note(resource_id), source, fingerprint)
 
 
 @pytest.fixture
@@ -37,17 +36,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ledger(tmp_path: Path, clock: Clock) -> Ledger:
-    ledger = Ledger(Database(tmp_path / "ledger.sqlite"), lease_seconds=60, owner="w1", clock=clock)
+def ledger(tmp_path: Path, clock: Clock) -> SqliteLedger:
+    ledger = SqliteLedger(Database(tmp_path / "ledger.sqlite"), lease_seconds=60, owner="w1", clock=clock)
     ledger.prepare()
     return ledger
 
 
-def worker(ledger: Ledger, owner: str, clock: Clock) -> Ledger:
-    return Ledger(ledger._database, lease_seconds=60, owner=owner, clock=clock)
+def worker(ledger: SqliteLedger, owner: str, clock: Clock) -> SqliteLedger:
+    return SqliteLedger(ledger._database, lease_seconds=60, owner=owner, clock=clock)
 
 
-def test_a_note_goes_from_pending_to_completed(ledger: Ledger) -> None:
+def test_a_note_goes_from_pending_to_completed(ledger: SqliteLedger) -> None:
     ledger.stage([staging("n1"), staging("n2")])
     assert ledger.counts() == {"pending": 2, "processing": 0, "completed": 0, "failed": 0}
     first, second = ledger.claim(10)
@@ -58,7 +57,7 @@ def test_a_note_goes_from_pending_to_completed(ledger: Ledger) -> None:
     assert ledger.claim(10) == []
 
 
-def test_two_workers_never_hold_the_same_note(ledger: Ledger, clock: Clock) -> None:
+def test_two_workers_never_hold_the_same_note(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.stage([staging(f"n{i}") for i in range(5)])
     other = worker(ledger, "w2", clock)
     mine = {claim.document.resource_id for claim in ledger.claim(3)}
@@ -68,7 +67,7 @@ def test_two_workers_never_hold_the_same_note(ledger: Ledger, clock: Clock) -> N
 
 
 def test_a_silent_workers_notes_go_to_another_and_its_late_result_is_refused(
-    ledger: Ledger, clock: Clock
+    ledger: SqliteLedger, clock: Clock
 ) -> None:
     ledger.stage([staging("n1")])
     (late,) = ledger.claim(1)
@@ -81,7 +80,7 @@ def test_a_silent_workers_notes_go_to_another_and_its_late_result_is_refused(
     assert other.complete([(taken, 1)]) == []
 
 
-def test_extending_a_lease_keeps_the_note(ledger: Ledger, clock: Clock) -> None:
+def test_extending_a_lease_keeps_the_note(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.stage([staging("n1")])
     ledger.claim(1)
     clock.now += 50
@@ -90,7 +89,7 @@ def test_extending_a_lease_keeps_the_note(ledger: Ledger, clock: Clock) -> None:
     assert worker(ledger, "w2", clock).claim(1) == []
 
 
-def test_a_note_that_changes_while_it_is_worked_on_is_done_again(ledger: Ledger) -> None:
+def test_a_note_that_changes_while_it_is_worked_on_is_done_again(ledger: SqliteLedger) -> None:
     ledger.stage([staging("n1", "old")])
     (claim,) = ledger.claim(1)
     ledger.stage([staging("n1", "new")])
@@ -99,7 +98,7 @@ def test_a_note_that_changes_while_it_is_worked_on_is_done_again(ledger: Ledger)
     assert again.fingerprint == "new"
 
 
-def test_a_failed_note_keeps_its_reason_and_can_be_retried(ledger: Ledger) -> None:
+def test_a_failed_note_keeps_its_reason_and_can_be_retried(ledger: SqliteLedger) -> None:
     ledger.stage([staging("n1")])
     (claim,) = ledger.claim(1)
     ledger.fail(claim, "too long")
@@ -111,7 +110,7 @@ def test_a_failed_note_keeps_its_reason_and_can_be_retried(ledger: Ledger) -> No
     assert again.attempt == 2
 
 
-def test_missing_looks_only_at_the_sources_that_were_read(ledger: Ledger) -> None:
+def test_missing_looks_only_at_the_sources_that_were_read(ledger: SqliteLedger) -> None:
     ledger.stage([staging("n1", source="a"), staging("n2", source="a"), staging("n3", source="b")])
     ledger.begin_sighting()
     ledger.saw(["n1"])
@@ -120,7 +119,7 @@ def test_missing_looks_only_at_the_sources_that_were_read(ledger: Ledger) -> Non
     assert ledger.missing(["a"]) == []
 
 
-def test_a_transaction_that_fails_leaves_nothing(ledger: Ledger) -> None:
+def test_a_transaction_that_fails_leaves_nothing(ledger: SqliteLedger) -> None:
     def stage_and_fail() -> None:
         with ledger.transaction():
             ledger.stage([staging("n1")])
@@ -136,17 +135,18 @@ def test_notes_of_a_process_that_died_are_free_at_once(tmp_path: Path) -> None:
     script = (
         "import sys, os, pathlib\n"
         "from pipeline.storage.sqlite import Database\n"
-        "from pipeline.indexing.ledger import Ledger, Staging\n"
+        "from pipeline.indexing.ledger import SqliteLedger\n"
+        "from pipeline.records import StagedNote\n"
         "from pipeline.records import Document\n"
-        "ledger = Ledger(Database(pathlib.Path(sys.argv[1])), lease_seconds=3600)\n"
+        "ledger = SqliteLedger(Database(pathlib.Path(sys.argv[1])), lease_seconds=3600)\n"
         "ledger.prepare()\n"
-        "ledger.stage([Staging(Document('n1', 'p', 't', 'x'), 's', 'f')])\n"
+        "ledger.stage([StagedNote(Document('n1', 'p', 't', 'x'), 's', 'f')])\n"
         "assert ledger.claim(1)\n"
         "os.kill(os.getpid(), 9)\n"
     )
     root = Path(__file__).resolve().parents[2]
     subprocess.run([sys.executable, "-c", script, str(path)], cwd=root, check=False, timeout=60)
-    survivor = Ledger(Database(path), lease_seconds=3600)
+    survivor = SqliteLedger(Database(path), lease_seconds=3600)
     assert survivor.counts()["processing"] == 1
     survivor.prepare()
     assert len(survivor.claim(1)) == 1
@@ -159,7 +159,7 @@ def test_only_processes_of_this_machine_that_are_gone_count_as_dead() -> None:
     assert has_died(f"{host}:{os.getpid()}:1")
 
 
-def test_dead_workers_notes_are_claimed_in_the_middle_of_a_run(ledger: Ledger, clock: Clock) -> None:
+def test_dead_workers_notes_are_claimed_in_the_middle_of_a_run(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.stage([staging("n1")])
     host, number, _ = this_process().rsplit(":", 2)
     worker(ledger, f"{host}:{number}:1", clock).claim(1)
@@ -170,7 +170,7 @@ def test_dead_workers_notes_are_claimed_in_the_middle_of_a_run(ledger: Ledger, c
     assert ledger.elsewhere() is None
 
 
-def test_a_worker_does_not_claim_its_own_notes_twice(ledger: Ledger, clock: Clock) -> None:
+def test_a_worker_does_not_claim_its_own_notes_twice(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.stage([staging("n1")])
     assert len(ledger.claim(10)) == 1
     clock.now += 1000
@@ -178,7 +178,7 @@ def test_a_worker_does_not_claim_its_own_notes_twice(ledger: Ledger, clock: Cloc
     assert len(worker(ledger, "w2", clock).claim(10)) == 1
 
 
-def test_held_tells_which_claims_still_hold(ledger: Ledger, clock: Clock) -> None:
+def test_held_tells_which_claims_still_hold(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.stage([staging("same"), staging("changed"), staging("gone"), staging("taken")])
     claims = ledger.claim(10)
     ledger.stage([staging("changed", "f2")])
@@ -191,7 +191,9 @@ def test_held_tells_which_claims_still_hold(ledger: Ledger, clock: Clock) -> Non
     assert holding == {"same": True, "changed": False, "gone": False, "taken": False}
 
 
-def test_what_was_overtaken_is_done_again_and_what_is_gone_is_named(ledger: Ledger, clock: Clock) -> None:
+def test_what_was_overtaken_is_done_again_and_what_is_gone_is_named(
+    ledger: SqliteLedger, clock: Clock
+) -> None:
     """A note changed and was stored by another worker, while this one was about to store the older version."""
     ledger.stage([staging("n1"), staging("n2"), staging("n3")])
     claims = ledger.claim(10)
@@ -205,7 +207,7 @@ def test_what_was_overtaken_is_done_again_and_what_is_gone_is_named(ledger: Ledg
     assert ledger.counts() == {"pending": 1, "processing": 0, "completed": 1, "failed": 0}
 
 
-def test_a_note_that_is_given_back_waits_and_has_lost_no_attempt(ledger: Ledger) -> None:
+def test_a_note_that_is_given_back_waits_and_has_lost_no_attempt(ledger: SqliteLedger) -> None:
     ledger.stage([staging("n1")])
     ledger.give_back(ledger.claim(1))
     assert ledger.claimable()
@@ -214,7 +216,9 @@ def test_a_note_that_is_given_back_waits_and_has_lost_no_attempt(ledger: Ledger)
 
 
 @pytest.mark.parametrize("ahead", [7200.0, 400 * 86400.0, 20 * 365 * 86400.0])
-def test_a_lease_of_a_clock_that_ran_ahead_counts_as_over(ledger: Ledger, clock: Clock, ahead: float) -> None:
+def test_a_lease_of_a_clock_that_ran_ahead_counts_as_over(
+    ledger: SqliteLedger, clock: Clock, ahead: float
+) -> None:
     ledger.stage([staging("n1")])
     fast = Clock()
     fast.now = clock.now + ahead
@@ -222,7 +226,7 @@ def test_a_lease_of_a_clock_that_ran_ahead_counts_as_over(ledger: Ledger, clock:
     assert [claim.document.resource_id for claim in ledger.claim(10)] == ["n1"]
 
 
-def test_a_clock_that_is_a_little_ahead_keeps_its_lease(ledger: Ledger, clock: Clock) -> None:
+def test_a_clock_that_is_a_little_ahead_keeps_its_lease(ledger: SqliteLedger, clock: Clock) -> None:
     ledger.stage([staging("n1")])
     fast = Clock()
     fast.now = clock.now + 30
@@ -248,7 +252,7 @@ def test_a_ledger_of_the_first_release_is_brought_up_where_it_stands(tmp_path: P
     database = Database(tmp_path / "ledger.sqlite")
     database.connection.execute(OLD_STATE)
     database.connection.execute(OLD_INSERT, ("n1",))
-    ledger = Ledger(database, lease_seconds=60)
+    ledger = SqliteLedger(database, lease_seconds=60)
     assert ledger.counts()["pending"] == 1  # whoever only looks needs no upgrade
     for _ in range(2):
         ledger.prepare()
@@ -263,7 +267,7 @@ def test_a_ledger_of_the_first_release_is_brought_up_where_it_stands(tmp_path: P
     assert ledger.bare(["n1", "n2"]) == {"n1": ("DocumentReference", "p1")}
 
 
-def test_a_fresh_start_forgets_withdrawals_and_authorities(ledger: Ledger) -> None:
+def test_a_fresh_start_forgets_withdrawals_and_authorities(ledger: SqliteLedger) -> None:
     ledger.withdraw({"DocumentReference/1": Withdrawal("p1", "/in/a.ndjson", None)})
     ledger.remember_authorities({("7", "hl7"): "GEN"})
     assert (ledger.has_withdrawals(), ledger.all_authorities()) == (True, {("7", "hl7"): "GEN"})

@@ -22,12 +22,21 @@ from pipeline.errors import StoreUnavailable
 from pipeline.indexing import chunking
 from pipeline.indexing.chunking import Chunker, chunk_document, recipe
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
-from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, Ledger, Staging
+from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, SqliteLedger
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.ports import Store
-from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, SourceRecord, TextKind, Vector
+from pipeline.records import (
+    Chunk,
+    Document,
+    EmbeddedChunk,
+    EmbeddedDocument,
+    SourceRecord,
+    StagedNote,
+    TextKind,
+    Vector,
+)
 from pipeline.storage.sqlite import Database
 from pipeline.wiring import Corpus as WiredCorpus
 from tests.backends.iris_driver import Server
@@ -50,7 +59,7 @@ class Corpus:
         self.embedder = CountingEmbedder(EmbedderSettings(dimension=64))
         self.spool = VectorSpool(Database(folder / "spool.sqlite"), self.embedder.space)
         self.store = store
-        self.ledger = Ledger(database, lease_seconds=60, keep_notes=separate)
+        self.ledger = SqliteLedger(database, lease_seconds=60, keep_notes=separate)
         self.indexing = Indexing(
             embedder=self.embedder,
             store=store,
@@ -257,7 +266,7 @@ def test_notes_that_the_ledger_does_not_know_are_stale(corpus: Corpus) -> None:
 def test_a_note_whose_next_version_waits_is_not_stale(corpus: Corpus) -> None:
     document = corpus.store.document("n04")
     assert document is not None
-    corpus.ledger.stage([Staging(document, "a.jsonl", "another")])
+    corpus.ledger.stage([StagedNote(document, "a.jsonl", "another")])
     assert corpus.found().stale == ()
 
 

@@ -18,11 +18,11 @@ from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.ledger import Claim, Ledger
+from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.reconciliation import reconcile, reopen
 from pipeline.indexing.validation import NO_PREFIXES, accept_all
 from pipeline.ports import Store
-from pipeline.records import NoteVersion, Rejection, SourceRecord, TextKind, Vector
+from pipeline.records import Claim, NoteVersion, Rejection, SourceRecord, TextKind, Vector
 from pipeline.reembedding.catch_up import one_pass
 from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Server
@@ -56,7 +56,7 @@ class Corpus:
         database = Database(folder / "chartwell.sqlite")
         self.store: Store = EmbeddedStore(database, StoreSettings())
         own = Database(folder / "ledger.sqlite") if separate else database
-        self.ledger = Ledger(own, lease_seconds=60, keep_notes=separate)
+        self.ledger = SqliteLedger(own, lease_seconds=60, keep_notes=separate)
         self.rejections = Rejections()
 
     def run(
