@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.checks.result import CheckResult, Report
+from pipeline.monitoring.probes import gpu
+from pipeline.monitoring.samples import Gpus
 from pipeline.validate import print_report
 from tests.servers.nim_models import CHAT
-from tests.simulated_host import CHRONYC, REAL_SPEED, SimulatedHost, failing, simulated_host, space
+from tests.simulated_host import CHRONYC, REAL_SPEED, SimulatedHost, simulated_host, space
 
 HEALTHY_SECONDS_MAX = 10.0
 Plant = Callable[[SimulatedHost], AbstractContextManager[None]]
@@ -51,14 +53,13 @@ class PlantedFault:
 
 @contextmanager
 def no_gpu(host: SimulatedHost) -> Iterator[None]:
-    host.program("nvidia-smi", failing("No devices were found", 6))
+    host.gpus = Gpus("580.95.05", ())
     yield
 
 
 @contextmanager
 def driver_mismatch(host: SimulatedHost) -> Iterator[None]:
-    said = "Failed to initialize NVML: Driver/library version mismatch\nNVML library version: 580.95"
-    host.program("nvidia-smi", failing(said, 18))
+    host.gpus = gpu.FAULTS["LibRmVersionMismatch"]
     yield
 
 

@@ -1,9 +1,10 @@
 """A host on which everything works, made of what runs anywhere, and ways to break one thing of it.
 
 The three NIMs and IRIS are the simulators, each in a process of its own; the service
-speaks TLS with a certificate of an authority made for the purpose; `nvidia-smi`, `docker` and `chronyc` are programs
-that print what the real ones print; mounts and devices are read from a folder laid out like /proc and /sys. The checks
-are the real ones, through the real back-ends.
+speaks TLS with a certificate of an authority made for the purpose; `docker` and `chronyc` are programs that print what
+the real ones print, what NVIDIA's library says is written by hand (tests/checks/test_gpu.py asks the real binding);
+mounts and devices are read from a folder laid out like /proc and /sys. The checks are the real ones, through the real
+back-ends.
 """
 
 from __future__ import annotations
@@ -24,9 +25,12 @@ from typer.testing import CliRunner
 
 from pipeline import vectorize
 from pipeline.checks.deployment import validate
-from pipeline.checks.machine import VOLUME_MARK, Machine, Space
+from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Report
 from pipeline.config import Settings, load_settings
+from pipeline.monitoring.probes.gpu import GpuFault
+from pipeline.monitoring.probes.host import FileSystemNumbers
+from pipeline.monitoring.samples import Gpu, Gpus
 from tests.servers.iris import PASSWORD, IrisProcess, connect, iris_process
 from tests.servers.nim import NimProcess, nim_process
 from tests.servers.nim_models import CHAT, EMBEDDER
@@ -42,13 +46,16 @@ FINDINGS = (
     "The chest film shows no infiltrate and no effusion.",
 )
 
-NVIDIA_SMI = """#!/bin/sh
-case "$*" in
-  *--query-gpu=name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw*)
-    echo "NVIDIA A10G, 580.95.05, 23028, 19411, 0, 34, 58.21" ;;
-  *) echo "GPU 0: NVIDIA A10G (UUID: GPU-0b7c1a52-7d1f-4f60-9d3c-5d0a0b1c2d3e)" ;;
-esac
-"""
+CARD = Gpu(
+    0,
+    "NVIDIA A10G",
+    utilisation=0.0,
+    memory_used_bytes=19_411 * 2**20,
+    memory_total_bytes=23_028 * 2**20,
+    power_watts=58.21,
+    temperature_celsius=34,
+)
+ONE_CARD = Gpus("580.95.05", (CARD,))
 DOCKER = """#!/bin/sh
 case "$1" in
   ps) printf 'nim-llm\\nnim-embedding\\niris\\n' ;;
@@ -60,11 +67,6 @@ CHRONYC = """#!/bin/sh
 printf 'A9FEA97B,169.254.169.123,4,1795248960.218,{offset},0.000000391,0.000004,-6.512,0.000,0.011,'
 echo '0.000412,0.000098,64.4,Normal'
 """
-
-
-def failing(text: str, code: int) -> str:
-    """A program that says this and fails."""
-    return f"#!/bin/sh\ncat <<'END'\n{text}\nEND\nexit {code}\n"
 
 
 def container(name: str, *, gpu: bool, state: str = "running") -> dict[str, Any]:
@@ -80,12 +82,13 @@ CONTAINERS = (
 )
 
 
-def space(free_share: float, *, free_inode_share: float = 0.9) -> Callable[[Path], Space]:
+def space(free_share: float, *, free_inode_share: float = 0.9) -> Callable[[Path], FileSystemNumbers]:
     """`os.statvfs` of a file system of 100 GiB with so much of it free."""
     blocks, files = 100 * 2**18, 6_000_000
     found = SimpleNamespace(
         f_frsize=4096,
         f_blocks=blocks,
+        f_bfree=int(blocks * free_share),
         f_bavail=int(blocks * free_share),
         f_files=files,
         f_favail=int(files * free_inode_share),
@@ -105,7 +108,8 @@ class SimulatedHost:
     service: TlsService
     changes: dict[str, str] = field(default_factory=dict)
     """Variables other than those of the healthy host."""
-    statvfs: Callable[[Path], Space] = field(default_factory=lambda: space(0.6))
+    statvfs: Callable[[Path], FileSystemNumbers] = field(default_factory=lambda: space(0.6))
+    gpus: Gpus | GpuFault = ONE_CARD
 
     @property
     def volume(self) -> Path:
@@ -117,7 +121,7 @@ class SimulatedHost:
 
     @property
     def machine(self) -> Machine:
-        return Machine(root=self.folder / "root", statvfs=self.statvfs)
+        return Machine(root=self.folder / "root", statvfs=self.statvfs, gpus=lambda: self.gpus)
 
     def environment(self) -> dict[str, str]:
         """The variables of the deployed pipeline on this host."""
@@ -171,7 +175,7 @@ class SimulatedHost:
 
     def heal(self) -> None:
         """Programs, certificate, disk and settings as they were."""
-        self.program("nvidia-smi", NVIDIA_SMI)
+        self.gpus = ONE_CARD
         self.program("docker", DOCKER.format(folder=self.folder))
         self.program("chronyc", CHRONYC.format(offset="0.000001174"))
         self.containers(*CONTAINERS)

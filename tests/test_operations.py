@@ -37,8 +37,8 @@ def test_the_aws_alarms_are_those_of_the_stack() -> None:
 
 def test_limits_of_the_monitor_and_of_the_rules_agree() -> None:
     rules = alerts()
-    assert f"> {thresholds.DISK_WARN:g}" in str(rules["ChartwellDiskFull"]["expr"])
-    assert f"> {thresholds.GPU_CELSIUS_WARN}" in str(rules["ChartwellGpuHot"]["expr"])
+    assert f">= {thresholds.DISK_WARN:g}" in str(rules["ChartwellDiskFull"]["expr"])
+    assert f">= {thresholds.GPU_CELSIUS_WARN}" in str(rules["ChartwellGpuHot"]["expr"])
     for said in (
         f"disk and inodes {thresholds.DISK_WARN:.0%} and {thresholds.DISK_FAIL:.0%}",
         f"memory {thresholds.MEMORY_WARN:.0%}",

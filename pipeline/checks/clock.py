@@ -14,10 +14,8 @@ from pipeline.checks.endpoints import look
 from pipeline.checks.errors import ClockWrong
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.errors import ChartwellError
+from pipeline.monitoring.thresholds import clock_level
 
-OFF_WARN_SECONDS = 1.0
-OFF_FAIL_SECONDS = 30.0
-"""AWS refuses signatures that are off by 5 minutes, sign-in tokens usually by 1. Nothing drifts this far by itself."""
 DATE_SECONDS = 1.0
 """Resolution of a Date header (RFC 9110, 5.6.7)."""
 TRACKING_FIELDS = 14
@@ -108,7 +106,7 @@ def _judged(off: float, uncertainty: float, witness: str) -> Finding:
     }
     said = f"off by {abs(off):.3g} s ± {uncertainty:.2g} s, by {witness}"
     error = ClockWrong(f"This machine's clock is {said}.", remedy=_CURE)
-    beyond = abs(off) - uncertainty
-    if beyond > OFF_FAIL_SECONDS:
+    level = clock_level(max(0.0, abs(off) - uncertainty))
+    if level == "fail":
         return failed(error, **measured)
-    return warned(error, **measured) if beyond > OFF_WARN_SECONDS else passed(said, **measured)
+    return warned(error, **measured) if level else passed(said, **measured)

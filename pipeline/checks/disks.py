@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,74 +9,44 @@ from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import DiskNearlyFull, VolumeWrong
 from pipeline.checks.machine import VOLUME_MARK, Machine
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
+from pipeline.monitoring.probes.host import disk_of, one_a_file_system, watched_folders
+from pipeline.monitoring.samples import Disk
 from pipeline.monitoring.thresholds import disk_level
 
-HOST_FOLDERS = ("/", "/var/lib/docker")
 MOUNT_FIELDS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class _Use:
-    folder: Path
-    free_share: float
-    free_gibibytes: float
-    free_inode_share: float
-
-    @property
-    def least(self) -> float:
-        return min(self.free_share, self.free_inode_share)
 
 
 def disk_check(bench: CheckContext) -> Finding:
     """Free space and inodes of the file systems that the deployment writes to."""
     if bench.vantage == "outside":
         return skipped("seen from outside: the host's disks can only be asked there")
-    folders = [bench.base_settings.data_dir]
-    if bench.vantage == "host":
-        folders += [bench.machine.root / folder.lstrip("/") for folder in HOST_FOLDERS]
-    uses = [_use(folder, bench.machine) for folder in _one_a_file_system(folders)]
-    worst = min(uses, key=lambda use: use.least)
+    folders = watched_folders(bench.base_settings.data_dir, bench.machine.root)
+    disks = [disk_of(str(place), bench.machine.statvfs(place)) for _, place in one_a_file_system(folders)]
+    worst = max(disks, key=_fullest)
+    inodes = worst.inodes_used or 0.0
+    free = (worst.total_bytes - worst.used_bytes) / 2**30
     measured: dict[str, str | int | float | bool | None] = {
-        "folder": str(worst.folder),
-        "used_percent": round(100 * (1 - worst.free_share), 1),
-        "free_gibibytes": round(worst.free_gibibytes, 1),
-        "inodes_used_percent": round(100 * (1 - worst.free_inode_share), 1),
-        "file_systems": len(uses),
+        "folder": worst.path,
+        "used_percent": round(100 * worst.used, 1),
+        "free_gibibytes": round(free, 1),
+        "inodes_used_percent": round(100 * inodes, 1),
+        "file_systems": len(disks),
     }
-    what = "inodes" if worst.free_inode_share < worst.free_share else "space"
-    said = f"{worst.folder}: {100 * (1 - worst.least):.0f} % of its {what} is used"
-    level = disk_level(1 - worst.least)
+    what = "inodes" if inodes > worst.used else "space"
+    said = f"{worst.path}: {100 * _fullest(worst):.0f} % of its {what} is used"
+    level = disk_level(_fullest(worst))
     if level is None:
-        return passed(f"{said}, {worst.free_gibibytes:,.0f} GiB free", **measured)
+        return passed(f"{said}, {free:,.0f} GiB free", **measured)
     error = DiskNearlyFull(
-        f"{said}, {worst.free_gibibytes:,.1f} GiB free.",
+        f"{said}, {free:,.1f} GiB free.",
         remedy="Make room (docker image prune, old spaces: python -m pipeline.vectorize migrate --help), or "
         "enlarge the volume: pulumi config set volumeSizeGb NUMBER, then pulumi up.",
     )
     return failed(error, **measured) if level == "fail" else warned(error, **measured)
 
 
-def _one_a_file_system(folders: list[Path]) -> list[Path]:
-    """The first folder of each file system; of a folder that is not made yet, the nearest one above it."""
-    found: dict[int, Path] = {}
-    for folder in folders:
-        there = folder.absolute()
-        while not there.exists() and there != there.parent:
-            there = there.parent
-        found.setdefault(os.stat(there).st_dev, there)  # noqa: PTH116  # Path.stat would be the same
-    return list(found.values())
-
-
-def _use(folder: Path, machine: Machine) -> _Use:
-    space = machine.statvfs(folder)
-    # Some file systems make inodes as they need them, and count none.
-    inodes = space.f_favail / space.f_files if space.f_files else 1.0
-    return _Use(
-        folder,
-        space.f_bavail / max(1, space.f_blocks),
-        space.f_bavail * space.f_frsize / 2**30,
-        inodes,
-    )
+def _fullest(disk: Disk) -> float:
+    return max(disk.used, disk.inodes_used or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """The GPU: does the driver see it, and do the containers that were given one?
 
-Asks `nvidia-smi` and `docker`, and knows what they say when they fail. Starts no container and changes nothing.
+Asks NVIDIA's library by the monitor's own probe, and `docker`, and knows what that says when it fails. Starts no
+container and changes nothing.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,68 +14,36 @@ from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import ContainerWrong, GpuUnavailable
 from pipeline.checks.machine import ProcessResult
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
-from pipeline.monitoring.thresholds import gpu_level
+from pipeline.monitoring.probes.gpu import GpuFault
+from pipeline.monitoring.samples import Gpus
+from pipeline.monitoring.thresholds import DRIVER_MIN, driver_level, gpu_level, no_gpu_level
 
-QUERY = "name,driver_version,memory.total,memory.used,utilization.gpu,temperature.gpu,power.draw"
-DRIVER_MIN = 580
-"""NIM for language models, 2.x (get-started pages of docs.nvidia.com/nim)."""
 PROGRAM_SECONDS_MAX = 20.0
 LABEL = "chartwell.spec"
 """On every container that the deployment started (cloud-init/steps/lib.sh)."""
 
-_REBOOT = "They are of two versions, as after an unattended upgrade: restart the host (`sudo reboot`)."
-_MODULE = (
-    "Load it (`sudo modprobe nvidia`); where that fails, the module for this kernel is missing: install "
-    "linux-modules-nvidia-580-server-$(uname -r), or restart the host."
-)
 _CARD = (
     "Check that the instance type has one (g5, g6); a card that fell off the bus comes back with a stop and start of "
     "the instance, not with a reboot."
 )
-_SAYINGS = (
-    (r"Driver/library version mismatch", "The NVIDIA driver does not fit its kernel module", _REBOOT),
-    (
-        r"couldn't communicate with the NVIDIA driver|driver is not loaded|NVIDIA driver is not (loaded|installed)",
-        "The NVIDIA driver is not loaded",
-        _MODULE,
-    ),
-    (
-        r"No devices were found",
-        "The driver finds no GPU",
-        _CARD,
-    ),
-    (
-        r"Failed to initialize NVML: Unknown Error",
-        "The driver's library cannot be used here",
-        "A container that lost its GPU to `systemctl daemon-reload` gets it back with a restart: docker restart NAME.",
-    ),
-    (
-        r"Insufficient Permissions",
-        "This user may not use the GPU",
-        "Give it access to /dev/nvidia*: add the user to the group that owns them.",
-    ),
-)
+_MEBIBYTE = 2**20
 
 
 def gpu_check(bench: CheckContext) -> Finding:
-    """Driver, card, memory and temperature as `nvidia-smi` tells them."""
+    """Driver, card, memory and temperature as NVIDIA's library (NVML) tells them."""
     if reason := _not_here(bench):
         return skipped(reason)
-    done = bench.machine.run(
-        ["nvidia-smi", f"--query-gpu={QUERY}", "--format=csv,noheader,nounits"], PROGRAM_SECONDS_MAX
-    )
-    if done is None:
-        if bench.settings.checks.gpu == "auto":
-            return skipped("no NVIDIA driver on this machine, and nothing here says that it needs one")
-        return failed(
-            GpuUnavailable(
-                "nvidia-smi is not installed, and this machine must have a GPU.",
-                remedy="Install the driver with its tools: nvidia-utils-580-server and the kernel's module package.",
-            )
-        )
-    if done.code:
-        return failed(_translated(done), exit_code=done.code)
-    return _judged([[part.strip() for part in line.split(",")] for line in done.output.splitlines() if line])
+    found = bench.machine.gpus()
+    if not isinstance(found, GpuFault):
+        return _judged(found)
+    if no_gpu_level(bench.settings.checks.gpu, absent=found.absent) is None:
+        return skipped(f"{found}, and nothing here says that it needs a GPU")
+    needed = " This machine must have a GPU." if found.absent else ""
+    return failed(GpuUnavailable(f"{_sentence(found.what)}{needed}", remedy=found.cure))
+
+
+def _sentence(what: str) -> str:
+    return f"{what[0].upper()}{what[1:]}."
 
 
 def _not_here(bench: CheckContext) -> str:
@@ -84,65 +52,46 @@ def _not_here(bench: CheckContext) -> str:
     return "seen from outside: the GPU can only be asked on the host" if bench.vantage == "outside" else ""
 
 
-def _translated(done: ProcessResult) -> GpuUnavailable:
-    for pattern, what, remedy in _SAYINGS:
-        if re.search(pattern, done.output, re.IGNORECASE):
-            return GpuUnavailable(f'{what}: nvidia-smi says "{done.first_line}".', remedy=remedy)
-    return GpuUnavailable(
-        f'nvidia-smi failed with {done.code}: "{done.first_line}".',
-        remedy="Look at `sudo dmesg | grep -i -e nvrm -e xid`; an Xid there names the fault.",
-    )
-
-
-def _judged(cards: Sequence[Sequence[str]]) -> Finding:
-    """Each card: name, driver, memory in MiB (total, used), utilisation in percent, temperature, power in watts."""
-    if not cards or any(len(card) != len(QUERY.split(",")) for card in cards):
-        return failed(
-            GpuUnavailable(
-                "nvidia-smi answers something that is not understood.",
-                remedy="Run it by hand; a card that is falling off the bus answers in fragments: stop and "
-                "start the instance.",
-            )
-        )
-    name, driver, total, used, busy, hot, _ = max(
-        cards, key=lambda card: _number(card[5]) or 0.0
-    )  # the hottest
+def _judged(gpus: Gpus) -> Finding:
+    if not gpus.cards:
+        return failed(GpuUnavailable("The driver finds no GPU.", remedy=_CARD), cards=0, driver=gpus.driver)
+    hottest = max(gpus.cards, key=lambda card: card.temperature_celsius or 0)
     measured: dict[str, str | int | float | bool | None] = {
-        "cards": len(cards),
-        "name": name,
-        "driver": driver,
-        "memory_total_mebibytes": _number(total),
-        "memory_used_mebibytes": _number(used),
-        "utilisation_percent": _number(busy),
-        "temperature_celsius": _number(hot),
+        "cards": len(gpus.cards),
+        "name": hottest.name,
+        "driver": gpus.driver,
+        "memory_total_mebibytes": _mebibytes(hottest.memory_total_bytes),
+        "memory_used_mebibytes": _mebibytes(hottest.memory_used_bytes),
+        "utilisation_percent": None if hottest.utilisation is None else round(100 * hottest.utilisation),
+        "temperature_celsius": hottest.temperature_celsius,
     }
-    if (major := _number(driver.partition(".")[0])) is not None and major < DRIVER_MIN:
+    for card in gpus.cards:
+        if card.fault:
+            return failed(GpuUnavailable(f"GPU {card.index}: {card.fault}.", remedy=_CARD), **measured)
+    if driver_level(gpus.driver):
         return warned(
             GpuUnavailable(
-                f"The driver is {driver}; NIM 2.x wants {DRIVER_MIN} or newer.",
+                f"The driver is {gpus.driver}; NIM 2.x wants {DRIVER_MIN} or newer.",
                 remedy="Install nvidia-headless-no-dkms-580-server with the module package of this kernel, "
                 "and restart the host.",
             ),
             **measured,
         )
-    if gpu_level(degrees := _number(hot)):
+    if gpu_level(hottest.temperature_celsius):
         return warned(
             GpuUnavailable(
-                f"The GPU is at {degrees:g} °C and slows itself down.",
+                f"The GPU is at {hottest.temperature_celsius} °C and slows itself down.",
                 remedy="In a data centre of AWS this is a fault of the host: stop and start the instance.",
             ),
             **measured,
         )
-    number = f"{len(cards)} x " if len(cards) > 1 else ""
-    return passed(f"{number}{name}, driver {driver}, {used} of {total} MiB in use", **measured)
+    number = f"{len(gpus.cards)} x " if len(gpus.cards) > 1 else ""
+    memory = f"{measured['memory_used_mebibytes']} of {measured['memory_total_mebibytes']} MiB in use"
+    return passed(f"{number}{hottest.name}, driver {gpus.driver}, {memory}", **measured)
 
 
-def _number(text: str) -> float | None:
-    """A number of nvidia-smi's, None for its "[N/A]"."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
+def _mebibytes(size: int | None) -> int | None:
+    return None if size is None else size // _MEBIBYTE
 
 
 def docker_gpu_check(bench: CheckContext) -> Finding:

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from pipeline.config import Settings
+from pipeline.monitoring.probes.gpu import GpuFault, read_gpus
+from pipeline.monitoring.probes.host import FileSystemNumbers
+from pipeline.monitoring.samples import Gpus
 
 Vantage = Literal["host", "outside", "local"]
 VOLUME_MARK = ".chartwell-volume"
@@ -36,21 +39,6 @@ class ProcessResult:
         """For messages: short, and only for programs that print no secret."""
         lines = [line.strip() for line in self.output.splitlines() if line.strip()]
         return lines[0][:200] if lines else "it said nothing"
-
-
-class Space(Protocol):
-    """The fields of `os.statvfs_result` that matter."""
-
-    @property
-    def f_frsize(self) -> int: ...
-    @property
-    def f_blocks(self) -> int: ...
-    @property
-    def f_bavail(self) -> int: ...
-    @property
-    def f_files(self) -> int: ...
-    @property
-    def f_favail(self) -> int: ...
 
 
 def run_program(words: Sequence[str], timeout_seconds: float) -> ProcessResult | None:
@@ -81,9 +69,10 @@ class Machine:
 
     root: Path = Path("/")
     """Where /proc, /sys and /var are."""
-    statvfs: Callable[[Path], Space] = os.statvfs
+    statvfs: Callable[[Path], FileSystemNumbers] = os.statvfs
     run: Callable[[Sequence[str], float], ProcessResult | None] = run_program
     now: Callable[[], float] = time.time
+    gpus: Callable[[], Gpus | GpuFault] = read_gpus
 
     def read(self, path: str) -> str:
         """A small file below `root`, "" where it cannot be read."""

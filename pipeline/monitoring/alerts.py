@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pipeline.monitoring.samples import Containers, Gpus, HostSample, Sample, StoreSample, Work
-from pipeline.monitoring.thresholds import DISK_WARN, Level, disk_level, gpu_level, memory_level
+from pipeline.monitoring.samples import Containers, Gpus, HostSample, Missing, Sample, StoreSample, Work
+from pipeline.monitoring.thresholds import (
+    DRIVER_MIN,
+    Level,
+    database_level,
+    disk_level,
+    driver_level,
+    gpu_level,
+    memory_level,
+)
 
-COMMUNITY_BYTES = 10 * 1024**3
-"""What a Community licence of IRIS lets a database hold."""
+GPU_LOST = "docs/operations.md#the-gpu-is-lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +55,17 @@ def _services(sample: Sample) -> Iterator[Alert]:
 
 
 def _gpus(sample: Sample) -> Iterator[Alert]:
+    if isinstance(sample.gpus, Missing) and sample.gpus.level:
+        yield Alert(sample.gpus.level, sample.gpus.missing, GPU_LOST)
     if not isinstance(sample.gpus, Gpus):
         return
+    if not sample.gpus.cards:
+        yield Alert("fail", "the driver finds no GPU", GPU_LOST)
+    if level := driver_level(driver := sample.gpus.driver):
+        yield Alert(level, f"the NVIDIA driver is {driver}; NIM 2.x wants {DRIVER_MIN} or newer", GPU_LOST)
     for card in sample.gpus.cards:
         if card.fault:
-            yield Alert("fail", f"GPU {card.index}: {card.fault}", "docs/operations.md#the-gpu-is-lost")
+            yield Alert("fail", f"GPU {card.index}: {card.fault}", GPU_LOST)
         elif level := gpu_level(card.temperature_celsius):
             yield Alert(level, f"GPU {card.index} has {card.temperature_celsius} °C", "it slows down")
 
@@ -79,9 +92,8 @@ def _host(sample: Sample) -> Iterator[Alert]:
     if not isinstance(sample.host, HostSample):
         return
     for disk in sample.host.disks:
-        used = disk.used_bytes / disk.total_bytes if disk.total_bytes else 0.0
-        if level := disk_level(used):
-            yield Alert(level, f"{disk.path} is {used:.0%} full", "docs/operations.md#the-disk-fills")
+        if level := disk_level(disk.used):
+            yield Alert(level, f"{disk.path} is {disk.used:.0%} full", "docs/operations.md#the-disk-fills")
         if level := disk_level(disk.inodes_used or 0.0):
             yield Alert(level, f"{disk.path} has few inodes left", "docs/operations.md#the-disk-fills")
     memory = sample.host.memory_used_bytes / max(1, sample.host.memory_total_bytes)
@@ -90,12 +102,9 @@ def _host(sample: Sample) -> Iterator[Alert]:
 
 
 def _store(sample: Sample) -> Iterator[Alert]:
-    if (
-        isinstance(sample.store, StoreSample)
-        and (sample.store.database_bytes or 0) >= DISK_WARN * COMMUNITY_BYTES
-    ):
+    if isinstance(sample.store, StoreSample) and (level := database_level(sample.store.database_bytes or 0)):
         yield Alert(
-            "warn", "IRIS nears the 10 GB of a Community licence", "docs/troubleshooting.md#cw-store-limit"
+            level, "IRIS nears the 10 GB of a Community licence", "docs/troubleshooting.md#cw-store-limit"
         )
     if isinstance(sample.work, Work) and sample.work.failed:
         yield Alert("warn", f"{sample.work.failed:,} notes failed", "python -m pipeline.vectorize status")

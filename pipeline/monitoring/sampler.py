@@ -21,17 +21,17 @@ from pipeline.logs import LOGGER
 from pipeline.monitoring.probes.containers import ContainerProbe
 from pipeline.monitoring.probes.dcgm import Dcgm
 from pipeline.monitoring.probes.gpu import GpuProbe
-from pipeline.monitoring.probes.host import HostProbe
+from pipeline.monitoring.probes.host import HostProbe, watched_folders
 from pipeline.monitoring.probes.model_servers import services_of
 from pipeline.monitoring.probes.questions import ServiceCounters
 from pipeline.monitoring.probes.store import StoreProbe, WorkProbe
 from pipeline.monitoring.samples import SECTIONS, Missing, QuestionCounts, Sample, Service, reason
+from pipeline.monitoring.thresholds import clock_level
 
 DEADLINE_SECONDS = 9.0
 """Of a whole look. dcgmi alone may take 8."""
 SELDOM_SECONDS = 60.0
 """Between two looks at what costs the store a query or a connection."""
-CLOCK_STEP_SECONDS = 1.0
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 OF_THE_HOST = "of the host itself: run this command there"
 
@@ -150,7 +150,7 @@ class Sampler:
         ahead = self._clock.wall() - elapsed
         step = 0.0 if self._ahead is None else ahead - self._ahead
         self._ahead = ahead
-        return step if abs(step) > CLOCK_STEP_SECONDS else 0.0
+        return step if clock_level(step) else 0.0
 
 
 def watch(
@@ -168,9 +168,9 @@ def watch(
         for name, ask in services_of(settings)
     }
     own: dict[str, Callable[[], Any]] = {
-        "gpus": GpuProbe(Dcgm(monitor.dcgm_url)),
+        "gpus": GpuProbe(Dcgm(monitor.dcgm_url), settings.checks.gpu),
         "containers": ContainerProbe(monitor.host_state_file),
-        "host": HostProbe((settings.data_dir, Path("/"))),
+        "host": HostProbe(watched_folders(settings.data_dir)),
     }
     if remote:
         own = dict.fromkeys(own, _elsewhere)

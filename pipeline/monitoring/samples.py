@@ -19,6 +19,8 @@ class Missing:
     """No reading, and why."""
 
     missing: str
+    level: Literal["", "warn", "fail"] = ""
+    """How bad it is that there is none; empty where that is no fault, as of a GPU on most machines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,12 @@ class Disk:
     used_bytes: int
     total_bytes: int
     inodes_used: float | None = None
+    """Ratio; None where the file system makes inodes as it needs them, and counts none."""
+
+    @property
+    def used(self) -> float:
+        """Ratio of the space, as df has it: what root keeps for itself is no space."""
+        return self.used_bytes / self.total_bytes if self.total_bytes else 0.0
 
 
 @dataclass(frozen=True, slots=True)

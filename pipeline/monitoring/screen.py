@@ -27,6 +27,7 @@ from pipeline.monitoring.samples import (
     StoreSample,
     Work,
 )
+from pipeline.monitoring.thresholds import Level, disk_level, memory_level
 from pipeline.pricing import CostFigure, CostReport
 
 WIDE = 140
@@ -46,7 +47,6 @@ COLOURS = {
     "fail": "red",
     "warn": "yellow",
 }
-HIGH, FULL_UP = 0.90, 0.98
 
 
 def screen(
@@ -108,15 +108,13 @@ def _missing(found: Missing | None) -> Text:
     return Text(found.missing if found is not None else "not asked yet", "dim italic")
 
 
-def bar(ratio: float | None, width: int = BAR, *, limited: bool = False) -> Text:
-    """A bar and its percentage; a dash where there is no number. `limited`: being full is a fault, as of a disk."""
+def bar(ratio: float | None, width: int = BAR, *, level: Level | None = None) -> Text:
+    """A bar and its percentage; a dash where there is no number. `level`: how bad it is that it is so long."""
     if ratio is None:
         return Text("-", "dim")
     share = min(1.0, max(0.0, ratio))
     filled = round(share * width)
-    style = "cyan"
-    if limited and share >= HIGH:
-        style = "red" if share >= FULL_UP else "yellow"
+    style = COLOURS[level] if level else "cyan"
     return Text.assemble((FULL * filled, style), (EMPTY * (width - filled), "dim"), f" {share:4.0%}")
 
 
@@ -230,16 +228,17 @@ def _host(found: HostSample | Missing | None) -> RenderableType:
         return _missing(found)
     grid = Table.grid(padding=(0, 2))
     grid.add_row("cpu", bar(found.cpu), f"{found.cores} cores, load {found.load_1_minute:.1f}")
+    memory = found.memory_used_bytes / max(1, found.memory_total_bytes)
     grid.add_row(
         "memory",
-        bar(found.memory_used_bytes / max(1, found.memory_total_bytes), limited=True),
+        bar(memory, level=memory_level(memory)),
         f"{found.memory_used_bytes / GIB:.1f} of {found.memory_total_bytes / GIB:.1f} GiB, "
         f"swap {found.swap_used_bytes / GIB:.1f}",
     )
     for disk in found.disks:
         grid.add_row(
             disk.path if len(disk.path) <= 24 else f"…{disk.path[-23:]}",
-            bar(disk.used_bytes / max(1, disk.total_bytes), limited=True),
+            bar(disk.used, level=disk_level(disk.used)),
             f"{disk.used_bytes / GIB:.1f} of {disk.total_bytes / GIB:.1f} GiB",
         )
     grid.add_row("up", duration(found.uptime_seconds), "")

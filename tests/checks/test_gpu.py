@@ -1,63 +1,58 @@
-"""The GPU and the containers that use it, by what nvidia-smi and docker really say."""
+"""The GPU, by what NVIDIA's library says, and the containers that use it, by what docker really says."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pynvml
 import pytest
 
 from pipeline.checks.gpu import docker_gpu_check, gpu_check
 from pipeline.checks.machine import ProcessResult, run_program
 from pipeline.checks.result import Finding
+from pipeline.monitoring.probes.gpu import GpuFault, fault_of
+from pipeline.monitoring.samples import Gpus
 from tests.checks.contexts import Answer, bench
-from tests.simulated_host import container
+from tests.servers import hardware
+from tests.simulated_host import CARD, ONE_CARD, container
 
-GOOD = "NVIDIA A10G, 580.95.05, 23028, 19411, 0, 34, 58.21\n"
-NO_DRIVER = (
-    "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver. Make sure that the latest NVIDIA "
-    "driver is installed and running.\n"
-)
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def gpu(folder: Path, answer: Answer, **checks: str) -> Finding:
-    return gpu_check(bench(folder, programs={"nvidia-smi": answer}, checks={"gpu": "required"} | checks))
+def gpu(folder: Path, found: Gpus | GpuFault, **checks: str) -> Finding:
+    return gpu_check(bench(folder, machine={"gpus": lambda: found}, checks={"gpu": "required"} | checks))
 
 
 def test_a_card_is_described(tmp_path: Path) -> None:
-    found = gpu(tmp_path, ProcessResult(0, GOOD))
+    found = gpu(tmp_path, ONE_CARD)
     assert found.status == "pass"
     assert found.measured["memory_total_mebibytes"] == 23028
     assert "NVIDIA A10G, driver 580.95.05, 19411 of 23028 MiB" in found.reason
 
 
 @pytest.mark.parametrize(
-    ("output", "code", "what", "cure"),
+    ("code", "what", "cure"),
     [
-        (
-            NO_DRIVER,
-            9,
-            "not loaded",
-            "modprobe nvidia",
-        ),
-        (
-            "Failed to initialize NVML: Driver/library version mismatch\n",
-            18,
-            "kernel module",
-            "restart the host",
-        ),
-        ("No devices were found\n", 6, "finds no GPU", "stop and start"),
-        ("Failed to initialize NVML: Unknown Error\n", 255, "cannot be used", "docker restart"),
-        ("Failed to initialize NVML: Insufficient Permissions\n", 4, "may not use", "/dev/nvidia"),
-        ("Segmentation fault\n", 139, "failed with 139", "dmesg"),
-        ("", 1, "it said nothing", "dmesg"),
+        (pynvml.NVML_ERROR_DRIVER_NOT_LOADED, "not loaded", "modprobe nvidia"),
+        (pynvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH, "kernel module", "restart the host"),
+        (pynvml.NVML_ERROR_UNKNOWN, "cannot be used", "docker restart"),
+        (pynvml.NVML_ERROR_NO_PERMISSION, "may not use", "/dev/nvidia"),
+        (pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, "must have a GPU", "nvidia-utils-580-server"),
+        (pynvml.NVML_ERROR_RESET_REQUIRED, "NVML: ", "dmesg"),
+        (139, "NVML: ", "dmesg"),
     ],
 )
-def test_what_nvidia_smi_says_when_it_fails_has_its_cure(
-    tmp_path: Path, output: str, code: int, what: str, cure: str
+def test_what_the_library_says_when_it_fails_has_its_cure(
+    tmp_path: Path, code: int, what: str, cure: str
 ) -> None:
-    found = gpu(tmp_path, ProcessResult(code, output))
+    found = gpu(tmp_path, fault_of(pynvml.NVMLError(code)))
     assert found.status == "fail"
     assert what in found.reason
     assert found.error is not None
@@ -66,26 +61,76 @@ def test_what_nvidia_smi_says_when_it_fails_has_its_cure(
 
 
 @pytest.mark.parametrize(
-    ("line", "status"),
+    ("found", "status", "what"),
     [
-        ("NVIDIA A10G, 535.183.01, 23028, 0, 0, 34, 58.21", "warn"),
-        ("NVIDIA A10G, 580.95.05, 23028, 0, 100, 91, 300.0", "warn"),
+        (replace(ONE_CARD, driver="535.183.01"), "warn", "535.183.01; NIM 2.x wants 580"),
+        (Gpus("580.95.05", (replace(CARD, temperature_celsius=91),)), "warn", "91 °C"),
+        (Gpus("580.95.05", (CARD, replace(CARD, index=1, temperature_celsius=91))), "warn", "91 °C"),
         (
-            "NVIDIA A10G, 580.95.05, 23028, 0, 9, 30, 50.0\nNVIDIA A10G, 580.95.05, 23028, 0, 9, 91, 50.0",
-            "warn",
+            Gpus("580.95.05", (replace(CARD, utilisation=None, power_watts=None, temperature_celsius=None),)),
+            "pass",
+            "19411 of 23028",
         ),
-        ("NVIDIA A10G, 580.95.05, 23028, 0, [N/A], [N/A], [N/A]", "pass"),
-        ("NVIDIA A10G, 580.95.05", "fail"),
+        (
+            Gpus("580.95.05", (CARD, replace(CARD, index=1, fault="it fell off"))),
+            "fail",
+            "GPU 1: it fell off.",
+        ),
+        (Gpus("580.95.05", ()), "fail", "finds no GPU"),
     ],
 )
-def test_an_old_driver_a_hot_card_and_fragments(tmp_path: Path, line: str, status: str) -> None:
-    assert gpu(tmp_path, ProcessResult(0, line + "\n")).status == status
+def test_an_old_driver_a_hot_card_and_one_that_does_not_answer(
+    tmp_path: Path, found: Gpus, status: str, what: str
+) -> None:
+    judged = gpu(tmp_path, found)
+    assert judged.status == status
+    assert what in judged.reason
 
 
 def test_a_machine_without_a_driver_fails_only_where_it_must_have_one(tmp_path: Path) -> None:
-    assert gpu(tmp_path, None).status == "fail"
-    assert gpu(tmp_path, None, gpu="auto").status == "skip"
-    assert gpu(tmp_path, ProcessResult(9, "broken"), gpu="none").status == "skip"
+    absent = fault_of(pynvml.NVMLError(pynvml.NVML_ERROR_LIBRARY_NOT_FOUND))
+    assert gpu(tmp_path, absent).status == "fail"
+    assert gpu(tmp_path, absent, gpu="auto").status == "skip"
+    broken = fault_of(pynvml.NVMLError(pynvml.NVML_ERROR_DRIVER_NOT_LOADED))
+    assert gpu(tmp_path, broken, gpu="auto").status == "fail"
+    assert gpu(tmp_path, broken, gpu="none").status == "skip"
+
+
+SCRIPT = """
+import json, os, sys
+from pipeline.checks.gpu import gpu_check
+from tests.checks.contexts import bench
+found = {}
+for mode in sys.argv[2:]:
+    os.environ["FAKE_NVML"] = mode
+    finding = gpu_check(bench(__import__("pathlib").Path(sys.argv[1]), checks={"gpu": "required"}))
+    found[mode] = [finding.status, finding.reason]
+print(json.dumps(found))
+"""
+
+
+def test_the_real_binding_is_asked(tmp_path: Path) -> None:
+    """By nvidia-ml-py, on a stand-in for the library below it; each mode after the other, in one process."""
+    library = hardware.nvml(tmp_path / "nvml")
+    if library is None:
+        pytest.skip("no C compiler for the stand-in library")
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path), "fine", "mismatch", "lost", "sparse", "not_loaded"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "LD_LIBRARY_PATH": str(library)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert found == {
+        "fine": ["pass", "2 x NVIDIA A10G, driver 580.95.05, 20500 of 23028 MiB in use"],
+        "mismatch": ["fail", "The NVIDIA driver does not fit its kernel module."],
+        "lost": ["fail", "GPU 1: the card fell off the bus (Xid 79): stop and start the host."],
+        "sparse": ["pass", "2 x NVIDIA A10G, driver 580.95.05, 20500 of 23028 MiB in use"],
+        "not_loaded": ["fail", "The NVIDIA driver is not loaded."],
+    }
 
 
 # --- containers

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.alerts import COMMUNITY_BYTES, attention
+from pipeline.monitoring.alerts import attention
 from pipeline.monitoring.samples import Containers, Gpus, HostSample, Sample, Service, StoreSample
+from pipeline.monitoring.thresholds import DATABASE_BYTES_MAX
 from tests.monitoring.samples import BARE, CARD, ILL, WELL, container
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +66,7 @@ def test_limits_are_where_they_are_said_to_be() -> None:
     full = replace(WELL.host, memory_used_bytes=WELL.host.memory_total_bytes)
     assert "memory is 100% used" in named(replace(WELL, host=full))
     assert isinstance(WELL.store, StoreSample)
-    big = replace(WELL.store, database_bytes=int(0.95 * COMMUNITY_BYTES))
+    big = replace(WELL.store, database_bytes=int(0.95 * DATABASE_BYTES_MAX))
     assert "10 GB of a Community licence" in named(replace(WELL, store=big))
 
 

@@ -1,56 +1,125 @@
 """The GPUs, through NVIDIA's management library (NVML), and their real activity through DCGM where it is there.
 
-Decides what of both is read. A machine without a driver, a driver that does not match its library, a card that fell off
-the bus: each is a reading of its own kind, never an exception.
+Decides what of both is read, and what its refusals mean: for the monitor, which shows them, and for the checks, which
+tell what to do. A machine without a driver, a driver that does not match its library, a card that fell off the bus:
+each is a reading of its own kind, never an exception.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from pipeline.monitoring.probes.dcgm import Dcgm, GpuActivity
 from pipeline.monitoring.samples import Gpu, Gpus, Missing, reason
+from pipeline.monitoring.thresholds import GpuExpected, no_gpu_level
 
 MILLI = 1000.0
-ADVICE = {
-    "LibraryNotFound": "no NVIDIA driver on this machine",
-    "DriverNotLoaded": "the NVIDIA driver is installed and not loaded: nvidia-smi, then a reboot",
-    "LibRmVersionMismatch": "driver and library are of two versions since an upgrade: reboot the host",
-    "NoPermission": "this user may not open /dev/nvidia*",
-    "GpuIsLost": "the card fell off the bus (Xid 79): stop and start the host",
-    "Unknown": "NVML: unknown error (after systemctl daemon-reload a container loses its GPU: restart it)",
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFault:
+    """Why the cards, or one of them, cannot be read."""
+
+    what: str
+    """As the second half of a sentence, or one of its own."""
+    brief: str = ""
+    """What to do, in a few words for a screen."""
+    cure: str = "Look at `sudo dmesg | grep -i -e nvrm -e xid`; an Xid there names the fault."
+    """What to do, in full."""
+    absent: bool = False
+    """There is nothing here to read, as on most machines; else what is here is broken."""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.brief}" if self.brief else self.what
+
+
+NOT_INSTALLED = GpuFault(
+    "nvidia-ml-py is not installed",
+    "pip install 'chartwell[observe]'",
+    "Install what reads the GPU: pip install 'chartwell[observe]'.",
+    absent=True,
+)
+FAULTS = {
+    "LibraryNotFound": GpuFault(
+        "no NVIDIA driver on this machine",
+        cure="Install the driver with its library: nvidia-headless-no-dkms-580-server, nvidia-utils-580-server and the "
+        "kernel's module package.",
+        absent=True,
+    ),
+    "DriverNotLoaded": GpuFault(
+        "the NVIDIA driver is not loaded",
+        "nvidia-smi, then a reboot",
+        "Load it (`sudo modprobe nvidia`); where that fails, the module for this kernel is missing: install "
+        "linux-modules-nvidia-580-server-$(uname -r), or restart the host.",
+    ),
+    "LibRmVersionMismatch": GpuFault(
+        "the NVIDIA driver does not fit its kernel module",
+        "reboot the host",
+        "They are of two versions, as after an unattended upgrade: restart the host (`sudo reboot`).",
+    ),
+    "NoPermission": GpuFault(
+        "this user may not use the GPU",
+        "it cannot open /dev/nvidia*",
+        "Give it access to /dev/nvidia*: add the user to the group that owns them.",
+    ),
+    "GpuIsLost": GpuFault(
+        "the card fell off the bus (Xid 79)",
+        "stop and start the host",
+        "It comes back with a stop and start of the instance, not with a reboot.",
+    ),
+    "Unknown": GpuFault(
+        "the driver's library cannot be used here (NVML: unknown error)",
+        "after systemctl daemon-reload a container loses its GPU: restart it",
+        "A container that lost its GPU to `systemctl daemon-reload` gets it back with a restart: docker restart NAME.",
+    ),
 }
 """By the name of NVML's error."""
 
 
 class GpuProbe:
-    """Reads all cards. Keeps NVML open between looks, and opens it anew after every failure: drivers are exchanged."""
+    """Reads all cards. Keeps NVML open between looks, and opens it again after every failure: drivers are exchanged."""
 
-    def __init__(self, dcgm: Dcgm | None = None) -> None:
+    def __init__(self, dcgm: Dcgm | None = None, expected: GpuExpected = "auto") -> None:
+        """`expected`: what the settings say of a GPU on this machine."""
         self._dcgm = dcgm
-        self._open = False
+        self._expected = expected
+        self._nvml: ModuleType | None = None
 
     def __call__(self) -> Gpus | Missing:
+        found = self.read()
+        if isinstance(found, GpuFault):
+            return Missing(str(found), no_gpu_level(self._expected, absent=found.absent) or "")
+        return found
+
+    def read(self) -> Gpus | GpuFault:
+        """All cards; one that is lost has its fault, and hides no other."""
         try:
             nvml = importlib.import_module("pynvml")
         except ModuleNotFoundError:
-            return Missing("nvidia-ml-py is not installed: pip install 'chartwell[observe]'")
+            return NOT_INSTALLED
         try:
             found = self._read(nvml)
         except nvml.NVMLError as error:
-            self._close(nvml)
-            return Missing(meaning(nvml, error))
+            self.close()
+            return fault_of(error)
         if any(card.fault for card in found.cards):
-            self._close(nvml)
+            self.close()
         return found
 
+    def close(self) -> None:
+        """Let NVML go. The next reading opens it again."""
+        nvml, self._nvml = self._nvml, None
+        if nvml is not None:
+            _value(nvml, nvml.nvmlShutdown)
+
     def _read(self, nvml: ModuleType) -> Gpus:
-        if not self._open:
+        if self._nvml is None:
             nvml.nvmlInit()
-            self._open = True
+            self._nvml = nvml
         cards = tuple(_card(nvml, index) for index in range(nvml.nvmlDeviceGetCount()))
         driver = _text(nvml.nvmlSystemGetDriverVersion())
         if not cards or self._dcgm is None:
@@ -60,16 +129,20 @@ class GpuProbe:
             return Gpus(driver, cards, activity.missing)
         return Gpus(driver, tuple(_with_activity(card, activity) for card in cards))
 
-    def _close(self, nvml: ModuleType) -> None:
-        if self._open:
-            self._open = False
-            _value(nvml, nvml.nvmlShutdown)
+
+def read_gpus() -> Gpus | GpuFault:
+    """All cards, once."""
+    probe = GpuProbe()
+    try:
+        return probe.read()
+    finally:
+        probe.close()
 
 
-def meaning(nvml: ModuleType, error: Any) -> str:
-    """NVML's error as something to act on."""
+def fault_of(error: Exception) -> GpuFault:
+    """An error of NVML's as something to act on."""
     name = type(error).__name__.removeprefix("NVMLError_")
-    return ADVICE.get(name) or reason(f"NVML: {error}")
+    return FAULTS.get(name) or GpuFault(reason(f"NVML: {error}"))
 
 
 def _card(nvml: ModuleType, index: int) -> Gpu:
@@ -78,14 +151,14 @@ def _card(nvml: ModuleType, index: int) -> Gpu:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         name = _text(nvml.nvmlDeviceGetName(handle))
     except nvml.NVMLError as error:
-        return Gpu(index, "unknown", fault=meaning(nvml, error))
+        return Gpu(index, "unknown", fault=str(fault_of(error)))
     try:
         rates = nvml.nvmlDeviceGetUtilizationRates(handle)
         utilisation = rates.gpu / 100
     except nvml.NVMLError_NotSupported:
         utilisation = None
     except nvml.NVMLError as error:
-        return Gpu(index, name, fault=meaning(nvml, error))
+        return Gpu(index, name, fault=str(fault_of(error)))
     memory = _value(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
     power = _value(nvml, nvml.nvmlDeviceGetPowerUsage, handle)
     limit = _value(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)

@@ -8,8 +8,28 @@ import platform
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from pipeline.monitoring.samples import Disk, HostSample, Missing
+
+DOCKER_FOLDER = Path("var/lib/docker")
+
+
+class FileSystemNumbers(Protocol):
+    """The fields of `os.statvfs_result` that matter."""
+
+    @property
+    def f_frsize(self) -> int: ...
+    @property
+    def f_blocks(self) -> int: ...
+    @property
+    def f_bfree(self) -> int: ...
+    @property
+    def f_bavail(self) -> int: ...
+    @property
+    def f_files(self) -> int: ...
+    @property
+    def f_favail(self) -> int: ...
 
 
 class HostProbe:
@@ -42,25 +62,36 @@ class HostProbe:
         )
 
     def _disks(self) -> list[Disk]:
-        found: dict[int, Disk] = {}
-        for folder in self._folders:
-            try:
-                place = _existing(folder)
-                device, numbers = place.stat().st_dev, os.statvfs(place)
-            except OSError:  # not mounted or not ours to see; the others still count
-                continue
-            if device in found:
-                continue
-            size = numbers.f_frsize
-            inodes_used = 1 - numbers.f_ffree / numbers.f_files if numbers.f_files else None
-            found[device] = Disk(
-                str(folder),
-                used_bytes=(numbers.f_blocks - numbers.f_bfree) * size,
-                # As df counts: what root keeps for itself is no space.
-                total_bytes=(numbers.f_blocks - numbers.f_bfree + numbers.f_bavail) * size,
-                inodes_used=inodes_used,
-            )
-        return list(found.values())
+        return [disk_of(str(folder), os.statvfs(place)) for folder, place in one_a_file_system(self._folders)]
+
+
+def watched_folders(data_dir: Path, root: Path = Path("/")) -> tuple[Path, ...]:
+    """The folders whose disks a deployment writes to. `root`: where the machine's own are."""
+    return (data_dir, root, root / DOCKER_FOLDER)
+
+
+def one_a_file_system(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """(folder, what of it is there) for the first folder of each file system; what cannot be seen is left out."""
+    found: dict[int, tuple[Path, Path]] = {}
+    for folder in folders:
+        try:
+            place = _existing(folder.absolute())
+            found.setdefault(place.stat().st_dev, (folder, place))
+        except OSError:  # not mounted or not ours to see; the others still count
+            continue
+    return list(found.values())
+
+
+def disk_of(path: str, numbers: FileSystemNumbers) -> Disk:
+    """What `os.statvfs` says of a file system, as everybody judges it."""
+    used = numbers.f_blocks - numbers.f_bfree
+    return Disk(
+        path,
+        used_bytes=used * numbers.f_frsize,
+        # As df counts: what root keeps for itself is no space.
+        total_bytes=(used + numbers.f_bavail) * numbers.f_frsize,
+        inodes_used=1 - numbers.f_favail / numbers.f_files if numbers.f_files else None,
+    )
 
 
 def _existing(folder: Path) -> Path:
