@@ -25,6 +25,7 @@ from pipeline.commands.console import (
     errors_as_exit_codes,
     out,
 )
+from pipeline.commands.naming import as_typed
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.records import Answer, Citation, Filters, Hit, Question
@@ -185,7 +186,7 @@ def _print_statements(answer: Answer, statements: bool) -> None:
 def _print_why_nothing(answer: Answer) -> None:
     if answer.outcome == "nothing_relevant":
         out.print(answer.text, style="bold")
-        out.print(REASONS[answer.reason or "below_floor"], markup=False)
+        out.print(as_typed(REASONS[answer.reason or "below_floor"]), markup=False)
     else:
         heading, advice = NO_ANSWER[answer.reason or "empty"]
         out.print(f"{heading}.", style="bold")

@@ -18,6 +18,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline import config
+from pipeline.chartwell import command as chartwell
 from pipeline.monitoring.alerts import attention
 from pipeline.monitoring.screen import screen
 from tests import layout
@@ -37,22 +38,28 @@ def command_reference() -> str:
         "",
         "Generated from the programs' own `--help` by `make docs`. Run them with `.venv/bin/python`.",
         "Settings that are no option are variables: see `.env.example`.",
+        "",
+        "An installed wheel has them all behind one command, `chartwell`; from a checkout it is",
+        "`python -m pipeline.chartwell`. `chartwell index` is `python -m pipeline.vectorize notes`.",
+        "",
+        "## chartwell",
+        "",
+        *_printed(chartwell.app, ["--help"], "chartwell"),
     ]
     for name in COMMANDS:
         app = importlib.import_module(f"pipeline.{name}").app
         for subcommand in [None, *_subcommands(app)]:
             arguments = [*([subcommand] if subcommand else []), "--help"]
-            printed = CliRunner().invoke(
-                app,
-                arguments,
-                prog_name=f"python -m pipeline.{name}",
-                terminal_width=100,
-                env={"TERM": "dumb"},
-            )
             title = f"pipeline.{name}" + (f" {subcommand}" if subcommand else "")
-            body = "\n".join(line.rstrip() for line in printed.output.strip("\n").splitlines())
-            lines += ["", f"## {title}", "", "```text", body, "```"]
+            lines += ["", f"## {title}", "", *_printed(app, arguments, f"python -m pipeline.{name}")]
     return "\n".join(lines) + "\n"
+
+
+def _printed(app: typer.Typer, arguments: list[str], program: str) -> list[str]:
+    """What the program says, as a block."""
+    printed = CliRunner().invoke(app, arguments, prog_name=program, terminal_width=100, env={"TERM": "dumb"})
+    body = "\n".join(line.rstrip() for line in printed.output.strip("\n").splitlines())
+    return ["```text", body, "```"]
 
 
 def _subcommands(app: object) -> list[str]:

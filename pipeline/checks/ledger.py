@@ -43,7 +43,8 @@ def ledger_check(bench: CheckContext) -> Finding:
         return warned(
             LedgerDiffers(
                 f"{states['failed']:,} notes could not be indexed.",
-                remedy="python -m pipeline.vectorize status says which and why; notes --retry-failed tries them again.",
+                remedy="python -m pipeline.vectorize status says which and why; python -m pipeline.vectorize notes "
+                "--retry-failed tries them again.",
             ),
             **measured,
         )

@@ -13,14 +13,15 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Protocol
 
+from pipeline import version
 from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import CheckUnfinished
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of
+from pipeline.commands.naming import as_typed
 from pipeline.errors import ChartwellError, InputUnusable
 from pipeline.logs import LOGGER
 
@@ -91,17 +92,9 @@ def run_checks(
         seconds=round(time.monotonic() - started, 3),
         vantage=bench.vantage,
         stack=stack,
-        version=metadata.version("chartwell") if _installed() else "checkout",
+        version=version(),
         results=ordered,
     )
-
-
-def _installed() -> bool:
-    try:
-        metadata.version("chartwell")
-    except metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 class _CheckRun:
@@ -230,7 +223,7 @@ class _CheckRun:
             reason=finding.reason,
             seconds=round(seconds, 3),
             measured=finding.measured,
-            remedy=error.remedy if error else None,
+            remedy=as_typed(error.remedy) if error else None,
             code=error.code if error else None,
             section=error.section if error else None,
             because_of=because_of,

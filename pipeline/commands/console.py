@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from pipeline.commands.naming import as_typed
 from pipeline.errors import ChartwellError
 
 EXIT_OK = 0
@@ -54,6 +55,7 @@ def command_line(help_text: str) -> typer.Typer:
     return typer.Typer(
         help=help_text,
         add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -67,8 +69,8 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except ChartwellError as error:
-        err.print(f"Could not run: {error.what}", markup=False)
-        err.print(f"What to do: {error.remedy}", markup=False)
+        err.print(f"Could not run: {as_typed(error.what)}", markup=False)
+        err.print(f"What to do: {as_typed(error.remedy)}", markup=False)
         err.print(f"More: {error.section} ({error.code})", markup=False)
         raise typer.Exit(EXIT_TRY_AGAIN if error.transient else EXIT_COULD_NOT_RUN) from None
     except BrokenPipeError:

@@ -17,6 +17,7 @@ from pipeline.commands.console import (
     out,
     stop_requests,
 )
+from pipeline.commands.naming import as_typed, started_as_chartwell
 from pipeline.commands.progress import observer_for
 from pipeline.config import load_settings
 from pipeline.embedding_spaces import writing
@@ -38,15 +39,21 @@ QUESTIONS = (
     "What did the x-ray of the knee show?",
 )
 
-NEXT = """
-What to type next:
-  make serve                                                             the same on a page, in your browser
-  .venv/bin/python -m pipeline.ask "your own question"
-  .venv/bin/python -m pipeline.ask "What is the capital of France?"      nothing relevant: it says so, exit code 3
-  .venv/bin/python -m pipeline.ask "Is the finger broken?" --patient-id D2N005 --show-context
-  .venv/bin/python -m pipeline.vectorize notes FILE-OR-FOLDER            your own notes; --help tells the formats
-The answers above are quotations chosen by a small local model, without a language model. See docs/models.md.
-"""
+NEXT = (
+    ("make serve", "the same on a page, in your browser"),
+    ('.venv/bin/python -m pipeline.ask "your own question"', ""),
+    (
+        '.venv/bin/python -m pipeline.ask "What is the capital of France?"',
+        "nothing relevant: it says so, exit code 3",
+    ),
+    ('.venv/bin/python -m pipeline.ask "Is the finger broken?" --patient-id D2N005 --show-context', ""),
+    (
+        ".venv/bin/python -m pipeline.vectorize notes FILE-OR-FOLDER",
+        "your own notes; --help tells the formats",
+    ),
+)
+COMMENT_COLUMN = 67
+LAST = "The answers above are quotations chosen by a small local model, without a language model. See docs/models.md."
 
 
 @app.command()
@@ -90,7 +97,19 @@ def main() -> None:
                 answer = answering.answer(Question(question, top_k=settings.answering.top_k))
                 print_answer(answer)
                 out.print(f"  answered in {duration(answer.seconds['total'])}", style="dim")
-        out.print(NEXT, markup=False)
+        out.print(f"\nWhat to type next:\n{what_next()}\n{LAST}\n", markup=False)
+
+
+def what_next() -> str:
+    """Commands worth trying, one a line, each with what it shows."""
+    rows = (
+        (
+            as_typed("chartwell serve --demo" if words == "make serve" and started_as_chartwell() else words),
+            comment,
+        )
+        for words, comment in NEXT
+    )
+    return "\n".join(f"  {words:<{COMMENT_COLUMN}}    {comment}".rstrip() for words, comment in rows)
 
 
 if __name__ == "__main__":

@@ -200,7 +200,7 @@ def per_query(
     except ImportError:
         raise InputUnusable(
             "The metrics library ir-measures is not installed.",
-            remedy="Install it: .venv/bin/python -m pip install --require-hashes -r requirements/test.txt.",
+            remedy="Install it: `make test` in a checkout, `pip install 'chartwell[evaluate]'` elsewhere.",
         ) from None
     measures = (ir_measures.nDCG @ 10, ir_measures.RR @ 10, ir_measures.R @ 10)
     names = dict(zip(measures, METRICS, strict=True))

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.commands.console import duration
+from pipeline.commands.naming import as_typed
 from pipeline.monitoring.alerts import Alert
 from pipeline.monitoring.samples import (
     Containers,
@@ -99,7 +100,7 @@ def _attention(found: Sequence[Alert]) -> Panel:
     grid.add_column(ratio=3)
     grid.add_column(ratio=2, style="dim")
     for each in found:
-        grid.add_row(Text(each.level, f"bold {COLOURS[each.level]}"), each.what, each.do)
+        grid.add_row(Text(each.level, f"bold {COLOURS[each.level]}"), each.what, as_typed(each.do))
     colour = COLOURS[found[0].level]
     return Panel(grid, title="Needs you", title_align="left", border_style=colour, padding=(0, 1))
 

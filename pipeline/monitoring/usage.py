@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from pipeline.commands.naming import as_typed
 from pipeline.config import Settings
 from pipeline.monitoring.sample_log import kept_samples
 from pipeline.pricing import CostReport, UsageWindow, cost_report, prices_of
@@ -219,7 +220,7 @@ def _settle(
 
 def _usage(totals: _Totals) -> UsageWindow:
     if not totals.since:
-        return UsageWindow(source="the monitor's samples", unknown={"*": NOTHING})
+        return UsageWindow(source="the monitor's samples", unknown={"*": as_typed(NOTHING)})
     hours = {
         name: getattr(totals, name) / SECONDS_PER_HOUR
         for name in ("watched", "indexing", "idle", "gpu", "busy", "busy_indexing")

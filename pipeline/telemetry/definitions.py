@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib import metadata
 from typing import Literal, get_args
 
 from pipeline.errors import ChartwellError
@@ -64,14 +63,6 @@ STATUSES = 20
 def code_of(error: BaseException) -> str:
     """What a label may say of an error: its code, never its message."""
     return type(error).code if isinstance(error, ChartwellError) else "unexpected"
-
-
-def version() -> str:
-    """Of the installed package; "source" for a checkout that is run as it lies there."""
-    try:
-        return metadata.version("chartwell")
-    except metadata.PackageNotFoundError:
-        return "source"
 
 
 @dataclass(frozen=True, slots=True)

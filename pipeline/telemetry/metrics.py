@@ -16,6 +16,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Sample
 
+from pipeline import version
 from pipeline.records import Answer, EmbeddingSpace, GeneratorModel, TextKind
 from pipeline.telemetry.definitions import (
     GUARDS,
@@ -26,7 +27,6 @@ from pipeline.telemetry.definitions import (
     Definition,
     code_of,
     definitions,
-    version,
 )
 
 Role = Literal["embedder", "generator"]

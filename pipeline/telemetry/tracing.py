@@ -47,11 +47,12 @@ from opentelemetry.trace import (
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import Attributes
 
+from pipeline import version
 from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
 from pipeline.cancellation import Cancelled
 from pipeline.ports import Embedder, Generator, Store
 from pipeline.records import Answer, DraftPiece, Prompt, TextKind
-from pipeline.telemetry.definitions import METHODS, code_of, version
+from pipeline.telemetry.definitions import METHODS, code_of
 from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
 from pipeline.trace_context import TRACEPARENT, in_trace
 

