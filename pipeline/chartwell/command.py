@@ -131,6 +131,9 @@ COMMANDS = (
 )
 BY_NAME = {each.name: each for each in COMMANDS}
 
+NOT_WRAPPED = chr(8)
+"""A line with this character alone keeps the paragraph below it as it stands."""
+
 EXAMPLES = (
     "chartwell demo",
     "chartwell index notes.jsonl",
@@ -172,7 +175,7 @@ def _tell_missing(command: Command, error: ModuleNotFoundError) -> None:
 
 def epilog(examples: tuple[str, ...]) -> str:
     """Examples as they stand, one a line: the mark keeps the help's wrapping away from them."""
-    return "\b\n" + "\n".join(["Examples:", *(f"  {each}" for each in examples)])
+    return NOT_WRAPPED + "\n" + "\n".join(["Examples:", *(f"  {each}" for each in examples)])
 
 
 app = typer.Typer(
