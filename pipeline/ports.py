@@ -164,10 +164,15 @@ class Store(Protocol):
     """
 
     def prepare(self, space: EmbeddingSpace) -> None:
-        """Create what is missing; safe to call always. Raises SpaceMismatch where the store holds another space."""
+        """Create what is missing, and upgrade the tables of an earlier release; safe to call always. Raises
+        SpaceMismatch where the store holds another space, SchemaMismatch where a newer release made its tables."""
 
     def space(self) -> EmbeddingSpace | None:
         """The space of the stored vectors, None where the store was never prepared."""
+
+    def version(self) -> str | None:
+        """Another one whenever an answer could be another: with each commit that writes or removes a note. For the key
+        of whatever keeps answers. None: a store of an earlier schema cannot tell, and nothing of it may be kept."""
 
     def transaction(self) -> AbstractContextManager[None]:
         """All writes inside become visible together, or not at all. Nests. A store that shares its database with

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.locators import Characters, Locator, Region
+
 Vector: TypeAlias = NDArray[np.float32]
 """One embedding, shape (dimension,), or several, shape (n, dimension); float32."""
 
@@ -157,6 +159,12 @@ class Chunk:
     end: int
     section: str | None = None
     offsets: tuple[tuple[int, int], ...] | None = None
+    region: Region | None = None
+    """Where on a page or in an image `text` was read; None for a note that is text."""
+
+    @property
+    def locator(self) -> Locator:
+        return self.region or Characters(self.start, self.end)
 
     @property
     def embedding_text(self) -> str:
@@ -285,6 +293,12 @@ class Hit:
     score: float = 0.0
     """Fused rank score; only its order means anything."""
     offsets: tuple[tuple[int, int], ...] | None = None
+    region: Region | None = None
+    """As the chunk's."""
+
+    @property
+    def locator(self) -> Locator:
+        return self.region or Characters(self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +373,12 @@ class Citation:
     end: int
     quote: str
     """The cited characters of the original text."""
+    region: Region | None = None
+    """Where on a page or in an image the cited passage was read. The proof is the quote: this is where to look."""
+
+    @property
+    def locator(self) -> Locator:
+        return self.region or Characters(self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)

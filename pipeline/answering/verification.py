@@ -397,6 +397,7 @@ def _citation(span: Evidence, hit: Hit, original: OriginalOf) -> Citation | None
         start=start,
         end=end,
         quote=quote,
+        region=hit.region,
     )
 
 

@@ -33,6 +33,7 @@ from pipeline.records import (
     Withdrawal,
 )
 from pipeline.storage.named_sql import Statements
+from pipeline.storage.schema_upgrades import SqliteVersions, Upgrades
 from pipeline.storage.sqlite import Database, storage_errors
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
@@ -48,8 +49,27 @@ ADDED_COLUMNS = {
     "VersionNumber": "add_number",
     "Replaces": "add_replaces",
 }
-"""What the first release's ledger lacks; a ledger of its is brought up where it stands. Its own statements name their
-columns, so a process of it that is still running goes on."""
+"""What the first release's ledger lacks. Its own statements name their columns, so a process of it that is still
+running goes on."""
+
+
+def m0001_first(connection: sqlite3.Connection) -> None:
+    for name in ("create_state", "create_open_index", "create_staged"):
+        connection.execute(getattr(_SQL, name))
+
+
+def m0002_identity(connection: sqlite3.Connection) -> None:
+    """Whose note it is, where it came from, in which version, and what was taken back. A ledger from between the
+    releases has some of the columns."""
+    held = {name for (name,) in connection.execute(_SQL.columns)}
+    for column, statement in ADDED_COLUMNS.items():
+        if column not in held:
+            connection.execute(getattr(_SQL, statement))
+    for name in ("create_withdrawn", "create_authorities"):
+        connection.execute(getattr(_SQL, name))
+
+
+_VERSIONS = SqliteVersions("ledger", Upgrades(m0001_first, m0002_identity, first=0))
 
 LEASE_SLACK_SECONDS = 60.0
 """How far the clocks of two workers may differ. A lease that ends later than that was given by a clock that ran ahead,
@@ -79,15 +99,10 @@ class SqliteLedger:
         self.owner = owner or this_process()
 
     def prepare(self) -> None:
-        """Create the tables where missing, and take back the leases of processes of this machine that have died."""
+        """Create the tables where missing, upgrade those of an earlier release, and take back the leases of processes
+        of this machine that have died. Raises SchemaMismatch where a newer release made them."""
+        _VERSIONS.upgrade(self.transaction, f"The ledger in {self._database.path}")
         with self.transaction() as connection:
-            connection.execute(_SQL.create_state)
-            held = {name for (name,) in connection.execute(_SQL.columns)}
-            for column, statement in ADDED_COLUMNS.items():
-                if column not in held:
-                    connection.execute(getattr(_SQL, statement))
-            for name in ("create_open_index", "create_staged", "create_withdrawn", "create_authorities"):
-                connection.execute(getattr(_SQL, name))
             self._take_back(connection)
 
     def _take_back(self, connection: sqlite3.Connection) -> int:

@@ -207,7 +207,7 @@ def _difference(
 def _shown(hit: Hit) -> tuple[object, ...]:
     """All that an answer takes from a passage."""
     note = (hit.resource_id, hit.patient_id, hit.document_type, hit.date, hit.domain)
-    return (*note, hit.text, hit.start, hit.end, hit.section, hit.offsets)
+    return (*note, hit.text, hit.start, hit.end, hit.section, hit.offsets, hit.region)
 
 
 def _expected(document: Document, chunk: Chunk) -> tuple[object, ...]:
@@ -218,7 +218,7 @@ def _expected(document: Document, chunk: Chunk) -> tuple[object, ...]:
         document.date,
         document.domain,
     )
-    return (*note, chunk.text, chunk.start, chunk.end, chunk.section, chunk.offsets)
+    return (*note, chunk.text, chunk.start, chunk.end, chunk.section, chunk.offsets, chunk.region)
 
 
 def _close(one: Vector, two: Vector) -> bool:

@@ -7,6 +7,7 @@ fails it counts as absent. For stores that do not share the ledger's database.
 
 from __future__ import annotations
 
+import sqlite3
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,18 @@ import numpy as np
 from pipeline.indexing.embedding import text_hash
 from pipeline.records import Chunk, EmbeddingSpace, Vector
 from pipeline.storage.named_sql import Statements
+from pipeline.storage.schema_upgrades import SqliteVersions, Upgrades
 from pipeline.storage.sqlite import Database, storage_errors
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
+
+
+def m0001_first(connection: sqlite3.Connection) -> None:
+    connection.execute(_SQL.create_spaces)
+    connection.execute(_SQL.create_vectors)
+
+
+_VERSIONS = SqliteVersions("vector_cache", Upgrades(m0001_first, first=0))
 
 
 class VectorSpool:
@@ -27,9 +37,9 @@ class VectorSpool:
     def __init__(self, database: Database, space: EmbeddingSpace) -> None:
         self._database = database
         self._dimension = space.dimension
+        with storage_errors(database.path):
+            _VERSIONS.upgrade(database.transaction, str(database.path))
         with database.transaction() as connection, storage_errors(database.path):
-            connection.execute(_SQL.create_spaces)
-            connection.execute(_SQL.create_vectors)
             connection.execute(_SQL.add_space, (space.id,))
             self._space = int(connection.execute(_SQL.space_number, (space.id,)).fetchone()[0])
         self.damaged = 0

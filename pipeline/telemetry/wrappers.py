@@ -96,6 +96,9 @@ class ObservedStore:
     def space(self) -> EmbeddingSpace | None:
         return self._store.space()
 
+    def version(self) -> str | None:
+        return self._store.version()
+
     def transaction(self) -> AbstractContextManager[None]:
         return self._store.transaction()
 

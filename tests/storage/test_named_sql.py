@@ -25,7 +25,7 @@ ASKS = {
     "execute_in",
     "insert_many",
     "count",
-    "_define",
+    "define",
     "_insert",
     "_insert_unless_there",
 }

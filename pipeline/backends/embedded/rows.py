@@ -27,6 +27,7 @@ from pipeline.records import (
     Vector,
     unit_length,
 )
+from pipeline.storage.region_column import column_of, region_of
 from pipeline.text.periods import Period
 
 STORED = np.dtype("<f4")
@@ -126,14 +127,14 @@ def place_row(chunk: Chunk) -> dict[str, Any]:
         "start": chunk.start,
         "end": chunk.end,
         "offsets": None if chunk.offsets is None else json.dumps(chunk.offsets),
+        "locator": column_of(chunk.region),
     }
 
 
 def hit_of(row: Row, similarity: float) -> Hit:
-    """From the columns of the statement `hits`, up to Offsets."""
-    chunk_id, resource_id, patient_id, document_type, date, domain, section, text, start, end, offsets = row[
-        :11
-    ]
+    """From the columns of the statement `hits`, up to Locator."""
+    chunk_id, resource_id, patient_id, document_type, date, domain, section, text = row[:8]
+    start, end, offsets, locator = row[8:12]
     return Hit(
         chunk_id,
         resource_id,
@@ -147,6 +148,7 @@ def hit_of(row: Row, similarity: float) -> Hit:
         end,
         similarity,
         offsets=None if offsets is None else tuple((at, original) for at, original in json.loads(offsets)),
+        region=region_of(chunk_id, locator),
     )
 
 

@@ -16,12 +16,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from pipeline.backends.embedded import rows
 from pipeline.backends.embedded.integrity import problems_of
+from pipeline.backends.embedded.upgrades import CORPUS_VERSION_SINCE, LOCATORS_SINCE, UPGRADES
 from pipeline.backends.embedded.vector_index import (
     ExactRows,
     Numbers,
@@ -34,7 +35,15 @@ from pipeline.backends.embedded.vector_index import (
 from pipeline.backends.embedded.vectors import DELETIONS_KEPT, FollowedIndex, centre_of, cosines, recentre
 from pipeline.backends.embedded.word_query import TOKENIZER, Expression, QuestionReader, Word, expression
 from pipeline.config import StoreSettings
-from pipeline.errors import SchemaMismatch, SpaceMismatch, StoreDamaged, StoreError, StoreRejectedRow
+from pipeline.errors import (
+    SpaceMismatch,
+    StoreAccessDenied,
+    StoreDamaged,
+    StoreError,
+    StoreRejectedRow,
+    StoreUnavailable,
+)
+from pipeline.logs import LOGGER
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -53,7 +62,6 @@ from pipeline.records import (
 from pipeline.storage.named_sql import Statements
 from pipeline.storage.sqlite import Database, storage_errors
 
-SCHEMA_VERSION = 1
 RESCORED_MIN = 400
 RESCORED_PER_RESULT = 12
 """How many candidates the codes name: 400, or 12 for each result asked; twice that under a filter, where the best lie
@@ -68,6 +76,15 @@ WORDS_UNBOUNDED = 2**63
 PAGE_ROWS = 10_000
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
+_HITS = _SQL.hits.replace("{locator}", "c.Locator")
+_HITS_WITHOUT_LOCATORS = _SQL.hits.replace("{locator}", "NULL")
+
+
+class _Held(NamedTuple):
+    """What a prepared file holds. Asked for anew in every snapshot: another process may have changed it."""
+
+    version: int
+    space: EmbeddingSpace
 
 
 class EmbeddedStore:
@@ -85,31 +102,58 @@ class EmbeddedStore:
     # --- preparing
 
     def prepare(self, space: EmbeddingSpace) -> None:
-        """Create what is missing. Raises SpaceMismatch, SchemaMismatch, StoreError where SQLite has no FTS5."""
-        held = self._held_space()
-        if held == space:
+        """Create what is missing, and bring up the tables of an earlier release. Where those may not be changed, they
+        are read as they are. Raises SpaceMismatch, SchemaMismatch, StoreError where SQLite has no FTS5.
+        """
+        held = self._held()
+        if held is not None and held.space.id == space.id and held.version < UPGRADES.version:
+            self._upgrade_if_allowed(held.version)
+        if held is not None and held.space == space:
             return
         with self._writing() as connection:
             _require_fts5(connection)
-            _require_schema(connection)
+            if self._require_schema(connection):
+                self._upgrade()
             for name, statement in _SQL.items():
                 if name.startswith("create_"):
                     connection.execute(statement.replace("{tokenizer}", TOKENIZER))
-            connection.execute(_SQL.insert_schema_version, (SCHEMA_VERSION,))
-            held = _space(connection)
-            if held is None:
+            connection.execute(_SQL.insert_schema_version, (UPGRADES.version,))
+            stored = _space(connection)
+            if stored is None:
                 connection.execute(_SQL.insert_space, rows.space_row(space))
-            elif held.id != space.id:
-                raise self._mismatch(held, space)
+            elif stored.id != space.id:
+                raise self._mismatch(stored, space)
             else:
                 connection.execute(_SQL.update_space, (space.similarity_floor,))
+            connection.execute(_SQL.change_corpus_version)
 
     def space(self) -> EmbeddingSpace | None:
-        return self._held_space()
+        held = self._held()
+        return None if held is None else held.space
 
-    def _held_space(self) -> EmbeddingSpace | None:
+    def version(self) -> str | None:
+        with self._snapshot() as (connection, held):
+            if held.version < CORPUS_VERSION_SINCE:
+                return None
+            return str(connection.execute(_SQL.corpus_version).fetchone()[0])
+
+    def _held(self) -> _Held | None:
         with self._database.snapshot() as connection, storage_errors(self._database.path):
-            return _prepared(connection)
+            return self._prepared(connection)
+
+    def _upgrade_if_allowed(self, version: int) -> None:
+        try:
+            self._upgrade()
+        except (StoreAccessDenied, StoreUnavailable) as error:
+            LOGGER.warning(
+                "the store keeps its earlier schema for now", extra={"version": version, "code": error.code}
+            )
+
+    def _upgrade(self) -> None:
+        """Take the steps that are missing; within a transaction all of them belong to that."""
+        taken = UPGRADES.take(_version, _record_version, self._writing)
+        if taken:
+            LOGGER.info("the store's schema was upgraded", extra={"steps": taken})
 
     def _mismatch(self, held: EmbeddingSpace, asked: EmbeddingSpace) -> SpaceMismatch:
         return SpaceMismatch(
@@ -119,23 +163,63 @@ class EmbeddedStore:
         )
 
     @contextmanager
-    def _reading(self) -> Iterator[tuple[sqlite3.Connection, EmbeddingSpace]]:
+    def _snapshot(self) -> Iterator[tuple[sqlite3.Connection, _Held]]:
         with self._database.snapshot() as connection, storage_errors(self._database.path):
-            yield connection, self._prepared_space(connection)
+            yield connection, self._required(connection)
+
+    @contextmanager
+    def _reading(self) -> Iterator[tuple[sqlite3.Connection, EmbeddingSpace]]:
+        with self._snapshot() as (connection, held):
+            yield connection, held.space
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._database.transaction() as connection, storage_errors(self._database.path):
             yield connection
 
-    def _prepared_space(self, connection: sqlite3.Connection) -> EmbeddingSpace:
-        space = _prepared(connection)
-        if space is None:
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[sqlite3.Connection, EmbeddingSpace]]:
+        """A transaction that changes what an answer may say, on tables of the newest version."""
+        with self._writing() as connection:
+            held = self._required(connection)
+            if held.version < UPGRADES.version:
+                self._upgrade()
+            yield connection, held.space
+            connection.execute(_SQL.change_corpus_version)
+
+    def _required(self, connection: sqlite3.Connection) -> _Held:
+        held = self._prepared(connection)
+        if held is None:
             raise StoreError(
                 f"{self._database.path} holds no index.",
                 remedy="Index some notes first: python -m pipeline.vectorize notes INPUT.",
             )
-        return space
+        return held
+
+    def _prepared(self, connection: sqlite3.Connection) -> _Held | None:
+        """What the file holds, None where it was never prepared. Raises SchemaMismatch."""
+        try:
+            row = connection.execute(_SQL.version_and_space).fetchone()
+        except sqlite3.OperationalError:
+            if self._require_schema(connection):
+                raise
+            return None
+        if row is None:
+            return None
+        self._require_version(row[0])
+        return None if row[1] is None else _Held(row[0], rows.space_of(row[1:]))
+
+    def _require_schema(self, connection: sqlite3.Connection) -> bool:
+        """Whether the store was ever prepared. Raises SchemaMismatch where a schema that is not known is there."""
+        if not connection.execute(_SQL.has_schema).fetchone()[0]:
+            return False
+        version = _version(connection)
+        if version:
+            self._require_version(version)
+        return version > 0
+
+    def _require_version(self, version: int) -> None:
+        UPGRADES.require_known(version, str(self._database.path))
 
     # --- writing
 
@@ -153,8 +237,7 @@ class EmbeddedStore:
         Raises StoreRejectedRow, with nothing written, where a chunk or vector cannot be stored.
         """
         latest = {embedded.document.resource_id: embedded for embedded in documents}
-        with self._writing() as connection:
-            space = self._prepared_space(connection)
+        with self._changing() as (connection, space):
             for embedded in latest.values():
                 rows.checked(embedded, space.dimension)
             if not latest:
@@ -198,8 +281,7 @@ class EmbeddedStore:
 
     def delete(self, resource_ids: Sequence[str]) -> int:
         ids = rows.json_list(resource_ids)
-        with self._writing() as connection:
-            self._prepared_space(connection)
+        with self._changing() as (connection, _):
             connection.execute(_SQL.delete_chunks_of_notes, (ids,))
             removed = connection.execute(_SQL.delete_notes, (ids,)).rowcount
             self._forget_old_deletions(connection)
@@ -212,8 +294,9 @@ class EmbeddedStore:
 
     def clear(self) -> None:
         with self._writing() as connection:
-            if not _require_schema(connection):
+            if not self._require_schema(connection):
                 return
+            self._upgrade()
             numbers = dict(connection.execute(_SQL.sequences).fetchall())
             # As if every row had been deleted: the numbers go on, and readers see that they missed deletions.
             numbers["DeletedVectors"] = numbers.get("ClinicalNoteVectors", 0)
@@ -226,13 +309,14 @@ class EmbeddedStore:
                     connection.execute(statement.replace("{tokenizer}", TOKENIZER))
             for name, number in numbers.items():
                 connection.execute(_SQL.number_again_from, {"name": name, "seq": number})
+            connection.execute(_SQL.change_corpus_version)
 
     def optimise(self, *, rebuild: bool = False) -> None:
         """Merge the word index, refresh the planner's statistics and empty the log: after a large load. Merging makes
         the word index anew, and the index of vectors follows the file by itself: `rebuild` adds nothing."""
         del rebuild
         with self._writing() as connection:
-            self._prepared_space(connection)
+            self._required(connection)
             connection.execute(_SQL.merge_words)
         with storage_errors(self._database.path):
             self._database.connection.execute(_SQL.update_statistics).fetchall()
@@ -303,12 +387,13 @@ class EmbeddedStore:
             last = page[-1]
 
     def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
-        with self._reading() as (connection, space):
-            direction = rows.direction_of(vector, space)
-            found = connection.execute(_SQL.hits, (rows.json_list(chunk_ids),)).fetchall()
+        with self._snapshot() as (connection, held):
+            direction = rows.direction_of(vector, held.space)
+            statement = _HITS if held.version >= LOCATORS_SINCE else _HITS_WITHOUT_LOCATORS
+            found = connection.execute(statement, (rows.json_list(chunk_ids),)).fetchall()
         if not found:
             return []
-        stored = rows.vectors_of([row[12] for row in found], [row[11] for row in found], space.dimension)
+        stored = rows.vectors_of([row[13] for row in found], [row[12] for row in found], held.space.dimension)
         similarities = _cosine(np.vecdot(unit_length(stored), direction))
         return [rows.hit_of(row, similarity) for row, similarity in zip(found, similarities, strict=True)]
 
@@ -405,7 +490,7 @@ class EmbeddedStore:
     def check(self) -> list[str]:
         try:
             with self._writing() as connection:  # FTS5 asks for a write lock to check itself
-                return problems_of(connection, _SQL, self._prepared_space(connection))
+                return problems_of(connection, _SQL, self._required(connection).space)
         except StoreDamaged as error:
             return [error.what]
 
@@ -456,36 +541,14 @@ def _require_unused(connection: sqlite3.Connection, chunks: Sequence[EmbeddedChu
         )
 
 
-def _require_schema(connection: sqlite3.Connection) -> bool:
-    """Whether the store was ever prepared. Raises SchemaMismatch where another version of the schema did it."""
-    if not connection.execute(_SQL.has_schema).fetchone()[0]:
-        return False
+def _version(connection: sqlite3.Connection) -> int:
+    """The stored version, 0 where none was written yet."""
     row = connection.execute(_SQL.schema_version).fetchone()
-    if row:
-        _require_version(row[0])
-    return True
+    return int(row[0]) if row else 0
 
 
-def _require_version(version: int) -> None:
-    if version != SCHEMA_VERSION:
-        raise SchemaMismatch(
-            f"The store was written with schema {version}; this program reads schema {SCHEMA_VERSION}.",
-            remedy="Use the version of Chartwell that wrote it, or index into another data folder.",
-        )
-
-
-def _prepared(connection: sqlite3.Connection) -> EmbeddingSpace | None:
-    """The space that the store holds, None where it was never prepared. Raises SchemaMismatch."""
-    try:
-        row = connection.execute(_SQL.version_and_space).fetchone()
-    except sqlite3.OperationalError:
-        if _require_schema(connection):
-            raise
-        return None
-    if row is None:
-        return None
-    _require_version(row[0])
-    return None if row[1] is None else rows.space_of(row[1:])
+def _record_version(connection: sqlite3.Connection, number: int) -> None:
+    connection.execute(_SQL.update_schema_version, (number,))
 
 
 def _require_fts5(connection: sqlite3.Connection) -> None:

@@ -63,6 +63,7 @@ CREATE INDEX IF NOT EXISTS ClinicalNotesDate ON ClinicalNotes (NoteDate)
 
 -- name: create_clinical_note_vectors
 -- Offsets: JSON pairs [position in ChunkText, position in the note], NULL where the two advance together.
+-- Locator: JSON of a place on a page or in an image, NULL for a note that is text.
 CREATE TABLE IF NOT EXISTS ClinicalNoteVectors (
     RowID       INTEGER PRIMARY KEY AUTOINCREMENT,
     ChunkID     TEXT NOT NULL UNIQUE,
@@ -72,7 +73,8 @@ CREATE TABLE IF NOT EXISTS ClinicalNoteVectors (
     ChunkText   TEXT NOT NULL,
     StartOffset INTEGER NOT NULL,
     EndOffset   INTEGER NOT NULL,
-    Offsets     TEXT
+    Offsets     TEXT,
+    Locator     TEXT
 )
 
 -- name: create_index_resource
@@ -95,6 +97,16 @@ CREATE TABLE IF NOT EXISTS ClinicalNoteSigns (
 
 -- name: create_signs_by_note
 CREATE INDEX IF NOT EXISTS ClinicalNoteSignsNote ON ClinicalNoteSigns (NoteRowID)
+
+-- name: create_corpus_version
+-- A random token: a counter would come back to a number that it had before, once a snapshot is restored.
+CREATE TABLE IF NOT EXISTS CorpusVersion (
+    OnlyRow INTEGER PRIMARY KEY CHECK (OnlyRow = 1),
+    Token   TEXT NOT NULL
+)
+
+-- name: upgrade_locators
+ALTER TABLE ClinicalNoteVectors ADD COLUMN Locator TEXT
 
 -- name: create_deletions
 CREATE TABLE IF NOT EXISTS DeletedVectors (
@@ -174,6 +186,16 @@ SELECT Version FROM SchemaVersion
 -- name: insert_schema_version
 INSERT INTO SchemaVersion (OnlyRow, Version) VALUES (1, ?) ON CONFLICT DO NOTHING
 
+-- name: update_schema_version
+UPDATE SchemaVersion SET Version = ?
+
+-- name: corpus_version
+SELECT Token FROM CorpusVersion
+
+-- name: change_corpus_version
+INSERT INTO CorpusVersion (OnlyRow, Token) VALUES (1, lower(hex(randomblob(16))))
+ON CONFLICT (OnlyRow) DO UPDATE SET Token = excluded.Token
+
 -- name: space
 SELECT Provider, Model, Dimension, QueryPrefix, PassagePrefix, InputTypes, Normalised, TokensMax, SimilarityFloor
 FROM EmbeddingSpace
@@ -221,7 +243,7 @@ ON CONFLICT (ResourceID) DO UPDATE SET
 SELECT ResourceID, RowID FROM ClinicalNotes WHERE ResourceID IN (SELECT value FROM json_each(?))
 
 -- name: chunks_of_notes
-SELECT ResourceID, ChunkID, RowID, ChunkText, Embedding, Ordinal, Section, StartOffset, EndOffset, Offsets
+SELECT ResourceID, ChunkID, RowID, ChunkText, Embedding, Ordinal, Section, StartOffset, EndOffset, Offsets, Locator
 FROM ClinicalNoteVectors JOIN ClinicalNoteEmbeddings USING (RowID)
 WHERE ResourceID IN (SELECT value FROM json_each(?))
 
@@ -230,13 +252,14 @@ SELECT ChunkID, ResourceID FROM ClinicalNoteVectors WHERE ChunkID IN (SELECT val
 
 -- name: move_chunk
 UPDATE ClinicalNoteVectors
-SET Ordinal = :ordinal, Section = :section, StartOffset = :start, EndOffset = :end, Offsets = :offsets
+SET Ordinal = :ordinal, Section = :section, StartOffset = :start, EndOffset = :end, Offsets = :offsets,
+    Locator = :locator
 WHERE RowID = :row
 
 -- name: insert_chunk
 INSERT INTO ClinicalNoteVectors
-    (RowID, ChunkID, ResourceID, Ordinal, Section, ChunkText, StartOffset, EndOffset, Offsets)
-VALUES (:row, :chunk_id, :resource_id, :ordinal, :section, :text, :start, :end, :offsets)
+    (RowID, ChunkID, ResourceID, Ordinal, Section, ChunkText, StartOffset, EndOffset, Offsets, Locator)
+VALUES (:row, :chunk_id, :resource_id, :ordinal, :section, :text, :start, :end, :offsets, :locator)
 
 -- name: insert_embedding
 INSERT INTO ClinicalNoteEmbeddings (RowID, Embedding) VALUES (?, ?)
@@ -300,9 +323,9 @@ SELECT ResourceID, ChunkID FROM ClinicalNoteVectors WHERE (ResourceID, ChunkID) 
 ORDER BY ResourceID, ChunkID LIMIT ?
 
 -- name: hits
--- In the order asked: json_each gives each id its place.
+-- In the order asked: json_each gives each id its place. {locator}: the column, NULL in a store that has none yet.
 SELECT c.ChunkID, c.ResourceID, n.PatientID, n.DocumentType, n.NoteDate, n.Domain, c.Section, c.ChunkText,
-       c.StartOffset, c.EndOffset, c.Offsets, c.RowID, e.Embedding
+       c.StartOffset, c.EndOffset, c.Offsets, {locator}, c.RowID, e.Embedding
 FROM json_each(?) AS asked
 JOIN ClinicalNoteVectors AS c ON c.ChunkID = asked.value
 JOIN ClinicalNotes AS n ON n.ResourceID = c.ResourceID

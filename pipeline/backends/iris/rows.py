@@ -19,6 +19,7 @@ import numpy as np
 
 from pipeline.backends.iris.connections import Row, Value
 from pipeline.records import Chunk, Document, EmbeddedDocument, EmbeddingSpace, Hit, Match, Vector
+from pipeline.storage.region_column import column_of, region_of
 
 TEXT_CONTENT_UNITS = 10_000
 TEXT_PART_UNITS = 30_000
@@ -69,7 +70,8 @@ def note_row(embedded: EmbeddedDocument) -> tuple[Value, ...]:
 
 
 def chunk_row(note: Document, chunk: Chunk) -> tuple[Value, ...]:
-    """Values of insert_chunk and update_chunk up to the fingerprint, which covers all before it."""
+    """Values of insert_chunk and update_chunk up to the fingerprint, which covers all before it: a place only where
+    there is one, so that passages of text keep the fingerprint that earlier releases gave them."""
     row = (
         note.resource_id,
         note.patient_id,
@@ -84,7 +86,9 @@ def chunk_row(note: Document, chunk: Chunk) -> tuple[Value, ...]:
         chunk.text,
         " ".join(words_of(f"{chunk.section or ''} {chunk.text}")),
     )
-    return (*row, hashlib.sha256(json.dumps(row).encode()).hexdigest())
+    locator = column_of(chunk.region)
+    covered = row if locator is None else (*row, locator)
+    return (*row, locator, hashlib.sha256(json.dumps(covered).encode()).hexdigest())
 
 
 def hit_of(row: Row) -> Hit:
@@ -100,6 +104,7 @@ def hit_of(row: Row) -> Hit:
         start,
         end,
         offsets,
+        locator,
         cosine,
     ) = row
     return Hit(
@@ -115,6 +120,7 @@ def hit_of(row: Row) -> Hit:
         end=int(end),
         similarity=score(cosine),
         offsets=tuple((int(a), int(b)) for a, b in json.loads(text_of(offsets))) if offsets else None,
+        region=region_of(text_of(chunk_id), optional(locator)),
     )
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ from pipeline.backends.iris.connections import (
     PARAMETERS_MAX,
     Connect,
     Connections,
+    Row,
     Session,
     Value,
     lists_of,
@@ -63,15 +65,25 @@ from pipeline.backends.iris.search import (
     ranked_here,
     search_plan,
 )
+from pipeline.backends.iris.upgrades import (
+    CORPUS_VERSION_SINCE,
+    LOCATORS_SINCE,
+    UPGRADES,
+    define,
+    holds_image_table,
+    m0003_without_images,
+)
 from pipeline.config import IrisSettings
 from pipeline.errors import (
     MigrationRefused,
     SchemaMismatch,
     SpaceMismatch,
+    StoreAccessDenied,
     StoreError,
     StoreRejectedRow,
     StoreUnavailable,
 )
+from pipeline.logs import LOGGER
 from pipeline.ports import SearchPlan
 from pipeline.records import (
     EVERYTHING,
@@ -89,20 +101,18 @@ from pipeline.records import (
 )
 from pipeline.storage.named_sql import Statements
 
-SCHEMA_VERSION = 1
 TABLES = (
     "SchemaVersion",
     "EmbeddingSpace",
+    "CorpusVersion",
     "ClinicalNotes",
     "ClinicalNoteText",
     "ClinicalNoteVectors",
-    "MedicalImageVectors",
 )
+STORE = "store"
+"""The component whose versions these are."""
 TEXT, CLEARED = "text", "cleared"
 """Purposes of rows of EmbeddingSpace: the space of the stored notes, or of those that were there."""
-IMAGE_DIMENSION = 1024
-"""Width of NV-CLIP's vectors. A store of another image space makes its table anew while that is still empty."""
-
 ROWS_PER_COMMIT = 1000
 """Above this many changed rows of one table in a transaction IRIS locks the whole table (its LockThreshold)."""
 CHECKED_VECTORS = 1_000
@@ -137,12 +147,15 @@ class IrisStore:
         self._schema = settings.sql_schema
         self._namespace = settings.namespace
         self._width: int | None = None
+        self._newest = False
+        """Whether the tables are known to be of the newest version, which is never taken back."""
         self._rank_missing = False
 
     # --- preparing
 
     def prepare(self, space: EmbeddingSpace) -> None:
-        """Create tables and indexes that are missing. The vector index comes later, with `optimise`.
+        """Create tables and indexes that are missing, and bring up those of an earlier release; where the account may
+        not change those, they are read as they are. The vector index comes later, with `optimise`.
 
         Raises SpaceMismatch for another space, SchemaMismatch for tables of another version, StoreAccessDenied where
         the account may not create tables.
@@ -154,6 +167,11 @@ class IrisStore:
         """The space of the stored vectors, None before the first `prepare`."""
         return self._repeated(lambda session: self._stored_space(session, self._tables(session)))
 
+    def version(self) -> str | None:
+        """From committed rows. A search may also list rows that are not committed yet, and whose writer fails: what was
+        answered meanwhile lacks those passages, and has this version."""
+        return self._repeated(self._corpus_version, committed=True)
+
     def optimise(self, *, rebuild: bool = False) -> None:
         """Build the vector index if it is missing, and let IRIS count its rows. Call it after a bulk load.
 
@@ -163,12 +181,14 @@ class IrisStore:
         self._repeated(lambda session: self._build(session, rebuild=rebuild))
 
     def _prepare(self, session: Session, space: EmbeddingSpace) -> None:
-        present = self._tables(session)
-        version = self._schema_version(session, present)
+        present, version = self._present(session)
         stored = self._stored_space(session, present)
         if stored is not None:
             self._refuse_other(stored, space)  # before anything is created with another width
-        if version is None:
+        if version:
+            version = self._upgraded(session, version)
+            present = self._tables(session)
+        if not set(_tables_of(version)) <= present:
             self._create(session, space, present)
         if stored is None:
             self._make_room(session, space)
@@ -176,30 +196,48 @@ class IrisStore:
             self._refuse_other(stored, space)
         if stored.similarity_floor != space.similarity_floor:
             session.execute("update_space", (definition(space), TEXT))
+            self._change_corpus_version(session)
             session.commit()
 
     def _build(self, session: Session, *, rebuild: bool) -> None:
         if rebuild:
-            self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
-        self._define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
-        self._define(session, "update_statistics")
+            define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+        define(session, "create_index_vectors", tolerate=INDEX_EXISTS)
+        define(session, "update_statistics")
 
     def _create(self, session: Session, space: EmbeddingSpace, present: set[str]) -> None:
-        widths = {"dimension": str(int(space.dimension)), "image_dimension": str(IMAGE_DIMENSION)}
+        width = str(int(space.dimension))
         for table in TABLES:
             if table not in present:
-                self._define(session, _named("create", table), tolerate=TABLE_EXISTS, **widths)
+                define(session, _named("create", table), tolerate=TABLE_EXISTS, dimension=width)
+        if present:  # perhaps half of what an earlier release would have made
+            for step in UPGRADES.steps:
+                step(session)
         for name in session.statements:
             if name.startswith("create_index_") and name != "create_index_vectors":
-                self._define(session, name, tolerate=INDEX_EXISTS)
+                define(session, name, tolerate=INDEX_EXISTS)
         # Written last: a version means that everything before it is there.
-        self._insert_unless_there(session, "insert_schema_version", (SCHEMA_VERSION, "store"))
+        self._insert_unless_there(session, "insert_schema_version", (UPGRADES.version, STORE))
+
+    def _upgraded(self, session: Session, version: int) -> int:
+        """The version of the tables after what this account may do about it."""
+        try:
+            taken = UPGRADES.take(_version, _record_version, lambda: _committed(session))
+        except IrisRefusal as refusal:
+            if not isinstance(refusal.error, StoreAccessDenied | StoreUnavailable) or refusal.lost:
+                raise
+            told = {"version": version, "code": refusal.error.code}
+            LOGGER.warning("the tables in IRIS keep their earlier schema for now", extra=told)
+            return _version(session)
+        if taken:
+            LOGGER.info("the schema in IRIS was upgraded", extra={"steps": taken})
+        return UPGRADES.version
 
     def _make_room(self, session: Session, space: EmbeddingSpace) -> None:
         """After a `clear` the empty vector table may have another width: then it is made anew."""
         cleared = session.rows("space", (CLEARED,))
         if cleared and int(cleared[0][1]) != space.dimension and not session.count("count_chunks"):
-            self._define(session, "drop_clinical_note_vectors")
+            define(session, "drop_clinical_note_vectors")
             self._create(session, space, set(TABLES) - {"ClinicalNoteVectors"})
         session.execute("delete_space", (CLEARED,))
         session.commit()
@@ -218,30 +256,33 @@ class IrisStore:
                 raise
         session.commit()
 
-    def _define(self, session: Session, name: str, tolerate: tuple[int, ...] = (), **parts: str) -> None:
-        try:
-            session.execute(name, (), **parts)
-        except IrisRefusal as refusal:
-            if refusal.code not in tolerate:
-                raise
-        session.commit()
-
     def _tables(self, session: Session) -> set[str]:
         names = {str(row[0]).lower() for row in session.rows("tables")}
         return {table for table in TABLES if table.lower() in names}
 
-    def _schema_version(self, session: Session, present: set[str]) -> int | None:
-        """The version stored, None where there is none or a table is missing. Refuses any but ours."""
-        if "SchemaVersion" not in present:
+    def _present(self, session: Session) -> tuple[set[str], int]:
+        """Which tables are there, and of which version."""
+        present = self._tables(session)
+        return present, self._schema_version(session, present)
+
+    def _schema_version(self, session: Session, present: set[str]) -> int:
+        """The version stored, 0 where there is none. Raises SchemaMismatch for one that is not known."""
+        version = _version(session) if "SchemaVersion" in present else 0
+        if version:
+            UPGRADES.require_known(version, f"Namespace {self._namespace}, schema {self._schema},")
+        return version
+
+    def _corpus_version(self, session: Session) -> str | None:
+        _, version = self._present(session)
+        if version < CORPUS_VERSION_SINCE:
             return None
-        rows = session.rows("schema_version", ("store",))
-        if rows and int(rows[0][0]) != SCHEMA_VERSION:
-            raise SchemaMismatch(
-                f"Namespace {self._namespace} holds tables of schema version {rows[0][0]}; this program reads "
-                f"version {SCHEMA_VERSION}.",
-                remedy="Use the version of Chartwell that wrote them, or index into another namespace.",
-            )
-        return int(rows[0][0]) if rows and set(TABLES) <= present else None
+        rows = session.rows("corpus_version", (STORE,))
+        return str(rows[0][0]) if rows else None
+
+    def _change_corpus_version(self, session: Session) -> None:
+        row = (uuid.uuid4().hex, STORE)
+        if not session.execute("update_corpus_version", row):
+            session.execute("insert_corpus_version", row)
 
     def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
         if "EmbeddingSpace" not in present:
@@ -281,6 +322,8 @@ class IrisStore:
                     "The connection to IRIS broke within a transaction; nothing of it is stored.",
                     remedy="Run the same command again.",
                 )
+            if session.wrote:
+                self._change_corpus_version(session)  # last: its row stays locked until the commit
             session.commit()
 
     def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
@@ -300,6 +343,7 @@ class IrisStore:
                 f"Namespace {self._namespace} has not been prepared for any embedding space.",
                 remedy="Run `python -m pipeline.vectorize notes` first.",
             )
+        self._require_newest()
         for document in ordered:
             _refuse_unfit(document, width)
         for batch in _batches(ordered, lambda document: len(document.chunks) + 1):
@@ -310,6 +354,7 @@ class IrisStore:
         """Remove notes with their chunks; how many were there. Images that refer to them stay, without a report."""
         if not self._prepared_width():
             return 0
+        self._require_newest()
         removed = 0
         for some in lists_of(dict.fromkeys(resource_ids), PARAMETERS_MAX):
             with self._session() as session:
@@ -326,32 +371,47 @@ class IrisStore:
         vector index first, whose upkeep costs more than the rows.
         """
         if self._prepared_width():
+            self._require_newest()
             current = self._connections.current
             if current is None or not current.in_transaction:
                 with self._session() as session:
-                    self._define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
+                    define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
             self.delete(self._resource_ids())
             with self.transaction(), self._session() as session:
                 session.execute("delete_space", (CLEARED,))
                 session.execute("rename_space", (CLEARED, TEXT))
         self._width = None
 
+    def _require_newest(self) -> None:
+        """Raises SchemaMismatch where the tables are of an earlier release: no one who may change them came by yet."""
+        if not self._newest:
+            version = self._repeated(_version)
+            if version != UPGRADES.version:
+                raise SchemaMismatch(
+                    f"The tables in namespace {self._namespace}, schema {self._schema}, have schema version {version}; "
+                    f"writing needs version {UPGRADES.version}.",
+                    remedy="Run `python -m pipeline.vectorize optimise` once with an account that may alter tables "
+                    "(docs/iris.md).",
+                )
+            self._newest = True
+
     def drop(self) -> None:
         """Remove the tables of this schema. Raises MigrationRefused while it holds images, which exist nowhere else."""
         with self._session() as session:
             present = self._tables(session)
-            if "MedicalImageVectors" in present and (images := session.count("count_images")):
+            if holds_image_table(session) and (images := session.count("count_images")):
                 raise MigrationRefused(
                     f"Schema {self._schema} of namespace {self._namespace} holds {images} images.",
                     remedy="They have no copy in the space that serves: keep the schema, or move them first.",
                 )
+            m0003_without_images(session)
             for table in reversed(TABLES):
                 if table in present:
-                    self._define(session, _named("drop", table))
-        self._width = None
+                    define(session, _named("drop", table))
+        self._width, self._newest = None, False
 
     def _remove(self, session: Session, ids: Sequence[str]) -> int:
-        for name in ("delete_chunks_of_notes", "delete_note_text", "unlink_images"):
+        for name in ("delete_chunks_of_notes", "delete_note_text"):
             session.execute_in(name, ids)
         return session.execute_in("delete_notes", ids)
 
@@ -476,9 +536,20 @@ class IrisStore:
         if not self._prepared_width():
             return []
         question, ids = self._question(vector), list(dict.fromkeys(chunk_ids))
-        rows = self._repeated(lambda session: session.rows_in("hits", ids, (question,)), committed=True)
+        rows = self._repeated(lambda session: self._hits(session, ids, question), committed=True)
         by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
+
+    def _hits(self, session: Session, ids: Sequence[str], question: str) -> list[Row]:
+        """Rows of `hits`. Tables of an earlier release, which no one could upgrade yet, have no places. Their version is
+        asked after the rows: whoever writes a place upgrades first."""
+        if not self._newest:
+            rows = session.rows_in("hits_without_locators", ids, (question,))
+            version = _version(session)
+            self._newest = version == UPGRADES.version
+            if version < LOCATORS_SINCE:
+                return rows
+        return session.rows_in("hits", ids, (question,))
 
     def _resource_ids(self) -> list[str]:
         if not self._prepared_width():
@@ -549,8 +620,8 @@ class IrisStore:
 
     def missing_tables(self) -> tuple[str, ...]:
         """Names of tables that are not there, in the order in which they are made."""
-        present = self._repeated(self._tables)
-        return tuple(table for table in TABLES if table not in present)
+        present, version = self._repeated(self._present)
+        return tuple(table for table in _tables_of(version) if table not in present)
 
     def newest_vector(self) -> tuple[str, Vector] | None:
         """(chunk_id, vector) of the passage stored last, None where there is none."""
@@ -572,7 +643,8 @@ class IrisStore:
         self._connections.close()
 
     def _problems(self, session: Session) -> Iterator[str]:
-        absent = sorted(set(TABLES) - self._tables(session))
+        present, version = self._present(session)
+        absent = sorted(set(_tables_of(version)) - present)
         if absent:
             yield f"tables are missing in namespace {self._namespace}: {', '.join(absent)}"
             return
@@ -664,6 +736,28 @@ class IrisStore:
 
 
 # --- refusals, filters and lists
+
+
+def _tables_of(version: int) -> tuple[str, ...]:
+    """The tables of a schema version; 0: of none yet, which becomes the newest."""
+    return tuple(
+        table for table in TABLES if table != "CorpusVersion" or not 0 < version < CORPUS_VERSION_SINCE
+    )
+
+
+def _version(session: Session) -> int:
+    rows = session.rows("schema_version", (STORE,))
+    return int(rows[0][0]) if rows else 0
+
+
+def _record_version(session: Session, number: int) -> None:
+    session.execute("update_schema_version", (number, STORE, number))
+
+
+@contextmanager
+def _committed(session: Session) -> Iterator[Session]:
+    yield session
+    session.commit()
 
 
 def _named(verb: str, table: str) -> str:

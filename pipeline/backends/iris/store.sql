@@ -42,6 +42,15 @@ CREATE TABLE DEMO.EmbeddingSpace (
   CONSTRAINT EmbeddingSpacePurpose UNIQUE (Purpose)
 )
 
+-- name: create_corpus_version
+-- One row: a random token for every change that an answer could show. Written last in a transaction, because its row
+-- stays locked until the end of that.
+CREATE TABLE DEMO.CorpusVersion (
+  Component VARCHAR(40) %EXACT NOT NULL,
+  Token VARCHAR(40) %EXACT NOT NULL,
+  CONSTRAINT CorpusVersionComponent UNIQUE (Component)
+)
+
 -- name: create_clinical_notes
 CREATE TABLE DEMO.ClinicalNotes (
   NoteNumber BIGINT IDENTITY PRIMARY KEY,
@@ -85,6 +94,7 @@ CREATE TABLE DEMO.ClinicalNoteVectors (
   StartOffset INTEGER NOT NULL,
   EndOffset INTEGER NOT NULL,
   OffsetMap VARCHAR(60000),
+  Locator VARCHAR(2000) %EXACT,
   ChunkText VARCHAR(60000) NOT NULL,
   SearchText VARCHAR(60000),
   Embedding VECTOR(DOUBLE, {dimension}) NOT NULL,
@@ -92,23 +102,6 @@ CREATE TABLE DEMO.ClinicalNoteVectors (
   Fingerprint VARCHAR(64) %EXACT NOT NULL,
   CONSTRAINT ClinicalNoteVectorsChunk UNIQUE (ChunkID),
   CONSTRAINT ClinicalNoteVectorsNote FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
-)
-
--- name: create_medical_image_vectors
-CREATE TABLE DEMO.MedicalImageVectors (
-  VectorNumber BIGINT IDENTITY PRIMARY KEY,
-  ImageID VARCHAR(200) %EXACT NOT NULL,
-  ResourceID VARCHAR(200) %EXACT,
-  PatientID VARCHAR(200) %EXACT NOT NULL,
-  StudyID VARCHAR(200) %EXACT,
-  Modality VARCHAR(40) %EXACT,
-  ImageDate VARCHAR(40) %SQLSTRING,
-  Location VARCHAR(2000) %EXACT NOT NULL,
-  Metadata VARCHAR(100000) NOT NULL,
-  Embedding VECTOR(DOUBLE, {image_dimension}) NOT NULL,
-  VectorChecksum VARCHAR(64) %EXACT NOT NULL,
-  CONSTRAINT MedicalImageVectorsImage UNIQUE (ImageID),
-  CONSTRAINT MedicalImageVectorsReport FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
 )
 
 -- name: create_index_resource
@@ -126,9 +119,6 @@ CREATE BITMAP INDEX ClinicalNoteVectorsDomain ON DEMO.ClinicalNoteVectors (Clini
 -- name: create_index_date
 CREATE INDEX ClinicalNoteVectorsDate ON DEMO.ClinicalNoteVectors (NoteDate)
 
--- name: create_index_image_report
-CREATE INDEX MedicalImageVectorsReport ON DEMO.MedicalImageVectors (ResourceID)
-
 -- name: create_index_words
 -- SQL Search parts words at spaces only ("x-ray," would be one word), so it indexes SearchText: our own words.
 CREATE INDEX SearchTextFind ON DEMO.ClinicalNoteVectors (SearchText) AS %iFind.Index.Basic(LANGUAGE='en', LOWER=1, INDEXOPTION=0)
@@ -140,8 +130,22 @@ CREATE INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors (Embedding) AS HNSW(Di
 -- name: drop_index_vectors
 DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors
 
--- name: drop_medical_image_vectors
+-- name: columns
+SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'DEMO' AND TABLE_NAME = 'ClinicalNoteVectors'
+
+-- name: upgrade_locators
+ALTER TABLE DEMO.ClinicalNoteVectors ADD COLUMN Locator VARCHAR(2000) %EXACT
+
+-- name: upgrade_part_with_images
+-- The first schema made a table for images that nothing filled. Without this key a row that somebody put there keeps no
+-- note from being removed.
+ALTER TABLE DEMO.MedicalImageVectors DROP CONSTRAINT MedicalImageVectorsReport
+
+-- name: upgrade_drop_images
 DROP TABLE DEMO.MedicalImageVectors
+
+-- name: drop_corpus_version
+DROP TABLE DEMO.CorpusVersion
 
 -- name: drop_clinical_note_vectors
 DROP TABLE DEMO.ClinicalNoteVectors
@@ -166,6 +170,18 @@ SELECT Version FROM DEMO.SchemaVersion WHERE Component = ?
 
 -- name: insert_schema_version
 INSERT INTO DEMO.SchemaVersion (Version, Component) VALUES (?, ?)
+
+-- name: update_schema_version
+UPDATE DEMO.SchemaVersion SET Version = ? WHERE Component = ? AND Version < ?
+
+-- name: corpus_version
+SELECT Token FROM DEMO.CorpusVersion WHERE Component = ?
+
+-- name: insert_corpus_version
+INSERT INTO DEMO.CorpusVersion (Token, Component) VALUES (?, ?)
+
+-- name: update_corpus_version
+UPDATE DEMO.CorpusVersion SET Token = ? WHERE Component = ?
 
 -- name: space
 SELECT SpaceID, Dimension, Definition FROM DEMO.EmbeddingSpace WHERE Purpose = ?
@@ -206,11 +222,11 @@ DELETE FROM DEMO.ClinicalNoteText WHERE ResourceID IN ({marks})
 SELECT ChunkID, ResourceID, Fingerprint, VectorChecksum FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
 
 -- name: insert_chunk
-INSERT INTO DEMO.ClinicalNoteVectors (ResourceID, PatientID, DocumentType, ClinicalDomain, NoteDate, Ordinal, SectionTitle, StartOffset, EndOffset, OffsetMap, ChunkText, SearchText, Fingerprint, Embedding, VectorChecksum, ChunkID)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TO_VECTOR(?, DOUBLE), ?, ?)
+INSERT INTO DEMO.ClinicalNoteVectors (ResourceID, PatientID, DocumentType, ClinicalDomain, NoteDate, Ordinal, SectionTitle, StartOffset, EndOffset, OffsetMap, ChunkText, SearchText, Locator, Fingerprint, Embedding, VectorChecksum, ChunkID)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TO_VECTOR(?, DOUBLE), ?, ?)
 
 -- name: update_chunk
-UPDATE DEMO.ClinicalNoteVectors SET ResourceID = ?, PatientID = ?, DocumentType = ?, ClinicalDomain = ?, NoteDate = ?, Ordinal = ?, SectionTitle = ?, StartOffset = ?, EndOffset = ?, OffsetMap = ?, ChunkText = ?, SearchText = ?, Fingerprint = ?
+UPDATE DEMO.ClinicalNoteVectors SET ResourceID = ?, PatientID = ?, DocumentType = ?, ClinicalDomain = ?, NoteDate = ?, Ordinal = ?, SectionTitle = ?, StartOffset = ?, EndOffset = ?, OffsetMap = ?, ChunkText = ?, SearchText = ?, Locator = ?, Fingerprint = ?
 WHERE ChunkID = ?
 
 -- name: update_vector
@@ -221,9 +237,6 @@ DELETE FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
 
 -- name: delete_chunks_of_notes
 DELETE FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
-
--- name: unlink_images
-UPDATE DEMO.MedicalImageVectors SET ResourceID = NULL WHERE ResourceID IN ({marks})
 
 -- name: document
 SELECT PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts FROM DEMO.ClinicalNotes WHERE ResourceID = ?
@@ -250,7 +263,12 @@ SELECT ResourceID FROM DEMO.ClinicalNotes
 SELECT ResourceID, ChunkID FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
 
 -- name: hits
-SELECT ChunkID, ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, SectionTitle, ChunkText, StartOffset, EndOffset, OffsetMap, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
+SELECT ChunkID, ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, SectionTitle, ChunkText, StartOffset, EndOffset, OffsetMap, Locator, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
+FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
+
+-- name: hits_without_locators
+-- For tables of schema 1, which may not be changed by whoever asks.
+SELECT ChunkID, ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, SectionTitle, ChunkText, StartOffset, EndOffset, OffsetMap, NULL AS Locator, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
 FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
 
 -- name: search_vector

@@ -1,0 +1,54 @@
+"""What later releases changed about the tables in IRIS, as numbered steps.
+
+Tables are made at the newest version at once (the `create_` statements of store.sql); these bring up older ones. IRIS
+does not take back a change of a table, so each step looks at what is there and may be taken again after a cut; its
+number is recorded once it is whole.
+"""
+
+from __future__ import annotations
+
+from pipeline.backends.iris.connections import Session
+from pipeline.backends.iris.errors import CONSTRAINT_MISSING, TABLE_EXISTS, IrisRefusal
+from pipeline.storage.schema_upgrades import Upgrades
+
+LOCATORS_SINCE = 2
+"""From this version on a chunk has a column for its place on a page or in an image. In older tables all is text."""
+CORPUS_VERSION_SINCE = 4
+
+
+def m0002_locators(session: Session) -> None:
+    """A new column, NULL for the passages that are there: they are characters."""
+    if "locator" not in {str(row[0]).lower() for row in session.rows("columns")}:
+        define(session, "upgrade_locators")
+
+
+def m0003_without_images(session: Session) -> None:
+    """The first schema had a table for images that nothing filled. It goes where it is empty. Rows that somebody put
+    there stay, and keep no note from being removed."""
+    if not holds_image_table(session):
+        return
+    define(session, "upgrade_part_with_images", tolerate=CONSTRAINT_MISSING)
+    if not session.count("count_images"):
+        define(session, "upgrade_drop_images")
+
+
+def m0004_corpus_version(session: Session) -> None:
+    """What a cache of answers is keyed by. Its row comes with the next change."""
+    define(session, "create_corpus_version", tolerate=TABLE_EXISTS)
+
+
+UPGRADES: Upgrades[Session] = Upgrades(m0002_locators, m0003_without_images, m0004_corpus_version)
+
+
+def holds_image_table(session: Session) -> bool:
+    return any(str(row[0]).lower() == "medicalimagevectors" for row in session.rows("tables"))
+
+
+def define(session: Session, name: str, tolerate: tuple[int, ...] = (), **parts: str) -> None:
+    """Change a table, and commit."""
+    try:
+        session.execute(name, (), **parts)
+    except IrisRefusal as refusal:
+        if refusal.code not in tolerate:
+            raise
+    session.commit()

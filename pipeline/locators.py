@@ -1,0 +1,126 @@
+"""Where a passage or a citation stands: characters of a note, a box on a page, or a region of an image.
+
+Decides the three kinds, their units, and how each is kept as JSON and said in words. Refuses a place that cannot be,
+and a kind that it does not know: a place that is not understood must never be shown as another one. Knows no file
+format and no viewer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """Half-open `[start, end)`, in characters (Python code points) of the note's original text."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageBox:
+    """A rectangle on one page of a document, as the page is shown: rotated as the document says.
+
+    Distances from the page's left and top edge, as shares of its width and height, in [0, 1]. One page only: whoever
+    cuts a document into passages cuts at the end of a page. Raises ValueError where there is no such box.
+    """
+
+    page: int
+    """Counted from 1, whatever number is printed on it."""
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        if type(self.page) is not int or self.page < 1:
+            raise ValueError(f"pages are counted from 1, not {self.page!r}")
+        _require_area(self.left, self.top, self.right, self.bottom)
+        if self.right > 1 or self.bottom > 1:
+            raise ValueError("a box on a page is given in shares of the page, from 0 to 1")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRegion:
+    """A rectangle on one frame of one image.
+
+    Half-open in pixels of the stored image, from its top left corner: never of a scaled or windowed copy. Raises
+    ValueError where there is no such region.
+    """
+
+    series: str
+    """DICOM's SeriesInstanceUID; empty where the image belongs to none."""
+    image: str
+    """DICOM's SOPInstanceUID, or the id of an image that is not DICOM."""
+    frame: int
+    """Counted from 1, as DICOM does; 1 for an image of one frame."""
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __post_init__(self) -> None:
+        if not self.image or not isinstance(self.image, str) or not isinstance(self.series, str):
+            raise ValueError("a region needs the id of its image")
+        if type(self.frame) is not int or self.frame < 1:
+            raise ValueError(f"frames are counted from 1, not {self.frame!r}")
+        if {type(edge) for edge in (self.left, self.top, self.right, self.bottom)} != {int}:
+            raise ValueError("a region is given in whole pixels")
+        _require_area(self.left, self.top, self.right, self.bottom)
+
+
+def _require_area(left: float, top: float, right: float, bottom: float) -> None:
+    edges = (left, top, right, bottom)
+    if any(type(edge) not in (int, float) or not math.isfinite(edge) for edge in edges):
+        raise ValueError("every edge of a box is a number")
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise ValueError(f"a box from {left}, {top} to {right}, {bottom} holds nothing")
+
+
+Region: TypeAlias = PageBox | ImageRegion
+"""Where on a page or in an image the characters of a passage were read."""
+
+Locator: TypeAlias = Characters | Region
+
+_KINDS: Mapping[str, type[Locator]] = {
+    "characters": Characters,
+    "page_box": PageBox,
+    "image_region": ImageRegion,
+}
+_NAMES = {kind: name for name, kind in _KINDS.items()}
+
+
+def locator_record(locator: Locator) -> dict[str, Any]:
+    """As JSON has it: `kind` ("characters", "page_box", "image_region") and the fields of that kind."""
+    return {"kind": _NAMES[type(locator)], **asdict(locator)}
+
+
+def region_from(record: object) -> Region:
+    """What `locator_record` made of a region. Raises ValueError for anything else: characters too, which are kept as
+    `start` and `end`."""
+    if not isinstance(record, dict):
+        raise ValueError("a place is a JSON object")
+    fields = dict(record)
+    kind = fields.pop("kind", None)
+    made = _KINDS.get(kind) if isinstance(kind, str) else None
+    if made is None or made is Characters:
+        raise ValueError(f"places of kind {kind!r} are not known")
+    try:
+        return made(**fields)  # type: ignore[return-value]  # Characters was refused
+    except TypeError:
+        raise ValueError(f"these are not the fields of a {kind}: {', '.join(sorted(fields))}") from None
+
+
+def in_words(locator: Locator, *, dash: str = "-") -> str:
+    """For people: "characters 12-46", "page 3", "image 1.2.840.1, frame 2, pixels 10,20-50,60"."""
+    match locator:
+        case Characters(start, end):
+            return f"characters {start}{dash}{end}"
+        case PageBox(page):
+            return f"page {page}"
+        case ImageRegion(_, image, frame, left, top, right, bottom):
+            return f"image {image}, frame {frame}, pixels {left},{top}{dash}{right},{bottom}"
