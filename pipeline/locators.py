@@ -64,7 +64,7 @@ class ImageRegion:
     bottom: int
 
     def __post_init__(self) -> None:
-        if not self.image or not isinstance(self.image, str) or not isinstance(self.series, str):
+        if not self.image or {type(self.series), type(self.image)} != {str}:
             raise ValueError("a region needs the id of its image")
         if type(self.frame) is not int or self.frame < 1:
             raise ValueError(f"frames are counted from 1, not {self.frame!r}")

@@ -196,6 +196,11 @@ class Server:
         afterwards()
         return result
 
+    def foreign(self, text: str, values: Sequence[Any] = ()) -> None:
+        """A statement of another program than the one under test, committed."""
+        with self.guard:
+            self._change(text, [None if value == "" else value for value in values])
+
     def recognise(self, text: str) -> str:
         refuse_bad_manners(text)
         for name, pattern in self._known.items():
@@ -206,6 +211,10 @@ class Server:
     def _query(self, connection: Connection, text: str, values: Sequence[Any]) -> Result:
         if "INFORMATION_SCHEMA.TABLES" in text:
             return ["TABLE_NAME"], tables_of(self.dirty, schema_of(text)), -1
+        if "INFORMATION_SCHEMA.COLUMNS" in text:
+            table = re.search(r"TABLE_NAME = '(\w+)'", text)
+            assert table
+            return ["COLUMN_NAME"], columns_of(self.dirty, f"{schema_of(text)}_{table.group(1)}"), -1
         if not connection.committed_only or self.owner in (None, connection):
             return self._select(self.dirty, text, values)
         deadline = time.monotonic() + self.lock_seconds
@@ -268,11 +277,27 @@ class Server:
             if self.indexes.pop(index_key(schema_of(text), dropped.group(1)), None) is None:
                 raise Refusal(-333, "No such index defined")
             return [], [], -1
+        if dropped := re.fullmatch(r"ALTER TABLE (\w+)[.](\w+) DROP CONSTRAINT (\w+)", text):
+            self._without_constraint(f"{dropped.group(1)}_{dropped.group(2)}", dropped.group(3))
+            return [], [], -1
         if text.startswith("DROP TABLE") and text.endswith(".ClinicalNoteVectors"):
             for index in ("EmbeddingNearest", "SearchTextFind"):
                 self.indexes.pop(index_key(schema_of(text), index), None)
         cursor = self._sqlite(self.dirty, *self._translated(self.dirty, text, list(values)))
         return [], [], cursor.rowcount
+
+    def _without_constraint(self, table: str, constraint: str) -> None:
+        """SQLite cannot take a constraint back: the table is made again without it."""
+        found = self.dirty.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        if found is None:
+            raise Refusal(-30, "Table or view not found")
+        kept = re.sub(rf",\s*CONSTRAINT {constraint} [^\n]*", "", found[0])
+        if kept == found[0]:
+            raise Refusal(-315, "Constraint or Key not found")
+        self.dirty.execute(f"ALTER TABLE {table} RENAME TO Before_{table}")
+        self.dirty.execute(kept)
+        self.dirty.execute(f"INSERT INTO {table} SELECT * FROM Before_{table}")
+        self.dirty.execute(f"DROP TABLE Before_{table}")
 
     def _translated(
         self, database: sqlite3.Connection, text: str, values: list[Any]
@@ -280,6 +305,7 @@ class Server:
         sql = " ".join(text.split())
         if sql.startswith("CREATE TABLE"):
             return create_table(text), values
+        sql = re.sub(r"^(ALTER TABLE .* ADD COLUMN \w+) VARCHAR\(\d+\) %EXACT$", r"\1 TEXT", sql)
         sql = sql.replace("CREATE BITMAP INDEX", "CREATE INDEX")
         schema = schema_of(sql)
         if schema != "DEMO":  # an index's name is its table's in IRIS, and the whole database's in SQLite
@@ -525,6 +551,10 @@ def tables_of(database: sqlite3.Connection, schema: str) -> list[tuple[str]]:
     return [(name.rpartition("_")[2],) for name in names if name.rpartition("_")[0] == schema]
 
 
+def columns_of(database: sqlite3.Connection, table: str) -> list[tuple[str]]:
+    return database.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+
+
 def known_statements(
     extra: Sequence[str] = (), schemas: Sequence[str] = ("DEMO",)
 ) -> Mapping[str, re.Pattern[str]]:
@@ -543,7 +573,6 @@ def statements_of(schema: str) -> Mapping[str, re.Pattern[str]]:
         "marks": r"\?(?:, \?)*",
         "k": r"[1-9]\d*",
         "dimension": r"[1-9]\d*",
-        "image_dimension": r"[1-9]\d*",
     }
     conditions = [_pattern(body, blanks) for name, body in statements.items() if name.startswith("admit_")]
     condition = f"(?:{'|'.join(conditions)})"
@@ -619,6 +648,7 @@ def refusal_of(error: sqlite3.Error, sql: str, values: Sequence[Any]) -> Refusal
         ("NOT NULL constraint failed", -108, "Required field missing; INSERT or UPDATE not allowed"),
         ("CHECK constraint failed", -104, "Field validation failed in INSERT"),
         ("no such table", -30, "Table or view not found"),
+        ("duplicate column name", -306, "Column with this name already exists"),
         ("no such column", -29, "Field not found in the applicable tables"),
     ):
         if words in message:

@@ -123,7 +123,7 @@ def test_an_embedder_that_cannot_be_opened_is_another_checks_finding(
         assert iris_tables_check(without_url).status == "pass"
 
 
-@pytest.mark.parametrize("table", ["ClinicalNoteText", "MedicalImageVectors"])
+@pytest.mark.parametrize("table", ["ClinicalNoteText", "CorpusVersion"])
 def test_each_missing_table_is_named(server: Server, asked: CheckContext, table: str) -> None:
     fill(asked)
     server.dirty.execute(f"DROP TABLE DEMO_{table}")

@@ -31,6 +31,7 @@ from pipeline.storage.locks import exclusive_lock
 from pipeline.vectorize import app
 from pipeline.wiring import SPOOL_FILE, open_corpus
 from tests.backends.iris_driver import Server
+from tests.backends.iris_first_release import STATEMENTS, add_image
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
 
@@ -656,10 +657,8 @@ def test_iris_keeps_each_space_in_a_schema_of_its_own(iris: Server, source: Path
     assert migrate("--roll-back").exit_code == 0
     assert width(ask()) == OLD
     assert migrate("--switch").exit_code == 0
-    iris.dirty.execute(
-        "INSERT INTO DEMO_MedicalImageVectors (ImageID, PatientID, Location, Metadata, Embedding, VectorChecksum) "
-        f"VALUES ('i1', 'p1', 'x', '{{}}', '{','.join(['1'] * 1024)}', 'x')"
-    )
+    iris.foreign(STATEMENTS["create_medical_image_vectors"].replace("{image_dimension}", "1024"))
+    add_image(iris, "i1", None)
     kept = migrate("--drop-old")
     assert kept.exit_code == 2
     assert "holds 1 images" in kept.output

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import BadRequest, SpaceMismatch, StoreError, StoreRejectedRow
+from pipeline.locators import Characters, ImageRegion, PageBox
 from pipeline.ports import Store
 from pipeline.records import (
     EVERYTHING,
@@ -361,6 +362,62 @@ class StoreContract:
         (hit,) = store.hits(["c1"], axis(0))
         assert (hit.start, hit.end, hit.section, hit.offsets) == (9, 20, "History", ((0, 9), (5, 15)))
         assert worded(store, "history") == ["c1"]
+
+    def test_a_place_on_a_page_or_in_an_image_is_kept_and_follows(self, store: Store) -> None:
+        chunk = Chunk("c1", "n1", 0, "chest pain", 0, 10)
+        document = Document("n1", "p1", "Progress Note", "chest pain")
+        box, region = PageBox(3, 0.1, 0.2, 0.9, 0.25), ImageRegion("1.2.3", "1.2.3.4", 1, 0, 5, 20, 30)
+        for place in (None, box, region, box, None):
+            store.upsert(
+                [EmbeddedDocument(document, (EmbeddedChunk(replace(chunk, region=place), axis(0)),))]
+            )
+            (hit,) = store.hits(["c1"], axis(0))
+            assert hit.region == place
+            assert hit.locator == (place or Characters(0, 10))
+            assert found(store, axis(0)) == worded(store, "chest") == ["c1"]
+
+    def test_each_change_gives_another_version(self, store: Store) -> None:
+        seen = [store.version()]
+
+        def is_new() -> bool:
+            seen.append(store.version())
+            return seen[-1] not in seen[:-1]
+
+        store.upsert([note("n1", ("chest pain", axis(0)))])
+        assert is_new()
+        found(store, axis(0))
+        worded(store, "chest")
+        store.document("n1")
+        store.counts()
+        store.prepare(SPACE)
+        assert store.version() == seen[-1]
+        store.upsert([note("n1", ("chest pain", axis(0)), date="2024-01-01")])  # no passage of it moves
+        assert is_new()
+        store.delete(["n1"])
+        assert is_new()
+        store.prepare(replace(SPACE, similarity_floor=0.5))
+        assert is_new()
+        store.upsert([note("n2", ("no fever", axis(1)))])
+        assert is_new()
+        store.clear()
+        store.prepare(SPACE)
+        assert is_new()
+        assert None not in seen
+
+    def test_a_change_that_is_taken_back_leaves_the_version(self, store: Store) -> None:
+        store.upsert([note("n1", ("chest pain", axis(0)))])
+        before = store.version()
+        with pytest.raises(RuntimeError), store.transaction():
+            store.upsert([note("n2", ("no fever", axis(1)))])
+            raise RuntimeError("taken back")
+        assert store.version() == before
+
+    def test_another_handle_sees_the_version(self, store_factory: StoreFactory, store: Store) -> None:
+        other = store_factory()
+        other.prepare(SPACE)
+        store.upsert([note("n1", ("chest pain", axis(0)))])
+        assert other.version() == store.version()
+        other.close()
 
     def test_the_last_of_two_versions_in_one_call_stays(self, store: Store) -> None:
         store.upsert([note("n1", ("first version", axis(0))), note("n1", ("second version", axis(1)))])

@@ -537,6 +537,7 @@ def old_separate(tmp_path: Path) -> Iterator[Corpus]:
     for column in OLD_COLUMNS:
         connection.execute(f"ALTER TABLE VectorizationState DROP COLUMN {column}")
     connection.execute("DROP TABLE WithdrawnNotes")
+    connection.execute("DROP TABLE ComponentVersions")
     yield corpus
     corpus.store.close()
     server.close()

@@ -32,12 +32,14 @@ ASKS = {
 """Methods of the store in IRIS and its sessions that take the name of a statement."""
 SAME = {
     "admit_document_types", "admit_domains", "admit_patient_ids", "admit_since", "admit_undated", "admit_until",
-    "chunks_of_notes", "count_chunks", "count_chunks_admitted", "count_notes", "count_notes_admitted",
-    "create_clinical_note_vectors", "create_clinical_notes", "create_embedding_space", "create_index_date",
+    "chunks_of_notes", "corpus_version", "count_chunks", "count_chunks_admitted", "count_notes", "count_notes_admitted",
+    "create_clinical_note_vectors", "create_clinical_notes", "create_corpus_version", "create_embedding_space",
+    "create_index_date",
     "create_index_document_type", "create_index_domain", "create_index_patient", "create_index_resource",
     "create_schema_version", "delete_chunks_of_notes", "delete_notes", "document", "drop_clinical_note_vectors",
     "drop_clinical_notes", "drop_embedding_space", "hits", "insert_chunk", "insert_schema_version", "insert_space",
-    "schema_version", "search_words", "space", "update_space", "update_statistics", "vectors_of_chunks",
+    "schema_version", "search_words", "space", "update_schema_version", "update_space",
+    "update_statistics", "upgrade_locators", "vectors_of_chunks",
 }  # fmt: skip
 """What both stores do, each in its own dialect."""
 
@@ -67,7 +69,7 @@ def asked_by_name(sql: Path) -> set[str]:
     return {
         text
         for node in nodes(sql)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ASKS
+        if isinstance(node, ast.Call) and holder(node.func) in ASKS
         for argument in node.args[:2]
         if isinstance(argument, ast.Constant)
         and isinstance(text := argument.value, str)

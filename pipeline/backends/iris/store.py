@@ -188,7 +188,7 @@ class IrisStore:
         if version:
             version = self._upgraded(session, version)
             present = self._tables(session)
-        if not set(_tables_of(version)) <= present:
+        if not version or not set(_tables_of(version)) <= present:
             self._create(session, space, present)
         if stored is None:
             self._make_room(session, space)
@@ -541,8 +541,8 @@ class IrisStore:
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
 
     def _hits(self, session: Session, ids: Sequence[str], question: str) -> list[Row]:
-        """Rows of `hits`. Tables of an earlier release, which no one could upgrade yet, have no places. Their version is
-        asked after the rows: whoever writes a place upgrades first."""
+        """Rows of `hits`. Tables of an earlier release, which no one could upgrade yet, have no places. Their version
+        is asked after the rows: whoever writes a place upgrades first."""
         if not self._newest:
             rows = session.rows_in("hits_without_locators", ids, (question,))
             version = _version(session)
