@@ -47,8 +47,14 @@ def test_each_kind_says_which_it_is() -> None:
 
 PAGE: dict[str, Any] = {"kind": "page_box", "page": 1, "left": 0.1, "top": 0.1, "right": 0.5, "bottom": 0.5}
 IMAGE: dict[str, Any] = {
-    **{"kind": "image_region", "series": "s", "image": "i", "frame": 1},
-    **{"left": 0, "top": 0, "right": 5, "bottom": 5},
+    "kind": "image_region",
+    "series": "s",
+    "image": "i",
+    "frame": 1,
+    "left": 0,
+    "top": 0,
+    "right": 5,
+    "bottom": 5,
 }
 
 
@@ -95,7 +101,7 @@ IMAGE: dict[str, Any] = {
     ],
 )
 def test_what_is_no_place_is_refused(record: object) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         region_from(record)
 
 

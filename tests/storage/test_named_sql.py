@@ -27,7 +27,7 @@ ASKS = {
     "count",
     "define",
     "_insert",
-    "_insert_unless_there",
+    "insert_unless_there",
 }
 """Methods of the store in IRIS and its sessions that take the name of a statement."""
 SAME = {

@@ -15,6 +15,8 @@ from pipeline.errors import SchemaMismatch
 from pipeline.storage.schema_upgrades import SqliteVersions, Upgrades
 from pipeline.storage.sqlite import Database
 
+ROOT = Path(__file__).parents[2]
+
 
 def m0001_visits(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE TABLE Visits (Id INTEGER PRIMARY KEY)")
@@ -85,7 +87,7 @@ def test_another_process_may_have_taken_the_step(path: Path) -> None:
 
 def test_a_newer_version_is_refused_and_left_alone(path: Path) -> None:
     upgraded(path, m0001_visits, m0002_ward)
-    with pytest.raises(SchemaMismatch, match="The book of visits has schema version 2; .* versions 0 to 1"):
+    with pytest.raises(SchemaMismatch, match=r"The book of visits has schema version 2; .* versions 0 to 1"):
         upgraded(path, m0001_visits)
     assert columns(Database(path)) == ["Id", "Ward"]
 
@@ -113,7 +115,7 @@ def test_a_kill_within_a_step_leaves_a_file_that_opens(path: Path) -> None:
         "import sys; from pathlib import Path; from tests.storage import test_schema_upgrades as steps; "
         "steps.upgraded(Path(sys.argv[1]), steps.m0001_visits, steps.m0002_ward, steps.m0003_beds, steps.m0004_killed)"
     )
-    killed = subprocess.run([sys.executable, "-c", program, path], check=False)
+    killed = subprocess.run([sys.executable, "-c", program, path], cwd=ROOT, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert version(Database(path)) == [("visits", 3)]
     assert columns(Database(path)) == ["Id", "Ward"]

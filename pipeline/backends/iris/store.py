@@ -68,9 +68,12 @@ from pipeline.backends.iris.search import (
 from pipeline.backends.iris.upgrades import (
     CORPUS_VERSION_SINCE,
     LOCATORS_SINCE,
+    STORE,
     UPGRADES,
+    begin_corpus_version,
     define,
     holds_image_table,
+    insert_unless_there,
     m0003_without_images,
 )
 from pipeline.config import IrisSettings
@@ -109,8 +112,6 @@ TABLES = (
     "ClinicalNoteText",
     "ClinicalNoteVectors",
 )
-STORE = "store"
-"""The component whose versions these are."""
 TEXT, CLEARED = "text", "cleared"
 """Purposes of rows of EmbeddingSpace: the space of the stored notes, or of those that were there."""
 ROWS_PER_COMMIT = 1000
@@ -216,8 +217,9 @@ class IrisStore:
         for name in session.statements:
             if name.startswith("create_index_") and name != "create_index_vectors":
                 define(session, name, tolerate=INDEX_EXISTS)
+        begin_corpus_version(session)
         # Written last: a version means that everything before it is there.
-        self._insert_unless_there(session, "insert_schema_version", (UPGRADES.version, STORE))
+        insert_unless_there(session, "insert_schema_version", (UPGRADES.version, STORE))
 
     def _upgraded(self, session: Session, version: int) -> int:
         """The version of the tables after what this account may do about it."""
@@ -244,17 +246,8 @@ class IrisStore:
 
     def _claim(self, session: Session, space: EmbeddingSpace) -> EmbeddingSpace:
         row = (space.id, space.dimension, definition(space), TEXT)
-        self._insert_unless_there(session, "insert_space", row)
+        insert_unless_there(session, "insert_space", row)
         return self._stored_space(session, set(TABLES)) or space
-
-    def _insert_unless_there(self, session: Session, name: str, row: Sequence[Value]) -> None:
-        """Another process may have been first; then its row stands."""
-        try:
-            session.execute(name, row)
-        except IrisRefusal as refusal:
-            if refusal.code != UNIQUE:
-                raise
-        session.commit()
 
     def _tables(self, session: Session) -> set[str]:
         names = {str(row[0]).lower() for row in session.rows("tables")}
@@ -280,9 +273,7 @@ class IrisStore:
         return str(rows[0][0]) if rows else None
 
     def _change_corpus_version(self, session: Session) -> None:
-        row = (uuid.uuid4().hex, STORE)
-        if not session.execute("update_corpus_version", row):
-            session.execute("insert_corpus_version", row)
+        session.execute("update_corpus_version", (uuid.uuid4().hex, STORE))
 
     def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
         if "EmbeddingSpace" not in present:

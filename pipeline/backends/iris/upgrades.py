@@ -7,10 +7,15 @@ number is recorded once it is whole.
 
 from __future__ import annotations
 
-from pipeline.backends.iris.connections import Session
-from pipeline.backends.iris.errors import CONSTRAINT_MISSING, TABLE_EXISTS, IrisRefusal
+import uuid
+from collections.abc import Sequence
+
+from pipeline.backends.iris.connections import Session, Value
+from pipeline.backends.iris.errors import CONSTRAINT_MISSING, TABLE_EXISTS, UNIQUE, IrisRefusal
 from pipeline.storage.schema_upgrades import Upgrades
 
+STORE = "store"
+"""The component whose versions are kept."""
 LOCATORS_SINCE = 2
 """From this version on a chunk has a column for its place on a page or in an image. In older tables all is text."""
 CORPUS_VERSION_SINCE = 4
@@ -33,8 +38,9 @@ def m0003_without_images(session: Session) -> None:
 
 
 def m0004_corpus_version(session: Session) -> None:
-    """What a cache of answers is keyed by. Its row comes with the next change."""
+    """What a cache of answers is keyed by."""
     define(session, "create_corpus_version", tolerate=TABLE_EXISTS)
+    begin_corpus_version(session)
 
 
 UPGRADES: Upgrades[Session] = Upgrades(m0002_locators, m0003_without_images, m0004_corpus_version)
@@ -42,6 +48,20 @@ UPGRADES: Upgrades[Session] = Upgrades(m0002_locators, m0003_without_images, m00
 
 def holds_image_table(session: Session) -> bool:
     return any(str(row[0]).lower() == "medicalimagevectors" for row in session.rows("tables"))
+
+
+def begin_corpus_version(session: Session) -> None:
+    insert_unless_there(session, "insert_corpus_version", (uuid.uuid4().hex, STORE))
+
+
+def insert_unless_there(session: Session, name: str, row: Sequence[Value]) -> None:
+    """Another process may have been first; then its row stands. Commits."""
+    try:
+        session.execute(name, row)
+    except IrisRefusal as refusal:
+        if refusal.code != UNIQUE:
+            raise
+    session.commit()
 
 
 def define(session: Session, name: str, tolerate: tuple[int, ...] = (), **parts: str) -> None:
