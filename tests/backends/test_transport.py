@@ -225,6 +225,20 @@ def test_the_key_is_sent_and_a_netrc_is_not(
     assert type(refused_call(transport_to(nim.url, clock))) is errors.AuthenticationFailed
 
 
+def test_a_proxy_of_the_environment_stays_that_of_its_server(
+    nim: NimServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator stands for the proxy: it answers, and knows no path that begins with a host."""
+    monkeypatch.setenv("http_proxy", nim.url)
+    monkeypatch.setenv("no_proxy", "unproxied.invalid")
+    proxied = transport_to("http://proxied.invalid/v1", clock)
+    assert type(refused_call(proxied)) is errors.ModelNotFound
+    assert type(refused_call(transport_to("http://unproxied.invalid/v1", clock))) is errors.ConnectionBroken
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert type(refused_call(proxied)) is errors.ModelNotFound
+    assert type(refused_call(transport_to("http://proxied.invalid/v1", clock))) is errors.ConnectionBroken
+
+
 def test_resource_exhausted_is_overload_whatever_the_status() -> None:
     server = Server("embedder", "http://h/v1", "EMBEDDER", "m")
     body = b'{"title": "ResourceExhausted", "detail": "Worker local total request limit reached (33/32)"}'
