@@ -18,13 +18,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.answering.question_patient import of_named_patients
 from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.backends.local.minilm import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.indexing.chunking import chunk_document
 from pipeline.ports import Embedder, Generator
-from pipeline.records import Document, Hit, Prompt, Vector
+from pipeline.records import Document, Hit, Prompt, Question, Vector
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 NOTES = Path(__file__).resolve().parents[1] / "pipeline/demo/notes"
@@ -81,7 +82,8 @@ def passages(case: Case, embedder: Embedder) -> tuple[Hit, ...]:
 
 def draft_lines(generator: Generator, question: str, found: Sequence[Hit]) -> list[str]:
     """The lines that `generator` writes about these passages."""
-    prompt = Prompt(question, tuple(found), system="", user="", version="benchmark@0")
+    topic, admitted = of_named_patients(Question(question), found)
+    prompt = Prompt(question, tuple(admitted), system="", user="", version="benchmark@0", topic=topic)
     return "".join(piece.text for piece in generator.stream(prompt)).splitlines()
 
 

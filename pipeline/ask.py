@@ -11,9 +11,9 @@ from rich.text import Text
 
 from pipeline import logs
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
-from pipeline.answering.flow import Finished, Retrieved, Verified
 from pipeline.answering.notices import sentence
 from pipeline.answering.prompts import source_line
+from pipeline.answering.question_length import refuse_longer
 from pipeline.commands.console import (
     EXIT_INCOMPLETE,
     EXIT_NO_ANSWER,
@@ -28,7 +28,7 @@ from pipeline.commands.console import (
 from pipeline.commands.naming import as_typed
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
-from pipeline.records import Answer, Citation, Filters, Hit, Question
+from pipeline.records import Answer, Citation, Filters, Finished, Hit, Question, Retrieved, Verified
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry
 from pipeline.text.periods import Period
@@ -67,17 +67,21 @@ def process_query(
         raise InputUnusable(f"top_k is {top_k}.", remedy="Ask for at least 1 passage.")
     filters = filters or Filters()
     Period.of(filters.since, filters.until)
-    with open_answering(settings or load_settings()) as answering:
-        return answering.answer(Question(checked(query_text), filters, top_k))
+    settings = settings or load_settings()
+    question = Question(checked(query_text, settings), filters, top_k)
+    with open_answering(settings) as answering:
+        return answering.answer(question)
 
 
-def checked(text: str) -> str:
-    """The question, stripped. Raises InputUnusable where there is none."""
+def checked(text: str, settings: Settings) -> str:
+    """The question, stripped. Raises InputUnusable where there is none, BadRequest where it is longer than the service
+    would take."""
     stripped = text.strip()
     if not stripped:
         raise InputUnusable(
             "The question is empty.", remedy='Write it in quotes: python -m pipeline.ask "..."'
         )
+    refuse_longer(stripped, settings.service.question_characters_max)
     return stripped
 
 
@@ -115,7 +119,7 @@ def ask(
             tuple(patient_id or ()), tuple(document_type or ()), tuple(domain or ()), _day(since), _day(until)
         )
         Period.of(filters.since, filters.until)
-        asked = Question(checked(question), filters, top_k or settings.answering.top_k)
+        asked = Question(checked(question, settings), filters, top_k or settings.answering.top_k)
         with open_telemetry(settings) as telemetry, open_answering(settings, telemetry) as answering:
             answer = _streamed(answering, asked) if stream and not json_output else answering.answer(asked)
         if json_output:

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
+    AnswerEvent,
     Claim,
     Document,
     DraftPiece,
@@ -31,6 +32,8 @@ from pipeline.records import (
     NoteState,
     NoteVersion,
     Prompt,
+    Question,
+    SearchResult,
     StagedNote,
     StoreCounts,
     TextKind,
@@ -418,6 +421,17 @@ class SearchPlan:
     """None where it does not say."""
     steps: tuple[str, ...]
     """Which maps it reads, in its own words; no value of the search."""
+
+
+class Answerer(Protocol):
+    """Answers questions from notes. The flow is one (`answering.flow.Answering`), and so is whatever stands around an
+    answerer: a guard, a cache, a trace, an experiment. `wiring.compose_answerer` says which stand around which."""
+
+    def search(self, question: Question) -> SearchResult:
+        """What an answer would be made from; no model is asked. Raises BadRequest for a question that is too long."""
+
+    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+        """Retrieved, then Verified for each statement as it comes, then Finished. Closing it cancels the model."""
 
 
 @runtime_checkable

@@ -319,6 +319,9 @@ class Prompt:
     user: str
     version: str
     """Name and content hash of the prompt file, for example "answer-v1@3f2a9c". Changes whenever the file does."""
+    topic: str = ""
+    """The question without the names in it, for a generator that compares words: the passages are of the patients
+    whom they mean. Empty: as the question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +360,8 @@ class DraftPiece:
     """The server's own word; `answering.model_output` knows what each means."""
     kind: PieceKind = "answer"
     """What the server itself says that this is. What it does not tell apart, `answering.model_output` does."""
+    model: GeneratorModel | None = None
+    """Which model writes this draft, where a generator chooses among several: on its first piece. None: its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -475,6 +480,51 @@ class Answer:
     """What the filters did that the asker may not expect."""
     ending: Ending = "complete"
     """How the model's answer ended. The statement that a cut left unfinished is not shown, and not counted."""
+
+
+WhyNothingFound: TypeAlias = Literal["no_documents", "filters_match_nothing", "below_floor", "name_not_found"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What an answer would be made from."""
+
+    question: Question
+    """As it was searched: limited to the patient whose id it writes."""
+    topic: str
+    """Its text without the names of those whose passages these are."""
+    passages: tuple[Hit, ...]
+    """Best first, `question.top_k` at most; empty where nothing cleared the floor."""
+    notices: tuple[Notice, ...]
+    reason: WhyNothingFound | None
+    """Why there is no passage."""
+    space_id: str
+    seconds: Mapping[str, float]
+    """Time per stage: embed, search, total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The passages that the generator will see; empty where nothing cleared the floor."""
+
+    passages: tuple[Hit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A statement whose citations checked out."""
+
+    statement: Statement
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The whole answer; always the last event."""
+
+    answer: Answer
+
+
+AnswerEvent: TypeAlias = Retrieved | Verified | Finished
 
 
 @dataclass(frozen=True, slots=True)

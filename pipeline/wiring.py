@@ -11,8 +11,10 @@ from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
 from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.vector_cache import VectorSpool
-from pipeline.ports import Embedder, Generator, ImageEmbedder, Ledger, Store
+from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Store
+from pipeline.records import AnswerEvent, Question, SearchResult
 from pipeline.storage.sqlite import Database
+from pipeline.telemetry.setup import SILENT, Telemetry
 
 STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
@@ -40,6 +42,32 @@ class Corpus:
             self.store.clear()
         if self.spool is not None:
             self.spool.forget()
+
+
+@dataclass(frozen=True)
+class AnsweringSpace:
+    """What answers in one space: an Answerer, and the ports below it for whoever reads a note or asks how they are."""
+
+    answerer: Answerer
+    embedder: Embedder
+    store: Store
+    generator: Generator
+
+    def search(self, question: Question) -> SearchResult:
+        return self.answerer.search(question)
+
+    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+        return self.answerer.stream(question)
+
+
+def compose_answerer(
+    embedder: Embedder, store: Store, generator: Generator, settings: Settings, telemetry: Telemetry = SILENT
+) -> Answerer:
+    """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
+    from pipeline.answering.flow import Answering
+
+    answerer: Answerer = Answering(embedder, store, generator, settings.answering)
+    return telemetry.answerer(answerer, embedder.space.id)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from pipeline.errors import PromptTruncated, ResponseInvalid, ThoughtUnfinished
-from pipeline.records import DraftPiece, Ending, PieceKind, Prompt, Thinks, Usage
+from pipeline.records import DraftPiece, Ending, GeneratorModel, PieceKind, Prompt, Thinks, Usage
 
 _NAMES = (
     r"(?:[a-z]{2,8}:)?(?:inner_|internal_|ant_?)?(?:think|thinking|thoughts?|reasoning|reason|reflection|analysis|monologue"
@@ -155,6 +155,8 @@ class ModelOutput:
 
     prompt: Prompt
     thinks: Thinks
+    model: GeneratorModel | None = None
+    """Which model wrote it, where its generator chose among several."""
     usage: Usage = field(default_factory=Usage)
     finish_reason: str | None = None
     before: str = ""
@@ -166,6 +168,8 @@ class ModelOutput:
 
     def take(self, piece: DraftPiece) -> str:
         """The text that is sure to belong to the answer now that `piece` has arrived."""
+        if piece.model is not None:
+            self.model, self.thinks = piece.model, piece.model.thinks
         if piece.usage or piece.finish_reason:
             self.usage = piece.usage or self.usage
             self.finish_reason = piece.finish_reason or self.finish_reason

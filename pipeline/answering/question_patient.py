@@ -1,19 +1,23 @@
-"""Whose notes a question asks for by their id.
+"""Whose notes a question asks for, by an id or by a name.
 
 "Is patient D2N005 diabetic?" reads to both legs of retrieval like any other question, and the next best passage is
-another patient's. Decides that a question which writes the id of a patient is asked of that patient's notes alone.
-Looks each word up in the store, within the asker's scope: an id out of their sight is like one that no note has, which
-is a word like any other unless "patient" or "MRN" stands before it. Knows no names.
+another patient's. Decides that a question which writes the id of a patient is asked of that patient's notes alone, and
+that one which names somebody is answered from the passages of those alone whom the name can mean, whichever model
+writes the answer: a back-end is handed passages that may be used, and judges no person. Looks each id up in the store,
+within the asker's scope: an id out of their sight is like one that no note has, which is a word like any other unless
+"patient" or "MRN" stands before it. How names are read is `text.patient_names`, whom a question in a conversation keeps
+to is `follow_up`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeline.ports import Store
-from pipeline.records import Filters, Question
+from pipeline.records import Filters, Hit, Question
+from pipeline.text.patient_names import resolve_named_patients
 
 WORDS_MAX = 12
 """Words of a question that are looked up."""
@@ -41,6 +45,15 @@ def of_its_patient(question: Question, store: Store) -> Question:
         return question
     found = patients_by_id(question, store) or tuple(_announced(question.text))
     return replace(question, filters=replace(question.filters, patient_ids=found)) if found else question
+
+
+def of_named_patients(question: Question, hits: Sequence[Hit]) -> tuple[str, list[Hit]]:
+    """What is asked about whoever is named, without the name, and the hits that may answer it: none where the name
+    can mean none of their patients. All of them where the question is limited to one patient already."""
+    topic, meant = resolve_named_patients(question.text, hits)
+    if len(question.filters.patient_ids) == 1:
+        return topic, list(hits)
+    return topic, [hit for hit in hits if hit.patient_id in meant]
 
 
 def writes_an_id(question: Question) -> bool:

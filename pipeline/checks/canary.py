@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pipeline import cancellation
-from pipeline.answering.flow import Answering
+from pipeline.answering.flow import answer
 from pipeline.cancellation import Cancellation, cancellation_scope
 from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import AnswerWrong, TooSlow
@@ -38,6 +38,7 @@ from pipeline.records import (
     Question,
 )
 from pipeline.storage.locks import exclusive_lock
+from pipeline.wiring import compose_answerer
 
 PATIENT = "chartwell-canary"
 DOCUMENT_TYPE = "Chartwell canary"
@@ -214,8 +215,8 @@ def _embedded(document: Document, bench: CheckContext) -> EmbeddedDocument:
 
 
 def _answer(canary: Canary, bench: CheckContext) -> Answer:
-    answering = Answering(bench.embedder, bench.store, bench.generator, bench.settings.answering)
-    return answering.answer(Question(canary.question, Filters(patient_ids=(PATIENT,)), top_k=3))
+    answerer = compose_answerer(bench.embedder, bench.store, bench.generator, bench.settings)
+    return answer(answerer, Question(canary.question, Filters(patient_ids=(PATIENT,)), top_k=3))
 
 
 def _judged(

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.answering.fusion import fuse
-from pipeline.answering.retrieval import retrieve
+from pipeline.answering.search import search
 from pipeline.config import AnsweringSettings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.ports import Embedder, Store
-from pipeline.records import Filters, Match, Vector
+from pipeline.records import Filters, Match, Question, Vector
 
 MODES = ("words", "vectors", "hybrid", "answering")
 METRICS = ("nDCG@10", "MRR@10", "recall@10")
@@ -115,17 +115,11 @@ def _searcher(mode: str, embedder: Embedder, store: Store, settings: AnsweringSe
         return store.search_words(text, DEPTH, Filters())
 
     def as_answered(text: str, vector: Vector) -> Mapping[str, float]:
-        """What a question is answered from: above the floor, without near-duplicates, top_k passages and no more."""
-        hits = retrieve(
-            text,
-            vector,
-            Filters(),
-            top_k=settings.top_k,
-            floor=embedder.space.similarity_floor,
-            store=store,
-            settings=settings,
-        )
-        return {hit.chunk_id: 1 / rank for rank, hit in enumerate(hits, 1)}
+        """What a question is answered from: above the floor, without near-duplicates, of those whom it names, top_k
+        passages and no more."""
+        question = Question(text, top_k=settings.top_k)
+        found = search(question, embedder=embedder, store=store, settings=settings, vector=vector)
+        return {hit.chunk_id: 1 / rank for rank, hit in enumerate(found.passages, 1)}
 
     searchers: dict[str, Searcher] = {
         "words": lambda text, _: {match.chunk_id: match.score for match in by_words(text)},

@@ -16,15 +16,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.answering.flow import AnswerEvent, Answering
+from pipeline.answering.flow import answer
 from pipeline.config import Settings
 from pipeline.embedding_spaces import POINTER_FILE, serving, serving_settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
 from pipeline.ports import Generator
-from pipeline.records import Answer, Question
+from pipeline.records import Answer, AnswerEvent, Question, SearchResult
 from pipeline.telemetry.setup import SILENT, Telemetry
-from pipeline.wiring import generator_needs_embedder, open_generator, open_space
+from pipeline.wiring import (
+    AnsweringSpace,
+    compose_answerer,
+    generator_needs_embedder,
+    open_generator,
+    open_space,
+)
 
 WAIT_SECONDS = 5.0
 """How long the question that notices a switch waits for the new space; after that it is asked of the old one."""
@@ -38,7 +44,7 @@ Signature: TypeAlias = tuple[int, int, int] | None
 class _Open:
     """A space that is open, and how many questions are on it."""
 
-    answering: Answering
+    answering: AnsweringSpace
     chosen: Settings
     stack: ExitStack
     users: int = 0
@@ -46,7 +52,7 @@ class _Open:
 
 
 class ServingAnswering:
-    """`Answering` that follows a switch of spaces. Safe to share between threads. A context manager."""
+    """An Answerer that follows a switch of spaces. Safe to share between threads. A context manager."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry = SILENT) -> None:
         """Opens the models and the store. Raises a ChartwellError where they cannot be opened. `telemetry`: what
@@ -67,17 +73,21 @@ class ServingAnswering:
         return self._current.answering.embedder.space.id
 
     def answer(self, question: Question) -> Answer:
-        """As Answering.answer."""
+        """The finished answer."""
+        return answer(self, question)
+
+    def search(self, question: Question) -> SearchResult:
+        """As Answerer.search."""
         with self.answering() as answering:
-            return answering.answer(question)
+            return answering.search(question)
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        """As Answering.stream; the whole answer comes from the space in which it began."""
+        """As Answerer.stream; the whole answer comes from the space in which it began."""
         with self.answering() as answering:
             yield from answering.stream(question)
 
     @contextmanager
-    def answering(self) -> Iterator[Answering]:
+    def answering(self) -> Iterator[AnsweringSpace]:
         """The parts that answer now. They stay open while inside, whatever is switched."""
         self._follow()
         with self._lock:
@@ -154,8 +164,8 @@ class ServingAnswering:
             embedder, store = self._telemetry.embedder(corpus.embedder), self._telemetry.store(corpus.store)
             if self._generator is None or generator_needs_embedder(self._settings):
                 self._generator = self._telemetry.generator(open_generator(self._settings, embedder))
-            parts = self._telemetry.answering(embedder, store, self._generator, self._settings.answering)
-            return _Open(parts, chosen, stack.pop_all())
+            answerer = compose_answerer(embedder, store, self._generator, self._settings, self._telemetry)
+            return _Open(AnsweringSpace(answerer, embedder, store, self._generator), chosen, stack.pop_all())
 
     # --- letting go
 

@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline.answering.flow import AnswerEvent, Finished, Verified
 from pipeline.cancellation import Cancelled
 from pipeline.indexing.flow import Observer, RunCounts
-from pipeline.ports import Embedder, Generator, Store
-from pipeline.records import DraftPiece, Prompt
+from pipeline.ports import Answerer, Embedder, Generator, Store
+from pipeline.records import AnswerEvent, DraftPiece, Finished, Prompt, Question, SearchResult, Verified
 from pipeline.telemetry.metrics import Metrics
 from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
 
@@ -49,6 +48,20 @@ class MeteredGenerator(GeneratorWrapper):
 
 def metered_store(store: Store, metrics: Metrics) -> Store:
     return ObservedStore(store, lambda operation, _: metrics.storing(operation))
+
+
+class MeteredAnswerer:
+    """An answerer whose answers are counted; searches are counted where they reach the store."""
+
+    def __init__(self, answerer: Answerer, metrics: Metrics) -> None:
+        self._answerer = answerer
+        self._metrics = metrics
+
+    def search(self, question: Question) -> SearchResult:
+        return self._answerer.search(question)
+
+    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+        return metered_answer(self._answerer.stream(question), self._metrics)
 
 
 def metered_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[AnswerEvent]:

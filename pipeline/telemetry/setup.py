@@ -16,13 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from pipeline.answering.flow import AnswerEvent, Answering, Stopwatch
-from pipeline.config import AnsweringSettings, Settings
+from pipeline.config import Settings
 from pipeline.errors import SettingsInvalid
 from pipeline.indexing.flow import Observer
-from pipeline.ports import Embedder, Generator, Store
+from pipeline.ports import Answerer, Embedder, Generator, Store
 from pipeline.pricing import answer_usd, prices_of
-from pipeline.records import Question
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -43,10 +41,6 @@ class Telemetry:
     metrics: Metrics | None = None
     tracing: Tracing | None = None
     store_kind: str = "embedded"
-
-    @property
-    def silent(self) -> bool:
-        return self.metrics is None and self.tracing is None
 
     def embedder(self, embedder: Embedder) -> Embedder:
         if self.metrics is not None:
@@ -81,13 +75,17 @@ class Telemetry:
             store = traced_store(store, self.tracing, self.store_kind)
         return store
 
-    def answering(
-        self, embedder: Embedder, store: Store, generator: Generator, settings: AnsweringSettings
-    ) -> Answering:
-        """The flow over ports that this object has wrapped already."""
-        if self.silent:
-            return Answering(embedder, store, generator, settings)
-        return ObservedAnswering(embedder, store, generator, settings, self)
+    def answerer(self, answerer: Answerer, space_id: str) -> Answerer:
+        """`answerer`, its answers and their stages observed besides the ports under it."""
+        if self.tracing is not None:
+            from pipeline.telemetry.tracing import TracedAnswerer
+
+            answerer = TracedAnswerer(answerer, self.tracing, space_id)
+        if self.metrics is not None:
+            from pipeline.telemetry.counted_ports import MeteredAnswerer
+
+            answerer = MeteredAnswerer(answerer, self.metrics)
+        return answerer
 
     @contextmanager
     def indexing(self, observer: Observer) -> Iterator[Observer]:
@@ -104,40 +102,6 @@ class Telemetry:
 
 SILENT = Telemetry()
 """Observes nothing."""
-
-
-@dataclass(frozen=True)
-class ObservedAnswering(Answering):
-    """The answering flow, whose answers and stages are observed besides its ports."""
-
-    telemetry: Telemetry = SILENT
-
-    def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        """As Answering.stream."""
-        tracing, metrics = self.telemetry.tracing, self.telemetry.metrics
-
-        def answer() -> Iterator[AnswerEvent]:
-            return super(ObservedAnswering, self).stream(question)
-
-        if tracing is None:
-            events = answer()
-        else:
-            from pipeline.telemetry.tracing import traced_answer
-
-            events = traced_answer(answer, tracing, self.embedder.space.id)
-        if metrics is None:
-            return events
-        from pipeline.telemetry.counted_ports import metered_answer
-
-        return metered_answer(events, metrics)
-
-    def stopwatch(self, question: Question) -> Stopwatch:
-        """A stopwatch whose stages are spans, where there is tracing."""
-        if self.telemetry.tracing is None:
-            return Stopwatch()
-        from pipeline.telemetry.tracing import TracedStopwatch
-
-        return TracedStopwatch(self.telemetry.tracing, question.top_k)
 
 
 @contextmanager

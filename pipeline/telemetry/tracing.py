@@ -48,10 +48,19 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import Attributes
 
 from pipeline import version
-from pipeline.answering.flow import AnswerEvent, Finished, Stopwatch
+from pipeline.answering.stages import Stage, observed_stages
 from pipeline.cancellation import Cancelled
-from pipeline.ports import Embedder, Generator, Store
-from pipeline.records import Answer, DraftPiece, Prompt, TextKind
+from pipeline.ports import Answerer, Embedder, Generator, Store
+from pipeline.records import (
+    Answer,
+    AnswerEvent,
+    DraftPiece,
+    Finished,
+    Prompt,
+    Question,
+    SearchResult,
+    TextKind,
+)
 from pipeline.telemetry.definitions import METHODS, code_of
 from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
 from pipeline.trace_context import TRACEPARENT, in_trace
@@ -371,43 +380,44 @@ def served_request(tracing: Tracing, method: str, traceparent: str) -> Iterator[
 # --- an answer
 
 
-class TracedStopwatch(Stopwatch):
-    """A stopwatch whose stages are spans, but for those that are one call of a port anyway."""
+class TracedAnswerer:
+    """An answerer each of whose answers is a span, and each stage of it one below."""
 
-    def __init__(self, tracing: Tracing, top_k: int) -> None:
-        super().__init__()
+    def __init__(self, answerer: Answerer, tracing: Tracing, space_id: str) -> None:
+        self._answerer = answerer
         self._tracing = tracing
-        self._top_k = top_k
+        self._space_id = space_id
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        with super().stage(name), self._span(name):
-            yield
+    def search(self, question: Question) -> SearchResult:
+        return self._answerer.search(question)
 
-    def _span(self, name: str) -> AbstractContextManager[object]:
-        if name in ("embed", "generate"):
+    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+        """The span is active only while the answer is worked on: whoever reads the stream keeps their own."""
+        span = self._tracing.begin("answer", {"chartwell.space": self._space_id})
+
+        def open_stream() -> Iterator[AnswerEvent]:
+            return observed_stages(
+                self._answerer.stream(question), lambda stage: self._stage(stage, question)
+            )
+
+        with closing(steps(self._tracing, span, open_stream)) as events:
+            for event in events:
+                if isinstance(event, Finished):
+                    say(span, _of_answer(event.answer))
+                yield event
+
+    def _stage(self, stage: Stage, question: Question) -> AbstractContextManager[object]:
+        """A span, but for stages that are one call of a port anyway."""
+        if stage in ("embed", "generate"):
             return nullcontext()
-        if name == "search":
+        if stage == "search":
             attributes: dict[str, Value] = {
                 "gen_ai.operation.name": "retrieval",
                 "gen_ai.data_source.id": DATA_SOURCE,
-                "gen_ai.request.top_k": self._top_k,
+                "gen_ai.request.top_k": question.top_k,
             }
             return self._tracing.span(f"retrieval {DATA_SOURCE}", attributes)
-        return self._tracing.span(name, {})
-
-
-def traced_answer(
-    open_stream: Callable[[], Iterator[AnswerEvent]], tracing: Tracing, space_id: str
-) -> Iterator[AnswerEvent]:
-    """The events of one answer as they are, in a span. It is active only while the answer is worked on: whoever reads
-    the stream, on whichever thread, keeps their own."""
-    span = tracing.begin("answer", {"chartwell.space": space_id})
-    with closing(steps(tracing, span, open_stream)) as events:
-        for event in events:
-            if isinstance(event, Finished):
-                say(span, _of_answer(event.answer))
-            yield event
+        return self._tracing.span(stage, {})
 
 
 def _of_answer(answer: Answer) -> dict[str, Value]:

@@ -13,9 +13,8 @@ from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Store
 from pipeline.records import AccessScope, Document, Filters, Hit, Question, StoreCounts, Vector
-from tests.answering.test_flow import NOTES, ScriptedGenerator, answering, cited, generator
-
-__all__ = ["answering", "generator"]
+from tests.answering.conftest import NOTES, ScriptedGenerator
+from tests.answering.test_flow import cited
 
 FIRST = AccessScope(patient_ids=frozenset({"p1"}))
 NOBODY = AccessScope(patient_ids=frozenset({"p9"}))

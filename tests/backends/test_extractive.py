@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.local_models import cases, draft_lines, passages
+from pipeline.answering.question_patient import of_named_patients
 from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.backends.local.minilm import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.ports import Generator
-from pipeline.records import Hit
+from pipeline.records import Hit, Question
 from tests.contracts.generator import GeneratorContract, prompt
 
 LINE = re.compile(r'"(.+)" \[(\d+)\]')
@@ -150,10 +151,11 @@ def test_nobody_is_answered_from_the_note_of_another() -> None:
     hits = tuple(replace(hit, patient_id=owner) for hit, owner in zip(given.passages, owners, strict=True))
 
     def draft(question: str) -> str:
-        asked = replace(given, question=question, passages=hits)
+        topic, admitted = of_named_patients(Question(question), hits)
+        asked = replace(given, question=question, passages=tuple(admitted), topic=topic)
         return "".join(piece.text for piece in extractive().stream(asked))
 
-    assert draft("What is the blood pressure of Mr. Perry?") == '"Blood pressure: 120/80" [2]\n'
+    assert draft("What is the blood pressure of Mr. Perry?") == '"Blood pressure: 120/80" [1]\n'
     assert draft("What is the blood pressure of Mr. Nobody?") == ""
     assert draft("What is the blood pressure?").count("\n") == 3
 

@@ -13,9 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.answering.flow import AnswerEvent, Finished
 from pipeline.errors import ChartwellError, RateLimited
-from pipeline.records import Question
+from pipeline.records import AnswerEvent, Finished, Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry.counted_ports import MeteredEmbedder, metered_answer
 from pipeline.telemetry.definitions import GROUPS, STAGES, Definition, definitions

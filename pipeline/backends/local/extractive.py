@@ -2,9 +2,10 @@
 
 Decides which sentences of the passages answer the question, or that none does. A sentence counts by its similarity
 to the question, by how many of the question's rarer words it holds, by its passage, and by whether it has what was
-asked for: a number for "how much", a time for "when". Where the question names somebody, only notes of the patients
-whom that can mean are quoted. Refuses to rephrase, combine or conclude; what two sentences say together it cannot say.
-The weights are measured in docs/models.md.
+asked for: a number for "how much", a time for "when". Reads the question without the names in it: whose passages may
+answer was decided before, and the sentence that introduces somebody would answer everything about them. Refuses to
+rephrase, combine or conclude; what two sentences say together it cannot say. The weights are measured in
+docs/models.md.
 
 The draft is one sentence a line, `"<the sentence as it stands in the passage>" [n]`, best first. White space inside a
 sentence is a single space; list bullets before it are left out. Double quotes inside are kept: the quotation reaches
@@ -24,7 +25,6 @@ from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.facts import signature
-from pipeline.text.patient_names import resolve_named_patients
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.vocabulary import NEGATIONS
 
@@ -139,11 +139,8 @@ class ExtractiveGenerator:
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """One piece a quoted sentence; none of them where nothing in the passages answers. Ends with an empty piece."""
-        everybody = frozenset(passage.patient_id for passage in prompt.passages)
-        question, meant = resolve_named_patients(prompt.question, prompt.passages)
-        # Passages of one patient: the question was limited to that patient already.
-        patients = meant if len(everybody) > 1 else everybody
-        sentences = self._readable(_sentences(question, prompt.passages, patients))
+        question = prompt.topic or prompt.question
+        sentences = self._readable(_sentences(question, prompt.passages))
         found = False
         for chosen in self._choose(self._scored(question, prompt.passages, sentences)):
             found = True
@@ -232,13 +229,11 @@ class _Asked:
         return not self._yes_or_no and len(new) <= 1 and not any(map(str.isdigit, sentence.text))
 
 
-def _sentences(question: str, passages: Sequence[Hit], patients: frozenset[str]) -> list[_Sentence]:
+def _sentences(question: str, passages: Sequence[Hit]) -> list[_Sentence]:
     found = []
     asked = _content_words(question) - _ASKING_WORDS - _TITLE_WORDS
     yes_or_no = _YES_OR_NO.match(question) is not None
     for number, passage in enumerate(passages, start=1):
-        if passage.patient_id not in patients:
-            continue
         title, title_at = _title(passage.section or ""), None
         titled = not asked.isdisjoint(_content_words(title))
         spans = passage_sentences(passage.text)

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Request, Response
 from pydantic import BaseModel
 
-from pipeline.config import ServiceSettings
-from pipeline.errors import BadRequest
+from pipeline.answering.question_length import refuse_longer
 from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import sha256
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
@@ -87,7 +86,7 @@ async def ask(
 ) -> Response | AnswerOut:
     """Ask a question of the notes that you may see. Every statement of the answer cites its notes, to the character."""
     settings = parts.settings
-    refuse_longer(body.question, settings.service)
+    refuse_longer(body.question, settings.service.question_characters_max)
     asked = body.asked(principal.scope, settings.answering.top_k)
     context = await in_context(parts, principal, asked, body.conversation_id, any_patient=body.any_patient)
     answer = await parts.desk.ask(
@@ -104,19 +103,12 @@ async def ask(
 @router.post("/search", dependencies=[requires(Action.SEARCH)], responses=documented(502, 504))
 def search(body: SearchRequest, parts: ServicesDep, principal: PrincipalHere) -> SearchOut:
     """Find the passages that fit a question best, without an answer."""
-    refuse_longer(body.question, parts.settings.service)
+    refuse_longer(body.question, parts.settings.service.question_characters_max)
     asked = body.asked(principal.scope, parts.settings.answering.top_k)
-    hits, notices, space_id = parts.corpus.search(asked)
-    notes = sorted({hit.resource_id for hit in hits})
+    found = parts.corpus.search(asked)
+    notes = sorted({hit.resource_id for hit in found.passages})
     details = {"question_sha256": sha256(asked.text), "notes": notes, "top_k": asked.top_k}
     parts.audit.record(principal, "search", details=details)
-    return SearchOut(passages=PassageOut.all(hits), notices=NoticeOut.all(notices), space_id=space_id)
-
-
-def refuse_longer(question: str, settings: ServiceSettings) -> None:
-    """Raises BadRequest for a question longer than the setting allows."""
-    if len(question) > settings.question_characters_max:
-        raise BadRequest(
-            f"A question may have {settings.question_characters_max} characters.",
-            remedy="Ask it in fewer words.",
-        )
+    return SearchOut(
+        passages=PassageOut.all(found.passages), notices=NoticeOut.all(found.notices), space_id=found.space_id
+    )

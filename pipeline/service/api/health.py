@@ -10,8 +10,8 @@ from fastapi import APIRouter, Response
 from fastapi.concurrency import run_in_threadpool
 
 from pipeline import version
+from pipeline.answering.question_length import question_tokens_max
 from pipeline.errors import ChartwellError
-from pipeline.ports import text_tokens_max
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.metrics import CONTENT_TYPE
@@ -123,7 +123,7 @@ def _corpus(parts: Services, principal: Principal) -> tuple[CorpusOut | None, Mo
     try:
         with parts.corpus.answering() as answering:
             space, model = answering.embedder.space, answering.generator.model
-            question_tokens_max = text_tokens_max(answering.embedder, "query")
+            tokens_max = question_tokens_max(answering.embedder)
             counts = answering.store.counts(principal.scope)
     except ChartwellError:
         return None, None  # `dependencies` say why
@@ -133,7 +133,7 @@ def _corpus(parts: Services, principal: Principal) -> tuple[CorpusOut | None, Mo
             passages=counts.chunks,
             space_id=space.id,
             dimension=space.dimension,
-            question_tokens_max=question_tokens_max,
+            question_tokens_max=tokens_max,
         ),
         ModelOut(provider=model.provider, model=model.model, label=model.label),
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.answering.flow import Answering
+from pipeline.answering.flow import answer
 from pipeline.answering.note_access import visible_note
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Answer, Question
@@ -24,6 +24,7 @@ from pipeline.service.audit.receipts import (
     statements_record,
     storable,
 )
+from pipeline.wiring import AnsweringSpace
 
 Json = Mapping[str, Any]
 
@@ -69,16 +70,16 @@ def question_of(kept: StoredReceipt, scope: AccessScope, text: str | None = None
     return Question(asked, filters_from(kept.record["filters"], scope), int(kept.record["top_k"]))
 
 
-def replay(kept: StoredReceipt, question: Question, answering: Answering) -> Replay:
+def replay(kept: StoredReceipt, question: Question, answering: AnsweringSpace) -> Replay:
     """Ask again, and compare with the receipt."""
-    answer = answering.answer(question)
+    answered = answer(answering, question)
     differences = [
-        *_settings(kept.record, answer),
-        *_passages(kept.record["passages"], passages_record(answer.passages)),
+        *_settings(kept.record, answered),
+        *_passages(kept.record["passages"], passages_record(answered.passages)),
         *_notes(kept.record, question.filters.scope, answering),
-        *_statements(kept.record, statements_record(answer.statements)),
+        *_statements(kept.record, statements_record(answered.statements)),
     ]
-    return Replay(kept.id, tuple(differences), answer)
+    return Replay(kept.id, tuple(differences), answered)
 
 
 def _settings(record: Json, answer: Answer) -> Iterator[Difference]:
@@ -123,7 +124,7 @@ def _passages(then: Sequence[Json], now: Sequence[Json]) -> Iterator[Difference]
             yield Difference("passage is new", None, _place(passage))
 
 
-def _notes(record: Json, scope: AccessScope, answering: Answering) -> Iterator[Difference]:
+def _notes(record: Json, scope: AccessScope, answering: AnsweringSpace) -> Iterator[Difference]:
     """Whether the characters that were cited still stand where they stood."""
     cited = {
         (citation["resource_id"], citation["start"], citation["end"]): citation["sha256"]

@@ -19,11 +19,10 @@ from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pipeline.answering.flow import Retrieved, Verified
+from pipeline.answering.question_length import refuse_longer
 from pipeline.errors import ChartwellError
-from pipeline.records import AccessScope
+from pipeline.records import AccessScope, Retrieved, Verified
 from pipeline.service.access.policy import Action, Principal, allowed
-from pipeline.service.api.ask import refuse_longer
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.conversations.store import patients_of
 from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
@@ -206,7 +205,7 @@ async def ask(
     """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
     filters = FilterValues(patient_id.strip(), document_type, domain, since, until)
     body = _body(question, conversation_id, filters)
-    refuse_longer(body.question, parts.settings.service)
+    refuse_longer(body.question, parts.settings.service.question_characters_max)
     principal = caller.principal
     asked = body.asked(principal.scope, parts.settings.answering.top_k)
     context = await in_context(

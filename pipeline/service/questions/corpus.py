@@ -12,17 +12,15 @@ from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
-from pipeline.answering.flow import Answering
 from pipeline.answering.note_access import visible_note
-from pipeline.answering.notices import notices_of
-from pipeline.answering.retrieval import retrieve
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
-from pipeline.records import AccessScope, Document, Hit, Notice, Question
+from pipeline.records import AccessScope, Document, Question, SearchResult
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.errors import NotKnown, NotReady
 from pipeline.service.problems import recorded
+from pipeline.wiring import AnsweringSpace
 
 NO_NOTE = "Check its id. It may have been removed, or lie outside what you can see."
 """The same words for a note out of sight and for one that never was."""
@@ -72,7 +70,7 @@ class LiveCorpus:
         return self._answering is not None
 
     @contextmanager
-    def answering(self) -> Iterator[Answering]:
+    def answering(self) -> Iterator[AnsweringSpace]:
         """The parts that answer now. Raises NotReady before they are open."""
         opened = self._answering
         if opened is None:
@@ -85,22 +83,10 @@ class LiveCorpus:
         with opened.answering() as parts:
             yield parts
 
-    def search(self, question: Question) -> tuple[list[Hit], tuple[Notice, ...], str]:
-        """The passages that fit `question` best, of those that its scope and its filters admit, what the filters did,
-        and the passages' space."""
-        with self.answering() as parts:
-            vector = parts.embed_question(question.text)
-            space = parts.embedder.space
-            hits = retrieve(
-                question.text,
-                vector,
-                question.filters,
-                top_k=question.top_k,
-                floor=space.similarity_floor,
-                store=parts.store,
-                settings=parts.settings,
-            )
-            return hits, notices_of(question.filters, parts.store, found=bool(hits)), space.id
+    def search(self, question: Question) -> SearchResult:
+        """The passages that an answer would be made from."""
+        with self.answering() as answering:
+            return answering.search(question)
 
     def note(self, resource_id: str, scope: AccessScope) -> Document:
         """A note. Raises NotKnown where there is none that `scope` admits."""

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
 
+from pipeline.answering.question_length import embed_question
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Filters, Question
@@ -156,7 +157,9 @@ def _somebody_else(parts: Services, question: Question, patient: str) -> bool:
         return False
     scope = question.filters.scope
     with parts.corpus.answering() as answering:
-        vector = answering.embed_question(question.text)  # `hits` wants one; how near they are is not asked
+        vector = embed_question(
+            question.text, answering.embedder
+        )  # `hits` wants one; how near they are is not asked
         for word in words:
             matches = answering.store.search_words(word, PASSAGES_WITH_A_NAME, Filters(scope=scope))
             hits = answering.store.hits([match.chunk_id for match in matches], vector)

@@ -20,11 +20,10 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, cast
 
 from pipeline import records
-from pipeline.answering.flow import AnswerEvent, Finished, Retrieved, Verified
 from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.config import ServiceSettings
 from pipeline.errors import ChartwellError
-from pipeline.records import Answer, Hit, Question, Statement
+from pipeline.records import Answer, AnswerEvent, Finished, Hit, Question, Retrieved, Statement, Verified
 from pipeline.service.access.policy import Principal
 from pipeline.service.errors import Busy, NotReady, TooMany
 from pipeline.service.problems import recorded

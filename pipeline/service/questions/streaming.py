@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.requests import Request
 
-from pipeline.answering.flow import Retrieved, Verified
+from pipeline.records import Retrieved, Verified
 from pipeline.service.problems import problem_of
 from pipeline.service.questions.queue import (
     AnswerEnded,

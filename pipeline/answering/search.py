@@ -1,0 +1,66 @@
+"""The search: which passages a question is answered from, what its filters did, and why there are none.
+
+Whoever wants passages asks here: the flow that answers, the service's search, the evaluation. So what is measured and
+what is shown is what answers are made from. Knows ports and stages, no back-end and no generator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.answering.notices import admits_any, name_not_found, notices_of
+from pipeline.answering.question_length import embed_question
+from pipeline.answering.question_patient import of_its_patient, of_named_patients
+from pipeline.answering.retrieval import retrieve
+from pipeline.answering.stages import Stopwatch
+from pipeline.config import AnsweringSettings
+from pipeline.ports import Embedder, Store
+from pipeline.records import Filters, Hit, Notice, Question, SearchResult, Vector, WhyNothingFound
+
+
+def search(
+    question: Question,
+    *,
+    embedder: Embedder,
+    store: Store,
+    settings: AnsweringSettings,
+    watch: Stopwatch | None = None,
+    vector: Vector | None = None,
+) -> SearchResult:
+    """The passages that fit `question` best, of those that its scope, its filters and whom it names admit.
+
+    `watch`: the stopwatch of the whole answer, where there is one. `vector`: the embedded question, shape (dimension,),
+    where it is known already. Raises BadRequest for a question that is too long.
+    """
+    watch = watch or Stopwatch()
+    if vector is None:
+        with watch.stage("embed"):
+            vector = embed_question(question.text, embedder)
+    with watch.stage("search"):
+        asked = of_its_patient(question, store)
+        hits: Sequence[Hit] = retrieve(
+            asked.text,
+            vector,
+            asked.filters,
+            top_k=asked.top_k,
+            floor=embedder.space.similarity_floor,
+            store=store,
+            settings=settings,
+        )
+        reason = None if hits else _why_nothing(asked.filters, store)
+        notices: tuple[Notice, ...] = ()
+        if reason != "no_documents":
+            notices = notices_of(asked.filters, store, found=bool(hits))
+        topic = asked.text
+        if hits:
+            topic, hits = of_named_patients(asked, hits)
+            if not hits:
+                reason, notices = "name_not_found", (*notices, name_not_found(asked.text))
+    return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
+
+
+def _why_nothing(filters: Filters, store: Store) -> WhyNothingFound:
+    """Within the scope: whoever may see nothing is told so whether or not others have notes."""
+    if not store.counts(filters.scope).chunks:
+        return "no_documents"
+    return "below_floor" if admits_any(filters, store) else "filters_match_nothing"
