@@ -17,10 +17,7 @@ from pipeline.records import Vector
 def refuse_longer(question: str, characters_max: int) -> None:
     """Raises BadRequest for a question of more characters."""
     if len(question) > characters_max:
-        raise BadRequest(
-            f"A question may have {characters_max} characters.",
-            remedy="Ask it in fewer words.",
-        )
+        raise _too_long(f"{len(question):,} characters, and {characters_max:,} are allowed")
 
 
 def question_tokens_max(embedder: Embedder) -> int:
@@ -36,7 +33,11 @@ def embed_question(question: str, embedder: Embedder) -> Vector:
         found, most = embedder.count_tokens([question])[0], question_tokens_max(embedder)
         if found <= most:
             raise
-        raise BadRequest(
-            f"The question is too long: it has {found:,} tokens, and the embedding model reads {most:,}.",
-            remedy="Shorten it: leave out what the notes need not say, or ask two questions.",
-        ) from error
+        raise _too_long(f"{found:,} tokens, and the embedding model reads {most:,}") from error
+
+
+def _too_long(counts: str) -> BadRequest:
+    return BadRequest(
+        f"The question is too long: it has {counts}.",
+        remedy="Shorten it: leave out what the notes need not say, or ask two questions.",
+    )
