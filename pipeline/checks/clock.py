@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from pipeline.checks.context import CheckContext
 from pipeline.checks.endpoints import look
@@ -72,7 +73,7 @@ def _by_date_header(bench: CheckContext) -> Finding | None:
             told = parsedate_to_datetime(seen.date).timestamp()
             # The server's second began up to DATE_SECONDS before it answered, somewhere within our `took`.
             off = before + took / 2 - (told + DATE_SECONDS / 2)
-            return _judged(off, DATE_SECONDS / 2 + took / 2, f"the Date header of {seen.host}")
+            return _judged(off, DATE_SECONDS / 2 + took / 2, f"the Date header of {urlsplit(url).hostname}")
     return None
 
 

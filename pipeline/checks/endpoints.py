@@ -5,20 +5,19 @@ Sends no key and no text, follows no redirect. Knows nothing of what a server do
 
 from __future__ import annotations
 
-import http.client
 import json
 import os
-import socket
 import ssl
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import CertificateWrong, ServiceUnhealthy
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
+from pipeline.monitoring.probes.http_get import Address, HttpAnswer, Unreachable, get, trust
 
 LOOK_SECONDS_MAX = 8.0
 EXPIRY_WARN_DAYS = 14
@@ -36,78 +35,32 @@ BLOCKED = {
 """Who cannot be asked where a server's certificate is refused, by the server's name in the settings."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An answer to GET, whatever its status."""
-
-    host: str
-    status: int
-    date: str
-    body: bytes
-    seconds: float
-
-
-def trust(file: Path | None = None) -> ssl.SSLContext:
-    """The authorities that the pipeline's own clients trust (the system's, or REQUESTS_CA_BUNDLE), and the very
-    certificates of `file`. Raises CertificateWrong where it cannot be read."""
-    context = ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE") or None)
+def trusted(file: Path | None = None) -> ssl.SSLContext:
+    """Whom TLS trusts, with the certificates of `file`. Raises CertificateWrong where they cannot be read."""
     if file is not None:
-        try:
-            context.load_verify_locations(file)
-        except OSError as error:  # ssl.SSLError is one
-            raise CertificateWrong(
-                f"The file {file} of trusted certificates cannot be used ({type(error).__name__}).",
-                remedy="CHARTWELL_CHECKS__TRUST_FILE must name a readable PEM file of certificates.",
-            ) from None
-        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a URL's server is reached, which on its own host is another place than its name says."""
-
-    host: str
-    port: int
-
-    @classmethod
-    def of(cls, url: str, elsewhere: str = "") -> Address:
-        """`elsewhere`: HOST:PORT that counts instead."""
-        if elsewhere:
-            host, _, port = elsewhere.rpartition(":")
-            return cls(host, int(port))
-        parts = urlsplit(url)
-        return cls(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection((self.host, self.port), timeout=LOOK_SECONDS_MAX)
-
-
-def look(url: str, path: str | None = None, *, elsewhere: str = "", trust_file: Path | None = None) -> Seen:
-    """GET `url`, or `path` at its host. Raises ServiceUnhealthy where nobody answers."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    started = time.monotonic()
-    connection = http.client.HTTPConnection(host, parts.port, timeout=LOOK_SECONDS_MAX)
-    if parts.scheme == "https" and parts.port in (None, 443):
-        connection = http.client.HTTPSConnection(
-            host, timeout=LOOK_SECONDS_MAX
-        )  # it leaves 443 out of `Host`
+        trusted()  # to tell which of the two files is wrong
     try:
-        connection.sock = Address.of(url, elsewhere).connect()
-        if parts.scheme == "https":
-            connection.sock = trust(trust_file).wrap_socket(connection.sock, server_hostname=host)
-        connection.request("GET", path or parts.path or "/", headers={"Accept": "application/json"})
-        answer = connection.getresponse()
-        body = answer.read(65536)
-    except (OSError, http.client.HTTPException) as error:
+        return trust(file)
+    except OSError as error:  # ssl.SSLError is one
+        variable = "CHARTWELL_CHECKS__TRUST_FILE" if file else "REQUESTS_CA_BUNDLE"
+        raise CertificateWrong(
+            f"The file {file or os.environ.get(variable)} of trusted certificates cannot be used "
+            f"({type(error).__name__}).",
+            remedy=f"{variable} must name a readable PEM file of certificates.",
+        ) from None
+
+
+def look(url: str, *, elsewhere: str = "", trust_file: Path | None = None) -> HttpAnswer:
+    """GET `url`. Raises ServiceUnhealthy where nobody answers."""
+    context = trusted(trust_file) if url.startswith("https:") else None
+    try:
+        return get(url, LOOK_SECONDS_MAX, elsewhere=elsewhere, trusted=context, accept="application/json")
+    except Unreachable as error:
+        parts = urlsplit(url)
         raise ServiceUnhealthy(
-            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} does not answer ({type(error).__name__}).",
+            f"{parts.scheme}://{parts.netloc.rpartition('@')[2]} does not answer ({error}).",
             remedy="Check that it runs and that the address in the settings is right.",
         ) from None
-    finally:
-        connection.close()
-    return Seen(host, answer.status, answer.getheader("Date", ""), body, time.monotonic() - started)
 
 
 def service_health_check(bench: CheckContext) -> Finding:
@@ -117,13 +70,14 @@ def service_health_check(bench: CheckContext) -> Finding:
         return skipped("no service is configured (CHARTWELL_CHECKS__SERVICE_URL)")
     checks = bench.settings.checks
     seen = look(
-        url,
-        f"{urlsplit(url).path.rstrip('/')}/readyz",
+        urlsplit(url)
+        ._replace(path=f"{urlsplit(url).path.rstrip('/')}/readyz", query="", fragment="")
+        .geturl(),
         elsewhere=checks.service_address if bench.vantage == "host" else "",
         trust_file=checks.trust_file,
     )
     measured = {"status": seen.status, "answer_seconds": round(seen.seconds, 3)}
-    if seen.status == http.HTTPStatus.OK and not _says_ready(seen.body):
+    if seen.status == HTTPStatus.OK and not _says_ready(seen.text):
         return failed(
             ServiceUnhealthy(
                 "What answers at the service's address is not the service: its /readyz does not say that it is ready.",
@@ -131,9 +85,9 @@ def service_health_check(bench: CheckContext) -> Finding:
             ),
             **measured,
         )
-    if seen.status == http.HTTPStatus.OK:
+    if seen.status == HTTPStatus.OK:
         return passed(f"ready, answered in {seen.seconds * 1000:.0f} ms", **measured)
-    if seen.status == http.HTTPStatus.NOT_FOUND:
+    if seen.status == HTTPStatus.NOT_FOUND:
         return failed(
             ServiceUnhealthy(
                 "There is no /readyz at the service's address.",
@@ -150,7 +104,7 @@ def service_health_check(bench: CheckContext) -> Finding:
     )
 
 
-def _says_ready(body: bytes) -> bool:
+def _says_ready(body: str) -> bool:
     try:
         found = json.loads(body)
     except ValueError:
@@ -207,7 +161,7 @@ def _certificate(name: str, url: str, bench: CheckContext) -> _Certificate:
     elsewhere = checks.service_address if name == "service" and bench.vantage == "host" else ""
     address, trust_file = Address.of(url, elsewhere), checks.trust_file if name == "service" else None
     try:
-        ends = _not_after(host, address, trust(trust_file))
+        ends = _not_after(host, address, trusted(trust_file))
     except ssl.SSLCertVerificationError as error:
         return _Certificate(name, place, None, _refused(error, place, _ended(host, address, trust_file)))
     except OSError:
@@ -218,7 +172,10 @@ def _certificate(name: str, url: str, bench: CheckContext) -> _Certificate:
 
 def _not_after(host: str, address: Address, context: ssl.SSLContext) -> float:
     """When the certificate for `host` at `address` ends, in seconds since 1970, once it was verified by `context`."""
-    with address.connect() as plain, context.wrap_socket(plain, server_hostname=host) as secure:
+    with (
+        address.connect(LOOK_SECONDS_MAX) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secure,
+    ):
         certificate = secure.getpeercert() or {}
         return ssl.cert_time_to_seconds(str(certificate["notAfter"]))
 
@@ -255,7 +212,7 @@ def _refused(error: ssl.SSLCertVerificationError, place: str, ended: str) -> Cer
 
 def _ended(host: str, address: Address, trust_file: Path | None) -> str:
     """ " on DATE" of a certificate that is right but for its dates, "" of any other."""
-    context = trust(trust_file)
+    context = trusted(trust_file)
     context.verify_flags |= ssl.VerifyFlags(X509_IGNORE_TIME)
     try:
         ended = datetime.fromtimestamp(_not_after(host, address, context), UTC)

@@ -38,6 +38,19 @@ def test_a_file_system_that_counts_no_inodes_is_not_full(tmp_path: Path) -> None
     assert disk_check(bench(tmp_path, vantage="local", machine={"statvfs": without_inodes})).status == "pass"
 
 
+def test_what_root_keeps_for_itself_is_no_space(tmp_path: Path) -> None:
+    """As df has it, and as the monitor shows it: 70 of 95 GiB, not 75 of 100."""
+
+    def reserving(_: Path) -> object:
+        found = space(0.30)(tmp_path)
+        found.f_bavail = int(found.f_blocks * 0.25)  # type: ignore[misc]
+        return found
+
+    found = disk_check(bench(tmp_path, vantage="local", machine={"statvfs": reserving}))
+    assert found.measured["used_percent"] == 73.7
+    assert found.measured["free_gibibytes"] == 25.0
+
+
 def test_this_machines_disk_is_measured_for_real(tmp_path: Path) -> None:
     found = disk_check(bench(tmp_path / "not" / "made" / "yet", vantage="local"))
     assert found.measured["folder"] == str(tmp_path)

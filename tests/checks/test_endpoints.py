@@ -90,6 +90,16 @@ def test_a_file_of_trust_that_is_none_is_said(service: TlsService, tmp_path: Pat
             certificate_check(bench(tmp_path, checks=checks))
 
 
+def test_nor_is_a_bundle_of_authorities_that_is_none_taken_for_silence(
+    asked: CheckContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "no-such.pem"))
+    for check in (certificate_check, service_health_check):
+        with pytest.raises(CertificateWrong, match=r"no-such\.pem") as caught:
+            check(asked)
+        assert caught.value.remedy.startswith("REQUESTS_CA_BUNDLE must name")
+
+
 def test_a_bad_certificate_keeps_only_those_from_being_asked_who_need_it(
     service: TlsService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
