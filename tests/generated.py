@@ -21,10 +21,11 @@ from pipeline import config
 from pipeline.chartwell import command as chartwell
 from pipeline.monitoring.alerts import attention
 from pipeline.monitoring.screen import screen
+from pipeline.telemetry import definitions
 from tests import layout
 from tests.monitoring import samples
 from tests.service.reference import api_reference
-from tests.telemetry import dashboards, metrics_reference
+from tests.telemetry import dashboards
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -85,7 +86,7 @@ GENERATED: dict[str, Callable[[], str]] = {
     ".env.example": config.reference,
     "docs/architecture.md": layout.page,
     "docs/commands.md": command_reference,
-    "docs/metrics.md": metrics_reference.text,
+    "docs/metrics.md": definitions.reference,
     "docs/api-reference.md": api_reference,
     **{
         f"docs/monitoring/grafana/dashboards/{each.uid}.json": functools.partial(dashboards.as_json, each)

@@ -1,7 +1,7 @@
 """The last sample and the costs as Prometheus metrics, in a file for node_exporter and on a port of the loopback.
 
-Decides the names. Labels are numbers of cards, names of services and containers, and paths of mount points: nothing
-that a note or a question could get into.
+Decides which reading goes into which metric of `telemetry.definitions`. Labels are numbers of cards, names of services
+and containers, and paths of mount points: nothing that a note or a question could get into.
 """
 
 from __future__ import annotations
@@ -25,6 +25,17 @@ from pipeline.monitoring.samples import (
     Work,
 )
 from pipeline.pricing import CostReport
+from pipeline.telemetry.definitions import MONITOR
+
+_DEFINED = {each.name: each for each in MONITOR}
+_SERVICE = (
+    "service_up",
+    "service_answer_seconds",
+    "model_requests_running",
+    "model_requests_waiting",
+    "model_cache_used_ratio",
+)
+_CONTAINER = ("container_running", "container_killed_for_memory", "container_restarts_total")
 
 
 class SampleMetrics(Collector):
@@ -94,19 +105,24 @@ class MetricsSink:
             self._server.server_close()
 
 
-def _gauge(name: str, text: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"chartwell_{name}", text, value=value)
+def _family(name: str) -> GaugeMetricFamily | CounterMetricFamily:
+    """A metric of the definitions without a value; raises KeyError for one that they do not have."""
+    each = _DEFINED[f"chartwell_{name}"]
+    kind = CounterMetricFamily if each.kind == "counter" else GaugeMetricFamily
+    return kind(each.name.removesuffix("_total"), each.help, labels=tuple(each.labels))
 
 
-def _labelled(name: str, text: str, labels: list[str]) -> GaugeMetricFamily:
-    return GaugeMetricFamily(f"chartwell_{name}", text, labels=labels)
+def _one(name: str, value: float) -> Metric:
+    family = _family(name)
+    family.add_metric([], value)
+    return family
 
 
 def _of_monitor(sample: Sample, lost: int) -> Iterator[Metric]:
-    yield _gauge("monitor_look_seconds", "How long the last look took.", sample.took_seconds)
-    yield CounterMetricFamily("chartwell_monitor_lost_samples", "Samples that could not be kept.", value=lost)
-    yield _gauge("monitor_clock_step_seconds", "How far the clock jumped.", sample.clock_step_seconds)
-    missing = _labelled("monitor_missing", "1 where a probe has no reading.", ["probe"])
+    yield _one("monitor_look_seconds", sample.took_seconds)
+    yield _one("monitor_lost_samples_total", lost)
+    yield _one("monitor_clock_step_seconds", sample.clock_step_seconds)
+    missing = _family("monitor_missing")
     for name in SECTIONS:
         if (found := getattr(sample, name)) is not None:
             missing.add_metric([name], float(isinstance(found, Missing)))
@@ -114,33 +130,29 @@ def _of_monitor(sample: Sample, lost: int) -> Iterator[Metric]:
 
 
 def _of_gpus(gpus: Gpus) -> Iterator[Metric]:
-    for field, name, text in (
-        ("utilisation", "gpu_utilisation_ratio", "Share of time in which any kernel ran."),
-        ("dram_active", "gpu_dram_active_ratio", "Share of cycles in which memory was busy (DCGM)."),
-        ("tensor_active", "gpu_tensor_active_ratio", "Share of cycles in which tensor cores worked (DCGM)."),
-        ("memory_used_bytes", "gpu_memory_used_bytes", "Memory in use."),
-        ("memory_total_bytes", "gpu_memory_total_bytes", "Memory of the card."),
-        ("power_watts", "gpu_power_watts", "Power drawn."),
-        ("temperature_celsius", "gpu_temperature_celsius", "Temperature of the card."),
+    for field, name in (
+        ("utilisation", "gpu_utilisation_ratio"),
+        ("dram_active", "gpu_dram_active_ratio"),
+        ("tensor_active", "gpu_tensor_active_ratio"),
+        ("memory_used_bytes", "gpu_memory_used_bytes"),
+        ("memory_total_bytes", "gpu_memory_total_bytes"),
+        ("power_watts", "gpu_power_watts"),
+        ("temperature_celsius", "gpu_temperature_celsius"),
     ):
-        family = _labelled(name, text, ["gpu"])
+        family = _family(name)
         for card in gpus.cards:
             if (value := getattr(card, field)) is not None:
                 family.add_metric([str(card.index)], float(value))
         if family.samples:
             yield family
-    faults = _labelled("gpu_fault", "1 where a card does not answer.", ["gpu"])
+    faults = _family("gpu_fault")
     for card in gpus.cards:
         faults.add_metric([str(card.index)], float(bool(card.fault)))
     yield faults
 
 
 def _of_services(sample: Sample) -> Iterator[Metric]:
-    up = _labelled("service_up", "1 where a server answered a short call as it should.", ["service"])
-    seconds = _labelled("service_answer_seconds", "How long that call took.", ["service"])
-    running = _labelled("model_requests_running", "Requests that a model works on.", ["service"])
-    waiting = _labelled("model_requests_waiting", "Requests that wait for a model.", ["service"])
-    cache = _labelled("model_cache_used_ratio", "KV cache in use.", ["service"])
+    up, seconds, running, waiting, cache = families = [_family(name) for name in _SERVICE]
     for each in sample.services:
         if each.state == "not asked":
             continue
@@ -153,44 +165,39 @@ def _of_services(sample: Sample) -> Iterator[Metric]:
         ):
             if value is not None:
                 family.add_metric([each.name], value)
-    yield from (family for family in (up, seconds, running, waiting, cache) if family.samples)
+    yield from (family for family in families if family.samples)
 
 
 def _of_containers(containers: Containers) -> Iterator[Metric]:
-    running = _labelled("container_running", "1 where the container runs.", ["container"])
-    killed = _labelled("container_killed_for_memory", "1 where its last end was for memory.", ["container"])
-    restarts = CounterMetricFamily(
-        "chartwell_container_restarts", "Restarts by Docker since it was made.", labels=["container"]
-    )
+    running, killed, restarts = families = [_family(name) for name in _CONTAINER]
     for each in containers.found:
         running.add_metric([each.name], float(each.status == "running"))
         killed.add_metric([each.name], float(each.killed_for_memory))
         restarts.add_metric([each.name], each.restarts)
-    yield from (running, killed, restarts)
+    yield from families
 
 
 def _of_store(sample: Sample) -> Iterator[Metric]:
     if isinstance(store := sample.store, StoreSample):
-        yield _gauge("store_notes", "Notes in the store.", store.notes)
-        yield _gauge("store_chunks", "Passages in the store.", store.chunks)
-        sizes = _labelled("store_bytes", "Size of the store.", ["part"])
+        yield _one("store_notes", store.notes)
+        yield _one("store_chunks", store.chunks)
+        sizes = _family("store_bytes")
         sizes.add_metric(["files"], store.files_bytes)
         if store.database_bytes is not None:
             sizes.add_metric(["database"], store.database_bytes)
         yield sizes
     if isinstance(work := sample.work, Work):
-        notes = _labelled("ledger_notes", "Notes in the ledger.", ["state"])
+        notes = _family("ledger_notes")
         for state in ("pending", "processing", "completed", "failed"):
             notes.add_metric([state], getattr(work, state))
         yield notes
 
 
 def _of_host(host: HostSample) -> Iterator[Metric]:
-    yield _gauge("host_cpu_ratio", "Processors in use.", host.cpu)
-    yield _gauge("host_memory_used_bytes", "Memory that programs hold.", host.memory_used_bytes)
-    yield _gauge("host_memory_total_bytes", "Memory of the host.", host.memory_total_bytes)
-    used = _labelled("disk_used_bytes", "Disk in use.", ["path"])
-    size = _labelled("disk_total_bytes", "Size of the disk as df counts.", ["path"])
+    yield _one("host_cpu_ratio", host.cpu)
+    yield _one("host_memory_used_bytes", host.memory_used_bytes)
+    yield _one("host_memory_total_bytes", host.memory_total_bytes)
+    used, size = _family("disk_used_bytes"), _family("disk_total_bytes")
     for disk in host.disks:
         used.add_metric([disk.path], disk.used_bytes)
         size.add_metric([disk.path], disk.total_bytes)
@@ -199,7 +206,7 @@ def _of_host(host: HostSample) -> Iterator[Metric]:
 
 def _of_costs(costs: CostReport) -> Iterator[Metric]:
     """Figures that are not known are absent: a zero would be a claim."""
-    family = _labelled("cost", "Figures of pipeline.cost; the unit is a label.", ["figure", "unit"])
+    family = _family("cost")
     for figure in costs:
         if figure.value is not None:
             family.add_metric([figure.name, figure.unit], figure.value)

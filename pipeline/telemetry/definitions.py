@@ -316,7 +316,87 @@ GROUPS: Mapping[str, tuple[Definition, ...]] = {
 }
 
 
+_CARD = {"gpu": Label(of="number of the card", most=16)}
+_SERVER = {"service": Label(of="embedder, generator and the others of the settings", most=8)}
+_CONTAINER = {"container": Label(of="name of the container", most=50)}
+_DISK = {"path": Label(of="mount point", most=8)}
+MONITOR = (
+    Definition("chartwell_monitor_look_seconds", "gauge", "How long the last look took."),
+    Definition("chartwell_monitor_lost_samples_total", "counter", "Samples that could not be kept."),
+    Definition("chartwell_monitor_clock_step_seconds", "gauge", "How far the clock jumped."),
+    Definition(
+        "chartwell_monitor_missing",
+        "gauge",
+        "1 where a probe has no reading.",
+        {"probe": Label(("gpus", "containers", "store", "work", "asked", "host"))},
+    ),
+    Definition("chartwell_gpu_utilisation_ratio", "gauge", "Share of time in which any kernel ran.", _CARD),
+    Definition(
+        "chartwell_gpu_dram_active_ratio",
+        "gauge",
+        "Share of cycles in which memory was busy (DCGM).",
+        _CARD,
+    ),
+    Definition(
+        "chartwell_gpu_tensor_active_ratio",
+        "gauge",
+        "Share of cycles in which tensor cores worked (DCGM).",
+        _CARD,
+    ),
+    Definition("chartwell_gpu_memory_used_bytes", "gauge", "Memory in use.", _CARD),
+    Definition("chartwell_gpu_memory_total_bytes", "gauge", "Memory of the card.", _CARD),
+    Definition("chartwell_gpu_power_watts", "gauge", "Power drawn.", _CARD),
+    Definition("chartwell_gpu_temperature_celsius", "gauge", "Temperature of the card.", _CARD),
+    Definition("chartwell_gpu_fault", "gauge", "1 where a card does not answer.", _CARD),
+    Definition(
+        "chartwell_service_up", "gauge", "1 where a server answered a short call as it should.", _SERVER
+    ),
+    Definition("chartwell_service_answer_seconds", "gauge", "How long that call took.", _SERVER),
+    Definition("chartwell_model_requests_running", "gauge", "Requests that a model works on.", _SERVER),
+    Definition("chartwell_model_requests_waiting", "gauge", "Requests that wait for a model.", _SERVER),
+    Definition("chartwell_model_cache_used_ratio", "gauge", "KV cache in use.", _SERVER),
+    Definition("chartwell_container_running", "gauge", "1 where the container runs.", _CONTAINER),
+    Definition(
+        "chartwell_container_killed_for_memory", "gauge", "1 where its last end was for memory.", _CONTAINER
+    ),
+    Definition(
+        "chartwell_container_restarts_total",
+        "counter",
+        "Restarts by Docker since it was made.",
+        _CONTAINER,
+    ),
+    Definition("chartwell_store_notes", "gauge", "Notes in the store."),
+    Definition("chartwell_store_chunks", "gauge", "Passages in the store."),
+    Definition(
+        "chartwell_store_bytes", "gauge", "Size of the store.", {"part": Label(("files", "database"))}
+    ),
+    Definition(
+        "chartwell_ledger_notes",
+        "gauge",
+        "Notes in the ledger.",
+        {"state": Label(("pending", "processing", "completed", "failed"))},
+    ),
+    Definition("chartwell_host_cpu_ratio", "gauge", "Processors in use."),
+    Definition("chartwell_host_memory_used_bytes", "gauge", "Memory that programs hold."),
+    Definition("chartwell_host_memory_total_bytes", "gauge", "Memory of the host."),
+    Definition("chartwell_disk_used_bytes", "gauge", "Disk in use.", _DISK),
+    Definition("chartwell_disk_total_bytes", "gauge", "Size of the disk as df counts.", _DISK),
+    Definition(
+        "chartwell_cost",
+        "gauge",
+        "Figures of pipeline.cost; the unit is a label.",
+        {
+            "figure": Label(of="as `python -m pipeline.cost --json` names them", most=20),
+            "unit": Label(("USD", "USD/hour", "hours", "ratio", "questions", "notes")),
+        },
+    ),
+)
+"""What the monitor makes of its last sample: shown by its own process, counted by none. A reading that is not there is
+absent."""
+
+
 def definitions() -> Iterator[Definition]:
+    """What a process of ours counts."""
     for group in GROUPS.values():
         yield from group
 
@@ -341,16 +421,29 @@ def reference() -> str:
             "|---|---|---|---|---|",
         ]
         for each in group:
-            labels = "; ".join(f"`{name}`: {_values(label)}" for name, label in each.labels.items())
-            lines.append(f"| `{each.name}` | {each.kind} | {labels} | {each.help} | {each.series_max:,} |")
+            row = f"| `{each.name}` | {each.kind} | {_labels(each)} | {each.help} | {each.series_max:,} |"
+            lines.append(row)
     total = sum(each.series_max for each in definitions())
     lines += [
         "",
         f"Together {total:,} series at the very most; a running service has some hundreds. Beside them stand the",
         "process's own (`process_cpu_seconds_total`, `process_resident_memory_bytes` and their kin), and metrics that",
         "an indexing run wrote carry the label `worker`, 1 to 8, besides.",
+        "",
+        "## Monitor",
+        "",
+        "What `python -m pipeline.monitor` samples; on a port or in a file, see [monitoring.md](monitoring.md).",
+        "A reading that is not there is absent.",
+        "",
+        "| metric | type | labels | meaning |",
+        "|---|---|---|---|",
+        *(f"| `{each.name}` | {each.kind} | {_labels(each)} | {each.help} |" for each in MONITOR),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _labels(each: Definition) -> str:
+    return "; ".join(f"`{name}`: {_values(label)}" for name, label in each.labels.items())
 
 
 def _values(label: Label) -> str:

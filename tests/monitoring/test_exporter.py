@@ -12,8 +12,11 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.monitoring.exporter import MetricsSink
+from pipeline.monitoring.samples import SECTIONS
 from pipeline.pricing import Prices, UsageWindow, cost_report
+from pipeline.telemetry.definitions import MONITOR, definitions
 from tests.monitoring.samples import BARE, ILL, WELL
+from tests.telemetry.monitor_families import monitor_families
 
 COSTS = cost_report(
     Prices(1.25, 0.05, "list"), UsageWindow("samples", observed_hours=2.0, indexing_hours=0.0, questions=100)
@@ -51,6 +54,24 @@ def test_every_section_is_there(tmp_path: Path) -> None:
     assert value(found, "chartwell_disk_total_bytes", path="/") > 0
     assert value(found, "chartwell_monitor_lost_samples_total") == 3
     assert value(found, "chartwell_cost", figure="usd_per_question", unit="USD") == pytest.approx(0.025)
+
+
+def test_what_is_shown_is_what_is_defined() -> None:
+    defined = {each.name: each for each in MONITOR}
+    shown = {
+        f"{each.name}_total" if each.type == "counter" else each.name: each for each in monitor_families()
+    }
+    assert set(shown) == set(defined)
+    for name, family in shown.items():
+        for sample in family.samples:
+            assert set(sample.labels) == set(defined[name].labels)
+            for label, given in sample.labels.items():
+                assert given in (defined[name].labels[label].values or (given,))
+    assert defined["chartwell_monitor_missing"].labels["probe"].values == SECTIONS
+
+
+def test_no_process_counts_what_only_the_monitor_samples() -> None:
+    assert not {each.name for each in MONITOR} & {each.name for each in definitions()}
 
 
 def test_what_is_unknown_is_absent_and_not_zero(tmp_path: Path) -> None:

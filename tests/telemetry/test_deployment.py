@@ -21,7 +21,7 @@ from tests.telemetry import deployment
 from tests.telemetry.conftest import TEN_QUESTIONS
 from tests.telemetry.dashboards import CARD, DASHBOARDS, DCGM
 from tests.telemetry.deployment import Deployment, deployed, until, vectorize
-from tests.telemetry.metrics_reference import monitor_families
+from tests.telemetry.monitor_families import monitor_families
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "docs" / "monitoring" / "rules"
