@@ -1,8 +1,8 @@
 """What later releases changed about the tables in IRIS, as numbered steps.
 
 Tables are made at the newest version at once (the `create_` statements of store.sql); these bring up older ones. IRIS
-does not take back a change of a table, so each step looks at what is there and may be taken again after a cut; its
-number is recorded once it is whole.
+does not take back a change of a table, so each step looks at what is there and may be taken again after a cut, or
+while another process takes it; its number is recorded once it is whole.
 """
 
 from __future__ import annotations
@@ -11,7 +11,14 @@ import uuid
 from collections.abc import Sequence
 
 from pipeline.backends.iris.connections import Session, Value
-from pipeline.backends.iris.errors import CONSTRAINT_MISSING, TABLE_EXISTS, UNIQUE, IrisRefusal
+from pipeline.backends.iris.errors import (
+    COLUMN_EXISTS,
+    CONSTRAINT_MISSING,
+    TABLE_EXISTS,
+    TABLE_MISSING,
+    UNIQUE,
+    IrisRefusal,
+)
 from pipeline.storage.schema_upgrades import Upgrades
 
 STORE = "store"
@@ -24,17 +31,16 @@ CORPUS_VERSION_SINCE = 4
 def m0002_locators(session: Session) -> None:
     """A new column, NULL for the passages that are there: they are characters."""
     if "locator" not in {str(row[0]).lower() for row in session.rows("columns")}:
-        define(session, "upgrade_locators")
+        define(session, "upgrade_locators", tolerate=COLUMN_EXISTS)
 
 
 def m0003_without_images(session: Session) -> None:
     """The first schema had a table for images that nothing filled. It goes where it is empty. Rows that somebody put
     there stay, and keep no note from being removed."""
-    if not holds_image_table(session):
-        return
-    define(session, "upgrade_part_with_images", tolerate=CONSTRAINT_MISSING)
-    if not session.count("count_images"):
-        define(session, "upgrade_drop_images")
+    if holds_image_table(session):
+        define(session, "upgrade_part_with_images", tolerate=CONSTRAINT_MISSING + TABLE_MISSING)
+    if _has_no_images(session):
+        define(session, "upgrade_drop_images", tolerate=TABLE_MISSING)
 
 
 def m0004_corpus_version(session: Session) -> None:
@@ -44,6 +50,16 @@ def m0004_corpus_version(session: Session) -> None:
 
 
 UPGRADES: Upgrades[Session] = Upgrades(m0002_locators, m0003_without_images, m0004_corpus_version)
+
+
+def _has_no_images(session: Session) -> bool:
+    """Whether the table is there and empty; another process may drop it meanwhile."""
+    try:
+        return holds_image_table(session) and not session.count("count_images")
+    except IrisRefusal as refusal:
+        if refusal.code not in TABLE_MISSING:
+            raise
+        return False
 
 
 def holds_image_table(session: Session) -> bool:
