@@ -154,7 +154,8 @@ def _fill_and_switch(
         _print_comparison(comparison)
         if switch and comparison.worse and not force:
             raise MigrationRefused(
-                "Retrieval would be worse: the whole interval of hybrid nDCG@10 lies below zero.",
+                "Retrieval would be worse: the whole interval of nDCG@10 of what answers are made from lies below "
+                "zero.",
                 remedy="Stay with the space that serves (--abandon), or switch all the same with --force.",
             )
     if switch:

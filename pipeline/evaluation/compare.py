@@ -14,10 +14,10 @@ from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.retrieval import METRICS, Estimate, estimate, scores_by_query
 from pipeline.ports import Embedder, Store
 
-MODES = ("vectors", "hybrid")
+MODES = ("vectors", "answering")
 """Words are the same in every space."""
-DECIDING = ("hybrid", "nDCG@10")
-"""What answering uses, by the metric that retrieval work reports first."""
+DECIDING = ("answering", "nDCG@10")
+"""What answers are made from, by the metric that retrieval work reports first."""
 
 
 @dataclass(frozen=True, slots=True)

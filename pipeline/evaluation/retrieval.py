@@ -1,4 +1,5 @@
-"""Measures retrieval by words, by vectors and by both, on one evaluation set.
+"""Measures retrieval on one evaluation set: what a question is answered from, by the product's own search, and words,
+vectors and both by themselves, to see what each of them is worth.
 
 A document's rank is that of its best passage. Metrics are computed by ir-measures, the trec_eval code that published
 figures come from; intervals are 95 % percentile bootstraps over queries (Sakai 2006 uses the same resampling).

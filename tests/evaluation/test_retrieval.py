@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -15,9 +17,9 @@ from pipeline.answering.retrieval import retrieve
 from pipeline.config import load_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import read_set
-from pipeline.evaluation.retrieval import scores_by_query
-from pipeline.records import Filters
-from pipeline.wiring import open_corpus
+from pipeline.evaluation.retrieval import Estimate, estimate, per_query, scores_by_query
+from pipeline.records import DraftPiece, Filters, GeneratorModel, Prompt, Question
+from pipeline.wiring import compose_answerer, open_corpus
 
 COPY = "Metoprolol was stopped because of bradycardia."
 TEXTS = [
@@ -28,6 +30,20 @@ TEXTS = [
     "Allergic to penicillin since 1998.",
 ]
 QUERIES = {"q0": (COPY, "d1"), "q1": ("Takes warfarin 5 mg daily", "d2"), "q2": ("Sprained left ankle", "d3")}
+
+
+class SilentGenerator:
+    """Of an answerer that is only asked to search."""
+
+    @property
+    def model(self) -> GeneratorModel:
+        return GeneratorModel("silent", "m1", "nobody")
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        raise AssertionError("a search asks no generator")
+
+    def check(self) -> None:
+        return None
 
 
 @pytest.fixture
@@ -86,6 +102,51 @@ def test_what_a_question_is_answered_from_is_measured(folder: Path, tmp_path: Pa
     shown = [QUERIES[name][1] in found[name] for name in sorted(QUERIES)]
     assert per_query["answering"]["recall@10"].tolist() == shown
     assert not {"d0", "d1"} <= found["q0"]  # of two that say the same, an answer has one
+
+
+def test_what_is_measured_is_the_products_own_search(folder: Path) -> None:
+    """Question by question, through the answerer that the command line and the service are given."""
+    assert measured(folder)
+    settings = load_settings()
+    evaluation_set = read_set(folder)
+    own = settings.model_copy(update={"data_dir": settings.data_dir / "evaluation" / "ward"})
+    with open_corpus(own) as corpus:
+        answerer = compose_answerer(corpus.embedder, corpus.store, SilentGenerator(), own)
+        run = {
+            name: {
+                hit.resource_id: 1 / rank
+                for rank, hit in reversed(list(enumerate(answerer.search(Question(text)).passages, start=1)))
+            }
+            for name, text in evaluation_set.queries.items()
+        }
+        found = scores_by_query(
+            evaluation_set,
+            ["answering"],
+            embedder=corpus.embedder,
+            store=corpus.store,
+            settings=settings.answering,
+        )
+    for metric, values in per_query(evaluation_set.judgements, run).items():
+        assert found["answering"][metric].tolist() == values.tolist()
+
+
+def test_figures_by_hand() -> None:
+    judged = {"a": {"d1": 1}, "b": {"d2": 1, "d3": 1}, "c": {"d4": 1}}
+    run = {"a": {"d1": 0.9, "d2": 0.1}, "b": {"d9": 0.9, "d2": 0.5}}  # nothing was found for c
+    found = per_query(judged, run)
+    assert found["MRR@10"].tolist() == [1.0, 0.5, 0.0]
+    assert found["recall@10"].tolist() == [1.0, 0.5, 0.0]
+    second = 1 / math.log2(3)
+    assert found["nDCG@10"].tolist() == pytest.approx([1.0, second / (1 + second), 0.0])
+
+
+def test_an_interval_lies_around_its_mean_and_is_the_same_each_time() -> None:
+    values = np.array([0.0, 0.25, 0.5, 1.0] * 25)
+    found = estimate(values)
+    assert found == estimate(values)
+    assert found.low < found.mean == 0.4375 < found.high
+    assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 10, rel=0.15)
+    assert estimate(np.ones(5)) == Estimate(1.0, 1.0, 1.0)
 
 
 def test_a_part_of_a_corpus_is_not_measured(
