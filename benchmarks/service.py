@@ -35,12 +35,12 @@ from typing import Any
 import psutil
 
 from benchmarks.questions import CHAT, QUERY, index_notes, note_sentences, percentile, question_about
+from pipeline.answering.follow_up import subject_of
 from pipeline.config import Settings, as_environment, load_settings
 from pipeline.service.access.factory import open_access
 from pipeline.service.access.policy import DEMO
 from pipeline.service.access.visibility import ALL_NOTES
 from pipeline.service.database.engine import open_state
-from pipeline.service.questions.follow_up import subject_of
 from tests.servers.nim import nim_process
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,9 +7,9 @@ from typing import Any
 import httpx2
 import pytest
 
+from pipeline.answering.follow_up import subject_of
 from pipeline.service.access.policy import DEMO
 from pipeline.service.access.visibility import Visibility
-from pipeline.service.questions.follow_up import subject_of
 from tests.service.running import Running, events_of
 
 FIRST = "Does Anna Mitchell have gout and arthritis?"

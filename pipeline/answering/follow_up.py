@@ -1,0 +1,168 @@
+"""Whose notes a question in a conversation is about.
+
+No text goes from one question to the next: each is answered by itself. Then "What is she allergic to?", asked after an
+answer about one patient, would be answered from anybody's notes. Decides that such a question keeps to the patient of
+the answer before, unless it names somebody or asks about several, and that "she", where nothing says who that is, is
+refused, as are a word that is in the notes the name of others alone, and "And allergies?" after a question about
+somebody of whom nothing was found. Knows no register of patients and no conversation but what it is told of one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol, TypeAlias
+
+from pipeline.answering.question_length import embed_question
+from pipeline.answering.question_patient import of_its_patient, writes_an_id
+from pipeline.errors import BadRequest
+from pipeline.ports import Embedder, Store
+from pipeline.records import AccessScope, Filters, Question
+from pipeline.text.patient_names import ILLNESSES, names
+
+About: TypeAlias = Literal["several", "named", "pronoun", "open"]
+
+_PERSON = "(?:patient|man|woman|gentleman|lady|boy|girl)"
+_PRONOUN = re.compile(
+    r"\b(?:he|she|him|her|hers|his|himself|herself)\b(?!-)|(?:^|[.?!]\s+)(?:He|She|Him|Hers?|His(?!\s+bundle))\b(?!-)"
+    rf"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) {_PERSON}\b"
+    r"|^(?:(?:And|and|So|so) )?(?:(?:[Ww]hat|[Ww]hen|[Ww]here|[Ww]hy|[Hh]ow) )?"
+    r"(?:[Aa]re|[Ww]ere|[Dd]o|[Dd]id|[Hh]ave|[Hh]ad|[Cc]an) (?:they|their)\b"
+)
+"""Not `HE` or `HER2`, and not the bundle of His; "they" where nothing before it can be meant."""
+_ANOTHER = re.compile(
+    rf"\b(?:the (?:other|next)|another) {_PERSON}\b|\ban? (?:\w+ )?{_PERSON}\b|\b\d+[ -]?year[ -]?old\b"
+    r"|\bpatient (?:who|whose|named|called|in (?:room|bed|ward)|with (?:an?|the))\b|\b(?:mrn|patient (?:id|number))\b",
+    re.IGNORECASE,
+)
+"""Somebody else than the patient of the answer before."""
+_MAY_BE_A_NAME = re.compile(
+    r"(?<=[\w,] )[A-Z][^\W\d_]{2,}|^[A-Z][^\W\d_]{2,}(?=[:,]| (?:has|had|is|was|takes)\b)"
+)
+_GOES_ON = re.compile(r"(?:and|also|any|what about|how about|what else)\b", re.IGNORECASE)
+"""How a question begins that is none without the one before."""
+_INTRODUCED = (
+    r"(?:\b(?:Mr|Mrs|Ms|Miss|Mx)\.? (?:[A-Z][\w'’-]+ ){{0,2}}{name}\b"
+    r"|\b{name}(?: [A-Z][\w'’-]+){{0,2}},? (?:is|was) an?\b[^.\n]{{0,40}}"
+    r"\b(?:year|male|female|man|woman|gentleman|lady|boy|girl|infant)\b)"
+)
+"""How a note says who somebody is."""
+PASSAGES_WITH_A_NAME = 20
+_SOMEBODY_BEFORE = re.compile(
+    r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father"
+    r"|female|male)\b",
+    re.IGNORECASE,
+)
+_ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b")
+"""What follows a name that stands for no patient. Not a drain or a line: those may be the patient's."""
+_PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
+_SEVERAL = re.compile(
+    rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
+    r"|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
+    r"|\b(?:any|every|some|no)\s?(?:one|body)\b"
+    r"|\bwho\s+(?:else|all|has|have|had|takes?|took|needs?|uses?|smokes?|drinks?|gets?|got|suffers?|are|were)\b"
+    r"|\bwho\s+(?:is|was)\s+(?!the\b|her\b|his\b|their\b)",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionContext:
+    """A question as it is asked, and the patient whom it keeps to although its filters named none."""
+
+    question: Question
+    kept_patient: str | None = None
+
+
+class EarlierTurns(Protocol):
+    """The conversation that a question goes on."""
+
+    def patients(self) -> tuple[str, ...]:
+        """Whom its last answer was about."""
+
+    def last_question(self) -> str: ...
+
+
+def needs_no_lookup(question: Question, about: About, *, goes_on: bool) -> bool:
+    """Whether the question is asked as it is, whatever the notes and the conversation say: most are. `goes_on`: it
+    belongs to a conversation that has begun. Touches nothing."""
+    if question.filters.patient_ids:
+        return True
+    return not goes_on and about != "pronoun" and not writes_an_id(question)
+
+
+def in_conversation(
+    question: Question,
+    about: About,
+    earlier: EarlierTurns | None,
+    store: Store | None,
+    embedder: Embedder | None,
+) -> QuestionContext:
+    """The question, limited to the patient whose id it writes, or to that of the answer before.
+
+    `earlier`: None where it begins a conversation. `store` and `embedder`: None while no note can be read; then nothing
+    is refused that only notes can tell, and asking says that none can be read. Raises BadRequest where the question
+    says "she" or the like and nothing tells who that is, or seems to name somebody else than the patient before.
+    """
+    if store is not None:
+        question = of_its_patient(question, store)
+    if question.filters.patient_ids or about in ("several", "named"):
+        return QuestionContext(question)
+    if earlier is not None and not _ANOTHER.search(question.text):
+        patients = earlier.patients()
+        if len(patients) == 1:
+            if (
+                store is not None
+                and embedder is not None
+                and _somebody_else(question, patients[0], store, embedder)
+            ):
+                raise BadRequest(
+                    "The question seems to name somebody else than the patient of the answer before.",
+                    remedy="Give the full name, or choose a patient as a filter (in the interface: patient_ids).",
+                )
+            filters = replace(question.filters, patient_ids=patients)
+            return QuestionContext(replace(question, filters=filters), patients[0])
+        if not patients and _GOES_ON.match(question.text):
+            about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
+    if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
+        raise BadRequest(
+            "The question says he, she, they or this patient, and nothing tells which patient that is.",
+            remedy="Name the patient in the question, or choose one as a filter (in the interface: patient_ids).",
+        )
+    return QuestionContext(question)
+
+
+def subject_of(question: str) -> About:
+    """Whether a question is about several patients, names one, says he or she, or does none of it."""
+    if _SEVERAL.search(question):
+        return "several"
+    # Also "Nguyen's potassium", of which nobody is sure: else the patient before would answer for Nguyen.
+    named = next(
+        (each for each in names(question) if each.sure or not _ILLNESS.match(question, each.end)), None
+    )
+    pronoun = _PRONOUN.search(question)
+    if pronoun is None:
+        return "named" if named else "open"
+    if named and named.start < pronoun.start():
+        return "named"
+    return "open" if _SOMEBODY_BEFORE.search(question, 0, pronoun.start()) else "pronoun"
+
+
+def _somebody_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
+    """Whether a single word of the question, a first name for example, is in the notes the name of others alone."""
+    words = dict.fromkeys(_MAY_BE_A_NAME.findall(question.text))
+    if not words:
+        return False
+    vector = embed_question(question.text, embedder)  # `hits` wants one; how near they are is not asked
+    for word in words:
+        matches = store.search_words(word, PASSAGES_WITH_A_NAME, Filters(scope=question.filters.scope))
+        hits = store.hits([match.chunk_id for match in matches], vector)
+        name = re.compile(_INTRODUCED.format(name=word.capitalize()))
+        if patient not in {hit.patient_id for hit in hits} and any(name.search(hit.text) for hit in hits):
+            return True
+    return False
+
+
+def _one_patient(store: Store, scope: AccessScope) -> bool:
+    """Whether all notes that exist for somebody are of one patient."""
+    return len(store.values("patient_id", scope, limit=2)) < 2
