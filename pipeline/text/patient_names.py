@@ -2,9 +2,9 @@
 
 Notes of many patients lie side by side. Decides that a question about one of them is not answered from another's note,
 by what the passages themselves say: names are compared without case, accents and hyphens, and in German spelling too
-(Müller, MUELLER), but a name that is merely alike is another person's. Rather nobody than somebody else: a title, a
-first name or a doctor's degree that speaks against it rules a passage out. Knows no register of patients, and takes no
-first name alone for anybody.
+(Müller, MUELLER), but a name that is merely alike is another person's, and "Ehlers-Danlos syndrome" is nobody's where
+the passages have it verbatim. Rather nobody than somebody else: a title, a first name or a doctor's degree that speaks
+against it rules a passage out. Knows no register of patients, and takes no first name alone for anybody.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[
         if not proper:
             continue
         called = read.patients_called(proper, name.title)
-        if not (called or name.sure):
+        if not (called or name.sure) or (not called and read.is_a_thing(name, question)):
             continue
         meant &= called
         left.append(question[at : name.start])
@@ -264,6 +264,15 @@ class _Read:
             for at in range(len(text.tokens) - len(words) + 1)
         )
 
+    def is_a_thing(self, name: Name, question: str) -> bool:
+        """Whether question and passages alike write it before a word for a thing ("Ehlers-Danlos syndrome"). Both must:
+        "Anna Smith disease progression" names somebody."""
+        following = _WORD.match(question[name.end :].lstrip())
+        if name.titled or following is None or following.group().lower() not in _NOT_A_PERSON:
+            return False
+        wanted = [*map(_keys, name.words), _keys(following.group())]
+        return any(_stand_together(wanted, text.tokens) for text in self._texts)
+
     def small(self, word: str) -> bool:
         """Whether the passages write it small anywhere: then it is no name by itself."""
         return not self._small.isdisjoint(_keys(word))
@@ -408,6 +417,15 @@ class _Place:
         return any(
             asked.isdisjoint(_keys(word)) and word.lower() not in known and len(word) > 1 for word in others
         )
+
+
+def _stand_together(wanted: Sequence[frozenset[str]], tokens: Sequence[_Token]) -> bool:
+    """Whether words follow each other somewhere, particles between them or not."""
+    keys = [_keys(token.text) for token in tokens if token.text not in _PARTICLES]
+    return any(
+        all(not one.isdisjoint(other) for one, other in zip(wanted, keys[at:], strict=False))
+        for at in range(len(keys) - len(wanted) + 1)
+    )
 
 
 def _known_word(word: str) -> bool:

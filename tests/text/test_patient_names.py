@@ -160,3 +160,30 @@ def test_a_possessive_is_a_name_where_a_passage_has_it_as_one() -> None:
     assert resolve_named_patients("What is Nguyen's potassium?", notes)[1] == {"p0"}
     assert resolve_named_patients("Has anybody Parkinson's?", notes)[1] == {"p0", "p1"}
     assert resolve_named_patients("Which dose is Crohn's treated with?", notes)[1] == {"p0", "p1"}
+
+
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("Is Ehlers-Danlos syndrome inherited?", {"p0", "p1"}),
+        ("Who treats Cornelia de Lange syndrome?", {"p0", "p1"}),
+        ("How is Ehlers Danlos?", set()),  # may be somebody, and no passage is theirs
+        ("How is Mr. Ehlers-Danlos syndrome?", set()),
+        ("Is Anna Danlos syndrome known?", set()),  # the passages do not have it
+        ("Anna Smith disease progression?", set()),
+        ("Is it Ehlers-Danlos, syndrome or not?", set()),
+    ],
+)
+def test_an_illness_named_after_people_is_nobody_where_the_passages_have_it_verbatim(
+    question: str, meant: set[str]
+) -> None:
+    notes = told(
+        "Her joints suggest Ehlers-Danlos syndrome. The disease is inherited.",
+        "Cornelia de Lange syndrome was ruled out.",
+    )
+    assert resolve_named_patients(question, notes)[1] == meant
+
+
+def test_a_person_of_that_name_is_meant_before_the_illness() -> None:
+    notes = told("Mr. Parkes Weber has a cough.", "Parkes Weber syndrome is rare.")
+    assert resolve_named_patients("How is Parkes Weber syndrome treated?", notes)[1] == {"p0"}
