@@ -14,7 +14,7 @@ from itertools import islice
 from pipeline.config import IndexingSettings
 from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.chunking import Chunker
-from pipeline.indexing.commit import Committer
+from pipeline.indexing.commit import CommitNotices, Committer, OnCommitted
 from pipeline.indexing.embedding import StoredVectors, VectorCache
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts, SilentObserver
@@ -48,6 +48,8 @@ class Indexing:
     spool: VectorCache | None = None
     """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
     prefixes: Prefixes = NO_PREFIXES
+    on_committed: OnCommitted | None = None
+    """Called with the ids of notes that are done, as `commit.CommitNotices` says: for a source that acknowledges."""
 
     @property
     def chunker(self) -> Chunker:
@@ -70,21 +72,22 @@ class Indexing:
         `sources` names where the records come from, `complete_sources` says whether they are all there is (not with
         a limit, not from standard input): only then can a note be missing.
         """
-        tally = RunCounts()
+        tally, notices = RunCounts(), CommitNotices(self.ledger, self.on_committed)
         self.store.prepare(self.embedder.space)
         self.ledger.prepare()
         identify(self.ledger, self.store)
         tally.waiting, before = self._waiting(), self.ledger.counts()["completed"]
 
         def read(reading: BackgroundReader) -> None:
-            self.stage(records, tally, reading, whole=complete_sources)
+            self.stage(records, tally, reading, notices, whole=complete_sources)
             if complete_sources and not tally.interrupted:
                 self.reconcile(sources, tally, prune=prune)
             self.observer.working(tally.waiting, before)
 
         with BackgroundReader(read) as reading:
-            self._worker(tally, reading).work()
+            self._worker(tally, notices, reading).work()
             tally.interrupted |= self.stop() and (not reading.ended or self._waiting() > 0)
+        notices.end()
         if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
             self.committer.patiently(self.store.optimise)
         return tally
@@ -94,23 +97,27 @@ class Indexing:
         records: Iterable[SourceRecord | Rejection],
         tally: RunCounts,
         reading: BackgroundReader | None = None,
+        notices: CommitNotices | None = None,
         *,
         whole: bool = True,
         mirrored: bool = False,
     ) -> None:
         """Read and validate; put what is new or changed into the ledger. `reading`: who works alongside it. `whole`:
         the records are not cut short. `mirrored`: they come from another store, and every one of them counts."""
+        notices = notices or CommitNotices(self.ledger, None)
         stager = self._stager(tally, mirrored=mirrored)
         stager.begin()
         outcomes = accept_all(records, self.settings, self.prefixes)
         while group := list(islice(outcomes, STAGING_NOTES)):
             stager.take(group)
+            notices.staged(outcome.resource_id for outcome in group)
             self.observer.read(tally)
             if reading is not None:
                 reading.tell()
             if self.stop() or (reading is not None and reading.unwanted):
                 tally.interrupted = True
                 break
+        notices.all_read()
         if not mirrored:
             stager.end(whole=whole and not tally.interrupted)
 
@@ -127,7 +134,9 @@ class Indexing:
         """Embed and store what waits in the ledger, without reading anything."""
         tally.waiting = self._waiting()
         self.observer.working(tally.waiting, self.ledger.counts()["completed"])
-        self._worker(tally).work()
+        notices = CommitNotices(self.ledger, self.on_committed)
+        notices.all_read()
+        self._worker(tally, notices).work()
         tally.interrupted |= self.stop() and self._waiting() > 0
 
     def _waiting(self) -> int:
@@ -146,12 +155,15 @@ class Indexing:
             mirrored,
         )
 
-    def _worker(self, tally: RunCounts, reading: BackgroundReader | None = None) -> Worker:
+    def _worker(
+        self, tally: RunCounts, notices: CommitNotices, reading: BackgroundReader | None = None
+    ) -> Worker:
         return Worker(
             self.embedder,
             self.ledger,
             self.chunker,
             self.committer,
+            notices,
             self.spool or StoredVectors(self.store),
             self.observer,
             self.settings.batch_size,

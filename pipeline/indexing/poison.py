@@ -20,7 +20,7 @@ from pipeline.errors import (
     StoreRejectedRow,
 )
 from pipeline.indexing.chunking import Chunker
-from pipeline.indexing.commit import Committer
+from pipeline.indexing.commit import CommitNotices, Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch
 from pipeline.indexing.run_counts import RunCounts
 from pipeline.ports import Ledger
@@ -52,6 +52,7 @@ class BatchFinisher:
     ledger: Ledger
     chunker: Chunker
     committer: Committer
+    notices: CommitNotices
     pool: EmbeddingPool
     tally: RunCounts
     stop: Callable[[], bool]
@@ -84,6 +85,7 @@ class BatchFinisher:
         self.tally.embedded += len(done)
         self.tally.chunks_embedded += embedded.chunks_embedded
         self.tally.chunks_reused += embedded.chunks_reused
+        self.notices.committed([claim.document.resource_id for claim in done])
         return None
 
     def _index_alone(self, claim: Claim, attempts: int | None = None) -> ChartwellError | None:

@@ -81,6 +81,10 @@ class ValidNote:
     """What becomes of it where the earlier record of this run with this id, another patient's, counts."""
 
     @property
+    def resource_id(self) -> str:
+        return self.document.resource_id
+
+    @property
     def sighting(self) -> Sighting:
         return Sighting(self.document.patient_id, self.source, self.file, self.version)
 

@@ -16,7 +16,7 @@ from typing import TypeAlias
 from pipeline.errors import ChartwellError, ProviderError
 from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.chunking import Chunker
-from pipeline.indexing.commit import Committer
+from pipeline.indexing.commit import CommitNotices, Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
 from pipeline.indexing.poison import BatchFinisher
 from pipeline.indexing.run_counts import Observer, RunCounts
@@ -48,6 +48,7 @@ class Worker:
     ledger: Ledger
     chunker: Chunker
     committer: Committer
+    notices: CommitNotices
     keeper: VectorCache
     observer: Observer
     batch_size: int
@@ -73,7 +74,9 @@ class Worker:
             self.ledger.release()
 
     def _finish_batches(self, pool: EmbeddingPool) -> None:
-        finisher = BatchFinisher(self.ledger, self.chunker, self.committer, pool, self.tally, self.stop)
+        finisher = BatchFinisher(
+            self.ledger, self.chunker, self.committer, self.notices, pool, self.tally, self.stop
+        )
         failed = 0
         for claims, batch in self._under_way(pool):
             try:
