@@ -1,4 +1,5 @@
-"""Kills an indexing run at random moments, runs it again, and counts what was lost, doubled or paid for twice.
+"""Kills an indexing run at random moments, runs it again, and counts what was lost, doubled, paid for twice, or told as
+done before it was.
 
 `python -m tests.crash --kills 50` prints a line a kill and the verdict; the suite runs a shorter one. The worker is
 this module too: the real flow on the real embedded store, with an embedder that notes every text it embeds in a file
@@ -69,8 +70,11 @@ class NotingEmbedder:
         self._inner.check()
 
 
-def work(source: Path, data_dir: Path, journal: Path, provider: str, batch_size: int, seconds: float) -> None:
-    """One plain indexing run."""
+def work(
+    source: Path, data_dir: Path, journal: Path, told: Path, provider: str, batch_size: int, seconds: float
+) -> None:
+    """One plain indexing run. `told`: the file for the ids of notes that it says are done, a line each."""
+    lines = os.open(told, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     settings = load_settings(
         None, data_dir=data_dir, embedder={"provider": provider}, indexing={"batch_size": batch_size}
     )
@@ -78,8 +82,18 @@ def work(source: Path, data_dir: Path, journal: Path, provider: str, batch_size:
         corpus = replace(opened, embedder=NotingEmbedder(opened.embedder, journal, seconds))
         records = read_sources([str(source)], FieldMapping.parse(), settings.indexing)
         Indexing(
-            corpus.embedder, corpus.store, corpus.ledger, settings.indexing, rejections, SilentObserver()
+            corpus.embedder,
+            corpus.store,
+            corpus.ledger,
+            settings.indexing,
+            rejections,
+            SilentObserver(),
+            on_committed=lambda ids: _append(lines, ids),
         ).run(records, sources=[str(source)])
+
+
+def _append(descriptor: int, ids: Sequence[str]) -> None:
+    os.write(descriptor, "".join(f"{key}\n" for key in ids).encode())
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,19 @@ class Verdict:
     batch_texts_most: int
     """Texts of the largest batch, for comparison."""
     problems: list[str]
+    told_early: int = 0
+    """Notes that a run told as done, and that were not in ledger and store after its kill."""
+    told_twice: int = 0
+    """Notes that one run told more than once."""
+    untold: int = 0
+    """Notes that the run that ended did not tell."""
+
+    @property
+    def sound(self) -> bool:
+        wrong = (
+            self.lost or self.doubled or self.problems or self.told_early or self.told_twice or self.untold
+        )
+        return not wrong
 
 
 def crash_test(
@@ -103,15 +130,16 @@ def crash_test(
     `pause` seconds are added to each call of the embedder, so that kills find it at work.
     """
     chance = random.Random(seed)
-    journal = folder / "journal"
-    again_most = batch_most = done = 0
+    journal, told = folder / "journal", folder / "told"
+    again_most = batch_most = done = early = twice = 0
     whole, once = _undisturbed(source, folder / "measure", provider, batch_size, pause)
     while done < kills:
         data_dir = folder / f"corpus-{done}"
         before = 0
         journal.unlink(missing_ok=True)
         while done < kills:
-            worker = _start(source, data_dir, journal, provider, batch_size, pause)
+            told.unlink(missing_ok=True)
+            worker = _start(source, data_dir, journal, told, provider, batch_size, pause)
             try:
                 worker.wait(timeout=chance.uniform(0.05, whole))
                 break
@@ -121,14 +149,21 @@ def crash_test(
             done += 1
             again = _again(journal, once)
             again_most, before = max(again_most, again - before), again
+            ids = _told(told)
+            early, twice = early + len(set(ids) - _done(data_dir)), twice + len(ids) - len(set(ids))
             sys.stdout.write(
-                f"kill {done:3}: {_stored(data_dir)} notes stored, {again} texts embedded again so far\n"
+                f"kill {done:3}: {_stored(data_dir)} notes stored, {again} texts embedded again so far, "
+                f"{len(ids)} notes told\n"
             )
-        _start(source, data_dir, journal, provider, batch_size, 0.0).wait()
+        told.unlink(missing_ok=True)
+        _start(source, data_dir, journal, told, provider, batch_size, 0.0).wait()
         again_most = max(again_most, _again(journal, once) - before)
-        verdict = _look(source, data_dir, batch_size)
+        ids = _told(told)
+        early, twice = early + len(set(ids) - _done(data_dir)), twice + len(ids) - len(set(ids))
+        verdict = _look(source, data_dir, batch_size, ids)
+        verdict = replace(verdict, told_early=early, told_twice=twice)
         batch_most = max(batch_most, verdict.batch_texts_most)
-        if verdict.lost or verdict.doubled or verdict.problems:
+        if not verdict.sound:
             break
     return replace(verdict, kills=done, embedded_again_most=again_most, batch_texts_most=batch_most)
 
@@ -144,7 +179,8 @@ def _undisturbed(
     """How long a run takes that nobody kills, in seconds, and how often it embeds each text."""
     journal = folder.with_suffix(".journal")
     started = time.monotonic()
-    _start(source, folder, journal, provider, batch_size, pause).wait()
+    told = folder.with_suffix(".told")
+    _start(source, folder, journal, told, provider, batch_size, pause).wait()
     return time.monotonic() - started, _embedded(journal)
 
 
@@ -170,7 +206,23 @@ def _stored(data_dir: Path) -> int:
         return int(connection.execute("SELECT COUNT(*) FROM ClinicalNotes").fetchone()[0])
 
 
-def _look(source: Path, data_dir: Path, batch_size: int) -> Verdict:
+def _told(path: Path) -> list[str]:
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _done(data_dir: Path) -> set[str]:
+    """Notes that ledger and store both have."""
+    if not _stored(data_dir):
+        return set()
+    with sqlite3.connect(data_dir / STORE_FILE) as connection:
+        rows = connection.execute(
+            "SELECT ResourceID FROM VectorizationState JOIN ClinicalNotes USING (ResourceID) "
+            "WHERE Status = 'completed'"
+        )
+        return {str(key) for (key,) in rows}
+
+
+def _look(source: Path, data_dir: Path, batch_size: int, told: Sequence[str]) -> Verdict:
     settings = load_settings(None, data_dir=data_dir, embedder={"provider": "hashing"})
     expected = {
         str(record.fields["resource_id"])  # type: ignore[union-attr]  # the notes that ship have no faults
@@ -186,7 +238,9 @@ def _look(source: Path, data_dir: Path, batch_size: int) -> Verdict:
         if ledger != dict(found):
             problems.append("the ledger and the store disagree about the passages of some notes")
     doubled = len(chunks) - len({chunk_id for _, chunk_id in chunks})
-    return Verdict(0, len(expected), len(expected - stored), doubled, 0, sum(counts[:batch_size]), problems)
+    lost = len(expected - stored)
+    untold = len(expected - set(told))
+    return Verdict(0, len(expected), lost, doubled, 0, sum(counts[:batch_size]), problems, untold=untold)
 
 
 def main() -> int:
@@ -197,11 +251,12 @@ def main() -> int:
     parser.add_argument("--notes", type=Path, default=ROOT / "pipeline" / "demo" / "notes")
     parser.add_argument("--pause", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--work", nargs=6, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=7, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        source, data_dir, journal, provider, batch_size, seconds = options.work
-        work(Path(source), Path(data_dir), Path(journal), provider, int(batch_size), float(seconds))
+        *paths, provider, batch_size, seconds = options.work
+        source, data_dir, journal, told = map(Path, paths)
+        work(source, data_dir, journal, told, provider, int(batch_size), float(seconds))
         return 0
     with tempfile.TemporaryDirectory() as folder:
         verdict = crash_test(
@@ -216,9 +271,10 @@ def main() -> int:
     sys.stdout.write(
         f"{verdict.kills} kills, {verdict.notes} notes: {verdict.lost} lost, {verdict.doubled} passages doubled, "
         f"at most {verdict.embedded_again_most} texts embedded again by a kill (a batch holds up to "
-        f"{verdict.batch_texts_most}), problems: {verdict.problems or 'none'}\n"
+        f"{verdict.batch_texts_most}), {verdict.told_early} told before their commit, {verdict.told_twice} told twice, "
+        f"{verdict.untold} never told, problems: {verdict.problems or 'none'}\n"
     )
-    return 1 if verdict.lost or verdict.doubled or verdict.problems else 0
+    return 0 if verdict.sound else 1
 
 
 if __name__ == "__main__":

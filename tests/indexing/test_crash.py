@@ -1,4 +1,5 @@
-"""A short version of `python -m tests.crash`: SIGKILL at random moments loses nothing and doubles nothing."""
+"""A short version of `python -m tests.crash`: SIGKILL at random moments loses nothing, doubles nothing and
+tells no note as done that is not."""
 
 from __future__ import annotations
 
@@ -22,4 +23,5 @@ def test_killed_runs_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     verdict = crash_test(notes, tmp_path, kills=3, provider="hashing", batch_size=4, pause=0.02)
     assert verdict.kills == 3
     assert (verdict.lost, verdict.doubled, verdict.problems) == (0, 0, [])
+    assert (verdict.told_early, verdict.told_twice, verdict.untold) == (0, 0, 0)
     assert verdict.embedded_again_most <= verdict.batch_texts_most
