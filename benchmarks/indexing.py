@@ -20,7 +20,7 @@ from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Rejection
 from pipeline.wiring import open_corpus, open_embedder
 

@@ -31,7 +31,7 @@ from pipeline.config import Settings, load_settings
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.wiring import STORE_FILE, open_corpus
 from tests.servers.nim import NimProcess, nim_process
 from tests.servers.queueing import ServiceTime

@@ -19,7 +19,7 @@ from pipeline.config import Settings, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry

@@ -29,7 +29,7 @@ from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Answer, Question, SourceRecord
 from pipeline.text.sentences import sentence_spans
 from pipeline.wiring import open_corpus, open_embedder, open_generator, open_store

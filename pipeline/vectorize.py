@@ -40,7 +40,7 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.staging import Stored
 from pipeline.indexing.validation import NO_PREFIXES, ValidNote, accept
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources, source_name
+from pipeline.readers.flow import read_sources, source_name
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder

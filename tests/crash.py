@@ -28,7 +28,7 @@ from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import EmbeddingSpace, TextKind, Vector
 from pipeline.wiring import STORE_FILE, open_corpus
 

@@ -27,7 +27,7 @@ from pipeline.errors import InputError
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Rejection
 
 SECONDS_MAX = 20.0

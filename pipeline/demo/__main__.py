@@ -24,7 +24,7 @@ from pipeline.embedding_spaces import writing
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources, source_name
+from pipeline.readers.flow import read_sources, source_name
 from pipeline.records import Question
 from pipeline.vectorize import REJECTIONS_FILE
 from pipeline.wiring import open_corpus

@@ -28,7 +28,17 @@ from pipeline.readers.hl7v2.times import instant_of, iso_of
 from pipeline.readers.html import heading
 from pipeline.readers.json_stream import too_long
 from pipeline.readers.narrative import Element, Narrative
-from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
+from pipeline.readers.reader import (
+    Authority,
+    Certainty,
+    Opened,
+    RawRecord,
+    Reader,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
+from pipeline.readers.utf8 import utf8
 from pipeline.records import NoteVersion
 from pipeline.text.section_titles import is_of_the_family
 
@@ -48,6 +58,8 @@ _CLOSING = re.compile(rb"</(?:[A-Za-z_][\w.-]*:)?ClinicalDocument\s*>")
 _NEXT = re.compile(_OPENING.pattern + b"|" + _CLOSING.pattern)
 _DECLARED = re.compile(rb"""<\?xml[^>]*?encoding\s*=\s*["']([\w.:-]+)["']""")
 _DOCTYPE = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
+_XML = re.compile(rb"\s*<\?xml\b")
+_ELEMENT = re.compile(rb"<([A-Za-z_][\w.:-]*)[^<>]*>")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _NAMED_ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
@@ -698,3 +710,45 @@ def _person(name: Element | None) -> str:
     spoken = sorted((one for one in parts if one[0] in order), key=lambda one: order[one[0]])
     whole = " ".join(filter(None, (_words(part) for _, part in spoken)))
     return ", ".join([whole, *filter(None, (_words(part) for kind, part in parts if kind == "suffix"))])
+
+
+class CdaReader(Reader):
+    """Files that hold CDA documents, by themselves or inside something else; other XML is refused by its kind."""
+
+    title = "C-CDA (.xml)"
+    suffixes = (".xml", ".cda", ".ccda")
+    content_kinds = ("application/xml", "text/xml", "application/hl7-cda+xml", "application/cda+xml")
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        head = utf8(opened).head
+        if is_cda(head):
+            return Certainty.CERTAIN
+        if named is self:
+            return Certainty.NAMED
+        # An XML declaration may also stand before HTML, which is named so.
+        return Certainty.LIKELY if named is None and _XML.match(head) else None
+
+    def fault(self, opened: Opened) -> UnreadableSource | None:
+        head = utf8(opened).head
+        return None if is_cda(head) else _other_xml(head)
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[Outcome]:
+        return read_cda(utf8(opened).stream, options.bytes_max)
+
+
+def _other_xml(head: bytes) -> UnreadableSource:
+    """XML that holds no CDA document, told by its first element."""
+    root = _ELEMENT.search(head)
+    if root is None:
+        return UnreadableSource(
+            "The file is not XML.",
+            "It does not begin with an element. Give the file the suffix of its format.",
+        )
+    name = root[1].rpartition(b":")[2].decode("ascii", "replace")[:60]
+    if b"http://hl7.org/fhir" in root[0]:
+        cure = "It is FHIR in XML: export it as JSON (application/fhir+json)."
+    elif name == "Envelope" or name.startswith(("RetrieveDocumentSet", "ProvideAndRegister")):
+        cure = "It is an envelope (SOAP, XDS): write each document inside it to a file of its own, decoded from base64."
+    else:
+        cure = f"Its first element is {name}. Of XML, C-CDA documents are read (ClinicalDocument in urn:hl7-org:v3)."
+    return UnreadableSource("The XML is not a CDA document.", cure)

@@ -1,7 +1,7 @@
 """Which column of a source feeds which field of ours, and what becomes of the columns that feed none.
 
 Decides by name only: built-in aliases, the user's `--map` and `--default`. Refuses to judge values; that is
-`accept.py`.
+`validation.py`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, TypeAlias
 
 from pipeline.errors import SettingsInvalid
@@ -26,6 +27,10 @@ METADATA_COLUMNS_MAX = 64
 """Columns kept beyond our own fields; those after are named under `left_out` (at most as much as one value)."""
 
 LEFT_OUT = "left_out"
+
+NAME_CHARACTERS_MAX = 40
+COLUMNS_SHOWN_MAX = 40
+_SENTENCE = re.compile(r"[.!?;:][\"']?(?:\s|$)")
 
 # Names under which well-known exports keep a field, best first. Compared without case, blanks, "_", "-" and ".", so
 # that resource_id stands for ResourceID too. MIMIC: row_id, subject_id, hadm_id; MTSamples: transcription.
@@ -221,6 +226,18 @@ class FieldMapping:
                 for name, places in plan.items():
                     self._fed.setdefault(name, {}).update((key, None) for key, _ in places)
         return plan
+
+
+def shown_names(names: Iterable[str]) -> str:
+    """Names of columns for a message. What is too long for a name, or a sentence, is not shown: a first row that names
+    nothing holds a note."""
+    shown = [
+        f"({len(name):,} characters, no name)"
+        if len(name) > NAME_CHARACTERS_MAX or _SENTENCE.search(name)
+        else name
+        for name in islice(names, COLUMNS_SHOWN_MAX + 1)
+    ]
+    return ", ".join([*shown[:COLUMNS_SHOWN_MAX], *(["..."] if len(shown) > COLUMNS_SHOWN_MAX else [])])
 
 
 def _is_word_for_nothing(name: str, value: Any) -> bool:

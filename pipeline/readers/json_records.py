@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
-from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, is_entry
+from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, EntryRecord, is_entry
 from pipeline.readers.fhir.elements import identifier
 from pipeline.readers.json_stream import (
     NOT_JSON,
@@ -18,7 +20,16 @@ from pipeline.readers.json_stream import (
     record,
     too_long,
 )
-from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
+from pipeline.readers.reader import (
+    Certainty,
+    Opened,
+    RawRecord,
+    Reader,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
+from pipeline.readers.utf8 import utf8
 
 LISTS = ("entry", "notes", "documents", "records")
 """Members of an outermost object whose array holds the records: of a FHIR Bundle, and of common wrappers. They are
@@ -26,6 +37,8 @@ streamed; any other member, and a list without an object in it, is part of the o
 
 HELD_MAX = 1000
 """Elements of such a list that are kept while none of them was an object."""
+
+_EMPTY_LIST = re.compile(rb"\s*(\[\s*\]|\{\s*\})\s*")
 
 
 def read_json(
@@ -237,8 +250,8 @@ def _unwrapped(found: RawRecord | UnreadableRecord, bundle: Bundle) -> RawRecord
     entry = {name: value for name, value in found.columns.items() if name != "resource"}
     if isinstance(resource, dict):
         bundle.add(found.columns)
-        return RawRecord(found.position, resource, bundle=bundle, entry=entry)
-    return RawRecord(found.position, {}, bundle=bundle, entry=entry) if entry.get("request") else None
+        return EntryRecord(found.position, resource, bundle=bundle, entry=entry)
+    return EntryRecord(found.position, {}, bundle=bundle, entry=entry) if entry.get("request") else None
 
 
 def _nothing_more(cursor: JsonCursor) -> None:
@@ -248,3 +261,90 @@ def _nothing_more(cursor: JsonCursor) -> None:
             f"At byte {cursor.position + 1:,}. The records before it were read. If the file is a list of records, one "
             "a line, name it .jsonl; otherwise remove what follows.",
         )
+
+
+class JsonReader(Reader):
+    """A JSON text."""
+
+    title = "JSON (.json)"
+    suffixes = (".json",)
+    content_kinds = ("application/json",)
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        return _certainty(self, opened, named, lines=False)
+
+    def fault(self, opened: Opened) -> UnreadableSource | None:
+        text = utf8(opened)
+        if text.whole and _EMPTY_LIST.fullmatch(text.head):
+            return UnreadableSource(
+                "The file holds an empty list.", "Export it again: there is no note in it."
+            )
+        return _other_than_json(text)
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+        def has_text(names: Iterable[str]) -> bool:
+            return "text_content" not in options.mapping.missing(names)
+
+        return read_json(utf8(opened).stream, opened.label, options.bytes_max, has_text)
+
+
+class JsonLinesReader(Reader):
+    """One JSON value a line."""
+
+    title = "JSON Lines (.jsonl, .ndjson)"
+    suffixes = (".jsonl", ".ndjson")
+    content_kinds = ("application/jsonl", "application/x-ndjson", "application/ndjson")
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        return _certainty(self, opened, named, lines=True)
+
+    def fault(self, opened: Opened) -> UnreadableSource | None:
+        return _other_than_json(utf8(opened))
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+        return read_json_lines(utf8(opened).stream, opened.label, options.bytes_max)
+
+
+def _certainty(reader: Reader, opened: Opened, named: Reader | None, *, lines: bool) -> Certainty | None:
+    """Which of the two JSON formats it is, its content decides, whichever it is named."""
+    called = type(named) in {JsonReader, JsonLinesReader}
+    found = _in_lines(
+        utf8(opened).head,
+        named_lines=type(named) is JsonLinesReader,
+        named_other=named is not None and not called,
+    )
+    if found is None:
+        return Certainty.NAMED if named is reader else None
+    if found is not lines:
+        return None
+    return Certainty.NAMED if called else Certainty.LIKELY
+
+
+@lru_cache(maxsize=4)  # both readers ask, of the same bytes
+def _in_lines(head: bytes, *, named_lines: bool, named_other: bool) -> bool | None:
+    """Whether what begins like this is JSON Lines (True) or one JSON text (False); None where it is neither."""
+    start = head.lstrip()
+    if start[:1] not in {b"{", b"["}:
+        return None
+    first_line, _, rest = start.partition(b"\n")
+    rest = rest.lstrip()
+    try:
+        complete = isinstance(parse(first_line), (dict, list))
+    except ValueError:
+        complete = False
+    alone = first_line.strip() in {b"{", b"["}
+    if named_other and not complete and not alone:
+        return None  # a note that opens with a bracket
+    if complete:
+        return bool(rest) or (named_lines and start[:1] == b"{")
+    if start[:1] == b"[" or alone:
+        return False
+    return named_lines or rest[:1] == b"{"
+
+
+def _other_than_json(text: Opened) -> UnreadableSource | None:
+    if text.head.lstrip()[:1] in {b"{", b"["}:
+        return None
+    return UnreadableSource(
+        "The file is not JSON.", "It begins neither with [ nor with {. A table is named .csv, a note .txt."
+    )

@@ -12,8 +12,11 @@ import io
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
+from pipeline.readers.field_mapping import REQUIRED_FIELDS
 from pipeline.readers.json_stream import convert, too_long
-from pipeline.readers.reader import RawRecord, UnreadableRecord
+from pipeline.readers.reader import Certainty, Opened, RawRecord, Reader, ReadOptions, UnreadableRecord
+from pipeline.readers.streams import bare_name
+from pipeline.readers.utf8 import utf8
 
 
 def read_text(
@@ -44,9 +47,44 @@ def read_text(
 
 def path_columns(inside: str) -> tuple[dict[str, str], dict[str, str]]:
     """Our fields as a path gives them, and its parts by name."""
-    path = PurePosixPath(inside.removesuffix(".gz"))
+    path = PurePosixPath(bare_name(inside))
     folders = path.parts[:-1]
     fields = {"resource_id": str(path.with_suffix(""))}
     fields |= zip(("patient_id", "document_type"), folders, strict=False)
     parts = {"name": path.stem} | {f"folder{number}": folder for number, folder in enumerate(folders, 1)}
     return fields, parts
+
+
+class PlainTextReader(Reader):
+    """A file by name; standard input where all that a name would have said is given."""
+
+    title = "plain text (.txt, .md)"
+    suffixes = (".txt", ".text", ".md")
+    content_kinds = ("text/plain", "text/markdown")
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        return Certainty.POSSIBLE if named is self else None
+
+    def guess(self, opened: Opened, options: ReadOptions) -> bool:
+        return not opened.inside and all(
+            name in options.mapping.defaults for name in REQUIRED_FIELDS if name != "text_content"
+        )
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+        inside = opened.inside
+        return read_text(utf8(opened).stream, inside, opened.label, options.bytes_max, named=bool(inside))
+
+
+class HtmlReader(Reader):
+    """A file by name; what a reader of the page sees, `content_kind.py` says of every note's text."""
+
+    title = "HTML (.html)"
+    suffixes = (".html", ".htm")
+    content_kinds = ("text/html", "application/xhtml+xml")
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        return Certainty.POSSIBLE if named is self else None
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+        inside = opened.inside
+        return read_text(utf8(opened).stream, inside, opened.label, options.bytes_max, named=bool(inside))

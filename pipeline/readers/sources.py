@@ -1,40 +1,27 @@
-"""Where notes come from: files, folders, standard input; opened as one stream of UTF-8 bytes.
+"""Where notes come from: files, folders, standard input; opened as one stream of bytes.
 
-Decides what a path means, in which order a folder is walked, and takes off gzip and byte order marks. In a folder only
-regular files are opened, and no link that leads out of it: who may write there may not choose what else is read.
-Refuses to know any format of notes.
+Decides what a path means and in which order a folder is walked. In a folder only regular files are opened, and no link
+that leads out of it: who may write there may not choose what else is read. Refuses to know any format of notes.
 """
 
 from __future__ import annotations
 
-import codecs
 import difflib
-import gzip
-import io
 import os
 import re
 import select
 import stat
 import sys
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from pipeline.errors import InputMissing, InputUnusable
-from pipeline.readers.reader import UnreadableSource
+from pipeline.readers.reader import Opened, UnreadableSource
+from pipeline.readers.streams import HEAD_BYTES, bare_name, beginning
 
 STANDARD_INPUT = "-"
-HEAD_BYTES = 64 * 1024
-"""Read ahead to recognise the format."""
-PIECE_BYTES = 256 * 1024
-
-SUFFIXES = (
-    *(".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".text", ".md", ".html", ".htm"),
-    *(".xml", ".cda", ".ccda", ".hl7", ".hl7v2", ".er7", ".dat"),
-)
-"""Read when found in a folder, each also with .gz. A file named by the user is read whatever its name."""
 
 IGNORED_NAMES = frozenset({"Thumbs.db", "desktop.ini"})
 """Left by file managers. These and names that start with a dot are no notes and are not reported."""
@@ -43,8 +30,6 @@ WRITER_SECONDS = 10
 """A pipe that the user named is waited for so long."""
 
 _NUMBER = re.compile(r"([0-9]+)")
-
-GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +45,15 @@ class Source:
 
     @property
     def name(self) -> str:
-        """The file's name without .gz, in lower case: what its format is guessed from."""
-        return (self.path.name if self.path else "").lower().removesuffix(".gz")
+        """The file's name in lower case without the suffix of a compression: what its format is guessed from."""
+        return bare_name(self.path.name.lower()) if self.path else ""
 
     @property
     def label(self) -> str:
         """How messages call it."""
         if self.path is None:
             return "standard input"
-        return self.given if self.inside is None else str(Path(self.given) / self.inside)
+        return self.given if self.inside is None else str(self.path)
 
     @property
     def file(self) -> str:
@@ -84,10 +69,6 @@ class Source:
     def folder(self) -> bool:
         """True for a folder that is not entered: it cannot be listed, or a link leads to it."""
         return self.path is not None and stat.S_ISDIR(_mode(self.path))
-
-    @property
-    def recognised(self) -> bool:
-        return self.name.endswith(SUFFIXES)
 
     def position(self, within: str) -> str:
         """Place of a record: "line 12", or "file a.jsonl, line 12" where the input is a folder."""
@@ -206,54 +187,26 @@ def _did_you_mean(path: Path) -> str:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A source, open: the stream from its first byte, and a look at that beginning."""
-
-    stream: io.BufferedReader[Any]
-    head: bytes
-    whole: bool
-    """True where `head` is all there is."""
-    file: BinaryIO | None
-    """What is closed at the end; None for standard input, which is not ours."""
-
-    def __enter__(self) -> Opened:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.file is not None:
-            self.file.close()
-
-
 def open_source(source: Source, standard_input: BinaryIO | None = None) -> Opened:
-    """Open a source; gzip is recognised by its first bytes, a byte order mark is taken off, UTF-16 and UTF-32 with
-    such a mark become UTF-8.
+    """Open a source; what is compressed is unpacked.
 
-    Raises InputMissing (cannot be opened), InputUnusable (a terminal), SourceBroken (bad gzip).
+    Raises InputMissing (cannot be opened), InputUnusable (a terminal), UnreadableSource (bad gzip).
     """
-    raw = file = _open_file(source) if source.path else _standard_input(standard_input)
+    raw = _open_file(source) if source.path else _standard_input(standard_input)
     try:
-        head = _read_ahead(raw, HEAD_BYTES)
-        if head.startswith(GZIP_MAGIC):
-            raw = gzip.GzipFile(fileobj=io.BufferedReader(_Resumed(head, raw), PIECE_BYTES))  # type: ignore[assignment]
-            head = _read_ahead(raw, HEAD_BYTES)
-        if wide := _wide_encoding(head):
-            raw = io.BufferedReader(_FromWide(_Resumed(head, raw), wide), PIECE_BYTES)
-            head = _read_ahead(raw, HEAD_BYTES)
+        head, stream = beginning(raw)
     except UnreadableSource:
-        file.close()
+        raw.close()
         raise
-    whole = len(head) < HEAD_BYTES
-    head = head.removeprefix(codecs.BOM_UTF8)
-    stream = io.BufferedReader(_Resumed(head, raw), PIECE_BYTES)
-    return Opened(stream, head, whole, file if source.path else None)
-
-
-def _wide_encoding(head: bytes) -> str | None:
-    """Told by the byte order mark; that of UTF-32 begins with that of UTF-16."""
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return "utf-32"
-    return "utf-16" if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else None
+    return Opened(
+        stream,
+        head,
+        len(head) < HEAD_BYTES,
+        source.label,
+        source.inside or (source.path.name if source.path else ""),
+        source.name,
+        file=raw if source.path else None,
+    )
 
 
 def _standard_input(given: BinaryIO | None) -> BinaryIO:
@@ -343,67 +296,3 @@ def _await_writer(source: Source, descriptor: int) -> None:
         f"{source.label} is a pipe that nothing is written into.",
         remedy="Start what writes into it first, or pipe into the command itself and name - as the input.",
     )
-
-
-def _read_ahead(stream: BinaryIO, size: int) -> bytes:
-    """Up to `size` bytes, fewer only at the end: one read of a pipe gives whatever is there."""
-    pieces = bytearray()
-    while len(pieces) < size and (piece := _read(stream, size - len(pieces))):
-        pieces += piece
-    return bytes(pieces)
-
-
-def _read(stream: BinaryIO, size: int) -> bytes:
-    try:
-        return stream.read(size)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UnreadableSource(
-            "The compressed data is damaged or ends early.",
-            "What came before was read. Check the file with `gzip -t` and fetch or compress it again.",
-        ) from error
-    except OSError as error:
-        raise UnreadableSource(
-            "The file cannot be read further.",
-            f"The system says: {error.strerror}. Check the disk or the mount.",
-        ) from error
-
-
-class _Resumed(io.RawIOBase):
-    """A stream whose beginning was already read, from its beginning again."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        super().__init__()
-        self._head = memoryview(head)
-        self._rest = rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what io.RawIOBase is called with
-        piece = self._head[: len(buffer)] if self._head else _read(self._rest, len(buffer))
-        self._head = self._head[len(piece) :]
-        buffer[: len(piece)] = piece
-        return len(piece)
-
-
-class _FromWide(io.RawIOBase):
-    """UTF-16 or UTF-32 with a byte order mark as UTF-8. Spreadsheets save "Unicode text" so."""
-
-    def __init__(self, source: _Resumed, encoding: str) -> None:
-        super().__init__()
-        self._source = io.BufferedReader(source, PIECE_BYTES)
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
-        self._ready = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # what io.RawIOBase is called with
-        while not self._ready:
-            piece = self._source.read(PIECE_BYTES)
-            self._ready = self._decoder.decode(piece, final=not piece).encode("utf-8", "replace")
-            if not piece:
-                break
-        piece, self._ready = self._ready[: len(buffer)], self._ready[len(buffer) :]
-        buffer[: len(piece)] = piece
-        return len(piece)

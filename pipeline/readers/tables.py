@@ -10,23 +10,30 @@ import csv
 import io
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeAlias
 
+from pipeline.readers.field_mapping import shown_names
 from pipeline.readers.json_stream import convert, too_long
-from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
+from pipeline.readers.reader import (
+    Certainty,
+    Opened,
+    RawRecord,
+    Reader,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
 from pipeline.readers.row_starts import RowStarts
+from pipeline.readers.utf8 import utf8
 
 DELIMITERS = (",", "\t", ";", "|")
 """Tried in this order on the first row; the one that gives most columns is taken. Excel writes ; in half of Europe."""
 
 HEADER_LINES_MAX = 20
 """The names of columns may hold line breaks, but no more than that."""
-
-NAME_CHARACTERS_MAX = 40
-COLUMNS_SHOWN_MAX = 40
 
 READ_AGAIN_FACTOR = 4
 """Lines that a malformed row had taken are read again. They may be so as often as this for each one of the file, and
@@ -36,7 +43,6 @@ Naming: TypeAlias = tuple[Sequence[str], str | None]
 """Columns that name the note and its patient, and the one that is its text."""
 
 _NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)[ \r\n]*", re.IGNORECASE)
-_SENTENCE = re.compile(r"[.!?;:][\"']?(?:\s|$)")
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
 
 
@@ -95,7 +101,7 @@ def _again(seen: list[str], lines: Iterator[str]) -> Iterator[str]:
         yield line
 
 
-def lines_of(head: bytes) -> Iterator[str]:
+def _lines_of(head: bytes) -> Iterator[str]:
     """The lines of a table's beginning, whichever way they end."""
     return io.StringIO(head.decode("utf-8", "replace"), newline="")
 
@@ -245,18 +251,6 @@ class _Lines:
         return size
 
 
-def shown_names(names: Iterable[str]) -> str:
-    """Names of columns for a message. What is too long for a name, or a sentence, is not shown: a first row that names
-    nothing holds a note."""
-    shown = [
-        f"({len(name):,} characters, no name)"
-        if len(name) > NAME_CHARACTERS_MAX or _SENTENCE.search(name)
-        else name
-        for name in islice(names, COLUMNS_SHOWN_MAX + 1)
-    ]
-    return ", ".join([*shown[:COLUMNS_SHOWN_MAX], *(["..."] if len(shown) > COLUMNS_SHOWN_MAX else [])])
-
-
 def _checked(columns: list[str], label: str) -> list[str]:
     if _NOT_UTF8.search("".join(columns)):
         raw = ",".join(columns).encode("utf-8", "surrogateescape")
@@ -352,3 +346,39 @@ def _position(number: int, first: int, lines: _Lines) -> str:
     """The row, with all lines from its first to the last one taken."""
     lines_taken = f"line {first}" if lines.number <= first else f"lines {first} to {lines.number}"
     return f"row {number} ({lines_taken})"
+
+
+class TableReader(Reader):
+    """CSV and TSV, by name; other text where its first row names a column of text."""
+
+    title = "tables (.csv, .tsv)"
+    suffixes = (".csv", ".tsv")
+    content_kinds = ("text/csv", "text/tab-separated-values")
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        return Certainty.NAMED if named is self else None
+
+    def fault(self, opened: Opened) -> UnreadableSource | None:
+        text = utf8(opened)
+        if not text.whole:
+            return None
+        lines = _lines_of(text.head)
+        header = read_header(lines)
+        if any(line.strip() for line in chain(header.beyond, lines)):
+            return None
+        return UnreadableSource(
+            "The table has no row.",
+            f"There is only the first row, with the columns {shown_names(header.columns)}. Export it again.",
+        )
+
+    def guess(self, opened: Opened, options: ReadOptions) -> bool:
+        columns = read_header(_lines_of(utf8(opened).head)).columns
+        return "text_content" not in options.mapping.missing(columns)
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+        def naming(columns: Sequence[str]) -> Naming:
+            feeding = options.mapping.feeding(columns)
+            ids = [feeding[name][0] for name in ("resource_id", "patient_id") if name in feeding]
+            return ids, feeding.get("text_content", (None,))[0]
+
+        return read_table(utf8(opened).stream, opened.label, options.characters_max, naming)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.config import IndexingSettings
 from pipeline.indexing.validation import Duplicate, ValidNote, accept, accept_all
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Rejection, SourceRecord
 
 SETTINGS = IndexingSettings(note_characters_max=1000)

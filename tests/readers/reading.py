@@ -7,7 +7,7 @@ from pathlib import Path
 from pipeline.config import IndexingSettings
 from pipeline.indexing.validation import ValidNote, accept
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Rejection, SourceRecord
 
 SETTINGS = IndexingSettings()

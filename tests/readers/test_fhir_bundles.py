@@ -15,7 +15,7 @@ from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.fhir import stream as fhir_stream
 from pipeline.readers.fhir.bundles import BinaryMemory
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import NoteVersion, Rejection, SourceRecord
 
 CASES = Path(__file__).parents[1] / "data" / "notes"

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import IndexingSettings
 from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.records import Rejection
 from pipeline.text.section_titles import heading_of
 

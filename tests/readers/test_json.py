@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from pipeline.config import IndexingSettings
 from pipeline.readers import json_stream
 from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.flow import read_sources
 from pipeline.readers.json_records import read_json, read_json_lines
-from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
-from pipeline.readers.registry import read_sources, record_bytes_max
+from pipeline.readers.reader import RawRecord, ReadOptions, UnreadableRecord, UnreadableSource
 from pipeline.records import Rejection, SourceRecord
 
 JSON_VALUES = st.recursive(
@@ -268,7 +268,7 @@ def test_a_note_of_50_mb_is_rejected_without_being_held(tmp_path: Path, form: st
     assert isinstance(only, Rejection)
     assert only.reason == "The record is longer than any note may be."
     assert "CHARTWELL_INDEXING__NOTE_CHARACTERS_MAX" in only.remedy
-    assert peak < 6 * record_bytes_max(settings)
+    assert peak < 6 * ReadOptions(FieldMapping(), settings).bytes_max
     assert peak < megabytes * 1_000_000
 
 

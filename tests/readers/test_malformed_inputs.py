@@ -18,7 +18,7 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.indexing.validation import Duplicate, ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import preflight, read_sources
+from pipeline.readers.flow import preflight, read_sources
 from pipeline.records import Rejection
 
 GOOD = {"id": "n1", "patient_id": "p1", "type": "note", "text": "Chest pain."}

@@ -23,8 +23,10 @@ from pipeline.errors import InputError, InputMissing, InputUnusable
 from pipeline.indexing.validation import Duplicate, ValidNote, accept_all
 from pipeline.readers import sources
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
-from pipeline.readers.sniffing import recognise
+from pipeline.readers.flow import read_sources
+from pipeline.readers.formats import FORMATS
+from pipeline.readers.plain_text import PlainTextReader
+from pipeline.readers.reader import Opened, ReadOptions
 from pipeline.records import Rejection
 
 SETTINGS = IndexingSettings()
@@ -229,8 +231,12 @@ def test_a_link_to_a_folder_is_reported_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_note_that_opens_with_a_bracket_is_a_note() -> None:
-    assert recognise(b"[doctor] hi , how are you ?\n[patient] fine .", "a.txt", whole=True) == "text"
-    assert recognise(b"{patient name} was seen today.", "a.md", whole=True) == "text"
+    for name, text in (
+        ("a.txt", b"[doctor] hi , how are you ?\n[patient] fine ."),
+        ("a.md", b"{patient name} was seen today."),
+    ):
+        opened = Opened(io.BufferedReader(io.BytesIO(text)), text, True, name, name, name)
+        assert isinstance(FORMATS.reader_of(opened, ReadOptions(FieldMapping(), SETTINGS)), PlainTextReader)
 
 
 @pytest.fixture

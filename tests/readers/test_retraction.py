@@ -9,7 +9,7 @@ import pytest
 
 from pipeline.config import IndexingSettings
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.readers.retraction import retracted_by
 from pipeline.records import Rejection
 

@@ -24,7 +24,7 @@ from pipeline.config import Settings, as_environment, load_settings
 from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.registry import read_sources
+from pipeline.readers.flow import read_sources
 from pipeline.serve import Draining, listen, uvicorn_config
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import DEMO, Role, actions_of

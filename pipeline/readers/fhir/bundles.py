@@ -8,6 +8,7 @@ Two entries that answer to one name with different content answer to none. Refus
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -21,6 +22,7 @@ from pipeline.readers.fhir.elements import (
     version,
 )
 from pipeline.readers.fhir.references import BundleEntry, literal
+from pipeline.readers.reader import RawRecord
 from pipeline.records import NoteVersion
 
 CONTENT_CHARACTERS_MAX = 128 * 1024 * 1024
@@ -162,6 +164,15 @@ class Bundle:
         self._taken = 0
         self._by_address.clear()
         self._by_name.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRecord(RawRecord):
+    """The resource of an entry of a Bundle that is being read."""
+
+    bundle: Bundle | None = None
+    entry: Mapping[str, Any] = field(default_factory=dict)
+    """The entry's other elements: fullUrl, request, response."""
 
 
 def _address(target: str) -> str:

@@ -20,29 +20,7 @@ from pipeline.readers.fhir.elements import (
     type_of,
 )
 from pipeline.readers.fhir.history import Note
-from pipeline.readers.field_mapping import FIELDS, REQUIRED_FIELDS
-from pipeline.readers.reader import RawRecord, UnreadableRecord
-
-
-def missing(found: RawRecord, fields: Mapping[str, Any]) -> UnreadableRecord | None:
-    """Why a resource, document or message without one of our fields is no note, with the columns it offers instead."""
-    if not found.note or not {"resource_type", "message_type"} & found.columns.keys():
-        return None
-    lacking = next((name for name in REQUIRED_FIELDS if name not in fields), None)
-    if lacking is None:
-        return None
-    columns = {**found.columns, **found.offered}
-    offered = [name for name, value in columns.items() if value and name not in {*FIELDS, "left_out"}]
-    default = "" if lacking in {"resource_id", "patient_id"} else f", or --default {lacking}=VALUE"
-    resource_id = fields.get("resource_id")
-    return UnreadableRecord(
-        found.position,
-        f"{lacking} is missing.",
-        f"The source says nothing of it. It offers {', '.join(offered)}: --map {lacking}=COLUMN{default}.",
-        resource_id=resource_id if isinstance(resource_id, str) else None,
-        about=lacking,
-        version=found.version,
-    )
+from pipeline.readers.field_mapping import FIELDS
 
 
 def columns(note: Note, text: str) -> dict[str, Any]:

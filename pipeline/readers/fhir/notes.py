@@ -14,10 +14,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.readers.faults import fault
-from pipeline.readers.fhir.bundles import NOTE_RESOURCES, Bundle, is_entry, resources_of
+from pipeline.readers.fhir.bundles import NOTE_RESOURCES, Bundle, EntryRecord, is_entry, resources_of
 from pipeline.readers.fhir.context import FhirRun, Pending, ResourcePlace, deletes, note_id
 from pipeline.readers.fhir.elements import Resource, as_object, objects, text_in, type_of
-from pipeline.readers.fhir.fields import columns, missing, offered
+from pipeline.readers.fhir.fields import columns, offered
 from pipeline.readers.fhir.history import Note, Outcome, taken_back
 from pipeline.readers.fhir.references import NoPatient, base_of, lasting, literal, patient_of
 from pipeline.readers.fhir.text import (
@@ -29,7 +29,7 @@ from pipeline.readers.fhir.text import (
 )
 from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
 
-__all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "carries_notes", "is_resource", "missing", "notes"]
+__all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "carries_notes", "is_resource", "notes"]
 
 _TYPES_READ = frozenset((*NOTE_RESOURCES, "Bundle", "Parameters"))
 
@@ -40,13 +40,13 @@ NESTED_MAX = 10
 def carries_notes(found: RawRecord) -> bool:
     """Whether a resource may be a note, hold notes, or take one back."""
     kind = type_of(found.columns)
-    return kind in _TYPES_READ or not kind or deletes(found.entry)
+    return kind in _TYPES_READ or not kind or (isinstance(found, EntryRecord) and deletes(found.entry))
 
 
 def is_resource(found: RawRecord) -> bool:
     """Whether a record is a FHIR resource, or an entry of a Bundle."""
     columns = found.columns
-    return found.bundle is not None or isinstance(columns.get("resourceType"), str) or is_entry(columns)
+    return isinstance(found, EntryRecord) or isinstance(columns.get("resourceType"), str) or is_entry(columns)
 
 
 def notes(
@@ -63,7 +63,7 @@ def notes(
 
     `bundle` and `entry` say where a resource of a streamed Bundle stands; with `folder`, `bundle` is what lies beside
     it. Raises Pending, unless `final`, where the resource names one that has not come. Whatever else is wrong with a
-    resource is a Refused: it costs no other.
+    resource is an UnreadableRecord: it costs no other.
     """
     if entry is None and is_entry(resource) and not type_of(resource):
         entry, resource = resource, as_object(resource.get("resource"))

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.readers.bulk_export import is_about_the_export
 from pipeline.readers.fhir import notes as fhir
-from pipeline.readers.fhir.bundles import BinaryMemory, Bundle
+from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, EntryRecord
 from pipeline.readers.fhir.elements import type_of
 from pipeline.readers.reader import RawRecord, UnreadableRecord
+from pipeline.readers.record_format import RecordFormat
 from pipeline.readers.sources import Source
 
 WAITING_BYTES_MAX = 64 * 1024 * 1024
@@ -50,16 +52,17 @@ class FhirReading:
 
     def notes(self, found: RawRecord, source: Source) -> Iterator[RawRecord | UnreadableRecord]:
         """The notes of one resource, and before them those that waited for the end of another Bundle."""
-        folder = found.bundle is None
-        if found.bundle is not self._streamed:
+        streamed, entry = (found.bundle, found.entry) if isinstance(found, EntryRecord) else (None, {})
+        folder = streamed is None
+        if streamed is not self._streamed:
             yield from self.end_of_source()
-            self._streamed = found.bundle
-        bundle = found.bundle or self._folder(source)
+            self._streamed = streamed
+        bundle = streamed or self._folder(source)
         if folder and type_of(found.columns) == "Binary":
             bundle.add({"resource": found.columns})
         if not fhir.carries_notes(found):
             return
-        yield from self._judged(source, found.position, bundle, found.columns, found.entry, folder=folder)
+        yield from self._judged(source, found.position, bundle, found.columns, entry, folder=folder)
 
     def end_of_source(self) -> Iterator[RawRecord | UnreadableRecord]:
         """The notes that waited for the Bundle, or the file, that ends here."""
@@ -129,3 +132,20 @@ class FhirReading:
         return fhir.notes(
             resource, position, run=self._run, bundle=bundle, entry=entry or None, final=final, folder=folder
         )
+
+
+class FhirResources(RecordFormat):
+    """FHIR as JSON, which the readers of JSON bring record by record."""
+
+    title = "FHIR bundles and NDJSON"
+    content_kinds = ("application/fhir+json", "application/fhir+ndjson")
+    without_notes = f"FHIR resources of other types hold no notes (notes are in {', '.join(NOTE_RESOURCES)})"
+
+    def takes(self, found: RawRecord) -> bool:
+        return fhir.is_resource(found)
+
+    def is_by_product(self, columns: Mapping[str, Any]) -> bool:
+        return is_about_the_export(columns)
+
+    def start(self) -> FhirReading:
+        return FhirReading()

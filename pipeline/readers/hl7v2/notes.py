@@ -22,11 +22,30 @@ from pipeline.readers.cda import inner_text, is_cda
 from pipeline.readers.charsets import decode
 from pipeline.readers.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.readers.faults import fault
-from pipeline.readers.hl7v2.messages import Hl7Message, Raw, Segment, UnreadableMessage, parse, raw_messages
+from pipeline.readers.hl7v2.messages import (
+    BEGINNING,
+    Hl7Message,
+    Raw,
+    Segment,
+    UnreadableMessage,
+    holds_messages,
+    parse,
+    raw_messages,
+)
 from pipeline.readers.hl7v2.times import instant_of, iso_of
 from pipeline.readers.html import heading
 from pipeline.readers.json_stream import too_long
-from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
+from pipeline.readers.reader import (
+    Authority,
+    Certainty,
+    Opened,
+    RawRecord,
+    Reader,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
+from pipeline.readers.utf8 import utf8
 from pipeline.records import NoteVersion
 
 Outcome: TypeAlias = RawRecord | UnreadableRecord
@@ -802,3 +821,27 @@ def _encapsulated(line: Segment, numbers: frozenset[str]) -> str | _Unread:
             "The message's bytes are not in the character set it names.",
             f"The data of its observation does not fit {message.codec}. Name the right character set in MSH-18.",
         )
+
+
+class Hl7v2Reader(Reader):
+    """Files of messages, whatever they are called; a file called so that holds none is refused."""
+
+    title = "HL7 v2 messages (.hl7)"
+    suffixes = (".hl7", ".hl7v2", ".er7")
+    content_kinds = ("x-application/hl7-v2+er7", "application/hl7-v2", "application/hl7-v2+er7")
+    without_notes = f"HL7 v2 messages other than {' and '.join(NOTE_MESSAGES)} with text hold none"
+
+    def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
+        return Certainty.CERTAIN if named is self or BEGINNING.match(utf8(opened).head) else None
+
+    def fault(self, opened: Opened) -> UnreadableSource | None:
+        head = utf8(opened).head
+        if BEGINNING.match(head) or holds_messages(head):
+            return None
+        return UnreadableSource(
+            "The file is not HL7 v2.",
+            "No line of its beginning opens a message (MSH|^~\\&|). Give the file the suffix of its format.",
+        )
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[Outcome]:
+        return read_hl7v2(utf8(opened).stream, options.bytes_max)
