@@ -394,15 +394,15 @@ def _write(session: StateSession) -> None:
     if not entries:
         return
     session.flush()  # whatever may still fail fails before the head is held
-    connection = session.connection()
+    connection = session.transaction
     number, previous = connection.execute(_HEAD_LOCKED).one()
     at = dt.datetime.now(dt.UTC).isoformat(timespec="microseconds")
-    rows = []
+    rows: list[dict[str, Any]] = []
     for entry in entries:
         number += 1
         row = AuditRow(number, at, *_fields(entry), previous=previous, hash="")
         previous = row.computed()
-        rows.append({**asdict(row), "hash": previous})
+        rows.append({**{name: getattr(row, name) for name in AuditRow.__match_args__}, "hash": previous})
     connection.execute(_APPEND, rows)
     connection.execute(_MOVE_HEAD, {"to_number": number, "to_hash": previous})
 

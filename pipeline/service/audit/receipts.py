@@ -102,7 +102,7 @@ class Receipts:
         self, session: StateSession, actor: Actor, drawn: ReceiptDraft, *, with_text: bool = True
     ) -> None:
         """Write the receipt and its row of the audit log with the caller's transaction."""
-        connection = session.connection()
+        connection = session.transaction
         if connection.execute(_SCOPE, {"sha256": drawn.scope_sha256}).first() is None:
             insert_missing(session, ScopeRecord, sha256=drawn.scope_sha256, scope=drawn.scope)
         values = {

@@ -136,14 +136,16 @@ class Conversations:
         details = {"question_sha256": sha256(text), "conversation": chosen}
         with self._state.session() as session:
             if conversation_id is None:
-                values = {"id": chosen, "user_id": actor.id, "title": title_of(text), "messages_count": 0}
-                session.connection().execute(_BEGIN, values)
+                values = {"id": chosen, "user_id": actor.id, "title": title_of(text), "messages_count": 1}
+                session.transaction.execute(_BEGIN, values)
                 said: int | None = 0
             else:
                 said = _said_so_far(session, actor, chosen)
             if said is None:
                 raise _unknown()
             message_id = _say(session, chosen, said + 1, "person", text, None, question_id)
+            if conversation_id is not None:
+                _count(session, chosen, said + 1)
             self._audit.append(session, actor, ASKED, f"answer:{question_id}", details=details)
             return StartedTurn(chosen, message_id)
 
@@ -160,6 +162,7 @@ class Conversations:
                 return FinishedTurn(None, drawn.id)
             text = str(drawn.answer["text"])
             message_id = _say(session, conversation_id, said + 1, "chartwell", text, drawn.answer, drawn.id)
+            _count(session, conversation_id, said + 1)
             return FinishedTurn(message_id, drawn.id)
 
     # --- looking
@@ -304,10 +307,10 @@ def _unknown() -> NotKnown:
     return NotKnown("There is no such conversation.", remedy="Choose one from your history.")
 
 
-def _said_so_far(session: Session, actor: Actor, conversation_id: str) -> int | None:
+def _said_so_far(session: StateSession, actor: Actor, conversation_id: str) -> int | None:
     """How many messages one's own conversation has, which is locked by that; None where there is no such."""
     values = {"id": conversation_id, "user_id": actor.id}
-    found: int | None = session.connection().execute(_HOLD, values).scalar()
+    found: int | None = session.transaction.execute(_HOLD, values).scalar()
     return found
 
 
@@ -320,7 +323,7 @@ def _say(
     content: Mapping[str, Any] | None,
     receipt_id: str,
 ) -> str:
-    """Add a message at the end; the conversation is locked by the caller, so the number is its own."""
+    """Add a message at the end; the conversation is locked by the caller, who counts it: the number is its own."""
     message_id = new_id()
     values = {
         "id": message_id,
@@ -331,10 +334,13 @@ def _say(
         "content": content,
         "receipt_id": receipt_id,
     }
-    connection = session.connection()
-    connection.execute(_SAY, values)
-    connection.execute(_COUNT, {"which": conversation_id, "to_number": number, "at": now()})
+    session.transaction.execute(_SAY, values)
     return message_id
+
+
+def _count(session: StateSession, conversation_id: str, messages: int) -> None:
+    """Keep how many messages it has now, and that it was used."""
+    session.transaction.execute(_COUNT, {"which": conversation_id, "to_number": messages, "at": now()})
 
 
 def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) -> ConversationMessage:

@@ -11,10 +11,11 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, PoolProxiedConnection, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
@@ -31,13 +32,18 @@ FILE = "service.sqlite"
 BUSY_TIMEOUT_SECONDS = 60.0
 CONNECTIONS_MAX = 32
 """Per process. More threads than that wait for one another, not for the database."""
-_READ_ONLY = "chartwell_read_only"
 _POSTGRESQL_READ_ONLY = {"postgresql_readonly": True, "isolation_level": "REPEATABLE READ"}
 """Without the level each statement would see what was committed before it."""
 
 
 class StateSession(Session):
-    """A session of this state. The audit log hangs its entries on it and writes them when it commits."""
+    """A session of this state, for one transaction. The audit log hangs its entries on it and writes them when it
+    commits."""
+
+    @cached_property
+    def transaction(self) -> Connection:
+        """For statements without mapped classes. Asking `connection()` each time costs as much as a small one."""
+        return self.connection()
 
 
 class State:
@@ -46,10 +52,12 @@ class State:
     def __init__(self, url: str) -> None:
         """`url`: `sqlite:///PATH` or `postgresql://...`. Opens nothing yet. Raises StateError for any other."""
         self.url = _checked(url)
-        self.engine = _sqlite_engine(self.url) if self.sqlite else _postgresql_engine(self.url)
-        self._reader = self.engine.execution_options(
-            **({_READ_ONLY: True} if self.sqlite else _POSTGRESQL_READ_ONLY)
-        )
+        if self.sqlite:
+            self.engine = _sqlite_engine(self.url)
+            self._reader = _sqlite_engine(self.url, read_only=True)
+        else:
+            self.engine = _postgresql_engine(self.url)
+            self._reader = self.engine.execution_options(**_POSTGRESQL_READ_ONLY)
         self._writer = threading.Lock()
         """Threads of this process queue here: SQLite itself lets them sleep and look again, up to 0.1 s each time."""
         self._here = threading.local()
@@ -138,6 +146,7 @@ class State:
 
     def close(self) -> None:
         self.engine.dispose()
+        self._reader.dispose()
 
     def __enter__(self) -> State:
         return self
@@ -175,7 +184,7 @@ def _checked(given: str) -> URL:
     )
 
 
-def _sqlite_engine(url: URL) -> Engine:
+def _sqlite_engine(url: URL, *, read_only: bool = False) -> Engine:
     path = Path(url.database or "")
     engine = create_engine(
         url,
@@ -202,13 +211,13 @@ def _sqlite_engine(url: URL) -> Engine:
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute("PRAGMA secure_delete = ON")  # deleted text leaves no copy in free pages
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        read_only = connection.get_execution_options().get(_READ_ONLY, False)
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
-        connection.exec_driver_sql("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
+    def begin(connection: PoolProxiedConnection) -> None:
+        connection.cursor().execute("BEGIN DEFERRED" if read_only else "BEGIN IMMEDIATE")
 
+    # No listener to the event "begin": with one, each statement looks for listeners to every other event as well.
+    engine.dialect.do_begin = begin  # type: ignore[method-assign,assignment]
     return engine
 
 
