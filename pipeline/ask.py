@@ -28,6 +28,7 @@ from pipeline.commands.console import (
 from pipeline.commands.naming import as_typed
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
+from pipeline.locators import in_words
 from pipeline.records import Answer, Citation, Filters, Finished, Hit, Question, Retrieved, Verified
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry
@@ -201,8 +202,7 @@ def print_citation(citation: Citation) -> None:
     line = Text(f"  [{citation.number}] ", style="bold")
     line.append(
         f"{citation.resource_id}  patient {citation.patient_id}  {citation.document_type}  "
-        f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  "
-        f"characters {citation.start}-{citation.end}",
+        f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  {in_words(citation.locator)}",
         style="dim",
     )
     out.print(line)

@@ -8,9 +8,9 @@ format and no viewer.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,7 @@ class Characters:
 
     start: int
     end: int
+    kind: Literal["characters"] = field(default="characters", init=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class PageBox:
     top: float
     right: float
     bottom: float
+    kind: Literal["page_box"] = field(default="page_box", init=False)
 
     def __post_init__(self) -> None:
         if type(self.page) is not int or self.page < 1:
@@ -62,6 +64,7 @@ class ImageRegion:
     top: int
     right: int
     bottom: int
+    kind: Literal["image_region"] = field(default="image_region", init=False)
 
     def __post_init__(self) -> None:
         if not self.image or {type(self.series), type(self.image)} != {str}:
@@ -86,17 +89,22 @@ Region: TypeAlias = PageBox | ImageRegion
 
 Locator: TypeAlias = Characters | Region
 
-_KINDS: Mapping[str, type[Locator]] = {
-    "characters": Characters,
-    "page_box": PageBox,
-    "image_region": ImageRegion,
-}
-_NAMES = {kind: name for name, kind in _KINDS.items()}
+_REGIONS: Mapping[object, type[Region]] = {"page_box": PageBox, "image_region": ImageRegion}
 
 
 def locator_record(locator: Locator) -> dict[str, Any]:
-    """As JSON has it: `kind` ("characters", "page_box", "image_region") and the fields of that kind."""
-    return {"kind": _NAMES[type(locator)], **asdict(locator)}
+    """As JSON has it: the fields, and `kind` to tell which."""
+    return asdict(locator)
+
+
+def record_fields(fields: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """For `dataclasses.asdict` of passages and citations: `region` is called `locator` there, and left out for text,
+    whose place is `start` and `end`."""
+    return {
+        "locator" if name == "region" else name: value
+        for name, value in fields
+        if name != "region" or value is not None
+    }
 
 
 def region_from(record: object) -> Region:
@@ -106,11 +114,11 @@ def region_from(record: object) -> Region:
         raise ValueError("a place is a JSON object")
     fields = dict(record)
     kind = fields.pop("kind", None)
-    made = _KINDS.get(kind) if isinstance(kind, str) else None
-    if made is None or made is Characters:
+    made = _REGIONS.get(kind) if isinstance(kind, str) else None
+    if made is None:
         raise ValueError(f"places of kind {kind!r} are not known")
     try:
-        return made(**fields)  # type: ignore[return-value]  # Characters was refused
+        return made(**fields)
     except TypeError:
         raise ValueError(f"these are not the fields of a {kind}: {', '.join(sorted(fields))}") from None
 

@@ -39,6 +39,7 @@ from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.staging import Stored
 from pipeline.indexing.validation import NO_PREFIXES, ValidNote, accept
+from pipeline.locators import locator_record
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
 from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
@@ -572,6 +573,7 @@ def _shown(hit: Hit) -> dict[str, object]:
         "resource_id": hit.resource_id,
         "start": hit.start,
         "end": hit.end,
+        **({"locator": locator_record(hit.region)} if hit.region else {}),
         "text": _beginning(hit),
     }
 

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from pipeline.commands.naming import as_typed
 from pipeline.errors import ChartwellError
+from pipeline.locators import record_fields
 
 EXIT_OK = 0
 EXIT_SOME_REJECTED = 1
@@ -113,8 +114,9 @@ def stop_requests(
 
 
 def as_json(record: Any) -> str:
-    """A record of ours as JSON text, field names as they are."""
-    return json.dumps(dataclasses.asdict(record), ensure_ascii=False, indent=2, default=str)
+    """A record of ours as JSON text, field names as they are; a place on a page or in an image is `locator`."""
+    fields = dataclasses.asdict(record, dict_factory=record_fields)
+    return json.dumps(fields, ensure_ascii=False, indent=2, default=str)
 
 
 def duration(seconds: float) -> str:

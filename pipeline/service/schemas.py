@@ -10,12 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from pipeline.answering.notices import sentence
 from pipeline.config import Role
+from pipeline.locators import Characters, Locator, Region, locator_record, region_from
 from pipeline.records import (
     AccessScope,
     Answer,
@@ -163,6 +164,44 @@ class AskRequest(SearchRequest):
     )
 
 
+class PageBoxOut(BaseModel):
+    """A rectangle on a page, in shares of the page's width and height from its left and top edge."""
+
+    kind: Literal["page_box"]
+    page: int = Field(ge=1, description="counted from 1")
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class ImageRegionOut(BaseModel):
+    """A rectangle on a frame of an image, in pixels of the stored image from its top left corner, half-open."""
+
+    kind: Literal["image_region"]
+    series: str
+    image: str
+    frame: int = Field(ge=1, description="counted from 1")
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+LocatorOut: TypeAlias = Annotated[PageBoxOut | ImageRegionOut, Field(discriminator="kind")]
+WhereSeen: TypeAlias = Annotated[
+    LocatorOut | None,
+    Field(
+        description="where on a page or in an image the characters were read; absent for text",
+        exclude_if=lambda locator: locator is None,
+    ),
+]
+
+
+def _locator(region: Region | None) -> Any:
+    return None if region is None else locator_record(region)
+
+
 class PassageOut(BaseModel):
     """A passage of a note that was found."""
 
@@ -177,6 +216,7 @@ class PassageOut(BaseModel):
     end: int = Field(ge=0)
     similarity: float
     text: str
+    locator: WhereSeen = None
 
     @classmethod
     def of(cls, number: int, hit: Hit) -> PassageOut:
@@ -192,6 +232,7 @@ class PassageOut(BaseModel):
             end=hit.end,
             similarity=round(hit.similarity, 4),
             text=hit.text,
+            locator=_locator(hit.region),
         )
 
     @classmethod
@@ -211,6 +252,14 @@ class CitationOut(BaseModel):
     start: int
     end: int
     quote: str
+    locator: WhereSeen = None
+
+    @property
+    def place(self) -> Locator:
+        """Where to look for it."""
+        if self.locator is None:
+            return Characters(self.start, self.end)
+        return region_from(self.locator.model_dump())
 
     @classmethod
     def of(cls, citation: Citation) -> CitationOut:
@@ -224,6 +273,7 @@ class CitationOut(BaseModel):
             start=citation.start,
             end=citation.end,
             quote=citation.quote,
+            locator=_locator(citation.region),
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 
@@ -14,8 +16,9 @@ from pipeline import vectorize
 from pipeline.ask import process_query
 from pipeline.config import load_settings
 from pipeline.errors import BadRequest, InputUnusable, StoreMissing
+from pipeline.locators import PageBox, locator_record
 from pipeline.records import Filters
-from pipeline.wiring import open_corpus
+from pipeline.wiring import STORE_FILE, open_corpus
 
 CASES = Path(__file__).parents[1] / "data" / "notes"
 NOTES = [
@@ -89,6 +92,30 @@ def test_json_carries_the_whole_answer() -> None:
     assert NOTES[1][3][citation["start"] : citation["end"]] == citation["quote"]
     assert answer["outcome"] == "answered"
     assert answer["passages"]
+
+
+CITATION = {
+    *("number", "resource_id", "patient_id", "document_type", "date"),
+    *("similarity", "start", "end", "quote"),
+}
+
+
+@pytest.mark.usefixtures("corpus")
+def test_a_citation_of_a_page_names_the_page_and_of_text_the_characters_alone() -> None:
+    question = "Which dose of lisinopril was started?"
+    (citation,) = json.loads(ask(question, "--json").stdout)["citations"]
+    assert set(citation) == CITATION
+    place = locator_record(PageBox(3, 0.1, 0.1, 0.5, 0.2))
+    with closing(sqlite3.connect(load_settings().data_dir / STORE_FILE)) as store:
+        store.execute("UPDATE ClinicalNoteVectors SET Locator = ?", (json.dumps(place),))
+        store.commit()
+    answer = json.loads(ask(question, "--json").stdout)
+    assert answer["citations"] == [citation | {"locator": place}]
+    assert answer["statements"][0]["citations"] == answer["citations"]
+    assert answer["passages"][0]["locator"] == place
+    shown = ask(question).output
+    assert "page 3" in shown
+    assert "characters" not in shown
 
 
 @pytest.mark.usefixtures("corpus")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import uuid
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,14 @@ from typer.testing import CliRunner, Result
 
 from pipeline import audit, vectorize
 from pipeline.config import load_settings
+from pipeline.locators import PageBox, locator_record
 from pipeline.records import EVERYTHING, AccessScope, Filters, Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.audit.chain import AuditLog, SystemActor
 from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State, open_state
+from pipeline.wiring import STORE_FILE
 from tests.service.answers import Shelf
 
 NOTES = [
@@ -105,6 +109,27 @@ def test_a_note_that_changed_is_named(state: State, corpus: Path) -> None:
     assert "note has other characters where it was cited: then ['n2', 0, 67]" in result.stdout
     assert "statement 1 has another text" in result.stdout
     assert "mg" not in result.stdout, "no text is printed"
+
+
+def seen_on(page: int) -> None:
+    """The passages as a reader of documents will store them: each was read on that page."""
+    place = locator_record(PageBox(page, 0.1, 0.1, 0.5, 0.2))
+    with closing(sqlite3.connect(load_settings().data_dir / STORE_FILE)) as store:
+        store.execute("UPDATE ClinicalNoteVectors SET Locator = ?", (json.dumps(place),))
+        store.commit()
+
+
+def test_a_passage_of_a_page_is_replayed_and_one_that_lies_elsewhere_is_named(state: State) -> None:
+    seen_on(3)
+    receipt = ask(state)
+    assert run("replay", receipt).exit_code == 0
+    assert run("verify").exit_code == 0
+    seen_on(4)
+    differences = json.loads(run("replay", receipt, "--json").stdout)["differences"]
+    assert [each["what"] for each in differences][:1] == ["passage lies elsewhere"]
+    assert differences[0]["then"][:3] == differences[0]["now"][:3]
+    assert (differences[0]["then"][3]["page"], differences[0]["now"][3]["page"]) == (3, 4)
+    assert "statement 1 cites another place" in {each["what"] for each in differences}
 
 
 def test_a_note_that_is_gone_is_named(state: State, corpus: Path) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, upd
 from sqlalchemy.orm import Session
 
 from pipeline import records
+from pipeline.locators import Region, locator_record
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, ChainFault, Outcome, canonical, sha256
 from pipeline.service.audit.rights import unproven_rights
@@ -27,8 +28,9 @@ from pipeline.service.database.engine import State, StateSession, insert_missing
 from pipeline.service.database.tables import Receipt, ScopeRecord, now, table_of
 from pipeline.service.errors import NotKnown
 
-VERSION = 2
-"""2: `answer_ending`, how the model's answer ended. Receipts of version 1 are read and verified as they are."""
+VERSION, VERSION_WITH_LOCATORS = 2, 3
+"""2: `answer_ending`, how the model's answer ended. 3: `locator` of a passage or citation that was read on a page or in
+an image; what only cites text stays at 2. Receipts of every version are read, verified and replayed as they are."""
 
 # Made once: putting a statement together costs more than running it.
 _KEEP = insert(table_of(Receipt))
@@ -239,7 +241,19 @@ def _citation(citation: Citation, domains: Mapping[str, str | None]) -> dict[str
         "start": citation.start,
         "end": citation.end,
         "quote": storable(citation.quote),
+        **_locator(citation.region),
     }
+
+
+def _locator(region: Region | None) -> dict[str, Any]:
+    """Beside `start` and `end`; nothing for text, so that its record stays what it was."""
+    return {} if region is None else {"locator": locator_record(region)}
+
+
+def _version(given: AnswerRecord) -> int:
+    cited = (citation.region for statement in given.statements for citation in statement.citations)
+    seen = (hit.region for hit in given.passages)
+    return VERSION_WITH_LOCATORS if any(cited) or any(seen) else VERSION
 
 
 def _record(
@@ -251,7 +265,7 @@ def _record(
 ) -> dict[str, Any]:
     question, found = given.question, given.answer
     return {
-        "version": VERSION,
+        "version": _version(given),
         "id": given.question_id,
         "at": now().isoformat(timespec="milliseconds"),
         "user": actor.id,
@@ -295,6 +309,7 @@ def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
             "end": hit.end,
             "sha256": sha256(hit.text),
             "similarity": round(hit.similarity, 6),
+            **_locator(hit.region),
         }
         for number, hit in enumerate(passages, start=1)
     ]
@@ -332,6 +347,7 @@ def statements_record(statements: Sequence[Statement]) -> list[dict[str, Any]]:
                     "start": citation.start,
                     "end": citation.end,
                     "sha256": sha256(storable(citation.quote)),
+                    **_locator(citation.region),
                 }
                 for citation in statement.citations
             ],

@@ -117,6 +117,8 @@ def _passages(then: Sequence[Json], now: Sequence[Json]) -> Iterator[Difference]
             yield Difference("passage is not found any more", _place(passage))
         elif found["sha256"] != passage["sha256"]:
             yield Difference("passage has another text", _place(passage), _place(found))
+        elif found.get("locator") != passage.get("locator"):
+            yield Difference("passage lies elsewhere", _place(passage), _place(found))
         elif found["number"] != passage["number"]:
             yield Difference("passage has another rank", passage["number"], found["number"])
     for chunk_id, passage in after.items():
@@ -159,5 +161,6 @@ def _statements(record: Json, now: Sequence[Json]) -> Iterator[Difference]:
 
 
 def _place(found: Json) -> list[Any]:
-    """Where it stands: note, first and last character."""
-    return [found["resource_id"], found["start"], found["end"]]
+    """Where it stands: note, first and last character; and where on a page or in an image, if there."""
+    place = [found["resource_id"], found["start"], found["end"]]
+    return [*place, found["locator"]] if "locator" in found else place

@@ -15,6 +15,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from pipeline.locators import in_words
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.middleware.authentication import Caller
 from pipeline.service.pages import wording as words
@@ -82,6 +83,7 @@ class Renderer:
             asset=self.assets.address,
             beside_address=beside_address,
             note_address=note_address,
+            place_words=in_words,
             why_nothing=words.why_nothing,
             job_words=words.job_words,
             sees_words=words.sees_words,
