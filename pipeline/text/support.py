@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeline.text.contrast import joins_what_is_apart
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.quantities import Figure
 from pipeline.text.vocabulary import (
@@ -531,6 +532,8 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
     ):
         return False  # "he was hit by a taxi", of one who hit his head when he ran for it
     if words & PLANS and not theirs & SHOWING_PLANS:
+        return False
+    if joins_what_is_apart(source, claim, start, end):
         return False
     if not words & TAKING or "allergy" in claim.places:
         return True
