@@ -140,8 +140,9 @@ def crash_test(
         while done < kills:
             told.unlink(missing_ok=True)
             worker = _start(source, data_dir, journal, told, provider, batch_size, pause)
+            _await_work(worker, told)
             try:
-                worker.wait(timeout=chance.uniform(0.05, whole))
+                worker.wait(timeout=chance.uniform(0.0, whole))
                 break
             except subprocess.TimeoutExpired:
                 worker.send_signal(signal.SIGKILL)
@@ -173,14 +174,22 @@ def _start(*arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, cwd=ROOT)
 
 
+def _await_work(worker: subprocess.Popen[bytes], told: Path) -> None:
+    """Until all is imported and the run begins: a kill before that meets nothing."""
+    while not told.exists() and worker.poll() is None:
+        time.sleep(0.005)
+
+
 def _undisturbed(
     source: Path, folder: Path, provider: str, batch_size: int, pause: float
 ) -> tuple[float, Counter[str]]:
-    """How long a run takes that nobody kills, in seconds, and how often it embeds each text."""
+    """How long a run works that nobody kills, in seconds, and how often it embeds each text."""
     journal = folder.with_suffix(".journal")
-    started = time.monotonic()
     told = folder.with_suffix(".told")
-    _start(source, folder, journal, told, provider, batch_size, pause).wait()
+    worker = _start(source, folder, journal, told, provider, batch_size, pause)
+    _await_work(worker, told)
+    started = time.monotonic()
+    worker.wait()
     return time.monotonic() - started, _embedded(journal)
 
 
