@@ -1,19 +1,18 @@
-"""Which records become documents.
+"""Which records of a run become notes, and which of several records of one note counts.
 
-Decides whether a record's values are what a note needs, and says for each one that is not, why and what to do.
-Refuses to know where records come from and what happens to them next. Reasons are fixed sentences, so that they can
-be counted; neither they nor remedies ever hold a piece of a note.
+What its values must be is `field_values.py`'s judgement, which of two records is the newer one `identity.py`'s. Refuses
+to know what is stored, where records come from and what happens to them next. Reasons are fixed sentences, so that they
+can be counted; neither they nor remedies ever hold a piece of a note.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from pipeline.config import IndexingSettings
+from pipeline.indexing.field_values import FieldRefused, document_of, id_for_report
 from pipeline.indexing.identity import (
     Prefixes,
     compare,
@@ -25,41 +24,9 @@ from pipeline.indexing.identity import (
     whole_resource,
 )
 from pipeline.logs import LOGGER, place_of
-from pipeline.readers.field_mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
 from pipeline.records import Document, NoteVersion, Rejection, Sighting, SourceRecord, Withdrawal
-from pipeline.text.cleaning import is_blank
-from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
-
-SHORT_CHARACTERS_MAX = 200
-"""Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""
 
 NO_PREFIXES = Prefixes()
-
-_NO_IDS = frozenset(
-    (
-        *(
-            "unknown",
-            "unk",
-            "undefined",
-            "(null)",
-            "[null]",
-            "-",
-            "--",
-            "?",
-            "n.a.",
-            "not available",
-            "not known",
-        ),
-        *("unbekannt", "nicht bekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "onbekend"),
-        *("#n/a", "#ref!", "#value!", "#name?", "#num!", "#null!", "#div/0!", "#calc!", "#spill!"),
-    )
-)
-"""What people and programs write where they have no id: it would make one patient of many."""
-_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d{1,3}|#{3,}")
-"""A long number as spreadsheets save it, 1.23457E+12: its last digits are gone, and with them who it was."""
-
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
-_HALF_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,16 +74,6 @@ class Older:
     resource_id: str
 
 
-class _FieldRefused(Exception):
-    """Why a value is refused. Becomes a Rejection in `accept`."""
-
-    def __init__(self, field: str | None, reason: str, remedy: str) -> None:
-        super().__init__(reason)
-        self.field = field
-        self.reason = reason
-        self.remedy = remedy
-
-
 def accept(
     record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes = NO_PREFIXES
 ) -> ValidNote | Rejection:
@@ -124,12 +81,12 @@ def accept(
     record and no other."""
     try:
         return _accepted(record, settings, prefixes)
-    except _FieldRefused as refusal:
+    except FieldRefused as refusal:
         return _rejection(record, prefixes, refusal)
     except Exception as error:  # noqa: BLE001  whatever a value may set off, the next record has another one
         fault = {"error": type(error).__name__, "place": place_of(error)}
         LOGGER.error("a record could not be judged", extra=fault)
-        unjudged = _FieldRefused(
+        unjudged = FieldRefused(
             None,
             "The record could not be judged, because of a fault in this program.",
             f"It is a {fault['error']} at {fault['place']}: report that, and the record's place. The other records are "
@@ -139,18 +96,7 @@ def accept(
 
 
 def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> ValidNote:
-    fields = record.fields
-    document = Document(
-        resource_id=_prefixed(prefixes.note, _required(fields, "resource_id"), "resource_id"),
-        patient_id=_prefixed(prefixes.patient, _required(fields, "patient_id"), "patient_id"),
-        document_type=_required(fields, "document_type"),
-        text_content=_text(fields, settings.note_characters_max),
-        date=_date(fields, settings.date_order),
-        domain=_short(fields, "domain"),
-        author=_short(fields, "author"),
-        encounter_id=_short(fields, "encounter_id"),
-        metadata=_metadata(fields),
-    )
+    document = document_of(record.fields, settings, prefixes)
     return ValidNote(
         document,
         record.source,
@@ -162,8 +108,8 @@ def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefix
     )
 
 
-def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: _FieldRefused) -> Rejection:
-    resource_id = _id_for_report(record.fields.get("resource_id"))
+def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: FieldRefused) -> Rejection:
+    resource_id = id_for_report(record.fields.get("resource_id"))
     return Rejection(
         source=record.source,
         position=record.position,
@@ -181,7 +127,7 @@ def accept_all(
 ) -> Iterator[ValidNote | Duplicate | Older | Rejection]:
     """Each record judged, in order; Rejections of the reader pass through.
 
-    Of several records of one id the newest counts: a later one is Accepted `again` where it is newer than what came
+    Of several records of one id the newest counts: a later one is a ValidNote `again` where it is newer than what came
     before, Older where it is not. It is a Duplicate where it is the same in every field, a Rejection where nothing says
     which counts, and disputed where it is another patient's. What is remembered of a note are hashes of its content and
     patient, its version and its position, about 250 bytes.
@@ -377,177 +323,3 @@ HASH_BYTES = 16
 
 def _hash(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=HASH_BYTES).digest()
-
-
-def _required(fields: Mapping[str, Any], name: str) -> str:
-    value = _short(fields, name)
-    if value is None or (name in {"resource_id", "patient_id"} and value.casefold() in _NO_IDS):
-        raise _FieldRefused(
-            name,
-            f"{name} is missing.",
-            f"Fill it at the source, or say which column holds it (--map {name}=COLUMN)"
-            + (
-                "."
-                if name == "resource_id"
-                else f"; or give all notes without one the same (--default {name}=VALUE)."
-            ),
-        )
-    if name in {"resource_id", "patient_id"} and _ROUNDED.fullmatch(value):
-        raise _FieldRefused(
-            name,
-            f"{name} was rounded by a spreadsheet.",
-            f"It is {value[:40]}: digits are lost, and several ids have become one. Export the column as text, and do "
-            "not save the file from a spreadsheet.",
-        )
-    return value
-
-
-def _prefixed(prefix: str, value: str, name: str) -> str:
-    if prefix and len(prefix) + len(value) > SHORT_CHARACTERS_MAX:
-        raise _FieldRefused(
-            name,
-            f"{name} is longer than {SHORT_CHARACTERS_MAX} characters.",
-            f"With its prefix it has {len(prefix) + len(value):,}. Choose a shorter prefix.",
-        )
-    return prefix + value
-
-
-def _short(fields: Mapping[str, Any], name: str) -> str | None:
-    """An id, a type or a name: a line of text, or a whole number for an id. None where there is nothing."""
-    value = fields.get(name)
-    if isinstance(value, list) and value and all(isinstance(part, str) for part in value):
-        value = "; ".join(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise _FieldRefused(
-            name,
-            f"{name} is not text.",
-            f"It is {_kind(value)}. Write it as text at the source, or name another column: --map {name}=COLUMN"
-            + (f" (for a value inside it: --map {name}=COLUMN.KEY)." if isinstance(value, dict) else "."),
-        )
-    value = value.strip()
-    if value.casefold() in EMPTY_WORDS:
-        return None
-    if len(value) > SHORT_CHARACTERS_MAX:
-        raise _FieldRefused(
-            name,
-            f"{name} is longer than {SHORT_CHARACTERS_MAX} characters.",
-            f"It has {len(value):,}: probably the wrong column. Name the right one: --map {name}=COLUMN.",
-        )
-    if value.isprintable():  # nothing that is refused below is printable, and nearly every value is
-        return value
-    if _CONTROL.search(value):
-        raise _FieldRefused(
-            name,
-            f"{name} holds control or invisible characters.",
-            "Remove line breaks, tabs and the like from it at the source.",
-        )
-    _refuse_half_surrogates(name, value)
-    return value
-
-
-def _text(fields: Mapping[str, Any], characters_max: int) -> str:
-    name = "text_content"
-    value = fields.get(name)
-    if value is None:
-        raise _FieldRefused(
-            name,
-            f"{name} is missing.",
-            f"Fill it at the source, or say which column holds it: --map {name}=COLUMN.",
-        )
-    if not isinstance(value, str):
-        raise _FieldRefused(
-            name,
-            f"{name} is not text.",
-            f"It is {_kind(value)}. Name the column that holds the note's text: --map {name}=COLUMN.",
-        )
-    if len(value) > characters_max:
-        raise _FieldRefused(
-            name,
-            f"{name} is longer than any note may be.",
-            f"It has {len(value):,} characters, and {characters_max:,} are allowed: a concatenation, not a note. Split "
-            "it, or raise CHARTWELL_INDEXING__NOTE_CHARACTERS_MAX.",
-        )
-    if is_blank(value):
-        raise _FieldRefused(
-            name, f"{name} is empty.", "There is nothing to search in it; nothing to do unless it was lost."
-        )
-    _refuse_half_surrogates(name, value)
-    return value
-
-
-def _refuse_half_surrogates(name: str, value: str) -> None:
-    if not value.isascii() and _HALF_SURROGATE.search(value):
-        raise _FieldRefused(
-            name,
-            f"{name} holds half a character.",
-            "A \\uD800-\\uDFFF escape stands alone: the text was cut inside a character. Export it again.",
-        )
-
-
-def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
-    value = fields.get("date")
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # data frames make decimal numbers of a column with a gap
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if value is None or (isinstance(value, str) and _no_date(value.strip())):
-        return None
-    date = iso_date(value, order) if isinstance(value, str) else None
-    if isinstance(date, str):
-        return date
-    undated = "Without any date: --map date=none."
-    if date is AMBIGUOUS:
-        raise _FieldRefused(
-            "date",
-            "The date can be read in two ways.",
-            "Day and month cannot be told apart. Say which one the source writes first: --date-order day or "
-            f"--date-order month; or write it as YYYY-MM-DD at the source. {undated}",
-        )
-    if date is OTHER_ORDER:
-        raise _FieldRefused(
-            "date",
-            "The date is not in the order given.",
-            f"Its month would be greater than 12 with --date-order {order}. Look whether that is right for this "
-            "source: other dates of it may have been read wrongly.",
-        )
-    raise _FieldRefused(
-        "date",
-        "The date cannot be read.",
-        "Write it as YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS, YYYYMMDD or 04-Mar-2021 at the source, or name another "
-        f"column: --map date=COLUMN. {undated}",
-    )
-
-
-def _no_date(value: str) -> bool:
-    return value.casefold() in EMPTY_WORDS or value.startswith("0000-00-00")
-
-
-def _metadata(fields: Mapping[str, Any]) -> dict[str, str]:
-    metadata = fields.get("metadata") or {}
-    for name, value in metadata.items():
-        if _HALF_SURROGATE.search(name) or _HALF_SURROGATE.search(value):
-            raise _FieldRefused("metadata", "metadata holds half a character.", "Export the record again.")
-    return {name: value[:METADATA_VALUE_CHARACTERS_MAX] for name, value in metadata.items()}
-
-
-def _id_for_report(value: Any) -> str | None:
-    if not isinstance(value, (str, int)) or isinstance(value, bool):
-        return None
-    text = str(value).strip()
-    if text.casefold() in EMPTY_WORDS:
-        return None
-    return _HALF_SURROGATE.sub("?", _CONTROL.sub("?", text))[:SHORT_CHARACTERS_MAX]
-
-
-def _kind(value: Any) -> str:
-    kinds: dict[type, str] = {
-        dict: "an object",
-        list: "a list",
-        bool: "true or false",
-        float: "a decimal number",
-    }
-    return kinds.get(type(value), "a number")

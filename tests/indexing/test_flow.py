@@ -15,7 +15,7 @@ from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, StoreSettings
 from pipeline.errors import ConnectionBroken, InputUnusable, RequestInvalid
-from pipeline.indexing import chunking, validation
+from pipeline.indexing import chunking, field_values
 from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.embedding import StoredVectors
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
@@ -271,7 +271,7 @@ def test_a_record_that_sets_off_a_fault_is_rejected_alone(run: Run, monkeypatch:
             raise RecursionError(text)
         return is_blank(text)
 
-    monkeypatch.setattr(validation, "is_blank", faulty)
+    monkeypatch.setattr(field_values, "is_blank", faulty)
     tally = run(records(10))
     assert (tally.embedded, tally.rejected) == (9, 1)
     (rejection,) = run.rejections.written

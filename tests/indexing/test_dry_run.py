@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.indexing.date_columns import DateColumns
+from pipeline.indexing.dry_run import DateColumns
 from pipeline.records import Document
 
 
