@@ -112,7 +112,8 @@ class Generator(Protocol):
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """Pieces as they come; the last one says how the draft ended. Closing the iterator early cancels the request.
-        A generator that finds no answer says so: "NOT STATED", or `finish_reason` "abstained"."""
+        A generator that finds no answer says so: "NOT STATED", or `finish_reason` "abstained". One that chooses among
+        models names the one that writes on its first piece."""
 
     def check(self) -> None:
         """A real call of a few tokens. Returns when the generator works, else raises the error a caller would meet."""

@@ -57,7 +57,8 @@ class AnsweringSpace:
         return self.answerer.search(question)
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        return self.answerer.stream(question)
+        """A generator, whatever iterator the outermost wrapper gives: it can always be closed."""
+        yield from self.answerer.stream(question)
 
 
 def compose_answerer(

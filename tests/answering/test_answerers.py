@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator as PythonGenerator
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -35,7 +37,7 @@ from pipeline.records import (
 from pipeline.reembedding import live_answering
 from pipeline.telemetry.setup import SILENT, Telemetry
 from pipeline.telemetry.tracing import Tracing
-from pipeline.wiring import compose_answerer
+from pipeline.wiring import AnsweringSpace, compose_answerer
 from tests.answering.conftest import ScriptedGenerator
 
 DOSE = Question("asthma fluticasone dose")
@@ -65,23 +67,28 @@ class Guarded:
 
 @dataclass(frozen=True)
 class Cached:
-    """Gives an answer again that it has given to the same question of the same scope. Only whole ones are kept."""
+    """Gives an answer again that it has given to the same question, filters and scope, while no note has changed."""
 
     answerer: Answerer
-    kept: dict[Question, list[AnswerEvent]] = field(default_factory=dict)
+    store: Store
+    kept: dict[tuple[Question, str], list[AnswerEvent]] = field(default_factory=dict)
 
     def search(self, question: Question) -> SearchResult:
         return self.answerer.search(question)
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        if question in self.kept:
-            yield from self.kept[question]
-            return
+        version = self.store.version()
+        if version is None:
+            return self.answerer.stream(question)
+        kept = self.kept.get((question, version))
+        return iter(kept) if kept is not None else self._kept(question, version)
+
+    def _kept(self, question: Question, version: str) -> Iterator[AnswerEvent]:
         events: list[AnswerEvent] = []
         for event in self.answerer.stream(question):
             events.append(event)
             if isinstance(event, Finished) and event.answer.ending == "complete":
-                self.kept[question] = events
+                self.kept[question, version] = events
             yield event
 
 
@@ -103,7 +110,7 @@ def test_a_cache_gives_the_same_events_without_the_model(
     generator: ScriptedGenerator,
 ) -> None:
     generator.draft = QUOTE
-    cached = Cached(answering)
+    cached = Cached(answering, answering.store)
     first, second = list(cached.stream(DOSE)), list(cached.stream(DOSE))
     assert [type(event) for event in first] == [Retrieved, Verified, Finished]
     assert second == first
@@ -113,16 +120,39 @@ def test_a_cache_gives_the_same_events_without_the_model(
     assert len(generator.prompts) == 2
 
 
+def test_a_cache_forgets_what_notes_of_another_version_say(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    generator.draft = QUOTE
+    cached = Cached(answering, answering.store)
+    assert answer(cached, DOSE).citations[0].resource_id == "n2"
+    answering.store.delete(["n2"])
+    assert all(citation.resource_id != "n2" for citation in answer(cached, DOSE).citations)
+    assert len(generator.prompts) == 2
+
+
+def test_what_a_wrapper_gives_can_be_closed_whatever_it_is(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    """The service closes the stream of whoever left; a list's iterator cannot be closed."""
+    generator.draft = QUOTE
+    cached = Cached(answering, answering.store)
+    whole = list(cached.stream(DOSE))
+    space = AnsweringSpace(cached, answering.embedder, answering.store, generator)
+    with closing(cast(PythonGenerator[AnswerEvent, None, None], space.stream(DOSE))) as again:
+        assert next(again) == whole[0]
+
+
 def test_wrappers_stack_in_either_order(
     answering: Answering,
     generator: ScriptedGenerator,
 ) -> None:
     generator.draft = QUOTE
-    cache: dict[Question, list[AnswerEvent]] = {}
-    answer(Cached(answering, cache), DOSE)
+    cache: dict[tuple[Question, str], list[AnswerEvent]] = {}
+    answer(Cached(answering, answering.store, cache), DOSE)
     with pytest.raises(BadRequest):  # the guard is asked although the cache would know
-        answer(Guarded(Cached(answering, cache), "asthma"), DOSE)
-    assert answer(Cached(Guarded(answering, "asthma"), cache), DOSE).outcome == "answered"
+        answer(Guarded(Cached(answering, answering.store, cache), "asthma"), DOSE)
+    assert answer(Cached(Guarded(answering, "asthma"), answering.store, cache), DOSE).outcome == "answered"
 
 
 def test_a_wrapper_sees_the_stages_of_what_it_wraps(

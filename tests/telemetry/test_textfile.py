@@ -137,4 +137,4 @@ def test_metrics_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, index: Ind
     settings = index(NOTES)
     assert not (settings.data_dir / "ingestion.prom").exists()
     with open_service_telemetry(settings) as telemetry:
-        assert telemetry.silent
+        assert (telemetry.metrics, telemetry.tracing) == (None, None)
