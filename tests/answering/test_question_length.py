@@ -76,9 +76,9 @@ def taken_by_the_command_line(question: str, service: Running) -> bool:
         (lambda: question_of(245), True),
         (lambda: question_of(254), True),
         (lambda: question_of(255), False),
-        (lambda: "pain  " * 600, False),
+        (lambda: f"pain {'x' * 3_600}", False),  # two tokens: the model would read it
     ],
-    ids=["245 tokens", "254 tokens", "255 tokens", "3,600 characters"],
+    ids=["245 tokens", "254 tokens", "255 tokens", "3,605 characters"],
 )
 def test_every_entry_point_takes_and_refuses_the_same(
     service: Running, make: Callable[[], str], taken: bool
