@@ -246,7 +246,9 @@ class Routed:
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         model = self.small if len(prompt.question) < 30 else self.large
-        yield DraftPiece(self.draft, model=model)
+        first, *others = self.draft.splitlines(keepends=True)
+        yield DraftPiece(first, model=model)
+        yield from map(DraftPiece, others)
         yield DraftPiece("", Usage(1, 1), "stop")
 
     def check(self) -> None:
