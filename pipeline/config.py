@@ -195,6 +195,17 @@ class GeneratorSettings(SettingsGroup):
         return fields
 
 
+class RankerSettings(SettingsGroup):
+    """Who orders the passages of a search once more, by reading each together with the question."""
+
+    provider: Literal["none", "nim"] = Field(
+        "none", description="none: passages stand as retrieval ordered them; nim: a reranking NIM"
+    )
+    model: str = Field("", description="model id; empty: the provider's default")
+    url: HttpUrl = Field("", description="base URL of a nim server, for example http://127.0.0.1:8003/v1")
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+
+
 class ImageEmbedderSettings(SettingsGroup):
     """Who turns images into vectors."""
 
@@ -268,6 +279,9 @@ class AnsweringSettings(SettingsGroup):
         ge=0.0,
         le=1.0,
         description="passages whose fused scores differ by less are ordered newest first",
+    )
+    ranked: int = Field(
+        40, ge=1, le=200, description="with a ranker: passages that it reads, of which top_k are kept"
     )
     context_tokens_max: int = Field(
         3000, ge=100, description="budget of all passages together, in the embedder's tokens"
@@ -506,6 +520,7 @@ class Settings(BaseSettings):
     iris: IrisSettings = IrisSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     generator: GeneratorSettings = GeneratorSettings()
+    ranker: RankerSettings = RankerSettings()
     image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()

@@ -29,7 +29,7 @@ from pipeline.evaluation.beir import EvaluationSet, read_set
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
 from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.records import Rejection
-from pipeline.wiring import Corpus, open_corpus
+from pipeline.wiring import Corpus, open_corpus, open_ranker
 
 app = command_line(__doc__ or "")
 
@@ -68,7 +68,11 @@ def retrieval(
 def _evaluate(evaluation_set: EvaluationSet, settings: Settings) -> SetResult:
     with _indexed(evaluation_set, settings) as corpus:
         return evaluate(
-            evaluation_set, embedder=corpus.embedder, store=corpus.store, settings=settings.answering
+            evaluation_set,
+            embedder=corpus.embedder,
+            store=corpus.store,
+            settings=settings.answering,
+            ranker=open_ranker(settings),
         )
 
 

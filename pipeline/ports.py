@@ -143,6 +143,9 @@ class Ranker(Protocol):
     def rank(self, question: str, passages: Sequence[str]) -> list[float]:
         """One score a passage, in the order given; higher is better, unbounded, comparable within one call only."""
 
+    def check(self) -> None:
+        """As Embedder.check."""
+
 
 class ImageEmbedder(Protocol):
     """Turns images, and where the model can, texts, into vectors of one image space."""

@@ -11,7 +11,7 @@ from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
 from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.vector_cache import VectorSpool
-from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Store
+from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Ranker, Store
 from pipeline.records import AnswerEvent, Question, SearchResult
 from pipeline.storage.sqlite import Database
 from pipeline.telemetry.setup import SILENT, Telemetry
@@ -67,7 +67,9 @@ def compose_answerer(
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
     from pipeline.answering.flow import Answering
 
-    answerer: Answerer = Answering(embedder, store, generator, settings.answering)
+    answerer: Answerer = Answering(
+        embedder, store, generator, settings.answering, ranker=open_ranker(settings)
+    )
     return telemetry.answerer(answerer, embedder.space.id)
 
 
@@ -183,6 +185,15 @@ def open_generator(settings: Settings, embedder: Embedder) -> Generator:
             from pipeline.backends.bedrock import BedrockGenerator
 
             return BedrockGenerator(settings.generator, settings.bedrock, settings.transport)
+
+
+def open_ranker(settings: Settings) -> Ranker | None:
+    """None where passages stand as retrieval ordered them."""
+    if settings.ranker.provider == "none":
+        return None
+    from pipeline.backends.nim import ranker
+
+    return ranker(settings.ranker, settings.transport)
 
 
 def open_image_embedder(settings: Settings) -> ImageEmbedder | None:

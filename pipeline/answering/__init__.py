@@ -1,1 +1,1 @@
-"""A question in, a cited answer out: embed, retrieve, rank, prompt, generate, verify."""
+"""A question in, a cited answer out: embed, retrieve, rank (where a ranker is set), prompt, generate, verify."""

@@ -25,7 +25,7 @@ from pipeline.answering.verification import (
     abstains,
 )
 from pipeline.config import AnsweringSettings
-from pipeline.ports import Answerer, Embedder, Generator, Store
+from pipeline.ports import Answerer, Embedder, Generator, Ranker, Store
 from pipeline.records import (
     AccessScope,
     Answer,
@@ -118,6 +118,7 @@ class Answering:
     generator: Generator
     settings: AnsweringSettings
     template: PromptTemplate = field(default_factory=partial(prompt_template, CURRENT))
+    ranker: Ranker | None = None
 
     def answer(self, question: Question) -> Answer:
         """The finished answer."""
@@ -153,7 +154,14 @@ class Answering:
         yield Finished(self._finish(found, prompt, draft, watch))
 
     def _search(self, question: Question, watch: Stopwatch) -> SearchResult:
-        return search(question, embedder=self.embedder, store=self.store, settings=self.settings, watch=watch)
+        return search(
+            question,
+            embedder=self.embedder,
+            store=self.store,
+            settings=self.settings,
+            ranker=self.ranker,
+            watch=watch,
+        )
 
     def _generate(
         self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from pipeline.answering.notices import admits_any, name_not_found, notices_of
 from pipeline.answering.question_length import embed_question
 from pipeline.answering.question_patient import of_its_patient, of_named_patients
+from pipeline.answering.reranking import rerank
 from pipeline.answering.retrieval import retrieve
 from pipeline.answering.stages import Stopwatch
 from pipeline.config import AnsweringSettings
-from pipeline.ports import Embedder, Store
+from pipeline.ports import Embedder, Ranker, Store
 from pipeline.records import Filters, Hit, Notice, Question, SearchResult, Vector, WhyNothingFound
 
 
@@ -24,13 +25,15 @@ def search(
     embedder: Embedder,
     store: Store,
     settings: AnsweringSettings,
+    ranker: Ranker | None = None,
     watch: Stopwatch | None = None,
     vector: Vector | None = None,
 ) -> SearchResult:
     """The passages that fit `question` best, of those that its scope, its filters and whom it names admit.
 
-    `watch`: the stopwatch of the whole answer, where there is one. `vector`: the embedded question, shape (dimension,),
-    where it is known already. Raises BadRequest for a question that is too long.
+    `ranker`: reads more of them than are wanted, and says which fit best. `watch`: the stopwatch of the whole answer,
+    where there is one. `vector`: the embedded question, shape (dimension,), where it is known already. Raises
+    BadRequest for a question that is too long.
     """
     watch = watch or Stopwatch()
     if vector is None:
@@ -42,7 +45,7 @@ def search(
             asked.text,
             vector,
             asked.filters,
-            top_k=asked.top_k,
+            top_k=max(asked.top_k, settings.ranked) if ranker else asked.top_k,
             floor=embedder.space.similarity_floor,
             store=store,
             settings=settings,
@@ -56,6 +59,8 @@ def search(
             topic, hits = of_named_patients(asked, hits)
             if not hits:
                 reason, notices = "name_not_found", (*notices, name_not_found(asked.text))
+        if ranker is not None:
+            hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
     return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
 
 

@@ -28,7 +28,13 @@ from pipeline.backends.http.openai_protocol import ChatGenerator, floor_of, long
 from pipeline.backends.http.transport import Transport
 from pipeline.backends.local.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.local.wordpiece import WordPiece
-from pipeline.config import EmbedderSettings, GeneratorSettings, ImageEmbedderSettings, TransportSettings
+from pipeline.config import (
+    EmbedderSettings,
+    GeneratorSettings,
+    ImageEmbedderSettings,
+    RankerSettings,
+    TransportSettings,
+)
 from pipeline.errors import ModelNotFound, Overloaded, RequestInvalid, SettingsInvalid
 from pipeline.ports import ServerHealth
 from pipeline.records import EmbeddingSpace, TextKind, Vector
@@ -292,13 +298,7 @@ class NimRanker:
         """Logits, unbounded, one a passage. A passage longer than the model reads raises RequestInvalid."""
 
         def rank_batch(batch: tuple[str, ...]) -> list[float]:
-            request = {
-                "model": self._model,
-                "query": {"text": question},
-                "passages": [{"text": passage} for passage in batch],
-                "truncate": "NONE",
-            }
-            return self._scores(self._transport.post(self._path, request, weight=len(batch)), len(batch))
+            return self._rank_batch(question, batch)
 
         batches = batches_of(passages, RANKING_BATCH_SIZE)
         if len(batches) == 1:
@@ -306,6 +306,22 @@ class NimRanker:
         return [
             score for scores in map_bounded(rank_batch, batches, self._transport.gate) for score in scores
         ]
+
+    def check(self) -> None:
+        """A real ranking of one word, once."""
+        self._rank_batch("ready", ("ready",), CHECK_ATTEMPTS)
+
+    def _rank_batch(
+        self, question: str, batch: tuple[str, ...], attempts_max: int | None = None
+    ) -> list[float]:
+        request = {
+            "model": self._model,
+            "query": {"text": question},
+            "passages": [{"text": passage} for passage in batch],
+            "truncate": "NONE",
+        }
+        answer = self._transport.post(self._path, request, weight=len(batch), attempts_max=attempts_max)
+        return self._scores(answer, len(batch))
 
     def _scores(self, answer: dict[str, Any], count: int) -> list[float]:
         rankings = answer.get("rankings")
@@ -317,6 +333,13 @@ class NimRanker:
         if sorted(scores) != list(range(count)):
             raise unreadable(self._transport.server, f"{len(scores)} usable scores for {count} passages")
         return [scores[index] for index in range(count)]
+
+
+def ranker(settings: RankerSettings, transport: TransportSettings) -> NimRanker:
+    """A reranking NIM by its settings. Raises SettingsInvalid without a URL. Opens no connection."""
+    name = settings.model or RANKER_DEFAULT
+    server = server_of("ranker", "RANKER", settings.url, name)
+    return NimRanker(Transport(server, transport, api_key=settings.api_key.get_secret_value()), name)
 
 
 def ranking_path(url: str, model: str) -> str:

@@ -110,7 +110,7 @@ class CheckContext:
         """Every address over HTTP that the settings name, by who is there."""
         found = {
             name: getattr(self.settings, name).url
-            for name in ("embedder", "generator", "image_embedder")
+            for name in ("embedder", "generator", "ranker", "image_embedder")
             if getattr(self.settings, name).provider in ("nim", "openai")
         }
         found["service"] = self.service_url

@@ -29,6 +29,7 @@ SELF_SIGNED = frozenset({18, 19, 20, 21})
 BLOCKED = {
     "embedder": "embedding_check",
     "generator": "nim_llm_health_check",
+    "ranker": "end_to_end_check",
     "image_embedder": "vision_check",
     "service": "service_health_check",
 }

@@ -97,7 +97,7 @@ CHECKS: tuple[Check, ...] = (
         "end_to_end_check",
         end_to_end_check,
         60,
-        needs=(*_STORE, "embedding_check", "nim_llm_inference_test", "generator_check"),
+        needs=(*_STORE, *_CERTIFICATE, "embedding_check", "nim_llm_inference_test", "generator_check"),
         after=("ledger_check", "left_overs_check", "iris_search_check"),
         purpose="a question with a known answer, its citation",
         clear=clear_canary,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline.config import AnsweringSettings
 from pipeline.evaluation.beir import EvaluationSet
 from pipeline.evaluation.retrieval import METRICS, Estimate, estimate, scores_by_query
-from pipeline.ports import Embedder, Store
+from pipeline.ports import Embedder, Ranker, Store
 
 MODES = ("vectors", "answering")
 """Words are the same in every space."""
@@ -53,11 +53,23 @@ class Side:
 
 
 def compare(
-    evaluation_set: EvaluationSet, *, now: Side, then: Side, settings: AnsweringSettings
+    evaluation_set: EvaluationSet,
+    *,
+    now: Side,
+    then: Side,
+    settings: AnsweringSettings,
+    ranker: Ranker | None = None,
 ) -> Comparison:
     """Ask every question of both. The set's documents must be in both stores."""
     before, after = (
-        scores_by_query(evaluation_set, MODES, embedder=side.embedder, store=side.store, settings=settings)
+        scores_by_query(
+            evaluation_set,
+            MODES,
+            embedder=side.embedder,
+            store=side.store,
+            settings=settings,
+            ranker=ranker,
+        )
         for side in (now, then)
     )
     rows = [

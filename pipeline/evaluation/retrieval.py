@@ -19,7 +19,7 @@ from pipeline.answering.search import search
 from pipeline.config import AnsweringSettings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet
-from pipeline.ports import Embedder, Store
+from pipeline.ports import Embedder, Ranker, Store
 from pipeline.records import Filters, Match, Question, Vector
 
 MODES = ("words", "vectors", "hybrid", "answering")
@@ -60,14 +60,19 @@ class SetResult:
 
 
 def evaluate(
-    evaluation_set: EvaluationSet, *, embedder: Embedder, store: Store, settings: AnsweringSettings
+    evaluation_set: EvaluationSet,
+    *,
+    embedder: Embedder,
+    store: Store,
+    settings: AnsweringSettings,
+    ranker: Ranker | None = None,
 ) -> SetResult:
     """Run every query in every mode. The set's corpus must be indexed in `store`."""
     vectors, embedding_seconds = _embed(evaluation_set.queries.values(), embedder)
     counts = store.counts()
     owner = _owners(store)
     modes = [
-        _mode_result(mode, evaluation_set, vectors, _searcher(mode, embedder, store, settings), owner)
+        _mode_result(mode, evaluation_set, vectors, _searcher(mode, embedder, store, settings, ranker), owner)
         for mode in MODES
     ]
     return SetResult(
@@ -87,6 +92,7 @@ def scores_by_query(
     embedder: Embedder,
     store: Store,
     settings: AnsweringSettings,
+    ranker: Ranker | None = None,
 ) -> dict[str, dict[str, NDArray[np.float64]]]:
     """Mode to metric to its value for each query, shape (queries,), in the order of the set's queries."""
     vectors, _ = _embed(evaluation_set.queries.values(), embedder)
@@ -94,7 +100,7 @@ def scores_by_query(
     return {
         mode: per_query(
             evaluation_set.judgements,
-            _run(evaluation_set, vectors, _searcher(mode, embedder, store, settings), owner)[0],
+            _run(evaluation_set, vectors, _searcher(mode, embedder, store, settings, ranker), owner)[0],
         )
         for mode in modes
     }
@@ -108,7 +114,9 @@ def _owners(store: Store) -> dict[str, str]:
 Searcher = Callable[[str, Vector], Mapping[str, float]]
 
 
-def _searcher(mode: str, embedder: Embedder, store: Store, settings: AnsweringSettings) -> Searcher:
+def _searcher(
+    mode: str, embedder: Embedder, store: Store, settings: AnsweringSettings, ranker: Ranker | None
+) -> Searcher:
     def by_vector(vector: Vector) -> list[Match]:
         return store.search_vector(vector, DEPTH, Filters())
 
@@ -119,7 +127,9 @@ def _searcher(mode: str, embedder: Embedder, store: Store, settings: AnsweringSe
         """What a question is answered from: above the floor, without near-duplicates, of those whom it names, top_k
         passages and no more."""
         question = Question(text, top_k=settings.top_k)
-        found = search(question, embedder=embedder, store=store, settings=settings, vector=vector)
+        found = search(
+            question, embedder=embedder, store=store, settings=settings, ranker=ranker, vector=vector
+        )
         return {hit.chunk_id: 1 / rank for rank, hit in enumerate(found.passages, 1)}
 
     searchers: dict[str, Searcher] = {

@@ -43,6 +43,7 @@ from pipeline.wiring import (
     ledger_database,
     open_embedder,
     open_ledger,
+    open_ranker,
     open_space,
     open_store,
     remove_tables,
@@ -286,7 +287,9 @@ def side_by_side(settings: Settings, evaluation_set: EvaluationSet) -> Compariso
             if borrowed:
                 _index_set(side, evaluation_set, settings)
         one, other = (Side(side.embedder, side.store) for side in sides)
-        return compare(evaluation_set, now=one, then=other, settings=settings.answering)
+        return compare(
+            evaluation_set, now=one, then=other, settings=settings.answering, ranker=open_ranker(settings)
+        )
 
 
 def _holds(settings: Settings, evaluation_set: EvaluationSet) -> bool:

@@ -42,6 +42,7 @@ from pipeline.service.retention.scheduler import MaintenanceTask
 from pipeline.service.thread_pools import Lanes
 from pipeline.telemetry.asgi import TracedRequests, method_of
 from pipeline.telemetry.setup import SILENT, Telemetry
+from pipeline.wiring import open_ranker
 
 TITLE = "Chartwell"
 VERSION = "1"
@@ -149,21 +150,21 @@ def _parts(
 ) -> Services:
     service = settings.service
     readiness = Readiness(
-        _checks(corpus, state),
+        _checks(corpus, state, settings),
         seconds_max=service.check_seconds_max,
         kept_seconds=service.checks_kept_seconds,
-        costly=("embedder", "generator"),
+        costly=("embedder", "generator", "ranker"),
     )
     history = open_history(state, access.audit, settings, corpus.visible)
     desk = AnswerQueue(corpus, ConversationRecorder(history.conversations, prices_of(settings)), service)
 
     def question_ended(asked: QuestionRequest, outcome: QuestionOutcome) -> None:
         if outcome.answer is not None:
-            readiness.proved("models", "embedder", "store", "state")
+            readiness.proved("models", "embedder", "ranker", "store", "state")
             if "generate" in outcome.answer.seconds:
                 readiness.proved("generator")
         elif isinstance(outcome.error, ProviderError):
-            readiness.doubted("embedder", "generator")
+            readiness.doubted("embedder", "generator", "ranker")
 
     desk.on_ended = question_ended
     meter.watch(desk, readiness)
@@ -191,7 +192,7 @@ def _parts(
     )
 
 
-def _checks(corpus: LiveCorpus, state: State) -> dict[str, Check]:
+def _checks(corpus: LiveCorpus, state: State, settings: Settings) -> dict[str, Check]:
     """A real call of each dependency. The store counts: its own check looks at every row, which takes minutes."""
 
     def embedder() -> None:
@@ -206,9 +207,11 @@ def _checks(corpus: LiveCorpus, state: State) -> dict[str, Check]:
         with corpus.answering() as parts:
             parts.store.counts()
 
+    ranker = open_ranker(settings)
     return {
         "models": when_ready(lambda: corpus.ready, lambda: corpus.failure),
         "embedder": embedder,
+        **({"ranker": ranker.check} if ranker else {}),
         "generator": generator,
         "store": store,
         "state": state.check,

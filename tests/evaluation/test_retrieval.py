@@ -28,6 +28,7 @@ TEXTS = [
     "Takes warfarin 5 mg daily.",
     "Sprained left ankle after a fall.",
     "Allergic to penicillin since 1998.",
+    "Takes his warfarin daily, 5 mg or 7.5 mg by the day of the week.",
 ]
 QUERIES = {"q0": (COPY, "d1"), "q1": ("Takes warfarin 5 mg daily", "d2"), "q2": ("Sprained left ankle", "d3")}
 

@@ -167,7 +167,8 @@ def services_of(settings: Settings) -> Iterator[tuple[str, Asker]]:
     """Every server that these settings name, with who asks it."""
     if settings.store.kind == "iris":
         yield "iris", IrisProbe(settings)
-    for name, group in (("embedder", settings.embedder), ("generator", settings.generator)):
+    groups = (("embedder", settings.embedder), ("generator", settings.generator), ("ranker", settings.ranker))
+    for name, group in groups:
         if group.provider == "bedrock":
             yield name, Hosted(name, f"bedrock {settings.bedrock.region}")
         elif group.provider in {"nim", "openai"} and group.url:

@@ -73,6 +73,7 @@ DEPENDENCIES: Mapping[str, str] = MappingProxyType(
     {
         "models": "Models and notes loaded",
         "embedder": "Embedding model",
+        "ranker": "Reranking model",
         "generator": "Language model",
         "store": "Note store",
         "state": "Service database",
