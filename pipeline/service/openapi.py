@@ -5,6 +5,7 @@ Decides which problems are possible everywhere, and how an operation says which 
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from fastapi import FastAPI
@@ -16,11 +17,28 @@ from pydantic.json_schema import models_json_schema
 from pipeline import errors
 from pipeline.errors import ChartwellError
 from pipeline.service import errors as refusals
-from pipeline.service import schemas
 from pipeline.service.problems import MEDIA_TYPE, TITLES, Problem, WrongHttp, problem_of, status_of
 from pipeline.service.questions.corpus import NO_NOTE
-from pipeline.service.schemas import AcceptedEvent, AnswerHead, CitationEvent, RetrievalEvent, StatementEvent
+from pipeline.service.schemas import (
+    ask,
+    audit,
+    conversations,
+    feedback,
+    groups,
+    health,
+    jobs,
+    notes,
+    people,
+)
+from pipeline.service.schemas.ask import (
+    AcceptedEvent,
+    AnswerHead,
+    CitationEvent,
+    RetrievalEvent,
+    StatementEvent,
+)
 
+SUBJECTS = (ask, audit, conversations, feedback, groups, health, jobs, notes, people)
 EVERYWHERE = (400, 401, 403, 405, 408, 413, 415, 421, 422, 429, 500, 503)
 """What the layers around the routes can answer with."""
 FOR_ALL = (401, 405, 421, 500)
@@ -104,7 +122,7 @@ def _complete(app: FastAPI) -> dict[str, Any]:
 
 def _restore_examples(described: dict[str, Any]) -> None:
     """The examples as they were written: FastAPI drops every null from the whole document, also from them."""
-    for name, model in vars(schemas).items():
+    for name, model in chain.from_iterable(vars(subject).items() for subject in SUBJECTS):
         extra = model.model_config.get("json_schema_extra") if isinstance(model, type(BaseModel)) else None
         if name in described and isinstance(extra, dict):
             described[name]["examples"] = extra["examples"]

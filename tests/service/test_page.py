@@ -19,7 +19,7 @@ from pipeline.service.pages.errors import own_path
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import TextSpan, statement_view, stretches
 from pipeline.service.pages.wording import verbatim
-from pipeline.service.schemas import CitationOut
+from pipeline.service.schemas.ask import CitationOut
 from tests.service.running import PASSWORD, QUESTION, ROOT, Running, copied, running, settings_in
 
 PAGES = ROOT / "pipeline" / "service" / "pages"

@@ -20,7 +20,7 @@ from pipeline.service.questions.streaming import (
     while_connected,
     whole_of,
 )
-from pipeline.service.schemas import (
+from pipeline.service.schemas.ask import (
     AcceptedEvent,
     AnswerHead,
     AnswerOut,

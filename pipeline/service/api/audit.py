@@ -13,14 +13,8 @@ from pipeline.service.access.policy import Action
 from pipeline.service.audit.chain import PROBLEMS_MAX, AuditRow, as_line
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
-from pipeline.service.schemas import (
-    ID_CHARACTERS_MAX,
-    AuditPageOut,
-    AuditRowOut,
-    Day,
-    ReceiptOut,
-    VerificationOut,
-)
+from pipeline.service.schemas.audit import AuditPageOut, AuditRowOut, ReceiptOut, VerificationOut
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Day
 
 router = APIRouter(prefix="/v1", tags=["audit"], dependencies=[requires(Action.READ_AUDIT)])
 

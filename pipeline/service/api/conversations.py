@@ -9,15 +9,14 @@ from fastapi import APIRouter, Path, Query, Response
 from pipeline.service.access.policy import Action
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
-from pipeline.service.schemas import (
-    ID_CHARACTERS_MAX,
+from pipeline.service.schemas.conversations import (
     ConversationExport,
     ConversationOut,
     ConversationsOut,
     ConversationWhole,
-    Moment,
     RenameRequest,
 )
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Moment
 
 router = APIRouter(
     prefix="/v1/conversations", tags=["conversations"], dependencies=[requires(Action.READ_OWN_CONVERSATIONS)]

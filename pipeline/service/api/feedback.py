@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from pipeline.service.access.policy import Action
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
-from pipeline.service.schemas import FeedbackOut, FeedbackRequest
+from pipeline.service.schemas.feedback import FeedbackOut, FeedbackRequest
 
 router = APIRouter(prefix="/v1", tags=["feedback"])
 

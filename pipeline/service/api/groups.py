@@ -9,14 +9,8 @@ from fastapi import APIRouter, Path, Response
 from pipeline.service.access.policy import Action
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.problems import documented
-from pipeline.service.schemas import (
-    ID_CHARACTERS_MAX,
-    GroupChange,
-    GroupOut,
-    GroupRequest,
-    GroupsOut,
-    MembersOut,
-)
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
+from pipeline.service.schemas.groups import GroupChange, GroupOut, GroupRequest, GroupsOut, MembersOut
 
 router = APIRouter(prefix="/v1/groups", tags=["people"], dependencies=[requires(Action.MANAGE_PEOPLE)])
 

@@ -17,15 +17,8 @@ from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, 
 from pipeline.service.metrics import CONTENT_TYPE
 from pipeline.service.problems import documented
 from pipeline.service.readiness import DependencyState
-from pipeline.service.schemas import (
-    Alive,
-    CorpusOut,
-    DependencyOut,
-    LimitsOut,
-    ModelOut,
-    ReadyOut,
-    StatusOut,
-)
+from pipeline.service.schemas.ask import ModelOut
+from pipeline.service.schemas.health import Alive, CorpusOut, DependencyOut, LimitsOut, ReadyOut, StatusOut
 
 router = APIRouter(tags=["health"])
 

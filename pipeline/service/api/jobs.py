@@ -13,7 +13,8 @@ from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.problems import documented
 from pipeline.service.questions.streaming import PING_SECONDS, described
-from pipeline.service.schemas import ID_CHARACTERS_MAX, JobOut, JobRequest, JobsOut
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
+from pipeline.service.schemas.jobs import JobOut, JobRequest, JobsOut
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 

@@ -12,7 +12,8 @@ from pipeline.service.access.policy import Action, Principal
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.errors import NotKnown
 from pipeline.service.problems import documented
-from pipeline.service.schemas import ID_CHARACTERS_MAX, NoteOut
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
+from pipeline.service.schemas.notes import NoteOut
 
 router = APIRouter(prefix="/v1", tags=["notes"])
 

@@ -10,8 +10,8 @@ from pipeline.service.access.policy import Action
 from pipeline.service.access.users import Invitation, Person
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, known, requires
 from pipeline.service.problems import documented
-from pipeline.service.schemas import (
-    ID_CHARACTERS_MAX,
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
+from pipeline.service.schemas.people import (
     InvitationOut,
     KeyOut,
     KeyRequest,

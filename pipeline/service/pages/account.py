@@ -27,7 +27,7 @@ from pipeline.service.pages.errors import (
 )
 from pipeline.service.pages.rendering import Renderer, caller_or_none
 from pipeline.service.problems import headers_of
-from pipeline.service.schemas import Text
+from pipeline.service.schemas.fields import Text
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,7 +15,7 @@ from pipeline.service.access.visibility import NOTHING, Visibility
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId, see_other
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.schemas import Text
+from pipeline.service.schemas.fields import Text
 
 router = APIRouter(include_in_schema=False)
 

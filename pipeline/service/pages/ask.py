@@ -49,7 +49,8 @@ from pipeline.service.questions.queue import (
     RunningAnswer,
 )
 from pipeline.service.questions.streaming import PING_SECONDS, while_connected, whole_of
-from pipeline.service.schemas import AskRequest, CitationOut, FilterFields, Text
+from pipeline.service.schemas.ask import AskRequest, CitationOut, FilterFields
+from pipeline.service.schemas.fields import Text
 
 router = APIRouter(include_in_schema=False)
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Form, Path, Request
 from starlette.responses import RedirectResponse
 
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.schemas import ID_CHARACTERS_MAX, Text
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 
 def renderer_of(request: Request) -> Renderer:

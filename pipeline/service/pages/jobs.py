@@ -14,7 +14,7 @@ from pipeline.service.middleware.authentication import Caller
 from pipeline.service.pages.dependencies import Line, RendererHere, ThingId, see_other
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.questions.streaming import PING_SECONDS
-from pipeline.service.schemas import JobOut
+from pipeline.service.schemas.jobs import JobOut
 
 router = APIRouter(prefix="/jobs", include_in_schema=False)
 

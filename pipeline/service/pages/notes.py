@@ -13,7 +13,7 @@ from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import RendererHere
 from pipeline.service.pages.errors import is_part
 from pipeline.service.pages.view_models import NoteView
-from pipeline.service.schemas import ID_CHARACTERS_MAX
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,7 +15,8 @@ from pipeline.service.conversations.feedback import Verdict
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, Lines, RendererHere, see_other
 from pipeline.service.pages.errors import is_part
-from pipeline.service.schemas import JobOut, Text
+from pipeline.service.schemas.fields import Text
+from pipeline.service.schemas.jobs import JobOut
 
 router = APIRouter(include_in_schema=False)
 

@@ -18,7 +18,7 @@ from pipeline.records import Document, Outcome
 from pipeline.service.audit.receipts import notices_from
 from pipeline.service.conversations.store import ConversationMessage
 from pipeline.service.pages.wording import QUOTES_ONLY
-from pipeline.service.schemas import AnswerOut, CitationOut, NoticeOut, StatementOut
+from pipeline.service.schemas.ask import AnswerOut, CitationOut, NoticeOut, StatementOut
 
 Place: TypeAlias = tuple[str, int, int]
 """A note's id, and where its words begin and end."""

@@ -14,7 +14,8 @@ from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER
 from pipeline.records import AccessScope
 from pipeline.service.access.groups import Group
 from pipeline.service.access.visibility import Visibility
-from pipeline.service.schemas import JobOut, ModelOut
+from pipeline.service.schemas.ask import ModelOut
+from pipeline.service.schemas.jobs import JobOut
 
 QUOTES_ONLY = "extractive"
 """The provider of answers that is no language model."""

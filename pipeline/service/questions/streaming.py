@@ -32,7 +32,7 @@ from pipeline.service.questions.queue import (
     QueueEvent,
     RunningAnswer,
 )
-from pipeline.service.schemas import (
+from pipeline.service.schemas.ask import (
     AcceptedEvent,
     AnswerHead,
     AnswerOut,

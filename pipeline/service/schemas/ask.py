@@ -1,0 +1,439 @@
+"""Questions and answers over HTTP, also as events.
+
+Positions are half-open ranges `[start, end)` in characters (Unicode code points) of the note's original text; times
+are seconds, similarities cosines between -1 and 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from pipeline.answering.notices import sentence
+from pipeline.locators import Characters, Locator, Region, locator_record, region_from
+from pipeline.records import (
+    AccessScope,
+    Answer,
+    Citation,
+    Ending,
+    Filters,
+    Hit,
+    Notice,
+    NoticeCode,
+    Outcome,
+    Question,
+    Statement,
+)
+from pipeline.service.schemas.fields import TEXT_CHARACTERS_MAX, Body, Day, Id, Ids, example, storable_text
+from pipeline.text.periods import Period
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("may not be blank")
+    return text
+
+
+class FilterFields(Body):
+    """Which notes to look at. An empty list restricts nothing; all of them must hold."""
+
+    patient_ids: Ids = Field(default=[], description="only notes of these patients")
+    document_types: Ids = Field(default=[], description="only notes of these types")
+    domains: Ids = Field(default=[], description="only notes of these domains")
+    since: Day | None = Field(
+        None, description="only notes of this day or later; notes without a date are left out"
+    )
+    until: Day | None = Field(
+        None,
+        description="only notes up to this day, which is included; a note of which only the month or the year is known "
+        "is found where it may be of these days",
+    )
+
+    def filters(self, scope: AccessScope) -> Filters:
+        """The filters asked for, within what the person may see. Raises BadRequest where the period ends before it
+        begins."""
+        filters = Filters(
+            patient_ids=tuple(self.patient_ids),
+            document_types=tuple(self.document_types),
+            domains=tuple(self.domains),
+            since=self.since.isoformat() if self.since else None,
+            until=self.until.isoformat() if self.until else None,
+            scope=scope,
+        )
+        Period.of(filters.since, filters.until)
+        return filters
+
+
+_QUESTION = {
+    "question": "What dose of allopurinol is Anna Mitchell taking for gout?",
+    "top_k": 10,
+    "filters": {"patient_ids": [], "document_types": ["Visit note"], "since": "2023-01-01"},
+}
+
+
+class SearchRequest(Body):
+    """Find passages; no model writes anything."""
+
+    model_config = example(_QUESTION, body=True)
+
+    question: Annotated[
+        str,
+        Field(min_length=1, max_length=TEXT_CHARACTERS_MAX),
+        AfterValidator(storable_text),
+        AfterValidator(_not_blank),
+    ] = Field(description="a question or words; /v1/status says how long it may be")
+    top_k: int | None = Field(
+        None, ge=1, le=100, description="passages at most; null: CHARTWELL_ANSWERING__TOP_K"
+    )
+    filters: FilterFields = FilterFields()
+
+    def asked(self, scope: AccessScope, top_k: int) -> Question:
+        return Question(self.question.strip(), self.filters.filters(scope), self.top_k or top_k)
+
+
+class AskRequest(SearchRequest):
+    """Ask a question. With `Accept: text/event-stream` the answer comes as it is made, else as one JSON object."""
+
+    model_config = example({**_QUESTION, "conversation_id": None}, body=True)
+
+    conversation_id: Id | None = Field(
+        None, description="the conversation that this question is filed under; null begins one"
+    )
+    any_patient: bool = Field(
+        False,
+        description="true: look at the notes of every patient. Else a question in a conversation that names no patient "
+        "and does not ask about several keeps to the patient of the answer before, where that was about one",
+    )
+
+
+class PageBoxOut(BaseModel):
+    """A rectangle on a page, in shares of the page's width and height from its left and top edge."""
+
+    kind: Literal["page_box"]
+    page: int = Field(ge=1, description="counted from 1")
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+class ImageRegionOut(BaseModel):
+    """A rectangle on a frame of an image, in pixels of the stored image from its top left corner, half-open."""
+
+    kind: Literal["image_region"]
+    series: str
+    image: str
+    frame: int = Field(ge=1, description="counted from 1")
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+LocatorOut: TypeAlias = Annotated[PageBoxOut | ImageRegionOut, Field(discriminator="kind")]
+WhereSeen: TypeAlias = Annotated[
+    LocatorOut | None,
+    Field(
+        description="where on a page or in an image the characters were read; absent for text",
+        exclude_if=lambda locator: locator is None,
+    ),
+]
+
+
+def _locator(region: Region | None) -> Any:
+    return None if region is None else locator_record(region)
+
+
+class PassageOut(BaseModel):
+    """A passage of a note that was found."""
+
+    number: int = Field(ge=1, description="statements cite it by this number")
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    domain: str | None
+    section: str | None
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    similarity: float
+    text: str
+    locator: WhereSeen = None
+
+    @classmethod
+    def of(cls, number: int, hit: Hit) -> PassageOut:
+        return cls(
+            number=number,
+            resource_id=hit.resource_id,
+            patient_id=hit.patient_id,
+            document_type=hit.document_type,
+            date=hit.date,
+            domain=hit.domain,
+            section=hit.section,
+            start=hit.start,
+            end=hit.end,
+            similarity=round(hit.similarity, 4),
+            text=hit.text,
+            locator=_locator(hit.region),
+        )
+
+    @classmethod
+    def all(cls, hits: Sequence[Hit]) -> list[PassageOut]:
+        return [cls.of(number, hit) for number, hit in enumerate(hits, start=1)]
+
+
+class CitationOut(BaseModel):
+    """Which characters of which note carry a statement. Checked: the note holds exactly this quote there."""
+
+    number: int
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    similarity: float
+    start: int
+    end: int
+    quote: str
+    locator: WhereSeen = None
+
+    @property
+    def place(self) -> Locator:
+        """Where to look for it."""
+        if self.locator is None:
+            return Characters(self.start, self.end)
+        return region_from(self.locator.model_dump())
+
+    @classmethod
+    def of(cls, citation: Citation) -> CitationOut:
+        return cls(
+            number=citation.number,
+            resource_id=citation.resource_id,
+            patient_id=citation.patient_id,
+            document_type=citation.document_type,
+            date=citation.date,
+            similarity=round(citation.similarity, 4),
+            start=citation.start,
+            end=citation.end,
+            quote=citation.quote,
+            locator=_locator(citation.region),
+        )
+
+
+class StatementOut(BaseModel):
+    """A sentence of the answer and what carries it."""
+
+    text: str
+    citations: list[CitationOut]
+
+    @classmethod
+    def of(cls, statement: Statement) -> StatementOut:
+        return cls(text=statement.text, citations=[CitationOut.of(each) for each in statement.citations])
+
+
+class UsageOut(BaseModel):
+    """What the answer took."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cost_usd: float | None = Field(
+        description="US dollars that the model's tokens add to a bill; null where no price is known"
+    )
+    seconds: dict[str, float] = Field(
+        description="by stage: queue, embed, search, prompt, generate, verify; total, without the queue"
+    )
+
+    @classmethod
+    def of(cls, answer: Answer, queued_seconds: float, cost_usd: float | None) -> UsageOut:
+        return cls(
+            prompt_tokens=answer.usage.prompt_tokens,
+            completion_tokens=answer.usage.completion_tokens,
+            cost_usd=cost_usd,
+            seconds={
+                stage: round(seconds, 4)
+                for stage, seconds in {"queue": queued_seconds, **answer.seconds}.items()
+            },
+        )
+
+
+class ModelOut(BaseModel):
+    """Who wrote the answer."""
+
+    provider: str
+    model: str
+    label: str | None = Field(
+        description="to be shown with the answer where the model is not for clinical use"
+    )
+
+
+_CITATION = {
+    "number": 2,
+    "resource_id": "aci-D2N006",
+    "patient_id": "D2N006",
+    "document_type": "Visit note",
+    "date": None,
+    "similarity": 0.65,
+    "start": 2801,
+    "end": 2859,
+    "quote": "Medical Treatment: Continue allopurinol 100 mg once daily.",
+}
+
+
+class NearValueOut(BaseModel):
+    """A value that notes have."""
+
+    value: str
+    notes: int
+
+
+class NoticeOut(BaseModel):
+    """What a filter did that the asker may not expect, or what cited notes are.
+
+    Counts end at 10,000, and are of notes that you may see.
+    """
+
+    code: NoticeCode
+    field: Literal["patient_id", "document_type", "domain", "date"] | None = Field(
+        description="which filter; null: all of them together"
+    )
+    value: str | None = Field(description="as it was asked for; of `not_final` the status of the notes cited")
+    notes: int = Field(description="how many notes it is about")
+    of: int = Field(description="out of how many")
+    near: list[NearValueOut] = Field(
+        description="values that may have been meant; of `not_final` the ids of the notes"
+    )
+    text: str = Field(description="the same in words")
+
+    @classmethod
+    def all(cls, notices: Sequence[Notice]) -> list[NoticeOut]:
+        return [
+            cls(
+                code=each.code,
+                field=each.field,
+                value=each.value,
+                notes=each.notes,
+                of=each.of,
+                near=[NearValueOut(value=near.value, notes=near.notes) for near in each.near],
+                text=sentence(each, "note that you may see", by="the patient filter"),
+            )
+            for each in notices
+        ]
+
+
+_KEPT_PATIENT = "the patient of the answer before, to whom this question keeps; null where it keeps to nobody"
+
+
+class AnswerHead(BaseModel):
+    """The answer without its parts: what the event `done` carries."""
+
+    question_id: str
+    conversation_id: str
+    kept_patient_id: str | None = Field(None, description=_KEPT_PATIENT)
+    message_id: str | None = Field(description="null where the conversation was deleted meanwhile")
+    receipt_id: str = Field(description="GET /v1/receipts/{receipt_id} tells what it was made from")
+    outcome: Outcome = Field(
+        description="nothing_relevant: the model said so, or no note is close enough; no_answer: there is none that "
+        "can be shown, and whether the notes answer the question is not known"
+    )
+    reason: str | None = Field(
+        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, name_not_found or "
+        "generator_abstained; for no_answer: nothing_verified, cut_off, filtered, refused, tool_call, "
+        "thought_only or empty"
+    )
+    ending: Ending = Field(
+        description="how the model's answer ended; of all but complete, more may be missing"
+    )
+    text: str
+    withheld: int = Field(
+        description="statements held back because what they cite does not say all that they say"
+    )
+    notices: list[NoticeOut] = Field(
+        description="what the filters did that you may not expect, and cited notes that are not final"
+    )
+    model: ModelOut
+    prompt_version: str | None
+    space_id: str
+
+
+class AnswerOut(AnswerHead):
+    """An answer, every statement with its checked citations."""
+
+    model_config = example(
+        {
+            "question_id": "6c5d0d7e2f0a4d54b0a7c2c3c7f7a111",
+            "conversation_id": "3f0c9f6f7c0b4b54b0a7c2c3c7f7a222",
+            "message_id": "9a0c9f6f7c0b4b54b0a7c2c3c7f7a333",
+            "receipt_id": "1b0c9f6f7c0b4b54b0a7c2c3c7f7a444",
+            "outcome": "answered",
+            "reason": None,
+            "ending": "complete",
+            "text": '"Medical Treatment: Continue allopurinol 100 mg once daily." [2]',
+            "withheld": 0,
+            "notices": [],
+            "model": {"provider": "extractive", "model": "quotes", "label": None},
+            "prompt_version": "answer-v1@3f2a9c",
+            "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab",
+            "statements": [
+                {
+                    "text": '"Medical Treatment: Continue allopurinol 100 mg once daily." [2]',
+                    "citations": [_CITATION],
+                }
+            ],
+            "citations": [_CITATION],
+            "passages": [],
+            "usage": {
+                "prompt_tokens": 812,
+                "completion_tokens": 24,
+                "cost_usd": 0.0,
+                "seconds": {"queue": 0.0, "embed": 0.02, "search": 0.01, "generate": 0.4, "total": 0.44},
+            },
+        }
+    )
+
+    statements: list[StatementOut]
+    citations: list[CitationOut] = Field(description="each cited span once, in the order of first use")
+    passages: list[PassageOut] = Field(description="what the model was given")
+    usage: UsageOut
+
+
+class SearchOut(BaseModel):
+    """Passages, best first; empty where no note is similar enough."""
+
+    model_config = example(
+        {"passages": [], "notices": [], "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab"}
+    )
+
+    passages: list[PassageOut]
+    notices: list[NoticeOut] = Field(
+        description="what the filters did that you may not expect, and cited notes that are not final"
+    )
+    space_id: str
+
+
+class AcceptedEvent(BaseModel):
+    """Event `accepted`: the question has a place, or waits for one."""
+
+    question_id: str
+    conversation_id: str
+    kept_patient_id: str | None = Field(None, description=_KEPT_PATIENT)
+
+
+class RetrievalEvent(BaseModel):
+    """Event `retrieval`: what the model is given; empty where no note is similar enough."""
+
+    passages: list[PassageOut]
+
+
+class StatementEvent(BaseModel):
+    """Event `statement`: a sentence of the answer whose citations checked out."""
+
+    number: int = Field(ge=1)
+    text: str
+
+
+class CitationEvent(BaseModel):
+    """Event `citation`: what carries the statement of that number."""
+
+    statement: int = Field(ge=1)
+    citation: CitationOut
