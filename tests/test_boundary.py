@@ -32,7 +32,7 @@ from tests.infra.stacks import config as stack_config
 ROOT = Path(__file__).resolve().parents[1]
 NAMED = re.compile(r"\bCHARTWELL_[A-Z][A-Z0-9]*(?:__[A-Z0-9_]+)?\b")
 PASSWORD = "Correct-Horse-7-Battery"
-SCRIPTS = [path for path in (ROOT / "cloud-init").rglob("*") if path.is_file()]
+SCRIPTS = [path for path in (ROOT / "cloud-init").rglob("*") if path.is_file() and path.suffix != ".pyc"]
 KNOWN = {name for name, _, _ in variables()}
 
 
@@ -306,3 +306,23 @@ def test_no_pattern_holds_a_backspace() -> None:
         and isinstance(node.value, str)
         and "\b" in node.value.replace("-\b", "")
     ]
+
+
+def test_the_services_of_aws_that_are_used_are_those_whose_types_are_checked() -> None:
+    """What mypy does not follow is Any, and would be wrong in silence."""
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mypy"][
+        "overrides"
+    ]
+    followed = {
+        name for each in overrides if each.get("follow_imports") == "normal" for name in each["module"]
+    }
+    used = {
+        node.attr
+        for path in (ROOT / "infra").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "aws"
+    }
+    modules = {name for name in used if name.islower()}
+    assert modules
+    assert {f"pulumi_aws.{name}.*" for name in modules} - followed == set()
+    assert used - modules <= {"Provider", "ProviderDefaultTagsArgs"}

@@ -34,6 +34,7 @@ def smollm() -> GgufGenerator:
 
 
 @needs_model
+@pytest.mark.long
 class TestGgufGenerator(GeneratorContract):
     @pytest.fixture
     def generator(self, smollm: GgufGenerator) -> Generator:
@@ -41,12 +42,14 @@ class TestGgufGenerator(GeneratorContract):
 
 
 @needs_model
+@pytest.mark.long
 def test_the_demonstration_model_is_labelled(smollm: GgufGenerator) -> None:
     assert smollm.model.model == "SmolLM2-135M-Instruct.Q4_1@b179c952"
     assert smollm.model.label == "demo model: invents findings, not for clinical use"
 
 
 @needs_model
+@pytest.mark.long
 def test_usage_and_the_limit_are_reported(smollm: GgufGenerator) -> None:
     *pieces, last = smollm.stream(prompt())
     assert last.usage is not None
@@ -57,6 +60,7 @@ def test_usage_and_the_limit_are_reported(smollm: GgufGenerator) -> None:
 
 
 @needs_model
+@pytest.mark.long
 def test_closing_stops_the_model(smollm: GgufGenerator) -> None:
     """A thousand tokens would take many seconds; the thread is gone when close returns."""
     stream = smollm._stream(prompt(), 1000)
@@ -66,6 +70,7 @@ def test_closing_stops_the_model(smollm: GgufGenerator) -> None:
 
 
 @needs_model
+@pytest.mark.long
 def test_a_prompt_beyond_the_context_is_refused(smollm: GgufGenerator) -> None:
     with pytest.raises(RequestInvalid, match=r"exceeds the available context size .*CONTEXT_TOKENS_MAX"):
         list(smollm.stream(prompt("pain " * 9000)))
@@ -73,6 +78,7 @@ def test_a_prompt_beyond_the_context_is_refused(smollm: GgufGenerator) -> None:
 
 
 @needs_model
+@pytest.mark.long
 def test_nothing_listens_on_the_network(smollm: GgufGenerator) -> None:
     address = smollm._server.listening_address
     assert address.startswith("unix://")
@@ -105,6 +111,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 @needs_model
+@pytest.mark.long
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     model = tmp_path / "model.gguf"
     model.write_bytes(b"GGUF" + os.urandom(64))

