@@ -93,7 +93,7 @@ class Violation:
 
 
 Graph = Sequence[Resource]
-Finding = tuple[Resource, str]
+Breach = tuple[Resource, str]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Rule:
     name: str
     public_ids: tuple[str, ...]
     title: str
-    find: Callable[[Graph], Iterable[Finding]]
+    find: Callable[[Graph], Iterable[Breach]]
 
     def check(self, graph: Graph) -> list[Violation]:
         return [Violation(self.name, found.name, message) for found, message in self.find(graph)]
@@ -133,10 +133,10 @@ def _of(graph: Graph, *types: str) -> Iterator[Resource]:
 
 def _where(
     resource_type: str, *conditions: tuple[Callable[[Resource], bool], str]
-) -> Callable[[Graph], list[Finding]]:
+) -> Callable[[Graph], list[Breach]]:
     """A check of single resources: every condition must hold."""
 
-    def find(graph: Graph) -> list[Finding]:
+    def find(graph: Graph) -> list[Breach]:
         return [
             (each, message)
             for each in _of(graph, resource_type)
@@ -166,8 +166,8 @@ def _user_data_is_clean(each: Resource) -> bool:
     return not SECRET_TEXT.search(str(each.get("userData") or ""))
 
 
-def _world_ingress(accepted: frozenset[str]) -> Callable[[Graph], list[Finding]]:
-    def find(graph: Graph) -> list[Finding]:
+def _world_ingress(accepted: frozenset[str]) -> Callable[[Graph], list[Breach]]:
+    def find(graph: Graph) -> list[Breach]:
         findings = []
         for each in _of(graph, "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"):
             ranges = {each.known("cidrIpv4"), each.known("cidrIpv6")} & WORLD
@@ -201,7 +201,7 @@ def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _wildcards(graph: Graph) -> Iterator[Finding]:
+def _wildcards(graph: Graph) -> Iterator[Breach]:
     for each in _of(graph, "aws:iam/rolePolicy:RolePolicy", "aws:iam/policy:Policy"):
         for statement in _known_statements(each, "policy"):
             if statement.get("Effect") != "Allow":
@@ -212,7 +212,7 @@ def _wildcards(graph: Graph) -> Iterator[Finding]:
                 yield each, f"statement {statement.get('Sid', '?')} names no resource"
 
 
-def _public_principals(graph: Graph) -> Iterator[Finding]:
+def _public_principals(graph: Graph) -> Iterator[Breach]:
     for each in _of(
         graph, "aws:kms/key:Key", "aws:sns/topicPolicy:TopicPolicy", "aws:s3/bucketPolicy:BucketPolicy"
     ):
@@ -225,7 +225,7 @@ def _public_principals(graph: Graph) -> Iterator[Finding]:
                 yield each, f"statement {statement.get('Sid', '?')} lets everybody in"
 
 
-def _admin_attachments(graph: Graph) -> Iterator[Finding]:
+def _admin_attachments(graph: Graph) -> Iterator[Breach]:
     for each in _of(graph, "aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
         if re.search(
             r"/(AdministratorAccess|PowerUserAccess|IAMFullAccess|AmazonS3FullAccess)$",
@@ -236,10 +236,10 @@ def _admin_attachments(graph: Graph) -> Iterator[Finding]:
 
 def _bucket_companion(
     companion: str, *conditions: tuple[Callable[[Resource], bool], str], skip: str = ""
-) -> Callable[[Graph], list[Finding]]:
+) -> Callable[[Graph], list[Breach]]:
     """Every bucket has a companion resource that names it and meets the conditions."""
 
-    def find(graph: Graph) -> list[Finding]:
+    def find(graph: Graph) -> list[Breach]:
         beside = {each.known("bucket", otherwise=UNKNOWN): each for each in _of(graph, companion)}
         findings = []
         for bucket in _of(graph, BUCKET):
@@ -272,10 +272,10 @@ def _aborts_uploads(each: Resource) -> bool:
     )
 
 
-def _referenced(holder: str, path: str, target: str, message: str) -> Callable[[Graph], list[Finding]]:
+def _referenced(holder: str, path: str, target: str, message: str) -> Callable[[Graph], list[Breach]]:
     """Every `target` whose id is known is named by some `holder` under `path` (a value or a list)."""
 
-    def find(graph: Graph) -> list[Finding]:
+    def find(graph: Graph) -> list[Breach]:
         values = [each.known(path, otherwise=UNKNOWN) for each in _of(graph, holder)]
         used = {value for each in values for value in _as_list(each)}
         if UNKNOWN in used:
@@ -285,7 +285,7 @@ def _referenced(holder: str, path: str, target: str, message: str) -> Callable[[
     return find
 
 
-def _parameters(graph: Graph) -> Iterator[Finding]:
+def _parameters(graph: Graph) -> Iterator[Breach]:
     for each in _of(graph, "aws:ssm/parameter:Parameter"):
         if each.known("type") == "SecureString" and not each.known("keyId", otherwise=UNKNOWN):
             yield each, "encrypted with the account's default key"
@@ -293,7 +293,7 @@ def _parameters(graph: Graph) -> Iterator[Finding]:
             yield each, "a value outside a SecureString; public facts belong in insecureValue"
 
 
-def _tags(graph: Graph) -> Iterator[Finding]:
+def _tags(graph: Graph) -> Iterator[Breach]:
     for each in graph:
         if each.type == "pulumi:providers:aws":
             defaults = each.known("defaultTags", otherwise={"tags": dict.fromkeys(REQUIRED_TAGS, UNKNOWN)})
@@ -303,7 +303,7 @@ def _tags(graph: Graph) -> Iterator[Finding]:
                 yield each, f"default tags lack {', '.join(missing)}"
 
 
-def _unwanted(graph: Graph) -> Iterator[Finding]:
+def _unwanted(graph: Graph) -> Iterator[Breach]:
     for each in graph:
         if each.type in UNWANTED_TYPES:
             yield each, "bills around the clock"
@@ -314,7 +314,7 @@ def _unwanted(graph: Graph) -> Iterator[Finding]:
             yield each, "an interface endpoint bills around the clock; a gateway endpoint is free"
 
 
-def _commands(graph: Graph) -> Iterator[Finding]:
+def _commands(graph: Graph) -> Iterator[Breach]:
     for each in _of(graph, COMMAND):
         if each.known("delete"):
             yield each, "a delete script needs a living host: it would block a pause"
@@ -330,7 +330,7 @@ def _commands(graph: Graph) -> Iterator[Finding]:
 DATA_TYPES: Final = frozenset({VOLUME, BUCKET, "aws:kms/key:Key", "aws:ssm/parameter:Parameter"})
 
 
-def _retained(graph: Graph) -> Iterator[Finding]:
+def _retained(graph: Graph) -> Iterator[Breach]:
     for each in graph:
         if each.type in DATA_TYPES and each.options is not None:
             snapshot = each.type == VOLUME and each.known("finalSnapshot", otherwise=True) is True
@@ -340,13 +340,13 @@ def _retained(graph: Graph) -> Iterator[Finding]:
             yield each, "a destroy would empty the bucket"
 
 
-def _protected(graph: Graph) -> Iterator[Finding]:
+def _protected(graph: Graph) -> Iterator[Breach]:
     for each in graph:
         if each.options is not None and each.options.protect:
             yield each, "a protected resource makes a plain pulumi destroy fail"
 
 
-def _one_host_at_a_time(graph: Graph) -> Iterator[Finding]:
+def _one_host_at_a_time(graph: Graph) -> Iterator[Breach]:
     for each in _of(graph, INSTANCE):
         if each.options is not None and not each.options.delete_before_replace:
             yield each, "two hosts would fight for the volume and the vCPU quota"
@@ -481,7 +481,7 @@ def _network_rules(accepted: frozenset[str]) -> tuple[Rule, ...]:
 def _bucket_rules() -> tuple[Rule, ...]:
     def companion(
         name: str, *conditions: tuple[Callable[[Resource], bool], str], skip: str = ""
-    ) -> Callable[[Graph], list[Finding]]:
+    ) -> Callable[[Graph], list[Breach]]:
         return _bucket_companion(f"aws:s3/{name[0].lower()}{name[1:]}:{name}", *conditions, skip=skip)
 
     blocks = [

@@ -41,7 +41,7 @@ LICENCE_WARNING_DAYS: Final = 90
 IMAGE_DAYS_MAX: Final = 45  # Ubuntu publishes one every few weeks; driver packages move on about as fast
 REFUSED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
 
-Status = Literal["pass", "warn", "fail"]
+PreflightStatus = Literal["pass", "warn", "fail"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class PreflightFinding:
     """What one check found, and what to do about it."""
 
     check: str
-    status: Status
+    status: PreflightStatus
     message: str
     cure: str = ""
 
@@ -63,7 +63,7 @@ class Surroundings:
     now: datetime
 
 
-Check = Callable[[StackConfig, Surroundings], Iterator[PreflightFinding]]
+PreflightCheck = Callable[[StackConfig, Surroundings], Iterator[PreflightFinding]]
 
 
 class PreflightError(Exception):
@@ -329,7 +329,7 @@ def _usd_per_hour(products: Sequence[str]) -> float | None:
     return None
 
 
-CHECKS: Final[tuple[tuple[str, str, Check], ...]] = (
+CHECKS: Final[tuple[tuple[str, str, PreflightCheck], ...]] = (
     ("credentials", "sts:GetCallerIdentity", credentials),
     ("quota", "servicequotas:GetServiceQuota, ec2:DescribeInstances", quota),
     ("zones", "ec2:DescribeInstanceTypeOfferings", zones),
@@ -365,7 +365,7 @@ def run(config: StackConfig, around: Surroundings) -> list[PreflightFinding]:
             else:
                 found.append(PreflightFinding(name, "warn", f"Not checked: AWS answers {_code(error)}."))
         except botocore.exceptions.BotoCoreError as error:
-            status: Status = "fail" if name == "credentials" else "warn"
+            status: PreflightStatus = "fail" if name == "credentials" else "warn"
             found.append(
                 PreflightFinding(
                     name, status, f"Not checked: {error}", "Check the credentials and the network."

@@ -21,7 +21,7 @@ DECIDING = ("answering", "nDCG@10")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ComparisonRow:
     mode: str
     metric: str
     now: Estimate
@@ -38,7 +38,7 @@ class Comparison:
     """Id of the space that serves."""
     then: str
     """Id of the space that would."""
-    rows: Sequence[Row]
+    rows: Sequence[ComparisonRow]
 
     @property
     def worse(self) -> bool:
@@ -73,7 +73,7 @@ def compare(
         for side in (now, then)
     )
     rows = [
-        Row(
+        ComparisonRow(
             mode,
             metric,
             estimate(before[mode][metric]),

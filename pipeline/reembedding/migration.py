@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +90,6 @@ class Soundness:
 class Switched:
     pointer: SpacePointer
     soundness: Soundness
-    caught_up: Sequence[CatchUpPass]
     writers_waited_seconds: float
     """How long nobody could write notes: the last pass, the checks and the rename."""
     left_behind: int
@@ -362,7 +361,6 @@ def switch(settings: Settings, *, force: bool = False, observer: Observer | None
         return Switched(
             pointer,
             found,
-            passes,
             time.monotonic() - began,
             counts["pending"] + counts["processing"] + counts["failed"],
         )

@@ -15,7 +15,7 @@ from typing import Literal, get_args
 from pipeline.errors import ChartwellError
 from pipeline.records import Ending
 
-Kind = Literal["counter", "gauge", "histogram"]
+MetricKind = Literal["counter", "gauge", "histogram"]
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 SIMILARITIES = (0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.8, 0.9)
@@ -81,7 +81,7 @@ class Label:
 @dataclass(frozen=True, slots=True)
 class Definition:
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     labels: Mapping[str, Label] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()

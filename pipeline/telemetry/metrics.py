@@ -29,8 +29,8 @@ from pipeline.telemetry.definitions import (
     definitions,
 )
 
-Role = Literal["embedder", "generator"]
-Price = Callable[[Answer], float | None]
+ServerRole = Literal["embedder", "generator"]
+AnswerPrice = Callable[[Answer], float | None]
 """US dollars for one answer, None where nobody knows."""
 
 
@@ -89,7 +89,7 @@ class _Ready(Collector):
 class Metrics:
     """Every metric of `definitions`, ready to record. Safe to share between threads."""
 
-    def __init__(self, registry: CollectorRegistry, *, price: Price | None = None) -> None:
+    def __init__(self, registry: CollectorRegistry, *, price: AnswerPrice | None = None) -> None:
         """Registers everything in `registry`. `price`: prices an answer."""
         self.registry = registry
         self.price = price
@@ -257,12 +257,12 @@ class Metrics:
     def generator_in_use(self, model: GeneratorModel) -> None:
         self._model_in_use("generator", model.provider, model.model)
 
-    def _model_in_use(self, role: Role, provider: str, model: str) -> None:
+    def _model_in_use(self, role: ServerRole, provider: str, model: str) -> None:
         info = self._gauges["chartwell_model_info"]
         info.remove_by_labels({"role": role})  # a switch of spaces leaves the old model behind
         info.labels(role, provider, model).set(1)
 
-    def watch_server(self, role: Role, backend: object) -> None:
+    def watch_server(self, role: ServerRole, backend: object) -> None:
         """Where this back-end calls a server, read its queue at each scrape."""
         if isinstance(backend, Gated):
             gate = backend.gate

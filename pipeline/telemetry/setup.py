@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace.export import SpanExporter
     from prometheus_client import CollectorRegistry
 
-    from pipeline.telemetry.metrics import Metrics, Price
+    from pipeline.telemetry.metrics import AnswerPrice, Metrics
     from pipeline.telemetry.tracing import Tracing
 
 TRACES_FILE = "traces.jsonl"
@@ -129,7 +129,7 @@ def open_telemetry(settings: Settings) -> Iterator[Telemetry]:
         yield Telemetry(metrics, tracing, settings.store.kind)
 
 
-def _price(settings: Settings) -> Price:
+def _price(settings: Settings) -> AnswerPrice:
     prices = prices_of(settings)
     return lambda answer: answer_usd(prices, answer.usage.prompt_tokens, answer.usage.completion_tokens).value
 

@@ -25,7 +25,7 @@ from pipeline.logs import LOGGER
 from pipeline.storage.locks import exclusive_lock
 from pipeline.telemetry.metrics import Together
 
-Key: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
+SeriesKey: TypeAlias = tuple[str, tuple[tuple[str, str], ...]]
 
 WORKERS_MAX = 8
 WRITTEN = "chartwell_ingestion_"
@@ -106,7 +106,7 @@ class _Continued(Collector):
     def __init__(self, registry: CollectorRegistry, path: Path, worker: int) -> None:
         self._registry = registry
         self._worker = str(worker)
-        self._before: dict[str, dict[Key, float]] = {}
+        self._before: dict[str, dict[SeriesKey, float]] = {}
         for family in read_file(path):
             if family.type in GROWING:
                 kept = self._before.setdefault(family.name, {})
@@ -129,7 +129,7 @@ class _Continued(Collector):
         return iter(())
 
 
-def _key(sample: Sample) -> Key:
+def _key(sample: Sample) -> SeriesKey:
     return sample.name, tuple(sorted(sample.labels.items()))
 
 

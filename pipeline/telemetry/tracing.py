@@ -65,7 +65,7 @@ from pipeline.telemetry.definitions import METHODS, code_of
 from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
 from pipeline.trace_context import TRACEPARENT, in_trace
 
-Value: TypeAlias = str | int | float | bool | Sequence[str]
+SpanValue: TypeAlias = str | int | float | bool | Sequence[str]
 
 ALLOWED = frozenset(
     {
@@ -170,7 +170,7 @@ class Tracing:
     def begin(
         self,
         name: str,
-        attributes: Mapping[str, Value],
+        attributes: Mapping[str, SpanValue],
         *,
         kind: SpanKind = SpanKind.INTERNAL,
         traceparent: str | None = None,
@@ -203,7 +203,7 @@ class Tracing:
 
     @contextmanager
     def span(
-        self, name: str, attributes: Mapping[str, Value], *, kind: SpanKind = SpanKind.INTERNAL
+        self, name: str, attributes: Mapping[str, SpanValue], *, kind: SpanKind = SpanKind.INTERNAL
     ) -> Iterator[Span]:
         """A span for the block, which is active inside and marked with the code of an error that leaves it."""
         span = self.begin(name, attributes, kind=kind)
@@ -227,14 +227,14 @@ class Tracing:
                 self._whole_run = None
 
 
-def allowed(attributes: Mapping[str, Value]) -> dict[str, Value]:
+def allowed(attributes: Mapping[str, SpanValue]) -> dict[str, SpanValue]:
     """The attributes. Raises ValueError for one that nobody has thought about."""
     if unknown := set(attributes) - ALLOWED:
         raise ValueError(f"a span may not say {', '.join(sorted(unknown))}")
     return dict(attributes)
 
 
-def say(span: Span, attributes: Mapping[str, Value]) -> None:
+def say(span: Span, attributes: Mapping[str, SpanValue]) -> None:
     for name, value in allowed(attributes).items():
         span.set_attribute(name, value)
 
@@ -253,7 +253,7 @@ def traceparent_of(span: Span) -> str:
     )
 
 
-def _of_model(operation: str, provider: str, model: str) -> dict[str, Value]:
+def _of_model(operation: str, provider: str, model: str) -> dict[str, SpanValue]:
     return {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": PROVIDERS.get(provider, provider),
@@ -261,15 +261,15 @@ def _of_model(operation: str, provider: str, model: str) -> dict[str, Value]:
     }
 
 
-Step = TypeVar("Step")
+Piece = TypeVar("Piece")
 
 
-def steps(tracing: Tracing, span: Span, open_stream: Callable[[], Iterator[Step]]) -> PythonGenerator[Step]:
+def steps(tracing: Tracing, span: Span, open_stream: Callable[[], Iterator[Piece]]) -> PythonGenerator[Piece]:
     """A stream as it is, each step of it made with `span` active; the span ends with the stream.
 
     Active only during a step: between two steps the reader goes on, perhaps on another thread, under a span of its own.
     """
-    stream: Iterator[Step] | None = None
+    stream: Iterator[Piece] | None = None
     try:
         while True:
             with tracing.active(span):
@@ -343,7 +343,7 @@ def traced_store(store: Store, tracing: Tracing, kind: str) -> Store:
     system = SYSTEMS[kind]
 
     def around(operation: str, rows: int | None) -> AbstractContextManager[Span]:
-        attributes: dict[str, Value] = {"db.system.name": system, "db.operation.name": operation}
+        attributes: dict[str, SpanValue] = {"db.system.name": system, "db.operation.name": operation}
         if rows is not None:
             attributes["db.operation.batch.size"] = rows
         return tracing.span(f"{operation} {DATA_SOURCE}", attributes, kind=SpanKind.CLIENT)
@@ -411,7 +411,7 @@ class TracedAnswerer:
         if stage in ("embed", "generate"):
             return nullcontext()
         if stage == "search":
-            attributes: dict[str, Value] = {
+            attributes: dict[str, SpanValue] = {
                 "gen_ai.operation.name": "retrieval",
                 "gen_ai.data_source.id": DATA_SOURCE,
                 "gen_ai.request.top_k": question.top_k,
@@ -420,8 +420,8 @@ class TracedAnswerer:
         return self._tracing.span(stage, {})
 
 
-def _of_answer(answer: Answer) -> dict[str, Value]:
-    said: dict[str, Value] = {
+def _of_answer(answer: Answer) -> dict[str, SpanValue]:
+    said: dict[str, SpanValue] = {
         "chartwell.answer.outcome": answer.outcome,
         "chartwell.answer.ending": answer.ending,
         "chartwell.answer.passages": len(answer.passages),
