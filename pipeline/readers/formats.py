@@ -6,13 +6,13 @@ this order.
 
 from __future__ import annotations
 
-from pipeline.readers.cda import CdaReader
+from pipeline.readers.cda.notes import CdaReader
 from pipeline.readers.fhir.stream import FhirResources
 from pipeline.readers.hl7v2.notes import Hl7v2Reader
-from pipeline.readers.json_records import JsonLinesReader, JsonReader
-from pipeline.readers.plain_text import HtmlReader, PlainTextReader
+from pipeline.readers.json.records import JsonLinesReader, JsonReader
+from pipeline.readers.plain_text.notes import HtmlReader, PlainTextReader
 from pipeline.readers.registry import Registry
-from pipeline.readers.tables import TableReader
+from pipeline.readers.tables.records import TableReader
 
 FORMATS = Registry(
     (

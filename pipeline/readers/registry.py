@@ -13,11 +13,11 @@ from typing import Any
 
 from pipeline.readers import foreign
 from pipeline.readers.foreign import UnknownFormat
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import Opened, RawRecord, Reader, ReadOptions, UnreadableSource
 from pipeline.readers.record_format import RecordFormat
 from pipeline.readers.sniffing import named, sniff
 from pipeline.readers.streams import COMPRESSED
-from pipeline.readers.utf8 import utf8
 
 
 @dataclass(frozen=True)

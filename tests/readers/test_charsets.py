@@ -6,7 +6,7 @@ import codecs
 
 import pytest
 
-from pipeline.readers import charsets
+from pipeline.readers.plain_text import charsets
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
-from pipeline.readers.content_kind import NotText, as_plain_text
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
+from pipeline.readers.plain_text.content_kind import NotText, as_plain_text
 from pipeline.records import Rejection, SourceRecord
 
 SETTINGS = IndexingSettings()

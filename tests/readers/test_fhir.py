@@ -14,7 +14,7 @@ from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.fhir.notes import notes
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
-from pipeline.readers.html import heading, text_of
+from pipeline.readers.plain_text.html import heading, text_of
 from pipeline.readers.reader import RawRecord, UnreadableRecord
 from pipeline.records import Rejection
 

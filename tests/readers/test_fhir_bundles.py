@@ -530,7 +530,7 @@ def test_what_waits_and_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pyt
     found = read_bundle(tmp_path, bundle(*notes, *binaries))
     assert 0 < len(texts(found)) < 20
     assert len(found) == 20
-    monkeypatch.setattr("pipeline.readers.json_records.BinaryMemory", lambda: BinaryMemory(100))
+    monkeypatch.setattr("pipeline.readers.json.records.BinaryMemory", lambda: BinaryMemory(100))
     found = read_bundle(tmp_path, bundle(*binaries, *notes))
     assert 0 < len(texts(found)) < 20
     assert {reason for _, reason in refusals(found)} == {"The attachment's content was passed over."}

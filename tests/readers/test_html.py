@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from pipeline.readers.html import heading, text_of
+from pipeline.readers.plain_text.html import heading, text_of
 from pipeline.text.section_titles import heading_of
 
 

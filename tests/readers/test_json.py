@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import IndexingSettings
-from pipeline.readers import json_stream
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
-from pipeline.readers.json_records import read_json, read_json_lines
+from pipeline.readers.json import stream as json_stream
+from pipeline.readers.json.records import read_json, read_json_lines
 from pipeline.readers.reader import RawRecord, ReadOptions, UnreadableRecord, UnreadableSource
 from pipeline.records import Rejection, SourceRecord
 

@@ -17,14 +17,14 @@ from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
 from pipeline.readers.formats import FORMATS
-from pipeline.readers.json_stream import too_long
-from pipeline.readers.plain_text import PlainTextReader, path_columns
+from pipeline.readers.json.stream import too_long
+from pipeline.readers.plain_text.notes import PlainTextReader, path_columns
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import Opened, RawRecord, Reader, ReadOptions, UnreadableRecord, UnreadableSource
 from pipeline.readers.record_format import RecordFormat
 from pipeline.readers.registry import Registry
 from pipeline.readers.sources import Source
-from pipeline.readers.tables import TableReader
-from pipeline.readers.utf8 import utf8
+from pipeline.readers.tables.records import TableReader
 from pipeline.records import Rejection, SourceRecord
 
 SETTINGS = IndexingSettings(note_characters_max=10_000)

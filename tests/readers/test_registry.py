@@ -25,7 +25,7 @@ from pipeline.readers import sources
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
 from pipeline.readers.formats import FORMATS
-from pipeline.readers.plain_text import PlainTextReader
+from pipeline.readers.plain_text.notes import PlainTextReader
 from pipeline.readers.reader import Opened, ReadOptions
 from pipeline.records import Rejection
 

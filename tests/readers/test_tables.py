@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
-from pipeline.readers.tables import read_table
+from pipeline.readers.tables.records import read_table
 
 CELLS = st.text('ab ,;"\n\r\t\u00e9', max_size=6)
 

@@ -1,7 +1,7 @@
 """Our fields of a FHIR note: which elements are its type, date, author, encounter and domain.
 
 Decides which of several elements is taken, and what is offered beside them for a `--map`. Refuses to judge values; that
-is `accept.py`.
+is `validation.py`.
 """
 
 from __future__ import annotations

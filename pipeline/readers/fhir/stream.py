@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.readers.bulk_export import is_about_the_export
 from pipeline.readers.fhir import notes as fhir
+from pipeline.readers.fhir.bulk_export import is_about_the_export
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, EntryRecord
 from pipeline.readers.fhir.elements import type_of
 from pipeline.readers.reader import RawRecord, UnreadableRecord

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from pipeline.readers.charsets import codec_of, decode
-from pipeline.readers.content_kind import NotText, as_plain_text, binary_kind
 from pipeline.readers.fhir.elements import Resource, as_object, codes, concept, objects, text_in
-from pipeline.readers.html import heading, text_of
+from pipeline.readers.plain_text.charsets import codec_of, decode
+from pipeline.readers.plain_text.content_kind import NotText, as_plain_text, binary_kind
+from pipeline.readers.plain_text.html import heading, text_of
 from pipeline.text.section_titles import is_of_the_family
 
 MARKUP_TYPES = ("text/html", "application/xhtml+xml", "application/xhtml", "text/xhtml")

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeline.readers.charsets import codec_of, decode
+from pipeline.readers.plain_text.charsets import codec_of, decode
 
 _MARK = rb"[!-/:-@\[-^`{-~]"
 _MARKS = rb"(" + _MARK + rb")(" + _MARK + rb"{1,5}?)\1"
@@ -52,7 +52,7 @@ def holds_messages(head: bytes) -> bool:
 
 
 class UnreadableMessage(Exception):
-    """Why a message cannot be taken apart. Becomes a Refused in `hl7v2.py`."""
+    """Why a message cannot be taken apart. Becomes an UnreadableRecord in `notes.py`."""
 
     def __init__(self, reason: str, remedy: str) -> None:
         super().__init__(reason)

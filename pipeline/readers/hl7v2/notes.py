@@ -3,7 +3,7 @@
 Decides which segments are the note and which fields are its id, patient, type, date, author and encounter, and what
 a status means: a document that was cancelled, deleted or replaced is refused as withdrawn, so that a stored one goes.
 Messages of other events, and results that are figures only, hold no note and are passed over. Refuses to know bytes
-and delimiters; that is `hl7v2_messages.py`.
+and delimiters; that is `messages.py`.
 Fields: HL7 v2.5.1 chapters 3 (PID, PV1), 7 (OBR, OBX) and 9 (TXA); tables 0074, 0203, 0270, 0271, 0273.
 """
 
@@ -18,9 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.readers.cda import inner_text, is_cda
-from pipeline.readers.charsets import decode
-from pipeline.readers.content_kind import NotText, as_plain_text, binary_kind
+from pipeline.readers.cda.notes import inner_text, is_cda
 from pipeline.readers.faults import fault
 from pipeline.readers.hl7v2.messages import (
     BEGINNING,
@@ -33,8 +31,11 @@ from pipeline.readers.hl7v2.messages import (
     raw_messages,
 )
 from pipeline.readers.hl7v2.times import instant_of, iso_of
-from pipeline.readers.html import heading
-from pipeline.readers.json_stream import too_long
+from pipeline.readers.json.stream import too_long
+from pipeline.readers.plain_text.charsets import decode
+from pipeline.readers.plain_text.content_kind import NotText, as_plain_text, binary_kind
+from pipeline.readers.plain_text.html import heading
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import (
     Authority,
     Certainty,
@@ -45,7 +46,6 @@ from pipeline.readers.reader import (
     UnreadableRecord,
     UnreadableSource,
 )
-from pipeline.readers.utf8 import utf8
 from pipeline.records import NoteVersion
 
 Outcome: TypeAlias = RawRecord | UnreadableRecord

@@ -1,7 +1,7 @@
 """HL7's own way of writing dates and times (YYYYMMDDHHMMSS.SSSS+ZZZZ), which HL7 v2 and CDA share.
 
 Decides how much of one is said: a year or a month stays one, an hour without minutes is its day, because no one wrote
-the minutes. What is no date is handed on as it stands, for `accept.py` to judge.
+the minutes. What is no date is handed on as it stands, for `validation.py` to judge.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from pipeline.readers.field_mapping import REQUIRED_FIELDS
-from pipeline.readers.json_stream import convert, too_long
+from pipeline.readers.json.stream import convert, too_long
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import Certainty, Opened, RawRecord, Reader, ReadOptions, UnreadableRecord
 from pipeline.readers.streams import bare_name
-from pipeline.readers.utf8 import utf8
 
 
 def read_text(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.readers.encodings import WINDOWS, likely_encodings
+from pipeline.readers.plain_text.encodings import WINDOWS, likely_encodings
 from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
 
 PIECE_BYTES = 256 * 1024
@@ -163,7 +163,7 @@ class JsonCursor:
                 return ""
 
     def take(self, expected: str) -> str:
-        """Take one of the characters expected, or raise SourceBroken."""
+        """Take one of the characters expected, or raise UnreadableSource."""
         found = self.next_byte()
         if found == "" or found not in expected:
             raise self.broken(found)
@@ -184,7 +184,7 @@ class JsonCursor:
         )
 
     def value(self) -> Value:
-        """Take the next value. Raises SourceBroken where the text ends within it."""
+        """Take the next value. Raises UnreadableSource where the text ends within it."""
         first = self.next_byte()
         start = self.position
         kept = _KeptBytes(self._bytes_max)
@@ -285,7 +285,7 @@ def _end(pattern: re.Pattern[bytes], piece: bytes, at: int) -> int:
 
 
 def elements(cursor: JsonCursor) -> Iterator[Value]:
-    """The elements of the array at the cursor. Raises SourceBroken where the array is malformed."""
+    """The elements of the array at the cursor. Raises UnreadableSource where the array is malformed."""
     cursor.take("[")
     if cursor.next_byte() == "]":
         cursor.take("]")

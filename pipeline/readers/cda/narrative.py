@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pipeline.readers.html import heading, tidy
+from pipeline.readers.plain_text.html import heading, tidy
 
 Element: TypeAlias = Any
 """An element of lxml, which has no types."""

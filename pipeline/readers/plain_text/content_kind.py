@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from html.entities import name2codepoint
 from urllib.parse import unquote
 
-from pipeline.readers.html import text_of
+from pipeline.readers.plain_text.html import text_of
 
 BEGINNING_CHARACTERS = 64
 """Nearly every note has its first word and its first blank within these."""

@@ -21,13 +21,14 @@ from typing import Any, TypeAlias
 
 from lxml import etree
 
-from pipeline.readers.charsets import codec_of, decode
-from pipeline.readers.content_kind import NotText, as_plain_text, binary_kind
+from pipeline.readers.cda.narrative import Element, Narrative
 from pipeline.readers.faults import fault
 from pipeline.readers.hl7v2.times import instant_of, iso_of
-from pipeline.readers.html import heading
-from pipeline.readers.json_stream import too_long
-from pipeline.readers.narrative import Element, Narrative
+from pipeline.readers.json.stream import too_long
+from pipeline.readers.plain_text.charsets import codec_of, decode
+from pipeline.readers.plain_text.content_kind import NotText, as_plain_text, binary_kind
+from pipeline.readers.plain_text.html import heading
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import (
     Authority,
     Certainty,
@@ -38,7 +39,6 @@ from pipeline.readers.reader import (
     UnreadableRecord,
     UnreadableSource,
 )
-from pipeline.readers.utf8 import utf8
 from pipeline.records import NoteVersion
 from pipeline.text.section_titles import is_of_the_family
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, EntryRecord, is_entry
 from pipeline.readers.fhir.elements import identifier
-from pipeline.readers.json_stream import (
+from pipeline.readers.json.stream import (
     NOT_JSON,
     JsonCursor,
     Value,
@@ -20,6 +20,7 @@ from pipeline.readers.json_stream import (
     record,
     too_long,
 )
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import (
     Certainty,
     Opened,
@@ -29,7 +30,6 @@ from pipeline.readers.reader import (
     UnreadableRecord,
     UnreadableSource,
 )
-from pipeline.readers.utf8 import utf8
 
 LISTS = ("entry", "notes", "documents", "records")
 """Members of an outermost object whose array holds the records: of a FHIR Bundle, and of common wrappers. They are
@@ -47,7 +47,7 @@ def read_json(
     bytes_max: int,
     has_text: Callable[[Iterable[str]], bool] = lambda names: False,
 ) -> Iterator[RawRecord | UnreadableRecord]:
-    """Records in order. Raises SourceBroken where the text ends or breaks between or within records.
+    """Records in order. Raises UnreadableSource where the text ends or breaks between or within records.
 
     `has_text` says of an object's names whether one of them is a note's text: such an object is a record, though it
     has a list of records too.

@@ -16,7 +16,8 @@ from itertools import chain, islice
 from typing import TypeAlias
 
 from pipeline.readers.field_mapping import shown_names
-from pipeline.readers.json_stream import convert, too_long
+from pipeline.readers.json.stream import convert, too_long
+from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import (
     Certainty,
     Opened,
@@ -26,8 +27,7 @@ from pipeline.readers.reader import (
     UnreadableRecord,
     UnreadableSource,
 )
-from pipeline.readers.row_starts import RowStarts
-from pipeline.readers.utf8 import utf8
+from pipeline.readers.tables.row_starts import RowStarts
 
 DELIMITERS = (",", "\t", ";", "|")
 """Tried in this order on the first row; the one that gives most columns is taken. Excel writes ; in half of Europe."""
@@ -115,7 +115,7 @@ def read_table(
     """One record a row. A row that is malformed, not UTF-8, too long, or of another width costs one record.
 
     `naming` says which of the columns name the note and its patient, and which one is its text.
-    Raises SourceBroken where the first row is no list of names.
+    Raises UnreadableSource where the first row is no list of names.
     """
     # csv's own limit is 131,072 characters and belongs to the process; ours is enforced row by row.
     csv.field_size_limit(max(csv.field_size_limit(), characters_max + 1))

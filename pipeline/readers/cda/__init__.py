@@ -1,0 +1,1 @@
+"""Notes in CDA R2 and C-CDA documents."""
