@@ -12,7 +12,7 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, BinaryIO, ClassVar, Protocol, runtime_checkable
+from typing import Any, BinaryIO, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pipeline.config import IndexingSettings
 from pipeline.readers.field_mapping import FieldMapping
@@ -78,6 +78,10 @@ class UnreadableRecord:
     """Who gave the ids of a withdrawn note, where another may have given the same ones: way of naming, and name."""
     columns: Mapping[str, Any] = field(default_factory=dict)
     """What a `--map` may name to know the note and its patient by, as it does where the record is taken."""
+
+
+ReadItem: TypeAlias = RawRecord | UnreadableRecord
+"""What a source holds, one after the other."""
 
 
 class UnreadableSource(Exception):
@@ -187,7 +191,7 @@ class Reader(Protocol):
         """Whether text that no reader is sure of is this format, as the user's mapping has it."""
         return False
 
-    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:
         """Every record in order, and what cannot be read, one record at a time in memory.
 
         Raises UnreadableSource where reading cannot go on.
