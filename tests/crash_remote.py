@@ -92,6 +92,11 @@ class Corpus:
         return self.folder / "journal"
 
     @property
+    def told(self) -> Path:
+        """The ids of notes that the last run told as done."""
+        return self.folder / "told"
+
+    @property
     def marks(self) -> Path:
         return self.folder / "marks"
 
@@ -157,6 +162,17 @@ class Corpus:
         )
         return int(rows[0][0]) if rows else 0
 
+    def told_early(self) -> int:
+        """Notes told as done that the ledger or the store does not have."""
+        told = self.told.read_text().split() if self.told.exists() else []
+        done = _rows(
+            self.data_dir / LEDGER_FILE,
+            "VectorizationState",
+            "SELECT ResourceID FROM VectorizationState WHERE Status = 'completed'",
+        )
+        notes = _rows(self.store.path, "DEMO_ClinicalNotes", "SELECT ResourceID FROM DEMO_ClinicalNotes")
+        return len(set(told) - ({row[0] for row in done} & {row[0] for row in notes}))
+
     def audit(self, expected: int) -> Audit:
         """The store's own rows, counted without any code of the product, and what `verify --all` says."""
         notes = _rows(self.store.path, "DEMO_ClinicalNotes", "SELECT ResourceID FROM DEMO_ClinicalNotes")
@@ -214,6 +230,7 @@ class Kill:
     """Texts that the server embedded and the worker never received."""
     received: int
     """Texts that the worker had received and had not kept."""
+    told_early: int = 0
 
     @property
     def again(self) -> int:
@@ -247,8 +264,14 @@ class Verdict:
         return self.again_most <= self.texts_max
 
     @property
+    def told_early(self) -> int:
+        """Notes that a killed run had told as done, and that were not."""
+        return sum(kill.told_early for kill in self.kills)
+
+    @property
     def sound(self) -> bool:
-        return self.audit.sound and self.accounted and self.bounded and self.last_exit == 0
+        paid = self.accounted and self.bounded
+        return self.audit.sound and paid and self.last_exit == 0 and not self.told_early
 
 
 def crash_test(
@@ -282,7 +305,8 @@ def crash_test(
         embedded, kept, received = corpus.embedded(), corpus.kept(), corpus.received()
         lost = {text for text, times in embedded.items() if times > before[text]} - kept
         before = embedded
-        kill = Kill(number, aimed, stages, corpus.done(), len(lost - received), len(lost & received))
+        early = corpus.told_early()
+        kill = Kill(number, aimed, stages, corpus.done(), len(lost - received), len(lost & received), early)
         told.append(kill)
         print(_line(kill), flush=True)
         # Received and lost: the next arrival of it is another one.
@@ -306,7 +330,9 @@ def _kill_one(corpus: Corpus, aimed: str, chance: random.Random, run_seconds_max
     """Start a worker, wait for the stage and a random moment in it, kill it. The stages that it was in."""
     Marks.create(corpus.marks)
     marks = Marks(corpus.marks)
-    with corpus.start(WORKER_MARKS=str(corpus.marks), WORKER_JOURNAL=str(corpus.journal)) as worker:
+    corpus.told.unlink(missing_ok=True)
+    files = {"WORKER_MARKS": corpus.marks, "WORKER_JOURNAL": corpus.journal, "WORKER_TOLD": corpus.told}
+    with corpus.start(**{name: str(path) for name, path in files.items()}) as worker:
         assert worker.stdout is not None
         _wait_for(marks, worker, bool, 30.0)
         if aimed not in ("reading", "staging"):
@@ -363,7 +389,7 @@ def summary(verdict: Verdict) -> str:
         f"embedded again, by the server's count: {verdict.repeated:,} texts, "
         f"{'each accounted for at a kill' if verdict.accounted else 'NOT ALL ACCOUNTED FOR'}; most by one kill: "
         f"{verdict.again_most}, bound {verdict.texts_max}{'' if verdict.bounded else ' EXCEEDED'}; kills that cost "
-        f"more than one batch of {batch}: {over}"
+        f"more than one batch of {batch}: {over}; told before their commit: {verdict.told_early}"
     )
 
 

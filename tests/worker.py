@@ -23,6 +23,7 @@ from iris import dbapi
 
 from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.nim import NimEmbedder
+from pipeline.indexing import flow
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.vector_cache import VectorSpool
@@ -92,6 +93,15 @@ def _journalled(journal: int, method: Callable[..., Any]) -> Callable[..., Any]:
     return embed
 
 
+def _told(path: str) -> Callable[[Sequence[str]], None]:
+    lines = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def listen(ids: Sequence[str]) -> None:
+        os.write(lines, "".join(f"{key}\n" for key in ids).encode())
+
+    return listen
+
+
 def main() -> None:
     dbapi.connect = connect
     if name := os.environ.get("WORKER_HOST"):
@@ -103,6 +113,8 @@ def main() -> None:
         marks = Marks(Path(path))
         for stage, (owner, name) in STAGES.items():
             setattr(owner, name, _marked(marks, stage, getattr(owner, name)))
+    if path := os.environ.get("WORKER_TOLD"):
+        flow.Indexing = functools.partial(Indexing, on_committed=_told(path))  # type: ignore[assignment,misc]
     from pipeline.vectorize import app  # noqa: PLC0415  after what it uses was prepared
 
     app()

@@ -25,6 +25,7 @@ def test_a_kill_costs_what_was_in_flight_and_nothing_else(tmp_path: Path) -> Non
     assert verdict.last_exit == 0
     assert verdict.audit.sound, verdict.audit
     assert verdict.texts == NOTES * PASSAGES_A_NOTE
+    assert verdict.told_early == 0
     assert verdict.accounted
     assert verdict.bounded, verdict.kills
     assert verdict.texts_max == BATCH_NOTES * PASSAGES_A_NOTE
