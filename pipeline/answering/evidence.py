@@ -53,8 +53,25 @@ _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:\n])|(?<=[.,;:] ))([A-Z][A-Z /&()'-
 _SHARED = re.compile(r"\bsocial\b|\bSHX?\b|\bpast\b|\bPMHX?\b", re.IGNORECASE)
 """A heading that names the family beside other things."""
 _DENYING_LEAD = re.compile(
-    r"\b(?:denies|denied|negative for|no|not|without|absent|none of)\b[^:\n]*:$", re.IGNORECASE
+    r"\b(?:denies|denied|negative for|no|not|without|absent|none of)\b[^:\n]*:$"
+    r"|\bnegatives?:$",
+    re.IGNORECASE,
 )
+_DOUBTING_LABEL = re.compile(
+    r"\bdifferential|\brule[- ]?outs?\b|\br/o\b|\brisks\b|\b(?:possible|potential)\b|\breturn precautions\b|"
+    r"\bwarning signs\b|\b(?:call|return|go|seek|come)\b.*\b(?:if|for|when)\b",
+    re.IGNORECASE,
+)
+_ENDING_LABEL = re.compile(
+    r"^\W*(?:discontinued|stop(?:ped|\s+taking)?|hold|held|on hold|resolved|inactive)\W*$"
+    r"|\b(?:discontinued|stopped|held|former|previous|past)\s+(?:home\s+)?(?:med(?:ication|icine)?s?|drugs?|prescriptions?)\b"
+    r"|\b(?:resolved|inactive)\s+(?:problem|diagnos|condition|med)"
+    r"|\b(?:medications?|medicines?|meds|drugs?|prescriptions?|problems?|diagnos[ei]s|conditions?)\s+(?:to\s+)?"
+    r"(?:discontinued|stop(?:ped)?|resolved|inactive|hold|held|on hold)\b",
+    re.IGNORECASE,
+)
+"""Headings under which nothing is any more: "Discontinued medications", "STOP TAKING:", "Problems resolved"."""
+_HELD = re.compile(r"\bh(?:o|e)ld\b", re.IGNORECASE)
 _LOOK_BACK = 12
 """Sentences above one in which its heading is looked for."""
 _LABEL_WORDS_MAX = 6
@@ -208,6 +225,8 @@ class Passages:
             if inline is not None and above[place][0] < inline.start():
                 break
             if place < len(above) - 1 and _may_head(line) and is_heading(line):
+                if inline is None and _opens_another(line, hit):
+                    found = found[1:] if hit.section else found
                 return (*found, line.strip("# *_"))
             if _BULLET.match(line):
                 listed = True
@@ -303,11 +322,36 @@ class Passages:
         return carries(self._read(source), claim, start, end, partial(self._context, source, names=names))
 
 
+def _opens_another(line: str, hit: Hit) -> bool:
+    """Whether a heading in a passage ends the section that the passage begins with: both are written alike."""
+    first = hit.text.lstrip().partition("\n")[0].strip()
+    return (
+        hit.section is not None
+        and first.strip("# *_:").casefold()
+        == hit.section.strip("# *_:").casefold()
+        != line.strip("# *_:").casefold()
+        and _style(first) == _style(line.strip())
+    )
+
+
+def _style(heading: str) -> tuple[bool, int, bool]:
+    return heading.isupper(), len(heading) - len(heading.lstrip("#")), heading.endswith(":")
+
+
 def _over(labels: Sequence[str]) -> Over:
     """What stands over everything under these headings: a family's history, "Denies:"."""
     return Over(
         denied=int(any(map(_DENYING_LEAD.search, labels))),
         relatives=any(_FAMILY.search(label) and not _SHARED.search(label) for label in labels),
+        doubted=any(map(_DOUBTING_LABEL.search, labels)),
+        order=next(
+            (
+                "hold" if _HELD.search(match.group()) else "stop"
+                for match in map(_ENDING_LABEL.search, labels)
+                if match
+            ),
+            "",
+        ),
     )
 
 

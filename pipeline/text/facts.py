@@ -26,10 +26,13 @@ from pipeline.text.vocabulary import (
     DOUBTED_BY,
     HEDGES,
     LIST_ENDS_NEGATION,
+    LIVING_VERBS,
     NEGATIONS,
     NEUTRAL,
     NO_SIDE_AFTER,
     ORDERS,
+    OTHER_PEOPLE,
+    OTHERS,
     RELATIVE_VERBS,
     RELATIVES,
     SAME_PHRASE,
@@ -225,6 +228,14 @@ def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
         if ends is not None:
             found += [Token("word", key, " ".join(phrase)) for key in said]
             return ends
+    if word in ("other", "another"):
+        whom = _NEXT.match(text, end)
+        if whom is not None and whom[1].lower() in OTHER_PEOPLE:
+            found.append(Token("relative", f"other {whom[1].lower()}", f"other {whom[1].lower()}"))
+            return whom.end()
+    if word == "not" and (ends := _phrase_end(text, ("not", "only"), end)) is not None:
+        found.append(Token("neutral", "only", "not only"))
+        return ends
     if word == "no" and (ends := _phrase_end(text, ("no", "longer"), end)) is not None:
         found.append(Token("order", "stop", "no longer"))
         return ends
@@ -256,6 +267,8 @@ def _token(word: str, before: Sequence[Token], text: str, end: int) -> list[Toke
         return [Token("word", key, word) for key in canonical(word)]
     if word in DOUBTED_BY and any(_follows(text, end, after) for after in DOUBTED_BY[word]):
         return [Token("hedge", word, word)]
+    if word in ("return", "go", "seek", "come", "report") and _IN_CASE_OF.match(text, end):
+        return [Token("hedge", word, word)]
     if word in ALTERED_BY and (
         not ALTERED_BY[word] or any(_follows(text, end, after) for after in ALTERED_BY[word])
     ):
@@ -273,6 +286,12 @@ def _token(word: str, before: Sequence[Token], text: str, end: int) -> list[Toke
     return [Token("word", key, word) for key in canonical(word)]
 
 
+_IN_CASE_OF = re.compile(
+    r"\s(?:back\s)?(?:to\s)?(?:the\s|our\s)?(?:nearest\s)?(?:ed|er|emergency|hospital|medical|immediate|urgent)\b"
+    r"[^.;:]{0,40}?\b(?:for|if|with)\b",
+    re.IGNORECASE,
+)
+"""After "return" or "go": what follows has not come about."""
 _PLAIN_TOKENS: dict[str, Token] = {
     **{word: Token("neutral", word, word) for word in (*NEUTRAL, *"sxt")},
     **{word: Token("break", word, word) for word in BREAKS},
@@ -281,7 +300,7 @@ _PLAIN_TOKENS: dict[str, Token] = {
         for word, number in ORDINALS.items()
         if word != "second"
     },
-    **{word: Token("relative", canonical(word)[0], word) for word in RELATIVES},
+    **{word: Token("relative", canonical(word)[0], word) for word in (*RELATIVES, *OTHERS)},
     **{word: Token("hedge", word, word) for word in HEDGES},
     **{word: Token("order", order, word) for word, order in ORDERS.items()},
     **{word: Token("side", side, word) for word, side in SIDES.items()},
@@ -410,6 +429,8 @@ _BE = frozenset("is are was were be been being has have had".split())
 def _is_passive(tokens: Sequence[Token], index: int) -> bool:
     """ "was ruled out", "has been stopped", "is absent": what it is said of stands before it."""
     token = tokens[index]
+    if token.word in ("negative", "neg", "absent") and _ends_its_part(tokens, index):
+        return True
     if token.key == "free":
         return not any(after.word in ("of", "from") for after in tokens[index + 1 : index + 2])
     if token.kind == "negation" and token.key not in (
@@ -421,6 +442,8 @@ def _is_passive(tokens: Sequence[Token], index: int) -> bool:
         "none",
     ):
         return False
+    if token.kind == "order" and token.word.endswith("ed") and _is_told_in_short(tokens, index):
+        return True
     if token.kind == "hedge" or (token.kind == "order" and not token.word.endswith(("ed", "en", "un"))):
         return False
     place = index - 1
@@ -432,6 +455,18 @@ def _is_passive(tokens: Sequence[Token], index: int) -> bool:
     return passive and any(_says_something(tokens[before]) for before in _backward(tokens, place))
 
 
+def _is_told_in_short(tokens: Sequence[Token], index: int) -> bool:
+    """ "Lasix increased from 20 mg to 40 mg": no verb before it, and where to behind it."""
+    after = tokens[index + 1 : index + 2]
+    return index == 1 and tokens[0].kind == "word" and bool(after) and after[0].word in ("from", "to")
+
+
+def _ends_its_part(tokens: Sequence[Token], index: int) -> bool:
+    """ "ER positive, PR negative, HER2 equivocal": said of the word before it."""
+    after = tokens[index + 1 : index + 2]
+    return index > 0 and tokens[index - 1].kind == "word" and bool(after) and after[0].key in (",", ";")
+
+
 def _says_something(token: Token) -> bool:
     return token.kind in ("word", "figure", "relative", "side")
 
@@ -439,6 +474,12 @@ def _says_something(token: Token) -> bool:
 def _ends_denial(tokens: Sequence[Token], place: int, something: bool) -> bool:
     token = tokens[place]
     if token.kind == "break" or (token.word in LIST_ENDS_NEGATION and (something or token.word == "but")):
+        return True
+    if (
+        token.word == "other"
+        and something
+        and any(after.word == "than" for after in tokens[place + 1 : place + 2])
+    ):
         return True
     if not something:
         return (
@@ -489,7 +530,12 @@ def _opens_clause(tokens: Sequence[Token], place: int) -> bool:
 def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
     token = tokens[place]
     return token.kind == "break" or (
-        something and (token.kind in ("comma", "negation") or token.word in ("as", "because"))
+        something
+        and (
+            token.kind in ("comma", "negation")
+            or token.word == "because"
+            or (token.word == "as" and tokens[place - 1].word != "such")
+        )
     )
 
 
@@ -542,12 +588,21 @@ def _ends_order(tokens: Sequence[Token], place: int, something: bool) -> bool:
 
 def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
     """Whether a relative is somebody who has something, and not who came along, reports or lives with the patient."""
-    for token in tokens[index + 1 : index + 6]:
+    if tokens[index].word in OTHERS:
+        follows = next((token.word for token in tokens[index + 1 :]), "")
+        return follows != "of" and (follows in RELATIVE_VERBS or follows in LIVING_VERBS)
+    for place, token in enumerate(tokens[index + 1 : index + 6], index + 1):
         if token.word in RELATIVE_VERBS or token.key == ":":
             return True
+        if token.word in LIVING_VERBS:
+            return not any(after.word in _THE_PATIENT for after in tokens[place + 1 : place + 3])
         if token.kind in ("break", "comma", "negation") or token.word == "and" or token.word in CLAUSE_VERBS:
             break
     return _is_in(tokens, index) or tokens[index].word in ("family", "familial", "maternal", "paternal")
+
+
+_THE_PATIENT = frozenset(["him", "her", "the", "patient", "care", "them", "this"])
+"""Whom it is done to: "his wife takes him to church"."""
 
 
 def _is_in(tokens: Sequence[Token], index: int) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from pipeline.text.contrast import joins_what_is_apart
@@ -21,6 +22,7 @@ from pipeline.text.vocabulary import (
     DENIED_AS_SUCH,
     DONE,
     ENDED,
+    EXCEPTING,
     HABITS,
     HAPPENED,
     MATTERS,
@@ -33,6 +35,8 @@ from pipeline.text.vocabulary import (
     REMEDIES,
     SHOWING_PLANS,
     TAKING,
+    TOLERATED,
+    UNIVERSAL,
     WHOSE,
 )
 from pipeline.text.wording import canonical
@@ -221,6 +225,8 @@ def _order_carried(source: Reading, token: Token) -> bool:
     orders = {each.key for each in source.tokens if each.kind == "order"}
     if token.key in orders or (token.key == "avoid" and "stop" in orders):
         return True
+    if any(over.order == token.key for over in source.over):  # by its heading: "Discontinued medications"
+        return True
     if token.key == "continue":
         return not orders & {"stop", "hold", "start", "avoid"} and not any(
             over.denied for over in source.over
@@ -308,6 +314,7 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
         place
         for place, token in enumerate(source.tokens)
         if token.figure is not None
+        and not (_is_the_whole(source, place) and not _is_the_whole(claim, index))
         and _says_figure(token.figure, figure, source)
         and (not claim.over[index].relatives or _of_the_same_relatives(source, place, claim, index))
         and (
@@ -321,6 +328,15 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
     if figure.kind == "date" and any(_date_within(figure, date) for date in context().dates):
         return False
     return None
+
+
+def _is_the_whole(reading: Reading, place: int) -> bool:
+    """Whether a figure is what another one is a part of: the twelve of "three of twelve lymph nodes"."""
+    figure = reading.tokens[place].figure
+    if place < 2 or reading.tokens[place - 1].word != "of" or figure is None or figure.unit:
+        return False
+    part = reading.tokens[place - 2].figure
+    return part is not None and part.kind == figure.kind == "amount" and not part.unit
 
 
 def _as_age(source: Reading, claim: Reading, index: int) -> Figure:
@@ -533,13 +549,67 @@ def _goes_together(source: Reading, claim: Reading, start: int, end: int, contex
         return False  # "he was hit by a taxi", of one who hit his head when he ran for it
     if words & PLANS and not theirs & SHOWING_PLANS:
         return False
-    if joins_what_is_apart(source, claim, start, end):
+    if _speaks_against(source, theirs, claim, start, end, words):
         return False
     if not words & TAKING or "allergy" in claim.places:
         return True
     if _says_it_ended(source, theirs) and not words & (ENDED | DONE) and _is_taken_now(claim, start, end):
         return False
     return source.places.keys().isdisjoint(_REACTIONS) and not context().about_allergies
+
+
+def _speaks_against(
+    source: Reading, theirs: Set[str], claim: Reading, start: int, end: int, words: Set[str]
+) -> bool:
+    return (
+        joins_what_is_apart(source, claim, start, end)
+        or _says_of_more(source, theirs, claim, start, end, words)
+        or _is_no_more(source, theirs, claim, start, end, words)
+    )
+
+
+def _says_of_more(
+    source: Reading, theirs: Set[str], claim: Reading, start: int, end: int, words: Set[str]
+) -> bool:
+    """Whether a claim leaves out an exception, or says of all or both what the source says of some or of one."""
+    if any(word in words and word not in theirs and theirs & UNIVERSAL[word] for word in UNIVERSAL):
+        return True
+    denies = any(claim.over[place].denied for place in range(start, end))
+    if (denies or words & UNIVERSAL.keys()) and not words & EXCEPTING:
+        said = [token.word for token in source.tokens]
+        if theirs & EXCEPTING or ("than" in theirs and ("other", "than") in pairwise(said)):
+            return "than" not in words
+        if ("all", "but") in pairwise(said) and "but" not in words:
+            return True
+    tolerated = TOLERATED & theirs
+    return (
+        bool(tolerated)
+        and "allergy" in claim.places
+        and not TOLERATED & words
+        and any(
+            source.places.get(token.key, [0])[0]
+            > min(at for at, each in enumerate(source.tokens) if each.word in tolerated)
+            for token in claim.tokens[start:end]
+            if token.kind == "word"
+        )
+    )
+
+
+def _is_no_more(
+    source: Reading, theirs: Set[str], claim: Reading, start: int, end: int, words: Set[str]
+) -> bool:
+    """Whether a claim says that something is which the source says was until something happened."""
+    if "until" not in theirs or not theirs & {"was", "were"} or "until" in words or not words & _IS_NOW:
+        return False
+    until = source.places["until"][0]
+    return any(
+        (places := source.places.get(token.key)) is not None and max(places) < until
+        for token in claim.tokens[start:end]
+        if token.kind == "word"
+    )
+
+
+_IS_NOW = frozenset(["is", "are", "has", "remains", "takes", "currently"])
 
 
 def _is_yet_to_begin(source: Reading, said: Set[str]) -> bool:

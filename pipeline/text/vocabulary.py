@@ -388,7 +388,8 @@ ORDERS = {
         "start": "start starts started starting begin begins began begun beginning initiate initiates initiated "
         "initiating initiation commence commenced onset",
         "stop": "stop stops stopped stopping discontinue discontinues discontinued discontinuing discontinuation "
-        "dc dc'd quit quits cease ceased ceases cessation resolve resolved resolves resolution withdrawn",
+        "dc dc'd quit quits cease ceased ceases cessation resolve resolved resolves resolution withdrawn rescinded "
+        "revoked",
         "hold": "hold holds held holding withhold withheld pause paused",
         "increase": "increase increases increased increasing raise raises raising uptitrate uptitrated double doubled "
         "↑",
@@ -417,6 +418,18 @@ RELATIVES = _words(
     "nieces nephews relative relatives stepmother stepfather stepbrother stepsister sib sibs parental wives husbands "
     "partner fiance fiancee boyfriend girlfriend roommate coworker friend friends neighbor"
 )
+OTHERS = _words(
+    "caregiver caregivers caretaker caretakers donor donors fetus foetus fetuses dog dogs cat cats classmate "
+    "classmates housemate flatmate babysitter"
+)
+"""Who is not the patient either, where a verb follows at once: "the donor was CMV positive"."""
+OTHER_PEOPLE = _words(
+    "driver drivers vehicle vehicles car cars passenger passengers patient patients resident residents person people "
+    "man woman child children individual player"
+)
+"""Who is not the patient where "other" or "another" stands before it."""
+LIVING_VERBS = _words("smokes smoked drinks drank takes weighs developed tested contracted ran coughs")
+"""What relatives and others do, beside the verbs of theirs: none of them is done to the patient."""
 WHOSE = _words("a both his her maternal my paternal patient's the their")
 """What stands before a relative."""
 RELATIVE_VERBS = _words(
@@ -432,7 +445,8 @@ HEDGES = _words(
     "possible possibly suspected suspicion suspicious questionable probable probably likely may might versus vs if "
     "presumed presumably potential potentially unclear differential consider considered poss susp query perhaps "
     "suspect suspects thought believed suggests suggest suggested suggesting suggestive facilitate "
-    "prevent prevents preventing hope hopes hopefully request requests requested requesting"
+    "prevent prevents preventing hope hopes hopefully request requests requested requesting equivocal indeterminate "
+    "inconclusive"
 )
 DOUBTED_BY = {
     "rule": ("out",),
@@ -546,4 +560,13 @@ ABBREVIATED = {
     "b/l": "bilateral",
 }
 """What is written with a sign in it, and is no word before it is spelled out."""
+UNIVERSAL = {
+    **dict.fromkeys(
+        ("all", "every", "each", "entire", "entirely"), _words("some few several most mostly partly half")
+    ),
+    "both": _words("one"),
+}
+"""What says that it is so of everything, and what in the source says that it is not."""
+EXCEPTING = _words("except excepting aside apart besides")
+TOLERATED = _words("tolerates tolerated tolerating tolerate")
 OPPOSITES = {"before": "after", "after": "before", "above": "below", "below": "above", "prior": "after"}

@@ -61,3 +61,53 @@ def test_what_is_said_of_one_is_not_said_of_the_other(source: str, claim: str) -
 )
 def test_what_stands_together_is_carried(source: str, claim: str) -> None:
     assert carried(source, claim)
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "true"),
+    [
+        ("No known drug allergies other than sulfa.", "She has no allergy to sulfa", False),
+        ("No known drug allergies other than sulfa.", "She has no known drug allergies", False),
+        ("No known drug allergies other than sulfa.", "No drug allergies other than sulfa", True),
+        ("All but one of the lymph nodes were negative.", "All lymph nodes were negative", False),
+        ("Allergies: penicillin (rash), tolerates cephalexin.", "She is allergic to cephalexin", False),
+        ("Allergies: penicillin (rash), tolerates cephalexin.", "She is allergic to penicillin", True),
+        ("Not only does she have asthma but also eczema.", "She does not have asthma", False),
+        ("Three of twelve lymph nodes were positive.", "Twelve lymph nodes were positive", False),
+        ("Three of twelve lymph nodes were positive.", "Three of twelve lymph nodes were positive", True),
+        ("Some of her fingers are numb.", "All of her fingers are numb", False),
+        ("He has neuropathy in one leg.", "He has neuropathy in both legs", False),
+        ("He has neuropathy in both legs.", "He has neuropathy in both legs", True),
+        ("She was on dialysis until her transplant in 2018.", "She is on dialysis", False),
+        ("She was on dialysis until her transplant in 2018.", "She was on dialysis until 2018", True),
+        ("The DNR order was rescinded on admission.", "There is a DNR order", False),
+        ("ER positive, PR negative, HER2 equivocal.", "PR positive", False),
+        ("ER positive, PR negative, HER2 equivocal.", "HER2 positive", False),
+        ("ER positive, PR negative, HER2 equivocal.", "ER positive", True),
+        ("Return to the ED for chest pain or fever.", "The patient has chest pain", False),
+        ("Return to the ED for chest pain or fever.", "Return to the ED for fever", True),
+        ("We may consider treatment such as a lithotripsy.", "She will have a lithotripsy", False),
+        ("Lasix increased from 20 mg to 40 mg.", "Lasix was increased to 40 mg", True),
+        ("Lasix increased from 20 mg to 40 mg.", "Lasix was decreased to 40 mg", False),
+    ],
+)
+def test_what_a_few_words_take_away_is_not_left_out(source: str, claim: str, true: bool) -> None:
+    assert carried(source, claim) == true
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "true"),
+    [
+        ("His roommate smokes two packs a day.", "He smokes two packs a day", False),
+        ("Her daughter takes warfarin.", "She takes warfarin", False),
+        ("The donor was CMV positive.", "The patient is CMV positive", False),
+        ("The dog was vaccinated against rabies.", "He was vaccinated against rabies", False),
+        ("The other driver was unrestrained.", "The patient was unrestrained", False),
+        ("The other vehicle ran a traffic signal.", "The patient ran a traffic signal", False),
+        ("The other vehicle ran a traffic signal.", "The other vehicle ran a traffic signal", True),
+        ("His wife takes him to dialysis.", "He is taken to dialysis", True),
+        ("The driver was restrained.", "The driver was restrained", True),
+    ],
+)
+def test_what_others_do_is_not_the_patients(source: str, claim: str, true: bool) -> None:
+    assert carried(source, claim) == true
