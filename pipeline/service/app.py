@@ -22,6 +22,7 @@ from pipeline.service import problems
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import DEMO
 from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
+from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State
 from pipeline.service.dependencies import Services
@@ -35,8 +36,7 @@ from pipeline.service.middleware.proxy import BehindProxy, proxy_key
 from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
 from pipeline.service.questions.corpus import LiveCorpus
-from pipeline.service.questions.queue import AnswerQueue, QuestionOutcome, QuestionRequest
-from pipeline.service.questions.recorder import ConversationRecorder
+from pipeline.service.questions.queue import AnswerQueue
 from pipeline.service.readiness import Check, Readiness, when_ready
 from pipeline.service.retention.scheduler import MaintenanceTask
 from pipeline.service.thread_pools import Lanes
@@ -156,14 +156,14 @@ def _parts(
         costly=("embedder", "generator", "ranker"),
     )
     history = open_history(state, access.audit, settings, corpus.visible)
-    desk = AnswerQueue(corpus, ConversationRecorder(history.conversations, prices_of(settings)), service)
+    desk = AnswerQueue(corpus, history.conversations, prices_of(settings), service)
 
-    def question_ended(asked: QuestionRequest, outcome: QuestionOutcome) -> None:
-        if outcome.answer is not None:
+    def question_ended(record: AnswerRecord) -> None:
+        if record.answer is not None:
             readiness.proved("models", "embedder", "ranker", "store", "state")
-            if "generate" in outcome.answer.seconds:
+            if "generate" in record.answer.seconds:
                 readiness.proved("generator")
-        elif isinstance(outcome.error, ProviderError):
+        elif isinstance(record.error, ProviderError):
             readiness.doubted("embedder", "generator", "ranker")
 
     desk.on_ended = question_ended

@@ -19,6 +19,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, insert, select, upd
 from sqlalchemy.orm import Session
 
 from pipeline import records
+from pipeline.errors import ChartwellError
 from pipeline.locators import Region, locator_record
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
 from pipeline.service.audit.chain import Actor, AuditLog, ChainFault, Outcome, canonical, sha256
@@ -40,22 +41,22 @@ Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
 """How the question ended; `answer_ending` tells how the model's answer to it did."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class AnswerRecord:
-    """What became of a question, whole or cut off."""
+    """What became of a question, whole or cut off. It is filled in while the question is answered."""
 
     question_id: str
     question: Question
     """Its filters' scope is what the asker could see at that moment."""
-    ending: Ending
+    ending: Ending = "cut_off"
     passages: Sequence[Hit] = ()
     """What the generator was handed."""
     statements: Sequence[Statement] = ()
     """What was shown, also where the answer was cut off after it."""
     answer: Answer | None = None
-    error_code: str | None = None
+    error: ChartwellError | None = None
     cost_usd: float | None = None
-    """None: not priced."""
+    """US dollars that the model's tokens add to a bill; None where nobody said what they cost."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Numbers and ids of other parts (guard rails, cache), under their own names."""
 
@@ -216,7 +217,7 @@ def shown(given: AnswerRecord) -> dict[str, Any]:
         "completion_tokens": answer.usage.completion_tokens if answer else 0,
         "label": answer.model.label if answer else None,
         "provider": answer.model.provider if answer else None,
-        "error_code": given.error_code,
+        "error_code": given.error.code if given.error else None,
         "text": storable(text),
         "notices": notices_record(answer.notices if answer else ()),
         "statements": [
@@ -278,7 +279,7 @@ def _record(
         "ending": given.ending,
         "reason": found.reason if found else None,
         "answer_ending": found.ending if found else None,
-        "error_code": given.error_code,
+        "error_code": given.error.code if given.error else None,
         "prompt_version": found.prompt_version if found else None,
         "model": {"provider": found.model.provider, "model": found.model.model} if found else None,
         "space_id": found.space_id if found else None,

@@ -229,7 +229,7 @@ async def ask(
         await while_connected(request, answer.result())
     finally:
         answer.cancel()
-    return RedirectResponse(f"/conversations/{answer.begun.conversation_id}", status_code=303)
+    return RedirectResponse(f"/conversations/{answer.turn.conversation_id}", status_code=303)
 
 
 def _body(question: str, conversation_id: str, filters: FilterValues) -> AskRequest:
@@ -268,7 +268,7 @@ class Words:
     async def events(self, answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
         turn = Exchange(
             answer.asked.question_id,
-            answer.begun.conversation_id,
+            answer.turn.conversation_id,
             answer.asked.question.text,
             self._filters.words,
             dt.datetime.now(dt.UTC),

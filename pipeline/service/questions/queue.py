@@ -1,9 +1,9 @@
-"""Questions under way: who gets a place, who waits, who is refused, and that nobody's reading speed costs a place.
+"""Questions in flight: who gets a slot, who waits, who is refused, and that no one's reading speed costs a slot.
 
 Each answer is worked on by a thread of a bounded pool. The thread never waits for a reader: what it finds goes into
 the answer's own list, which an answer's length bounds, and readers take it from there at their pace. When the last
 reader has gone the answer's scope is cancelled, which cuts the request to the model. However an answer ends, what
-became of it is kept before anybody is told that it has ended. Refuses to know HTTP, and what is kept how.
+became of it is recorded before anyone is told that it has ended. Refuses to know HTTP, and how it is recorded.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias, cast
+from dataclasses import dataclass
+from typing import TypeAlias, cast
 
-from pipeline import records
 from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.config import ServiceSettings
 from pipeline.errors import ChartwellError
-from pipeline.records import Answer, AnswerEvent, Finished, Hit, Question, Retrieved, Statement, Verified
+from pipeline.pricing import Prices, answer_usd
+from pipeline.records import Answer, AnswerEvent, Finished, Question, Retrieved, Usage, Verified
 from pipeline.service.access.policy import Principal
+from pipeline.service.audit.receipts import AnswerRecord
+from pipeline.service.conversations.store import Conversations, FinishedTurn, StartedTurn
 from pipeline.service.errors import Busy, NotReady, TooMany
 from pipeline.service.problems import recorded
 from pipeline.service.questions.corpus import LiveCorpus
 
 RETRY_SECONDS = 2.0
-KEEPING_THREADS = 2
+RECORDER_THREADS = 2
 """For what became of questions whose asker left before their turn."""
 CUT_OFF_SECONDS = 5.0
-"""How long a stop waits, after it has cut off what was under way, for that to be kept."""
+"""How long a stop waits, after it has cut off what was in flight, for that to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,59 +52,13 @@ class QuestionRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedQuestion:
-    """What was kept before the answer began."""
-
-    conversation_id: str
-    question_message_id: str
-
-
-Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
-"""How a question ended; how the model's answer to it ended stands in `Answer.ending`."""
-
-
-@dataclass(slots=True)
-class QuestionOutcome:
-    """What became of a question."""
-
-    ending: Ending = "cut_off"
-    passages: tuple[Hit, ...] = ()
-    statements: list[Statement] = field(default_factory=list)
-    answer: Answer | None = None
-    """The whole answer, where it was finished."""
-    error: ChartwellError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedAnswer:
-    """Under which ids an answer was kept, and with which cost."""
-
-    message_id: str | None
-    """None where the conversation was deleted meanwhile."""
-    receipt_id: str
-    cost_usd: float | None
-    """As in the receipt: what the model's tokens add to a bill; None where nobody said what they cost."""
-
-
-class AnswerRecorder(Protocol):
-    """Keeps questions and answers, with the row of the audit log that belongs to each, in one transaction."""
-
-    def begin(self, asked: QuestionRequest) -> RecordedQuestion:
-        """Raises NotKnown where the conversation is not this person's."""
-
-    def end(
-        self, asked: QuestionRequest, begun: RecordedQuestion, outcome: QuestionOutcome
-    ) -> RecordedAnswer: ...
-
-
-@dataclass(frozen=True, slots=True)
 class QuestionAccepted:
     """The question has a place, or waits for one."""
 
     question_id: str
     conversation_id: str
     kept_patient: str | None = None
-    """As in Asked."""
+    """As in QuestionRequest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +66,7 @@ class AnswerEnded:
     """The whole answer, which has been kept."""
 
     answer: Answer
-    kept: RecordedAnswer
+    turn: FinishedTurn
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +82,11 @@ QueueEvent: TypeAlias = QuestionAccepted | Retrieved | Verified | AnswerEnded | 
 class RunningAnswer:
     """One question under way. Its methods belong to the event loop, but for `publish`."""
 
-    def __init__(self, asked: QuestionRequest, begun: RecordedQuestion) -> None:
+    def __init__(self, asked: QuestionRequest, turn: StartedTurn) -> None:
         self.asked = asked
-        self.begun = begun
+        self.turn = turn
         self.cancellation = Cancellation(cuts=True)
-        self.outcome = QuestionOutcome()
+        self.record = AnswerRecord(asked.question_id, asked.question)
         self.task: asyncio.Task[None] | None = None
         self.waiting = True
         self.queued_seconds = 0.0
@@ -138,7 +94,7 @@ class RunningAnswer:
         self._began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._events: list[QueueEvent] = [
-            QuestionAccepted(asked.question_id, begun.conversation_id, asked.kept_patient)
+            QuestionAccepted(asked.question_id, turn.conversation_id, asked.kept_patient)
         ]
         self._news = asyncio.Event()
         self._ended = False
@@ -191,14 +147,17 @@ class RunningAnswer:
 class AnswerQueue:
     """Where questions are handed in. One for each service; its methods belong to the event loop."""
 
-    def __init__(self, corpus: LiveCorpus, keeper: AnswerRecorder, settings: ServiceSettings) -> None:
+    def __init__(
+        self, corpus: LiveCorpus, conversations: Conversations, prices: Prices, settings: ServiceSettings
+    ) -> None:
         self._corpus = corpus
-        self._keeper = keeper
+        self._conversations = conversations
+        self._prices = prices
         self._settings = settings
-        self._places = asyncio.Semaphore(settings.answers_at_once)
+        self._slots = asyncio.Semaphore(settings.answers_at_once)
         self._threads = ThreadPoolExecutor(settings.answers_at_once, thread_name_prefix="answer")
-        self._clerks = ThreadPoolExecutor(KEEPING_THREADS, thread_name_prefix="keep")
-        self._under_way: dict[str, RunningAnswer] = {}
+        self._recorder_threads = ThreadPoolExecutor(RECORDER_THREADS, thread_name_prefix="record")
+        self._in_flight: dict[str, RunningAnswer] = {}
         self._handed_in = 0
         """Questions accepted and not yet ended; those still being written down are not yet under way."""
         self._empty = asyncio.Event()
@@ -206,16 +165,16 @@ class AnswerQueue:
         self._each: Counter[str] = Counter()
         self.draining = False
         self._cutting_off = False
-        self.on_ended: Callable[[QuestionRequest, QuestionOutcome], None] = lambda asked, outcome: None
+        self.on_ended: Callable[[AnswerRecord], None] = lambda record: None
         """Told of every question that has ended, in the thread that answered it."""
 
     @property
     def running(self) -> int:
-        return sum(not answer.waiting for answer in self._under_way.values())
+        return sum(not answer.waiting for answer in self._in_flight.values())
 
     @property
     def waiting(self) -> int:
-        return sum(answer.waiting for answer in self._under_way.values())
+        return sum(answer.waiting for answer in self._in_flight.values())
 
     async def ask(
         self,
@@ -232,9 +191,11 @@ class AnswerQueue:
         self._each[principal.id] += 1
         try:
             asked = QuestionRequest(uuid.uuid4().hex, principal, question, conversation_id, kept_patient)
-            begun = await asyncio.get_running_loop().run_in_executor(self._clerks, self._keeper.begin, asked)
-            answer = RunningAnswer(asked, begun)
-            self._under_way[asked.question_id] = answer
+            turn = await asyncio.get_running_loop().run_in_executor(
+                self._recorder_threads, self._begin, asked
+            )
+            answer = RunningAnswer(asked, turn)
+            self._in_flight[asked.question_id] = answer
             answer.task = asyncio.create_task(self._run(answer))
             if self._cutting_off:
                 answer.cancellation.cancel()  # it was written down too late
@@ -274,35 +235,35 @@ class AnswerQueue:
         loop = asyncio.get_running_loop()
         try:
             try:
-                await self._places.acquire()
+                await self._slots.acquire()
             except asyncio.CancelledError:
-                await loop.run_in_executor(self._clerks, self._end, answer)
+                await loop.run_in_executor(self._recorder_threads, self._end, answer)
                 return
             answer.starts()
             try:
                 # In the context of whoever asked: the answer belongs to the trace of their request.
                 await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._work, answer)
             finally:
-                self._places.release()
+                self._slots.release()
         finally:
-            self._under_way.pop(answer.asked.question_id, None)
+            self._in_flight.pop(answer.asked.question_id, None)
             self._let_go(answer.asked.principal)
 
     # --- in a thread of the pool
 
     def _work(self, answer: RunningAnswer) -> None:
-        outcome = answer.outcome
+        record = answer.record
         try:
             with cancellation_scope(answer.cancellation):
-                self._answer(answer, outcome)
+                self._answer(answer, record)
         except Cancelled:
-            outcome.ending = "cut_off"
+            record.ending = "cut_off"
         except Exception as error:  # noqa: BLE001  recorded there, and told to the asker
-            outcome.ending = "failed"
-            outcome.error = recorded(error, answer.asked.question_id)
+            record.ending = "failed"
+            record.error = recorded(error, answer.asked.question_id)
         self._end(answer)
 
-    def _answer(self, answer: RunningAnswer, outcome: QuestionOutcome) -> None:
+    def _answer(self, answer: RunningAnswer, record: AnswerRecord) -> None:
         question = answer.asked.question
         answer.cancellation.check()
         with self._corpus.answering() as parts:
@@ -312,26 +273,35 @@ class AnswerQueue:
                     answer.cancellation.check()
                     match event:
                         case Retrieved(passages):
-                            outcome.passages = passages
+                            record.passages = passages
                             answer.publish(event)
                         case Verified(statement):
-                            outcome.statements.append(statement)
+                            record.statements = (*record.statements, statement)
                             answer.publish(event)
                         case Finished(whole):
-                            outcome.answer = whole
-                            outcome.ending = whole.outcome
+                            record.answer = whole
+                            record.ending = whole.outcome
+                            record.cost_usd = self._cost(whole.usage)
+
+    def _begin(self, asked: QuestionRequest) -> StartedTurn:
+        return self._conversations.begin(
+            asked.principal, asked.question, asked.question_id, asked.conversation_id
+        )
+
+    def _cost(self, usage: Usage) -> float | None:
+        return answer_usd(self._prices, usage.prompt_tokens, usage.completion_tokens).value
 
     def _end(self, answer: RunningAnswer) -> None:
-        """Keep what became of it, then say so. An answer that cannot be kept counts as none."""
-        outcome = answer.outcome
+        """Record what became of it, then say so. An answer that cannot be recorded counts as none."""
+        record = answer.record
         last: QueueEvent
         try:
-            kept = self._keeper.end(answer.asked, answer.begun, outcome)
+            turn = self._conversations.end(answer.asked.principal, answer.turn.conversation_id, record)
         except Exception as error:  # noqa: BLE001  recorded there, and told to the asker
             last = AnswerFailed(recorded(error, answer.asked.question_id))
         else:
-            last = AnswerEnded(outcome.answer, kept) if outcome.answer else AnswerFailed(_failure(outcome))
-        self.on_ended(answer.asked, outcome)
+            last = AnswerEnded(record.answer, turn) if record.answer else AnswerFailed(_failure(record))
+        self.on_ended(record)
         answer.publish(last)
 
     # --- the end
@@ -342,7 +312,7 @@ class AnswerQueue:
         if await self._emptied(seconds):
             return
         self._cutting_off = True
-        for answer in list(self._under_way.values()):
+        for answer in list(self._in_flight.values()):
             answer.cancel()
         await self._emptied(CUT_OFF_SECONDS)
 
@@ -357,8 +327,8 @@ class AnswerQueue:
 
     def close(self) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
-        self._clerks.shutdown(wait=False, cancel_futures=True)
+        self._recorder_threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _failure(outcome: QuestionOutcome) -> ChartwellError:
-    return outcome.error or NotReady("The answer was cut off.", remedy="Ask again.")
+def _failure(record: AnswerRecord) -> ChartwellError:
+    return record.error or NotReady("The answer was cut off.", remedy="Ask again.")

@@ -114,8 +114,8 @@ def _bodies(answer: RunningAnswer, event: QueueEvent, number: int) -> Iterator[t
             yield "statement", StatementEvent(number=number, text=statement.text)
             for citation in statement.citations:
                 yield "citation", CitationEvent(statement=number, citation=CitationOut.of(citation))
-        case AnswerEnded(whole, kept):
-            yield "usage", UsageOut.of(whole, answer.queued_seconds, kept.cost_usd)
+        case AnswerEnded(whole):
+            yield "usage", UsageOut.of(whole, answer.queued_seconds, answer.record.cost_usd)
             yield "done", head_of(answer, event)
         case AnswerFailed(error):
             yield "problem", problem_of(error, answer.asked.question_id)
@@ -125,10 +125,10 @@ def head_of(answer: RunningAnswer, ended: AnswerEnded) -> AnswerHead:
     whole = ended.answer
     return AnswerHead(
         question_id=answer.asked.question_id,
-        conversation_id=answer.begun.conversation_id,
+        conversation_id=answer.turn.conversation_id,
         kept_patient_id=answer.asked.kept_patient,
-        message_id=ended.kept.message_id,
-        receipt_id=ended.kept.receipt_id,
+        message_id=ended.turn.message_id,
+        receipt_id=ended.turn.receipt_id,
         outcome=whole.outcome,
         reason=whole.reason,
         ending=whole.ending,
@@ -148,7 +148,7 @@ def whole_of(answer: RunningAnswer, ended: AnswerEnded) -> AnswerOut:
         statements=[StatementOut.of(statement) for statement in whole.statements],
         citations=[CitationOut.of(citation) for citation in whole.citations],
         passages=PassageOut.all(whole.passages),
-        usage=UsageOut.of(whole, answer.queued_seconds, ended.kept.cost_usd),
+        usage=UsageOut.of(whole, answer.queued_seconds, answer.record.cost_usd),
     )
 
 

@@ -27,7 +27,6 @@ from pipeline.service.database.engine import open_state
 from pipeline.service.database.tables import Message, Receipt
 from pipeline.service.errors import NotReady
 from pipeline.service.questions.queue import AnswerQueue
-from pipeline.service.questions.recorder import ConversationRecorder
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
 from tests.service.running import (
@@ -254,8 +253,8 @@ def test_a_stop_waits_for_a_question_that_is_being_written_down(
     parts = service.app.state.parts
 
     async def stopped() -> str:
-        keeper = ConversationRecorder(parts.conversations, prices_of(service.settings))
-        desk = AnswerQueue(parts.corpus, keeper, service.settings.service)
+        prices = prices_of(service.settings)
+        desk = AnswerQueue(parts.corpus, parts.conversations, prices, service.settings.service)
         with contextlib.closing(desk):
             with service.state.session():  # nobody else writes meanwhile
                 asking = asyncio.create_task(desk.ask(DEMO, Question(QUESTION), None))
