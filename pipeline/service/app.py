@@ -1,4 +1,4 @@
-"""The service put together: parts, routes, layers, and how it begins and ends. Nothing is opened at import."""
+"""The service put together: services, routes, layers, and how it begins and ends. Nothing is opened at import."""
 
 from __future__ import annotations
 
@@ -89,20 +89,20 @@ def create_app(
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        parts = _parts(settings, state, access, corpus, meter, activity, url)
+        services = _open_services(settings, state, access, corpus, meter, activity, url)
         upkeep = MaintenanceTask(state, access.audit, settings.service)
-        app.state.parts = parts
-        app.state.drain = functools.partial(_drain, parts)
-        await parts.jobs.recover()
+        app.state.services = services
+        app.state.drain = functools.partial(_drain, services)
+        await services.jobs.recover()
         corpus.start()
-        parts.readiness.start()
+        services.readiness.start()
         upkeep.start()
         try:
             yield
         finally:
-            await _drain(parts, 0.0)
-            parts.desk.close()
-            parts.readiness.close()
+            await _drain(services, 0.0)
+            services.desk.close()
+            services.readiness.close()
             corpus.close()
             await run_in_threadpool(upkeep.stop)
 
@@ -139,7 +139,7 @@ def interactive(settings: Settings) -> Settings:
     return settings.model_copy(update={"transport": transport.model_copy(update=update)})
 
 
-def _parts(
+def _open_services(
     settings: Settings,
     state: State,
     access: Access,
@@ -196,16 +196,16 @@ def _checks(corpus: LiveCorpus, state: State, settings: Settings) -> dict[str, C
     """A real call of each dependency. The store counts: its own check looks at every row, which takes minutes."""
 
     def embedder() -> None:
-        with corpus.answering() as parts:
-            parts.embedder.check()
+        with corpus.answering() as answering:
+            answering.embedder.check()
 
     def generator() -> None:
-        with corpus.answering() as parts:
-            parts.generator.check()
+        with corpus.answering() as answering:
+            answering.generator.check()
 
     def store() -> None:
-        with corpus.answering() as parts:
-            parts.store.counts()
+        with corpus.answering() as answering:
+            answering.store.counts()
 
     ranker = open_ranker(settings)
     return {
@@ -218,10 +218,10 @@ def _checks(corpus: LiveCorpus, state: State, settings: Settings) -> dict[str, C
     }
 
 
-async def _drain(parts: Services, seconds: float) -> None:
+async def _drain(services: Services, seconds: float) -> None:
     """Take nothing new, let answers end for that long, and end what is watched and indexed."""
-    parts.desk.draining = True
-    await asyncio.gather(parts.desk.drain(seconds), parts.jobs.stop())
+    services.desk.draining = True
+    await asyncio.gather(services.desk.drain(seconds), services.jobs.stop())
 
 
 async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:

@@ -36,7 +36,7 @@ from pipeline.service.thread_pools import Lanes
 
 @dataclass
 class Services:
-    """The service's parts."""
+    """What the service is made of, once it runs."""
 
     settings: Settings
     url: str
@@ -62,8 +62,8 @@ class Services:
     costs: PresentCosts
 
 
-async def parts_of(request: Request) -> Services:
-    return cast(Services, request.app.state.parts)
+async def services_of(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
 
 
 async def caller_of(request: Request) -> Caller:
@@ -75,7 +75,7 @@ async def principal_of(caller: Annotated[Caller, Depends(caller_of)]) -> Princip
     return caller.principal
 
 
-ServicesDep = Annotated[Services, Depends(parts_of)]
+ServicesDep = Annotated[Services, Depends(services_of)]
 CallerHere = Annotated[Caller, Depends(caller_of)]
 PrincipalHere = Annotated[Principal, Depends(principal_of)]
 

@@ -64,7 +64,7 @@ def statuses(service: Running, question: str) -> dict[str, bool]:
 
 def taken_by_the_command_line(question: str, service: Running) -> bool:
     try:
-        process_query(question, settings=service.app.state.parts.settings)
+        process_query(question, settings=service.app.state.services.settings)
     except BadRequest as error:
         return "too long" not in error.what
     return True

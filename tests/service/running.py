@@ -150,7 +150,7 @@ def running(
             service = Running(url, settings, state, open_access(state, settings), app, server)
             until(lambda: server.started)
             if ready:
-                until(lambda: app.state.parts.corpus.ready)
+                until(lambda: app.state.services.corpus.ready)
             try:
                 yield service
             finally:

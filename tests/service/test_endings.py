@@ -172,7 +172,7 @@ def test_the_service_answers_what_the_command_line_answers(service: Running, mod
     says(model, said("NOT STATED"), reason="stop")
     browser = service.browser("administrator")
     published = browser.get("/v1/status").json()["corpus"]["question_tokens_max"]
-    with service.app.state.parts.corpus.answering() as parts:
+    with service.app.state.services.corpus.answering() as parts:
         embedder = parts.embedder
     assert published == text_tokens_max(embedder, "query")
     question = "gout " * published

@@ -80,16 +80,16 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 async def ask(
     body: AskRequest,
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     accept: Annotated[str, Header(include_in_schema=False)] = "",
 ) -> Response | AnswerOut:
     """Ask a question of the notes that you may see. Every statement of the answer cites its notes, to the character."""
-    settings = parts.settings
+    settings = services.settings
     refuse_longer(body.question, settings.service.question_characters_max)
     asked = body.asked(principal.scope, settings.answering.top_k)
-    context = await in_context(parts, principal, asked, body.conversation_id, any_patient=body.any_patient)
-    answer = await parts.desk.ask(
+    context = await in_context(services, principal, asked, body.conversation_id, any_patient=body.any_patient)
+    answer = await services.desk.ask(
         principal, context.question, body.conversation_id, kept_patient=context.kept_patient
     )
     if EVENT_STREAM in accept:
@@ -101,14 +101,14 @@ async def ask(
 
 
 @router.post("/search", dependencies=[requires(Action.SEARCH)], responses=documented(502, 504))
-def search(body: SearchRequest, parts: ServicesDep, principal: PrincipalHere) -> SearchOut:
+def search(body: SearchRequest, services: ServicesDep, principal: PrincipalHere) -> SearchOut:
     """Find the passages that fit a question best, without an answer."""
-    refuse_longer(body.question, parts.settings.service.question_characters_max)
-    asked = body.asked(principal.scope, parts.settings.answering.top_k)
-    found = parts.corpus.search(asked)
+    refuse_longer(body.question, services.settings.service.question_characters_max)
+    asked = body.asked(principal.scope, services.settings.answering.top_k)
+    found = services.corpus.search(asked)
     notes = sorted({hit.resource_id for hit in found.passages})
     details = {"question_sha256": sha256(asked.text), "notes": notes, "top_k": asked.top_k}
-    parts.audit.record(principal, "search", details=details)
+    services.audit.record(principal, "search", details=details)
     return SearchOut(
         passages=PassageOut.all(found.passages), notices=NoticeOut.all(found.notices), space_id=found.space_id
     )

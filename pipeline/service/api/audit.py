@@ -24,7 +24,7 @@ Word = Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)]
 
 @router.get("/audit")
 def read_audit(
-    parts: ServicesDep,
+    services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**53, description="only rows before this number")] = None,
     actor: Word = None,
@@ -32,7 +32,7 @@ def read_audit(
     subject: Word = None,
 ) -> AuditPageOut:
     """The newest rows first."""
-    rows = parts.audit.page(before=before, limit=limit, actor=actor, action=action, subject=subject)
+    rows = services.audit.page(before=before, limit=limit, actor=actor, action=action, subject=subject)
     return AuditPageOut(rows=[AuditRowOut(**asdict(row)) for row in rows])
 
 
@@ -47,14 +47,14 @@ def read_audit(
     },
 )
 def export_audit(
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     since: Annotated[Day | None, Query()] = None,
     until: Annotated[Day | None, Query(description="this day included")] = None,
 ) -> StreamingResponse:
     """The log as JSON lines, streamed. That it was exported is written into it first."""
-    parts.audit.record(principal, "audit-exported")
-    rows = parts.audit.rows(
+    services.audit.record(principal, "audit-exported")
+    rows = services.audit.rows(
         since=since.isoformat() if since else None, until=until.isoformat() if until else None
     )
     return StreamingResponse(
@@ -70,11 +70,11 @@ def _lines(rows: Iterator[AuditRow]) -> Iterator[str]:
 
 
 @router.post("/audit/verification")
-def verify_audit(parts: ServicesDep, principal: PrincipalHere) -> VerificationOut:
+def verify_audit(services: ServicesDep, principal: PrincipalHere) -> VerificationOut:
     """Hold every row against its predecessor, every receipt against its row, every text against its receipt."""
-    found = parts.audit.verify()
-    problems = [*found.problems, *parts.receipts.verify()]
-    parts.audit.record(principal, "audit-verified", details={"sound": not problems, "rows": found.rows})
+    found = services.audit.verify()
+    problems = [*found.problems, *services.receipts.verify()]
+    services.audit.record(principal, "audit-verified", details={"sound": not problems, "rows": found.rows})
     return VerificationOut(
         sound=not problems,
         rows=found.rows,
@@ -86,13 +86,13 @@ def verify_audit(parts: ServicesDep, principal: PrincipalHere) -> VerificationOu
 @router.get("/receipts/{receipt_id}", responses=documented(404))
 def get_receipt(
     receipt_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)],
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
 ) -> ReceiptOut:
     """What an answer was made from: passages with hashes and spans, prompt, model, times. Reading it is recorded.
 
     Who may not see every note reads the receipts of those only who could see no more than they do themselves."""
-    receipt = parts.receipts.read(principal, receipt_id, principal.scope)
+    receipt = services.receipts.read(principal, receipt_id, principal.scope)
     return ReceiptOut(
         id=receipt.id,
         user_id=receipt.user_id,

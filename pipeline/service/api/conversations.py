@@ -27,7 +27,7 @@ ConversationId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)
 
 @router.get("")
 def list_conversations(
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[
@@ -36,40 +36,40 @@ def list_conversations(
     ] = None,
 ) -> ConversationsOut:
     """Yours, the last used first."""
-    found = parts.conversations.latest(principal, limit=limit, before=before)
+    found = services.conversations.latest(principal, limit=limit, before=before)
     return ConversationsOut(conversations=[ConversationOut.of(each) for each in found])
 
 
 @router.get("/{conversation_id}", responses=documented(404))
 def get_conversation(
-    conversation_id: ConversationId, parts: ServicesDep, principal: PrincipalHere
+    conversation_id: ConversationId, services: ServicesDep, principal: PrincipalHere
 ) -> ConversationWhole:
     """One of yours with its questions and answers. Another person's is answered as one that does not exist."""
-    return ConversationWhole.whole(parts.conversations.get(principal, conversation_id, principal.scope))
+    return ConversationWhole.whole(services.conversations.get(principal, conversation_id, principal.scope))
 
 
 @router.patch("/{conversation_id}", responses=documented(404))
 def rename_conversation(
-    conversation_id: ConversationId, body: RenameRequest, parts: ServicesDep, principal: PrincipalHere
+    conversation_id: ConversationId, body: RenameRequest, services: ServicesDep, principal: PrincipalHere
 ) -> ConversationOut:
     """Give it another title."""
-    return ConversationOut.of(parts.conversations.rename(principal, conversation_id, body.title))
+    return ConversationOut.of(services.conversations.rename(principal, conversation_id, body.title))
 
 
 @router.delete("/{conversation_id}", status_code=204, responses=documented(404))
 def delete_conversation(
-    conversation_id: ConversationId, parts: ServicesDep, principal: PrincipalHere
+    conversation_id: ConversationId, services: ServicesDep, principal: PrincipalHere
 ) -> Response:
     """Delete it. What was answered to whom stays provable: receipts are kept as long as the settings say."""
-    parts.conversations.delete(principal, conversation_id)
+    services.conversations.delete(principal, conversation_id)
     return Response(status_code=204)
 
 
 @router.get("/{conversation_id}/export", responses=documented(404))
 def export_conversation(
-    conversation_id: ConversationId, parts: ServicesDep, principal: PrincipalHere, response: Response
+    conversation_id: ConversationId, services: ServicesDep, principal: PrincipalHere, response: Response
 ) -> ConversationExport:
     """The same as a file. The audit log tells that it was exported."""
-    found = parts.conversations.export(principal, conversation_id, principal.scope)
+    found = services.conversations.export(principal, conversation_id, principal.scope)
     response.headers["Content-Disposition"] = 'attachment; filename="conversation.json"'
     return ConversationExport.model_validate(found)

@@ -15,9 +15,9 @@ router = APIRouter(prefix="/v1", tags=["feedback"])
 @router.post(
     "/feedback", status_code=201, dependencies=[requires(Action.GIVE_FEEDBACK)], responses=documented(404)
 )
-def give_feedback(body: FeedbackRequest, parts: ServicesDep, principal: PrincipalHere) -> FeedbackOut:
+def give_feedback(body: FeedbackRequest, services: ServicesDep, principal: PrincipalHere) -> FeedbackOut:
     """Say what you think of an answer that was given to you. Saying it again replaces what you said."""
-    found = parts.opinions.give(
+    found = services.opinions.give(
         principal, body.receipt_id, body.verdict, reasons=body.reasons, comment=body.comment
     )
     return FeedbackOut(id=found.id, verdict=found.verdict)

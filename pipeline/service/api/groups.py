@@ -18,35 +18,37 @@ GroupId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
 @router.get("")
-def list_groups(parts: ServicesDep, principal: PrincipalHere) -> GroupsOut:
+def list_groups(services: ServicesDep, principal: PrincipalHere) -> GroupsOut:
     """Every patient group, with the number of its patients."""
-    return GroupsOut(groups=[GroupOut.of(group) for group in parts.groups.all(principal)])
+    return GroupsOut(groups=[GroupOut.of(group) for group in services.groups.all(principal)])
 
 
 @router.post("", status_code=201, responses=documented(409))
-def create_group(body: GroupRequest, parts: ServicesDep, principal: PrincipalHere) -> GroupOut:
+def create_group(body: GroupRequest, services: ServicesDep, principal: PrincipalHere) -> GroupOut:
     """A new group, with its first patients."""
-    return GroupOut.of(parts.groups.create(principal, body.name, body.patient_ids))
+    return GroupOut.of(services.groups.create(principal, body.name, body.patient_ids))
 
 
 @router.get("/{group_id}/members", responses=documented(404))
-def list_members(group_id: GroupId, parts: ServicesDep, principal: PrincipalHere) -> MembersOut:
+def list_members(group_id: GroupId, services: ServicesDep, principal: PrincipalHere) -> MembersOut:
     """The patients of a group. That you looked is in the audit log."""
-    members = parts.groups.members(principal, group_id)
-    return MembersOut(patient_ids=members, without_notes=parts.corpus.without_notes(members, principal.scope))
+    members = services.groups.members(principal, group_id)
+    return MembersOut(
+        patient_ids=members, without_notes=services.corpus.without_notes(members, principal.scope)
+    )
 
 
 @router.patch("/{group_id}", responses=documented(404, 409))
 def change_group(
-    group_id: GroupId, body: GroupChange, parts: ServicesDep, principal: PrincipalHere
+    group_id: GroupId, body: GroupChange, services: ServicesDep, principal: PrincipalHere
 ) -> GroupOut:
     """Its name and its patients, from the next request on: all that is given, or nothing where a part is refused."""
-    group = parts.groups.change(principal, group_id, name=body.name, add=body.add, remove=body.remove)
+    group = services.groups.change(principal, group_id, name=body.name, add=body.add, remove=body.remove)
     return GroupOut.of(group)
 
 
 @router.delete("/{group_id}", status_code=204, responses=documented(404))
-def delete_group(group_id: GroupId, parts: ServicesDep, principal: PrincipalHere) -> Response:
+def delete_group(group_id: GroupId, services: ServicesDep, principal: PrincipalHere) -> Response:
     """Remove it. Whoever saw patients by it alone sees them no more."""
-    parts.groups.delete(principal, group_id)
+    services.groups.delete(principal, group_id)
     return Response(status_code=204)

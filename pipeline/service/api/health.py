@@ -36,10 +36,10 @@ async def healthz() -> Alive:
     summary="Can questions be answered?",
     responses={503: {"model": ReadyOut, "description": "Not now."}},
 )
-async def readyz(parts: ServicesDep, response: Response) -> ReadyOut:
+async def readyz(services: ServicesDep, response: Response) -> ReadyOut:
     """Each dependency is really called; a finding is believed for some seconds. 503 where one does not work."""
-    findings = await parts.readiness.look()
-    status = _status(parts, findings)
+    findings = await services.readiness.look()
+    status = _status(services, findings)
     if status != "ready":
         response.status_code = 503
     return ReadyOut(status=status, dependencies=_dependencies(findings))
@@ -57,32 +57,32 @@ async def readyz(parts: ServicesDep, response: Response) -> ReadyOut:
     },
     response_class=Response,
 )
-def metrics(parts: ServicesDep) -> Response:
+def metrics(services: ServicesDep) -> Response:
     """Numbers for Prometheus: give its scrape job an API key with the scope `read-metrics`."""
-    return Response(parts.meter.text(), media_type=CONTENT_TYPE)
+    return Response(services.meter.text(), media_type=CONTENT_TYPE)
 
 
 @router.get("/v1/status", dependencies=[requires(Action.READ_STATUS)])
-async def status(parts: ServicesDep, principal: PrincipalHere) -> StatusOut:
+async def status(services: ServicesDep, principal: PrincipalHere) -> StatusOut:
     """Dependencies, the notes that you may see, the model, and what one may send."""
-    return await status_for(parts, principal)
+    return await status_for(services, principal)
 
 
-async def status_for(parts: Services, principal: Principal) -> StatusOut:
+async def status_for(services: Services, principal: Principal) -> StatusOut:
     """The same, for whoever shows it."""
-    findings = await parts.readiness.look()
-    corpus, model = await run_in_threadpool(_corpus, parts, principal)
-    service = parts.settings.service
+    findings = await services.readiness.look()
+    corpus, model = await run_in_threadpool(_corpus, services, principal)
+    service = services.settings.service
     return StatusOut(
-        status=_status(parts, findings),
+        status=_status(services, findings),
         version=version(),
-        uptime_seconds=round(time.monotonic() - parts.started_at, 1),
+        uptime_seconds=round(time.monotonic() - services.started_at, 1),
         dependencies=_dependencies(findings),
         corpus=corpus,
         model=model,
-        answers_running=parts.desk.running,
-        answers_waiting=parts.desk.waiting,
-        jobs_possible=parts.jobs.inbox is not None,
+        answers_running=services.desk.running,
+        answers_waiting=services.desk.waiting,
+        jobs_possible=services.jobs.inbox is not None,
         demo=service.demo,
         limits=LimitsOut(
             question_characters_max=service.question_characters_max,
@@ -93,8 +93,8 @@ async def status_for(parts: Services, principal: Principal) -> StatusOut:
     )
 
 
-def _status(parts: Services, findings: Sequence[DependencyState]) -> Status:
-    if parts.desk.draining:
+def _status(services: Services, findings: Sequence[DependencyState]) -> Status:
+    if services.desk.draining:
         return "stopping"
     return "ready" if all(finding.ready for finding in findings) else "not ready"
 
@@ -112,9 +112,9 @@ def _dependencies(findings: Sequence[DependencyState]) -> list[DependencyOut]:
     ]
 
 
-def _corpus(parts: Services, principal: Principal) -> tuple[CorpusOut | None, ModelOut | None]:
+def _corpus(services: Services, principal: Principal) -> tuple[CorpusOut | None, ModelOut | None]:
     try:
-        with parts.corpus.answering() as answering:
+        with services.corpus.answering() as answering:
             space, model = answering.embedder.space, answering.generator.model
             tokens_max = question_tokens_max(answering.embedder)
             counts = answering.store.counts(principal.scope)

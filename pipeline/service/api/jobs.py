@@ -23,21 +23,21 @@ JobId = Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)]
 
 
 @router.post("", status_code=201, dependencies=[requires(Action.START_JOBS)], responses=documented(409))
-async def start_job(body: JobRequest, parts: ServicesDep, principal: PrincipalHere) -> JobOut:
+async def start_job(body: JobRequest, services: ServicesDep, principal: PrincipalHere) -> JobOut:
     """Index the service's inbox. One job at a time; which folder is the inbox, its settings say, not the caller."""
-    return JobOut.of(await parts.jobs.start(principal, prune=body.prune, retry_failed=body.retry_failed))
+    return JobOut.of(await services.jobs.start(principal, prune=body.prune, retry_failed=body.retry_failed))
 
 
 @router.get("", dependencies=[requires(Action.READ_JOBS)])
-async def list_jobs(parts: ServicesDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> JobsOut:
+async def list_jobs(services: ServicesDep, limit: Annotated[int, Query(ge=1, le=200)] = 50) -> JobsOut:
     """The latest first."""
-    return JobsOut(jobs=[JobOut.of(job) for job in await parts.jobs.latest(limit)])
+    return JobsOut(jobs=[JobOut.of(job) for job in await services.jobs.latest(limit)])
 
 
 @router.get("/{job_id}", dependencies=[requires(Action.READ_JOBS)], responses=documented(404))
-async def get_job(job_id: JobId, parts: ServicesDep) -> JobOut:
+async def get_job(job_id: JobId, services: ServicesDep) -> JobOut:
     """How far it is, or how it ended."""
-    return JobOut.of(await parts.jobs.get(job_id))
+    return JobOut.of(await services.jobs.get(job_id))
 
 
 @router.get(
@@ -52,13 +52,13 @@ async def get_job(job_id: JobId, parts: ServicesDep) -> JobOut:
         },
     },
 )
-async def watch_job(job_id: JobId, parts: ServicesDep) -> EventSourceResponse:
+async def watch_job(job_id: JobId, services: ServicesDep) -> EventSourceResponse:
     """Live progress until the job has ended."""
-    await parts.jobs.get(job_id)  # unknown: 404, not a stream
+    await services.jobs.get(job_id)  # unknown: 404, not a stream
     return EventSourceResponse(
-        _progress(parts.jobs, job_id),
+        _progress(services.jobs, job_id),
         ping=PING_SECONDS,
-        send_timeout=parts.settings.service.send_seconds_max,
+        send_timeout=services.settings.service.send_seconds_max,
         sep="\n",
     )
 
@@ -70,6 +70,6 @@ async def _progress(jobs: Jobs, job_id: str) -> AsyncIterator[ServerSentEvent]:
 
 
 @router.post("/{job_id}/cancel", dependencies=[requires(Action.CANCEL_JOBS)], responses=documented(404, 409))
-async def cancel_job(job_id: JobId, parts: ServicesDep, principal: PrincipalHere) -> JobOut:
+async def cancel_job(job_id: JobId, services: ServicesDep, principal: PrincipalHere) -> JobOut:
     """Ask a job to end after the batch it is working on. What it has stored stays."""
-    return JobOut.of(await parts.jobs.cancel(principal, job_id))
+    return JobOut.of(await services.jobs.cancel(principal, job_id))

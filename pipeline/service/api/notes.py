@@ -22,7 +22,7 @@ Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
 
 @router.get("/notes/{resource_id:path}", dependencies=[requires(Action.READ_NOTE)], responses=documented(404))
 def note(
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     resource_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX, examples=["aci-D2N006"])],
     span: Annotated[
@@ -35,19 +35,19 @@ def note(
     ] = None,
 ) -> NoteOut:
     """A whole note. A note that you may not see is answered exactly as one that does not exist."""
-    document = read_note(parts, principal, resource_id)
+    document = read_note(services, principal, resource_id)
     return NoteOut.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
 
 
-def read_note(parts: Services, principal: Principal, resource_id: str) -> Document:
+def read_note(services: Services, principal: Principal, resource_id: str) -> Document:
     """The note, and a row of the audit log that it was read, or asked for in vain. Raises NotKnown."""
     subject = f"note:{resource_id}"
     try:
-        document = parts.corpus.note(resource_id, principal.scope)
+        document = services.corpus.note(resource_id, principal.scope)
     except NotKnown:
-        parts.audit.record(principal, "note-read", subject, outcome="refused")
+        services.audit.record(principal, "note-read", subject, outcome="refused")
         raise
-    parts.audit.record(principal, "note-read", subject)
+    services.audit.record(principal, "note-read", subject)
     return document
 
 

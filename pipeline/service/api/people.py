@@ -42,9 +42,9 @@ def me(principal: PrincipalHere) -> MeOut:
 
 
 @router.get("/people", tags=["people"], dependencies=[requires(Action.MANAGE_PEOPLE)])
-def list_people(parts: ServicesDep, principal: PrincipalHere) -> PeopleOut:
+def list_people(services: ServicesDep, principal: PrincipalHere) -> PeopleOut:
     """Everybody, deactivated people included."""
-    return PeopleOut(people=[PersonOut.of(person) for person in parts.people.everybody(principal)])
+    return PeopleOut(people=[PersonOut.of(person) for person in services.people.everybody(principal)])
 
 
 @router.post(
@@ -54,16 +54,16 @@ def list_people(parts: ServicesDep, principal: PrincipalHere) -> PeopleOut:
     dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404, 409),
 )
-def create_person(body: PersonRequest, parts: ServicesDep, principal: PrincipalHere) -> InvitationOut:
+def create_person(body: PersonRequest, services: ServicesDep, principal: PrincipalHere) -> InvitationOut:
     """Invite someone, and get the one-time link with which they choose their password."""
-    person, invitation = parts.people.create(
+    person, invitation = services.people.create(
         principal,
         body.name,
         role=body.role,
         display_name=body.display_name,
         sees=body.sees.sees(),
     )
-    return _invitation(parts, person, invitation)
+    return _invitation(services, person, invitation)
 
 
 @router.get(
@@ -72,9 +72,9 @@ def create_person(body: PersonRequest, parts: ServicesDep, principal: PrincipalH
     dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404),
 )
-def get_person(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> PersonOut:
+def get_person(user_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> PersonOut:
     """One person."""
-    return PersonOut.of(parts.people.person(principal, user_id))
+    return PersonOut.of(services.people.person(principal, user_id))
 
 
 @router.patch(
@@ -84,11 +84,11 @@ def get_person(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -
     responses=documented(404, 409),
 )
 def change_person(
-    user_id: ThingId, body: PersonChange, parts: ServicesDep, principal: PrincipalHere
+    user_id: ThingId, body: PersonChange, services: ServicesDep, principal: PrincipalHere
 ) -> PersonOut:
     """Name, role, what they may see, and whether they are let in: all that is given, or nothing where a part is
     refused. The last administrator cannot be taken away."""
-    person = parts.people.change(
+    person = services.people.change(
         principal,
         user_id,
         display_name=body.display_name,
@@ -106,10 +106,10 @@ def change_person(
     dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404, 409),
 )
-def invite_person(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> InvitationOut:
+def invite_person(user_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> InvitationOut:
     """A new one-time link, also for somebody who has forgotten their password. Earlier links stop working."""
-    invitation = parts.people.invite(principal, user_id)
-    return _invitation(parts, parts.people.person(principal, user_id), invitation)
+    invitation = services.people.invite(principal, user_id)
+    return _invitation(services, services.people.person(principal, user_id), invitation)
 
 
 @router.delete(
@@ -119,27 +119,27 @@ def invite_person(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere
     dependencies=[requires(Action.MANAGE_PEOPLE)],
     responses=documented(404),
 )
-def end_sign_ins(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> Response:
+def end_sign_ins(user_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> Response:
     """End every sign-in of a person now."""
-    parts.people.person(principal, user_id)
-    parts.sign_ins.sign_out_everywhere(principal, user_id)
+    services.people.person(principal, user_id)
+    services.sign_ins.sign_out_everywhere(principal, user_id)
     return Response(status_code=204)
 
 
-def _invitation(parts: Services, person: Person, invitation: Invitation) -> InvitationOut:
+def _invitation(services: Services, person: Person, invitation: Invitation) -> InvitationOut:
     return InvitationOut(
-        person=PersonOut.of(person), url=parts.url + invitation.path, expires_at=invitation.expires_at
+        person=PersonOut.of(person), url=services.url + invitation.path, expires_at=invitation.expires_at
     )
 
 
 @router.get("/keys", tags=["keys"], dependencies=[requires(Action.MANAGE_KEYS)])
 def list_keys(
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     user_id: Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)] = None,
 ) -> KeysOut:
     """Every key, or one person's; expired and revoked ones included."""
-    return KeysOut(keys=[KeyOut.of(key) for key in parts.keys.all(principal, user_id)])
+    return KeysOut(keys=[KeyOut.of(key) for key in services.keys.all(principal, user_id)])
 
 
 @router.post(
@@ -149,9 +149,9 @@ def list_keys(
     dependencies=[requires(Action.MANAGE_KEYS)],
     responses=documented(404, 409),
 )
-def create_key(body: KeyRequest, parts: ServicesDep, principal: PrincipalHere) -> NewKeyOut:
+def create_key(body: KeyRequest, services: ServicesDep, principal: PrincipalHere) -> NewKeyOut:
     """A key for a program. Its text is in the answer and nowhere else."""
-    key, text = parts.keys.create(
+    key, text = services.keys.create(
         principal, body.user_id, body.name, [action.value for action in body.actions], days=body.days
     )
     return NewKeyOut(key=KeyOut.of(key), text=text)
@@ -164,7 +164,7 @@ def create_key(body: KeyRequest, parts: ServicesDep, principal: PrincipalHere) -
     dependencies=[requires(Action.MANAGE_KEYS)],
     responses=documented(404, 409),
 )
-def revoke_key(key_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> Response:
+def revoke_key(key_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> Response:
     """End a key now."""
-    parts.keys.revoke(principal, key_id)
+    services.keys.revoke(principal, key_id)
     return Response(status_code=204)

@@ -42,7 +42,7 @@ OWN = [requires(Action.READ_STATUS)]
 @router.get("/sign-in")
 def sign_in_page(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     renderer: RendererHere,
     to: Annotated[str, Query(max_length=2000)] = "/",
     ended: str = "",
@@ -52,13 +52,13 @@ def sign_in_page(
         return Response(status_code=204, headers={"HX-Redirect": sign_in_address(current_path(request))})
     if caller_or_none(request) is not None:
         return RedirectResponse(own_path(to), status_code=303)
-    return _sign_in_page(request, parts, renderer, to=own_path(to), ended=bool(ended))
+    return _sign_in_page(request, services, renderer, to=own_path(to), ended=bool(ended))
 
 
 def _sign_in_page(
-    request: Request, parts: Services, renderer: Renderer, *, status: int = 200, **values: Any
+    request: Request, services: Services, renderer: Renderer, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    provider = parts.provider.label if parts.provider else None
+    provider = services.provider.label if services.provider else None
     shown = {"to": "/", "ended": False, "name": "", "problem": None, "provider": provider, **values}
     return renderer.page(request, "sign_in.html", status_code=status, **shown)
 
@@ -66,118 +66,120 @@ def _sign_in_page(
 @router.post("/sign-in")
 async def sign_in(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     renderer: RendererHere,
     name: Line = "",
     password: Password = "",
     to: Annotated[str, Form(max_length=2000)] = "/",
 ) -> Response:
     """Name and password. A refusal keeps the name, says nothing about it, and counts."""
-    device = _cookie(request, parts, cookies.DEVICE)
-    known = device is not None and await run_in_threadpool(parts.sign_ins.knows, name, device)
+    device = _cookie(request, services, cookies.DEVICE)
+    known = device is not None and await run_in_threadpool(services.sign_ins.knows, name, device)
     work = partial(
-        parts.sign_ins.with_password,
+        services.sign_ins.with_password,
         name,
         password,
         address=_address(request),
         device=device,
-        replaces=_token(request, parts),
+        replaces=_token(request, services),
     )
     try:
-        signed_in = await (parts.lanes.known if known else parts.lanes.strangers).run(request, work)
+        signed_in = await (services.lanes.known if known else services.lanes.strangers).run(request, work)
     except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
         response = _sign_in_page(
-            request, parts, renderer, status=problem.status, to=own_path(to), name=name, problem=problem
+            request, services, renderer, status=problem.status, to=own_path(to), name=name, problem=problem
         )
         return _with_wait(response, error)
-    return _let_in(parts, signed_in, own_path(to))
+    return _let_in(services, signed_in, own_path(to))
 
 
 @router.get("/sign-in/provider")
 async def to_provider(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     renderer: RendererHere,
     to: Annotated[str, Query(max_length=2000)] = "/",
 ) -> Response:
     """Leave for the hospital's identity provider. A link, not a form: the content policy keeps forms here."""
-    provider = _provider(parts)
+    provider = _provider(services)
     try:
-        departure = await parts.lanes.provider.run(request, partial(provider.begin, own_path(to)))
+        departure = await services.lanes.provider.run(request, partial(provider.begin, own_path(to)))
     except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
         return _sign_in_page(
-            request, parts, renderer, status=problem.status, to=own_path(to), problem=problem
+            request, services, renderer, status=problem.status, to=own_path(to), problem=problem
         )
     response = see_other(departure.url)
-    cookies.set_cookie(response, LEAVING, departure.browser, parts.settings.service, seconds=LEAVING_SECONDS)
+    cookies.set_cookie(
+        response, LEAVING, departure.browser, services.settings.service, seconds=LEAVING_SECONDS
+    )
     return response
 
 
 @router.get("/sign-in/callback")
 async def from_provider(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     renderer: RendererHere,
     state: Annotated[str, Query(max_length=2000)] = "",
     code: Annotated[str, Query(max_length=4000)] = "",
     iss: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> Response:
     """Come back from the provider, in the browser that left."""
-    service = parts.settings.service
+    service = services.settings.service
     try:
         work = partial(
-            _provider(parts).finish,
+            _provider(services).finish,
             state=state,
             code=code,
-            browser=_cookie(request, parts, LEAVING),
+            browser=_cookie(request, services, LEAVING),
             address=_address(request),
             issuer=iss,
-            device=_cookie(request, parts, cookies.DEVICE),
-            replaces=_token(request, parts),
+            device=_cookie(request, services, cookies.DEVICE),
+            replaces=_token(request, services),
         )
-        signed_in, to = await parts.lanes.provider.run(request, work)
-        response: Response = _let_in(parts, signed_in, own_path(to))
+        signed_in, to = await services.lanes.provider.run(request, work)
+        response: Response = _let_in(services, signed_in, own_path(to))
     except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
-        response = _sign_in_page(request, parts, renderer, status=problem.status, problem=problem)
+        response = _sign_in_page(request, services, renderer, status=problem.status, problem=problem)
     cookies.remove(response, LEAVING, service)
     return response
 
 
-def _provider(parts: Services) -> IdentityProvider:
+def _provider(services: Services) -> IdentityProvider:
     """Raises NotKnown where there is none."""
-    if parts.provider is None:
+    if services.provider is None:
         raise NotKnown("No identity provider is set up here.", remedy="Sign in with name and password.")
-    return parts.provider
+    return services.provider
 
 
 @router.get("/welcome")
-def welcome_page(request: Request, parts: ServicesDep, renderer: RendererHere) -> HTMLResponse:
+def welcome_page(request: Request, services: ServicesDep, renderer: RendererHere) -> HTMLResponse:
     """Where a one-time link leads. The link's token stays in the browser until the form is sent."""
-    return _welcome_page(request, parts, renderer)
+    return _welcome_page(request, services, renderer)
 
 
 def _welcome_page(
-    request: Request, parts: Services, renderer: Renderer, *, status: int = 200, **values: Any
+    request: Request, services: Services, renderer: Renderer, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    characters = parts.settings.service.password_characters_min
+    characters = services.settings.service.password_characters_min
     shown = {"token": "", "name": "", "for_whom": None, "problem": None, **values}
     shown["password_characters_min"] = characters
     return renderer.page(request, "welcome.html", status_code=status, **shown)
 
 
 @router.post("/welcome/whom")
-def whom(parts: ServicesDep, renderer: RendererHere, token: Line = "") -> HTMLResponse:
+def whom(services: ServicesDep, renderer: RendererHere, token: Line = "") -> HTMLResponse:
     """Whom a one-time link is for: the name that they sign in with, or the field in which the first one chooses it."""
-    return renderer.fragment("whom.html", token=token, name="", for_whom=parts.sign_ins.link(token))
+    return renderer.fragment("whom.html", token=token, name="", for_whom=services.sign_ins.link(token))
 
 
 @router.post("/welcome")
 async def welcome(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     renderer: RendererHere,
     token: Line = "",
     name: Line = "",
@@ -185,43 +187,43 @@ async def welcome(
 ) -> Response:
     """Choose a password with a one-time link. One that does not work is refused before anything is computed for it."""
     work = partial(
-        parts.sign_ins.with_link,
+        services.sign_ins.with_link,
         token,
         password,
         address=_address(request),
         name=name,
-        replaces=_token(request, parts),
+        replaces=_token(request, services),
     )
     try:
-        await run_in_threadpool(parts.sign_ins.require_link, token, address=_address(request))
-        signed_in = await parts.lanes.known.run(request, work)
+        await run_in_threadpool(services.sign_ins.require_link, token, address=_address(request))
+        signed_in = await services.lanes.known.run(request, work)
     except (BadRequest, ServiceError) as error:
         problem = _problem(request, error)
-        for_whom = await run_in_threadpool(parts.sign_ins.link, token)
+        for_whom = await run_in_threadpool(services.sign_ins.link, token)
         shown = {"token": token if for_whom else "", "name": name, "for_whom": for_whom, "problem": problem}
-        return _with_wait(_welcome_page(request, parts, renderer, status=problem.status, **shown), error)
-    return _let_in(parts, signed_in, "/")
+        return _with_wait(_welcome_page(request, services, renderer, status=problem.status, **shown), error)
+    return _let_in(services, signed_in, "/")
 
 
 @router.get("/account", dependencies=OWN)
 def account(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Who one is to the service."""
-    return _account(request, parts, principal, renderer)
+    return _account(request, services, principal, renderer)
 
 
 def _account(
     request: Request,
-    parts: Services,
+    services: Services,
     principal: Principal,
     renderer: Renderer,
     *,
     status: int = 200,
     problem: ProblemView | None = None,
 ) -> HTMLResponse:
-    service = parts.settings.service
-    current = parts.sign_ins.current(_token(request, parts))
+    service = services.settings.service
+    current = services.sign_ins.current(_token(request, services))
     return renderer.page(
         request,
         "account.html",
@@ -239,65 +241,65 @@ def _account(
 @router.post("/account/password", dependencies=OWN)
 async def change_password(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     caller: CallerHere,
     renderer: RendererHere,
     old: Password = "",
     new: Password = "",
 ) -> Response:
     """One's own password, with the old one as proof."""
-    token = _token(request, parts)
+    token = _token(request, services)
     if caller.principal.kind != "user" or token is None:
         raise Forbidden("Only who has signed in has a password.", remedy="Sign in.")
     work = partial(
-        parts.sign_ins.change_password, caller.principal, old, new, address=_address(request), token=token
+        services.sign_ins.change_password, caller.principal, old, new, address=_address(request), token=token
     )
     try:
-        signed_in = await parts.lanes.known.run(request, work)
+        signed_in = await services.lanes.known.run(request, work)
     except BadRequest as error:
         problem = _problem(request, error)
         return await run_in_threadpool(
-            _account, request, parts, caller.principal, renderer, status=problem.status, problem=problem
+            _account, request, services, caller.principal, renderer, status=problem.status, problem=problem
         )
-    return _let_in(parts, signed_in, "/account?done=password")
+    return _let_in(services, signed_in, "/account?done=password")
 
 
 @router.post("/account/sign-out", dependencies=OWN)
-def sign_out(request: Request, parts: ServicesDep) -> RedirectResponse:
+def sign_out(request: Request, services: ServicesDep) -> RedirectResponse:
     """End this sign-in."""
-    parts.sign_ins.sign_out(_token(request, parts))
-    return _out(parts)
+    services.sign_ins.sign_out(_token(request, services))
+    return _out(services)
 
 
 @router.post("/account/sign-out-everywhere", dependencies=OWN)
-def sign_out_everywhere(parts: ServicesDep, caller: CallerHere) -> RedirectResponse:
+def sign_out_everywhere(services: ServicesDep, caller: CallerHere) -> RedirectResponse:
     """End all of one's own sign-ins."""
     if caller.principal.kind != "user":
         raise Forbidden("Only who has signed in can sign out.", remedy="Sign in.")
-    parts.sign_ins.sign_out_everywhere(caller.principal, caller.principal.id)
-    return _out(parts)
+    services.sign_ins.sign_out_everywhere(caller.principal, caller.principal.id)
+    return _out(services)
 
 
-def _let_in(parts: Services, signed_in: SignedIn, to: str) -> RedirectResponse:
+def _let_in(services: Services, signed_in: SignedIn, to: str) -> RedirectResponse:
     response = see_other(to)
-    service = parts.settings.service
+    service = services.settings.service
     cookies.set_cookie(response, cookies.SIGN_IN, signed_in.token, service)
     cookies.set_cookie(response, cookies.DEVICE, signed_in.device, service, seconds=cookies.DEVICE_SECONDS)
     return response
 
 
-def _out(parts: Services) -> RedirectResponse:
+def _out(services: Services) -> RedirectResponse:
     response = see_other("/sign-in")
-    cookies.remove(response, cookies.SIGN_IN, parts.settings.service)
+    cookies.remove(response, cookies.SIGN_IN, services.settings.service)
     return response
 
 
-def _cookie(request: Request, parts: Services, cookie: str) -> str | None:
-    return request.cookies.get(cookies.name_of(cookie, parts.settings.service))
+def _cookie(request: Request, services: Services, cookie: str) -> str | None:
+    return request.cookies.get(cookies.name_of(cookie, services.settings.service))
 
 
-def _token(request: Request, parts: Services) -> str | None:
-    return _cookie(request, parts, cookies.SIGN_IN)
+def _token(request: Request, services: Services) -> str | None:
+    return _cookie(request, services, cookies.SIGN_IN)
 
 
 def _address(request: Request) -> str:

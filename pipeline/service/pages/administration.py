@@ -27,22 +27,22 @@ Area = Annotated[Text, Form(max_length=65_536)]
 
 @router.get("/people", dependencies=PEOPLE)
 def people(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Everybody."""
-    return _people(request, parts, principal, renderer)
+    return _people(request, services, principal, renderer)
 
 
 def _people(
-    request: Request, parts: Services, principal: Principal, renderer: Renderer, **more: Any
+    request: Request, services: Services, principal: Principal, renderer: Renderer, **more: Any
 ) -> HTMLResponse:
     return renderer.page(
         request,
         "people.html",
         here="people",
-        people=parts.people.everybody(principal),
-        groups=_groups(parts, principal),
-        domains=_domains(parts, principal),
+        people=services.people.everybody(principal),
+        groups=_groups(services, principal),
+        domains=_domains(services, principal),
         sees_nothing=NOTHING,
         **{"invitation": None, "invited": "", "invitation_until": "", **more},
     )
@@ -51,7 +51,7 @@ def _people(
 @router.post("/people", dependencies=PEOPLE)
 def create(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     name: Line = "",
@@ -65,25 +65,29 @@ def create(
 ) -> HTMLResponse:
     """Invite someone, and show their link."""
     wanted = _sees(domains_kind, domains, domains_more, groups_kind, group_ids)
-    person, invitation = parts.people.create(
+    person, invitation = services.people.create(
         principal, name, role=_role(role), display_name=display_name, sees=wanted
     )
-    shown = _shown(parts, invitation)
-    return _people(request, parts, principal, renderer, invited=person.display_name, **shown)
+    shown = _shown(services, invitation)
+    return _people(request, services, principal, renderer, invited=person.display_name, **shown)
 
 
 @router.get("/people/{user_id}", dependencies=PEOPLE)
 def person(
-    user_id: ThingId, request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    user_id: ThingId,
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    renderer: RendererHere,
 ) -> HTMLResponse:
     """One person."""
-    return _person(user_id, request, parts, principal, renderer)
+    return _person(user_id, request, services, principal, renderer)
 
 
 def _person(
     user_id: str,
     request: Request,
-    parts: Services,
+    services: Services,
     principal: Principal,
     renderer: Renderer,
     **more: Any,
@@ -92,9 +96,9 @@ def _person(
         request,
         "person.html",
         here="people",
-        person=parts.people.person(principal, user_id),
-        groups=_groups(parts, principal),
-        domains=_domains(parts, principal),
+        person=services.people.person(principal, user_id),
+        groups=_groups(services, principal),
+        domains=_domains(services, principal),
         **{"invitation": None, "invitation_until": "", **more},
     )
 
@@ -102,7 +106,7 @@ def _person(
 @router.post("/people/{user_id}", dependencies=PEOPLE)
 def change(
     user_id: ThingId,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     display_name: Line = "",
     role: Line = "",
@@ -113,9 +117,9 @@ def change(
     group_ids: Lines = [],  # noqa: B006
 ) -> RedirectResponse:
     """Name, role and what they may see, each only where it differs: every change is told to the audit log."""
-    before = parts.people.person(principal, user_id)
+    before = services.people.person(principal, user_id)
     wanted = _sees(domains_kind, domains, domains_more, groups_kind, group_ids)
-    parts.people.change(
+    services.people.change(
         principal,
         user_id,
         display_name=display_name if display_name.strip() not in {"", before.display_name} else None,
@@ -127,56 +131,64 @@ def change(
 
 @router.post("/people/{user_id}/link", dependencies=PEOPLE)
 def link(
-    user_id: ThingId, request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    user_id: ThingId,
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    renderer: RendererHere,
 ) -> HTMLResponse:
     """A new one-time link, shown once."""
-    shown = _shown(parts, parts.people.invite(principal, user_id))
-    return _person(user_id, request, parts, principal, renderer, **shown)
+    shown = _shown(services, services.people.invite(principal, user_id))
+    return _person(user_id, request, services, principal, renderer, **shown)
 
 
 @router.post("/people/{user_id}/sign-out", dependencies=PEOPLE)
-def sign_out(user_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
+def sign_out(user_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """End every sign-in of this person."""
-    parts.people.person(principal, user_id)
-    parts.sign_ins.sign_out_everywhere(principal, user_id)
+    services.people.person(principal, user_id)
+    services.sign_ins.sign_out_everywhere(principal, user_id)
     return see_other(f"/people/{user_id}", "signed-out")
 
 
 @router.post("/people/{user_id}/active", dependencies=PEOPLE)
 def set_active(
-    user_id: ThingId, parts: ServicesDep, principal: PrincipalHere, active: Line = ""
+    user_id: ThingId, services: ServicesDep, principal: PrincipalHere, active: Line = ""
 ) -> RedirectResponse:
     """Deactivate, or let in again."""
-    change_ = parts.people.activate if active == "yes" else parts.people.deactivate
+    change_ = services.people.activate if active == "yes" else services.people.deactivate
     change_(principal, user_id)
     return see_other(f"/people/{user_id}", "saved")
 
 
 @router.get("/groups", dependencies=PEOPLE)
 def groups(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Every group, with numbers of patients: who is in one is looked at one group at a time."""
-    return renderer.page(request, "groups.html", here="people", groups=_groups(parts, principal))
+    return renderer.page(request, "groups.html", here="people", groups=_groups(services, principal))
 
 
 @router.post("/groups", dependencies=PEOPLE)
 def create_group(
-    parts: ServicesDep, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
+    services: ServicesDep, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
     """A new group with these patients. It is shown at once, with the patients of whom there are no notes."""
-    made = parts.groups.create(principal, name, _lines(patient_ids))
+    made = services.groups.create(principal, name, _lines(patient_ids))
     return see_other(f"/groups/{made.id}", "saved")
 
 
 @router.get("/groups/{group_id}", dependencies=PEOPLE)
 def group(
-    group_id: ThingId, request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    group_id: ThingId,
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    renderer: RendererHere,
 ) -> HTMLResponse:
     """One group with its patients. That somebody looked stands in the audit log."""
-    members = parts.groups.members(principal, group_id)
-    found = next(each for each in _groups(parts, principal) if each.id == group_id)
-    unknown = parts.corpus.without_notes(members, principal.scope)
+    members = services.groups.members(principal, group_id)
+    found = next(each for each in _groups(services, principal) if each.id == group_id)
+    unknown = services.corpus.without_notes(members, principal.scope)
     return renderer.page(
         request, "group.html", here="people", group=found, members=members, without_notes=unknown
     )
@@ -184,19 +196,23 @@ def group(
 
 @router.post("/groups/{group_id}", dependencies=PEOPLE)
 def change_group(
-    group_id: ThingId, parts: ServicesDep, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
+    group_id: ThingId,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    name: Line = "",
+    patient_ids: Area = "",
 ) -> RedirectResponse:
     """Its name, and exactly these patients, from the next request on."""
-    before = next((each for each in _groups(parts, principal) if each.id == group_id), None)
+    before = next((each for each in _groups(services, principal) if each.id == group_id), None)
     new_name = name if before is None or name != before.name else None
-    parts.groups.change(principal, group_id, name=new_name, members=_lines(patient_ids))
+    services.groups.change(principal, group_id, name=new_name, members=_lines(patient_ids))
     return see_other(f"/groups/{group_id}", "saved")
 
 
 @router.post("/groups/{group_id}/delete", dependencies=PEOPLE)
-def delete_group(group_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
+def delete_group(group_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """Remove it. Whoever saw patients by it alone sees them no more."""
-    parts.groups.delete(principal, group_id)
+    services.groups.delete(principal, group_id)
     return see_other("/groups", "deleted")
 
 
@@ -206,23 +222,23 @@ def _lines(text: str) -> list[str]:
 
 @router.get("/keys", dependencies=KEYS)
 def keys(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Every key."""
-    return _keys(request, parts, principal, renderer)
+    return _keys(request, services, principal, renderer)
 
 
 def _keys(
-    request: Request, parts: Services, principal: Principal, renderer: Renderer, **more: Any
+    request: Request, services: Services, principal: Principal, renderer: Renderer, **more: Any
 ) -> HTMLResponse:
     return renderer.page(
         request,
         "keys.html",
         here="people",
-        keys=parts.keys.all(principal),
-        people=[each for each in parts.people.everybody(principal) if each.active],
+        keys=services.keys.all(principal),
+        people=[each for each in services.people.everybody(principal) if each.active],
         actions=sorted(action.value for action in actions_of("administrator")),
-        key_days_max=parts.settings.service.key_days_max,
+        key_days_max=services.settings.service.key_days_max,
         **{"secret": None, "secret_name": "", **more},
     )
 
@@ -230,7 +246,7 @@ def _keys(
 @router.post("/keys", dependencies=KEYS)
 def create_key(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     user_id: Line = "",
@@ -241,20 +257,20 @@ def create_key(
     """A key, and its text, which is nowhere kept."""
     if not days.isdecimal():
         raise BadRequest("The days that a key works are a number.", remedy="Write one, for example 90.")
-    key, text = parts.keys.create(principal, user_id, name, actions, days=int(days))
-    return _keys(request, parts, principal, renderer, secret=text, secret_name=key.name)
+    key, text = services.keys.create(principal, user_id, name, actions, days=int(days))
+    return _keys(request, services, principal, renderer, secret=text, secret_name=key.name)
 
 
 @router.post("/keys/{key_id}/revoke", dependencies=KEYS)
-def revoke(key_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
+def revoke(key_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """End a key now."""
-    parts.keys.revoke(principal, key_id)
+    services.keys.revoke(principal, key_id)
     return see_other("/keys", "revoked")
 
 
-def _shown(parts: Services, invitation: Invitation) -> dict[str, Any]:
+def _shown(services: Services, invitation: Invitation) -> dict[str, Any]:
     return {
-        "invitation": parts.url + invitation.path,
+        "invitation": services.url + invitation.path,
         "invitation_until": invitation.expires_at.strftime("%Y-%m-%d %H:%M UTC"),
     }
 
@@ -277,15 +293,15 @@ def _sees(
     )
 
 
-def _groups(parts: Services, principal: Principal) -> list[Group]:
-    return parts.groups.all(principal)
+def _groups(services: Services, principal: Principal) -> list[Group]:
+    return services.groups.all(principal)
 
 
-def _domains(parts: Services, principal: Principal) -> list[str]:
+def _domains(services: Services, principal: Principal) -> list[str]:
     """Domains that occur in notes which the administrator may see, and those that somebody was given before."""
-    given = {name for each in parts.people.everybody(principal) for name in each.sees.domains or ()}
+    given = {name for each in services.people.everybody(principal) for name in each.sees.domains or ()}
     try:
-        with parts.corpus.answering() as answering:
+        with services.corpus.answering() as answering:
             given |= set(answering.store.values("domain", principal.scope, limit=DOMAINS_MAX))
     except ChartwellError:
         pass  # the notes cannot be opened right now; domains can still be typed

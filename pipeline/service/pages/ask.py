@@ -82,37 +82,37 @@ class Choices:
 
 @router.get("/", dependencies=[requires(Action.ASK)])
 def start(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """A new conversation."""
     recent = (
-        parts.conversations.latest(principal, limit=RECENT)
+        services.conversations.latest(principal, limit=RECENT)
         if allowed(principal, Action.READ_OWN_CONVERSATIONS)
         else []
     )
-    return _page(request, parts, principal, renderer, recent=recent)
+    return _page(request, services, principal, renderer, recent=recent)
 
 
 @router.get("/conversations/{conversation_id}", dependencies=[requires(Action.READ_OWN_CONVERSATIONS)])
 def conversation(
     conversation_id: ThingId,
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     note: Annotated[str, Query(max_length=512)] = "",
     span: Annotated[str, Query(pattern=r"^(\d{1,9}-\d{1,9})?$")] = "",
 ) -> HTMLResponse:
     """A conversation, with a note open beside it where the address names one."""
-    found = parts.conversations.get(principal, conversation_id, principal.scope)
-    patients = parts.conversations.patients(principal, conversation_id)
+    found = services.conversations.get(principal, conversation_id, principal.scope)
+    patients = services.conversations.patients(principal, conversation_id)
     start_, _, end = span.partition("-")
     spans = [(int(start_), int(end))] if span else []
     beside: NoteView | None = None
     problem: ProblemView | None = None
     if note:
         try:
-            document = read_note(parts, principal, note)
+            document = read_note(services, principal, note)
             if span:
                 range_in(span, len(document.text_content))
             beside = NoteView.of(document, spans)
@@ -120,7 +120,7 @@ def conversation(
             problem = ProblemView.of(error, request.scope["state"]["request_id"])
     return _page(
         request,
-        parts,
+        services,
         principal,
         renderer,
         conversation=found.summary,
@@ -133,9 +133,9 @@ def conversation(
 
 
 def _page(
-    request: Request, parts: Services, principal: Principal, renderer: Renderer, **values: Any
+    request: Request, services: Services, principal: Principal, renderer: Renderer, **values: Any
 ) -> HTMLResponse:
-    corpus, choices = _corpus(parts, principal.scope)
+    corpus, choices = _corpus(services, principal.scope)
     shown: dict[str, Any] = {
         "conversation": None,
         "turns": [],
@@ -151,14 +151,14 @@ def _page(
         "corpus_notes": corpus.corpus_notes,
         "corpus_code": corpus.corpus_code,
         "may_jobs": allowed(principal, Action.START_JOBS),
-        "question_characters_max": parts.settings.service.question_characters_max,
+        "question_characters_max": services.settings.service.question_characters_max,
     }
     return renderer.page(request, "ask.html", here="ask", **{**shown, **values})
 
 
-def _corpus(parts: Services, scope: AccessScope) -> tuple[CorpusState, Choices]:
+def _corpus(services: Services, scope: AccessScope) -> tuple[CorpusState, Choices]:
     try:
-        with parts.corpus.answering() as answering:
+        with services.corpus.answering() as answering:
             store = answering.store
             notes = store.counts(scope).documents
             choices = Choices(
@@ -166,7 +166,7 @@ def _corpus(parts: Services, scope: AccessScope) -> tuple[CorpusState, Choices]:
                 tuple(store.values("domain", scope, limit=CHOICES_MAX)),
             )
     except NotReady as error:
-        failure = parts.corpus.failure
+        failure = services.corpus.failure
         return CorpusState("failed" if failure else "loading", corpus_code=(failure or error).code), Choices()
     except ChartwellError as error:
         return CorpusState("failed", corpus_code=error.code), Choices()
@@ -175,13 +175,13 @@ def _corpus(parts: Services, scope: AccessScope) -> tuple[CorpusState, Choices]:
 
 @router.get("/suggest/patients", dependencies=[requires(Action.SEARCH)])
 def suggest_patients(
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     patient_id: Annotated[str, Query(max_length=512)] = "",
 ) -> HTMLResponse:
     """Patients whose id begins like that, of those the person may see."""
-    with parts.corpus.answering() as answering:
+    with services.corpus.answering() as answering:
         found = answering.store.values(
             "patient_id", principal.scope, beginning=patient_id.strip(), limit=SUGGESTIONS_MAX
         )
@@ -191,7 +191,7 @@ def suggest_patients(
 @router.post("/ask", dependencies=[requires(Action.ASK)])
 async def ask(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     caller: CallerHere,
     renderer: RendererHere,
     question: Annotated[Text, Form(max_length=100_000)] = "",
@@ -206,22 +206,22 @@ async def ask(
     """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
     filters = FilterValues(patient_id.strip(), document_type, domain, since, until)
     body = _body(question, conversation_id, filters)
-    refuse_longer(body.question, parts.settings.service.question_characters_max)
+    refuse_longer(body.question, services.settings.service.question_characters_max)
     principal = caller.principal
-    asked = body.asked(principal.scope, parts.settings.answering.top_k)
+    asked = body.asked(principal.scope, services.settings.answering.top_k)
     context = await in_context(
-        parts, principal, asked, body.conversation_id, any_patient=any_patient == "yes"
+        services, principal, asked, body.conversation_id, any_patient=any_patient == "yes"
     )
-    answer = await parts.desk.ask(
+    answer = await services.desk.ask(
         principal, context.question, body.conversation_id, kept_patient=context.kept_patient
     )
     filters = replace(filters, kept_patient=context.kept_patient or "")
     if is_part(request):
-        words = Words(parts, renderer, caller.csrf_token, filters)
+        words = Words(services, renderer, caller.csrf_token, filters)
         return EventSourceResponse(
             words.events(answer),
             ping=PING_SECONDS,
-            send_timeout=parts.settings.service.send_seconds_max,
+            send_timeout=services.settings.service.send_seconds_max,
             sep="\n",
             headers={"Cache-Control": "no-store"},
         )
@@ -254,9 +254,9 @@ class Words:
     """An answer as events of HTML: unnamed ones are put into the page, `accepted` and `ended` are for its script."""
 
     def __init__(
-        self, parts: Services, renderer: Renderer, csrf_token: str | None, filters: FilterValues
+        self, services: Services, renderer: Renderer, csrf_token: str | None, filters: FilterValues
     ) -> None:
-        self._parts = parts
+        self._services = services
         self._renderer = renderer
         self._csrf_token = csrf_token
         self._filters = filters
@@ -343,7 +343,7 @@ class Words:
             words = f"Found {_many(self._passages, 'passage')} in {_many(self._notes, 'note')}. "
             words += "The answer is being written; each statement is shown once its citations are checked."
         elif answer.waiting and seconds:
-            words = f"Waiting for a free slot; {_many(self._parts.desk.waiting, 'question')} in the queue."
+            words = f"Waiting for a free slot; {_many(self._services.desk.waiting, 'question')} in the queue."
         else:
             words = "Searching the notes that you can see."
         return f"{words} {seconds:.0f} s so far." if seconds else words

@@ -26,13 +26,13 @@ MARKDOWN = "text/markdown; charset=utf-8"
 @router.get("")
 def history(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     before: Annotated[AwareDatetime | None, Query()] = None,
 ) -> HTMLResponse:
     """The last used first."""
-    found = parts.conversations.latest(principal, limit=PAGE + 1, before=before)
+    found = services.conversations.latest(principal, limit=PAGE + 1, before=before)
     more = found[PAGE - 1].updated_at.isoformat() if len(found) > PAGE else None
     return renderer.page(request, "history.html", here="history", conversations=found[:PAGE], more=more)
 
@@ -41,45 +41,45 @@ def history(
 def settings(
     conversation_id: ThingId,
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
 ) -> HTMLResponse:
     """Rename, export, delete."""
-    found = parts.conversations.summary(principal, conversation_id)
+    found = services.conversations.summary(principal, conversation_id)
     return renderer.page(request, "conversation.html", here="history", conversation=found)
 
 
 @router.post("/{conversation_id}/rename")
 def rename(
-    conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere, title: Line = ""
+    conversation_id: ThingId, services: ServicesDep, principal: PrincipalHere, title: Line = ""
 ) -> RedirectResponse:
     """Give it another title."""
-    parts.conversations.rename(principal, conversation_id, title)
+    services.conversations.rename(principal, conversation_id, title)
     return see_other(f"/conversations/{conversation_id}/settings", "renamed")
 
 
 @router.post("/{conversation_id}/delete")
-def delete(conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
+def delete(conversation_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """Delete it for good."""
-    parts.conversations.delete(principal, conversation_id)
+    services.conversations.delete(principal, conversation_id)
     return see_other("/conversations", "deleted")
 
 
 @router.get("/{conversation_id}/export.json")
-def export_json(conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> Response:
+def export_json(conversation_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> Response:
     """As the interface gives it."""
-    found = parts.conversations.export(principal, conversation_id, principal.scope)
+    found = services.conversations.export(principal, conversation_id, principal.scope)
     return _file(json.dumps(found, indent=2, ensure_ascii=False), "application/json", "conversation.json")
 
 
 @router.get("/{conversation_id}/export.md")
 def export_markdown(
-    conversation_id: ThingId, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    conversation_id: ThingId, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> Response:
     """For people: questions, statements, and the quotations that carry them."""
-    parts.conversations.export(principal, conversation_id, principal.scope)  # tells the audit log
-    found = parts.conversations.get(principal, conversation_id, principal.scope)
+    services.conversations.export(principal, conversation_id, principal.scope)  # tells the audit log
+    found = services.conversations.get(principal, conversation_id, principal.scope)
     text = renderer.text(
         "export.md",
         conversation=found.summary,

@@ -24,10 +24,10 @@ RUNNING = "running"
 
 @router.get("", dependencies=[requires(Action.READ_JOBS)])
 async def jobs(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """The job under way, and those before it."""
-    found = [JobOut.of(job) for job in await parts.jobs.latest(SHOWN)]
+    found = [JobOut.of(job) for job in await services.jobs.latest(SHOWN)]
     running = next((job for job in found if job.state == RUNNING), None)
     return renderer.page(
         request,
@@ -35,7 +35,7 @@ async def jobs(
         here="jobs",
         running=running,
         jobs=[job for job in found if job.state != RUNNING],
-        jobs_possible=parts.jobs.inbox is not None,
+        jobs_possible=services.jobs.inbox is not None,
         may_start=allowed(principal, Action.START_JOBS),
         may_cancel=allowed(principal, Action.CANCEL_JOBS),
     )
@@ -43,39 +43,39 @@ async def jobs(
 
 @router.post("", dependencies=[requires(Action.START_JOBS)])
 async def start(
-    parts: ServicesDep, principal: PrincipalHere, prune: Line = "", retry_failed: Line = ""
+    services: ServicesDep, principal: PrincipalHere, prune: Line = "", retry_failed: Line = ""
 ) -> RedirectResponse:
     """Index what the inbox holds."""
-    await parts.jobs.start(principal, prune=prune == "yes", retry_failed=retry_failed == "yes")
+    await services.jobs.start(principal, prune=prune == "yes", retry_failed=retry_failed == "yes")
     return see_other("/jobs", "started")
 
 
 @router.post("/{job_id}/cancel", dependencies=[requires(Action.CANCEL_JOBS)])
-async def cancel(job_id: ThingId, parts: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
+async def cancel(job_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
     """Ask it to end after its batch."""
-    await parts.jobs.cancel(principal, job_id)
+    await services.jobs.cancel(principal, job_id)
     return see_other("/jobs", "cancelled")
 
 
 @router.get("/{job_id}/events", dependencies=[requires(Action.READ_JOBS)])
 async def events(
-    job_id: ThingId, parts: ServicesDep, caller: CallerHere, renderer: RendererHere
+    job_id: ThingId, services: ServicesDep, caller: CallerHere, renderer: RendererHere
 ) -> EventSourceResponse:
     """The job's part of the page, again whenever there is news."""
-    await parts.jobs.get(job_id)  # unknown: 404, not a stream
+    await services.jobs.get(job_id)  # unknown: 404, not a stream
     return EventSourceResponse(
-        _news(parts, job_id, caller, renderer),
+        _news(services, job_id, caller, renderer),
         ping=PING_SECONDS,
-        send_timeout=parts.settings.service.send_seconds_max,
+        send_timeout=services.settings.service.send_seconds_max,
         sep="\n",
     )
 
 
 async def _news(
-    parts: Services, job_id: str, caller: Caller, renderer: Renderer
+    services: Services, job_id: str, caller: Caller, renderer: Renderer
 ) -> AsyncIterator[ServerSentEvent]:
     may_cancel = allowed(caller.principal, Action.CANCEL_JOBS)
-    async for job in parts.jobs.watch(job_id):
+    async for job in services.jobs.watch(job_id):
         yield ServerSentEvent(
             renderer.text(
                 "job_fragment.html",

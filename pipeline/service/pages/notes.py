@@ -24,13 +24,13 @@ Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
 def note(
     resource_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX)],
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     span: Annotated[list[Span] | None, Query(max_length=100)] = None,
 ) -> HTMLResponse:
     """The note with the ranges of the address pointed out. Its address can be shared: rights decide who sees it."""
-    document = read_note(parts, principal, resource_id)
+    document = read_note(services, principal, resource_id)
     shown = NoteView.of(document, [range_in(text, len(document.text_content)) for text in span or ()])
     if is_part(request):
         return renderer.fragment("note_fragment.html", shown=shown)

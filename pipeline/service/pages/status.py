@@ -25,19 +25,19 @@ THANKS = "Thank you. Your feedback was saved with the answer."
 
 @router.get("/status", dependencies=[requires(Action.READ_STATUS)])
 async def status(
-    request: Request, parts: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
     """Dependencies, really called; the notes one may see; the last job; for administrators what it costs."""
-    latest = await parts.jobs.latest(1) if allowed(principal, Action.READ_JOBS) else []
+    latest = await services.jobs.latest(1) if allowed(principal, Action.READ_JOBS) else []
     cost, unknown = None, None
     if allowed(principal, Action.READ_METRICS):
-        report = await run_in_threadpool(parts.costs.report)
+        report = await run_in_threadpool(services.costs.report)
         cost, unknown = lines(report), gaps(report)
     return renderer.page(
         request,
         "status.html",
         here="status",
-        status=await status_for(parts, principal),
+        status=await status_for(services, principal),
         job=JobOut.of(latest[0]) if latest else None,
         cost=cost,
         unknown=unknown,
@@ -47,7 +47,7 @@ async def status(
 @router.post("/feedback", dependencies=[requires(Action.GIVE_FEEDBACK)])
 def feedback(
     request: Request,
-    parts: ServicesDep,
+    services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
     receipt_id: Line = "",
@@ -57,7 +57,7 @@ def feedback(
 ) -> Response:
     """Keep it with the answer."""
     good: Verdict = "good" if verdict == "good" else "bad"
-    parts.opinions.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
+    services.opinions.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
     if is_part(request):
         return renderer.fragment("thanks.html", receipt_id=receipt_id, words=THANKS)
     return see_other("/", "thanks")

@@ -71,7 +71,7 @@ class LiveCorpus:
 
     @contextmanager
     def answering(self) -> Iterator[AnsweringSpace]:
-        """The parts that answer now. Raises NotReady before they are open."""
+        """What answers now. Raises NotReady before they are open."""
         opened = self._answering
         if opened is None:
             raise NotReady(
@@ -80,8 +80,8 @@ class LiveCorpus:
                 else "The models or the notes cannot be opened; it is tried again every few seconds.",
                 remedy="Ask again in a few seconds; /readyz says what is missing.",
             )
-        with opened.answering() as parts:
-            yield parts
+        with opened.answering() as answering:
+            yield answering
 
     def search(self, question: Question) -> SearchResult:
         """The passages that an answer would be made from."""
@@ -90,16 +90,16 @@ class LiveCorpus:
 
     def note(self, resource_id: str, scope: AccessScope) -> Document:
         """A note. Raises NotKnown where there is none that `scope` admits."""
-        with self.answering() as parts:
-            document = visible_note(parts.store, resource_id, scope)
+        with self.answering() as answering:
+            document = visible_note(answering.store, resource_id, scope)
         if document is None:
             raise NotKnown("There is no such note.", remedy=NO_NOTE)
         return document
 
     def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:
         """Of these notes those that are there and that `scope` admits."""
-        with self.answering() as parts:
-            return {each for each in resource_ids if visible_note(parts.store, each, scope) is not None}
+        with self.answering() as answering:
+            return {each for each in resource_ids if visible_note(answering.store, each, scope) is not None}
 
     def without_notes(self, patient_ids: Iterable[str], scope: AccessScope) -> list[str] | None:
         """Of these patients those of whom there is no note that `scope` admits, in order; None where notes cannot be
@@ -110,8 +110,8 @@ class LiveCorpus:
         of_these = frozenset(asked) if scope.patient_ids is None else scope.patient_ids.intersection(asked)
         narrowed = AccessScope(scope.domains, of_these)
         try:
-            with self.answering() as parts:
-                known = set(parts.store.values("patient_id", narrowed, limit=len(asked)))
+            with self.answering() as answering:
+                known = set(answering.store.values("patient_id", narrowed, limit=len(asked)))
         except ChartwellError as error:
             LOGGER.warning("patients of a group cannot be looked up", extra={"code": error.code})
             return None

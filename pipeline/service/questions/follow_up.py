@@ -36,7 +36,7 @@ class _EarlierTurns:
 
 
 async def in_context(
-    parts: Services,
+    services: Services,
     principal: Principal,
     question: Question,
     conversation_id: str | None,
@@ -51,16 +51,16 @@ async def in_context(
     about: About = "several" if any_patient else subject_of(question.text)
     if needs_no_lookup(question, about, goes_on=conversation_id is not None):
         return QuestionContext(question)  # no thread is waited for
-    return await run_in_threadpool(_in_context, parts, principal, question, conversation_id, about)
+    return await run_in_threadpool(_in_context, services, principal, question, conversation_id, about)
 
 
 def _in_context(
-    parts: Services, principal: Principal, question: Question, conversation_id: str | None, about: About
+    services: Services, principal: Principal, question: Question, conversation_id: str | None, about: About
 ) -> QuestionContext:
     earlier = (
-        None if conversation_id is None else _EarlierTurns(parts.conversations, principal, conversation_id)
+        None if conversation_id is None else _EarlierTurns(services.conversations, principal, conversation_id)
     )
-    if not parts.corpus.ready:
+    if not services.corpus.ready:
         return in_conversation(question, about, earlier, None, None)
-    with parts.corpus.answering() as space:
+    with services.corpus.answering() as space:
         return in_conversation(question, about, earlier, space.store, space.embedder)

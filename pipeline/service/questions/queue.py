@@ -266,8 +266,8 @@ class AnswerQueue:
     def _answer(self, answer: RunningAnswer, record: AnswerRecord) -> None:
         question = answer.asked.question
         answer.cancellation.check()
-        with self._corpus.answering() as parts:
-            stream = cast(Generator[AnswerEvent], parts.stream(question))
+        with self._corpus.answering() as answering:
+            stream = cast(Generator[AnswerEvent], answering.stream(question))
             with closing(stream):  # a client that leaves cancels the request to the model
                 for event in stream:
                     answer.cancellation.check()

@@ -102,7 +102,7 @@ SLOW = ServiceTime(seconds_per_token=0.1, concurrency=1)
 def test_who_leaves_cancels_the_models_request(tmp_path: Path, accept: str) -> None:
     """A model that writes for twenty seconds is stopped at once, the place is free, and the trace is kept."""
     with serving(tmp_path, SLOW, answer_tokens=200) as (nim, service):
-        desk = service.app.state.parts.desk
+        desk = service.app.state.services.desk
         connection = service.raw("/v1/ask", headers_of(service.key(), Accept=accept), BODY)
         until(lambda: nim.chat.running == 1)
         began = time.monotonic()
@@ -118,7 +118,7 @@ def test_who_leaves_cancels_the_models_request(tmp_path: Path, accept: str) -> N
 def test_who_leaves_while_the_model_is_busy_is_not_waited_for(tmp_path: Path) -> None:
     """Before the first byte of the model's answer, too: the connection is cut, the thread comes back."""
     with serving(tmp_path, SLOW, answer_tokens=150) as (nim, service):
-        desk = service.app.state.parts.desk
+        desk = service.app.state.services.desk
         first = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
         until(lambda: nim.chat.running == 1)
         second = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
@@ -136,7 +136,7 @@ def test_who_leaves_the_queue_gives_up_the_place(tmp_path: Path) -> None:
         nim,
         service,
     ):
-        desk = service.app.state.parts.desk
+        desk = service.app.state.services.desk
         first = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
         until(lambda: nim.chat.running == 1)
         second = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
@@ -162,7 +162,7 @@ def test_one_person_has_a_share_of_the_places(tmp_path: Path) -> None:
         refused = service.client(key).post("/v1/ask", json={"question": QUESTION})
         assert (refused.status_code, refused.json()["code"]) == (429, "CW-TOO-MANY")
         first.close()
-        until(lambda: service.app.state.parts.desk.running == 0)
+        until(lambda: service.app.state.services.desk.running == 0)
 
 
 def test_a_reader_that_takes_nothing_holds_no_place(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_a_reader_that_takes_nothing_holds_no_place(tmp_path: Path) -> None:
         until(lambda: len(ends(service)) == 20)
         answer = service.client(service.key()).post("/v1/ask", json={"question": QUESTION})
         assert answer.json()["outcome"] == "answered"
-        desk = service.app.state.parts.desk
+        desk = service.app.state.services.desk
         until(lambda: (desk.running, desk.waiting) == (0, 0))
         for connection in slow:
             connection.close()
@@ -236,7 +236,7 @@ def test_an_unforeseen_error_gets_a_number_and_no_words(
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("Anna Mitchell has gout")
 
-    monkeypatch.setattr(service.app.state.parts.conversations, "latest", fail)
+    monkeypatch.setattr(service.app.state.services.conversations, "latest", fail)
     answer = service.client(service.key()).get("/v1/conversations")
     assert (answer.status_code, answer.json()["code"]) == (500, "CW-INTERNAL")
     assert "Anna" not in answer.text
@@ -250,11 +250,11 @@ def test_an_unforeseen_error_gets_a_number_and_no_words(
 def test_a_stop_waits_for_a_question_that_is_being_written_down(
     service: Running, seconds: float, ending: str
 ) -> None:
-    parts = service.app.state.parts
+    services = service.app.state.services
 
     async def stopped() -> str:
         prices = prices_of(service.settings)
-        desk = AnswerQueue(parts.corpus, parts.conversations, prices, service.settings.service)
+        desk = AnswerQueue(services.corpus, parts.conversations, prices, service.settings.service)
         with contextlib.closing(desk):
             with service.state.session():  # nobody else writes meanwhile
                 asking = asyncio.create_task(desk.ask(DEMO, Question(QUESTION), None))
