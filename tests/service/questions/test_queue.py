@@ -254,7 +254,7 @@ def test_a_stop_waits_for_a_question_that_is_being_written_down(
 
     async def stopped() -> str:
         prices = prices_of(service.settings)
-        desk = AnswerQueue(services.corpus, parts.conversations, prices, service.settings.service)
+        desk = AnswerQueue(services.corpus, services.conversations, prices, service.settings.service)
         with contextlib.closing(desk):
             with service.state.session():  # nobody else writes meanwhile
                 asking = asyncio.create_task(desk.ask(DEMO, Question(QUESTION), None))
