@@ -26,9 +26,9 @@ from pipeline.commands.console import (
 )
 from pipeline.config import Settings, load_settings
 from pipeline.errors import SettingsInvalid
-from pipeline.monitoring.alerts import Alert, attention
+from pipeline.monitoring.alerts import Alert, alerts_of
 from pipeline.monitoring.sample_log import Journal, kept_samples
-from pipeline.monitoring.sampler import LastValues, Sampler, looks, watch
+from pipeline.monitoring.sampler import LastValues, Sampler, open_sampler, samples
 from pipeline.monitoring.samples import Missing, QuestionCounts, Sample
 from pipeline.monitoring.screen import line, screen
 from pipeline.monitoring.usage import UsageMeter, window_begin
@@ -70,10 +70,10 @@ def monitor(
             record = not once and stack is None
         watching = _Monitor(settings, open_things, remote=stack is not None, record=record, metrics=not once)
         if once:
-            sample = watching.watch.look()
+            sample = watching.sampler.sample()
             watching.keep(sample)
             _print_once(watching, sample, json_output)
-            if any(each.level == "fail" for each in attention(sample)):
+            if any(each.level == "fail" for each in alerts_of(sample)):
                 raise typer.Exit(EXIT_SOMETHING_FAILS)
             return
         stop = open_things.enter_context(stop_requests(""))
@@ -86,7 +86,9 @@ class _Monitor:
     def __init__(
         self, settings: Settings, open_things: ExitStack, *, remote: bool, record: bool, metrics: bool
     ) -> None:
-        self.watch: Sampler = watch(settings, remote=remote, asked=None if remote else _receipts(settings))
+        self.sampler: Sampler = open_sampler(
+            settings, remote=remote, asked=None if remote else _receipts(settings)
+        )
         self.interval_seconds = settings.monitor.interval_seconds
         self.latest = LastValues()
         self._prices = prices_of(settings)
@@ -127,8 +129,8 @@ class _Monitor:
             lost = self._journal.lost if self._journal is not None else 0
             self._sink.publish(sample, lost=lost, costs=self.costs())
 
-    def attention(self, sample: Sample) -> list[Alert]:
-        found = attention(sample, self._before)
+    def alerts(self, sample: Sample) -> list[Alert]:
+        found = alerts_of(sample, self._before)
         self._before = sample
         if self._journal is not None and self._journal.problem:
             found.append(Alert("warn", self._journal.problem, "df -h; see docs/operations.md#the-disk-fills"))
@@ -194,7 +196,7 @@ Shower = Callable[[_Monitor, Sample], None]
 
 def _watch(watching: _Monitor, show: Shower, stop: Callable[[], bool], duration: float | None) -> None:
     every = watching.interval_seconds
-    for found in looks(watching.watch, interval_seconds=every, stop=stop, duration_seconds=duration):
+    for found in samples(watching.sampler, interval_seconds=every, stop=stop, duration_seconds=duration):
         watching.keep(found)
         sample = watching.latest.take(found)
         watching.publish(sample)
@@ -212,7 +214,7 @@ def _shower(json_output: bool, open_things: ExitStack) -> Shower:
     last: list[str] = []
 
     def say(watching: _Monitor, sample: Sample) -> None:
-        said = line(watching.attention(sample))
+        said = line(watching.alerts(sample))
         if last != [said]:
             last[:] = [said]
             out.print(said, markup=False)
@@ -223,7 +225,7 @@ def _shower(json_output: bool, open_things: ExitStack) -> Shower:
 def _screen(watching: _Monitor, sample: Sample, shown: Console) -> RenderableType:
     return screen(
         sample,
-        watching.attention(sample),
+        watching.alerts(sample),
         watching.costs(),
         width=shown.width,
         recording=watching.recording,

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from pipeline import config
 from pipeline.chartwell import command as chartwell
-from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.alerts import alerts_of
 from pipeline.monitoring.screen import screen
 from pipeline.telemetry import definitions
 from tests import layout
@@ -73,7 +73,7 @@ def monitor_picture(width: int) -> str:
     console = Console(
         width=width, file=io.StringIO(), record=True, force_terminal=True, color_system="truecolor"
     )
-    found = attention(samples.PICTURED, samples.WELL)
+    found = alerts_of(samples.PICTURED, samples.WELL)
     console.print(screen(samples.PICTURED, found, samples.COSTS, width=width, recording="kept"))
     return console.export_svg(
         title="python -m pipeline.monitor (simulated host)", unique_id=f"monitor-{width}"

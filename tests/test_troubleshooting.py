@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.alerts import alerts_of
 from tests.monitoring.samples import ILL, WELL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -109,7 +109,7 @@ def test_a_section_that_lacks_a_part_would_be_found() -> None:
 
 
 def test_what_the_monitor_tells_to_read_is_there() -> None:
-    for each in attention(ILL, WELL):
+    for each in alerts_of(ILL, WELL):
         if found := re.search(r"docs/([\w-]+\.md)#([\w-]+)", each.do):
             titles = re.findall(
                 r"^#+ (.+)$", (ROOT / "docs" / found[1]).read_text(encoding="utf-8"), re.MULTILINE

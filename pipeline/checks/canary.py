@@ -89,21 +89,21 @@ def _this_machine() -> str:
 
 
 @contextmanager
-def _only_one(bench: CheckContext) -> Iterator[bool]:
+def _only_one(context: CheckContext) -> Iterator[bool]:
     """Whether no other process of this machine has a canary in this store at the moment."""
-    with exclusive_lock(bench.base_settings.data_dir / LOCK_FILE) as mine:
+    with exclusive_lock(context.base_settings.data_dir / LOCK_FILE) as mine:
         yield mine
 
 
 BUSY = "another run of these checks is asking its own at this moment"
 
 
-def left_overs_check(bench: CheckContext) -> Finding:
+def left_overs_check(context: CheckContext) -> Finding:
     """Removes what a run that was killed has left in the store."""
-    with _only_one(bench) as mine:
+    with _only_one(context) as mine:
         if not mine:
             return skipped(BUSY)
-        removed = sweep(bench)
+        removed = sweep(context)
     if removed:
         return warned(
             AnswerWrong(
@@ -115,21 +115,21 @@ def left_overs_check(bench: CheckContext) -> Finding:
     return passed("none", removed=0)
 
 
-def sweep(bench: CheckContext) -> int:
+def sweep(context: CheckContext) -> int:
     """Remove canaries of this machine's dead runs, and old ones of others. How many that were.
 
     Call it while no other process of this machine has one. Needs no model: the filter finds them, whatever the vector.
     """
-    space = bench.store.space()
+    space = context.store.space()
     if space is None:
         return 0
     vector = unit_vector(space.dimension)
-    matches = bench.store.search_vector(vector, LEFT_OVERS_MAX, Filters(patient_ids=(PATIENT,)))
-    hits = bench.store.hits([match.chunk_id for match in matches], vector)
-    gone = sorted({hit.resource_id for hit in hits if _left_over(hit.resource_id, bench.machine.now())})
+    matches = context.store.search_vector(vector, LEFT_OVERS_MAX, Filters(patient_ids=(PATIENT,)))
+    hits = context.store.hits([match.chunk_id for match in matches], vector)
+    gone = sorted({hit.resource_id for hit in hits if _left_over(hit.resource_id, context.machine.now())})
     if not gone:
         return 0
-    return _removed(bench.store, gone)
+    return _removed(context.store, gone)
 
 
 def _removed(store: Store, resource_ids: list[str]) -> int:
@@ -137,12 +137,12 @@ def _removed(store: Store, resource_ids: list[str]) -> int:
         return store.delete(resource_ids)
 
 
-def clear_canary(bench: CheckContext) -> None:
+def clear_canary(context: CheckContext) -> None:
     """Removes the note of a check that hangs, by a connection that does not."""
-    if not bench.written:
+    if not context.written:
         return
-    with CheckContext(bench.settings, bench.base_settings, bench.vantage, bench.machine) as own:
-        _removed(own.store, sorted(bench.written))
+    with CheckContext(context.settings, context.base_settings, context.vantage, context.machine) as own:
+        _removed(own.store, sorted(context.written))
 
 
 def _left_over(resource_id: str, now: float) -> bool:
@@ -152,36 +152,36 @@ def _left_over(resource_id: str, now: float) -> bool:
     return found["machine"] == _this_machine() or abs(now - float(found["seconds"])) > LEFT_OVER_SECONDS
 
 
-def end_to_end_check(bench: CheckContext) -> Finding:
+def end_to_end_check(context: CheckContext) -> Finding:
     """Writes the canary as indexing would, asks about it as a user would, expects its citation, and removes it."""
-    with _only_one(bench) as mine:
+    with _only_one(context) as mine:
         if not mine:
             return skipped(BUSY)
-        with writing(bench.base_settings.data_dir):
-            if serving_settings(bench.base_settings).data_dir != bench.settings.data_dir:
+        with writing(context.base_settings.data_dir):
+            if serving_settings(context.base_settings).data_dir != context.settings.data_dir:
                 return skipped("the embedding space was switched while this ran: run it again")
-            return _asked(bench)
+            return _asked(context)
 
 
-def _asked(bench: CheckContext) -> Finding:
-    bench.store.prepare(bench.embedder.space)
-    sweep(bench)
+def _asked(context: CheckContext) -> Finding:
+    context.store.prepare(context.embedder.space)
+    sweep(context)
     canary = make_canary(time.time())
     started = time.perf_counter()
     try:
-        embedded = _embedded(canary.document, bench)
+        embedded = _embedded(canary.document, context)
         cancellation.check()  # else it would be written after everything was cleared
-        bench.written.add(canary.document.resource_id)
-        bench.store.upsert([embedded])
+        context.written.add(canary.document.resource_id)
+        context.store.upsert([embedded])
         written = time.perf_counter() - started
         asked = time.perf_counter()
-        answer = _answer(canary, bench)
+        answer = _answer(canary, context)
         answered = time.perf_counter() - asked
     finally:
         # Also where this check is cut off: then its own scope would cut the removal as well.
         with cancellation_scope(Cancellation()):
-            _removed(bench.store, [canary.document.resource_id])
-        bench.written.discard(canary.document.resource_id)
+            _removed(context.store, [canary.document.resource_id])
+        context.written.discard(canary.document.resource_id)
     measured: dict[str, str | int | float | bool | None] = {
         "write_seconds": round(written, 3),
         "answer_seconds": round(answered, 3),
@@ -189,7 +189,7 @@ def _asked(bench: CheckContext) -> Finding:
         "citations": len(answer.citations),
         "withheld": answer.withheld,
     }
-    if bench.store.document(canary.document.resource_id) is not None:
+    if context.store.document(canary.document.resource_id) is not None:
         return failed(
             AnswerWrong(
                 "The canary note could not be removed again.",
@@ -198,15 +198,15 @@ def _asked(bench: CheckContext) -> Finding:
             ),
             **measured,
         )
-    return _judged(answer, canary, answered, bench.settings.checks.answer_seconds_max, measured)
+    return _judged(answer, canary, answered, context.settings.checks.answer_seconds_max, measured)
 
 
-def _embedded(document: Document, bench: CheckContext) -> EmbeddedDocument:
-    embedder = bench.embedder
+def _embedded(document: Document, context: CheckContext) -> EmbeddedDocument:
+    embedder = context.embedder
     chunks = chunk_document(
         document,
         count_tokens=embedder.count_tokens,
-        tokens_max=passage_tokens_max(embedder, bench.settings.indexing),
+        tokens_max=passage_tokens_max(embedder, context.settings.indexing),
     )
     vectors = embedder.embed([chunk.embedding_text for chunk in chunks], "passage")
     return EmbeddedDocument(
@@ -214,8 +214,8 @@ def _embedded(document: Document, bench: CheckContext) -> EmbeddedDocument:
     )
 
 
-def _answer(canary: Canary, bench: CheckContext) -> Answer:
-    answerer = compose_answerer(bench.embedder, bench.store, bench.generator, bench.settings)
+def _answer(canary: Canary, context: CheckContext) -> Answer:
+    answerer = compose_answerer(context.embedder, context.store, context.generator, context.settings)
     return answer(answerer, Question(canary.question, Filters(patient_ids=(PATIENT,)), top_k=3))
 
 

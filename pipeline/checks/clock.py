@@ -28,20 +28,20 @@ _CURE = (
 )
 
 
-def clock_check(bench: CheckContext) -> Finding:
+def clock_check(context: CheckContext) -> Finding:
     """How far this machine's clock is off, by the best witness there is."""
-    if bench.vantage != "outside" and (found := _by_chrony(bench)) is not None:
+    if context.vantage != "outside" and (found := _by_chrony(context)) is not None:
         return found
-    if (found := _by_date_header(bench)) is not None:
+    if (found := _by_date_header(context)) is not None:
         return found
-    if bench.vantage != "outside" and (found := _by_timedatectl(bench)) is not None:
+    if context.vantage != "outside" and (found := _by_timedatectl(context)) is not None:
         return found
     return skipped("no witness: no chrony here, and no server on another machine is configured")
 
 
-def _by_chrony(bench: CheckContext) -> Finding | None:
+def _by_chrony(context: CheckContext) -> Finding | None:
     """`chronyc -c tracking`: comma-separated, the fifth field is the offset in seconds, the last the leap status."""
-    done = bench.machine.run(["chronyc", "-n", "-c", "tracking"], PROGRAM_SECONDS_MAX)
+    done = context.machine.run(["chronyc", "-n", "-c", "tracking"], PROGRAM_SECONDS_MAX)
     fields = done.output.strip().split(",") if done is not None and not done.code else []
     if len(fields) != TRACKING_FIELDS:
         return None
@@ -58,11 +58,11 @@ def _by_chrony(bench: CheckContext) -> Finding | None:
     return _judged(off, dispersion, "chrony")
 
 
-def _by_date_header(bench: CheckContext) -> Finding | None:
-    for name, url in bench.urls().items():
-        if bench.here(url) or (name == "service" and bench.vantage == "host"):
+def _by_date_header(context: CheckContext) -> Finding | None:
+    for name, url in context.urls().items():
+        if context.here(url) or (name == "service" and context.vantage == "host"):
             continue
-        before = bench.machine.now()
+        before = context.machine.now()
         started = time.monotonic()
         try:
             seen = look(url)
@@ -77,8 +77,8 @@ def _by_date_header(bench: CheckContext) -> Finding | None:
     return None
 
 
-def _by_timedatectl(bench: CheckContext) -> Finding | None:
-    done = bench.machine.run(
+def _by_timedatectl(context: CheckContext) -> Finding | None:
+    done = context.machine.run(
         ["timedatectl", "show", "--property=NTPSynchronized", "--value"], PROGRAM_SECONDS_MAX
     )
     said = done.output.strip() if done is not None and not done.code else ""
@@ -89,7 +89,7 @@ def _by_timedatectl(bench: CheckContext) -> Finding | None:
             sure="low",
             synchronised=True,
         )
-    if said == "no" and bench.vantage == "host":
+    if said == "no" and context.vantage == "host":
         return warned(
             ClockWrong("The time service says that the clock is not synchronised.", remedy=_CURE),
             witness="timedatectl",

@@ -32,6 +32,6 @@ def validate(
     vantage = vantage_of(settings, stack, outside=outside)
     with (
         serving(settings) as serves,
-        CheckContext(serves, settings, vantage, machine or Machine()) as bench,
+        CheckContext(serves, settings, vantage, machine or Machine()) as context,
     ):
-        return run_checks(bench, checks, stack=stack, observer=observer)
+        return run_checks(context, checks, stack=stack, observer=observer)

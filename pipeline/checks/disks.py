@@ -16,12 +16,12 @@ from pipeline.monitoring.thresholds import disk_level
 MOUNT_FIELDS = 5
 
 
-def disk_check(bench: CheckContext) -> Finding:
+def disk_check(context: CheckContext) -> Finding:
     """Free space and inodes of the file systems that the deployment writes to."""
-    if bench.vantage == "outside":
+    if context.vantage == "outside":
         return skipped("seen from outside: the host's disks can only be asked there")
-    folders = watched_folders(bench.base_settings.data_dir, bench.machine.root)
-    disks = [disk_of(str(place), bench.machine.statvfs(place)) for _, place in one_a_file_system(folders)]
+    folders = watched_folders(context.base_settings.data_dir, context.machine.root)
+    disks = [disk_of(str(place), context.machine.statvfs(place)) for _, place in one_a_file_system(folders)]
     worst = max(disks, key=_fullest)
     inodes = worst.inodes_used or 0.0
     free = (worst.total_bytes - worst.used_bytes) / 2**30
@@ -56,16 +56,16 @@ class _Mount:
     kind: str
 
 
-def volume_check(bench: CheckContext) -> Finding:
+def volume_check(context: CheckContext) -> Finding:
     """Is the data volume mounted where the settings say, is it the one they name, and does the data lie on it?
 
     Of encryption it says how it is known: dm-crypt is seen; EBS encrypts below the instance, where nothing can be seen,
     so what counts is that this is the very volume which the stack made, and the stack makes none unencrypted.
     """
-    settings, machine = bench.settings.checks, bench.machine
+    settings, machine = context.settings.checks, context.machine
     if settings.volume is None:
         return skipped("the settings name no data volume (CHARTWELL_CHECKS__VOLUME)")
-    if bench.vantage == "outside":
+    if context.vantage == "outside":
         return skipped("seen from outside: the host's mounts can only be asked there")
     mount = _mount_at(settings.volume, machine)
     if mount is None:
@@ -87,7 +87,7 @@ def volume_check(bench: CheckContext) -> Finding:
             mount=str(settings.volume),
             mounted=True,
         )
-    data = bench.base_settings.data_dir.absolute()
+    data = context.base_settings.data_dir.absolute()
     if not data.is_relative_to(settings.volume):
         return failed(
             VolumeWrong(

@@ -64,17 +64,17 @@ def look(url: str, *, elsewhere: str = "", trust_file: Path | None = None) -> Ht
         ) from None
 
 
-def service_health_check(bench: CheckContext) -> Finding:
+def service_health_check(context: CheckContext) -> Finding:
     """Does the service answer, and does it say that it is ready?"""
-    url = bench.service_url
+    url = context.service_url
     if not url:
         return skipped("no service is configured (CHARTWELL_CHECKS__SERVICE_URL)")
-    checks = bench.settings.checks
+    checks = context.settings.checks
     seen = look(
         urlsplit(url)
         ._replace(path=f"{urlsplit(url).path.rstrip('/')}/readyz", query="", fragment="")
         .geturl(),
-        elsewhere=checks.service_address if bench.vantage == "host" else "",
+        elsewhere=checks.service_address if context.vantage == "host" else "",
         trust_file=checks.trust_file,
     )
     measured = {"status": seen.status, "answer_seconds": round(seen.seconds, 3)}
@@ -121,12 +121,12 @@ class _Certificate:
     problem: CertificateWrong | None
 
 
-def certificate_check(bench: CheckContext) -> Finding:
+def certificate_check(context: CheckContext) -> Finding:
     """Dates, host name and chain of every https address in the settings."""
-    urls = {name: url for name, url in bench.urls().items() if url.startswith("https:")}
+    urls = {name: url for name, url in context.urls().items() if url.startswith("https:")}
     if not urls:
         return skipped("no https address is configured")
-    found = [_certificate(name, url, bench) for name, url in urls.items()]
+    found = [_certificate(name, url, context) for name, url in urls.items()]
     bad = [each for each in found if each.problem is not None]
     days = [each.days_left for each in found if each.days_left is not None]
     measured: dict[str, str | int | float | bool | None] = {
@@ -154,12 +154,12 @@ def certificate_check(bench: CheckContext) -> Finding:
     return passed(f"{len(days)} valid, the first expires in {min(days):.0f} days", **measured)
 
 
-def _certificate(name: str, url: str, bench: CheckContext) -> _Certificate:
+def _certificate(name: str, url: str, context: CheckContext) -> _Certificate:
     """A service behind its own host's front is asked there; who else has a certificate is asked where the URL says."""
-    checks = bench.settings.checks
+    checks = context.settings.checks
     host = urlsplit(url).hostname or ""
     place = f"{host}:{urlsplit(url).port or 443}"
-    elsewhere = checks.service_address if name == "service" and bench.vantage == "host" else ""
+    elsewhere = checks.service_address if name == "service" and context.vantage == "host" else ""
     address, trust_file = Address.of(url, elsewhere), checks.trust_file if name == "service" else None
     try:
         ends = _not_after(host, address, trusted(trust_file))
@@ -168,7 +168,7 @@ def _certificate(name: str, url: str, bench: CheckContext) -> _Certificate:
     except OSError:
         # Who does not answer is somebody else's finding: the check that asks that server.
         return _Certificate(name, place, None, None)
-    return _Certificate(name, place, (ends - bench.machine.now()) / 86400, None)
+    return _Certificate(name, place, (ends - context.machine.now()) / 86400, None)
 
 
 def _not_after(host: str, address: Address, context: ssl.SSLContext) -> float:

@@ -29,14 +29,14 @@ _CARD = (
 _MEBIBYTE = 2**20
 
 
-def gpu_check(bench: CheckContext) -> Finding:
+def gpu_check(context: CheckContext) -> Finding:
     """Driver, card, memory and temperature as NVIDIA's library (NVML) tells them."""
-    if reason := _not_here(bench):
+    if reason := _not_here(context):
         return skipped(reason)
-    found = bench.machine.gpus()
+    found = context.machine.gpus()
     if not isinstance(found, GpuFault):
         return _judged(found)
-    if no_gpu_level(bench.settings.checks.gpu, absent=found.absent) is None:
+    if no_gpu_level(context.settings.checks.gpu, absent=found.absent) is None:
         return skipped(f"{found}, and nothing here says that it needs a GPU")
     needed = " This machine must have a GPU." if found.absent else ""
     return failed(GpuUnavailable(f"{_sentence(found.what)}{needed}", remedy=found.cure))
@@ -46,10 +46,10 @@ def _sentence(what: str) -> str:
     return f"{what[0].upper()}{what[1:]}."
 
 
-def _not_here(bench: CheckContext) -> str:
-    if bench.settings.checks.gpu == "none":
+def _not_here(context: CheckContext) -> str:
+    if context.settings.checks.gpu == "none":
         return "the settings say that there is no GPU (CHARTWELL_CHECKS__GPU=none)"
-    return "seen from outside: the GPU can only be asked on the host" if bench.vantage == "outside" else ""
+    return "seen from outside: the GPU can only be asked on the host" if context.vantage == "outside" else ""
 
 
 def _judged(gpus: Gpus) -> Finding:
@@ -94,19 +94,19 @@ def _mebibytes(size: int | None) -> int | None:
     return None if size is None else size // _MEBIBYTE
 
 
-def docker_gpu_check(bench: CheckContext) -> Finding:
+def docker_gpu_check(context: CheckContext) -> Finding:
     """Are our containers up, and does each that was given a GPU see it? Asked inside the running container: a container
     of our own would need an image, and memory of the card."""
-    if reason := _not_here(bench):
+    if reason := _not_here(context):
         return skipped(reason)
-    done = bench.machine.run(
+    done = context.machine.run(
         ["docker", "ps", "--all", "--filter", f"label={LABEL}", "--format", "{{.Names}}"], PROGRAM_SECONDS_MAX
     )
     if done is None or done.code:
-        return _without_docker(bench, done)
+        return _without_docker(context, done)
     names = done.output.split()
     if not names:
-        if bench.settings.checks.gpu == "auto":
+        if context.settings.checks.gpu == "auto":
             return skipped("no container of a deployment on this machine")
         return failed(
             ContainerWrong(
@@ -114,13 +114,13 @@ def docker_gpu_check(bench: CheckContext) -> Finding:
                 remedy="Bring them up: pulumi up, or on the host: sudo systemctl start chartwell-containers",
             )
         )
-    return _inspected(bench, sorted(names))
+    return _inspected(context, sorted(names))
 
 
-def _without_docker(bench: CheckContext, done: ProcessResult | None) -> Finding:
+def _without_docker(context: CheckContext, done: ProcessResult | None) -> Finding:
     if done is not None and "permission denied" in done.output.lower():
         return skipped("this user may not use Docker: run it with sudo, or in the group docker")
-    if bench.settings.checks.gpu == "auto":
+    if context.settings.checks.gpu == "auto":
         return skipped("no Docker engine on this machine, and nothing here says that it needs one")
     said = "it is not installed" if done is None else f'it says "{done.first_line}"'
     return failed(
@@ -132,8 +132,8 @@ def _without_docker(bench: CheckContext, done: ProcessResult | None) -> Finding:
     )
 
 
-def _inspected(bench: CheckContext, names: Sequence[str]) -> Finding:
-    done = bench.machine.run(["docker", "inspect", *names], PROGRAM_SECONDS_MAX)
+def _inspected(context: CheckContext, names: Sequence[str]) -> Finding:
+    done = context.machine.run(["docker", "inspect", *names], PROGRAM_SECONDS_MAX)
     containers = _json_list(done.output) if done is not None and not done.code else []
     down = {
         str(each["Name"]).lstrip("/"): str(each["State"]["Status"])
@@ -156,7 +156,7 @@ def _inspected(bench: CheckContext, names: Sequence[str]) -> Finding:
         for each in containers
         if (each.get("HostConfig") or {}).get("DeviceRequests")
     ]
-    if not with_gpu and bench.settings.checks.gpu == "required":
+    if not with_gpu and context.settings.checks.gpu == "required":
         return failed(
             ContainerWrong(
                 "No container was given the GPU.",
@@ -166,7 +166,7 @@ def _inspected(bench: CheckContext, names: Sequence[str]) -> Finding:
             with_gpu=0,
         )
     for name in with_gpu:
-        seen = bench.machine.run(["docker", "exec", name, "nvidia-smi", "-L"], PROGRAM_SECONDS_MAX)
+        seen = context.machine.run(["docker", "exec", name, "nvidia-smi", "-L"], PROGRAM_SECONDS_MAX)
         if seen is None or seen.code or "GPU 0" not in seen.output:
             return failed(_blind(name, seen), containers=len(names), with_gpu=len(with_gpu))
     return passed(

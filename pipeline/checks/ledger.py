@@ -11,16 +11,16 @@ from pipeline.indexing.reconciliation import IdDifferences, compare_ids
 EXAMPLES = 3
 
 
-def ledger_check(bench: CheckContext) -> Finding:
+def ledger_check(context: CheckContext) -> Finding:
     """Numbers first; ids only where the numbers differ, because those are read one by one."""
-    if bench.vantage == "outside":
+    if context.vantage == "outside":
         return skipped("seen from outside: the ledger is on the host's data volume")
-    if bench.store.space() is None:
+    if context.store.space() is None:
         return skipped("nothing has been indexed yet")
-    bench.ledger.prepare()
-    states = bench.ledger.counts()
-    passages = sum(number for _, number in bench.ledger.completed())
-    counts = bench.store.counts()
+    context.ledger.prepare()
+    states = context.ledger.counts()
+    passages = sum(number for _, number in context.ledger.completed())
+    counts = context.store.counts()
     measured: dict[str, str | int | float | bool | None] = {
         "notes_recorded": states["completed"],
         "notes_stored": counts.documents,
@@ -30,7 +30,7 @@ def ledger_check(bench: CheckContext) -> Finding:
         "notes_failed": states["failed"],
     }
     if (states["completed"], passages) != (counts.documents, counts.chunks):
-        found = _compared(bench)
+        found = _compared(context)
         if problem := _problem(found):
             return failed(
                 problem,
@@ -55,9 +55,9 @@ def ledger_check(bench: CheckContext) -> Finding:
     )
 
 
-def _compared(bench: CheckContext) -> IdDifferences:
+def _compared(context: CheckContext) -> IdDifferences:
     """Differences that are there twice in a row: a note that is being replaced meanwhile differs for a moment."""
-    first, second = compare_ids(bench.ledger, bench.store), compare_ids(bench.ledger, bench.store)
+    first, second = compare_ids(context.ledger, context.store), compare_ids(context.ledger, context.store)
 
     def lasting(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted(key for key in set(before) & set(after) if not is_canary(key)))

@@ -24,13 +24,13 @@ IMAGE_PIXELS = 64
 UNIT_TOLERANCE = 1e-3
 
 
-def embedding_check(bench: CheckContext) -> Finding:
+def embedding_check(context: CheckContext) -> Finding:
     """A question and two passages: vectors of the right width and of unit length, and the related text nearer."""
-    space = bench.embedder.space
+    space = context.embedder.space
     started = time.perf_counter()
-    query = bench.embedder.embed([QUERY], "query")
+    query = context.embedder.embed([QUERY], "query")
     seconds = time.perf_counter() - started
-    passages = bench.embedder.embed([NEAR, FAR], "passage")
+    passages = context.embedder.embed([NEAR, FAR], "passage")
     for vectors, count in ((query, 1), (passages, 2)):
         if vectors.shape != (count, space.dimension):
             raise ResponseInvalid(
@@ -69,9 +69,9 @@ def embedding_check(bench: CheckContext) -> Finding:
     )
 
 
-def vision_check(bench: CheckContext) -> Finding:
+def vision_check(context: CheckContext) -> Finding:
     """One small image: a vector of the right width."""
-    embedder = bench.image_embedder
+    embedder = context.image_embedder
     if embedder is None:
         return skipped("no image model is configured (CHARTWELL_IMAGE_EMBEDDER__PROVIDER)")
     space = embedder.space
@@ -115,11 +115,11 @@ def grey_png(pixels: int = IMAGE_PIXELS) -> bytes:
     )
 
 
-def nim_llm_health_check(bench: CheckContext) -> Finding:
+def nim_llm_health_check(context: CheckContext) -> Finding:
     """Ready, and the model that the settings name among those that it lists."""
-    if bench.settings.generator.provider != "nim":
-        return skipped(f"answers come from {bench.settings.generator.provider}, not from a NIM")
-    generator = bench.generator
+    if context.settings.generator.provider != "nim":
+        return skipped(f"answers come from {context.settings.generator.provider}, not from a NIM")
+    generator = context.generator
     assert isinstance(generator, Served)
     started = time.perf_counter()
     health = generator.health()
@@ -162,27 +162,27 @@ class _Try:
         return round(self.tokens / writing, 1) if self.tokens > 1 and writing > 1e-3 else None
 
 
-def nim_llm_inference_test(bench: CheckContext) -> Finding:
+def nim_llm_inference_test(context: CheckContext) -> Finding:
     """A real answer of a few tokens, streamed: neither health nor the list of models proves that a model answers."""
-    if bench.settings.generator.provider != "nim":
+    if context.settings.generator.provider != "nim":
         return skipped(
-            f"answers come from {bench.settings.generator.provider}, not from a NIM: generator_check"
+            f"answers come from {context.settings.generator.provider}, not from a NIM: generator_check"
         )
-    return _inference(bench)
+    return _inference(context)
 
 
-def generator_check(bench: CheckContext) -> Finding:
+def generator_check(context: CheckContext) -> Finding:
     """The same of every other generator."""
-    if bench.settings.generator.provider == "nim":
+    if context.settings.generator.provider == "nim":
         return skipped("answers come from a NIM: nim_llm_inference_test")
-    if bench.settings.generator.provider == "extractive":
+    if context.settings.generator.provider == "extractive":
         return skipped("answers are quotations, no model writes them: end_to_end_check")
-    return _inference(bench)
+    return _inference(context)
 
 
-def _inference(bench: CheckContext) -> Finding:
-    generator = bench.short_generator(TEST_TOKENS_MAX)
-    limit = bench.settings.checks.answer_seconds_max
+def _inference(context: CheckContext) -> Finding:
+    generator = context.short_generator(TEST_TOKENS_MAX)
+    limit = context.settings.checks.answer_seconds_max
     tried = _one_answer(generator)
     first = tried.seconds
     if tried.seconds > limit:

@@ -76,7 +76,7 @@ def chosen(checks: Sequence[Check], only: Sequence[str], skip: Sequence[str]) ->
 
 
 def run_checks(
-    bench: CheckContext,
+    context: CheckContext,
     checks: Sequence[Check],
     *,
     stack: str | None = None,
@@ -84,13 +84,13 @@ def run_checks(
 ) -> Report:
     """Run `checks`; never raises for what one of them finds or does."""
     started, wall = time.monotonic(), datetime.now(UTC)
-    results = _CheckRun(bench, checks, observer).results()
+    results = _CheckRun(context, checks, observer).results()
     ordered = tuple(results[check.name] for check in checks)
     return Report(
         verdict=verdict_of(ordered),
         started_at=wall.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - started, 3),
-        vantage=bench.vantage,
+        vantage=context.vantage,
         stack=stack,
         version=version(),
         results=ordered,
@@ -100,8 +100,10 @@ def run_checks(
 class _CheckRun:
     """The state of one run."""
 
-    def __init__(self, bench: CheckContext, checks: Sequence[Check], observer: CheckObserver | None) -> None:
-        self._bench = bench
+    def __init__(
+        self, context: CheckContext, checks: Sequence[Check], observer: CheckObserver | None
+    ) -> None:
+        self._context = context
         self._checks = checks
         self._observer = observer
         self._waiting = {check.name: check for check in checks}
@@ -169,7 +171,7 @@ class _CheckRun:
     def _find(self, check: Check, scope: Cancellation) -> None:
         try:
             with cancellation_scope(scope):
-                finding = check.find(self._bench)
+                finding = check.find(self._context)
         except Cancelled:
             finding = failed(_overdue(check))
         except ChartwellError as error:
@@ -204,7 +206,7 @@ class _CheckRun:
 
     def _clear(self, clear: Callable[[CheckContext], None]) -> None:
         try:
-            clear(self._bench)
+            clear(self._context)
         except Exception as error:  # noqa: BLE001  logged by its class; the next run finds what is left
             LOGGER.error("what a check wrote is not removed", extra={"error": type(error).__name__})
 

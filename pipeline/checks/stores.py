@@ -38,22 +38,22 @@ NOT_YET = IndexUnused(
 )
 
 
-def store_check(bench: CheckContext) -> Finding:
+def store_check(context: CheckContext) -> Finding:
     """The embedded store: space, counts, and a passage found by its own vector."""
-    if bench.iris:
+    if context.iris:
         return skipped("the store is IRIS: iris_connection_check, iris_tables_check, iris_search_check")
-    space = bench.store.space()
+    space = context.store.space()
     if space is None:
         return warned(NOTHING_STORED, passages=0)
-    if problem := _other_space(bench, space):
+    if problem := _other_space(context, space):
         return failed(problem)
-    counts = bench.store.counts()
+    counts = context.store.counts()
     measured = {"notes": counts.documents, "passages": counts.chunks, "width": space.dimension}
-    first = next(iter(bench.store.chunk_ids()), None)
+    first = next(iter(context.store.chunk_ids()), None)
     if first is None:
         return warned(NOTHING_STORED, **measured)
-    vector = bench.store.vectors([first[1]])[first[1]]
-    seconds = _search_seconds(bench, vector)
+    vector = context.store.vectors([first[1]])[first[1]]
+    seconds = _search_seconds(context, vector)
     return passed(
         f"{counts.documents:,} notes, {counts.chunks:,} passages of width {space.dimension}; a search takes "
         f"{seconds * 1000:.0f} ms",
@@ -62,10 +62,10 @@ def store_check(bench: CheckContext) -> Finding:
     )
 
 
-def _other_space(bench: CheckContext, stored: EmbeddingSpace) -> SpaceMismatch | None:
+def _other_space(context: CheckContext, stored: EmbeddingSpace) -> SpaceMismatch | None:
     """What is wrong where the embedder that is configured makes vectors of another space than the stored ones."""
     try:
-        space = bench.embedder.space
+        space = context.embedder.space
     except ChartwellError:
         return None  # embedding_check tells about the embedder
     if space.id == stored.id:
@@ -78,12 +78,12 @@ def _other_space(bench: CheckContext, stored: EmbeddingSpace) -> SpaceMismatch |
     )
 
 
-def _search_seconds(bench: CheckContext, vector: Vector) -> float:
+def _search_seconds(context: CheckContext, vector: Vector) -> float:
     """The median time of a search for a stored vector. Raises StoreDamaged where it does not find itself."""
     times = []
     for _ in range(SEARCHES):
         started = time.perf_counter()
-        matches = bench.store.search_vector(vector, 3, Filters())
+        matches = context.store.search_vector(vector, 3, Filters())
         times.append(time.perf_counter() - started)
         if not matches or matches[0].score < SELF_SIMILARITY_MIN:
             raise StoreDamaged(
@@ -96,19 +96,19 @@ def _search_seconds(bench: CheckContext, vector: Vector) -> float:
 # --- IRIS
 
 
-def _inspectable(bench: CheckContext) -> Inspectable:
-    store = bench.store
+def _inspectable(context: CheckContext) -> Inspectable:
+    store = context.store
     if not isinstance(store, Inspectable):
         raise StoreError("This store cannot be inspected.", remedy="Report this as a fault of the wiring.")
     return store
 
 
-def iris_connection_check(bench: CheckContext) -> Finding:
+def iris_connection_check(context: CheckContext) -> Finding:
     """A connection, with user, password and namespace, and one statement on it."""
-    if not bench.iris:
+    if not context.iris:
         return skipped(OTHER_STORE)
-    iris = bench.settings.iris
-    store = _inspectable(bench)
+    iris = context.settings.iris
+    store = _inspectable(context)
     started = time.perf_counter()
     store.ping()
     connected = time.perf_counter() - started
@@ -123,19 +123,19 @@ def iris_connection_check(bench: CheckContext) -> Finding:
     )
 
 
-def iris_tables_check(bench: CheckContext) -> Finding:
+def iris_tables_check(context: CheckContext) -> Finding:
     """Every table of this version, and vectors of the width and the space that the settings ask for."""
-    if not bench.iris:
+    if not context.iris:
         return skipped(OTHER_STORE)
-    store = _inspectable(bench)
+    store = _inspectable(context)
     missing = store.missing_tables()
-    stored = bench.store.space()
+    stored = context.store.space()
     if stored is None and "ClinicalNotes" in missing:
         return warned(NOTHING_STORED, passages=0)
     if missing:
         return failed(
             SchemaMismatch(
-                f"Tables are missing in namespace {bench.settings.iris.namespace}: {', '.join(missing)}.",
+                f"Tables are missing in namespace {context.settings.iris.namespace}: {', '.join(missing)}.",
                 remedy="Where they were dropped, make them again and refill them from the ledger: python -m "
                 "pipeline.vectorize verify --repair. Where the account may not see them, grant it SELECT "
                 "(docs/iris.md).",
@@ -144,9 +144,9 @@ def iris_tables_check(bench: CheckContext) -> Finding:
         )
     if stored is None:
         return warned(NOTHING_STORED, passages=0)
-    if problem := _other_space(bench, stored):
+    if problem := _other_space(context, stored):
         return failed(problem, width=stored.dimension)
-    counts = bench.store.counts()
+    counts = context.store.counts()
     measured = {"notes": counts.documents, "passages": counts.chunks, "width": stored.dimension}
     newest = store.newest_vector()
     if newest is not None and newest[1].shape != (stored.dimension,):
@@ -164,22 +164,22 @@ def iris_tables_check(bench: CheckContext) -> Finding:
     )
 
 
-def iris_search_check(bench: CheckContext) -> Finding:
+def iris_search_check(context: CheckContext) -> Finding:
     """A stored passage found by its own vector and by its own words, and the vector index used where there are many."""
-    if not bench.iris:
+    if not context.iris:
         return skipped(OTHER_STORE)
-    store = _inspectable(bench)
+    store = _inspectable(context)
     newest = store.newest_vector() if not store.missing_tables() else None
     if newest is None:
         return skipped("no passage is stored yet: there is nothing to search for")
     chunk_id, vector = newest
-    passages = bench.store.counts().chunks
-    seconds = _search_seconds(bench, vector)
+    passages = context.store.counts().chunks
+    seconds = _search_seconds(context, vector)
     measured: dict[str, str | int | float | bool | None] = {
         "passages": passages,
         "search_seconds": round(seconds, 4),
     }
-    if not _found_by_words(bench, chunk_id, vector):
+    if not _found_by_words(context, chunk_id, vector):
         return failed(
             IndexUnused(
                 "A stored passage is not found by its own words: the word index does not work.",
@@ -190,30 +190,30 @@ def iris_search_check(bench: CheckContext) -> Finding:
         )
     plan = store.plan(vector)
     measured |= {"index_used": plan.uses_index, "plan": "; ".join(plan.steps) or None}
-    return _index_judged(bench, plan, passages, vector, measured, seconds)
+    return _index_judged(context, plan, passages, vector, measured, seconds)
 
 
-def _indexing(bench: CheckContext) -> bool:
+def _indexing(context: CheckContext) -> bool:
     """Whether notes wait to be indexed: then the run that stores them builds the index at its end."""
-    if bench.vantage == "outside":
+    if context.vantage == "outside":
         return False
-    bench.ledger.prepare()
-    states = bench.ledger.counts()
+    context.ledger.prepare()
+    states = context.ledger.counts()
     return states["pending"] + states["processing"] > 0
 
 
-def _found_by_words(bench: CheckContext, chunk_id: str, vector: Vector) -> bool:
-    (hit,) = bench.store.hits([chunk_id], vector) or (None,)
+def _found_by_words(context: CheckContext, chunk_id: str, vector: Vector) -> bool:
+    (hit,) = context.store.hits([chunk_id], vector) or (None,)
     if hit is None:
         return True  # removed meanwhile
-    matches = bench.store.search_words(
+    matches = context.store.search_words(
         hit.text, 10, Filters(patient_ids=(hit.patient_id,), document_types=(hit.document_type,))
     )
     return bool(matches) or not any(character.isalnum() for character in hit.text)
 
 
 def _index_judged(
-    bench: CheckContext,
+    context: CheckContext,
     plan: SearchPlan,
     passages: int,
     vector: Vector,
@@ -228,15 +228,15 @@ def _index_judged(
     )
     if plan.uses_index:
         return passed(f"{took}, by the vector index", **measured)
-    if passages < bench.settings.checks.index_passages_min:
+    if passages < context.settings.checks.index_passages_min:
         return passed(f"{took}; so few that comparing all is as fast as the index", **measured)
     if plan.uses_index is False:
-        if _indexing(bench):
+        if _indexing(context):
             return warned(NOT_YET, **measured)
         return failed(error, **measured)
     # IRIS does not explain this statement: what it does is told by its time alone.
     started = time.perf_counter()
-    bench.store.search_vector(vector, 3, Filters(since="0001", until="9999"))
+    context.store.search_vector(vector, 3, Filters(since="0001", until="9999"))
     other = time.perf_counter() - started
     measured["scan_seconds"] = round(other, 4)
     if seconds * INDEX_SPEEDUP_MIN <= other:

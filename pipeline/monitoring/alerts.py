@@ -29,7 +29,7 @@ class Alert:
     do: str
 
 
-def attention(sample: Sample, before: Sample | None = None) -> list[Alert]:
+def alerts_of(sample: Sample, before: Sample | None = None) -> list[Alert]:
     """Everything that needs somebody, the worst first. `before`: an earlier sample, to tell what has changed."""
     found = [
         *_services(sample),

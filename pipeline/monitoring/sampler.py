@@ -118,7 +118,7 @@ class Sampler:
         self._boot = boot_id()
         self._ahead: float | None = None
 
-    def look(self) -> Sample:
+    def sample(self) -> Sample:
         """One look; DEADLINE_SECONDS at most."""
         begun = self._clock.elapsed()
         step = self._clock_step(begun)
@@ -153,7 +153,7 @@ class Sampler:
         return step if clock_level(step) else 0.0
 
 
-def watch(
+def open_sampler(
     settings: Settings,
     *,
     remote: bool = False,
@@ -197,7 +197,7 @@ def boot_id() -> str:
         return ""
 
 
-def looks(
+def samples(
     watching: Sampler,
     *,
     interval_seconds: float,
@@ -210,7 +210,7 @@ def looks(
     begun = time.monotonic()
     number = 0
     while not stop():
-        yield watching.look()
+        yield watching.sample()
         number += 1
         passed = time.monotonic() - begun
         number = max(number, int(passed / interval_seconds))

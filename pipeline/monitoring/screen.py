@@ -52,7 +52,7 @@ COLOURS = {
 
 def screen(
     sample: Sample,
-    attention: Sequence[Alert],
+    alerts: Sequence[Alert],
     costs: CostReport | None,
     *,
     width: int,
@@ -60,7 +60,7 @@ def screen(
 ) -> RenderableType:
     """The whole screen for a console of `width` columns. `recording` says where samples go, or why nowhere."""
     parts: dict[str, RenderableType] = {
-        "attention": _attention(attention),
+        "alerts": _attention(alerts),
         "gpu": _panel("GPU", _gpus(sample.gpus)),
         "services": _panel("Services", _services(sample.services)),
         "containers": _panel("Containers", _containers(sample.containers)),
@@ -77,7 +77,7 @@ def screen(
         Group(parts["gpu"], parts["services"], parts["cost"]),
         Group(parts["containers"], parts["host"], parts["store"]),
     )
-    return Group(_head(sample, recording), parts["attention"], columns)
+    return Group(_head(sample, recording), parts["alerts"], columns)
 
 
 def _panel(title: str, inside: RenderableType) -> Panel:

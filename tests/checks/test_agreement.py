@@ -13,7 +13,7 @@ from pipeline.checks.disks import disk_check
 from pipeline.checks.gpu import gpu_check
 from pipeline.checks.result import Finding
 from pipeline.monitoring import thresholds
-from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.alerts import alerts_of
 from pipeline.monitoring.probes import gpu
 from pipeline.monitoring.probes.host import HostProbe, disk_of, watched_folders
 from pipeline.monitoring.samples import Gpus, HostSample, Sample
@@ -116,7 +116,7 @@ def test_validate_and_monitor_agree(name: str, tmp_path: Path) -> None:
     limit = LIMITS[name]
     said = {}
     for value in limit.values:
-        alerts = attention(limit.watched(value))
+        alerts = alerts_of(limit.watched(value))
         said[str(value)] = (level_of(limit.validated(tmp_path, value)), alerts[0].level if alerts else None)
     assert {value: each for value, each in said.items() if each[0] != each[1]} == {}
     assert len({each for each, _ in said.values()}) > 1, "no limit lies between these values"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.alerts import alerts_of
 from pipeline.monitoring.samples import Containers, Gpus, HostSample, Sample, Service, StoreSample
 from pipeline.monitoring.thresholds import DATABASE_BYTES_MAX
 from tests.monitoring.samples import BARE, CARD, ILL, WELL, container
@@ -17,12 +17,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def named(sample: Sample, before: Sample | None = None) -> str:
-    return "\n".join(f"{each.level} {each.what} | {each.do}" for each in attention(sample, before))
+    return "\n".join(f"{each.level} {each.what} | {each.do}" for each in alerts_of(sample, before))
 
 
 def test_a_well_host_needs_nobody_and_neither_does_a_laptop() -> None:
-    assert attention(WELL, WELL) == []
-    assert attention(BARE) == []
+    assert alerts_of(WELL, WELL) == []
+    assert alerts_of(BARE) == []
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_every_fault_is_named(said: str) -> None:
 
 
 def test_the_worst_comes_first() -> None:
-    levels = [each.level for each in attention(ILL, WELL)]
+    levels = [each.level for each in alerts_of(ILL, WELL)]
     assert levels == sorted(levels)
 
 
@@ -72,13 +72,13 @@ def test_limits_are_where_they_are_said_to_be() -> None:
 
 def test_a_container_that_ended_well_is_no_fault_and_one_that_is_unhealthy_is() -> None:
     ended = Containers((container("job", status="exited", exit_code=0),))
-    assert attention(replace(WELL, containers=ended)) == []
+    assert alerts_of(replace(WELL, containers=ended)) == []
     unhealthy = Containers((container("iris", health="unhealthy"),))
     assert "fail iris is unhealthy" in named(replace(WELL, containers=unhealthy))
 
 
 def test_a_hosted_model_that_is_not_asked_is_no_fault() -> None:
-    assert attention(replace(WELL, services=(Service("generator", "hosted", "not asked"),))) == []
+    assert alerts_of(replace(WELL, services=(Service("generator", "hosted", "not asked"),))) == []
 
 
 def test_a_page_that_is_named_has_that_section() -> None:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.config import load_settings
 from pipeline.errors import StoreUnavailable
 from pipeline.monitoring import sampler
-from pipeline.monitoring.sampler import LastValues, ProbeRunner, SampleClock, Sampler, looks, watch
+from pipeline.monitoring.sampler import LastValues, ProbeRunner, SampleClock, Sampler, open_sampler, samples
 from pipeline.monitoring.samples import Missing, Sample, Service, Work
 
 
@@ -36,7 +36,7 @@ def test_a_probe_that_raises_is_a_reading() -> None:
     def broken() -> None:
         raise KeyError("a surprise")
 
-    sample = watching(Clocks(), store=away, gpus=broken).look()
+    sample = watching(Clocks(), store=away, gpus=broken).sample()
     assert sample.store == Missing("IRIS cannot be reached. [CW-STORE-UNAVAILABLE]")
     assert sample.gpus == Missing("the probe failed: KeyError")
 
@@ -54,13 +54,13 @@ def test_a_probe_that_hangs_delays_the_look_by_the_deadline_and_is_asked_once(
 
     watch_ = watching(Clocks(), gpus=hang, host=lambda: Missing("quick"))
     for _ in range(3):
-        sample = watch_.look()
+        sample = watch_.sample()
         assert isinstance(sample.gpus, Missing)
         assert "no answer" in sample.gpus.missing
         assert sample.host == Missing("quick")
     assert asked == [1]
     go.set()
-    assert watch_.look().gpus == Missing("late")
+    assert watch_.sample().gpus == Missing("late")
 
 
 def test_what_is_asked_seldom_is_left_out_and_filled_up() -> None:
@@ -69,7 +69,7 @@ def test_what_is_asked_seldom_is_left_out_and_filled_up() -> None:
     latest = LastValues()
     found = []
     for _ in range(9):
-        sample = watch_.look()
+        sample = watch_.sample()
         found.append((sample.work is not None, latest.take(sample).work))
         clocks.elapsed += 15
     assert [due for due, _ in found] == [True, False, False, False, True, False, False, False, True]
@@ -83,9 +83,9 @@ def test_services_that_were_not_due_stand_as_they_were() -> None:
         "llm": ProbeRunner("llm", lambda: Service("llm", "y", "down")),
     }
     watch_, latest = Sampler({}, asks, 15.0, clocks.clock), LastValues()
-    latest.take(watch_.look())
+    latest.take(watch_.sample())
     clocks.elapsed += 15
-    sample = watch_.look()
+    sample = watch_.sample()
     assert [each.name for each in sample.services] == ["llm"]
     assert [each.name for each in latest.take(sample).services] == ["iris", "llm"]
 
@@ -98,7 +98,7 @@ def test_a_clock_step_is_told_once(step: float) -> None:
     for number in range(4):
         if number == 2:
             clocks.ahead += step
-        steps.append(watch_.look().clock_step_seconds)
+        steps.append(watch_.sample().clock_step_seconds)
         clocks.elapsed += 15
     assert steps == [0.0, 0.0, pytest.approx(step), 0.0]
 
@@ -109,7 +109,7 @@ def test_a_slow_clock_drift_is_no_step() -> None:
     for _ in range(20):
         clocks.ahead += 0.01
         clocks.elapsed += 15
-        assert watch_.look().clock_step_seconds == 0
+        assert watch_.sample().clock_step_seconds == 0
 
 
 def paced(
@@ -120,7 +120,7 @@ def paced(
     begun: list[float] = []
 
     class Slow:
-        def look(self) -> str:
+        def sample(self) -> str:
             begun.append(now[0])
             now[0] += took
             return "sample"
@@ -130,7 +130,7 @@ def paced(
 
     monkeypatch.setattr(sampler.time, "monotonic", lambda: now[0])
     stop = lambda: len(begun) >= 5  # noqa: E731
-    found: Iterator[Sample] = looks(
+    found: Iterator[Sample] = samples(
         Slow(),  # type: ignore[arg-type]
         interval_seconds=interval,
         stop=stop,
@@ -153,6 +153,6 @@ def test_a_duration_ends_them(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_from_outside_the_machine_here_is_not_the_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load_settings(None, embedder={"provider": "hashing"})
-    sample = watch(settings, remote=True).look()
+    sample = open_sampler(settings, remote=True).sample()
     for section in (sample.gpus, sample.containers, sample.host, sample.work):
         assert section == Missing(sampler.OF_THE_HOST)

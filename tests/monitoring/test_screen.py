@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from pipeline.monitoring.alerts import attention
+from pipeline.monitoring.alerts import alerts_of
 from pipeline.monitoring.samples import Sample
 from pipeline.monitoring.screen import bar, line, screen, since
 from tests.monitoring.samples import BARE, COSTS, ILL, WELL
@@ -17,7 +17,7 @@ from tests.monitoring.samples import BARE, COSTS, ILL, WELL
 
 def shown(sample: Sample, width: int, before: Sample | None = None) -> str:
     console = Console(width=width, file=io.StringIO(), highlight=False, color_system=None)
-    console.print(screen(sample, attention(sample, before), COSTS, width=width, recording="kept"))
+    console.print(screen(sample, alerts_of(sample, before), COSTS, width=width, recording="kept"))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -83,4 +83,4 @@ def test_a_start_that_never_was_is_a_dash() -> None:
 
 def test_a_line_for_the_log() -> None:
     assert line([]) == "nothing needs you"
-    assert line(attention(ILL)).startswith("fail: ")
+    assert line(alerts_of(ILL)).startswith("fail: ")
