@@ -410,7 +410,9 @@ class ServiceSettings(SettingsGroup):
     activity_file: Path | None = Field(
         None, description="touched while somebody works here, for whoever pauses an idle host; empty: no file"
     )
-    question_characters_max: int = Field(2000, ge=10, le=20_000, description="longest question")
+    question_characters_max: int = Field(
+        2000, ge=10, le=20_000, description="longest question, here and on the command line"
+    )
     body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
     requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
     answers_at_once: int = Field(16, ge=1, le=512, description="answers worked on at once")

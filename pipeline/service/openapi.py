@@ -44,7 +44,10 @@ EVERYWHERE = (400, 401, 403, 405, 408, 413, 415, 421, 422, 429, 500, 503)
 FOR_ALL = (401, 405, 421, 500)
 """Of these, what a public address can answer with."""
 EXAMPLES: tuple[ChartwellError, ...] = (
-    errors.BadRequest("A question may have 2000 characters.", remedy="Ask it in fewer words."),
+    errors.BadRequest(
+        "The question is too long: it has 2,150 characters, and 2,000 are allowed.",
+        remedy="Shorten it: leave out what the notes need not say, or ask two questions.",
+    ),
     WrongHttp("The body is not JSON.", remedy="Correct it.", status=400),
     WrongHttp("This address does not take that method.", remedy="See Allow.", status=405, allow="GET"),
     WrongHttp("The body of the request was not here within 20 s.", remedy="Send it at once.", status=408),

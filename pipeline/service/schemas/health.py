@@ -79,7 +79,7 @@ class StatusOut(BaseModel):
                 "passages": 656,
                 "space_id": "local/all-MiniLM-L6-v2/384/0123456789ab",
                 "dimension": 384,
-                "question_tokens_max": 240,
+                "question_tokens_max": 254,
             },
             "model": {"provider": "extractive", "model": "sentence-selection", "label": None},
             "answers_running": 1,
