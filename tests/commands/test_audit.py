@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import sqlite3
 import uuid
@@ -24,6 +25,7 @@ from pipeline.service.database.engine import State, open_state
 from pipeline.wiring import STORE_FILE
 from tests.service.answers import Shelf
 
+PACKED = Path(__file__).parents[1] / "data"
 NOTES = [
     ("n1", "p1", "2020-01-01", "Allergies: penicillin causes a rash. Blood pressure was 120/80 today."),
     ("n2", "p2", "2022-02-02", "The patient started lisinopril 20 mg daily for high blood pressure."),
@@ -130,6 +132,33 @@ def test_a_passage_of_a_page_is_replayed_and_one_that_lies_elsewhere_is_named(st
     assert differences[0]["then"][:3] == differences[0]["now"][:3]
     assert (differences[0]["then"][3]["page"], differences[0]["now"][3]["page"]) == (3, 4)
     assert "statement 1 cites another place" in {each["what"] for each in differences}
+
+
+FIRST_RECEIPTS = ("02479bebf208428d8a31d5eaca629cfb", "fd7df328aff346959cfed02a6a43bed2")
+"""ASKED and a question that nothing answers, as commit 461b9f0 answered them from NOTES."""
+
+
+def test_receipts_of_the_first_release_are_verified_and_replayed_over_its_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    monkeypatch.setenv("CHARTWELL_GENERATOR__SENTENCE_SIMILARITY_MIN", "0.2")
+    settings = load_settings()
+    settings.data_dir.mkdir()
+    for name in ("chartwell", "service"):
+        packed = (PACKED / f"audit-461b9f0-{name}.sqlite.gz").read_bytes()
+        (settings.data_dir / f"{name}.sqlite").write_bytes(gzip.decompress(packed))
+    with open_state(settings) as state:
+        state.migrate()
+    assert run("verify").exit_code == 0
+    for receipt in FIRST_RECEIPTS:
+        told = run("replay", receipt)
+        assert (told.exit_code, told.stdout.strip()) == (0, "identical"), told.output
+    assert run("verify").exit_code == 0
+    with closing(sqlite3.connect(settings.data_dir / "service.sqlite")) as state_file:
+        state_file.execute("UPDATE receipts SET record = replace(record, '\"end\":67', '\"end\":66')")
+        state_file.commit()
+    assert run("verify").exit_code == 1
 
 
 def test_a_note_that_is_gone_is_named(state: State, corpus: Path) -> None:
