@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import SchemaMismatch
 from pipeline.indexing.ledger import SqliteLedger, has_died, this_process
 from pipeline.ports import Ledger
 from pipeline.storage.sqlite import Database
@@ -124,3 +125,13 @@ def test_a_ledger_of_the_first_release_is_brought_up_where_it_stands(tmp_path: P
     ledger.identify([("n1", "p1", "DocumentReference"), ("n2", "p2", None)])
     assert ledger.unidentified(10) == []
     assert ledger.bare(["n1", "n2"]) == {"n1": ("DocumentReference", "p1")}
+
+
+def test_a_ledger_of_a_newer_release_is_refused(tmp_path: Path) -> None:
+    database = Database(tmp_path / "ledger.sqlite")
+    SqliteLedger(database, lease_seconds=60).prepare()
+    held = database.connection.execute("SELECT Component, Version FROM ComponentVersions").fetchall()
+    assert held == [("ledger", 2)]
+    database.connection.execute("UPDATE ComponentVersions SET Version = 3")
+    with pytest.raises(SchemaMismatch, match=r"The ledger in .*ledger\.sqlite has schema version 3"):
+        SqliteLedger(database, lease_seconds=60).prepare()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.errors import SchemaMismatch
 from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.records import Chunk, EmbeddingSpace
 from pipeline.storage.sqlite import Database
@@ -58,3 +59,19 @@ def test_forgetting_empties_one_space(database: Database) -> None:
         spool.keep([chunk("a", "fever")], np.ones((1, 3), dtype=np.float32))
     one.forget()
     assert (one.count(), two.count()) == (0, 1)
+
+
+def test_vectors_that_a_newer_release_kept_are_refused(database: Database) -> None:
+    VectorSpool(database, SPACE)
+    database.connection.execute("UPDATE ComponentVersions SET Version = 2")
+    with pytest.raises(SchemaMismatch, match=r"spool\.sqlite has schema version 2; .* versions 0 to 1"):
+        VectorSpool(database, SPACE)
+
+
+def test_vectors_that_the_first_release_kept_are_found(database: Database) -> None:
+    """It did not number its tables."""
+    first = VectorSpool(database, SPACE)
+    kept = [chunk("a", "chest pain")]
+    first.keep(kept, np.ones((1, SPACE.dimension), dtype=np.float32))
+    database.connection.execute("DROP TABLE ComponentVersions")
+    assert set(VectorSpool(database, SPACE).kept(kept)) == {"a"}
