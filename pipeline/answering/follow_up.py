@@ -10,6 +10,7 @@ somebody of whom nothing was found. Knows no register of patients and no convers
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
@@ -130,6 +131,11 @@ def in_conversation(
             remedy="Name the patient in the question, or choose one as a filter (in the interface: patient_ids).",
         )
     return QuestionContext(question)
+
+
+def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
+    """Whom an answer is about: the patients that its question was limited to, else those of the notes it quotes."""
+    return tuple(limited_to) or tuple(sorted(set(cited)))
 
 
 def subject_of(question: str) -> About:

@@ -59,9 +59,10 @@ COMMANDS = (
     ),
     Command(
         "ask",
-        "Answer a question from the indexed notes.",
+        "Ask a question; without one, a conversation.",
         "pipeline.ask",
         examples=(
+            "chartwell ask",
             'chartwell ask "Which patients take warfarin?"',
             'chartwell ask "Is the finger broken?" --patient-id D2N005 --show-context',
             'chartwell ask "Which patients take warfarin?" --since 2010-01-01 --json',

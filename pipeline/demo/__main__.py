@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from pipeline import logs
-from pipeline.ask import open_answering, print_answer
+from pipeline.ask import open_answering
+from pipeline.commands.answer_printer import print_answer
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     command_line,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from pipeline.answering.follow_up import patients_of
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
 from pipeline.records import AccessScope, Question
@@ -106,11 +107,6 @@ class FinishedTurn:
     message_id: str | None
     """Of the answer; None where the conversation was deleted meanwhile."""
     receipt_id: str
-
-
-def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
-    """Whom an answer is about: the patients that its question was limited to, else those of the notes it quotes."""
-    return tuple(limited_to) or tuple(sorted(set(cited)))
 
 
 class Conversations:

@@ -19,12 +19,12 @@ from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from pipeline.answering.follow_up import patients_of
 from pipeline.answering.question_length import refuse_longer
 from pipeline.errors import ChartwellError
 from pipeline.records import AccessScope, Retrieved, Verified
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.notes import range_in, read_note
-from pipeline.service.conversations.store import patients_of
 from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.errors import NotReady
 from pipeline.service.pages.dependencies import Line, RendererHere, ThingId

@@ -1,0 +1,104 @@
+"""An answer for people at a terminal: statements, where each comes from, or why there is none.
+
+Decides the wording of what is not an answer and the order in which things are printed. Refuses to know where the answer
+comes from and what the command ends with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
+from pipeline.answering.notices import sentence
+from pipeline.answering.prompts import source_line
+from pipeline.commands.console import out
+from pipeline.commands.naming import as_typed
+from pipeline.locators import in_words
+from pipeline.ports import Answerer
+from pipeline.records import Answer, Citation, Finished, Hit, Question, Retrieved, Verified
+
+REASONS = {
+    "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
+    "filters_match_nothing": "No note matches the filters.",
+    "below_floor": "No note that was looked at is similar enough to the question.",
+    "name_not_found": "The closest passages are of other people.",
+    "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
+}
+
+
+def print_streamed(answering: Answerer, question: Question) -> Answer:
+    """Each statement as soon as it is verified. What stands below the statements is printed by `print_answer`."""
+    for event in answering.stream(question):
+        match event:
+            case Retrieved(passages):
+                out.print(f"{len(passages)} passages found", style="dim")
+            case Verified(statement):
+                out.print(statement.text, markup=False)
+            case Finished(answer):
+                return answer
+    raise AssertionError("the stream of an answer always ends with Finished")
+
+
+def print_answer(answer: Answer, *, show_context: bool = False, statements: bool = True) -> None:
+    """The answer for people: statements, then where each comes from."""
+    _print_statements(answer, statements)
+    for notice in answer.notices:
+        out.print(sentence(notice), style="yellow", markup=False)
+    if answer.model.label and answer.ending != "not_asked":
+        out.print(f"({answer.model.label})", style="bold red", markup=False)
+    for citation in answer.citations:
+        print_citation(citation)
+    if answer.withheld:
+        out.print(
+            f"{answer.withheld} statement(s) withheld: what they cite does not say all of it", style="dim"
+        )
+    if show_context:
+        for number, hit in enumerate(answer.passages, start=1):
+            _print_passage(number, hit, [each.number for each in answer.citations if _is_from(hit, each)])
+
+
+def _print_statements(answer: Answer, statements: bool) -> None:
+    """Or why there are none, and what is missing. `statements`: false where they were printed as they came."""
+    if answer.outcome != "answered":
+        _print_why_nothing(answer)
+    elif statements:
+        for statement in answer.statements:
+            out.print(statement.text, markup=False)
+    if answer.statements and (missing := what_is_missing(answer.ending, answer.usage.completion_tokens)):
+        out.print(missing, style="bold red", markup=False)
+
+
+def _print_why_nothing(answer: Answer) -> None:
+    if answer.outcome == "nothing_relevant":
+        out.print(answer.text, style="bold")
+        out.print(as_typed(REASONS[answer.reason or "below_floor"]), markup=False)
+    else:
+        heading, advice = NO_ANSWER[answer.reason or "empty"]
+        out.print(f"{heading}.", style="bold")
+        out.print(f"{UNKNOWN_WHETHER} {advice}", markup=False)
+
+
+def print_citation(citation: Citation) -> None:
+    line = Text(f"  [{citation.number}] ", style="bold")
+    line.append(
+        f"{citation.resource_id}  patient {citation.patient_id}  {citation.document_type}  "
+        f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  {in_words(citation.locator)}",
+        style="dim",
+    )
+    out.print(line)
+
+
+def _is_from(hit: Hit, citation: Citation) -> bool:
+    return citation.resource_id == hit.resource_id and hit.start <= citation.start < hit.end
+
+
+def _print_passage(number: int, hit: Hit, cited_as: Sequence[int]) -> None:
+    cited = f", cited as {''.join(f'[{each}]' for each in cited_as)}" if cited_as else ""
+    out.print(
+        f"\n--- passage {number} {source_line(hit)} similarity {hit.similarity:.2f}{cited}",
+        style="dim",
+        markup=False,
+    )
+    out.print(hit.text, markup=False)
