@@ -272,8 +272,8 @@ class WorkQueue(Protocol):
         """Park a note with its reason. It stays staged, so that a later run can try it again."""
 
     def give_back(self, claims: Sequence[Claim]) -> None:
-        """Let these notes wait again, for whoever claims them next: they failed for no fault of theirs, and the attempt
-        does not count."""
+        """Let these notes wait again, for the worker that claims them next: they failed for no fault of theirs, and the
+        attempt does not count."""
 
     def release(self) -> None:
         """Give back what this worker holds and has not finished."""
@@ -357,7 +357,7 @@ class Sightings(Protocol):
 
 
 class Progress(Protocol):
-    """Where the notes stand, for whoever asks."""
+    """Where the notes stand."""
 
     def counts(self) -> Mapping[NoteState, int]:
         """Notes by state; every state is there."""

@@ -1,4 +1,4 @@
-"""Reading beside the work: a function in a thread of its own, whose progress and end another thread can wait for.
+"""Reading alongside the work: a function in a thread of its own, whose progress and end another thread can wait for.
 
 Decides how the two end together. Knows nothing of notes.
 """
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 LEAVE_SECONDS = 5.0
-"""After an error or a stop: how long to wait for the reader. It may be reading from somebody who sends nothing."""
+"""After an error or a stop: how long to wait for the reader. It may be reading from a source that sends nothing."""
 
 
 class BackgroundReader:

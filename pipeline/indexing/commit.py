@@ -25,7 +25,7 @@ STORE_WAIT_SECONDS_MAX = 5.0
 """Longest pause between two attempts to reach a store that is away; an end that is asked for is noticed after it."""
 
 GROUP_NOTES = 500
-"""Notes asked for at once, of those that another worker may have done."""
+"""Notes asked for together, of those that another worker may have done."""
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class CommitNotices:
     _all_read: bool = False
 
     def staged(self, resource_ids: Iterable[str | None]) -> None:
-        """Called between two groups of records, by whoever reads them: those of these ids are staged or settled."""
+        """Called between two groups of records, by the reader: those of these ids are staged or settled."""
         if self.listener is None:
             return
         with self._lock:

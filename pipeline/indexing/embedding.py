@@ -1,6 +1,6 @@
-"""Gives the passages of a batch of notes their vectors, asking the embedder only for those that nobody has yet.
+"""Gives the passages of a batch of notes their vectors, asking the embedder only for those that no one has yet.
 
-Several requests may be in flight at once, of one batch and of the next; how many is the embedder's own word. Requests
+Several requests may be in flight together, of one batch and of the next; how many is the embedder's own word. Requests
 are full: what is left over of one batch goes out with the next. A vector is kept the moment it arrives, so a run that
 is killed pays for nothing twice but what was in flight.
 """
@@ -28,7 +28,7 @@ STOP_SECONDS = 40.0
 """How long an end that was asked for waits for requests on the wire. Within the 60 s that the host gives the service
 (cloud-init/units) and the 120 s of a spot notice."""
 LOOK_SECONDS = 0.25
-"""How often somebody who waits for an answer looks whether the end was asked for."""
+"""How often a thread that waits for an answer looks whether the end was asked for."""
 
 
 class VectorCache(Protocol):
@@ -77,7 +77,7 @@ class Request:
 
 @dataclass(frozen=True)
 class PendingBatch:
-    """A batch whose requests are under way."""
+    """A batch whose requests are in flight."""
 
     notes: Sequence[tuple[Document, Sequence[Chunk]]]
     vectors: dict[str, Vector]
@@ -130,14 +130,14 @@ class EmbeddingPool:
     def __init__(
         self,
         embedder: Embedder,
-        keeper: VectorCache,
+        cache: VectorCache,
         *,
         request_texts: int,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """`stop`: asked while waiting; once true, whatever waits for the server is given up."""
         self._embedder = embedder
-        self._keeper = keeper
+        self._cache = cache
         self._request_texts = request_texts
         self._stop = stop
         self._stopped_at: float | None = None
@@ -183,7 +183,7 @@ class EmbeddingPool:
         attempts: int | None = None,
     ) -> PendingBatch:
         """Look up what is kept, and send the rest in full requests, passages of like length together: padding is
-        work for nothing. What fills no request goes out with the next batch, or when somebody waits for it.
+        work for nothing. What fills no request goes out with the next batch, or when it is waited for.
 
         `alone`: in requests that hold nothing of other batches, so that a failure has one cause; each is tried
         `attempts` times at most.
@@ -191,7 +191,7 @@ class EmbeddingPool:
         # Before looking up what is kept: what is answered in between is then found in one of the two.
         asked = {text: request for text, request in self._asked.items() if not request.answer.done()}
         chunks = [chunk for _, parts in notes for chunk in parts]
-        vectors = dict(self._keeper.kept(chunks))
+        vectors = dict(self._cache.kept(chunks))
         new: dict[str, Chunk] = {}
         shared: dict[int, Request] = {}
         for chunk in chunks:
@@ -274,7 +274,7 @@ class EmbeddingPool:
             try:
                 with attempts_at_most(request.attempts or self.attempts):
                     vectors = self._embed(request.chunks)
-            except BaseException as error:  # noqa: BLE001  whoever waits for the request raises it
+            except BaseException as error:  # noqa: BLE001  the thread that waits for the request raises it
                 request.answer.set_exception(error)
             else:
                 self._arrived.put((request, vectors))
@@ -300,11 +300,11 @@ class EmbeddingPool:
                     break
                 arrived.append(more)
             try:
-                self._keeper.keep(
+                self._cache.keep(
                     [chunk for request, _ in arrived for chunk in request.chunks],
                     np.concatenate([vectors for _, vectors in arrived]),
                 )
-            except BaseException as error:  # noqa: BLE001  whoever waits for one of the requests raises it
+            except BaseException as error:  # noqa: BLE001  the threads that wait for the requests raise it
                 self.unkept = error
                 self._give_up_waiting()
                 for request, _ in arrived:

@@ -91,7 +91,7 @@ class SqliteLedger:
         keep_notes: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`keep_notes`: notes stay staged when they are done, so that a separate store can be mended from here."""
+        """`keep_notes`: notes stay staged when they are done, so that a separate store can be repaired from here."""
         self._database = database
         self._lease_seconds = lease_seconds
         self._keep_notes = keep_notes
@@ -114,7 +114,7 @@ class SqliteLedger:
     @contextmanager
     def storing(self) -> Iterator[None]:
         """Around the writing of a batch and its record. In one database with the store a transaction covers both; a
-        separate store commits first, and nobody else has to wait for it here meanwhile."""
+        separate store commits first, and no other worker waits for it here meanwhile."""
         if self._keep_notes:
             yield
         else:
@@ -288,7 +288,7 @@ class SqliteLedger:
     @contextmanager
     def removing(self, resource_ids: Sequence[str]) -> Iterator[None]:
         """Around the removal of notes from the store. A cut in a separate store leaves them here as failed, so that the
-        next run removes them, or stores them anew where a source holds them again."""
+        next run removes them, or stores them again where a source holds them again."""
         with self.storing():
             with self.transaction() as connection:
                 keys = [(REMOVAL_CUT_SHORT, self._clock(), resource_id) for resource_id in resource_ids]
@@ -395,7 +395,7 @@ class SqliteLedger:
 
     def overtaken(self, lost: Sequence[Claim]) -> list[str]:
         """After a write to a separate store under claims that did not hold any more: put notes back to work that
-        have changed meanwhile, because the older version may have been written last. Returns the notes that nobody
+        have changed meanwhile, because the older version may have been written last. Returns the notes that no one
         wants any more, to be removed from the store."""
         known = self.known(claim.document.resource_id for claim in lost)
         gone, changed = [], []
@@ -417,7 +417,7 @@ class SqliteLedger:
             )
 
     def give_back(self, claims: Sequence[Claim]) -> None:
-        """Let these notes wait again, for whoever claims them next: they failed for no fault of theirs."""
+        """Let these notes wait again, for the worker that claims them next: they failed for no fault of theirs."""
         now = self._clock()
         with self.transaction() as connection:
             keys = [(now, claim.document.resource_id, self.owner) for claim in claims]

@@ -1,4 +1,4 @@
-"""Holds ledger, spool and store against each other, and mends what differs without an embedder where it can.
+"""Holds ledger, spool and store against each other, and repairs what differs without an embedder where it can.
 
 The ledger says which notes are done and with how many passages; the store says what it holds; a sample of notes, or
 all, is cut again and compared passage by passage, and each stored vector with the one that was paid for.
@@ -228,7 +228,7 @@ def _close(one: Vector, two: Vector) -> bool:
 def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
     """Put every note that is lost, doubled or different back to work; its vectors come from the spool.
 
-    Returns the notes whose text nobody has any more; those must be read from their source again.
+    Returns the notes whose text no one has any more; those must be read from their source again.
     """
     faulty = sorted({*found.lost, *found.doubled, *found.different})
     wrong = {*found.doubled, *found.different}
@@ -248,7 +248,7 @@ def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
             for key, document in documents.items()
             if document is not None and key in known
         ]
-        ledger.stage(again)  # first: cut off after this, the next run still mends them
+        ledger.stage(again)  # first: cut off after this, the next run still repairs them
         with store.transaction():
             # A store may leave rows alone that look as they should. What is left of lost notes stays.
             store.delete([note.document.resource_id for note in again if note.document.resource_id in wrong])

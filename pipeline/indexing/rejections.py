@@ -75,7 +75,7 @@ class RejectionLog:
 
 def _open(path: Path) -> int:
     """Created for the owner alone; an older file is emptied, unless another run writes to it, and closed to others. A
-    link is not followed: whoever can place one in a shared folder could choose which file is emptied."""
+    link is not followed: a user who can place one in a shared folder could choose which file is emptied."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -1,6 +1,6 @@
 """Puts into the ledger what is new or changed, and takes out what its source took back.
 
-Decides about each record of a run, beside what the ledger knows: new, changed, unchanged, moved, an older version, or
+Decides about each record of a run, against what the ledger knows: new, changed, unchanged, moved, an older version, or
 another patient's. Which of two records counts is `identity.py`'s judgement. Refuses to know formats and vectors.
 """
 
@@ -60,7 +60,7 @@ class Stager:
     mirrored: bool = False
     """True where the records come from another store, which has decided all this already."""
     _set_aside: set[str] = field(default_factory=set)
-    """Notes of this run whose records so far did not count beside what was stored."""
+    """Notes of this run whose records so far did not count against what was stored."""
     _outdone: set[str] = field(default_factory=set)
     """Known texts of resources of which a newer version counts: those that it no longer has."""
     _disputed: list[ValidNote] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Stager:
         """Judge the records of a group and stage those that count."""
         self._disputed = []
         latest, withdrawals = self._sorted(group)
-        # Judged and staged as one: a run beside this one may bring a newer version of the same note.
+        # Judged and staged as one: a run alongside this one may bring a newer version of the same note.
         with self.ledger.transaction():
             self._take(latest)
             self._settle(self._disputed)
@@ -188,8 +188,8 @@ class Stager:
                 self.tally.older += 1
         others.append(key)
 
-    def _counts_beside_its_texts(self, key: str, note: ValidNote) -> bool:
-        """Whether a text counts beside what is stored of its resource, which may have had another number of texts."""
+    def _counts_against_its_texts(self, key: str, note: ValidNote) -> bool:
+        """Whether a text counts against what is stored of its resource, which may have had another number of texts."""
         whole = self._whole(key)
         others = [] if whole is None else [other for other in self.ledger.parts(whole) if other != key]
         for other, known in self.ledger.known(others).items() if others else ():
@@ -209,7 +209,7 @@ class Stager:
     def _undisputed(
         self, latest: Mapping[str, ValidNote], known: Mapping[str, KnownNote]
     ) -> dict[str, ValidNote]:
-        """Without the records that do not count beside what is stored, or was withdrawn."""
+        """Without the records that do not count against what is stored, or was withdrawn."""
         counting: dict[str, ValidNote] = {}
         withdrawn = self._stay_withdrawn(latest)
         for key, note in latest.items():
@@ -217,11 +217,11 @@ class Stager:
             if key in withdrawn:
                 self._pass_over(note, seen=False)
             elif before is None:
-                if self._counts_beside_its_texts(key, note):
+                if self._counts_against_its_texts(key, note):
                     counting[key] = note
             elif note.again and key not in self._set_aside:  # what is staged is an older record of this run
                 if "#" in key:
-                    self._counts_beside_its_texts(key, note)
+                    self._counts_against_its_texts(key, note)
                 counting[key] = note
                 self.tally.older += 1
                 self.tally.accepted -= 1
@@ -234,7 +234,7 @@ class Stager:
                     self._reject_another(another_patient(note, place))
                 elif verdict == "older":
                     self._pass_over(note, seen=is_newer(stored.version, note.version))
-                elif "#" not in key or self._counts_beside_its_texts(key, note):
+                elif "#" not in key or self._counts_against_its_texts(key, note):
                     counting[key] = note
         self._set_aside.difference_update(counting)
         self._outdone.difference_update(counting)
@@ -406,7 +406,7 @@ class Stager:
 
 @dataclass
 class Stored:
-    """What is stored, beside the records of a dry run: which notes their sources no longer hold."""
+    """What is stored, against the records of a dry run: which notes their sources no longer hold."""
 
     ledger: Ledger
     sources: Sequence[str]

@@ -58,7 +58,7 @@ class ValidNote:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A record that repeats an earlier one of this run, word for word. Nothing is lost by passing over it."""
+    """A record that repeats an earlier one of this run verbatim. Nothing is lost by passing over it."""
 
     resource_id: str
     source: str

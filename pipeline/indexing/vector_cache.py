@@ -1,7 +1,7 @@
 """The vector spool: every vector that was paid for, on disk before anything else happens to it.
 
 Found by space and by the hash of the text that was embedded, so the same words are never embedded twice in one space,
-whichever note they stand in, and a store can be mended without an embedder. Each row carries a checksum; a row that
+whichever note they stand in, and a store can be repaired without an embedder. Each row carries a checksum; a row that
 fails it counts as absent. For stores that do not share the ledger's database.
 """
 
@@ -74,7 +74,7 @@ class VectorSpool:
             return int(self._database.connection.execute(_SQL.count, (self._space,)).fetchone()[0])
 
     def forget(self) -> None:
-        """Drop every vector of this space, so that all is embedded anew."""
+        """Drop every vector of this space, so that all is embedded again."""
         with self._database.transaction() as connection, storage_errors(self._database.path):
             connection.execute(_SQL.drop_space, (self._space,))
 

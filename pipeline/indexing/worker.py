@@ -49,7 +49,7 @@ class Worker:
     chunker: Chunker
     committer: Committer
     notices: CommitNotices
-    keeper: VectorCache
+    cache: VectorCache
     observer: Observer
     batch_size: int
     stop: Callable[[], bool]
@@ -58,9 +58,9 @@ class Worker:
     _waited_for: set[tuple[str, float]] = field(default_factory=set)
 
     def work(self) -> None:
-        """Embed and store what waits in the ledger; the next batches are under way meanwhile."""
+        """Embed and store what waits in the ledger; the next batches are in flight meanwhile."""
         size = self.embedder.texts_at_once
-        pool = EmbeddingPool(self.embedder, self.keeper, request_texts=size, stop=self.stop)
+        pool = EmbeddingPool(self.embedder, self.cache, request_texts=size, stop=self.stop)
         try:
             with self.ledger.heartbeat(), pool:
                 self._finish_batches(pool)
@@ -69,7 +69,7 @@ class Worker:
                 raise
             LOGGER.info("what the end cut short waits in the ledger", extra={"code": error.code})
         finally:
-            # Whatever ends the run, what it still holds goes back at once: nobody should wait for its lease.
+            # Whatever ends the run, what it still holds goes back immediately: no one should wait for its lease.
             self.tally.embedding_seconds += pool.busy_seconds
             self.ledger.release()
 
@@ -78,7 +78,7 @@ class Worker:
             self.ledger, self.chunker, self.committer, self.notices, pool, self.tally, self.stop
         )
         failed = 0
-        for claims, batch in self._under_way(pool):
+        for claims, batch in self._in_flight(pool):
             try:
                 finisher.finish(claims, batch)
             except ProviderError as error:
@@ -91,7 +91,7 @@ class Worker:
                 failed = 0
             self.observer.batch(self.tally)
 
-    def _under_way(self, pool: EmbeddingPool) -> Iterator[ClaimedBatch]:
+    def _in_flight(self, pool: EmbeddingPool) -> Iterator[ClaimedBatch]:
         """Claimed batches in order, enough of them in work to keep the embedder busy while one is stored."""
         window: deque[ClaimedBatch] = deque()
         while True:
