@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 
 from pipeline.records import Hit
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
@@ -338,7 +338,8 @@ def _style(heading: str) -> tuple[bool, int, bool]:
     return heading.isupper(), len(heading) - len(heading.lstrip("#")), heading.endswith(":")
 
 
-def _over(labels: Sequence[str]) -> Over:
+@lru_cache(maxsize=4096)
+def _over(labels: tuple[str, ...]) -> Over:
     """What stands over everything under these headings: a family's history, "Denies:"."""
     return Over(
         denied=int(any(map(_DENYING_LEAD.search, labels))),

@@ -572,14 +572,16 @@ def _says_of_more(
     source: Reading, theirs: Set[str], claim: Reading, start: int, end: int, words: Set[str]
 ) -> bool:
     """Whether a claim leaves out an exception, or says of all or both what the source says of some or of one."""
-    if any(word in words and word not in theirs and theirs & UNIVERSAL[word] for word in UNIVERSAL):
+    universal = words & UNIVERSAL.keys()
+    if any(theirs & UNIVERSAL[word] for word in universal - theirs):
         return True
-    denies = any(claim.over[place].denied for place in range(start, end))
-    if (denies or words & UNIVERSAL.keys()) and not words & EXCEPTING:
-        said = [token.word for token in source.tokens]
-        if theirs & EXCEPTING or ("than" in theirs and ("other", "than") in pairwise(said)):
+    if (theirs & _EXCEPTION and not words & EXCEPTING) and (
+        universal or any(claim.over[place].denied for place in range(start, end))
+    ):
+        said = list(pairwise(token.word for token in source.tokens))
+        if theirs & EXCEPTING or ("other", "than") in said:
             return "than" not in words
-        if ("all", "but") in pairwise(said) and "but" not in words:
+        if ("all", "but") in said and "but" not in words:
             return True
     tolerated = TOLERATED & theirs
     return (
@@ -593,6 +595,9 @@ def _says_of_more(
             if token.kind == "word"
         )
     )
+
+
+_EXCEPTION = EXCEPTING | {"than", "all"}
 
 
 def _is_no_more(
