@@ -19,7 +19,14 @@ from pipeline.readers.formats import FORMATS
 from pipeline.readers.patients import PatientAuthorities
 from pipeline.readers.preflight import SAMPLE_RECORDS, is_by_product, look_at_inputs, problem_of, unusable
 from pipeline.readers.raw_records import raw_records
-from pipeline.readers.reader import Opened, RawRecord, ReadOptions, UnreadableRecord, UnreadableSource
+from pipeline.readers.reader import (
+    Opened,
+    RawRecord,
+    ReadItem,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
 from pipeline.readers.record_format import NoteRun, RecordFormat
 from pipeline.readers.registry import Registry
 from pipeline.readers.source_records import rejection, source_record
@@ -123,9 +130,7 @@ class _Reading:
         for item in self._notes(chain(sample, items), source):
             yield self._record(item, source, names)
 
-    def _notes(
-        self, items: Iterable[RawRecord | UnreadableRecord], source: Source
-    ) -> Iterator[RawRecord | UnreadableRecord]:
+    def _notes(self, items: Iterable[ReadItem], source: Source) -> Iterator[ReadItem]:
         """Records as they are, or the notes that the format makes of them whose they are."""
         for item in items:
             run = self._run_of(item) if isinstance(item, RawRecord) else None
@@ -145,9 +150,7 @@ class _Reading:
                 return run
         return None
 
-    def _record(
-        self, item: RawRecord | UnreadableRecord, source: Source, names: tuple[str, str]
-    ) -> SourceRecord | Rejection:
+    def _record(self, item: ReadItem, source: Source, names: tuple[str, str]) -> SourceRecord | Rejection:
         return source_record(item, source, names, self._options.mapping, self._authorities)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pipeline.errors import InputError, InputMissing, InputUnusable
 from pipeline.readers.field_mapping import FieldMapping, shown_names
 from pipeline.readers.raw_records import raw_records
-from pipeline.readers.reader import RawRecord, ReadOptions, UnreadableRecord, UnreadableSource
+from pipeline.readers.reader import RawRecord, ReadItem, ReadOptions, UnreadableRecord, UnreadableSource
 from pipeline.readers.registry import Registry
 from pipeline.readers.sources import STANDARD_INPUT, Source, is_folder, locate, open_source
 from pipeline.readers.streams import COMPRESSED
@@ -86,7 +86,7 @@ def _look_into(given: str, sources: Iterable[Source], options: ReadOptions, form
 
 
 def problem_of(
-    sample: Sequence[RawRecord | UnreadableRecord], mapping: FieldMapping, formats: Registry
+    sample: Sequence[ReadItem], mapping: FieldMapping, formats: Registry
 ) -> UnreadableSource | None:
     """Why no record can come of a source that begins like this; None where some may."""
     if sample and isinstance(sample[0], UnreadableRecord) and sample[0].whole:
@@ -111,7 +111,7 @@ def problem_of(
     )
 
 
-def is_by_product(sample: Sequence[RawRecord | UnreadableRecord], formats: Registry) -> bool:
+def is_by_product(sample: Sequence[ReadItem], formats: Registry) -> bool:
     """Whether a source that begins like this is about the export that brought it, and holds no note."""
     return bool(sample) and all(
         isinstance(item, RawRecord) and formats.is_by_product(item.columns) for item in sample

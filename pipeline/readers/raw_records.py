@@ -9,13 +9,17 @@ from collections.abc import Iterator
 
 from pipeline.errors import ChartwellError
 from pipeline.readers.faults import fault
-from pipeline.readers.reader import Opened, RawRecord, ReadOptions, UnreadableRecord, UnreadableSource
+from pipeline.readers.reader import (
+    Opened,
+    ReadItem,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
 from pipeline.readers.registry import Registry
 
 
-def raw_records(
-    opened: Opened, options: ReadOptions, formats: Registry
-) -> Iterator[RawRecord | UnreadableRecord]:
+def raw_records(opened: Opened, options: ReadOptions, formats: Registry) -> Iterator[ReadItem]:
     """The records of an open source in order."""
     position = ""
     try:

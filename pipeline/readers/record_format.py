@@ -10,22 +10,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Protocol
 
-from pipeline.readers.reader import RawRecord, UnreadableRecord
+from pipeline.readers.reader import RawRecord, ReadItem
 from pipeline.readers.sources import Source
 
 
 class NoteRun(Protocol):
     """The notes of one run, from its first input to its last."""
 
-    def notes(self, found: RawRecord, source: Source) -> Iterator[RawRecord | UnreadableRecord]:
+    def notes(self, found: RawRecord, source: Source) -> Iterator[ReadItem]:
         """Those that a record completes: none where it holds none, or must wait."""
         ...
 
-    def end_of_source(self) -> Iterator[RawRecord | UnreadableRecord]:
+    def end_of_source(self) -> Iterator[ReadItem]:
         """Those that waited for the end of the source."""
         ...
 
-    def end_of_input(self) -> Iterator[tuple[Source, RawRecord | UnreadableRecord]]:
+    def end_of_input(self) -> Iterator[tuple[Source, ReadItem]]:
         """Those that waited for another file of the input, each with its own source."""
         ...
 

@@ -14,14 +14,14 @@ from pipeline.readers.faults import fault
 from pipeline.readers.field_mapping import FIELDS, REQUIRED_FIELDS, FieldMapping, shown_names
 from pipeline.readers.patients import PatientAuthorities
 from pipeline.readers.plain_text.content_kind import NotText, as_plain_text
-from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
+from pipeline.readers.reader import Authority, RawRecord, ReadItem, UnreadableRecord
 from pipeline.readers.retraction import retracted_by
 from pipeline.readers.sources import Source
 from pipeline.records import Rejection, SourceRecord
 
 
 def source_record(
-    item: RawRecord | UnreadableRecord,
+    item: ReadItem,
     source: Source,
     names: tuple[str, str],
     mapping: FieldMapping,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, newer
 from pipeline.readers.fhir.context import NoteState, ResourcePlace, note_id
@@ -24,11 +23,9 @@ from pipeline.readers.fhir.elements import (
     version,
 )
 from pipeline.readers.fhir.references import SERVER, Patient, base_of, literal, real_uuid
-from pipeline.readers.reader import RawRecord, UnreadableRecord
+from pipeline.readers.reader import ReadItem, UnreadableRecord
 from pipeline.readers.retraction import is_retracted_status
 from pipeline.records import NoteVersion
-
-Outcome: TypeAlias = RawRecord | UnreadableRecord
 
 _BY_ITS_STATUS = (
     "Its status says so, so it is not indexed, and a stored version of it is removed. Nothing to do, unless the status "
@@ -128,7 +125,7 @@ class Note:
             about="resource_id",
         )
 
-    def withdrawn(self, position: str, why: str) -> Iterator[Outcome]:
+    def withdrawn(self, position: str, why: str) -> Iterator[ReadItem]:
         """The source took the note back, unless a newer version of it has come already."""
         if self.id is not None:
             before = self._before()
@@ -139,7 +136,7 @@ class Note:
         reason, remedy = GONE[why]
         yield self.refused(position, reason, remedy, withdrawn=True)
 
-    def standing(self, position: str, outcomes: list[Outcome]) -> Iterator[Outcome]:
+    def standing(self, position: str, outcomes: list[ReadItem]) -> Iterator[ReadItem]:
         """The note's texts, unless the run has seen it taken back."""
         if self.id is None:
             yield from outcomes
@@ -153,7 +150,7 @@ class Note:
             self.place.run.put(self.id, NoteState(self.version, self._bundle, self.patient_id))
         yield from outcomes
 
-    def replaced(self, position: str) -> Iterator[Outcome]:
+    def replaced(self, position: str) -> Iterator[ReadItem]:
         """What is stored of the notes that this one says it replaces. One that is refused itself is not told twice."""
         for target, gone in self.replaces():
             entry = self.place.bundle.find(target, self.place.base)

@@ -18,7 +18,7 @@ from pipeline.readers.fhir.bundles import NOTE_RESOURCES, Bundle, EntryRecord, i
 from pipeline.readers.fhir.context import FhirRun, Pending, ResourcePlace, deletes, note_id
 from pipeline.readers.fhir.elements import Resource, as_object, objects, text_in, type_of
 from pipeline.readers.fhir.fields import columns, offered
-from pipeline.readers.fhir.history import Note, Outcome, taken_back
+from pipeline.readers.fhir.history import Note, taken_back
 from pipeline.readers.fhir.references import NoPatient, base_of, lasting, literal, patient_of
 from pipeline.readers.fhir.text import (
     UnreadableAttachment,
@@ -27,7 +27,7 @@ from pipeline.readers.fhir.text import (
     narrative,
     report_text,
 )
-from pipeline.readers.reader import Authority, RawRecord, UnreadableRecord
+from pipeline.readers.reader import Authority, RawRecord, ReadItem, UnreadableRecord
 
 __all__ = ["NOTE_RESOURCES", "FhirRun", "Pending", "carries_notes", "is_resource", "notes"]
 
@@ -58,7 +58,7 @@ def notes(
     entry: Mapping[str, Any] | None = None,
     final: bool = True,
     folder: bool = False,
-) -> list[Outcome]:
+) -> list[ReadItem]:
     """The notes of a resource, or of all that a Bundle holds; none where its type carries no note.
 
     `bundle` and `entry` say where a resource of a streamed Bundle stands; with `folder`, `bundle` is what lies beside
@@ -71,7 +71,7 @@ def notes(
     return list(_outcomes(resource, position, place, 0))
 
 
-def _outcomes(resource: Resource, position: str, place: ResourcePlace, depth: int) -> Iterator[Outcome]:
+def _outcomes(resource: Resource, position: str, place: ResourcePlace, depth: int) -> Iterator[ReadItem]:
     kind = type_of(resource)
     if kind in {"Bundle", "Parameters"}:
         if depth == NESTED_MAX:
@@ -120,7 +120,7 @@ def _know_replaced(place: ResourcePlace) -> None:
         pass
 
 
-def _note(resource: Resource, position: str, place: ResourcePlace) -> Iterator[Outcome]:
+def _note(resource: Resource, position: str, place: ResourcePlace) -> Iterator[ReadItem]:
     if place.deletes:
         request = as_object(place.entry.get("request"))
         yield from _deleted(text_in(request.get("url")) or "", resource, position, place)
@@ -158,7 +158,7 @@ def _note(resource: Resource, position: str, place: ResourcePlace) -> Iterator[O
     yield from note.replaced(position)
 
 
-def _deleted(url: str, resource: Resource, position: str, place: ResourcePlace) -> Iterator[Outcome]:
+def _deleted(url: str, resource: Resource, position: str, place: ResourcePlace) -> Iterator[ReadItem]:
     """A deletion that the source reports: of a bulk export, a history, a transaction."""
     path, asked, condition = url.partition("?")
     kind = path.strip("/").rsplit("/", 1)[-1]
@@ -185,7 +185,7 @@ def _deleted(url: str, resource: Resource, position: str, place: ResourcePlace) 
         yield from note.withdrawn(position, "deleted")
 
 
-def _texts(note: Note, position: str) -> Iterator[Outcome]:
+def _texts(note: Note, position: str) -> Iterator[ReadItem]:
     """Each text of the resource is a note: `id` where there is one, else `id#1`, `id#2`, ... in the file's order.
 
     FHIR means several attachments of a DocumentReference to be the same document in other formats: one with the text
@@ -266,7 +266,7 @@ def _add_findings(report: Resource, texts: list[tuple[int, str]]) -> bool:
     return bool(texts)
 
 
-def _document(note: Note, position: str) -> Outcome:
+def _document(note: Note, position: str) -> ReadItem:
     left_out: list[str] = []
     text = document_text(note.resource, left_out, lambda section: _is_of_another(section, note))
     if not text:

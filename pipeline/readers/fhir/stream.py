@@ -18,7 +18,7 @@ from pipeline.readers.fhir import notes as fhir
 from pipeline.readers.fhir.bulk_export import is_about_the_export
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, EntryRecord
 from pipeline.readers.fhir.elements import type_of
-from pipeline.readers.reader import RawRecord, UnreadableRecord
+from pipeline.readers.reader import RawRecord, ReadItem
 from pipeline.readers.record_format import RecordFormat
 from pipeline.readers.sources import Source
 
@@ -50,7 +50,7 @@ class FhirReading:
         """What lies beside the resources of the source that is being read."""
         self._room = BinaryMemory()
 
-    def notes(self, found: RawRecord, source: Source) -> Iterator[RawRecord | UnreadableRecord]:
+    def notes(self, found: RawRecord, source: Source) -> Iterator[ReadItem]:
         """The notes of one resource, and before them those that waited for the end of another Bundle."""
         streamed, entry = (found.bundle, found.entry) if isinstance(found, EntryRecord) else (None, {})
         folder = streamed is None
@@ -64,7 +64,7 @@ class FhirReading:
             return
         yield from self._judged(source, found.position, bundle, found.columns, entry, folder=folder)
 
-    def end_of_source(self) -> Iterator[RawRecord | UnreadableRecord]:
+    def end_of_source(self) -> Iterator[ReadItem]:
         """The notes that waited for the Bundle, or the file, that ends here."""
         waiting, self._waiting = self._waiting, [one for one in self._waiting if one.elsewhere]
         for one in waiting:
@@ -74,7 +74,7 @@ class FhirReading:
             self._streamed.close()
         self._streamed = None
 
-    def end_of_input(self) -> Iterator[tuple[Source, RawRecord | UnreadableRecord]]:
+    def end_of_input(self) -> Iterator[tuple[Source, ReadItem]]:
         """The notes that waited for content in another file of their folder, each with its own source."""
         waiting, self._waiting = self._waiting, []
         for one in waiting:
@@ -103,7 +103,7 @@ class FhirReading:
         entry: Mapping[str, Any],
         *,
         folder: bool,
-    ) -> list[RawRecord | UnreadableRecord]:
+    ) -> list[ReadItem]:
         try:
             return self._notes(resource, position, bundle, entry, folder=folder, final=False)
         except fhir.Pending as pending:
@@ -114,7 +114,7 @@ class FhirReading:
             self._waiting.append(_WaitingNote(source, position, bundle, folder, pending.elsewhere, packed))
             return []
 
-    def _released(self, one: _WaitingNote) -> list[RawRecord | UnreadableRecord]:
+    def _released(self, one: _WaitingNote) -> list[ReadItem]:
         self._bytes -= len(one.packed)
         resource, entry = marshal.loads(one.packed)  # noqa: S302  our own bytes, of this very process
         return self._notes(resource, one.position, one.bundle, entry, folder=one.folder, final=True)
@@ -128,7 +128,7 @@ class FhirReading:
         *,
         folder: bool,
         final: bool,
-    ) -> list[RawRecord | UnreadableRecord]:
+    ) -> list[ReadItem]:
         return fhir.notes(
             resource, position, run=self._run, bundle=bundle, entry=entry or None, final=final, folder=folder
         )

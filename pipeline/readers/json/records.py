@@ -26,6 +26,7 @@ from pipeline.readers.reader import (
     Opened,
     RawRecord,
     Reader,
+    ReadItem,
     ReadOptions,
     UnreadableRecord,
     UnreadableSource,
@@ -46,7 +47,7 @@ def read_json(
     label: str,
     bytes_max: int,
     has_text: Callable[[Iterable[str]], bool] = lambda names: False,
-) -> Iterator[RawRecord | UnreadableRecord]:
+) -> Iterator[ReadItem]:
     """Records in order. Raises UnreadableSource where the text ends or breaks between or within records.
 
     `has_text` says of an object's names whether one of them is a note's text: such an object is a record, though it
@@ -65,9 +66,7 @@ def read_json(
     _nothing_more(cursor)
 
 
-def read_json_lines(
-    stream: io.BufferedReader, label: str, bytes_max: int
-) -> Iterator[RawRecord | UnreadableRecord]:
+def read_json_lines(stream: io.BufferedReader, label: str, bytes_max: int) -> Iterator[ReadItem]:
     """One record a line; blank lines are passed over. A bad line costs one record."""
     number = 0
     while line := stream.readline(bytes_max + 1):
@@ -99,7 +98,7 @@ def _rest_of_line(stream: io.BufferedReader) -> int:
     return size
 
 
-def _judged(value: Value, position: str, label: str, bytes_max: int) -> RawRecord | UnreadableRecord:
+def _judged(value: Value, position: str, label: str, bytes_max: int) -> ReadItem:
     if value.raw is None:
         return too_long(position, bytes_max, value.end - value.start)
     found = record(value.raw, position, "item", label)
@@ -112,7 +111,7 @@ def _judged(value: Value, position: str, label: str, bytes_max: int) -> RawRecor
 
 def _object(
     cursor: JsonCursor, position: str, label: str, bytes_max: int, has_text: Callable[[Iterable[str]], bool]
-) -> Iterator[RawRecord | UnreadableRecord]:
+) -> Iterator[ReadItem]:
     """One outermost object, member by member, so that the list in it need not fit into memory."""
     members: list[bytes] = []
     names: list[str] = []
@@ -174,7 +173,7 @@ def _member(members: list[bytes], name: str) -> object:
         return None  # judged with the whole object
 
 
-def _outermost(value: Value, position: str, label: str, bytes_max: int) -> RawRecord | UnreadableRecord:
+def _outermost(value: Value, position: str, label: str, bytes_max: int) -> ReadItem:
     judged = _judged(value, position, label, bytes_max)
     if value.raw is not None or isinstance(judged, RawRecord):
         return judged
@@ -184,7 +183,7 @@ def _outermost(value: Value, position: str, label: str, bytes_max: int) -> RawRe
 
 def _listed(
     cursor: JsonCursor, label: str, bytes_max: int, bundle: Bundle | None
-) -> Generator[RawRecord | UnreadableRecord, None, Value | None]:
+) -> Generator[ReadItem, None, Value | None]:
     """The records of a list; returns the list itself where no object is in it, or a FHIR List's items: it then belongs
     to the object around."""
     start = cursor.position
@@ -240,7 +239,7 @@ def _name(value: Value, label: str) -> str:
         return ""  # judged with the whole object
 
 
-def _unwrapped(found: RawRecord | UnreadableRecord, bundle: Bundle) -> RawRecord | UnreadableRecord | None:
+def _unwrapped(found: ReadItem, bundle: Bundle) -> ReadItem | None:
     """The resource of a Bundle's entry, with its entry; None for an entry that says nothing of a resource."""
     if isinstance(found, UnreadableRecord):
         return found
@@ -281,7 +280,7 @@ class JsonReader(Reader):
             )
         return _other_than_json(text)
 
-    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:
         def has_text(names: Iterable[str]) -> bool:
             return "text_content" not in options.mapping.missing(names)
 
@@ -301,7 +300,7 @@ class JsonLinesReader(Reader):
     def fault(self, opened: Opened) -> UnreadableSource | None:
         return _other_than_json(utf8(opened))
 
-    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:
         return read_json_lines(utf8(opened).stream, opened.label, options.bytes_max)
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.readers.plain_text.encodings import WINDOWS, likely_encodings
-from pipeline.readers.reader import RawRecord, UnreadableRecord, UnreadableSource
+from pipeline.readers.reader import RawRecord, ReadItem, UnreadableRecord, UnreadableSource
 
 PIECE_BYTES = 256 * 1024
 
@@ -80,7 +80,7 @@ def parse(raw: bytes) -> Any:
         raise TooDeep("nested too deeply") from None
 
 
-def record(raw: bytes, position: str, what: str, label: str) -> RawRecord | UnreadableRecord:
+def record(raw: bytes, position: str, what: str, label: str) -> ReadItem:
     """A record from the bytes of one line or element (`what`) of the source called `label`."""
     try:
         value = parse(raw)

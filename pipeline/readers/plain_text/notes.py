@@ -15,13 +15,21 @@ from pathlib import PurePosixPath
 from pipeline.readers.field_mapping import REQUIRED_FIELDS
 from pipeline.readers.json.stream import convert, too_long
 from pipeline.readers.plain_text.utf8 import utf8
-from pipeline.readers.reader import Certainty, Opened, RawRecord, Reader, ReadOptions, UnreadableRecord
+from pipeline.readers.reader import (
+    Certainty,
+    Opened,
+    RawRecord,
+    Reader,
+    ReadItem,
+    ReadOptions,
+    UnreadableRecord,
+)
 from pipeline.readers.streams import bare_name
 
 
 def read_text(
     stream: io.BufferedReader, inside: str, label: str, bytes_max: int, *, named: bool = True
-) -> Iterator[RawRecord | UnreadableRecord]:
+) -> Iterator[ReadItem]:
     """The one note of a file. `inside` is its path below the folder, or its name; `named` is False for a stream
     without a name, whose id must come from `--default resource_id=...`."""
     raw = stream.read(bytes_max + 1)
@@ -70,7 +78,7 @@ class PlainTextReader(Reader):
             name in options.mapping.defaults for name in REQUIRED_FIELDS if name != "text_content"
         )
 
-    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:
         inside = opened.inside
         return read_text(utf8(opened).stream, inside, opened.label, options.bytes_max, named=bool(inside))
 
@@ -85,6 +93,6 @@ class HtmlReader(Reader):
     def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
         return Certainty.POSSIBLE if named is self else None
 
-    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:
         inside = opened.inside
         return read_text(utf8(opened).stream, inside, opened.label, options.bytes_max, named=bool(inside))

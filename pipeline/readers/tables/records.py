@@ -11,8 +11,8 @@ import io
 import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, islice
+from dataclasses import replace
+from itertools import chain
 from typing import TypeAlias
 
 from pipeline.readers.field_mapping import shown_names
@@ -23,17 +23,13 @@ from pipeline.readers.reader import (
     Opened,
     RawRecord,
     Reader,
+    ReadItem,
     ReadOptions,
     UnreadableRecord,
     UnreadableSource,
 )
+from pipeline.readers.tables.header import lines_of, read_header
 from pipeline.readers.tables.row_starts import RowStarts
-
-DELIMITERS = (",", "\t", ";", "|")
-"""Tried in this order on the first row; the one that gives most columns is taken. Excel writes ; in half of Europe."""
-
-HEADER_LINES_MAX = 20
-"""The names of columns may hold line breaks, but no more than that."""
 
 READ_AGAIN_FACTOR = 4
 """Lines that a malformed row had taken are read again. They may be so as often as this for each one of the file, and
@@ -42,68 +38,7 @@ then a row among them ends with its line: the time stays in proportion to the fi
 Naming: TypeAlias = tuple[Sequence[str], str | None]
 """Columns that name the note and its patient, and the one that is its text."""
 
-_NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)[ \r\n]*", re.IGNORECASE)
 _NOT_UTF8 = re.compile("[\udc80-\udcff]")
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """The first row of a table, and how its rows are cut into cells."""
-
-    delimiter: str
-    columns: list[str]
-    """Names of the columns; a nameless one (a data frame's index) is called by its number."""
-    beyond: list[str]
-    """Lines after the first row that were looked at too."""
-
-
-def read_header(lines: Iterator[str]) -> Header:
-    """Takes the first row from lines with their ends. Blank lines before it are passed over, and so is Excel's line
-    `sep=;`, which names the delimiter."""
-    delimiters: tuple[str, ...] = DELIMITERS
-    first = ""
-    for first in lines:
-        if named := _NAMED_DELIMITER.fullmatch(first):
-            delimiters = (named[1],)
-        elif first.strip():
-            break
-    seen = [first]
-    rows = {delimiter: _first_row(seen, lines, delimiter) for delimiter in delimiters}
-    delimiter = max(delimiters, key=lambda each: len(rows[each][0]))
-    names, length = rows[delimiter]
-    columns = [" ".join(name.split()) or f"column {number}" for number, name in enumerate(names, 1)]
-    return Header(delimiter, columns, seen[length:])
-
-
-def _first_row(seen: list[str], lines: Iterator[str], delimiter: str) -> tuple[list[str], int]:
-    """Its cells, and how many lines it takes; `seen` grows by the lines looked at."""
-    rows = csv.reader(_again(seen, lines), delimiter=delimiter, skipinitialspace=True, strict=True)
-    try:
-        names = next(rows)
-        if not _swallows(seen[: rows.line_num], len(names), delimiter):
-            return names, rows.line_num
-    except csv.Error:
-        pass
-    # Quotation marks that do not pair must not swallow the rows below.
-    return next(csv.reader(seen[:1], delimiter=delimiter, skipinitialspace=True), []), 1
-
-
-def _swallows(lines: Sequence[str], width: int, delimiter: str) -> bool:
-    """Whether two of the lines that became the first row have delimiters for a row of their own."""
-    return width > 1 and sum(line.count(delimiter) >= width - 1 for line in lines) > 1
-
-
-def _again(seen: list[str], lines: Iterator[str]) -> Iterator[str]:
-    """The lines seen so far once more, then more of them."""
-    yield from seen
-    for line in islice(lines, max(0, HEADER_LINES_MAX - len(seen))):
-        seen.append(line)
-        yield line
-
-
-def _lines_of(head: bytes) -> Iterator[str]:
-    """The lines of a table's beginning, whichever way they end."""
-    return io.StringIO(head.decode("utf-8", "replace"), newline="")
 
 
 def read_table(
@@ -111,7 +46,7 @@ def read_table(
     label: str,
     characters_max: int,
     naming: Callable[[Sequence[str]], Naming] = lambda columns: ((), None),
-) -> Iterator[RawRecord | UnreadableRecord]:
+) -> Iterator[ReadItem]:
     """One record a row. A row that is malformed, not UTF-8, too long, or of another width costs one record.
 
     `naming` says which of the columns name the note and its patient, and which one is its text.
@@ -264,7 +199,7 @@ def _checked(columns: list[str], label: str) -> list[str]:
     return columns
 
 
-def _row(cells: list[str], columns: list[str], position: str, label: str) -> RawRecord | UnreadableRecord:
+def _row(cells: list[str], columns: list[str], position: str, label: str) -> ReadItem:
     if len(cells) != len(columns):
         return UnreadableRecord(
             position,
@@ -362,7 +297,7 @@ class TableReader(Reader):
         text = utf8(opened)
         if not text.whole:
             return None
-        lines = _lines_of(text.head)
+        lines = lines_of(text.head)
         header = read_header(lines)
         if any(line.strip() for line in chain(header.beyond, lines)):
             return None
@@ -372,10 +307,10 @@ class TableReader(Reader):
         )
 
     def guess(self, opened: Opened, options: ReadOptions) -> bool:
-        columns = read_header(_lines_of(utf8(opened).head)).columns
+        columns = read_header(lines_of(utf8(opened).head)).columns
         return "text_content" not in options.mapping.missing(columns)
 
-    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:
         def naming(columns: Sequence[str]) -> Naming:
             feeding = options.mapping.feeding(columns)
             ids = [feeding[name][0] for name in ("resource_id", "patient_id") if name in feeding]
