@@ -1,4 +1,4 @@
-"""Guard rails over a resource graph, as plain functions: the unit tests and the policy pack run the same
+"""Policy rules over a resource graph, as plain functions: the unit tests and the policy pack run the same
 ones.
 
 Decides what no configuration of this project may ever build. Each rule names the public check it answers;
@@ -353,7 +353,7 @@ def _one_host_at_a_time(graph: Graph) -> Iterator[Breach]:
 
 
 def rules(*, accepted_open: Iterable[str] = ()) -> tuple[Rule, ...]:
-    """All guard rails.
+    """All policy rules.
 
     `accepted_open` are operator ranges the stack's configuration accepted in so many words.
     """

@@ -29,8 +29,8 @@ from pipeline.errors import InputUnusable, SettingsInvalid
 from pipeline.logs import LOGGER
 from pipeline.service.access.factory import open_access
 from pipeline.service.app import create_app
-from pipeline.service.connections import Connection
 from pipeline.service.database.engine import State, open_state
+from pipeline.service.head_timeout import HeadTimeoutProtocol
 from pipeline.telemetry.setup import open_service_telemetry
 
 app = command_line(__doc__ or "")
@@ -187,7 +187,7 @@ def uvicorn_config(application: FastAPI, service: ServiceSettings) -> uvicorn.Co
     AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]  # streams end as the drain ends them
     return uvicorn.Config(
         application,
-        http=Connection,
+        http=HeadTimeoutProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

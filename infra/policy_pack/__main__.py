@@ -1,4 +1,4 @@
-"""The guard rails of infra/policy.py as a policy pack: `pulumi preview --policy-pack infra/policy_pack`.
+"""The rules of infra/policy.py as a policy pack: `pulumi preview --policy-pack infra/policy_pack`.
 
 Decides nothing: each rule becomes one mandatory stack policy. Options that Pulumi does not show to policies
 (retain_on_delete) are checked by the unit tests only.

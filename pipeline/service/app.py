@@ -90,21 +90,21 @@ def create_app(
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
         services = _open_services(settings, state, access, corpus, meter, activity, url)
-        upkeep = MaintenanceTask(state, access.audit, settings.service)
+        maintenance = MaintenanceTask(state, access.audit, settings.service)
         app.state.services = services
         app.state.drain = functools.partial(_drain, services)
         await services.jobs.recover()
         corpus.start()
         services.readiness.start()
-        upkeep.start()
+        maintenance.start()
         try:
             yield
         finally:
             await _drain(services, 0.0)
-            services.desk.close()
+            services.queue.close()
             services.readiness.close()
             corpus.close()
-            await run_in_threadpool(upkeep.stop)
+            await run_in_threadpool(maintenance.stop)
 
     app = FastAPI(
         title=TITLE,
@@ -156,18 +156,18 @@ def _open_services(
         costly=("embedder", "generator", "ranker"),
     )
     history = open_history(state, access.audit, settings, corpus.visible)
-    desk = AnswerQueue(corpus, history.conversations, prices_of(settings), service)
+    queue = AnswerQueue(corpus, history.conversations, prices_of(settings), service)
 
     def question_ended(record: AnswerRecord) -> None:
         if record.answer is not None:
-            readiness.proved("models", "embedder", "ranker", "store", "state")
+            readiness.mark_ready("models", "embedder", "ranker", "store", "state")
             if "generate" in record.answer.seconds:
-                readiness.proved("generator")
+                readiness.mark_ready("generator")
         elif isinstance(record.error, ProviderError):
-            readiness.doubted("embedder", "generator", "ranker")
+            readiness.mark_suspect("embedder", "generator", "ranker")
 
-    desk.on_ended = question_ended
-    meter.watch(desk, readiness)
+    queue.on_ended = question_ended
+    meter.watch(queue, readiness)
     return Services(
         settings=settings,
         url=url or service.public_url,
@@ -181,10 +181,10 @@ def _open_services(
         lanes=Lanes(),
         keys=access.keys,
         conversations=history.conversations,
-        opinions=history.opinions,
+        feedback=history.feedback,
         receipts=history.receipts,
         corpus=corpus,
-        desk=desk,
+        queue=queue,
         jobs=Jobs(history.jobs, settings, activity),
         readiness=readiness,
         meter=meter,
@@ -220,8 +220,8 @@ def _checks(corpus: LiveCorpus, state: State, settings: Settings) -> dict[str, C
 
 async def _drain(services: Services, seconds: float) -> None:
     """Take nothing new, let answers end for that long, and end what is watched and indexed."""
-    services.desk.draining = True
-    await asyncio.gather(services.desk.drain(seconds), services.jobs.stop())
+    services.queue.draining = True
+    await asyncio.gather(services.queue.drain(seconds), services.jobs.stop())
 
 
 async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:
@@ -249,7 +249,7 @@ async def _record_gate(access: Access, caller: Caller | None, method: str, error
     )
 
 
-class _Doorkeeper:
+class KeysAndSessions:
     """People and keys, as the gate asks for them."""
 
     def __init__(self, access: Access) -> None:
@@ -283,7 +283,7 @@ def _add_layers(
     app.add_middleware(
         AuthenticationMiddleware,
         settings=service,
-        doorkeeper=_Doorkeeper(access),
+        authenticator=KeysAndSessions(access),
         demo=Caller(DEMO),
         in_thread=in_thread,
         refused=functools.partial(_record_gate, access),

@@ -52,10 +52,10 @@ class Services:
     lanes: Lanes
     keys: Keys
     conversations: Conversations
-    opinions: FeedbackStore
+    feedback: FeedbackStore
     receipts: Receipts
     corpus: LiveCorpus
-    desk: AnswerQueue
+    queue: AnswerQueue
     jobs: Jobs
     readiness: Readiness
     meter: Meter

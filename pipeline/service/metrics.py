@@ -1,7 +1,7 @@
-"""What is counted about the service itself, besides what is counted of the answers. Never a word of anybody's.
+"""What is counted about the service itself, besides what is counted of the answers. Never a word of anyone's.
 
-A thin layer over the metrics of this process: it knows the desk and the readiness, and where nothing is counted it does
-nothing. Labels have closed sets of values: routes by their template.
+A thin layer over the metrics of this process: it knows the queue and the readiness, and where nothing is counted it
+does nothing. Labels have closed sets of values: routes by their template.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Meter:
         if self._metrics is not None:
             self._metrics.request_ended(method, route, status, seconds)
 
-    def watch(self, desk: AnswerQueue, readiness: Readiness) -> None:
+    def watch(self, queue: AnswerQueue, readiness: Readiness) -> None:
         """Ask these at each scrape. A scrape looks at no dependency anew."""
         if self._metrics is not None:
-            self._metrics.questions_waiting(lambda: desk.waiting)
+            self._metrics.questions_waiting(lambda: queue.waiting)
             self._metrics.watch_readiness(
                 lambda: {finding.name: finding.ready for finding in readiness.known()}
             )

@@ -82,13 +82,13 @@ class Readiness:
         await self._look([name for name in self._checks if not self._fresh(name)])
         return [self._finding(name) for name in self._checks]
 
-    def proved(self, *names: str) -> None:
+    def mark_ready(self, *names: str) -> None:
         """These have just worked for somebody. From any thread."""
         for name in names:
             if name in self._checks:
                 self._findings[name] = DependencyState(name, True, None, 0.0, time.monotonic())
 
-    def doubted(self, *names: str) -> None:
+    def mark_suspect(self, *names: str) -> None:
         """These have just failed somebody: the next look is at them as well. From any thread."""
         for name in names:
             self._findings.pop(name, None)

@@ -36,12 +36,12 @@ class Lane:
 
     def __init__(self, at_once: int, waiting_max: int = WAITING_MAX) -> None:
         self._threads = anyio.CapacityLimiter(at_once)
-        self._places = at_once + waiting_max
+        self._slots = at_once + waiting_max
         self._taken = 0
 
     async def run(self, request: Request, work: Callable[[], Result]) -> Result:
         """What `work` gives. Raises Busy where the queue is full, and ClientGone where the client leaves it."""
-        if self._taken >= self._places:
+        if self._taken >= self._slots:
             raise Busy("Too many sign-ins are under way.", remedy="Try again in a few seconds.")
         self._taken += 1
         task = asyncio.ensure_future(anyio.to_thread.run_sync(work, limiter=self._threads))

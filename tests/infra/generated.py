@@ -122,12 +122,12 @@ def working_hours() -> str:
     return table(["market", "pause mode", f"US dollars for {hours} hours"], rows)
 
 
-def guard_rails() -> str:
+def policy_rules() -> str:
     rows = [[rule.name, ", ".join(rule.public_ids), rule.title] for rule in policy.rules()]
     waived = [[each.public_id, each.where, each.reason] for each in policy.WAIVERS]
     return (
-        f"{len(rows)} rails.\n\n"
-        + table(["rail", "answers", "what it holds"], rows)
+        f"{len(rows)} rules.\n\n"
+        + table(["rule", "answers", "what it holds"], rows)
         + "\nChecks that this project does not meet, and why:\n\n"
         + table(["check", "where", "reason"], waived)
     )
@@ -141,7 +141,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
         "working-hours": working_hours,
         "sources": model_sources,
     },
-    "docs/guard-rails.md": {"rails": guard_rails},
+    "docs/infra-policy.md": {"rules": policy_rules},
 }
 
 

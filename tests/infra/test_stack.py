@@ -366,7 +366,7 @@ def test_counts_of_what_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
         print(
             f"\n[infra] default stack: {len(runs[0].custom)} resources, {runs[0].property_count} properties; "
             f"{len(VARIANTS)} variants together: {resources} resources, {properties} properties, "
-            f"{len(policy.rules())} guard rails"
+            f"{len(policy.rules())} policy rules"
         )
     assert len(runs[0].custom) >= 70
 

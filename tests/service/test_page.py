@@ -17,7 +17,7 @@ from pipeline.service.errors import PageFileChanged
 from pipeline.service.pages.assets import Assets
 from pipeline.service.pages.errors import own_path
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.pages.view_models import TextSpan, statement_view, stretches
+from pipeline.service.pages.view_models import TextSpan, statement_view, text_spans
 from pipeline.service.pages.wording import verbatim
 from pipeline.service.schemas.ask import CitationOut
 from tests.service.running import PASSWORD, QUESTION, ROOT, Running, copied, running, settings_in
@@ -137,7 +137,7 @@ def test_markers_become_citations(text: str, citations: list[CitationOut], expec
 def test_a_note_is_cut_at_its_ranges_and_loses_nothing(
     spans: list[tuple[int, int]], expected: list[tuple[str, bool]]
 ) -> None:
-    assert stretches("abcdef", spans) == [TextSpan(*each) for each in expected]
+    assert text_spans("abcdef", spans) == [TextSpan(*each) for each in expected]
 
 
 HOSTILE = (

@@ -346,7 +346,7 @@ def test_who_waits_is_told_for_what_and_can_stop(written: tuple[NimServer, Runni
     until(lambda: nim.chat.running == 1)
     page.click("[data-stop]")
     expect(page.locator(".turn")).to_contain_text("Stopped")
-    until(lambda: service.app.state.services.desk.running == 0)
+    until(lambda: service.app.state.services.queue.running == 0)
     expect(page.locator("button:has-text('Ask')")).to_be_visible()
 
 

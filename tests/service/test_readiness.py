@@ -74,7 +74,7 @@ def test_one_that_hangs_is_asked_once() -> None:
 def test_a_good_finding_is_believed_and_an_answer_counts_as_one() -> None:
     calls = []
     readiness = Readiness({"store": lambda: calls.append(1)}, seconds_max=1.0, kept_seconds=60.0)
-    readiness.proved("store", "unheard-of")
+    readiness.mark_ready("store", "unheard-of")
     assert asyncio.run(readiness.look())[0].ready
     assert calls == []
     readiness.close()
@@ -148,7 +148,7 @@ def test_a_model_that_failed_somebody_is_looked_at_again(monkeypatch: pytest.Mon
 
     def failed_somebody(readiness: Readiness) -> bool:
         if len(calls) == 1 and readiness.known():
-            readiness.doubted("generator", "unheard-of")
+            readiness.mark_suspect("generator", "unheard-of")
         return any(not finding.ready for finding in readiness.known())
 
     assert watched(monkeypatch, {"generator": once}, failed_somebody) == {"generator": False}
@@ -175,7 +175,7 @@ def test_one_that_hangs_is_known_not_to_be_ready_and_is_cut_at_the_end(
 
 def test_an_old_finding_is_not_known_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     readiness = Readiness({"generator": works}, seconds_max=1.0, kept_seconds=60.0)
-    readiness.proved("generator")
+    readiness.mark_ready("generator")
     assert [finding.ready for finding in readiness.known()] == [True]
     monkeypatch.setattr("pipeline.service.readiness.KNOWN_SECONDS", 0.0)
     assert readiness.known() == []

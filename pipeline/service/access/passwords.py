@@ -33,7 +33,7 @@ class Passwords:
             type=Type.ID,
         )
         self._characters_min = settings.password_characters_min
-        self._places = threading.BoundedSemaphore(HASHES_AT_ONCE)
+        self._slots = threading.BoundedSemaphore(HASHES_AT_ONCE)
         self._nobodys = self._hash("nobody has this password")
 
     def hash(self, password: str, *, name: str) -> str:
@@ -54,7 +54,7 @@ class Passwords:
     def verify(self, kept: str | None, password: str) -> bool:
         """Whether the password is the one of that hash. Takes as long where there is no such person."""
         given = _normal(password[: PASSWORD_CHARACTERS_MAX * 4])
-        with self._places:
+        with self._slots:
             try:
                 self._hasher.verify(kept or self._nobodys, given)
             except (VerificationError, InvalidHashError):
@@ -70,7 +70,7 @@ class Passwords:
         return self._hash(_normal(password))
 
     def _hash(self, password: str) -> str:
-        with self._places:
+        with self._slots:
             return self._hasher.hash(password)
 
 

@@ -115,7 +115,7 @@ class Users:
         require(actor, Action.MANAGE_PEOPLE)
         with self._state.session() as session:
             user = add_user(session, name, role=role, display_name=display_name, sees=sees)
-            details = {"name": user.name, "role": user.role, **_told(sees)}
+            details = {"name": user.name, "role": user.role, **_visibility_details(sees)}
             self._audit.append(session, actor, "person-created", f"person:{user.id}", details=details)
             invitation = self._invite(session, user, "invitation")
             return _person(session, user), invitation
@@ -267,7 +267,7 @@ def _changes(
     wanted: Visibility | None,
     active: bool | None,
 ) -> Iterator[tuple[str, dict[str, object]]]:
-    """Make each change that is wanted, and give what the audit log is told of it."""
+    """Make each change that is wanted, and give the action and the details of its audit row."""
     if display_name is not None:
         user.display_name = _display_name(display_name, user.name)
         yield "person-renamed", {"display_name": user.display_name}
@@ -276,9 +276,9 @@ def _changes(
         _set_role(session, user, role)
         yield "role-changed", {"before": before, "after": role}
     if wanted is not None:
-        told = _told(visibility_of(session, user))
+        seen = _visibility_details(visibility_of(session, user))
         set_visibility(session, user, wanted)
-        yield "scope-changed", {"before": told, "after": _told(wanted)}
+        yield "scope-changed", {"before": seen, "after": _visibility_details(wanted)}
     if active is not None and active != user.active:
         if active:
             user.active = True
@@ -346,7 +346,7 @@ def _person(session: Session, user: User) -> Person:
     )
 
 
-def _told(seen: Visibility) -> dict[str, object]:
+def _visibility_details(seen: Visibility) -> dict[str, object]:
     """For the audit log: who may see what is what an officer asks first."""
     return {
         "domains": None if seen.domains is None else sorted(seen.domains),

@@ -89,7 +89,7 @@ async def ask(
     refuse_longer(body.question, settings.service.question_characters_max)
     asked = body.asked(principal.scope, settings.answering.top_k)
     context = await in_context(services, principal, asked, body.conversation_id, any_patient=body.any_patient)
-    answer = await services.desk.ask(
+    answer = await services.queue.ask(
         principal, context.question, body.conversation_id, kept_patient=context.kept_patient
     )
     if EVENT_STREAM in accept:

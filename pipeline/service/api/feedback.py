@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1", tags=["feedback"])
 )
 def give_feedback(body: FeedbackRequest, services: ServicesDep, principal: PrincipalHere) -> FeedbackOut:
     """Say what you think of an answer that was given to you. Saying it again replaces what you said."""
-    found = services.opinions.give(
+    found = services.feedback.give(
         principal, body.receipt_id, body.verdict, reasons=body.reasons, comment=body.comment
     )
     return FeedbackOut(id=found.id, verdict=found.verdict)

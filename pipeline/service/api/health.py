@@ -80,8 +80,8 @@ async def status_for(services: Services, principal: Principal) -> StatusOut:
         dependencies=_dependencies(findings),
         corpus=corpus,
         model=model,
-        answers_running=services.desk.running,
-        answers_waiting=services.desk.waiting,
+        answers_running=services.queue.running,
+        answers_waiting=services.queue.waiting,
         jobs_possible=services.jobs.inbox is not None,
         demo=service.demo,
         limits=LimitsOut(
@@ -94,7 +94,7 @@ async def status_for(services: Services, principal: Principal) -> StatusOut:
 
 
 def _status(services: Services, findings: Sequence[DependencyState]) -> Status:
-    if services.desk.draining:
+    if services.queue.draining:
         return "stopping"
     return "ready" if all(finding.ready for finding in findings) else "not ready"
 

@@ -73,7 +73,7 @@ class ReceiptDraft:
     sha256: str
     scope: str
     scope_sha256: str
-    told: Mapping[str, Any]
+    details: Mapping[str, Any]
     """For the audit log."""
 
 
@@ -102,26 +102,26 @@ class Receipts:
         self._audit = audit
 
     def keep(
-        self, session: StateSession, actor: Actor, drawn: ReceiptDraft, *, with_text: bool = True
+        self, session: StateSession, actor: Actor, draft: ReceiptDraft, *, with_text: bool = True
     ) -> None:
         """Write the receipt and its row of the audit log with the caller's transaction."""
         connection = session.transaction
-        if connection.execute(_SCOPE, {"sha256": drawn.scope_sha256}).first() is None:
-            insert_missing(session, ScopeRecord, sha256=drawn.scope_sha256, scope=drawn.scope)
+        if connection.execute(_SCOPE, {"sha256": draft.scope_sha256}).first() is None:
+            insert_missing(session, ScopeRecord, sha256=draft.scope_sha256, scope=draft.scope)
         values = {
-            "id": drawn.id,
+            "id": draft.id,
             "user_id": actor.id,
-            "conversation_id": drawn.conversation_id,
-            "question": drawn.question if with_text else None,
-            "answer": canonical(drawn.answer) if with_text else None,
-            "record": drawn.record,
-            "sha256": drawn.sha256,
+            "conversation_id": draft.conversation_id,
+            "question": draft.question if with_text else None,
+            "answer": canonical(draft.answer) if with_text else None,
+            "record": draft.record,
+            "sha256": draft.sha256,
             "erased_at": None if with_text else now(),
         }
         connection.execute(_KEEP, values)
-        outcome: Outcome = "failed" if drawn.answer["ending"] in ("failed", "cut_off") else "done"
-        told = drawn.told if with_text else {**drawn.told, "texts": False}
-        self._audit.append(session, actor, ANSWERED, f"answer:{drawn.id}", outcome=outcome, details=told)
+        outcome: Outcome = "failed" if draft.answer["ending"] in ("failed", "cut_off") else "done"
+        details = draft.details if with_text else {**draft.details, "texts": False}
+        self._audit.append(session, actor, ANSWERED, f"answer:{draft.id}", outcome=outcome, details=details)
 
     def get(self, receipt_id: str) -> StoredReceipt:
         """Raises NotKnown. Who may look is the caller's to check, and to tell the audit log."""
@@ -173,7 +173,7 @@ def draft_receipt(actor: Actor, given: AnswerRecord, conversation_id: str | None
     scope, scope_sha256 = _scope_text(given.question.filters.scope)
     record = canonical(_record(given, answer, scope_sha256, actor, conversation_id))
     digest = sha256(record)
-    told = {
+    details = {
         "ending": given.ending,
         "receipt_sha256": digest,
         "passages": len(given.passages),
@@ -188,7 +188,7 @@ def draft_receipt(actor: Actor, given: AnswerRecord, conversation_id: str | None
         sha256=digest,
         scope=scope,
         scope_sha256=scope_sha256,
-        told=told,
+        details=details,
     )
 
 

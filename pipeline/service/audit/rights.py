@@ -42,7 +42,7 @@ def fingerprint(*parts: object) -> str:
 
 
 @dataclass(slots=True)
-class _Told:
+class _Recorded:
     """What the log says of one person, key, group or opinion. None: it does not say."""
 
     number: int
@@ -55,10 +55,10 @@ class _Told:
 class _Log:
     """What the log says of everything that gives rights, by kind and id."""
 
-    people: dict[str, _Told]
-    keys: dict[str, _Told]
-    groups: dict[str, _Told]
-    opinions: dict[str, _Told]
+    people: dict[str, _Recorded]
+    keys: dict[str, _Recorded]
+    groups: dict[str, _Recorded]
+    feedback: dict[str, _Recorded]
 
 
 def unproven_rights(session: Session) -> Iterator[ChainFault]:
@@ -67,7 +67,7 @@ def unproven_rights(session: Session) -> Iterator[ChainFault]:
     yield from _people(session, log)
     yield from _keys(session, log)
     yield from _groups(session, log)
-    yield from _opinions(session, log)
+    yield from _feedback(session, log)
 
 
 # --- what the log says
@@ -98,7 +98,7 @@ def _person_created(log: _Log, number: int, user_id: str, details: Details) -> N
         sees = every
     elif details.get("provider"):
         sees = every if details.get("sees") == "everything" else nothing
-    told = {
+    recorded = {
         "role": "administrator" if details.get("first") else details.get("role"),
         "active": True,
         "password": "",
@@ -106,14 +106,14 @@ def _person_created(log: _Log, number: int, user_id: str, details: Details) -> N
         **sees,
     }
     if "name" in details:
-        told["name"] = details["name"]
-    log.people[user_id] = _Told(number, told)
+        recorded["name"] = details["name"]
+    log.people[user_id] = _Recorded(number, recorded)
 
 
 def _person_changed(log: _Log, number: int, user_id: str, **values: Any) -> None:
-    if told := log.people.get(user_id):
-        told.number = number
-        told.values.update(values)
+    if recorded := log.people.get(user_id):
+        recorded.number = number
+        recorded.values.update(values)
 
 
 def _role_changed(log: _Log, number: int, user_id: str, details: Details) -> None:
@@ -142,32 +142,32 @@ def _password_changed(log: _Log, number: int, user_id: str, details: Details) ->
 
 
 def _key_created(log: _Log, number: int, key_id: str, details: Details) -> None:
-    log.keys[key_id] = _Told(number, {**details, "revoked": False})
+    log.keys[key_id] = _Recorded(number, {**details, "revoked": False})
 
 
 def _key_revoked(log: _Log, number: int, key_id: str, details: Details) -> None:
-    if told := log.keys.get(key_id):
-        told.number = number
-        told.values["revoked"] = True
+    if recorded := log.keys.get(key_id):
+        recorded.number = number
+        recorded.values["revoked"] = True
 
 
 def _group_created(log: _Log, number: int, group_id: str, details: Details) -> None:
-    log.groups[group_id] = _Told(number, {"members": 0, "members_sha256": ""})
+    log.groups[group_id] = _Recorded(number, {"members": 0, "members_sha256": ""})
 
 
 def _group_changed(log: _Log, number: int, group_id: str, details: Details) -> None:
-    if told := log.groups.get(group_id):
-        told.number = number
-        told.values = {"members": details.get("members"), "members_sha256": details.get("members_sha256")}
+    if recorded := log.groups.get(group_id):
+        recorded.number = number
+        recorded.values = {"members": details.get("members"), "members_sha256": details.get("members_sha256")}
 
 
 def _group_deleted(log: _Log, number: int, group_id: str, details: Details) -> None:
-    if told := log.groups.get(group_id):
-        told.number, told.gone = number, True
+    if recorded := log.groups.get(group_id):
+        recorded.number, recorded.gone = number, True
 
 
 def _feedback_given(log: _Log, number: int, receipt_id: str, details: Details) -> None:
-    log.opinions[f"{receipt_id} {details['actor']}"] = _Told(number, dict(details))
+    log.feedback[f"{receipt_id} {details['actor']}"] = _Recorded(number, dict(details))
 
 
 _APPLY: Mapping[str, Callable[[_Log, int, str, Details], None]] = {
@@ -199,8 +199,8 @@ def _people(session: Session, log: _Log) -> Iterator[ChainFault]:
         (domains if group is None else groups)[user_id].append(domain or group or "")
     left = dict(log.people)
     for user in session.scalars(select(User).order_by(User.id)):
-        told = left.pop(user.id, None)
-        if told is None:
+        recorded = left.pop(user.id, None)
+        if recorded is None:
             yield ChainFault(0, f"person {user.id}: the log does not know them")
             continue
         gone = {group for group, each in log.groups.items() if each.gone}
@@ -213,16 +213,16 @@ def _people(session: Session, log: _Log) -> Iterator[ChainFault]:
             "password": fingerprint(user.password_hash) if user.password_hash else "",
             "identity": _identity(user),
         }
-        expected = dict(told.values)
+        expected = dict(recorded.values)
         if isinstance(expected.get("groups"), list):
             expected["groups"] = sorted(set(expected["groups"]) - gone)
         for what, value in there.items():
             if not _agrees(what, expected, value):
                 yield ChainFault(
-                    told.number, f"person {user.id}: their {_WORDS[what]} is not what the log says"
+                    recorded.number, f"person {user.id}: their {_WORDS[what]} is not what the log says"
                 )
-    for user_id, told in left.items():
-        yield ChainFault(told.number, f"person {user_id}: they are gone")
+    for user_id, recorded in left.items():
+        yield ChainFault(recorded.number, f"person {user_id}: they are gone")
 
 
 _WORDS = {
@@ -238,8 +238,8 @@ _PRINTS = frozenset({"password", "identity", "name"})
 """Rows from before they were written hold none."""
 
 
-def _agrees(what: str, told: Mapping[str, Any], there: object) -> bool:
-    said = told.get(what)
+def _agrees(what: str, recorded: Mapping[str, Any], there: object) -> bool:
+    said = recorded.get(what)
     if said is None and what in _PRINTS:
         return True
     return bool(said == there)
@@ -252,11 +252,11 @@ def _identity(user: User) -> str:
 def _keys(session: Session, log: _Log) -> Iterator[ChainFault]:
     left = dict(log.keys)
     for key in session.scalars(select(ApiKey).order_by(ApiKey.id)):
-        told = left.pop(key.id, None)
-        if told is None:
+        recorded = left.pop(key.id, None)
+        if recorded is None:
             yield ChainFault(0, f"key {key.id}: the log does not know it")
             continue
-        said = told.values
+        said = recorded.values
         days = said.get("days")
         until = moment_of(said["at"]) + dt.timedelta(days=days if isinstance(days, int) else 0)
         wrong = {
@@ -269,9 +269,9 @@ def _keys(session: Session, log: _Log) -> Iterator[ChainFault]:
         }
         for what, differs in wrong.items():
             if differs:
-                yield ChainFault(told.number, f"key {key.id}: its {what} is not what the log says")
-    for key_id, told in left.items():
-        yield ChainFault(told.number, f"key {key_id}: it is gone")
+                yield ChainFault(recorded.number, f"key {key.id}: its {what} is not what the log says")
+    for key_id, recorded in left.items():
+        yield ChainFault(recorded.number, f"key {key_id}: it is gone")
 
 
 def _groups(session: Session, log: _Log) -> Iterator[ChainFault]:
@@ -280,18 +280,20 @@ def _groups(session: Session, log: _Log) -> Iterator[ChainFault]:
         select(PatientGroupMember.group_id, PatientGroupMember.patient_id)
     ):
         members[group_id].append(patient_id)
-    left = {group_id: told for group_id, told in log.groups.items() if not told.gone}
+    left = {group_id: recorded for group_id, recorded in log.groups.items() if not recorded.gone}
     for group in session.scalars(select(PatientGroup).order_by(PatientGroup.id)):
-        told = left.pop(group.id, None)
-        if told is None:
+        recorded = left.pop(group.id, None)
+        if recorded is None:
             yield ChainFault(0, f"group {group.id}: the log does not know it, or says that it was deleted")
             continue
         there = members[group.id]
-        said = told.values["members_sha256"]
-        if told.values["members"] != len(there) or said not in (None, members_print(group, there)):
-            yield ChainFault(told.number, f"group {group.id}: its patients are not those that the log says")
-    for group_id, told in left.items():
-        yield ChainFault(told.number, f"group {group_id}: it is gone")
+        said = recorded.values["members_sha256"]
+        if recorded.values["members"] != len(there) or said not in (None, members_print(group, there)):
+            yield ChainFault(
+                recorded.number, f"group {group.id}: its patients are not those that the log says"
+            )
+    for group_id, recorded in left.items():
+        yield ChainFault(recorded.number, f"group {group_id}: it is gone")
 
 
 def members_print(group: PatientGroup, patient_ids: list[str]) -> str:
@@ -299,14 +301,14 @@ def members_print(group: PatientGroup, patient_ids: list[str]) -> str:
     return fingerprint(group.salt, sorted(patient_ids)) if patient_ids else ""
 
 
-def _opinions(session: Session, log: _Log) -> Iterator[ChainFault]:
-    left = dict(log.opinions)
+def _feedback(session: Session, log: _Log) -> Iterator[ChainFault]:
+    left = dict(log.feedback)
     for row in session.scalars(select(Feedback).order_by(Feedback.id)):
-        told = left.pop(f"{row.receipt_id} {row.user_id}", None)
-        if told is None:
+        recorded = left.pop(f"{row.receipt_id} {row.user_id}", None)
+        if recorded is None:
             yield ChainFault(0, f"feedback {row.id}: the log does not know it")
             continue
-        said = told.values
+        said = recorded.values
         comment = sha256(row.comment) if row.comment is not None else None
         same = row.verdict == said.get("verdict") and sorted(row.reasons) == said.get("reasons")
         written = said.get("comment_sha256", comment)
@@ -314,9 +316,9 @@ def _opinions(session: Session, log: _Log) -> Iterator[ChainFault]:
         if not same or (
             comment != written and (comment is not None or _still_there(session, row.receipt_id))
         ):
-            yield ChainFault(told.number, f"feedback {row.id}: it is not what was given")
-    for told in left.values():
-        yield ChainFault(told.number, "feedback: it is gone")
+            yield ChainFault(recorded.number, f"feedback {row.id}: it is not what was given")
+    for recorded in left.values():
+        yield ChainFault(recorded.number, "feedback: it is gone")
 
 
 def _still_there(session: Session, receipt_id: str) -> bool:

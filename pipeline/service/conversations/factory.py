@@ -19,7 +19,7 @@ class History:
 
     receipts: Receipts
     conversations: Conversations
-    opinions: FeedbackStore
+    feedback: FeedbackStore
     jobs: JobHistory
 
 
@@ -29,6 +29,6 @@ def open_history(state: State, audit: AuditLog, settings: Settings, sight: Sight
     return History(
         receipts=receipts,
         conversations=Conversations(state, audit, receipts, settings.service, sight),
-        opinions=FeedbackStore(state, audit, receipts),
+        feedback=FeedbackStore(state, audit, receipts),
         jobs=JobHistory(state, audit),
     )

@@ -147,19 +147,19 @@ class Conversations:
 
     def end(self, actor: Actor, conversation_id: str, given: AnswerRecord) -> FinishedTurn:
         """Keep what became of it, with its receipt: also where it failed, or the conversation is gone."""
-        drawn = draft_receipt(
+        draft = draft_receipt(
             actor, given, conversation_id
         )  # outside the transaction: others wait for that one
         with self._state.session() as session:
             said = _said_so_far(session, actor, conversation_id)
             with_text = said is not None or self._settings.receipt_text_days > 0
-            self._receipts.keep(session, actor, drawn, with_text=with_text)
+            self._receipts.keep(session, actor, draft, with_text=with_text)
             if said is None:
-                return FinishedTurn(None, drawn.id)
-            text = str(drawn.answer["text"])
-            message_id = _say(session, conversation_id, said + 1, "chartwell", text, drawn.answer, drawn.id)
+                return FinishedTurn(None, draft.id)
+            text = str(draft.answer["text"])
+            message_id = _say(session, conversation_id, said + 1, "chartwell", text, draft.answer, draft.id)
             _count(session, conversation_id, said + 1)
-            return FinishedTurn(message_id, drawn.id)
+            return FinishedTurn(message_id, draft.id)
 
     # --- looking
 

@@ -62,7 +62,6 @@ class Caller:
     principal: Principal
     csrf_token: str | None = None
     """What our own pages send along; None where no browser is involved."""
-    sign_in_id: str | None = None
 
 
 class Authenticator(Protocol):
@@ -102,7 +101,7 @@ class AuthenticationMiddleware:
         app: ASGIApp,
         *,
         settings: ServiceSettings,
-        doorkeeper: Authenticator,
+        authenticator: Authenticator,
         demo: Caller,
         in_thread: Threaded,
         refused: Refused,
@@ -111,7 +110,7 @@ class AuthenticationMiddleware:
         self._app = app
         self._settings = settings
         self._hosts = allowed_hosts(settings)
-        self._doorkeeper = doorkeeper
+        self._authenticator = authenticator
         self._demo = demo
         self._in_thread = in_thread
         self._refused = refused
@@ -189,14 +188,14 @@ class AuthenticationMiddleware:
                 raise SignInFailed(
                     "The header Authorization is not understood.", remedy="Send: Authorization: Bearer KEY"
                 )
-            return await self._in_thread(self._doorkeeper.by_key, key.strip())
+            return await self._in_thread(self._authenticator.by_key, key.strip())
         if self._settings.demo:
             return self._demo
         token = request.cookies.get(cookies.name_of(cookies.SIGN_IN, self._settings))
         if not token:
             return None
         try:
-            return await self._in_thread(self._doorkeeper.by_cookie, token)
+            return await self._in_thread(self._authenticator.by_cookie, token)
         except SignInFailed:
             return None  # it has ended: as if there were none
 

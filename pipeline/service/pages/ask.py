@@ -35,8 +35,8 @@ from pipeline.service.pages.view_models import (
     Exchange,
     FilterValues,
     NoteView,
+    exchanges_of,
     statement_view,
-    turns_of,
 )
 from pipeline.service.pages.wording import why_nothing
 from pipeline.service.problems import wrong_fields
@@ -125,7 +125,7 @@ def conversation(
         renderer,
         conversation=found.summary,
         going_on_with=patients[0] if len(patients) == 1 else "",
-        turns=turns_of(conversation_id, found.messages),
+        turns=exchanges_of(conversation_id, found.messages),
         beside=beside,
         beside_problem=problem,
         opened=(note, *spans[0]) if spans else None,
@@ -212,12 +212,12 @@ async def ask(
     context = await in_context(
         services, principal, asked, body.conversation_id, any_patient=any_patient == "yes"
     )
-    answer = await services.desk.ask(
+    answer = await services.queue.ask(
         principal, context.question, body.conversation_id, kept_patient=context.kept_patient
     )
     filters = replace(filters, kept_patient=context.kept_patient or "")
     if is_part(request):
-        words = Words(services, renderer, caller.csrf_token, filters)
+        words = AnswerFragments(services, renderer, caller.csrf_token, filters)
         return EventSourceResponse(
             words.events(answer),
             ping=PING_SECONDS,
@@ -250,7 +250,7 @@ def _body(question: str, conversation_id: str, filters: FilterValues) -> AskRequ
         raise wrong_fields(error.errors()) from None
 
 
-class Words:
+class AnswerFragments:
     """An answer as events of HTML: unnamed ones are put into the page, `accepted` and `ended` are for its script."""
 
     def __init__(
@@ -343,7 +343,9 @@ class Words:
             words = f"Found {_many(self._passages, 'passage')} in {_many(self._notes, 'note')}. "
             words += "The answer is being written; each statement is shown once its citations are checked."
         elif answer.waiting and seconds:
-            words = f"Waiting for a free slot; {_many(self._services.desk.waiting, 'question')} in the queue."
+            words = (
+                f"Waiting for a free slot; {_many(self._services.queue.waiting, 'question')} in the queue."
+            )
         else:
             words = "Searching the notes that you can see."
         return f"{words} {seconds:.0f} s so far." if seconds else words

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from pipeline.service.access.policy import Action
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, RendererHere, ThingId, see_other
-from pipeline.service.pages.view_models import turns_of
+from pipeline.service.pages.view_models import exchanges_of
 
 router = APIRouter(
     prefix="/conversations", include_in_schema=False, dependencies=[requires(Action.READ_OWN_CONVERSATIONS)]
@@ -83,7 +83,7 @@ def export_markdown(
     text = renderer.text(
         "export.md",
         conversation=found.summary,
-        turns=turns_of(conversation_id, found.messages),
+        turns=exchanges_of(conversation_id, found.messages),
         exported_at=dt.datetime.now(dt.UTC),
     )
     return _file(text, MARKDOWN, "conversation.md")

@@ -57,7 +57,7 @@ def feedback(
 ) -> Response:
     """Keep it with the answer."""
     good: Verdict = "good" if verdict == "good" else "bad"
-    services.opinions.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
+    services.feedback.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
     if is_part(request):
         return renderer.fragment("thanks.html", receipt_id=receipt_id, words=THANKS)
     return see_other("/", "thanks")

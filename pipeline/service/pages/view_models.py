@@ -138,7 +138,7 @@ class Exchange:
         return f"turn-{self.id}"
 
 
-def turns_of(conversation_id: str, messages: Sequence[ConversationMessage]) -> list[Exchange]:
+def exchanges_of(conversation_id: str, messages: Sequence[ConversationMessage]) -> list[Exchange]:
     """Questions with their answers, in order. An answer follows its question; a question may have none."""
     found: list[Exchange] = []
     for said in messages:
@@ -151,13 +151,13 @@ def turns_of(conversation_id: str, messages: Sequence[ConversationMessage]) -> l
     return found
 
 
-def _answered(turn: Exchange, said: ConversationMessage) -> Exchange:
+def _answered(exchange: Exchange, said: ConversationMessage) -> Exchange:
     if said.withheld:
-        return replace(turn, ending="withheld")
+        return replace(exchange, ending="withheld")
     content = said.content or {}
     statements = [StatementOut.model_validate(each) for each in content.get("statements", ())]
     return replace(
-        turn,
+        exchange,
         statements=statement_views(statements),
         answer=AnswerView.kept(said, statements),
         ending=str(content.get("ending", "")),
@@ -214,7 +214,7 @@ class TextSpan:
     marked: bool = False
 
 
-def stretches(text: str, spans: Iterable[tuple[int, int]]) -> list[TextSpan]:
+def text_spans(text: str, spans: Iterable[tuple[int, int]]) -> list[TextSpan]:
     """The text cut at the ranges; overlapping ranges are joined."""
     found: list[TextSpan] = []
     at = 0
@@ -257,7 +257,7 @@ class NoteView:
             document.domain,
             document.author,
             note_address(document.resource_id, spans),
-            tuple(stretches(document.text_content, spans)),
+            tuple(text_spans(document.text_content, spans)),
         )
 
 

@@ -53,7 +53,7 @@ class QuestionRequest:
 
 @dataclass(frozen=True, slots=True)
 class QuestionAccepted:
-    """The question has a place, or waits for one."""
+    """The question has a slot, or waits for one."""
 
     question_id: str
     conversation_id: str
@@ -63,7 +63,7 @@ class QuestionAccepted:
 
 @dataclass(frozen=True, slots=True)
 class AnswerEnded:
-    """The whole answer, which has been kept."""
+    """The whole answer, which has been recorded."""
 
     answer: Answer
     turn: FinishedTurn
@@ -90,7 +90,7 @@ class RunningAnswer:
         self.task: asyncio.Task[None] | None = None
         self.waiting = True
         self.queued_seconds = 0.0
-        """How long it waited for a place."""
+        """How long it waited for a slot."""
         self._began = time.perf_counter()
         self._loop = asyncio.get_running_loop()
         self._events: list[QueueEvent] = [
@@ -100,7 +100,7 @@ class RunningAnswer:
         self._ended = False
 
     def starts(self) -> None:
-        """It has its place."""
+        """It has its slot."""
         self.waiting = False
         self.queued_seconds = time.perf_counter() - self._began
 
@@ -136,7 +136,7 @@ class RunningAnswer:
         raise AssertionError("the events of an answer end with Ended or Failed")
 
     def cancel(self) -> None:
-        """Nobody wants it any more: cut the model's request, or give up the place in the queue."""
+        """No one wants it any more: cut the model's request, or leave the queue."""
         if self._ended:
             return
         self.cancellation.cancel()

@@ -140,7 +140,7 @@ def test_feedback_is_what_was_given(
     whole = given()
     begun = history.conversations.begin(administrator, whole.question, whole.question_id)
     receipt = history.conversations.end(administrator, begun.conversation_id, whole).receipt_id
-    history.opinions.give(administrator, receipt, "bad", reasons=["old"], comment="A later note differs.")
+    history.feedback.give(administrator, receipt, "bad", reasons=["old"], comment="A later note differs.")
     assert found(state) == []
     with state.session() as session:
         session.execute(text(statement))

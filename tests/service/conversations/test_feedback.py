@@ -21,17 +21,17 @@ def receipt(history: History) -> str:
 
 
 def test_it_can_be_said_anew(history: History, receipt: str) -> None:
-    history.opinions.give(ANNA, receipt, "good")
-    history.opinions.give(ANNA, receipt, "bad", reasons=["citation", "old"], comment=" wrong date ")
-    (opinion,) = history.opinions.latest()
+    history.feedback.give(ANNA, receipt, "good")
+    history.feedback.give(ANNA, receipt, "bad", reasons=["citation", "old"], comment=" wrong date ")
+    (opinion,) = history.feedback.latest()
     assert (opinion.verdict, opinion.reasons, opinion.comment) == ("bad", ("citation", "old"), "wrong date")
-    assert history.opinions.own(ANNA, [receipt])[receipt] == opinion
-    assert history.opinions.own(BERT, [receipt]) == {}
+    assert history.feedback.own(ANNA, [receipt])[receipt] == opinion
+    assert history.feedback.own(BERT, [receipt]) == {}
 
 
 def test_others_answers_cannot_be_judged(history: History, receipt: str) -> None:
     with pytest.raises(NotKnown):
-        history.opinions.give(BERT, receipt, "bad")
+        history.feedback.give(BERT, receipt, "bad")
 
 
 @pytest.mark.parametrize(
@@ -41,5 +41,5 @@ def test_what_cannot_be_said(
     history: History, receipt: str, verdict: str, reasons: list[str], comment: str | None
 ) -> None:
     with pytest.raises(BadRequest):
-        history.opinions.give(ANNA, receipt, verdict, reasons=reasons, comment=comment)  # type: ignore[arg-type]
-    assert history.opinions.latest() == []
+        history.feedback.give(ANNA, receipt, verdict, reasons=reasons, comment=comment)  # type: ignore[arg-type]
+    assert history.feedback.latest() == []

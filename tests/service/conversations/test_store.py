@@ -165,7 +165,7 @@ def test_deleting_removes_what_the_person_can_see_and_the_proof_stays(
 ) -> None:
     whole = given()
     conversation = asked(history, whole=whole)
-    history.opinions.give(ANNA, whole.question_id, "bad", comment="SECRET COMMENT")
+    history.feedback.give(ANNA, whole.question_id, "bad", comment="SECRET COMMENT")
     history.conversations.delete(ANNA, conversation)
     with pytest.raises(NotKnown):
         history.conversations.get(ANNA, conversation, EVERYTHING)

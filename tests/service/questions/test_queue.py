@@ -102,12 +102,12 @@ SLOW = ServiceTime(seconds_per_token=0.1, concurrency=1)
 def test_who_leaves_cancels_the_models_request(tmp_path: Path, accept: str) -> None:
     """A model that writes for twenty seconds is stopped at once, the place is free, and the trace is kept."""
     with serving(tmp_path, SLOW, answer_tokens=200) as (nim, service):
-        desk = service.app.state.services.desk
+        queue = service.app.state.services.queue
         connection = service.raw("/v1/ask", headers_of(service.key(), Accept=accept), BODY)
         until(lambda: nim.chat.running == 1)
         began = time.monotonic()
         connection.close()
-        until(lambda: nim.cancelled == 1 and desk.running == 0)
+        until(lambda: nim.cancelled == 1 and queue.running == 0)
         assert time.monotonic() - began < 10
         until(lambda: nim.chat.running == 0)
         assert ends(service) == ["cut_off"]
@@ -118,16 +118,16 @@ def test_who_leaves_cancels_the_models_request(tmp_path: Path, accept: str) -> N
 def test_who_leaves_while_the_model_is_busy_is_not_waited_for(tmp_path: Path) -> None:
     """Before the first byte of the model's answer, too: the connection is cut, the thread comes back."""
     with serving(tmp_path, SLOW, answer_tokens=150) as (nim, service):
-        desk = service.app.state.services.desk
+        queue = service.app.state.services.queue
         first = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
         until(lambda: nim.chat.running == 1)
         second = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
         until(lambda: nim.chat.waiting == 1)
         second.close()
-        until(lambda: desk.running == 1)
+        until(lambda: queue.running == 1)
         assert nim.chat.running == 1  # the first goes on
         first.close()
-        until(lambda: desk.running == 0)
+        until(lambda: queue.running == 0)
         assert ends(service) == ["cut_off", "cut_off"]
 
 
@@ -136,22 +136,22 @@ def test_who_leaves_the_queue_gives_up_the_place(tmp_path: Path) -> None:
         nim,
         service,
     ):
-        desk = service.app.state.services.desk
+        queue = service.app.state.services.queue
         first = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
         until(lambda: nim.chat.running == 1)
         second = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
-        until(lambda: desk.waiting == 1)
+        until(lambda: queue.waiting == 1)
         refused = service.client(service.key()).post("/v1/ask", json={"question": QUESTION})
         assert (refused.status_code, refused.json()["code"]) == (429, "CW-BUSY")
         assert int(refused.headers["retry-after"]) >= 1
         second.close()
-        until(lambda: desk.waiting == 0)
+        until(lambda: queue.waiting == 0)
         assert ends(service) == ["cut_off"]
         third = service.raw("/v1/ask", headers_of(service.key(), **STREAM), BODY)
-        until(lambda: desk.waiting == 1)
+        until(lambda: queue.waiting == 1)
         third.close()
         first.close()
-        until(lambda: desk.running + desk.waiting == 0)
+        until(lambda: queue.running + queue.waiting == 0)
 
 
 def test_one_person_has_a_share_of_the_places(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_one_person_has_a_share_of_the_places(tmp_path: Path) -> None:
         refused = service.client(key).post("/v1/ask", json={"question": QUESTION})
         assert (refused.status_code, refused.json()["code"]) == (429, "CW-TOO-MANY")
         first.close()
-        until(lambda: service.app.state.services.desk.running == 0)
+        until(lambda: service.app.state.services.queue.running == 0)
 
 
 def test_a_reader_that_takes_nothing_holds_no_place(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_a_reader_that_takes_nothing_holds_no_place(tmp_path: Path) -> None:
         until(lambda: len(ends(service)) == 20)
         answer = service.client(service.key()).post("/v1/ask", json={"question": QUESTION})
         assert answer.json()["outcome"] == "answered"
-        desk = service.app.state.services.desk
-        until(lambda: (desk.running, desk.waiting) == (0, 0))
+        queue = service.app.state.services.queue
+        until(lambda: (queue.running, queue.waiting) == (0, 0))
         for connection in slow:
             connection.close()
 
@@ -254,17 +254,17 @@ def test_a_stop_waits_for_a_question_that_is_being_written_down(
 
     async def stopped() -> str:
         prices = prices_of(service.settings)
-        desk = AnswerQueue(services.corpus, services.conversations, prices, service.settings.service)
-        with contextlib.closing(desk):
+        queue = AnswerQueue(services.corpus, services.conversations, prices, service.settings.service)
+        with contextlib.closing(queue):
             with service.state.session():  # nobody else writes meanwhile
-                asking = asyncio.create_task(desk.ask(DEMO, Question(QUESTION), None))
+                asking = asyncio.create_task(queue.ask(DEMO, Question(QUESTION), None))
                 await asyncio.sleep(0)
-                stopping = asyncio.create_task(desk.drain(seconds))
+                stopping = asyncio.create_task(queue.drain(seconds))
                 await asyncio.sleep(0.5)
                 assert not stopping.done()
                 assert not asking.done()
             await stopping
-            assert desk._handed_in == 0
+            assert queue._handed_in == 0
             try:
                 return (await (await asking).result()).answer.outcome
             except NotReady as error:

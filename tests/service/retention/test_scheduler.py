@@ -41,7 +41,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
 def test_it_goes_on_after_a_failure(
     access: Access, state: State, settings: Settings, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upkeep = MaintenanceTask(state, access.audit, settings.service, every_seconds=0.001)
+    maintenance = MaintenanceTask(state, access.audit, settings.service, every_seconds=0.001)
     anchor, failures = access.audit.anchor, iter([True])
 
     def sometimes() -> object:
@@ -50,15 +50,15 @@ def test_it_goes_on_after_a_failure(
         return anchor()
 
     monkeypatch.setattr(access.audit, "anchor", sometimes)
-    upkeep.start()
+    maintenance.start()
     assert lines.third.wait(20)
-    upkeep.stop()
+    maintenance.stop()
     assert [line.getMessage() for line in lines.said[:2]] == [
         "upkeep failed; it is tried again later",
         "audit anchor",
     ]
     assert vars(lines.said[1])["hash"] == "0" * 64
-    upkeep.stop()
+    maintenance.stop()
 
 
 def test_one_that_never_began_can_be_stopped(access: Access, state: State, settings: Settings) -> None:

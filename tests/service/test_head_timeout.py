@@ -17,7 +17,7 @@ HEAD = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.service.connections.HEAD_SECONDS_MAX", SECONDS)
+    monkeypatch.setattr("pipeline.service.head_timeout.HEAD_SECONDS_MAX", SECONDS)
 
 
 def connected(service: Running) -> socket.socket:

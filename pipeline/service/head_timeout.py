@@ -1,4 +1,4 @@
-"""A connection of the service: HTTP/1.1 as uvicorn speaks it, with a limit to how long the head of a request may take.
+"""HTTP/1.1 as uvicorn speaks it, with a limit to how long the head of a request may take.
 
 Whoever sends half a head and then nothing, or a byte now and then, holds a connection that no limit of ours counts:
 there is no request yet. Such a connection is closed. Between two requests uvicorn's own keep-alive applies. Refuses to
@@ -12,10 +12,10 @@ import asyncio
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_SECONDS_MAX = 10.0
-"""As nginx gives it, which stands before a deployed service."""
+"""As nginx gives it, which stands before the service on AWS. Elsewhere another server may stand there, or none."""
 
 
-class Connection(H11Protocol):
+class HeadTimeoutProtocol(H11Protocol):
     """Named in uvicorn's settings: with its own choice a library that happens to be installed would leave us out."""
 
     _late: asyncio.TimerHandle | None = None
