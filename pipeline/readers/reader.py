@@ -183,7 +183,7 @@ class Reader(Protocol):
             return Certainty.CERTAIN
         return Certainty.NAMED if named is self else None
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         """Why no record can be in what begins like this; None where some may."""
         return None
 

@@ -80,7 +80,7 @@ class Registry:
         read, or not what its name says."""
         try:
             reader = sniff(self._of_bytes, self._of_text, opened, named(self.readers, opened))
-            broken = reader.fault(opened) if reader else None
+            broken = reader.refusal(opened) if reader else None
         except UnknownFormat as error:
             raise UnreadableSource(error.reason, f"{error.remedy} {self.read_formats}") from error
         if broken is not None:

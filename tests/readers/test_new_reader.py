@@ -40,7 +40,7 @@ class ReelReader(Reader):
     content_kinds = ("application/x-reel",)
     without_notes = "reels of figures hold none"
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         if opened.head.startswith(self.magic):
             return None
         return UnreadableSource(

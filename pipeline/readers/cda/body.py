@@ -124,7 +124,7 @@ class CdaBody:
 
 
 def _is_of_another(section: Element, title: str) -> bool:
-    """Whether a section says that it is about somebody else: the newborn in its mother's document. The history of the
+    """Whether a section says that it is about someone else: the newborn in its mother's document. The history of the
     family is the patient's all the same."""
     return child(section, "subject") is not None and not is_of_the_family(
         title, [code_of(child(section, "code")) or ""]

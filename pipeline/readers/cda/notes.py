@@ -75,7 +75,7 @@ class CdaReader(Reader):
         # An XML declaration may also stand before HTML, which is named so.
         return Certainty.LIKELY if named is None and _XML.match(head) else None
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         head = utf8(opened).head
         return None if is_cda(head) else _other_xml(head)
 

@@ -110,7 +110,7 @@ class Hl7v2Reader(Reader):
     def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
         return Certainty.CERTAIN if named is self or BEGINNING.match(utf8(opened).head) else None
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         head = utf8(opened).head
         if BEGINNING.match(head) or holds_messages(head):
             return None

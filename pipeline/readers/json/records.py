@@ -272,7 +272,7 @@ class JsonReader(Reader):
     def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
         return _certainty(self, opened, named, lines=False)
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         text = utf8(opened)
         if text.whole and _EMPTY_LIST.fullmatch(text.head):
             return UnreadableSource(
@@ -297,7 +297,7 @@ class JsonLinesReader(Reader):
     def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
         return _certainty(self, opened, named, lines=True)
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         return _other_than_json(utf8(opened))
 
     def read(self, opened: Opened, options: ReadOptions) -> Iterator[ReadItem]:

@@ -293,7 +293,7 @@ class TableReader(Reader):
     def sniff(self, opened: Opened, named: Reader | None) -> Certainty | None:
         return Certainty.NAMED if named is self else None
 
-    def fault(self, opened: Opened) -> UnreadableSource | None:
+    def refusal(self, opened: Opened) -> UnreadableSource | None:
         text = utf8(opened)
         if not text.whole:
             return None
