@@ -731,6 +731,30 @@ def test_a_note_that_is_replaced(
     assert standing == {"DocumentReference/new": "2 mg."}
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("name", ["masterIdentifier", "identifier"])
+def test_a_note_is_replaced_by_its_number(tmp_path: Path, form: str, first: bool, name: str) -> None:
+    number = {"system": "urn:documents", "value": "D1"}
+    old = entry(document("old", "5 mg.", **{name: number if name == "masterIdentifier" else [number]}))
+    new = entry(document("new", "2 mg.", relatesTo=[{"code": "replaces", "target": {"identifier": number}}]))
+    other = entry(document("other", "Other.", patient="Patient/other", **{name: number}))
+    standing: dict[str, str] = {}
+    for one in read_bundle(tmp_path, bundle(*((old, new, other) if first else (new, old, other))), form):
+        if isinstance(one, SourceRecord):
+            standing[one.fields["resource_id"]] = one.fields["text_content"]
+        elif one.withdrawn:
+            standing.pop(one.resource_id or "", None)
+    assert standing == {"DocumentReference/new": "2 mg.", "DocumentReference/other": "Other."}
+
+
+def test_a_note_of_the_same_number_is_not_replaced_by_itself(tmp_path: Path) -> None:
+    number = {"system": "urn:documents", "value": "D1"}
+    related = [{"code": "replaces", "target": {"identifier": number}}]
+    new = document("new", "2 mg.", identifier=[number], relatesTo=related)
+    assert list(texts(read_bundle(tmp_path, bundle(entry(new))))) == ["DocumentReference/new"]
+
+
 def test_a_note_does_not_replace_itself_or_another_servers(tmp_path: Path) -> None:
     targets = ["DocumentReference/1/_history/1", "https://b.example/fhir/DocumentReference/2", "Patient/3"]
     note = document("1", relatesTo=[{"code": "replaces", "target": {"reference": one}} for one in targets])

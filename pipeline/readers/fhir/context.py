@@ -55,12 +55,19 @@ class FhirRun:
     states: OrderedDict[str, NoteState] = field(default_factory=OrderedDict)
     servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """Of notes whose address names a server."""
+    numbers: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    """The ids of notes by the numbers that they have beside them, as `Type/system|value`."""
 
     def put(self, note: str, state: NoteState) -> None:
         self.states[note] = state
         self.states.move_to_end(note)
         if len(self.states) > STATES_MAX:
             self.states.popitem(last=False)
+
+    def number(self, name: str, note: str) -> None:
+        self.numbers[name] = note
+        if len(self.numbers) > STATES_MAX:
+            self.numbers.popitem(last=False)
 
     def other_server(self, note: str, base: str | None) -> str | None:
         """The other server that has a note of the same type and id in this run."""

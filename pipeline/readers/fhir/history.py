@@ -113,6 +113,11 @@ class Note:
         }
         return {name: value for name, value in given.items() if value}
 
+    def numbers(self) -> list[str]:
+        """By which another note may name it, beside its id."""
+        given = (self.resource.get("masterIdentifier"), *objects(self.resource.get("identifier")))
+        return [f"{type_of(self.resource)}/{number}" for one in given if (number := identifier(one))]
+
     def of_another_server(self, position: str) -> UnreadableRecord | None:
         """The id is known in this run, and another server gave it: its note is another one."""
         other = self.place.run.other_server(self.id, self.server) if self.id else None
@@ -146,6 +151,8 @@ class Note:
             reason, remedy = GONE[before.gone]
             yield self.refused(position, reason, remedy, withdrawn=True)
             return
+        for number in self.numbers():
+            self.place.run.number(number, self.id)
         if (self.version or self._in_history) and not (before is not None and self._older_than(before)):
             self.place.run.put(self.id, NoteState(self.version, self._bundle, self.patient_id))
         yield from outcomes
@@ -173,6 +180,8 @@ class Note:
         """What this note says it replaces, by address and by id. The run knows it then."""
         for target in _targets(self.resource):
             gone = self._id_of(target)
+            if target in self.numbers():
+                continue  # all versions of it have that number
             if gone is None or gone == self.id or gone.partition("/")[0] not in NOTE_RESOURCES:
                 continue
             for name in {gone, target}:
@@ -180,6 +189,8 @@ class Note:
             yield target, gone
 
     def _id_of(self, target: str) -> str | None:
+        if (by_number := self.place.run.numbers.get(target)) is not None:
+            return by_number
         base = self.place.base
         entry, named = self.place.bundle.find(target, base), literal(target)
         if entry is not None:
@@ -204,6 +215,8 @@ class Note:
         """What the run saw of this note. Of another patient's under the same id it is no word."""
         states = self.place.run.states
         before = states.get(self.place.full_url or "") or states.get(self.id or "")
+        if before is None and states:
+            before = next((states[number] for number in self.numbers() if number in states), None)
         if before is None or before.patient_id is None or self.patient_id is None:
             return before
         return before if before.patient_id == self.patient_id else None
