@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.trace_context import trace_id
+from pipeline.call_context.trace_context import trace_id
 
 LOGGER = logging.getLogger("chartwell")
 

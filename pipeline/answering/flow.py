@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Literal
 
-from pipeline import cancellation
 from pipeline.answering.model_output import ModelOutput, NoAnswer
 from pipeline.answering.note_access import visible_note
 from pipeline.answering.notices import not_final
@@ -24,6 +23,7 @@ from pipeline.answering.verification import (
     StatementReader,
     abstains,
 )
+from pipeline.call_context import cancellation
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Answerer, Embedder, Generator, Ranker, Store
 from pipeline.records import (
@@ -130,7 +130,7 @@ class Answering:
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
         """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model; so
-        does the scope of `pipeline.cancellation` that the thread is in, which then raises Cancelled here."""
+        does the scope of `cancellation` that the thread is in, which then raises Cancelled here."""
         watch = Stopwatch()
         found = self._search(question, watch)
         if found.reason:

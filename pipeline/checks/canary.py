@@ -19,9 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline import cancellation
 from pipeline.answering.flow import answer
-from pipeline.cancellation import Cancellation, cancellation_scope
+from pipeline.call_context import cancellation
+from pipeline.call_context.cancellation import Cancellation, cancellation_scope
 from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import AnswerWrong, TooSlow
 from pipeline.checks.result import Finding, failed, passed, skipped, warned

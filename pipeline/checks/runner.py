@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline import version
-from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
+from pipeline.call_context.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import CheckUnfinished
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of

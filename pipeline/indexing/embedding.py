@@ -19,10 +19,10 @@ from typing import Protocol, Self
 
 import numpy as np
 
+from pipeline.call_context.retry_budget import attempts_at_most
 from pipeline.errors import ChartwellError, Overloaded, ProviderTimeout, ResponseInvalid
 from pipeline.ports import Embedder, Interruptible, Store
 from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, Vector
-from pipeline.retry_budget import attempts_at_most
 
 STOP_SECONDS = 40.0
 """How long an end that was asked for waits for requests on the wire. Within the 60 s that the host gives the service

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
+from pipeline.call_context.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.errors import ChartwellError, ProviderTimeout
 from pipeline.service.errors import NotReady
 from pipeline.service.problems import recorded

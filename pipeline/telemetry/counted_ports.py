@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline.cancellation import Cancelled
+from pipeline.call_context.cancellation import Cancelled
 from pipeline.indexing.flow import Observer, RunCounts
 from pipeline.ports import Answerer, Embedder, Generator, Store
 from pipeline.records import AnswerEvent, DraftPiece, Finished, Prompt, Question, SearchResult, Verified

@@ -49,7 +49,8 @@ from opentelemetry.util.types import Attributes
 
 from pipeline import version
 from pipeline.answering.stages import Stage, observed_stages
-from pipeline.cancellation import Cancelled
+from pipeline.call_context.cancellation import Cancelled
+from pipeline.call_context.trace_context import TRACEPARENT, in_trace
 from pipeline.ports import Answerer, Embedder, Generator, Store
 from pipeline.records import (
     Answer,
@@ -63,7 +64,6 @@ from pipeline.records import (
 )
 from pipeline.telemetry.definitions import METHODS, code_of
 from pipeline.telemetry.wrappers import GeneratorWrapper, ObservedEmbedder, ObservedStore
-from pipeline.trace_context import TRACEPARENT, in_trace
 
 SpanValue: TypeAlias = str | int | float | bool | Sequence[str]
 

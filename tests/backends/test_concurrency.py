@@ -20,7 +20,7 @@ from pipeline.backends.http.concurrency import (
     batches_of,
     map_bounded,
 )
-from pipeline.cancellation import Cancelled
+from pipeline.call_context.cancellation import Cancelled
 from tests.servers.clock import ManualClock
 
 

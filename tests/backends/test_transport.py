@@ -25,7 +25,7 @@ from pipeline.backends.http.errors import (
     status_error,
 )
 from pipeline.backends.http.transport import RATE_WAIT_SECONDS, Transport
-from pipeline.cancellation import Cancellation
+from pipeline.call_context.cancellation import Cancellation
 from pipeline.config import TransportSettings
 from tests.servers.clock import ManualClock
 from tests.servers.nim import NimServer

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cancellation
+from pipeline.call_context import cancellation
 from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import DiskNearlyFull
 from pipeline.checks.registry import CHECKS

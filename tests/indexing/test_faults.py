@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock
 from pipeline.backends.iris.store import IrisStore
 from pipeline.backends.nim import NimEmbedder
-from pipeline.cancellation import Cancellation
+from pipeline.call_context.cancellation import Cancellation
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, TransportSettings
 from pipeline.errors import ConnectionBroken, ResponseInvalid, StoreLimitReached, StoreUnavailable
 from pipeline.indexing import embedding

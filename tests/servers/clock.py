@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from pipeline.cancellation import Cancellation, Cancelled
+from pipeline.call_context.cancellation import Cancellation, Cancelled
 
 
 class ManualClock:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline import cancellation
-from pipeline.cancellation import Cancelled
+from pipeline.call_context import cancellation
+from pipeline.call_context.cancellation import Cancelled
 from pipeline.errors import ChartwellError, ModelFileError, StoreUnavailable
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service.questions.corpus import LiveCorpus

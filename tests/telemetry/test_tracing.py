@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from pipeline import ask as ask_door
 from pipeline import vectorize
+from pipeline.call_context.trace_context import in_trace, outgoing_headers, trace_id
 from pipeline.config import load_settings
 from pipeline.errors import Overloaded, SettingsInvalid
 from pipeline.logs import JsonFormatter
@@ -28,7 +29,6 @@ from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry import setup as telemetry_module
 from pipeline.telemetry.setup import SILENT, open_telemetry
 from pipeline.telemetry.tracing import ALLOWED, Tracing, allowed
-from pipeline.trace_context import in_trace, outgoing_headers, trace_id
 from tests.servers.nim import NimServer
 from tests.telemetry.collector import Collector
 from tests.telemetry.conftest import NOTES, QUESTION, TEN_QUESTIONS, Index, Watched

@@ -23,7 +23,7 @@ from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
-from pipeline.cancellation import Cancellation, cancellation_scope, current
+from pipeline.call_context.cancellation import Cancellation, cancellation_scope, current
 
 Batch = TypeVar("Batch")
 Result = TypeVar("Result")

@@ -30,7 +30,6 @@ from requests.auth import AuthBase
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-from pipeline import cancellation
 from pipeline.backends.http.concurrency import (
     SYSTEM_CLOCK,
     AdaptiveLimit,
@@ -48,11 +47,12 @@ from pipeline.backends.http.errors import (
     timed_out,
     unreadable,
 )
-from pipeline.cancellation import Cancelled
+from pipeline.call_context import cancellation
+from pipeline.call_context.cancellation import Cancelled
+from pipeline.call_context.retry_budget import attempts_allowed
+from pipeline.call_context.trace_context import outgoing_headers
 from pipeline.config import TransportSettings
 from pipeline.errors import ConnectionBroken, Overloaded, ProviderError, RateLimited
-from pipeline.retry_budget import attempts_allowed
-from pipeline.trace_context import outgoing_headers
 
 Result = TypeVar("Result")
 

@@ -19,7 +19,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
-from pipeline.cancellation import Cancellation, Cancelled, cancellation_scope
+from pipeline.call_context.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.config import ServiceSettings
 from pipeline.errors import ChartwellError
 from pipeline.pricing import Prices, answer_usd
