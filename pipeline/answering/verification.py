@@ -17,6 +17,7 @@ from itertools import pairwise
 from pipeline.answering.evidence import Evidence, Passages, claims_nothing
 from pipeline.records import Citation, Document, Hit, Statement, original_span
 from pipeline.text.characters import misleads
+from pipeline.text.vocabulary import OTHERS, RELATIVES
 
 _ABSTENTION = re.compile(
     r"[\W_]*(?:(?:final\s+)?answer[\W_]*)?not\s+stated\b(?![^\n]*\[\s*\d)", re.IGNORECASE
@@ -304,7 +305,7 @@ def _spans(part: _Part, after: str, passages: Passages) -> list[Evidence]:
             return []
         found += places
     own = _LIST_MARK.sub("", _named_passages(f"{part.own_words} {after}", part.numbers))
-    if found and _REFUTING.search(own):
+    if found and (_REFUTING.search(own) or _is_anothers_word(own, found, passages)):
         return []
     if found and claims_nothing(own):
         return found
@@ -321,6 +322,29 @@ def _spans(part: _Part, after: str, passages: Passages) -> list[Evidence]:
             for other in carried
         )
     ]
+
+
+def _is_anothers_word(own: str, found: Sequence[Evidence], passages: Passages) -> bool:
+    """Whether the words around a quotation give it to the patient, and those around it in the note to somebody else."""
+    if not _PATIENT_SAYS.search(own):
+        return False
+    for each in found:
+        text = passages.hits[each.number - 1].text
+        if _OTHER_SAYS.match(text, each.end) or _OTHER_SAID.search(text, max(0, each.start - 60), each.start):
+            return True
+    return False
+
+
+_SAYS = r"(?:said|says|states?d?|wrote|writes|told|tells|reports?|reported|shouted|asked)"
+_OTHERS = (
+    rf"(?:{'|'.join(sorted(RELATIVES | OTHERS))}|"
+    r"nurse|doctor|physician|surgeon|officer|police|teacher|staff|dr\.?\s\w+)"
+)
+_PATIENT_SAYS = re.compile(rf"\b(?:patient|pt|he|she)\s+(?:\w+\s+)?{_SAYS}\b", re.IGNORECASE)
+_OTHER_SAYS = re.compile(
+    rf"[\s,.\"”]*(?:(?:her|his|the|a|their)\s+)?{_OTHERS}\s+(?:\w+\s+)?{_SAYS}\b", re.IGNORECASE
+)
+_OTHER_SAID = re.compile(rf"\b{_OTHERS}\s+(?:\w+\s+)?{_SAYS}\b[^.\n]{{0,25}}\Z", re.IGNORECASE)
 
 
 def _named_passages(text: str, numbers: Sequence[int]) -> str:

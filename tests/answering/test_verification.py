@@ -302,3 +302,22 @@ def test_an_abbreviation_ends_no_statement() -> None:
 def test_how_a_draft_arrives_makes_no_difference(cuts: list[int]) -> None:
     places = [0, *sorted(cuts), len(DRAFT)]
     assert read([DRAFT[a:b] for a, b in pairwise(places)]) == STATEMENTS
+
+
+@pytest.mark.parametrize(
+    ("draft", "leaves"),
+    [
+        ('The patient said "I want to die" [1].', False),
+        ('She wrote "I cannot sleep" [1].', False),
+        ('Her roommate wrote "I want to die" [1].', True),
+        ('"I want to die," her roommate wrote [1].', True),
+        ('The patient said "I feel better" [1].', True),
+    ],
+)
+def test_a_quotation_is_given_to_who_said_it(draft: str, leaves: bool) -> None:
+    text = (
+        '"I want to die," her roommate wrote in a note. Her mother says "I cannot sleep" often. "I feel better", the '
+        "patient said."
+    )
+    hit = Hit("q1", "q", "p1", "note", None, None, None, text, 0, len(text), 0.7)
+    assert (check_statement(draft, [hit], {"q": Document("q", "p1", "note", text)}.get) is not None) == leaves
