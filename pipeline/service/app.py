@@ -26,7 +26,7 @@ from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State
 from pipeline.service.dependencies import Services
-from pipeline.service.errors import Forbidden, SignInFailed
+from pipeline.service.errors import Forbidden
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter
@@ -259,9 +259,7 @@ class KeysAndSessions:
         return Caller(self._access.keys.check(key))
 
     def by_cookie(self, token: str) -> Caller:
-        found = self._access.sign_ins.current(token)
-        if found is None:
-            raise SignInFailed("The sign-in has ended.", remedy="Sign in again.")
+        found = self._access.sign_ins.require_current(token)
         return Caller(found.principal, found.csrf)
 
 

@@ -194,8 +194,8 @@ def stage(folder: Path) -> Iterator[Stage]:
         )
         groups = service.access.groups
         ward = groups.create(DEMO, "Ward 7")
-        groups.set_members(DEMO, ward.id, ["D2N006", "D2N043", "D2N077"])
-        people.set_sees(DEMO, person.id, Visibility(None, frozenset({ward.id})))
+        groups.change(DEMO, ward.id, members=["D2N006", "D2N043", "D2N077"])
+        people.change(DEMO, person.id, sees=Visibility(None, frozenset({ward.id})))
         yield Stage(
             service,
             slow,

@@ -112,20 +112,6 @@ class Groups:
             session.delete(_row(session, group_id))
             self._audit.append(session, actor, "group-deleted", f"group:{group_id}")
 
-    def rename(self, actor: Principal, group_id: str, name: str) -> Group:
-        return self.change(actor, group_id, name=name)
-
-    def set_members(self, actor: Principal, group_id: str, patient_ids: Iterable[str]) -> Group:
-        """Exactly these patients."""
-        return self.change(actor, group_id, members=patient_ids)
-
-    def add_members(self, actor: Principal, group_id: str, patient_ids: Iterable[str]) -> Group:
-        return self.change(actor, group_id, add=patient_ids)
-
-    def remove_members(self, actor: Principal, group_id: str, patient_ids: Iterable[str]) -> Group:
-        """Patients that are not in it are passed over."""
-        return self.change(actor, group_id, remove=patient_ids)
-
     def _fill(
         self, session: StateSession, actor: Principal, row: PatientGroup, before: set[str], after: set[str]
     ) -> None:

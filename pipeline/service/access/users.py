@@ -151,17 +151,6 @@ class Users:
                 self._audit.append(session, actor, action, f"person:{user.id}", details=details)
             return _person(session, user)
 
-    def rename(self, actor: Principal, user_id: str, display_name: str) -> Person:
-        return self.change(actor, user_id, display_name=display_name)
-
-    def set_role(self, actor: Principal, user_id: str, role: Role) -> Person:
-        """Another role, at once."""
-        return self.change(actor, user_id, role=role)
-
-    def set_sees(self, actor: Principal, user_id: str, wanted: Visibility) -> Person:
-        """Which notes this person may see, from their next request on."""
-        return self.change(actor, user_id, sees=wanted)
-
     def deactivate(self, actor: Principal, user_id: str) -> Person:
         """End this person's sign-ins, keys and links now, and let them in no more."""
         return self.change(actor, user_id, active=False)

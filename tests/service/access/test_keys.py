@@ -42,7 +42,7 @@ def test_a_key_stands_for_its_owner(access: Access, administrator: Principal) ->
 
 def test_a_demoted_owner_takes_the_right_from_the_key(access: Access, administrator: Principal) -> None:
     person_id, _, shown = made(access, administrator, "ask", "start-jobs")
-    access.people.set_role(administrator, person_id, "reader")
+    access.people.change(administrator, person_id, role="reader")
     assert not allowed(access.keys.check(shown), Action.START_JOBS)
 
 

@@ -65,11 +65,11 @@ def test_nobody_else_changes_people(access: Access, administrator: Principal, ro
     before = access.people.everybody(administrator)
     calls: list[Callable[[], object]] = [
         lambda: access.people.create(me, "eve", role="administrator", sees=ALL_NOTES),
-        lambda: access.people.set_role(me, me.id, "administrator"),
-        lambda: access.people.set_sees(me, me.id, ALL_NOTES),
+        lambda: access.people.change(me, me.id, role="administrator"),
+        lambda: access.people.change(me, me.id, sees=ALL_NOTES),
         lambda: access.people.deactivate(me, administrator.id),
         lambda: access.people.activate(me, me.id),
-        lambda: access.people.rename(me, me.id, "M"),
+        lambda: access.people.change(me, me.id, display_name="M"),
         lambda: access.people.invite(me, administrator.id),
         lambda: access.people.everybody(me),
         lambda: access.people.person(me, administrator.id),
@@ -85,11 +85,11 @@ def test_nobody_else_changes_people(access: Access, administrator: Principal, ro
 
 def test_a_role_changes_at_once(access: Access, administrator: Principal) -> None:
     anna = person(access, administrator)
-    access.people.set_role(administrator, anna.current.principal.id, "reviewer")
+    access.people.change(administrator, anna.current.principal.id, role="reviewer")
     assert access.sign_ins.require_current(anna.token).principal.role == "reviewer"
     assert told(access, "role-changed") == {"before": "reader", "after": "reviewer"}
     with pytest.raises(BadRequest):
-        access.people.set_role(administrator, anna.current.principal.id, "owner")  # type: ignore[arg-type]
+        access.people.change(administrator, anna.current.principal.id, role="owner")  # type: ignore[arg-type]
 
 
 def test_whoever_is_deactivated_is_out_at_once(access: Access, administrator: Principal) -> None:
@@ -107,7 +107,7 @@ def test_whoever_is_deactivated_is_out_at_once(access: Access, administrator: Pr
 def test_the_last_administrator_stays(access: Access, administrator: Principal) -> None:
     for leave in (
         lambda: access.people.deactivate(administrator, administrator.id),
-        lambda: access.people.set_role(administrator, administrator.id, "reader"),
+        lambda: access.people.change(administrator, administrator.id, role="reader"),
     ):
         with pytest.raises(Conflict, match="only active administrator"):
             leave()
@@ -116,7 +116,7 @@ def test_the_last_administrator_stays(access: Access, administrator: Principal) 
     with pytest.raises(Conflict):
         access.people.deactivate(administrator, administrator.id)
     access.people.activate(administrator, second.id)
-    access.people.set_role(second, administrator.id, "reader")
+    access.people.change(second, administrator.id, role="reader")
 
 
 def test_two_administrators_cannot_both_leave_at_the_same_moment(
@@ -145,10 +145,10 @@ def test_two_administrators_cannot_both_leave_at_the_same_moment(
 def test_somebody_who_is_not_is_not_known(access: Access, administrator: Principal) -> None:
     for call in (
         lambda: access.people.person(administrator, "x"),
-        lambda: access.people.set_role(administrator, "x", "reader"),
+        lambda: access.people.change(administrator, "x", role="reader"),
         lambda: access.people.invite(administrator, "x"),
-        lambda: access.people.set_sees(
-            administrator, administrator.id, Visibility(None, frozenset({"no-group"}))
+        lambda: access.people.change(
+            administrator, administrator.id, sees=Visibility(None, frozenset({"no-group"}))
         ),
     ):
         with pytest.raises(NotKnown):
@@ -158,8 +158,8 @@ def test_somebody_who_is_not_is_not_known(access: Access, administrator: Princip
 def test_domains_and_groups_both_hold(access: Access, administrator: Principal) -> None:
     ward = access.groups.create(administrator, "ward 3")
     study = access.groups.create(administrator, "study")
-    access.groups.set_members(administrator, ward.id, ["p1", "p2"])
-    access.groups.set_members(administrator, study.id, ["p2", "p3"])
+    access.groups.change(administrator, ward.id, members=["p1", "p2"])
+    access.groups.change(administrator, study.id, members=["p2", "p3"])
     anna = person(
         access, administrator, sees=Visibility(frozenset({"radiology"}), frozenset({ward.id, study.id}))
     )
@@ -179,7 +179,7 @@ def test_a_change_of_a_group_counts_from_the_next_request(
     access: Access, administrator: Principal, state: State, settings: Settings
 ) -> None:
     ward = access.groups.create(administrator, "ward 3")
-    access.groups.set_members(administrator, ward.id, ["p1"])
+    access.groups.change(administrator, ward.id, members=["p1"])
     anna = person(access, administrator, sees=Visibility(None, frozenset({ward.id})))
 
     def seen(through: Access) -> frozenset[str] | None:
@@ -187,11 +187,11 @@ def test_a_change_of_a_group_counts_from_the_next_request(
 
     other_process = open_access(state, settings)
     assert seen(access) == seen(other_process) == {"p1"}
-    access.groups.set_members(administrator, ward.id, ["p2", "p3", "p2"])
+    access.groups.change(administrator, ward.id, members=["p2", "p3", "p2"])
     assert seen(access) == seen(other_process) == {"p2", "p3"}
-    access.groups.add_members(administrator, ward.id, ["p4"])
+    access.groups.change(administrator, ward.id, add=["p4"])
     assert seen(access) == seen(other_process) == {"p2", "p3", "p4"}
-    access.groups.remove_members(administrator, ward.id, ["p2", "p9"])
+    access.groups.change(administrator, ward.id, remove=["p2", "p9"])
     assert seen(access) == seen(other_process) == {"p3", "p4"}
     access.groups.delete(administrator, ward.id)
     assert seen(access) == seen(other_process) == frozenset(), "a group that is gone widens nothing"
@@ -202,20 +202,20 @@ def test_groups(access: Access, administrator: Principal) -> None:
     assert ward.name == "ward 3"
     with pytest.raises(Conflict):
         access.groups.create(administrator, "ward 3")
-    access.groups.set_members(administrator, ward.id, ["p2", "p1"])
+    access.groups.change(administrator, ward.id, members=["p2", "p1"])
     (listed,) = access.groups.all(administrator)
     assert (listed.name, listed.members) == ("ward 3", 2)
     assert access.groups.members(administrator, ward.id) == ["p1", "p2"]
     assert counts_told(access) == {"added": 2, "removed": 0, "members": 2}
-    assert access.groups.rename(administrator, ward.id, "ward 4").name == "ward 4"
+    assert access.groups.change(administrator, ward.id, name="ward 4").name == "ward 4"
     for bad in ([""], ["x" * 401], [" "]):
         with pytest.raises(BadRequest):
-            access.groups.set_members(administrator, ward.id, bad)
+            access.groups.change(administrator, ward.id, members=bad)
     for call in (
-        lambda: access.groups.set_members(administrator, "x", ["p"]),
+        lambda: access.groups.change(administrator, "x", members=["p"]),
         lambda: access.groups.members(administrator, "x"),
         lambda: access.groups.delete(administrator, "x"),
-        lambda: access.groups.rename(administrator, "x", "y"),
+        lambda: access.groups.change(administrator, "x", name="y"),
     ):
         with pytest.raises(NotKnown):
             call()
@@ -225,7 +225,7 @@ def test_the_last_change_of_scope_is_told_with_what_was_before(
     access: Access, administrator: Principal
 ) -> None:
     anna = person(access, administrator).current.principal
-    access.people.set_sees(administrator, anna.id, Visibility(None, frozenset()))
+    access.people.change(administrator, anna.id, sees=Visibility(None, frozenset()))
     assert told(access, "scope-changed") == {
         "before": {"domains": [], "groups": []},
         "after": {"domains": None, "groups": []},
