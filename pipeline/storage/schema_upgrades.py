@@ -33,15 +33,12 @@ class Upgrades(Generic[Target]):
         """`first`: the version before the first step. Raises ValueError where a number is missing or out of order."""
         self.steps = tuple(steps)
         self._first = first
+        self.version = first + len(steps)
+        """The newest version, which the last step leaves behind."""
         for number, step in self._numbered():
             found = _NAME.fullmatch(step.__name__)
             if found is None or int(found[1]) != number:
                 raise ValueError(f"{step.__name__} stands where the step to version {number} belongs")
-
-    @property
-    def version(self) -> int:
-        """The newest version, which the last step leaves behind."""
-        return self._first + len(self.steps)
 
     def require_known(self, held: int, holder: str) -> None:
         """Raises SchemaMismatch where `held` is a version that no step leads to. `holder` opens the message."""

@@ -133,8 +133,21 @@ def place_row(chunk: Chunk) -> dict[str, Any]:
 
 def hit_of(row: Row, similarity: float) -> Hit:
     """From the columns of the statement `hits`, up to Locator."""
-    chunk_id, resource_id, patient_id, document_type, date, domain, section, text = row[:8]
-    start, end, offsets, locator = row[8:12]
+    (
+        chunk_id,
+        resource_id,
+        patient_id,
+        document_type,
+        date,
+        domain,
+        section,
+        text,
+        start,
+        end,
+        offsets,
+        locator,
+        *_,
+    ) = row
     return Hit(
         chunk_id,
         resource_id,
@@ -148,7 +161,7 @@ def hit_of(row: Row, similarity: float) -> Hit:
         end,
         similarity,
         offsets=None if offsets is None else tuple((at, original) for at, original in json.loads(offsets)),
-        region=region_of(chunk_id, locator),
+        region=None if locator is None else region_of(chunk_id, locator),
     )
 
 

@@ -219,7 +219,8 @@ class EmbeddedStore:
         return version > 0
 
     def _require_version(self, version: int) -> None:
-        UPGRADES.require_known(version, str(self._database.path))
+        if version != UPGRADES.version:  # else there is nothing to say, on the way of every question
+            UPGRADES.require_known(version, str(self._database.path))
 
     # --- writing
 
