@@ -155,7 +155,7 @@ class Server:
             self.open.append(connection)
             return connection
 
-    def refusal(self, statement: str) -> Callable[[], None]:
+    def fault(self, statement: str) -> Callable[[], None]:
         """Raise what is planned for this statement; the answer raises what is planned for after it."""
         for fault in self.faults:
             if fault.statement == statement and fault.times > 0:
