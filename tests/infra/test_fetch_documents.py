@@ -157,6 +157,7 @@ class Job:
         )
 
 
+@pytest.mark.long
 def test_the_notes_of_a_bucket_are_indexed_and_a_second_run_stores_nothing(tmp_path: Path) -> None:
     job = Job(tmp_path)
     empty = job.run({})

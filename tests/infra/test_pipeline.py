@@ -122,6 +122,7 @@ def hand_made_wheel(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.long
 def test_the_wheel_is_built_once_for_the_same_sources(tmp_path: Path) -> None:
     needs_builder()
     first = pipeline.build_wheel(tmp_path / "out", small_checkout(tmp_path / "checkout"))
