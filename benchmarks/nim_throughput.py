@@ -1,7 +1,7 @@
 """How near the NIM back-end comes to the ceiling of a server it knows nothing about.
 
-The simulator runs in another process with a service time, so its ceiling is a number; the gate starts from one request
-in flight and has to find the rest. Prints served rate over ceiling, for embedding and for answers.
+The simulator runs in another process with a service time, so its ceiling is a number; the limiter starts from one
+request in flight and has to find the rest. Prints served rate over ceiling, for embedding and for answers.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def embedding_throughput(batches: int = BATCHES) -> dict[str, float]:
     return {
         "ceiling_texts_per_second": _ceiling(texts),
         "steady_ratio": steady / _ceiling(texts[(warm_up + 1) * BATCH_SIZE :]),
-        "in_flight_at_end": embedder.gate.limit,
+        "in_flight_at_end": embedder.limiter.limit,
     }
 
 
@@ -65,7 +65,7 @@ def _moments(embedder: NimEmbedder, batches: list[tuple[str, ...]]) -> list[floa
     def embed(batch: tuple[str, ...]) -> Vector:
         return embedder.embed(batch, "passage")
 
-    return [time.perf_counter() for _ in map_bounded(embed, batches, embedder.gate)]
+    return [time.perf_counter() for _ in map_bounded(embed, batches, embedder.limiter)]
 
 
 def _ceiling(texts: Sequence[str]) -> float:
@@ -114,7 +114,7 @@ def answer_throughput(askers: int = ASKERS, answers_each: int = ANSWERS_EACH) ->
         "ceiling_answers_per_second": ceiling,
         "ratio": (last - first) / (ends[last] - ends[first]) / ceiling,
         "errors": len(failures),
-        "in_flight_at_end": generator.gate.limit,
+        "in_flight_at_end": generator.limiter.limit,
     }
 
 

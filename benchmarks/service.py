@@ -6,7 +6,7 @@ hundred there are twenty readers that take nothing of what they asked for, and f
 
     throughput_ratio    answers per second over the simulated generator's ceiling
     own_share_ms        what a question takes beyond the generator's, the embedder's and the queue's time: HTTP, the
-                        gate, both transactions, search, prompt, verification, delivery, as its asker sees it
+                        limiter, both transactions, search, prompt, verification, delivery, as its asker sees it
     cpu_ms_per_answer   of the service's process, those that were cut off included: what a busy machine does not change
     memory              of the service's process, in each third
 """

@@ -38,7 +38,8 @@ def _folder(folder: Path, depth: int) -> Iterator[str]:
         for path in files:
             yield from _described(f"  {path.name}", _first_sentence(path), 1)
     elif files:
-        names = " ".join(path.name.removesuffix(".py") for path in files)
+        texts = sorted(path.name for path in folder.iterdir() if path.suffix in (".sql", ".md"))
+        names = " ".join([*(path.name.removesuffix(".py") for path in files), *texts])
         yield from textwrap.wrap(
             names, WIDTH, initial_indent=f"{indent}    ", subsequent_indent=f"{indent}    "
         )

@@ -6,7 +6,8 @@ first among equals. Filters go down to the store, into both legs; nothing is fil
 
 from __future__ import annotations
 
-from pipeline.answering.fusion import fuse, newest_first_within, scored, selected
+from pipeline.answering.fusion import fuse, newest_first_within, scored
+from pipeline.answering.near_duplicates import selected
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Store
 from pipeline.records import Filters, Hit, Vector

@@ -1,7 +1,7 @@
 """Amazon Bedrock: Titan V2 embeddings by InvokeModel, answers of Nova and others by ConverseStream.
 
 Decides what goes into Bedrock's requests and which of our errors each of botocore's is. botocore's own retries are
-off: trying again happens in one place, `transport.Patience`, behind the same gate as every other server. Credentials
+off: trying again happens in one place, `transport.Patience`, behind the same limiter as every other server. Credentials
 come from wherever AWS credentials come from; on an instance that is its role.
 """
 
@@ -24,7 +24,7 @@ from pipeline.backends.http.chat_request import thinks
 from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock, Slot, map_bounded
 from pipeline.backends.http.errors import Server, quotable_detail, timed_out, unreadable
 from pipeline.backends.http.openai_protocol import checked_vectors, floor_of, never_empty
-from pipeline.backends.http.transport import RetryPolicy, capacity_gate
+from pipeline.backends.http.transport import RetryPolicy, concurrency_limiter
 from pipeline.backends.local.token_counts import EstimatedTokens
 from pipeline.backends.local.wordpiece import WordPiece
 from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
@@ -84,7 +84,7 @@ def _server(role: str, group: str, model: str, bedrock: BedrockSettings) -> Serv
 
 
 class _Caller:
-    """Calls of one model: through the gate, with our patience, in our errors."""
+    """Calls of one model: through the limiter, with our patience, in our errors."""
 
     def __init__(
         self,
@@ -95,8 +95,8 @@ class _Caller:
         clock: Clock,
     ) -> None:
         self.server = server
-        self.gate = capacity_gate(transport, start, clock)
-        self._patience = RetryPolicy(transport, self.gate, clock)
+        self.limiter = concurrency_limiter(transport, start, clock)
+        self._patience = RetryPolicy(transport, self.limiter, clock)
         self._make_client = make_client
         self._client: Any = None
         self._lock = threading.Lock()
@@ -113,7 +113,7 @@ class _Caller:
         self, function: Callable[[], Result], weight: float, request: object, attempts_max: int | None = None
     ) -> Result:
         def attempt(again: bool) -> Result:
-            with self.gate.slot(weight, first=again) as slot, self.translated(slot, request):
+            with self.limiter.slot(weight, first=again) as slot, self.translated(slot, request):
                 answer = function()
                 slot.completed()
                 return answer
@@ -127,7 +127,7 @@ class _Caller:
 
         def attempt(again: bool) -> tuple[ExitStack, Slot, Result]:
             with ExitStack() as stack:
-                slot = stack.enter_context(self.gate.slot(first=again))
+                slot = stack.enter_context(self.limiter.slot(first=again))
                 with self.translated(slot, request):
                     answer = function()
                 return stack.pop_all(), slot, answer
@@ -188,12 +188,12 @@ class BedrockEmbedder:
 
     @property
     def calls_at_once(self) -> int:
-        """The most that can be in flight; the gate lets through what the server stands."""
-        return self._caller.gate.in_flight_max
+        """The most that can be in flight; the limiter lets through what the server stands."""
+        return self._caller.limiter.in_flight_max
 
     def stop(self) -> None:
         """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
-        self._caller.gate.stop()
+        self._caller.limiter.stop()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """An upper estimate (`EstimatedTokens`): Titan's tokenizer is not published."""
@@ -204,7 +204,7 @@ class BedrockEmbedder:
         if len(texts) == 1:
             vectors = [self._embed_one(texts[0])]
         else:
-            vectors = list(map_bounded(self._embed_one, texts, self._caller.gate))
+            vectors = list(map_bounded(self._embed_one, texts, self._caller.limiter))
         return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *vectors])
 
     def check(self) -> None:

@@ -49,7 +49,7 @@ RANKING_BATCH_SIZE = 32
 IMAGE_BATCH_SIZE = 16
 """NV-CLIP's real limit per request is not documented."""
 GENERATOR_IN_FLIGHT_START = 8
-"""Where an 8B model on one card stops gaining much (A100 sweep); the gate goes on from there by itself."""
+"""Where an 8B model on one card stops gaining much (A100 sweep); the limiter goes on from there by itself."""
 CHECK_ATTEMPTS = 1
 """A check tells how things are now: it does not wait for them to become better."""
 
@@ -135,9 +135,9 @@ class NimEmbedder:
         return self._space
 
     @property
-    def gate(self) -> ConcurrencyLimiter:
+    def limiter(self) -> ConcurrencyLimiter:
         """The door in front of this server, for whoever runs several `embed` at once (`map_bounded`)."""
-        return self._transport.gate
+        return self._transport.limiter
 
     @property
     def texts_at_once(self) -> int:
@@ -145,8 +145,8 @@ class NimEmbedder:
 
     @property
     def calls_at_once(self) -> int:
-        """The most that can be in flight; the gate lets through what the server stands."""
-        return self._transport.gate.in_flight_max
+        """The most that can be in flight; the limiter lets through what the server stands."""
+        return self._transport.limiter.in_flight_max
 
     @property
     def reserved_tokens(self) -> int:
@@ -174,7 +174,7 @@ class NimEmbedder:
             return np.empty((0, self._space.dimension), dtype=np.float32)
         if len(batches) == 1:
             return embed_batch(batches[0])
-        return np.concatenate(list(map_bounded(embed_batch, batches, self._transport.gate)))
+        return np.concatenate(list(map_bounded(embed_batch, batches, self._transport.limiter)))
 
     def check(self) -> None:
         """A real embedding of one word, once: neither the model list nor readiness proves that a model answers."""
@@ -220,7 +220,7 @@ class _TextBatch:
 
     @property
     def weight(self) -> float:
-        """Work of the request, for the gate: its tokens, and one a text, so that empty texts weigh something."""
+        """Work of the request, for the limiter: its tokens, and one a text, so that empty texts weigh something."""
         return float(sum(self.counts) + len(self.texts))
 
 
@@ -304,7 +304,7 @@ class NimRanker:
         if len(batches) == 1:
             return rank_batch(batches[0])
         return [
-            score for scores in map_bounded(rank_batch, batches, self._transport.gate) for score in scores
+            score for scores in map_bounded(rank_batch, batches, self._transport.limiter) for score in scores
         ]
 
     def check(self) -> None:
@@ -387,7 +387,7 @@ class NimImageEmbedder:
 
     def _embed(self, inputs: Sequence[str]) -> Vector:
         batches = batches_of(inputs, IMAGE_BATCH_SIZE)
-        found = list(map_bounded(self._embed_batch, batches, self._transport.gate))
+        found = list(map_bounded(self._embed_batch, batches, self._transport.limiter))
         return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *found])
 
     def _embed_batch(self, batch: tuple[str, ...], attempts_max: int | None = None) -> Vector:

@@ -97,8 +97,8 @@ class OpenAIEmbedder:
 
     @property
     def calls_at_once(self) -> int:
-        """The most that can be in flight; the gate lets through what the server stands."""
-        return self._transport.gate.in_flight_max
+        """The most that can be in flight; the limiter lets through what the server stands."""
+        return self._transport.limiter.in_flight_max
 
     def stop(self) -> None:
         """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
@@ -114,7 +114,7 @@ class OpenAIEmbedder:
         batches = batches_of([prefix + never_empty(text) for text in texts], self._settings.batch_size)
         if len(batches) == 1:
             return self._embed_batch(batches[0])
-        found = list(map_bounded(self._embed_batch, batches, self._transport.gate))
+        found = list(map_bounded(self._embed_batch, batches, self._transport.limiter))
         return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *found])
 
     def check(self) -> None:

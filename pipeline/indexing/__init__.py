@@ -1,1 +1,1 @@
-"""Notes in, vectors in the store: ingest, validate, chunk, embed, store."""
+"""Notes in, vectors in the store: read, validate, chunk, embed, commit, acknowledge."""

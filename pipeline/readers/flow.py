@@ -15,7 +15,7 @@ from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing
 from pipeline.readers.faults import fault
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.formats import FORMATS
+from pipeline.readers.format_choice import Registry
 from pipeline.readers.patients import PatientAuthorities
 from pipeline.readers.preflight import SAMPLE_RECORDS, is_by_product, look_at_inputs, problem_of, unusable
 from pipeline.readers.raw_records import raw_records
@@ -28,7 +28,7 @@ from pipeline.readers.reader import (
     UnreadableSource,
 )
 from pipeline.readers.record_format import NoteRun, RecordFormat
-from pipeline.readers.registry import Registry
+from pipeline.readers.registry import FORMATS
 from pipeline.readers.source_records import rejection, source_record
 from pipeline.readers.sources import Source, locate, open_source, source_name
 from pipeline.records import Rejection, SourceRecord

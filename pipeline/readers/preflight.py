@@ -14,9 +14,9 @@ from typing import Any
 
 from pipeline.errors import InputError, InputMissing, InputUnusable
 from pipeline.readers.field_mapping import FieldMapping, shown_names
+from pipeline.readers.format_choice import Registry
 from pipeline.readers.raw_records import raw_records
 from pipeline.readers.reader import RawRecord, ReadItem, ReadOptions, UnreadableRecord, UnreadableSource
-from pipeline.readers.registry import Registry
 from pipeline.readers.sources import STANDARD_INPUT, Source, is_folder, locate, open_source
 from pipeline.readers.streams import COMPRESSED
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from pipeline.errors import ChartwellError
 from pipeline.readers.faults import fault
+from pipeline.readers.format_choice import Registry
 from pipeline.readers.reader import (
     Opened,
     ReadItem,
@@ -16,7 +17,6 @@ from pipeline.readers.reader import (
     UnreadableRecord,
     UnreadableSource,
 )
-from pipeline.readers.registry import Registry
 
 
 def raw_records(opened: Opened, options: ReadOptions, formats: Registry) -> Iterator[ReadItem]:

@@ -50,7 +50,7 @@ class Gated(Protocol):
     """A back-end that has such a door."""
 
     @property
-    def gate(self) -> CountedLimiter: ...
+    def limiter(self) -> CountedLimiter: ...
 
 
 class Together(CollectorRegistry):
@@ -265,12 +265,14 @@ class Metrics:
     def watch_server(self, role: ServerRole, backend: object) -> None:
         """Where this back-end calls a server, read its queue at each scrape."""
         if isinstance(backend, Gated):
-            gate = backend.gate
+            limiter = backend.limiter
             self._gauges["chartwell_server_requests_in_flight"].labels(role).set_function(
-                lambda: gate.in_flight
+                lambda: limiter.in_flight
             )
-            self._gauges["chartwell_server_requests_waiting"].labels(role).set_function(lambda: gate.waiting)
-            self._gauges["chartwell_server_requests_limit"].labels(role).set_function(lambda: gate.limit)
+            self._gauges["chartwell_server_requests_waiting"].labels(role).set_function(
+                lambda: limiter.waiting
+            )
+            self._gauges["chartwell_server_requests_limit"].labels(role).set_function(lambda: limiter.limit)
 
     # --- ingestion
 

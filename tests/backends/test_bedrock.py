@@ -169,7 +169,7 @@ def test_closing_an_answer_early(bedrock: BedrockServer) -> None:
     pieces = generator.stream(PROMPT)
     next(pieces)
     pieces.close()  # type: ignore[attr-defined]
-    assert generator._caller.gate.in_flight == 0
+    assert generator._caller.limiter.in_flight == 0
 
 
 def test_checks(bedrock: BedrockServer) -> None:

@@ -1,4 +1,4 @@
-"""The gate finds a server's capacity, and threads never outrun it."""
+"""The limiter finds a server's capacity, and threads never outrun it."""
 
 from __future__ import annotations
 
@@ -191,12 +191,12 @@ def gate_of(limit: int, clock: ManualClock | None = None, per_minute: float = 0)
 
 
 def test_never_more_in_flight_than_the_limit() -> None:
-    gate = gate_of(3)
+    limiter = gate_of(3)
     inside, most = [0], [0]
     lock = threading.Lock()
 
     def work(_: int) -> None:
-        with gate.slot():
+        with limiter.slot():
             with lock:
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
@@ -204,25 +204,25 @@ def test_never_more_in_flight_than_the_limit() -> None:
             with lock:
                 inside[0] -= 1
 
-    list(map_bounded(work, range(60), gate))
+    list(map_bounded(work, range(60), limiter))
     assert most[0] == 3
-    assert gate.in_flight == 0
+    assert limiter.in_flight == 0
 
 
 def test_first_come_first_served_and_retries_first() -> None:
-    gate = gate_of(1)
+    limiter = gate_of(1)
     order: list[str] = []
 
     def enter(name: str, first: bool) -> None:
-        with gate.slot(first=first):
+        with limiter.slot(first=first):
             order.append(name)
 
     threads = []
-    with gate.slot():
+    with limiter.slot():
         for name, first in (("a", False), ("b", False), ("again", True)):
             threads.append(threading.Thread(target=enter, args=(name, first)))
             threads[-1].start()
-            while len(gate._waiting) < len(threads):
+            while len(limiter._waiting) < len(threads):
                 time.sleep(0.001)
     for thread in threads:
         thread.join()
@@ -231,23 +231,23 @@ def test_first_come_first_served_and_retries_first() -> None:
 
 def test_a_wait_told_to_one_is_a_wait_for_all() -> None:
     clock = ManualClock()
-    gate = gate_of(4, clock)
-    gate.close_for(12)
-    with gate.slot():
+    limiter = gate_of(4, clock)
+    limiter.close_for(12)
+    with limiter.slot():
         assert clock.now() >= 12
 
 
 def test_the_bucket_spaces_starts() -> None:
     clock = ManualClock()
-    gate = gate_of(4, clock, per_minute=40)
+    limiter = gate_of(4, clock, per_minute=40)
     for _ in range(80):
-        with gate.slot():
+        with limiter.slot():
             pass
     assert 110 <= clock.now() <= 130
 
 
 def test_results_come_in_order_and_batches_are_pulled_as_needed() -> None:
-    gate = gate_of(2)
+    limiter = gate_of(2)
     pulled = []
 
     def source() -> Iterator[int]:
@@ -256,77 +256,77 @@ def test_results_come_in_order_and_batches_are_pulled_as_needed() -> None:
             yield number
 
     def work(number: int) -> int:
-        with gate.slot():
+        with limiter.slot():
             time.sleep(0.002 if number % 7 == 0 else 0)
         return number * number
 
-    for taken, result in enumerate(map_bounded(work, source(), gate)):
+    for taken, result in enumerate(map_bounded(work, source(), limiter)):
         assert result == taken * taken
         assert len(pulled) - taken <= 4 * 2 + 5
     assert len(pulled) == 200
 
 
 def test_the_first_error_stops_and_leaves_no_thread() -> None:
-    gate = gate_of(4)
+    limiter = gate_of(4)
     done = []
 
     def work(number: int) -> int:
-        with gate.slot():
+        with limiter.slot():
             if number == 5:
                 raise ValueError("five")
             done.append(number)
             return number
 
     before = threading.active_count()
-    results = map_bounded(work, range(1000), gate)
+    results = map_bounded(work, range(1000), limiter)
     with pytest.raises(ValueError, match="five"):
         list(results)
     assert threading.active_count() == before
     assert len(done) < 100
-    assert gate.in_flight == 0
+    assert limiter.in_flight == 0
 
 
 def test_closing_wakes_what_waits_and_leaves_no_thread() -> None:
-    gate = gate_of(4)
+    limiter = gate_of(4)
 
     def work(number: int) -> int:
-        with gate.slot():
+        with limiter.slot():
             if number:
-                gate.sleep(3600)
+                limiter.sleep(3600)
             return number
 
     before = threading.active_count()
-    results = map_bounded(work, range(10), gate)
+    results = map_bounded(work, range(10), limiter)
     assert next(results) == 0
     results.close()
     assert threading.active_count() == before
-    assert gate.in_flight == 0
+    assert limiter.in_flight == 0
 
 
 def test_an_inner_map_stops_with_the_outer_one() -> None:
-    gate = gate_of(3)
+    limiter = gate_of(3)
 
     def inner(number: int) -> int:
         if number == 7:
             raise ValueError("seven")
-        gate.sleep(3600)
+        limiter.sleep(3600)
         return number
 
     def outer(number: int) -> list[int]:
-        return list(map_bounded(inner, [number, number], gate))
+        return list(map_bounded(inner, [number, number], limiter))
 
     with pytest.raises(ValueError, match="seven"):
-        list(map_bounded(outer, [7, 1, 2], gate))
+        list(map_bounded(outer, [7, 1, 2], limiter))
 
 
 def test_a_stopped_gate_lets_nobody_wait() -> None:
-    gate = gate_of(1)
-    threading.Timer(0.05, gate.stop).start()
+    limiter = gate_of(1)
+    threading.Timer(0.05, limiter.stop).start()
     with pytest.raises(Cancelled):
-        gate.sleep(3600)
-    with pytest.raises(Cancelled), gate.slot():
+        limiter.sleep(3600)
+    with pytest.raises(Cancelled), limiter.slot():
         pass
-    assert gate.in_flight == 0
+    assert limiter.in_flight == 0
 
 
 def test_batches() -> None:

@@ -119,7 +119,7 @@ def test_many_texts_go_in_batches_and_each_once(nim: NimServer) -> None:
     assert vectors.shape == (200, 1024)
     assert nim.calls == {"/v1/embeddings 200": 13}
     assert nim.counts()["texts"] == nim.counts()["distinct"] == 200
-    assert embedder.gate.in_flight == 0
+    assert embedder.limiter.in_flight == 0
 
 
 def test_several_requests_are_in_flight() -> None:
@@ -127,7 +127,7 @@ def test_several_requests_are_in_flight() -> None:
         settings = EmbedderSettings(url=nim.url, batch_size=1)
         embedder = NimEmbedder(settings, TransportSettings())
         embedder.embed([f"text {number}" for number in range(80)], "passage")
-        assert embedder.gate.limit >= 2  # how far it gets in 80 requests depends on the machine
+        assert embedder.limiter.limit >= 2  # how far it gets in 80 requests depends on the machine
         assert nim.connections >= 2
 
 
@@ -270,7 +270,7 @@ def test_a_true_limit_per_minute_is_kept_by_the_bucket() -> None:
         nim.faults.requests_per_minute, nim.faults.minute_seconds = 20, 1.0
         settings = EmbedderSettings(url=nim.url, batch_size=1)
         embedder = NimEmbedder(settings, TransportSettings(requests_per_minute=1200 * 0.9))
-        embedder._transport.gate._rate.capacity = 1.0  # type: ignore[union-attr]
+        embedder._transport.limiter._rate.capacity = 1.0  # type: ignore[union-attr]
         embedder.embed([f"text {number}" for number in range(40)], "passage")
         assert nim.calls["/v1/embeddings 429"] == 0
 
@@ -342,7 +342,7 @@ def test_closing_an_answer_frees_its_place() -> None:
         pieces = generator.stream(PROMPT)
         next(pieces)
         pieces.close()  # type: ignore[attr-defined]
-        assert generator.gate.in_flight == 0
+        assert generator.limiter.in_flight == 0
 
 
 def test_who_answers(nim: NimServer) -> None:

@@ -394,7 +394,7 @@ def test_where_others_are_answered_the_next_attempt_comes_soon(nim: NimServer) -
 
         def sleep(self, seconds: float, scope: Cancellation) -> None:
             super().sleep(seconds, scope)
-            with transport.gate.slot() as slot:
+            with transport.limiter.slot() as slot:
                 slot.completed()
 
     clock = Clock()
@@ -454,7 +454,7 @@ def test_retry_after_holds_although_others_are_answered() -> None:
 
         def sleep(self, seconds: float, scope: Cancellation) -> None:
             super().sleep(seconds, scope)
-            with transport.gate.slot() as slot:
+            with transport.limiter.slot() as slot:
                 slot.completed()
 
     clock = Clock()
@@ -510,9 +510,9 @@ def test_refusals_halve_the_requests_in_flight_and_others_wait_too(
     transport = transport_to(nim.url, clock, in_flight_start=8)
     nim.faults.status = 429
     refused_call(transport, attempts_max=2)
-    assert transport.gate.limit == 2  # halved by each attempt
+    assert transport.limiter.limit == 2  # halved by each attempt
     nim.faults.status = 0
-    transport.gate.close_for(7)
+    transport.limiter.close_for(7)
     before = clock.now()
     transport.post("/embeddings", EMBED)
     assert clock.now() - before >= 7
@@ -522,7 +522,7 @@ def test_an_internal_error_does_not_slow_us_down(nim: NimServer, clock: ManualCl
     transport = transport_to(nim.url, clock, in_flight_start=8)
     nim.faults.status = 500
     refused_call(transport)
-    assert transport.gate.limit == 8
+    assert transport.limiter.limit == 8
 
 
 def test_stopping_ends_a_wait_between_attempts(nim: NimServer) -> None:
@@ -615,7 +615,7 @@ def test_closing_a_stream_reaches_the_server() -> None:
         events = transport.stream("/chat/completions", ASK)
         next(events)
         events.close()
-        assert transport.gate.in_flight == 0
+        assert transport.limiter.in_flight == 0
         for _ in range(100):
             if nim.cancelled:
                 break

@@ -24,9 +24,9 @@ from pipeline.indexing.validation import Duplicate, ValidNote, accept_all
 from pipeline.readers import sources
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
-from pipeline.readers.formats import FORMATS
 from pipeline.readers.plain_text.notes import PlainTextReader
 from pipeline.readers.reader import Opened, ReadOptions
+from pipeline.readers.registry import FORMATS
 from pipeline.records import Rejection
 
 SETTINGS = IndexingSettings()

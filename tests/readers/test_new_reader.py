@@ -16,13 +16,13 @@ from pipeline.errors import InputUnusable
 from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
-from pipeline.readers.formats import FORMATS
+from pipeline.readers.format_choice import Registry
 from pipeline.readers.json.stream import too_long
 from pipeline.readers.plain_text.notes import PlainTextReader, path_columns
 from pipeline.readers.plain_text.utf8 import utf8
 from pipeline.readers.reader import Opened, RawRecord, Reader, ReadOptions, UnreadableRecord, UnreadableSource
 from pipeline.readers.record_format import RecordFormat
-from pipeline.readers.registry import Registry
+from pipeline.readers.registry import FORMATS
 from pipeline.readers.sources import Source
 from pipeline.readers.tables.records import TableReader
 from pipeline.records import Rejection, SourceRecord

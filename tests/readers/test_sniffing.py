@@ -11,11 +11,11 @@ import pytest
 from pipeline.config import IndexingSettings
 from pipeline.readers.cda.notes import CdaReader
 from pipeline.readers.field_mapping import FieldMapping
-from pipeline.readers.formats import FORMATS
 from pipeline.readers.hl7v2.notes import Hl7v2Reader
 from pipeline.readers.json.records import JsonLinesReader, JsonReader
 from pipeline.readers.plain_text.notes import HtmlReader, PlainTextReader
 from pipeline.readers.reader import Opened, Reader, ReadItem, ReadOptions, UnreadableSource
+from pipeline.readers.registry import FORMATS
 from pipeline.readers.tables.records import TableReader
 
 ROOT = Path(__file__).resolve().parents[2]

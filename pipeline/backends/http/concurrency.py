@@ -6,7 +6,7 @@ that its request was completed or refused, and how much work it was.
     AdaptiveLimit   the number of requests in flight: doubled, then raised step by step while that raises the
                     throughput; halved when the server refuses
     TokenBucket     starts per minute, where a limit of the server is known
-    CapacityGate    both, for threads: first come first served, retries first
+    ConcurrencyLimiter    both, for threads: first come first served, retries first
     map_bounded     a function over many batches, several at once, results in order, bounded memory
 """
 
@@ -341,7 +341,7 @@ class ConcurrencyLimiter:
         return self.cancellation.cancelled
 
     def sleep(self, seconds: float) -> None:
-        """Wait, outside a slot or inside one. Raises Cancelled where the gate, or the caller's `map_bounded`, stops."""
+        """Wait, in a slot or outside. Raises Cancelled where the limiter or the caller's `map_bounded` stops."""
         self._clock.sleep(seconds, self._caller())
 
     def sleep_until_served(self, seconds_min: float, seconds_max: float) -> None:
@@ -426,27 +426,27 @@ def batches_of(things: Sequence[Batch], size: int) -> list[tuple[Batch, ...]]:
 
 
 def map_bounded(
-    function: Callable[[Batch], Result], batches: Iterable[Batch], gate: ConcurrencyLimiter
+    function: Callable[[Batch], Result], batches: Iterable[Batch], limiter: ConcurrencyLimiter
 ) -> Iterator[Result]:
-    """`function` over `batches` in threads, results in their order; `function` passes through `gate` itself.
+    """`function` over `batches` in threads, results in their order; `function` passes through `limiter` itself.
 
-    At most four times `gate.in_flight_max` batches are pulled but not yet taken by the caller: enough for the others
+    At most four times `limiter.in_flight_max` batches are pulled but not yet taken by the caller: enough for the others
     to go on while one waits for its next attempt, and a bound on memory whatever the corpus. The first error stops
     everything and is raised in its turn; so does closing the iterator. Stopping wakes what waits, lets requests on
     the wire end, and leaves no thread behind.
     """
     caller = current()
-    scope = Cancellation(caller, gate.cancellation, cuts=caller is not None and caller.cuts)
+    scope = Cancellation(caller, limiter.cancellation, cuts=caller is not None and caller.cuts)
     pending: deque[Future[Result]] = deque()
     source = iter(batches)
-    # Two more threads than places, so that somebody always waits at the gate and the limit can prove itself.
-    with ThreadPoolExecutor(gate.in_flight_max + 2, thread_name_prefix="chartwell-request") as threads:
+    # Two more threads than places, so that somebody always waits at the limiter and the limit can prove itself.
+    with ThreadPoolExecutor(limiter.in_flight_max + 2, thread_name_prefix="chartwell-request") as threads:
         try:
             while True:
                 for batch in source:
                     context = contextvars.copy_context()  # the trace of the caller goes along
                     pending.append(threads.submit(context.run, _in_scope, scope, function, batch))
-                    if len(pending) >= 4 * gate.in_flight_max:
+                    if len(pending) >= 4 * limiter.in_flight_max:
                         break
                 if not pending:
                     return

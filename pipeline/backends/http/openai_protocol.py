@@ -92,9 +92,9 @@ class ChatGenerator:
         return self._model
 
     @property
-    def gate(self) -> ConcurrencyLimiter:
+    def limiter(self) -> ConcurrencyLimiter:
         """The door in front of this server."""
-        return self._transport.gate
+        return self._transport.limiter
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
         """As the port says. Raises ConnectionBroken where the stream is cut, and the server's own error where it

@@ -85,18 +85,18 @@ class RetryPolicy:
     def __init__(
         self,
         settings: TransportSettings,
-        gate: ConcurrencyLimiter,
+        limiter: ConcurrencyLimiter,
         clock: Clock = SYSTEM_CLOCK,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._settings = settings
-        self._gate = gate
+        self._limiter = limiter
         self._clock = clock
         self._chance = chance
 
     def run(self, attempt: Callable[[bool], Result], attempts_max: int | None = None) -> Result:
         """`attempt(again)` until it succeeds; `again` is false the first time. Raises its last error, which then
-        says how long we tried, and Overloaded where the gate is stopped meanwhile."""
+        says how long we tried, and Overloaded where the limiter is stopped meanwhile."""
         attempts_max = attempts_max or attempts_allowed() or self._settings.attempts_max
         started = self._clock.now()
         made = 0
@@ -130,7 +130,7 @@ class RetryPolicy:
                 error.what += f" Given up after {made} attempts in {self._clock.now() - started:.0f} s."
             raise
         except Cancelled:
-            if not self._gate.stopped:
+            if not self._limiter.stopped:
                 raise  # a `map_bounded` that has stopped: it takes this back itself
             raise Overloaded(
                 "The request was stopped while it waited for the server.",
@@ -150,11 +150,11 @@ class RetryPolicy:
 
     def _sleep(self, seconds: float, error: BaseException | None, retries: int) -> None:
         if isinstance(error, RateLimited):
-            self._gate.close_for(seconds)  # the server told one of us, and means all
-            self._gate.sleep(seconds)
+            self._limiter.close_for(seconds)  # the server told one of us, and means all
+            self._limiter.sleep(seconds)
         else:
             soonest = max(_told(error), min(seconds, WAIT_SECONDS * WAIT_FACTOR_SERVED**retries))
-            self._gate.sleep_until_served(soonest, seconds)
+            self._limiter.sleep_until_served(soonest, seconds)
 
 
 def _told(error: BaseException | None) -> float:
@@ -167,10 +167,10 @@ def _transient(error: BaseException) -> bool:
     return isinstance(error, ProviderError) and error.transient
 
 
-def capacity_gate(
+def concurrency_limiter(
     settings: TransportSettings, start: int = 1, clock: Clock = SYSTEM_CLOCK
 ) -> ConcurrencyLimiter:
-    """The gate that the settings describe. `start`: requests in flight before anything is known of the server."""
+    """The limiter that the settings describe. `start`: requests in flight before anything is known of the server."""
     rate = TokenBucket(settings.requests_per_minute) if settings.requests_per_minute else None
     return ConcurrencyLimiter(AdaptiveLimit(settings.in_flight_max, start), rate, clock)
 
@@ -284,12 +284,12 @@ class Transport:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.server = server
-        self.gate = capacity_gate(settings, in_flight_start, clock)
+        self.limiter = concurrency_limiter(settings, in_flight_start, clock)
         self._settings = settings
         self._clock = clock
         self._key = api_key
         self._poll_url = poll_url
-        self._patience = RetryPolicy(settings, self.gate, clock, chance)
+        self._patience = RetryPolicy(settings, self.limiter, clock, chance)
         self._session = _Session()
         self._session.auth = _Bearer(api_key)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -299,7 +299,7 @@ class Transport:
 
     def stop(self) -> None:
         """End what waits for this server, for good; requests on the wire end by themselves."""
-        self.gate.stop()
+        self.limiter.stop()
 
     def close(self) -> None:
         self._session.close()
@@ -325,7 +325,7 @@ class Transport:
         return self._patience.run(attempt, attempts_max)
 
     def get(self, path: str) -> bytes:
-        """The body at `path`, asked for once and outside the gate: for looking at a server, not for work."""
+        """The body at `path`, asked for once and outside the limiter: for looking at a server, not for work."""
         now = self._clock.now()
         exchange = _Exchange(Slot(0.0, now), {}, now + self._settings.read_seconds)
         with self._sent("GET", self.server.url + path, None, exchange) as response:
@@ -358,7 +358,7 @@ class Transport:
 
     @contextmanager
     def _exchange(self, request: Mapping[str, Any], weight: float, again: bool) -> Iterator[_Exchange]:
-        with self.gate.slot(weight, first=again) as slot:
+        with self.limiter.slot(weight, first=again) as slot:
             patience = max(self._settings.retry_seconds_max, self._settings.read_seconds)
             yield _Exchange(slot, request, self._clock.now() + patience)
 
@@ -442,7 +442,7 @@ class Transport:
         if not re.fullmatch(r"[\w-]{1,128}", request_id):
             raise unreadable(self.server, "202 without the number to ask for the answer (NVCF-REQID)")
         while True:
-            self.gate.sleep(POLL_SECONDS)
+            self.limiter.sleep(POLL_SECONDS)
             self._check_deadline(exchange)
             with self._sent("GET", f"{self._poll_url}/{request_id}", None, exchange) as response:
                 if response.status_code == 200:

@@ -21,7 +21,7 @@ from pipeline.readers.fhir.elements import (
     type_of,
     version,
 )
-from pipeline.readers.fhir.references import BundleEntry, literal
+from pipeline.readers.fhir.patient_reference import BundleEntry, literal
 from pipeline.readers.reader import RawRecord
 from pipeline.records import NoteVersion
 

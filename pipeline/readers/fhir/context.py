@@ -21,7 +21,7 @@ from pipeline.readers.fhir.elements import (
     text_in,
     type_of,
 )
-from pipeline.readers.fhir.references import BundleEntry, base_of, literal, patient_of, real_uuid
+from pipeline.readers.fhir.patient_reference import BundleEntry, base_of, literal, patient_of, real_uuid
 from pipeline.readers.fhir.text import UnreadableAttachment
 from pipeline.records import NoteVersion
 

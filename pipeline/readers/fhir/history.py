@@ -22,7 +22,7 @@ from pipeline.readers.fhir.elements import (
     type_of,
     version,
 )
-from pipeline.readers.fhir.references import SERVER, Patient, base_of, literal, real_uuid
+from pipeline.readers.fhir.patient_reference import SERVER, Patient, base_of, literal, real_uuid
 from pipeline.readers.reader import ReadItem, UnreadableRecord
 from pipeline.readers.retraction import is_retracted_status
 from pipeline.records import NoteVersion

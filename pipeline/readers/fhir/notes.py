@@ -19,7 +19,7 @@ from pipeline.readers.fhir.context import FhirRun, Pending, ResourcePlace, delet
 from pipeline.readers.fhir.elements import Resource, as_object, objects, text_in, type_of
 from pipeline.readers.fhir.fields import columns, offered
 from pipeline.readers.fhir.history import Note, taken_back
-from pipeline.readers.fhir.references import NoPatient, base_of, lasting, literal, patient_of
+from pipeline.readers.fhir.patient_reference import NoPatient, base_of, lasting, literal, patient_of
 from pipeline.readers.fhir.text import (
     UnreadableAttachment,
     attachment_text,
