@@ -39,7 +39,7 @@ EXIT_CODES = {"answered": EXIT_OK, "nothing_relevant": EXIT_NOTHING_RELEVANT, "n
 
 def open_answering(settings: Settings, telemetry: Telemetry = SILENT) -> ServingAnswering:
     """What answers questions, as the settings say; a context manager. It follows a switch of embedding spaces. Raises
-    StoreMissing where nothing was ever indexed: whoever asks makes no store."""
+    StoreMissing where nothing was ever indexed: asking makes no store."""
     require_store(settings)
     return ServingAnswering(settings, telemetry)
 
@@ -102,8 +102,8 @@ def ask(
 ) -> None:
     """Answer a question from the indexed notes, with checked citations; without one, hold a conversation.
 
-    In a conversation a question keeps to the patient of the answer before, unless it names somebody or asks of several;
-    /help tells how to leave that.
+    In a conversation a question keeps to the patient of the answer before, unless it names a person or asks about
+    several; /help tells how to leave that.
 
     Exit code 0: answered; 3: no relevant information found; 4: there is no answer that can be shown, and whether the
     notes have one is not known; 5: the answer is incomplete; 2: could not run.
@@ -134,7 +134,7 @@ def ask(
 
 
 def _refuse_conversation(json_output: bool) -> None:
-    """Raises InputUnusable where no question was asked, and nobody is there to ask one."""
+    """Raises InputUnusable where no question was asked, and no one is there to ask one."""
     if json_output or not (sys.stdin.isatty() and out.is_terminal):
         raise InputUnusable(
             "No question was asked.", remedy='Write it in quotes: python -m pipeline.ask "..."'

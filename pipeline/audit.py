@@ -55,7 +55,7 @@ def verify(
     """Hold every row of the audit log against its predecessor; receipts, texts, messages and rights against their rows.
 
     Finds what was changed, removed, added or moved. An end that was cut off together with the record of it, and a chain
-    that was computed anew, are found by anchors alone: keep that file where nobody who can write to the database can.
+    that was computed again, are found by anchors alone: keep that file where no one who can write to the database can.
     Exit code 0: sound; 1: it is not; 2: could not run.
     """
     with errors_as_exit_codes():
@@ -140,7 +140,7 @@ def _opened(settings: Settings) -> Iterator[State]:
 
 
 def _me() -> SystemActor:
-    """Whoever is logged in on this host."""
+    """The user logged in on this host."""
     try:
         return on_host(getpass.getuser())
     except (KeyError, OSError):  # an account without a name, as in some containers

@@ -62,7 +62,7 @@ def _unset(value: object) -> object:
 
 
 Price = Annotated[Annotated[float, Field(ge=0, allow_inf_nan=False)] | None, BeforeValidator(_unset)]
-"""US dollars; None: nobody said."""
+"""US dollars; None: not known."""
 
 
 class SettingsGroup(BaseModel):
@@ -99,9 +99,7 @@ class IrisSettings(SettingsGroup):
     username: str = Field("chartwell", description="application account, not _SYSTEM")
     password: SecretStr = Field(SecretStr(""), description="its password")
     tls_name: str = Field("", description="the driver's TLS configuration; empty: clear text")
-    connections_max: int = Field(
-        3, ge=1, le=8, description="a Community licence has 8 connections for everybody"
-    )
+    connections_max: int = Field(3, ge=1, le=8, description="a Community licence has 8 connections in all")
     timeout_seconds: float = Field(10.0, gt=0, description="longest wait for a connection")
 
 
@@ -265,14 +263,12 @@ class AnsweringSettings(SettingsGroup):
     """How passages are found and put before the generator."""
 
     top_k: int = Field(10, ge=1, le=100, description="passages handed to the generator at most")
-    candidates: int = Field(
-        32, ge=1, le=1000, description="passages taken from each leg of retrieval before fusion"
-    )
+    candidates: int = Field(32, ge=1, le=1000, description="passages taken from each retriever before fusion")
     word_weight: float = Field(
         0.25,
         ge=0.0,
         le=1.0,
-        description="share of the word leg in the fusion; measured in docs/evaluation.md",
+        description="share of the word retriever in the fusion; measured in docs/evaluation.md",
     )
     tie_margin: float = Field(
         0.01,
@@ -379,13 +375,13 @@ class ServiceSettings(SettingsGroup):
         "X-Forwarded-For counts as the client's address; empty: no one's word counts",
     )
     demo: bool = Field(
-        False, description="everybody is an administrator, without signing in; loopback addresses only"
+        False, description="every user is an administrator, without signing in; loopback addresses only"
     )
     state_url: SecretStr = Field(
         SecretStr(""),
         description="postgresql://... for people, keys, conversations, audit; empty: service.sqlite in data_dir",
     )
-    sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in anew after this long")
+    sign_in_hours: float = Field(12.0, gt=0, le=720, description="a browser signs in again after this long")
     idle_minutes: float = Field(30.0, gt=0, le=1440, description="and after this long without a request")
     link_hours: float = Field(24.0, gt=0, le=720, description="how long a one-time link works")
     key_days_max: int = Field(365, ge=1, le=3650, description="longest life of an API key")
@@ -408,22 +404,22 @@ class ServiceSettings(SettingsGroup):
         None, description="file or folder that indexing jobs read; empty: the service starts no jobs"
     )
     activity_file: Path | None = Field(
-        None, description="touched while somebody works here, for whoever pauses an idle host; empty: no file"
+        None, description="touched while the service is used, so that an idle host is paused; empty: no file"
     )
     question_characters_max: int = Field(
         2000, ge=10, le=20_000, description="longest question, here and on the command line"
     )
     body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
     requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
-    answers_at_once: int = Field(16, ge=1, le=512, description="answers worked on at once")
+    answers_at_once: int = Field(16, ge=1, le=512, description="answers worked on at the same time")
     answers_waiting_max: int = Field(256, ge=0, description="questions that wait for a place; more get 429")
-    answers_each_max: int = Field(8, ge=1, description="answers under way of one person or key")
-    connections_max: int = Field(1000, ge=1, description="requests under way at once, of all kinds")
+    answers_each_max: int = Field(8, ge=1, description="answers in progress for one person or key")
+    connections_max: int = Field(1000, ge=1, description="requests in flight at the same time, of all kinds")
     send_seconds_max: float = Field(
         20.0, gt=0, description="a client that takes nothing for this long is let go"
     )
     drain_seconds_max: float = Field(
-        30.0, ge=0, description="how long a stop waits for answers under way before it cuts them off"
+        30.0, ge=0, description="how long a stop waits for answers in progress before it cuts them off"
     )
     check_seconds_max: float = Field(5.0, gt=0, description="readiness: patience with one dependency")
     checks_kept_seconds: float = Field(
@@ -451,7 +447,7 @@ class OidcSettings(SettingsGroup):
     )
     name_claim: str = Field("preferred_username", description="claim that becomes the person's name")
     new_people_see: Literal["nothing", "everything"] = Field(
-        "nothing", description="which notes somebody sees who signs in for the first time"
+        "nothing", description="which notes a user sees who signs in for the first time"
     )
 
 
@@ -540,10 +536,10 @@ class Settings(BaseSettings):
 def load_settings(
     env_file: Path | None = Path(".env"), *, stack: str | None = None, **given: Any
 ) -> Settings:
-    """Settings from the environment over `env_file` over the defaults; `given` (a door's options) wins over all.
+    """Settings from the environment over `env_file` over the defaults; `given` (a command's options) wins over all.
 
     With `stack`, what that deployed stack says of itself wins over the environment. Raises SettingsInvalid, which
-    names every wrong or unknown variable at once.
+    names every wrong or unknown variable in one error.
     """
     if stack:
         given = _of_stack(stack, given)

@@ -27,7 +27,7 @@ def stack_variables(stack: str) -> dict[str, str]:
 
 
 def _answer(stack: str) -> str:
-    """What `pulumi` prints. The secret among the values is in its standard output only, which nobody shows."""
+    """What `pulumi` prints. The secret among the values is in its standard output only, which is never shown."""
     words = [
         "pulumi",
         "stack",
@@ -64,9 +64,9 @@ def _answer(stack: str) -> str:
 
 
 def _checkout() -> Path | None:
-    """Where the stack's project is: beside this package when run from the checkout, else the current folder."""
-    beside = Path(__file__).resolve().parents[1]
-    return beside if (beside / PROJECT_FILE).is_file() else None
+    """Where the stack's project is: next to this package when run from the checkout, else the current folder."""
+    checkout = Path(__file__).resolve().parents[1]
+    return checkout if (checkout / PROJECT_FILE).is_file() else None
 
 
 def _variables(text: str, stack: str) -> dict[str, str]:

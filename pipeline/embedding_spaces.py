@@ -84,7 +84,7 @@ class SpacePointer(SettingsGroup):
 
     @property
     def places(self) -> tuple[SpaceLocation, ...]:
-        """Every space that somebody may still need, each once."""
+        """Every space that may still be needed, each once."""
         named = (self.serving, *([self.shadow] if self.shadow else []), *self.previous)
         return tuple({place.space_id: place for place in named}.values())
 
@@ -165,7 +165,7 @@ def serving_settings(settings: Settings) -> Settings:
 
 @contextmanager
 def serving(settings: Settings) -> Iterator[Settings]:
-    """`serving_settings`, and nobody removes that space while inside."""
+    """`serving_settings`, and no one removes that space while inside."""
     while True:
         chosen = serving_settings(settings)
         with in_use(chosen.data_dir):
@@ -183,7 +183,7 @@ def in_use(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def writing(data_dir: Path) -> Iterator[None]:
-    """Whoever writes notes into the serving space does it inside, opening it inside as well. No switch happens
-    meanwhile; while one happens this waits."""
+    """Writers of notes into the serving space write inside this, and open the space inside it as well. No switch
+    happens meanwhile; while one happens this waits."""
     with shared_lock(data_dir / WRITING_LOCK):
         yield

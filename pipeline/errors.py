@@ -28,7 +28,7 @@
     │   ├── Overloaded             ~ 503 and its kin, also while a model is loading
     │   ├── ProviderTimeout        ~ no answer in time, and 408
     │   └── ConnectionBroken       ~ refused, reset, cut in the middle
-    └── BadRequest                 what somebody asked for has a value that is not allowed
+    └── BadRequest                 what a caller asked for has a value that is not allowed
 
 The service's own errors are in `pipeline/service/errors.py`, those of the checks of a deployment in
 `pipeline/checks/errors.py`: nothing below them can meet them.
@@ -54,7 +54,7 @@ class ChartwellError(Exception):
     code: ClassVar[str] = "CW-ERROR"
     transient: ClassVar[bool] = False
     for_client: ClassVar[bool] = False
-    """Whether the message may go to whoever asked the service: others may name servers, notes or rows."""
+    """Whether the message may go to the service's client: others may name servers, notes or rows."""
 
     def __init__(self, what: str, *, remedy: str) -> None:
         self.what = what

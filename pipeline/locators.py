@@ -26,7 +26,7 @@ class Characters:
 class PageBox:
     """A rectangle on one page of a document, as the page is shown: rotated as the document says.
 
-    Distances from the page's left and top edge, as shares of its width and height, in [0, 1]. One page only: whoever
+    Distances from the page's left and top edge, as shares of its width and height, in [0, 1]. One page only: code that
     cuts a document into passages cuts at the end of a page. Raises ValueError where there is no such box.
     """
 

@@ -76,7 +76,7 @@ class Embedder(Protocol):
 
 @runtime_checkable
 class Interruptible(Protocol):
-    """Who may have to wait for a server, and can be told not to."""
+    """A client that may have to wait for a server, and can be told not to."""
 
     def stop(self) -> None:
         """For good: calls that wait for the server's recovery, or for their turn, end with a transient error. What is
@@ -131,7 +131,7 @@ class ServerHealth:
 
 @runtime_checkable
 class Served(Protocol):
-    """Whoever stands for a model behind a server that tells about itself."""
+    """A client of a model behind a server that tells about itself."""
 
     def health(self) -> ServerHealth:
         """One quick look, never repeated. Raises ProviderError where the server does not answer."""
@@ -199,7 +199,7 @@ class Store(Protocol):
         """Stored vectors by chunk id, so that an unchanged passage of a changed note costs no embedding."""
 
     def document(self, resource_id: str) -> Document | None:
-        """The whole note as handed in, whoever asks: for a person, `answering.notes.visible_note` asks here."""
+        """The whole note as handed in, for any caller: for a user, `answering.note_access.visible_note` asks here."""
 
     def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         """Notes and chunks inside a scope: what lies outside is not counted."""
@@ -233,7 +233,7 @@ class Store(Protocol):
 
     def optimise(self, *, rebuild: bool = False) -> None:
         """Bring indexes into their best shape after many writes; may take a while, changes no result. `rebuild`: make
-        them anew, where a store can."""
+        them again, where a store can."""
 
     def close(self) -> None: ...
 
@@ -440,7 +440,7 @@ class Answerer(Protocol):
 
 @runtime_checkable
 class Inspectable(Protocol):
-    """A store on a server, seen by whoever checks a deployment."""
+    """A store on a server, seen by the checks of a deployment."""
 
     def ping(self) -> None:
         """One statement that reads no table."""

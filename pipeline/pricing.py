@@ -68,7 +68,7 @@ class UsageWindow:
     indexing_hours: float | None = None
     """Those of them in which notes were embedded."""
     idle_hours: float | None = None
-    """Those in which nobody asked, no note was embedded and the GPU did nothing."""
+    """Those in which no question was asked, no note was embedded and the GPU did nothing."""
     gpu_hours: float | None = None
     """Hours times cards."""
     gpu_busy_hours: float | None = None

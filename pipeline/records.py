@@ -267,11 +267,11 @@ def _narrowed(allowed: frozenset[str] | None, wished: tuple[str, ...]) -> Collec
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """One chunk found by one leg of retrieval. Scores of different legs are not comparable."""
+    """One chunk found by one retriever. Scores of different retrievers are not comparable."""
 
     chunk_id: str
     score: float
-    """Vector leg: cosine. Word leg: BM25 or the back-end's own rank, higher is better."""
+    """By vector: cosine. By words: BM25 or the back-end's own rank, higher is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +289,7 @@ class Hit:
     start: int
     end: int
     similarity: float
-    """Cosine with the question, computed for every hit, whichever leg found it."""
+    """Cosine with the question, computed for every hit, whichever retriever found it."""
     score: float = 0.0
     """Fused rank score; only its order means anything."""
     offsets: tuple[tuple[int, int], ...] | None = None
@@ -660,7 +660,7 @@ class IndexReport:
     new: int = 0
     """Notes that were not known before."""
     changed: int = 0
-    """Notes that were known, and that are stored anew: another version, or another way to cut them."""
+    """Notes that were known, and that are stored again: another version, or another way to cut them."""
     patient_changed: int = 0
     """Of the changed notes, those that another patient has now."""
     moved: int = 0

@@ -1,8 +1,8 @@
 """The service and its page: `python -m pipeline.serve`.
 
 Decides on which address it listens, refuses combinations that would let strangers in, and how it ends: SIGTERM and
-Ctrl-C let answers under way finish for a while, new questions get 503, then the process ends with code 0. A second
-signal ends it at once.
+Ctrl-C let answers in progress finish for a while, new questions get 503, then the process ends with code 0. A second
+signal ends it immediately.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ FIRST_LINK_FILE = "first-administrator.link"
 CLOSING_SECONDS = 5
 """For responses that are still being sent once every answer has ended."""
 SWITCH_SECONDS = 0.0005
-"""How long one thread keeps the interpreter while others want it. With Python's own 5 ms, whoever holds the state's
-write lock waits that long at each statement, and 100 askers got 0.88 of what the model could answer, not 0.99
+"""How long one thread keeps the interpreter while others want it. With Python's own 5 ms, a thread that holds the
+state's write lock waits that long at each statement, and 100 askers got 0.88 of what the model could answer, not 0.99
 (benchmarks.service).
 """
 
@@ -54,7 +54,7 @@ def serve(
         int | None, typer.Option(min=0, max=65535, help="port to listen on; 0: any free one, printed")
     ] = None,
     demo: Annotated[
-        bool | None, typer.Option("--demo", help="let everybody on this machine in without login")
+        bool | None, typer.Option("--demo", help="let every user of this machine in without login")
     ] = None,
     stack: StackOption = None,
 ) -> None:
@@ -92,16 +92,16 @@ def _settings(host: str | None, port: int | None, demo: bool | None, stack: str 
 
 
 def refuse_unsafe(service: ServiceSettings) -> None:
-    """Raises SettingsInvalid for what would let in people whom nobody let in."""
+    """Raises SettingsInvalid for what would let in people who were not let in."""
     loopback = is_loopback(service.host)
     if service.demo and not loopback:
         raise SettingsInvalid(
-            f"The demo lets everybody in, and {service.host} can be reached from other machines.",
+            f"The demo lets everyone in, and {service.host} can be reached from other machines.",
             remedy="Leave CHARTWELL_SERVICE__HOST at 127.0.0.1, or unset CHARTWELL_SERVICE__DEMO.",
         )
     if service.demo and service.public_url:
         raise SettingsInvalid(
-            "The demo lets everybody in, and a public URL says that others shall come.",
+            "The demo lets everyone in, and a public URL says that others should come.",
             remedy="Unset CHARTWELL_SERVICE__PUBLIC_URL or CHARTWELL_SERVICE__DEMO.",
         )
     if not loopback and not service.public_url.startswith("https://"):
@@ -111,7 +111,7 @@ def refuse_unsafe(service: ServiceSettings) -> None:
         )
     if service.public_url.startswith("https://") and service.proxy_key_file is None:
         LOGGER.warning(
-            "CHARTWELL_SERVICE__PROXY_KEY_FILE is not set: everybody who comes by the server in front counts as one "
+            "CHARTWELL_SERVICE__PROXY_KEY_FILE is not set: all clients behind the server in front count as one "
             "address (docs/security.md)"
         )
 
@@ -220,7 +220,7 @@ class Draining(uvicorn.Server):
         return await super().on_tick(counter)
 
     async def _drain(self) -> None:
-        LOGGER.info("stopping: answers under way are finished", extra={"seconds": self._drain_seconds_max})
+        LOGGER.info("stopping: answers in progress are finished", extra={"seconds": self._drain_seconds_max})
         try:
             application: Any = self.config.app
             await application.state.drain(self._drain_seconds_max)

@@ -115,8 +115,8 @@ def print_report(report: Report) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for title in ("check", "", "seconds", "found"):
         table.add_column(title, justify="right" if title == "seconds" else "left", overflow="fold")
-    told = [result for result in report.results if result.status != "skip" or result.because_of]
-    for result in told:
+    shown = [result for result in report.results if result.status != "skip" or result.because_of]
+    for result in shown:
         table.add_row(
             result.name,
             Text(result.status, style=LOOKS[result.status]),

@@ -242,14 +242,14 @@ def verify(
     sample: Annotated[int, typer.Option(min=0, help="notes compared passage by passage")] = 200,
     everything: Annotated[bool, typer.Option("--all", help="compare every note")] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="mend what differs, from the vectors that were kept")
+        bool, typer.Option("--repair", help="repair what differs, from the vectors that were kept")
     ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="print the findings as JSON")] = False,
     stack: StackOption = None,
 ) -> None:
     """Hold ledger, kept vectors and store against each other: lost, doubled, stale, different.
 
-    Exit code 0: they agree, or were mended; 1: they differ; 2: could not run.
+    Exit code 0: they agree, or were repaired; 1: they differ; 2: could not run.
     """
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
@@ -332,16 +332,16 @@ def _print_reconciliation(found: Reconciliation) -> None:
         )
     if found.problems:
         out.print(
-            "the store itself is damaged: restore it from a snapshot, or index everything anew with --fresh",
+            "the store itself is damaged: restore it from a snapshot, or index everything again with --fresh",
             markup=False,
         )
     if found.lost or found.doubled or found.different:
-        out.print("--repair mends lost, doubled and different notes", markup=False)
+        out.print("--repair repairs lost, doubled and different notes", markup=False)
 
 
 def _print_repair(tally: RunCounts, gone: Sequence[str]) -> None:
     out.print(
-        f"mended {tally.embedded:,} notes: {tally.chunks_reused:,} vectors were kept, "
+        f"repaired {tally.embedded:,} notes: {tally.chunks_reused:,} vectors were kept, "
         f"{tally.chunks_embedded:,} had to be embedded",
         markup=False,
     )

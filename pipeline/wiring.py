@@ -20,7 +20,7 @@ STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
 SPOOL_FILE = "spool.sqlite"
 STORE_FILES = (STORE_FILE, LEDGER_FILE, SPOOL_FILE)
-"""All that a space keeps in its folder; SQLite's own files beside them begin with the same names."""
+"""All that a space keeps in its folder; SQLite's own files next to them begin with the same names."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Corpus:
     """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
 
     def start_over(self) -> None:
-        """Forget every note, vector and state, so that the next run embeds everything anew."""
+        """Forget every note, vector and state, so that the next run embeds everything again."""
         self.ledger.prepare()
         with self.ledger.storing():
             # First: a separate store empties group by group, and what a cut leaves behind must not count as done.
@@ -46,7 +46,8 @@ class Corpus:
 
 @dataclass(frozen=True)
 class AnsweringSpace:
-    """What answers in one space: an Answerer, and the ports below it for whoever reads a note or asks how they are."""
+    """What answers in one space: an Answerer, and the ports below it for code that reads a note or asks how they
+    are."""
 
     answerer: Answerer
     embedder: Embedder
@@ -97,7 +98,7 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:
-    """The ledger. It keeps the notes where the store is another database, which may have to be mended from here."""
+    """The ledger. It keeps the notes where the store is another database, which may have to be repaired from here."""
     separate = settings.store.kind != "embedded"
     return SqliteLedger(database, lease_seconds=settings.indexing.lease_seconds, keep_notes=separate)
 

@@ -1,4 +1,4 @@
-"""How an answer ended, in words for whoever reads it. Decides wording only; what ended how is `model_output`'s."""
+"""How an answer ended, in words for the reader. Decides wording only; what ended how is `model_output`'s."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ UNKNOWN_WHETHER = "Whether the notes answer the question is not known."
 
 
 def what_is_missing(ending: str | None, completion_tokens: int) -> str | None:
-    """What a reader of statements must know of how the answer ended; None where it is whole, or nobody knows."""
+    """What a reader of statements must know of how the answer ended; None where it is whole, or where it is not
+    known."""
     match ending:
         case "cut_off":
             after = f" after {completion_tokens:,} tokens" if completion_tokens else ""

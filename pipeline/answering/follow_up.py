@@ -2,9 +2,9 @@
 
 No text goes from one question to the next: each is answered by itself. Then "What is she allergic to?", asked after an
 answer about one patient, would be answered from anybody's notes. Decides that such a question keeps to the patient of
-the answer before, unless it names somebody or asks about several, and that "she", where nothing says who that is, is
+the answer before, unless it names a person or asks about several, and that "she", where nothing says who that is, is
 refused, as are a word that is in the notes the name of others alone, and "And allergies?" after a question about
-somebody of whom nothing was found. Knows no register of patients and no conversation but what it is told of one.
+a person of whom nothing was found. Knows no register of patients and no conversation but what it is given.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ANOTHER = re.compile(
     r"|\bpatient (?:who|whose|named|called|in (?:room|bed|ward)|with (?:an?|the))\b|\b(?:mrn|patient (?:id|number))\b",
     re.IGNORECASE,
 )
-"""Somebody else than the patient of the answer before."""
+"""A person other than the patient of the answer before."""
 _MAY_BE_A_NAME = re.compile(
     r"(?<=[\w,] )[A-Z][^\W\d_]{2,}|^[A-Z][^\W\d_]{2,}(?=[:,]| (?:has|had|is|was|takes)\b)"
 )
@@ -47,7 +47,7 @@ _INTRODUCED = (
     r"|\b{name}(?: [A-Z][\w'’-]+){{0,2}},? (?:is|was) an?\b[^.\n]{{0,40}}"
     r"\b(?:year|male|female|man|woman|gentleman|lady|boy|girl|infant)\b)"
 )
-"""How a note says who somebody is."""
+"""How a note says who a person is."""
 PASSAGES_WITH_A_NAME = 20
 _SOMEBODY_BEFORE = re.compile(
     r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father"
@@ -69,7 +69,7 @@ _SEVERAL = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class QuestionContext:
-    """A question as it is asked, and the patient whom it keeps to although its filters named none."""
+    """A question as it is asked, and the patient it keeps to although its filters name none."""
 
     question: Question
     kept_patient: str | None = None
@@ -79,7 +79,7 @@ class EarlierTurns(Protocol):
     """The conversation that a question goes on."""
 
     def patients(self) -> tuple[str, ...]:
-        """Whom its last answer was about."""
+        """The patients of its last answer."""
 
     def last_question(self) -> str: ...
 
@@ -103,7 +103,7 @@ def in_conversation(
 
     `earlier`: None where it begins a conversation. `store` and `embedder`: None while no note can be read; then nothing
     is refused that only notes can tell, and asking says that none can be read. Raises BadRequest where the question
-    says "she" or the like and nothing tells who that is, or seems to name somebody else than the patient before.
+    says "she" or the like and nothing tells who that is, or seems to name someone other than the patient before.
     """
     if store is not None:
         question = of_its_patient(question, store)
@@ -118,7 +118,7 @@ def in_conversation(
                 and _somebody_else(question, patients[0], store, embedder)
             ):
                 raise BadRequest(
-                    "The question seems to name somebody else than the patient of the answer before.",
+                    "The question seems to name someone other than the patient of the answer before.",
                     remedy="Give the full name, or choose a patient as a filter (in the interface: patient_ids).",
                 )
             filters = replace(question.filters, patient_ids=patients)
@@ -134,7 +134,7 @@ def in_conversation(
 
 
 def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
-    """Whom an answer is about: the patients that its question was limited to, else those of the notes it quotes."""
+    """The patients an answer is about: those that its question was limited to, else those of the notes it quotes."""
     return tuple(limited_to) or tuple(sorted(set(cited)))
 
 
@@ -142,7 +142,7 @@ def subject_of(question: str) -> About:
     """Whether a question is about several patients, names one, says he or she, or does none of it."""
     if _SEVERAL.search(question):
         return "several"
-    # Also "Nguyen's potassium", of which nobody is sure: else the patient before would answer for Nguyen.
+    # Also "Nguyen's potassium", where nothing is sure: otherwise the patient before would answer for Nguyen.
     named = next(
         (each for each in names(question) if each.sure or not _ILLNESS.match(question, each.end)), None
     )
@@ -170,5 +170,5 @@ def _somebody_else(question: Question, patient: str, store: Store, embedder: Emb
 
 
 def _one_patient(store: Store, scope: AccessScope) -> bool:
-    """Whether all notes that exist for somebody are of one patient."""
+    """Whether all notes that exist for a person are of one patient."""
     return len(store.values("patient_id", scope, limit=2)) < 2

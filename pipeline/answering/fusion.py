@@ -1,4 +1,4 @@
-"""Brings the two legs of retrieval, by vector and by words, into one order.
+"""Brings the results of the two retrievers, by vector and by words, into one order.
 
 Decides the order of candidates from their scores and dates alone. Knows no store.
 """
@@ -14,7 +14,7 @@ from pipeline.records import Hit, Match
 def fuse(by_vector: Sequence[Match], by_words: Sequence[Match], *, word_weight: float) -> dict[str, float]:
     """Fused score by chunk id, best first.
 
-    Each leg's scores are scaled by that leg's best, so that 1 is as good as the leg found; a chunk that a leg did not
+    Each retriever's scores are scaled by its best, so that 1 is the best it found; a chunk that a retriever did not
     return scores 0 there. The fused score is the weighted mean, `word_weight` of it from the words. Weighted means of
     scaled scores keep how far apart candidates are, which ranks alone (reciprocal rank fusion) forget; both were
     measured, see docs/evaluation.md.

@@ -1,6 +1,6 @@
 """Reads one note for someone who may not see all of them.
 
-Decides that a note out of sight is a note that does not exist: whoever asks for it gets what an unknown id gets, and
+Decides that a note out of sight is a note that does not exist: a request for it gets what an unknown id gets, and
 cannot tell the two apart. Knows no person and no role; it is handed their scope.
 """
 

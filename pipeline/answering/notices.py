@@ -1,7 +1,7 @@
-"""Says what filters did that whoever set them may not expect, and which cited notes are not final.
+"""Says what filters did that the user may not expect, and which cited notes are not final.
 
 Decides which filter named something that no note has, which other notes have nearly the same value, and how many notes
-a period leaves out because nobody dated them. A filter that is silently wrong reads like a finding: "nothing was found"
+a period leaves out because they have no date. A filter that is silently wrong reads like a finding: "nothing was found"
 of a patient whose id was mistyped. All of it is asked within the asker's scope: a value out of their sight is answered
 exactly as one that no note has, and is never offered as a near one. Knows no note's text.
 """
@@ -75,7 +75,7 @@ def admits_any(filters: Filters, store: Store) -> bool:
 
 
 def name_not_found(question: str) -> Notice:
-    """That a question names somebody whom no passage found names."""
+    """That a question names a person whom no passage found names."""
     return Notice("name_not_found", "patient_id", names_in(question))
 
 
@@ -93,7 +93,7 @@ def not_final(documents: Iterable[Document]) -> tuple[Notice, ...]:
 
 
 def sentence(notice: Notice, note: str = "note", by: str = "--patient-id") -> str:
-    """A notice as a person reads it. `note`: what notes are called where not everybody may see all of them, for
+    """A notice as a person reads it. `note`: what notes are called where not every user may see all of them, for
     example "note that you may see". `by`: how one chooses a patient there."""
     match notice.code:
         case "value_unknown":

@@ -1,12 +1,12 @@
 """Whose notes a question asks for, by an id or by a name.
 
-"Is patient D2N005 diabetic?" reads to both legs of retrieval like any other question, and the next best passage is
+"Is patient D2N005 diabetic?" reads to both retrievers like any other question, and the next best passage is
 another patient's. Decides that a question which writes the id of a patient is asked of that patient's notes alone, and
-that one which names somebody is answered from the passages of those alone whom the name can mean, whichever model
+that one which names a person is answered from the passages of only those the name can mean, whichever model
 writes the answer: a back-end is handed passages that may be used, and judges no person. Looks each id up in the store,
 within the asker's scope: an id out of their sight is like one that no note has, which is a word like any other unless
-"patient" or "MRN" stands before it. How names are read is `text.patient_names`, whom a question in a conversation keeps
-to is `follow_up`.
+"patient" or "MRN" stands before it. `text.patient_names` reads names; `follow_up` decides which patient a question in a
+conversation keeps to.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ID = re.compile(
     re.IGNORECASE,
 )
 DIGITS_MIN = 3
-"""Of an id that no note has: "patient HER2 positive" names nobody."""
+"""Of an id that no note has: "patient HER2 positive" names no one."""
 _MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*")
 """A date, a blood pressure."""
 _NOT_ALONE = re.compile(
@@ -48,7 +48,7 @@ def of_its_patient(question: Question, store: Store) -> Question:
 
 
 def of_named_patients(question: Question, hits: Sequence[Hit]) -> tuple[str, list[Hit]]:
-    """What is asked about whoever is named, without the name, and the hits that may answer it: none where the name
+    """What is asked about the person named, without the name, and the hits that may answer it: none where the name
     can mean none of their patients. All of them where the question is limited to one patient already."""
     topic, meant = resolve_named_patients(question.text, hits)
     if len(question.filters.patient_ids) == 1:

@@ -1,7 +1,7 @@
 """Finds the passages that a question is answered from.
 
-Decides what counts as found: both legs of retrieval, fused, above the space's floor, without near-duplicates, newest
-first among equals. Filters go down to the store, into both legs; nothing is filtered afterwards.
+Decides what counts as found: what both retrievers find, fused, above the space's floor, without near-duplicates, newest
+first among equals. Filters go down to the store, into both retrievers; nothing is filtered afterwards.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ def retrieve(
             store.search_words(text, candidates, filters),
             word_weight=settings.word_weight,
         )
-        # The scope held when both legs searched. A note that has since become another patient's is read as it is now.
+        # The scope held when both retrievers searched. A note that has since become another patient's is read as it is
+        # now.
         hits = [
             hit
             for hit in store.hits(list(fused)[:wanted], vector)

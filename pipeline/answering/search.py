@@ -1,6 +1,6 @@
 """The search: which passages a question is answered from, what its filters did, and why there are none.
 
-Whoever wants passages asks here: the flow that answers, the service's search, the evaluation. So what is measured and
+Every search goes through here: the flow that answers, the service's search, the evaluation. So what is measured and
 what is shown is what answers are made from. Knows ports and stages, no back-end and no generator.
 """
 
@@ -29,7 +29,7 @@ def search(
     watch: Stopwatch | None = None,
     vector: Vector | None = None,
 ) -> SearchResult:
-    """The passages that fit `question` best, of those that its scope, its filters and whom it names admit.
+    """The passages that fit `question` best, of those that its scope, its filters and the people it names admit.
 
     `ranker`: reads more of them than are wanted, and says which fit best. `watch`: the stopwatch of the whole answer,
     where there is one. `vector`: the embedded question, shape (dimension,), where it is known already. Raises
@@ -65,7 +65,7 @@ def search(
 
 
 def _why_nothing(filters: Filters, store: Store) -> WhyNothingFound:
-    """Within the scope: whoever may see nothing is told so whether or not others have notes."""
+    """Within the scope: a user who may see nothing is told so whether or not others have notes."""
     if not store.counts(filters.scope).chunks:
         return "no_documents"
     return "below_floor" if admits_any(filters, store) else "filters_match_nothing"

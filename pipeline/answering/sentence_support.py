@@ -51,7 +51,7 @@ _ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
 _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:\n])|(?<=[.,;:] ))([A-Z][A-Z /&()'-]{2,48}):,?\s")
 """Dictated notes run their sections together: "... no fever.,FAMILY HISTORY:, None."."""
 _SHARED = re.compile(r"\bsocial\b|\bSHX?\b|\bpast\b|\bPMHX?\b", re.IGNORECASE)
-"""A heading that names the family beside other things."""
+"""A heading that names the family along with other things."""
 _DENYING_LEAD = re.compile(
     r"\b(?:denies|denied|negative for|no|not|without|absent|none of)\b[^:\n]*:$"
     r"|\bnegatives?:$",
@@ -398,7 +398,7 @@ _NEARLY_ALL = 0.9
 
 
 def claims_nothing(text: str) -> bool:
-    """Whether words around a quotation claim nothing beside it: "The note says", and no denial and no order."""
+    """Whether words around a quotation claim nothing else: "The note says", and no denial and no order."""
     claim = read(text)
     return says_nothing(claim, 0, len(claim.tokens))
 

@@ -1,4 +1,4 @@
-"""The stages of an answer: how long each took, and whoever wants to stand around them.
+"""The stages of an answer: how long each took, and the wrappers around them.
 
 Decides that a wrapper of an answerer can observe its stages although it only sees its events: what stands around them
 is set in the context of the thread, as a cancellation is. Several may stand there, the outermost wrapper outside. Knows
@@ -33,7 +33,7 @@ def observing_stages(around: AroundStage) -> Iterator[None]:
 
 def observed_stages(events: Iterator[Event], around: AroundStage) -> Iterator[Event]:
     """`events` as they are, `around` standing around the stages in which they are made. Only while an event is made:
-    whoever reads the stream, on whichever thread, keeps their own. Closing this closes them."""
+    the reader of the stream, on whichever thread, keeps its own. Closing this closes them."""
     try:
         while True:
             with observing_stages(around):

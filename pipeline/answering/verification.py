@@ -30,7 +30,7 @@ _STRAY_MARKER = re.compile(
     r"[\]\u27e7\u3011\u3015\u3017\u3019\u301b\uff3d\u2773\u27eb\u27e9\u2046\u300d\u300f}]"
     r"|(?<=[^\W\d_]{3})[¹²³]|(?<=[.)\"])[¹²³]"
 )
-"""Looks like a citation to whoever reads it and is none that can be followed: "[1000]", "[1-9]", "[b-1]", "【7】"."""
+"""Looks like a citation to a reader and is not one that can be followed: "[1000]", "[1-9]", "[b-1]", "【7】"."""
 _NAMED_PASSAGE = re.compile(
     r"\b(?:passage|source|document|excerpt|note|citation)s?\s+#?([0-9]{1,3})\b", re.IGNORECASE
 )

@@ -200,7 +200,7 @@ class BedrockEmbedder:
         return self._counter.count(texts)
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
-        """As the port says; several requests at once."""
+        """As the port says; several requests at the same time."""
         if len(texts) == 1:
             vectors = [self._embed_one(texts[0])]
         else:

@@ -136,7 +136,7 @@ class NimEmbedder:
 
     @property
     def limiter(self) -> ConcurrencyLimiter:
-        """The door in front of this server, for whoever runs several `embed` at once (`map_bounded`)."""
+        """The limiter in front of this server, for callers that run several `embed` concurrently (`map_bounded`)."""
         return self._transport.limiter
 
     @property
@@ -162,7 +162,7 @@ class NimEmbedder:
         return self._counter.count(texts)
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
-        """As the port says; several requests at once where there are more texts than a batch."""
+        """As the port says; several requests concurrently where there are more texts than a batch."""
         counts = self.count_tokens(texts)
         self._refuse_long(counts)
         batches = list(_batches(texts, counts, self._settings.batch_size))
@@ -186,7 +186,7 @@ class NimEmbedder:
         if self._model.wordpiece and worst > limit:
             raise RequestInvalid(
                 f"Text number {counts.index(worst) + 1} of {len(counts)} has {worst} tokens; {self._space.model} reads "
-                f"{limit} beside its own {self.reserved_tokens}.",
+                f"{limit} besides its own {self.reserved_tokens}.",
                 remedy="Lower CHARTWELL_INDEXING__CHUNK_TOKENS_MAX; nothing is cut in silence.",
             )
 

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 
 class Cancelled(Exception):
-    """The work this thread was doing is no longer wanted. For whoever opened the scope, and nobody else."""
+    """The work this thread was doing is no longer wanted. For the opener of the scope, and no one else."""
 
 
 class Cancellation:
@@ -67,7 +67,7 @@ class Cancellation:
 
     @contextmanager
     def calling(self, call: Callable[[], None]) -> Iterator[None]:
-        """Have `call` made, by the thread that cancels, if that happens inside the block; at once where it already
+        """Have `call` made, by the thread that cancels, if that happens inside the block; immediately where it already
         has. It must not block, and must not raise."""
         with self._lock:
             number = next(self._numbers)
@@ -85,7 +85,7 @@ _scope: contextvars.ContextVar[Cancellation | None] = contextvars.ContextVar("ca
 
 
 def current() -> Cancellation | None:
-    """The scope that this thread works in, None where nobody can cancel it."""
+    """The scope that this thread works in, None where it cannot be cancelled."""
     return _scope.get()
 
 

@@ -1,8 +1,8 @@
-"""Which trace the work at hand belongs to, for whoever sends a request onwards or writes a log line.
+"""Which trace the work at hand belongs to, for code that sends a request onwards or writes a log line.
 
-The W3C `traceparent` of the operation that is under way in this context (thread or task), and nothing else of it: no
-library of tracing, no span. Whoever traces says it (`in_trace`), clients of servers send it (`outgoing_headers`),
-and the log names its trace. Where nobody traces it is empty.
+The W3C `traceparent` of the operation that is in progress in this context (thread or task), and nothing else of it: no
+library of tracing, no span. A tracer sets it (`in_trace`), clients of servers send it (`outgoing_headers`),
+and the log names its trace. Without a tracer it is empty.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def clear_canary(context: CheckContext) -> None:
 def _left_over(resource_id: str, now: float) -> bool:
     found = _ID.fullmatch(resource_id)
     if found is None:
-        return False  # somebody's own note of a patient by that name
+        return False  # someone's own note of a patient by that name
     return found["machine"] == _this_machine() or abs(now - float(found["seconds"])) > LEFT_OVER_SECONDS
 
 
@@ -233,7 +233,7 @@ def _judged(
         return failed(
             AnswerWrong(
                 "The answer is not the sentence that answers the question, or does not cite it.",
-                remedy="The model answers beside the point. Ask a question of your own with --show-context; "
+                remedy="The model does not answer the question. Ask a question of your own with --show-context; "
                 "an 8B instruct model is the smallest that was tried.",
             ),
             **measured,
@@ -261,7 +261,7 @@ def _unanswered(answer: Answer) -> AnswerWrong:
         "generator_abstained": "The passage was found, and the model says that it does not answer: look at the model.",
         "nothing_verified": "The model answered without a citation that holds: an 8B instruct model is the "
         "smallest that was tried.",
-        "cut_off": "The model's answer was cut off at once: raise CHARTWELL_GENERATOR__TOKENS_MAX.",
+        "cut_off": "The model's answer was cut off immediately: raise CHARTWELL_GENERATOR__TOKENS_MAX.",
         "filtered": "A content filter of the model's server holds answers back: look at its settings.",
         "refused": "The model refuses to answer: choose another.",
         "tool_call": "The model calls tools instead of answering: look at its server's settings.",

@@ -67,12 +67,12 @@ def _by_date_header(context: CheckContext) -> Finding | None:
         try:
             seen = look(url)
         except ChartwellError:
-            continue  # whoever checks that server tells about it
+            continue  # the check of that server reports it
         took = time.monotonic() - started
         if seen.date:
-            told = parsedate_to_datetime(seen.date).timestamp()
+            stated = parsedate_to_datetime(seen.date).timestamp()
             # The server's second began up to DATE_SECONDS before it answered, somewhere within our `took`.
-            off = before + took / 2 - (told + DATE_SECONDS / 2)
+            off = before + took / 2 - (stated + DATE_SECONDS / 2)
             return _judged(off, DATE_SECONDS / 2 + took / 2, f"the Date header of {urlsplit(url).hostname}")
     return None
 

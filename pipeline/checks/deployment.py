@@ -1,4 +1,5 @@
-"""All checks of one deployment, from its settings to the report: what the door, the test suite and the service call."""
+"""All checks of one deployment, from its settings to the report: what the command, the test suite and the service
+call."""
 
 from __future__ import annotations
 

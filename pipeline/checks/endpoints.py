@@ -37,7 +37,8 @@ BLOCKED = {
 
 
 def trusted(file: Path | None = None) -> ssl.SSLContext:
-    """Whom TLS trusts, with the certificates of `file`. Raises CertificateWrong where they cannot be read."""
+    """The authorities TLS trusts, with the certificates of `file`. Raises CertificateWrong where they cannot be
+    read."""
     if file is not None:
         trusted()  # to tell which of the two files is wrong
     try:
@@ -52,7 +53,7 @@ def trusted(file: Path | None = None) -> ssl.SSLContext:
 
 
 def look(url: str, *, elsewhere: str = "", trust_file: Path | None = None) -> HttpAnswer:
-    """GET `url`. Raises ServiceUnhealthy where nobody answers."""
+    """GET `url`. Raises ServiceUnhealthy where nothing answers."""
     context = trusted(trust_file) if url.startswith("https:") else None
     try:
         return get(url, LOOK_SECONDS_MAX, elsewhere=elsewhere, trusted=context, accept="application/json")
@@ -166,7 +167,7 @@ def _certificate(name: str, url: str, context: CheckContext) -> _Certificate:
     except ssl.SSLCertVerificationError as error:
         return _Certificate(name, place, None, _refused(error, place, _ended(host, address, trust_file)))
     except OSError:
-        # Who does not answer is somebody else's finding: the check that asks that server.
+        # A server that does not answer is the finding of the check that asks it.
         return _Certificate(name, place, None, None)
     return _Certificate(name, place, (ends - context.machine.now()) / 86400, None)
 

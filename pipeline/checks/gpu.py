@@ -160,7 +160,7 @@ def _inspected(context: CheckContext, names: Sequence[str]) -> Finding:
         return failed(
             ContainerWrong(
                 "No container was given the GPU.",
-                remedy="Make them anew: pulumi up, which gives each model's container the card (docker run --gpus).",
+                remedy="Make them again: pulumi up, which gives each model's container the card (docker run --gpus).",
             ),
             containers=len(names),
             with_gpu=0,

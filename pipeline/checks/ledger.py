@@ -75,14 +75,14 @@ def _problem(found: IdDifferences) -> LedgerDiffers | None:
         return LedgerDiffers(
             f"{len(keys):,} notes are recorded as stored and are not, or not as recorded, for example "
             f"{', '.join(keys[:EXAMPLES])}.",
-            remedy="Mend them from the vectors that were kept: python -m pipeline.vectorize verify --repair",
+            remedy="Repair them from the vectors that were kept: python -m pipeline.vectorize verify --repair",
         )
     if found.stale:
         return LedgerDiffers(
             f"The ledger is behind the store: {len(found.stale):,} notes are stored that it does not know, for example "
             f"{', '.join(found.stale[:EXAMPLES])}.",
             remedy="Index their source again: python -m pipeline.vectorize notes SOURCE (on a host: sudo "
-            "systemctl start chartwell-vectorize); vectors are computed anew. A note whose source is gone "
+            "systemctl start chartwell-vectorize); vectors are computed again. A note whose source is gone "
             "stays visible until then.",
         )
     return None

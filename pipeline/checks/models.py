@@ -92,7 +92,7 @@ def vision_check(context: CheckContext) -> Finding:
 
 
 def grey_png(pixels: int = IMAGE_PIXELS) -> bytes:
-    """A grey gradient as PNG (RFC 2083): of nobody, and small."""
+    """A grey gradient as PNG (RFC 2083): of no patient, and small."""
 
     def part(kind: bytes, content: bytes) -> bytes:
         return (

@@ -27,7 +27,7 @@ from pipeline.logs import LOGGER
 
 CLEARING_SECONDS = 3.0
 """What a check that is cut off has to undo what it did, such as taking back a note of its own; and, where it hangs,
-whoever does that in its place."""
+the function that does that in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +122,7 @@ class _CheckRun:
                 if self._running:
                     self._await_one()
         finally:
-            for running in self._running.values():  # somebody has ended us
+            for running in self._running.values():  # the process was told to end
                 running.scope.cancel()
                 if running.check.clear is not None:
                     self._clear_up(running)

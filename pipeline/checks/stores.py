@@ -73,7 +73,7 @@ def _other_space(context: CheckContext, stored: EmbeddingSpace) -> SpaceMismatch
     return SpaceMismatch(
         f"The store holds vectors of {stored.id} ({stored.dimension} wide); the embedder in the settings makes "
         f"{space.id} ({space.dimension} wide).",
-        remedy="Go back to the embedder that was used, or embed everything anew: python -m pipeline.vectorize migrate "
+        remedy="Go back to the embedder that was used, or embed everything again: python -m pipeline.vectorize migrate "
         f"--to {space.provider}:{space.model}.",
     )
 
@@ -154,7 +154,7 @@ def iris_tables_check(context: CheckContext) -> Finding:
             SpaceMismatch(
                 f"Passage {newest[0]} has a vector of width {newest[1].size}; the table's space says "
                 f"{stored.dimension}.",
-                remedy="Somebody else writes into these tables. python -m pipeline.vectorize verify --all "
+                remedy="Another program writes into these tables. python -m pipeline.vectorize verify --all "
                 "finds which notes.",
             ),
             **measured,

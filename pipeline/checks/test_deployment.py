@@ -1,4 +1,4 @@
-"""The checks as tests, for whoever wants them in a CI of their own: `pytest --pyargs pipeline.checks`.
+"""The checks as tests, for a CI of your own: `pytest --pyargs pipeline.checks`.
 
 Settings come from the environment and `.env` as for every command; VALIDATE_STACK=dev takes them from that stack,
 through the tunnel. All checks run side by side once; each test then tells what became of one of them.

@@ -1,4 +1,4 @@
-"""What the doors share: consoles, errors as one clear paragraph, and exit codes."""
+"""What the commands share: consoles, errors as one clear paragraph, and exit codes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ StackOption = Annotated[
     str | None,
     typer.Option("--stack", metavar="NAME", help="take the settings from this deployed stack's outputs"),
 ]
-"""The option of every door that can work with a stack; its value goes to `load_settings(stack=...)`."""
+"""The option of every command that can work with a stack; its value goes to `load_settings(stack=...)`."""
 
 
 def console(**options: Any) -> Console:
@@ -75,7 +75,7 @@ def errors_as_exit_codes() -> Iterator[None]:
         err.print(f"More: {error.section} ({error.code})", markup=False)
         raise typer.Exit(EXIT_TRY_AGAIN if error.transient else EXIT_COULD_NOT_RUN) from None
     except BrokenPipeError:
-        # The reader of our output has gone (`... | head`). There is nobody left to tell.
+        # The reader of our output has gone (`... | head`). There is no one left to tell.
         sys.stderr.close()
         raise typer.Exit(EXIT_OK) from None
     except (typer.Exit, typer.Abort, typer.BadParameter):
@@ -92,9 +92,9 @@ def errors_as_exit_codes() -> Iterator[None]:
 
 @contextmanager
 def stop_requests(
-    said: str = "stopping after this batch; once more to stop at once",
+    said: str = "stopping after this batch; once more to stop immediately",
 ) -> Iterator[Callable[[], bool]]:
-    """A function that tells whether Ctrl-C or SIGTERM asked for an end. A second one ends at once."""
+    """A function that tells whether Ctrl-C or SIGTERM asked for an end. A second one ends the process immediately."""
     asked = False
 
     def ask(number: int, frame: FrameType | None) -> None:

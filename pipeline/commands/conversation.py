@@ -1,7 +1,8 @@
 """A conversation at the terminal: question after question, each answered by itself.
 
-Decides what a line means and what is kept of an answer for the next question: whom it was about, which the rules of
-`answering.follow_up` ask for. Refuses to know those rules. A turn that could not be answered is told and forgotten.
+Decides what a line means and what is kept of an answer for the next question: which patients it was about, which the
+rules of `answering.follow_up` ask for. Refuses to know those rules. A turn that could not be answered is told and
+forgotten.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class Conversation:
                 f"about patient {context.kept_patient} alone, as the answer before; /all QUESTION asks of all",
                 style="dim",
             )
-        # Should the answer be stopped half-way, nothing of it may say whom the next question means.
+        # Should the answer be stopped half-way, nothing of it may decide who the next question means.
         self.last = LastTurn(text, ())
         answer = print_streamed(self.answering, context.question)
         print_answer(answer, show_context=self.show_context, statements=False)

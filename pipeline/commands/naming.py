@@ -1,4 +1,4 @@
-"""How this program's commands are called by whoever runs it.
+"""How the user who runs this program calls its commands.
 
 Messages name commands by their modules, `python -m pipeline.vectorize notes`, which run wherever the code lies. Where
 the program was started as `chartwell`, as an installed wheel is, they are told by the name that was typed. Decides

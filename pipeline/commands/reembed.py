@@ -62,7 +62,7 @@ def migrate(
     roll_back: Annotated[
         bool, typer.Option("--roll-back", help="let the space serve again that served before")
     ] = False,
-    abandon: Annotated[bool, typer.Option("--abandon", help="give up the migration under way")] = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help="give up the migration in progress")] = False,
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="remove spaces that served before and no longer do")
     ] = False,
@@ -198,7 +198,7 @@ def _print_pass(done: CatchUpPass) -> None:
         out.print(f"{done.notes:,} notes compared, nothing differs{''.join(problems)}", markup=False)
         return
     out.print(
-        f"{done.notes:,} notes compared, {done.stored:,} embedded anew ({done.chunks_embedded:,} passages), "
+        f"{done.notes:,} notes compared, {done.stored:,} embedded again ({done.chunks_embedded:,} passages), "
         f"{done.removed:,} removed{''.join(problems)}",
         markup=False,
     )
@@ -226,7 +226,7 @@ def _print_switched(switched: Switched) -> None:
     if not found.complete:
         out.print(f"forced, although {found}", markup=False)
     out.print(
-        f"questions went on all the time; whoever writes notes waited {duration(switched.writers_waited_seconds)}",
+        f"questions went on all the time; writers of notes waited {duration(switched.writers_waited_seconds)}",
         markup=False,
     )
     if switched.left_behind:

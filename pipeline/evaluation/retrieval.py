@@ -124,7 +124,7 @@ def _searcher(
         return store.search_words(text, DEPTH, Filters())
 
     def as_answered(text: str, vector: Vector) -> Mapping[str, float]:
-        """What a question is answered from: above the floor, without near-duplicates, of those whom it names, top_k
+        """What a question is answered from: above the floor, without near-duplicates, of the patients it names, top_k
         passages and no more."""
         question = Question(text, top_k=settings.top_k)
         found = search(

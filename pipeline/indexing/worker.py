@@ -1,6 +1,6 @@
 """One worker: takes notes from the ledger, has them embedded and stored, until none is left that may come.
 
-Decides how many batches are in flight, whom to wait for and when a run of failures ends the run. A run that is cut off
+Decides how many batches are in flight, what to wait for and when a run of failures ends the run. A run that is cut off
 anywhere goes on from the ledger, and repeats at most the batch that was in work. Knows ports, no back-end.
 """
 

@@ -2,5 +2,5 @@
 
 Arrows: `sampler` (the loop) -> `probes` -> `samples`. Nothing here
 changes what it looks at: no model is asked to infer (the idle watch would take that for work), no lease is held, and a
-connection to IRIS is closed again at once.
+connection to IRIS is closed again immediately.
 """

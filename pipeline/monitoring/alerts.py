@@ -30,7 +30,7 @@ class Alert:
 
 
 def alerts_of(sample: Sample, before: Sample | None = None) -> list[Alert]:
-    """Everything that needs somebody, the worst first. `before`: an earlier sample, to tell what has changed."""
+    """Everything that needs attention, the worst first. `before`: an earlier sample, to tell what has changed."""
     found = [
         *_services(sample),
         *_gpus(sample),

@@ -39,7 +39,7 @@ _CONTAINER = ("container_running", "container_killed_for_memory", "container_res
 
 
 class SampleMetrics(Collector):
-    """What a registry shows of the last sample. `lost` and `costs` are set beside it."""
+    """What a registry shows of the last sample. `lost` and `costs` are set separately."""
 
     def __init__(self) -> None:
         self.sample: Sample | None = None

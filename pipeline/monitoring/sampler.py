@@ -206,7 +206,7 @@ def samples(
     wait: Callable[[float], None] = time.sleep,
 ) -> Iterator[Sample]:
     """Samples, one an interval, until `stop` or the duration. A look that took longer than the interval is followed by
-    the next at once; the missed ones are not made up for."""
+    the next immediately; the missed ones are not made up for."""
     begun = time.monotonic()
     number = 0
     while not stop():

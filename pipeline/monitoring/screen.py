@@ -216,9 +216,9 @@ def _store(sample: Sample) -> RenderableType:
     else:
         grid.add_row("store", _missing(store))
     if isinstance(work := sample.work, Work):
-        told = f"{work.completed:,} done, {work.pending:,} wait, {work.processing:,} at work"
+        states = f"{work.completed:,} done, {work.pending:,} wait, {work.processing:,} at work"
         failed = Text(f", {work.failed:,} failed", "yellow" if work.failed else "")
-        grid.add_row("ledger", Text.assemble(told, failed))
+        grid.add_row("ledger", Text.assemble(states, failed))
     else:
         grid.add_row("ledger", _missing(work))
     return grid
@@ -284,5 +284,5 @@ def money(figure: CostFigure) -> Text:
 
 
 def line(found: Sequence[Alert]) -> str:
-    """The same for a log: what needs somebody, in one line."""
+    """The same for a log: what needs attention, in one line."""
     return "; ".join(f"{each.level}: {each.what}" for each in found) or "nothing needs you"

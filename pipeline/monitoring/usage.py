@@ -2,7 +2,7 @@
 
 Decides what counts as watched: the time between two samples of one boot, unless it is longer than a monitor that
 works would leave. Times come from the clock that cannot be set, so a clock step costs nothing. Counters that fall have
-started anew and count from zero, as Prometheus' `increase` does.
+restarted and count from zero, as Prometheus' `increase` does.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def usage_of(samples: Iterable[Mapping[str, Any]], *, since: str = "") -> UsageW
 
 
 def window_begin(now: datetime | None = None) -> str:
-    """The moment where the window begins that all doors show by default, ISO 8601 in UTC."""
+    """The moment where the window begins that all commands show by default, ISO 8601 in UTC."""
     return ((now or datetime.now(UTC)) - timedelta(days=WINDOW_DAYS)).isoformat(timespec="seconds")
 
 
@@ -129,7 +129,7 @@ def present_usage(data_dir: Path) -> UsageWindow:
 class PresentCosts:
     """The figures of the window for a process that shows them often, such as the service. Safe between threads.
 
-    Reads the samples anew after `kept_seconds`; a caller that comes meanwhile gets the figures of before.
+    Reads the samples again after `kept_seconds`; a caller that comes meanwhile gets the figures of before.
     """
 
     def __init__(self, settings: Settings, *, kept_seconds: float = 300.0) -> None:

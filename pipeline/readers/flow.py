@@ -57,7 +57,7 @@ def read_sources(
 ) -> Iterator[SourceRecord | Rejection]:
     """Every record of every input in order, and a Rejection for each one that could not be read.
 
-    Runs `preflight` at once and raises what it raises; a pipe is judged by its beginning at the first `next()`.
+    Runs `preflight` immediately and raises what it raises; a pipe is judged by its beginning at the first `next()`.
     Later problems are Rejections: `whole_source` where an unknown number of records is affected.
     """
     preflight(inputs, mapping, settings, formats=formats)

@@ -224,7 +224,7 @@ def _open_file(source: Source) -> BinaryIO:
     status = _status(path, source.label)
     if status is None:
         raise InputMissing(
-            f"{source.label} leads nowhere.", remedy="Mend or remove the link, or restore the file."
+            f"{source.label} leads nowhere.", remedy="Repair or remove the link, or restore the file."
         )
     if stat.S_ISDIR(status.st_mode):
         if path.is_symlink():

@@ -1,6 +1,6 @@
 """Brings a second store level with the one that serves: each note is read there and goes through the indexing flow.
 
-Decides what differs between two stores and in which order it is mended. Because it is the indexing flow with a ledger
+Decides what differs between two stores and in which order it is repaired. Because it is the indexing flow with a ledger
 of its own, a pass that is cut off goes on where it was, and a note that did not change costs no embedding. The store
 that serves is only read. Knows ports, no back-end, and not why there are two stores.
 """
@@ -39,7 +39,7 @@ class CatchUpPass:
 
     @property
     def level(self) -> bool:
-        """Nothing differed that can be mended."""
+        """Nothing differed that can be repaired."""
         return not (self.stored or self.removed or self.interrupted)
 
 
@@ -53,7 +53,7 @@ def catch_up(source: Store, ledger: Ledger, indexing: Indexing) -> Iterator[Catc
 
 
 def one_pass(source: Store, ledger: Ledger, indexing: Indexing) -> CatchUpPass:
-    """Compare every note of `source` with the store of `indexing`, and mend what differs."""
+    """Compare every note of `source` with the store of `indexing`, and repair what differs."""
     tally, seen = RunCounts(), set[str]()
     indexing.store.prepare(indexing.embedder.space)
     indexing.ledger.prepare()

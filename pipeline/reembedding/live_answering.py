@@ -1,8 +1,8 @@
 """Answers questions from the space that serves, whichever that is when a question begins.
 
 A process that answers for weeks must follow a switch of embedding spaces without failing one question. Before each
-question the pointer file is looked at (one `stat`). When it has changed, the new space is opened and tried beside the
-old one; questions under way end where they began, and the old space is closed with the last of them. A new space that
+question the pointer file is looked at (one `stat`). When it has changed, the new space is opened and tried next to the
+old one; questions in progress end where they began, and the old space is closed with the last of them. A new space that
 cannot be opened, for want of a key for example, leaves the old one serving: that is logged, and tried again later.
 Knows no question's text.
 """

@@ -91,7 +91,7 @@ class Switched:
     pointer: SpacePointer
     soundness: Soundness
     writers_waited_seconds: float
-    """How long nobody could write notes: the last pass, the checks and the rename."""
+    """How long no one could write notes: the last pass, the checks and the rename."""
     left_behind: int
     """Notes that were read but not yet embedded in the space before; their source must be indexed again."""
 
@@ -118,7 +118,7 @@ def pointer_of(settings: Settings) -> SpacePointer:
 
 def _embedder_of(held: EmbeddingSpace, settings: Settings) -> EmbedderSettings:
     """The settings of the embedder that made `held`: those in use, or what the space itself tells."""
-    told = settings.embedder.model_copy(
+    addressed = settings.embedder.model_copy(
         update={
             "provider": held.provider,
             "model": held.model,
@@ -128,11 +128,11 @@ def _embedder_of(held: EmbeddingSpace, settings: Settings) -> EmbedderSettings:
             "similarity_floor": -1.0,
         }
     )
-    for candidate in (settings.embedder, told):
+    for candidate in (settings.embedder, addressed):
         try:
             made = open_embedder(settings.model_copy(update={"embedder": candidate})).space
         except ChartwellError:
-            continue  # told without an address, or not installed here: the other one, or the refusal below
+            continue  # given without an address, or not installed here: the other one, or the refusal below
         if made.id == held.id:
             return candidate
     raise SpaceMismatch(
@@ -145,9 +145,9 @@ def _embedder_of(held: EmbeddingSpace, settings: Settings) -> EmbedderSettings:
 
 
 def begin(settings: Settings, target: EmbedderSettings) -> SpacePointer:
-    """Choose the shadow for `target`: a new one, the one under way, or an older space that is still there.
+    """Choose the shadow for `target`: a new one, the one in progress, or an older space that is still there.
 
-    The new embedder is really called. Raises MigrationRefused where it serves already or another shadow is under way.
+    The new embedder is really called. Raises MigrationRefused where it serves already or another shadow is in progress.
     """
     now = pointer_of(settings)
     space = open_embedder(settings.model_copy(update={"embedder": target})).space
@@ -167,7 +167,7 @@ def begin(settings: Settings, target: EmbedderSettings) -> SpacePointer:
         pointer = written or now
         if pointer.shadow is not None and pointer.shadow.space_id != space.id:
             raise MigrationRefused(
-                f"A migration to {pointer.shadow.space_id} is under way.",
+                f"A migration to {pointer.shadow.space_id} is in progress.",
                 remedy="Finish it (--switch) or give it up (--abandon) first.",
             )
         kept = next((place for place in pointer.places if place.space_id == space.id), None)
@@ -251,7 +251,7 @@ def _both(
 def _with_shadow(pointer: SpacePointer | None) -> SpacePointer:
     if pointer is None or pointer.shadow is None:
         raise MigrationRefused(
-            "No migration is under way.",
+            "No migration is in progress.",
             remedy="Begin one: python -m pipeline.vectorize migrate --to PROVIDER:MODEL.",
         )
     return pointer
@@ -333,7 +333,7 @@ class _MigrationRefused:
 
 
 def switch(settings: Settings, *, force: bool = False, observer: Observer | None = None) -> Switched:
-    """Let the shadow serve. Questions go on all the time; whoever wants to write notes waits for the last pass.
+    """Let the shadow serve. Questions go on all the time; writers of notes wait for the last pass.
 
     Raises MigrationRefused where an indexing run is writing, where there is no shadow, and, unless forced, where the
     shadow lacks a note or is not sound. Nothing has changed then.
@@ -402,8 +402,8 @@ def _soundness(both: _Both, last: CatchUpPass) -> Soundness:
 
 
 def roll_back(settings: Settings) -> SpacePointer:
-    """Let the space serve again that served before, at once. The one that is left becomes the shadow, so that it can
-    be caught up and switched to again. Raises MigrationRefused where there is none."""
+    """Let the space serve again that served before, immediately. The one that is left becomes the shadow, so that it
+    can be caught up and switched to again. Raises MigrationRefused where there is none."""
 
     def back(written: SpacePointer | None) -> SpacePointer:
         if written is None or not written.previous:
@@ -423,7 +423,7 @@ def roll_back(settings: Settings) -> SpacePointer:
 
 
 def abandon(settings: Settings) -> tuple[SpaceLocation, int]:
-    """Give up the migration under way: (its space, bytes removed). A space that served before keeps its files."""
+    """Give up the migration in progress: (its space, bytes removed). A space that served before keeps its files."""
     pointer = _with_shadow(read_pointer(settings.data_dir))
     shadow = _shadow_of(pointer)
     if any(place.space_id == shadow.space_id for place in pointer.previous):

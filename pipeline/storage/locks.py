@@ -17,7 +17,7 @@ from pipeline.storage.sqlite import storage_errors
 
 @contextmanager
 def shared_lock(path: Path) -> Iterator[None]:
-    """Hold `path` together with others; waits while somebody holds it alone."""
+    """Hold `path` together with others; waits while another process holds it alone."""
     with _opened(path) as descriptor:
         with storage_errors(path):
             fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -26,7 +26,7 @@ def shared_lock(path: Path) -> Iterator[None]:
 
 @contextmanager
 def exclusive_lock(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Hold `path` alone. Gives False, at once and holding nothing, where others hold it, unless told to wait."""
+    """Hold `path` alone. Gives False, immediately and holding nothing, where others hold it, unless told to wait."""
     with _opened(path) as descriptor:
         yield _alone(path, descriptor, wait=wait)
 

@@ -1,4 +1,4 @@
-"""Named SQL statements, read from a `.sql` file that lies beside the module that runs them.
+"""Named SQL statements, read from a `.sql` file that lies next to the module that runs them.
 
 A statement begins with `-- name: its_name` and ends where the next begins. Asking for a name that is not there raises,
 and a test asks for every name that the code asks for, so that none is missing at two in the morning.

@@ -2,7 +2,7 @@
 
 Decides in which order steps are taken and that none is taken twice, and refuses what a newer release wrote: to guess
 at columns that are not known could show a fact as something else. A step is a function `m0002_what_it_does`; its
-number is the version that it leaves behind. Knows no table: whoever owns the tables keeps their version, writes the
+number is the version that it leaves behind. Knows no table: the owner of the tables keeps their version, writes the
 steps and says what a transaction is. Where the database takes back changes of tables (SQLite), a kill between or
 within steps leaves the version before or after one. Where it does not (IRIS), a step must bear being taken again.
 """

@@ -125,7 +125,7 @@ class Database:
             connection.rollback()
 
     def close(self) -> None:
-        """Close every thread's connection. The file may be used again afterwards; connections open anew."""
+        """Close every thread's connection. The file may be used again afterwards; connections open again."""
         with self._lock:
             for connection in self._open.values():
                 connection.close()
@@ -136,7 +136,7 @@ class Database:
 def write_ahead(connection: sqlite3.Connection, path: Path) -> None:
     """Switch to WAL. Raises StoreUnavailable where the file system has none.
 
-    While another process makes the same switch, or mends a log after a crash, SQLite may answer "locked" at once
+    While another process makes the same switch, or repairs a log after a crash, SQLite may answer "locked" immediately
     whatever the connection's own patience, so wait here.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT_SECONDS

@@ -74,7 +74,7 @@ def metered_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[
                 if isinstance(event, Verified) and first_statement_seconds is None:
                     first_statement_seconds = time.perf_counter() - started
                 if isinstance(event, Finished):
-                    # Before it is handed on: nobody need come back for more after the last event.
+                    # Before it is handed on: no caller need come back for more after the last event.
                     metrics.question_answered(event.answer, first_statement_seconds)
                     yield event
                     return

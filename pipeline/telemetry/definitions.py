@@ -182,7 +182,7 @@ _MODELS = (
         SECONDS,
     ),
     Definition("chartwell_embedder_texts_total", "counter", "Texts embedded.", {"kind": _KIND}),
-    Definition("chartwell_embedder_requests_in_flight", "gauge", "Calls of the embedder under way."),
+    Definition("chartwell_embedder_requests_in_flight", "gauge", "Calls of the embedder in flight."),
     Definition(
         "chartwell_generator_requests_total",
         "counter",
@@ -201,7 +201,7 @@ _MODELS = (
         "From the request to the first piece of the draft (time to first token).",
         buckets=SECONDS,
     ),
-    Definition("chartwell_generator_requests_in_flight", "gauge", "Drafts under way."),
+    Definition("chartwell_generator_requests_in_flight", "gauge", "Drafts in flight."),
     Definition(
         "chartwell_server_requests_in_flight",
         "gauge",
@@ -261,7 +261,7 @@ _INGESTION = (
     ),
     Definition("chartwell_ingestion_batches_total", "counter", "Batches stored."),
     Definition("chartwell_ingestion_notes_waiting", "gauge", "Notes in the ledger that wait to be embedded."),
-    Definition("chartwell_ingestion_running", "gauge", "1 while a run is under way."),
+    Definition("chartwell_ingestion_running", "gauge", "1 while a run is in progress."),
     Definition(
         "chartwell_ingestion_runs_total",
         "counter",
@@ -426,7 +426,7 @@ def reference() -> str:
     total = sum(each.series_max for each in definitions())
     lines += [
         "",
-        f"Together {total:,} series at the very most; a running service has some hundreds. Beside them stand the",
+        f"Together {total:,} series at the very most; a running service has some hundreds. Next to them stand the",
         "process's own (`process_cpu_seconds_total`, `process_resident_memory_bytes` and their kin), and metrics that",
         "an indexing run wrote carry the label `worker`, 1 to 8, besides.",
         "",

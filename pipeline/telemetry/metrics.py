@@ -31,11 +31,11 @@ from pipeline.telemetry.definitions import (
 
 ServerRole = Literal["embedder", "generator"]
 AnswerPrice = Callable[[Answer], float | None]
-"""US dollars for one answer, None where nobody knows."""
+"""US dollars for one answer, None where it is not known."""
 
 
 class CountedLimiter(Protocol):
-    """The door in front of a model server, as far as it is counted."""
+    """The limiter in front of a model server, as far as it is counted."""
 
     @property
     def in_flight(self) -> int: ...
@@ -47,7 +47,7 @@ class CountedLimiter(Protocol):
 
 @runtime_checkable
 class Gated(Protocol):
-    """A back-end that has such a door."""
+    """A back-end that has such a limiter."""
 
     @property
     def limiter(self) -> CountedLimiter: ...
@@ -67,7 +67,7 @@ class Together(CollectorRegistry):
                 known = families.setdefault(
                     family.name, Metric(family.name, family.documentation, family.type)
                 )
-                # When a series began is a series more for each, and nobody asks.
+                # When a series began is a series more for each, and no one asks for it.
                 known.samples.extend(each for each in family.samples if not each.name.endswith("_created"))
         yield from families.values()
 

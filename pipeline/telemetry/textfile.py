@@ -2,7 +2,7 @@
 
 An indexing run writes what it counted every few seconds, and when it ends, in the format of node_exporter's textfile
 collector; the service reads the files at each scrape. A counter goes on where the run before ended, so that nothing
-is lost between two scrapes however short the runs are. Several runs at once write files of their own: the first
+is lost between two scrapes however short the runs are. Several concurrent runs write files of their own: the first
 `ingestion.prom`, the next `ingestion-2.prom`, told apart by the label `worker`.
 """
 
@@ -40,7 +40,7 @@ LASTING = ("chartwell_ingestion_last_end_timestamp_seconds", "chartwell_ingestio
 def write_periodically(
     registry: CollectorRegistry, path: Path, seconds: float, *, shared: bool = False
 ) -> Iterator[None]:
-    """Keep `path`, or the file beside it for this worker, up to date while inside, and once more at the end.
+    """Keep `path`, or the file next to it for this worker, up to date while inside, and once more at the end.
 
     `shared`: other accounts of the host read it, as a collector does.
     """

@@ -2,13 +2,13 @@
 
 Decides which operations are spans and what a span may say: numbers, names of models and stages, error codes. Never
 text, never an id of a note, patient or person; `ALLOWED` is all there is, and a span with anything else is not made.
-Knows the SDK; starts no exporter at import and sets nothing global, so that a library beside us traces nothing into
+Knows the SDK; starts no exporter at import and sets nothing global, so that another library traces nothing into
 our traces.
 
 The conventions for GenAI are in development (their attributes are those of opentelemetry-semantic-conventions 0.66b).
 A draft is `chat MODEL`, an embedding `embeddings MODEL`, finding passages `retrieval notes`, a query of the store below
 it a span of the database conventions. `generate` has no span of its own: the draft is the span, and verifying, which
-happens between its pieces, lies beside it in time.
+happens between its pieces, runs alongside it.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ class Tracing:
 
 
 def allowed(attributes: Mapping[str, SpanValue]) -> dict[str, SpanValue]:
-    """The attributes. Raises ValueError for one that nobody has thought about."""
+    """The attributes. Raises ValueError for one that is not on the list."""
     if unknown := set(attributes) - ALLOWED:
         raise ValueError(f"a span may not say {', '.join(sorted(unknown))}")
     return dict(attributes)
@@ -392,7 +392,7 @@ class TracedAnswerer:
         return self._answerer.search(question)
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        """The span is active only while the answer is worked on: whoever reads the stream keeps their own."""
+        """The span is active only while the answer is worked on: the reader of the stream keeps its own."""
         span = self._tracing.begin("answer", {"chartwell.space": self._space_id})
 
         def open_stream() -> Iterator[AnswerEvent]:

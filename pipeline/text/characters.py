@@ -2,7 +2,7 @@
 
 Decides which text may not be shown as it is: characters without a width or that turn the direction of writing, marks
 that strike a word out, digits and letters that only look like others. What a language needs (joiners in Persian and
-Hindi, accents, its own digits beside its own letters) is left alone.
+Hindi, accents, its own digits next to its own letters) is left alone.
 """
 
 from __future__ import annotations

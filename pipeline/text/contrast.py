@@ -101,7 +101,7 @@ def _said_with(claim: Reading, place: int, start: int, end: int, *, everything: 
 def _is_apart(
     source: Reading, parts: Sequence[int], theirs: Sequence[tuple[int, Mark]], mark: Mark, said: Token
 ) -> bool:
-    """Whether the source says `said` beside another mark of the class only."""
+    """Whether the source says `said` next to another mark of the class only."""
     where = {part for part, other in theirs if other == mark}
     own = _mark_of(said)
     at = (

@@ -142,7 +142,7 @@ def signature(text: str) -> Counter[tuple[str, object]]:
 
 
 def may_stand_over(text: str) -> bool:
-    """Whether a word of `text` may deny, doubt, end or give to a relative what stands beside it. True too often, never
+    """Whether a word of `text` may deny, doubt, end or give to a relative what stands next to it. True too often, never
     too seldom: what is cheap to ask before the text is read."""
     text = _spelled(text).lower()
     words = set(_WORDS.findall(text))
@@ -229,10 +229,10 @@ def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
             found += [Token("word", key, " ".join(phrase)) for key in said]
             return ends
     if word in ("other", "another"):
-        whom = _NEXT.match(text, end)
-        if whom is not None and whom[1].lower() in OTHER_PEOPLE:
-            found.append(Token("relative", f"other {whom[1].lower()}", f"other {whom[1].lower()}"))
-            return whom.end()
+        other = _NEXT.match(text, end)
+        if other is not None and other[1].lower() in OTHER_PEOPLE:
+            found.append(Token("relative", f"other {other[1].lower()}", f"other {other[1].lower()}"))
+            return other.end()
     if word == "not" and (ends := _phrase_end(text, ("not", "only"), end)) is not None:
         found.append(Token("neutral", "only", "not only"))
         return ends
@@ -587,7 +587,7 @@ def _ends_order(tokens: Sequence[Token], place: int, something: bool) -> bool:
 
 
 def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
-    """Whether a relative is somebody who has something, and not who came along, reports or lives with the patient."""
+    """Whether a relative is a person who has something, and not who came along, reports or lives with the patient."""
     if tokens[index].word in OTHERS:
         follows = next((token.word for token in tokens[index + 1 :]), "")
         return follows != "of" and (follows in RELATIVE_VERBS or follows in LIVING_VERBS)
@@ -602,7 +602,7 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
 
 
 _THE_PATIENT = frozenset(["him", "her", "the", "patient", "care", "them", "this"])
-"""Whom it is done to: "his wife takes him to church"."""
+"""Who it is done to: "his wife takes him to church"."""
 
 
 def _is_in(tokens: Sequence[Token], index: int) -> bool:

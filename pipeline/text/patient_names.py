@@ -1,10 +1,10 @@
-"""Whom a question names, and whose passages may answer it.
+"""Who a question names, and whose passages may answer it.
 
 Notes of many patients lie side by side. Decides that a question about one of them is not answered from another's note,
 by what the passages themselves say: names are compared without case, accents and hyphens, and in German spelling too
-(Müller, MUELLER), but a name that is merely alike is another person's, and "Ehlers-Danlos syndrome" is nobody's where
-the passages have it verbatim. Rather nobody than somebody else: a title, a first name or a doctor's degree that speaks
-against it rules a passage out. Knows no register of patients, and takes no first name alone for anybody.
+(Müller, MUELLER), but a name that is merely alike is another person's, and "Ehlers-Danlos syndrome" is no one's where
+the passages have it verbatim. Better no one than the wrong person: a title, a first name or a doctor's degree that
+speaks against it rules a passage out. Knows no register of patients, and takes no first name alone for anybody.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TITLES = {
     **dict.fromkeys(("mx", "patient", "pt"), ""),
     **dict.fromkeys(("dr", "doctor", "prof", "professor", "nurse"), "staff"),
 }
-"""What a title says of whoever bears it; "" says nothing."""
+"""What a title says of its bearer; "" says nothing."""
 _ASKING_TITLES = frozenset(_TITLES) - {"patient", "pt", "nurse", "doctor", "madam", "professor"}
 """Those that make a single capitalised word of a question a name."""
 _SMALL_TITLES = frozenset(["mr", "mrs", "mr.", "mrs.", "ms."])
@@ -36,12 +36,12 @@ _BEGINNINGS = frozenset(
     "may might name of on please shall should show summarise summarize tell the was were what when where which who "
     "whom whose why will with would".split()
 )
-"""Words that begin a question, capitalised though nobody's name."""
+"""Words that begin a question, capitalised though no one's name."""
 _BEFORE_NAMES = _BEGINNINGS | frozenset(
     "after and but by discussed examined her his if left met name our patient plan pt right saw seen she since "
     "that then there this to today yesterday you your they we it not no".split()
 )
-"""Words before a surname that are nobody's first name."""
+"""Words before a surname that are no one's first name."""
 _AFTER_NAMES = frozenset(
     "has had is was are were denies reports takes took states presents presented complains will would can does did and "
     "with on in at for to from came comes dob mrn id age aged male female sex year day date room".split()
@@ -51,7 +51,7 @@ ILLNESSES = frozenset(
     "disease syndrome palsy sign test score lymphoma contracture fracture thyroiditis esophagus oesophagus ulcer "
     "dementia".split()
 )
-"""What follows the name of whoever described it: "Crohn's disease"."""
+"""What follows the name of the person who described it: "Crohn's disease"."""
 _NOT_A_PERSON = ILLNESSES | frozenset(
     "catheter phenomenon maneuver manoeuvre reflex classification scale procedure tumor tumour criteria virus lesion "
     "repair line tube drain hospital clinic street road avenue medical center centre university ward house index stage "
@@ -82,7 +82,7 @@ class Passage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Somebody whom a question names."""
+    """A person a question names."""
 
     words: tuple[str, ...]
     """As they are written, hyphens and particles apart, without title: the last is the surname."""
@@ -97,20 +97,20 @@ class Name:
 
 
 def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[str, frozenset[str]]:
-    """The question without the name, and the patients whose passages may answer it: all, unless it names somebody.
+    """The question without the name, and the patients whose passages may answer it: all, unless it names a person.
 
     A name is one or more capitalised words after a title, or two or more in a row that the passages never write small
-    ("Atrial fibrillation" is none). It means the patients whose passages have its last word as a name of somebody whom
-    it can be, and of these the ones that have most of it; nobody where no passage has it. The name itself is not asked
-    about: else the sentence that introduces somebody would answer everything about them.
+    ("Atrial fibrillation" is none). It means the patients whose passages have its last word as a name of a person whom
+    it can be, and of these the ones that have most of it; no one where no passage has it. The name itself is not asked
+    about: else the sentence that introduces a person would answer everything about them.
     """
-    everybody = frozenset(passage.patient_id for passage in passages)
+    everyone = frozenset(passage.patient_id for passage in passages)
     question = question if question.isascii() else unicodedata.normalize("NFC", question)
     asked = names(question)
     if not asked:
-        return question, everybody
+        return question, everyone
     read = _Read(passages)
-    meant, left, at = everybody, [], 0
+    meant, left, at = everyone, [], 0
     for name in asked:
         proper = read.without_small_words(name)
         if not proper:
@@ -125,12 +125,12 @@ def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[
 
 
 def names_in(question: str) -> str:
-    """The names of a question, as they stand there without titles; "" where it names nobody."""
+    """The names of a question, as they stand there without titles; "" where it names no one."""
     return ", ".join(" ".join(name.words) for name in names(question) if name.sure)
 
 
 def names(question: str) -> list[Name]:
-    """Runs of capitalised words that may be somebody's name, without what begins a question."""
+    """Runs of capitalised words that may be a person's name, without what begins a question."""
     words = list(re.finditer(r"\S+", question))
     if len(words) > 3 and not any(word.group()[0].islower() for word in words):
         return []  # A Question Written Like A Heading
@@ -266,7 +266,7 @@ class _Read:
 
     def is_a_thing(self, name: Name, question: str) -> bool:
         """Whether question and passages alike write it before a word for a thing ("Ehlers-Danlos syndrome"). Both must:
-        "Anna Smith disease progression" names somebody."""
+        "Anna Smith disease progression" names a person."""
         following = _WORD.match(question[name.end :].lstrip())
         if name.titled or following is None or following.group().lower() not in _NOT_A_PERSON:
             return False
@@ -289,7 +289,7 @@ class _Read:
 
     def _rank(self, patient: str, name: Sequence[str], title: str) -> tuple[int, int] | None:
         """How much of the name the patient's passages have, and how much of it to the letter but for case; None where
-        they do not have the surname, or only as somebody else's."""
+        they do not have the surname, or only as someone else's."""
         own = [text for text in self._texts if text.patient_id == patient]
         verdicts = {verdict for text in own for verdict in self._verdicts(text, name, title)}
         confirmed = ("given" if len(name) > 1 else "titled") in verdicts
@@ -305,7 +305,7 @@ class _Read:
 
     def _verdicts(self, text: _NameText, name: Sequence[str], title: str) -> Iterator[str]:
         """What each place that has the surname says: "given", with a first name that was asked for; "titled", with the
-        title that was asked for; "against", of somebody else of that surname; "other", of no patient; else "bare"."""
+        title that was asked for; "against", of another person of that surname; "other", of no patient; else "bare"."""
         surname = _keys(name[-1])
         for at, token in enumerate(text.tokens if text.has(surname) else ()):
             if token.text[0].isupper() and not surname.isdisjoint(_keys(token.text)):

@@ -17,7 +17,7 @@ from pipeline.text.section_titles import HEADING_CHARACTERS_MAX, is_section_titl
 Span = tuple[int, int]
 
 PASSAGES_KEPT = 256
-"""Passages whose sentences are remembered: those of the answers under way, and no more."""
+"""Passages whose sentences are remembered: those of the answers in progress, and no more."""
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -46,7 +46,7 @@ _LETTERED = _words(
     "vitamin hepatitis type grade stage class group category level factor influenza hemophilia haemophilia part plan "
     "protein immunoglobulin troponin coenzyme child-pugh"
 )
-# Words that no line of a list begins or ends with, so a line break beside one was only a wrap.
+# Words that no line of a list begins or ends with, so a line break next to one was only a wrap.
 _JOINERS = _words(
     "a an the of and or nor but with without to in on at by for from as is was were are be been being has have had "
     "who whom whose which that than then this these those his her their its our my into onto per not did does do will "

@@ -1,9 +1,9 @@
 """Whether one stretch of a note carries what a statement claims.
 
 Decides claim by claim: a word must stand in the source under the same denial, relative, doubt and order; a figure with
-its unit, its bound, and beside the same thing; a side beside the same part. What claims nothing (`vocabulary.NEUTRAL`)
-needs no source. Leaving something out of what the source says is allowed, adding to it is not. Refuses to reason: what
-follows from the source without standing in it is not carried.
+its unit, its bound, and next to the same thing; a side next to the same part. What claims nothing
+(`vocabulary.NEUTRAL`) needs no source. Leaving something out of what the source says is allowed, adding to it is not.
+Refuses to reason: what follows from the source without standing in it is not carried.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def _of_the_same_relatives(source: Reading, place: int, claim: Reading, index: i
 
 
 def _relatives_of(reading: Reading, index: int) -> frozenset[str]:
-    """The relatives of whom the word is said: those named last before it, or those after it where they end what is
+    """The relatives the word is said of: those named last before it, or those after it where they end what is
     said of them: "diabetes in her mother", "diabetes (mother, brother)"."""
     tokens = reading.tokens
     after = _next_relative(tokens, index)
@@ -190,7 +190,7 @@ def _ends_what_is_said(tokens: Sequence[Token], place: int) -> bool:
 
 
 def _named_together(tokens: Sequence[Token], place: int, step: int) -> frozenset[str]:
-    """The relative at `place` and those that a list puts beside it."""
+    """The relative at `place` and those that a list puts next to it."""
     found = set()
     while 0 <= place < len(tokens):
         token = tokens[place]
@@ -351,7 +351,7 @@ def _as_age(source: Reading, claim: Reading, index: int) -> Figure:
 
 
 def _says_when(figure: Figure) -> bool:
-    """A date or a part of the day: it stands beside what is denied, and is not denied itself."""
+    """A date or a part of the day: it stands next to what is denied, and is not denied itself."""
     return figure.kind in ("date", "clock") or figure.value[0] in (
         "morning",
         "afternoon",
@@ -361,7 +361,7 @@ def _says_when(figure: Figure) -> bool:
 
 
 _UNIT_MAY_LACK = frozenset(["mmhg", "/min", "%", "f", "c", "times"])
-"""Units that go without saying beside a blood pressure, a rate, a saturation, a temperature."""
+"""Units that go without saying next to a blood pressure, a rate, a saturation, a temperature."""
 _NOT_BARE = frozenset(
     ["days", "months", "minutes", "seconds", "years old", "months old", "weeks old", "ordinal", "times"]
 )
@@ -404,7 +404,7 @@ def _date_within(claim: Figure, source: tuple[object, ...]) -> bool:
 
 
 def _beside_the_same(source: Reading, place: int, claim: Reading, index: int) -> bool:
-    """Whether the figure stands beside the same thing in both, where the source has several figures to mix up."""
+    """Whether the figure stands next to the same thing in both, where the source has several figures to mix up."""
     figure = source.tokens[place].figure
     assert figure is not None
     if figure.kind == "date" or (_is_ago(source, place) and _is_ago(claim, index)):
@@ -432,7 +432,7 @@ def _is_age(figure: Figure) -> bool:
 
 
 def _counts_the_same(source: Reading, place: int, claim: Reading, index: int) -> bool:
-    """Whether both count what follows at once: "6 cycles", "5 mL of lidocaine"."""
+    """Whether both count what follows directly: "6 cycles", "5 mL of lidocaine"."""
     ours, theirs = claim.tokens[index + 1 : index + 3], source.tokens[place + 1 : place + 3]
     if len(ours) == len(theirs) == 2 and ours[0].word == theirs[0].word == "of":
         return ours[1].kind == "word" and ours[1].key == theirs[1].key
@@ -618,7 +618,7 @@ _IS_NOW = frozenset(["is", "are", "has", "remains", "takes", "currently"])
 
 
 def _is_yet_to_begin(source: Reading, said: Set[str]) -> bool:
-    """Whether a sentence about what will be has an order that nobody has followed yet."""
+    """Whether a sentence about what will be has an order that has not been followed yet."""
     orders = source.of("order")
     return (
         bool(orders)

@@ -71,7 +71,7 @@ FEW_NOTES_SHARE = 0.1
 COUNT_KEPT_MIN = 1_000
 """Counting the chunks that hold a word costs 0.05 microseconds each, so counts from here on are kept for a while."""
 COUNT_DRIFT_MAX = 0.1
-"""How far the store may grow or shrink until kept counts are taken anew. They steer the work, never the ranking."""
+"""How far the store may grow or shrink until kept counts are taken again. They steer the work, never the ranking."""
 WORDS_UNBOUNDED = 2**63
 PAGE_ROWS = 10_000
 
@@ -81,7 +81,7 @@ _HITS_WITHOUT_LOCATORS = _SQL.hits.replace("{locator}", "NULL")
 
 
 class _Held(NamedTuple):
-    """What a prepared file holds. Asked for anew in every snapshot: another process may have changed it."""
+    """What a prepared file holds. Read again in every snapshot: another process may have changed it."""
 
     version: int
     space: EmbeddingSpace
@@ -314,7 +314,7 @@ class EmbeddedStore:
 
     def optimise(self, *, rebuild: bool = False) -> None:
         """Merge the word index, refresh the planner's statistics and empty the log: after a large load. Merging makes
-        the word index anew, and the index of vectors follows the file by itself: `rebuild` adds nothing."""
+        the word index again, and the index of vectors follows the file by itself: `rebuild` adds nothing."""
         del rebuild
         with self._writing() as connection:
             self._required(connection)

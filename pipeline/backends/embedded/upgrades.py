@@ -1,6 +1,6 @@
 """What later releases changed about the tables of the embedded store, as numbered steps.
 
-A store is made at the newest version at once (the `create_` statements of store.sql); these bring up an older one.
+A store is created at the newest version (the `create_` statements of store.sql); these bring up an older one.
 Each step runs in a transaction of its own, which also records its number.
 """
 

@@ -3,7 +3,7 @@
 Decides how nearest rows are found: by comparing every float32 vector (`ExactRows`), or by 1-bit codes (`SignRows`)
 that pick the rows worth comparing. Knows rows by number and notes by number; no SQL, no file, no text.
 
-An index is immutable for whoever holds it. `extended` makes the next one and shares the memory of the old: rows are
+An index is immutable for its holders. `extended` makes the next one and shares the memory of the old: rows are
 only ever added behind the last, in blocks, so a search that runs meanwhile reads what it read before.
 
 The codes. A row keeps, for each dimension, whether its unit vector lies above the corpus' mean. The question keeps

@@ -1,7 +1,7 @@
 """Keeps the vector index in memory in step with the embedded store's file.
 
-Decides when the index is extended, when it is read anew, and whether it holds vectors or codes. Several threads may
-ask at once and another process may write meanwhile: every search gets an index of exactly the state that its
+Decides when the index is extended, when it is read again, and whether it holds vectors or codes. Several threads may
+ask at the same time, and another process may write meanwhile: every search gets an index of exactly the state that its
 snapshot of the file shows.
 """
 
@@ -34,9 +34,9 @@ REFERENCE_DIMENSION = 1024
 READ_ROWS = 2_048
 """Rows fetched at a time while the index is filled: 8 MiB of vectors at 1024-d."""
 DELETIONS_KEPT = 100_000
-"""How many deletions the log keeps. A reader that lags further behind reads everything anew."""
+"""How many deletions the log keeps. A reader that lags further behind reads everything again."""
 DEAD_SHARE_MAX = 0.25
-"""Above this share of deleted rows the index is read anew, to give their memory back."""
+"""Above this share of deleted rows the index is read again, to give their memory back."""
 CENTRE_CHUNKS_MIN = 4_096
 """From so many chunks on their mean is taken as the centre of the codes; smaller stores have no use for codes."""
 CENTRE_GROWTH = 4
@@ -185,7 +185,7 @@ def cosines(
 def recentre(
     connection: sqlite3.Connection, statements: Statements, space: EmbeddingSpace, chunks: int
 ) -> None:
-    """Take the codes around the corpus' mean anew, where the store has grown enough to know it better.
+    """Take the codes around the corpus' mean again, where the store has grown enough to know it better.
 
     Reads all vectors once each time the store has grown four times, so a third more than once over its life.
     """

@@ -84,7 +84,7 @@ class ChatOptions:
 
 @dataclass(frozen=True, slots=True)
 class Adapted:
-    """Other options, and the setting that asks for them at once."""
+    """Other options, and the setting that chooses them from the start."""
 
     options: ChatOptions
     setting: str

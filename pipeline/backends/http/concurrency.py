@@ -1,4 +1,4 @@
-"""How many requests a model server gets at once, and how fast: found by watching it, not configured.
+"""How many requests a model server gets at the same time, and how fast: found by watching it, not configured.
 
 Decides when a request may start. Knows nothing of HTTP, of vendors or of what a request asks for: a caller reports
 that its request was completed or refused, and how much work it was.
@@ -7,7 +7,7 @@ that its request was completed or refused, and how much work it was.
                     throughput; halved when the server refuses
     TokenBucket     starts per minute, where a limit of the server is known
     ConcurrencyLimiter    both, for threads: first come first served, retries first
-    map_bounded     a function over many batches, several at once, results in order, bounded memory
+    map_bounded     a function over many batches, several concurrently, results in order, bounded memory
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ class _Epoch:
         self._last = now if busy else None
 
     def throughput(self) -> float:
-        """Slope of the work done over time. Answers come in bunches, as many as the server works on at once: a slope
-        through all of them hardly cares whether the last bunch is still in, where work over seconds jumps."""
+        """Slope of the work done over time. Answers come in bunches, as many as the server works on at the same time: a
+        slope through all of them hardly cares whether the last bunch is still in, where work over seconds jumps."""
         seconds, work, squares, products = self._moments / self.count
         spread = squares - seconds**2
         return (
@@ -89,7 +89,7 @@ class AdaptiveLimit:
 
     Throughput is measured over epochs of a few requests a slot, and only while every slot is busy: a client that asks
     little learns nothing about the server. A step up is kept if it brings 2 % or more; else it is taken back, and
-    tried again ever more rarely. A refusal halves the limit, once for all requests that were under way, and the way
+    tried again ever more rarely. A refusal halves the limit, once for all requests that were in flight, and the way
     back ends one below it. A server that refuses at random is told from a full one at a limit of one.
 
     A queueing server shows its capacity by a throughput that no longer rises, a refusing one by 429 and 503: both
@@ -170,7 +170,7 @@ class AdaptiveLimit:
 
     def _learn_chance(self) -> None:
         """One request at a time, and still refused: it is not our number that the server minds. From here on that
-        share of refusals is borne, and the limit found anew."""
+        share of refusals is borne, and the limit found again."""
         if self._ended >= self.CHANCE_REQUESTS_MIN:
             self._chance = self._refusals / self._ended
             self._refused_at = None
@@ -283,7 +283,7 @@ class Slot:
 
 
 class ConcurrencyLimiter:
-    """The door in front of one model server, shared by all threads that call it."""
+    """The limiter in front of one model server, shared by all threads that call it."""
 
     def __init__(
         self, limit: AdaptiveLimit, rate: TokenBucket | None = None, clock: Clock = SYSTEM_CLOCK
@@ -345,9 +345,9 @@ class ConcurrencyLimiter:
         self._clock.sleep(seconds, self._caller())
 
     def sleep_until_served(self, seconds_min: float, seconds_max: float) -> None:
-        """Wait at least the one and at most the other time: until the server has answered somebody else meanwhile.
+        """Wait at least the one and at most the other time: until the server has answered another caller meanwhile.
 
-        A failure among successes is chance, and soon tried again; where nobody is answered the server is away, and
+        A failure among successes is chance, and soon tried again; where no one is answered the server is away, and
         one waits longer, but no longer than until the first answer.
         """
         began = self._clock.now()
@@ -363,7 +363,7 @@ class ConcurrencyLimiter:
         self.cancellation.check()
 
     def close_for(self, seconds: float) -> None:
-        """Let nobody start for that long: the server told one caller to wait, and means all of them."""
+        """Let no request start for that long: the server told one caller to wait, and means all of them."""
         with self._lock:
             self._closed_until = max(self._closed_until, self._clock.now() + seconds)
 
@@ -439,7 +439,7 @@ def map_bounded(
     scope = Cancellation(caller, limiter.cancellation, cuts=caller is not None and caller.cuts)
     pending: deque[Future[Result]] = deque()
     source = iter(batches)
-    # Two more threads than places, so that somebody always waits at the limiter and the limit can prove itself.
+    # Two more threads than places, so that a thread always waits at the limiter and the limit can prove itself.
     with ThreadPoolExecutor(limiter.in_flight_max + 2, thread_name_prefix="chartwell-request") as threads:
         try:
             while True:

@@ -46,7 +46,7 @@ INNER_MESSAGE = re.compile(r"""['"]message['"]\s*:\s*(?:"((?:[^"\\]|\\.)+)"|'((?
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Whom an error is about, in the user's words."""
+    """The provider an error is about, in the user's words."""
 
     role: str
     """For example "embedder"."""

@@ -93,7 +93,7 @@ class ChatGenerator:
 
     @property
     def limiter(self) -> ConcurrencyLimiter:
-        """The door in front of this server."""
+        """The limiter in front of this server."""
         return self._transport.limiter
 
     def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
@@ -147,7 +147,7 @@ class ChatGenerator:
 def draft_pieces(events: Iterator[Mapping[str, Any]], server: Server) -> Iterator[DraftPiece]:
     """Pieces as they come; the last piece has no text but the usage and the reason for ending.
 
-    Usage arrives in an event of its own with no choices, or beside the last choice, or, from servers that do not
+    Usage arrives in an event of its own with no choices, or alongside the last choice, or, from servers that do not
     know `include_usage`, never. Once a reason for ending has come the answer is whole, whatever becomes of the stream.
     Raises ConnectionBroken where none ever came.
     """

@@ -65,7 +65,7 @@ CUT = object()
 """Of an event whose data is not whole, or is no JSON."""
 HEADERS = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
 POLL_URL = "https://api.nvcf.nvidia.com/v2/nvcf/pexec/status"
-"""Where NVIDIA's hosted models hand out an answer that was not ready at once (202)."""
+"""Where NVIDIA's hosted models hand out an answer that was not ready immediately (202)."""
 POLL_SECONDS = 0.5
 
 RATE_WAIT_SECONDS = 10.0
@@ -73,7 +73,7 @@ RATE_WAIT_SECONDS = 10.0
 RATE_WAIT_SECONDS_MAX = 60.0
 WAIT_SECONDS = 0.5
 WAIT_FACTOR = 4.0
-"""0.5, 2, 8, 32, 60 s while nobody is answered: six attempts outlive a server that is away for a minute."""
+"""0.5, 2, 8, 32, 60 s while no one is answered: six attempts outlive a server that is away for a minute."""
 WAIT_FACTOR_SERVED = 1.5
 """0.5, 0.75, 1.1, 1.7, 2.5 s once others are: one unlucky request must not hold up what comes after it."""
 WAIT_SECONDS_MAX = 60.0
@@ -262,7 +262,7 @@ class _Session(requests.Session):
 
 @dataclass(slots=True)
 class _Exchange:
-    """One attempt under way: what was asked, in which slot, and until when it may take."""
+    """One attempt in flight: what was asked, in which slot, and until when it may take."""
 
     slot: Slot
     request: Mapping[str, Any]
@@ -337,9 +337,9 @@ class Transport:
         """Send `request` as JSON, yield the JSON events of the answer as they come, until `[DONE]`.
 
         Tried again only while no event has arrived. Closing the iterator cuts the connection, which is how a server
-        learns that nobody listens any more. Raises a ProviderError, also for an error inside the stream, and
-        ConnectionBroken for a stream that ends without `[DONE]`: whoever knows from its events that it was whole may
-        take it as it is.
+        learns that no one listens any more. Raises a ProviderError, also for an error inside the stream, and
+        ConnectionBroken for a stream that ends without `[DONE]`: a caller that knows from its events that it was whole
+        may take it as it is.
         """
         payload = json.dumps(request).encode()
 

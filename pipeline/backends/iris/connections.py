@@ -1,6 +1,6 @@
 """Connections to InterSystems IRIS: how many, how long, and what ends them.
 
-Knows the driver. Knows no table. A Community licence has 8 connections for everybody (portal and
+Knows the driver. Knows no table. A Community licence has 8 connections in all (portal and
 terminal included), so at most `connections_max` are ever open, each used by one thread at a time
 (the driver's threadsafety is 1), and a further thread waits for one up to a deadline.
 """
@@ -265,7 +265,7 @@ class Connections:
             raise StoreUnavailable(
                 f"All {self._settings.connections_max} connections to IRIS were in use for "
                 f"{self._settings.timeout_seconds:g} s.",
-                remedy="Ask fewer questions at once, or raise CHARTWELL_IRIS__CONNECTIONS_MAX within the licence.",
+                remedy="Ask fewer questions at a time, or raise CHARTWELL_IRIS__CONNECTIONS_MAX within the licence.",
             )
         try:
             return self._rested() or self._open()

@@ -41,7 +41,7 @@ class Meaning:
     what: str
     remedy: str
     lost: bool = False
-    """The connection broke: another one may work at once, and what was not committed is gone."""
+    """The connection broke: another one may work immediately, and what was not committed is gone."""
     locked: bool = False
     """Another process holds the rows: the same statement may work later."""
 
@@ -63,7 +63,7 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
                 StoreLimitReached,
                 "IRIS has no free connection: the licence's are all in use",
                 "Close terminals and portal windows, or lower CHARTWELL_IRIS__CONNECTIONS_MAX in the processes "
-                "that share it (a Community licence has 8 for everybody).",
+                "that share it (a Community licence has 8 in all).",
             ),
         ),
         (
@@ -106,7 +106,7 @@ PHRASES: tuple[tuple[re.Pattern[str], Meaning], ...] = tuple(
             Meaning(
                 SchemaMismatch,
                 "The vector index was built by another version of IRIS",
-                "Build it anew: DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors, then run the same "
+                "Build it again: DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors, then run the same "
                 "command again.",
             ),
         ),

@@ -176,7 +176,7 @@ class IrisStore:
     def optimise(self, *, rebuild: bool = False) -> None:
         """Build the vector index if it is missing, and let IRIS count its rows. Call it after a bulk load.
 
-        Builds at once and holds the table meanwhile; afterwards IRIS keeps the index up to date. `rebuild` drops it
+        Builds immediately and holds the table meanwhile; afterwards IRIS keeps the index up to date. `rebuild` drops it
         first, which an upgrade of IRIS may ask for. Searches are right without it, only slower.
         """
         self._repeated(lambda session: self._build(session, rebuild=rebuild))
@@ -228,15 +228,15 @@ class IrisStore:
         except IrisRefusal as refusal:
             if not isinstance(refusal.error, StoreAccessDenied | StoreUnavailable) or refusal.lost:
                 raise
-            told = {"version": version, "code": refusal.error.code}
-            LOGGER.warning("the tables in IRIS keep their earlier schema for now", extra=told)
+            details = {"version": version, "code": refusal.error.code}
+            LOGGER.warning("the tables in IRIS keep their earlier schema for now", extra=details)
             return _version(session)
         if taken:
             LOGGER.info("the schema in IRIS was upgraded", extra={"steps": taken})
         return UPGRADES.version
 
     def _make_room(self, session: Session, space: EmbeddingSpace) -> None:
-        """After a `clear` the empty vector table may have another width: then it is made anew."""
+        """After a `clear` the empty vector table may have another width: then it is created again."""
         cleared = session.rows("space", (CLEARED,))
         if cleared and int(cleared[0][1]) != space.dimension and not session.count("count_chunks"):
             define(session, "drop_clinical_note_vectors")
@@ -286,7 +286,7 @@ class IrisStore:
             raise SpaceMismatch(
                 f"Namespace {self._namespace} holds vectors of {stored.id} ({stored.dimension} wide); these would be "
                 f"{space.id} ({space.dimension} wide).",
-                remedy=f"Go back to the embedder that was used, or embed everything anew: {MIGRATE} "
+                remedy=f"Go back to the embedder that was used, or embed everything again: {MIGRATE} "
                 f"{space.provider}:{space.model}.",
             )
 
@@ -533,7 +533,7 @@ class IrisStore:
 
     def _hits(self, session: Session, ids: Sequence[str], question: str) -> list[Row]:
         """Rows of `hits`. Tables of an earlier release, which no one could upgrade yet, have no places. Their version
-        is asked after the rows: whoever writes a place upgrades first."""
+        is asked after the rows: a writer of places upgrades first."""
         if not self._newest:
             rows = session.rows_in("hits_without_locators", ids, (question,))
             version = _version(session)
@@ -703,7 +703,7 @@ class IrisStore:
     def _prepared_width(self, expected: int | None = None) -> int:
         """Width of this store's vectors, 0 where it was never prepared.
 
-        Remembered, and asked anew where it is not the one expected: another process may have cleared the store.
+        Remembered, and read again where it is not the one expected: another process may have cleared the store.
         """
         if self._width is None or expected not in (None, self._width):
             space = self.space()
@@ -772,7 +772,7 @@ def _refuse_unfit_vector(item: EmbeddedChunk, width: int) -> None:
     if item.vector.shape != (width,):
         raise StoreRejectedRow(
             f"The vector of chunk {item.chunk.chunk_id} has shape {item.vector.shape}; the store takes ({width},).",
-            remedy=f"Use the embedder that indexed the notes, or embed everything anew: {MIGRATE} PROVIDER:MODEL.",
+            remedy=f"Use the embedder that indexed the notes, or embed everything again: {MIGRATE} PROVIDER:MODEL.",
         )
     if not np.isfinite(item.vector).all():
         raise StoreRejectedRow(

@@ -124,7 +124,7 @@ CREATE INDEX ClinicalNoteVectorsDate ON DEMO.ClinicalNoteVectors (NoteDate)
 CREATE INDEX SearchTextFind ON DEMO.ClinicalNoteVectors (SearchText) AS %iFind.Index.Basic(LANGUAGE='en', LOWER=1, INDEXOPTION=0)
 
 -- name: create_index_vectors
--- Built by optimise(), after the bulk load: it builds at once and is then kept up to date row by row.
+-- Built by optimise(), after the bulk load: it builds immediately and is then kept up to date row by row.
 CREATE INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors (Embedding) AS HNSW(Distance='Cosine')
 
 -- name: drop_index_vectors
@@ -137,7 +137,7 @@ SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'DEMO' A
 ALTER TABLE DEMO.ClinicalNoteVectors ADD COLUMN Locator VARCHAR(2000) %EXACT
 
 -- name: upgrade_part_with_images
--- The first schema made a table for images that nothing filled. Without this key a row that somebody put there keeps no
+-- The first schema made a table for images that nothing filled. Without this key a row that someone put there keeps no
 -- note from being removed.
 ALTER TABLE DEMO.MedicalImageVectors DROP CONSTRAINT MedicalImageVectorsReport
 
@@ -267,7 +267,7 @@ SELECT ChunkID, ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, S
 FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
 
 -- name: hits_without_locators
--- For tables of schema 1, which may not be changed by whoever asks.
+-- For tables of schema 1, which may not be changed by a question.
 SELECT ChunkID, ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, SectionTitle, ChunkText, StartOffset, EndOffset, OffsetMap, NULL AS Locator, VECTOR_COSINE(Embedding, TO_VECTOR(?, DOUBLE)) AS Similarity
 FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
 

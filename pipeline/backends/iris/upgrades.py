@@ -1,6 +1,6 @@
 """What later releases changed about the tables in IRIS, as numbered steps.
 
-Tables are made at the newest version at once (the `create_` statements of store.sql); these bring up older ones. IRIS
+Tables are created at the newest version (the `create_` statements of store.sql); these bring up older ones. IRIS
 does not take back a change of a table, so each step looks at what is there and may be taken again after a cut, or
 while another process takes it; its number is recorded once it is whole.
 """
@@ -35,7 +35,7 @@ def m0002_locators(session: Session) -> None:
 
 
 def m0003_without_images(session: Session) -> None:
-    """The first schema had a table for images that nothing filled. It goes where it is empty. Rows that somebody put
+    """The first schema had a table for images that nothing filled. It goes where it is empty. Rows that someone put
     there stay, and keep no note from being removed."""
     if holds_image_table(session):
         define(session, "upgrade_part_with_images", tolerate=CONSTRAINT_MISSING + TABLE_MISSING)

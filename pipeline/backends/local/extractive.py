@@ -1,9 +1,9 @@
-"""The answerer without a language model: it quotes the sentences that answer, word for word, and invents nothing.
+"""The answerer without a language model: it quotes the sentences that answer, verbatim, and invents nothing.
 
 Decides which sentences of the passages answer the question, or that none does. A sentence counts by its similarity
 to the question, by how many of the question's rarer words it holds, by its passage, and by whether it has what was
 asked for: a number for "how much", a time for "when". Reads the question without the names in it: whose passages may
-answer was decided before, and the sentence that introduces somebody would answer everything about them. Refuses to
+answer was decided before, and the sentence that introduces a person would answer everything about them. Refuses to
 rephrase, combine or conclude; what two sentences say together it cannot say. The weights are measured in
 docs/models.md.
 
@@ -41,7 +41,7 @@ TITLE_WEIGHT = 0.08
 TOPIC_PENALTY = 0.20
 """Against "Left shoulder pain." as answer to "When did the shoulder pain begin?": it says only what was asked about."""
 SCORE_MARGIN = 0.15
-"""A further sentence this much worse than the best is no answer beside it."""
+"""A further sentence this much worse than the best is no answer next to it."""
 SAME_WORDS_SHARE = 0.8
 FRAGMENT_WORDS = 4
 """A piece of fewer words is quoted with the title it stands under, or not at all."""

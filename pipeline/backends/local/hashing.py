@@ -109,7 +109,7 @@ class HashingEmbedder:
 
 
 class _WordHashes(dict[str, int]):
-    """64-bit hashes of words, the same on every machine (Python's own hash() is seeded anew in each process)."""
+    """64-bit hashes of words, the same on every machine (Python's own hash() is seeded differently in each process)."""
 
     def __missing__(self, word: str) -> int:
         value = int.from_bytes(

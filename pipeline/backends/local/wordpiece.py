@@ -1,4 +1,4 @@
-"""BERT's uncased WordPiece tokenizer over the vocabulary that ships beside this file.
+"""BERT's uncased WordPiece tokenizer over the vocabulary that ships with this file.
 
 Decides how a text becomes token ids, exactly as the models were trained: all-MiniLM-L6-v2 locally and NVIDIA's
 e5-v5 family behind NIM read the same 30,522 tokens. It refuses to know any model or length limit. The algorithm is

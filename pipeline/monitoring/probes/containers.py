@@ -1,7 +1,7 @@
 """The containers of the host as Docker sees them: state, restarts, why the last one ended.
 
 Decides which fields are read: never a container's environment, arguments or log. Docker's socket is as good as root, so
-on a deployed host a timer of root writes the same fields to a file (cloud-init/watch/host-state.sh) and nobody else
+on a deployed host a timer of root writes the same fields to a file (cloud-init/watch/host-state.sh) and nothing else
 asks Docker; elsewhere `docker` is asked with the user's own rights.
 """
 
@@ -40,14 +40,14 @@ class ContainerProbe:
         self._program = program
 
     def __call__(self) -> Containers | Missing:
-        told = self._file.read()
-        if told is None:
+        state = self._file.read()
+        if state is None:
             return self._of_docker()
-        if isinstance(told, Missing):
-            return told
-        if isinstance(error := told.get("docker_error"), str):
+        if isinstance(state, Missing):
+            return state
+        if isinstance(error := state.get("docker_error"), str):
             return Missing(docker_meaning(error))
-        return of_lines(json.dumps(each) for each in told.get("containers", ()))
+        return of_lines(json.dumps(each) for each in state.get("containers", ()))
 
     def _of_docker(self) -> Containers | Missing:
         if shutil.which(self._program) is None:

@@ -83,7 +83,7 @@ def one_a_file_system(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
 
 
 def disk_of(path: str, numbers: FileSystemNumbers) -> Disk:
-    """What `os.statvfs` says of a file system, as everybody judges it."""
+    """What `os.statvfs` says of a file system, as every command judges it."""
     used = numbers.f_blocks - numbers.f_bfree
     return Disk(
         path,

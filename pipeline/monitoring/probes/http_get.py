@@ -1,6 +1,6 @@
 """One short HTTP GET, for the monitor's probes and for the checks: no proxy, no redirect, no retry, a bounded answer.
 
-Decides whom TLS trusts and what counts as unreachable. Whoever asks asks again later, so patience would only make it
+Decides what TLS trusts and what counts as unreachable. The caller asks again later, so patience would only make it
 late. Knows nothing of what a server does.
 """
 
@@ -79,7 +79,7 @@ def get(
 ) -> HttpAnswer:
     """The answer to GET `url`, whatever its status. Raises Unreachable.
 
-    `elsewhere`: HOST:PORT to connect to instead. `trusted`: whom TLS trusts, else `trust()`.
+    `elsewhere`: HOST:PORT to connect to instead. `trusted`: what TLS trusts, else `trust()`.
     """
     parts = urlsplit(url)
     host, started = parts.hostname or "", time.monotonic()

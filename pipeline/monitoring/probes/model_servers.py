@@ -84,7 +84,7 @@ class ModelServer:
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A model that somebody else runs."""
+    """A model that another operator runs."""
 
     name: str
     address: str

@@ -34,14 +34,14 @@ class StoreProbe:
             return Missing(reason(f"{error.what} [{error.code}]"))
         if counts is None:
             return Missing("nothing is indexed yet")
-        told = self._host_state.read()
-        told_bytes = told.get("iris_bytes") if told is not None and not isinstance(told, Missing) else None
+        state = self._host_state.read()
+        iris_bytes = state.get("iris_bytes") if state is not None and not isinstance(state, Missing) else None
         return StoreSample(
             chosen.store.kind,
             counts.documents,
             counts.chunks,
             files_bytes(chosen.data_dir),
-            database_bytes=told_bytes if isinstance(told_bytes, int) else None,
+            database_bytes=iris_bytes if isinstance(iris_bytes, int) else None,
         )
 
 
@@ -69,7 +69,7 @@ def _sparing(settings: Settings) -> Settings:
 
 
 def files_bytes(folder: Path) -> int:
-    """Size of the store's files in a data folder, SQLite's logs beside them included."""
+    """Size of the store's files in a data folder, SQLite's logs included."""
     return sum(_size(path) for name in STORE_FILES for path in folder.glob(f"{name}*"))
 
 

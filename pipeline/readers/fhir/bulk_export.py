@@ -1,4 +1,4 @@
-"""The files that a bulk export writes about itself, beside its notes: the manifest and the client's log.
+"""The files that a bulk export writes about itself, alongside its notes: the manifest and the client's log.
 
 Decides by content which records are of that kind. They hold no note, and that is no fault.
 """

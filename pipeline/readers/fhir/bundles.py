@@ -26,7 +26,7 @@ from pipeline.readers.reader import RawRecord
 from pipeline.records import NoteVersion
 
 CONTENT_CHARACTERS_MAX = 128 * 1024 * 1024
-"""Base64 of Binaries that is kept in memory at once, for the notes that may name them."""
+"""Base64 of Binaries that is kept in memory at any time, for the notes that may name them."""
 
 SUBJECTS_MAX = 200_000
 """Subjects of one streamed Bundle that are kept, about 100 MB at most."""

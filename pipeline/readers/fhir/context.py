@@ -56,7 +56,7 @@ class FhirRun:
     servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """Of notes whose address names a server."""
     numbers: OrderedDict[str, str] = field(default_factory=OrderedDict)
-    """The ids of notes by the numbers that they have beside them, as `Type/system|value`."""
+    """The ids of notes by the numbers that they have besides, as `Type/system|value`."""
 
     def put(self, note: str, state: NoteState) -> None:
         self.states[note] = state
@@ -89,7 +89,7 @@ class ResourcePlace:
     final: bool = True
     """Nothing more will come that the resource might name."""
     folder: bool = False
-    """The Bundle is none, but what lies beside the resource in its folder."""
+    """The Bundle is none, but what lies next to the resource in its folder."""
 
     @property
     def deletes(self) -> bool:

@@ -1,6 +1,6 @@
 """Our fields of a FHIR note: which elements are its type, date, author, encounter and domain.
 
-Decides which of several elements is taken, and what is offered beside them for a `--map`. Refuses to judge values; that
+Decides which of several elements is taken, and what else is offered for a `--map`. Refuses to judge values; that
 is `validation.py`.
 """
 
@@ -24,7 +24,7 @@ from pipeline.readers.field_mapping import FIELDS
 
 
 def columns(note: Note, text: str) -> dict[str, Any]:
-    """Our fields, and beside them what a `--map` may want: category, title, description, custodian, status."""
+    """Our fields, and what else a `--map` may want: category, title, description, custodian, status."""
     resource = note.resource
     context = _context(resource)
     encounters = [resource.get("encounter"), *as_list(context.get("encounter")), *_r5_encounters(resource)]

@@ -114,7 +114,7 @@ class Note:
         return {name: value for name, value in given.items() if value}
 
     def numbers(self) -> list[str]:
-        """By which another note may name it, beside its id."""
+        """By which another note may name it, besides its id."""
         given = (self.resource.get("masterIdentifier"), *objects(self.resource.get("identifier")))
         return [f"{type_of(self.resource)}/{number}" for one in given if (number := identifier(one))]
 

@@ -61,7 +61,7 @@ def notes(
 ) -> list[ReadItem]:
     """The notes of a resource, or of all that a Bundle holds; none where its type carries no note.
 
-    `bundle` and `entry` say where a resource of a streamed Bundle stands; with `folder`, `bundle` is what lies beside
+    `bundle` and `entry` say where a resource of a streamed Bundle stands; with `folder`, `bundle` is what lies next to
     it. Raises Pending, unless `final`, where the resource names one that has not come. Whatever else is wrong with a
     resource is an UnreadableRecord: it costs no other.
     """
@@ -255,7 +255,7 @@ def _attachments(resource: Resource) -> list[Resource | UnreadableAttachment]:
 
 
 def _add_findings(report: Resource, texts: list[tuple[int, str]]) -> bool:
-    """Add to a report's texts what it says beside them; False where there is no text at all."""
+    """Add to a report's texts what it says besides; False where there is no text at all."""
     seen = narrative(report)
     if not texts and (said := text_in(report.get("conclusion")) or seen):
         texts.append((1, said))
@@ -280,7 +280,7 @@ def _document(note: Note, position: str) -> ReadItem:
 
 def _is_of_another(section: Resource, note: Note) -> bool:
     """Whether a section's focus is a person, and not the note's patient: the newborn in its mother's document. Whom it
-    only names is not the patient: a focus is there where the section is about somebody else."""
+    only names is not the patient: a focus is there where the section is about someone else."""
     place, focus = note.place, as_object(section.get("focus"))
     try:
         whose = patient_of(

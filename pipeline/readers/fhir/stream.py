@@ -1,6 +1,6 @@
 """The FHIR resources of one run as they are read, some of which name others that come later.
 
-Decides which of them wait: for the end of their Bundle or file, or where they name a Binary beside it for the end of
+Decides which of them wait: for the end of their Bundle or file, or where they name a Binary next to it for the end of
 the input, because a bulk export keeps Binaries in a file of their own. Everything is read once, so that a pipe will do.
 What waits is kept in at most WAITING_BYTES_MAX; beyond that a resource is judged by what has come. Refuses to judge any
 of them.
@@ -38,7 +38,7 @@ class _WaitingNote:
 
 
 class FhirReading:
-    """One run's resources: each gives its notes at once or, where it must wait, later."""
+    """One run's resources: each gives its notes immediately or, where it must wait, later."""
 
     def __init__(self) -> None:
         self._run = fhir.FhirRun()
@@ -47,7 +47,7 @@ class FhirReading:
         self._streamed: Bundle | None = None
         self._folders: dict[Path | None, Bundle] = {}
         self._beside: tuple[Source, Bundle] | None = None
-        """What lies beside the resources of the source that is being read."""
+        """What lies next to the resources of the source that is being read."""
         self._room = BinaryMemory()
 
     def notes(self, found: RawRecord, source: Source) -> Iterator[ReadItem]:
@@ -86,7 +86,7 @@ class FhirReading:
         self._beside = None
 
     def _folder(self, source: Source) -> Bundle:
-        """What lies beside a resource: the Binaries of the same folder, never those of another export."""
+        """What lies next to a resource: the Binaries of the same folder, never those of another export."""
         if self._beside is None or self._beside[0] is not source:
             folder = source.path.parent if source.path else None
             if folder not in self._folders:

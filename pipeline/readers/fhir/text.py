@@ -85,7 +85,7 @@ def _may_be_text(said: str | None) -> bool:
 
 
 def _said_of_both(binary: str | None, attachment: str | None) -> str | None:
-    """The Binary knows best what its bytes are; a character set may stand beside the link only."""
+    """The Binary knows best what its bytes are; a character set may stand with the link only."""
     if binary is None:
         return attachment
     if _type(binary) == _type(attachment) and "charset" not in binary.lower():
@@ -165,7 +165,7 @@ def same_words(text: str) -> str:
 def document_text(composition: Resource, left_out: list[str], of_another: OfAnother) -> str:
     """A document's sections under their titles, before them its narrative where they do not repeat it.
 
-    Sections that say nothing in words, or are about somebody else, are named in `left_out`.
+    Sections that say nothing in words, or are about someone else, are named in `left_out`.
     """
     sections = "\n\n".join(_sections(composition.get("section"), left_out, of_another))
     summary = "" if any(one.endswith(_OF_ANOTHER) for one in left_out) else narrative(composition)
@@ -233,7 +233,7 @@ def _said(section: Resource, title: str, left_out: list[str]) -> str:
 
 
 def report_text(report: Resource, seen: str, texts: list[str]) -> str:
-    """What a report says beside its texts: conclusion, coded conclusion and narrative (`seen`), each where no text has
+    """What a report says besides its texts: conclusion, coded conclusion and narrative (`seen`), each where no text has
     its words. "" where they add nothing."""
     findings = (
         ("Conclusion", text_in(report.get("conclusion")) or ""),
