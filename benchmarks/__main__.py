@@ -1,4 +1,4 @@
-"""`make bench`: every benchmark in turn, each figure beside its floor."""
+"""`make bench`: every benchmark in turn, each figure next to its floor."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """From question to answer at 100,000 x 1024, without the models' share: search, fusion, prompt, checking citations.
 
 The store is the synthetic one of `benchmarks.search`, opened as the settings' defaults open it. Embedding a question
-costs nothing here (its vector is given), and the generator quotes the first sentence of three passages at once, so
-what is left is our own time. Beside it stands the floor of the search: one pass over the bytes that the pre-selection
+costs nothing here (its vector is given), and the generator quotes the first sentence of three passages immediately, so
+what is left is our own time. Next to it stands the floor of the search: one pass over the bytes that the pre-selection
 reads, and FTS5's own ranking of every match, which the word budget avoids.
 """
 

@@ -38,7 +38,7 @@ from tests.servers.queueing import ServiceTime
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVICE = ServiceTime(seconds_per_request=0.2, seconds_per_token=0.00008, concurrency=4)
-"""About a third of a second for 32 passages, four at once."""
+"""About a third of a second for 32 passages, four at a time."""
 REQUEST_TEXTS = 32
 WARM_UP_SHARE = 0.25
 """Of the notes of a run, left out of the steady rate: the time in which the server's capacity is found."""

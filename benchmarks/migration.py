@@ -1,4 +1,4 @@
-"""A change of embedding models while people ask all the time: how many questions fail, and how long nobody can write.
+"""A change of embedding models while people ask all the time: how many questions fail, and how long no one can write.
 
 Two NIM simulators, one 1024 wide and one 2048, each in a process of its own; notes in one embedded store. Threads ask
 through the follower that a service uses, as fast as they are answered, while the commands of a migration run as an
@@ -95,7 +95,7 @@ class Askers:
         started = time.monotonic()
         while self.asked[-1].width != width:
             if time.monotonic() - started > 60:
-                raise AssertionError(f"nobody answers from the {width} wide space")
+                raise AssertionError(f"nothing answers from the {width} wide space")
             time.sleep(0.002)
 
 
@@ -120,7 +120,7 @@ def write_notes(path: Path, notes: int) -> None:
 
 
 def command(*arguments: str) -> float:
-    """Run a door in a process of its own, echo what it says; seconds."""
+    """Run a command in a process of its own, echo what it says; seconds."""
     started = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "pipeline.vectorize", *arguments],
@@ -140,7 +140,7 @@ def command(*arguments: str) -> float:
 
 def milliseconds(asked: Sequence[Asked]) -> str:
     if not asked:
-        return "nobody asked"
+        return "no one asked"
     p50, p95 = np.percentile([(one.ended - one.began) * 1000 for one in asked], [50, 95])
     return f"{len(asked):>6,} questions, p50 {p50:6.1f} ms, p95 {p95:6.1f} ms"
 

@@ -24,7 +24,7 @@ from tests.servers.queueing import ServiceTime
 BATCHES = 2_000
 BATCH_SIZE = 32
 EMBEDDING = ServiceTime(seconds_per_request=0.04, seconds_per_token=0.00002, concurrency=8)
-"""A card that serves eight batches at once: about 90 ms for a batch of 2,500 tokens."""
+"""A card that serves eight batches at a time: about 90 ms for a batch of 2,500 tokens."""
 CHAT = ServiceTime(seconds_per_request=0.4, concurrency=8)
 """20 answers a second."""
 ASKERS = 100
@@ -60,7 +60,7 @@ def embedding_throughput(batches: int = BATCHES) -> dict[str, float]:
 
 
 def _moments(embedder: NimEmbedder, batches: list[tuple[str, ...]]) -> list[float]:
-    """When each batch was embedded, called as indexing calls it: several batches under way, taken in order."""
+    """When each batch was embedded, called as indexing calls it: several batches in flight, taken in order."""
 
     def embed(batch: tuple[str, ...]) -> Vector:
         return embedder.embed(batch, "passage")

@@ -77,7 +77,7 @@ def _measure(settings: Settings, provider: str, rounds: int) -> dict[str, float]
         for turn in range(rounds + 1):
             for number, text in enumerate(QUESTIONS):
                 names = list(answering)
-                first = (turn + number) % len(names)  # nobody is always the one who finds the caches warm
+                first = (turn + number) % len(names)  # so that none always finds the caches warm
                 for name in names[first:] + names[:first]:
                     started, busy = time.perf_counter(), time.process_time()
                     answering[name].answer(Question(text))

@@ -656,7 +656,7 @@ def _finding(text: str) -> str | None:
 
 
 def _is_changed(text: str) -> bool:
-    """Whether something in the sentence denies, doubts or is somebody else's: a part of it may mean another thing."""
+    """Whether something in the sentence denies, doubts or is someone else's: a part of it may mean another thing."""
     return bool(re.search(
         r"\b(?:no|not|den\w+|without|never|negative|if|may|might|possib\w+|likely|mother|father|family|sister|brother"
         r"|stop\w*|avoid\w*|declin\w+|discontinu\w+|hold|held|resolv\w+|none|absen\w+|rul\w+|quit|free|un\w+|neither"

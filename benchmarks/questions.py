@@ -1,7 +1,8 @@
-"""A hundred people asking at once, against a generator whose ceiling is known: throughput, errors, and our own share.
+"""A hundred people asking at the same time, against a generator whose ceiling is known: throughput, errors, and our own
+share.
 
-The whole way of an answer (`pipeline.answering.flow`): the question embedded by the NIM simulator, both legs of
-retrieval on the embedded store, the prompt, the draft streamed by the simulator, every citation checked. The
+The whole way of an answer (`pipeline.answering.flow`): the question embedded by the NIM simulator, both retrievers on
+the embedded store, the prompt, the draft streamed by the simulator, every citation checked. The
 simulator's chat server stands about 20 answers a second; what is ours is the rest: total less embed less generate. The
 burst is told apart: a hundred questions in the same instant queue for the processors, and so does whatever is asked
 before the last of them has been searched for. Afterwards questions come as answers go out.
@@ -151,7 +152,7 @@ class _Answered:
 
 
 class _Asked:
-    """Everybody's answers, and what went wrong."""
+    """Everyone's answers, and what went wrong."""
 
     def __init__(self) -> None:
         self.first: list[_Answered] = []

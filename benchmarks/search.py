@@ -1,7 +1,7 @@
-"""Search in the embedded store at 100,000 x 1024, each figure beside what it can be measured against.
+"""Search in the embedded store at 100,000 x 1024, each figure next to what it can be measured against.
 
-Exact search beside the time that one pass over the same bytes of memory takes, measured in turn with it; the
-pre-selection and the filters beside exact search; word search beside FTS5's own ranking of every match.
+Exact search next to the time that one pass over the same bytes of memory takes, measured in turn with it; the
+pre-selection and the filters next to exact search; word search next to FTS5's own ranking of every match.
 
 Vectors: members of 2,000 Gaussian clusters of skewed sizes, with a power-law spectrum, scaled to length 1. Questions
 are members, perturbed. Texts: 150 words a chunk from a vocabulary of 20,000 by Zipf's law. Four chunks a note.
@@ -322,7 +322,7 @@ def _scoped(path: Path, questions: Vector, texts: Sequence[str]) -> Results:
     results: Results = {}
     for kind, exact_chunks_max in (("exact", EVERYTHING), ("pre-selected", 0)):
         with closing(_opened(path, exact_chunks_max=exact_chunks_max)) as store:
-            legs = (
+            retrievers = (
                 ("by vector", partial(_by_vector, store, TOP_K), questions),
                 (
                     "by words",
@@ -330,13 +330,13 @@ def _scoped(path: Path, questions: Vector, texts: Sequence[str]) -> Results:
                     texts,
                 ),
             )
-            for leg, search, asked in legs[: 1 if kind == "exact" else 2]:
+            for retriever, search, asked in retrievers[: 1 if kind == "exact" else 2]:
                 _, free, _ = _asked(search(ANY), asked)
                 for name, patients in scopes.items():
                     scope = AccessScope(patient_ids=frozenset(patients))
                     _, cpu, _ = _asked(search(Filters(scope=scope)), asked)
-                    results[f"scope of {name}: {leg}, {kind}, CPU"] = cpu
-                    results[f"scope of {name}: {leg}, {kind}, over unrestricted"] = cpu / free
+                    results[f"scope of {name}: {retriever}, {kind}, CPU"] = cpu
+                    results[f"scope of {name}: {retriever}, {kind}, over unrestricted"] = cpu / free
     return results
 
 

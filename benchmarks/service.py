@@ -1,7 +1,7 @@
-"""A hundred people asking the service at once for three minutes, over HTTP, while others read slowly or leave.
+"""A hundred people asking the service at the same time for three minutes, over HTTP, while others read slowly or leave.
 
 Three processes: the NIM simulator, whose ceiling is known; the service, as `python -m pipeline.serve` starts it, with a
-key for every four askers, writing every question, answer, receipt and audit row; and this one, which asks. Beside the
+key for every four askers, writing every question, answer, receipt and audit row; and this one, which asks. Next to the
 hundred there are twenty readers that take nothing of what they asked for, and fifty clients that leave in the middle.
 
     throughput_ratio    answers per second over the simulated generator's ceiling
@@ -57,7 +57,7 @@ LINE_BYTES_MAX = 1 << 20
 
 @dataclass
 class RunCounts:
-    """What happened to everybody."""
+    """What happened to everyone."""
 
     ends: list[float] = field(default_factory=list)
     """When each whole answer had come."""

@@ -1,6 +1,6 @@
 """What it costs to keep a question: two transactions with their rows of the audit log, alone and with a hundred askers.
 
-    alone       one asker; beside it what a sync of 4 KB costs on this disk, which each transaction has once
+    alone       one asker; next to it what a sync of 4 KB costs on this disk, which each transaction has once
     a hundred   each asks, waits for its answer (random, two seconds on average) and asks on; p95 of what keeping costs
     flat out    a hundred that do nothing else: how many answers a second can be kept at all
     verify      rows of the log and receipts that are verified in a second
@@ -91,7 +91,7 @@ class Askers:
             self.end.append((time.perf_counter() - started) * 1000)
 
     def together(self, questions: int, think: Callable[[], float]) -> float:
-        """Answers kept in a second, by all askers at once."""
+        """Answers kept in a second, by all askers together."""
         threads = [
             threading.Thread(target=self.ask, args=(f"p{number}", questions, think))
             for number in range(ASKERS)

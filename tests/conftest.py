@@ -67,7 +67,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def log_of_a_door_ends_with_its_test() -> Iterator[None]:
-    """A door sends the log to the standard error that is captured then; nobody may write there later."""
+    """A command sends the log to the standard error that is captured then; nothing may write there later."""
     _without_handlers()
     yield
     _without_handlers()
@@ -108,5 +108,5 @@ def current_event_loop() -> None:
 def shared_data() -> Path:
     """The development data, which is not part of the repository."""
     if not SHARED_DATA.is_dir():
-        pytest.skip("needs the development data beside the checkout (../shared/data)")
+        pytest.skip("needs the development data next to the checkout (../shared/data)")
     return SHARED_DATA

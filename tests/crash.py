@@ -183,7 +183,7 @@ def _await_work(worker: subprocess.Popen[bytes], told: Path) -> None:
 def _undisturbed(
     source: Path, folder: Path, provider: str, batch_size: int, pause: float
 ) -> tuple[float, Counter[str]]:
-    """How long a run works that nobody kills, in seconds, and how often it embeds each text."""
+    """How long a run works that is not killed, in seconds, and how often it embeds each text."""
     journal = folder.with_suffix(".journal")
     told = folder.with_suffix(".told")
     worker = _start(source, folder, journal, told, provider, batch_size, pause)
@@ -194,7 +194,7 @@ def _undisturbed(
 
 
 def _again(journal: Path, once: Counter[str]) -> int:
-    """Texts embedded more often than a run that nobody kills embeds them: some stand in several notes."""
+    """Texts embedded more often than a run that is not killed embeds them: some stand in several notes."""
     if not journal.exists():
         return 0
     return (_embedded(journal) - once).total()

@@ -200,7 +200,7 @@ def store_restarted(notes: int = 2_000, times: int = 5, away_seconds: float = 3.
 
 def worker_dies(notes: int = 2_000, *, elsewhere: bool = False, lease_seconds: float = 6.0) -> Outcome:
     """Two workers on one corpus; one of them is killed. `elsewhere`: as if it had run on another machine, where
-    nobody can see that it is dead: only its lease tells."""
+    no one can see that it is dead: only its lease tells."""
     with corpus_of(notes, embed_seconds=0.15) as corpus:
         more = {"CHARTWELL_INDEXING__LEASE_SECONDS": str(lease_seconds)} if elsewhere else {}
         started = time.monotonic()
@@ -280,7 +280,7 @@ class NoSmallDisk(Exception):
 
 @contextmanager
 def small_disk(folder: Path, kibibytes: int) -> Iterator[Callable[[str], None]]:
-    """A real file system of that size at `folder`; the function mounts it anew with other options."""
+    """A real file system of that size at `folder`; the function mounts it again with other options."""
     folder.mkdir(exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k,mode=700", "tmpfs", str(folder)]
     if subprocess.run(mount, check=False, capture_output=True).returncode:
@@ -296,7 +296,7 @@ def small_disk(folder: Path, kibibytes: int) -> Iterator[Callable[[str], None]]:
 
 
 def disk_full(notes: int = 3_000, mebibytes: int = 64) -> Outcome:
-    """The disk of ledger and spool is full half way, because of somebody else's file. The file is removed, and the
+    """The disk of ledger and spool is full half way, because of another user's file. The file is removed, and the
     command is run again."""
     with corpus_of(notes, embed_seconds=0.1) as corpus, small_disk(corpus.data_dir, mebibytes << 10):
         started = time.monotonic()

@@ -1,10 +1,10 @@
-"""Looks for what somebody may not see in whatever the service says to them: `python -m tests.leak`.
+"""Looks for what a user may not see in whatever the service says to them: `python -m tests.leak`.
 
 A seeded corpus in which every note holds words that stand nowhere else: in its text, its section headings, its ids, its
-author. People of different rights ask, search, read, probe and complain, several at once, over HTTP; every byte that
-comes back is searched for the words of notes that are out of their sight, but for those that they sent themselves. Both
-legs of retrieval are also watched inside, match by match. Logs and metrics may hold none of the words at all, the audit
-log no word of a text.
+author. People of different rights ask, search, read, probe and complain, several at the same time, over HTTP; every
+byte that comes back is searched for the words of notes that are out of their sight, but for those that they sent
+themselves. Both retrievers are also watched inside, match by match. Logs and metrics may hold none of the words
+at all, the audit log no word of a text.
 
 The generator is as bad as can be: now and then it tells all that its prompt held, quotes notes that it was not given,
 or fails with a sentence of a note as its message. `--without` takes the enforcement away, in part or whole, to show
@@ -167,7 +167,7 @@ class Findings:
     operations: Counter[str] = field(default_factory=Counter)
     statuses: Counter[int] = field(default_factory=Counter)
     looked_at: Counter[str] = field(default_factory=Counter)
-    """Bytes by channel; matches by leg."""
+    """Bytes by channel; matches by retriever."""
     leaks: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     answered: int = 0
@@ -189,17 +189,17 @@ class Findings:
 
 @contextmanager
 def legs_watched(corpus: Corpus, chunks: Mapping[str, str], findings: Findings) -> Iterator[None]:
-    """Every match that a leg hands out, against the scope that it was given. `chunks`: the note of each."""
+    """Every match that a retriever hands out, against the scope that it was given. `chunks`: the note of each."""
     notes = {note.resource_id: note for note in corpus.notes}
 
-    def watched(leg: str, search: Callable[..., list[Match]]) -> Callable[..., list[Match]]:
+    def watched(retriever: str, search: Callable[..., list[Match]]) -> Callable[..., list[Match]]:
         def call(store: EmbeddedStore, asked: Any, k: int, filters: Filters) -> list[Match]:
             matches = search(store, asked, k, filters)
             wrong = sum(not admitted(notes[chunks[match.chunk_id]], filters.scope) for match in matches)
             with findings.lock:
-                findings.looked_at[f"matches {leg}"] += len(matches)
+                findings.looked_at[f"matches {retriever}"] += len(matches)
                 if wrong:
-                    findings.leaked(f"leg {leg}", f"{wrong} matches outside the scope", wrong)
+                    findings.leaked(f"retriever {retriever}", f"{wrong} matches outside the scope", wrong)
             return matches
 
         return call
@@ -300,14 +300,14 @@ class Gossip:
 
 
 @dataclass
-class Somebody:
+class Asker:
     name: str
     role: Role
     scope: AccessScope
     forbidden: frozenset[bytes]
     client: httpx2.Client
     browser: httpx2.Client
-    """Of somebody else with the same rights, signed in to the page."""
+    """Of another person with the same rights, signed in to the page."""
     may_read_audit: bool
     said: bytearray = field(default_factory=bytearray)
     """All that they ever sent: their own words stand in their history and its titles."""
@@ -317,13 +317,13 @@ class Somebody:
 class Stage:
     corpus: Corpus
     service: Running
-    people: list[Somebody]
+    people: list[Asker]
     findings: Findings
     conversations: list[tuple[str, str, str]] = field(default_factory=list)
     """(whose, conversation, receipt)."""
 
 
-def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Somebody]:
+def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Asker]:
     domains = sorted({note.domain for note in corpus.notes if note.domain})
     patients = sorted({note.patient_id for note in corpus.notes})
 
@@ -365,7 +365,7 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
         scope = AccessScope(seen_domains, members)
         client = service.client(service.key(role, name=name, sees=sees))
         found.append(
-            Somebody(
+            Asker(
                 name,
                 role,
                 scope,
@@ -375,11 +375,11 @@ def people_of(corpus: Corpus, service: Running, dice: random.Random) -> list[Som
                 role in ("reviewer", "administrator"),
             )
         )
-    nobody = service.client(service.key("reader", name="sees-nothing", sees=NOTHING))
+    sees_nothing = service.client(service.key("reader", name="sees-nothing", sees=NOTHING))
     nothing = AccessScope(frozenset(), frozenset())
     browser = service.browser("reader", sees=NOTHING)
     found.append(
-        Somebody("sees-nothing", "reader", nothing, corpus.forbidden(nothing), nobody, browser, False)
+        Asker("sees-nothing", "reader", nothing, corpus.forbidden(nothing), sees_nothing, browser, False)
     )
     return found
 
@@ -389,10 +389,10 @@ def sent_by(request: httpx2.Request) -> bytes:
 
 
 def checked(
-    stage: Stage, who: Somebody, channel: str, response: httpx2.Response, known: bytes = b""
+    stage: Stage, who: Asker, channel: str, response: httpx2.Response, known: bytes = b""
 ) -> httpx2.Response:
     """Everything of a response that its reader sees: status line, headers, body. `known`: words that are not out of
-    their sight, for they were asked by them or by whoever they may read."""
+    their sight, for they were asked by them or by those whose questions they may read."""
     head = "\n".join(f"{name}: {value}" for name, value in response.headers.items()).encode()
     channel = channel if response.status_code < 400 else f"errors of {channel}"
     sent = sent_by(response.request) + known
@@ -402,12 +402,12 @@ def checked(
     return response
 
 
-def remember(who: Somebody, body: Mapping[str, Any]) -> None:
+def remember(who: Asker, body: Mapping[str, Any]) -> None:
     who.said.extend(json.dumps(body).encode() + b"\n")
 
 
 def question_of(stage: Stage, dice: random.Random) -> str:
-    """Words or a whole sentence of any note: the nearest there is to it in both legs, whoever asks."""
+    """Words or a whole sentence of any note: the nearest there is to it for both retrievers, whoever asks."""
     note = dice.choice(stage.corpus.notes)
     sentence = dice.choice(note.sentences)
     plain = WORD.sub(b"it", sentence.encode()).decode()
@@ -439,7 +439,7 @@ def wishes(stage: Stage, dice: random.Random) -> dict[str, Any]:
     return found
 
 
-def asked(stage: Stage, who: Somebody, dice: random.Random) -> dict[str, Any]:
+def asked(stage: Stage, who: Asker, dice: random.Random) -> dict[str, Any]:
     body: dict[str, Any] = {"question": question_of(stage, dice), "top_k": dice.choice([1, 5, 20, 100])}
     if filters := wishes(stage, dice):
         body["filters"] = filters
@@ -447,11 +447,11 @@ def asked(stage: Stage, who: Somebody, dice: random.Random) -> dict[str, Any]:
     return body
 
 
-def search(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def search(stage: Stage, who: Asker, dice: random.Random) -> None:
     checked(stage, who, "search", who.client.post("/v1/search", json=asked(stage, who, dice)))
 
 
-def ask(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def ask(stage: Stage, who: Asker, dice: random.Random) -> None:
     response = checked(stage, who, "answers", who.client.post("/v1/ask", json=asked(stage, who, dice)))
     if response.status_code == 200:
         said = response.json()
@@ -464,11 +464,11 @@ def ask(stage: Stage, who: Somebody, dice: random.Random) -> None:
         ):
             with stage.findings.lock:
                 stage.findings.leaked(
-                    "reasons", f"{said['outcome']}, {said['reason']} to somebody who sees nothing"
+                    "reasons", f"{said['outcome']}, {said['reason']} to a user who sees nothing"
                 )
 
 
-def ask_streaming(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def ask_streaming(stage: Stage, who: Asker, dice: random.Random) -> None:
     """The bytes of the stream, sometimes left in the middle."""
     leave = dice.random() < 0.15
     headers = {"Accept": "text/event-stream"}
@@ -484,7 +484,7 @@ def ask_streaming(stage: Stage, who: Somebody, dice: random.Random) -> None:
     stage.findings.look("streams", content, who.forbidden, sent_by(response.request))
 
 
-def read_note(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def read_note(stage: Stage, who: Asker, dice: random.Random) -> None:
     note = dice.choice(stage.corpus.notes)
     span = dice.choice(["", "?span=0-20", "?span=0-999999", "?span=9-3", f"?span={note.patient_id}"])
     response = checked(stage, who, "notes", who.client.get(f"/v1/notes/{note.resource_id}{span}"))
@@ -498,8 +498,8 @@ def read_note(stage: Stage, who: Somebody, dice: random.Random) -> None:
                 )
 
 
-def mistyped(stage: Stage, who: Somebody, dice: random.Random) -> None:
-    """A filter of a value out of sight, nearly as it is written there, is answered as one that nobody has."""
+def mistyped(stage: Stage, who: Asker, dice: random.Random) -> None:
+    """A filter of a value out of sight, nearly as it is written there, is answered as one that no one has."""
     note = dice.choice(stage.corpus.notes)
     if note in stage.corpus.seen(who.scope):
         return
@@ -530,7 +530,7 @@ def mistyped(stage: Stage, who: Somebody, dice: random.Random) -> None:
         said.append(given)
     if said[0] != said[1]:
         with stage.findings.lock:
-            stage.findings.leaked("notices", "a value out of sight is not answered like one that nobody has")
+            stage.findings.leaked("notices", "a value out of sight is not answered like one that no one has")
 
 
 def told(response: httpx2.Response) -> tuple[Any, ...]:
@@ -545,7 +545,7 @@ def told(response: httpx2.Response) -> tuple[Any, ...]:
     )
 
 
-def status(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def status(stage: Stage, who: Asker, dice: random.Random) -> None:
     response = checked(stage, who, "status", who.client.get("/v1/status"))
     seen = len(stage.corpus.seen(who.scope))
     if response.status_code == 200 and response.json()["corpus"]["notes"] != seen:
@@ -553,7 +553,7 @@ def status(stage: Stage, who: Somebody, dice: random.Random) -> None:
             stage.findings.leaked("counts", f"{response.json()['corpus']['notes']} notes instead of {seen}")
 
 
-def malformed(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def malformed(stage: Stage, who: Asker, dice: random.Random) -> None:
     """What is refused before anything is searched, and what fails afterwards."""
     note = dice.choice(stage.corpus.notes)
     for body in (
@@ -567,8 +567,8 @@ def malformed(stage: Stage, who: Somebody, dice: random.Random) -> None:
         checked(stage, who, "ask", who.client.post(dice.choice(["/v1/ask", "/v1/search"]), json=body))
 
 
-def history(stage: Stage, who: Somebody, dice: random.Random) -> None:
-    """One's own conversations, and somebody else's by id."""
+def history(stage: Stage, who: Asker, dice: random.Random) -> None:
+    """One's own conversations, and someone else's by id."""
     own = bytes(who.said)
     checked(stage, who, "history", who.client.get("/v1/conversations"), own)
     with stage.findings.lock:
@@ -585,7 +585,7 @@ def history(stage: Stage, who: Somebody, dice: random.Random) -> None:
         checked(stage, who, "receipts", who.client.get(f"/v1/receipts/{receipt}"), bytes(asker.said))
 
 
-def page(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def page(stage: Stage, who: Asker, dice: random.Random) -> None:
     """Whole pages and the fragments that are put into them."""
     note = dice.choice(stage.corpus.notes)
     with stage.findings.lock:
@@ -608,7 +608,7 @@ def page(stage: Stage, who: Somebody, dice: random.Random) -> None:
     checked(stage, who, "pages", who.browser.get(path, headers=headers), bytes(who.said))
 
 
-def suggestions(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def suggestions(stage: Stage, who: Asker, dice: random.Random) -> None:
     """By the beginning of an id, all the way to the whole of one that is out of sight."""
     whole = dice.choice(stage.corpus.notes).patient_id
     beginning = whole[: dice.choice([0, 1, 4, 6, 8, len(whole)])]
@@ -618,7 +618,7 @@ def suggestions(stage: Stage, who: Somebody, dice: random.Random) -> None:
     checked(stage, who, "suggestions", response)
 
 
-def page_asks(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def page_asks(stage: Stage, who: Asker, dice: random.Random) -> None:
     """The page's own form: events of HTML, or the conversation that it leads to."""
     body = asked(stage, who, dice)
     wanted = body.get("filters", {})
@@ -633,7 +633,7 @@ def page_asks(stage: Stage, who: Somebody, dice: random.Random) -> None:
     checked(stage, who, "page answers", response, bytes(who.said))
 
 
-def audit(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def audit(stage: Stage, who: Asker, dice: random.Random) -> None:
     """The log names notes to those who may read it; it holds no word of a text, whoever reads it."""
     texts = frozenset().union(*(note.text_words for note in stage.corpus.notes))
     for path in ("/v1/audit?limit=100", "/v1/audit/export"):
@@ -644,7 +644,7 @@ def audit(stage: Stage, who: Somebody, dice: random.Random) -> None:
         stage.findings.look("audit", response.content, forbidden, sent_by(response.request))
 
 
-def metrics(stage: Stage, who: Somebody, dice: random.Random) -> None:
+def metrics(stage: Stage, who: Asker, dice: random.Random) -> None:
     response = who.client.get(
         dice.choice(["/metrics", "/readyz", "/healthz", "/v1/jobs", "/v1/me", "/openapi.json"])
     )
@@ -653,7 +653,7 @@ def metrics(stage: Stage, who: Somebody, dice: random.Random) -> None:
         stage.findings.statuses[response.status_code] += 1
 
 
-OPERATIONS: Mapping[Callable[[Stage, Somebody, random.Random], None], int] = {
+OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     search: 28,
     ask: 18,
     ask_streaming: 18,
@@ -691,7 +691,7 @@ def perform(stage: Stage, operations: int, seed: int) -> None:
 
 @contextmanager
 def without(what: str) -> Iterator[None]:
-    """Takes enforcement away: of one leg, of what is checked outside the store, or all of it."""
+    """Takes enforcement away: of one retriever, of what is checked outside the store, or all of it."""
     free = mock.patch.multiple(
         Filters,
         admitted_patients=property(lambda self: self.patient_ids or None),

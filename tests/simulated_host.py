@@ -166,7 +166,7 @@ class SimulatedHost:
         (self.folder / "containers.json").write_text(json.dumps(found))
 
     def sql(self, statement: str) -> None:
-        """Run one statement on IRIS, as somebody at its terminal would."""
+        """Run one statement on IRIS, as a user at its terminal would."""
         options = {"hostname": "127.0.0.1", "port": self.iris.port, "namespace": "DEMO", "timeout": 10}
         account = {"username": "chartwell", "password": PASSWORD, "sharedmemory": False, "autoCommit": False}
         with contextlib.closing(connect(**options, **account)) as connection:
@@ -186,7 +186,7 @@ class SimulatedHost:
 
 
 def write_notes(path: Path, number: int = NOTES) -> Path:
-    """Notes of nobody, one a line."""
+    """Notes of no patient, one a line."""
     rows = [
         {
             "resource_id": f"note-{at:03}",

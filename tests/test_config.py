@@ -1,4 +1,4 @@
-"""Settings: all problems at once, unknown names caught, secrets never shown, the reference in step."""
+"""Settings: all problems together, unknown names caught, secrets never shown, the reference in step."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE, AWS = ROOT / "docs" / "troubleshooting.md", ROOT / "docs" / "troubleshooting-aws.md"
 PARTS = ("Cause", "Check", "Cure")
 CHARACTERS_MIN = 25
-"""A part that is shorter says nothing to somebody at night."""
+"""A part that is shorter says nothing to an operator at night."""
 CODE = re.compile(r"\bCW-[A-Z]+(?:-[A-Z]+)*\b")
 
 
@@ -105,7 +105,7 @@ def test_every_section_says_cause_check_and_cure(page: Path, capsys: pytest.Capt
 
 
 def test_a_section_that_lacks_a_part_would_be_found() -> None:
-    assert tuple(parts("**Cause.** It broke.\n\n**Cure.** Mend it.\n")) == ("Cause", "Cure")
+    assert tuple(parts("**Cause.** It broke.\n\n**Cure.** Repair it.\n")) == ("Cause", "Cure")
 
 
 def test_what_the_monitor_tells_to_read_is_there() -> None:

@@ -70,7 +70,7 @@ def problems(workflow: Workflow) -> list[str]:
 
 
 def _of_credentials(workflow: Workflow, job: dict[str, Any]) -> Iterator[str]:
-    """A job with a credential: who may start it, and as whom."""
+    """A job with a credential: who may start it, and under which identity."""
     if "id-token" not in job.get("permissions", {}):
         return
     condition = str(job.get("if", ""))
@@ -82,7 +82,7 @@ def _of_credentials(workflow: Workflow, job: dict[str, Any]) -> Iterator[str]:
     elif "github.ref_name == github.event.repository.default_branch" not in condition:
         yield "any branch would get a credential"
     if "push" in workflow["on"] or "schedule" in workflow["on"]:
-        yield "nobody decided"
+        yield "not decided"
     roles = set(re.findall(r"vars\.CHARTWELL_([A-Z]+)_ROLE", json.dumps(job["steps"])))
     if roles != {ROLES.get(job.get("environment", ""), "")}:
         yield f"assumes {roles}"

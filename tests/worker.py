@@ -44,7 +44,7 @@ HASH_DIGITS = 16
 
 
 class Marks:
-    """A byte a stage: how many threads are in it. Shared with whoever maps the same file."""
+    """A byte a stage: how many threads are in it. Shared with every process that maps the same file."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:

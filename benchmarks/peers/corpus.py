@@ -1,7 +1,7 @@
 """Makes as many different notes as asked for out of the notes that ship with the project.
 
-A copied note would be embedded once by whoever recognises equal texts and look like speed. So one word in eight is
-replaced by another word of the corpus and every digit by another digit: next to no two passages of the size
+A copied note would be embedded once by a program that recognises equal texts and look like speed. So one word in eight
+is replaced by another word of the corpus and every digit by another digit: next to no two passages of the size
 of a sentence or more are equal. The same count gives the same notes.
 """
 

@@ -101,7 +101,7 @@ CONTENDERS = (
 
 @dataclass(frozen=True)
 class Server:
-    """The simulator's speed: `slots` requests at once, together `TOKENS_PER_SECOND`."""
+    """The simulator's speed: `slots` requests at the same time, together `TOKENS_PER_SECOND`."""
 
     slots: int = SLOTS
 
@@ -180,8 +180,8 @@ class EndedBeforeKill(Exception):
 
 class Moment:
     """When to kill: once the server has embedded half of what it embeds in an undisturbed run, or `late`, once all is
-    embedded and a quarter of the time has passed that an undisturbed run then takes to end: whoever stores at the end
-    is storing."""
+    embedded and a quarter of the time has passed that an undisturbed run then takes to end: a program that stores at
+    the end is storing."""
 
     def __init__(self, undisturbed: Full, *, late: bool = False) -> None:
         self.undisturbed = undisturbed
@@ -207,7 +207,7 @@ class Damage:
     """Notes of which at least one entry is missing."""
     entries_lost: int
     entries_doubled: int
-    """Entries that an undisturbed run does not leave: doubles, and texts that nobody asked for."""
+    """Entries that an undisturbed run does not leave: doubles, and texts that were not asked for."""
 
 
 def compare(undisturbed: Entries, found: Entries) -> Damage:

@@ -31,7 +31,7 @@ def tables(rows: Sequence[Row]) -> str:
 
 
 def _servers(rows: Sequence[Row]) -> str:
-    """Notes a second by the number of requests that the server works on at once."""
+    """Notes a second by the number of requests that the server works on at the same time."""
     slots = sorted({row["slots"] for row in rows})
     lines = [f"| requests at once | {' | '.join(map(str, slots))} |", f"|---|{'---|' * len(slots)}"]
     found: dict[str, dict[int, float]] = defaultdict(dict)

@@ -134,7 +134,7 @@ def test_a_cache_forgets_what_notes_of_another_version_say(
 def test_what_a_wrapper_gives_can_be_closed_whatever_it_is(
     answering: Answering, generator: ScriptedGenerator
 ) -> None:
-    """The service closes the stream of whoever left; a list's iterator cannot be closed."""
+    """The service closes the stream of a client that left; a list's iterator cannot be closed."""
     generator.draft = QUOTE
     cached = Cached(answering, answering.store)
     whole = list(cached.stream(DOSE))
@@ -185,7 +185,7 @@ def test_a_wrapper_sees_the_stages_of_what_it_wraps(
         span.name for span in exporter.get_finished_spans()
     }
     before = len(seen)
-    answer(answering, DOSE)  # whose stages nobody asked for
+    answer(answering, DOSE)  # whose stages no one asked for
     assert len(seen) == before
 
 

@@ -1,5 +1,5 @@
 """Statements as a model writes them, in its own order and its own words, over real notes that do not ship with the
-project; each set was written before the rules were looked at, and the rules were mended by what it found."""
+project; each set was written before the rules were looked at, and the rules were corrected by what it found."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WITHHELD_MAX = 0.18
 """Too many, and known: what follows from a sentence without standing in it is not let out."""
 
 pytestmark = pytest.mark.skipif(
-    not NOTES.is_dir(), reason="the developers' notes are not beside this checkout"
+    not NOTES.is_dir(), reason="the developers' notes are not next to this checkout"
 )
 
 

@@ -1,4 +1,4 @@
-"""What filters did that whoever set them may not expect."""
+"""What filters did that the user may not expect."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_characters_are_counted_to_the_last() -> None:
 
 
 def test_the_rule_stands_in_one_place() -> None:
-    """Whoever compares the length of a question elsewhere has a rule of their own."""
+    """Code that compares a question's length elsewhere has a rule of its own."""
     root = Path(__file__).resolve().parents[2] / "pipeline"
     own_rule = re.compile(r"[<>]=? *[\w.]*question_(?:characters|tokens)_max|text_tokens_max\([^)]*\"query\"")
     others = [

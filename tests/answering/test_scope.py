@@ -21,7 +21,7 @@ NOBODY = AccessScope(patient_ids=frozenset({"p9"}))
 
 
 class MovingStore:
-    """Hands note n1 over to patient p2 after both legs have searched, before the hits are read."""
+    """Hands note n1 over to patient p2 after both retrievers have searched, before the hits are read."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -114,7 +114,7 @@ def test_odd_quotes_and_bracketed_numbers_of_the_note_are_the_notes_own() -> Non
         ('"tart metformin 500 mg twice daily." [1]', "a word without its beginning"),
         ("„Start metformin 850 mg twice daily.“ [1]", "other quotation marks"),
         ("«Start metformin 850 mg twice daily.» [1]", "other quotation marks"),
-        ("He takes metformin [1] and warfarin [1000].", "a number that nobody can follow"),
+        ("He takes metformin [1] and warfarin [1000].", "a number that cannot be followed"),
         ("He takes metformin [1], [1-9].", "a range"),
         ("He takes metformin [1] twice daily 【2】.", "other brackets"),
         ('"" [1]', "an empty quotation"),

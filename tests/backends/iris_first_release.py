@@ -1,4 +1,4 @@
-"""A store in IRIS as commit 461b9f0 left it: its own statements, word for word, on the scripted driver."""
+"""A store in IRIS as commit 461b9f0 left it: its own statements, verbatim, on the scripted driver."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def send(server: Server, name: str, *values: object) -> None:
 
 
 def add_image(server: Server, image_id: str, resource_id: str | None, schema: str = "DEMO") -> None:
-    """What no release wrote, and somebody may have."""
+    """What no release wrote, and someone may have."""
     server.dirty.execute(
         f"INSERT INTO {schema}_MedicalImageVectors (ImageID, ResourceID, PatientID, Location, Metadata, Embedding, "
         "VectorChecksum) VALUES (?, ?, 'p1', 's3://x', '{}', ?, '')",

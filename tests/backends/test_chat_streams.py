@@ -1,6 +1,6 @@
 """Streamed answers as real servers send them: what is harmless is passed over, what is wrong is one of our errors.
 
-The frames are those of the servers named beside them, sent by a socket of our own: none of these servers can be had
+The frames are those of the servers named next to them, sent by a socket of our own: none of these servers can be had
 here. The fuzz test changes them in every way; `python -m tests.backends.test_chat_streams 20000` runs more cases.
 """
 

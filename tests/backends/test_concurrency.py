@@ -25,7 +25,7 @@ from tests.servers.clock import ManualClock
 
 
 class ServerModel:
-    """A server on a virtual clock: `capacity` requests at once, `seconds` each, the rest waits or is refused.
+    """A server on a virtual clock: `capacity` requests at the same time, `seconds` each, the rest waits or is refused.
 
     The client turns an answer into the next request in `turnaround` seconds, as a real one does.
     """

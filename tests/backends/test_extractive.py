@@ -138,7 +138,7 @@ def test_another_dose_or_a_negation_is_another_sentence() -> None:
 
 
 def test_nobody_is_answered_from_the_note_of_another() -> None:
-    """Whoever is named is quoted from their own notes, or not at all."""
+    """A person named is quoted from their own notes, or not at all."""
     given = prompt(
         "What is the blood pressure of Mr. Perry?",
         (

@@ -1,6 +1,6 @@
 """IRIS: the contract of stores, then each trap of IRIS and its driver, then each complaint's meaning.
 
-All of it against the scripted driver beside this file; the same contract runs on a real IRIS in tests/live.
+All of it against the scripted driver next to this file; the same contract runs on a real IRIS in tests/live.
 """
 
 from __future__ import annotations
@@ -729,7 +729,7 @@ def test_the_ninth_connection_is_a_limit(server: Server) -> None:
     store = IrisStore(SETTINGS, server.connect)
     with pytest.raises(errors.StoreLimitReached, match="no free connection") as refusal:
         store.space()
-    assert "8 for everybody" in refusal.value.remedy
+    assert "8 in all" in refusal.value.remedy
     others[0].close()
     assert store.space() is None
     store.close()
@@ -889,7 +889,7 @@ def test_a_transaction_whose_connection_broke_does_not_commit(server: Server, st
 
 
 def test_rows_that_are_being_written_are_waited_for(server: Server, store: IrisStore) -> None:
-    """What an answer cites is read committed; counts and the legs of a search may see what is not."""
+    """What an answer cites is read committed; counts and the retrievers of a search may see what is not."""
     other = IrisStore(SETTINGS, server.connect)
     server.lock_seconds = 0.05
     with store.transaction():

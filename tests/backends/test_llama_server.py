@@ -1,4 +1,4 @@
-"""A real OpenAI-compatible server, llama.cpp's own, beside the simulator: what it sends is what the client reads.
+"""A real OpenAI-compatible server, llama.cpp's own, alongside the simulator: what it sends is what the client reads.
 
 The model is the small demonstration model, which is good for nothing but writing tokens.
 """

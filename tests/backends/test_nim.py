@@ -444,7 +444,7 @@ def test_the_simulator_in_its_own_process() -> None:
 
 
 def test_the_simulator_keeps_its_ceiling() -> None:
-    """Eight at once, 20 ms each: 80 requests take 0.2 s, and never less."""
+    """Eight at a time, 20 ms each: 80 requests take 0.2 s, and never less."""
     with NimServer(embedding=ServiceTime(seconds_per_request=0.02, concurrency=8)) as nim:
         assert nim.ceiling_texts_per_second(100, texts=32) == pytest.approx(8 / 0.02 * 32)
         settings = EmbedderSettings(url=nim.url, batch_size=1)

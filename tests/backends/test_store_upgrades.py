@@ -350,7 +350,7 @@ def test_an_account_that_may_not_alter_tables_reads_them_and_says_what_writing_n
         store.upsert([with_box("new", 8)])
     other = on(server)
     other.prepare(SPACE)
-    store.upsert([with_box("new", 8)])  # as soon as somebody else has upgraded
+    store.upsert([with_box("new", 8)])  # as soon as another process has upgraded
     assert [hit.region for hit in store.hits(["new/0"], axis(0))] == [BOX]
     other.close()
     store.close()

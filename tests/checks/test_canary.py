@@ -1,4 +1,4 @@
-"""The canary: what it proves, that nobody else meets it, and that it never stays."""
+"""The canary: what it proves, that no one else meets it, and that it never stays."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def test_the_writing_lock_is_held_while_the_note_is_there(
     assert free == [False]
 
 
-# --- nobody else meets it
+# --- no one else meets it
 
 
 @pytest.mark.long
@@ -233,7 +233,7 @@ def test_what_a_killed_run_left_is_removed_by_the_next_one_without_any_model(
 ) -> None:
     kill_one(settings)
     assert len(stored(asked)) >= 1
-    asked._parts["embedder"] = None  # whoever used it would fail
+    asked._parts["embedder"] = None  # any use of it would fail
     found = left_overs_check(asked)
     assert found.status == "warn"
     assert found.measured["removed"] == 1

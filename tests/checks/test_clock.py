@@ -1,4 +1,4 @@
-"""The clock, by chrony, by timedatectl, and by nobody; the Date header is in test_planted_faults."""
+"""The clock, by chrony, by timedatectl, and by neither; the Date header is in test_planted_faults."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def test_on_its_own_host_the_service_is_asked_at_its_front_and_its_own_certifica
     service.present("valid")  # another one than the deployed
     assert certificate_check(trusting).status == "fail"
     outside = bench(tmp_path, vantage="outside", checks=checks)
-    assert certificate_check(outside).status == "skip"  # nobody answers at the name
+    assert certificate_check(outside).status == "skip"  # nothing answers at the name
 
 
 def test_a_certificate_of_a_private_authority_may_be_trusted_by_itself(

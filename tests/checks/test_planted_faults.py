@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pipeline import validate as door
+from pipeline import validate as command
 from pipeline.checks import report as reports
 from pipeline.checks.registry import CHECKS
 from tests.planted_faults import FAULTS, PlantedFault, run
@@ -108,7 +108,7 @@ def test_the_door_prints_a_table_and_the_verdict(host: SimulatedHost, tmp_path: 
     machine = ["gpu_check", "docker_gpu_check", "disk_check", "volume_check", "clock_check"]
     skip = [word for name in machine for word in ("--skip", name)]
     files = ["--junit", str(tmp_path / "r.xml"), "--keep", str(tmp_path / "kept"), "--verdict"]
-    done = CliRunner().invoke(door.app, [*skip, *files], env=host.environment())
+    done = CliRunner().invoke(command.app, [*skip, *files], env=host.environment())
     assert done.exit_code == 0, done.output
     assert "iris_search_check" in done.output
     assert "This deployment works: 12 passed, 2 skipped" in done.output

@@ -296,6 +296,6 @@ def test_notes_at_work_and_canaries_are_no_difference(asked: CheckContext) -> No
     canary = embedded(7)
     asked.store.upsert([canary, embedded(2)])
     asked.ledger.stage([StagedNote(embedded(2).document, "notes.jsonl", "f")])
-    assert ledger_check(asked).status == "fail"  # note 7 is nobody's
+    assert ledger_check(asked).status == "fail"  # note 7 is no patient's
     asked.store.delete(["note-007"])
     assert ledger_check(asked).status == "pass"

@@ -146,7 +146,7 @@ def test_what_cannot_run_says_what_to_do(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("door", "arguments"),
+    ("command", "arguments"),
     [
         (ask_door, ["Any fever?"]),
         (vectorize, ["status"]),
@@ -156,10 +156,10 @@ def test_what_cannot_run_says_what_to_do(arguments: list[str]) -> None:
     ],
 )
 def test_who_only_reads_makes_no_store_and_says_where_it_looked(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, door: ModuleType, arguments: list[str]
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: ModuleType, arguments: list[str]
 ) -> None:
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
-    told = CliRunner().invoke(door.app, arguments)
+    told = CliRunner().invoke(command.app, arguments)
     assert told.exit_code == 2
     assert f"{tmp_path}/chartwell-data/chartwell.sqlite does not exist" in told.output
     assert list(tmp_path.iterdir()) == []

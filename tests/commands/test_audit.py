@@ -96,7 +96,7 @@ def test_a_replay_of_no_answer_is_identical(state: State) -> None:
 
 
 def test_it_is_asked_with_the_scope_of_then(state: State) -> None:
-    """Whoever saw nothing gets nothing again, although the command line sees everything."""
+    """A user who saw nothing gets nothing again, although the command line sees everything."""
     nothing = ask(state, AccessScope(None, frozenset({"p1"})))
     assert run("replay", nothing).exit_code == 0
     assert "n2" not in run("replay", nothing, "--json").output

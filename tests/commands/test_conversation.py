@@ -1,4 +1,4 @@
-"""A conversation at the terminal: whom each question is about, what a line means, and a real terminal."""
+"""A conversation at the terminal: who each question is about, what a line means, and a real terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to the costs: figures with their source, and reasons where there are none."""
+"""The command for the costs: figures with their source, and reasons where there are none."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_the_service_shows_the_same_figures_as_the_command(
     assert sum("cost per question, total" in titles for titles in unknown.values()) == 1
     assert len(words) + sum(map(len, unknown.values())) == len(TITLES)
     (own_folder / "monitor" / "samples-000001.jsonl").unlink()
-    assert costs.report()["notes"].value == 3000, "not read again at once"
+    assert costs.report()["notes"].value == 3000, "not read again immediately"
 
 
 def test_since_cuts(monkeypatch: pytest.MonkeyPatch, own_folder: Path) -> None:

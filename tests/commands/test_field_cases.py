@@ -356,6 +356,6 @@ def test_every_case_stands_in_the_table() -> None:
 @pytest.mark.shared
 def test_the_cases_are_those_that_were_reported() -> None:
     if not KEPT_CASES.is_dir():
-        pytest.skip("needs the development data beside the checkout (../shared/cases)")
+        pytest.skip("needs the development data next to the checkout (../shared/cases)")
     for path in (path for path in KEPT_CASES.rglob("*") if path.is_file()):
         assert (CASES / path.relative_to(KEPT_CASES)).read_bytes() == path.read_bytes(), path.name

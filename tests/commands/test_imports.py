@@ -1,4 +1,4 @@
-"""Each door starts with the demo's packages alone: what belongs to an extra is imported when it is chosen."""
+"""Each command starts with the demo's packages alone: what belongs to an extra is imported when it is chosen."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ EXTRAS = (
 
 
 @pytest.mark.parametrize(
-    "door", ["ask", "vectorize", "evaluate", "validate", "monitor", "cost", "demo.__main__"]
+    "command", ["ask", "vectorize", "evaluate", "validate", "monitor", "cost", "demo.__main__"]
 )
-def test_a_door_needs_no_extra(door: str) -> None:
-    blocked = f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\nimport pipeline.{door}\n"
+def test_a_command_needs_no_extra(command: str) -> None:
+    blocked = f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\nimport pipeline.{command}\n"
     done = subprocess.run(
         [sys.executable, "-c", blocked], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )

@@ -1,4 +1,4 @@
-"""The monitor's door against simulated servers, as a person, a script and systemd run it."""
+"""The monitor command against simulated servers, as a person, a script and systemd run it."""
 
 from __future__ import annotations
 

@@ -143,7 +143,7 @@ def test_fill_switch_roll_back_and_drop() -> None:
     settings = load_settings()
     filled = to_new()
     assert filled.exit_code == 0, filled.output
-    assert f"{NOTES} notes compared, {NOTES} embedded anew" in filled.output
+    assert f"{NOTES} notes compared, {NOTES} embedded again" in filled.output
     assert "nothing has been switched" in filled.output
     assert width(ask()) == OLD
 
@@ -229,7 +229,7 @@ def test_notes_that_change_meanwhile_are_caught_up(source: Path, embedded: Embed
     embedded.texts.clear()
     switched = migrate("--switch")
     assert switched.exit_code == 0, switched.output
-    assert f"{NOTES} notes compared, 2 embedded anew (2 passages), 1 removed" in switched.output
+    assert f"{NOTES} notes compared, 2 embedded again (2 passages), 1 removed" in switched.output
     assert len(embedded.texts) == 2
     assert stored(settings) == expected
     assert "n000" not in expected
@@ -251,7 +251,7 @@ def test_notes_that_change_while_the_shadow_is_filled_need_no_command_of_their_o
 
     monkeypatch.setattr(catch_up, "one_pass", one_pass_and_a_change)
     filled = to_new()
-    assert f"{NOTES + 3} notes compared, 3 embedded anew" in filled.output
+    assert f"{NOTES + 3} notes compared, 3 embedded again" in filled.output
     assert f"{NOTES + 3} notes compared, nothing differs" in filled.output
     assert migrate("--switch").exit_code == 0
     assert len(stored(settings)) == NOTES + 3
@@ -389,8 +389,8 @@ def test_whoever_writes_notes_keeps_the_switch_away_and_the_other_way_round() ->
         (["--to", "acme:x"], "'acme' is no provider"),
         (["--to", "hashing", "--dimension", str(OLD)], "serves already"),
         (["--to", "nim"], "no server is named"),
-        (["--switch"], "No migration is under way"),
-        (["--abandon"], "No migration is under way"),
+        (["--switch"], "No migration is in progress"),
+        (["--abandon"], "No migration is in progress"),
         (["--roll-back"], "no earlier space"),
         (["--to", "hashing", "--evaluate", "nowhere"], "nowhere"),
     ],
@@ -417,7 +417,7 @@ def test_one_migration_at_a_time_and_giving_one_up_removes_it() -> None:
     assert to_new().exit_code == 0
     other = migrate("--to", "hashing", "--dimension", "128")
     assert other.exit_code == 2
-    assert "is under way" in other.output
+    assert "is in progress" in other.output
     given_up = migrate("--abandon")
     assert given_up.exit_code == 0, given_up.output
     assert not any((settings.data_dir / "spaces").iterdir())

@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from typer.testing import CliRunner, Result
 
-from pipeline import validate as door
+from pipeline import validate as command
 from pipeline import vectorize
 from pipeline.checks.registry import CHECKS
 
@@ -36,7 +36,7 @@ def validate(*arguments: str) -> Result:
     # What this machine has of drivers, clocks and disks is no matter of this suite.
     machine = ("gpu_check", "docker_gpu_check", "disk_check", "clock_check")
     left_out = [] if "--only" in arguments else [word for name in machine for word in ("--skip", name)]
-    return CliRunner().invoke(door.app, [*left_out, *arguments])
+    return CliRunner().invoke(command.app, [*left_out, *arguments])
 
 
 def test_the_embedded_default_works_and_what_it_lacks_is_not_checked() -> None:

@@ -396,10 +396,10 @@ def test_verify_finds_what_is_lost_and_says_what_mends_it(tmp_path: Path) -> Non
     told = verify("--all")
     assert told.exit_code == 1
     assert "1 lost: n1" in told.output
-    assert "--repair mends" in told.output
-    mended = verify("--all", "--repair")
-    assert mended.exit_code == 0, mended.output
-    assert "mended 1 notes" in mended.output
+    assert "--repair repairs" in told.output
+    repaired = verify("--all", "--repair")
+    assert repaired.exit_code == 0, repaired.output
+    assert "repaired 1 notes" in repaired.output
 
 
 def test_verify_says_what_mends_a_damaged_store(tmp_path: Path) -> None:
@@ -408,7 +408,7 @@ def test_verify_says_what_mends_a_damaged_store(tmp_path: Path) -> None:
     told = verify("--all")
     assert told.exit_code == 1
     assert "restore it from a snapshot" in told.output
-    assert "--repair mends" not in told.output
+    assert "--repair repairs" not in told.output
 
 
 def test_verify_names_notes_that_only_their_source_still_holds(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def test_a_limit_per_minute(corpus: Corpus) -> None:
 def test_an_endpoint_that_is_gone_for_a_minute(corpus: Corpus) -> None:
     speed = (
         SPEED / 4
-    )  # what the machine is slow at must stay short beside the waits, whatever else runs on it
+    )  # what the machine is slow at must stay short compared with the waits, whatever else runs on it
     corpus.clock = FastClock(speed)
     with later(0.1, lambda: corpus.server.vanish(60 / speed)):
         assert corpus.run().embedded == NOTES

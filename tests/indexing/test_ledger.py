@@ -113,7 +113,7 @@ def test_a_ledger_of_the_first_release_is_brought_up_where_it_stands(tmp_path: P
     database.connection.execute(OLD_STATE)
     database.connection.execute(OLD_INSERT, ("n1",))
     ledger = SqliteLedger(database, lease_seconds=60)
-    assert ledger.counts()["pending"] == 1  # whoever only looks needs no upgrade
+    assert ledger.counts()["pending"] == 1  # reading alone needs no upgrade
     for _ in range(2):
         ledger.prepare()
     database.connection.execute(OLD_INSERT, ("n2",))  # a process of that release that still runs

@@ -1,4 +1,4 @@
-"""Verifying and mending: every kind of difference between ledger, spool and store is found, and mended without one
+"""Verifying and repairing: every kind of difference between ledger, spool and store is found, and repaired without one
 embedding request where the vectors were kept."""
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Corpus:
             outdated=self.indexing.chunker.cut_by_an_earlier_release,
         )
 
-    def mended(self) -> list[str]:
+    def repaired(self) -> list[str]:
         gone = reopen(self.found(), ledger=self.ledger, store=self.store)
         self.indexing.work(RunCounts())
         return gone
@@ -174,7 +174,7 @@ def test_lost_passages_are_found_and_mended_from_the_spool(corpus: Corpus) -> No
         corpus.store.upsert([corpus.stored_as("n03", leave=1)])
     found = corpus.found()
     assert (found.lost, found.different) == (("n03",), ("n03",))
-    assert corpus.mended() == []
+    assert corpus.repaired() == []
     assert corpus.found().sound
     assert corpus.embedder.texts == 0
 
@@ -182,9 +182,9 @@ def test_lost_passages_are_found_and_mended_from_the_spool(corpus: Corpus) -> No
 def test_lost_notes_are_mended_where_their_text_is_still_somewhere(corpus: Corpus) -> None:
     corpus.store.delete(["n01", "n02"])
     assert corpus.found().lost == ("n01", "n02")
-    gone = corpus.mended()
+    gone = corpus.repaired()
     if isinstance(corpus.store, IrisStore):
-        assert gone == []  # the ledger beside a separate store keeps the notes
+        assert gone == []  # the ledger next to a separate store keeps the notes
     else:
         assert gone == ["n01", "n02"]
         corpus.run()
@@ -203,7 +203,7 @@ def test_rows_too_many_are_found_and_removed(corpus: Corpus) -> None:
     with corpus.store.transaction():
         corpus.store.upsert([moved])
     assert corpus.found().doubled == ("n05",)
-    assert corpus.mended() == []
+    assert corpus.repaired() == []
     found = corpus.found()
     assert found.sound
     assert found.chunks == 2 * NOTES
@@ -218,7 +218,7 @@ def test_changed_vectors_are_found_and_mended(corpus: Corpus) -> None:
     with corpus.store.transaction():
         corpus.store.upsert([corpus.stored_as("n07", change=0.1)])
     assert corpus.found().different == ("n07",)
-    assert corpus.mended() == []
+    assert corpus.repaired() == []
     assert corpus.found().sound
     assert corpus.embedder.texts == 0
 
@@ -241,7 +241,7 @@ def test_changed_passages_are_found_and_mended(corpus: Corpus, change: dict[str,
     with corpus.store.transaction():
         corpus.store.upsert([replace(sound, chunks=(changed, *others))])
     assert corpus.found().different == ("n07",)
-    assert corpus.mended() == []
+    assert corpus.repaired() == []
     assert corpus.found().sound
     assert corpus.embedder.texts == 0
 
@@ -253,7 +253,7 @@ def test_changed_fields_are_found_where_the_ledger_keeps_the_note(corpus: Corpus
         corpus.store.upsert([replace(sound, document=replace(sound.document, **{field: "another"}))])
     if isinstance(corpus.store, IrisStore):
         assert corpus.found().different == ("n07",)
-        assert corpus.mended() == []
+        assert corpus.repaired() == []
     assert corpus.found().sound
 
 

@@ -526,7 +526,7 @@ OLD_COLUMNS = ("File", "PatientID", "ResourceType", "VersionUpdated", "VersionNu
 
 @pytest.fixture
 def old_separate(tmp_path: Path) -> Iterator[Corpus]:
-    """The same as the first release left it beside a store on a server: the ledger keeps the notes."""
+    """The same as the first release left it next to a store on a server: the ledger keeps the notes."""
     server = Server()
     corpus = Corpus(tmp_path, separate=True)
     corpus.store = IrisStore(IrisSettings(password=SecretStr(server.password)), server.connect)

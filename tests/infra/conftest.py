@@ -30,7 +30,7 @@ def _light_account() -> Iterator[None]:
         patch.setenv("MOTO_AMIS_PATH", "only the image above")
         # Its own cache lives as long as one session of boto3, and tests make many.
         patch.setattr(botocore.session, "create_loader", functools.cache(botocore.session.create_loader))
-        # The AWS package is hundreds of thousands of objects that nobody frees: not looked through again and again.
+        # The AWS package is hundreds of thousands of objects that are never freed: not looked through again and again.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 20)

@@ -273,7 +273,7 @@ class Engine:
         self._client("sns").delete_topic(TopicArn=each.id)
 
     def _create_topicsubscription(self, each: Registered) -> str:
-        """Confirmed at once, as moto has it."""
+        """Confirmed immediately, as moto has it."""
         made = self._client("sns").subscribe(
             TopicArn=each.props["topic"],
             Protocol=each.props["protocol"],

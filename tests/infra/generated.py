@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROJECT_HEADER = """\
 # Written by `python -m tests.infra.generated --write` from infra/plan/config.py, which also checks the values.
-# Everything has a default here, empty where there is none, so that one up reports all problems at once.
+# Everything has a default here, empty where there is none, so that one up reports all problems together.
 """
 
 
@@ -146,7 +146,7 @@ PARTS: dict[str, dict[str, Callable[[], str]]] = {
 
 
 def with_parts(text: str, parts: dict[str, Callable[[], str]]) -> str:
-    """The text with what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` written anew."""
+    """The text with what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` written again."""
     for name, make in parts.items():
         pattern = re.compile(rf"(<!-- begin {name} -->\n).*?(<!-- end {name} -->)", re.DOTALL)
         if not pattern.search(text):

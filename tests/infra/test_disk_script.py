@@ -110,8 +110,8 @@ def tool(*words: str) -> None:
 
 
 def released(device: str, seconds: float = 20) -> None:
-    """Waits until nobody has its file system mounted: a container that was made meanwhile has a copy of our mounts, and
-    the last who leaves writes."""
+    """Waits until no process has its file system mounted: a container that was made meanwhile has a copy of our mounts,
+    and the last who leaves writes."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -394,7 +394,7 @@ def test_two_runs_at_once_format_once(bench: Bench) -> None:
         thread.join()
     outcomes = sorted(done.stderr.splitlines()[-1].split(f"{VOLUME} ")[1] for done in results)
     assert outcomes == ["already mounted", "formatted, it was blank"]
-    print("CASE two runs at once: formatted once")
+    print("CASE two runs at the same time: formatted once")
 
 
 def test_other_lines_of_fstab_stay(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""The commands beside an up: pin the newest image, list and prune snapshots, read the account."""
+"""The commands besides an up: pin the newest image, list and prune snapshots, read the account."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ class TestVolumeMode:
 
 
 def test_only_a_confirmed_subscription_by_mail_can_be_adopted() -> None:
-    """moto confirms at once; AWS lists what waits without an ARN."""
+    """moto confirms immediately; AWS lists what waits without an ARN."""
     sns = boto3.client("sns", "us-east-1", aws_access_key_id="t", aws_secret_access_key="t")
     topic = topic_arn(config(), "123456789012")
     listed = [

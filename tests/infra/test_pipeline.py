@@ -271,7 +271,7 @@ def test_a_source_that_a_unit_file_would_misread_is_refused(tmp_path: Path, sour
 
 
 def quick_python(root: Path) -> Path:
-    """A Python whose environments borrow this one's pip: installing pip anew takes longer than all the rest."""
+    """A Python whose environments borrow this one's pip: installing pip again takes longer than all the rest."""
     borrowed = root / "borrowed"
     borrowed.mkdir()
     (borrowed / "pip").symlink_to(Path(pip.__file__).parent)

@@ -38,7 +38,7 @@ def test_the_default_fits_with_room() -> None:
 
 
 def test_the_shared_card_gets_the_fraction_that_the_field_reports() -> None:
-    """NV-CLIP beside the language model: 0.80-0.84 was worked out for one A10G, context 4096-8192."""
+    """NV-CLIP next to the language model: 0.80-0.84 was worked out for one A10G, context 4096-8192."""
     made = plan_models(MODEL_SETS["LLM + CLIP + embedding (CPU)"], INSTANCE_TYPES["g5.4xlarge"], 200)
     llm = made.placement("llm")
     assert llm is not None

@@ -274,7 +274,7 @@ def g_index(live: Live) -> str:
 
 
 def h_connections(live: Live) -> str:
-    """How many connections open beside the suite's own, and what the next one is told"""
+    """How many connections open besides the suite's own, and what the next one is told"""
     opened: list[Any] = []
     try:
         for _ in range(30):

@@ -1,4 +1,4 @@
-"""What needs somebody: each fault of a sample is named with what to do, and a well host has none."""
+"""What needs attention: each fault of a sample is named with what to do, and a well host has none."""
 
 from __future__ import annotations
 

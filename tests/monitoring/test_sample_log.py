@@ -119,7 +119,7 @@ def test_a_device_that_is_always_full(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "samples-000001.jsonl").symlink_to("/dev/full")
     with opened(tmp_path) as journal:
-        journal.take(SAMPLE)  # a link is refused: nobody redirects what we write
+        journal.take(SAMPLE)  # a link is refused: no one redirects what we write
         assert journal.lost == 1
 
 
@@ -144,7 +144,7 @@ def test_a_second_monitor_writes_nothing_and_says_so(tmp_path: Path) -> None:
 
 
 def old_and_new(tmp_path: Path) -> Path:
-    """A part of 40 days ago beside the one that is written."""
+    """A part of 40 days ago next to the one that is written."""
     folder = tmp_path / "monitor"
     folder.mkdir(parents=True)
     old = folder / "samples-000001.jsonl"

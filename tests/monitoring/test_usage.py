@@ -1,4 +1,4 @@
-"""Hours and counts out of samples: by hand, over reboots, gaps, clock steps and counters that start anew."""
+"""Hours and counts out of samples: by hand, over reboots, gaps, clock steps and counters that start again."""
 
 from __future__ import annotations
 

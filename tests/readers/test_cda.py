@@ -23,7 +23,7 @@ def headings_of(document: Document) -> list[str]:
     return [found for line in document.text_content.splitlines() if (found := heading_of(line))]
 
 
-# Laid out as the makers' documents are; nobody in them exists.
+# Laid out as the makers' documents are; no one in them exists.
 @pytest.mark.parametrize(
     ("file", "resource_id", "patient_id", "kind", "date", "author", "headings"),
     [

@@ -24,7 +24,7 @@ from tests.readers.reading import SETTINGS, notes, records, refused
 FILES = Path(__file__).parents[1] / "data" / "hl7v2"
 
 
-# Laid out as the makers' messages are; nobody in them exists.
+# Laid out as the makers' messages are; no one in them exists.
 @pytest.mark.parametrize(
     ("file", "number", "resource_id", "patient_id", "kind", "date", "author", "says"),
     [
@@ -306,7 +306,7 @@ def test_two_authorities_of_one_number_are_not_mixed(tmp_path: Path) -> None:
 
 
 def test_each_patient_of_a_message_has_what_stands_under_them(tmp_path: Path) -> None:
-    """PV1 and ORC of the one before are nobody else's."""
+    """PV1 and ORC of the one before are no one else's."""
     content = message(
         "PID|1||7^^^GEN^MR",
         "PV1|1|I" + "|" * 17 + "V-7",

@@ -1,4 +1,4 @@
-"""A clock that waits for nobody: sleeping moves it, and every wait is on record."""
+"""A clock that waits for no one: sleeping moves it, and every wait is on record."""
 
 from __future__ import annotations
 

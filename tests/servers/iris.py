@@ -41,7 +41,7 @@ LOCK_SECONDS = 10.0
 
 
 class FileServer(Server):
-    """The scripted IRIS on a SQLite file. Its indexes are remembered beside the tables."""
+    """The scripted IRIS on a SQLite file. Its indexes are remembered next to the tables."""
 
     def __init__(self, path: Path, **options: Any) -> None:
         self.path = path

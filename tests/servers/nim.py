@@ -240,7 +240,7 @@ class NimServer:
             await self._send(writer, refusal.status, refusal.body, refusal.headers)
 
     def _count(self, request: Request, status: int) -> None:
-        """Before the answer leaves, so that whoever has it finds itself counted."""
+        """Before the answer leaves, so that a client that has it finds itself counted."""
         if not request.path.startswith("/control"):
             self.calls[f"{request.path} {status}"] += 1
             self.traceparents.append((request.path, request.headers.get("traceparent", "")))
@@ -699,7 +699,7 @@ def _parser() -> argparse.ArgumentParser:
         "--embed-seconds", type=float, default=0.0, help="service time of an embedding request"
     )
     parser.add_argument("--embed-token-seconds", type=float, default=0.0, help="and of each of its tokens")
-    parser.add_argument("--embed-concurrency", type=int, default=8, help="requests served at once")
+    parser.add_argument("--embed-concurrency", type=int, default=8, help="requests served at the same time")
     parser.add_argument("--embed-waiting-max", type=int, default=None, help="more waiting than this: 503")
     parser.add_argument("--chat-seconds", type=float, default=0.0, help="service time of an answer")
     parser.add_argument("--chat-token-seconds", type=float, default=0.0, help="and of each of its tokens")

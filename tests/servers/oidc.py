@@ -26,7 +26,7 @@ Claims = dict[str, Any]
 
 
 class OidcProvider:
-    """A provider with one signed-in person: whoever is sent there comes back as `person`."""
+    """A provider with one signed-in person: every visitor comes back as `person`."""
 
     def __init__(self) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -65,7 +65,7 @@ class OidcProvider:
         return ".".join([_base64({"alg": "none"}), _base64(claims), ""])
 
     def signed_with_the_public_key_as_secret(self, claims: Claims) -> str:
-        """HS256 with what everybody knows: the classic confusion of algorithms."""
+        """HS256 with what everyone knows: the classic confusion of algorithms."""
         content = f"{_base64({'alg': 'HS256', 'kid': self.key.kid})}.{_base64(claims)}"
         secret = self.key.as_pem(private=False)
         signature = hmac.new(secret, content.encode(), hashlib.sha256).digest()

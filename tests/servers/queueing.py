@@ -1,4 +1,5 @@
-"""A server's capacity: how long it works on a request, on how many at once, and so what it can serve at most."""
+"""A server's capacity: how long it works on a request, on how many at the same time, and so what it can serve at
+most."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from tests.servers.wire import Refusal
 
 @dataclass(frozen=True)
 class ServiceTime:
-    """How long a server works on a request, and on how many at once."""
+    """How long a server works on a request, and on how many at the same time."""
 
     seconds_per_request: float = 0.0
     seconds_per_token: float = 0.0

@@ -112,7 +112,7 @@ class TlsService:
 
         class Handler(BaseHTTPRequestHandler):
             def setup(self) -> None:
-                # In this connection's own thread: who gives up half-way holds up nobody.
+                # In this connection's own thread: a client that gives up half-way holds up no one.
                 self.request = service._context.wrap_socket(self.request, server_side=True)
                 super().setup()
 

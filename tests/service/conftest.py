@@ -71,7 +71,7 @@ def postgresql() -> Iterator[str]:
 
 
 def _unprivileged(folder: Path) -> list[str] | None:
-    """How to run a program as somebody who is not root, who then owns the folder."""
+    """How to run a program as a user other than root, who then owns the folder."""
     if os.geteuid() != 0:
         return []
     runuser = shutil.which("runuser")

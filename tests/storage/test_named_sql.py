@@ -46,7 +46,7 @@ SAME = {
 
 @cache
 def nodes(sql: Path) -> list[ast.AST]:
-    """Of the modules that may ask for a file's statements: all beside it, where it is the only one there."""
+    """Of the modules that may ask for a file's statements: all next to it, where it is the only one there."""
     alone = len(list(sql.parent.glob("*.sql"))) == 1
     paths = sql.parent.glob("*.py") if alone else [sql.with_suffix(".py")]
     return [node for path in paths for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]

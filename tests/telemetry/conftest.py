@@ -76,7 +76,7 @@ Index = Callable[[Sequence[tuple[str, str, str, str]]], Settings]
 
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
-    """Indexes (note, patient, date, text) by the door, without weights, and gives the settings that answer."""
+    """Indexes (note, patient, date, text) by the command, without weights, and gives the settings that answer."""
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
     monkeypatch.setenv("CHARTWELL_GENERATOR__SENTENCE_SIMILARITY_MIN", "0.2")
 

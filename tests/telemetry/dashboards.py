@@ -138,7 +138,7 @@ OPERATIONS = Dashboard(
         Panel(
             "Notes that wait",
             [
-                q("sum(chartwell_ingestion_notes_waiting)", "of the runs under way"),
+                q("sum(chartwell_ingestion_notes_waiting)", "of the runs in progress"),
                 q('sum(chartwell_ledger_notes{state=~"pending|processing"})', "in the ledger"),
             ],
         ),
@@ -282,7 +282,7 @@ GPU = Dashboard(
         Panel("Requests at the models", [
             q("sum by (service) (chartwell_model_requests_running)", "{{service}} running"),
             q("sum by (service) (chartwell_model_requests_waiting)", "{{service}} waiting"),
-        ], about="As the servers count them, everybody's requests together."),
+        ], about="As the servers count them, everyone's requests together."),
         Panel("KV cache", [
             q("max by (service) (chartwell_model_cache_used_ratio)", "{{service}}"),
         ], "percentunit", most=1),

@@ -119,7 +119,7 @@ def deployed(folder: Path, *, name: str = "watcher", log_level: str = "info") ->
 
 
 def vectorize(deployment: Deployment, notes: Path) -> None:
-    """An indexing run in a process of its own, as the door runs it."""
+    """An indexing run in a process of its own, as the command runs it."""
     environment = {**os.environ, **as_environment(deployment.settings)}
     with (deployment.folder / "vectorize.log").open("ab") as log:
         done = subprocess.run(
@@ -162,7 +162,7 @@ def _keys(settings: Settings, name: str) -> tuple[str, str]:
 
 
 def _service(stack: ExitStack, settings: Settings, log: Path) -> str:
-    """The service as its door runs it; gives its URL."""
+    """The service as its command runs it; gives its URL."""
     output = stack.enter_context(log.open("wb"))
     child = stack.enter_context(
         subprocess.Popen(
@@ -182,7 +182,7 @@ def _service(stack: ExitStack, settings: Settings, log: Path) -> str:
 
 
 OFTEN = "import pipeline.monitoring.sampler as l, pipeline.monitor as m; l.SELDOM_SECONDS = 1.0; m.app()"
-"""The monitor as its door runs it, but for asking each second what it asks each minute."""
+"""The monitor as its command runs it, but for asking each second what it asks each minute."""
 
 
 def _monitor(stack: ExitStack, settings: Settings, folder: Path, url: str, key: str, port: int) -> None:

@@ -3,7 +3,7 @@
     python -m tests.telemetry.render FOLDER [--seconds 120]
 
 This is no Grafana: it lays out the panels where the file says and draws lines and numbers as plain SVG, so that
-somebody can look at what the queries give. The deployment is that of the tests; model servers and GPU are simulated.
+a person can look at what the queries give. The deployment is that of the tests; model servers and GPU are simulated.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from pipeline import vectorize as door
+from pipeline import vectorize as command
 from pipeline.config import as_environment
 from pipeline.telemetry.definitions import STAGES, definitions
 from tests.telemetry import deployment
@@ -170,7 +170,7 @@ def ask_and_index(found: Deployment) -> None:
 
 def inside(found: Deployment, notes: Path) -> None:
     """The same run in this process: one start of a program less to wait for."""
-    result = CliRunner().invoke(door.app, ["notes", str(notes)], env=as_environment(found.settings))
+    result = CliRunner().invoke(command.app, ["notes", str(notes)], env=as_environment(found.settings))
     assert result.exit_code in (0, 1), result.output
 
 
@@ -295,7 +295,7 @@ def plant(found: Deployment) -> str:
 
 
 def what_left(found: Deployment) -> dict[str, str]:
-    """Everything that leaves the processes for somebody who watches."""
+    """Everything that leaves the processes for an operator."""
     series = found.prometheus.get("series", **{"match[]": '{job=~".+"}'})
     rules = found.prometheus.get("rules")
     logs = {path.name: path.read_text() for path in found.folder.glob("*.log")}

@@ -30,7 +30,7 @@ LABELS = {
     "outcome", "reason", "stage", "guard", "verdict", "type", "kind", "role", "provider", "model", "operation",
     "vectors", "method", "route", "status", "version", "dependency", "ending",
 }  # fmt: skip
-"""Every label there is. A new one is a decision: it must not be able to hold what somebody wrote."""
+"""Every label there is. A new one is a decision: it must not be able to hold what a person wrote."""
 
 
 def every() -> list[Definition]:

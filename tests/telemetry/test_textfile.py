@@ -1,4 +1,4 @@
-"""Metrics of indexing runs: written whole, going on from run to run, several at once, and honest after a kill."""
+"""Metrics of indexing runs: written whole, going on from run to run, several concurrently, and honest after a kill."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_what_a_killed_run_left_behind_says_no_more_than_it_knows(tmp_path: Path
     metrics.run_began()
     metrics.notes("embedded", 3)
     with write_periodically(metrics.registry, path, 60):
-        pass  # the file now says that a run is under way, and nobody holds its lock
+        pass  # the file now says that a run is in progress, and no one holds its lock
     names = {family.name for family in TextfileCollector(path).collect()}
     assert "chartwell_ingestion_running" not in names
     assert "chartwell_ingestion_notes" in names
@@ -105,7 +105,7 @@ def test_a_file_that_is_none_breaks_nothing(tmp_path: Path, content: str) -> Non
 def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
     metrics = Metrics(CollectorRegistry())
     path = tmp_path / "ingestion.prom"
-    (tmp_path / ".ingestion.prom.new").mkdir()  # what cannot be written, whoever one is
+    (tmp_path / ".ingestion.prom.new").mkdir()  # what cannot be written, whoever the user is
     with write_periodically(metrics.registry, path, 60):
         metrics.batch_stored()
     assert not path.exists()

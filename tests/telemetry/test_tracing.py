@@ -133,7 +133,7 @@ def test_a_trace_reaches_the_model_servers(watched: Watched, nim: NimServer, tmp
     ]
     source.write_text("\n".join(json.dumps(row) for row in rows))
     assert CliRunner().invoke(vectorize.app, ["notes", str(source)]).exit_code == 0
-    assert {header for _, header in nim.traceparents} == {""}, "nobody traces by default"
+    assert {header for _, header in nim.traceparents} == {""}, "no one traces by default"
     nim.traceparents.clear()
     with ServingAnswering(load_settings(None), watched.telemetry) as answering:
         answer = answering.answer(Question(QUESTION))
@@ -317,6 +317,6 @@ def test_a_log_line_names_its_trace() -> None:
         thread = threading.Thread(target=lambda: seen.append(outgoing_headers()))
         thread.start()
         thread.join()
-        assert seen == [{}], "a thread has its own context unless somebody carries it over"
+        assert seen == [{}], "a thread has its own context unless it is carried over"
     assert "trace_id" not in json.loads(JsonFormatter().format(record))
     assert outgoing_headers() == {}

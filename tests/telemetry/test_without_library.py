@@ -23,9 +23,9 @@ class Lacking(PathFinder):
 
 sys.meta_path[:] = [Lacking if each is PathFinder else each for each in sys.meta_path]
 import importlib
-door, *arguments = sys.argv[1:]
-sys.argv = [door, *arguments]
-importlib.import_module(f"pipeline.{door}").app()
+command, *arguments = sys.argv[1:]
+sys.argv = [command, *arguments]
+importlib.import_module(f"pipeline.{command}").app()
 """
 
 

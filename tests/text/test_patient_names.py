@@ -1,4 +1,4 @@
-"""Whom a question names."""
+"""Who a question names."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_possessive_is_a_name_where_a_passage_has_it_as_one() -> None:
     [
         ("Is Ehlers-Danlos syndrome inherited?", {"p0", "p1"}),
         ("Who treats Cornelia de Lange syndrome?", {"p0", "p1"}),
-        ("How is Ehlers Danlos?", set()),  # may be somebody, and no passage is theirs
+        ("How is Ehlers Danlos?", set()),  # may be a person, and no passage is theirs
         ("How is Mr. Ehlers-Danlos syndrome?", set()),
         ("Is Anna Danlos syndrome known?", set()),  # the passages do not have it
         ("Anna Smith disease progression?", set()),

@@ -45,7 +45,7 @@ def fill(log: AuditLog, rows: int = 5) -> list[AuditRow]:
 
 
 def behind_its_back(state: State, *statements: str) -> None:
-    """What somebody does who owns the database: switch the triggers off, and write."""
+    """What the owner of the database does: switch the triggers off, and write."""
     with state.engine.begin() as connection:
         if state.sqlite:
             for change in ("update", "delete"):
