@@ -1,6 +1,6 @@
 """Looks up the newest machine image and pins it: `python -m infra.ami`, with `--set` also in the stack.
 
-Decides nothing at up time: an up uses the pinned id only, so that a host is replaced when somebody says so
+Decides nothing at up time: an up uses the pinned id only, so that a host is replaced when an operator says so
 and not because Canonical published an image.
 """
 

@@ -92,7 +92,7 @@ class Orphan:
 
 @dataclass(frozen=True)
 class OrphanReport:
-    """`orphans` nobody knows; `kept` are the data of a paused stack, which the next up adopts."""
+    """`orphans` no state knows; `kept` are the data of a paused stack, which the next up adopts."""
 
     orphans: tuple[Orphan, ...]
     kept: tuple[Orphan, ...]

@@ -16,14 +16,15 @@ from typing import Any, Final
 
 WORLD: Final = frozenset({"0.0.0.0/0", "::/0"})
 REQUIRED_TAGS: Final = ("Project", "Stack", "Environment", "CostCenter", "Owner")
-# One pattern for everything that the world, or whoever may describe a resource, can read: user data, command texts.
+# One pattern for everything that the world, or an account that may describe a resource, can read: user data, command
+# texts.
 SECRET_TEXT: Final = re.compile(
     r"nvapi-\w"
     r"|PRIVATE KEY"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|(?i:password|secret)\s*[=:]\s*\S{8,}"
 )
-# Types that bill while they exist and that nobody asked this project for.
+# Types that bill while they exist and that no one asked this project for.
 UNWANTED_TYPES: Final = frozenset(
     {"aws:ec2/natGateway:NatGateway", "aws:lb/loadBalancer:LoadBalancer", "aws:rds/instance:Instance"}
 )
@@ -222,7 +223,7 @@ def _public_principals(graph: Graph) -> Iterator[Breach]:
                 isinstance(principal, dict) and "*" in _as_list(principal.get("AWS"))
             )
             if statement.get("Effect") == "Allow" and is_public:
-                yield each, f"statement {statement.get('Sid', '?')} lets everybody in"
+                yield each, f"statement {statement.get('Sid', '?')} lets everyone in"
 
 
 def _admin_attachments(graph: Graph) -> Iterator[Breach]:
@@ -240,13 +241,13 @@ def _bucket_companion(
     """Every bucket has a companion resource that names it and meets the conditions."""
 
     def find(graph: Graph) -> list[Breach]:
-        beside = {each.known("bucket", otherwise=UNKNOWN): each for each in _of(graph, companion)}
+        companions = {each.known("bucket", otherwise=UNKNOWN): each for each in _of(graph, companion)}
         findings = []
         for bucket in _of(graph, BUCKET):
             if skip and bucket.name.endswith(skip):
                 continue
-            other = beside.get(bucket.known("bucket", otherwise=UNKNOWN))
-            if other is None and UNKNOWN not in beside:
+            other = companions.get(bucket.known("bucket", otherwise=UNKNOWN))
+            if other is None and UNKNOWN not in companions:
                 findings.append((bucket, f"has no {companion.rsplit(':', 1)[1]}"))
             if other is None:
                 continue
@@ -322,7 +323,7 @@ def _commands(graph: Graph) -> Iterator[Breach]:
             yield each, "without triggers it never runs on a new host"
         connection = each.known("connection", otherwise=UNKNOWN)
         if isinstance(connection, dict) and not connection.get("hostKey"):
-            yield each, "accepts whoever answers at the host's address"
+            yield each, "accepts any machine that answers at the host's address"
         if SECRET_TEXT.search(str(each.known("create") or "")):
             yield each, "the command's text is printed when it fails: secrets go by stdin"
 
@@ -544,7 +545,7 @@ def _other_rules() -> tuple[Rule, ...]:
         Rule(
             "no-public-principal",
             ("CKV_AWS_33", "CKV_AWS_70", "CKV_AWS_169"),
-            "Nobody unnamed is let in",
+            "No one unnamed is let in",
             _public_principals,
         ),
         Rule(

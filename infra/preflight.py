@@ -313,7 +313,7 @@ def prices(config: StackConfig, around: Surroundings) -> Iterator[PreflightFindi
             "prices",
             "warn",
             f"{config.instance_type} costs ${today:.3f}/h today; planned with ${known:.3f}.",
-            "Judge chartwell:monthlyBudgetUsd anew.",
+            "Judge chartwell:monthlyBudgetUsd again.",
         )
     else:
         yield PreflightFinding("prices", "pass", f"{config.instance_type}: ${today:.3f}/h on demand.")

@@ -1,7 +1,7 @@
 """Lists the snapshots of a stack's data volume, and deletes old ones when told to: `python -m
 infra.snapshots`.
 
-Decides which snapshots nobody needs for a resume. Keeps the newest `keep` complete ones, everything
+Decides which snapshots are not needed for a resume. Keeps the newest `keep` complete ones, everything
 unfinished, and always every snapshot of the volume that the last up used while that volume is gone.
 """
 

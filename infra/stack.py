@@ -173,7 +173,9 @@ def host_key_of(
 ) -> pulumi.Output[str] | None:
     """The SSH key that the host must have, recorded; None where the configuration accepts any."""
     if not config.check_host_key:
-        pulumi.log.warn("checkHostKey is false: passwords go to whoever answers at the host's address.")
+        pulumi.log.warn(
+            "checkHostKey is false: passwords go to any machine that answers at the host's address."
+        )
         return None
     if read is None:
         raise ValueError("build() needs host_keys while checkHostKey is true.")
@@ -285,7 +287,7 @@ def _nim(config: StackConfig, placement: ModelPlacement) -> steps.Nim:
 
 
 def _bind_address(cidrs: tuple[str, ...]) -> str:
-    """Loopback unless somebody was named: a rule added by hand to the security group then opens nothing."""
+    """Loopback unless an address was named: a rule added by hand to the security group then opens nothing."""
     return "0.0.0.0" if cidrs else "127.0.0.1"
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Disk, driver, Docker, in this order, at every boot. Ends with boot.ready or boot.failed; a driver that needs a
-# reboot ends with neither, and whoever waits (wait.sh) reboots.
+# reboot ends with neither, and the waiting script (wait.sh) reboots.
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=progress.sh
@@ -10,7 +10,8 @@ mkdir -p "$HOST_STATE"
 rm -f "$HOST_STATE/boot.ready" "$HOST_STATE/boot.failed" "$HOST_STATE/reboot-needed" \
   "$HOST_STATE/reason"
 log="$HOST_STATE/boot.log"
-# On the console, where who deploys reads it before trusting whoever answers at the address (infra/components/host_key.py).
+# On the console, where the deployer reads it before trusting the machine that answers at the address
+# (infra/components/host_key.py).
 key=${HOST_SSH_KEY:-/etc/ssh/ssh_host_ed25519_key.pub}
 [ ! -r "$key" ] || say "host key $(cut -d' ' -f1,2 "$key")"
 

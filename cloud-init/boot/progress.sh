@@ -20,7 +20,7 @@ plain() {
   printf '%s' "${text:0:400}"
 }
 
-# Written beside and renamed: a reader never sees half a file.
+# Written to a temporary file and renamed: a reader never sees half a file.
 put() {
   mkdir -p "$HOST_STATE"
   printf '%s\n' "$2" >"$HOST_STATE/.$1.new"

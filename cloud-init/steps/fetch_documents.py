@@ -1,7 +1,7 @@
 """Brings a prefix of a bucket to a folder, only what changed: fetch_documents.py s3://BUCKET/PREFIX FOLDER.
 
 The pipeline reads files, so the bucket is copied to the encrypted data volume first. What the bucket no longer holds
-is removed here; the stored notes stay until somebody runs the indexing with --prune. Prints numbers, never a key:
+is removed here; the stored notes stay until the indexing is run with --prune. Prints numbers, never a key:
 names of objects may name patients. Ends with 0, with 3 where the prefix holds no documents, with 1 where AWS or the
 disk refused. Runs in the pipeline's environment, as the user chartwell, with the host's role.
 """
@@ -84,7 +84,7 @@ def _name(path: Path, folder: Path) -> str:
 
 
 def _download(client: Any, bucket: str, key: str, path: Path) -> None:
-    """Beside and renamed: a run that is killed leaves no half document."""
+    """Written to a temporary file and renamed: a run that is killed leaves no half document."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f".{path.name[:200]}.part")
     client.download_file(bucket, key, str(draft))

@@ -182,7 +182,7 @@ lines_of_this_run() { # name
   docker logs --tail 200 --since "$began" "$1" 2>&1
 }
 
-# Prints a line every 15 s; gives up at once on a line of the log that no waiting can cure.
+# Prints a line every 15 s; gives up immediately on a line of the log that no waiting can cure.
 wait_ready() { # name
   local name=$1 started=$SECONDS said=-15 state
   until is_ready "$name"; do

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# service.sh PORT WAIT_SECONDS: runs the service under systemd, anew where its program, settings or unit have changed, and
-# waits until it answers on PORT. The last line is one JSON object: state is ready, or starting where models or database
-# are not there yet: it goes on by itself.
+# service.sh PORT WAIT_SECONDS: runs the service under systemd, again where its program, settings or unit have changed,
+# and waits until it answers on PORT. The last line is one JSON object: state is ready, or starting where models or
+# database are not there yet: it goes on by itself.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=lib.sh

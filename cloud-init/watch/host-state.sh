@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every minute as root and writes down what only root may ask, for the monitor, which is nobody special: the state of
+# Runs every minute as root and writes down what only root may ask, for the monitor, which is unprivileged: the state of
 # the containers (never their environment, arguments or logs) and the size of the database. Docker's socket is as good as
 # root, so it is not given to the monitor's user.
 set -euo pipefail

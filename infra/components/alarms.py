@@ -1,6 +1,6 @@
 """Watching from outside the host: log groups, budget, alarms and their topic, schedule, dashboard.
 
-Decides when somebody is told and when the clock stops the host. The idle guard and the spot notice run inside
+Decides when an operator is told and when the clock stops the host. The idle guard and the spot notice run inside
 the host (cloud-init/watch).
 """
 

@@ -15,7 +15,7 @@ import pulumi_aws as aws
 
 from infra.plan.catalog import DATA_DEVICE_NAME
 
-# EC2 answers InsufficientInstanceCapacity at once; a provider that retries for an hour only hides it.
+# EC2 answers InsufficientInstanceCapacity immediately; a provider that retries for an hour only hides it.
 CREATE_TIMEOUT: Final = "10m"
 PROVIDER_RETRIES: Final = 5
 
@@ -98,7 +98,7 @@ class Host(pulumi.ComponentResource):
                 child,
                 pulumi.ResourceOptions(
                     depends_on=list(depends_on),
-                    # Two hosts at once would fight for the volume and break the vCPU quota.
+                    # Two hosts at the same time would fight for the volume and break the vCPU quota.
                     delete_before_replace=True,
                     custom_timeouts=pulumi.CustomTimeouts(create=CREATE_TIMEOUT, delete="20m"),
                 ),
@@ -135,7 +135,7 @@ class Host(pulumi.ComponentResource):
             state="stopped" if shape.stopped else "running",
             opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[attachment])),
         )
-        # Known only when the host runs with its volume attached: whoever reads it waits for both.
+        # Known only when the host runs with its volume attached: a reader of it waits for both.
         self.attachment_id: pulumi.Output[str] = pulumi.Output.all(attachment.id, power.id).apply(
             lambda ids: str(ids[0])
         )

@@ -1,9 +1,9 @@
 """The host's SSH key, known before anything is sent to the host.
 
-A deployment sends passwords over SSH; a key accepted blindly would hand them to whoever answers at the address. The
-host prints its key to the console at every boot (cloud-init/boot/bootstrap.sh), and AWS hands the console out to those
-who may ask for it: a way that nobody between here and the host can touch. Once read, the key is recorded beside the
-stack's other facts, because a console keeps only its last 64 KB. Decides nothing about connections.
+A deployment sends passwords over SSH; a key accepted blindly would hand them to any machine that answers at the
+address. The host prints its key to the console at every boot (cloud-init/boot/bootstrap.sh), and AWS hands the console
+out to those who may ask for it: a way that no one between here and the host can touch. Once read, the key is recorded
+next to the stack's other facts, because a console keeps only its last 64 KB. Decides nothing about connections.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Is there room for the host, and in which zone, before anything is torn down or built.
 
-Asks by reserving one host on demand and releasing it at once, which is the only question EC2 answers
+Asks by reserving one host on demand and releasing it immediately, which is the only question EC2 answers
 truthfully; for spot it reads the placement scores, which order the zones and rule out none. Decides which zones
 remain to choose from. Refuses to guess: where it may not ask, every zone stays a candidate and a warning says so.
 """

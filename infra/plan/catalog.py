@@ -101,7 +101,7 @@ class ModelFacts:
     image_repository: str
     weights_gib: float
     overhead_gib: float
-    """Activations, CUDA context and graphs beside the weights and the KV cache."""
+    """Activations, CUDA context and graphs besides the weights and the KV cache."""
     kv_kib_per_token: int
     host_memory_gib: float
     disk_gib: float
@@ -199,14 +199,14 @@ DEFAULT_MODELS: Final[dict[Role, str]] = {
 }
 NO_MODEL: Final = "none"
 
-# Host memory beside the models, GiB.
+# Host memory besides the models, GiB.
 OS_MEMORY_GIB: Final = 5.0  # NIM docs: 5-10 GB for the system
 IRIS_MEMORY_GIB: Final = (
     3.5  # 2 GiB of global buffers for 100 K x 1024 vectors and graph, routines and processes
 )
 IRIS_GLOBAL_BUFFERS_MB: Final = 2048
 SERVICE_MEMORY_GIB: Final = 2.0  # the Chartwell service and one ingestion run
-# Disk beside the models, GiB.
+# Disk besides the models, GiB.
 IRIS_DISK_GIB: Final = 15.0  # image 3, Community Edition's 10 GB data limit, journals
 SERVICE_DISK_GIB: Final = 13.0  # wheel and environment, logs, working copies of documents
 UPGRADE_DISK_GIB: Final = 30.0  # the largest image twice while a version is exchanged

@@ -197,7 +197,9 @@ KEYS: Final[tuple[ConfigKey, ...]] = (
     ConfigKey(
         "llmContextTokens", "integer", "Longest prompt plus answer of the language model, tokens.", 8192
     ),
-    ConfigKey("llmConcurrentSequences", "integer", "Requests the language model works on at once.", 16),
+    ConfigKey(
+        "llmConcurrentSequences", "integer", "Requests the language model works on at the same time.", 16
+    ),
     ConfigKey("irisImage", "string", "IRIS image by digest.", required=True),
     ConfigKey("llmImage", "string", "Language model NIM by digest; required unless llmModel is none.", ""),
     ConfigKey(
@@ -284,7 +286,7 @@ class ConfigurationError(Exception):
 
 @dataclass(frozen=True)
 class NetworkAccess:
-    """Who may reach what. Empty tuples mean nobody but through an SSH tunnel."""
+    """Who may reach what. Empty tuples mean no one but through an SSH tunnel."""
 
     operator_cidr: str
     service_cidrs: tuple[str, ...]
@@ -633,7 +635,7 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
 def _reaches_host(
     read: _Reader, name: str, text: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network
 ) -> bool:
-    """The host has an IPv4 address only: a rule for IPv6 would let nobody in."""
+    """The host has an IPv4 address only: a rule for IPv6 would let no one in."""
     if network.version == 4:
         return True
     read.report(
@@ -1003,7 +1005,7 @@ def _check_together(read: _Reader, config: StackConfig) -> None:
     ):
         read.report(
             "alertEmails",
-            "nobody would hear of the budget",
+            "no one would hear of the budget",
             "pulumi config set --path 'alertEmails[0]' you@example.org",
         )
 

@@ -231,7 +231,7 @@ def _parameters(ssm: Any, path: str) -> dict[str, str]:
     found = _pages(
         ssm, "get_parameters_by_path", lambda page: page["Parameters"], Path=path, WithDecryption=True
     )
-    # A value that somebody piped in ends with a line break, which no password has.
+    # A value that was piped in ends with a line break, which no password has.
     return {each["Name"].rsplit("/", 1)[1]: each["Value"].rstrip("\r\n") for each in found}
 
 

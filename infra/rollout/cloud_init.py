@@ -2,7 +2,7 @@
 
 Decides what may stand in user data: a template, plain values, files of the template's folder, under 16 KB.
 Knows nothing of Pulumi, of where the values come from, or of what the scripts do. User data is readable by
-whoever can describe the instance, so whatever looks like a secret is refused.
+anyone who can describe the instance, so whatever looks like a secret is refused.
 """
 
 import base64
@@ -33,7 +33,7 @@ class UserDataError(ValueError):
 def render(template: Path, values: Mapping[str, str]) -> str:
     """Cloud-config text made of `template` and `values`. The same files and values always give the same text.
 
-    `!file name` becomes the content of that file beside the template, shell scripts without their comment
+    `!file name` becomes the content of that file next to the template, shell scripts without their comment
     lines, and `!packed name` the same as base64 of gzip (cloud-init's `encoding: gz+b64`); `${name}` becomes
     a value. Placeholders are looked for in the template only, never in the files, where `${}` belongs to the
     shell. Every value must be used and every placeholder must have a value.

@@ -59,7 +59,7 @@ def steps(
     port: int = SERVICE_PORT,
     process_port: int = SERVICE_PROCESS_PORT,
 ) -> list[Step]:
-    """Certificate, nginx, service. `settings` is the text whose change starts the service anew."""
+    """Certificate, nginx, service. `settings` is the text whose change restarts the service."""
     tls = front.tls
     found = []
     kind = "self-signed"

@@ -463,7 +463,7 @@ def _fingerprint(value: pulumi.Input[str], key: pulumi.Input[str]) -> pulumi.Out
     """64 hexadecimal digits that change with a secret: its HMAC-SHA256 under `key`, itself a secret of the stack.
 
     Plain on purpose. A list of inputs that holds a secret which is not known yet (the first preview of a stack: the
-    volume has no id) is refused by the engine as "malformed secret: missing value". Without the key nobody can try
+    volume has no id) is refused by the engine as "malformed secret: missing value". Without the key no one can try
     passwords against it, as they could against a plain hash. A new key runs the step again, which is harmless.
     """
     digest = pulumi.Output.all(value, key).apply(
