@@ -1,4 +1,4 @@
-# The service and every other command of Chartwell, with all back-ends, run by nobody special.
+# The service and every other command of Chartwell, with all back-ends, run by an unprivileged user.
 #   docker build -t chartwell . && docker run --rm --network host -v chartwell-data:/data chartwell serve --demo
 FROM python:3.13-slim-bookworm AS build
 COPY requirements/ /source/requirements/

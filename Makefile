@@ -94,7 +94,7 @@ format: $(VENV)/.test  ## format the code and apply safe fixes
 evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written to docs/evaluation.md
 	@$(BIN)/python -m pipeline.evaluate retrieval $(foreach set,medquad mtsamples_description pubmedqa,--set $(SHARED)/data/retrieval/$(set)) --write docs/evaluation.md
 
-bench: $(VENV)/.test  ## benchmarks: each figure beside its floor or peer, from the same run
+bench: $(VENV)/.test  ## benchmarks: each figure next to its floor or peer, from the same run
 	@$(BIN)/python -m benchmarks
 
 $(PEERS)/.made: benchmarks/peers/requirements.txt
@@ -103,12 +103,12 @@ $(PEERS)/.made: benchmarks/peers/requirements.txt
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-bench-peers: $(VENV)/.test $(PEERS)/.made  ## ingestion beside LangChain, LlamaIndex and Haystack: half an hour (PEERS_OPTIONS=...)
+bench-peers: $(VENV)/.test $(PEERS)/.made  ## ingestion compared with LangChain, LlamaIndex and Haystack: half an hour (PEERS_OPTIONS=...)
 	@$(BIN)/python -m benchmarks.peers $(PEERS_OPTIONS)
 
 llm: $(VENV)/.demo $(VENV)/.llm  ## add the chat model that exercises the GGUF path (a demonstration: it invents findings)
 
-lock: | $(VENV)/.made  ## pin and hash every dependency anew
+lock: | $(VENV)/.made  ## pin and hash every dependency again
 	@$(PIP) -r requirements/installer.txt
 	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' - -o requirements/installer.txt
