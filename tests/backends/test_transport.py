@@ -649,7 +649,7 @@ def test_a_stream_that_ends_too_early(nim: NimServer, clock: ManualClock, fault:
 def test_a_stream_is_tried_again_before_it_begins(nim: NimServer, clock: ManualClock) -> None:
     nim.faults.failure_share = 0.5
     for _ in range(20):
-        assert list(transport_to(nim.url, clock).stream("/chat/completions", ASK))
+        assert list(transport_to(nim.url, clock).stream("/chat/completions", ASK, attempts_max=40))
 
 
 @pytest.mark.parametrize(
