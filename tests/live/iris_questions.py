@@ -169,8 +169,8 @@ def c_thresholds(live: Live) -> str:
 
 
 def d_batches(live: Live) -> str:
-    """executemany with TO_VECTOR: speed, and what a bad row looks like (iris_connections.py: _insert_together)"""
-    row = ["live-0000000", "p0", "t", None, None, 0, None, 0, 1, None, "x", "x", "f", _zeros(live), "c"]
+    """executemany with TO_VECTOR: speed, and what a bad row looks like (iris/connections.py: _insert_together)"""
+    row = ["live-0000000", "p0", "t", None, None, 0, None, 0, 1, None, "x", "x", None, "f", _zeros(live), "c"]
     with live.connection() as connection:
         cursor = connection.cursor()
         try:
@@ -186,7 +186,7 @@ def d_batches(live: Live) -> str:
 
 
 def d_insert_or_update(live: Live) -> str:
-    """Would INSERT OR UPDATE do in one statement what replacing does in several? (iris.py: _replace)"""
+    """Would INSERT OR UPDATE do in one statement what replacing does in several? (iris/store.py: _replace)"""
     sql = "INSERT OR UPDATE INTO DEMO.SchemaVersion (Version, Component) VALUES (?, ?)"
     with live.connection() as connection:
         cursor = connection.cursor()
@@ -201,7 +201,7 @@ def d_insert_or_update(live: Live) -> str:
 
 
 def e_auto_commit(live: Live) -> str:
-    """The default of autoCommit (iris_connections.py: always passed)"""
+    """The default of autoCommit (iris/connections.py: always passed)"""
     with live.connection(autoCommit=None) as connection:
         return f"autocommit is {connection.autocommit!r}"
 

@@ -243,7 +243,7 @@ def test_a_receipt_of_the_first_version_is_read_and_verified_as_it_is(history: H
         answer=answer,
         record=written,
         sha256=sha256(written),
-        told={**drawn.told, "receipt_sha256": sha256(written)},
+        details={**drawn.details, "receipt_sha256": sha256(written)},
     )
     with state.session() as session:
         history.receipts.keep(session, ANNA, first)
