@@ -127,7 +127,7 @@ def b_plan(live: Live) -> str:
 
 
 def c_filtered_searches(live: Live) -> str:
-    """How many rows, and how good, does a WHERE leave of an index search? (iris_search.py: never done)"""
+    """How many rows, and how good, does a WHERE leave of an index search? (iris/search.py: never done)"""
     naive = SQL["search_vector"].format(k=10).replace(" ORDER BY", " WHERE PatientID = ? ORDER BY")
     counts, recalls = [], []
     for question in questions_of(live):
@@ -153,7 +153,7 @@ def c_our_searches(live: Live) -> str:
 
 
 def c_thresholds(live: Live) -> str:
-    """What a scan and the index cost by rows (iris_search.py: EXACT_ROWS_MAX, INDEX_ROWS_MIN, INDEX_ROWS_MAX)"""
+    """What a scan and the index cost by rows (iris/search.py: EXACT_ROWS_MAX, INDEX_ROWS_MIN, INDEX_ROWS_MAX)"""
     question, answers = vector_text(questions_of(live)[0]), []
     for patients in (1, 10, 50):
         ids = [f"p{number}" for number in range(patients)]
@@ -207,7 +207,7 @@ def e_auto_commit(live: Live) -> str:
 
 
 def e_exceptions(live: Live) -> str:
-    """Which class, and which words, for a taken id, a missing table, a bad password (iris_errors.py)"""
+    """Which class, and which words, for a taken id, a missing table, a bad password (iris/errors.py)"""
     answers = []
     for words, sql, values in (
         ("taken id", SQL["insert_schema_version"], [1, "store"]),
@@ -231,14 +231,14 @@ def e_exceptions(live: Live) -> str:
 
 
 def f_fetched_types(live: Live) -> str:
-    """What comes back for vectors and scores (iris_rows.py: parse_vector, score)"""
+    """What comes back for vectors and scores (iris/rows.py: parse_vector, score)"""
     vector = live.ask(SQL["vectors_of_chunks"].format(marks="?"), "live-0000000/0")[0][1]
     score = live.ask(SQL["search_vector"].format(k=1), vector_text(questions_of(live)[0]))[0][-1]
     return f"vector {type(vector).__name__} {str(vector)[:40]!r}; score {type(score).__name__}"
 
 
 def f_texts(live: Live) -> str:
-    """What comes back for characters beyond U+FFFF and for an empty text (iris_rows.py: text_of, split_text)"""
+    """What comes back for characters beyond U+FFFF and for an empty text (iris/rows.py: text_of, split_text)"""
     echo = live.ask("SELECT CAST(? AS VARCHAR(100)), CAST(? AS VARCHAR(100)), LENGTH(?)", "a🫀b", "", "a🫀b")[
         0
     ]
@@ -299,7 +299,7 @@ def i_version(live: Live) -> str:
 
 
 def j_killed_while_loading(live: Live) -> str:
-    """docker kill during a load, then a start: what was acknowledged must be there, whole (iris.py: upsert)"""
+    """docker kill during a load, then a start: what was acknowledged must be there, whole (iris/store.py: upsert)"""
     stored: list[str] = []
 
     def load() -> None:
@@ -351,7 +351,7 @@ def l_cache(live: Live) -> str:
 
 
 def m_isolation(live: Live) -> str:
-    """What another connection sees of an open transaction (iris.py: hits and document read committed)"""
+    """What another connection sees of an open transaction (iris/store.py: hits and document read committed)"""
     answers = []
     with live.connection() as writer, live.connection() as reader:
         writer.cursor().execute(SQL["insert_schema_version"], [1, "uncommitted"])
@@ -370,7 +370,7 @@ def m_isolation(live: Live) -> str:
 
 
 def n_words(live: Live) -> str:
-    """Is the rank procedure there, under that name, and how long does it take? (iris_search.py: ranked_by_iris)"""
+    """Is the rank procedure there, under that name, and how long does it take? (iris/search.py: ranked_by_iris)"""
     started = time.perf_counter()
     matches = live.store.search_words("finding7 nothing", 10, Filters())
     seconds = time.perf_counter() - started
@@ -379,7 +379,7 @@ def n_words(live: Live) -> str:
 
 
 def o_rows_affected(live: Live) -> str:
-    """rowcount of UPDATE and DELETE, which replacing and deleting rely on (iris.py: _write_notes, _remove)"""
+    """rowcount of UPDATE and DELETE, which replacing and deleting rely on (iris/store.py: _write_notes, _remove)"""
     with live.connection() as connection:
         cursor = connection.cursor()
         counts = []

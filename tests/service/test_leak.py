@@ -46,6 +46,8 @@ def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_a_leg_that_forgets_its_scope_is_found_although_what_it_finds_goes_no_further(tmp_path: Path) -> None:
+def test_a_retriever_that_forgets_its_scope_is_found_although_what_it_finds_goes_no_further(
+    tmp_path: Path,
+) -> None:
     found = run(tmp_path, 40, seed=2, notes=60, removed="legs")
-    assert set(found.leaks) == {"leg by vector", "leg by words"}
+    assert set(found.leaks) == {"retriever by vector", "retriever by words"}
