@@ -49,6 +49,7 @@ _INTRODUCED = (
 )
 """How a note says who a person is."""
 PASSAGES_WITH_A_NAME = 20
+_CHOOSE = "choose one: among the filters of the page, with --patient-id, or in patient_ids over HTTP"
 _SOMEBODY_BEFORE = re.compile(
     r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father"
     r"|female|male)\b",
@@ -57,12 +58,15 @@ _SOMEBODY_BEFORE = re.compile(
 _ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b")
 """What follows a name that stands for no patient. Not a drain or a line: those may be the patient's."""
 _PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
+_SOMEBODY = r"(?:he|she|him|his|her|hers|their)\b"
+"""Whom "Who is she?" and "Who has he seen?" are about: not several."""
 _SEVERAL = re.compile(
     rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
     r"|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
     r"|\b(?:any|every|some|no)\s?(?:one|body)\b"
     r"|\bwho\s+(?:else|all|has|have|had|takes?|took|needs?|uses?|smokes?|drinks?|gets?|got|suffers?|are|were)\b"
-    r"|\bwho\s+(?:is|was)\s+(?!the\b|her\b|his\b|their\b)",
+    rf"(?!\s+(?:(?:care\s+of|has|have|had|is|was)\s+)?{_SOMEBODY})"
+    rf"|\bwho\s+(?:is|was)\s+(?!the\b|{_SOMEBODY})",
     re.IGNORECASE,
 )
 
@@ -119,7 +123,7 @@ def in_conversation(
             ):
                 raise BadRequest(
                     "The question seems to name someone other than the patient of the answer before.",
-                    remedy="Give the full name, or choose a patient as a filter (in the interface: patient_ids).",
+                    remedy=f"Give the full name, or {_CHOOSE}.",
                 )
             filters = replace(question.filters, patient_ids=patients)
             return QuestionContext(replace(question, filters=filters), patients[0])
@@ -128,7 +132,7 @@ def in_conversation(
     if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
         raise BadRequest(
             "The question says he, she, they or this patient, and nothing tells which patient that is.",
-            remedy="Name the patient in the question, or choose one as a filter (in the interface: patient_ids).",
+            remedy=f"Name the patient in the question, or {_CHOOSE}.",
         )
     return QuestionContext(question)
 

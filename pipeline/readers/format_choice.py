@@ -1,7 +1,7 @@
 """The formats that are read, and the reader of a source among them.
 
 Decides nothing of a format: each reader says what it makes of a source, and what is listed in messages. A format is
-added by `with_format`, or for good by a line in `formats.py`.
+added by `with_format`, or for good by a line in `registry.py`.
 """
 
 from __future__ import annotations

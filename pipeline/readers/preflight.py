@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, InputMissing, InputUnusable
-from pipeline.readers.field_mapping import FieldMapping, shown_names
+from pipeline.readers.field_mapping import ALIASES, FieldMapping, shown_names
 from pipeline.readers.format_choice import Registry
 from pipeline.readers.raw_records import raw_records
 from pipeline.readers.reader import RawRecord, ReadItem, ReadOptions, UnreadableRecord, UnreadableSource
@@ -105,7 +105,7 @@ def problem_of(
         return None
     shown = shown_names(columns)
     return UnreadableSource(
-        f"No column for {', '.join(missing)}.",
+        f"No column for {', '.join(_looked_for(name, mapping) for name in missing)}.",
         f"{_how_to_map(missing)}{_list_inside(found[0])}",
         found=f" Columns found: {shown}." if shown else "",
     )
@@ -121,6 +121,12 @@ def is_by_product(sample: Sequence[ReadItem], formats: Registry) -> bool:
 def unusable(source: Source, problem: UnreadableSource) -> InputUnusable:
     """The error for a source that the user named itself."""
     return InputUnusable(f"{source.label}: {problem.reason}{problem.found}", remedy=problem.remedy)
+
+
+def _looked_for(name: str, mapping: FieldMapping) -> str:
+    """The field; with the columns that the user named for it, none of which is there."""
+    given = mapping.columns[name]
+    return name if given == ALIASES[name] else f"{name} (not found: {', '.join(given)})"
 
 
 def _how_to_map(missing: Sequence[str]) -> str:

@@ -208,6 +208,11 @@ def test_8_wrong_columns(tmp_path: Path) -> None:
         "notes.csv: No column for text_content. Columns found: ROW_ID, SUBJECT_ID, CATEGORY, narrative. -> Say which "
         "column it is: --map text_content=COLUMN."
     )
+    misspelt = FieldMapping.parse(["text_content=narative|note text"])
+    with pytest.raises(
+        InputUnusable, match=r"No column for text_content \(not found: narative, note text\)\. Columns f"
+    ):
+        accept_all(read_sources([str(path)], misspelt, SETTINGS), SETTINGS)
     mapping = FieldMapping.parse(["text_content=narrative"])
     (note,) = accept_all(read_sources([str(path)], mapping, SETTINGS), SETTINGS)
     assert isinstance(note, ValidNote)

@@ -24,6 +24,10 @@ MESSAGE = b"MSH|^~\\&|A|B|||20240101||MDM^T02|1|P|2.5\rPID|||7\r"
 CDA = b'<?xml version="1.0"?>\n<ClinicalDocument xmlns="urn:hl7-org:v3"></ClinicalDocument>'
 LINES = b'{"id": "1"}\n{"id": "2"}\n'
 ONE = b'{\n "id": "1"\n}\n'
+AN_ENTRY_A_LINE = (
+    b'{"resourceType":"Bundle","type":"collection","entry":[\n{"resource":{}},\n{"resource":{}}]}\n'
+)
+CUT_FIRST_LINE = b'{"id": "1", "text": "pai\n' + LINES
 TABLE = b"id,patient,type,text\n1,2,3,Patient denies pain.\n"
 PROSE = b"Patient denies pain."
 
@@ -56,6 +60,8 @@ def reader_of(content: bytes, name: str, *defaults: str) -> Reader:
         *((CDA, name, CdaReader) for name in ("a.xml", "a.txt", "a.csv", "a.json", "a.html", "a.dat", "")),
         *((LINES, name, JsonLinesReader) for name in ("a.jsonl", "a.json", "a.txt", "a.dat", "")),
         *((ONE, name, JsonReader) for name in ("a.json", "a.ndjson", "a.txt", "")),
+        *((AN_ENTRY_A_LINE, name, JsonReader) for name in ("a.json", "a.dat", "")),
+        (CUT_FIRST_LINE, "a.json", JsonLinesReader),
         (b'{"id": "1"}', "a.jsonl", JsonLinesReader),
         (b'{"id": "1"}', "a.json", JsonReader),
         (b'[{"id": "1"}]', "a.jsonl", JsonReader),

@@ -336,9 +336,15 @@ def _in_lines(head: bytes, *, named_lines: bool, named_other: bool) -> bool | No
         return None  # a note that opens with a bracket
     if complete:
         return bool(rest) or (named_lines and start[:1] == b"{")
-    if start[:1] == b"[" or alone:
+    if start[:1] == b"[" or alone or (not named_lines and _goes_on_below(first_line)):
         return False
     return named_lines or rest[:1] == b"{"
+
+
+def _goes_on_below(first_line: bytes) -> bool:
+    """Whether a line that is no JSON by itself was broken by whoever wrote it, as a Bundle is with an entry a line: a
+    record that was cut rarely ends there."""
+    return first_line.rstrip().endswith((b"[", b"{", b",", b":"))
 
 
 def _other_than_json(text: Opened) -> UnreadableSource | None:

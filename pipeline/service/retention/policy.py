@@ -38,7 +38,7 @@ def apply_retention(
 ) -> Removed:
     """Delete conversations and erase texts of receipts that are older than the settings keep them.
 
-    The rows that tell of it say how old: `audit/proof.py` holds what is missing against that.
+    The rows that tell of it say how old: `audit/verification.py` holds what is missing against that.
     """
     conversations = 0
     while settings.conversation_days and (number := _delete_some(state, audit, settings, clock())):
