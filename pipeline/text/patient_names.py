@@ -1,10 +1,11 @@
 """Who a question names, and whose passages may answer it.
 
-Notes of many patients lie side by side. Decides that a question about one of them is not answered from another's note,
-by what the passages themselves say: names are compared without case, accents and hyphens, and in German spelling too
-(Müller, MUELLER), but a name that is merely alike is another person's, and "Ehlers-Danlos syndrome" is no one's where
-the passages have it verbatim. Better no one than the wrong person: a title, a first name or a doctor's degree that
-speaks against it rules a passage out. Knows no register of patients, and takes no first name alone for anybody.
+Notes of many patients lie side by side. Decides that a question about one of them is not answered from another's
+note, by what the passages themselves say and by what words are no one's (`ordinary_words`): names are compared
+without case, accents and hyphens, and in German spelling too (Müller, MUELLER), but a name that is merely alike is
+another person's, and "Ehlers-Danlos syndrome" is no one's where the passages have it verbatim. Better no one than the
+wrong person: a title, a first name or a doctor's degree that speaks against it rules a passage out. Knows no register
+of patients, and takes no first name alone for anybody.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 from typing import Protocol
+
+from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
 
 _TITLES = {
     **dict.fromkeys(("mr", "mister", "herr", "señor", "monsieur"), "he"),
@@ -37,6 +41,7 @@ _BEGINNINGS = frozenset(
     "whom whose why will with would".split()
 )
 """Words that begin a question, capitalised though no one's name."""
+_NEVER_FIRST_NAMES = _BEGINNINGS - {"may", "will"}
 _BEFORE_NAMES = _BEGINNINGS | frozenset(
     "after and but by discussed examined her his if left met name our patient plan pt right saw seen she since "
     "that then there this to today yesterday you your they we it not no".split()
@@ -58,12 +63,34 @@ _NOT_A_PERSON = ILLNESSES | frozenset(
     "node nodes chorea encephalopathy collar bodies".split()
 )
 """What follows a name that stands for a thing: "Foley catheter", "Graves' disease", "Brown Clinic"."""
+_NAMED_AFTER_PEOPLE = _NOT_A_PERSON | {"fever", "position"}
+"""The same, where a passage must have it verbatim: a patient may have a fever, or lie in a position."""
+_BETWEEN_NAMES = frozenset(
+    "about after among and are as at before between by did does for from had have if is it of or that the their this "
+    "was were what when which who with without".split()
+)
+"""Words between two names in a question written like a heading, and no one's middle name."""
+_ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
+"""Of a question, with the marks around it; a dash ends it as a blank does."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _AROUND = "\"'“”‘(),.;:?!"
 _GAP_OF_NAMES = re.compile(r"[ \t]+|-|\.[ \t]+")
 _COMMA = re.compile(r",[ \t]*")
 _DEGREE = re.compile(r",?\s*(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|FRCS)\b")
 _BEGINS = re.compile(r"(?:^|[.!?:;\n\r•*|])\s*[-–]?\s*$")
+_BEGINS_A_FINDING = frozenset("back blood bone chest gout head heart lung pain skin".split())
+"""Surnames, and with a capital also the first word of "Blood pressure" and a heading of notes."""
+_PART_OF_A_CONTINENT = frozenset(
+    f"{side} {people}"
+    for side in "north south east west central".split()
+    for people in "african american asian european".split()
+)
+_COMPOUND = re.compile(r"[A-Z]{2,}[-‐‑][a-z]|.*[-‐‑]\w$")
+""""HIV-related", "MR-mammography", "Roux-en-Y"."""
+_HEADING_MORE_THAN = 3
+"""Words that a question with none written small has at most, and is no heading."""
+_ABBREVIATED_LESS_THAN = 5
+"""Letters before a full stop that ends a sentence: "Wm. Smith" is one name."""
 _LOOK_BACK = 6
 """Characters before a word that tell whether it begins a sentence."""
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
@@ -130,32 +157,47 @@ def names_in(question: str) -> str:
 
 
 def names(question: str) -> list[Name]:
-    """Runs of capitalised words that may be a person's name, without what begins a question."""
-    words = list(re.finditer(r"\S+", question))
-    if len(words) > 3 and not any(word.group()[0].islower() for word in words):
-        return []  # A Question Written Like A Heading
+    """Runs of capitalised words that may be a person's name, without what begins a question, and without the ordinary
+    words at both ends ("Primary Care Providers" is none). In A Question Written Like A Heading one word is none."""
+    words = list(_ASKED_WORD.finditer(question))
+    heading = len(words) > _HEADING_MORE_THAN and not any(word.group()[0].islower() for word in words)
     found: list[Name] = []
-    run = _NameRun()
+    run, begins = _NameRun(heading, begins=True), True
     for word in words:
-        if run.takes(word):
-            continue
-        found += run.names()
-        run = _NameRun()
-        run.takes(word)
+        if not run.takes(word):
+            found += run.names()
+            run = _NameRun(heading, begins)
+            run.takes(word)
+        begins = word.group().endswith((".", ":", ";", "?", "!"))
     return [*found, *run.names()]
+
+
+@dataclass(frozen=True, slots=True)
+class _NamePart:
+    """One word of a name, or of its hyphenated words."""
+
+    text: str
+    start: int
+    end: int
+    """Of the whole word, with its "'s"."""
 
 
 @dataclass
 class _NameRun:
     """Words of a question that stand together and may be a name."""
 
+    heading: bool
+    begins: bool
+    """A sentence begins here."""
     title: str | None = None
     small: bool = False
     """The title is written small, and so may the name be."""
     possessive: bool = False
-    words: list[str] = field(default_factory=list)
+    parts: list[_NamePart] = field(default_factory=list)
     start: int = -1
+    """Where the title stands; -1: there is none."""
     end: int = -1
+    """Of a suffix; -1: there is none."""
     over: bool = False
 
     def takes(self, word: re.Match[str]) -> bool:
@@ -164,22 +206,24 @@ class _NameRun:
             return False
         written = word.group()
         bare = re.sub(r"['’]s$|['’]$", "", written.strip(_AROUND + "’"))
-        if not self.words and bare.lower() in _ASKING_TITLES and self._is_title(written, bare):
+        if not self.parts and bare.lower() in _ASKING_TITLES and self._is_title(written, bare):
             self.title, self.small = _TITLES[bare.lower()], written.islower()
             self.start = word.start()
             return True
-        if (self.words or self.title is not None) and bare in _PARTICLES:
+        if (self.parts or self.title is not None) and bare in _PARTICLES:
             return True
         if not self._like_a_name(bare):
             return False
-        if self.words and bare.lower().strip(".") in _SUFFIXES:
-            self.end = word.start() + written.find(bare) + len(bare)
+        begin = word.start() + written.find(bare)
+        if self.parts and bare.lower().strip(".") in _SUFFIXES:
+            self.end = begin + len(bare)
             return True
-        self.words += [part for part in re.split(r"[-‐‑]", bare) if part]
-        self.start = word.start() + written.find(bare) if self.start < 0 else self.start
-        self.end = word.start() + len(written.rstrip(_AROUND))
+        end = word.start() + len(written.rstrip(_AROUND))
+        self.parts += [_NamePart(part, begin, end) for part in _heads(bare)]
+        self.end = -1
         self.possessive = written.rstrip(",;:?!.").endswith(("'s", "’s", "'", "’"))
-        self.over = self.possessive or written.endswith((",", ";", ":", "?", "!"))
+        ended = written.endswith(".") and len(bare) >= _ABBREVIATED_LESS_THAN
+        self.over = ended or self.possessive or written.endswith((",", ";", ":", "?", "!"))
         return True
 
     def _is_title(self, written: str, bare: str) -> bool:
@@ -189,21 +233,67 @@ class _NameRun:
 
     def _like_a_name(self, bare: str) -> bool:
         letters = re.sub(r"['’‐‑-]", "", bare)
+        begun = bool(self.parts) or self.title is not None
         if len(letters) < 2 or not letters.isalpha():
-            begun = bool(self.words) or self.title is not None
             return begun and len(letters) == 1 and letters.isupper() and letters != "I"
-        if self.title is not None and not self.words and (self.small or bare[0].isupper()):
-            return bare.lower() not in _BEGINNINGS
+        if self.title is not None and not self.parts and (self.small or bare[0].isupper()):
+            return bare[0].isupper() or bare not in _BEGINNINGS
         if not bare[0].isupper() or (bare.isupper() and self.title is None):
             return False
-        return bool(self.words) or bare.lower() not in _BEGINNINGS
+        if self.title is None and _COMPOUND.match(bare):
+            return False
+        if bare.lower() in _BETWEEN_NAMES:
+            return False
+        return bool(self.parts) or bare.lower() not in (_BEGINNINGS if self.begins else _NEVER_FIRST_NAMES)
 
     def names(self) -> Iterator[Name]:
-        full = tuple(word for word in self.words if len(word) > 1)
+        full = [part for part in self.parts if len(part.text) > 1]
         titled = self.title is not None
-        sure = titled or len(full) > 1
-        if full and (sure or self.possessive):
-            yield Name(full, self.title or "", titled, sure, self.start, self.end)
+        kept = _without_ordinary_words(full, titled=titled)
+        sure = titled or (len(full) > 1 and (len(kept) > 1 or not self.heading))
+        if not kept or not (sure or (self.possessive and len(full) == 1)):
+            return
+        if len(kept) == 1 and not titled:
+            kept = full  # "Patience Nobody" is not Ms. Nobody, nor "Anna Allergies" someone called Anna
+        start = self.start if titled else kept[0].start
+        end = max(self.end, kept[-1].end) if kept[-1] is full[-1] else kept[-1].end
+        yield Name(tuple(part.text for part in kept), self.title or "", titled, sure, start, end)
+
+
+def _heads(written: str) -> list[str]:
+    """The words of a hyphenated one, without what is said of the first: "Smith-Jones", but "Cue-induced"."""
+    first, *others = [part for part in re.split(r"[-‐‑]", written) if part]
+    return [first, *(part for part in others if part[0].isupper() or not is_ordinary(part))]
+
+
+def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequence[_NamePart]:
+    """A name without the words at its ends that are no one's; after a title the first word stays. Nothing where one
+    word is left that is a title itself, or the West of "West African"."""
+    # One half of a hyphenated word is as much a name as the other.
+    names = {part.start for part in parts if not is_ordinary(part.text)}
+    end = len(parts)
+    while end > titled and (
+        parts[end - 1].start not in names or _begins_a_finding(parts, end, titled=titled)
+    ):
+        end -= 1
+    begin = 0
+    while not titled and begin < end and parts[begin].start not in names:
+        begin += 1
+    left = parts[begin:end]
+    if len(left) == 1 and not titled and _is_no_surname(left[0], parts[end : end + 1]):
+        return ()
+    return left
+
+
+def _begins_a_finding(parts: Sequence[_NamePart], end: int, *, titled: bool) -> bool:
+    """Whether the word before `end` belongs to the ordinary one after it, as in "Daisy Hill Blood Pressure", and a
+    whole name is left."""
+    return titled + end > 2 and end < len(parts) and parts[end - 1].text.lower() in _BEGINS_A_FINDING
+
+
+def _is_no_surname(part: _NamePart, following: Sequence[_NamePart]) -> bool:
+    together = " ".join(each.text.lower() for each in (part, *following))
+    return part.text.lower() in _TITLES or together in _PART_OF_A_CONTINENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +337,22 @@ class _Read:
         its words; without those at its end that they write small, while two are left."""
         words = name.words
         if name.titled:
-            return () if words[-1].islower() and self.small(words[-1]) else words
-        if all(map(self.small, words)) or self._together_small(words):
+            return () if self._small_after_title(words[-1]) else words
+        if self._ordinary_here(words) or self._together_small(words):
             return ()
         while len(words) > 2 and self.small(words[-1]):
             words = words[:-1]
         return words
+
+    def _small_after_title(self, surname: str) -> bool:
+        return surname.islower() and surname not in NAMES_TOO and self.small(surname)
+
+    def _ordinary_here(self, words: Sequence[str]) -> bool:
+        """Whether each is no one's name or written small by the passages, and not as they write "brown" and "grace"."""
+        names_too = [word.lower() in NAMES_TOO for word in words]
+        if any(names_too):
+            return not all(names_too) and all(map(self.small, words))
+        return all(is_ordinary(word) or self.small(word) for word in words)
 
     def _together_small(self, words: Sequence[str]) -> bool:
         """Whether the last of these words begins with a small letter where they stand together."""
@@ -267,11 +367,14 @@ class _Read:
     def is_a_thing(self, name: Name, question: str) -> bool:
         """Whether question and passages alike write it before a word for a thing ("Ehlers-Danlos syndrome"). Both must:
         "Anna Smith disease progression" names a person."""
-        following = _WORD.match(question[name.end :].lstrip())
-        if name.titled or following is None or following.group().lower() not in _NOT_A_PERSON:
+        if name.titled:
             return False
-        wanted = [*map(_keys, name.words), _keys(following.group())]
-        return any(_stand_together(wanted, text.tokens) for text in self._texts)
+        wanted = [*map(_keys, name.words)]
+        for word in _following(question[name.end :]):
+            wanted.append(_keys(word))
+            if word.lower() in _NAMED_AFTER_PEOPLE:
+                return any(_stand_together(wanted, text.tokens) for text in self._texts)
+        return False
 
     def small(self, word: str) -> bool:
         """Whether the passages write it small anywhere: then it is no name by itself."""
@@ -311,8 +414,12 @@ class _Read:
             if token.text[0].isupper() and not surname.isdisjoint(_keys(token.text)):
                 place = _Place(text.text, text.tokens, at)
                 verdict = place.verdict(name, title)
-                if verdict != "bare" or not (place.shouted or (place.begins and self.small(token.text))):
+                if verdict != "bare" or not self._may_be_any_word(place, text.text, token):
                     yield verdict
+
+    def _may_be_any_word(self, place: _Place, text: str, token: _Token) -> bool:
+        heading = token.text.lower() in _BEGINS_A_FINDING and text.startswith(":", token.end)
+        return heading or place.shouted or (place.begins and self.small(token.text))
 
 
 class _Place:
@@ -417,6 +524,16 @@ class _Place:
         return any(
             asked.isdisjoint(_keys(word)) and word.lower() not in known and len(word) > 1 for word in others
         )
+
+
+def _following(text: str) -> Iterator[str]:
+    """The first words of a text, at most three, up to a mark between them: "Hemorrhagic Fever" of "Crimean-Congo"."""
+    at = 0
+    for word in islice(_WORD.finditer(text), 3):
+        if text[at : word.start()].strip():
+            return
+        yield word.group()
+        at = word.end()
 
 
 def _stand_together(wanted: Sequence[frozenset[str]], tokens: Sequence[_Token]) -> bool:

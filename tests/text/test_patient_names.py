@@ -187,3 +187,82 @@ def test_an_illness_named_after_people_is_nobody_where_the_passages_have_it_verb
 def test_a_person_of_that_name_is_meant_before_the_illness() -> None:
     notes = told("Mr. Parkes Weber has a cough.", "Parkes Weber syndrome is rare.")
     assert resolve_named_patients("How is Parkes Weber syndrome treated?", notes)[1] == {"p0"}
+
+
+NOT_A_PERSON = [
+    "Is Aspiration Thrombectomy Beneficial in Patients Undergoing Primary Percutaneous Coronary Intervention?",
+    "Do Wound Cultures Give Information About the Microbiology of Blood Cultures in Severe Burn Patients?",
+    "Discharge Summary of a patient with pain",
+    "Is it Cue-induced, HIV-related or IgM-enriched?",
+    "Does MR-mammography help?",
+    "What is a Roux-en-Y bypass?",
+    "What is known of the South African context?",
+    "Is it a public program--Is it a good one?",
+    "What Is Known About Blood Pressure?",
+    "Empyema. Right lung resected.",
+]
+
+
+@pytest.mark.parametrize("question", NOT_A_PERSON)
+def test_ordinary_words_with_capitals_are_nobody(question: str) -> None:
+    everybody = frozenset({"p0", "p1"})
+    notes = told(
+        "Percutaneous: percutaneous repair of a burn. The blood cultures are clear.",
+        "Mr. Abara has a calcium of 2.2 mmol/L.",
+    )
+    assert resolve_named_patients(question, notes) == (question, everybody)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        # of one who is not in the notes, among ordinary words with capitals, or called as an ordinary word
+        "Does Peter Kowalski Have Chronic Kidney Disease?",
+        "What Medications Does Peter Kowalski Take for Chronic Pain?",
+        "Peter Kowalski Blood Pressure Readings and the Plan",
+        "Is Diabetic Peter Kowalski on insulin?",
+        "Mrs. Kowalski Blood Pressure and the Plan",
+        "Kowalski Allergies for the visit",
+        "Does Eva Mitchell Have Chronic Kidney Disease?",
+        "Does Grace Price have a cough?",
+        "Does May Young have a cough?",
+        "How is Mrs. May?",
+        "how is mrs. long?",
+        "How is Memory Mitchell?",
+        "Anna Allergies and the visit",
+        "Does Anna Pain have a cough?",
+        "Is Patience Mitchell-related pain known?",
+        "How is Anna Smith--is she better?",
+        "How is Linh Nguyen–is she better?",
+    ],
+)
+def test_a_name_among_ordinary_words_is_still_somebody(question: str) -> None:
+    notes = told(
+        "Anna Mitchell has a cough, a long one.\nBlood pressure 120/80, no allergies.",
+        "The price of grace may be young; take chronic care.\nPain: none.",
+    )
+    assert resolve_named_patients(question, notes)[1] == frozenset()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Does Anna Mitchell Have Chronic Kidney Disease?",
+        "Anna Mitchell Blood Pressure and the Plan",
+        "Is Diabetic Anna Mitchell on insulin?",
+        "Compare Anna Mitchell With Others After Surgery",
+        "Ms. Mitchell Blood Pressure and the Plan",
+    ],
+)
+def test_a_patient_is_found_among_ordinary_words(question: str) -> None:
+    notes = told("Ms. Anna Mitchell has a cough.", "Alan Mitchell has pain.", "Mr. Abara has gout.")
+    assert "p0" in resolve_named_patients(question, notes)[1] <= {"p0", "p1"}
+
+
+def test_an_illness_named_after_places_is_nobody_with_a_word_between() -> None:
+    notes = told("CRIMEAN-CONGO HEMORRHAGIC FEVER is rare.", "Mr. Abara has gout.")
+    assert resolve_named_patients("How is Crimean-Congo Hemorrhagic Fever diagnosed?", notes)[1] == {
+        "p0",
+        "p1",
+    }
+    assert resolve_named_patients("How is Crimean-Congo Hemorrhagic Pain?", notes)[1] == set()
