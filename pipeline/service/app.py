@@ -53,7 +53,7 @@ section that explains it, `id` is in the service's log. 429 and 503 carry `Retry
 """
 TAGS = {
     "questions": "Answers with citations, as JSON or as they are made; and search alone.",
-    "notes": "Whole notes, for whoever may see them.",
+    "notes": "Whole notes, for those who may see them.",
     "conversations": "Your questions and what came back.",
     "feedback": "What you think of an answer.",
     "jobs": "Indexing what the inbox holds.",
@@ -63,10 +63,10 @@ TAGS = {
     "health": "Alive, ready, and in numbers.",
 }
 AUTHENTICATION_THREADS = 8
-"""Of their own, so that slow work in the routes keeps nobody at the gate."""
+"""Of their own, so that slow work in the routes delays no authentication."""
 ATTEMPTS_MAX = 3
 RETRY_SECONDS_MAX = 20.0
-"""Somebody waits: an interactive question gives up on a model server sooner than an indexing run does."""
+"""A user waits: an interactive question gives up on a model server sooner than an indexing run does."""
 
 
 def create_app(
@@ -225,7 +225,7 @@ async def _drain(services: Services, seconds: float) -> None:
 
 
 async def _record_refusal(access: Access, request: Request, error: Forbidden) -> None:
-    """Somebody known asked for what they have no right to: a row a minute for the same thing, however often."""
+    """A known user asked for what they have no right to: a row a minute for the same thing, however often."""
     caller: Caller | None = request.scope["state"].get("caller")
     if caller is None:
         return
@@ -239,7 +239,7 @@ async def _record_refusal(access: Access, request: Request, error: Forbidden) ->
 
 
 async def _record_gate(access: Access, caller: Caller | None, method: str, error: Forbidden) -> None:
-    """The gate refused somebody known: whose browser another site used, or whose page was too old."""
+    """The middleware refused a known user: another site used their browser, or their page was too old."""
     if caller is None:
         return
     who = caller.principal

@@ -108,7 +108,7 @@ class Permission:
 
 
 class AnyKnownUser(Permission):
-    """For what everybody who is known may do, whatever a key was made for: say who they are."""
+    """For what every known user may do, whatever a key was made for: say who they are."""
 
     def __init__(self) -> None:
         """No action."""

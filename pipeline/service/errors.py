@@ -1,7 +1,7 @@
 """The errors that only the service raises.
 
     ServiceError               the service refuses a request, or cannot serve it
-    ├── SignInFailed           nobody is signed in, or name, password, key or link is not right
+    ├── SignInFailed           no one is signed in, or name, password, key or link is not right
     ├── SignInDelayed          ~ too many failed sign-ins from there; says how long to wait
     ├── IdentityProviderFailed ~ the OpenID Connect provider cannot be reached or makes no sense
     ├── Forbidden              signed in, but without the right
@@ -34,7 +34,7 @@ class ServiceError(ChartwellError):
 
 
 class SignInFailed(ServiceError):
-    """Nobody is signed in, or name, password, key or link is not right. Never says which."""
+    """No one is signed in, or name, password, key or link is not right. Never says which."""
 
     code = "CW-SIGN-IN"
 

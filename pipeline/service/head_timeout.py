@@ -1,8 +1,8 @@
 """HTTP/1.1 as uvicorn speaks it, with a limit to how long the head of a request may take.
 
-Whoever sends half a head and then nothing, or a byte now and then, holds a connection that no limit of ours counts:
-there is no request yet. Such a connection is closed. Between two requests uvicorn's own keep-alive applies. Refuses to
-know what is asked.
+A client that sends half a head and then nothing, or a byte now and then, holds a connection that no limit of ours
+counts: there is no request yet. Such a connection is closed. Between two requests uvicorn's own keep-alive applies.
+Refuses to know what is asked.
 """
 
 from __future__ import annotations

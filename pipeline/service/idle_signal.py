@@ -1,6 +1,6 @@
-"""Tells whoever pauses an idle host that somebody works here: a file whose time is that of the last work.
+"""Shows the watch that pauses an idle host that the service is used: a file whose time is that of the last work.
 
-Decides how seldom the file is touched. Knows nobody and no question; probes that nobody waits for are not told here.
+Decides how seldom the file is touched. Knows no user and no question; probes that no user waits for do not count.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class IdleSignal:
         self._failed = False
 
     def note(self) -> None:
-        """Somebody known asks for something, or a job goes on. Touches the file, every ten seconds at most."""
+        """A known user asks for something, or a job goes on. Touches the file, every ten seconds at most."""
         now = time.monotonic()
         if self._file is None or now - self._last < EVERY_SECONDS:
             return

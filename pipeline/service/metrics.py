@@ -25,7 +25,7 @@ class Meter:
             self._metrics.request_ended(method, route, status, seconds)
 
     def watch(self, queue: AnswerQueue, readiness: Readiness) -> None:
-        """Ask these at each scrape. A scrape looks at no dependency anew."""
+        """Ask these at each scrape. A scrape looks at no dependency again."""
         if self._metrics is not None:
             self._metrics.questions_waiting(lambda: queue.waiting)
             self._metrics.watch_readiness(

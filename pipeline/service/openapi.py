@@ -50,11 +50,13 @@ EXAMPLES: tuple[ChartwellError, ...] = (
     ),
     WrongHttp("The body is not JSON.", remedy="Correct it.", status=400),
     WrongHttp("This address does not take that method.", remedy="See Allow.", status=405, allow="GET"),
-    WrongHttp("The body of the request was not here within 20 s.", remedy="Send it at once.", status=408),
+    WrongHttp(
+        "The body of the request was not here within 20 s.", remedy="Send it without a pause.", status=408
+    ),
     WrongHttp("The body is not JSON.", remedy="Send it as application/json.", status=415),
     WrongHttp("This is not a host name of the service.", remedy="Use the one that it printed.", status=421),
     refusals.SignInFailed(
-        "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
+        "No one is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
     ),
     refusals.Forbidden("This needs the right 'start-jobs'.", remedy="Ask an administrator for it."),
     refusals.NotKnown("There is no such note.", remedy=NO_NOTE),
@@ -70,14 +72,15 @@ EXAMPLES: tuple[ChartwellError, ...] = (
         retry_after_seconds=1.0,
     ),
     refusals.Unexpected(
-        "The service failed in a way that nobody foresaw.", remedy="Ask again, or report the line of the log."
+        "The service failed in a way that was not foreseen.",
+        remedy="Ask again, or report the line of the log.",
     ),
     refusals.NotReady("The models are not loaded yet.", remedy="Ask again in a few seconds."),
     errors.ConnectionBroken("", remedy=""),
     errors.ProviderTimeout("", remedy=""),
 )
 EVENT_MODELS = (AcceptedEvent, RetrievalEvent, StatementEvent, CitationEvent, AnswerHead)
-"""Bodies of server-sent events: no route returns them, so nobody else would describe them."""
+"""Bodies of server-sent events: no route returns them, so nothing else would describe them."""
 RETRY_AFTER = {
     "description": "seconds until the same request may be taken",
     "schema": {"type": "integer", "minimum": 1},

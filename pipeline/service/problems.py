@@ -2,7 +2,7 @@
 
 Decides which status a code has and which words of an error may leave. Our own refusals are written for clients and go
 out as they are. Errors from below may name servers, notes or rows: of those only the kind goes out, and the log gets
-the rest. An error that nobody foresaw becomes CW-INTERNAL with a number that is in the log. No answer here ever holds
+the rest. An error that was not foreseen becomes CW-INTERNAL with a number that is in the log. No answer here ever holds
 the text of a note or a question, nor a stack trace.
 """
 
@@ -195,7 +195,7 @@ def recorded(error: BaseException, request_id: str) -> ChartwellError:
         },
     )
     return Unexpected(
-        "The service failed in a way that nobody foresaw.",
+        "The service failed in a way that was not foreseen.",
         remedy=f"Ask again; if it happens twice, report the log line with the id {request_id}.",
     )
 

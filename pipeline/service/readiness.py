@@ -1,9 +1,9 @@
 """Can the service answer? Each dependency is really called, and each on its own.
 
 Decides how long a finding is believed, and how long one waits for a new one. A dependency that hangs makes itself not
-ready and nobody else: its call goes on in its own thread, and no second one is begun beside it. An answer that came
+ready and nothing else: its call goes on in its own thread, and no second one is begun next to it. An answer that came
 through proves its dependencies as well as a call made for the purpose, so that a busy model server is not asked to
-prove itself in the queue behind everybody. While the service runs it looks by itself as well, so that what is known
+prove itself in the queue behind all others. While the service runs it looks by itself as well, so that what is known
 does not depend on who asks: always at what costs nothing; at a model only until it works, because its calls cost money
 or keep a host from being idle. Refuses to know what the dependencies are.
 """
@@ -22,9 +22,9 @@ from pipeline.service.errors import NotReady
 from pipeline.service.problems import recorded
 
 FAILED_KEPT_SECONDS = 0.5
-"""Good news may be some seconds old. Bad news may not: somebody waits for it to become better."""
+"""Good news may be some seconds old. Bad news may not: a user waits for it to become better."""
 AGAIN_SECONDS = 30.0
-"""Between two looks that nobody asked for."""
+"""Between two looks that no one asked for."""
 KNOWN_SECONDS = 300.0
 """After this a finding tells nothing about now."""
 
@@ -62,7 +62,7 @@ class Readiness:
         kept_seconds: float,
         costly: Collection[str] = (),
     ) -> None:
-        """`costly`: checks that are left alone once they worked, until somebody asks."""
+        """`costly`: checks that are left alone once they worked, until they are asked for."""
         self._checks = dict(checks)
         self._costly = frozenset(costly)
         self._seconds_max = seconds_max
@@ -83,13 +83,13 @@ class Readiness:
         return [self._finding(name) for name in self._checks]
 
     def mark_ready(self, *names: str) -> None:
-        """These have just worked for somebody. From any thread."""
+        """These have just worked for a user. From any thread."""
         for name in names:
             if name in self._checks:
                 self._findings[name] = DependencyState(name, True, None, 0.0, time.monotonic())
 
     def mark_suspect(self, *names: str) -> None:
-        """These have just failed somebody: the next look is at them as well. From any thread."""
+        """These have just failed a user: the next look is at them as well. From any thread."""
         for name in names:
             self._findings.pop(name, None)
 
@@ -99,7 +99,7 @@ class Readiness:
         return [finding for finding in findings if finding.age_seconds < KNOWN_SECONDS]
 
     def close(self) -> None:
-        """Looks no more, and cuts calls under way: they would keep the process from ending."""
+        """Looks no more, and cuts calls in flight: they would keep the process from ending."""
         if self._watching is not None:
             self._watching.cancel()
         self._scope.cancel()
@@ -135,7 +135,7 @@ class Readiness:
         return finding is not None and finding.age_seconds < kept
 
     def _call(self, name: str) -> Future[DependencyState]:
-        """The call under way, or a new one."""
+        """The call in flight, or a new one."""
         call = self._calls.get(name)
         if call is None or call.done():
             call = self._threads.submit(self._look_at, name)

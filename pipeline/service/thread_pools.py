@@ -1,9 +1,9 @@
-"""Lanes: threads of their own for work that somebody who has not signed in can ask for, with a short queue each.
+"""Lanes: threads of their own for work that a client that has not signed in can ask for, with a short queue each.
 
 A password hash takes long on purpose, and an identity provider may take long to answer. In the threads that all routes
-share, a crowd of strangers would leave none for anybody else. Decides how many of them are worked on at once, how many
-wait, and that nothing is begun for a client that has left. A browser that has signed in to the account before, and
-whoever holds a link that works, have another lane: a crowd cannot shut them out. Knows no password and no page.
+share, a crowd of strangers would leave none for anyone else. Decides how many of them are worked on at the same time,
+how many wait, and that nothing is begun for a client that has left. A browser that has signed in to the account before,
+and holders of a link that works, have another lane: a crowd cannot shut them out. Knows no password and no page.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ KNOWN_AT_ONCE = HASHES_AT_ONCE - STRANGERS_AT_ONCE
 PROVIDER_AT_ONCE = 8
 """These wait for the provider, and compute nothing."""
 WAITING_MAX = 16
-"""For each lane: a second or two of hashes. Whoever comes beyond that is told to come again."""
+"""For each lane: a second or two of hashes. A request beyond that is told to come again."""
 
 Result = TypeVar("Result")
 
 
 class Lane:
-    """Runs functions in threads, a few at once. Belongs to the event loop."""
+    """Runs functions in threads, a few at a time. Belongs to the event loop."""
 
     def __init__(self, at_once: int, waiting_max: int = WAITING_MAX) -> None:
         self._threads = anyio.CapacityLimiter(at_once)
@@ -42,7 +42,7 @@ class Lane:
     async def run(self, request: Request, work: Callable[[], Result]) -> Result:
         """What `work` gives. Raises Busy where the queue is full, and ClientGone where the client leaves it."""
         if self._taken >= self._slots:
-            raise Busy("Too many sign-ins are under way.", remedy="Try again in a few seconds.")
+            raise Busy("Too many sign-ins are in progress.", remedy="Try again in a few seconds.")
         self._taken += 1
         task = asyncio.ensure_future(anyio.to_thread.run_sync(work, limiter=self._threads))
         task.add_done_callback(self._ended)
@@ -51,7 +51,7 @@ class Lane:
     def _ended(self, task: asyncio.Future[Any]) -> None:
         self._taken -= 1
         if not task.cancelled():
-            task.exception()  # where the client has left, nobody else asks for it
+            task.exception()  # where the client has left, no one else asks for it
 
 
 @dataclass(frozen=True, slots=True)

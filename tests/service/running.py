@@ -103,7 +103,7 @@ class Running:
     def browser(
         self, role: Role = "reader", *, sees: Visibility = ALL_NOTES, csrf: bool = True
     ) -> httpx2.Client:
-        """A client with the cookie of somebody who has just signed in, and the token that our pages send."""
+        """A client with the cookie of a user who has just signed in, and the token that our pages send."""
         _, invitation = self.access.people.create(DEMO, f"{role}-{time.monotonic_ns()}", role=role, sees=sees)
         signed_in = self.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
         headers = {"X-CSRF-Token": signed_in.current.csrf} if csrf else {}

@@ -98,13 +98,13 @@ def test_filters_that_match_nothing_are_explained(reader: httpx2.Client) -> None
 def test_a_note_out_of_sight_is_answered_as_one_that_does_not_exist(service: Running) -> None:
     everything = service.client(service.key())
     note_id = everything.post("/v1/search", json={"question": QUESTION}).json()["passages"][0]["resource_id"]
-    nobody = service.client(service.key(sees=Visibility()))
-    forbidden, unknown = nobody.get(f"/v1/notes/{note_id}"), nobody.get("/v1/notes/no-such-note")
+    sees_nothing = service.client(service.key(sees=Visibility()))
+    forbidden, unknown = sees_nothing.get(f"/v1/notes/{note_id}"), sees_nothing.get("/v1/notes/no-such-note")
     strip = lambda response: {**response.json(), "id": None}  # noqa: E731
     assert forbidden.status_code == unknown.status_code == 404
     assert strip(forbidden) == strip(unknown)
-    assert nobody.post("/v1/search", json={"question": QUESTION}).json()["passages"] == []
-    assert nobody.get("/v1/status").json()["corpus"]["notes"] == 0
+    assert sees_nothing.post("/v1/search", json={"question": QUESTION}).json()["passages"] == []
+    assert sees_nothing.get("/v1/status").json()["corpus"]["notes"] == 0
 
 
 @pytest.mark.parametrize("span", ["5-5", "9-3", "0-99999999", "a-b", "-1-4", "1"])
@@ -145,7 +145,7 @@ def test_a_conversation_goes_on_and_is_its_owners_alone(service: Running) -> Non
 
 
 def test_what_a_note_said_before_it_changed_hands_is_shown_to_nobody_else(tmp_path: Path) -> None:
-    """The history of somebody who sees one patient, while the note becomes another's, comes back, and goes."""
+    """The history of a user who sees one patient, while the note becomes another's, comes back, and goes."""
     quote = "Allopurinol 100 mg once daily was continued for gout."
     settings = settings_in(tmp_path / "data")
     index_note(settings, tmp_path, patient_id="p1", text_content=quote)
@@ -258,7 +258,7 @@ def test_every_route_of_the_interface_asks_for_a_right(service: Running) -> None
             assert answer.status_code == 403, f"{method} {path}: {answer.status_code}"
             refused += 1
     assert refused >= 25
-    assert bare.get("/v1/me").json()["actions"] == ["give-feedback"]  # who one is, everybody may ask
+    assert bare.get("/v1/me").json()["actions"] == ["give-feedback"]  # who one is, every user may ask
 
 
 def test_a_key_that_is_not_right_is_refused_everywhere(service: Running) -> None:

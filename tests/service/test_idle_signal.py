@@ -1,4 +1,4 @@
-"""What an idle host is paused by: a file that is touched while somebody works here, and by nothing else."""
+"""What an idle host is paused by: a file that is touched while the service is used, and by nothing else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_job_that_goes_on_is_work(service: Running, file: Path) -> None:
     contributor = service.client(service.key("administrator"))
     job = contributor.post("/v1/jobs", json={}).json()["id"]
     touched(file)
-    until(lambda: touched(file))  # nobody asks meanwhile
+    until(lambda: touched(file))  # no one asks meanwhile
     until(lambda: contributor.get(f"/v1/jobs/{job}").json()["state"] not in {"queued", "running"})
 
 

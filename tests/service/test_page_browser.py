@@ -1,6 +1,6 @@
 """The page in a real Chromium: signing in, asking, following a citation, history, jobs, refusals.
 
-And what it is to somebody with a keyboard, a screen reader, a phone or no JavaScript. No complaint of the browser is
+And what it is to a user with a keyboard, a screen reader, a phone or no JavaScript. No complaint of the browser is
 let pass, and nothing is asked of any other server.
 """
 
@@ -96,7 +96,7 @@ def cookie_of(
 
 
 class Visitor:
-    """Somebody with a browser of their own, whose complaints fail the test at its end."""
+    """A user with a browser of their own, whose complaints fail the test at its end."""
 
     def __init__(self, opened: BrowserContext, watch: Watch) -> None:
         self.context = opened

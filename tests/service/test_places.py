@@ -1,4 +1,5 @@
-"""A passage that was read on a page, as a reader of documents will store it: hand-made boxes, shown at every door."""
+"""A passage that was read on a page, as a reader of documents will store it: hand-made boxes, shown in every
+interface."""
 
 from __future__ import annotations
 

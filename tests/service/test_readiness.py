@@ -1,4 +1,4 @@
-"""Each dependency on its own: a slow one blocks nobody, a finding is believed for a while."""
+"""Each dependency on its own: a slow one blocks no one, a finding is believed for a while."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_an_error_of_another_kind_is_a_finding_too() -> None:
     assert looked({"store": breaks}) == {"store": "CW-INTERNAL"}
 
 
-# --- nobody asks
+# --- no one asks
 
 
 def watched(
@@ -95,7 +95,7 @@ def watched(
     checks: Mapping[str, Callable[[], None]],
     end: Callable[[Readiness], bool],
 ) -> dict[str, bool]:
-    """What is known in the end of a service whose readiness nobody asked for."""
+    """What is known in the end of a service whose readiness no one asked for."""
     monkeypatch.setattr("pipeline.service.readiness.AGAIN_SECONDS", 0.01)
     readiness = Readiness(checks, seconds_max=0.05, kept_seconds=60.0, costly=("generator",))
 

@@ -1,4 +1,4 @@
-"""Sign-ins of strangers: however many come at once, whoever is signed in is served, and whoever is known gets in."""
+"""Sign-ins of strangers: however many come at the same time, signed-in users are served, and known users get in."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_the_queue_says_when_to_come_again(slow: Running) -> None:
     assert "CW-BUSY" in refused.text
     for each in crowd:
         each.close()
-    # Those that were waiting have left: their places are free at once, and nothing is computed for them.
+    # Those that were waiting have left: their places are free immediately, and nothing is computed for them.
     began = time.perf_counter()
     while slow.client().post("/sign-in", data={"name": "x", "password": "y"}).status_code == 429:
         assert time.perf_counter() - began < SOON_SECONDS

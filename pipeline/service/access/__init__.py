@@ -1,1 +1,1 @@
-"""Who somebody is, and what they may do and see."""
+"""Who a user is, and what they may do and see."""

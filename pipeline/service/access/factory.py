@@ -18,7 +18,7 @@ from pipeline.service.database.engine import State
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who somebody is, and what they may do. Safe to share between threads."""
+    """Who a user is, and what they may do. Safe to share between threads."""
 
     audit: AuditLog
     people: Users
@@ -60,6 +60,6 @@ def _provider(
     if missing := [f"CHARTWELL_OIDC__{name}" for name, value in wanted.items() if not value]:
         raise SettingsInvalid(
             f"CHARTWELL_OIDC__ISSUER is set, and {' and '.join(missing)} is not.",
-            remedy="Without them nobody could sign in with it. .env.example explains every variable.",
+            remedy="Without them no one could sign in with it. .env.example explains every variable.",
         )
     return IdentityProvider(state, audit, sign_ins, oidc, public_url=public_url)

@@ -1,8 +1,8 @@
 """Patient groups: sets of patients that people may be allowed to see together. Administrators make and fill them.
 
 Who is in a group is itself sensitive, so the audit log has numbers of members and a salted fingerprint of them, and no
-patient. A group that is removed takes its patients away from everybody who saw them by it, and gives nobody more. Knows
-no page.
+patient. A group that is removed takes its patients away from every user who saw them through it, and gives no one more.
+Knows no page.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Groups:
             return [_group(row, number) for row, number in session.execute(counted)]
 
     def members(self, actor: Principal, group_id: str) -> list[str]:
-        """The patients of a group, in order. That somebody looked stands in the audit log."""
+        """The patients of a group, in order. The look is in the audit log."""
         require(actor, Action.MANAGE_PEOPLE)
         with self._state.reading() as session:
             _row(session, group_id)
@@ -106,7 +106,7 @@ class Groups:
             return _group(row, len(after))
 
     def delete(self, actor: Principal, group_id: str) -> None:
-        """Remove a group. Whoever saw patients by it alone sees them no more."""
+        """Remove a group. Users who saw patients only through it no longer see them."""
         require(actor, Action.MANAGE_PEOPLE)
         with self._state.session() as session:
             session.delete(_row(session, group_id))

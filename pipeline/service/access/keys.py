@@ -3,7 +3,7 @@
     cw_<10 characters>_<43 characters>
 
 The first part is kept in clear, to find the row and to name the key in lists; the whole is hashed. A key does what
-its owner's role allows and it was made for, sees what its owner sees, expires, and can be revoked at once. Knows no
+its owner's role allows and it was made for, sees what its owner sees, expires, and can be revoked immediately. Knows no
 header.
 """
 
@@ -138,7 +138,8 @@ class Keys:
             self._audit.append(session, actor, "key-revoked", f"key:{row.id}")
 
     def check(self, text: str) -> Principal:
-        """Whoever this key stands for. Raises SignInFailed, always with the same words; the audit log is told why."""
+        """The principal this key stands for. Raises SignInFailed, always with the same words; the audit log is told
+        why."""
         at = now()
         with self._state.reading() as session:
             found = session.execute(_KNOWN, {"prefix": prefix_of(text)}).one_or_none()

@@ -3,7 +3,7 @@
 What it decides: that an ID token is genuine (signature by a key of the provider, an asymmetric algorithm, issuer,
 audience, times, nonce), that it answers a request which this very browser began, and which role its claims give. No
 claim that maps to a role: refused. Authlib speaks the protocol and checks the claims, joserfc the signature. People
-are known by issuer and subject, never by a name or address that the provider lets somebody choose. Knows no cookie and
+are known by issuer and subject, never by a name or address that the provider lets a user choose. Knows no cookie and
 no page.
 """
 
@@ -43,10 +43,10 @@ from pipeline.service.errors import Conflict, IdentityProviderFailed, SignInFail
 
 CALLBACK_PATH = "/sign-in/callback"
 REQUEST_SECONDS = 600.0
-"""How long somebody may take at the provider."""
+"""How long a user may take at the provider."""
 METADATA_SECONDS = 3600.0
 KEYS_AGAIN_SECONDS = 60.0
-"""An unknown key id fetches the keys anew, but no more often than that."""
+"""An unknown key id fetches the keys again, but no more often than that."""
 TIMEOUT_SECONDS = 10.0
 LEEWAY_SECONDS = 60
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -60,7 +60,8 @@ class Departure:
 
     url: str
     browser: str
-    """For a cookie that lives 10 minutes, HttpOnly, SameSite=Lax: whoever comes back must be who left."""
+    """For a cookie that lives 10 minutes, HttpOnly, SameSite=Lax: the browser that comes back must be the one that
+    left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class _Metadata:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What was kept of the sign-in under way."""
+    """What was kept of the sign-in in progress."""
 
     nonce: str
     code_verifier: str
@@ -139,7 +140,7 @@ class IdentityProvider:
         device: str | None = None,
         replaces: str | None = None,
     ) -> tuple[SignedIn, str]:
-        """Somebody comes back with `state` and `code`; the sign-in and where they wanted to go.
+        """A user comes back with `state` and `code`; the sign-in and where they wanted to go.
 
         `browser` is the cookie of `begin`; `issuer` the parameter `iss`, where the provider sends it (RFC 9207).
         Raises SignInFailed, IdentityProviderFailed.
@@ -163,7 +164,7 @@ class IdentityProvider:
                 return signed_in, request.return_to
         raise self._refused("deactivated", address, user.id)
 
-    # --- the request under way
+    # --- the request in progress
 
     def _take(self, state: str, browser: str | None) -> _Request | None:
         """What was kept under this state, once; None where there is nothing or another browser brings it."""
@@ -216,11 +217,11 @@ class IdentityProvider:
             why = f"the ID token is not valid ({type(error).__name__}: {str(error)[:80]})"
             raise self._refused(why, address) from error
         if not isinstance(claims.get("sub"), str) or not 1 <= len(claims["sub"]) <= 255:
-            raise self._refused("the ID token names nobody", address)
+            raise self._refused("the ID token names no one", address)
         return dict(claims)
 
     def _decoded(self, metadata: _Metadata, text: str) -> jwt.Token:
-        """The token, its signature checked; with keys read anew where it names one that is not known."""
+        """The token, its signature checked; with keys read again where it names one that is not known."""
         try:
             return jwt.decode(text, self._read_keys(metadata), algorithms=list(ALGORITHMS))
         except (JoseError, ValueError):
@@ -354,8 +355,8 @@ class IdentityProvider:
         )
 
     def _refused(self, why: str, address: str, user_id: str | None = None) -> SignInFailed:
-        """Told to the audit log in full, and to whoever tried not at all. Once a minute for each reason and person:
-        whoever comes back without ever having been at the provider can do so as often as they like."""
+        """The audit log is told in full, the client not at all. Once a minute for each reason and person:
+        a client that was never at the provider can come back as often as it likes."""
         self._audit.record_seldom(
             f"provider {user_id or why}",
             STRANGER,
@@ -371,7 +372,7 @@ class IdentityProvider:
 
 
 def safe_path(return_to: str) -> str:
-    """A path of this service, or "/": never a way to send somebody elsewhere."""
+    """A path of this service, or "/": never a way to send a browser elsewhere."""
     parts = urlsplit(return_to)
     sound = (
         return_to.startswith("/")
@@ -403,7 +404,7 @@ def _free_name(session: Session, wanted: str, issuer: str) -> str:
         if session.scalar(select(User.id).where(User.name == name.casefold())) is None:
             return name
     raise Conflict(
-        "Somebody else has your name already.", remedy="An administrator can rename the other account."
+        "Someone else has your name already.", remedy="An administrator can rename the other account."
     )
 
 

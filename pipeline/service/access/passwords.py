@@ -34,7 +34,7 @@ class Passwords:
         )
         self._characters_min = settings.password_characters_min
         self._slots = threading.BoundedSemaphore(HASHES_AT_ONCE)
-        self._nobodys = self._hash("nobody has this password")
+        self._dummy_hash = self._hash("nobody has this password")
 
     def hash(self, password: str, *, name: str) -> str:
         """The hash to keep. Raises BadRequest where the password is too short, too long or the name itself."""
@@ -56,7 +56,7 @@ class Passwords:
         given = _normal(password[: PASSWORD_CHARACTERS_MAX * 4])
         with self._slots:
             try:
-                self._hasher.verify(kept or self._nobodys, given)
+                self._hasher.verify(kept or self._dummy_hash, given)
             except (VerificationError, InvalidHashError):
                 return False
         return kept is not None

@@ -1,7 +1,7 @@
 """The one place that decides who may do what. Whatever is not granted here is refused.
 
 A role grants actions. An API key grants those of its owner's role that it was made for, never more. Which notes
-somebody may see is another question: that is `Principal.scope`, and the stores enforce it. Knows no database, no
+a user may see is another question: that is `Principal.scope`, and the stores enforce it. Knows no database, no
 request and no page.
 """
 
@@ -76,7 +76,7 @@ _GRANTED: Mapping[Role, frozenset[Action]] = {
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever asks: a person who signed in, a program with a key, or anybody in demo mode."""
+    """Who asks: a person who signed in, a program with a key, or anybody in demo mode."""
 
     id: str
     """The user's id, also for a key: what a key does, its owner answers for."""
@@ -100,7 +100,7 @@ def actions_of(role: Role, key_scopes: Iterable[str] | None = None) -> frozenset
 
 
 def allowed(principal: Principal | None, action: Action) -> bool:
-    """Whether this principal may do this. Nobody may do nothing.
+    """Whether this principal may do this. No principal may do nothing.
 
     Both must hold: it is among the principal's own actions, and the role grants it. So neither a principal put
     together wrongly nor a stale one is worth more than its role.

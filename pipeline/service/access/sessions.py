@@ -1,8 +1,8 @@
 """Ways in for a browser: a password, a one-time link; and what a cookie is worth afterwards.
 
 A sign-in is a random token in a cookie, of which the hash is kept. It ends when it was not used for a while, at the
-latest after some hours, when its person is deactivated, or when somebody ends it. Every sign-in makes a new token and
-ends the one it replaces. Whoever is refused learns nothing: unknown name, wrong password and deactivated person give
+latest after some hours, when its person is deactivated, or when it is ended. Every sign-in makes a new token and
+ends the one it replaces. A refused user learns nothing: unknown name, wrong password and deactivated person give
 the same words after the same work. Knows no cookie and no page: those are the API's.
 """
 
@@ -60,7 +60,7 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class LinkFor:
-    """Whom a one-time link is for."""
+    """The user a one-time link is for."""
 
     purpose: str
     """"first-administrator" or "invitation"."""
@@ -145,7 +145,7 @@ class SignIns:
             return _known_device(session, user, device) is not None
 
     def link(self, token: str) -> LinkFor | None:
-        """Whom this link is for; None where it is unknown, used or expired."""
+        """The user this link is for; None where it is unknown, used or expired."""
         with self._state.reading() as session:
             link = _valid_link(session, token)
             if link is None:
@@ -217,7 +217,7 @@ class SignIns:
         device: str | None = None,
         replaces: str | None = None,
     ) -> SignedIn:
-        """A sign-in for somebody whose identity is proven; within the caller's transaction."""
+        """A sign-in for a user whose identity is proven; within the caller's transaction."""
         at = self.clock()
         expires_at = at + dt.timedelta(hours=self._settings.sign_in_hours)
         token = new_token()
@@ -273,7 +273,7 @@ class SignIns:
         """As `current`; raises SignInFailed where the cookie is worth nothing."""
         found = self.current(token)
         if found is None:
-            raise SignInFailed("Nobody is signed in, or the sign-in has ended.", remedy="Sign in.")
+            raise SignInFailed("No one is signed in, or the sign-in has ended.", remedy="Sign in.")
         return found
 
     def sign_out(self, token: str | None) -> None:
@@ -346,7 +346,7 @@ class SignIns:
         throttle.forget_old(session, at)
 
     def _refused(self, user_id: str | None, why: str, address: str) -> SignInFailed:
-        """Told to the audit log in full, and to whoever tried not at all. A mistyped name may be a password."""
+        """The audit log is told in full, the client not at all. A mistyped name may be a password."""
         self._audit.record(
             STRANGER,
             "sign-in",

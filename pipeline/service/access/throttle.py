@@ -1,4 +1,4 @@
-"""Slows down whoever guesses passwords, without letting strangers shut somebody out.
+"""Slows down guessing of passwords, without letting strangers shut a user out.
 
 Failures are counted for three kinds of subject and fade with time:
 
@@ -9,8 +9,8 @@ Failures are counted for three kinds of subject and fade with time:
   browsers may all have one address, so this begins late.
 
 Beyond a free number of failures the delay doubles with each one. An attempt is counted before its password is looked
-at and taken back when it was right, so that a hundred attempts at once count as a hundred. Success never wipes an
-address: else a guesser with one good account could go on for ever. Knows no password.
+at and taken back when it was right, so that a hundred attempts at the same time count as a hundred. Success never wipes
+an address: else a guesser with one good account could go on for ever. Knows no password.
 """
 
 from __future__ import annotations

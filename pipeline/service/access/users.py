@@ -1,7 +1,7 @@
 """People: who there is, their role, and what they may see. Only administrators change that, and every change is told.
 
 Each change and its row in the audit log are one transaction. People are deactivated, never deleted: the audit log
-names them. Deactivating ends their sign-ins and keys at once. The last active administrator cannot be taken away.
+names them. Deactivating ends their sign-ins and keys immediately. The last active administrator cannot be taken away.
 Knows no page and no request.
 """
 
@@ -30,7 +30,7 @@ _NAME = re.compile(r"^[^\s\x00-\x1f]{1,200}$")
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody as an administrator sees them."""
+    """A user as an administrator sees them."""
 
     id: str
     name: str
@@ -54,7 +54,7 @@ class Invitation:
 
     @property
     def path(self) -> str:
-        """The token is in the fragment: browsers send it to nobody, so no proxy and no log ever has it."""
+        """The token is in the fragment: browsers send it to no server, so no proxy and no log ever has it."""
         return f"/welcome#{self.token}"
 
 
@@ -142,7 +142,7 @@ class Users:
     ) -> Person:
         """What is given: all of it, or nothing where a part is refused. Each part is a row of the audit log.
 
-        Raises Conflict where nobody would be left who may manage people.
+        Raises Conflict where no one would be left who may manage people.
         """
         require(actor, Action.MANAGE_PEOPLE)
         with self._state.session() as session:
@@ -164,8 +164,8 @@ class Users:
     def first_administrator(self) -> Invitation | None:
         """A one-time link for the first administrator; None where there is an active one already.
 
-        Call it at the start, show it to whoever started the service and to no log. Each call replaces the link of
-        the one before.
+        Call it at the start, show it to the operator who started the service and to no log. Each call replaces the link
+        of the one before.
         """
         with self._state.session() as session:
             if administrators(session):
@@ -201,7 +201,7 @@ def add_user(
     """A new row; the caller has checked the right and tells the audit log. Raises BadRequest or Conflict."""
     login = login_name(name)
     if session.scalar(select(User.id).where(User.name == login)) is not None:
-        raise Conflict("Somebody has that name already.", remedy="Choose another name.")
+        raise Conflict("Someone has that name already.", remedy="Choose another name.")
     user = User(
         name=login,
         display_name=_display_name(display_name, name.strip()),
@@ -306,7 +306,8 @@ def administrators(session: Session) -> int:
 
 
 def _keep_an_administrator(session: Session, leaving: User) -> None:
-    """Raises Conflict where nobody else may manage people. Of two who leave at once the second waits here and sees."""
+    """Raises Conflict where no one else may manage people. Of two who leave at the same time the second waits here and
+    sees."""
     left = session.scalars(
         select(User)
         .where(User.role == "administrator", User.active)
@@ -316,7 +317,7 @@ def _keep_an_administrator(session: Session, leaving: User) -> None:
     ).all()
     if [user.id for user in left] == [leaving.id]:
         raise Conflict(
-            "This is the only active administrator.", remedy="Make somebody else an administrator first."
+            "This is the only active administrator.", remedy="Make someone else an administrator first."
         )
 
 

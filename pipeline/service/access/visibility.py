@@ -1,7 +1,7 @@
 """From what is kept about a person to the notes that exist for them.
 
 A person is restricted by domain, by patient group, by both, or not at all. Not restricted must be said; a person about
-whom nothing was said sees nothing. A change of a group counts from the next request on, in every process: the cached
+whom nothing was set sees nothing. A change of a group counts from the next request on, in every process: the cached
 members carry the group's revision and are used only while that is still the current one. Knows no request.
 """
 
@@ -31,7 +31,7 @@ _SEEN = (  # made once: every request of a restricted person runs it
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """Which notes somebody may see. None: no restriction of that kind. Empty: none at all. Both must hold."""
+    """Which notes a user may see. None: no restriction of that kind. Empty: none at all. Both must hold."""
 
     domains: frozenset[str] | None = frozenset()
     group_ids: frozenset[str] | None = frozenset()

@@ -60,7 +60,7 @@ def rename_conversation(
 def delete_conversation(
     conversation_id: ConversationId, services: ServicesDep, principal: PrincipalHere
 ) -> Response:
-    """Delete it. What was answered to whom stays provable: receipts are kept as long as the settings say."""
+    """Delete it. What each user was answered stays provable: receipts are kept as long as the settings say."""
     services.conversations.delete(principal, conversation_id)
     return Response(status_code=204)
 

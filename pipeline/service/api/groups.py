@@ -49,6 +49,6 @@ def change_group(
 
 @router.delete("/{group_id}", status_code=204, responses=documented(404))
 def delete_group(group_id: GroupId, services: ServicesDep, principal: PrincipalHere) -> Response:
-    """Remove it. Whoever saw patients by it alone sees them no more."""
+    """Remove it. Users who saw patients only through it no longer see them."""
     services.groups.delete(principal, group_id)
     return Response(status_code=204)

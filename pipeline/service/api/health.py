@@ -69,7 +69,7 @@ async def status(services: ServicesDep, principal: PrincipalHere) -> StatusOut:
 
 
 async def status_for(services: Services, principal: Principal) -> StatusOut:
-    """The same, for whoever shows it."""
+    """The same, for the pages that show it."""
     findings = await services.readiness.look()
     corpus, model = await run_in_threadpool(_corpus, services, principal)
     service = services.settings.service

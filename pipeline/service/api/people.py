@@ -43,7 +43,7 @@ def me(principal: PrincipalHere) -> MeOut:
 
 @router.get("/people", tags=["people"], dependencies=[requires(Action.MANAGE_PEOPLE)])
 def list_people(services: ServicesDep, principal: PrincipalHere) -> PeopleOut:
-    """Everybody, deactivated people included."""
+    """All users, deactivated ones included."""
     return PeopleOut(people=[PersonOut.of(person) for person in services.people.everybody(principal)])
 
 
@@ -107,7 +107,7 @@ def change_person(
     responses=documented(404, 409),
 )
 def invite_person(user_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> InvitationOut:
-    """A new one-time link, also for somebody who has forgotten their password. Earlier links stop working."""
+    """A new one-time link, also for a user who has forgotten their password. Earlier links stop working."""
     invitation = services.people.invite(principal, user_id)
     return _invitation(services, services.people.person(principal, user_id), invitation)
 

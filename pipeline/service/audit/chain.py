@@ -3,13 +3,13 @@
     hash(n) = SHA-256( hash(n-1) "\\n" canonical JSON of [n, at, actor, actor_kind, action, subject, outcome, details] )
 
 `append` hangs an entry on a session; it is written when that session commits, so a change and its row come to be
-together or not at all. Whoever commits holds the row `audit_head` for that moment: appends of all processes queue
-there, numbers have no gaps. Details hold ids, counts and hashes, never a question, an answer or a note.
+together or not at all. The committing process holds the row `audit_head` for that moment: appends of all processes
+queue there, numbers have no gaps. Details hold ids, counts and hashes, never a question, an answer or a note.
 
 What `verify` finds: a changed, removed, added or reordered row, and an end that was cut off while `audit_head` was
-left. What it cannot find from the database alone: somebody with write access to it who computes the whole chain anew
+left. What it cannot find from the database alone: a person with write access to it who computes the whole chain again
 from some row on, or cuts off the end and sets `audit_head` back. Against those there are anchors: number and hash of
-the last row, kept where that somebody cannot write. Knows no person's rights.
+the last row, kept where that person cannot write. Knows no person's rights.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Outcome: TypeAlias = Literal["done", "refused", "failed"]
 
 
 class Actor(Protocol):
-    """Whoever did it."""
+    """Who did it."""
 
     @property
     def id(self) -> str: ...
@@ -66,11 +66,11 @@ class SystemActor:
 
 SYSTEM = SystemActor("chartwell", "system")
 STRANGER = SystemActor("nobody", "stranger")
-"""Somebody who has not signed in."""
+"""A client that has not signed in."""
 
 
 def on_host(user: str) -> SystemActor:
-    """Somebody at a command line of the host."""
+    """A user at a command line of the host."""
     return SystemActor(user, "host")
 
 
@@ -213,7 +213,7 @@ class AuditLog:
     ) -> None:
         """As `record`, at most once a minute for the same action and `about` in this process.
 
-        For what somebody without rights can repeat as often as they like: it must not fill the log.
+        For what a client without rights can repeat as often as they like: it must not fill the log.
         """
         if self._due(f"{action} {about}"):
             self.record(actor, action, subject, outcome=outcome, details=details)

@@ -1,8 +1,8 @@
 """A receipt for every question: what it was answered from, exactly enough to prove it and to answer it again.
 
 A receipt's `record` holds ids, hashes, spans and numbers and no text. Its SHA-256 stands in the audit log, and in it
-the SHA-256 of question and answer, so a change of any of them is found. The texts lie beside it and can be erased
-without harm to that proof: whoever then shows a text can still be told whether it was this one. Knows no person's
+the SHA-256 of question and answer, so a change of any of them is found. The texts are kept next to it and can be erased
+without harm to that proof: a text shown later can still be checked against it. Knows no person's
 rights and no model.
 """
 
@@ -56,7 +56,7 @@ class AnswerRecord:
     answer: Answer | None = None
     error: ChartwellError | None = None
     cost_usd: float | None = None
-    """US dollars that the model's tokens add to a bill; None where nobody said what they cost."""
+    """US dollars that the model's tokens add to a bill; None where their price is not set."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Numbers and ids of other parts (guard rails, cache), under their own names."""
 
@@ -132,14 +132,14 @@ class Receipts:
             return _stored(row)
 
     def own(self, actor: Actor, receipt_id: str) -> StoredReceipt:
-        """A receipt of one's own question. Somebody else's does not exist."""
+        """A receipt of one's own question. Someone else's does not exist."""
         found = self.get(receipt_id)
         if found.user_id != actor.id:
             raise NotKnown("There is no such receipt.", remedy="Its id is that of the question.")
         return found
 
     def read(self, reader: Actor, receipt_id: str, scope: AccessScope) -> StoredReceipt:
-        """Anybody's receipt, for somebody who may review and sees, by `scope`, all that the asker could see: question
+        """Anybody's receipt, for a user who may review and sees, by `scope`, all that the asker could see: question
         and answer may tell of any of it. For others it does not exist. Who read stands in the audit log.
         """
         found = self.get(receipt_id)
@@ -247,7 +247,7 @@ def _citation(citation: Citation, domains: Mapping[str, str | None]) -> dict[str
 
 
 def _locator(region: Region | None) -> dict[str, Any]:
-    """Beside `start` and `end`; nothing for text, so that its record stays what it was."""
+    """Alongside `start` and `end`; nothing for text, so that its record stays what it was."""
     return {} if region is None else {"locator": locator_record(region)}
 
 
@@ -317,7 +317,7 @@ def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
 
 
 def notices_record(notices: Sequence[Notice]) -> list[dict[str, Any]]:
-    """What the filters did, without the values of notes that resemble the one asked for: whoever may not see those
+    """What the filters did, without the values of notes that resemble the one asked for: a user who may not see those
     notes any more must not meet their ids in an old answer. Without a name as well, which is text of the question."""
     return [
         {

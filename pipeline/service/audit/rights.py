@@ -62,7 +62,7 @@ class _Log:
 
 
 def unproven_rights(session: Session) -> Iterator[ChainFault]:
-    """Whoever may do or see what the log does not tell, and whatever of it is gone."""
+    """Rights that the log does not explain, and those of the log that are gone."""
     log = _read(session)
     yield from _people(session, log)
     yield from _keys(session, log)

@@ -2,7 +2,7 @@
 
 Everything is followed back to a row: a receipt by the hash in the row of its answer, its texts and its scope by hashes
 in the receipt, a message by the row of its question or by its receipt, a conversation's owner by who asked in it. What
-is not there any more must have been removed by somebody whom a row names, or by time. What cannot be found stands in
+is not there any more must have been removed by a user whom a row names, or by time. What cannot be found stands in
 docs/security.md. Knows no settings: what was due is in the rows that say it was removed.
 """
 
@@ -127,9 +127,9 @@ def _changed(
 
 
 def _changed_columns(receipt: Receipt, record: Mapping[str, Any], scopes: Collection[str]) -> Iterator[str]:
-    """What lies beside the record so that it can be looked for, and the scope it names."""
+    """What is kept next to the record so that it can be looked for, and the scope it names."""
     if receipt.user_id != record.get("user"):
-        yield "it has been given to somebody else"
+        yield "it has been given to someone else"
     if receipt.conversation_id != record.get("conversation"):
         yield "it has been moved to another conversation"
     if abs(receipt.created_at - moment_of(record.get("at"))) > WRITTEN_WITHIN:
@@ -143,7 +143,7 @@ def _changed_texts(receipt: Receipt, record: Mapping[str, Any], erasable: bool) 
         yield "its texts count as erased, and the log tells of no erasure"
     for name, text in (("question", receipt.question), ("answer", receipt.answer)):
         if text is None and receipt.erased_at is None:
-            yield f"its {name} is gone, and nobody erased it"
+            yield f"its {name} is gone, and no one erased it"
         elif text is not None and sha256(text) != record.get(f"{name}_sha256"):
             yield f"its {name} has been changed"
 
@@ -256,7 +256,7 @@ def _changed_owners(session: Session) -> Iterator[ChainFault]:
         .order_by(Conversation.id)
     )
     for conversation_id in found:
-        yield ChainFault(0, f"conversation {conversation_id}: it has been given to somebody else")
+        yield ChainFault(0, f"conversation {conversation_id}: it has been given to someone else")
 
 
 def _missing_conversations(session: Session, removed: _Removed) -> Iterator[ChainFault]:
@@ -270,14 +270,14 @@ def _missing_conversations(session: Session, removed: _Removed) -> Iterator[Chai
     )
     for conversation_id, used_at in found:
         if not removed.conversation(conversation_id or "", used_at):
-            yield ChainFault(0, f"conversation {conversation_id}: it is gone, and nobody deleted it")
+            yield ChainFault(0, f"conversation {conversation_id}: it is gone, and no one deleted it")
 
 
 # --- reading what may have been spoilt
 
 
 def object_of(text: str | None) -> dict[str, Any]:
-    """The JSON object; an empty one where there is none, or somebody made it something else."""
+    """The JSON object; an empty one where there is none, or it was made something else."""
     try:
         found = json.loads(text or "")
     except ValueError:
@@ -286,7 +286,7 @@ def object_of(text: str | None) -> dict[str, Any]:
 
 
 def moment_of(text: object) -> dt.datetime:
-    """The moment; one that never was where somebody made it something else."""
+    """The moment; one that never was where it was made something else."""
     try:
         found = dt.datetime.fromisoformat(str(text))
     except ValueError:

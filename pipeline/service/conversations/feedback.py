@@ -1,4 +1,4 @@
-"""What people think of the answers they got. Only whoever asked may say it. Knows no page."""
+"""What people think of the answers they got. Only the asker may say it. Knows no page."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FeedbackStore:
         reasons: Sequence[str] = (),
         comment: str | None = None,
     ) -> Opinion:
-        """Say it, or say it anew. Raises NotKnown for an answer to somebody else, BadRequest for an unknown reason."""
+        """Say it, or say it again. Raises NotKnown for an answer to someone else, BadRequest for an unknown reason."""
         text = storable(comment).strip() if comment else None
         if verdict not in ("good", "bad") or set(reasons) - set(REASONS):
             raise BadRequest("There is no such verdict or reason.", remedy=f"Reasons: {', '.join(REASONS)}.")
@@ -88,7 +88,7 @@ class FeedbackStore:
             return {row.receipt_id: _opinion(row) for row in found}
 
     def latest(self, limit: int = 100) -> list[Opinion]:
-        """Everybody's, newest first, for whoever may review."""
+        """Everyone's, newest first, for reviewers."""
         with self._state.reading() as session:
             found = session.scalars(
                 select(Feedback).order_by(Feedback.created_at.desc(), Feedback.id).limit(min(limit, 500))

@@ -1,9 +1,9 @@
-"""Conversations: questions and answers that belong together, seen by their owner and by nobody else.
+"""Conversations: questions and answers that belong together, seen by their owner and by no one else.
 
-Somebody else's conversation, a deleted one and one that never was are the same: not known. Each question and each
+Someone else's conversation, a deleted one and one that never was are the same: not known. Each question and each
 answer is one transaction with its receipt and its row of the audit log. An answer that quotes a note which its owner
-may no longer see, or, for whoever may not see everything, a note that is gone, is not shown again. Knows no model, no
-store and no page: whoever puts it together hands in which notes a scope admits now.
+may no longer see, or, for a user who may not see everything, a note that is gone, is not shown again. Knows no model,
+no store and no page: the caller hands in which notes a scope admits now.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Conversations:
     def begin(
         self, actor: Actor, question: Question, question_id: str, conversation_id: str | None = None
     ) -> StartedTurn:
-        """Keep a question before it is answered. None begins a conversation. Raises NotKnown for somebody else's."""
+        """Keep a question before it is answered. None begins a conversation. Raises NotKnown for someone else's."""
         text = storable(question.text)
         chosen = conversation_id or new_id()
         details = {"question_sha256": sha256(text), "conversation": chosen}
@@ -199,7 +199,7 @@ class Conversations:
         return cited - self._sight(cited, scope) if cited else cited
 
     def patients(self, actor: Actor, conversation_id: str) -> tuple[str, ...]:
-        """Whom the last answer was about, as `patients_of` says. Raises NotKnown."""
+        """The patients the last answer was about, as `patients_of` says. Raises NotKnown."""
         with self._state.reading() as session:
             conversation = _own(session, actor, conversation_id)
             last = (
@@ -253,7 +253,7 @@ class Conversations:
     # --- changing
 
     def rename(self, actor: Actor, conversation_id: str, title: str) -> Summary:
-        """Raises BadRequest for an empty or overlong title, NotKnown for somebody else's conversation."""
+        """Raises BadRequest for an empty or overlong title, NotKnown for someone else's conversation."""
         wanted = " ".join(storable(title).split())
         if not 1 <= len(wanted) <= TITLE_CHARACTERS_MAX:
             raise BadRequest(

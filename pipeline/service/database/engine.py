@@ -72,7 +72,7 @@ class State:
         return Path(self.url.database or "") if self.sqlite else None
 
     def migrate(self, revision: str = "head") -> None:
-        """Bring the tables to `revision` ("base" removes them). Safe when several processes do it at once."""
+        """Bring the tables to `revision` ("base" removes them). Safe when several processes do it at the same time."""
         with self._writing(), _translated(self), self.engine.begin() as connection:
             migrate.run(connection, revision)
 

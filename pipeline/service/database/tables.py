@@ -192,7 +192,7 @@ class OneTimeLink(Base):
 
 
 class OidcRequest(Base):
-    """A sign-in under way at the identity provider."""
+    """A sign-in in progress at the identity provider."""
 
     __tablename__ = "oidc_requests"
 
@@ -268,7 +268,7 @@ class Message(Base):
 
 
 class Job(Base):
-    """An indexing run that somebody started. Whoever runs it keeps `heartbeat_at` fresh."""
+    """An indexing run that a user started. The process that runs it keeps `heartbeat_at` fresh."""
 
     __tablename__ = "jobs"
 
@@ -290,7 +290,7 @@ class Job(Base):
 
 
 class Feedback(Base):
-    """What somebody thinks of an answer."""
+    """What a user thinks of an answer."""
 
     __tablename__ = "feedback"
     __table_args__ = (UniqueConstraint("receipt_id", "user_id"),)
@@ -325,13 +325,13 @@ class Audit(Base):
     subject: Mapped[str] = mapped_column(String(500))
     outcome: Mapped[str] = mapped_column(String(20))
     details: Mapped[str] = mapped_column(Text)
-    """Canonical JSON, kept as text so that no database formats it anew."""
+    """Canonical JSON, kept as text so that no database formats it again."""
     previous: Mapped[str] = mapped_column(_Hash)
     hash: Mapped[str] = mapped_column(_Hash)
 
 
 class AuditHead(Base):
-    """The last row of the chain: whoever appends holds this row, so appends queue, and a cut-off end shows."""
+    """The last row of the chain: a writer holds this row, so appends queue, and a cut-off end shows."""
 
     __tablename__ = "audit_head"
 

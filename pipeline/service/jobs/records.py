@@ -1,4 +1,4 @@
-"""Remembers jobs: who started what, how far it is, how it ended. Whoever runs one keeps its heartbeat fresh.
+"""Remembers jobs: who started what, how far it is, how it ended. The process that runs one keeps its heartbeat fresh.
 
 A job whose runner is gone is "lost", never "running" for ever. Each change by a person has its row in the audit log.
 Knows no process.
@@ -132,7 +132,7 @@ class JobHistory:
             return [_job(row) for row in rows]
 
     def lose_orphans(self, silent_seconds: float = 0.0) -> int:
-        """Mark as lost what nobody runs any more: running, and silent for that long. How many.
+        """Mark as lost what no process runs any more: running, and silent for that long. How many.
 
         At the start of the only service, everything that runs is an orphan: leave it at 0.
         """

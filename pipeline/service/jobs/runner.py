@@ -1,12 +1,12 @@
 """Indexing runs that people start: one at a time, watched while they go, cancelled, and remembered.
 
 Each is a process of its own, `python -m pipeline.vectorize`, and not a thread: it takes the corpus's writing lock, it
-computes for minutes beside answers that must not wait for it, it may be killed without harm (what it has stored it has
-stored), and its memory goes with it. What it reads is the inbox that the settings name; nobody who calls names a path.
+computes for minutes alongside answers that must not wait for it, it may be killed without harm (what it has stored it
+has stored), and its memory goes with it. What it reads is the inbox that the settings name; no caller names a path.
 Progress comes as lines from the process and is kept at most every second. Who watches is told how a run ended, also
 where that cannot be kept. A service that starts finds runs that its
-predecessor left without an end: nobody watches them, so they are "lost", and starting again goes on where they were.
-Refuses to know how notes are read.
+predecessor left without an end: no process watches them, so they are "lost", and starting again goes on where they
+were. Refuses to know how notes are read.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Jobs:
         return self._settings.service.inbox
 
     async def start(self, principal: Principal, *, prune: bool, retry_failed: bool) -> JobRow:
-        """Begin a run. Raises Conflict where one is under way, or where there is no inbox."""
+        """Begin a run. Raises Conflict where one is in progress, or where there is no inbox."""
         async with self._starting:
             inbox = self._settings.service.inbox
             if inbox is None:
@@ -138,7 +138,7 @@ class Jobs:
             LOGGER.warning("indexing jobs were left without an end", extra={"jobs": lost})
 
     async def stop(self) -> None:
-        """End the run that is under way, and every watching of it."""
+        """End the run that is in progress, and every watching of it."""
         self._stopping.set()
         run = self._running
         if run is not None and run.task is not None:
@@ -152,13 +152,13 @@ class _Ended:
 
     state: EndState
     report: Mapping[str, Any] | None = None
-    """Counts, no ids: who may see jobs need not be somebody who may see every note."""
+    """Counts, no ids: a user who may see jobs need not be one who may see every note."""
     error: str | None = None
     error_code: str | None = None
 
 
 class _JobRun:
-    """One process under way."""
+    """One running process."""
 
     def __init__(
         self, job: JobRow, book: JobHistory, command: list[str], settings: Settings, activity: IdleSignal
@@ -188,7 +188,7 @@ class _JobRun:
                 each.cancel()
 
     def _tell(self, job: JobRow) -> None:
-        """Wake everybody who watches; who comes later waits for the next news."""
+        """Wake all watchers; a later one waits for the next news."""
         self.job = job
         news, self._news = self._news, asyncio.Event()
         news.set()
@@ -207,7 +207,7 @@ class _JobRun:
         for pause in (*KEEPING_PAUSES, 0.0):
             try:
                 return await _in_thread(lambda: self._keep(ended))
-            except Exception as error:  # noqa: BLE001  whoever watches is told in any case
+            except Exception as error:  # noqa: BLE001  the watchers are told in any case
                 LOGGER.error(
                     "the end of an indexing job is not kept",
                     extra={"job": self.job.id, "error": type(error).__name__},
@@ -282,7 +282,7 @@ class _JobRun:
                 await self._advance(progress)
 
     def _remember_complaint(self, line: str) -> None:
-        """The last lines of a door that could not run: what, what to do, and where to read with the code."""
+        """The last lines of a command that could not run: what, what to do, and where to read with the code."""
         for opening, name in (("Could not run: ", "what"), ("What to do: ", "remedy"), ("More: ", "more")):
             if line.startswith(opening):
                 self._complaint[name] = line.removeprefix(opening).strip()

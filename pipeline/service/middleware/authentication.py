@@ -1,10 +1,10 @@
-"""Who is let in. Deny by default: a path that is not listed as public is served to nobody who is not known.
+"""Who is let in. Deny by default: a path that is not listed as public is served to known users only.
 
 In this order: the host name must be ours (a page elsewhere that points its own name at this address gets nothing), the
 address must be one that a database can keep, the demo is for this machine alone, a browser must not be sent here by
-another site, the body must be small enough, somebody must have asked, not too often, and a browser's cookie changes
-something only together with the token that our own pages know. What somebody may do once inside is `access.policy`'s
-business, and each route asks it.
+another site, the body must be small enough, the caller must be known, and not ask too often, and a browser's cookie
+changes something only together with the token that our own pages know. What a user may do once inside is
+`access.policy`'s business, and each route asks it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PUBLIC_PREFIXES = ("/static/", "/sign-in/")
 """Pages through which one signs in, and files that say nothing about anybody."""
 UNMETERED = frozenset({"/healthz", "/readyz"})
 WATCHING = UNMETERED | {"/metrics"}
-"""Asked for by programs that watch: nobody works here because of them."""
+"""Asked for by programs that watch: they do not count as use."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 FORWARDED = (
     b"forwarded",
@@ -76,7 +76,7 @@ class Authenticator(Protocol):
 
 Threaded = Callable[[Callable[[str], Caller], str], Awaitable[Caller]]
 Refused = Callable[[Caller | None, str, Forbidden], Awaitable[None]]
-"""Is told of what was refused here, with the method, and to whom; None: nobody who is known."""
+"""Is told of what was refused here, with the method, and to whom; None: no known user."""
 
 
 def allowed_hosts(settings: ServiceSettings) -> frozenset[str]:
@@ -148,12 +148,12 @@ class AuthenticationMiddleware:
         await self._app(scope, replayed(body, receive), send)
 
     async def _metered_caller(self, request: Request) -> Caller | None:
-        """Who asks, as `_caller` says, counted for them, or for their address where nobody is known."""
+        """Who asks, as `_caller` says, counted for them, or for their address where no one is known."""
         address = f"address {network_of(request.client.host) if request.client else 'unknown'}"
         try:
             caller = await self._caller(request)
         except SignInFailed:
-            self._limit.take(address)  # for whoever tries keys, too
+            self._limit.take(address)  # for guessers of keys, too
             raise
         if request.scope["path"] not in UNMETERED:
             self._limit.take(caller.principal.id if caller else address)
@@ -180,7 +180,7 @@ class AuthenticationMiddleware:
         return host
 
     async def _caller(self, request: Request) -> Caller | None:
-        """Who asks, None where nobody says who they are. Raises SignInFailed for a key that is not right."""
+        """Who asks, None where the request does not say. Raises SignInFailed for a key that is not right."""
         authorization = request.headers.get("authorization", "")
         if authorization:
             scheme, _, key = authorization.partition(" ")
@@ -202,7 +202,7 @@ class AuthenticationMiddleware:
     async def _send_away(self, request: Request, receive: Receive, send: Send) -> None:
         if request.url.path.startswith("/v1/") or "text/html" not in request.headers.get("accept", ""):
             raise SignInFailed(
-                "Nobody is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
+                "No one is signed in.", remedy="Send an API key as bearer token, or sign in on the page."
             )
         to = request.url.path + (f"?{request.url.query}" if request.url.query else "")
         address = f"/sign-in?{urlencode({'to': to})}" if request.method == "GET" and to != "/" else "/sign-in"
@@ -222,7 +222,7 @@ def _check_address(scope: Scope) -> None:
 
 
 def _check_local(scope: Scope) -> None:
-    """The demo lets everybody in, so everybody must be on this machine."""
+    """The demo lets everyone in, so every client must be on this machine."""
     client = scope.get("client")
     if client is not None and client[0] not in LOOPBACK:
         raise Forbidden("The demo answers on this machine only.", remedy="Set up people: docs/security.md.")

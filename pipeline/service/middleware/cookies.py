@@ -37,7 +37,7 @@ def set_cookie(
         path="/",
         secure=secure(settings),
         httponly=True,
-        samesite="lax",  # a link in a mail must find somebody who is signed in; what changes things needs a token
+        samesite="lax",  # a link in a mail must find the user signed in; what changes things needs a token
     )
 
 

@@ -1,8 +1,8 @@
 """What every request and response has, whatever it is about: a number, security headers, a log line, a problem.
 
-The outermost layer. Decides what a browser may do with a page of ours, how many requests are under way at once, and
-that no exception reaches a client as anything but a problem. A log line has method, route, status and time, never a
-path with ids in it, a query, a body or an invented method. Refuses to know who asks.
+The outermost layer. Decides what a browser may do with a page of ours, how many requests are in flight at the same
+time, and that no exception reaches a client as anything but a problem. A log line has method, route, status and time,
+never a path with ids in it, a query, a body or an invented method. Refuses to know who asks.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class RequestEnvelope:
     ) -> None:
         try:
             if self._under_way > self._connections_max and scope["path"] not in ALWAYS_ANSWERED:
-                raise Busy("Too many requests are under way.", remedy="Ask again in a few seconds.")
+                raise Busy("Too many requests are in flight.", remedy="Ask again in a few seconds.")
             await self._app(scope, receive, send)
         except ClientGone:
             pass

@@ -20,7 +20,7 @@ BODY_SECONDS_MAX = 20.0
 KNOWN_MAX = 10_000
 """Principals remembered; who was heard least recently is forgotten, with a full share."""
 BURST_SHARE = 0.5
-"""Of a minute's requests, what may come at once: a page makes several."""
+"""Of a minute's requests, what may come in one burst: a page makes several."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ async def whole_body(scope: Scope, receive: Receive, bytes_max: int) -> bytes:
     except TimeoutError:
         raise WrongHttp(
             f"The body of the request was not here within {BODY_SECONDS_MAX:.0f} s.",
-            remedy="Send it at once.",
+            remedy="Send it without a pause.",
             status=408,
         ) from None
 

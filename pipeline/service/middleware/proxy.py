@@ -1,4 +1,4 @@
-"""Whose word counts about where a request came from: the server in front that shows our key, and nobody else's.
+"""Whose word counts about where a request came from: the server in front that shows our key, and no one else's.
 
 Behind a server in front every request comes from its address, and that server says in X-Forwarded-For who really
 called. Any program on the host can reach the process's port and say the same: limits and audit log would then hold
@@ -26,7 +26,7 @@ class BehindProxy:
     """ASGI middleware around everything that looks at a client's address."""
 
     def __init__(self, app: ASGIApp, key: str) -> None:
-        """`key`: empty where there is no server in front; then nobody is believed."""
+        """`key`: empty where there is no server in front; then no header is believed."""
         self._app = app
         self._key = key.encode()
 

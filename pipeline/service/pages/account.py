@@ -36,7 +36,7 @@ LEAVING = "chartwell-leaving"
 """A cookie: which browser left for the identity provider."""
 LEAVING_SECONDS = 600
 OWN = [requires(Action.READ_STATUS)]
-"""Whoever is let in at all may look at their account."""
+"""Every user who is let in may look at their account."""
 
 
 @router.get("/sign-in")
@@ -47,7 +47,7 @@ def sign_in_page(
     to: Annotated[str, Query(max_length=2000)] = "/",
     ended: str = "",
 ) -> Response:
-    """Where whoever is not known is sent. A part of a page that asks is told to leave the page as a whole."""
+    """Where an unknown client is sent. A part of a page that asks is told to leave the page as a whole."""
     if is_part(request):
         return Response(status_code=204, headers={"HX-Redirect": sign_in_address(current_path(request))})
     if caller_or_none(request) is not None:
@@ -172,7 +172,8 @@ def _welcome_page(
 
 @router.post("/welcome/whom")
 def whom(services: ServicesDep, renderer: RendererHere, token: Line = "") -> HTMLResponse:
-    """Whom a one-time link is for: the name that they sign in with, or the field in which the first one chooses it."""
+    """The user a one-time link is for: the name that they sign in with, or the field in which the first one chooses
+    it."""
     return renderer.fragment("whom.html", token=token, name="", for_whom=services.sign_ins.link(token))
 
 

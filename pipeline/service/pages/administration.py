@@ -29,7 +29,7 @@ Area = Annotated[Text, Form(max_length=65_536)]
 def people(
     request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
-    """Everybody."""
+    """All users."""
     return _people(request, services, principal, renderer)
 
 
@@ -172,7 +172,7 @@ def groups(
 def create_group(
     services: ServicesDep, principal: PrincipalHere, name: Line = "", patient_ids: Area = ""
 ) -> RedirectResponse:
-    """A new group with these patients. It is shown at once, with the patients of whom there are no notes."""
+    """A new group with these patients. It is shown immediately, with the patients of whom there are no notes."""
     made = services.groups.create(principal, name, _lines(patient_ids))
     return see_other(f"/groups/{made.id}", "saved")
 
@@ -185,7 +185,7 @@ def group(
     principal: PrincipalHere,
     renderer: RendererHere,
 ) -> HTMLResponse:
-    """One group with its patients. That somebody looked stands in the audit log."""
+    """One group with its patients. The look is in the audit log."""
     members = services.groups.members(principal, group_id)
     found = next(each for each in _groups(services, principal) if each.id == group_id)
     unknown = services.corpus.without_notes(members, principal.scope)
@@ -211,7 +211,7 @@ def change_group(
 
 @router.post("/groups/{group_id}/delete", dependencies=PEOPLE)
 def delete_group(group_id: ThingId, services: ServicesDep, principal: PrincipalHere) -> RedirectResponse:
-    """Remove it. Whoever saw patients by it alone sees them no more."""
+    """Remove it. Users who saw patients only through it no longer see them."""
     services.groups.delete(principal, group_id)
     return see_other("/groups", "deleted")
 
@@ -298,7 +298,7 @@ def _groups(services: Services, principal: Principal) -> list[Group]:
 
 
 def _domains(services: Services, principal: Principal) -> list[str]:
-    """Domains that occur in notes which the administrator may see, and those that somebody was given before."""
+    """Domains that occur in notes which the administrator may see, and those that were given to a user before."""
     given = {name for each in services.people.everybody(principal) for name in each.sees.domains or ()}
     try:
         with services.corpus.answering() as answering:

@@ -1,7 +1,7 @@
 """Asking: the page with the question, and the answer as it comes.
 
-Decides what somebody who waits is told. A statement appears once its citations are checked; until then the page says
-what is being waited for, at once and again after some seconds. Without JavaScript the same form leads to the whole
+Decides what a waiting user is told. A statement appears once its citations are checked; until then the page says
+what is being waited for, immediately and again after some seconds. Without JavaScript the same form leads to the whole
 answer. Knows nothing of how an answer is made.
 """
 
@@ -103,7 +103,7 @@ def conversation(
     note: Annotated[str, Query(max_length=512)] = "",
     span: Annotated[str, Query(pattern=r"^(\d{1,9}-\d{1,9})?$")] = "",
 ) -> HTMLResponse:
-    """A conversation, with a note open beside it where the address names one."""
+    """A conversation, with a note open next to it where the address names one."""
     found = services.conversations.get(principal, conversation_id, principal.scope)
     patients = services.conversations.patients(principal, conversation_id)
     start_, _, end = span.partition("-")

@@ -1,8 +1,8 @@
 """A refusal or a failure as a person sees it: as a page, or as a part of one where htmx asked for a part.
 
 Decides who gets a page and who gets `application/problem+json`, and the heading of each kind. What may be said of an
-error is `service.problems`' business: these are the same words. Whoever is no longer signed in is sent to sign in and
-comes back to where they were.
+error is `service.problems`' business: these are the same words. A user who is no longer signed in is sent to sign in
+and comes back to where they were.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def sign_in_address(to: str) -> str:
 
 
 def own_path(address: str) -> str:
-    """The path of an address of ours, "/" for any other: nobody is led elsewhere by a link to our own page."""
+    """The path of an address of ours, "/" for any other: no one is led elsewhere by a link to our own page."""
     parts = urlsplit(address)
     path = parts.path
     if not path.startswith("/") or path.startswith("//") or "\\" in address or not address.isprintable():

@@ -26,7 +26,7 @@ RUNNING = "running"
 async def jobs(
     request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
 ) -> HTMLResponse:
-    """The job under way, and those before it."""
+    """The job in progress, and those before it."""
     found = [JobOut.of(job) for job in await services.jobs.latest(SHOWN)]
     running = next((job for job in found if job.state == RUNNING), None)
     return renderer.page(

@@ -1,4 +1,4 @@
-"""A note: beside an answer where htmx asks for it, alone on a page of its own otherwise."""
+"""A note: next to an answer where htmx asks for it, alone on a page of its own otherwise."""
 
 from __future__ import annotations
 

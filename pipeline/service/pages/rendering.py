@@ -1,7 +1,7 @@
 """Templates into pages: everything escaped, nothing undefined, the frame of a page always the same.
 
 Decides what every page knows: who looks, which parts of the service they may use, the colours they chose. Templates get
-values and decide nothing about rights: what somebody may not see is not among the values. Knows no route.
+values and decide nothing about rights: what a user may not see is not among the values. Knows no route.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class NavigationItem:
 
 
 def caller_or_none(request: Request) -> Caller | None:
-    """Whoever asks; None on the pages through which one signs in."""
+    """The principal; None on the pages through which one signs in."""
     caller = request.scope.get("state", {}).get("caller")
     return caller if isinstance(caller, Caller) else None
 

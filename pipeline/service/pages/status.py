@@ -1,4 +1,4 @@
-"""The status page, and what somebody says of an answer."""
+"""The status page, and what a user says of an answer."""
 
 from __future__ import annotations
 

@@ -195,13 +195,13 @@ def statement_views(statements: Iterable[StatementOut]) -> tuple[StatementView, 
 
 
 def note_address(resource_id: str, spans: Iterable[tuple[int, int]] = ()) -> str:
-    """Where a note is shown, with ranges pointed out. Can be handed to somebody else: their rights decide."""
+    """Where a note is shown, with ranges pointed out. Can be handed to someone else: their rights decide."""
     query = urlencode([("span", f"{start}-{end}") for start, end in spans])
     return f"/notes/{quote(resource_id, safe='')}" + (f"?{query}" if query else "")
 
 
 def beside_address(conversation_id: str, citation: CitationOut) -> str:
-    """A conversation with the cited note open beside it."""
+    """A conversation with the cited note open next to it."""
     query = urlencode({"note": citation.resource_id, "span": f"{citation.start}-{citation.end}"})
     return f"/conversations/{quote(conversation_id, safe='')}?{query}"
 
@@ -236,7 +236,7 @@ def text_spans(text: str, spans: Iterable[tuple[int, int]]) -> list[TextSpan]:
 
 @dataclass(frozen=True, slots=True)
 class NoteView:
-    """A note as it is shown, beside an answer or alone."""
+    """A note as it is shown, next to an answer or alone."""
 
     resource_id: str
     patient_id: str

@@ -1,4 +1,4 @@
-"""Words for what the service has as codes: why there is no answer, what a job did, what somebody sees.
+"""Words for what the service has as codes: why there is no answer, what a job did, what a user sees.
 
 Decides wording and nothing else. The reader is a clinician: no name of a class, a table or a setting without need.
 """
@@ -187,7 +187,7 @@ def hours(seconds: float) -> str:
 
 
 def verbatim(text: str) -> str:
-    """Somebody else's words in Markdown, to the letter, on one line: as a code span, in which nothing is a link, a
+    """Someone else's words in Markdown, to the letter, on one line: as a code span, in which nothing is a link, a
     picture, markup or a heading, whatever program shows it."""
     line = " ".join(str(text).split())
     runs = {len(run) for run in _BACKTICKS.findall(line)}

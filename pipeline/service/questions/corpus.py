@@ -1,6 +1,6 @@
 """The notes that are served: opened in the background, searched, and handed out to those who may see them.
 
-Decides when the service can answer, and that a note somebody may not see is answered exactly as one that is not there.
+Decides when the service can answer, and that a note a user may not see is answered exactly as one that is not there.
 Refuses to know what a question is answered with (`ServingAnswering`), and what an HTTP status is.
 """
 
@@ -102,7 +102,7 @@ class LiveCorpus:
             return {each for each in resource_ids if visible_note(answering.store, each, scope) is not None}
 
     def without_notes(self, patient_ids: Iterable[str], scope: AccessScope) -> list[str] | None:
-        """Of these patients those of whom there is no note that `scope` admits, in order; None where notes cannot be
+        """Of these patients those who have no note that `scope` admits, in order; None where notes cannot be
         looked at now."""
         asked = sorted(set(patient_ids))
         if not asked:
@@ -118,7 +118,7 @@ class LiveCorpus:
         return [each for each in asked if each not in known]
 
     def close(self) -> None:
-        """Take no further question; models close with the last answer under way."""
+        """Take no further question; models close with the last answer in progress."""
         self._stop.set()
         with self._lock:
             opened, self._answering = self._answering, None

@@ -1,6 +1,6 @@
-"""The conversation that a question goes on, for the rules of `answering.follow_up`, which say whom it is about.
+"""The conversation that a question goes on, for the rules of `answering.follow_up`, which say who it is about.
 
-Decides only where they are applied: at once for a question that needs nothing looked up, else in a thread.
+Decides only where they are applied: immediately for a question that needs nothing looked up, else in a thread.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def in_context(
     *,
     any_patient: bool,
 ) -> QuestionContext:
-    """The question with the patient of the answer before. `any_patient`: whoever asks wants every patient looked at.
+    """The question with the patient of the answer before. `any_patient`: the asker wants every patient looked at.
 
     Raises BadRequest where the question says "she" or the like and nothing tells who that is, NotKnown where the
     conversation is not theirs.

@@ -48,7 +48,7 @@ class QuestionRequest:
     conversation_id: str | None
     """The conversation that it goes on; None begins one."""
     kept_patient: str | None = None
-    """The patient of the answer before, to whom the question keeps although whoever asked named none."""
+    """The patient of the answer before, to whom the question keeps although the asker named none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ QueueEvent: TypeAlias = QuestionAccepted | Retrieved | Verified | AnswerEnded | 
 
 
 class RunningAnswer:
-    """One question under way. Its methods belong to the event loop, but for `publish`."""
+    """One question in progress. Its methods belong to the event loop, but for `publish`."""
 
     def __init__(self, asked: QuestionRequest, turn: StartedTurn) -> None:
         self.asked = asked
@@ -159,7 +159,7 @@ class AnswerQueue:
         self._recorder_threads = ThreadPoolExecutor(RECORDER_THREADS, thread_name_prefix="record")
         self._in_flight: dict[str, RunningAnswer] = {}
         self._handed_in = 0
-        """Questions accepted and not yet ended; those still being written down are not yet under way."""
+        """Questions accepted and not yet ended; those still being written down are not yet in progress."""
         self._empty = asyncio.Event()
         self._empty.set()
         self._each: Counter[str] = Counter()
@@ -241,7 +241,7 @@ class AnswerQueue:
                 return
             answer.starts()
             try:
-                # In the context of whoever asked: the answer belongs to the trace of their request.
+                # In the context of the asker: the answer belongs to the trace of their request.
                 await loop.run_in_executor(self._threads, contextvars.copy_context().run, self._work, answer)
             finally:
                 self._slots.release()

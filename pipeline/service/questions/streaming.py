@@ -2,7 +2,7 @@
 
 Decides the names and the order of the events:
 
-    accepted    question_id, conversation_id                     once, at once
+    accepted    question_id, conversation_id                     once, immediately
     retrieval   the passages that the model is given             once
     statement   number, text                                     for each statement, once it is verified
     citation    a citation, with the number of its statement     after the statement it belongs to
@@ -49,13 +49,13 @@ from pipeline.service.schemas.ask import (
 
 EVENT_STREAM = "text/event-stream"
 PING_SECONDS = 10
-"""Comments that keep proxies from closing a stream, and that find out whether somebody still listens."""
+"""Comments that keep proxies from closing a stream, and that find out whether the client still listens."""
 
 Result = TypeVar("Result")
 
 
 class ClientGone(Exception):
-    """Nobody waits for this response any more."""
+    """No client waits for this response any more."""
 
 
 def described(bodies: Mapping[str, type[BaseModel]], example: str) -> dict[str, Any]:

@@ -321,7 +321,7 @@ class NoticeOut(BaseModel):
         ]
 
 
-_KEPT_PATIENT = "the patient of the answer before, to whom this question keeps; null where it keeps to nobody"
+_KEPT_PATIENT = "the patient of the answer before, to whom this question keeps; null where it keeps to no one"
 
 
 class AnswerHead(BaseModel):

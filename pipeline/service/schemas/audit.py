@@ -62,7 +62,7 @@ class VerificationOut(BaseModel):
 
 
 class ReceiptOut(BaseModel):
-    """What an answer was made from, and that nobody has changed it since."""
+    """What an answer was made from, and that no one has changed it since."""
 
     model_config = example(
         {

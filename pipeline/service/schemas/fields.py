@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 TEXT_CHARACTERS_MAX = 20_000
-"""Of a question, whatever the settings say: so it fits into a body with everything beside it."""
+"""Of a question, whatever the settings say: so it fits into a body with everything else in it."""
 ID_CHARACTERS_MAX = 512
 LIST_MAX = 100
 

@@ -72,6 +72,6 @@ class MembersOut(BaseModel):
 
     patient_ids: list[str]
     without_notes: list[str] | None = Field(
-        description="of these, the patients of whom there is no note that you may see: not indexed yet, or misspelt; "
+        description="of these, the patients for whom there is no note that you may see: not indexed yet, or misspelt; "
         "null where notes cannot be looked at now"
     )

@@ -16,7 +16,7 @@ from pipeline.service.schemas.fields import Body, Id, Ids, example, storable_tex
 
 
 class SeesFields(Body):
-    """Which notes somebody may see. null: no restriction of that kind; an empty list: none at all. Both must hold."""
+    """Which notes a user may see. null: no restriction of that kind; an empty list: none at all. Both must hold."""
 
     domains: Ids | None = Field(description="domains of notes")
     group_ids: Ids | None = Field(description="patient groups")
@@ -65,7 +65,7 @@ class PersonChange(Body):
         Annotated[str, Field(min_length=1, max_length=200), AfterValidator(storable_text)] | None
     ) = None
     role: Role | None = None
-    active: bool | None = Field(None, description="false ends their sign-ins and keys at once")
+    active: bool | None = Field(None, description="false ends their sign-ins and keys immediately")
     sees: SeesFields | None = None
 
 
@@ -84,7 +84,7 @@ _PERSON = {
 
 
 class PersonOut(BaseModel):
-    """Somebody who is let in, or was."""
+    """A user who is let in, or was."""
 
     model_config = example(_PERSON)
 
@@ -110,7 +110,7 @@ class PeopleOut(BaseModel):
 
 
 class InvitationOut(BaseModel):
-    """A one-time link with which somebody chooses a password. It is shown once."""
+    """A one-time link with which a user chooses a password. It is shown once."""
 
     model_config = example(
         {

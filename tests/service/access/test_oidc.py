@@ -109,7 +109,7 @@ def test_somebody_signs_in(browser: Browser, access: Access, state: State) -> No
     signed_in, return_to = browser.sign_in("/conversations?x=1")
     principal = access.sign_ins.require_current(signed_in.token).principal
     assert (principal.name, principal.role, return_to) == ("Anna A.", "reader", "/conversations?x=1")
-    assert not principal.scope.admits("radiology", "p1"), "whoever is new sees nothing"
+    assert not principal.scope.admits("radiology", "p1"), "a new user sees nothing"
     again, _ = browser.sign_in()
     assert again.current.principal.id == principal.id
     with state.reading() as session:
@@ -174,7 +174,7 @@ def test_a_token_that_the_provider_did_not_sign(
         ("at_hash", {"at_hash": "of another access token"}),
         ("sub", {"sub": None}),
         ("sub", {"sub": 7}),
-        ("names nobody", {"sub": ""}),
+        ("names no one", {"sub": ""}),
     ],
 )  # fmt: skip
 def test_a_token_that_is_not_for_this_sign_in(

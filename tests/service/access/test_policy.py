@@ -51,13 +51,13 @@ def principal(role: Role, actions: frozenset[Action] | None = None) -> Principal
 
 @pytest.mark.parametrize(("role", "action"), list(itertools.product(ROLES, Action)))
 def test_a_role_may_what_the_table_says(role: Role, action: Action) -> None:
-    somebody = principal(role)
-    assert allowed(somebody, action) is EXPECTED[role, action.value]
+    user = principal(role)
+    assert allowed(user, action) is EXPECTED[role, action.value]
     if EXPECTED[role, action.value]:
-        require(somebody, action)
+        require(user, action)
     else:
         with pytest.raises(Forbidden, match=action.value) as refused:
-            require(somebody, action)
+            require(user, action)
         assert refused.value.action == action.value
 
 

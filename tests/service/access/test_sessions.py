@@ -32,7 +32,7 @@ def person(
     role: Role = "reader",
     sees: Visibility = NOTHING,
 ) -> SignedIn:
-    """Somebody who was invited and has chosen a password."""
+    """A user who was invited and has chosen a password."""
     _, invitation = access.people.create(administrator, name, role=role, sees=sees)
     return access.sign_ins.with_link(invitation.token, PASSWORD, address=HERE)
 
@@ -161,7 +161,7 @@ def test_every_refusal_has_the_same_words(access: Access, administrator: Princip
 def test_an_unknown_name_costs_a_hash_as_well(
     access: Access, administrator: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Counted and not timed: the same number of hashes is computed whoever is named."""
+    """Counted and not timed: the same number of hashes is computed whichever name is given."""
     person(access, administrator)
     computed: list[str] = []
     passwords = access.sign_ins._passwords
@@ -325,7 +325,7 @@ def test_forms_are_bound_to_their_sign_in(access: Access, administrator: Princip
         assert not csrf_valid(token, given)
 
 
-# --- slowing down whoever guesses: by a clock that stands still, for a busy machine takes a second for anything
+# --- slowing down guessers: by a clock that stands still, for a busy machine takes a second for anything
 
 
 @pytest.fixture
@@ -391,7 +391,7 @@ def test_no_delay_is_longer_than_its_limit(access: Access, administrator: Princi
 def test_strangers_shut_nobody_out_at_their_own_computer(
     access: Access, administrator: Principal, clock: Clock
 ) -> None:
-    """From another address, from the same address, and from a device of somebody else."""
+    """From another address, from the same address, and from a device of someone else."""
     anna, bert = person(access, administrator), person(access, administrator, "bert")
     guess(access, 6, address=ELSEWHERE)
     delayed(access, address=ELSEWHERE)
@@ -422,7 +422,7 @@ def test_one_address_that_tries_every_name_is_slowed_down(
 
 
 def test_success_does_not_wipe_an_address(access: Access, administrator: Principal, clock: Clock) -> None:
-    """Else whoever has one account could guess at all others for ever."""
+    """Otherwise the owner of one account could guess at all others for ever."""
     person(access, administrator)
     for number in range(throttle.LIMITS["address"].free + 2):
         try:
@@ -437,7 +437,7 @@ def test_success_does_not_wipe_an_address(access: Access, administrator: Princip
 def test_attempts_are_counted_before_the_password_is_looked_at(
     access: Access, administrator: Principal, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A hundred at once are a hundred: while one is being checked the next is already counted."""
+    """A hundred at the same time are a hundred: while one is being checked the next is already counted."""
     person(access, administrator)
     tried: list[str] = []
 

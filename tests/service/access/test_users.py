@@ -1,4 +1,4 @@
-"""People: only administrators change them, every change is told, and somebody is always left who can."""
+"""People: only administrators change them, every change is told, and someone is always left who can."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Feedback: by whoever asked, once for each answer."""
+"""Feedback: by the asker, once for each answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Follow-up questions: never answered from another patient's notes because nobody said who "she" is."""
+"""Follow-up questions: never answered from another patient's notes because no one said who "she" is."""
 
 from __future__ import annotations
 
@@ -125,8 +125,8 @@ def test_she_is_nobody_before_an_answer_says_who(reader: httpx2.Client) -> None:
     refused = reader.post("/v1/ask", json={"question": "Which antibiotics was she given, and when?"})
     assert (refused.status_code, refused.json()["code"]) == (422, "CW-REQUEST")
     assert "which patient" in refused.json()["detail"]
-    for nobody in ("Is this patient diabetic?", "What are their allergies?", "Do they smoke?"):
-        assert reader.post("/v1/ask", json={"question": nobody}).status_code == 422
+    for unnamed in ("Is this patient diabetic?", "What are their allergies?", "Do they smoke?"):
+        assert reader.post("/v1/ask", json={"question": unnamed}).status_code == 422
     for several in (
         {"question": "Is the patient taking allopurinol?", "filters": {"patient_ids": [HERS, "D2N043"]}},
         {"question": "Which patients have been to the moon?"},

@@ -1,4 +1,4 @@
-"""Questions under way: cut when nobody listens, queued, refused, kept, and drained."""
+"""Questions in progress: cut when no one listens, queued, refused, kept, and drained."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ SLOW = ServiceTime(seconds_per_token=0.1, concurrency=1)
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
 def test_who_leaves_cancels_the_models_request(tmp_path: Path, accept: str) -> None:
-    """A model that writes for twenty seconds is stopped at once, the place is free, and the trace is kept."""
+    """A model that writes for twenty seconds is stopped immediately, the place is free, and the trace is kept."""
     with serving(tmp_path, SLOW, answer_tokens=200) as (nim, service):
         queue = service.app.state.services.queue
         connection = service.raw("/v1/ask", headers_of(service.key(), Accept=accept), BODY)
@@ -166,7 +166,7 @@ def test_one_person_has_a_share_of_the_places(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_takes_nothing_holds_no_place(tmp_path: Path) -> None:
-    """Twenty of them, with places for two: everybody else is answered, and their own answers are kept."""
+    """Twenty of them, with places for two: everyone else is answered, and their own answers are kept."""
     with serving(tmp_path, ServiceTime(), answers_at_once=2, answers_each_max=50, send_seconds_max=1) as (
         _,
         service,
@@ -256,7 +256,7 @@ def test_a_stop_waits_for_a_question_that_is_being_written_down(
         prices = prices_of(service.settings)
         queue = AnswerQueue(services.corpus, services.conversations, prices, service.settings.service)
         with contextlib.closing(queue):
-            with service.state.session():  # nobody else writes meanwhile
+            with service.state.session():  # no one else writes meanwhile
                 asking = asyncio.create_task(queue.ask(DEMO, Question(QUESTION), None))
                 await asyncio.sleep(0)
                 stopping = asyncio.create_task(queue.drain(seconds))

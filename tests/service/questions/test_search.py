@@ -1,4 +1,4 @@
-"""A search gives what an answer would be made from: of the patient whom the question means, and of nobody else."""
+"""A search gives what an answer would be made from: of the patient the question means, and of no one else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// What the page does in the browser beyond htmx: themes, keys, the note beside the answer, and saying so when a stream
+// What the page does in the browser beyond htmx: themes, keys, the note next to the answer, and saying so when a stream
 // breaks. Every action works without this file too, as a link or a form. Knows nothing about notes.
 
 const page = document.documentElement;
@@ -48,7 +48,7 @@ function localTimes(root) {
   }
 }
 
-// --- the note beside the answer
+// --- the note next to the answer
 
 let cameFrom = null;
 
@@ -320,7 +320,7 @@ const single = byId("single-keys");
 if (single) single.checked = localStorage.getItem("chartwell-keys") !== "off";
 const form = byId("ask");
 if (form) countFilters(form);
-// A one-time link carries its token behind the '#', which browsers send to nobody: it goes into the form, and away.
+// A one-time link carries its token behind the '#', which browsers send to no server: it goes into the form, and away.
 const token = document.querySelector("input[data-token]");
 if (token) {
   const given = location.hash.slice(1);
@@ -331,7 +331,7 @@ if (token) {
   byId("no-token")?.toggleAttribute("hidden", Boolean(token.value));
   if (token.value && byId("whom")) {
     const values = { token: token.value };
-    const own = token.form.querySelector("input[name=csrf_token]"); // there where somebody is signed in
+    const own = token.form.querySelector("input[name=csrf_token]"); // there where a user is signed in
     if (own) values.csrf_token = own.value;
     htmx.ajax("POST", "/welcome/whom", { target: "#whom", values });
   }

@@ -1,4 +1,4 @@
-"""A salt for each patient group: the audit log holds a fingerprint of its patients that nobody can guess back."""
+"""A salt for each patient group: the audit log holds a fingerprint of its patients that no one can guess back."""
 
 from __future__ import annotations
 
