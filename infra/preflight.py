@@ -29,7 +29,7 @@ from infra.plan.config import (
     StackConfig,
     parse,
 )
-from infra.plan.image_registry import REFERENCE, Login, RefusedError, Registry, UnreachableError
+from infra.plan.image_registry import REFERENCE, ImageRegistry, Login, RefusedError, UnreachableError
 from infra.rollout.steps import NGC_REGISTRY, NGC_USER
 
 QUOTA_ON_DEMAND: Final = "L-DB2E81BA"  # Running On-Demand G and VT instances, in vCPUs
@@ -59,7 +59,7 @@ class Surroundings:
     """What the checks may ask: an AWS session, registries by host and login, the time."""
 
     session: Any
-    registry: Callable[[str, Login | None], Registry]
+    registry: Callable[[str, Login | None], ImageRegistry]
     now: datetime
 
 
@@ -243,7 +243,7 @@ def _model_images(config: StackConfig) -> tuple[str | None, ...]:
     return (config.images.llm, config.images.embedding, config.images.image)
 
 
-def _image(registry: Registry, repository: str, reference: str, with_key: bool) -> PreflightFinding:
+def _image(registry: ImageRegistry, repository: str, reference: str, with_key: bool) -> PreflightFinding:
     try:
         registry.manifest(repository, reference)
     except RefusedError as refusal:
@@ -386,7 +386,7 @@ def require(config: StackConfig, around: Surroundings | None = None) -> list[Pre
 def surroundings(config: StackConfig) -> Surroundings:
     """The real ones: the configured profile and region, registries over TLS, the clock."""
     session = boto3.Session(profile_name=config.aws_profile, region_name=config.region)
-    return Surroundings(session, Registry, datetime.now(UTC))
+    return Surroundings(session, ImageRegistry, datetime.now(UTC))
 
 
 def _code(error: botocore.exceptions.ClientError) -> str:

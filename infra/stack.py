@@ -44,7 +44,7 @@ def build(
     generated: Credentials | None = None,
     *,
     wheel: Path | None = None,
-    host_keys: host_key.Reader | None = None,
+    host_keys: host_key.ConsoleReader | None = None,
 ) -> Outputs:
     """Register every resource of the stack and return its outputs.
 
@@ -168,7 +168,7 @@ def host_key_of(
     config: StackConfig,
     inventory: Inventory,
     host: Host,
-    read: host_key.Reader | None,
+    read: host_key.ConsoleReader | None,
     inside: pulumi.ResourceOptions,
 ) -> pulumi.Output[str] | None:
     """The SSH key that the host must have, recorded; None where the configuration accepts any."""

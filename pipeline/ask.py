@@ -23,7 +23,7 @@ from pipeline.commands.console import (
     errors_as_exit_codes,
     out,
 )
-from pipeline.commands.conversation import Conversation, converse
+from pipeline.commands.conversation import TerminalConversation, converse
 from pipeline.config import Settings, load_settings
 from pipeline.errors import InputUnusable
 from pipeline.records import Answer, Filters, Question
@@ -121,7 +121,9 @@ def ask(
         asked = None if question is None else replace(blank, text=checked(question, settings))
         with open_telemetry(settings) as telemetry, open_answering(settings, telemetry) as answering:
             if asked is None:
-                converse(Conversation(answering, blank, lambda text: checked(text, settings), show_context))
+                converse(
+                    TerminalConversation(answering, blank, lambda text: checked(text, settings), show_context)
+                )
                 return
             streaming = stream and not json_output
             answer = print_streamed(answering, asked) if streaming else answering.answer(asked)

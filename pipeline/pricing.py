@@ -19,7 +19,7 @@ from typing import Literal, TypeAlias
 
 from pipeline.config import CostSettings, Settings
 
-Unit: TypeAlias = Literal["USD", "USD/hour", "hours", "ratio", "questions", "notes"]
+FigureUnit: TypeAlias = Literal["USD", "USD/hour", "hours", "ratio", "questions", "notes"]
 
 LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
@@ -30,7 +30,7 @@ class CostFigure:
 
     name: str
     """Stable: metrics and JSON carry it."""
-    unit: Unit
+    unit: FigureUnit
     value: float | None
     source: str = ""
     unknown: str = ""
@@ -213,7 +213,7 @@ def _figures(prices: Prices, usage: UsageWindow) -> Iterator[CostFigure]:
     yield _figure("usd_per_thousand_notes", "USD", both, lambda: _per_thousand_notes(prices, usage))
 
 
-def _figure(name: str, unit: Unit, source: str, compute: Callable[[], float]) -> CostFigure:
+def _figure(name: str, unit: FigureUnit, source: str, compute: Callable[[], float]) -> CostFigure:
     try:
         return CostFigure(name, unit, compute(), source)
     except _Unknown as reason:

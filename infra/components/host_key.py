@@ -27,7 +27,7 @@ POLL_SECONDS: Final = 10.0
 PRINTED: Final = re.compile(r"(?:host key |^)(ssh-ed25519 AAAA[A-Za-z0-9+/]{60,}={0,2})", re.MULTILINE)
 HELP: Final = "(docs/troubleshooting-aws.md#host-key)"
 
-Reader = Callable[[str], str]
+ConsoleReader = Callable[[str], str]
 """From an instance id to its public key. Blocks until the host has printed it. Raises pulumi.RunError."""
 
 
@@ -39,7 +39,7 @@ def printed_key(console: str) -> str | None:
 
 def reader(
     session: Any, *, wait_seconds: float = WAIT_SECONDS_MAX, sleep: Callable[[float], None] = time.sleep
-) -> Reader:
+) -> ConsoleReader:
     """Reads from the consoles of `session`'s account. A host that was just made needs a minute or two."""
 
     def read(instance_id: str) -> str:
@@ -81,7 +81,7 @@ class HostKey(pulumi.ComponentResource):
         config: StackConfig,
         recorded: str | None,
         instance_id: pulumi.Output[str],
-        read: Reader,
+        read: ConsoleReader,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("chartwell:host_key:HostKey", name, None, opts)

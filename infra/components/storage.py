@@ -21,7 +21,7 @@ from infra.plan import inventory as found
 from infra.plan.config import PauseMode, StackConfig
 from infra.plan.inventory import FoundSnapshot, FoundVolume, Inventory
 
-Action = Literal["create", "adopt", "restore"]
+VolumeAction = Literal["create", "adopt", "restore"]
 SECRET_LENGTH: Final = 32
 KEY_DELETION_DAYS: Final = 30
 SNAPSHOT_TIMEOUT: Final = "2h"  # a first snapshot of 200 GB outlasts the provider's 10 minutes
@@ -40,7 +40,7 @@ class DataStoreError(Exception):
 class VolumeDecision:
     """What happens to the data volume at this up, and in which zone the host must therefore run."""
 
-    action: Action
+    action: VolumeAction
     zone: str
     size_gb: int
     import_id: str | None = None

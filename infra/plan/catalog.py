@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Role = Literal["llm", "embedding", "image"]
+ModelRole = Literal["llm", "embedding", "image"]
 Device = Literal["gpu", "cpu"]
 
 NIM_CONTAINER_PORT: Final = 8000  # every NIM listens on 8000 inside its container (docs.nvidia.com/nim)
@@ -20,7 +20,7 @@ SERVICE_PROCESS_PORT: Final = 8010  # loopback only; the pipeline's own default
 SERVICE_TUNNEL_PORT: Final = 8443  # near end of the tunnel: 443 would need root there
 SSH_PORT: Final = 22
 SSH_USER: Final = "ubuntu"  # Canonical's and the Ubuntu deep-learning images both log in as this user
-NIM_PORTS: Final[dict[Role, int]] = {"llm": 8000, "embedding": 8001, "image": 8002}
+NIM_PORTS: Final[dict[ModelRole, int]] = {"llm": 8000, "embedding": 8001, "image": 8002}
 
 # What the boot installs on plain Ubuntu 24.04. NIM 2.x wants driver >= 580; Docker 29.5+ is reported to fail
 # some NGC pulls, and 29.4.3 is the version NVIDIA's RAG blueprint names.
@@ -97,7 +97,7 @@ class ModelFacts:
     """What one model needs. GPU and host figures in GiB, disk in GiB for image and weights together."""
 
     name: str
-    role: Role
+    role: ModelRole
     image_repository: str
     weights_gib: float
     overhead_gib: float
@@ -192,7 +192,7 @@ MODELS: Final[dict[str, ModelFacts]] = {
     )
 }
 
-DEFAULT_MODELS: Final[dict[Role, str]] = {
+DEFAULT_MODELS: Final[dict[ModelRole, str]] = {
     "llm": "meta/llama-3.1-8b-instruct",
     "embedding": "nvidia/nv-embedqa-e5-v5",
     "image": "none",

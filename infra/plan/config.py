@@ -28,7 +28,7 @@ from infra.plan.catalog import (
     NO_MODEL,
     REGIONS,
     Device,
-    Role,
+    ModelRole,
 )
 
 PROJECT: Final = "chartwell"
@@ -308,7 +308,7 @@ class ServiceTls:
 class ModelChoice:
     """Which models run, and how. A role that is absent from `models` does not run."""
 
-    models: Mapping[Role, str]
+    models: Mapping[ModelRole, str]
     embedding_device: Device
     llm_context_tokens: int
     llm_concurrent_sequences: int
@@ -323,7 +323,7 @@ class ImageRefs:
     embedding: str | None
     image: str | None
 
-    def for_role(self, role: Role) -> str:
+    def for_role(self, role: ModelRole) -> str:
         """The reference for a model role. Raises KeyError when that role has none."""
         found = {"llm": self.llm, "embedding": self.embedding, "image": self.image}[role]
         if found is None:
@@ -743,7 +743,7 @@ def _client_cidrs(read: _Reader, name: str) -> tuple[str, ...]:
 
 
 def _models(read: _Reader) -> ModelChoice:
-    names: dict[Role, str] = {
+    names: dict[ModelRole, str] = {
         "llm": read.choice("llmModel", _model_names("llm")),
         "embedding": read.choice("embeddingModel", _model_names("embedding")),
         "image": read.choice("imageModel", _model_names("image")),
@@ -769,7 +769,7 @@ def _models(read: _Reader) -> ModelChoice:
     )
 
 
-def _model_names(role: Role) -> tuple[str, ...]:
+def _model_names(role: ModelRole) -> tuple[str, ...]:
     return (*[each.name for each in MODELS.values() if each.role == role], NO_MODEL)
 
 

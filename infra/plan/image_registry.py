@@ -52,7 +52,7 @@ class Login:
         return "Login(****)"
 
 
-class Registry:
+class ImageRegistry:
     """One registry host. `scheme` is http for a registry on this machine."""
 
     def __init__(self, host: str, login: Login | None = None, *, scheme: str = "https") -> None:

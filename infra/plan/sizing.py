@@ -19,21 +19,21 @@ from infra.plan.catalog import (
     Device,
     InstanceType,
     ModelFacts,
-    Role,
+    ModelRole,
 )
 from infra.plan.config import ModelChoice, PauseMode, StackConfig
 
-Verdict = Literal["fits", "tight"]
+Fit = Literal["fits", "tight"]
 # Small models claim their memory first: vLLM refuses to start when less than its fraction is free, and takes
 # what is left otherwise.
-START_ORDER: Final[tuple[Role, ...]] = ("image", "embedding", "llm")
+START_ORDER: Final[tuple[ModelRole, ...]] = ("image", "embedding", "llm")
 
 
 @dataclass(frozen=True)
 class ModelPlacement:
     """One NIM container on the host. Memory in GiB; `gpu_memory_fraction` is of its whole card."""
 
-    role: Role
+    role: ModelRole
     model: str
     device: Device
     gpu_index: int | None
@@ -81,13 +81,13 @@ class Plan:
 
     instance: InstanceType
     placements: tuple[ModelPlacement, ...]
-    verdict: Verdict
+    verdict: Fit
     disk_needed_gb: int
     iris_memory_gib: float
     iris_global_buffers_mb: int
     warnings: tuple[str, ...]
 
-    def placement(self, role: Role) -> ModelPlacement | None:
+    def placement(self, role: ModelRole) -> ModelPlacement | None:
         return next((each for each in self.placements if each.role == role), None)
 
 
@@ -179,7 +179,7 @@ def _smaller_choices(choice: ModelChoice) -> Iterable[tuple[str, ModelChoice]]:
     elif embedding is not None and choice.embedding_device == "cpu":
         yield "set embeddingDevice gpu", replace(choice, embedding_device="gpu")
     if "image" in choice.models:
-        without_image: dict[Role, str] = {
+        without_image: dict[ModelRole, str] = {
             role: name for role, name in choice.models.items() if role != "image"
         }
         yield "set imageModel none", replace(choice, models=without_image)
@@ -190,7 +190,7 @@ def _smaller_choices(choice: ModelChoice) -> Iterable[tuple[str, ModelChoice]]:
             if tokens < choice.llm_context_tokens:
                 yield f"set llmContextTokens {tokens}", replace(choice, llm_context_tokens=tokens)
                 break
-        rest: dict[Role, str] = {role: name for role, name in choice.models.items() if role != "llm"}
+        rest: dict[ModelRole, str] = {role: name for role, name in choice.models.items() if role != "llm"}
         yield "set llmModel none (another provider answers)", replace(choice, models=rest)
 
 
@@ -237,13 +237,13 @@ def _try(
     return made, []
 
 
-def _on_gpu(role: Role, choice: ModelChoice) -> bool:
+def _on_gpu(role: ModelRole, choice: ModelChoice) -> bool:
     return not (role == "embedding" and choice.embedding_device == "cpu")
 
 
 def _assign_cards(
-    choice: ModelChoice, facts: dict[Role, ModelFacts], instance: InstanceType
-) -> dict[Role, int]:
+    choice: ModelChoice, facts: dict[ModelRole, ModelFacts], instance: InstanceType
+) -> dict[ModelRole, int]:
     """The language model gets card 0 to itself when there is a second one."""
     second = 1 if instance.gpu_count > 1 else 0
     return {
@@ -259,7 +259,7 @@ def _gpu_minimum_gib(facts: ModelFacts, choice: ModelChoice) -> float:
     return facts.weights_gib + facts.overhead_gib + kv
 
 
-def _host_memory_gib(choice: ModelChoice, facts: dict[Role, ModelFacts]) -> float:
+def _host_memory_gib(choice: ModelChoice, facts: dict[ModelRole, ModelFacts]) -> float:
     models = sum(_model_host_gib(each, choice) for each in facts.values())
     return catalog.OS_MEMORY_GIB + catalog.IRIS_MEMORY_GIB + catalog.SERVICE_MEMORY_GIB + models
 
@@ -271,7 +271,10 @@ def _model_host_gib(facts: ModelFacts, choice: ModelChoice) -> float:
 
 
 def _placements(
-    choice: ModelChoice, facts: dict[Role, ModelFacts], cards: dict[Role, int], instance: InstanceType
+    choice: ModelChoice,
+    facts: dict[ModelRole, ModelFacts],
+    cards: dict[ModelRole, int],
+    instance: InstanceType,
 ) -> tuple[ModelPlacement, ...]:
     placed = []
     for role in (role for role in START_ORDER if role in facts):
@@ -305,7 +308,10 @@ def _llm_ceiling_gib(instance: InstanceType) -> float:
 
 
 def _llm_fraction(
-    choice: ModelChoice, facts: dict[Role, ModelFacts], cards: dict[Role, int], instance: InstanceType
+    choice: ModelChoice,
+    facts: dict[ModelRole, ModelFacts],
+    cards: dict[ModelRole, int],
+    instance: InstanceType,
 ) -> float:
     """All that the neighbours on its card leave, cut to three decimals, at most LLM_FRACTION_MAX."""
     neighbours = sum(
@@ -318,8 +324,8 @@ def _llm_fraction(
 
 
 def _warnings(
-    facts: dict[Role, ModelFacts],
-    cards: dict[Role, int],
+    facts: dict[ModelRole, ModelFacts],
+    cards: dict[ModelRole, int],
     instance: InstanceType,
     gpu_free: float,
     host_free: float,

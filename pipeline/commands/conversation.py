@@ -47,7 +47,7 @@ class LastTurn:
 
 
 @dataclass(slots=True)
-class Conversation:
+class TerminalConversation:
     """`blank`: a question without text, with the filters that hold for all. `checked`: a question's text as it can be
     asked; raises ChartwellError where it cannot."""
 
@@ -83,7 +83,7 @@ class Conversation:
             return in_conversation(question, about, self.last, space.store, space.embedder)
 
 
-def converse(conversation: Conversation) -> None:
+def converse(conversation: TerminalConversation) -> None:
     """Read and answer lines until /quit, Ctrl-D or Ctrl-C at the prompt. Ctrl-C during an answer stops that answer."""
     with suppress(ImportError):  # not everywhere; with it lines can be edited and called back
         import readline  # noqa: F401, PLC0415
@@ -93,7 +93,7 @@ def converse(conversation: Conversation) -> None:
             take(conversation, line)
 
 
-def take(conversation: Conversation, line: str) -> None:
+def take(conversation: TerminalConversation, line: str) -> None:
     """One line: a question, or one of the words of /help."""
     word, _, rest = line.partition(" ")
     match word:
@@ -111,7 +111,7 @@ def take(conversation: Conversation, line: str) -> None:
             _answered(conversation, line, any_patient=False)
 
 
-def _answered(conversation: Conversation, text: str, *, any_patient: bool) -> None:
+def _answered(conversation: TerminalConversation, text: str, *, any_patient: bool) -> None:
     """Or told why not: a question that cannot be answered ends no conversation."""
     try:
         conversation.ask(text, any_patient=any_patient)

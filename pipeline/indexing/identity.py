@@ -19,7 +19,7 @@ from pipeline.records import NoteVersion, Sighting, Withdrawal
 
 _RESOURCE = re.compile(rf"(?P<type>{'|'.join(NOTE_RESOURCES)})/(?P<id>[^#]+)(?:#\d+)?")
 
-Verdict: TypeAlias = Literal["newer", "older", "same place", "another patient"]
+SightingOrder: TypeAlias = Literal["newer", "older", "same place", "another patient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def outlasts(withdrawal: Withdrawal, note: Sighting, *, resource: bool, same_run
     return resource or by_name(note.file) <= by_name(withdrawal.file)
 
 
-def compare(new: Sighting, old: Sighting) -> Verdict:
+def compare(new: Sighting, old: Sighting) -> SightingOrder:
     """Whether `new` counts before `old`, which has the same id.
 
     "another patient": one id stands for two notes, unless one source itself numbers them as versions of one.
@@ -98,7 +98,7 @@ def compare(new: Sighting, old: Sighting) -> Verdict:
     return "newer" if new.patient == old.patient else "another patient"
 
 
-def compare_with_stored(new: Sighting, stored: Sighting) -> Verdict:
+def compare_with_stored(new: Sighting, stored: Sighting) -> SightingOrder:
     """The same for what an earlier run has stored: an edit of the file that it came from is newer; of two files of one
     folder the later one counts as long as it is there. Never "same place"."""
     verdict = compare(new, stored)

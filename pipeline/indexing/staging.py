@@ -37,7 +37,7 @@ from pipeline.indexing.validation import (
 from pipeline.ports import FirstReleaseNotes, Ledger, Store
 from pipeline.records import KnownNote, Rejection, Sighting, StagedNote, Withdrawal
 
-Outcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
+StagingOutcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
 
 IDENTIFIED_NOTES = 500
 """Notes of the first release that are looked up with one commit."""
@@ -74,7 +74,7 @@ class Stager:
             self._first_release = self.ledger if self.ledger.has_bare_ids() else None
         self._end_withdrawals()
 
-    def take(self, group: Sequence[Outcome]) -> None:
+    def take(self, group: Sequence[StagingOutcome]) -> None:
         """Judge the records of a group and stage those that count."""
         self._disputed = []
         latest, withdrawals = self._sorted(group)
@@ -126,7 +126,7 @@ class Stager:
 
     # --- one group
 
-    def _sorted(self, group: Sequence[Outcome]) -> tuple[dict[str, ValidNote], dict[str, Withdrawal]]:
+    def _sorted(self, group: Sequence[StagingOutcome]) -> tuple[dict[str, ValidNote], dict[str, Withdrawal]]:
         """The newest record of each note of the group, and what was withdrawn."""
         latest: dict[str, ValidNote] = {}
         withdrawals: dict[str, Withdrawal] = {}
@@ -415,7 +415,7 @@ class Stored:
     def begin(self) -> None:
         self.ledger.begin_sighting()
 
-    def saw(self, outcome: Outcome) -> None:
+    def saw(self, outcome: StagingOutcome) -> None:
         key = outcome.document.resource_id if isinstance(outcome, ValidNote) else outcome.resource_id
         if key is not None and not (isinstance(outcome, Rejection) and outcome.withdrawn):
             whole = whole_resource(key, self.prefixes.note)

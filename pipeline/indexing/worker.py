@@ -24,7 +24,7 @@ from pipeline.logs import LOGGER, place_of
 from pipeline.ports import Embedder, Ledger
 from pipeline.records import Chunk, Claim, Document, HeldElsewhere
 
-Note: TypeAlias = tuple[Document, list[Chunk]]
+ChunkedNote: TypeAlias = tuple[Document, list[Chunk]]
 ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
 
 BATCHES_IN_WORK_MAX = 16
@@ -137,9 +137,9 @@ class Worker:
             extra={"notes": elsewhere.notes, "worker": elsewhere.owner, "until": until},
         )
 
-    def _split_each(self, claims: Sequence[Claim]) -> list[tuple[Claim, Note]]:
+    def _split_each(self, claims: Sequence[Claim]) -> list[tuple[Claim, ChunkedNote]]:
         """The notes cut into passages. A fault of ours parks the note that set it off, and no other."""
-        split: list[tuple[Claim, Note]] = []
+        split: list[tuple[Claim, ChunkedNote]] = []
         for claim in claims:
             try:
                 split.append((claim, (claim.document, self.chunker.split(claim.document))))

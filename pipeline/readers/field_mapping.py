@@ -91,10 +91,10 @@ NOTHING: Mapping[str, Any] = {}
 PLANS_MAX = 1000
 """Records of one source mostly have the same columns; more kinds than this and the memory of them starts over."""
 
-Place: TypeAlias = tuple[str, tuple[str, ...]]
+ColumnPath: TypeAlias = tuple[str, tuple[str, ...]]
 """A column that is there, and the path inside its value (empty for the value itself)."""
 
-Plans: TypeAlias = dict[tuple[bool, tuple[str, ...]], Mapping[str, list[Place]]]
+Plans: TypeAlias = dict[tuple[bool, tuple[str, ...]], Mapping[str, list[ColumnPath]]]
 """Which columns feed which field, for each kind of record."""
 
 
@@ -210,7 +210,7 @@ class FieldMapping:
             if columns != ALIASES[name] and columns != ("none",) and not self._fed.get(name)
         ]
 
-    def _plan(self, plans: Plans, columns: tuple[str, ...], *, own: bool) -> Mapping[str, list[Place]]:
+    def _plan(self, plans: Plans, columns: tuple[str, ...], *, own: bool) -> Mapping[str, list[ColumnPath]]:
         plan = plans.get((own, columns))
         if plan is None:
             if len(plans) >= PLANS_MAX:
@@ -244,7 +244,7 @@ def _is_word_for_nothing(name: str, value: Any) -> bool:
     return name != "text_content" and isinstance(value, str) and value.strip().casefold() in EMPTY_WORDS
 
 
-def _place(column: str, known: set[str], plain: Mapping[str, str]) -> Place | None:
+def _place(column: str, known: set[str], plain: Mapping[str, str]) -> ColumnPath | None:
     if column in known:
         return column, ()
     if _plain(column) in plain:

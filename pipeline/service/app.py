@@ -37,7 +37,7 @@ from pipeline.service.openapi import describe, operation_id
 from pipeline.service.pages import routes as pages
 from pipeline.service.questions.corpus import LiveCorpus
 from pipeline.service.questions.queue import AnswerQueue
-from pipeline.service.readiness import Check, Readiness, when_ready
+from pipeline.service.readiness import Readiness, ReadinessCheck, when_ready
 from pipeline.service.retention.scheduler import MaintenanceTask
 from pipeline.service.thread_pools import Lanes
 from pipeline.telemetry.asgi import TracedRequests, method_of
@@ -192,7 +192,7 @@ def _open_services(
     )
 
 
-def _checks(corpus: LiveCorpus, state: State, settings: Settings) -> dict[str, Check]:
+def _checks(corpus: LiveCorpus, state: State, settings: Settings) -> dict[str, ReadinessCheck]:
     """A real call of each dependency. The store counts: its own check looks at every row, which takes minutes."""
 
     def embedder() -> None:

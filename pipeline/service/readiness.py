@@ -47,7 +47,7 @@ class DependencyState:
         return max(0.0, time.monotonic() - self.at)
 
 
-Check = Callable[[], None]
+ReadinessCheck = Callable[[], None]
 """A real call. Raises a ChartwellError where the dependency does not work."""
 
 
@@ -56,7 +56,7 @@ class Readiness:
 
     def __init__(
         self,
-        checks: Mapping[str, Check],
+        checks: Mapping[str, ReadinessCheck],
         *,
         seconds_max: float,
         kept_seconds: float,
@@ -169,7 +169,7 @@ class Readiness:
         return DependencyState(name, False, ProviderTimeout.code, self._seconds_max, time.monotonic())
 
 
-def when_ready(ready: Callable[[], bool], failure: Callable[[], ChartwellError | None]) -> Check:
+def when_ready(ready: Callable[[], bool], failure: Callable[[], ChartwellError | None]) -> ReadinessCheck:
     """A check of whether something has been opened that is opened in the background."""
 
     def check() -> None:

@@ -20,7 +20,7 @@ from pipeline.errors import SchemaMismatch
 from pipeline.storage.named_sql import Statements
 
 Target = TypeVar("Target")
-Step: TypeAlias = Callable[[Target], None]
+UpgradeStep: TypeAlias = Callable[[Target], None]
 
 _NAME = re.compile(r"m(\d{4})_\w+")
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
@@ -29,7 +29,7 @@ _SQL = Statements(Path(__file__).with_suffix(".sql"))
 class Upgrades(Generic[Target]):
     """The steps from the first schema of one owner of tables to the schema that this program knows."""
 
-    def __init__(self, *steps: Step[Target], first: int = 1) -> None:
+    def __init__(self, *steps: UpgradeStep[Target], first: int = 1) -> None:
         """`first`: the version before the first step. Raises ValueError where a number is missing or out of order."""
         self.steps = tuple(steps)
         self._first = first
@@ -68,7 +68,7 @@ class Upgrades(Generic[Target]):
             taken.append(step.__name__)
         return taken
 
-    def _numbered(self) -> list[tuple[int, Step[Target]]]:
+    def _numbered(self) -> list[tuple[int, UpgradeStep[Target]]]:
         return list(enumerate(self.steps, start=self._first + 1))
 
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from pipeline import ask, vectorize
 from pipeline.ask import open_answering
-from pipeline.commands.conversation import Conversation, take
+from pipeline.commands.conversation import TerminalConversation, take
 from pipeline.config import load_settings
 from pipeline.errors import BadRequest
 from pipeline.records import Filters, Question
@@ -48,14 +48,16 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def conversation(corpus: None) -> Iterator[Conversation]:
+def conversation(corpus: None) -> Iterator[TerminalConversation]:
     settings = load_settings()
     with open_answering(settings) as answering:
-        yield Conversation(answering, Question("", Filters(), 5), lambda text: ask.checked(text, settings))
+        yield TerminalConversation(
+            answering, Question("", Filters(), 5), lambda text: ask.checked(text, settings)
+        )
 
 
 def test_she_is_the_patient_of_the_answer_before(
-    conversation: Conversation, capsys: pytest.CaptureFixture[str]
+    conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     conversation.ask("What is the potassium of Linh Nguyen?")
     assert conversation.last is not None
@@ -68,14 +70,16 @@ def test_she_is_the_patient_of_the_answer_before(
     assert "latex" not in told
 
 
-def test_she_whom_nothing_names_is_refused_and_nothing_is_remembered(conversation: Conversation) -> None:
+def test_she_whom_nothing_names_is_refused_and_nothing_is_remembered(
+    conversation: TerminalConversation,
+) -> None:
     with pytest.raises(BadRequest, match="nothing tells which patient"):
         conversation.ask("What is she allergic to?")
     assert conversation.last is None
 
 
 def test_another_name_is_another_patient(
-    conversation: Conversation, capsys: pytest.CaptureFixture[str]
+    conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     conversation.ask("What is the potassium of Linh Nguyen?")
     capsys.readouterr()
@@ -88,7 +92,7 @@ def test_another_name_is_another_patient(
 
 
 def test_all_asks_of_every_patient_and_new_forgets(
-    conversation: Conversation, capsys: pytest.CaptureFixture[str]
+    conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     take(conversation, "What is the potassium of Linh Nguyen?")
     take(conversation, "/all What is the potassium?")
@@ -102,7 +106,7 @@ def test_all_asks_of_every_patient_and_new_forgets(
 
 
 def test_an_answer_that_was_stopped_names_nobody(
-    conversation: Conversation, monkeypatch: pytest.MonkeyPatch
+    conversation: TerminalConversation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
@@ -116,13 +120,13 @@ def test_an_answer_that_was_stopped_names_nobody(
 
 @pytest.mark.parametrize("line", ["/help", "/all", "/nonsense"])
 def test_words_that_are_not_understood_show_the_help(
-    line: str, conversation: Conversation, capsys: pytest.CaptureFixture[str]
+    line: str, conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     take(conversation, line)
     assert "/quit" in capsys.readouterr().out
 
 
-def test_context_is_switched(conversation: Conversation) -> None:
+def test_context_is_switched(conversation: TerminalConversation) -> None:
     take(conversation, "/context")
     assert conversation.show_context
     take(conversation, "/context")

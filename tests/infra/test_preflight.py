@@ -16,7 +16,7 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from infra import preflight
-from infra.plan.image_registry import Login, RefusedError, Registry, UnreachableError
+from infra.plan.image_registry import ImageRegistry, Login, RefusedError, UnreachableError
 from infra.preflight import PreflightFinding, Surroundings
 from tests.infra import stacks
 
@@ -127,7 +127,7 @@ def session() -> Iterator[Session]:
 
 
 def look(session: Session, simulator: RegistrySimulator, **changes: Any) -> dict[str, list[PreflightFinding]]:
-    around = Surroundings(session, lambda _, login: Registry(simulator.host, login, scheme="http"), NOW)
+    around = Surroundings(session, lambda _, login: ImageRegistry(simulator.host, login, scheme="http"), NOW)
     found: dict[str, list[PreflightFinding]] = {}
     for each in preflight.run(stacks.config(**{"rootVolumeSizeGb": "80", **changes}), around):
         found.setdefault(each.check, []).append(each)
@@ -239,7 +239,7 @@ def test_an_image_of_long_ago_is_told(
     config = stacks.config(rootVolumeSizeGb="80")
     (image,) = session.real.client("ec2").describe_images(ImageIds=[config.ami_id])["Images"]
     now = datetime.fromisoformat(image["CreationDate"].replace("Z", "+00:00")) + timedelta(days=days)
-    around = Surroundings(session, lambda _, login: Registry(simulator.host, login, scheme="http"), now)
+    around = Surroundings(session, lambda _, login: ImageRegistry(simulator.host, login, scheme="http"), now)
     (found,) = preflight.machine_image(config, around)
     assert found.status == status, found.message
     assert (f"is {days} days old" in found.message) == (status == "warn")
@@ -289,7 +289,7 @@ def test_another_price_than_planned_is_a_warning(session: Session, simulator: Re
 def test_an_up_is_stopped_by_a_failure_and_told_the_warnings(
     session: Session, simulator: RegistrySimulator
 ) -> None:
-    around = Surroundings(session, lambda _, login: Registry(simulator.host, login, scheme="http"), NOW)
+    around = Surroundings(session, lambda _, login: ImageRegistry(simulator.host, login, scheme="http"), NOW)
     session.usd = 1.5
     assert [each.check for each in preflight.require(stacks.config(), around)] == ["prices"]
     session.quota = 0
@@ -308,7 +308,7 @@ def test_the_configuration_is_read_as_pulumi_prints_it() -> None:
 
 
 def test_the_registry_client_tells_refused_from_silent(simulator: RegistrySimulator) -> None:
-    registry = Registry(simulator.host, Login("$oauthtoken", stacks.NGC_KEY), scheme="http")
+    registry = ImageRegistry(simulator.host, Login("$oauthtoken", stacks.NGC_KEY), scheme="http")
     assert registry.created("nim/x", "sha256:1") == simulator.made.replace(microsecond=0)
     simulator.missing = {"nim/y"}
     with pytest.raises(RefusedError):
@@ -316,5 +316,5 @@ def test_the_registry_client_tells_refused_from_silent(simulator: RegistrySimula
     assert stacks.NGC_KEY not in repr(Login("u", stacks.NGC_KEY))
     simulator.close()
     with pytest.raises(UnreachableError) as silence:
-        Registry(simulator.host, scheme="http").manifest("nim/x", "latest")
+        ImageRegistry(simulator.host, scheme="http").manifest("nim/x", "latest")
     assert "token" not in str(silence.value)

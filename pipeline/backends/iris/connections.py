@@ -24,8 +24,8 @@ from pipeline.errors import StoreError, StoreUnavailable
 
 Connect: TypeAlias = Callable[..., Any]
 """`iris.dbapi.connect`, or something that takes the same named arguments."""
-Value: TypeAlias = str | int | float | None
-Row: TypeAlias = tuple[Any, ...]
+SqlValue: TypeAlias = str | int | float | None
+SqlRow: TypeAlias = tuple[Any, ...]
 
 IDLE_SECONDS = 30.0
 """A connection that rested longer is asked `SELECT 1` before it is used: IRIS may have restarted meanwhile."""
@@ -54,15 +54,15 @@ class Session:
     _isolation: str = "read_uncommitted"
     _one_by_one: set[str] = field(default_factory=set)
 
-    def rows(self, name: str, values: Sequence[Value] = (), **parts: str) -> list[Row]:
+    def rows(self, name: str, values: Sequence[SqlValue] = (), **parts: str) -> list[SqlRow]:
         """All rows of a query, copied: the driver's rows die with their cursor. `parts` fill the statement's braces."""
         with self._cursor(name) as cursor:
             _run(cursor, self._rendered(name, parts), values)
             return [tuple(row) for row in cursor.fetchall()]
 
-    def rows_in(self, name: str, ids: Sequence[str], before: Sequence[Value] = ()) -> list[Row]:
+    def rows_in(self, name: str, ids: Sequence[str], before: Sequence[SqlValue] = ()) -> list[SqlRow]:
         """All rows of a query with a list of ids of any length; `before` are the values that come before the ids."""
-        found: list[Row] = []
+        found: list[SqlRow] = []
         for some in lists_of(ids, PARAMETERS_MAX - len(before)):
             found += self.rows(name, (*before, *some), marks=marks_of(some))
         return found
@@ -70,7 +70,7 @@ class Session:
     def count(self, name: str) -> int:
         return int(self.rows(name)[0][0])
 
-    def execute(self, name: str, values: Sequence[Value] = (), **parts: str) -> int:
+    def execute(self, name: str, values: Sequence[SqlValue] = (), **parts: str) -> int:
         """Run a statement that changes something; rows affected."""
         self.wrote = True
         with self._cursor(name) as cursor:
@@ -81,7 +81,7 @@ class Session:
         """The same with a list of ids of any length."""
         return sum(self.execute(name, some, marks=marks_of(some)) for some in lists_of(ids, PARAMETERS_MAX))
 
-    def insert_many(self, name: str, rows: Sequence[Sequence[Value]]) -> list[tuple[int, IrisRefusal]]:
+    def insert_many(self, name: str, rows: Sequence[Sequence[SqlValue]]) -> list[tuple[int, IrisRefusal]]:
         """Insert rows in groups; the position and refusal of each row that IRIS did not take."""
         self.wrote = True
         refused: list[tuple[int, IrisRefusal]] = []
@@ -93,7 +93,9 @@ class Session:
         statement = self.statements[name]
         return statement.format(**parts) if parts else statement
 
-    def _insert_group(self, name: str, rows: Sequence[Sequence[Value]]) -> Iterator[tuple[int, IrisRefusal]]:
+    def _insert_group(
+        self, name: str, rows: Sequence[Sequence[SqlValue]]
+    ) -> Iterator[tuple[int, IrisRefusal]]:
         if name not in self._one_by_one:
             try:
                 yield from self._insert_together(name, rows)
@@ -112,7 +114,9 @@ class Session:
                     raise
                 yield at, refusal
 
-    def _insert_together(self, name: str, rows: Sequence[Sequence[Value]]) -> list[tuple[int, IrisRefusal]]:
+    def _insert_together(
+        self, name: str, rows: Sequence[Sequence[SqlValue]]
+    ) -> list[tuple[int, IrisRefusal]]:
         """The driver answers a 1 for each good row and a text for each bad one, and raises nothing."""
         with self._cursor(name) as cursor:
             answers = cursor.executemany(self.statements[name], [list(row) for row in rows])
@@ -168,7 +172,7 @@ class Session:
             raise refusal from None
 
 
-def _run(cursor: Any, sql: str, values: Sequence[Value]) -> None:
+def _run(cursor: Any, sql: str, values: Sequence[SqlValue]) -> None:
     if values:
         cursor.execute(sql, list(values))
     else:
@@ -187,7 +191,7 @@ def lists_of(ids: Iterable[str], size: int) -> Iterator[list[str]]:
         yield some
 
 
-def groups(rows: Sequence[Sequence[Value]]) -> Iterator[tuple[int, Sequence[Sequence[Value]]]]:
+def groups(rows: Sequence[Sequence[SqlValue]]) -> Iterator[tuple[int, Sequence[Sequence[SqlValue]]]]:
     """(position of the first, rows) of consecutive groups within ROWS_MAX and CHARACTERS_MAX."""
     start, characters = 0, 0
     for at, row in enumerate(rows):

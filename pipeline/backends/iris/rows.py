@@ -17,7 +17,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from pipeline.backends.iris.connections import Row, Value
+from pipeline.backends.iris.connections import SqlRow, SqlValue
 from pipeline.records import Chunk, Document, EmbeddedDocument, EmbeddingSpace, Hit, Match, Vector
 from pipeline.storage.region_column import column_of, region_of
 
@@ -42,7 +42,7 @@ _WORD = re.compile(r"[^\W_]+")
 # --- rows
 
 
-def note_row(embedded: EmbeddedDocument) -> tuple[Value, ...]:
+def note_row(embedded: EmbeddedDocument) -> tuple[SqlValue, ...]:
     """Values of insert_note and update_note, the id last."""
     note = embedded.document
     opening, parts = split_text(note.text_content)
@@ -69,7 +69,7 @@ def note_row(embedded: EmbeddedDocument) -> tuple[Value, ...]:
     )
 
 
-def chunk_row(note: Document, chunk: Chunk) -> tuple[Value, ...]:
+def chunk_row(note: Document, chunk: Chunk) -> tuple[SqlValue, ...]:
     """Values of insert_chunk and update_chunk up to the fingerprint, which covers all before it: a place only where
     there is one, so that passages of text keep the fingerprint that earlier releases gave them."""
     row = (
@@ -91,7 +91,7 @@ def chunk_row(note: Document, chunk: Chunk) -> tuple[Value, ...]:
     return (*row, locator, hashlib.sha256(json.dumps(covered).encode()).hexdigest())
 
 
-def hit_of(row: Row) -> Hit:
+def hit_of(row: SqlRow) -> Hit:
     (
         chunk_id,
         resource_id,

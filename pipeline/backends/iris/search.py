@@ -16,7 +16,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from pipeline.backends.iris.connections import PARAMETERS_MAX, Row, Session, Value, lists_of, marks_of
+from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, SqlValue, lists_of, marks_of
 from pipeline.backends.iris.rows import bm25, score, text_of
 from pipeline.ports import SearchPlan
 from pipeline.records import AccessScope, Filters, Match, NoteField
@@ -34,7 +34,7 @@ FALLBACK_ROWS_MAX = 5_000
 """Rows ranked here at most where the build lacks SQL Search's rank procedure."""
 
 
-def nearest(session: Session, question: str, k: int, filters: Filters) -> list[Row]:
+def nearest(session: Session, question: str, k: int, filters: Filters) -> list[SqlRow]:
     """Rows (chunk id first, cosine last) that hold the k nearest admitted ones, and perhaps others, in any order.
 
     `question` is a vector as text. A cosine may be None, where one of the two vectors has no direction.
@@ -48,7 +48,7 @@ def nearest(session: Session, question: str, k: int, filters: Filters) -> list[R
     return _from_index(session, question, k, filters, stored / admitted) or _scan(session, question, filters)
 
 
-def _from_index(session: Session, question: str, k: int, filters: Filters, rarity: float) -> list[Row]:
+def _from_index(session: Session, question: str, k: int, filters: Filters, rarity: float) -> list[SqlRow]:
     """Rows of the index that the filters admit, at least k of them, or none where it does not give that many."""
     passes = admission(filters)
     wanted = max(INDEX_ROWS_MIN, math.ceil(k * rarity * 1.5))
@@ -63,10 +63,10 @@ def _from_index(session: Session, question: str, k: int, filters: Filters, rarit
     return []
 
 
-def _scan(session: Session, question: str, filters: Filters) -> list[Row]:
+def _scan(session: Session, question: str, filters: Filters) -> list[SqlRow]:
     if filters.empty:
         return session.rows("scan_all_vectors", (question,))
-    found: list[Row] = []
+    found: list[SqlRow] = []
     for conditions, values in _admissions(session, filters):
         found += session.rows("scan_vectors", (question, *values), admitted=conditions)
     return found
@@ -110,7 +110,7 @@ def ranked_here(session: Session, words: Sequence[str], k: int, filters: Filters
         kept.append(word)
     if not kept:
         return []
-    rows: list[Row] = []
+    rows: list[SqlRow] = []
     for conditions, values in _admissions(session, filters, words=" OR ".join(kept)):
         rows += session.rows("scan_words", values, k=str(FALLBACK_ROWS_MAX), admitted=conditions)
     return bm25({str(row[0]): text_of(row[1]).split() for row in rows}, frequency, stored)
@@ -118,7 +118,7 @@ def ranked_here(session: Session, words: Sequence[str], k: int, filters: Filters
 
 def _admissions(
     session: Session, filters: Filters, words: str | None = None
-) -> Iterator[tuple[str, list[Value]]]:
+) -> Iterator[tuple[str, list[SqlValue]]]:
     """(conditions, values) of statements that together admit what the filters do, no row twice.
 
     Several where a list of ids is longer than a statement may bind; none where a list is empty, which admits nothing.
@@ -184,24 +184,24 @@ def note_values(
     return sorted(value for value in found if value)[:limit]
 
 
-def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[Value]]]) -> int:
+def _counted(session: Session, name: str, admissions: Iterable[tuple[str, list[SqlValue]]]) -> int:
     return sum(
         int(session.rows(name, values, admitted=conditions)[0][0]) for conditions, values in admissions
     )
 
 
-def _tied_at_the_end(rows: Sequence[Row], admitted: Sequence[Row], k: int, wanted: int) -> bool:
+def _tied_at_the_end(rows: Sequence[SqlRow], admitted: Sequence[SqlRow], k: int, wanted: int) -> bool:
     """Whether rows that were not fetched may score the same as the k-th: then their order would be chance."""
     return len(rows) == wanted and score(admitted[k - 1][-1]) <= score(rows[-1][-1])
 
 
-def admission(filters: Filters) -> Callable[[Row], bool]:
+def admission(filters: Filters) -> Callable[[SqlRow], bool]:
     """Whether a row of search_vector (id, patient, type, domain, date, ...) passes: the same as the SQL conditions."""
     lists = (filters.admitted_patients, filters.document_types or None, filters.admitted_domains)
     admitted = [None if ids is None else frozenset(ids) for ids in lists]
     period = Period.of(filters.since, filters.until)
 
-    def passes(row: Row) -> bool:
+    def passes(row: SqlRow) -> bool:
         _, *fields, date, _ = row
         return all(
             ids is None or (value is not None and text_of(value) in ids)

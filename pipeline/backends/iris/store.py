@@ -27,9 +27,9 @@ from pipeline.backends.iris.connections import (
     PARAMETERS_MAX,
     Connect,
     Connections,
-    Row,
     Session,
-    Value,
+    SqlRow,
+    SqlValue,
     lists_of,
 )
 from pipeline.backends.iris.errors import (
@@ -441,7 +441,7 @@ class IrisStore:
         ]
         stored = [note.resource_id for note in changed if note.resource_id in states]
         session.execute_in("delete_note_text", stored)
-        rows: list[tuple[Value, ...]] = [
+        rows: list[tuple[SqlValue, ...]] = [
             (note.resource_id, part, content)
             for note in changed
             for part, content in enumerate(split_text(note.text_content)[1])
@@ -451,7 +451,7 @@ class IrisStore:
     def _write_chunks(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
         ids = [document.document.resource_id for document in documents]
         stored = {str(row[0]): (str(row[2]), str(row[3])) for row in session.rows_in("chunks_of_notes", ids)}
-        missing: list[tuple[Value, ...]] = []
+        missing: list[tuple[SqlValue, ...]] = []
         for document in documents:
             for embedded in document.chunks:
                 row = chunk_row(document.document, embedded.chunk)
@@ -468,7 +468,7 @@ class IrisStore:
         session.execute_in("delete_chunks", list(stored))
 
     def _insert(
-        self, session: Session, name: str, rows: Sequence[Sequence[Value]], noun: str, id_at: int
+        self, session: Session, name: str, rows: Sequence[Sequence[SqlValue]], noun: str, id_at: int
     ) -> None:
         for at, refusal in session.insert_many(name, rows):
             raise _about(refusal, noun, str(rows[at][id_at]))
@@ -531,7 +531,7 @@ class IrisStore:
         by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
 
-    def _hits(self, session: Session, ids: Sequence[str], question: str) -> list[Row]:
+    def _hits(self, session: Session, ids: Sequence[str], question: str) -> list[SqlRow]:
         """Rows of `hits`. Tables of an earlier release, which no one could upgrade yet, have no places. Their version
         is asked after the rows: a writer of places upgrades first."""
         if not self._newest:

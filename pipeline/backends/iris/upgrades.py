@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 
-from pipeline.backends.iris.connections import Session, Value
+from pipeline.backends.iris.connections import Session, SqlValue
 from pipeline.backends.iris.errors import (
     COLUMN_EXISTS,
     CONSTRAINT_MISSING,
@@ -70,7 +70,7 @@ def begin_corpus_version(session: Session) -> None:
     insert_unless_there(session, "insert_corpus_version", (uuid.uuid4().hex, STORE))
 
 
-def insert_unless_there(session: Session, name: str, row: Sequence[Value]) -> None:
+def insert_unless_there(session: Session, name: str, row: Sequence[SqlValue]) -> None:
     """Another process may have been first; then its row stands. Commits."""
     try:
         session.execute(name, row)

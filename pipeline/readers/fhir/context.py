@@ -38,7 +38,7 @@ class Pending(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class NoteState:
+class SeenNote:
     """What this run last saw of a note."""
 
     version: NoteVersion | None
@@ -52,13 +52,13 @@ class NoteState:
 class FhirRun:
     """What the resources of one run say of each other: versions, withdrawals, replacements."""
 
-    states: OrderedDict[str, NoteState] = field(default_factory=OrderedDict)
+    states: OrderedDict[str, SeenNote] = field(default_factory=OrderedDict)
     servers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """Of notes whose address names a server."""
     numbers: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """The ids of notes by the numbers that they have besides, as `Type/system|value`."""
 
-    def put(self, note: str, state: NoteState) -> None:
+    def put(self, note: str, state: SeenNote) -> None:
         self.states[note] = state
         self.states.move_to_end(note)
         if len(self.states) > STATES_MAX:

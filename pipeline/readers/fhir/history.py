@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, newer
-from pipeline.readers.fhir.context import NoteState, ResourcePlace, note_id
+from pipeline.readers.fhir.context import ResourcePlace, SeenNote, note_id
 from pipeline.readers.fhir.elements import (
     Resource,
     as_object,
@@ -137,7 +137,7 @@ class Note:
             if before is not None and not before.gone and self._older_than(before):
                 return
             if before is None or not self._older_than(before):
-                self.place.run.put(self.id, NoteState(self.version, self._bundle, self.patient_id, why))
+                self.place.run.put(self.id, SeenNote(self.version, self._bundle, self.patient_id, why))
         reason, remedy = GONE[why]
         yield self.refused(position, reason, remedy, withdrawn=True)
 
@@ -154,7 +154,7 @@ class Note:
         for number in self.numbers():
             self.place.run.number(number, self.id)
         if (self.version or self._in_history) and not (before is not None and self._older_than(before)):
-            self.place.run.put(self.id, NoteState(self.version, self._bundle, self.patient_id))
+            self.place.run.put(self.id, SeenNote(self.version, self._bundle, self.patient_id))
         yield from outcomes
 
     def replaced(self, position: str) -> Iterator[ReadItem]:
@@ -185,7 +185,7 @@ class Note:
             if gone is None or gone == self.id or gone.partition("/")[0] not in NOTE_RESOURCES:
                 continue
             for name in {gone, target}:
-                self.place.run.put(name, NoteState(None, self._bundle, self.patient_id, "replaced"))
+                self.place.run.put(name, SeenNote(None, self._bundle, self.patient_id, "replaced"))
             yield target, gone
 
     def _id_of(self, target: str) -> str | None:
@@ -211,7 +211,7 @@ class Note:
     def _in_history(self) -> bool:
         return self.place.bundle.kind == "history"
 
-    def _before(self) -> NoteState | None:
+    def _before(self) -> SeenNote | None:
         """What the run saw of this note. Of another patient's under the same id it is no word."""
         states = self.place.run.states
         before = states.get(self.place.full_url or "") or states.get(self.id or "")
@@ -221,7 +221,7 @@ class Note:
             return before
         return before if before.patient_id == self.patient_id else None
 
-    def _older_than(self, before: NoteState) -> bool:
+    def _older_than(self, before: SeenNote) -> bool:
         """Whether what the run saw before is a newer version than this one, or as new.
 
         Without a word of the source the later one is newer, but for a history, which begins with the newest, and for

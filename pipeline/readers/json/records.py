@@ -13,7 +13,7 @@ from pipeline.readers.fhir.elements import identifier
 from pipeline.readers.json.stream import (
     NOT_JSON,
     JsonCursor,
-    Value,
+    JsonValue,
     convert,
     elements,
     parse,
@@ -98,7 +98,7 @@ def _rest_of_line(stream: io.BufferedReader) -> int:
     return size
 
 
-def _judged(value: Value, position: str, label: str, bytes_max: int) -> ReadItem:
+def _judged(value: JsonValue, position: str, label: str, bytes_max: int) -> ReadItem:
     if value.raw is None:
         return too_long(position, bytes_max, value.end - value.start)
     found = record(value.raw, position, "item", label)
@@ -149,7 +149,9 @@ def _object(
     no_note = size > bytes_max and isinstance(kind, str) and kind not in {"Bundle", *NOTE_RESOURCES}
     if not no_note and (not only_a_list or has_text(names)):
         whole = b"{" + b",".join(members) + b"}" if size <= bytes_max else None
-        yield _outermost(Value(whole, cursor.position - size, cursor.position), position, label, bytes_max)
+        yield _outermost(
+            JsonValue(whole, cursor.position - size, cursor.position), position, label, bytes_max
+        )
 
 
 def _may_list(called: str, kind: object) -> bool:
@@ -173,7 +175,7 @@ def _member(members: list[bytes], name: str) -> object:
         return None  # judged with the whole object
 
 
-def _outermost(value: Value, position: str, label: str, bytes_max: int) -> ReadItem:
+def _outermost(value: JsonValue, position: str, label: str, bytes_max: int) -> ReadItem:
     judged = _judged(value, position, label, bytes_max)
     if value.raw is not None or isinstance(judged, RawRecord):
         return judged
@@ -183,11 +185,11 @@ def _outermost(value: Value, position: str, label: str, bytes_max: int) -> ReadI
 
 def _listed(
     cursor: JsonCursor, label: str, bytes_max: int, bundle: Bundle | None
-) -> Generator[ReadItem, None, Value | None]:
+) -> Generator[ReadItem, None, JsonValue | None]:
     """The records of a list; returns the list itself where no object is in it, or a FHIR List's items: it then belongs
     to the object around."""
     start = cursor.position
-    held: list[Value] = []
+    held: list[JsonValue] = []
     streamed = False
     resource = False
     for number, element in enumerate(elements(cursor), 1):
@@ -209,10 +211,10 @@ def _listed(
         bundle.complete = True
     if streamed:
         return None
-    return Value(b"[" + b",".join(one.raw or b"null" for one in held) + b"]", start, cursor.position)
+    return JsonValue(b"[" + b",".join(one.raw or b"null" for one in held) + b"]", start, cursor.position)
 
 
-def _is_item(element: Value) -> bool:
+def _is_item(element: JsonValue) -> bool:
     """Whether an element of `entry` is an item of a FHIR List: it names a resource and holds none."""
     if element.raw is None or not element.raw.startswith(b"{"):
         return False
@@ -223,11 +225,11 @@ def _is_item(element: Value) -> bool:
     return isinstance(value, dict) and isinstance(value.get("item"), dict) and "reference" in value["item"]
 
 
-def _is_record(element: Value) -> bool:
+def _is_record(element: JsonValue) -> bool:
     return element.raw is None or element.raw.startswith(b"{")
 
 
-def _name(value: Value, label: str) -> str:
+def _name(value: JsonValue, label: str) -> str:
     try:
         return str(parse(value.raw or b'""'))
     except UnicodeDecodeError:

@@ -52,7 +52,7 @@ NOT_JSON = "The record is not valid JSON."
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class JsonValue:
     """The bytes of one JSON value and where they stand; None where there are more than allowed."""
 
     raw: bytes | None
@@ -183,7 +183,7 @@ class JsonCursor:
             "records before it were read. Repair the file there or export it again.",
         )
 
-    def value(self) -> Value:
+    def value(self) -> JsonValue:
         """Take the next value. Raises UnreadableSource where the text ends within it."""
         first = self.next_byte()
         start = self.position
@@ -198,7 +198,7 @@ class JsonCursor:
             self._rest_of_scalar(kept)
         if self.position == start:
             raise self.broken(first)
-        return Value(kept.bytes(), start, self.position)
+        return JsonValue(kept.bytes(), start, self.position)
 
     def _rest_of_nest(self, kept: _KeptBytes) -> None:
         depth = 0
@@ -284,7 +284,7 @@ def _end(pattern: re.Pattern[bytes], piece: bytes, at: int) -> int:
     return found.end() if found else at
 
 
-def elements(cursor: JsonCursor) -> Iterator[Value]:
+def elements(cursor: JsonCursor) -> Iterator[JsonValue]:
     """The elements of the array at the cursor. Raises UnreadableSource where the array is malformed."""
     cursor.take("[")
     if cursor.next_byte() == "]":

@@ -19,7 +19,7 @@ from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Day
 router = APIRouter(prefix="/v1", tags=["audit"], dependencies=[requires(Action.READ_AUDIT)])
 
 JSON_LINES = "application/jsonl"
-Word = Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)]
+AuditTerm = Annotated[str | None, Query(max_length=ID_CHARACTERS_MAX)]
 
 
 @router.get("/audit")
@@ -27,9 +27,9 @@ def read_audit(
     services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     before: Annotated[int | None, Query(ge=1, le=2**53, description="only rows before this number")] = None,
-    actor: Word = None,
-    action: Word = None,
-    subject: Word = None,
+    actor: AuditTerm = None,
+    action: AuditTerm = None,
+    subject: AuditTerm = None,
 ) -> AuditPageOut:
     """The newest rows first."""
     rows = services.audit.page(before=before, limit=limit, actor=actor, action=action, subject=subject)

@@ -16,7 +16,7 @@ from pipeline.service.schemas.conversations import (
     ConversationWhole,
     RenameRequest,
 )
-from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Moment
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Timestamp
 
 router = APIRouter(
     prefix="/v1/conversations", tags=["conversations"], dependencies=[requires(Action.READ_OWN_CONVERSATIONS)]
@@ -31,7 +31,7 @@ def list_conversations(
     principal: PrincipalHere,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     before: Annotated[
-        Moment | None,
+        Timestamp | None,
         Query(description="only those last used before: `updated_at` of the page's last"),
     ] = None,
 ) -> ConversationsOut:

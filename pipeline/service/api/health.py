@@ -22,7 +22,7 @@ from pipeline.service.schemas.health import Alive, CorpusOut, DependencyOut, Lim
 
 router = APIRouter(tags=["health"])
 
-Status = Literal["ready", "not ready", "stopping"]
+ServiceStatus = Literal["ready", "not ready", "stopping"]
 
 
 @router.get("/healthz", summary="Is the process alive?")
@@ -93,7 +93,7 @@ async def status_for(services: Services, principal: Principal) -> StatusOut:
     )
 
 
-def _status(services: Services, findings: Sequence[DependencyState]) -> Status:
+def _status(services: Services, findings: Sequence[DependencyState]) -> ServiceStatus:
     if services.queue.draining:
         return "stopping"
     return "ready" if all(finding.ready for finding in findings) else "not ready"

@@ -17,7 +17,7 @@ from pipeline.service.schemas.notes import NoteOut
 
 router = APIRouter(prefix="/v1", tags=["notes"])
 
-Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
+SpanParameter = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
 
 
 @router.get("/notes/{resource_id:path}", dependencies=[requires(Action.READ_NOTE)], responses=documented(404))
@@ -26,7 +26,7 @@ def note(
     principal: PrincipalHere,
     resource_id: Annotated[str, Path(min_length=1, max_length=ID_CHARACTERS_MAX, examples=["aci-D2N006"])],
     span: Annotated[
-        list[Span] | None,
+        list[SpanParameter] | None,
         Query(
             max_length=100,
             description="a range of characters to point out, START-END, the end not included; repeatable",

@@ -43,7 +43,7 @@ _WORD = re.compile(r"^[a-z][a-z0-9-]{0,59}$")
 _PENDING = "audit"
 _ROWS_AT_ONCE = 2000
 
-Outcome: TypeAlias = Literal["done", "refused", "failed"]
+AuditOutcome: TypeAlias = Literal["done", "refused", "failed"]
 
 
 class Actor(Protocol):
@@ -172,7 +172,7 @@ class AuditLog:
         action: str,
         subject: str = "",
         *,
-        outcome: Outcome = "done",
+        outcome: AuditOutcome = "done",
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """Write a row when `session` commits, or not at all when it does not.
@@ -194,7 +194,7 @@ class AuditLog:
         action: str,
         subject: str = "",
         *,
-        outcome: Outcome = "done",
+        outcome: AuditOutcome = "done",
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """As `append`, in a transaction of its own: for an access or a refusal that changes nothing."""
@@ -208,7 +208,7 @@ class AuditLog:
         action: str,
         subject: str = "",
         *,
-        outcome: Outcome = "done",
+        outcome: AuditOutcome = "done",
         details: Mapping[str, Any] | None = None,
     ) -> None:
         """As `record`, at most once a minute for the same action and `about` in this process.

@@ -22,7 +22,7 @@ from pipeline import records
 from pipeline.errors import ChartwellError
 from pipeline.locators import Region, locator_record
 from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
-from pipeline.service.audit.chain import Actor, AuditLog, ChainFault, Outcome, canonical, sha256
+from pipeline.service.audit.chain import Actor, AuditLog, AuditOutcome, ChainFault, canonical, sha256
 from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.audit.verification import ANSWERED, unproven
 from pipeline.service.database.engine import State, StateSession, insert_missing
@@ -37,7 +37,7 @@ an image; what only cites text stays at 2. Receipts of every version are read, v
 _KEEP = insert(table_of(Receipt))
 _SCOPE = select(table_of(ScopeRecord).c.sha256).where(table_of(ScopeRecord).c.sha256 == bindparam("sha256"))
 
-Ending: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
+QuestionEnding: TypeAlias = records.Outcome | Literal["cut_off", "failed"]
 """How the question ended; `answer_ending` tells how the model's answer to it did."""
 
 
@@ -48,7 +48,7 @@ class AnswerRecord:
     question_id: str
     question: Question
     """Its filters' scope is what the asker could see at that moment."""
-    ending: Ending = "cut_off"
+    ending: QuestionEnding = "cut_off"
     passages: Sequence[Hit] = ()
     """What the generator was handed."""
     statements: Sequence[Statement] = ()
@@ -119,7 +119,7 @@ class Receipts:
             "erased_at": None if with_text else now(),
         }
         connection.execute(_KEEP, values)
-        outcome: Outcome = "failed" if draft.answer["ending"] in ("failed", "cut_off") else "done"
+        outcome: AuditOutcome = "failed" if draft.answer["ending"] in ("failed", "cut_off") else "done"
         details = draft.details if with_text else {**draft.details, "texts": False}
         self._audit.append(session, actor, ANSWERED, f"answer:{draft.id}", outcome=outcome, details=details)
 

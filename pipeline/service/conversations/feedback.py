@@ -15,7 +15,7 @@ from pipeline.service.audit.receipts import Receipts, storable
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Feedback, now
 
-Verdict: TypeAlias = Literal["good", "bad"]
+Rating: TypeAlias = Literal["good", "bad"]
 REASONS = ("wrong", "incomplete", "citation", "old", "unclear", "slow", "other")
 COMMENT_CHARACTERS_MAX = 2000
 
@@ -25,7 +25,7 @@ class Opinion:
     id: str
     receipt_id: str
     user_id: str
-    verdict: Verdict
+    verdict: Rating
     reasons: tuple[str, ...]
     comment: str | None
     created_at: dt.datetime
@@ -43,7 +43,7 @@ class FeedbackStore:
         self,
         actor: Actor,
         receipt_id: str,
-        verdict: Verdict,
+        verdict: Rating,
         *,
         reasons: Sequence[str] = (),
         comment: str | None = None,

@@ -17,7 +17,7 @@ from pipeline.service.schemas.fields import ID_CHARACTERS_MAX
 
 router = APIRouter(include_in_schema=False)
 
-Span = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
+SpanParameter = Annotated[str, Path(pattern=r"^\d{1,9}-\d{1,9}$")]
 
 
 @router.get("/notes/{resource_id:path}", dependencies=[requires(Action.READ_NOTE)])
@@ -27,7 +27,7 @@ def note(
     services: ServicesDep,
     principal: PrincipalHere,
     renderer: RendererHere,
-    span: Annotated[list[Span] | None, Query(max_length=100)] = None,
+    span: Annotated[list[SpanParameter] | None, Query(max_length=100)] = None,
 ) -> HTMLResponse:
     """The note with the ranges of the address pointed out. Its address can be shared: rights decide who sees it."""
     document = read_note(services, principal, resource_id)

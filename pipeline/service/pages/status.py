@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 from pipeline.pricing import gaps, lines
 from pipeline.service.access.policy import Action, allowed
 from pipeline.service.api.health import status_for
-from pipeline.service.conversations.feedback import Verdict
+from pipeline.service.conversations.feedback import Rating
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import Line, Lines, RendererHere, see_other
 from pipeline.service.pages.errors import is_part
@@ -56,7 +56,7 @@ def feedback(
     comment: Annotated[Text, Form(max_length=4000)] = "",
 ) -> Response:
     """Keep it with the answer."""
-    good: Verdict = "good" if verdict == "good" else "bad"
+    good: Rating = "good" if verdict == "good" else "bad"
     services.feedback.give(principal, receipt_id, good, reasons=reasons, comment=comment.strip() or None)
     if is_part(request):
         return renderer.fragment("thanks.html", receipt_id=receipt_id, words=THANKS)

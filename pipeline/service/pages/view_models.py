@@ -20,7 +20,7 @@ from pipeline.service.conversations.store import ConversationMessage
 from pipeline.service.pages.wording import QUOTES_ONLY
 from pipeline.service.schemas.ask import AnswerOut, CitationOut, NoticeOut, StatementOut
 
-Place: TypeAlias = tuple[str, int, int]
+QuotedSpan: TypeAlias = tuple[str, int, int]
 """A note's id, and where its words begin and end."""
 
 _MARKER = re.compile(r"\s*\[(\d+)\]")
@@ -55,7 +55,7 @@ class AnswerView:
     """What the filters did, in words."""
     quotations_only: bool = False
     """No language model wrote it."""
-    said_above: frozenset[Place] = frozenset()
+    said_above: frozenset[QuotedSpan] = frozenset()
     """Citations whose words stand in their statements: the list of sources need not say them again."""
     whole: AnswerOut | None = None
     """With what it was made from and what it took; None where that is in the receipt alone."""
@@ -100,7 +100,7 @@ class AnswerView:
         )
 
 
-def _said_above(statements: Iterable[StatementOut]) -> frozenset[Place]:
+def _said_above(statements: Iterable[StatementOut]) -> frozenset[QuotedSpan]:
     return frozenset(
         (cited.resource_id, cited.start, cited.end)
         for statement in statements

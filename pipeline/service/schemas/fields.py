@@ -39,7 +39,7 @@ def _written(value: object) -> object:
 
 
 Day = Annotated[date, Field(strict=False), BeforeValidator(_written)]
-Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 class Body(BaseModel):
