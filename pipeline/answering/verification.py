@@ -325,7 +325,7 @@ def _spans(part: _Part, after: str, passages: Passages) -> list[Evidence]:
 
 
 def _is_anothers_word(own: str, found: Sequence[Evidence], passages: Passages) -> bool:
-    """Whether the words around a quotation give it to the patient, and those around it in the note to somebody else."""
+    """Whether the words around a quotation give it to the patient, and those around it in the note to someone else."""
     if not _PATIENT_SAYS.search(own):
         return False
     for each in found:

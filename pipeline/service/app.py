@@ -250,7 +250,7 @@ async def _record_gate(access: Access, caller: Caller | None, method: str, error
 
 
 class KeysAndSessions:
-    """People and keys, as the gate asks for them."""
+    """People and keys, as the authentication asks for them."""
 
     def __init__(self, access: Access) -> None:
         self._access = access

@@ -67,7 +67,7 @@ async def services_of(request: Request) -> Services:
 
 
 async def caller_of(request: Request) -> Caller:
-    """Who asks. The gate has let them in: a route that is not public always has one."""
+    """Who asks. The middleware has let them in: a route that is not public always has one."""
     return cast(Caller, request.scope["state"]["caller"])
 
 
@@ -79,7 +79,7 @@ ServicesDep = Annotated[Services, Depends(services_of)]
 CallerHere = Annotated[Caller, Depends(caller_of)]
 PrincipalHere = Annotated[Principal, Depends(principal_of)]
 
-# They only describe: the gate has looked at both before any route is found.
+# They only describe: the middleware has looked at both before any route is found.
 _BEARER = HTTPBearer(
     scheme_name="key", bearerFormat="API key", description="an API key of a person", auto_error=False
 )

@@ -1,6 +1,6 @@
-"""Which words of clinical English claim nothing, which say the same, and which change what stands beside them.
+"""Which words of clinical English claim nothing, which say the same, and which change what stands next to them.
 
-Decides by lists that a person can read and lengthen. A word that is in none of them stands for itself: whoever claims
+Decides by lists that a person can read and lengthen. A word that is in none of them stands for itself: a text that claims
 it must show it. English only. Refuses to know drugs or diseases by name beyond the abbreviations that notes are full
 of; two drugs are never the same word here.
 """
@@ -403,7 +403,7 @@ ORDERS = {
     }.items()
     for word in words.split()
 }
-"""What is to be done, or was done, with what stands beside the word."""
+"""What is to be done, or was done, with what stands next to the word."""
 CHANGING = _words("change changed changes converted transitioned")
 """From one thing to another: the first is no more."""
 TAKING = _words(
@@ -429,7 +429,7 @@ OTHER_PEOPLE = _words(
 )
 """Who is not the patient where "other" or "another" stands before it."""
 LIVING_VERBS = _words("smokes smoked drinks drank takes weighs developed tested contracted ran coughs")
-"""What relatives and others do, beside the verbs of theirs: none of them is done to the patient."""
+"""What relatives and others do, besides the verbs of theirs: none of them is done to the patient."""
 WHOSE = _words("a both his her maternal my paternal patient's the their")
 """What stands before a relative."""
 RELATIVE_VERBS = _words(
@@ -487,7 +487,7 @@ ALTERED_BY = {
         (),
     ),
 }
-"""Makes another thing of what it stands beside, and is said itself; some only where a word follows: "exposed to"."""
+"""Makes another thing of what it stands next to, and is said itself; some only where a word follows: "exposed to"."""
 SIDES = {
     "left": "left",
     "leftsided": "left",
@@ -530,10 +530,10 @@ SHOWING_PLANS = (
 )
 """One of these stands where something is to be done."""
 PAST = _words("history hx past ago former formerly prior previous previously remote distant childhood ex")
-"""What stands beside one of these was; whether it still is, is not said."""
+"""What stands next to one of these was; whether it still is, is not said."""
 NOW = _words("current currently presently now active actively ongoing")
 AHEAD = _words("will would if")
-"""Nothing has begun yet where one of these stands beside an order."""
+"""Nothing has begun yet where one of these stands next to an order."""
 ENDED = _words("off finished finishing completed completing")
 """Who did so with a drug takes it no more."""
 OVER = _words("ago former formerly past ex")

@@ -95,7 +95,7 @@ class MemoryLedger:
         yield  # a separate store commits first
 
     def prepare(self) -> None:
-        """Whoever held notes in this memory lives as long as it."""
+        """An owner of notes in this memory lives as long as it."""
 
     def forget_all(self) -> None:
         with self._memory.lock:

@@ -98,10 +98,10 @@ def _removed(session: Session) -> _Removed:
 def _changed_receipts(session: Session, removed: _Removed) -> Iterator[ChainFault]:
     """Receipts that are not what the log says, or of which it says nothing."""
     scopes = frozenset(session.scalars(select(ScopeRecord.sha256)))
-    told = and_(Audit.subject == "answer:" + Receipt.id, _ACTION == ANSWERED)
+    row = and_(Audit.subject == "answer:" + Receipt.id, _ACTION == ANSWERED)
     found = session.execute(
         select(Receipt, Audit.number, Audit.details, Conversation.id)
-        .outerjoin(Audit, told)
+        .outerjoin(Audit, row)
         .outerjoin(Conversation, Conversation.id == Receipt.conversation_id)
         .order_by(Receipt.created_at)
         .execution_options(yield_per=_ROWS_AT_ONCE)
@@ -112,16 +112,16 @@ def _changed_receipts(session: Session, removed: _Removed) -> Iterator[ChainFaul
 
 
 def _changed(
-    receipt: Receipt, told: Mapping[str, Any], scopes: Collection[str], removed: _Removed, *, gone: bool
+    receipt: Receipt, details: Mapping[str, Any], scopes: Collection[str], removed: _Removed, *, gone: bool
 ) -> Iterator[str]:
-    """What is wrong with a receipt. `told`: by its row of the log; `gone`: its conversation is."""
-    if "receipt_sha256" not in told:
+    """What is wrong with a receipt. `details`: of its row of the log; `gone`: its conversation is."""
+    if "receipt_sha256" not in details:
         yield "the log does not know it"
-    elif told["receipt_sha256"] != receipt.sha256 or sha256(receipt.record) != receipt.sha256:
+    elif details["receipt_sha256"] != receipt.sha256 or sha256(receipt.record) != receipt.sha256:
         yield "its record has been changed"
     else:
         record = object_of(receipt.record)
-        erasable = told.get("texts") is False or _erasable(receipt, removed, gone)
+        erasable = details.get("texts") is False or _erasable(receipt, removed, gone)
         yield from _changed_columns(receipt, record, scopes)
         yield from _changed_texts(receipt, record, erasable)
 
