@@ -1,8 +1,8 @@
 """Which words of clinical English claim nothing, which say the same, and which change what stands next to them.
 
-Decides by lists that a person can read and lengthen. A word that is in none of them stands for itself: a text that claims
-it must show it. English only. Refuses to know drugs or diseases by name beyond the abbreviations that notes are full
-of; two drugs are never the same word here.
+Decides by lists that a person can read and lengthen. A word that is in none of them stands for itself: a text that
+claims it must show it. English only. Refuses to know drugs or diseases by name beyond the abbreviations that notes are
+full of; two drugs are never the same word here.
 """
 
 from __future__ import annotations
