@@ -7,10 +7,12 @@ format and no viewer.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, TypeAlias
+
+NUMBER_MAX = 2**31
+"""No image is as wide, no document as long; and JSON holds numbers with which nothing can be computed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class PageBox:
     kind: Literal["page_box"] = field(default="page_box", init=False)
 
     def __post_init__(self) -> None:
-        if type(self.page) is not int or self.page < 1:
+        if type(self.page) is not int or not 1 <= self.page < NUMBER_MAX:
             raise ValueError(f"pages are counted from 1, not {self.page!r}")
         _require_area(self.left, self.top, self.right, self.bottom)
         if self.right > 1 or self.bottom > 1:
@@ -69,7 +71,9 @@ class ImageRegion:
     def __post_init__(self) -> None:
         if not self.image or {type(self.series), type(self.image)} != {str}:
             raise ValueError("a region needs the id of its image")
-        if type(self.frame) is not int or self.frame < 1:
+        if any("\ud800" <= character <= "\udfff" for character in self.series + self.image):
+            raise ValueError("the id of an image or its series is no text")
+        if type(self.frame) is not int or not 1 <= self.frame < NUMBER_MAX:
             raise ValueError(f"frames are counted from 1, not {self.frame!r}")
         if {type(edge) for edge in (self.left, self.top, self.right, self.bottom)} != {int}:
             raise ValueError("a region is given in whole pixels")
@@ -78,8 +82,8 @@ class ImageRegion:
 
 def _require_area(left: float, top: float, right: float, bottom: float) -> None:
     edges = (left, top, right, bottom)
-    if any(type(edge) not in (int, float) or not math.isfinite(edge) for edge in edges):
-        raise ValueError("every edge of a box is a number")
+    if any(type(edge) not in (int, float) or not -NUMBER_MAX < edge < NUMBER_MAX for edge in edges):
+        raise ValueError(f"every edge of a box is a number below {NUMBER_MAX:,}")
     if not (0 <= left < right and 0 <= top < bottom):
         raise ValueError(f"a box from {left}, {top} to {right}, {bottom} holds nothing")
 
@@ -131,4 +135,9 @@ def in_words(locator: Locator, *, dash: str = "-") -> str:
         case PageBox(page):
             return f"page {page}"
         case ImageRegion(_, image, frame, left, top, right, bottom):
-            return f"image {image}, frame {frame}, pixels {left},{top}{dash}{right},{bottom}"
+            return f"image {_shown(image)}, frame {frame}, pixels {left},{top}{dash}{right},{bottom}"
+
+
+def _shown(written: str) -> str:
+    """An id as a line of text: what would move a terminal's cursor, or turn the line round, is written as its code."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in written)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.errors import StoreDamaged
 from pipeline.locators import Characters, ImageRegion, PageBox, in_words, locator_record, region_from
 from pipeline.records import Chunk, Citation
+from pipeline.storage.region_column import region_of
 
 BOX = PageBox(3, 0.1, 0.25, 0.9, 0.3)
 REGION = ImageRegion("1.2.840.1", "1.2.840.1.7", 2, 10, 20, 50, 60)
@@ -80,6 +82,8 @@ IMAGE: dict[str, Any] = {
                 {"right": 1.01},
                 {"top": float("nan")},
                 {"bottom": float("inf")},
+                {"bottom": 10**400},
+                {"page": 10**400},
                 {"bottom": "0.5"},
                 {"more": 1},
             )
@@ -103,6 +107,19 @@ IMAGE: dict[str, Any] = {
 def test_what_is_no_place_is_refused(record: object) -> None:
     with pytest.raises(ValueError, match=r"."):
         region_from(record)
+
+
+def test_an_id_moves_no_cursor_and_is_text() -> None:
+    said = in_words(ImageRegion("", "1.2\x1b[2J\n\u202e3", 1, 0, 0, 5, 5))
+    assert said == r"image 1.2\x1b[2J\n\u202e3, frame 1, pixels 0,0-5,5"
+    with pytest.raises(ValueError, match="no text"):
+        region_from(IMAGE | {"image": "\ud800"})
+
+
+@pytest.mark.parametrize("column", ["[" * 100_000, 7, b"\xff", "1" * 5_000])
+def test_a_stored_place_that_is_none_names_its_passage(column: Any) -> None:
+    with pytest.raises(StoreDamaged, match="'n/0'"):
+        region_of("n/0", column)
 
 
 def test_what_has_no_region_stands_at_its_characters() -> None:

@@ -6,7 +6,7 @@ passage clears the floor no model is called. Knows ports and stages, no back-end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Literal
@@ -36,6 +36,7 @@ from pipeline.records import (
     Ending,
     Finished,
     GeneratorModel,
+    Hit,
     Notice,
     Outcome,
     Prompt,
@@ -168,7 +169,8 @@ class Answering:
     ) -> Iterator[Statement]:
         """Statements of the draft that pass, as they come."""
         reader = StatementReader()
-        original = lru_cache(maxsize=None)(partial(self._document, scope))
+        passages = {hit.resource_id: hit for hit in prompt.passages}
+        original = lru_cache(maxsize=None)(partial(self._unchanged_note, scope, passages))
         checker = StatementChecker(prompt.passages, original, CitationNumbers())
         pieces = self.generator.stream(prompt)
         try:
@@ -214,8 +216,20 @@ class Answering:
             else:
                 yield text
 
-    def _document(self, scope: AccessScope, resource_id: str) -> Document | None:
-        return visible_note(self.store, resource_id, scope)
+    def _unchanged_note(
+        self, scope: AccessScope, passages: Mapping[str, Hit], resource_id: str
+    ) -> Document | None:
+        """The note, where it still is of the patient, type and date that the model was told. Answers take a while, and
+        what a passage says of one patient must not be cited from a note that has become another's. The text is not
+        looked at: verification holds it against the passage."""
+        note, told = visible_note(self.store, resource_id, scope), passages[resource_id]
+        if note is None or (note.patient_id, note.document_type, note.date) != (
+            told.patient_id,
+            told.document_type,
+            told.date,
+        ):
+            return None
+        return note
 
     def _finish(self, found: SearchResult, prompt: Prompt, draft: _Draft, watch: Stopwatch) -> Answer:
         if draft.reason is not None:

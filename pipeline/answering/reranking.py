@@ -6,6 +6,7 @@ let through, and hands a part of that on. A ranker that fails fails the question
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from pipeline.errors import ResponseInvalid
@@ -22,6 +23,11 @@ def rerank(question: str, hits: Sequence[Hit], ranker: Ranker, *, top_k: int) ->
         raise ResponseInvalid(
             f"The ranker gave {len(scores)} scores for {len(hits)} passages.",
             remedy="The server at CHARTWELL_RANKER__URL ranks another way than a NIM does: correct the address.",
+        )
+    if not all(map(math.isfinite, scores)):  # such scores have no order: it would be another one each time
+        raise ResponseInvalid(
+            "The ranker gave a score that is no number.",
+            remedy="Ask again; if it stays so, restart the server at CHARTWELL_RANKER__URL and read its log.",
         )
     order = sorted(range(len(hits)), key=lambda at: -scores[at])
     return [hits[at] for at in order[:top_k]]

@@ -34,7 +34,7 @@ def retrieve(
     `vector` is the embedded question, shape (dimension,). `floor` is the cosine below which a hit means nothing in
     this space; it holds for hits by words too, whose cosine is computed as well.
     """
-    candidates = max(settings.candidates, top_k)
+    candidates, patients = max(settings.candidates, top_k), filters.admitted_patients
     # Twice as many as asked for, so that near-duplicates and hits below the floor leave enough.
     wanted = 2 * top_k + 10
     while True:
@@ -43,12 +43,14 @@ def retrieve(
             store.search_words(text, candidates, filters),
             word_weight=settings.word_weight,
         )
-        # The scope held when both retrievers searched. A note that has since become another patient's is read as it is
-        # now.
+        # The filters held when both retrievers searched. A note that has since become another patient's is read as it
+        # is now.
         hits = [
             hit
             for hit in store.hits(list(fused)[:wanted], vector)
-            if hit.similarity >= floor and filters.scope.admits(hit.domain, hit.patient_id)
+            if hit.similarity >= floor
+            and filters.scope.admits(hit.domain, hit.patient_id)
+            and (patients is None or hit.patient_id in patients)
         ]
         ordered = newest_first_within(scored(hits, fused), settings.tie_margin)
         found, texts = selected(ordered, limit=top_k)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -325,14 +326,24 @@ class NimRanker:
 
     def _scores(self, answer: dict[str, Any], count: int) -> list[float]:
         rankings = answer.get("rankings")
-        scores: dict[int, float] = {}
-        for entry in rankings if isinstance(rankings, list) else ():
-            index, logit = entry.get("index"), entry.get("logit")
-            if isinstance(index, int) and isinstance(logit, int | float) and np.isfinite(logit):
-                scores[index] = float(logit)
-        if sorted(scores) != list(range(count)):
+        entries = rankings if isinstance(rankings, list) else []
+        scores = dict(filter(None, map(_score, entries)))
+        if len(entries) != count or sorted(scores) != list(range(count)):
             raise unreadable(self._transport.server, f"{len(scores)} usable scores for {count} passages")
         return [scores[index] for index in range(count)]
+
+
+def _score(entry: object) -> tuple[int, float] | None:
+    """The place of a passage in the request and its score; None for what is neither."""
+    if not isinstance(entry, dict):
+        return None
+    index, logit = entry.get("index"), entry.get("logit")
+    if type(index) is not int or not isinstance(logit, int | float) or isinstance(logit, bool):
+        return None
+    try:
+        return (index, float(logit)) if math.isfinite(logit) else None
+    except OverflowError:  # JSON holds whole numbers of any length
+        return None
 
 
 def ranker(settings: RankerSettings, transport: TransportSettings) -> NimRanker:

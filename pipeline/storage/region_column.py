@@ -22,7 +22,7 @@ def region_of(chunk_id: str, column: str | None) -> Region | None:
         return None
     try:
         return region_from(json.loads(column))
-    except ValueError as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise StoreDamaged(
             f"The place of chunk {chunk_id!r} cannot be read: {error}.",
             remedy="Use the version of Chartwell that wrote it, or index that note again.",

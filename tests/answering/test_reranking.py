@@ -58,6 +58,12 @@ def test_a_ranker_that_gives_too_few_scores_is_not_believed(answering: Answering
         rerank("q", hits, Scripted(0.1, 0.9), top_k=10)
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), -float("inf")])
+def test_a_score_that_is_no_number_gives_no_order(answering: Answering, score: float) -> None:
+    with pytest.raises(ResponseInvalid, match="no number"):
+        rerank("q", answering.search(QUESTION).passages, Scripted(0.1, score, 0.5), top_k=10)
+
+
 def test_it_reads_more_than_are_kept_and_the_answer_is_made_from_its_best(answering: Answering) -> None:
     ranker = Longest()
     ranked = replace(answering, ranker=ranker)

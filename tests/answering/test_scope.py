@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,3 +105,34 @@ def test_a_note_that_changes_hands_while_the_model_writes_is_not_quoted(
     answer = answering.answer(asked("asthma fluticasone dose", FIRST))
     assert answer.citations == ()
     assert answer.reason == "nothing_verified"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"patient_id": "p2"}, {"date": "2013-05-05"}, {"date": None}, {"document_type": "draft"}],
+    ids=str,
+)
+def test_a_note_of_which_the_model_was_told_otherwise_is_not_quoted_to_anybody(
+    answering: Answering,
+    generator: ScriptedGenerator,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+) -> None:
+    """Whoever sees all patients would see the fact of one under the name of another."""
+    document = answering.store.document
+    generator.draft = '"Start fluticasone 110 mcg twice daily." [1]'
+    assert answering.answer(Question("asthma fluticasone dose")).outcome == "answered"
+    monkeypatch.setattr(
+        answering.store, "document", lambda key: (found := document(key)) and replace(found, **change)
+    )
+    answer = answering.answer(Question("asthma fluticasone dose"))
+    assert answer.citations == ()
+    assert answer.reason == "nothing_verified"
+
+
+def test_a_note_that_becomes_anothers_during_the_search_does_not_answer_for_the_first(
+    answering: Answering, generator: ScriptedGenerator
+) -> None:
+    moving = replace(answering, store=MovingStore(answering.store))
+    answer = moving.answer(Question("asthma albuterol fluticasone", Filters(patient_ids=("p1",))))
+    assert {hit.patient_id for hit in answer.passages} == {"p1"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -372,6 +373,29 @@ def test_more_passages_than_a_request_takes(nim: NimServer) -> None:
 def test_a_missing_score_is_an_error(nim: NimServer) -> None:
     nim.faults.one_missing = True
     with pytest.raises(errors.ResponseInvalid):
+        NimRanker(transport_of(nim, RANKER), RANKER).rank("gout", ["a", "b"])
+
+
+@pytest.mark.parametrize(
+    "rankings",
+    [
+        [None, "a"],
+        [{"index": 0, "logit": 10**400}, {"index": 1, "logit": 1.0}],
+        [{"index": 0, "logit": math.nan}, {"index": 1, "logit": 1.0}],
+        [{"index": False, "logit": True}, {"index": 1, "logit": 1.0}],
+        [{"index": 0, "logit": 1.0}, {"index": 0, "logit": 9.0}, {"index": 1, "logit": 2.0}],
+        {"0": 1.0},
+    ],
+    ids=["no objects", "endless", "NaN", "booleans", "one twice", "no list"],
+)
+def test_scores_that_are_none_are_not_believed(
+    nim: NimServer, monkeypatch: pytest.MonkeyPatch, rankings: object
+) -> None:
+    async def ranking(_: object) -> object:
+        return {"rankings": rankings}
+
+    monkeypatch.setattr(nim, "_ranking", ranking)
+    with pytest.raises(errors.ResponseInvalid, match="usable scores for 2 passages"):
         NimRanker(transport_of(nim, RANKER), RANKER).rank("gout", ["a", "b"])
 
 

@@ -29,6 +29,7 @@ from pipeline.errors import (
     SchemaMismatch,
     StoreAccessDenied,
     StoreDamaged,
+    StoreLimitReached,
     StoreUnavailable,
 )
 from pipeline.locators import PageBox
@@ -171,6 +172,20 @@ def test_an_old_store_that_may_not_be_changed_is_read(path: Path) -> None:
     with pytest.raises(StoreAccessDenied):
         store.upsert([with_box("new", 64)])
     assert version_of(path) == 1
+    store.close()
+
+
+def test_an_old_store_on_a_full_disk_is_read(path: Path) -> None:
+    database = Database(path)
+    store = EmbeddedStore(database, StoreSettings())
+    before = said(store, axis(0, 64))
+    (pages,) = database.connection.execute("PRAGMA page_count").fetchone()
+    database.connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite then says that the disk is full
+    store.prepare(OLD_SPACE)
+    assert said(store, axis(0, 64)) == before
+    with pytest.raises(StoreLimitReached):
+        store.upsert([with_box("new", 64)])
+    assert version_of(path) < UPGRADES.version
     store.close()
 
 

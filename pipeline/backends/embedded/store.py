@@ -40,6 +40,7 @@ from pipeline.errors import (
     StoreAccessDenied,
     StoreDamaged,
     StoreError,
+    StoreLimitReached,
     StoreRejectedRow,
     StoreUnavailable,
 )
@@ -144,7 +145,7 @@ class EmbeddedStore:
     def _upgrade_if_allowed(self, version: int) -> None:
         try:
             self._upgrade()
-        except (StoreAccessDenied, StoreUnavailable) as error:
+        except (StoreAccessDenied, StoreLimitReached, StoreUnavailable) as error:
             LOGGER.warning(
                 "the store keeps its earlier schema for now", extra={"version": version, "code": error.code}
             )
