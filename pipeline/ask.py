@@ -65,12 +65,17 @@ def process_query(
 
 
 def checked(text: str, settings: Settings) -> str:
-    """The question, stripped. Raises InputUnusable where there is none, BadRequest where it is longer than the service
-    would take."""
+    """The question, stripped. Raises InputUnusable where there is none or it is no text, BadRequest where it is longer
+    than the service would take."""
     stripped = text.strip()
     if not stripped:
         raise InputUnusable(
             "The question is empty.", remedy='Write it in quotes: python -m pipeline.ask "..."'
+        )
+    if any("\ud800" <= character <= "\udfff" for character in stripped):
+        raise InputUnusable(
+            "The question holds bytes that are no text.",
+            remedy="Write it in UTF-8, as the terminal and the locale have it.",
         )
     refuse_longer(stripped, settings.service.question_characters_max)
     return stripped
@@ -137,7 +142,7 @@ def ask(
 
 def _refuse_conversation(json_output: bool) -> None:
     """Raises InputUnusable where no question was asked, and no one is there to ask one."""
-    if json_output or not (sys.stdin.isatty() and out.is_terminal):
+    if json_output or sys.stdin is None or not (sys.stdin.isatty() and out.is_terminal):
         raise InputUnusable(
             "No question was asked.", remedy='Write it in quotes: python -m pipeline.ask "..."'
         )

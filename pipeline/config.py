@@ -543,7 +543,7 @@ def load_settings(
     """
     if stack:
         given = _of_stack(stack, given)
-    file = env_file if env_file is not None and env_file.is_file() else None
+    file = _readable(env_file)
     unknown = list(_unknown_variables(file))
     try:
         settings = Settings(_env_file=file, **given)
@@ -552,6 +552,22 @@ def load_settings(
     if unknown:
         raise _invalid(unknown)
     return settings
+
+
+def _readable(env_file: Path | None) -> Path | None:
+    """The file where there is one. Raises SettingsInvalid where it cannot be read: to go on without it would be to work
+    with other settings than those that stand in it."""
+    try:
+        if env_file is None or not env_file.is_file():
+            return None
+        env_file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsInvalid(
+            f"{env_file} cannot be read ({why}).",
+            remedy="Save it as UTF-8, and give this user permission to read it.",
+        ) from None
+    return env_file
 
 
 def _of_stack(stack: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ that they use. Refuses to know what a command does.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 from pipeline import version
-from pipeline.commands.console import EXIT_COULD_NOT_RUN, err, out
+from pipeline.commands.console import EXIT_COULD_NOT_RUN, err, errors_as_exit_codes, out
 from pipeline.commands.naming import COMMAND, INDEX, as_chartwell
 
 
@@ -145,6 +146,14 @@ EXAMPLES = (
 
 class CommandGroup(TyperGroup):
     """Lists commands by their summaries, and loads the one that runs."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Help and version end as all commands do where their output cannot be written."""
+        try:
+            with errors_as_exit_codes():
+                return super().main(*args, **kwargs)
+        except typer.Exit as ended:
+            sys.exit(ended.exit_code)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
+import errno
+import io
 import json
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard
 
 import typer
 from rich.console import Console
@@ -42,9 +46,24 @@ StackOption = Annotated[
 """The option of every command that can work with a stack; its value goes to `load_settings(stack=...)`."""
 
 
+def _output_goes_nowhere() -> None:
+    """What could not be written is not tried again when Python ends: that would be another exit code."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end with 1, which here means that something was found wanting."""
+        self.quiet = True
+        _output_goes_nowhere()
+        raise BrokenPipeError
+
+
 def console(**options: Any) -> Console:
     """A console that prints what it is given: in rich's own "1:100:2" is an emoji and "[1]" may be a style."""
-    return Console(highlight=False, markup=False, emoji=False, **options)
+    return _Console(highlight=False, markup=False, emoji=False, **options)
 
 
 out = console(soft_wrap=True)
@@ -67,6 +86,7 @@ def command_line(help_text: str) -> typer.Typer:
 def errors_as_exit_codes() -> Iterator[None]:
     """Our errors become a message on standard error and exit code 2, or 75 where the same command may work later.
     Anything else keeps its traceback, without what it says: that may quote a note. Its exit code is 70."""
+    _write_every_character()
     try:
         yield
     except ChartwellError as error:
@@ -81,6 +101,11 @@ def errors_as_exit_codes() -> Iterator[None]:
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except Exception as error:  # noqa: BLE001  the last one who can choose an exit code
+        if _is_of_output(error):
+            _output_goes_nowhere()
+            err.print(f"Could not run: the output cannot be written ({os.strerror(error.errno or 0)}).")
+            err.print("What to do: free some space where it goes, and run the same command again.")
+            raise typer.Exit(EXIT_COULD_NOT_RUN) from None
         for line in traceback.format_tb(error.__traceback__):
             err.print(line, end="", markup=False)
         err.print(f"A fault in this program: {type(error).__name__}. What was stored is kept.", markup=False)
@@ -88,6 +113,18 @@ def errors_as_exit_codes() -> Iterator[None]:
             "What to do: run the same command again; if it ends here again, report these lines.", markup=False
         )
         raise typer.Exit(EXIT_FAULT) from None
+
+
+def _write_every_character() -> None:
+    """Where a terminal or a pipe has no sign for a character, its code is written: "\\u2265 5", never "? 5"."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_of_output(error: Exception) -> TypeGuard[OSError]:
+    """Whether what standard output goes to takes no more. Whoever opens files of their own says which file it was."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 
 @contextmanager
@@ -116,7 +153,12 @@ def stop_requests(
 def as_json(record: Any) -> str:
     """A record of ours as JSON text, field names as they are; a place on a page or in an image is `locator`."""
     fields = dataclasses.asdict(record, dict_factory=record_fields)
-    return json.dumps(fields, ensure_ascii=False, indent=2, default=str)
+    return json.dumps(fields, ensure_ascii=not _writes_unicode(), indent=2, default=str)
+
+
+def _writes_unicode() -> bool:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    return codecs.lookup(encoding).name.startswith("utf")
 
 
 def duration(seconds: float) -> str:

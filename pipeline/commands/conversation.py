@@ -7,6 +7,8 @@ forgotten.
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -89,8 +91,15 @@ def converse(conversation: TerminalConversation) -> None:
         import readline  # noqa: F401, PLC0415
     out.print("Ask a question; /help says what else.", style="dim")
     with suppress(EOFError, KeyboardInterrupt):
-        while (line := input(PROMPT).strip()) not in {"/quit", "/exit"}:
+        while (line := _line()) not in {"/quit", "/exit"}:
             take(conversation, line)
+
+
+def _line() -> str:
+    """The next line; bytes that are no text are kept as such, for `checked` to refuse."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")
+    return input(PROMPT).strip()
 
 
 def take(conversation: TerminalConversation, line: str) -> None:

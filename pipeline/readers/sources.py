@@ -210,6 +210,10 @@ def open_source(source: Source, standard_input: BinaryIO | None = None) -> Opene
 
 
 def _standard_input(given: BinaryIO | None) -> BinaryIO:
+    if given is None and sys.stdin is None:
+        raise InputUnusable(
+            "Standard input is closed.", remedy="Pipe notes into the command, or name a file."
+        )
     stream = given or sys.stdin.buffer
     if stream.isatty():
         raise InputUnusable(
