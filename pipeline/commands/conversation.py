@@ -89,17 +89,12 @@ def converse(conversation: TerminalConversation) -> None:
     """Read and answer lines until /quit, Ctrl-D or Ctrl-C at the prompt. Ctrl-C during an answer stops that answer."""
     with suppress(ImportError):  # not everywhere; with it lines can be edited and called back
         import readline  # noqa: F401, PLC0415
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are no text: `checked` refuses them
     out.print("Ask a question; /help says what else.", style="dim")
     with suppress(EOFError, KeyboardInterrupt):
-        while (line := _line()) not in {"/quit", "/exit"}:
+        while (line := input(PROMPT).strip()) not in {"/quit", "/exit"}:
             take(conversation, line)
-
-
-def _line() -> str:
-    """The next line; bytes that are no text are kept as such, for `checked` to refuse."""
-    if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="surrogateescape")
-    return input(PROMPT).strip()
 
 
 def take(conversation: TerminalConversation, line: str) -> None:

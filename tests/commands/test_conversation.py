@@ -156,6 +156,8 @@ def test_at_a_real_terminal_questions_are_answered_until_the_end(corpus: None) -
             heard = hear(ours, "> ")
             os.write(ours, b"What is the potassium of Linh Nguyen?\n")
             heard += hear(ours, "characters ", "\n> ")
+            os.write(ours, b"warfarin \xff?\n")
+            heard += hear(ours, "no text", "\n> ")
             os.write(ours, b"/quit\n")
             running.wait(timeout=30)
         finally:
