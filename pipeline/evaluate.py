@@ -1,4 +1,4 @@
-"""Measure answers' raw material: `python -m pipeline.evaluate retrieval --set FOLDER`"""
+"""Measure how good retrieval is: `python -m pipeline.evaluate retrieval --set FOLDER`"""
 
 from __future__ import annotations
 

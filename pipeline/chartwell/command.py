@@ -35,7 +35,7 @@ class Command:
 COMMANDS = (
     Command(
         "demo",
-        "Index the notes that ship with Chartwell and ask three questions.",
+        "Index the notes that ship with it and ask three questions.",
         "pipeline.demo.__main__",
         extra="local",
         examples=("chartwell demo",),
@@ -85,7 +85,7 @@ COMMANDS = (
     ),
     Command(
         "validate",
-        "Check that all of it works here, and what to do where it does not.",
+        "Check that all of it works here, and say what to do if not.",
         "pipeline.validate",
         examples=("chartwell validate", "chartwell validate --list"),
     ),

@@ -24,7 +24,7 @@ REASONS = {
     "filters_match_nothing": "No note matches the filters.",
     "below_floor": "No note that was looked at is similar enough to the question.",
     "name_not_found": "The closest passages are of other people.",
-    "generator_abstained": "The closest passages do not answer the question; --show-context prints them.",
+    "generator_abstained": "The closest passages do not answer the question.",
 }
 
 
@@ -41,8 +41,10 @@ def print_streamed(answering: Answerer, question: Question) -> Answer:
     raise AssertionError("the stream of an answer always ends with Finished")
 
 
-def print_answer(answer: Answer, *, show_context: bool = False, statements: bool = True) -> None:
-    """The answer for people: statements, then where each comes from."""
+def print_answer(
+    answer: Answer, *, show_context: bool = False, statements: bool = True, switch: str = "--show-context"
+) -> None:
+    """The answer for people: statements, then where each comes from. `switch`: what shows the passages."""
     _print_statements(answer, statements)
     for notice in answer.notices:
         out.print(sentence(notice), style="yellow", markup=False)
@@ -57,6 +59,8 @@ def print_answer(answer: Answer, *, show_context: bool = False, statements: bool
     if show_context:
         for number, hit in enumerate(answer.passages, start=1):
             _print_passage(number, hit, [each.number for each in answer.citations if _is_from(hit, each)])
+    elif answer.reason == "generator_abstained":
+        out.print(f"{switch} shows them.", markup=False)
 
 
 def _print_statements(answer: Answer, statements: bool) -> None:

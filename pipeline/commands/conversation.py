@@ -71,7 +71,7 @@ class TerminalConversation:
         # Should the answer be stopped half-way, nothing of it may decide who the next question means.
         self.last = LastTurn(text, ())
         answer = print_streamed(self.answering, context.question)
-        print_answer(answer, show_context=self.show_context, statements=False)
+        print_answer(answer, show_context=self.show_context, statements=False, switch="/context")
         about = patients_of(
             context.question.filters.patient_ids, (each.patient_id for each in answer.citations)
         )
@@ -107,8 +107,11 @@ def take(conversation: TerminalConversation, line: str) -> None:
             _answered(conversation, rest.strip(), any_patient=True)
         case "/new":
             conversation.last = None
+            out.print("nothing is kept of the answers before", style="dim")
         case "/context":
             conversation.show_context = not conversation.show_context
+            shown = "shown" if conversation.show_context else "no longer shown"
+            out.print(f"passages are {shown} with the next answers", style="dim")
         case _ if word.startswith("/"):
             out.print(HELP)
         case _:

@@ -63,9 +63,7 @@ def main() -> None:
     with errors_as_exit_codes():
         settings = load_settings()
         logs.configure(settings.log_level)
-        out.print(
-            f"Indexing the notes of {NOTES.parent.name}/{NOTES.name} into {settings.data_dir}/", markup=False
-        )
+        out.print(f"Indexing the notes that ship with Chartwell into {settings.data_dir}/", markup=False)
         with (
             writing(settings.data_dir),
             open_corpus(settings) as corpus,

@@ -18,6 +18,8 @@ import pipeline.chartwell
 from pipeline.chartwell.command import COMMANDS, EXAMPLES, Command, app, load
 from pipeline.commands.naming import as_chartwell, as_typed
 
+SUMMARY_MAX = 64
+"""Characters that fit beside the names of commands on 80 columns."""
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "pipeline").rglob("*.py"))
 
@@ -38,6 +40,7 @@ def test_the_help_lists_every_command_and_shows_examples(option: str) -> None:
     assert told.exit_code == 0
     for each in COMMANDS:
         assert f"  {each.name:<8}  {each.summary}" in told.output
+        assert len(each.summary) <= SUMMARY_MAX, "cut on a terminal of 80 columns"
     for example in EXAMPLES:
         assert f"  {example}\n" in told.output
 

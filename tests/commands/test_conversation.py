@@ -126,11 +126,21 @@ def test_words_that_are_not_understood_show_the_help(
     assert "/quit" in capsys.readouterr().out
 
 
-def test_context_is_switched(conversation: TerminalConversation) -> None:
+def test_context_is_switched(conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]) -> None:
     take(conversation, "/context")
     assert conversation.show_context
+    assert "passages are shown" in capsys.readouterr().out
     take(conversation, "/context")
     assert not conversation.show_context
+    assert "no longer shown" in capsys.readouterr().out
+
+
+def test_passages_that_answer_nothing_are_offered_by_the_word_that_shows_them_here(
+    conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    conversation.ask("Linh Nguyen mmol/L, and which holidays did she book with her travel agent?")
+    assert "/context shows them." in (told := capsys.readouterr().out), told
+    assert "--show-context" not in told
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
