@@ -28,6 +28,14 @@ class Registry:
     vague_suffixes: tuple[str, ...] = ()
     """Read in a folder too; what is in such a file only its content says."""
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a reader that would take every source: its own would never be asked."""
+        for reader in self.readers:
+            if b"" in reader.magic or "" in (*reader.suffixes, *reader.content_kinds):
+                raise ValueError(
+                    f"the reader of {reader.title} takes everything: its magic or suffix is empty"
+                )
+
     def with_format(self, added: Reader | RecordFormat) -> Registry:
         return Registry((*self.formats, added), self.vague_suffixes)
 

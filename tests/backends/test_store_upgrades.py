@@ -355,6 +355,16 @@ def test_an_upgrade_that_was_cut_off_is_completed(server: Server, statement: str
     store.close()
 
 
+def test_tables_in_a_full_database_are_read_as_they_are(server: Server) -> None:
+    store = on(server)
+    before = said(store, axis(0))
+    server.faults.append(Fault("upgrade_locators", "<FILEFULL>", times=2))
+    store.prepare(SPACE)
+    assert iris_version(server) == 1
+    assert said(store, axis(0)) == before
+    store.close()
+
+
 def test_an_account_that_may_not_alter_tables_reads_them_and_says_what_writing_needs(server: Server) -> None:
     server.faults.append(Fault("upgrade_locators", "[SQLCODE: <-99>:<Privilege violation>]", times=1))
     store = on(server)

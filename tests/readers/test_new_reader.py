@@ -205,6 +205,14 @@ def test_what_its_sender_calls_it_counts_where_there_is_no_name() -> None:
     )
 
 
+@pytest.mark.parametrize("declared", [{"magic": (b"REEL", b"")}, {"suffixes": (".reel", "")}], ids=str)
+def test_a_reader_that_would_take_every_file_is_refused(declared: dict[str, Any]) -> None:
+    """It would be the surest of each, and the notes of other formats would be lost."""
+    greedy = type("Greedy", (ReelReader,), declared)()
+    with pytest.raises(ValueError, match=r"the reader of reels \(\.reel\) takes everything"):
+        FORMATS.with_format(greedy)
+
+
 def test_messages_list_it(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("No format at all")
     with pytest.raises(InputUnusable) as caught:

@@ -83,6 +83,7 @@ from pipeline.errors import (
     SpaceMismatch,
     StoreAccessDenied,
     StoreError,
+    StoreLimitReached,
     StoreRejectedRow,
     StoreUnavailable,
 )
@@ -226,7 +227,8 @@ class IrisStore:
         try:
             taken = UPGRADES.take(_version, _record_version, lambda: _committed(session))
         except IrisRefusal as refusal:
-            if not isinstance(refusal.error, StoreAccessDenied | StoreUnavailable) or refusal.lost:
+            kept = StoreAccessDenied | StoreLimitReached | StoreUnavailable
+            if not isinstance(refusal.error, kept) or refusal.lost:
                 raise
             details = {"version": version, "code": refusal.error.code}
             LOGGER.warning("the tables in IRIS keep their earlier schema for now", extra=details)
