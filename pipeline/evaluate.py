@@ -26,7 +26,7 @@ from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving_settings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet, read_set
-from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate
+from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate, metrics_library
 from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.records import Rejection
 from pipeline.wiring import Corpus, open_corpus, open_ranker
@@ -55,6 +55,7 @@ def retrieval(
     with errors_as_exit_codes():
         settings = serving_settings(load_settings())
         logs.configure(settings.log_level)
+        metrics_library()  # before a corpus is indexed, not after
         results = [_evaluate(read_set(folder), settings) for folder in sets]
         if json_output:
             out.print(json.dumps([asdict(result) for result in results], indent=2), markup=False)

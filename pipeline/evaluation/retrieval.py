@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,13 +194,8 @@ def measure(
     return {name: estimate(values) for name, values in per_query(judgements, run).items()}
 
 
-def per_query(
-    judgements: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]]
-) -> dict[str, NDArray[np.float64]]:
-    """Every metric of each query, in the order of `judgements`, shape (queries,).
-
-    Raises InputUnusable where the metrics library is not installed: indexing and asking do without it.
-    """
+def metrics_library() -> Any:
+    """The module. Raises InputUnusable where it is not installed: indexing and asking do without it."""
     try:
         import ir_measures  # noqa: PLC0415  # an extra: the demo does not install it
     except ImportError:
@@ -207,6 +203,14 @@ def per_query(
             "The metrics library ir-measures is not installed.",
             remedy="Install it: `make test` in a checkout, `pip install 'chartwell[evaluate]'` elsewhere.",
         ) from None
+    return ir_measures
+
+
+def per_query(
+    judgements: Mapping[str, Mapping[str, int]], run: Mapping[str, Mapping[str, float]]
+) -> dict[str, NDArray[np.float64]]:
+    """Every metric of each query, in the order of `judgements`, shape (queries,). Raises as `metrics_library` does."""
+    ir_measures = metrics_library()
     measures = (ir_measures.nDCG @ 10, ir_measures.RR @ 10, ir_measures.R @ 10)
     names = dict(zip(measures, METRICS, strict=True))
     found = {name: dict.fromkeys(judgements, 0.0) for name in METRICS}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -172,3 +173,13 @@ def test_nor_is_one_of_which_documents_failed(folder: Path) -> None:
     read_set(folder).require_whole(0, ())
     with pytest.raises(InputUnusable, match="2 documents of ward could not be embedded"):
         read_set(folder).require_whole(2, ["The text is too long."])
+
+
+def test_without_the_metrics_library_nothing_is_indexed_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ir_measures", None)
+    told = CliRunner().invoke(evaluate.app, ["retrieval", "--set", str(folder)])
+    assert told.exit_code == 2
+    assert "chartwell[evaluate]" in told.output
+    assert "indexing" not in told.output
