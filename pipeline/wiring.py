@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
-from pipeline.indexing.ledger import SqliteLedger
+from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Ranker, Store
 from pipeline.records import AnswerEvent, Question, SearchResult
@@ -95,6 +95,11 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
                 stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
             )
         yield Corpus(embedder, store, open_ledger(settings, database), spool)
+
+
+def ledger_is_there(database: Database) -> bool:
+    """Whether an indexing run ever began here. A store without one is left by a question that only tried it."""
+    return is_there(database)
 
 
 def open_ledger(settings: Settings, database: Database) -> Ledger:

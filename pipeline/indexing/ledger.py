@@ -79,6 +79,12 @@ PACE_SECONDS = 600.0
 """Of work before the last note that was done."""
 
 
+def is_there(database: Database) -> bool:
+    """Whether a ledger was ever made in this database; makes none."""
+    with database.snapshot() as connection:
+        return connection.execute(_SQL.columns).fetchone() is not None
+
+
 class SqliteLedger:
     """`VectorizationState` in one database, as `ports.Ledger`. One object a worker; `owner` names it in the leases."""
 

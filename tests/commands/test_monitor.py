@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from pipeline.service.database.answer_counts import AnswerCounts, Answers
 from pipeline.service.database.engine import open_state
 from pipeline.service.database.tables import Receipt
 from pipeline.vectorize import app as vectorize
+from pipeline.wiring import open_embedder, open_store
 from tests.servers import hardware
 from tests.servers.nim import NimServer
 
@@ -67,6 +69,18 @@ def test_one_look_at_a_machine_that_has_little(own_folder: Path) -> None:
     ):
         assert part in done.output, part
     assert not own_folder.exists(), "looking creates nothing"
+
+
+def test_a_store_that_nothing_was_indexed_into_has_no_ledger_and_that_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    settings = load_settings()
+    with closing(open_store(settings)) as store:
+        store.prepare(open_embedder(settings).space)
+    done = RUN.invoke(app, ["--once"])
+    assert "ledger    nothing is indexed yet" in done.output, done.output
+    assert "CW-STORE" not in done.output
 
 
 def test_a_server_that_is_away_is_named_and_the_exit_code_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from pipeline.embedding_spaces import serving_settings
 from pipeline.errors import ChartwellError
 from pipeline.monitoring.probes.containers import HostState
 from pipeline.monitoring.samples import Missing, StoreSample, Work, reason
-from pipeline.wiring import STORE_FILES, ledger_database, open_ledger, open_store
+from pipeline.wiring import STORE_FILES, ledger_database, ledger_is_there, open_ledger, open_store
 
 
 class StoreProbe:
@@ -57,6 +57,8 @@ class WorkProbe:
             return Missing("nothing is indexed yet")
         try:
             with closing(ledger_database(chosen)) as database:
+                if not ledger_is_there(database):
+                    return Missing("nothing is indexed yet")
                 counts = open_ledger(chosen, database).counts()
         except ChartwellError as error:
             return Missing(reason(f"{error.what} [{error.code}]"))
