@@ -43,6 +43,23 @@ NAMES_TOO = frozenset(
 )
 """First names and surnames that notes write small as well: a note with "brown stool" says nothing of Sophia Brown."""
 
+_RARELY_A_NAME = frozenset(
+    """
+    able age american among are area areas as asks author basic been began below better body both breath bring
+    broad brought bumps cancer care cases center central certain check common convey cord cough counter course
+    current daily date days delay doing dose double during each every factor feeling felt filter finger first
+    flow folds form found freely from gain general getting given glasses going grade grow gums heal hearing high
+    human infant keep kidney kinds knee knows labs lack large larger later layer left level levels life limb
+    lips living look loss made males manner marrow mass meals mean means medicine members milder morning narrow
+    necessary needle needles needs never nose notice number older oral organ other overall parents part parts
+    patches patient people person persons plan pulse pump rash reasons records reveal right risk runny safe
+    scale school second section seven severe shape shoulder shows sides signs simple single sister smaller smoke
+    smoker space spine sports stable stage stairs standard standing start state states stay stem strain strength
+    study surface surgeon takes talk tear test the times tobacco tone tongue topic touch trunk unknown unnamed
+    valid valves vein vessel vessels walk walking warmer wearing weight went were while women works worst yellow
+    """.split()
+)
+"""Ordinary words that few people in the registers have: no name of other ordinary words, but the end of another."""
 _ENDED_MIN = 8
 _OF_MEDICINE = re.compile(
     r"(?:olog(?:y|ies)|path(?:y|ies)|(?:ec|o)tom(?:y|ies)|graph(?:y|ies)|plast(?:y|ies)|scop(?:y|ies)|otypes?|markers?"
@@ -52,7 +69,13 @@ _OF_MEDICINE = re.compile(
 
 
 def is_ordinary(word: str) -> bool:
-    """Whether a word, written in any case, is no one's name."""
+    """Whether a word, written in any case, is no one's name, or so rarely that it makes no name of ordinary words."""
+    return is_no_name(word) or word.lower() in _RARELY_A_NAME
+
+
+def is_no_name(word: str) -> bool:
+    """Whether no one in the registers has it: then a name goes on without it. Not so "Center": Ms. Linda Center is
+    not Ms. Linda."""
     folded = word.lower()
     return folded in _ordinary() or (len(folded) >= _ENDED_MIN and bool(_OF_MEDICINE.search(folded)))
 

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Protocol
 
-from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
+from pipeline.text.ordinary_words import NAMES_TOO, is_no_name, is_ordinary
 
 _TITLES = {
     **dict.fromkeys(("mr", "mister", "herr", "señor", "monsieur"), "he"),
@@ -66,8 +66,8 @@ _NOT_A_PERSON = ILLNESSES | frozenset(
 _NAMED_AFTER_PEOPLE = _NOT_A_PERSON | {"fever", "position"}
 """The same, where a passage must have it verbatim: a patient may have a fever, or lie in a position."""
 _BETWEEN_NAMES = frozenset(
-    "about after among and are as at before between by did does for from had have if is it of or that the their this "
-    "was were what when which who with without".split()
+    "about after and at before between by did does for had have if "
+    "is it of that their this was what when which who with without".split()
 )
 """Words between two names in a question written like a heading, and no one's middle name."""
 _ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
@@ -253,7 +253,7 @@ class _NameRun:
         sure = titled or (len(full) > 1 and (len(kept) > 1 or not self.heading))
         if not kept or not (sure or (self.possessive and len(full) == 1)):
             return
-        if len(kept) == 1 and not titled:
+        if len(kept) == 1 or (kept[-1] is not full[-1] and _may_begin_a_finding(kept[-1].text)):
             kept = full  # "Patience Nobody" is not Ms. Nobody, nor "Anna Allergies" someone called Anna
         start = self.start if titled else kept[0].start
         end = max(self.end, kept[-1].end) if kept[-1] is full[-1] else kept[-1].end
@@ -270,11 +270,11 @@ def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequ
     """A name without the words at its ends that are no one's; after a title the first word stays. Nothing where one
     word is left that is a title itself, or the West of "West African"."""
     # One half of a hyphenated word is as much a name as the other.
-    names = {part.start for part in parts if not is_ordinary(part.text)}
+    if not titled and all(is_ordinary(part.text) for part in parts):
+        return ()
+    names = {part.start for part in parts if not is_no_name(part.text)}
     end = len(parts)
-    while end > titled and (
-        parts[end - 1].start not in names or _begins_a_finding(parts, end, titled=titled)
-    ):
+    while end > titled and parts[end - 1].start not in names:
         end -= 1
     begin = 0
     while not titled and begin < end and parts[begin].start not in names:
@@ -285,10 +285,8 @@ def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequ
     return left
 
 
-def _begins_a_finding(parts: Sequence[_NamePart], end: int, *, titled: bool) -> bool:
-    """Whether the word before `end` belongs to the ordinary one after it, as in "Daisy Hill Blood Pressure", and a
-    whole name is left."""
-    return titled + end > 2 and end < len(parts) and parts[end - 1].text.lower() in _BEGINS_A_FINDING
+def _may_begin_a_finding(word: str) -> bool:
+    return word.lower() in _BEGINS_A_FINDING or is_ordinary(word)
 
 
 def _is_no_surname(part: _NamePart, following: Sequence[_NamePart]) -> bool:
