@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from pipeline.answering.sentence_support import Evidence, Passages, claims_nothing
+from pipeline.answering.supporting_sentences import Evidence, Passages, claims_nothing
 from pipeline.records import Citation, Document, Hit, Statement, original_span
 from pipeline.text.characters import misleads
 from pipeline.text.vocabulary import OTHERS, RELATIVES

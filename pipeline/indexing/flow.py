@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from itertools import islice
 
 from pipeline.config import IndexingSettings
+from pipeline.indexing.acknowledgement import CommitNotices, OnCommitted
 from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.chunking import Chunker
-from pipeline.indexing.commit import CommitNotices, Committer, OnCommitted
+from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import StoredVectors, VectorCache
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts, SilentObserver
@@ -49,7 +50,7 @@ class Indexing:
     """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
     prefixes: Prefixes = NO_PREFIXES
     on_committed: OnCommitted | None = None
-    """Called with the ids of notes that are done, as `commit.CommitNotices` says: for a source that acknowledges."""
+    """Called with the ids of notes that are done (`acknowledgement.CommitNotices`): for a source that acknowledges."""
 
     @property
     def chunker(self) -> Chunker:

@@ -19,8 +19,9 @@ from pipeline.errors import (
     ResponseInvalid,
     StoreRejectedRow,
 )
+from pipeline.indexing.acknowledgement import CommitNotices
 from pipeline.indexing.chunking import Chunker
-from pipeline.indexing.commit import CommitNotices, Committer
+from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch
 from pipeline.indexing.run_counts import RunCounts
 from pipeline.ports import Ledger

@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from pipeline.errors import ChartwellError, ProviderError
+from pipeline.indexing.acknowledgement import CommitNotices
 from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.chunking import Chunker
-from pipeline.indexing.commit import CommitNotices, Committer
+from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
 from pipeline.indexing.poison import BatchFinisher
 from pipeline.indexing.run_counts import Observer, RunCounts

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias, TypeVar
 
-from pipeline.text.quantities import DURATIONS, ORDINALS, Figure, figure_at, roman
+from pipeline.text.figures import DURATIONS, ORDINALS, Figure, figure_at, roman
 from pipeline.text.vocabulary import (
     ABBREVIATED,
     ALTERED_BY,

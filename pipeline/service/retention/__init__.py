@@ -1,1 +1,1 @@
-"""How long things are kept, and what removes them."""
+"""Removes what is older than the settings allow."""

@@ -14,7 +14,7 @@ from pipeline.logs import LOGGER
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.database.engine import State
 from pipeline.service.errors import Unexpected
-from pipeline.service.retention.policy import apply_retention
+from pipeline.service.retention.removal import apply_retention
 
 EVERY_SECONDS = 3600.0
 

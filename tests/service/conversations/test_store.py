@@ -20,7 +20,7 @@ from pipeline.service.conversations.factory import History, open_history
 from pipeline.service.database.engine import State
 from pipeline.service.database.tables import Receipt, now
 from pipeline.service.errors import NotKnown
-from pipeline.service.retention.policy import apply_retention
+from pipeline.service.retention.removal import apply_retention
 from tests.service.answers import NOTE, Shelf, cut_off, given
 
 ANNA, BERT = SystemActor("anna", "user"), SystemActor("bert", "user")

@@ -2,7 +2,7 @@
 
 Decides which sentence stands for which part of a statement: all of it by one sentence where one carries it, otherwise
 clause by clause. A part that hangs on another ("…, for her depression") is never looked for alone, so that what two
-sentences say of two things is not said of one. Knows passages; what carries what is decided in `pipeline.text.support`.
+sentences say of two things is not said of one. Knows passages; what carries what, `pipeline.text.entailment` decides.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 
 from pipeline.records import Hit
+from pipeline.text.entailment import SupportContext, carries, says_nothing
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.sentences import is_heading, passage_sentences
-from pipeline.text.support import SupportContext, carries, says_nothing
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
     DENYING,

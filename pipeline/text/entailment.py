@@ -16,7 +16,7 @@ from typing import TypeAlias
 
 from pipeline.text.contrast import joins_what_is_apart
 from pipeline.text.facts import Over, Reading, Token
-from pipeline.text.quantities import Figure
+from pipeline.text.figures import Figure
 from pipeline.text.vocabulary import (
     AHEAD,
     DENIED_AS_SUCH,
