@@ -35,7 +35,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def place_of(error: BaseException) -> str:
-    """Where in this program it was raised, for example "clean.py:123". An error's own words may quote a note."""
+    """Where in this program it was raised, for example "field_values.py:123". An error's own words may quote a note."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next

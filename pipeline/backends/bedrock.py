@@ -1,8 +1,8 @@
 """Amazon Bedrock: Titan V2 embeddings by InvokeModel, answers of Nova and others by ConverseStream.
 
 Decides what goes into Bedrock's requests and which of our errors each of botocore's is. botocore's own retries are
-off: trying again happens in one place, `transport.Patience`, behind the same limiter as every other server. Credentials
-come from wherever AWS credentials come from; on an instance that is its role.
+off: trying again happens in one place, `transport.RetryPolicy`, behind the same limiter as every other server.
+Credentials come from wherever AWS credentials come from; on an instance that is its role.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The embedded store: one SQLite file in WAL mode with FTS5, and a derived index of its vectors in memory.
 
 Decides what is written in one transaction and how the three kinds of search run. The file is the only truth: the
-index in memory (`embedded_vectors`) follows it and can be thrown away at any moment. Knows no embedder.
+index in memory (`vectors`) follows it and can be thrown away at any moment. Knows no embedder.
 
 Searching by vector: up to `exact_chunks_max` chunks (of 1024 dimensions; more of narrower ones) every vector is held
 in memory and compared. Above, only 1-bit codes are (13 MB per 100,000 x 1024 instead of 410); they name the

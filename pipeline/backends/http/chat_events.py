@@ -3,7 +3,7 @@
 Decides, event by event, which field holds an answer and which holds reasoning, a call of a tool or a refusal; the text
 of anything but the answer ends here. Servers differ in every field: what is not there, null, or of another type than
 the documentation says is passed over, so that nothing in an event can raise. What a whole draft means is decided in
-`answering.model_output`; errors inside a stream are `http_errors`' matter.
+`answering.model_output`; errors inside a stream are `errors`' matter.
 """
 
 from __future__ import annotations

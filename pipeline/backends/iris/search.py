@@ -86,7 +86,7 @@ def search_plan(texts: Iterable[str]) -> SearchPlan:
 
 
 def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
-    """The k best by SQL Search's own rank, perhaps with others, in any order. `words` are plain: see `iris_rows`."""
+    """The k best by SQL Search's own rank, perhaps with others, in any order. `words` are plain: see `rows`."""
     search = " OR ".join(words)
     found: list[Match] = []
     for conditions, values in _admissions(session, filters, words=search):

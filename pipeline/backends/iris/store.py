@@ -1,7 +1,7 @@
 """The store in InterSystems IRIS: notes, chunks and vectors in one schema, DEMO by default, statements in store.sql.
 
-Decides what is created, how a note is replaced, and what is sound. The shape of a search is `iris_search`, of a row
-`iris_rows`; connections are `iris_connections`, complaints `iris_errors`.
+Decides what is created, how a note is replaced, and what is sound. The shape of a search is `search`, of a row `rows`;
+connections are `connections`, complaints `errors`.
 
 Replacing a note. `INSERT OR UPDATE` would do it in one statement, but how it treats a VECTOR column, the IDENTITY and
 a batch is not documented well enough to rest on. Instead, inside one transaction: the note's row is written first (its
