@@ -42,6 +42,11 @@ def place_of(error: BaseException) -> str:
     return "" if trace is None else f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
+def fault_fields(error: BaseException) -> dict[str, str]:
+    """What the log may hold of a fault of this program, as `extra`: its class and its place, never its words."""
+    return {"error": type(error).__name__, "place": place_of(error)}
+
+
 def configure(level: str) -> None:
     """Send the log to standard error at `level` ("debug" to "error"). Replaces an earlier configuration."""
     handler = logging.StreamHandler(sys.stderr)

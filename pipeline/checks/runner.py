@@ -9,11 +9,9 @@ from __future__ import annotations
 import queue
 import threading
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Protocol
 
 from pipeline import version
@@ -23,7 +21,7 @@ from pipeline.checks.errors import CheckUnfinished
 from pipeline.checks.result import CheckResult, Finding, Report, failed, skipped, verdict_of
 from pipeline.commands.naming import as_typed
 from pipeline.errors import ChartwellError, InputUnusable
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, fault_fields
 
 CLEARING_SECONDS = 3.0
 """What a check that is cut off has to undo what it did, such as taking back a note of its own; and, where it hangs,
@@ -208,7 +206,7 @@ class _CheckRun:
         try:
             clear(self._context)
         except Exception as error:  # noqa: BLE001  logged by its class; the next run finds what is left
-            LOGGER.error("what a check wrote is not removed", extra={"error": type(error).__name__})
+            LOGGER.error("what a check wrote is not removed", extra=fault_fields(error))
 
     def _finish(self, running: _Running, finding: Finding) -> None:
         del self._running[running.check.name]
@@ -242,10 +240,9 @@ def _overdue(check: Check) -> CheckUnfinished:
 
 def _broken(check: Check, error: Exception) -> CheckUnfinished:
     # The class and the place: a foreign exception's message may quote what it was given.
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    place = f"{Path(last.filename).name}:{last.lineno}"
-    LOGGER.error("a check broke", extra={"check": check.name, "at": place, "error": type(error).__name__})
+    fault = fault_fields(error)
+    LOGGER.error("a check broke", extra={"check": check.name, **fault})
     return CheckUnfinished(
-        f"The check broke: {type(error).__name__} at {place}.",
+        f"The check broke: {fault['error']} at {fault['place']}.",
         remedy="This is a fault of the check, not of what it looks at: report it with this line.",
     )

@@ -23,7 +23,7 @@ from pipeline.indexing.identity import (
     outlasts,
     whole_resource,
 )
-from pipeline.logs import LOGGER, place_of
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.records import Document, NoteVersion, Rejection, Sighting, SourceRecord, Withdrawal
 
 NO_PREFIXES = Prefixes()
@@ -84,7 +84,7 @@ def accept(
     except FieldRefused as refusal:
         return _rejection(record, prefixes, refusal)
     except Exception as error:  # noqa: BLE001  whatever a value may set off, the next record has another one
-        fault = {"error": type(error).__name__, "place": place_of(error)}
+        fault = fault_fields(error)
         LOGGER.error("a record could not be judged", extra=fault)
         unjudged = FieldRefused(
             None,

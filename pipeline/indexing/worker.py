@@ -21,7 +21,7 @@ from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
 from pipeline.indexing.poison import BatchFinisher
 from pipeline.indexing.run_counts import Observer, RunCounts
-from pipeline.logs import LOGGER, place_of
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.ports import Embedder, Ledger
 from pipeline.records import Chunk, Claim, Document, HeldElsewhere
 
@@ -147,7 +147,7 @@ class Worker:
             except ChartwellError:
                 raise
             except Exception as error:  # noqa: BLE001  whatever a text may set off, the next note has another one
-                fault = {"error": type(error).__name__, "place": place_of(error)}
+                fault = fault_fields(error)
                 LOGGER.error("a note could not be cut into passages", extra=fault)
                 self.ledger.fail(claim, f"{CUTTING_FAULT} It is a {fault['error']} at {fault['place']}.")
                 self.tally.failed += 1

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.monitoring.probes.containers import ContainerProbe
 from pipeline.monitoring.probes.dcgm import Dcgm
 from pipeline.monitoring.probes.gpu import GpuProbe
@@ -97,7 +97,7 @@ class ProbeRunner:
         except ChartwellError as error:
             self._answer = Missing(reason(f"{error.what} [{error.code}]"))
         except Exception as error:  # noqa: BLE001 (recorded: one broken probe must not blind the others)
-            LOGGER.warning("a probe failed", exc_info=error, extra={"probe": self.name})
+            LOGGER.warning("a probe failed", extra={"probe": self.name, **fault_fields(error)})
             self._answer = Missing(f"the probe failed: {type(error).__name__}")
 
 

@@ -5,7 +5,7 @@ Decides the words for it. The log has the kind of the fault and its place in the
 
 from __future__ import annotations
 
-from pipeline.logs import LOGGER, place_of
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.readers.reader import UnreadableRecord
 
 
@@ -13,10 +13,7 @@ def fault(
     position: str, error: Exception, *, whole: bool = False, resource_id: str | None = None
 ) -> UnreadableRecord:
     """The record that was lost to `error`, or with `whole` the rest of its source. Logs it."""
-    LOGGER.error(
-        "a record could not be read",
-        extra={"position": position, "error": type(error).__name__, "place": place_of(error)},
-    )
+    LOGGER.error("a record could not be read", extra={"position": position, **fault_fields(error)})
     return UnreadableRecord(
         position,
         "The record could not be read because of a fault in this program.",
