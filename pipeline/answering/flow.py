@@ -188,9 +188,7 @@ class Answering:
                     }
                     yield statement
         finally:
-            close = getattr(pieces, "close", None)
-            if close is not None:
-                close()  # a client that leaves cancels the request to the model
+            cancellation.end_early(pieces)  # a client that leaves cancels the request to the model
 
     def _statement_texts(
         self, pieces: Iterator[DraftPiece], reader: StatementReader, draft: _Draft, watch: Stopwatch

@@ -13,6 +13,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import Literal, TypeAlias, TypeVar
 
+from pipeline.call_context.cancellation import end_early
+
 Stage: TypeAlias = Literal["embed", "search", "prompt", "generate", "verify"]
 AroundStage: TypeAlias = Callable[[Stage], AbstractContextManager[object]]
 """What stands around a stage each time that it is worked on: "generate" and "verify" take turns."""
@@ -42,9 +44,7 @@ def observed_stages(events: Iterator[Event], around: AroundStage) -> Iterator[Ev
                 return
             yield event
     finally:
-        close = getattr(events, "close", None)
-        if close is not None:
-            close()
+        end_early(events)
 
 
 class Stopwatch:

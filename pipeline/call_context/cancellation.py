@@ -96,6 +96,14 @@ def check() -> None:
         scope.check()
 
 
+def end_early(stream: object) -> None:
+    """Close a stream that its reader takes nothing more from, where it can be closed: what makes it then cuts its
+    request. Does nothing to one that has ended."""
+    close = getattr(stream, "close", None)
+    if close is not None:
+        close()
+
+
 @contextmanager
 def cancellation_scope(scope: Cancellation) -> Iterator[Cancellation]:
     """Work of this thread inside the block belongs to `scope`."""

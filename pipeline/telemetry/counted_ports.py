@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from pipeline.call_context.cancellation import Cancelled
+from pipeline.call_context.cancellation import Cancelled, end_early
 from pipeline.indexing.flow import Observer, RunCounts
 from pipeline.ports import Answerer, Embedder, Generator, Store
 from pipeline.records import AnswerEvent, DraftPiece, Finished, Prompt, Question, SearchResult, Verified
@@ -41,9 +41,7 @@ class MeteredGenerator(GeneratorWrapper):
                     arrived()
                     yield piece
             finally:
-                close = getattr(pieces, "close", None)
-                if close is not None:
-                    close()
+                end_early(pieces)
 
 
 def metered_store(store: Store, metrics: Metrics) -> Store:
@@ -90,9 +88,7 @@ def metered_answer(events: Iterator[AnswerEvent], metrics: Metrics) -> Iterator[
             metrics.question_failed(error)
             raise
         finally:
-            close = getattr(events, "close", None)
-            if close is not None:
-                close()
+            end_early(events)
 
 
 @dataclass

@@ -49,7 +49,7 @@ from opentelemetry.util.types import Attributes
 
 from pipeline import version
 from pipeline.answering.stages import Stage, observed_stages
-from pipeline.call_context.cancellation import Cancelled
+from pipeline.call_context.cancellation import Cancelled, end_early
 from pipeline.call_context.trace_context import TRACEPARENT, in_trace
 from pipeline.ports import Answerer, Embedder, Generator, Store
 from pipeline.records import (
@@ -282,10 +282,8 @@ def steps(tracing: Tracing, span: Span, open_stream: Callable[[], Iterator[Piece
         failed(span, error)
         raise
     finally:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            with tracing.active(span):
-                close()
+        with tracing.active(span):
+            end_early(stream)
         span.end()
 
 
