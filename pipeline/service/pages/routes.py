@@ -42,7 +42,7 @@ def install(app: FastAPI) -> Failures:
     """Add the page; what comes back answers failures. Raises PageFileChanged where a vendored file is not ours."""
     renderer = Renderer()
     app.state.renderer = renderer
-    # `histories` before `asking`: its paths are the more particular ones.
+    # `conversations` before `ask`: its paths are the more particular ones.
     for routes in (files, conversations, ask, notes, jobs, administration, account, status):
         app.include_router(routes if isinstance(routes, APIRouter) else routes.router)
     return Failures(renderer)

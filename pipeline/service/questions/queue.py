@@ -115,7 +115,8 @@ class RunningAnswer:
         self._news.set()
 
     async def events(self) -> AsyncIterator[QueueEvent]:
-        """Everything from the beginning; ends after Ended or Failed. Leaving it early leaves the answer running."""
+        """Everything from the beginning; ends after AnswerEnded or AnswerFailed. Leaving it early leaves the answer
+        running."""
         at = 0
         while True:
             while at < len(self._events):
@@ -133,7 +134,7 @@ class RunningAnswer:
                 return event
             if isinstance(event, AnswerFailed):
                 raise event.error
-        raise AssertionError("the events of an answer end with Ended or Failed")
+        raise AssertionError("the events of an answer end with AnswerEnded or AnswerFailed")
 
     def cancel(self) -> None:
         """No one wants it any more: cut the model's request, or leave the queue."""
