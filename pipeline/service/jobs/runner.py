@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 from pipeline.config import Settings, as_environment
 from pipeline.logs import LOGGER
 from pipeline.service.access.policy import Principal
-from pipeline.service.errors import Conflict, NotKnown
+from pipeline.service.errors import Conflict, NotKnown, Unexpected
 from pipeline.service.idle_signal import IdleSignal
 from pipeline.service.jobs.records import EndState, JobHistory, JobRow
 
@@ -199,7 +199,7 @@ class _JobRun:
             ended = await self._process()
         except Exception as error:  # noqa: BLE001  kept with the job, and logged
             LOGGER.error("an indexing job failed", extra={"job": self.job.id, "error": type(error).__name__})
-            ended = _Ended("failed", error="The job could not be run.", error_code="CW-INTERNAL")
+            ended = _Ended("failed", error="The job could not be run.", error_code=Unexpected.code)
         self._tell(await self._kept(ended))
 
     async def _kept(self, ended: _Ended) -> JobRow:
@@ -304,7 +304,7 @@ class _JobRun:
             return _Ended("done", report=found)
         if code == INTERRUPTED:
             return _Ended("cancelled", report=found)
-        error_code = self._complaint.get("more", "").rpartition("(")[2].rstrip(")") or "CW-INTERNAL"
+        error_code = self._complaint.get("more", "").rpartition("(")[2].rstrip(")") or Unexpected.code
         return _Ended(
             "failed",
             error=f"The run ended with code {code}. See the section of {error_code} in docs/troubleshooting.md.",
