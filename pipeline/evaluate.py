@@ -24,11 +24,9 @@ from pipeline.commands.console import (
 from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving_settings
-from pipeline.errors import InputUnusable
-from pipeline.evaluation.beir import EvaluationSet, read_set
+from pipeline.evaluation.beir import EvaluationSet, RefuseRejections, read_set
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate, metrics_library
 from pipeline.indexing.flow import Indexing, RunCounts
-from pipeline.records import Rejection
 from pipeline.wiring import Corpus, open_corpus, open_ranker
 
 app = command_line(__doc__ or "")
@@ -88,7 +86,7 @@ def _indexed(evaluation_set: EvaluationSet, settings: Settings) -> Iterator[Corp
         stop_requests() as stop,
     ):
         indexing = Indexing(
-            corpus.embedder, corpus.store, corpus.ledger, own.indexing, _EvaluationRefused(), observer, stop
+            corpus.embedder, corpus.store, corpus.ledger, own.indexing, RefuseRejections(), observer, stop
         )
         tally = indexing.run(evaluation_set.records(), sources=[str(evaluation_set.folder)], prune=True)
         _require_whole(evaluation_set, tally)
@@ -101,15 +99,6 @@ def _require_whole(evaluation_set: EvaluationSet, tally: RunCounts) -> None:
         err.print("interrupted, nothing was measured; run the same command again to go on", markup=False)
         raise typer.Exit(EXIT_INTERRUPTED)
     evaluation_set.require_whole(tally.failed, tally.reasons)
-
-
-class _EvaluationRefused:
-    """An evaluation set with a document that cannot be indexed measures nothing."""
-
-    def write(self, rejection: Rejection) -> None:
-        raise InputUnusable(
-            f"{rejection.source}, {rejection.position}: {rejection.reason}.", remedy=rejection.remedy
-        )
 
 
 def _table(result: SetResult) -> Table:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputMissing, InputUnusable
-from pipeline.records import SourceRecord
+from pipeline.records import Rejection, SourceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,15 @@ class EvaluationSet:
                 "text_content": text,
             }
             yield SourceRecord(str(path), f"line {number}", fields)
+
+
+class RefuseRejections:
+    """A RejectionSink: a set with a document that cannot be indexed measures nothing."""
+
+    def write(self, rejection: Rejection) -> None:
+        raise InputUnusable(
+            f"{rejection.source}, {rejection.position}: {rejection.reason}", remedy=rejection.remedy
+        )
 
 
 def read_set(folder: Path) -> EvaluationSet:

@@ -27,14 +27,14 @@ from pipeline.embedding_spaces import (
     place_of,
     read_pointer,
 )
-from pipeline.errors import ChartwellError, InputUnusable, MigrationRefused, SpaceMismatch
-from pipeline.evaluation.beir import EvaluationSet
+from pipeline.errors import ChartwellError, MigrationRefused, SpaceMismatch
+from pipeline.evaluation.beir import EvaluationSet, RefuseRejections
 from pipeline.evaluation.compare import Comparison, Side, compare
 from pipeline.indexing.flow import OPTIMISE_NOTES, Indexing, Observer, SilentObserver
 from pipeline.indexing.reconciliation import reconcile
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Ledger, Store
-from pipeline.records import EmbeddingSpace, Rejection
+from pipeline.records import EmbeddingSpace
 from pipeline.reembedding.catch_up import CatchUpPass, catch_up
 from pipeline.storage.locks import exclusive_lock
 from pipeline.wiring import (
@@ -313,20 +313,11 @@ def _index_set(corpus: Corpus, evaluation_set: EvaluationSet, settings: Settings
         corpus.store,
         corpus.ledger,
         settings.indexing,
-        _MigrationRefused(),
+        RefuseRejections(),
         SilentObserver(),
         spool=corpus.spool,
     ).run(evaluation_set.records(), sources=[str(evaluation_set.folder)])
     evaluation_set.require_whole(tally.failed, tally.reasons)
-
-
-class _MigrationRefused:
-    """An evaluation set with a document that cannot be indexed measures nothing."""
-
-    def write(self, rejection: Rejection) -> None:
-        raise InputUnusable(
-            f"{rejection.source}, {rejection.position}: {rejection.reason}", remedy=rejection.remedy
-        )
 
 
 # --- switching
