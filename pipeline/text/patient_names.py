@@ -253,7 +253,10 @@ class _NameRun:
         sure = titled or (len(full) > 1 and (len(kept) > 1 or not self.heading))
         if not kept or not (sure or (self.possessive and len(full) == 1)):
             return
-        if len(kept) == 1 or (kept[-1] is not full[-1] and _may_begin_a_finding(kept[-1].text)):
+        asked_of = () if titled else _without_finding(kept, full)
+        if asked_of:
+            kept = asked_of
+        elif len(kept) == 1 or (kept[-1] is not full[-1] and _may_begin_a_finding(kept[-1].text)):
             kept = full  # "Patience Nobody" is not Ms. Nobody, nor "Anna Allergies" someone called Anna
         start = self.start if titled else kept[0].start
         end = max(self.end, kept[-1].end) if kept[-1] is full[-1] else kept[-1].end
@@ -283,6 +286,12 @@ def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequ
     if len(left) == 1 and not titled and _is_no_surname(left[0], parts[end : end + 1]):
         return ()
     return left
+
+
+def _without_finding(kept: Sequence[_NamePart], full: Sequence[_NamePart]) -> Sequence[_NamePart]:
+    """Of "Anna Smith Heart Rate", whose last word is cut off, "Anna Smith"; nothing where that leaves no name."""
+    cut = kept[-1] is not full[-1] and kept[-1].text.lower() in _BEGINS_A_FINDING
+    return kept[:-1] if cut and len(kept) > 2 else ()
 
 
 def _may_begin_a_finding(word: str) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
+from pipeline.text.patient_names import resolve_named_patients
+from tests.text.test_patient_names import told
 
 NAMES = """
 Abara Adeyemi Ahmed Alexander Amrani Angel Anna Atkins Baker Banda Barnes Bell Bennett Berg Blessing Brown Butler Carter
@@ -31,3 +33,8 @@ def test_a_word_that_is_a_name_too_is_in_one_list_alone() -> None:
 )
 def test_words_of_medicine_and_of_grammar_are_ordinary(word: str) -> None:
     assert is_ordinary(word)
+
+
+def test_a_finding_after_a_name_is_not_its_end() -> None:
+    notes = told("Ms. Anna Kowalski is well.", "Mr. Otto Baum. His Heart Rate was 60.")
+    assert resolve_named_patients("Anna Kowalski Heart Rate", notes)[1] == {"p0"}
