@@ -23,7 +23,7 @@ from pipeline.text.cleaning import CleanText, clean
 from pipeline.text.section_titles import heading_of, may_be_a_name
 from pipeline.text.sentences import sentence_spans
 
-CHUNKER_VERSION = 2
+CHUNKER_VERSION = 3
 """Part of every note's recipe: a change here re-chunks the corpus on the next run."""
 
 SMALL_SECTION_SHARE = 0.5
@@ -35,7 +35,9 @@ CountTokens = Callable[[Sequence[str]], list[int]]
 
 # Dictated notes run their sections together: "... no fever.,PAST MEDICAL HISTORY:, Asthma."
 _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:] )|(?<=[.,;:]))([A-Z][A-Z /&()'\-]{3,48}):,?(?=\s|$|\S)")
-_TABLE_LINE = re.compile(r"\||\t|\S {2,}\S.* {2,}\S")
+_GAP = r"(?<![.,;:!?])(?<![.,;:!?][\"”’)\]]) {2,}(?=\S)"
+"""Between two cells. Two spaces after a full stop or a colon are how people dictate and type."""
+_TABLE_LINE = re.compile(rf"\||\t|(?<=\S){_GAP}.*(?<=\S){_GAP}")
 
 
 @dataclass(frozen=True, slots=True)

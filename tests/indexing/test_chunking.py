@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from pipeline.indexing import chunking
 from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, original_span
 from pipeline.text.section_titles import heading_of
@@ -64,6 +65,27 @@ def test_a_table_stays_whole() -> None:
     (table,) = [chunk for chunk in chunks_of(NOTE) if chunk.section == "VITALS"]
     assert "120/80" in table.text
     assert "130/85" in table.text
+
+
+DICTATED = (
+    "PAST HISTORY:,  Asthma since childhood.  Uses an inhaler twice a day.  No admissions in ten years.,"
+    "ALLERGIES:,  None.  She tolerates aspirin.  She tolerates contrast.,"
+    "PLAN:,  Continue the inhaler.  Return in six months.  (Call before.)  Bring the diary."
+)
+
+
+def test_two_spaces_after_a_full_stop_make_no_table() -> None:
+    found = chunks_of(DICTATED, tokens_max=24)
+    assert [chunk.section for chunk in found] == ["PAST HISTORY", "ALLERGIES", "PLAN"]
+    assert [chunk.text.split(":,  ")[0] for chunk in found] == [chunk.section for chunk in found]
+
+
+def test_a_row_with_a_label_is_one_of_a_table() -> None:
+    rows = "Sodium:  140  mmol/l  135-145\nPotassium:  4.1  mmol/l  3.5-5.0"
+    assert [kind for *_, kind in chunking._blocks(f"{rows}\n\nBoth are normal.  No more is needed.")] == [
+        "table",
+        "prose",
+    ]
 
 
 def test_short_sections_share_a_passage() -> None:

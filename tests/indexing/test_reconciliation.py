@@ -20,7 +20,7 @@ from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import EmbedderSettings, IndexingSettings, IrisSettings, StoreSettings
 from pipeline.errors import StoreUnavailable
 from pipeline.indexing import chunking
-from pipeline.indexing.chunking import Chunker, chunk_document, recipe
+from pipeline.indexing.chunking import CHUNKER_VERSION, Chunker, chunk_document, recipe
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, SqliteLedger
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
@@ -163,6 +163,28 @@ def test_notes_that_an_earlier_release_cut_are_no_fault(
     assert corpus.found().different == ("n03",)
     corpus.run()
     assert (corpus.found().different, corpus.found().outdated) == ((), ())
+
+
+def test_rules_that_cut_a_note_as_before_embed_nothing(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A raised chunker version: every note is cut again, what comes out different is embedded, and replaces the note's
+    passages as a whole."""
+    corpus.embedder.texts = 0
+    split = Chunker.split
+
+    def of_the_next_release(chunker: Chunker, document: Document) -> list[Chunk]:
+        if document.resource_id == "n03":
+            return chunk_document(document, count_tokens=chunker.embedder.count_tokens, tokens_max=240)
+        return split(chunker, document)
+
+    monkeypatch.setattr(
+        chunking, "recipe", lambda space, settings: recipe(space, settings, CHUNKER_VERSION + 1)
+    )
+    monkeypatch.setattr(Chunker, "split", of_the_next_release)
+    assert corpus.run().changed == NOTES
+    assert corpus.embedder.texts == 1
+    assert (corpus.found().sound, corpus.found().chunks) == (True, 2 * NOTES - 1)
 
 
 def test_a_sample_compares_that_many(corpus: Corpus) -> None:
