@@ -16,7 +16,7 @@ PEERS  := .venv-peers
 UNUSED := $(foreach package,scipy debugpy hf-xet huggingface-hub xllamacpp,--no-emit-package $(package))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve infra test test-long test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
+.PHONY: help demo serve infra engine test test-long test-live-iris nim-simulator lint format lock docs clean evaluate bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -83,6 +83,9 @@ test-long: $(VENV)/.test $(VENV)/.llm  ## the tests that take five seconds and m
 test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a real IRIS (needs Docker with compose)
 	@$(BIN)/python -m tests.live.iris_server up || { $(BIN)/python -m tests.live.iris_server down; exit 1; }
 	@LIVE_IRIS=1 $(BIN)/python -m pytest tests/live/test_iris_live.py; status=$$?; $(BIN)/python -m tests.live.iris_server down; exit $$status
+
+engine:  ## the pulumi command, from PATH or built once into a cache outside the repository (ten minutes, needs Go)
+	@tools/engine/build.sh
 
 nim-simulator: $(VENV)/.test  ## a NIM without a GPU on port 8001: same API, same failures (NIM_OPTIONS=...)
 	@$(BIN)/python -m tests.servers.nim --port 8001 $(NIM_OPTIONS)
