@@ -20,7 +20,7 @@ from pipeline.answering.flow import answer
 from pipeline.config import Settings
 from pipeline.embedding_spaces import POINTER_FILE, serving, serving_settings
 from pipeline.errors import ChartwellError
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.ports import Generator
 from pipeline.records import Answer, AnswerEvent, Question, SearchResult
 from pipeline.telemetry.setup import SILENT, Telemetry
@@ -140,10 +140,11 @@ class ServingAnswering:
             if _place(serving_settings(self._settings)) != _place(self._current.chosen):
                 self._replace(self._open(checked=True))
             self._signature = signature
-        except ChartwellError as error:
+        except Exception as error:  # noqa: BLE001  logged by its class: the old space serves, a later question tries again
             self._retry_at = time.monotonic() + RETRY_SECONDS
             LOGGER.error(
-                "the new space cannot be opened; the old one goes on serving", extra={"code": error.code}
+                "the new space cannot be opened; the old one goes on serving",
+                extra={"code": error.code} if isinstance(error, ChartwellError) else fault_fields(error),
             )
         finally:
             self._opening = None

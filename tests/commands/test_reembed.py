@@ -620,6 +620,30 @@ def test_a_space_that_cannot_be_opened_leaves_the_old_one_serving(
 
 
 @pytest.mark.usefixtures("source")
+def test_a_fault_while_a_space_is_opened_is_logged_without_its_words_and_not_met_by_every_question(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logged: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    monkeypatch.setattr(handler, "emit", logged.append)
+    assert to_new().exit_code == 0
+    with open_answering(load_settings()) as follower:
+        assert migrate("--switch").exit_code == 0
+        monkeypatch.setattr(LOGGER, "handlers", [handler])
+
+        def break_down(_: HashingEmbedder) -> None:
+            raise ValueError("words of a note")
+
+        monkeypatch.setattr(HashingEmbedder, "check", break_down)
+        for _ in range(2):
+            assert width(follower.answer(Question("What is the dose of warfarin?"))) == OLD
+    (record,) = logged
+    assert record.__dict__["error"] == "ValueError"
+    assert record.__dict__["place"].startswith("test_reembed.py:")
+    assert "words of a note" not in str(record.__dict__)
+
+
+@pytest.mark.usefixtures("source")
 def test_filling_a_shadow_does_not_open_anything_anew() -> None:
     with open_answering(load_settings()) as follower:
         with follower.answering() as before:
