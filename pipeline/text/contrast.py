@@ -39,7 +39,10 @@ def joins_what_is_apart(source: Reading, claim: Reading, start: int, end: int) -
     parts = _parts_of(source)
     if parts[-1] == 0:
         return False
-    if any(_is_of_another(source, parts, claim, start, end, marks, place) for place, _ in marks):
+    theirs = [
+        (part, mark) for part, token in zip(parts, source.tokens, strict=True) if (mark := _mark_of(token))
+    ]
+    if any(_is_of_another(source, parts, theirs, claim, start, end, marks, each) for each in marks):
         return True
     return twice and _is_denied_beside(source, parts, claim, start, end)
 
@@ -47,15 +50,15 @@ def joins_what_is_apart(source: Reading, claim: Reading, start: int, end: int) -
 def _is_of_another(
     source: Reading,
     parts: Sequence[int],
+    theirs: Sequence[tuple[int, Mark]],
     claim: Reading,
     start: int,
     end: int,
     marks: Sequence[tuple[int, Mark]],
-    place: int,
+    marked: tuple[int, Mark],
 ) -> bool:
-    """Whether the claim says with the mark at `place` what the source says with another one of its class."""
-    mark = dict(marks)[place]
-    theirs = [(parts[at], other) for at, token in enumerate(source.tokens) if (other := _mark_of(token))]
+    """Whether the claim says with the mark `marked` what the source says with another one of its class."""
+    place, mark = marked
     of_class = {value for _, (kind, value) in theirs if kind == mark[0]}
     if len(of_class) < 2 or mark[1] not in of_class:
         return False
