@@ -7,12 +7,13 @@ Refuses to judge a record's values; that is `validation.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 from pipeline.config import IndexingSettings
-from pipeline.errors import InputMissing
+from pipeline.errors import ChartwellError, InputMissing
 from pipeline.readers.faults import fault
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.format_choice import Registry
@@ -30,10 +31,13 @@ from pipeline.readers.reader import (
 from pipeline.readers.record_format import NoteRun, RecordFormat
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.source_records import rejection, source_record
-from pipeline.readers.sources import Source, locate, open_source, source_name
+from pipeline.readers.sources import STANDARD_INPUT, Source, locate, open_source, source_name
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["preflight", "read_sources", "source_name"]
+
+Late = TypeVar("Late", ReadItem, tuple[Source, ReadItem])
+"""A note that waited for the end of its source, or of the input."""
 
 
 def preflight(
@@ -97,8 +101,9 @@ class _Reading:
         name = source_name(given)
         for source in locate([given]):
             yield from self._source(source, name)
+        whole = Source(given, None if given == STANDARD_INPUT else Path(given))
         for _, run in self._runs:
-            for source, late in run.end_of_input():
+            for source, late in _guarded(run.end_of_input(), lambda lost: (whole, lost)):
                 yield self._record(late, source, (name, source.file))
 
     def _source(self, source: Source, name: str) -> Iterator[SourceRecord | Rejection]:
@@ -116,6 +121,10 @@ class _Reading:
             yield _whole(source, "The file cannot be opened.", f"{error.what} {error.remedy}")
         except UnreadableSource as broken:  # gzip that is damaged at its very beginning
             yield _rejection_or_error(source, broken)
+        except ChartwellError:
+            raise
+        except Exception as error:  # noqa: BLE001  logged by its class, and listed: one source must not cost the others
+            yield rejection(source, fault("", error, whole=True))
 
     def _records(
         self, opened: Opened, source: Source, names: tuple[str, str]
@@ -133,16 +142,16 @@ class _Reading:
     def _notes(self, items: Iterable[ReadItem], source: Source) -> Iterator[ReadItem]:
         """Records as they are, or the notes that the format makes of them whose they are."""
         for item in items:
-            run = self._run_of(item) if isinstance(item, RawRecord) else None
-            if run is None or isinstance(item, UnreadableRecord):
-                yield item
-                continue
             try:
-                yield from run.notes(item, source)
+                run = self._run_of(item) if isinstance(item, RawRecord) else None
+                if run is None or isinstance(item, UnreadableRecord):
+                    yield item
+                else:
+                    yield from run.notes(item, source)
             except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record, not the others
                 yield fault(item.position, error)
         for _, run in self._runs:
-            yield from run.end_of_source()
+            yield from _guarded(run.end_of_source(), lambda lost: lost)
 
     def _run_of(self, item: RawRecord) -> NoteRun | None:
         for form, run in self._runs:
@@ -152,6 +161,14 @@ class _Reading:
 
     def _record(self, item: ReadItem, source: Source, names: tuple[str, str]) -> SourceRecord | Rejection:
         return source_record(item, source, names, self._options.mapping, self._authorities)
+
+
+def _guarded(waiting: Iterator[Late], lost: Callable[[UnreadableRecord], Late]) -> Iterator[Late]:
+    """What waited for an end; where a fault stops it, the rest is lost, and no other source."""
+    try:
+        yield from waiting
+    except Exception as error:  # noqa: BLE001  logged by its class, and listed
+        yield lost(fault("", error, whole=True))
 
 
 def _whole(source: Source, reason: str, remedy: str) -> Rejection:

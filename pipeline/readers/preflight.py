@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, InputMissing, InputUnusable
+from pipeline.errors import ChartwellError, InputError, InputMissing, InputUnusable
+from pipeline.readers.faults import fault
 from pipeline.readers.field_mapping import ALIASES, FieldMapping, shown_names
 from pipeline.readers.format_choice import Registry
 from pipeline.readers.raw_records import raw_records
@@ -52,6 +53,11 @@ def _look_at(source: Source, options: ReadOptions, formats: Registry) -> Unreada
             return None if is_by_product(sample, formats) else problem_of(sample, options.mapping, formats)
     except UnreadableSource as broken:
         return broken
+    except ChartwellError:
+        raise
+    except Exception as error:  # noqa: BLE001  logged by its class, and told: one file must not cost the others
+        lost = fault("", error, whole=True)
+        return UnreadableSource(lost.reason, lost.remedy)
 
 
 def _look_into(given: str, sources: Iterable[Source], options: ReadOptions, formats: Registry) -> None:

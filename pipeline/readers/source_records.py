@@ -28,10 +28,17 @@ def source_record(
     authorities: PatientAuthorities,
 ) -> SourceRecord | Rejection:
     """`names` are the input's and the file's."""
-    judged = _judged(item, mapping, authorities) if isinstance(item, RawRecord) else item
+    given = None
+    try:
+        judged = _judged(item, mapping, authorities) if isinstance(item, RawRecord) else item
+        if isinstance(judged, UnreadableRecord):
+            judged = _as_mapped(judged, mapping)
+        elif isinstance(item, RawRecord):
+            given = _given(item, judged)
+    except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record must not cost the others
+        judged = fault(item.position, error, whole=isinstance(item, UnreadableRecord) and item.whole)
     if isinstance(judged, UnreadableRecord):
-        return rejection(source, _as_mapped(judged, mapping))
-    given = _given(item, judged) if isinstance(item, RawRecord) else None
+        return rejection(source, judged)
     return SourceRecord(
         names[0],
         source.position(item.position),
@@ -86,13 +93,10 @@ def _judged(
     item: RawRecord, mapping: FieldMapping, authorities: PatientAuthorities
 ) -> dict[str, Any] | UnreadableRecord:
     """The fields of a record; refused where its source took it back, or its text is no plain text."""
-    try:
-        fields = mapping.apply(item.columns, own=item.note, offered=item.offered)
-        column = None if item.note else retracted_by(item.columns)
-        text = fields.get("text_content")
-        plain = as_plain_text(text) if isinstance(text, str) else text
-    except Exception as error:  # noqa: BLE001  logged by its class, and listed: one record must not cost the others
-        return fault(item.position, error)
+    fields = mapping.apply(item.columns, own=item.note, offered=item.offered)
+    column = None if item.note else retracted_by(item.columns)
+    text = fields.get("text_content")
+    plain = as_plain_text(text) if isinstance(text, str) else text
     if column is not None:
         return UnreadableRecord(
             item.position,

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.validation import ValidNote, accept_all
+from pipeline.readers.fhir import notes as fhir_notes
 from pipeline.readers.fhir import stream as fhir_stream
 from pipeline.readers.fhir.bundles import BinaryMemory
 from pipeline.readers.field_mapping import FieldMapping
@@ -856,3 +857,22 @@ def test_an_odd_resource_costs_no_other(tmp_path: Path, monkeypatch: pytest.Monk
     ]
     assert "told" not in str(found)
     assert "RuntimeError" in str(found)
+
+
+def test_a_fault_in_one_that_waited_costs_no_other_that_waited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fhir_notes.notes
+
+    def broken(resource: Any, *given: Any, final: bool, **more: Any) -> Any:
+        if final and resource["id"] == "1":
+            raise ZeroDivisionError
+        return whole(resource, *given, final=final, **more)
+
+    monkeypatch.setattr(fhir_notes, "notes", broken)
+    notes = (linked("1", "Binary/b"), linked("2", "Binary/b"))
+    (tmp_path / "notes.ndjson").write_text("\n".join(map(json.dumps, notes)))
+    (tmp_path / "zz.ndjson").write_text(json.dumps(binary("b", "Well.")))
+    found = read(tmp_path)
+    assert texts(found) == {"DocumentReference/2": "Well."}
+    assert refusals(found) == [(None, "The record could not be read because of a fault in this program.")]

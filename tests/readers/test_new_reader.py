@@ -20,7 +20,16 @@ from pipeline.readers.format_choice import Registry
 from pipeline.readers.json.stream import too_long
 from pipeline.readers.plain_text.notes import PlainTextReader, path_columns
 from pipeline.readers.plain_text.utf8 import utf8
-from pipeline.readers.reader import Opened, RawRecord, Reader, ReadOptions, UnreadableRecord, UnreadableSource
+from pipeline.readers.preflight import SAMPLE_RECORDS
+from pipeline.readers.reader import (
+    Authority,
+    Opened,
+    RawRecord,
+    Reader,
+    ReadOptions,
+    UnreadableRecord,
+    UnreadableSource,
+)
 from pipeline.readers.record_format import RecordFormat
 from pipeline.readers.registry import FORMATS
 from pipeline.readers.sources import Source
@@ -303,3 +312,80 @@ def test_a_format_whose_notes_stand_in_several_records(tmp_path: Path) -> None:
     assert told(read(tmp_path, FORMATS.with_format(Episodes()))) == [
         ("file b.jsonl, line 1", "Admitted with pain. Went home well.")
     ]
+
+
+FAULT = "The record could not be read because of a fault in this program."
+
+
+class OddCardReader(CardReader):
+    """After its lines comes a record that is not as it should be."""
+
+    def __init__(self, odd: RawRecord | UnreadableRecord) -> None:
+        self._odd = odd
+
+    def read(self, opened: Opened, options: ReadOptions) -> Iterator[RawRecord | UnreadableRecord]:
+        yield from super().read(opened, options)
+        yield self._odd
+        columns = {"resource_id": "z", "patient_id": "p1", "document_type": "Card"}
+        yield RawRecord("last", {**columns, "text_content": "Well."}, note=True)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        RawRecord("odd", {"resource_type": "Card", "text_content": "Odd."}, note=True, offered={5: "odd"}),  # type: ignore[dict-item]
+        RawRecord(
+            "odd",
+            {"resource_id": "c", "patient_id": "p1", "document_type": "Card", "text_content": "Odd."},
+            note=True,
+            authority=Authority([], "A", "p1", None),  # type: ignore[arg-type]
+        ),
+        UnreadableRecord("odd", "Withdrawn.", "", withdrawn=True, columns={("a", 5): "odd"}),  # type: ignore[dict-item]
+    ],
+    ids=["a field is missing", "an authority", "taken back"],
+)
+def test_a_fault_while_a_record_is_judged_costs_that_record_only(
+    tmp_path: Path, odd: RawRecord | UnreadableRecord
+) -> None:
+    (tmp_path / "a.card").write_text("p1: Patient denies pain.\n" * SAMPLE_RECORDS)
+    found = told(read(tmp_path / "a.card", FORMATS.with_format(OddCardReader(odd))))
+    assert found[SAMPLE_RECORDS - 1 :] == [
+        (f"line {SAMPLE_RECORDS}", "Patient denies pain."),
+        ("odd", FAULT),
+        ("last", "Well."),
+    ]
+
+
+def test_a_fault_in_what_is_made_of_a_beginning_costs_that_source_only(tmp_path: Path) -> None:
+    class Claiming(Episodes):
+        def takes(self, found: RawRecord) -> bool:
+            return len(found.columns["text_content"]) == 0
+
+    (tmp_path / "a.jsonl").write_text('{"episode": "p1", "part": "Admitted with pain."}\n')
+    (tmp_path / "b.card").write_text("p2: Patient is in pain.\n")
+    formats = FORMATS.with_format(CardReader()).with_format(Claiming())
+    found = read(tmp_path, formats)
+    assert told(found) == [("file a.jsonl", FAULT), ("file b.card, line 1", "Patient is in pain.")]
+    assert isinstance(found[0], Rejection)
+    assert found[0].whole_source
+    with pytest.raises(InputUnusable, match="because of a fault in this program"):
+        read(tmp_path / "a.jsonl", formats)
+
+
+@pytest.mark.parametrize("end", ["end_of_source", "end_of_input"])
+def test_a_fault_at_an_end_costs_what_waited_for_it_and_no_other_source(tmp_path: Path, end: str) -> None:
+    def fail(_: EpisodeRun) -> Iterator[Any]:
+        raise ZeroDivisionError
+        yield
+
+    class Broken(Episodes):
+        def start(self) -> EpisodeRun:
+            return type("BrokenRun", (EpisodeRun,), {end: fail})()
+
+    (tmp_path / "a.jsonl").write_text('{"episode": "p1", "part": "Admitted with pain."}\n')
+    (tmp_path / "b.card").write_text("p2: Patient is in pain.\n")
+    found = read(tmp_path, FORMATS.with_format(CardReader()).with_format(Broken()))
+    assert ("file b.card, line 1", "Patient is in pain.") in told(found)
+    lost = [item for item in found if isinstance(item, Rejection)]
+    assert lost
+    assert all(item.reason == FAULT and item.whole_source for item in lost)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.readers.faults import fault
 from pipeline.readers.fhir import notes as fhir
 from pipeline.readers.fhir.bulk_export import is_about_the_export
 from pipeline.readers.fhir.bundles import NOTE_RESOURCES, BinaryMemory, Bundle, EntryRecord
@@ -117,7 +118,10 @@ class FhirReading:
     def _released(self, one: _WaitingNote) -> list[ReadItem]:
         self._bytes -= len(one.packed)
         resource, entry = marshal.loads(one.packed)  # noqa: S302  our own bytes, of this very process
-        return self._notes(resource, one.position, one.bundle, entry, folder=one.folder, final=True)
+        try:
+            return self._notes(resource, one.position, one.bundle, entry, folder=one.folder, final=True)
+        except Exception as error:  # noqa: BLE001  logged by its class, and listed: one resource, not all that waited
+            return [fault(one.position, error)]
 
     def _notes(
         self,
