@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pipeline.config import Settings, as_environment
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.service.access.policy import Principal
 from pipeline.service.errors import Conflict, NotKnown, Unexpected
 from pipeline.service.idle_signal import IdleSignal
@@ -198,7 +198,7 @@ class _JobRun:
         try:
             ended = await self._process()
         except Exception as error:  # noqa: BLE001  kept with the job, and logged
-            LOGGER.error("an indexing job failed", extra={"job": self.job.id, "error": type(error).__name__})
+            LOGGER.error("an indexing job failed", extra={"job": self.job.id, **fault_fields(error)})
             ended = _Ended("failed", error="The job could not be run.", error_code=Unexpected.code)
         self._tell(await self._kept(ended))
 
@@ -210,7 +210,7 @@ class _JobRun:
             except Exception as error:  # noqa: BLE001  the watchers are told in any case
                 LOGGER.error(
                     "the end of an indexing job is not kept",
-                    extra={"job": self.job.id, "error": type(error).__name__},
+                    extra={"job": self.job.id, **fault_fields(error)},
                 )
                 await asyncio.sleep(pause)
         return replace(

@@ -22,6 +22,7 @@ from typing import TypeAlias, cast
 from pipeline.call_context.cancellation import Cancellation, Cancelled, cancellation_scope
 from pipeline.config import ServiceSettings
 from pipeline.errors import ChartwellError
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.pricing import Prices, answer_usd
 from pipeline.records import Answer, AnswerEvent, Finished, Question, Retrieved, Usage, Verified
 from pipeline.service.access.policy import Principal
@@ -302,7 +303,13 @@ class AnswerQueue:
             last = AnswerFailed(recorded(error, answer.asked.question_id))
         else:
             last = AnswerEnded(record.answer, turn) if record.answer else AnswerFailed(_failure(record))
-        self.on_ended(record)
+        try:
+            self.on_ended(record)
+        except Exception as error:  # noqa: BLE001  logged by its class: what was recorded is told in any case
+            LOGGER.error(
+                "the end of a question could not be noted",
+                extra={"question": record.question_id, **fault_fields(error)},
+            )
         answer.publish(last)
 
     # --- the end

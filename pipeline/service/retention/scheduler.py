@@ -10,7 +10,7 @@ import threading
 
 from pipeline.config import ServiceSettings
 from pipeline.errors import ChartwellError
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.service.audit.chain import AuditLog
 from pipeline.service.database.engine import State
 from pipeline.service.errors import Unexpected
@@ -65,7 +65,7 @@ class MaintenanceTask:
                 code = error.code if isinstance(error, ChartwellError) else Unexpected.code
                 LOGGER.error(
                     "upkeep failed; it is tried again later",
-                    extra={"code": code, "error": type(error).__name__},
+                    extra={"code": code, **fault_fields(error)},
                 )
             if self._stop.wait(self._every_seconds):
                 return

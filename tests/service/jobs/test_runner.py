@@ -167,6 +167,22 @@ def test_who_watches_is_told_the_end_of_a_job_that_cannot_be_kept(
         assert client.post("/v1/jobs", json={}).status_code == 201
 
 
+def test_a_run_that_cannot_begin_is_logged_with_the_place_of_the_fault(
+    empty: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail() -> str:
+        raise ZeroDivisionError("words of a note")
+
+    monkeypatch.setattr("pipeline.service.jobs.runner._python_path", fail)
+    client = empty.client(empty.key("contributor"))
+    job_id = client.post("/v1/jobs", json={}).json()["id"]
+    assert watched(client, job_id)[-1][1]["error_code"] == "CW-INTERNAL"
+    (line,) = [each for each in caplog.records if each.getMessage() == "an indexing job failed"]
+    assert vars(line)["error"] == "ZeroDivisionError"
+    assert vars(line)["place"].startswith("test_runner.py:")
+    assert "words of a note" not in str(vars(line))
+
+
 def watched(client: httpx2.Client, job_id: str) -> list[tuple[str, Any]]:
     """Every event of the job's stream."""
     with client.stream("GET", f"/v1/jobs/{job_id}/events", timeout=60) as response:

@@ -243,6 +243,21 @@ def test_an_unforeseen_error_gets_a_number_and_no_words(
     assert answer.json()["id"] == answer.headers["x-request-id"]
 
 
+def test_a_fault_in_what_is_told_of_an_end_costs_no_answer(
+    service: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("Anna Mitchell has gout")
+
+    monkeypatch.setattr(service.app.state.services.queue, "on_ended", fail)
+    client = service.client(service.key())
+    assert client.post("/v1/ask", json={"question": QUESTION}, timeout=20).json()["outcome"] == "answered"
+    (line,) = [each for each in caplog.records if "end of a question" in each.getMessage()]
+    assert vars(line)["error"] == "ZeroDivisionError"
+    assert vars(line)["place"].startswith("test_queue.py:")
+    assert "Anna" not in str(vars(line))
+
+
 # --- what is handed in while the service stops
 
 

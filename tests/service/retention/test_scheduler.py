@@ -61,5 +61,21 @@ def test_it_goes_on_after_a_failure(
     maintenance.stop()
 
 
+def test_a_fault_of_ours_is_logged_with_its_place_and_without_its_words(
+    access: Access, state: State, settings: Settings, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError("words of a note")
+
+    monkeypatch.setattr(access.audit, "anchor", fail)
+    maintenance = MaintenanceTask(state, access.audit, settings.service, every_seconds=0.001)
+    maintenance.start()
+    assert lines.third.wait(20)
+    maintenance.stop()
+    assert vars(lines.said[0])["error"] == "ZeroDivisionError"
+    assert vars(lines.said[0])["place"].startswith("test_scheduler.py:")
+    assert "words of a note" not in str(vars(lines.said[0]))
+
+
 def test_one_that_never_began_can_be_stopped(access: Access, state: State, settings: Settings) -> None:
     MaintenanceTask(state, access.audit, settings.service).stop()
