@@ -56,7 +56,7 @@ LINE_BYTES_MAX = 1 << 20
 
 
 @dataclass
-class RunCounts:
+class LoadCounts:
     """What happened to everyone."""
 
     ends: list[float] = field(default_factory=list)
@@ -194,8 +194,8 @@ def _wait_until_ready(port: int) -> None:
 # --- those who ask
 
 
-async def _everybody(place: Place, seconds: float) -> RunCounts:
-    tally = RunCounts()
+async def _everybody(place: Place, seconds: float) -> LoadCounts:
+    tally = LoadCounts()
     until = time.perf_counter() + seconds
     askers = ASKERS // ASKERS_EACH_KEY
     people = [_ask(place, number % askers, number, until, tally) for number in range(ASKERS)]
@@ -209,7 +209,7 @@ async def _everybody(place: Place, seconds: float) -> RunCounts:
     return tally
 
 
-async def _ask(place: Place, key: int, number: int, until: float, tally: RunCounts) -> None:
+async def _ask(place: Place, key: int, number: int, until: float, tally: LoadCounts) -> None:
     """Ask, read the answer, ask again."""
     chance = random.Random(number)
     reader, writer = await asyncio.open_connection(place.host, place.port, limit=LINE_BYTES_MAX)
@@ -226,7 +226,7 @@ async def _ask(place: Place, key: int, number: int, until: float, tally: RunCoun
     writer.close()
 
 
-async def _read_answer(reader: asyncio.StreamReader, began: float, tally: RunCounts) -> None:
+async def _read_answer(reader: asyncio.StreamReader, began: float, tally: LoadCounts) -> None:
     status = (await reader.readline()).split()
     if not status:
         raise ConnectionResetError
@@ -259,7 +259,7 @@ async def _events(reader: asyncio.StreamReader) -> AsyncIterator[tuple[str, byte
     await reader.readline()
 
 
-def _count(tally: RunCounts, began: float, seconds: dict[str, float], first: float | None) -> None:
+def _count(tally: LoadCounts, began: float, seconds: dict[str, float], first: float | None) -> None:
     now = time.perf_counter()
     others = sum(seconds.get(stage, 0.0) for stage in ("queue", "embed", "generate"))
     tally.ends.append(now)
@@ -269,7 +269,7 @@ def _count(tally: RunCounts, began: float, seconds: dict[str, float], first: flo
         tally.first_ms.append(1000 * first)
 
 
-async def _read_slowly(place: Place, key: int, until: float, tally: RunCounts) -> None:
+async def _read_slowly(place: Place, key: int, until: float, tally: LoadCounts) -> None:
     """Ask and take nothing, until the service lets go; then again."""
     chance = random.Random(key)
     while time.perf_counter() < until:
@@ -284,7 +284,7 @@ async def _read_slowly(place: Place, key: int, until: float, tally: RunCounts) -
         connection.close()
 
 
-async def _leave(place: Place, key: int, after: float, until: float, tally: RunCounts) -> None:
+async def _leave(place: Place, key: int, after: float, until: float, tally: LoadCounts) -> None:
     """Ask and be gone within some seconds."""
     chance = random.Random(key)
     await asyncio.sleep(after)
@@ -337,7 +337,7 @@ class Watching:
         }
 
 
-def _figures(tally: RunCounts, seconds: float, tokens: int, generated: int) -> dict[str, Any]:
+def _figures(tally: LoadCounts, seconds: float, tokens: int, generated: int) -> dict[str, Any]:
     """`generated`: answers that the simulator wrote to the end, those of slow readers and of who left included."""
     ends = sorted(tally.ends)
     ceiling = CHAT.ceiling_requests_per_second(tokens / max(1, generated))
