@@ -98,10 +98,12 @@ write_fstab() {
 
 # Volumes only grow, and the file system after them; before the mount, when a check comes first.
 grow() {
-  local has fills status=0
+  local has blocks size status=0
   has=$(blockdev --getsize64 "$1")
-  fills=$(dumpe2fs -h "$1" 2>/dev/null | awk '/^Block count:/ {n = $3} /^Block size:/ {s = $3} END {print n * s}')
-  [ $((has - fills)) -ge $((1 << 20)) ] || return 0
+  # Multiplied here: Ubuntu's awk writes a product above 2 GiB as 1.07374e+11.
+  read -r blocks size < <(dumpe2fs -h "$1" 2>/dev/null |
+    awk '/^Block count:/ {n = $3} /^Block size:/ {s = $3} END {print n, s}')
+  [ $((has - blocks * size)) -ge $((1 << 20)) ] || return 0
   phase disk "growing the file system of $volume"
   if [ -z "$here" ]; then e2fsck -fp "$1" >/dev/null 2>&1 || status=$?; fi
   { [ "$status" -le 1 ] && resize2fs "$1" >/dev/null 2>&1; } ||
@@ -152,5 +154,7 @@ else
     die "Another disk with the UUID of $volume was mounted. Detach the copy." "$help"
   fi
 fi
+# The mark says that this is the volume: it must never be written on the root disk, whatever went wrong above.
+[ "$(mounted_here)" = "$number" ] || die "Volume $volume is not mounted at $mount_point." "$help"
 claim
 phase disk "$volume $outcome"

@@ -23,7 +23,7 @@ containers() {
 }
 
 iris_bytes() {
-  find "$data/iris" -name IRIS.DAT -printf '%s\n' 2>/dev/null | awk '{ total += $1 } END { printf "%d", total }' || true
+  find "$data/iris" -name IRIS.DAT -printf '%s\n' 2>/dev/null | awk '{ total += $1 } END { printf "%.0f", total }' || true
 }
 
 mkdir -p "$folder"

@@ -48,11 +48,11 @@ class Bench:
     def mount_point(self) -> Path:
         return self.root / "data"
 
-    def disk(self, volume: str | None = VOLUME) -> str:
+    def disk(self, volume: str | None = VOLUME, size_bytes: int = SIZE_BYTES) -> str:
         """A blank disk; with a volume id it also appears under that name."""
         image = self.images / f"disk{len(self.loops)}.img"
         with image.open("wb") as file:
-            file.truncate(SIZE_BYTES)
+            file.truncate(size_bytes)
         done = subprocess.run(
             ["losetup", "-f", "--show", str(image)], check=True, capture_output=True, text=True
         )
@@ -382,6 +382,27 @@ def test_a_grown_volume_gets_a_grown_file_system(bench: Bench) -> None:
     assert shutil.disk_usage(bench.mount_point).total > 1.5 * SIZE_BYTES
     assert (bench.mount_point / "note.txt").read_text() == "do not lose me"
     print("CASE grown volume: file system grown, data kept")
+
+
+def test_a_volume_of_many_gigabytes_is_mounted(bench: Bench) -> None:
+    """Ubuntu's awk writes a product above 2 GiB as 1.07374e+11, which the shell takes for no number."""
+    bench.disk(size_bytes=5 << 30)
+    done = bench.run()
+    assert (done.returncode, "invalid" in done.stderr) == (0, False), done.stderr
+    assert bench.mounted() == bench.loops[0]
+
+
+def test_the_mark_is_never_written_on_the_root_disk(bench: Bench, tmp_path: Path) -> None:
+    """A number that is none ends the command that bash is in, and not the script."""
+    bench.disk()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "dumpe2fs").write_text("#!/bin/sh\nprintf 'Block count: 1.5e+10\\nBlock size: 4096\\n'\n")
+    (programs / "dumpe2fs").chmod(0o755)
+    done = bench.run(PATH=f"{programs}:{os.environ['PATH']}")
+    assert done.returncode == 1
+    assert "is not mounted at" in done.stderr
+    assert list(bench.mount_point.iterdir()) == []
 
 
 def test_two_runs_at_once_format_once(bench: Bench) -> None:

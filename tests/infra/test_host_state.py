@@ -60,6 +60,15 @@ def test_containers_and_the_size_of_the_database(tmp_path: Path) -> None:
     assert found == {"containers": [json.loads(CONTAINER)] * 2, "iris_bytes": 1234}
 
 
+def test_a_database_of_many_gigabytes_has_its_size(tmp_path: Path) -> None:
+    """Some versions of Ubuntu's awk have no whole number above 2 GiB."""
+    folder = tmp_path / "data" / "iris" / "data"
+    folder.mkdir(parents=True)
+    with (folder / "IRIS.DAT").open("wb") as file:
+        file.truncate(9 << 30)
+    assert written(tmp_path, "case $1 in ps) ;; esac")["iris_bytes"] == 9 << 30
+
+
 @pytest.mark.parametrize(
     ("docker", "wanted"),
     [
