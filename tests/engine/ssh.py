@@ -99,16 +99,17 @@ def dialled(connection: Mapping[str, Any], sleep: Callable[[float], None] = time
         limit = int(connection.get("dialErrorLimit") or DIAL_TRIES_DEFAULT)
         seconds = int(connection.get("perDialTimeout") or 15)
         pause, dials = FIRST_PAUSE_SECONDS, 1
-        while error := _dial(words, target, seconds):
+        while isinstance(master := _dial(words, target, seconds, folder), str):
             if -1 < limit < dials:
-                raise SshError(f"after {dials} failed attempts: {error}")
+                raise SshError(f"after {dials} failed attempts: {master}")
             dials += 1
             sleep(pause)
             pause = min(pause * PAUSE_GROWTH, PAUSE_SECONDS_MAX)
         try:
             yield Session(words, target)
         finally:
-            subprocess.run(["ssh", *words, "-O", "exit", target], capture_output=True, check=False)
+            master.terminate()
+            master.wait()
 
 
 def _options(connection: Mapping[str, Any], folder: Path) -> list[str]:
@@ -138,13 +139,29 @@ def _options(connection: Mapping[str, Any], folder: Path) -> list[str]:
     return ["-F", "none", "-i", str(key), "-o", f"Port={port}", *options]
 
 
-def _dial(words: list[str], target: str, seconds: int) -> str:
-    """Empty when the connection stands and waits in the background, else why not."""
-    said = tempfile.TemporaryFile()  # noqa: SIM115 (a pipe would stay open as long as the connection)
-    with said:
-        extra = ["-o", "ControlMaster=yes", "-o", f"ConnectTimeout={seconds}", "-f", "-N"]
-        done = subprocess.run(
-            ["ssh", *words, *extra, target], stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False
+def _dial(words: list[str], target: str, seconds: int, folder: Path) -> subprocess.Popen[bytes] | str:
+    """The process that holds the connection, which goes when this one does; or why there is none."""
+    said = folder / "said"
+    with said.open("wb") as error:
+        master = subprocess.Popen(
+            [
+                "setpriv",
+                "--pdeathsig",
+                "KILL",
+                "ssh",
+                *words,
+                "-o",
+                f"ConnectTimeout={seconds}",
+                "-M",
+                "-N",
+                target,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=error,
+            stderr=error,
         )
-        said.seek(0)
-        return said.read().decode(errors="replace").strip() or "ssh: failed" if done.returncode else ""
+    while master.poll() is None:
+        if (folder / "s").exists():
+            return master
+        time.sleep(0.01)
+    return said.read_text(errors="replace").strip() or f"ssh ended with {master.returncode}"
