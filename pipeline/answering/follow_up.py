@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias
 
-from pipeline.answering.question_length import embed_question
+import numpy as np
+
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
@@ -163,10 +164,11 @@ def _somebody_else(question: Question, patient: str, store: Store, embedder: Emb
     words = dict.fromkeys(_MAY_BE_A_NAME.findall(question.text))
     if not words:
         return False
-    vector = embed_question(question.text, embedder)  # `hits` wants one; how near they are is not asked
+    # `hits` wants a direction, and how near they are is not asked: any will do. The search embeds the question.
+    direction = np.eye(1, embedder.space.dimension, dtype=np.float32)[0]
     for word in words:
         matches = store.search_words(word, PASSAGES_WITH_A_NAME, Filters(scope=question.filters.scope))
-        hits = store.hits([match.chunk_id for match in matches], vector)
+        hits = store.hits([match.chunk_id for match in matches], direction)
         name = re.compile(_INTRODUCED.format(name=word.capitalize()))
         if patient not in {hit.patient_id for hit in hits} and any(name.search(hit.text) for hit in hits):
             return True

@@ -121,6 +121,25 @@ def test_a_capital_is_not_somebody_else(reader: httpx2.Client, question: str) ->
     assert ask(reader, question, first["conversation_id"])["kept_patient_id"] == HERS
 
 
+@pytest.mark.parametrize("question", ["Does she take Tylenol?", "And an MRI?"])
+def test_a_capital_costs_no_second_embedding(
+    service: Running, reader: httpx2.Client, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    first = ask(reader, FIRST)
+    with service.app.state.services.corpus.answering() as space:
+        kind = type(space.embedder)
+    embedded: list[str] = []
+    embed = kind.embed
+
+    def counted(self: Any, texts: list[str], of: Any) -> Any:
+        embedded.extend(texts)
+        return embed(self, texts, of)
+
+    monkeypatch.setattr(kind, "embed", counted)
+    assert ask(reader, question, first["conversation_id"])["kept_patient_id"] == HERS
+    assert embedded.count(question) == 1
+
+
 def test_she_is_nobody_before_an_answer_says_who(reader: httpx2.Client) -> None:
     refused = reader.post("/v1/ask", json={"question": "Which antibiotics was she given, and when?"})
     assert (refused.status_code, refused.json()["code"]) == (422, "CW-REQUEST")
