@@ -13,7 +13,7 @@ from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import VectorSpool
 from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Ranker, Store
 from pipeline.records import AnswerEvent, Question, SearchResult
-from pipeline.storage.sqlite import Database
+from pipeline.storage.sqlite import Database, was_never_written
 from pipeline.telemetry.setup import SILENT, Telemetry
 
 STORE_FILE = "chartwell.sqlite"
@@ -125,12 +125,14 @@ def open_store(settings: Settings, database: Database | None = None) -> Store:
 
 
 def require_store(settings: Settings, *, ledger: bool = False) -> None:
-    """For commands that make no store. Raises StoreMissing where the space that serves has no file of ours; `ledger`:
-    also where the store itself is another database."""
+    """For commands that make no store. Raises StoreMissing where the space that serves has no file of ours, or an empty
+    one; `ledger`: also where the store itself is another database."""
     path = ledger_database(serving_settings(settings)).path
-    if (ledger or settings.store.kind == "embedded") and not path.is_file():
+    if not ledger and settings.store.kind != "embedded":
+        return
+    if not path.is_file() or was_never_written(path):
         raise StoreMissing(
-            f"There is no store here: {path.absolute()} does not exist.",
+            f"There is no store here: {path.absolute()} {'is empty' if path.is_file() else 'does not exist'}.",
             remedy="Run this in the folder where the notes were indexed, or set CHARTWELL_DATA_DIR to its whole path; "
             "or index notes first: python -m pipeline.vectorize notes FILE",
         )

@@ -65,10 +65,7 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         with storage_errors(self.path):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not self.path.exists():
-                # Records are PHI: the file is the owner's alone from its first byte.
-                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            make_private(self.path)
             connection = sqlite3.connect(
                 self.path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None, check_same_thread=False
             )
@@ -131,6 +128,32 @@ class Database:
                 connection.close()
             self._open.clear()
         self._local = threading.local()
+
+
+def make_private(path: Path) -> None:
+    """Make the file where there is none, the owner's alone from its first byte: records are PHI.
+
+    An empty one is what a crash leaves that came before the first write: as good as none. Raises sqlite3.DatabaseError
+    for what SQLite would take as new as well, and is damage: a single byte, or nothing where a write-ahead log is.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    size = _size(path)
+    if size is None:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    elif size == 1 or (size == 0 and not was_never_written(path)):
+        raise sqlite3.DatabaseError(f"malformed: it was cut to {size} bytes")
+
+
+def was_never_written(path: Path) -> bool:
+    """Whether a file is as empty as it was made, and no write-ahead log says otherwise."""
+    return _size(path) == 0 and not _size(path.with_name(f"{path.name}-wal"))
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def write_ahead(connection: sqlite3.Connection, path: Path) -> None:

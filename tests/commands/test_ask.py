@@ -172,6 +172,21 @@ def test_the_library_makes_no_store_either(monkeypatch: pytest.MonkeyPatch, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_empty_file_is_no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A crash before the first write leaves one. A single byte is none of ours."""
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    file = tmp_path / "chartwell-data" / "chartwell.sqlite"
+    file.parent.mkdir()
+    file.touch()
+    told = ask("Any fever?")
+    assert (told.exit_code, file.stat().st_size) == (2, 0)
+    assert f"{file} is empty" in told.output
+    file.write_bytes(b"S")
+    told = ask("Any fever?")
+    assert (told.exit_code, file.read_bytes()) == (2, b"S")
+    assert "CW-STORE-DAMAGED" in told.output
+
+
 def test_an_empty_store_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
     settings = load_settings()

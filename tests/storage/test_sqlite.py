@@ -148,6 +148,29 @@ def test_garbage_is_damage(tmp_path: Path) -> None:
         rows(Database(path))
 
 
+@pytest.mark.parametrize(("content", "log"), [(b"S", None), (b"", b"written")])
+def test_what_was_cut_is_damage_and_stays_as_it_is(tmp_path: Path, content: bytes, log: bytes | None) -> None:
+    """SQLite would take both as new, and remove the log."""
+    path, beside = tmp_path / "store.sqlite", tmp_path / "store.sqlite-wal"
+    path.write_bytes(content)
+    if log is not None:
+        beside.write_bytes(log)
+    with pytest.raises(StoreDamaged):
+        rows(Database(path))
+    assert path.read_bytes() == content
+    assert log is None or beside.read_bytes() == log
+
+
+@pytest.mark.parametrize("log", [None, b""])
+def test_what_a_crash_leaves_before_the_first_write_is_new(tmp_path: Path, log: bytes | None) -> None:
+    path = tmp_path / "store.sqlite"
+    path.touch()
+    if log is not None:
+        (tmp_path / "store.sqlite-wal").write_bytes(log)
+    with Database(path).transaction() as connection:
+        connection.execute("CREATE TABLE t (n INTEGER)")
+
+
 def test_no_sqlite_error_escapes(tmp_path: Path) -> None:
     kinds = [
         kind for kind in vars(sqlite3).values() if isinstance(kind, type) and issubclass(kind, sqlite3.Error)

@@ -7,7 +7,6 @@ except for the audit log's end (see `audit/chain.py`). SQLAlchemy's exceptions e
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from pipeline.config import Settings
 from pipeline.service.database import migrate
 from pipeline.service.database.tables import Base
 from pipeline.service.errors import Conflict, StateError, StateUnavailable
-from pipeline.storage.sqlite import write_ahead
+from pipeline.storage.sqlite import make_private, write_ahead
 
 FILE = "service.sqlite"
 BUSY_TIMEOUT_SECONDS = 60.0
@@ -197,10 +196,7 @@ def _sqlite_engine(url: URL, *, read_only: bool = False) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def _private(*_: Any) -> None:
-        """Questions and answers are PHI: the file is the owner's alone from its first byte."""
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_private(path)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: Any) -> None:

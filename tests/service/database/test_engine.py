@@ -226,9 +226,10 @@ def test_other_databases_are_refused(url: str) -> None:
     assert "h/d" not in str(refused.value)
 
 
-def test_garbage_is_an_error_of_ours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [b"this is no database" * 100, b"S"])
+def test_garbage_is_an_error_of_ours(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "service.sqlite"
-    path.write_bytes(b"this is no database" * 100)
+    path.write_bytes(content)
     with State(f"sqlite:///{path}") as state, pytest.raises(StateError):
         state.check()
 
