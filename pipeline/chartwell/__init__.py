@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import pipeline  # noqa: F401  first of all: from here on Ctrl-C ends `chartwell` quietly
+
 if TYPE_CHECKING:
     from pipeline.ask import open_answering, process_query
     from pipeline.config import Settings, load_settings
