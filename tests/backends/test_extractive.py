@@ -121,6 +121,18 @@ def test_a_sentence_is_quoted_once_however_many_notes_repeat_it() -> None:
     ]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_sentence_and_its_beginning_the_longer_one_is_quoted(order: int) -> None:
+    """A passage may end within a sentence that the next one has whole."""
+    begun, whole = "Metformin 500 mg", "Metformin 500 mg daily was stopped in May."
+    texts = [begun, whole][::order]
+    asked = prompt("Is metformin 500 mg given daily?", texts)
+    same = tuple(replace(hit, resource_id="n") for hit in asked.passages)
+    draft = "".join(piece.text for piece in extractive().stream(replace(asked, passages=same)))
+    assert draft == f'"{whole}" [{texts.index(whole) + 1}]\n'
+    assert {quote for quote, _ in quotes(asked.question, *texts)} == {begun, whole}  # of two notes
+
+
 def test_the_same_of_two_patients_is_two_findings() -> None:
     text = "Takes warfarin 5 mg daily."
     asked = prompt("Which patients take warfarin?", (text, text, text))

@@ -115,6 +115,7 @@ class _Sentence:
     titled: bool
     """Whether its section's title has a word of the question."""
     patient_id: str
+    resource_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,14 +171,20 @@ class ExtractiveGenerator:
         ]
 
     def _choose(self, scored: Sequence[_Scored]) -> list[_Sentence]:
-        """The best few that answer, each saying something that those before it do not."""
+        """The best few that answer, each saying something that those before it do not. Where one goes on after another
+        of its note has ended, it stands in that one's place."""
         answering = [each for each in scored if each.evidence >= self._settings.sentence_similarity_min]
         answering.sort(key=lambda each: each.score, reverse=True)
         chosen: list[_Sentence] = []
         for each in answering:
             if each.score < answering[0].score - SCORE_MARGIN or len(chosen) == self._settings.sentences_max:
                 break
-            if not any(_say_the_same(each.sentence, other) for other in chosen):
+            begun = next((at for at, other in enumerate(chosen) if _begins(other, each.sentence)), None)
+            if begun is not None:
+                chosen[begun] = each.sentence
+            elif not any(
+                _say_the_same(each.sentence, other) or _begins(each.sentence, other) for other in chosen
+            ):
                 chosen.append(each.sentence)
         return chosen
 
@@ -248,7 +255,7 @@ def _sentences(question: str, passages: Sequence[Hit]) -> list[_Sentence]:
                 text = _under_title(passage.text, title_at, end) or (text if yes_or_no else None)
             if text is not None:
                 read = f"{title}: {text}" if titled and title not in text else text
-                found.append(_Sentence(text, number, _content_words(read), read, titled, passage.patient_id))
+                found.append(_Sentence(text, number, _content_words(read), read, titled, passage.patient_id, passage.resource_id))
     return found
 
 
@@ -279,6 +286,17 @@ def _quotable(text: str) -> str | None:
     if line.endswith("?") or not _WORD.search(line) or (line != text and is_heading(line)):
         return None
     return line
+
+
+def _begins(one: _Sentence, other: _Sentence) -> bool:
+    """Whether the other one, of the same note, has all of this one's words and goes on. Alone it might be read for
+    more than is meant: "Metformin 500 mg" of "Metformin 500 mg was stopped"."""
+    return (
+        one.resource_id == other.resource_id
+        and len(one.text) < len(other.text)
+        and other.text.startswith(one.text)
+        and not (one.text[-1].isalnum() and other.text[len(one.text)].isalnum())
+    )
 
 
 def _say_the_same(one: _Sentence, other: _Sentence) -> bool:
