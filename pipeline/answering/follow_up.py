@@ -20,7 +20,8 @@ from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question
-from pipeline.text.patient_names import ILLNESSES, names
+from pipeline.text.names import ILLNESSES
+from pipeline.text.question_names import names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 

@@ -255,7 +255,17 @@ def _sentences(question: str, passages: Sequence[Hit]) -> list[_Sentence]:
                 text = _under_title(passage.text, title_at, end) or (text if yes_or_no else None)
             if text is not None:
                 read = f"{title}: {text}" if titled and title not in text else text
-                found.append(_Sentence(text, number, _content_words(read), read, titled, passage.patient_id, passage.resource_id))
+                found.append(
+                    _Sentence(
+                        text,
+                        number,
+                        _content_words(read),
+                        read,
+                        titled,
+                        passage.patient_id,
+                        passage.resource_id,
+                    )
+                )
     return found
 
 

@@ -1,0 +1,440 @@
+"""Who the persons are that some passages name, and whose passages may answer a question about one.
+
+Decides where a passage names a person: after a title or before what is said of people ("is a 40-year-old"), as a first
+name and a surname, as "NOWAK, EVA". A name that is merely alike is another person's; so is one with another title,
+first name or "Jr.". A doctor and a relative who stand in a patient's note are not the patient, unless the note says
+who they are ("Sophia Brown is her sister") and no other is called that. An ordinary word is a surname only where a
+passage says that it is a person. `Persons` is what a register of patients would answer in place of the passages.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from pipeline.text.names import (
+    BEGIN_A_FINDING,
+    GENERATIONS,
+    PARTICLES,
+    SUFFIXES,
+    THINGS,
+    TITLES,
+    Name,
+    bare,
+    keys,
+    same_first_name,
+    stands_before_names,
+)
+from pipeline.text.ordinary_words import NAMES_TOO, is_no_name, is_ordinary
+
+_AFTER_NAMES = frozenset(
+    "has had is was are were denies reports takes took states presents presented complains will would can does did and "
+    "with on in at for to from came comes dob mrn id age aged male female sex year day date room".split()
+)
+"""Words in capitals after a surname that are no second surname."""
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_GAP_OF_NAMES = re.compile(r"[ \t]+|-|\.[ \t]+")
+_COMMA = re.compile(r",[ \t]*")
+_DEGREE = re.compile(
+    r",?\s*(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|FRCS|FACS|FACP|DPM|DDS|CRNP|ARNP|APRN|CNM|LCSW|PharmD)\b"
+)
+_BEGINS = re.compile(r"(?:^|[.!?:;\n\r•*|])\s*[-–]?\s*$")
+_RELATIVE = (
+    r"(?:(?:step|grand|half-?|god)?-?(?:daughter|son|mother|father|sister|brother)(?:-in-law)?|wife|husband|spouse"
+    r"|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|child|twin|girlfriend|boyfriend|friend"
+    r"|neighbou?r|roommate|caregiver|caretaker|carer|guardian|next of kin|emergency contact|contact|proxy|poa)"
+)
+_STAFF = (
+    r"(?:physician|doctor|surgeon|provider|attending|pcp|consultant|resident|fellow|nurse|midwife|therapist|pharmacist"
+    r"|radiologist|pathologist|cardiologist|oncologist|neurologist|author|signed|cc|dr|prof)"
+)
+_NOT_THE_PATIENT = re.compile(
+    rf"(?:\b(?:{_RELATIVE}|{_STAFF})s?(?:\s+(?:is|was|named|called|name|care|on call))?[,:.(]?|\bby:?)\s*$",
+    re.IGNORECASE,
+)
+"""What stands before a name that is not the patient's: "her daughter Anna", "seen by Anna", "PCP: Anna"."""
+_IS_A_RELATIVE = re.compile(
+    rf"\s*(?:,\s*(?:who (?:is|was) )?(?:his|her|their|the|pt's|patient's|the patient's)\s+(?:\w+\s+)?{_RELATIVE}\b"
+    rf"|\(\s*(?:(?:his|her|their|the patient's)\s+)?(?:{_RELATIVE}|{_STAFF})\b|,\s*{_STAFF}\b)",
+    re.IGNORECASE,
+)
+"""The same after it: "Anna Kowalski, her daughter,", "Anna Kowalski (wife)"."""
+_WHO_IT_IS = re.compile(
+    rf"\s+(?:is|was)\s+(?:his|her|their|the patient['’]s|the|pt['’]s)\s+(?:\w+\s+)?{_RELATIVE}\b",
+    re.IGNORECASE,
+)
+_LABEL = re.compile(
+    r"\b(?:patient|name|pt|re|patient['’]?s name|subject|resident|client)\s*[:#=|]\s*$", re.IGNORECASE
+)
+_SAID_OF_PEOPLE = re.compile(
+    r"""['’]s\s+(?:a|an)\s
+    |,?\s*\((?:mrn|dob|d\.o\.b|age|\d|[mf]\b|male|female|id\b)
+    |,?\s+(?:mrn|dob|d\.o\.b|aged?)\b
+    |,?\s+(?:(?:is|was)\s+)?(?:an?\s+)?(?:\w+\s+)?\d{1,3}\s*-?\s*(?:y|yr|yo|years?|months?|weeks?|days?|[mf])\b
+    |,?\s+(?:(?:is|was)\s+)?an?\s+(?:[\w-]+\s+){0,3}(?:male|female|man|woman|gentleman|lady|boy|girl|infant|patient)\b
+    |\s+(?:has|had)\s+(?:an?|no|not|never|been\s+(?:a|on|in|seen|well|taking|feeling)|gout|diabetes|asthma|pain)\b
+    |\s+(?:denies|denied|reports|reported|states|stated|presents|presented|complains|complained|endorses|takes|smokes
+        |drinks|lives|works|returns|feels|admits)\b
+    |\s+(?:is|was)\s+(?:here|well|doing|feeling|seen|admitted|discharged|diagnosed|referred|brought|allergic|on|taking
+        |started|born|hospitalized|examined|evaluated|known|able)\b
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+"""What follows the name of a person, and hardly a heading or a drug."""
+_AT_A_PLACE = re.compile(r"\b(?:at|in|near|from|to|of)\s+(?:the\s+)?$", re.IGNORECASE)
+_ENDS_A_LINE = re.compile(r"\s*(?:$|[.\n\r(;|]|-\s|mrn|dob|\d)", re.IGNORECASE)
+_LOOK_BACK = 40
+"""Characters before a name that are read for what it is."""
+_MARKED = re.compile("[À-ɏ\u0300-\u036fḀ-ỿ]")
+_APOSTROPHES = str.maketrans("", "", "'’")
+_PLACES = THINGS | frozenset(
+    "st ave rd blvd memorial general institute foundation pharmacy school college church rehab rehabilitation health "
+    "healthcare county city insurance island beach park avenue drive".split()
+)
+
+
+class Passage(Protocol):
+    """What is read of a passage."""
+
+    @property
+    def patient_id(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+class Persons(Protocol):
+    """Who the persons here are: as passages name them, or as a register of patients has them."""
+
+    def has_surname(self, word: str) -> bool:
+        """Whether anyone is a person of that surname."""
+
+    def has_in_full(self, first: str, surname: str) -> bool:
+        """Whether anyone is called that in full; the first name may be an initial."""
+
+    def called(self, name: Name) -> frozenset[str]:
+        """The patients who may be called that: of those with the surname, the ones that have most of the name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    text: str
+    start: int
+    end: int
+
+
+class PassageText:
+    """One passage, and where its words stand once one of them is asked for."""
+
+    def __init__(self, passage: Passage) -> None:
+        text = passage.text
+        self.patient_id = passage.patient_id
+        self.text = text if text.isascii() else unicodedata.normalize("NFC", text)
+
+    def places(self, wanted: frozenset[str]) -> list[int]:
+        """Where among the tokens that word stands, in any case."""
+        if not self._may_have(wanted):
+            return []
+        return [at for at, token in enumerate(self.tokens) if not wanted.isdisjoint(keys(token.text))]
+
+    def writes_small(self, wanted: frozenset[str]) -> bool:
+        """Whether it has that word with a small letter."""
+        return any(self.tokens[at].text[0].islower() for at in self.places(wanted))
+
+    def _may_have(self, wanted: frozenset[str]) -> bool:
+        return self._marked or any(word in self._small for word in wanted)
+
+    @cached_property
+    def _marked(self) -> bool:
+        return not self.text.isascii() and bool(_MARKED.search(self.text))
+
+    @cached_property
+    def _small(self) -> str:
+        small = self.text.lower()
+        return small.translate(_APOSTROPHES) if "'" in small or "’" in small else small
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        return [Token(word.group(), *word.span()) for word in _WORD.finditer(self.text)]
+
+    @cached_property
+    def capitals(self) -> frozenset[str]:
+        return frozenset(token.text for token in self.tokens if token.text[0].isupper())
+
+
+class PassagePersons:
+    """`Persons` as passages name them."""
+
+    def __init__(self, texts: Sequence[PassageText]) -> None:
+        self._texts = texts
+        self._found: dict[frozenset[str], list[tuple[str, _Place]]] = {}
+
+    def has_surname(self, word: str) -> bool:
+        return any(place.is_a_person for _, place in self._places(word))
+
+    def has_in_full(self, first: str, surname: str) -> bool:
+        wanted = keys(first)
+        return any(
+            place.is_called(wanted)
+            and (place.is_a_person or not (is_doubtful(first) or is_doubtful(surname)))
+            for _, place in self._places(surname)
+        )
+
+    def called(self, name: Name) -> frozenset[str]:
+        ranks: dict[str, tuple[int, ...]] = {}
+        for patient in {patient for patient, _ in self._places(name.words[-1])}:
+            rank = self._rank(patient, name)
+            if rank is not None:
+                ranks[patient] = rank
+        best = max(ranks.values(), default=None)
+        return frozenset(patient for patient, rank in ranks.items() if rank == best)
+
+    def _places(self, surname: str) -> list[tuple[str, _Place]]:
+        wanted = keys(surname)
+        if wanted not in self._found:
+            self._found[wanted] = [
+                (text.patient_id, _Place(text.text, text.tokens, at))
+                for text in self._texts
+                for at in text.places(wanted)
+                if text.tokens[at].text[0].isupper()
+            ]
+        return self._found[wanted]
+
+    def _rank(self, patient: str, name: Name) -> tuple[int, ...] | None:
+        """How much of the name the patient's passages have, and how much of it to the letter but for case; None where
+        they do not have the surname, or only as someone else's."""
+        verdicts = {
+            verdict
+            for owner, place in self._places(name.words[-1])
+            if owner == patient and (verdict := self._verdict(place, name))
+        }
+        confirmed = not verdicts.isdisjoint(("first", "given") if len(name.words) > 1 else ("titled",))
+        if not verdicts - {"other", "against"} or ("against" in verdicts and not confirmed):
+            return None
+        written = frozenset().union(*(text.capitals for text in self._texts if text.patient_id == patient))
+        known = {key for word in written for key in keys(word)}
+        exact = {bare(word) for word in written}
+        return (
+            -(verdicts <= {"other", "relative"}),
+            "first" in verdicts,
+            sum(not known.isdisjoint(keys(word)) for word in name.words),
+            sum(bare(word) in exact for word in name.words),
+        )
+
+    def _verdict(self, place: _Place, name: Name) -> str:
+        """What the place says: as `_Place.verdict` has it, or nothing where it may be any word."""
+        verdict = place.verdict(name)
+        if verdict != "bare" and (verdict in ("other", "against") or not is_doubtful(name.words[-1])):
+            return verdict
+        return verdict if place.is_a_person or not self._may_be_any_word(place, name.words[-1]) else ""
+
+    def _may_be_any_word(self, place: _Place, surname: str) -> bool:
+        return is_doubtful(surname) or place.shouted or (place.begins and self._is_small(surname))
+
+    def _is_small(self, word: str) -> bool:
+        return any(text.writes_small(keys(word)) for text in self._texts)
+
+
+def is_doubtful(word: str) -> bool:
+    """Whether a name may be any other word, so that a capital alone says nothing."""
+    folded = word.lower()
+    return folded in NAMES_TOO or folded in BEGIN_A_FINDING or is_ordinary(word)
+
+
+class _Place:
+    """One place of a passage that has a surname."""
+
+    def __init__(self, text: str, tokens: Sequence[Token], at: int) -> None:
+        self._text, self._tokens, self._at = text, tokens, at
+        self._before: list[str] = []
+        self._title: str | None = None
+        self._start = self._look_back()
+        self._end = tokens[at].end
+        self._directly_after = self._after(_GAP_OF_NAMES, 1)
+        self._after_comma = self._after(_COMMA, 2)
+
+    @property
+    def begins(self) -> bool:
+        """Whether its capital may be that of a sentence or of a line: "Brown stool.", "WHITE COUNT 9"."""
+        start = self._tokens[self._at].start
+        return self._title is None and bool(_BEGINS.search(self._text[max(0, start - 6) : start]))
+
+    @property
+    def shouted(self) -> bool:
+        """Whether it stands among words in capitals, where any word may be anything: "STOOL IS BROWN"."""
+        return (
+            self._title is None
+            and self._tokens[self._at].text.isupper()
+            and any(word.isupper() for word in self._before)
+        )
+
+    @cached_property
+    def is_a_person(self) -> bool:
+        """Whether the passage says so, and not only by a capital: a title, a first name, what is said of people."""
+        if self._stands_for_a_thing or self._second or self._at_a_place:
+            return False
+        if self._title is not None or self._labelled or self._as_in_a_list:
+            return True
+        surname = self._tokens[self._at].text
+        if is_doubtful(surname) and not self._before:
+            return bool(_SAID_OF_PEOPLE.match(self._text, self._end))
+        if self._before and not is_doubtful(self._before[0]) and not stands_before_names(self._before[0]):
+            return not self.shouted
+        return bool(self._before) and bool(_SAID_OF_PEOPLE.match(self._text, self._end))
+
+    def is_called(self, first: frozenset[str]) -> bool:
+        """Whether that is its first name, before it or after a comma; not of a thing."""
+        names = [*self._before, *self._after_comma, *self._directly_after]
+        return not self._stands_for_a_thing and any(same_first_name(word, first) for word in names)
+
+    def verdict(self, name: Name) -> str:
+        """What the place says: "first", with the first name that was asked for; "given", with another of those asked
+        for; "titled", with the title; "relative", of someone whom the note introduces; "against", of another person
+        of that surname; "other", of no patient; else "bare"."""
+        if (
+            self._stands_for_a_thing
+            or self._is_part_of_another(name)
+            or (self._title == "staff") != (name.title == "staff")
+            or (self._title != "staff" and self._not_the_patient)
+        ):
+            return "other"
+        if self._title and name.title and self._title != name.title:
+            return "against"
+        if name.generation and self._generation and name.generation != self._generation:
+            return "against"
+        verdict = self._by_first_names([keys(word) for word in name.words[:-1]])
+        if verdict == "against" or not _WHO_IT_IS.match(self._text, self._end):
+            return verdict or ("titled" if self._title and self._title == name.title else "bare")
+        return "relative"
+
+    def _by_first_names(self, given: Sequence[frozenset[str]]) -> str:
+        own = [*reversed(self._before), *self._after_comma] or self._directly_after
+        names = own if self._title is not None else [word for word in own if not stands_before_names(word)]
+        around = [*names, *self._directly_after]
+        if not given:
+            return ""
+        if around and any(same_first_name(word, given[0]) for word in around[:1]):
+            return "first"
+        if any(same_first_name(word, wanted) for word in around for wanted in given):
+            return "against" if len(names) > 1 and len(given) > 1 else "given"
+        return "against" if [word for word in names if word not in self._directly_after] else ""
+
+    @cached_property
+    def _generation(self) -> str:
+        following = [token.text.lower() for token in self._tokens[self._at + 1 : self._at + 4]]
+        return next((word for word in following if word in GENERATIONS), "")
+
+    @cached_property
+    def _not_the_patient(self) -> bool:
+        """A relative or someone of the staff, by the words around the name."""
+        before = self._text[max(0, self._start - _LOOK_BACK) : self._start]
+        return bool(_NOT_THE_PATIENT.search(before) or _IS_A_RELATIVE.match(self._text, self._end))
+
+    @property
+    def _labelled(self) -> bool:
+        return bool(_LABEL.search(self._text[max(0, self._start - _LOOK_BACK) : self._start]))
+
+    @property
+    def _as_in_a_list(self) -> bool:
+        """ "NOWAK, EVA" by itself on its line."""
+        if len(self._after_comma) == 0 or self._before or not self.begins:
+            return False
+        both = [self._tokens[self._at].text, *self._after_comma]
+        if all(is_doubtful(word) for word in both) or any(is_no_name(word) for word in both):
+            return False
+        return bool(_ENDS_A_LINE.match(self._text, self._tokens[self._at + len(self._after_comma)].end))
+
+    @property
+    def _at_a_place(self) -> bool:
+        before = self._text[max(0, self._start - 12) : self._start]
+        return self._title is None and bool(_AT_A_PLACE.search(before))
+
+    @property
+    def _second(self) -> bool:
+        """Whether a longer name goes on behind it: "Anna" and "Smith" of "Anna Smith-Jones"."""
+        after = self._directly_after
+        if after and after[0].lower() not in SUFFIXES | _AFTER_NAMES and len(after[0]) > 1:
+            return self._title is None or bool(self._before)
+        return (
+            self._text[self._end : self._end + 1] == "-"
+            and self._text[self._end + 1 : self._end + 2].isupper()
+        )
+
+    def _look_back(self) -> int:
+        """First names and title before the surname; where they begin."""
+        end = self._tokens[self._at].start
+        for token in reversed(self._tokens[max(0, self._at - 5) : self._at]):
+            gap = self._text[token.end : end]
+            folded = token.text.lower()
+            if folded in TITLES and gap.strip(" .\t") == "":
+                self._title = TITLES[folded]
+                return token.start
+            initial = len(token.text) == 1 and token.text.isupper()
+            if not _GAP_OF_NAMES.fullmatch(gap) or (gap.startswith(".") and not initial):
+                return end
+            if folded in PARTICLES and token.text.islower():
+                end = token.start
+                continue
+            if not _is_a_capitalised_word(token.text):
+                return end
+            self._before.append(token.text)
+            end = token.start
+        return end
+
+    def _after(self, gap: re.Pattern[str], most: int) -> list[str]:
+        """Capitalised words after the surname, `gap` before the first of them."""
+        found: list[str] = []
+        end = self._tokens[self._at].end
+        for token in self._tokens[self._at + 1 : self._at + 1 + most]:
+            between = self._text[end : token.start]
+            if not (gap if not found else _GAP_OF_NAMES).fullmatch(between) or between.startswith(". "):
+                break
+            if not _is_a_capitalised_word(token.text):
+                break
+            found.append(token.text)
+            end = token.end
+        return found
+
+    @cached_property
+    def _stands_for_a_thing(self) -> bool:
+        following = self._tokens[self._at + 1 : self._at + 2]
+        return (
+            bool(following)
+            and following[0].text.lower() in THINGS
+            and "." not in self._text[self._tokens[self._at].end : following[0].start]
+        )
+
+    def _is_part_of_another(self, name: Name) -> bool:
+        """A first name ("James" of James Wilson), half of a double name, or a doctor's by the degree after it."""
+        asked = {key for word in name.words for key in keys(word)}
+        token = self._tokens[self._at]
+        if self._title != "staff" and _DEGREE.match(self._text, token.end):
+            return True
+        if name.joined > 1 and not self._has_joined(name):
+            return True
+        hyphened = [
+            self._tokens[other].text
+            for other, mark in ((self._at - 1, token.start - 1), (self._at + 1, token.end))
+            if 0 <= other < len(self._tokens) and self._text[mark : mark + 1] == "-"
+        ]
+        others = hyphened + ([] if self._title is not None and not self._before else self._directly_after)
+        known = SUFFIXES | _AFTER_NAMES
+        return any(
+            asked.isdisjoint(keys(word)) and word.lower() not in known and len(word) > 1 for word in others
+        )
+
+    def _has_joined(self, name: Name) -> bool:
+        """Whether the other halves of its double surname stand before it."""
+        halves = reversed(name.words[-name.joined : -1])
+        return all(
+            at < len(self._before) and not keys(half).isdisjoint(keys(self._before[at]))
+            for at, half in enumerate(halves)
+        )
+
+
+def _is_a_capitalised_word(word: str) -> bool:
+    return word[0].isupper() and word.translate(_APOSTROPHES).isalpha()

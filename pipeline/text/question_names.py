@@ -1,0 +1,204 @@
+"""Which words of a question may be a person's name, by their shape alone.
+
+Decides it by capitals, titles and the words beside them, and by what words are no one's (`ordinary_words`): runs of
+capitalised words, "E. Kowalski", "Nowak, Eva", "ANNA KOWALSKI", and a single word where only a person can stand ("What
+does Kowalski take?"). Refuses to know who there is; `patient_names` asks the passages.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.text.names import BEGIN_A_FINDING, BEGINNINGS, GENERATIONS, PARTICLES, SUFFIXES, TITLES, Name
+from pipeline.text.ordinary_words import is_no_name, is_ordinary
+
+_ASKING_TITLES = frozenset(TITLES) - {"patient", "pt", "nurse", "doctor", "madam", "professor"}
+"""Those that make a single capitalised word of a question a name."""
+_SMALL_TITLES = frozenset(["mr", "mrs", "mr.", "mrs.", "ms."])
+"""Those that do so written small as well, with a name written small. "ms" alone is a disease, or milliseconds."""
+_NEVER_FIRST_NAMES = BEGINNINGS - {"may", "will"}
+_BETWEEN_NAMES = frozenset(
+    "about after and at before between by did does for had have if "
+    "is it of that their this was what when which who with without".split()
+)
+"""Words between two names in a question written like a heading, and no one's middle name."""
+_ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
+"""Of a question, with the marks around it; a dash ends it as a blank does."""
+_AROUND = "\"'“”‘(),.;:?!"
+_OPENS = ("(", "[", "“", '"')
+_NICKNAME = re.compile(r"[(“\"][A-Z]\w+[)”\"]")
+"""Of Robert (Bob) Smith."""
+_PART_OF_A_CONTINENT = frozenset(
+    f"{side} {people}"
+    for side in "north south east west central".split()
+    for people in "african american asian european".split()
+)
+_COMPOUND = re.compile(r"[A-Z]{2,}[-‐‑][a-z]|.*[-‐‑]\w$")
+""""HIV-related", "MR-mammography", "Roux-en-Y"."""
+_HEADING_MORE_THAN = 3
+"""Words that a question with none written small has at most, and is no heading."""
+_ABBREVIATED_LESS_THAN = 5
+"""Letters before a full stop that ends a sentence: "Wm. Smith" is one name."""
+
+
+def names(question: str) -> list[Name]:
+    """Runs of capitalised words that may be a person's name, without what begins a question, and without the ordinary
+    words at both ends ("Primary Care Providers" is none). In A Question Written Like A Heading one word is none."""
+    words = list(_ASKED_WORD.finditer(question))
+    heading = len(words) > _HEADING_MORE_THAN and not any(word.group()[0].islower() for word in words)
+    found: list[Name] = []
+    run, begins = _NameRun(heading, begins=True), True
+    for word in words:
+        if not run.takes(word):
+            found += run.names()
+            run = _NameRun(heading, begins)
+            run.takes(word)
+        begins = word.group().endswith((".", ":", ";", "?", "!"))
+    return [*found, *run.names()]
+
+
+@dataclass(frozen=True, slots=True)
+class _NamePart:
+    """One word of a name, or of its hyphenated words."""
+
+    text: str
+    start: int
+    end: int
+    """Of the whole word, with its "'s"."""
+
+
+@dataclass
+class _NameRun:
+    """Words of a question that stand together and may be a name."""
+
+    heading: bool
+    begins: bool
+    """A sentence begins here."""
+    title: str | None = None
+    small: bool = False
+    """The title is written small, and so may the name be."""
+    possessive: bool = False
+    parts: list[_NamePart] = field(default_factory=list)
+    start: int = -1
+    """Where the title stands; -1: there is none."""
+    end: int = -1
+    """Of a suffix; -1: there is none."""
+    generation: str = ""
+    over: bool = False
+
+    def takes(self, word: re.Match[str]) -> bool:
+        """Whether the word belongs to this run; the first word always asks an empty one."""
+        if self.over:
+            return False
+        written = word.group()
+        if self.parts and written.startswith(_OPENS):
+            return bool(_NICKNAME.fullmatch(written))
+        bare = re.sub(r"['’]s$|['’]$", "", written.strip(_AROUND + "’"))
+        if not self.parts and bare.lower() in _ASKING_TITLES and self._is_title(written, bare):
+            self.title, self.small = TITLES[bare.lower()], written.islower()
+            self.start = word.start()
+            return True
+        if (self.parts or self.title is not None) and bare in PARTICLES:
+            return True
+        if not self._like_a_name(bare):
+            return False
+        begin = word.start() + written.find(bare)
+        if self.parts and bare.lower().strip(".") in SUFFIXES:
+            self.end = begin + len(bare)
+            folded = bare.lower().strip(".")
+            self.generation = folded if folded in GENERATIONS else self.generation
+            return True
+        end = word.start() + len(written.rstrip(_AROUND))
+        self.parts += [_NamePart(part, begin, end) for part in _heads(bare)]
+        self.end = -1
+        self.possessive = written.rstrip(",;:?!.").endswith(("'s", "’s", "'", "’"))
+        ended = written.endswith(".") and len(bare) >= _ABBREVIATED_LESS_THAN
+        self.over = ended or self.possessive or written.endswith((",", ";", ":", "?", "!"))
+        return True
+
+    def _is_title(self, written: str, bare: str) -> bool:
+        """Not "MR" and "MS", which are findings, but "MR." and "MS."."""
+        capital = bare[:1].isupper() and (not bare.isupper() or written.endswith("."))
+        return capital or written in _SMALL_TITLES
+
+    def _like_a_name(self, bare: str) -> bool:
+        letters = re.sub(r"['’‐‑-]", "", bare)
+        begun = bool(self.parts) or self.title is not None
+        if len(letters) < 2 or not letters.isalpha():
+            return begun and len(letters) == 1 and letters.isupper() and letters != "I"
+        if self.title is not None and not self.parts and (self.small or bare[0].isupper()):
+            return bare[0].isupper() or bare not in BEGINNINGS
+        if not bare[0].isupper() or (bare.isupper() and self.title is None):
+            return False
+        if self.title is None and _COMPOUND.match(bare):
+            return False
+        if bare.lower() in _BETWEEN_NAMES:
+            return False
+        return bool(self.parts) or bare.lower() not in (BEGINNINGS if self.begins else _NEVER_FIRST_NAMES)
+
+    def names(self) -> Iterator[Name]:
+        full = [part for part in self.parts if len(part.text) > 1]
+        titled = self.title is not None
+        kept = _without_ordinary_words(full, titled=titled)
+        sure = titled or (len(full) > 1 and (len(kept) > 1 or not self.heading))
+        if not kept or not (sure or (self.possessive and len(full) == 1)):
+            return
+        asked_of = () if titled else _without_finding(kept, full)
+        if asked_of:
+            kept = asked_of
+        elif len(kept) == 1 or (kept[-1] is not full[-1] and _may_begin_a_finding(kept[-1].text)):
+            kept = full  # "Patience Nobody" is not Ms. Nobody, nor "Anna Allergies" someone called Anna
+        start = self.start if titled else kept[0].start
+        whole = kept[-1] is full[-1]
+        yield Name(
+            tuple(part.text for part in kept),
+            self.title or "",
+            titled,
+            sure,
+            start,
+            max(self.end, kept[-1].end) if whole else kept[-1].end,
+            self.generation if whole else "",
+            sum(part.start == kept[-1].start for part in kept),
+        )
+
+
+def _heads(written: str) -> list[str]:
+    """The words of a hyphenated one, without what is said of the first: "Smith-Jones", but "Cue-induced"."""
+    first, *others = [part for part in re.split(r"[-‐‑]", written) if part]
+    return [first, *(part for part in others if part[0].isupper() or not is_ordinary(part))]
+
+
+def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequence[_NamePart]:
+    """A name without the words at its ends that are no one's; after a title the first word stays. Nothing where one
+    word is left that is a title itself, or the West of "West African"."""
+    # One half of a hyphenated word is as much a name as the other.
+    if not titled and all(is_ordinary(part.text) for part in parts):
+        return ()
+    names = {part.start for part in parts if not is_no_name(part.text)}
+    end = len(parts)
+    while end > titled and parts[end - 1].start not in names:
+        end -= 1
+    begin = 0
+    while not titled and begin < end and parts[begin].start not in names:
+        begin += 1
+    left = parts[begin:end]
+    if len(left) == 1 and not titled and _is_no_surname(left[0], parts[end : end + 1]):
+        return ()
+    return left
+
+
+def _without_finding(kept: Sequence[_NamePart], full: Sequence[_NamePart]) -> Sequence[_NamePart]:
+    """Of "Anna Smith Heart Rate", whose last word is cut off, "Anna Smith"; nothing where that leaves no name."""
+    cut = kept[-1] is not full[-1] and kept[-1].text.lower() in BEGIN_A_FINDING
+    return kept[:-1] if cut and len(kept) > 2 else ()
+
+
+def _may_begin_a_finding(word: str) -> bool:
+    return word.lower() in BEGIN_A_FINDING or is_ordinary(word)
+
+
+def _is_no_surname(part: _NamePart, following: Sequence[_NamePart]) -> bool:
+    together = " ".join(each.text.lower() for each in (part, *following))
+    return part.text.lower() in TITLES or together in _PART_OF_A_CONTINENT
