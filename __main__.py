@@ -14,6 +14,7 @@ from infra.plan.capacity import CapacityError
 from infra.plan.config import ConfigurationError, StackConfig
 from infra.plan.inventory import Inventory, InventoryError
 from infra.plan.sizing import PlanError
+from infra.preflight import PreflightError
 from infra.rollout import pipeline
 from infra.rollout.cloud_init import UserDataError
 from infra.rollout.pipeline import WheelError
@@ -25,6 +26,7 @@ CURABLE = (
     DataStoreError,
     InventoryError,
     PlanError,
+    PreflightError,
     UserDataError,
     WheelError,
 )
@@ -62,11 +64,10 @@ def looked_at(stack: StackConfig) -> Inventory:
 def checked(stack: StackConfig, *, has_host: bool) -> None:
     """Run the preflight. A stack that already has its host is only warned: it may be changing a tag."""
     findings = preflight.run(stack, preflight.surroundings(stack))
-    bad = [each for each in findings if each.status != "pass"]
-    if bad:
-        pulumi.log.warn(preflight.table(bad))
-    if not has_host and any(each.status == "fail" for each in bad):
-        raise pulumi.RunError("The preflight found what will fail; see above. Nothing was created.")
+    for warning in preflight.warnings(findings, stack.stack, named_only=not pulumi.runtime.is_dry_run()):
+        pulumi.log.warn(warning)
+    if not has_host and any(each.status == "fail" for each in findings):
+        raise PreflightError(findings)
 
 
 main()

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import boto3
-import botocore.exceptions
 
 from infra.plan.catalog import AMI_PARAMETER
 from infra.plan.config import PROJECT
+from infra.plan.faults import FAULTS
 
 
 class ImageLookupError(Exception):
@@ -29,7 +29,7 @@ def newest(session: Any, parameter: str = AMI_PARAMETER) -> str:
     """
     try:
         found = session.client("ssm").get_parameter(Name=parameter)
-    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+    except FAULTS as error:
         raise ImageLookupError(
             f"{parameter} could not be read in {session.region_name}: {error} "
             f"(docs/troubleshooting-aws.md#credentials)"
@@ -52,7 +52,7 @@ def main(
     try:
         session = session or boto3.Session(profile_name=options.profile, region_name=options.region)
         image = newest(session)
-    except (ImageLookupError, botocore.exceptions.BotoCoreError) as error:
+    except (ImageLookupError, *FAULTS) as error:
         print(error)  # noqa: T201
         return 1
     print(image)  # noqa: T201

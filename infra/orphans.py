@@ -23,6 +23,7 @@ import botocore.exceptions
 
 from infra.plan import catalog
 from infra.plan.config import PROJECT
+from infra.plan.faults import FAULTS
 from infra.plan.inventory import DATA_ROLE_TAG, VOLUME_RECORD
 
 HOURS: Final = catalog.HOURS_PER_MONTH
@@ -317,7 +318,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (RuntimeError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+    except FAULTS as error:
         sys.stderr.write(f"AWS could not be asked: {error} (docs/troubleshooting-aws.md#credentials)\n")
         return 2
     sys.stdout.write(text(found, options.stack) + "\n")

@@ -29,6 +29,7 @@ from infra.plan.config import (
     StackConfig,
     parse,
 )
+from infra.plan.faults import FAULTS, fault_line
 from infra.plan.image_registry import REFERENCE, ImageRegistry, Login, RefusedError, UnreachableError
 from infra.rollout.steps import NGC_REGISTRY, NGC_USER
 
@@ -73,7 +74,10 @@ class PreflightError(Exception):
     def __init__(self, findings: Sequence[PreflightFinding]) -> None:
         self.findings = tuple(findings)
         lines = [f"  - {each.message} {each.cure}".rstrip() for each in findings if each.status == "fail"]
-        super().__init__("This up would fail (docs/troubleshooting-aws.md#preflight):\n" + "\n".join(lines))
+        super().__init__(
+            "This up would fail (docs/troubleshooting-aws.md#preflight). Nothing was created:\n"
+            + "\n".join(lines)
+        )
 
 
 def credentials(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
@@ -340,10 +344,14 @@ CHECKS: Final[tuple[tuple[str, str, PreflightCheck], ...]] = (
 )
 
 
-def run(config: StackConfig, around: Surroundings) -> list[PreflightFinding]:
+def run(
+    config: StackConfig,
+    around: Surroundings,
+    checks: Sequence[tuple[str, str, PreflightCheck]] = CHECKS,
+) -> list[PreflightFinding]:
     """All findings. A check that is not allowed to ask, or gets no answer, becomes a warning that says so."""
     found: list[PreflightFinding] = []
-    for name, permission, check in CHECKS:
+    for name, permission, check in checks:
         try:
             found += check(config, around)
         except botocore.exceptions.ClientError as error:
@@ -364,11 +372,14 @@ def run(config: StackConfig, around: Surroundings) -> list[PreflightFinding]:
                 )
             else:
                 found.append(PreflightFinding(name, "warn", f"Not checked: AWS answers {_code(error)}."))
-        except botocore.exceptions.BotoCoreError as error:
+        except FAULTS as error:
             status: PreflightStatus = "fail" if name == "credentials" else "warn"
             found.append(
                 PreflightFinding(
-                    name, status, f"Not checked: {error}", "Check the credentials and the network."
+                    name,
+                    status,
+                    f"Not checked: {fault_line(error)}.",
+                    "Check the credentials and the network.",
                 )
             )
     return found
@@ -431,6 +442,18 @@ def table(findings: Sequence[PreflightFinding]) -> str:
         if each.cure and each.status != "pass":
             lines.append(f"{'':<20} → {each.cure}")
     return "\n".join(lines)
+
+
+def warnings(findings: Sequence[PreflightFinding], stack: str, *, named_only: bool) -> list[str]:
+    """For an up: one line a finding that is no pass; with `named_only` a single one that names the checks.
+
+    An up runs the program twice: its preview tells the whole, the update does not tell it again.
+    """
+    bad = [each for each in findings if each.status != "pass"]
+    if named_only and bad:
+        names = ", ".join(dict.fromkeys(each.check for each in bad))
+        return [f"The preflight warns of: {names} (python -m infra.preflight --stack {stack})."]
+    return [f"{each.check}: {each.message} {each.cure}".rstrip() for each in bad]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

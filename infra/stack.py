@@ -334,6 +334,7 @@ def outputs(
             "source": catalog.PRICE_SOURCE,
         },
         "commands": commands(config, stack),
+        "destroy": destroy_effect(config),
         "settings": settings(config, plan, store.iris_password),
     }
 
@@ -374,6 +375,16 @@ def commands(config: StackConfig, stack: str) -> dict[str, str]:
         "orphans": orphans,
         "snapshots": f"python -m infra.snapshots --stack {stack}",
     }
+
+
+def destroy_effect(config: StackConfig) -> str:
+    """What a destroy does, in a sentence. An output, because the plan of a destroy prints those above its count, and
+    counts what is retained among what it deletes."""
+    if config.data_retention == "destroy":
+        return "deletes everything in the plan, data included: nothing is marked [retain]"
+    kept = "the lines marked [retain] (data, key, passwords, logs) stay in your account, though counted as deleted"
+    volume = "; the data volume becomes a snapshot first" if config.pause_mode == "snapshot" else ""
+    return f"pauses: {kept}{volume}"
 
 
 def settings(

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-import botocore.exceptions
 import pulumi
 import pulumi_aws as aws
 
 from infra.plan.config import StackConfig
+from infra.plan.faults import FAULTS, fault_line
 from infra.plan.inventory import HOST_KEY_RECORD
 
 WAIT_SECONDS_MAX: Final = 600.0
@@ -48,9 +48,9 @@ def reader(
         while True:
             try:
                 answer = ec2.get_console_output(InstanceId=instance_id, Latest=True)
-            except (botocore.exceptions.ClientError, botocore.exceptions.BotoCoreError) as error:
+            except FAULTS as error:
                 raise pulumi.RunError(
-                    f"The SSH key of {instance_id} cannot be read: {error}. Give the deployer "
+                    f"The SSH key of {instance_id} cannot be read: {fault_line(error)}. Give the deployer "
                     f"ec2:GetConsoleOutput. Nothing was sent to the host {HELP}."
                 ) from error
             if key := printed_key(answer.get("Output") or ""):

@@ -2,12 +2,13 @@
 
 Asks by reserving one host on demand and releasing it immediately, which is the only question EC2 answers
 truthfully; for spot it reads the placement scores, which order the zones and rule out none. Decides which zones
-remain to choose from. Refuses to guess: where it may not ask, every zone stays a candidate and a warning says so.
+remain to choose from. Refuses to guess: where it may not ask, every zone stays a candidate and a warning says so;
+where AWS gives no answer, the up ends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 import botocore.exceptions
 
 from infra.plan.config import StackConfig
+from infra.plan.faults import FAULTS, fault_line
 from infra.plan.inventory import Inventory
 
 # Codes that mean "not here, not now"; others mean "may not ask".
@@ -25,7 +27,8 @@ SPOT_SCORE_LOW: Final = 3  # of 10; with fewer than three types EC2 scores low w
 
 
 class CapacityError(Exception):
-    """No zone that may be used has room, or the quota is too small. Nothing was created. Retry later."""
+    """No zone that may be used has room, the quota is too small, or AWS gave no answer. Nothing was created. Retry
+    later."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +93,34 @@ def _reserved_room(config: StackConfig, zones: Sequence[str], session: Any) -> C
             return Capacity(
                 tuple(zones), (f"Capacity was not checked: {code} on CreateCapacityReservation.",)
             )
-        ec2.cancel_capacity_reservation(
-            CapacityReservationId=made["CapacityReservation"]["CapacityReservationId"]
-        )
-        return Capacity((zone,))
+        except FAULTS as error:
+            raise _no_answer(config, zone, error) from error
+        return Capacity((zone,), _released(ec2, config, zone, made["CapacityReservation"]))
     return Capacity(())
+
+
+def _released(ec2: Any, config: StackConfig, zone: str, made: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the reservation back. One that stays does not end the up: the host may use it, and it ends by itself."""
+    reservation_id = made["CapacityReservationId"]
+    try:
+        ec2.cancel_capacity_reservation(CapacityReservationId=reservation_id)
+    except FAULTS as error:
+        cure = f"--capacity-reservation-id {reservation_id} --region {config.region}"
+        warning = (
+            f"The reservation {reservation_id} in {zone} was not released ({fault_line(error)}): it bills like a host "
+            f"for {RESERVATION_HOURS} h at most. aws ec2 cancel-capacity-reservation {cure}"
+        )
+        return (warning,)
+    return ()
+
+
+def _no_answer(config: StackConfig, where: str, error: Exception) -> CapacityError:
+    return CapacityError(
+        f"AWS gave no answer whether there is room for {config.instance_type} in {where}: {fault_line(error)}. "
+        f"Nothing was created but perhaps a reservation, which ends by itself within {RESERVATION_HOURS} h. Run up "
+        "again; to go on without asking: pulumi config set probeCapacity false "
+        "(docs/troubleshooting-aws.md#no-capacity)."
+    )
 
 
 def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Capacity:
@@ -118,6 +144,8 @@ def _spot_room(config: StackConfig, zones: Sequence[str], session: Any) -> Capac
     except botocore.exceptions.ClientError as error:
         code = error.response["Error"]["Code"]
         return Capacity(tuple(zones), (f"Spot capacity was not checked: {code}.",))
+    except FAULTS as error:
+        raise _no_answer(config, config.region, error) from error
     scores = {names.get(each["AvailabilityZoneId"]): each["Score"] for each in answer["SpotPlacementScores"]}
     best_first = tuple(sorted(zones, key=lambda zone: -scores.get(zone, 0)))
     if not best_first or scores.get(best_first[0], 0) >= SPOT_SCORE_LOW:

@@ -15,6 +15,7 @@ import boto3
 import botocore.exceptions
 
 from infra.plan.config import PROJECT, StackConfig
+from infra.plan.faults import FAULTS, fault_line
 
 DATA_ROLE_TAG: Final = "data"
 VOLUME_RECORD: Final = "data-volume"
@@ -141,10 +142,10 @@ def discover(config: StackConfig, session: Any = None) -> Inventory:
             "could be "
             f"overlooked. Give the deployer this permission (docs/troubleshooting-aws.md#credentials)."
         ) from error
-    except botocore.exceptions.BotoCoreError as error:
+    except FAULTS as error:
         raise InventoryError(
-            f"AWS could not be asked: {error}. Check credentials (aws sts get-caller-identity), profile and "
-            f"region (docs/troubleshooting-aws.md#credentials)."
+            f"AWS could not be asked: {fault_line(error)}. Check credentials (aws sts get-caller-identity), profile "
+            f"and region (docs/troubleshooting-aws.md#credentials)."
         ) from error
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.parsers import ResponseParserError
 from botocore.stub import ANY, Stubber
 
 from infra.components.storage import decide_volume
@@ -13,6 +15,7 @@ from infra.plan import capacity
 from infra.plan.capacity import CapacityError
 from infra.plan.inventory import FoundVolume
 from tests.infra.stacks import config, inventory
+from tests.infra.test_preflight import refusal
 
 
 class Ec2:
@@ -85,6 +88,50 @@ def test_a_missing_permission_is_a_warning_and_changes_nothing() -> None:
 def test_a_small_quota_is_not_mistaken_for_a_full_zone() -> None:
     with pytest.raises(CapacityError, match="quota"):
         capacity.with_room(config(), inventory(), Ec2().refuses("us-east-1a", "VcpuLimitExceeded"))
+
+
+NO_ANSWERS = [
+    EndpointConnectionError(endpoint_url="https://ec2.us-east-1.amazonaws.com"),
+    ReadTimeoutError(endpoint_url="https://ec2.us-east-1.amazonaws.com"),
+    NoCredentialsError(),
+    ResponseParserError("Unable to parse response\n<html>a proxy's page</html>"),
+]
+
+
+class Mute:
+    """A session in which one operation of EC2 ends with a fault, and the others answer."""
+
+    def __init__(self, operation: str, fault: Exception) -> None:
+        self.operation, self.fault = operation, fault
+
+    def client(self, _: str) -> Any:
+        return self
+
+    def __getattr__(self, name: str) -> Any:
+        def call(**_: Any) -> Any:
+            if name == self.operation:
+                raise self.fault
+            return {"CapacityReservation": {"CapacityReservationId": "cr-1"}}
+
+        return call
+
+
+@pytest.mark.parametrize("fault", NO_ANSWERS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize(
+    ("operation", "spot"), [("create_capacity_reservation", False), ("describe_availability_zones", True)]
+)
+def test_no_answer_ends_the_up_with_what_to_do(operation: str, spot: bool, fault: Exception) -> None:
+    with pytest.raises(CapacityError, match=r"gave no answer.*probeCapacity false.*no-capacity") as caught:
+        capacity.with_room(config(spot=spot), inventory(), Mute(operation, fault))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", [*NO_ANSWERS, refusal("UnauthorizedOperation")])
+def test_a_reservation_that_stays_is_named_with_its_cost_and_ends_no_up(fault: Exception) -> None:
+    found, (warning,) = capacity.with_room(config(), inventory(), Mute("cancel_capacity_reservation", fault))
+    assert decide_volume(config(), found).zone == "us-east-1a"
+    assert "cancel-capacity-reservation --capacity-reservation-id cr-1 --region us-east-1" in warning
+    assert "bills like a host for 1 h at most" in warning
 
 
 def test_all_zones_full() -> None:

@@ -22,6 +22,7 @@ from tests.infra.stacks import GOOD, HOST_KEY, SECRET_KEYS
 MAIN = Path(__file__).resolve().parents[2] / "__main__.py"
 PASSED = PreflightFinding("quota", "pass", "fine")
 FAILED = PreflightFinding("quota", "fail", "0 of 8 vCPUs", "Ask for more.")
+SILENT = PreflightFinding("images", "warn", "Not checked: nvcr.io cannot be reached.")
 
 
 @pytest.fixture
@@ -38,10 +39,10 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     pulumi.runtime.set_all_config({}, [])
 
 
-def up(**changes: Any) -> Recorded:
+def up(*, preview: bool = False, **changes: Any) -> Recorded:
     values = {f"{PROJECT}:{key}": str(value) for key, value in (GOOD | changes).items()}
     pulumi.runtime.set_all_config(values, [f"{PROJECT}:{key}" for key in SECRET_KEYS])
-    return record(lambda: runpy.run_path(str(MAIN)) and {})
+    return record(lambda: runpy.run_path(str(MAIN)) and {}, preview=preview)
 
 
 @pytest.mark.usefixtures("account")
@@ -66,5 +67,20 @@ def test_a_configuration_problem_ends_the_up_without_a_trace_and_without_resourc
 @pytest.mark.usefixtures("account")
 def test_a_failing_preflight_ends_a_first_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preflight, "run", lambda *_: [FAILED])
-    with pytest.raises(pulumi.RunError, match="Nothing was created"):
+    with pytest.raises(pulumi.RunError, match=r"Nothing was created:\n  - 0 of 8 vCPUs Ask for more\."):
         up()
+
+
+@pytest.mark.usefixtures("account")
+def test_the_preview_tells_what_the_preflight_found_and_the_update_only_of_what(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An up runs the program twice, and the engine puts "warning: " before each."""
+    told: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", told.append)
+    monkeypatch.setattr(preflight, "run", lambda *_: [PASSED, SILENT, SILENT])
+    up(preview=True)
+    assert told == ["images: Not checked: nvcr.io cannot be reached."] * 2
+    told.clear()
+    up()
+    assert told == ["The preflight warns of: images (python -m infra.preflight --stack dev)."]

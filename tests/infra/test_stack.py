@@ -347,6 +347,18 @@ def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
     assert {"pause", "resume", "decommission", "vectorize", "ask", "validate"} <= set(outputs["commands"])
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, r"^pauses: the lines marked \[retain\] .* stay .* though counted as deleted$"),
+        ({"pauseMode": "snapshot"}, r"^pauses: .*\[retain\].*; the data volume becomes a snapshot first$"),
+        ({"dataRetention": "destroy"}, "^deletes everything in the plan, data included"),
+    ],
+)
+def test_the_plan_of_a_destroy_says_what_retain_means(changes: dict[str, str], words: str) -> None:
+    assert re.search(words, program.destroy_effect(config(**changes)))
+
+
 def test_every_infrastructure_command_of_the_outputs_exists_with_its_options(built: Recorded) -> None:
     named = re.findall(
         r"python -m (infra\.\w+)((?: --\w+ \S+)*)", " ; ".join(built.outputs["commands"].values())
