@@ -20,8 +20,8 @@ from pipeline.config import IndexingSettings
 from pipeline.ports import Embedder, text_tokens_max
 from pipeline.records import Chunk, Document, EmbeddingSpace, original_span
 from pipeline.text.cleaning import CleanText, clean
-from pipeline.text.section_titles import heading_of, may_be_a_name
 from pipeline.text.sentences import sentence_spans
+from pipeline.text.structure.outline import outline
 
 CHUNKER_VERSION = 3
 """Part of every note's recipe: a change here re-chunks the corpus on the next run."""
@@ -32,12 +32,6 @@ SMALL_SECTION_SHARE = 0.5
 
 
 CountTokens = Callable[[Sequence[str]], list[int]]
-
-# Dictated notes run their sections together: "... no fever.,PAST MEDICAL HISTORY:, Asthma."
-_INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:] )|(?<=[.,;:]))([A-Z][A-Z /&()'\-]{3,48}):,?(?=\s|$|\S)")
-_GAP = r"(?<![.,;:!?])(?<![.,;:!?][\"”’)\]]) {2,}(?=\S)"
-"""Between two cells. Two spaces after a full stop or a colon are how people dictate and type."""
-_TABLE_LINE = re.compile(rf"\||\t|(?<=\S){_GAP}.*(?<=\S){_GAP}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,59 +124,14 @@ def _units(text: str) -> Iterator[Unit]:
     """Sentences, list items and whole tables of the cleaned text, each with the section it stands in."""
     section: str | None = None
     number = 0
-    for start, end, kind in _blocks(text):
-        if kind == "heading":
-            section, number = heading_of(text[start:end]), number + 1
-            yield Unit(start, end, section, number, title=True)
-        elif kind == "table":
-            yield Unit(start, end, section, number)
+    for block in outline(text):
+        if block.title is not None:
+            section, number = block.title, number + 1
+        if block.form == "prose":
+            for a, b in sentence_spans(text[block.start : block.end]):
+                yield Unit(block.start + a, block.start + b, section, number)
         else:
-            for piece_start, piece_end, inline in _split_inline_headings(text, start, end):
-                if inline is not None:
-                    section, number = inline, number + 1
-                for a, b in sentence_spans(text[piece_start:piece_end]):
-                    yield Unit(piece_start + a, piece_start + b, section, number)
-
-
-def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, "heading" | "table" | "prose") runs of lines, blank lines left out."""
-    lines = [(match.start(), match.end()) for match in re.finditer(r"[^\n]+", text)]
-    index = 0
-    while index < len(lines):
-        start, end = lines[index]
-        line = text[start:end]
-        index += 1
-        if heading_of(line) is not None:
-            yield start, end, "heading"
-        elif _TABLE_LINE.search(line):
-            while index < len(lines) and _TABLE_LINE.search(text[slice(*lines[index])]):
-                end = lines[index][1]
-                index += 1
-            yield start, end, "table"
-        else:
-            # A paragraph ends at a blank line, a heading or a table.
-            while index < len(lines) and lines[index][0] == end + 1:
-                following = text[slice(*lines[index])]
-                if heading_of(following) is not None or _TABLE_LINE.search(following):
-                    break
-                end = lines[index][1]
-                index += 1
-            yield start, end, "prose"
-
-
-def _split_inline_headings(text: str, start: int, end: int) -> Iterator[tuple[int, int, str | None]]:
-    marks = [
-        (match.start(1), match.group(1))
-        for match in _INLINE_HEADING.finditer(text, start, end)
-        if not may_be_a_name(match.group(1))
-    ]
-    if not marks:
-        yield start, end, None
-        return
-    if marks[0][0] > start:
-        yield start, marks[0][0], None
-    for (at, heading), following in zip(marks, [*marks[1:], (end, "")], strict=True):
-        yield at, following[0], heading.strip()
+            yield Unit(block.start, block.end, section, number, title=block.form == "heading")
 
 
 def _fit(unit: Unit, text: str, count_tokens: CountTokens, room: int) -> Iterator[Unit]:

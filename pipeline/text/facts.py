@@ -105,6 +105,8 @@ _SPELLED = str.maketrans(
     }
 )
 _WHITE = re.compile(r"\s+")
+_LIST_NUMBER = re.compile(r"\s*(?:[-*•]\s*)?\(?\d{1,3}[.)]\s+(?=[^\W\d_])")
+"""In "1. Right upper lobe nodule" no figure: how many, how big or how often is not said."""
 _ASKED = re.compile(r"\[\s?\]|\u2610|\?\s*\Z")
 """A box that is not ticked, or a question: nothing in that sentence is said to be so."""
 _ABBREVIATION = re.compile(
@@ -160,6 +162,8 @@ def is_duration(figure: Figure) -> bool:
 
 def _spelled(text: str) -> str:
     """The text in one spelling of dashes, apostrophes, white space, and abbreviations that have a sign in them."""
+    if text[:8].lstrip(" -*•(")[:1].isdigit() and (number := _LIST_NUMBER.match(text)) is not None:
+        text = text[number.end() :]
     text = _WHITE.sub(" ", text.translate(_SPELLED)).strip()
     if "/" in text or "(-)" in text or "-ve" in text:
         text = _ABBREVIATION.sub(lambda match: f" {ABBREVIATED[match.group().lower()]} ", text)

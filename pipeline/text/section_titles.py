@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pipeline.text.structure.section_kinds import SectionKind, kinds_of
+
 HEADING_CHARACTERS_MAX = 80
 TITLE_CHARACTERS_MAX = 60
 TITLE_WORDS_MAX = 8
@@ -162,7 +164,7 @@ def may_be_a_name(title: str) -> bool:
 
 def is_of_the_family(title: str, codes: Iterable[str] = ()) -> bool:
     """Whether a section is the family history (LOINC 10157-6), which is about others and still the patient's."""
-    return "10157-6" in codes or _FAMILY.search(title) is not None
+    return SectionKind.FAMILY_HISTORY in kinds_of(title, codes) or _FAMILY.search(title) is not None
 
 
 _FAMILY = re.compile(r"\bfamil|\bFHX?\b", re.IGNORECASE)

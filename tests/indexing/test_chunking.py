@@ -11,7 +11,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.indexing import chunking
 from pipeline.indexing.chunking import chunk_document
 from pipeline.records import Document, original_span
 from pipeline.text.section_titles import heading_of
@@ -78,14 +77,6 @@ def test_two_spaces_after_a_full_stop_make_no_table() -> None:
     found = chunks_of(DICTATED, tokens_max=24)
     assert [chunk.section for chunk in found] == ["PAST HISTORY", "ALLERGIES", "PLAN"]
     assert [chunk.text.split(":,  ")[0] for chunk in found] == [chunk.section for chunk in found]
-
-
-def test_a_row_with_a_label_is_one_of_a_table() -> None:
-    rows = "Sodium:  140  mmol/l  135-145\nPotassium:  4.1  mmol/l  3.5-5.0"
-    assert [kind for *_, kind in chunking._blocks(f"{rows}\n\nBoth are normal.  No more is needed.")] == [
-        "table",
-        "prose",
-    ]
 
 
 def test_short_sections_share_a_passage() -> None:
