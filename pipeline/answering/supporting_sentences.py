@@ -18,6 +18,8 @@ from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_o
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
+    CLINICIAN_HAS,
+    CLINICIANS,
     DENYING,
     NEGATIONS,
     NEUTRAL,
@@ -48,6 +50,11 @@ _POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IG
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
 _FAMILY = re.compile(r"\bfamily\b|\bfamilial\b|\bFHX?\b", re.IGNORECASE)
 _ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
+_OF_THE_PAST = re.compile(
+    r"\b(?:past|previous|prior)\s+(?:medical|surgical|psychiatric|obstetric(?:al)?|history)|\bP[MS]HX?\b",
+    re.IGNORECASE,
+)
+_HAS = re.compile(rf"\b(?:{'|'.join(sorted(CLINICIAN_HAS))})\b", re.IGNORECASE)
 _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:\n])|(?<=[.,;:] ))([A-Z][A-Z /&()'-]{2,48}):,?\s")
 """Dictated notes run their sections together: "... no fever.,FAMILY HISTORY:, None."."""
 _SHARED = re.compile(r"\bsocial\b|\bSHX?\b|\bpast\b|\bPMHX?\b", re.IGNORECASE)
@@ -151,10 +158,13 @@ class Passages:
             return True
         begins, ends = self.span_of(number, start, end)
         around = f"{text[begins:start]} . {text[end:ends]}"
+        theirs = CLINICIANS if _HAS.search(text, begins, ends) else frozenset[str]()
         if _over(self._labels(number, begins)) == Over() and not (
             may_stand_over(around)
             and any(
-                token.kind in ("negation", "hedge", "relative") or token.key in ENDING_ORDERS
+                token.kind in ("negation", "hedge", "relative")
+                or token.key in ENDING_ORDERS
+                or token.word in theirs
                 for token in read(around).tokens
             )
         ):
@@ -246,7 +256,12 @@ class Passages:
                 known.update(token.key for token in reading.of("word"))
         if names:
             known |= self._names_of(hit.patient_id)
-        return SupportContext(known, _dates(hit.date), any(map(_ALLERGIES.search, labels)))
+        return SupportContext(
+            known,
+            _dates(hit.date),
+            any(map(_ALLERGIES.search, labels)),
+            of_the_past=any(map(_OF_THE_PAST.search, labels)),
+        )
 
     def _read(self, source: _EvidenceSource) -> Reading:
         if source.reading is None:

@@ -50,6 +50,8 @@ class SupportContext:
     """Canonical."""
     dates: tuple[tuple[int | None, int | None, int | None], ...] = ()
     about_allergies: bool = False
+    of_the_past: bool = False
+    """Its heading says that it was: whether it still is, is not said."""
 
 
 ContextOf: TypeAlias = Callable[[], SupportContext]
@@ -86,7 +88,8 @@ def _carried(source: Reading, claim: Reading, index: int, context: ContextOf) ->
     if token.kind == "side":
         return True if _side_carried(source, claim, index) else None
     if token.kind == "neutral":
-        return None if _turned_around(source, token) or _is_said_not_to_be(source, claim, index) else False
+        turned = _turned_around(source, token) or _is_said_not_to_be(source, claim, index, context)
+        return None if turned else False
     if token.kind == "negation":
         return _denial_carried(source, claim, index)
     if token.kind == "order":
@@ -100,13 +103,19 @@ def _turned_around(source: Reading, token: Token) -> bool:
     return opposite is not None and token.word not in source.places and opposite in source.places
 
 
-def _is_said_not_to_be(source: Reading, claim: Reading, index: int) -> bool:
+def _is_said_not_to_be(source: Reading, claim: Reading, index: int, context: ContextOf) -> bool:
     """Whether the source says "no plans" where the claim says "plans", or "history of" where it says "currently"."""
     word = claim.tokens[index].word
-    if word in NOW:
+    if word in NOW or (word == "having" and index and claim.tokens[index - 1].word in _IS):
+        if not any(token.word in NOW for token in source.tokens) and context().of_the_past:
+            return True
         after = next((token.key for token in claim.tokens[index:] if token.kind == "word"), "")
         places = source.places.get(after, ())
-        return bool(places) and all(_was(source, place) for place in places)
+        return bool(places) and all(
+            _was(source, place) or _is_listed_as_past(source, place) for place in places
+        )
+    if word in _HAD and "having" in source.places and not any(token.word in PAST for token in source.tokens):
+        return True
     if word not in DENIED_AS_SUCH or claim.of("negation"):
         return False
     places = source.places.get(word, ())
@@ -122,6 +131,17 @@ def _was(source: Reading, place: int) -> bool:
         end += 1
     words = {token.word for token in source.tokens[start:end]}
     return bool(words & PAST) and not words & NOW
+
+
+def _is_listed_as_past(source: Reading, place: int) -> bool:
+    """Whether it follows "PMH:" or "Past medical history:" in its own sentence, which does not say that it is now."""
+    for at in range(place - 1, -1, -1):
+        token = source.tokens[at]
+        if token.kind == "break" or token.word in NOW:
+            return False
+        if token.key == ":":
+            return any(before.word in _PAST_LISTS for before in source.tokens[max(0, at - 3) : at])
+    return False
 
 
 def _is_habit_of_the_past(source: Reading, claim: Reading) -> bool:
@@ -203,6 +223,8 @@ def _named_together(tokens: Sequence[Token], place: int, step: int) -> frozenset
 
 
 _OF_NO_ONE = frozenset(["family", "familial", "maternal", "paternal"])
+_PAST_LISTS = PAST | {"pmh", "pmhx", "psh", "pshx"}
+_HAD = frozenset(["history", "hx"])
 _WAS = frozenset("was were had did used drank".split())
 
 

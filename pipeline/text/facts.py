@@ -22,6 +22,8 @@ from pipeline.text.vocabulary import (
     CHANGING,
     CIRCUMSTANCES,
     CLAUSE_VERBS,
+    CLINICIAN_HAS,
+    CLINICIANS,
     DENYING,
     DOUBTED_BY,
     HEDGES,
@@ -243,7 +245,10 @@ def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
     if word == "no" and (ends := _phrase_end(text, ("no", "longer"), end)) is not None:
         found.append(Token("order", "stop", "no longer"))
         return ends
-    found += _token(word, found, text, end)
+    if word == "cva" and _is_of_the_back(found, text, end):
+        found.append(Token("word", "costovertebral", word))
+    else:
+        found += _token(word, found, text, end)
     return end
 
 
@@ -290,6 +295,23 @@ def _token(word: str, before: Sequence[Token], text: str, end: int) -> list[Toke
     return [Token("word", key, word) for key in canonical(word)]
 
 
+def _is_of_the_back(before: Sequence[Token], text: str, end: int) -> bool:
+    """Whether "CVA" is no stroke: "no CVA or flank tenderness", "tenderness over the left CVA"."""
+    if _OF_THE_BACK.match(text, end):
+        return True
+    for token in reversed(before[-5:]):
+        if token.kind in ("comma", "break"):
+            return False
+        if token.word.startswith("tender"):
+            return True
+    return False
+
+
+_OF_THE_BACK = re.compile(
+    r"(?:[\s,/-]+(?:or|and|nor|is|was|are|flank|suprapubic|spinal|spine|midline|abdominal|lumbar|back|bilateral(?:ly)?|left"
+    r"|right)\b){0,4}[\s,/-]+(?:(?:non-?)?tender|angle|percussion|punch)",
+    re.IGNORECASE,
+)
 _IN_CASE_OF = re.compile(
     r"\s(?:back\s)?(?:to\s)?(?:the\s|our\s)?(?:nearest\s)?(?:ed|er|emergency|hospital|medical|immediate|urgent)\b"
     r"[^.;:]{0,40}?\b(?:for|if|with)\b",
@@ -318,6 +340,7 @@ ENDING_ORDERS = frozenset(["stop", "hold", "avoid"])
 """Orders that end what they are about."""
 _STANDING_OVER = frozenset(
     [
+        *CLINICIANS,
         *DENYING,
         *DOUBTED_BY,
         *ALTERED_BY,
@@ -363,6 +386,8 @@ def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
             _mark(orders, _what_was(tokens, index), "stop")
         elif token.kind == "relative" and _is_experiencer(tokens, index):
             _mark(relatives, _reach_of_relative(tokens, index), True)
+        elif token.word in CLINICIANS:
+            _mark(relatives, _what_a_clinician_has(tokens, index), True)
     return tuple(map(Over._make, zip(denied, relatives, doubted, orders, strict=True)))
 
 
@@ -605,6 +630,53 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
     return _is_in(tokens, index) or tokens[index].word in ("family", "familial", "maternal", "paternal")
 
 
+def _what_a_clinician_has(tokens: Sequence[Token], index: int) -> list[int]:
+    """Of "Dr. Hill has diabetes" all that follows; nothing of what a clinician has done, or has with the patient: "Dr.
+    Hill has seen", "had a talk with her"."""
+    verb = _verb_of_a_clinician(tokens, index)
+    if verb is None or verb + 1 == len(tokens) or _is_done(tokens[verb + 1]):
+        return []
+    had = _forward(tokens, verb, _ends_relative)
+    return [] if any(tokens[place].word in _THE_PATIENT for place in had) else had
+
+
+def _verb_of_a_clinician(tokens: Sequence[Token], index: int) -> int | None:
+    """Where "has" stands of which the clinician is the subject, by name or not: not in "a patient of Dr. Hill has"."""
+    first = index
+    while first and (
+        tokens[first - 1].word in WHOSE
+        or tokens[first - 1].word in CLINICIANS
+        or (tokens[first - 1].kind == "comma" and first > 1 and tokens[first - 2].word in CLINICIANS)
+    ):
+        first -= 1
+    if (
+        first
+        and tokens[first - 1].kind not in ("comma", "break")
+        and tokens[first - 1].word not in _JOINED_BY
+    ):
+        return None
+    verb = index + 1
+    while verb < len(tokens) and verb <= index + NAME_WORDS_MAX and tokens[verb].kind == "word":
+        verb += 1
+    if (
+        verb < len(tokens)
+        and tokens[verb].kind == "comma"
+        and any(token.kind == "comma" for token in tokens[first:index])
+    ):
+        verb += 1  # "her surgeon, Dr. Hill, has"
+    return verb if verb < len(tokens) and tokens[verb].word in CLINICIAN_HAS else None
+
+
+def _is_done(token: Token) -> bool:
+    return token.kind == "order" or token.word in _DONE_BY or token.word.endswith("ed")
+
+
+_JOINED_BY = frozenset("and but that because while when since".split())
+NAME_WORDS_MAX = 3
+_DONE_BY = frozenset(
+    "been seen given taken done made put set told written spoken begun found left met gone come known said sent kept "
+    "read chosen agreed".split()
+)
 _THE_PATIENT = frozenset(["him", "her", "the", "patient", "care", "them", "this"])
 """Who it is done to: "his wife takes him to church"."""
 

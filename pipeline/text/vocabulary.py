@@ -95,6 +95,7 @@ _SAME = """
     urinarytractinfection : uti, utis, urinary tract infection
     pulmonaryembolism : pe, pulmonary embolism, pulmonary embolus
     deepveinthrombosis : dvt, deep vein thrombosis, deep venous thrombosis
+    costovertebral tender : cva tenderness, cva tender, cva angle tenderness, costovertebral angle tenderness
     stroke : cva, stroke, strokes, cerebrovascular accident
     chronickidneydisease : ckd, chronic kidney disease
     kidney : kidney, kidneys, renal
@@ -428,6 +429,11 @@ OTHER_PEOPLE = _words(
     "man woman child children individual player"
 )
 """Who is not the patient where "other" or "another" stands before it."""
+CLINICIANS = _words(
+    "dr drs doctor doctors physician physicians surgeon nurse provider pcp md rn therapist pharmacist"
+)
+"""Who is not the patient where the word, or the name after it, is said to have something: "Dr. Hill has diabetes"."""
+CLINICIAN_HAS = _words("has had have suffers suffered")
 LIVING_VERBS = _words("smokes smoked drinks drank takes weighs developed tested contracted ran coughs")
 """What relatives and others do, besides the verbs of theirs: none of them is done to the patient."""
 WHOSE = _words("a both his her maternal my paternal patient's the their")

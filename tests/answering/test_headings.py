@@ -62,6 +62,9 @@ def leaves(note: str, statement: str) -> bool:
         (SECTIONS, "She has breast cancer"),
         (SECTIONS, "She takes aspirin"),
         (SECTIONS, "She is allergic to clopidogrel"),
+        ("PAST MEDICAL HISTORY\n\nStroke. Gallstones.", "She is having a stroke now"),
+        ("PMH:\n- Stroke\n- Gallstones", "She is having a stroke"),
+        ("PMH:\n- Stroke\n- Gallstones", "She currently has gallstones"),
     ],
 )
 def test_what_its_heading_takes_away_is_not_said(note: str, statement: str) -> None:
@@ -77,6 +80,11 @@ def test_what_its_heading_takes_away_is_not_said(note: str, statement: str) -> N
         (SECTIONS, "She is allergic to aspirin"),
         ("PAST MEDICAL HISTORY\n\nHypertension. Gallstones.", "She has a history of gallstones"),
         ("RISK FACTORS\n\nHypertension, smoking.", "She has hypertension"),
+        ("PAST MEDICAL HISTORY\n\nStroke. Gallstones.", "She has gallstones"),
+        (
+            "PAST MEDICAL HISTORY\n\nAsthma, currently well controlled.",
+            "Her asthma is currently well controlled",
+        ),
     ],
 )
 def test_a_heading_takes_nothing_else_away(note: str, statement: str) -> None:

@@ -85,6 +85,24 @@ def test_what_is_said_of_a_doctor_is_not_joined_to_what_is_said_of_another_matte
     assert check_statement("She sees Dr. Hill for her knee [1].", (hit,), note.get) is not None
 
 
+@pytest.mark.parametrize(
+    ("draft", "leaves"),
+    [
+        ("She has diabetes [1].", False),
+        ('She "has diabetes" [1].', False),
+        ('"diabetes" [1]', False),
+        ("Dr. Hill has diabetes [1].", True),
+        ('"Dr. Hill has diabetes." [1]', True),
+        ('"saw her knee" [1]', True),
+    ],
+)
+def test_what_a_doctor_has_is_not_the_patients(draft: str, leaves: bool) -> None:
+    text = "Dr. Hill has diabetes. Dr. Hill saw her knee."
+    hit = Hit("c", "n", "p", "note", None, None, None, text, 0, len(text), 0.5)
+    note = {"n": Document("n", "p", "note", text)}
+    assert (check_statement(draft, (hit,), note.get) is not None) is leaves
+
+
 def test_inner_quotation_marks_are_kept() -> None:
     (citation,) = check('"He said "no more" to statins." [1]').citations
     assert citation.quote == 'He said "no more" to statins.'
