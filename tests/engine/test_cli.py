@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -82,3 +83,30 @@ def test_nothing_leads_out(workspace: cli.Workspace) -> None:
     assert workspace.up("--skip-preview").code == 0
     assert "refused" in workspace.outputs()["why"]
     assert time.monotonic() - began < 30
+
+
+TWO_COMMANDS = """
+import pulumi
+from pulumi_command import remote
+def command(name, **more):
+    return remote.Command(name, connection=remote.ConnectionArgs(host="nowhere"), create="true",
+                          add_previous_output_in_env=False, **more)
+first = command("first")
+command("second", triggers=[{trigger}])
+"""
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_list_with_a_secret_that_is_not_known_ends_the_first_preview(
+    workspace: cli.Workspace, tmp_path: Path, sealed: bool
+) -> None:
+    """The fault that every new stack began with: engine, language host and the provider's double together show it."""
+    trigger = "pulumi.Output.secret(first.stdout)" if sealed else "first.stdout"
+    program = TWO_COMMANDS.replace("{trigger}", trigger)
+    (workspace.checkout / "__main__.py").write_text(program, encoding="utf-8")
+    script = tmp_path / "script"
+    script.write_text('{"step": "first", "stdout": "known now"}\n', encoding="utf-8")
+    hostless = dataclasses.replace(workspace, more_environment={"ENGINE_SCRIPT": str(script)})
+    done = hostless.preview()
+    assert ("triggers[0]: malformed secret: missing value" in done.printed) is sealed
+    assert (done.code != 0) is sealed
