@@ -74,8 +74,7 @@ def build(
     network = Network(
         config.name,
         region=config.region,
-        zones={decision.zone, *(config.availability_zones or inventory.zones)}
-        & {decision.zone, *inventory.zones},
+        zones=network_zones(config, inventory, decision),
         access=config.access,
         account_id=inventory.account_id,
         flow_log_group_arn=logs.arns["flow"],
@@ -122,6 +121,12 @@ def build(
     )
     newest_first = sorted(inventory.snapshots, key=lambda each: each.started_at, reverse=True)
     return {**outputs(config, plan, bill, store, host, newest_first), **deployed}
+
+
+def network_zones(config: StackConfig, inventory: Inventory, decision: VolumeDecision) -> set[str]:
+    """Where subnets are made: the same at each up, wherever there is room for the host today."""
+    offered = inventory.offered_zones or inventory.zones
+    return {decision.zone, *(config.availability_zones or offered)} & {decision.zone, *offered}
 
 
 def _provider(config: StackConfig, inventory: Inventory) -> aws.Provider:

@@ -389,19 +389,22 @@ class DataStore(pulumi.ComponentResource):
         aws.s3.BucketLifecycleConfiguration(
             f"{label}-lifecycle", bucket=bucket.bucket, rules=_lifecycle(role), opts=self._options()
         )
-        aws.s3.BucketPolicy(
+        policy = aws.s3.BucketPolicy(
             f"{label}-policy",
             bucket=bucket.bucket,
             policy=bucket.arn.apply(lambda arn: json.dumps(self._bucket_policy(role, arn))),
             opts=self._options(depends_on=[blocked]),
         )
-        if role != "access-logs":
+        if role == "access-logs":
+            self._log_policy = policy
+        else:
             aws.s3.BucketLogging(
                 f"{label}-logging",
                 bucket=bucket.bucket,
                 target_bucket=self.bucket_names["access-logs"],
                 target_prefix=f"{role}/",
-                opts=self._options(),
+                # S3 refuses a target that does not let it write yet.
+                opts=self._options(depends_on=[self._log_policy]),
             )
 
     def _encryption(self, role: str) -> Any:

@@ -60,7 +60,9 @@ class Inventory:
 
     account_id: str
     zones: tuple[str, ...]
-    """Zones of the region that offer the instance type, in alphabetical order; `capacity` puts the best first."""
+    """Zones of the region that offer the instance type and may take the host; `capacity` leaves those with room."""
+    offered_zones: tuple[str, ...] = ()
+    """All that offer the type, with room now or not; the same at each up, so the network spans these."""
     volumes: tuple[FoundVolume, ...] = ()
     snapshots: tuple[FoundSnapshot, ...] = ()
     instance_ids: frozenset[str] = frozenset()
@@ -120,9 +122,11 @@ def discover(config: StackConfig, session: Any = None) -> Inventory:
         _check_account(config, account_id)
         ec2 = session.client("ec2")
         key_id, key_state = _key(session.client("kms"), key_alias(config))
+        zones = _zones(ec2, config.instance_type)
         return Inventory(
             account_id=account_id,
-            zones=_zones(ec2, config.instance_type),
+            zones=zones,
+            offered_zones=zones,
             volumes=_volumes(ec2, config),
             snapshots=_snapshots(ec2, config),
             instance_ids=_instances(ec2, config),

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PLUGINS: Final = CHECKOUT / "tests" / "engine" / "plugins"
-COPIED: Final = ("Pulumi.yaml", "__main__.py", "infra", "cloud-init")
+COPIED: Final = ("Pulumi.yaml", "Pulumi.dev.yaml", "__main__.py", "infra", "cloud-init")
 LINKED: Final = (".venv", "pipeline", "pyproject.toml", "README.md", "LICENSE", "requirements")
 """What the program reads to build the pipeline's wheel, and the environment that Pulumi.yaml names."""
 NOWHERE: Final = "http://127.0.0.1:9"  # the discard port: whoever asks the internet is refused immediately
@@ -215,19 +215,19 @@ class Workspace:
 
     def init(self, values: Mapping[str, str], *, secrets: frozenset[str] = frozenset()) -> None:
         """A new stack with this configuration, written as `pulumi config set` writes it."""
-        self._must("stack", "init", self.stack)
+        self.must("stack", "init", self.stack)
         for secret, flag in ((False, "--plaintext"), (True, "--secret")):
             pairs = [f"{name}={value}" for name, value in values.items() if (name in secrets) is secret]
             if pairs:
-                self._must("config", "set-all", *(word for pair in pairs for word in (flag, pair)))
+                self.must("config", "set-all", *(word for pair in pairs for word in (flag, pair)))
 
     def set(self, name: str, value: str) -> None:
-        self._must("config", "set", name, value)
+        self.must("config", "set", name, value)
 
     def unset(self, name: str) -> None:
-        self._must("config", "rm", name)
+        self.must("config", "rm", name)
 
-    def _must(self, *words: str) -> Ended:
+    def must(self, *words: str) -> Ended:
         done = self.run(*words)
         if done.code:
             raise AssertionError(f"pulumi {' '.join(words[:2])} ended with {done.code}:\n{done.printed}")
@@ -250,7 +250,7 @@ class Workspace:
 
     def state(self) -> dict[str, Any]:
         """The deployment as `pulumi stack export` prints it."""
-        return dict(json.loads(self._must("stack", "export").printed)["deployment"])
+        return dict(json.loads(self.must("stack", "export").printed)["deployment"])
 
     def resources(self) -> list[dict[str, Any]]:
         return list(self.state().get("resources", ()))
@@ -260,13 +260,13 @@ class Workspace:
 
     def outputs(self) -> dict[str, Any]:
         """Secrets shown."""
-        return dict(json.loads(self._must("stack", "output", "--json", "--show-secrets").printed))
+        return dict(json.loads(self.must("stack", "output", "--json", "--show-secrets").printed))
 
     def lose_state(self) -> None:
         """What a lost laptop leaves: the account. The stack begins anew under the same name."""
         shutil.rmtree(self.folder / "state")
         (self.folder / "state").mkdir()
-        self._must("stack", "init", self.stack)
+        self.must("stack", "init", self.stack)
 
 
 def members(session: int) -> list[int]:

@@ -56,6 +56,26 @@ def run(found: Inventory | None = None, **changes: Any) -> Recorded:
     return record(lambda: program.build(stack, found or inventory(), GENERATED, host_keys=lambda _: HOST_KEY))
 
 
+def test_the_network_spans_the_same_zones_wherever_there_is_room_today() -> None:
+    """The first up probes for room and knows one zone, the second finds a host and knows them all."""
+    first = run(inventory(zones=("us-east-1c",), offered_zones=ZONES))
+    second = run(inventory(offered_zones=ZONES))
+    subnets = [sorted(each.name for each in found.of("aws:ec2/subnet:Subnet")) for found in (first, second)]
+    assert subnets[0] == subnets[1]
+    assert len(subnets[0]) == len(ZONES)
+
+
+def test_a_bucket_logs_only_once_the_other_lets_it_write() -> None:
+    """S3 refuses a target without the policy for its log service."""
+    recorded = variant("default")
+    (policy_of_logs,) = [
+        each for each in recorded.of("aws:s3/bucketPolicy:BucketPolicy") if "access-logs" in each.name
+    ]
+    logging = recorded.of("aws:s3/bucketLogging:BucketLogging")
+    assert len(logging) == 2
+    assert all(policy_of_logs.urn in each.dependencies for each in logging)
+
+
 @cache
 def variant(name: str) -> Recorded:
     return run(**VARIANTS[name])
