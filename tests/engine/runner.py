@@ -77,7 +77,9 @@ class Runner:
         for name, process in self._started:
             process.join()
             if not (self.folder / "results" / f"{name}.json").exists():
-                self._keep(Result(name, 0.0, {}, f"the process ended with {process.exitcode} and left no result"))
+                self._keep(
+                    Result(name, 0.0, {}, f"the process ended with {process.exitcode} and left no result")
+                )
 
     def results(self) -> list[Result]:
         found = sorted((self.folder / "results").glob("*.json"))

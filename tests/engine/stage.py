@@ -15,6 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from moto.backends import get_backend
+
 from infra.rollout.pipeline import build_wheel
 from tests.engine.cli import CHECKOUT, Ended, Running, Workspace
 from tests.engine.cloud import ACCOUNT, IMAGES, Cloud, start
@@ -25,7 +27,9 @@ from tests.infra import stacks
 STACK: Final = "dev"
 WHEELS: Final = CHECKOUT / "build" / "wheels"
 SECRETS: Final = frozenset({"ngcApiKey", "sshPrivateKey"})
-KEPT: Final = frozenset({"kms:key", "s3:bucket", "ssm:parameter", "logs:log-group", "budgets:budget", "sns:topic"})
+KEPT: Final = frozenset(
+    {"kms:key", "s3:bucket", "ssm:parameter", "logs:log-group", "budgets:budget", "sns:topic"}
+)
 """Kinds that may be billed in every pause: docs/costs.md."""
 ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "volume": KEPT | {"ec2:volume data"},
@@ -64,7 +68,9 @@ class Stage:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def opened(cls, folder: Path, pulumi: Path, *, hypervisor: Hypervisor | None = None, **config: str) -> Stage:
+    def opened(
+        cls, folder: Path, pulumi: Path, *, hypervisor: Hypervisor | None = None, **config: str
+    ) -> Stage:
         """An empty account and a configured stack, as docs/deployment-guide.md sets it up."""
         folder.mkdir(parents=True)
         endpoint, cloud = start(hypervisor=hypervisor, faults=folder / "faults")
@@ -135,7 +141,10 @@ class Stage:
     def hosts(self, *states: str) -> list[dict[str, Any]]:
         """Instances with the stack's tags that live, or are in one of `states`."""
         wanted = list(states or ("pending", "running", "stopping", "stopped"))
-        filters = [{"Name": "tag:Stack", "Values": [STACK]}, {"Name": "instance-state-name", "Values": wanted}]
+        filters = [
+            {"Name": "tag:Stack", "Values": [STACK]},
+            {"Name": "instance-state-name", "Values": wanted},
+        ]
         found = self.client("ec2").describe_instances(Filters=filters)["Reservations"]
         return [one for each in found for one in each["Instances"]]
 
@@ -149,21 +158,27 @@ class Stage:
         found = self.client("ec2").describe_snapshots(OwnerIds=["self"], Filters=filters)["Snapshots"]
         return sorted(found, key=lambda each: each["StartTime"])
 
+    @property
+    def _s3(self) -> Any:
+        """moto's own objects: asked over HTTP it refuses, since it takes a policy's TLS condition for met."""
+        return get_backend("s3")[ACCOUNT]["aws"]
+
     def put_notes(self) -> None:
         """Some notes in the documents bucket."""
         bucket = f"chartwell-{STACK}-{ACCOUNT}-documents"
         for number in range(3):
             body = f"Note {number}: synthetic, of no one.\n".encode()
-            self.client("s3").put_object(Bucket=bucket, Key=f"documents/{number}.txt", Body=body)
+            self._s3.put_object(bucket, f"documents/{number}.txt", body)
 
     def data(self) -> Data:
         """What the account holds of the data now."""
-        s3, ssm = self.client("s3"), self.client("ssm")
-        objects = {}
-        for bucket in (each["Name"] for each in s3.list_buckets()["Buckets"]):
-            for found in s3.list_objects_v2(Bucket=bucket).get("Contents", ()):
-                body = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read()
-                objects[f"{bucket}/{found['Key']}"] = hashlib.sha256(body).hexdigest()
+        objects = {
+            f"{name}/{key}": hashlib.sha256(each.value).hexdigest()
+            for name, bucket in self._s3.buckets.items()
+            if not name.endswith("-access-logs")  # grows with each request
+            for key, each in bucket.keys.items()
+        }
+        ssm = self.client("ssm")
         found = ssm.get_parameters_by_path(Path=f"/chartwell/{STACK}", WithDecryption=True)["Parameters"]
         secrets = {
             each["Name"]: hashlib.sha256(each["Value"].encode()).hexdigest()
@@ -171,7 +186,9 @@ class Stage:
             if each["Type"] == "SecureString"
         }
         volumes = self.volumes()
-        return Data(volumes[0]["VolumeId"] if len(volumes) == 1 else f"{len(volumes)} volumes", objects, secrets)
+        return Data(
+            volumes[0]["VolumeId"] if len(volumes) == 1 else f"{len(volumes)} volumes", objects, secrets
+        )
 
     # What must hold.
 
