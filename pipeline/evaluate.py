@@ -1,8 +1,9 @@
-"""Measure how good retrieval is: `python -m pipeline.evaluate retrieval --set FOLDER`"""
+"""Measure how good retrieval and answers are: `python -m pipeline.evaluate answers --set FOLDER`"""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -13,6 +14,7 @@ import typer
 from rich.table import Table
 
 from pipeline import logs
+from pipeline.commands import answers_table
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     command_line,
@@ -24,19 +26,18 @@ from pipeline.commands.console import (
 from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving_settings
-from pipeline.evaluation.beir import EvaluationSet, RefuseRejections, read_set
+from pipeline.evaluation.answer_set import AnswerSet, Split, read_answer_set
+from pipeline.evaluation.answers import AnswersResult, Asked, JudgedAnswer, ask_all, sample, summary
+from pipeline.evaluation.beir import EvaluationSet, RefuseRejections, read_set, require_whole
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate, metrics_library
 from pipeline.indexing.flow import Indexing, RunCounts
-from pipeline.wiring import Corpus, open_corpus, open_ranker
+from pipeline.readers.field_mapping import FieldMapping
+from pipeline.readers.flow import read_sources, source_name
+from pipeline.wiring import Corpus, compose_answerer, open_corpus, open_generator, open_ranker
 
 app = command_line(__doc__ or "")
 
 METRIC_NAMES = ("nDCG@10", "MRR@10", "recall@10")
-
-
-@app.callback()
-def _() -> None:
-    """Keeps `retrieval` a subcommand while it is alone."""
 
 
 @app.command()
@@ -61,7 +62,91 @@ def retrieval(
             for result in results:
                 out.print(_table(result))
         if write:
-            _write(write, results, settings)
+            _write(write, RETRIEVAL_TABLE, _retrieval_lines(results, settings))
+
+
+@app.command()
+def answers(
+    sets: Annotated[
+        list[Path], typer.Option("--set", help="a folder with the splits development and held; repeatable")
+    ],
+    split: Annotated[Split, typer.Option(help="held is for the last run before a release")] = "development",
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="about this many questions of each set, of every shape its share"),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="which questions --limit takes")] = 0,
+    json_output: Annotated[bool, typer.Option("--json", help="print the results as JSON")] = False,
+    write: Annotated[Path | None, typer.Option(help="also write the tables into this Markdown file")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="write each answer and its verdict into this file, a JSON object a line"),
+    ] = None,
+) -> None:
+    """How many answers are right, incomplete, wrong, of a wrong patient, silent or given where notes have none.
+
+    The notes of each set are indexed into a temporary store, with the settings that serve, and the questions are asked
+    as `ask` and the service do. docs/evaluation.md says how answers are judged and how a set is made.
+
+    Exit code 0: measured, whatever the figures; 2: could not run; 130: interrupted.
+    """
+    with errors_as_exit_codes():
+        settings = serving_settings(load_settings())
+        logs.configure(settings.log_level)
+        results, judged = [], []
+        for folder in sets:
+            result, answered = _ask(read_answer_set(folder, split), settings, limit, seed)
+            results.append(result)
+            judged += answered
+        if json_output:
+            out.print(json.dumps([asdict(result) for result in results], indent=2), markup=False)
+        else:
+            for result in results:
+                out.print(answers_table.table(result))
+                out.print(answers_table.traps_table(result))
+        if save:
+            answers_table.write_answers(save, judged)
+        if write:
+            _write(write, ANSWERS_TABLE, [_settings_line(settings), *answers_table.markdown(results)])
+
+
+def _ask(
+    answer_set: AnswerSet, settings: Settings, limit: int | None, seed: int
+) -> tuple[AnswersResult, list[JudgedAnswer]]:
+    questions = sample(answer_set.questions, limit, seed)
+    with _noted(answer_set, settings) as corpus:
+        generator = open_generator(settings, corpus.embedder)
+        answerer = compose_answerer(corpus.embedder, corpus.store, generator, settings)
+        asked = Asked(answerer, corpus.store, corpus.embedder, settings.answering.top_k)
+        err.print(f"asking {len(questions):,} questions of {answer_set.name}", style="dim")
+        judged, seconds = ask_all(answer_set, questions, asked)
+    return summary(answer_set, judged, seconds), judged
+
+
+@contextmanager
+def _noted(answer_set: AnswerSet, settings: Settings) -> Iterator[Corpus]:
+    """The set's notes, read as `vectorize` reads them, in an embedded store that goes with the measurement."""
+    source = source_name(str(answer_set.notes_file))
+    store = settings.store.model_copy(update={"kind": "embedded"})
+    with tempfile.TemporaryDirectory(prefix="chartwell-answers-") as folder:
+        own = settings.model_copy(update={"data_dir": Path(folder), "store": store})
+        err.print(f"indexing {answer_set.name}", style="dim")
+        with (
+            open_corpus(own) as corpus,
+            observer_for(err, own.indexing.batch_size, quiet=False) as observer,
+            stop_requests() as stop,
+        ):
+            indexing = Indexing(
+                corpus.embedder, corpus.store, corpus.ledger, own.indexing, RefuseRejections(), observer, stop
+            )
+            records = read_sources([source], FieldMapping.parse((), ()), own.indexing)
+            tally = indexing.run(records, sources=[source])
+            if tally.interrupted:
+                err.print("interrupted, nothing was measured", markup=False)
+                raise typer.Exit(EXIT_INTERRUPTED)
+            require_whole(answer_set.name, tally.failed, tally.reasons)
+        with open_corpus(own) as corpus:
+            yield corpus
 
 
 def _evaluate(evaluation_set: EvaluationSet, settings: Settings) -> SetResult:
@@ -118,18 +203,26 @@ def _interval(estimate: Estimate) -> str:
     return f"{estimate.mean:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
 
 
-BEGIN, END = "<!-- retrieval table: generated by make evaluate -->", "<!-- end of retrieval table -->"
+RETRIEVAL_TABLE = (
+    "<!-- retrieval table: generated by make evaluate -->",
+    "<!-- end of retrieval table -->",
+)
+ANSWERS_TABLE = (
+    "<!-- answers tables: generated by make evaluate-answers -->",
+    "<!-- end of answers tables -->",
+)
 
 
-def _write(path: Path, results: Sequence[SetResult], settings: Settings) -> None:
-    """Put the table between its markers in `path`; the words around it stay."""
+def _settings_line(settings: Settings) -> str:
+    return (
+        f"Embedder {settings.embedder.provider}, passages of at most {settings.indexing.chunk_tokens_max} tokens, "
+        f"word weight {settings.answering.word_weight}."
+    )
+
+
+def _retrieval_lines(results: Sequence[SetResult], settings: Settings) -> list[str]:
     lines = [
-        BEGIN,
-        "",
-        (
-            f"Embedder {settings.embedder.provider}, passages of at most {settings.indexing.chunk_tokens_max} tokens, "
-            f"word weight {settings.answering.word_weight}."
-        ),
+        _settings_line(settings),
         "",
         f"| set | retrieval | {' | '.join(METRIC_NAMES)} | p50 ms | p95 ms |",
         f"|---|---|{'---|' * len(METRIC_NAMES)}---|---|",
@@ -141,11 +234,18 @@ def _write(path: Path, results: Sequence[SetResult], settings: Settings) -> None
                 f"| {result.name} ({result.queries} queries, {result.documents} documents) | {mode.mode} | {metrics} "
                 f"| {mode.milliseconds_p50:.1f} | {mode.milliseconds_p95:.1f} |"
             )
-    lines += ["", END]
-    before = path.read_text(encoding="utf-8") if path.exists() else f"# Evaluation\n\n{BEGIN}\n{END}\n"
-    head, _, rest = before.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    path.write_text(head + "\n".join(lines) + tail, encoding="utf-8")
+    return lines
+
+
+def _write(path: Path, markers: tuple[str, str], lines: Sequence[str]) -> None:
+    """Put the lines between their markers in `path`; the words around them stay."""
+    begin, end = markers
+    before = path.read_text(encoding="utf-8") if path.exists() else "# Evaluation\n"
+    if begin not in before:
+        before += f"\n{begin}\n{end}\n"
+    head, _, rest = before.partition(begin)
+    _, _, tail = rest.partition(end)
+    path.write_text(head + "\n".join([begin, "", *lines, "", end]) + tail, encoding="utf-8")
 
 
 if __name__ == "__main__":

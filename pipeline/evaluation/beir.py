@@ -26,11 +26,7 @@ class EvaluationSet:
 
     def require_whole(self, failed: int, reasons: Iterable[str]) -> None:
         """Raises InputUnusable where documents could not be embedded: retrieval would be measured as missing them."""
-        if failed:
-            raise InputUnusable(
-                f"{failed:,} documents of {self.name} could not be embedded, so nothing was measured.",
-                remedy=f"Run it again; what is stored is kept. Reasons: {' '.join(sorted(reasons))}",
-            )
+        require_whole(self.name, failed, reasons)
 
     def records(self) -> Iterator[SourceRecord]:
         """The corpus as notes to be indexed: title and text, under the document's id."""
@@ -44,6 +40,15 @@ class EvaluationSet:
                 "text_content": text,
             }
             yield SourceRecord(str(path), f"line {number}", fields)
+
+
+def require_whole(name: str, failed: int, reasons: Iterable[str]) -> None:
+    """Raises InputUnusable where a part of the set `name` could not be embedded."""
+    if failed:
+        raise InputUnusable(
+            f"{failed:,} documents of {name} could not be embedded, so nothing was measured.",
+            remedy=f"Run it again; what is stored is kept. Reasons: {' '.join(sorted(reasons))}",
+        )
 
 
 class RefuseRejections:

@@ -1,0 +1,226 @@
+"""Asks the questions of a set through the product's answerer and says how good the answers are.
+
+A question is asked as a person would: after the questions of its conversation, by the rules that the page and the
+terminal keep (`answering.follow_up`). Shares come with 95 % Wilson score intervals, means with bootstraps over
+questions. Refuses to know how an answer is judged (`answer_judge`) and where notes are kept.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.answering.flow import answer as finished
+from pipeline.answering.follow_up import in_conversation, needs_no_lookup, patients_of, subject_of
+from pipeline.errors import BadRequest
+from pipeline.evaluation.answer_judge import VERDICTS, Judgement, judge
+from pipeline.evaluation.answer_set import SHAPES, AnswerSet, PosedQuestion
+from pipeline.evaluation.retrieval import Estimate, estimate
+from pipeline.ports import Answerer, Embedder, Store
+from pipeline.records import Answer, Filters, Question
+
+Z_95 = 1.959964
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`part` of `of`, with its 95 % Wilson interval; of nothing, all are zero."""
+
+    part: int
+    of: int
+    share: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeResult:
+    """How the questions of one shape were answered."""
+
+    shape: str
+    verdicts: Mapping[str, int]
+    right: Share
+    """Of the questions that notes answer."""
+    false_answers: Share
+    """Of the questions that no note answers."""
+    wrong_patient: Share
+    """Of all questions."""
+    recall: Estimate | None
+    """Of lists and the like, silence counting 0; None for other shapes."""
+    precision: Estimate | None
+    """Of those of them that list anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedAnswer:
+    question: PosedQuestion
+    answer: Answer | None
+    judgement: Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class AnswersResult:
+    name: str
+    split: str
+    notes: int
+    questions: int
+    """How many the split holds; asked may be fewer."""
+    asked: int
+    shapes: Sequence[ShapeResult]
+    """The last one is of all."""
+    traps: Mapping[str, Share]
+    """Trap to the share of right answers, silence where it is right among them."""
+    milliseconds_p50: float
+    milliseconds_p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parts that answer."""
+
+    answerer: Answerer
+    store: Store
+    embedder: Embedder
+    top_k: int
+
+
+def sample(questions: Sequence[PosedQuestion], limit: int | None, seed: int) -> list[PosedQuestion]:
+    """`limit` of the questions, of each shape its share, in their order; the same for the same seed."""
+    if limit is None or limit >= len(questions):
+        return list(questions)
+    chosen: set[str] = set()
+    chance = random.Random(seed)  # noqa: S311  a sample, no secret
+    for shape in SHAPES:
+        of_shape = [question.id for question in questions if question.shape == shape]
+        chosen.update(chance.sample(of_shape, math.ceil(len(of_shape) * limit / len(questions))))
+    return [question for question in questions if question.id in chosen]
+
+
+def ask_all(
+    answer_set: AnswerSet,
+    questions: Sequence[PosedQuestion],
+    asked: Asked,
+    told: Callable[[int], None] = lambda _: None,
+) -> tuple[list[JudgedAnswer], list[float]]:
+    """Every answer with its judgement, and the seconds of each. `told`: how many are done."""
+    judged, seconds = [], []
+    for number, question in enumerate(questions, start=1):
+        started = time.perf_counter()
+        answer = ask(question, asked)
+        seconds.append(time.perf_counter() - started)
+        judged.append(JudgedAnswer(question, answer, judge(question, answer, answer_set.patient_ids)))
+        told(number)
+    return judged, seconds
+
+
+def ask(question: PosedQuestion, asked: Asked) -> Answer | None:
+    """The answer, after those of its conversation; None where the question is refused, as one that says "she" and
+    nothing says who."""
+    conversation = _Conversation(asked)
+    filters = Filters(patient_ids=question.limited_to)
+    for text in question.earlier:
+        conversation.answer(Question(text, filters, asked.top_k))
+    return conversation.answer(Question(question.text, filters, asked.top_k))
+
+
+@dataclass
+class _Conversation:
+    """What is kept from one question to the next, as the page and the terminal keep it."""
+
+    asked: Asked
+    last: _Turn | None = None
+
+    def answer(self, question: Question) -> Answer | None:
+        try:
+            question = self._in_context(question)
+            answer = finished(self.asked.answerer, question)
+        except BadRequest:
+            return None
+        cited = (citation.patient_id for citation in answer.citations)
+        self.last = _Turn(question.text, patients_of(question.filters.patient_ids, cited))
+        return answer
+
+    def _in_context(self, question: Question) -> Question:
+        about = subject_of(question.text)
+        if needs_no_lookup(question, about, goes_on=self.last is not None):
+            return question
+        return in_conversation(question, about, self.last, self.asked.store, self.asked.embedder).question
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    question: str
+    about: tuple[str, ...]
+
+    def patients(self) -> tuple[str, ...]:
+        return self.about
+
+    def last_question(self) -> str:
+        return self.question
+
+
+def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer], seconds: Sequence[float]) -> AnswersResult:
+    """The figures, by shape and of all."""
+    shapes = [
+        shape_result(shape, of_shape)
+        for shape in SHAPES
+        if (of_shape := [each for each in judged if each.question.shape == shape])
+    ]
+    p50, p95 = np.percentile(np.array(seconds) * 1000, [50, 95])
+    return AnswersResult(
+        answer_set.name,
+        answer_set.split,
+        len(answer_set.notes),
+        len(answer_set.questions),
+        len(judged),
+        [*shapes, shape_result(ALL, judged)],
+        _by_trap(judged),
+        float(p50),
+        float(p95),
+    )
+
+
+def shape_result(shape: str, judged: Sequence[JudgedAnswer]) -> ShapeResult:
+    counts = Counter(each.judgement.verdict for each in judged)
+    held = [each.judgement.verdict for each in judged if each.question.expected == "answer"]
+    absent = [each.judgement.verdict for each in judged if each.question.expected != "answer"]
+    return ShapeResult(
+        shape,
+        {verdict: counts[verdict] for verdict in VERDICTS},
+        wilson(held.count("right"), len(held)),
+        wilson(absent.count("false_answer"), len(absent)),
+        wilson(counts["wrong_patient"], len(judged)),
+        _mean([each.judgement.recall for each in judged]),
+        _mean([each.judgement.precision for each in judged]),
+    )
+
+
+def wilson(part: int, of: int) -> Share:
+    """The share with its Wilson score interval, which holds for small samples and for none or all of them."""
+    if not of:
+        return Share(0, 0, 0.0, 0.0, 0.0)
+    share = part / of
+    middle = share + Z_95**2 / (2 * of)
+    reach = Z_95 * math.sqrt(share * (1 - share) / of + Z_95**2 / (4 * of**2))
+    whole = 1 + Z_95**2 / of
+    return Share(part, of, share, max(0.0, (middle - reach) / whole), min(1.0, (middle + reach) / whole))
+
+
+def _mean(values: Sequence[float | None]) -> Estimate | None:
+    known = [value for value in values if value is not None]
+    return estimate(np.array(known)) if known else None
+
+
+def _by_trap(judged: Sequence[JudgedAnswer]) -> dict[str, Share]:
+    traps = sorted({trap for each in judged for trap in each.question.traps})
+    by_trap = {
+        trap: [each.judgement.verdict for each in judged if trap in each.question.traps] for trap in traps
+    }
+    return {trap: wilson(verdicts.count("right"), len(verdicts)) for trap, verdicts in by_trap.items()}
