@@ -30,6 +30,7 @@ from pipeline.evaluation.answer_set import AnswerSet, Split, read_answer_set
 from pipeline.evaluation.answers import AnswersResult, Asked, JudgedAnswer, ask_all, sample, summary
 from pipeline.evaluation.beir import EvaluationSet, RefuseRejections, read_set, require_whole
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate, metrics_library
+from pipeline.evaluation.vector_memory import VectorMemory
 from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
@@ -102,8 +103,8 @@ def answers(
             out.print(json.dumps([asdict(result) for result in results], indent=2), markup=False)
         else:
             for result in results:
-                out.print(answers_table.table(result))
-                out.print(answers_table.traps_table(result))
+                for table in answers_table.tables(result):
+                    out.print(table)
         if save:
             answers_table.write_answers(save, judged)
         if write:
@@ -115,12 +116,13 @@ def _ask(
 ) -> tuple[AnswersResult, list[JudgedAnswer]]:
     questions = sample(answer_set.questions, limit, seed)
     with _noted(answer_set, settings) as corpus:
-        generator = open_generator(settings, corpus.embedder)
-        answerer = compose_answerer(corpus.embedder, corpus.store, generator, settings)
-        asked = Asked(answerer, corpus.store, corpus.embedder, settings.answering.top_k)
+        embedder = VectorMemory(corpus.embedder)
+        generator = open_generator(settings, embedder)
+        answerer = compose_answerer(embedder, corpus.store, generator, settings)
+        asked = Asked(answerer, corpus.store, embedder, settings.answering.top_k)
         err.print(f"asking {len(questions):,} questions of {answer_set.name}", style="dim")
-        judged, seconds = ask_all(answer_set, questions, asked)
-    return summary(answer_set, judged, seconds), judged
+        judged = ask_all(answer_set, questions, asked)
+    return summary(answer_set, judged), judged
 
 
 @contextmanager

@@ -4,7 +4,7 @@ line of JSON. Decides columns and words; refuses to compute."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
@@ -12,43 +12,36 @@ from rich.table import Table
 from pipeline.evaluation.answers import AnswersResult, JudgedAnswer, ShapeResult, Share
 from pipeline.evaluation.retrieval import Estimate
 
-HEADINGS = (
-    *(
-        "shape",
-        "asked",
-        "right",
-        "right, incomplete",
-        "wrong",
-        "wrong patient",
-        "false silence",
-        "false answer",
-    ),
-    *("right of answerable", "false of unanswerable", "recall", "precision"),
+VERDICT_HEADINGS = (
+    "asked",
+    "right",
+    "partly right",
+    "wrong",
+    "wrong patient",
+    "false silence",
+    "false answer",
 )
+MEASURE_HEADINGS = ("right of answerable", "false of unanswerable", "recall", "precision")
 
 
 def title(result: AnswersResult) -> str:
-    return (
-        f"{result.name}, {result.split}: {result.asked} of {result.questions} questions over {result.notes} notes, "
-        f"p50 {result.milliseconds_p50:.0f} ms, p95 {result.milliseconds_p95:.0f} ms"
-    )
+    return f"{result.name}, {result.split}: {result.asked} of {result.questions} questions over {result.notes} notes"
 
 
-def table(result: AnswersResult) -> Table:
-    drawn = Table(title=title(result), title_justify="left")
-    for heading in HEADINGS:
-        drawn.add_column(heading, justify="left" if heading == "shape" else "right")
-    for row in _rows(result):
+def tables(result: AnswersResult) -> Iterator[Table]:
+    """Verdicts, shares and traps, each no wider than a terminal of 80 columns."""
+    yield _table(title(result), ("shape", *VERDICT_HEADINGS), map(_verdicts, result.shapes))
+    yield _table("with 95 % intervals", ("shape", *MEASURE_HEADINGS), map(_measures, result.shapes))
+    traps = ([trap, _share(share)] for trap, share in result.traps.items())
+    yield _table("by trap", ("trap", "right, silence where it is right among them"), traps)
+
+
+def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    drawn = Table(title=title, title_justify="left")
+    for number, heading in enumerate(headings):
+        drawn.add_column(heading, justify="right" if number else "left")
+    for row in rows:
         drawn.add_row(*row)
-    return drawn
-
-
-def traps_table(result: AnswersResult) -> Table:
-    drawn = Table(title="right answers by trap, silence where it is right among them", title_justify="left")
-    drawn.add_column("trap")
-    drawn.add_column("right", justify="right")
-    for trap, share in result.traps.items():
-        drawn.add_row(trap, _share(share))
     return drawn
 
 
@@ -56,8 +49,9 @@ def markdown(results: Sequence[AnswersResult]) -> list[str]:
     """Lines of a table a set."""
     lines = []
     for result in results:
-        lines += ["", f"**{title(result)}**", "", f"| {' | '.join(HEADINGS)} |", f"|{'---|' * len(HEADINGS)}"]
-        lines += [f"| {' | '.join(row)} |" for row in _rows(result)]
+        headings = ("shape", *VERDICT_HEADINGS, *MEASURE_HEADINGS)
+        lines += ["", f"**{title(result)}**", "", f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
+        lines += [f"| {' | '.join([*_verdicts(row), *_measures(row)[1:]])} |" for row in result.shapes]
         if result.traps:
             traps = "; ".join(f"{trap} {_share(share)}" for trap, share in result.traps.items())
             lines += ["", f"Right by trap: {traps}."]
@@ -89,22 +83,19 @@ def _as_row(each: JudgedAnswer) -> dict[str, object]:
     }
 
 
-def _rows(result: AnswersResult) -> Iterator[list[str]]:
-    for shape in result.shapes:
-        asked = sum(shape.verdicts.values())
-        yield [
-            shape.shape.replace("_", "/"),
-            str(asked),
-            *(str(count) for count in shape.verdicts.values()),
-            *_measures(shape),
-        ]
+def _verdicts(shape: ShapeResult) -> list[str]:
+    counts = shape.verdicts.values()
+    return [shape.shape.replace("_", "/"), str(sum(counts)), *map(str, counts)]
 
 
-def _measures(shape: ShapeResult) -> Iterator[str]:
-    yield _share(shape.right)
-    yield _share(shape.false_answers)
-    yield _estimate(shape.recall)
-    yield _estimate(shape.precision)
+def _measures(shape: ShapeResult) -> list[str]:
+    return [
+        shape.shape.replace("_", "/"),
+        _share(shape.right),
+        _share(shape.false_answers),
+        _estimate(shape.recall),
+        _estimate(shape.precision),
+    ]
 
 
 def _share(share: Share) -> str:

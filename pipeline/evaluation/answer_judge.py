@@ -41,6 +41,9 @@ _SAYS_NOTHING = re.compile(
     r"|the notes? (?:do|does) not\b|(?:his|her|their) notes? (?:do|does) not\b|[\w' -]{1,60}: not stated)",
     re.IGNORECASE,
 )
+_QUOTED = re.compile(r"[\"“].*[\"”]|\[\d+\]", re.DOTALL)
+"""Words of a note, and the numbers of citations: neither counts anything."""
+_CITED = re.compile(r"\[\d+\]")
 _SETS_APART = re.compile(
     r"\b(?:den(?:y|ies|ied)|negated|ruled out|famil(?:y|ial)|relatives?|comes? near|nearest|not as hers|not as his)\b",
     re.IGNORECASE,
@@ -153,11 +156,11 @@ def _several(question: PosedQuestion, recall: float, precision: float) -> Verdic
 
 
 def _number(answer: Answer) -> int | None:
-    """The number of things that an answer says there are: the first one without a unit in a line of its own words."""
+    """The number of things that an answer says there are: the first one without a unit outside of quotations."""
     for statement in answer.statements:
         if any(statement.text in citation.quote for citation in statement.citations):
-            continue  # a quotation counts nothing
-        for token in read(statement.text).of("figure"):
+            continue
+        for token in read(_QUOTED.sub("", statement.text)).of("figure"):
             if token.figure and token.figure.kind == "amount" and not token.figure.unit:
                 return int(str(token.figure.value[0]).partition(".")[0])
     return None
@@ -208,7 +211,7 @@ def _covers(citation: Citation, span: TruthSpan) -> bool:
 
 def _says(text: str, wordings: Wordings) -> bool:
     """Whether a text has one wording at least of each group."""
-    words = _words(text)
+    words = _words(_CITED.sub("", text))
     return all(any(_stands_in(_words(wording), words) for wording in group) for group in wordings)
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,8 +76,6 @@ class AnswersResult:
     """The last one is of all."""
     traps: Mapping[str, Share]
     """Trap to the share of right answers, silence where it is right among them."""
-    milliseconds_p50: float
-    milliseconds_p95: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +100,11 @@ def sample(questions: Sequence[PosedQuestion], limit: int | None, seed: int) -> 
     return [question for question in questions if question.id in chosen]
 
 
-def ask_all(
-    answer_set: AnswerSet,
-    questions: Sequence[PosedQuestion],
-    asked: Asked,
-    told: Callable[[int], None] = lambda _: None,
-) -> tuple[list[JudgedAnswer], list[float]]:
-    """Every answer with its judgement, and the seconds of each. `told`: how many are done."""
-    judged, seconds = [], []
-    for number, question in enumerate(questions, start=1):
-        started = time.perf_counter()
-        answer = ask(question, asked)
-        seconds.append(time.perf_counter() - started)
-        judged.append(JudgedAnswer(question, answer, judge(question, answer, answer_set.patient_ids)))
-        told(number)
-    return judged, seconds
+def ask_all(answer_set: AnswerSet, questions: Sequence[PosedQuestion], asked: Asked) -> list[JudgedAnswer]:
+    """Every answer with its judgement."""
+    everyone = answer_set.patient_ids
+    answers = ((question, ask(question, asked)) for question in questions)
+    return [JudgedAnswer(question, answer, judge(question, answer, everyone)) for question, answer in answers]
 
 
 def ask(question: PosedQuestion, asked: Asked) -> Answer | None:
@@ -166,14 +153,13 @@ class _Turn:
         return self.question
 
 
-def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer], seconds: Sequence[float]) -> AnswersResult:
+def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer]) -> AnswersResult:
     """The figures, by shape and of all."""
     shapes = [
         shape_result(shape, of_shape)
         for shape in SHAPES
         if (of_shape := [each for each in judged if each.question.shape == shape])
     ]
-    p50, p95 = np.percentile(np.array(seconds) * 1000, [50, 95])
     return AnswersResult(
         answer_set.name,
         answer_set.split,
@@ -182,8 +168,6 @@ def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer], seconds: Sequ
         len(judged),
         [*shapes, shape_result(ALL, judged)],
         _by_trap(judged),
-        float(p50),
-        float(p95),
     )
 
 

@@ -167,6 +167,11 @@ CASES: dict[str, tuple[Row, Answer | None, str]] = {
         _answer("3 patients:", HAS, OTHER_HAS),
         "wrong",
     ),
+    "a number in a quotation counts nothing": (
+        question("count", DIABETICS, patients=[], count=2),
+        _answer(('"Type 2 diabetes." [2]', "n2", HAS[0])),
+        "wrong",
+    ),
     "all that is to be counted, uncounted": (
         question("count", DIABETICS, patients=[], count=2),
         _answer(HAS, OTHER_HAS),
