@@ -107,7 +107,7 @@ def work(notes: Path, data_dir: Path, url: str) -> dict[str, Any]:
             settings.indexing,
             rejections,
             moments,
-            spool=corpus.spool,
+            vector_cache=corpus.vector_cache,
         )
         records = read_sources([str(notes)], FieldMapping.parse((), ()), settings.indexing)
         tally = indexing.run(records, sources=[str(notes)])

@@ -126,7 +126,7 @@ def index_notes(settings: Settings, notes: Path, sentences: Sequence[str]) -> in
             settings.indexing,
             rejections,
             SilentObserver(),
-            spool=corpus.spool,
+            vector_cache=corpus.vector_cache,
         ).run(records, sources=[str(notes)])
     return tally.chunks_embedded
 

@@ -297,7 +297,7 @@ def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Recon
     return reconcile(
         ledger=corpus.ledger,
         store=corpus.store,
-        spool=corpus.spool,
+        vector_cache=corpus.vector_cache,
         split=indexing.chunker.split,
         sample=sample,
         outdated=indexing.chunker.cut_by_an_earlier_release,
@@ -413,7 +413,7 @@ def _indexing(
                 observer=observer,
                 stop=stop,
                 retry_failed=retry_failed,
-                spool=corpus.spool,
+                vector_cache=corpus.vector_cache,
                 prefixes=prefixes,
             ),
             corpus,

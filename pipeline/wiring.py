@@ -10,7 +10,7 @@ from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import StoreMissing
 from pipeline.indexing.ledger import SqliteLedger, is_there
-from pipeline.indexing.vector_cache import VectorSpool
+from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Ranker, Store
 from pipeline.records import AnswerEvent, Question, SearchResult
 from pipeline.storage.sqlite import Database, was_never_written
@@ -30,7 +30,7 @@ class Corpus:
     embedder: Embedder
     store: Store
     ledger: Ledger
-    spool: VectorSpool | None = None
+    vector_cache: SqliteVectorCache | None = None
     """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
 
     def start_over(self) -> None:
@@ -40,8 +40,8 @@ class Corpus:
             # First: a separate store empties group by group, and what a cut leaves behind must not count as done.
             self.ledger.forget_all()
             self.store.clear()
-        if self.spool is not None:
-            self.spool.forget()
+        if self.vector_cache is not None:
+            self.vector_cache.forget()
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def compose_answerer(
 
 @contextmanager
 def open_corpus(settings: Settings) -> Iterator[Corpus]:
-    """Embedder, store, ledger and spool of the space that serves; closed on leaving."""
+    """Embedder, store, ledger and vector cache of the space that serves; closed on leaving."""
     with serving(settings) as chosen, open_space(chosen) as corpus:
         yield corpus
 
@@ -89,12 +89,12 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
         stack.enter_context(in_use(settings.data_dir))
         database = stack.enter_context(closing(ledger_database(settings)))
         store = stack.enter_context(closing(open_store(settings, database)))
-        spool = None
+        vector_cache = None
         if settings.store.kind != "embedded" or embedder.calls_at_once > 1:
-            spool = VectorSpool(
+            vector_cache = SqliteVectorCache(
                 stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
             )
-        yield Corpus(embedder, store, open_ledger(settings, database), spool)
+        yield Corpus(embedder, store, open_ledger(settings, database), vector_cache)
 
 
 def ledger_is_there(database: Database) -> bool:

@@ -26,7 +26,7 @@ from pipeline.backends.nim import NimEmbedder
 from pipeline.indexing import flow
 from pipeline.indexing.flow import Indexing
 from pipeline.indexing.ledger import SqliteLedger
-from pipeline.indexing.vector_cache import VectorSpool
+from pipeline.indexing.vector_cache import SqliteVectorCache
 from tests.servers.iris import connect
 
 STAGES: dict[str, tuple[type, str]] = {
@@ -34,7 +34,7 @@ STAGES: dict[str, tuple[type, str]] = {
     "staging": (SqliteLedger, "stage"),
     "claiming": (SqliteLedger, "claim"),
     "embedding": (NimEmbedder, "embed"),
-    "spooling": (VectorSpool, "keep"),
+    "spooling": (SqliteVectorCache, "keep"),
     "storing": (IrisStore, "upsert"),
     "ledger commit": (SqliteLedger, "complete"),
 }

@@ -46,7 +46,7 @@ class Indexing:
     observer: Observer
     stop: Callable[[], bool] = lambda: False
     retry_failed: bool = False
-    spool: VectorCache | None = None
+    vector_cache: VectorCache | None = None
     """Where vectors wait between embedder and store. None: the store shares the ledger's database and needs none."""
     prefixes: Prefixes = NO_PREFIXES
     on_committed: OnCommitted | None = None
@@ -165,7 +165,7 @@ class Indexing:
             self.chunker,
             self.committer,
             notices,
-            self.spool or StoredVectors(self.store),
+            self.vector_cache or StoredVectors(self.store),
             self.observer,
             self.settings.batch_size,
             self.stop,

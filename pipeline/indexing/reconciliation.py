@@ -1,4 +1,4 @@
-"""Holds ledger, spool and store against each other, and repairs what differs without an embedder where it can.
+"""Holds ledger, vector cache and store against each other, and repairs what differs without an embedder where it can.
 
 The ledger says which notes are done and with how many passages; the store says what it holds; a sample of notes, or
 all, is cut again and compared passage by passage, and each stored vector with the one that was paid for.
@@ -43,7 +43,7 @@ class Reconciliation:
     next run over their sources cuts them again."""
     compared: int
     unkept: int
-    """Passages, of the notes compared, whose vector the spool lacks or holds damaged. The store has it; losing it
+    """Passages, of the notes compared, whose vector the cache lacks or holds damaged. The store has it; losing it
     there too would cost an embedding."""
     problems: tuple[str, ...]
     """What the store's own integrity check says."""
@@ -62,7 +62,7 @@ def reconcile(
     *,
     ledger: Ledger,
     store: Store,
-    spool: VectorCache | None,
+    vector_cache: VectorCache | None,
     split: Split,
     sample: int | None,
     seed: int = 0,
@@ -76,7 +76,9 @@ def reconcile(
         chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
     ids = _ids_of(store, set(chosen))
     probe = _probe(store)
-    differences = [_difference(key, ids.get(key, []), ledger, store, spool, split, probe) for key in chosen]
+    differences = [
+        _difference(key, ids.get(key, []), ledger, store, vector_cache, split, probe) for key in chosen
+    ]
     unlike = [key for key, found in zip(chosen, differences, strict=True) if found.different]
     earlier = _outdated(unlike, ledger, store, outdated)
     by_id = _differences_of_ids(expected, held, twice, ledger)
@@ -178,7 +180,7 @@ def _difference(
     stored: Sequence[str],
     ledger: Ledger,
     store: Store,
-    spool: VectorCache | None,
+    vector_cache: VectorCache | None,
     split: Split,
     probe: Vector,
 ) -> _Difference:
@@ -193,9 +195,9 @@ def _difference(
     found = {hit.chunk_id: _shown(hit) for hit in store.hits(stored, probe)} if stored else {}
     if found != {chunk.chunk_id: _expected(document, chunk) for chunk in chunks}:
         return _Difference(different=True)
-    if spool is None:
+    if vector_cache is None:
         return _Difference(different=False)  # the store's own check compares its vectors with their codes
-    paid, held = spool.kept(chunks), store.vectors(stored)
+    paid, held = vector_cache.kept(chunks), store.vectors(stored)
     same = all(
         chunk.chunk_id in held
         and (chunk.chunk_id not in paid or _close(held[chunk.chunk_id], paid[chunk.chunk_id]))
@@ -226,7 +228,7 @@ def _close(one: Vector, two: Vector) -> bool:
 
 
 def reopen(found: Reconciliation, *, ledger: Ledger, store: Store) -> list[str]:
-    """Put every note that is lost, doubled or different back to work; its vectors come from the spool.
+    """Put every note that is lost, doubled or different back to work; its vectors come from the vector cache.
 
     Returns the notes whose text no one has any more; those must be read from their source again.
     """

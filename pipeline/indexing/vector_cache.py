@@ -1,4 +1,4 @@
-"""The vector spool: every vector that was paid for, on disk before anything else happens to it.
+"""The vector cache (the spool, in its file's name): every vector that was paid for, kept before anything else is done.
 
 Found by space and by the hash of the text that was embedded, so the same words are never embedded twice in one space,
 whichever note they stand in, and a store can be repaired without an embedder. Each row carries a checksum; a row that
@@ -31,7 +31,7 @@ def m0001_first(connection: sqlite3.Connection) -> None:
 _VERSIONS = SqliteVersions("vector_cache", Upgrades(m0001_first, first=0))
 
 
-class VectorSpool:
+class SqliteVectorCache:
     """Vectors of one space in a SQLite file of their own. Safe to use from several threads and processes."""
 
     def __init__(self, database: Database, space: EmbeddingSpace) -> None:

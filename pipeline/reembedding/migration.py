@@ -242,7 +242,7 @@ def _both(
             observer,
             stop,
             retry_failed,
-            corpus.spool,
+            corpus.vector_cache,
         )
 
         yield _Both(source, ledger, corpus, indexing)
@@ -315,7 +315,7 @@ def _index_set(corpus: Corpus, evaluation_set: EvaluationSet, settings: Settings
         settings.indexing,
         RefuseRejections(),
         SilentObserver(),
-        spool=corpus.spool,
+        vector_cache=corpus.vector_cache,
     ).run(evaluation_set.records(), sources=[str(evaluation_set.folder)])
     evaluation_set.require_whole(tally.failed, tally.reasons)
 
@@ -369,7 +369,7 @@ def _soundness(both: _Both, last: CatchUpPass) -> Soundness:
     found = reconcile(
         ledger=shadow.ledger,
         store=shadow.store,
-        spool=shadow.spool,
+        vector_cache=shadow.vector_cache,
         split=both.indexing.chunker.split,
         sample=NOTES_COMPARED,
     )

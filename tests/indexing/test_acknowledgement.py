@@ -76,7 +76,7 @@ class Corpus:
                 rejections,
                 SilentObserver(),
                 stop=lambda: stop_after is not None and len(self.told) >= stop_after,
-                spool=StoredVectors(self.store),
+                vector_cache=StoredVectors(self.store),
                 on_committed=self._listen,
             ).run(records, sources=[SOURCE], complete_sources=False)
 

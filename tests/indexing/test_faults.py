@@ -24,7 +24,7 @@ from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import SqliteLedger
 from pipeline.indexing.reconciliation import Reconciliation, reconcile
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.indexing.vector_cache import VectorSpool
+from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.records import SourceRecord
 from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Server
@@ -126,7 +126,7 @@ class Corpus:
             rejections=RejectionLog(None),
             observer=self.observer,
             stop=stop,
-            spool=VectorSpool(disk, embedder.space),
+            vector_cache=SqliteVectorCache(disk, embedder.space),
         )
 
     def run(self, **options: object) -> RunCounts:
@@ -136,7 +136,11 @@ class Corpus:
         parts = self.indexing()
         parts.store.prepare(parts.embedder.space)
         return reconcile(
-            ledger=parts.ledger, store=parts.store, spool=parts.spool, split=parts.chunker.split, sample=None
+            ledger=parts.ledger,
+            store=parts.store,
+            vector_cache=parts.vector_cache,
+            split=parts.chunker.split,
+            sample=None,
         )
 
     def insist_on_all(self) -> None:

@@ -20,7 +20,7 @@ from pipeline.indexing.chunking import chunk_document
 from pipeline.indexing.embedding import StoredVectors
 from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import SqliteLedger
-from pipeline.indexing.vector_cache import VectorSpool
+from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.records import (
     Chunk,
     Document,
@@ -123,7 +123,9 @@ class Run:
         self.rejections = Rejections()
         self.stop_after: int | None = None
         self.batch_size = 4
-        self.spool = VectorSpool(Database(tmp_path / "spool.sqlite"), embedder.space) if spool else None
+        self.vector_cache = (
+            SqliteVectorCache(Database(tmp_path / "spool.sqlite"), embedder.space) if spool else None
+        )
 
     def __call__(self, given: Iterator[SourceRecord | Rejection], **options: object) -> RunCounts:
         batches = 0
@@ -141,7 +143,7 @@ class Run:
             rejections=self.rejections,
             observer=Counting(),
             stop=lambda: self.stop_after is not None and batches >= self.stop_after,
-            spool=self.spool,
+            vector_cache=self.vector_cache,
         )
         return indexing.run(given, sources=["a.jsonl"], **options)  # type: ignore[arg-type]
 
@@ -412,8 +414,8 @@ def test_no_more_is_paid_for_and_not_kept_than_requests_may_be_in_flight(
     database: Database, tmp_path: Path
 ) -> None:
     run = Run(database, CountingEmbedder(calls_at_once=3), tmp_path, spool=True)
-    assert run.spool is not None
-    embed, keep, lock = run.embedder.embed, run.spool.keep, threading.Lock()
+    assert run.vector_cache is not None
+    embed, keep, lock = run.embedder.embed, run.vector_cache.keep, threading.Lock()
     asked, most = 0, 0
 
     def noted(texts: Sequence[str], kind: TextKind) -> Vector:
@@ -433,7 +435,7 @@ def test_no_more_is_paid_for_and_not_kept_than_requests_may_be_in_flight(
             kept += len(chunks)
 
     run.embedder.embed = noted  # type: ignore[method-assign]
-    run.spool.keep = slow  # type: ignore[method-assign]
+    run.vector_cache.keep = slow  # type: ignore[method-assign]
     run(records(60))
     assert kept == asked == 120
     assert most <= 3 * run.embedder.texts_at_once

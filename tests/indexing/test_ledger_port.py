@@ -76,7 +76,7 @@ def index(ledger: Ledger, database: Database) -> tuple[list[dict[str, object]], 
         )
         counted = [_counted(indexing.run(records, sources=[SOURCE], prune=True)) for records in runs()]
     split = indexing.chunker.split
-    assert reconcile(ledger=ledger, store=store, spool=None, split=split, sample=None).sound
+    assert reconcile(ledger=ledger, store=store, vector_cache=None, split=split, sample=None).sound
     return counted, list(ledger.completed())
 
 

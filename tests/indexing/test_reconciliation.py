@@ -25,7 +25,7 @@ from pipeline.indexing.flow import Indexing, RunCounts, SilentObserver
 from pipeline.indexing.ledger import REMOVAL_CUT_SHORT, SqliteLedger
 from pipeline.indexing.reconciliation import Reconciliation, reconcile, reopen
 from pipeline.indexing.rejections import RejectionLog
-from pipeline.indexing.vector_cache import VectorSpool
+from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import Store
 from pipeline.records import (
     Chunk,
@@ -57,7 +57,7 @@ class Corpus:
 
     def __init__(self, folder: Path, store: Store, database: Database, *, separate: bool) -> None:
         self.embedder = CountingEmbedder(EmbedderSettings(dimension=64))
-        self.spool = VectorSpool(Database(folder / "spool.sqlite"), self.embedder.space)
+        self.vector_cache = SqliteVectorCache(Database(folder / "spool.sqlite"), self.embedder.space)
         self.store = store
         self.ledger = SqliteLedger(database, lease_seconds=60, keep_notes=separate)
         self.indexing = Indexing(
@@ -67,7 +67,7 @@ class Corpus:
             settings=IndexingSettings(batch_size=4, chunk_tokens_max=24),
             rejections=RejectionLog(None),
             observer=SilentObserver(),
-            spool=self.spool,
+            vector_cache=self.vector_cache,
         )
         self.run()
         self.embedder.texts = 0
@@ -79,7 +79,7 @@ class Corpus:
         return reconcile(
             ledger=self.ledger,
             store=self.store,
-            spool=self.spool,
+            vector_cache=self.vector_cache,
             split=self.indexing.chunker.split,
             sample=sample,
             outdated=self.indexing.chunker.cut_by_an_earlier_release,
@@ -95,7 +95,7 @@ class Corpus:
         document = self.store.document(key)
         assert document is not None
         batch = self.indexing.chunker.split(document)
-        vectors = self.spool.kept(batch)
+        vectors = self.vector_cache.kept(batch)
         return EmbeddedDocument(
             document,
             tuple(
@@ -293,7 +293,7 @@ def test_a_note_whose_next_version_waits_is_not_stale(corpus: Corpus) -> None:
 
 
 def test_damage_to_the_spool_is_told_and_loses_nothing(corpus: Corpus) -> None:
-    corpus.spool.forget()
+    corpus.vector_cache.forget()
     found = corpus.found()
     assert (found.unkept, found.sound) == (2 * NOTES, True)
 
@@ -309,7 +309,7 @@ def test_starting_over_that_is_cut_off_leaves_nothing_recorded_that_is_gone(
 
     monkeypatch.setattr(corpus.store, "clear", cut_off)
     with pytest.raises(StoreUnavailable):
-        WiredCorpus(corpus.embedder, corpus.store, corpus.ledger, corpus.spool).start_over()
+        WiredCorpus(corpus.embedder, corpus.store, corpus.ledger, corpus.vector_cache).start_over()
     corpus.run()
     assert corpus.found().sound
     assert corpus.found().notes == NOTES

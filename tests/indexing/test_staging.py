@@ -87,7 +87,11 @@ class Corpus:
 
     def sound(self) -> bool:
         found = reconcile(
-            ledger=self.ledger, store=self.store, spool=None, split=self.indexing().chunker.split, sample=None
+            ledger=self.ledger,
+            store=self.store,
+            vector_cache=None,
+            split=self.indexing().chunker.split,
+            sample=None,
         )
         return found.sound and not found.stale
 
@@ -412,7 +416,7 @@ def test_a_repaired_note_keeps_its_version(tmp_path: Path) -> None:
     corpus.run(note("DocumentReference/1", "Dose is 2 mg.", file=DAY_2, version=V2))
     indexing = corpus.indexing()
     found = reconcile(
-        ledger=corpus.ledger, store=corpus.store, spool=None, split=indexing.chunker.split, sample=None
+        ledger=corpus.ledger, store=corpus.store, vector_cache=None, split=indexing.chunker.split, sample=None
     )
     reopen(replace(found, different=("DocumentReference/1",)), ledger=corpus.ledger, store=corpus.store)
     indexing.work(RunCounts())

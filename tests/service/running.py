@@ -66,7 +66,7 @@ def index(settings: Settings, source: Path = DEMO_NOTES) -> None:
             settings.indexing,
             rejections,
             SilentObserver(),
-            spool=corpus.spool,
+            vector_cache=corpus.vector_cache,
         ).run(
             read_sources([str(source)], FieldMapping.parse((), ()), settings.indexing), sources=[str(source)]
         )
