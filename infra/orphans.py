@@ -1,7 +1,8 @@
-"""Lists what this project made in the account and the stack's state no longer knows, with price and remedy.
+"""Lists what this project made in the account and the stack's state does not know, with price and remedy.
 
 `python -m infra.orphans --stack dev` asks the tagging API for everything with the stack's tags and compares
-it with the state. It removes nothing: it prints the command that would. After a pause the data is not in
+it with the state. It removes nothing: it prints the command that would; only a host whose launch was cut off is ended
+here, by its id (`--end`, infra/plan/hosts.py). After a pause the data is not in
 the state by design; that is told apart from what was forgotten, by the record that the next up goes by. Once
 the record is gone (decommissioned), nothing is kept.
 """
@@ -11,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,10 +21,11 @@ from typing import Any, Final
 import boto3
 import botocore.exceptions
 
-from infra.plan import catalog
+from infra.plan import catalog, hosts
 from infra.plan.config import PROJECT
 from infra.plan.faults import FAULTS
 from infra.plan.inventory import DATA_ROLE_TAG, VOLUME_RECORD
+from infra.plan.state import exported_state, known_ids
 
 HOURS: Final = catalog.HOURS_PER_MONTH
 # Kinds that a pause keeps (infra/components/storage.py), as the tagging API names them; subscriptions go with
@@ -42,7 +43,9 @@ KEPT_BY_A_PAUSE: Final = frozenset(
     }
 )
 REMOVALS: Final[Mapping[str, str]] = {
-    "ec2:instance": "aws ec2 terminate-instances --instance-ids {id}",
+    # A bare terminate gives what writes to an attached volume no time, and a persistent spot request the next host.
+    "ec2:instance": "python -m infra.orphans --stack {stack} --region {region} --end {id}"
+    "  # not aws ec2 terminate-instances: it waits for no one",
     "ec2:volume": "aws ec2 delete-volume --volume-id {id}",
     "ec2:snapshot": "aws ec2 delete-snapshot --snapshot-id {id}",
     "ec2:elastic-ip": "aws ec2 release-address --allocation-id {id}",
@@ -88,7 +91,8 @@ class Orphan:
     @property
     def removal(self) -> str:
         template = REMOVALS.get(self.kind, "see the console: {arn}")
-        return template.format(id=self.resource_id, arn=self.arn)
+        region = self.arn.split(":")[3]
+        return template.format(id=self.resource_id, arn=self.arn, stack=self.stack, region=region)
 
 
 @dataclass(frozen=True)
@@ -210,12 +214,14 @@ def _instance(found: Orphan, session: Any) -> Orphan | None:
         return None
     each = answer["Instances"][0]
     state = each["State"]["Name"]
-    if state in {"terminated", "shutting-down"}:
+    if state in hosts.ENDED:
         return None
-    known = catalog.INSTANCE_TYPES.get(each["InstanceType"])
-    if state != "running":
-        return _with(found, 0.0, f"{each['InstanceType']}, {state}; its disks bill on")
-    return _with(found, known.usd_per_hour * HOURS if known else None, f"{each['InstanceType']}, running")
+    usd = hosts.usd_per_hour(each["InstanceType"], state, found.arn.split(":")[3])
+    held = hosts.held_volumes(each)
+    note = f"{each['InstanceType']}, {state}"
+    note += f", ${usd:.2f} an hour" if usd else "; its disks bill on" if usd == 0 else ""
+    note += f"; holds {', '.join(held)}" if held else ""
+    return _with(found, None if usd is None else usd * HOURS, note)
 
 
 def _log_group(found: Orphan, session: Any) -> Orphan | None:
@@ -241,37 +247,6 @@ def _described(session: Any, operation: str, key: str, **wanted: Any) -> dict[st
             return None
         raise
     return dict(found[0]) if found else None
-
-
-def known_ids(state: Mapping[str, Any]) -> frozenset[str]:
-    """Ids and ARNs of every resource in an exported state (`pulumi stack export`)."""
-    deployment = state.get("deployment") or {}
-    found: set[str] = set()
-    for resource in deployment.get("resources") or ():
-        outputs = resource.get("outputs") or {}
-        # An address is known by its allocation, a key by key id, a bucket by its name.
-        texts = (
-            resource.get("id"),
-            *(outputs.get(key) for key in ("arn", "id", "allocationId", "keyId", "bucket")),
-        )
-        found |= {each for each in texts if isinstance(each, str) and each}
-        device = outputs.get("rootBlockDevice")
-        if isinstance(device, dict) and isinstance(device.get("volumeId"), str):
-            found.add(device["volumeId"])
-    return frozenset(found)
-
-
-def exported_state(stack: str) -> dict[str, Any]:
-    """The state as the `pulumi` command exports it. Raises RuntimeError when it cannot be asked."""
-    try:
-        done = subprocess.run(
-            ["pulumi", "stack", "export", "--stack", stack], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        raise RuntimeError("The pulumi command is not installed; give the state: --state FILE") from None
-    if done.returncode:
-        raise RuntimeError(f"pulumi stack export failed: {done.stderr.strip()[-400:]}")
-    return dict(json.loads(done.stdout))
 
 
 def text(found: OrphanReport, stack: str) -> str:
@@ -304,17 +279,33 @@ def _lines(found: Orphan, what: str) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: nothing unknown; 1: orphans; 2: state or account cannot be read."""
+    """0: nothing unknown, or the host is ended; 1: orphans, or the host was left; 2: state or account cannot be
+    read."""
     parser = argparse.ArgumentParser(prog="python -m infra.orphans", description="What was left behind.")
     parser.add_argument("--stack", required=True, help="name of the stack, such as dev")
     parser.add_argument("--region", required=True, help="region of the stack")
     parser.add_argument("--profile", help="AWS profile")
     parser.add_argument("--state", type=Path, help="exported state; default: pulumi stack export")
+    parser.add_argument("--end", metavar="ID", help="end this host, which the state does not know")
+    parser.add_argument(
+        "--holding",
+        metavar="VOLUME",
+        action="append",
+        default=[],
+        help="with --end: a volume that the host holds; it is kept (once for each)",
+    )
     options = parser.parse_args(arguments)
+    name = options.stack.rsplit("/", 1)[-1]
     try:
         state = json.loads(options.state.read_text()) if options.state else exported_state(options.stack)
         session = boto3.Session(profile_name=options.profile, region_name=options.region)
-        found = report(options.stack.rsplit("/", 1)[-1], known_ids(state), session)
+        if options.end:
+            hosts.end(options.end, name, known_ids(state), session, holding=frozenset(options.holding))
+            return 0
+        found = report(name, known_ids(state), session)
+    except hosts.HostNotEndedError as refusal:
+        sys.stderr.write(f"{refusal}\n")
+        return 1
     except (RuntimeError, OSError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -14,14 +14,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 import boto3
 import botocore.exceptions
 
-from infra.plan import catalog
+from infra.plan import catalog, inventory
 from infra.plan.config import (
     KEYS_BY_NAME,
     PROJECT,
@@ -30,7 +30,9 @@ from infra.plan.config import (
     parse,
 )
 from infra.plan.faults import FAULTS, fault_line
+from infra.plan.hosts import end_command, surplus_hosts
 from infra.plan.image_registry import REFERENCE, ImageRegistry, Login, RefusedError, UnreachableError
+from infra.plan.state import exported_state, known_ids
 from infra.rollout.steps import NGC_REGISTRY, NGC_USER
 
 QUOTA_ON_DEMAND: Final = "L-DB2E81BA"  # Running On-Demand G and VT instances, in vCPUs
@@ -62,6 +64,8 @@ class Surroundings:
     session: Any
     registry: Callable[[str, Login | None], ImageRegistry]
     now: datetime
+    known: Callable[[], frozenset[str]] | None = None
+    """Ids and ARNs in the stack's state; None where an up has compared them already."""
 
 
 PreflightCheck = Callable[[StackConfig, Surroundings], Iterator[PreflightFinding]]
@@ -92,6 +96,23 @@ def credentials(config: StackConfig, around: Surroundings) -> Iterator[Preflight
         )
     else:
         yield PreflightFinding("credentials", "pass", f"Account {account}.")
+
+
+def hosts(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
+    """Does a host live that the state does not know? An up refuses to put a second one beside it."""
+    if around.known is None:
+        return
+    live = inventory.live_hosts(around.session.client("ec2"), config)
+    try:
+        found = surplus_hosts(live, around.known(), around.session, config.region) if live else ()
+    except RuntimeError as error:
+        yield PreflightFinding("hosts", "warn", f"Not checked: {error}")
+        return
+    for each in found:
+        cure = f"End it: {end_command(each.instance_id, config.stack, config.region)}"
+        yield PreflightFinding("hosts", "fail", f"Not in the state: {each.line}.", cure)
+    if not found:
+        yield PreflightFinding("hosts", "pass", f"{len(live)} alive, none that the state does not know.")
 
 
 def quota(config: StackConfig, around: Surroundings) -> Iterator[PreflightFinding]:
@@ -335,6 +356,7 @@ def _usd_per_hour(products: Sequence[str]) -> float | None:
 
 CHECKS: Final[tuple[tuple[str, str, PreflightCheck], ...]] = (
     ("credentials", "sts:GetCallerIdentity", credentials),
+    ("hosts", "ec2:DescribeInstances", hosts),
     ("quota", "servicequotas:GetServiceQuota, ec2:DescribeInstances", quota),
     ("zones", "ec2:DescribeInstanceTypeOfferings", zones),
     ("spot role", "iam:GetRole", spot_role),
@@ -468,7 +490,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigurationError, RuntimeError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    found = run(config, surroundings(config))
+    around = replace(surroundings(config), known=lambda: known_ids(exported_state(options.stack)))
+    found = run(config, around)
     sys.stdout.write(table(found) + "\n")
     return int(any(each.status == "fail" for each in found))
 

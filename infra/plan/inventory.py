@@ -66,6 +66,7 @@ class Inventory:
     volumes: tuple[FoundVolume, ...] = ()
     snapshots: tuple[FoundSnapshot, ...] = ()
     instance_ids: frozenset[str] = frozenset()
+    """Hosts that live, whether the stack's state knows them or not: `hosts` tells."""
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Last part of the name -> value. Holds secrets: not shown."""
     buckets: frozenset[str] = frozenset()
@@ -129,7 +130,7 @@ def discover(config: StackConfig, session: Any = None) -> Inventory:
             offered_zones=zones,
             volumes=_volumes(ec2, config),
             snapshots=_snapshots(ec2, config),
-            instance_ids=_instances(ec2, config),
+            instance_ids=live_hosts(ec2, config),
             parameters=_parameters(session.client("ssm"), config.parameter_path),
             buckets=_buckets(session.client("s3"), config, account_id),
             log_groups=_log_groups(session.client("logs"), config),
@@ -220,7 +221,8 @@ def _snapshots(ec2: Any, config: StackConfig) -> tuple[FoundSnapshot, ...]:
     )
 
 
-def _instances(ec2: Any, config: StackConfig) -> frozenset[str]:
+def live_hosts(ec2: Any, config: StackConfig) -> frozenset[str]:
+    """Ids of the machines that carry this stack's tags and are not ended. Raises botocore's errors."""
     return frozenset(
         _pages(
             ec2,

@@ -21,6 +21,7 @@ from pulumi.runtime.mocks import MockCallArgs, MockMonitor, MockResourceArgs, Mo
 from pulumi.runtime.proto import resource_pb2, source_pb2
 
 from infra import policy
+from infra.plan.state import READ_STATE
 
 PROJECT = "chartwell"
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -179,12 +180,18 @@ runtime_resource._get_stack_trace = source_pb2.StackTrace
 
 
 class QuietMocks(Mocks):
-    """The monitor answers by itself; the program makes no invoke."""
+    """The monitor answers by itself; the program makes no invoke but the one that reads its own stack's state, where a
+    test gives one: outputs by URN."""
+
+    def __init__(self, state: Mapping[str, Any] | None = None) -> None:
+        self._state = state
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         raise AssertionError(f"{args.name} reached the mocks")
 
     def call(self, args: MockCallArgs) -> dict[str, Any]:
+        if args.token == READ_STATE and self._state is not None:
+            return {"name": args.args["stackName"], "outputs": dict(self._state)}
         raise AssertionError(f"the program made an invoke: {args.token}")
 
 
@@ -197,8 +204,9 @@ class RecordingMonitor(MockMonitor):
         create: Callable[[Registered], tuple[str, dict[str, Any]]] | None = None,
         *,
         preview: bool = False,
+        state: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(QuietMocks())
+        super().__init__(QuietMocks(state))
         self.recorded = Recorded()
         self._create = create or (self._foresee if preview else self._invent)
 
@@ -255,9 +263,11 @@ def record(
     stack: str = "dev",
     create: Callable[[Registered], tuple[str, dict[str, Any]]] | None = None,
     preview: bool = False,
+    state: Mapping[str, Any] | None = None,
 ) -> Recorded:
-    """Run a program under the recording monitor. Exceptions of the program come through."""
-    monitor = RecordingMonitor(create, preview=preview)
+    """Run a program under the recording monitor. Exceptions of the program come through. `state`: what the engine
+    answers of the stack's own state, outputs by URN."""
+    monitor = RecordingMonitor(create, preview=preview, state=state)
     pulumi.runtime.set_mocks(QuietMocks(), project=PROJECT, stack=stack, preview=preview, monitor=monitor)
 
     @pulumi.runtime.test

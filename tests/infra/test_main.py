@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import boto3
 import moto
 import pulumi
 import pytest
@@ -18,6 +19,7 @@ from infra.preflight import PreflightFinding
 from infra.rollout import pipeline
 from tests.infra.recording import PROJECT, Recorded, record
 from tests.infra.stacks import GOOD, HOST_KEY, SECRET_KEYS
+from tests.infra.test_orphans import instance
 
 MAIN = Path(__file__).resolve().parents[2] / "__main__.py"
 PASSED = PreflightFinding("quota", "pass", "fine")
@@ -39,10 +41,10 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     pulumi.runtime.set_all_config({}, [])
 
 
-def up(*, preview: bool = False, **changes: Any) -> Recorded:
+def up(*, preview: bool = False, state: Mapping[str, Any] | None = None, **changes: Any) -> Recorded:
     values = {f"{PROJECT}:{key}": str(value) for key, value in (GOOD | changes).items()}
     pulumi.runtime.set_all_config(values, [f"{PROJECT}:{key}" for key in SECRET_KEYS])
-    return record(lambda: runpy.run_path(str(MAIN)) and {}, preview=preview)
+    return record(lambda: runpy.run_path(str(MAIN)) and {}, preview=preview, state=state)
 
 
 @pytest.mark.usefixtures("account")
@@ -84,3 +86,28 @@ def test_the_preview_tells_what_the_preflight_found_and_the_update_only_of_what(
     told.clear()
     up()
     assert told == ["The preflight warns of: images (python -m infra.preflight --stack dev)."]
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("preview", [True, False])
+def test_no_second_host_is_put_beside_one_that_the_state_does_not_know(preview: bool) -> None:
+    """A launch whose answer was lost: the engine forgets it, and would make the host again."""
+    lost = instance(boto3.Session("t", "t", region_name="us-east-1"))
+    with pytest.raises(pulumi.RunError, match=f"{lost}.*\\n.*infra.orphans --stack dev .*--end {lost}"):
+        up(preview=preview, state={})
+
+
+@pytest.mark.usefixtures("account")
+def test_a_stack_with_its_host_is_only_warned_and_a_lost_host_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preflight, "run", lambda *_: [FAILED])
+    own = instance(boto3.Session("t", "t", region_name="us-east-1"))
+    known = {"urn:host": {"type": "aws:ec2/instance:Instance", "outputs": {"id": own}}}
+    assert up(state=known).of("aws:ec2/instance:Instance")
+    with pytest.raises(pulumi.RunError, match="does not know a host"):
+        up(
+            state={
+                "urn:host": {"type": "aws:ec2/instance:Instance", "outputs": {"id": "i-0123456789abcdef0"}}
+            }
+        )
