@@ -119,9 +119,16 @@ class Cloud:
             self._server.server_close()
         self._open.close()
 
-    def serve(self, port: int) -> str:
-        """Listen on loopback, in a thread that ends with the process. Returns the address."""
+    def empty(self) -> None:
+        """The account as a new customer finds it, until `stop`."""
         self._open.enter_context(_account_of_ours())
+
+    def serve(self, port: int) -> str:
+        """Listen on loopback, in a thread that ends with the process. Returns the address.
+
+        A forked process has the account and no threads: it opens a door of its own by this.
+        """
+        self._moto, self._changed = threading.Lock(), threading.Condition()
         self._server = _Server(("127.0.0.1", port), functools.partial(_Handler, self))
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="cloud").start()
         self.endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -327,6 +334,7 @@ def start(
     `faults` is a file of planted faults (cloud_faults.py); it need not exist yet, and is read again when it changes.
     """
     cloud = Cloud(hypervisor or NoMachines(), faults)
+    cloud.empty()
     return cloud.serve(port), cloud
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.engine.cloud import Call
 
 ACCOUNT: Final = "123456789012"
+DASHBOARDS_FREE: Final = 3  # aws.amazon.com/cloudwatch/pricing
 USER_DATA_BYTES_MAX: Final = 16_384
 NEWEST_IMAGE: Final = "ami-0b3a9c5d1e7f20468"
 SERVER_FAULTS: Final = {
@@ -463,7 +464,7 @@ class Rules:
         cloudwatch = get_backend("cloudwatch")[ACCOUNT][self._region]
         for name in cloudwatch.alarms:
             yield Billed("cloudwatch:alarm", name)
-        for name in cloudwatch.dashboards:
+        for name in list(cloudwatch.dashboards)[DASHBOARDS_FREE:]:
             yield Billed("cloudwatch:dashboard", name)
         for name in get_backend("logs")[ACCOUNT][self._region].groups:
             yield Billed("logs:log-group", name)
