@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline.errors import StoreError
-from pipeline.logs import LOGGER
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.records import (
     Claim,
     Document,
@@ -363,6 +363,8 @@ class SqliteLedger:
                     self.extend()
                 except StoreError as error:  # the run itself will meet it; two more beats fit into the lease
                     LOGGER.warning("a lease was not renewed", extra={"code": error.code})
+                except Exception as error:  # noqa: BLE001  logged by its class: without a beat the notes become another's
+                    LOGGER.error("a lease was not renewed", extra=fault_fields(error))
 
         thread = threading.Thread(target=beat, name="lease", daemon=True)
         thread.start()

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from pipeline.logs import LOGGER, fault_fields
 from pipeline.telemetry.metrics import Metrics
 
 NAMESPACE = "Chartwell"
@@ -56,8 +57,11 @@ def emit_periodically(metrics: Metrics, seconds: float, out: TextIO | None = Non
 
     def write() -> None:
         stream = out or sys.stderr
-        stream.write(lines.line() + "\n")
-        stream.flush()
+        try:
+            stream.write(lines.line() + "\n")
+            stream.flush()
+        except Exception as error:  # noqa: BLE001  logged by its class: the next line may be written, the work goes on
+            LOGGER.warning("metrics cannot be written", extra=fault_fields(error))
 
     def keep_writing() -> None:
         while not ended.wait(seconds):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -56,6 +57,25 @@ def test_extending_a_lease_keeps_the_note(ledger: SqliteLedger, clock: Clock) ->
     ledger.extend()
     clock.now += 50
     assert worker(ledger, "w2", clock).claim(1) == []
+
+
+def test_a_beat_that_fails_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = SqliteLedger(Database(tmp_path / "ledger.sqlite"), lease_seconds=0.03, owner="w1")
+    beats, again = iter([True]), threading.Event()
+
+    def extend() -> None:
+        if next(beats, False):
+            raise ZeroDivisionError("words of a note")
+        again.set()
+
+    monkeypatch.setattr(ledger, "extend", extend)
+    with ledger.heartbeat():
+        assert again.wait(20)
+    (line,) = [each for each in caplog.records if each.getMessage() == "a lease was not renewed"]
+    assert vars(line)["error"] == "ZeroDivisionError"
+    assert vars(line)["place"].startswith("test_ledger.py:")
 
 
 def test_notes_of_a_process_that_died_are_free_at_once(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+import threading
 from pathlib import Path
 from types import ModuleType
 
@@ -102,6 +103,28 @@ def test_a_line_comes_at_the_end_too(metrics: Metrics) -> None:
         metrics.notes("embedded", 2)
     (line,) = out.getvalue().splitlines()
     assert json.loads(line)["NotesEmbedded"] == 2
+
+
+def test_a_line_that_cannot_be_written_costs_neither_the_next_one_nor_the_work(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    out = io.StringIO()
+    line, failed, written = EmbeddedMetrics.line, threading.Event(), threading.Event()
+
+    def sometimes(lines: EmbeddedMetrics) -> str:
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError("words of a note")
+        written.set()
+        return line(lines)
+
+    monkeypatch.setattr(EmbeddedMetrics, "line", sometimes)
+    with caplog.at_level("WARNING", "chartwell"), emit_periodically(metrics, 0.01, out):
+        assert written.wait(20)
+    (told,) = [each for each in caplog.records if each.getMessage() == "metrics cannot be written"]
+    assert vars(told)["error"] == "ZeroDivisionError"
+    assert vars(told)["place"].startswith("test_emf.py:")
+    assert "words of a note" not in str(vars(told))
 
 
 def shipper() -> ModuleType:
