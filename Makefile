@@ -98,7 +98,7 @@ evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written t
 	@$(BIN)/python -m pipeline.evaluate retrieval $(foreach set,medquad mtsamples_description pubmedqa,--set $(SHARED)/data/retrieval/$(set)) --write docs/evaluation.md
 
 evaluate-answers: $(VENV)/.test  ## how good answers are, on the development splits, written to docs/evaluation.md
-	@$(BIN)/python -m pipeline.evaluate answers $(foreach set,synthea,--set benchmarks/answers/$(set)) --limit 600 --write docs/evaluation.md
+	@$(BIN)/python -m pipeline.evaluate answers $(foreach set,visits synthea,--set benchmarks/answers/$(set)) --limit 600 --write docs/evaluation.md
 
 bench: $(VENV)/.test  ## benchmarks: each figure next to its floor or peer, from the same run
 	@$(BIN)/python -m benchmarks

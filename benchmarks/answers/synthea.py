@@ -181,6 +181,7 @@ def _write(path: Path, rows: Iterable[Row]) -> None:
 def _records(data: Path) -> list[Row]:
     """The notes as they are indexed, each with the name that its patient's record has."""
     people = {row["id"]: row for row in _table(data, "patients")}
+    text = (data / "notes" / "synthea_notes.jsonl").read_text(encoding="utf-8")
     return [
         {
             "resource_id": note["id"],
@@ -194,7 +195,7 @@ def _records(data: Path) -> list[Row]:
             "encounter_id": note["encounter_id"],
             "text_content": note["text"],
         }
-        for note in map(json.loads, (data / "notes" / "synthea_notes.jsonl").open(encoding="utf-8"))
+        for note in map(json.loads, text.splitlines())
     ]
 
 

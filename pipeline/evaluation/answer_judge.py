@@ -174,7 +174,8 @@ def _recall(question: PosedQuestion, claims: Sequence[Statement]) -> float:
 def _precision(question: PosedQuestion, claims: Sequence[Statement]) -> float:
     if question.shape == "who":
         meant = frozenset[str]().union(*(item.patients for item in question.items))
-        shown = {citation.patient_id for statement in claims for citation in statement.citations}
+        listed = [statement for statement in claims if not _is_aside(question, statement)]
+        shown = {citation.patient_id for statement in listed for citation in statement.citations}
         return len(shown & meant) / len(shown) if shown else 0.0
     good = [_carries_any(question, statement) or _is_aside(question, statement) for statement in claims]
     return sum(good) / len(good) if good else 0.0
@@ -211,8 +212,18 @@ def _covers(citation: Citation, span: TruthSpan) -> bool:
 
 def _says(text: str, wordings: Wordings) -> bool:
     """Whether a text has one wording at least of each group."""
-    words = _words(_CITED.sub("", text))
-    return all(any(_stands_in(_words(wording), words) for wording in group) for group in wordings)
+    text = _CITED.sub("", text)
+    words = _words(text)
+    return all(
+        any(_stands_in(_words(each), words) or _is_written(each, text) for each in group)
+        for group in wordings
+    )
+
+
+def _is_written(wording: str, text: str) -> bool:
+    """Whether the text has the very words: "from 20 mg to 60 mg" is one figure, and says 60 mg."""
+    written = r"\s+".join(map(re.escape, wording.split()))
+    return re.search(rf"(?<![\w.,]){written}(?![\w]|[.,]\d)", text, re.IGNORECASE) is not None
 
 
 @lru_cache(maxsize=20_000)

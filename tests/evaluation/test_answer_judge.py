@@ -89,6 +89,11 @@ CASES: dict[str, tuple[Row, Answer | None, str]] = {
         _answer(("She takes 80 mg.", "n2", RAISED[0])),
         "wrong",
     ),
+    "the value, citing another note of hers": (
+        question("fact", DOSE),
+        _answer(("She takes 40 mg.", "n1", "Anna Mitchell is 44. Takes lisinopril 20 mg daily.")),
+        "wrong",
+    ),
     "the value of another patient": (question("fact", DOSE), _answer(OTHERS), "wrong_patient"),
     "the right value, then that of another patient": (
         question("fact", DOSE),
@@ -157,6 +162,11 @@ CASES: dict[str, tuple[Row, Answer | None, str]] = {
         _answer(OTHER_HAS, "1 more mentions it as denied:", DENIED),
         "right",
     ),
+    "one who may be listed or not": (
+        question("who", [DIABETICS[1]], patients=[], asides=[["n2", "Type 2 diabetes."]]),
+        _answer(HAS, OTHER_HAS),
+        "right",
+    ),
     "the count": (
         question("count", DIABETICS, patients=[], count=2),
         _answer("2 patients of 2:", HAS, OTHER_HAS),
@@ -193,6 +203,26 @@ def test_a_place_elsewhere_proves_what_it_says_next_to_its_words(tmp_path: Path)
     assert _judged(tmp_path, question("fact", [item]), answer).verdict == "right"
     unproved = [{**item, "about": [["weekly"]]}]
     assert _judged(tmp_path, question("fact", unproved), answer).verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("say", "statement", "said"),
+    [
+        ("40 mg", "Lasix is raised from 20 mg to 40 mg.", True),
+        ("1 g twice daily", "She takes 1,000 mg BID.", True),
+        ("June 3, 2021", "Seen on 2021-06-03.", True),
+        ("120/80", "It was 120 over 80 mmHg.", True),
+        ("8", "Her hemoglobin was 8.2.", False),
+        ("20 mg", "120 mg", False),
+        ("40 mg", "She takes 40 ml.", False),
+        ("left", "the right knee", False),
+        ("1", "No number is said. [1]", False),
+    ],
+)
+def test_values_in_other_words(say: str, statement: str, said: bool, tmp_path: Path) -> None:
+    row = question("fact", [{"say": [say], "spans": DOSE[0]["spans"]}])
+    answer = _answer((statement, "n2", RAISED[0]))
+    assert (_judged(tmp_path, row, answer).verdict == "right") is said
 
 
 def test_a_citation_that_only_touches_the_place_proves_nothing(tmp_path: Path) -> None:
