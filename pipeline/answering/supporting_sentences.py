@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 
 from pipeline.records import Hit
 from pipeline.text.entailment import SupportContext, carries, says_nothing
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.labels import are_of_the_past, over_labels
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
     CLINICIAN_HAS,
@@ -48,37 +49,10 @@ _OF_SEVERAL = re.compile(r"\bpatients\b", re.IGNORECASE)
 """What one patient's note says of the patient is not said of "all patients"."""
 _POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IGNORECASE)
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
-_FAMILY = re.compile(r"\bfamily\b|\bfamilial\b|\bFHX?\b", re.IGNORECASE)
 _ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
-_OF_THE_PAST = re.compile(
-    r"\b(?:past|previous|prior)\s+(?:medical|surgical|psychiatric|obstetric(?:al)?|history)|\bP[MS]HX?\b",
-    re.IGNORECASE,
-)
 _HAS = re.compile(rf"\b(?:{'|'.join(sorted(CLINICIAN_HAS))})\b", re.IGNORECASE)
 _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:\n])|(?<=[.,;:] ))([A-Z][A-Z /&()'-]{2,48}):,?\s")
 """Dictated notes run their sections together: "... no fever.,FAMILY HISTORY:, None."."""
-_SHARED = re.compile(r"\bsocial\b|\bSHX?\b|\bpast\b|\bPMHX?\b", re.IGNORECASE)
-"""A heading that names the family along with other things."""
-_DENYING_LEAD = re.compile(
-    r"\b(?:denies|denied|negative for|no|not|without|absent|none of)\b[^:\n]*:$"
-    r"|\bnegatives?:$",
-    re.IGNORECASE,
-)
-_DOUBTING_LABEL = re.compile(
-    r"\bdifferential|\brule[- ]?outs?\b|\br/o\b|\brisks\b|\b(?:possible|potential)\b|\breturn precautions\b|"
-    r"\bwarning signs\b|\b(?:call|return|go|seek|come)\b.*\b(?:if|for|when)\b",
-    re.IGNORECASE,
-)
-_ENDING_LABEL = re.compile(
-    r"^\W*(?:discontinued|stop(?:ped|\s+taking)?|hold|held|on hold|resolved|inactive)\W*$"
-    r"|\b(?:discontinued|stopped|held|former|previous|past)\s+(?:home\s+)?(?:med(?:ication|icine)?s?|drugs?|prescriptions?)\b"
-    r"|\b(?:resolved|inactive)\s+(?:problem|diagnos|condition|med)"
-    r"|\b(?:medications?|medicines?|meds|drugs?|prescriptions?|problems?|diagnos[ei]s|conditions?)\s+(?:to\s+)?"
-    r"(?:discontinued|stop(?:ped)?|resolved|inactive|hold|held|on hold)\b",
-    re.IGNORECASE,
-)
-"""Headings under which nothing is any more: "Discontinued medications", "STOP TAKING:", "Problems resolved"."""
-_HELD = re.compile(r"\bh(?:o|e)ld\b", re.IGNORECASE)
 _LOOK_BACK = 12
 """Sentences above one in which its heading is looked for."""
 _LABEL_WORDS_MAX = 6
@@ -159,7 +133,7 @@ class Passages:
         begins, ends = self.span_of(number, start, end)
         around = f"{text[begins:start]} . {text[end:ends]}"
         theirs = CLINICIANS if _HAS.search(text, begins, ends) else frozenset[str]()
-        if _over(self._labels(number, begins)) == Over() and not (
+        if over_labels(self._labels(number, begins)) == Over() and not (
             may_stand_over(around)
             and any(
                 token.kind in ("negation", "hedge", "relative")
@@ -260,14 +234,14 @@ class Passages:
             known,
             _dates(hit.date),
             any(map(_ALLERGIES.search, labels)),
-            of_the_past=any(map(_OF_THE_PAST.search, labels)),
+            of_the_past=are_of_the_past(labels),
         )
 
     def _read(self, source: _EvidenceSource) -> Reading:
         if source.reading is None:
             source.labels = self._labels(source.number, source.start)
             source.reading = read(
-                self.hits[source.number - 1].text[source.start : source.end], over=_over(source.labels)
+                self.hits[source.number - 1].text[source.start : source.end], over=over_labels(source.labels)
             )
         return source.reading
 
@@ -351,24 +325,6 @@ def _opens_another(line: str, hit: Hit) -> bool:
 
 def _style(heading: str) -> tuple[bool, int, bool]:
     return heading.isupper(), len(heading) - len(heading.lstrip("#")), heading.endswith(":")
-
-
-@lru_cache(maxsize=4096)
-def _over(labels: tuple[str, ...]) -> Over:
-    """What stands over everything under these headings: a family's history, "Denies:"."""
-    return Over(
-        denied=int(any(map(_DENYING_LEAD.search, labels))),
-        relatives=any(_FAMILY.search(label) and not _SHARED.search(label) for label in labels),
-        doubted=any(map(_DOUBTING_LABEL.search, labels)),
-        order=next(
-            (
-                "hold" if _HELD.search(match.group()) else "stop"
-                for match in map(_ENDING_LABEL.search, labels)
-                if match
-            ),
-            "",
-        ),
-    )
 
 
 def _forms(text: str) -> Iterator[str]:

@@ -107,7 +107,7 @@ _SPELLED = str.maketrans(
     }
 )
 _WHITE = re.compile(r"\s+")
-_LIST_NUMBER = re.compile(r"\s*(?:[-*•]\s*)?\(?\d{1,3}[.)]\s+(?=[^\W\d_])")
+_LIST_NUMBER = re.compile(r"\s*(?:[-*•]\s*)?\(?\d{1,3}[.)]\s+(?=[^\W\d_]|\Z)")
 """In "1. Right upper lobe nodule" no figure: how many, how big or how often is not said."""
 _ASKED = re.compile(r"\[\s?\]|\u2610|\?\s*\Z")
 """A box that is not ticked, or a question: nothing in that sentence is said to be so."""
@@ -155,6 +155,21 @@ def may_stand_over(text: str) -> bool:
         or any(word.startswith(_OVER_BEGINNINGS) or word.endswith("n't") for word in words)
         or any(written in text for written in _OVER_WRITTEN)
     )
+
+
+def places_of(text: str, start: int, end: int) -> range:
+    """Where the tokens of `text[start:end]` stand in `read(text)`. At least one, unless nothing is read there."""
+    first = len(_tokens(_spelled(text[:start])))
+    return range(first, len(_tokens(_spelled(text[:end]))))
+
+
+def doubts_over(reading: Reading, place: int) -> list[Token]:
+    """The words that make the token at `place` doubted: "possible", "if", "risk"."""
+    return [
+        token
+        for index, token in enumerate(reading.tokens)
+        if token.kind == "hedge" and place in _reach_of_doubt(reading.tokens, index)
+    ]
 
 
 def is_duration(figure: Figure) -> bool:
@@ -217,8 +232,8 @@ def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
 
 
 _TITLES = frozenset(["dr", "drs", "mr", "mrs", "ms", "mx", "prof", "st", "vs"])
-_OF_MANNER = frozenset(["atraumatic", "incomplete", "untreated", "unchanged"])
-"""Deny themselves and nothing that follows: "in an atraumatic fashion 5 cc of lidocaine"."""
+_DENYING_ITSELF = frozenset(DENYING) - {"unable", "noncompliant", "inconsistent"}
+"""Deny what is in them and nothing that follows: "painless hematuria", "afebrile with a cough"."""
 _NEXT = re.compile(r"[\s-]{1,3}([^\W\d_]+(?:'[^\W\d_]+)*)")
 _ABBREVIATED = re.compile(r"\.[a-z](?![a-z])\.?", re.IGNORECASE)
 
@@ -241,6 +256,11 @@ def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
             return other.end()
     if word == "not" and (ends := _phrase_end(text, ("not", "only"), end)) is not None:
         found.append(Token("neutral", "only", "not only"))
+        return ends
+    if word == "not" and (ends := _phrase_end(text, ("not", "limited"), end)) is not None:
+        found.append(
+            Token("neutral", "limited", "not limited")
+        )  # "risks including but not limited to stroke"
         return ends
     if word == "no" and (ends := _phrase_end(text, ("no", "longer"), end)) is not None:
         found.append(Token("order", "stop", "no longer"))
@@ -400,7 +420,7 @@ def _reach(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
     """The places that the word at `index` stands over: those after it, or where none is after it those before."""
     if tokens[index].word == "non":
         return list(range(index + 1, min(index + 2, len(tokens))))
-    if tokens[index].word in _OF_MANNER:
+    if tokens[index].word in _DENYING_ITSELF:
         return [place for place in range(index + 1, len(tokens)) if tokens[place].word == tokens[index].word]
     if not _is_passive(tokens, index):
         after = _forward(tokens, index, ends)

@@ -1,0 +1,288 @@
+"""How a note asserts a finding: as present, absent, possible, of the past, of a relative, or not (yet) so.
+
+The classes and their cues are those of ConText (Harkema et al. 2009; ATTRIBUTION.md). What is denied, doubted, ended or
+a relative's is not judged here: `pipeline.text.facts` reads it, for verification as for this, and `labels` says what the
+headings add. Added are the past ("history of") and what has not come about ("if", "risk of", "as needed for"). Refuses
+to know what a finding is, and whether a condition of the past still is: "history of diabetes" is of the past here.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pipeline.text.facts import Over, Reading, doubts_over, places_of, read
+from pipeline.text.sentences import sentence_spans
+from pipeline.text.structure.labels import over_labels
+from pipeline.text.structure.section_kinds import SectionKind
+from pipeline.text.structure.sections import Section, section_at, sections_of
+
+
+class AssertionKind(StrEnum):
+    """Values are stored and shown: they do not change."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    POSSIBLE = "possible"
+    HISTORICAL = "historical"
+    FAMILY = "family"
+    PLANNED = "planned"
+    """Planned, to be watched for, or under a condition: not so, or not yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assertion:
+    """What stands over one mention of a finding; several may."""
+
+    denied: bool = False
+    family: bool = False
+    """Said of a relative or another person than the patient."""
+    planned: bool = False
+    doubted: bool = False
+    past: bool = False
+
+    @property
+    def kind(self) -> AssertionKind:
+        """The one class of it: whose it is before whether it is, and that before when."""
+        if self.family:
+            return AssertionKind.FAMILY
+        if self.denied:
+            return AssertionKind.ABSENT
+        if self.planned:
+            return AssertionKind.PLANNED
+        if self.doubted:
+            return AssertionKind.POSSIBLE
+        return AssertionKind.HISTORICAL if self.past else AssertionKind.PRESENT
+
+
+PAST_SECTIONS = frozenset([SectionKind.PAST_HISTORY, SectionKind.SURGICAL_HISTORY])
+
+_NOT_YET = frozenset(
+    "if risk prevent prevents preventing goal goals target screening screened vaccinated vaccination vaccine vaccines "
+    "immunized immunization prophylaxis educated education call calls return go seek come report facilitate "
+    "exposed exposure contact offered".split()
+)
+"""Doubts under which a thing has not come about."""
+
+
+def _cues(listed: str, before: str = r"\b", after: str = r"\b") -> re.Pattern[str]:
+    """Any of the cues, one a line: words, with what may stand between them."""
+    return re.compile(f"{before}(?:{'|'.join(listed.strip().split(chr(10)))}){after}", re.IGNORECASE)
+
+
+_CONDITION = _cues(r"""
+should (?:he|she|they|it|there|the patient|symptoms|any|your?)
+(?:as[ -]needed|prn|p\.r\.n\.?|if needed|needed)(?: and| or| only)?(?: \w+){0,2}? for
+(?:can|could|may|might|will|would)(?: \w+)? (?:cause|lead|result|trigger|precipitate|worsen|increase)
+(?:lead(?:s|ing)?|predispos\w+|predisposition) (?:to|for)
+(?:likelihood|chances?|odds|possibility|probability|danger)\b[^.;]*?\bof
+(?:risks?|complications?)\b[^.;]*?\b(?:of|includ\w+|associated with)
+working on
+to (?:avoid|prevent|watch for|monitor for|screen for)
+in case of
+unless
+""")
+"""What follows, up to the end of the sentence, has not come about."""
+_WHETHER = _cues(r"(?:determine|see|assess|know|find out|unsure|sure|say|clear|tell) if")
+_DOUBT = _cues(r"""
+(?:could|may|might) be
+etiolog(?:y|ies)\b[^.;]*\b(?:is|are|includes?)
+not (?:able to say|sure|certain|clear) (?:if|whether)
+unsure (?:if|whether)
+(?:concern(?:ed|s)? (?:about|for|that)|worr(?:ied|ies|y) about|afraid of|worrisome for)(?! the| her| his)
+determine (?:if|whether)
+""")
+_EVIDENCE = _cues("due to|because of|given|based on")
+"""What follows is why it is thought, and no doubt about that."""
+_PAST_BEFORE = _cues(r"""
+history of
+hx of
+h/o
+s/p
+status post
+(?:past )?(?:(?:medical|surgical) )?history
+previous(?:ly)?
+prior
+former(?:ly)?
+remote
+childhood
+used to have
+had had
+""")
+_OF_ANOTHER = _cues("(?:for|of|with|to|in)\\b|,", after="")
+"""What was before is then another thing: "previous treatment for acne"."""
+_PAST_AFTER = _cues(
+    r"""
+in the past(?! \d| few| several| couple)
+(?:\d+|two|three|four|five|six|seven|eight|nine|ten|several|many|a few|a couple of)\s+(?:years|decades) ago
+as a (?:child|teenager|kid)
+in (?:19|20)\d\d
+""",
+    before=r"^[^.;]{0,40}?\b",
+)
+_BEGAN = _cues(r"start\w*|began|begun|onset|since|diagnosed|first noticed")
+_NOW_BEFORE = _cues(r"""
+present(?:s|ed|ing)?
+who
+complain\w*
+report\w*
+today
+now
+currently
+but
+however
+although
+comes? in
+came in
+seen
+denies
+endorses
+has
+have
+he
+she
+we
+underwent
+""")
+"""Where what a history lists ends."""
+_ENDED_AFTER = _cues(
+    "resolved|subsided|went away|gone away|is gone|no longer present",
+    before=r"^[^.;]{0,90}?(?<!not )(?<!not yet )(?<!if )(?<!will )(?<!to )\b",
+)
+_NOT_ENDED = _cues("not|n't|never|until|if|once|when|after")
+_NO_DENIAL = _cues(r"""
+(?:not|never|n't)(?: yet| completely| fully| entirely| really| been)* (?:resolv|improv|subsid|chang|worsen)\w+
+(?:not|never|n't)(?: yet)? (?:gone|respond\w*|(?:well |adequately |under )?control\w*|only)
+no (?:\w+ )?(?:change|improvement|increase|decrease|worsening|relief|resolution|progression)
+""")
+"""Denies something of the finding, and not the finding (ConText's pseudo-negations)."""
+_NOT_RULED_OUT = _cues(r"""
+(?:can(?:no|')t|could not|can not|not|unable to)(?: be| been| yet| completely| entirely)* (?:rul\w+ out|exclud\w+)
+""")
+_WORDS_OF_IT = r"(?:(?!is\b|are\b|was\b|were\b|has\b|had\b|and\b|or\b)[\w-]+ ){0,2}"
+_WHOSE = _cues(
+    rf"(?:for|of|in|with|from|regarding|to) (?:her|his|their|my|(?:the )?patient's) {_WORDS_OF_IT}", after="$"
+)
+"""Whose it is goes before it: "denies treatment for her acne" denies the treatment."""
+_TREATED = _cues(
+    r"(?:tak(?:es?|ing)|us(?:es?|ing)|treat(?:ment|ed)|medications?|medicines?|therapy|surgery|hospitali[sz]ed|admitted"
+    r"|seen) (?:[\w-]+ ){0,3}for (?:(?:the|an?) )?",
+    after="$",
+)
+"""What is denied is the treatment: "no medication for hypertension"."""
+_BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\(?\d{1,2}[.)])\s")
+_SENTENCES_BACK = 20
+
+
+def assertion_in_sentence(
+    sentence: str, start: int, end: int, *, over: Over | None = None, past: bool = False
+) -> Assertion:
+    """How `sentence` asserts the finding at `[start, end)` of it. `over`, `past`: what its headings say of it."""
+    undecided = _NOT_RULED_OUT.search(sentence) is not None
+    sentence = _NO_DENIAL.sub(_blank, _NOT_RULED_OUT.sub(_blank, sentence))
+    reading = read(sentence, over=over or Over())
+    place, above = _over_finding(reading, places_of(sentence, start, end))
+    before, after = sentence[:start], sentence[end:]
+    doubts = {token.word for token in doubts_over(reading, place)} if above.doubted else set[str]()
+    theirs = _WHOSE.search(before) is not None
+    not_yet = not theirs and (_is_not_yet(before, doubts) or above.order == "avoid")
+    remission = "remission" in doubts
+    return Assertion(
+        denied=above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None,
+        family=above.relatives,
+        planned=not_yet,
+        doubted=undecided
+        or (not theirs and _is_doubted(before, above.doubted and not (not_yet or remission))),
+        past=past
+        or remission
+        or above.order in ("stop", "hold")
+        or _is_past(before, after)
+        or _has_ended(after),
+    )
+
+
+def _is_not_yet(before: str, doubts: Set[str]) -> bool:
+    if _CONDITION.search(before) is not None:
+        return True
+    return not doubts.isdisjoint(_NOT_YET) and _WHETHER.search(before) is None
+
+
+def _is_doubted(before: str, above: bool) -> bool:
+    if above:
+        return True
+    doubt = _DOUBT.search(before)
+    return doubt is not None and _EVIDENCE.search(before, doubt.end()) is None
+
+
+def _over_finding(reading: Reading, places: range) -> tuple[int, Over]:
+    """The last word of a finding, and what stands over it: "pain" of "abdominal pain"."""
+    said = [
+        place
+        for place in places
+        if place < len(reading.tokens) and reading.tokens[place].kind in ("word", "figure", "relative")
+    ]
+    place = said[-1] if said else min(places.start, max(0, len(reading.tokens) - 1))
+    return place, reading.over[place] if reading.over else Over()
+
+
+def _is_past(before: str, after: str) -> bool:
+    cue = None
+    for cue in _PAST_BEFORE.finditer(before):  # noqa: B007  # the last one
+        pass
+    if cue is not None and not re.search(r"[.;]", between := before[cue.end() :]):
+        listed = cue.group().lower().endswith(("of", "history", "h/o"))
+        if _NOW_BEFORE.search(between) is None and (listed or _OF_ANOTHER.search(between) is None):
+            return True
+    ago = _PAST_AFTER.search(after)
+    return ago is not None and _BEGAN.search(before + ago.group()) is None
+
+
+def _blank(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
+def _has_ended(after: str) -> bool:
+    """Whether the rest of the sentence says that it ended: "was severe but resolved"."""
+    ended = _ENDED_AFTER.search(after)
+    return ended is not None and _NOT_ENDED.search(ended.group()) is None
+
+
+class NoteAssertions:
+    """Asks about the findings of one note; its sections and sentences are found once. Offsets are of its text."""
+
+    def __init__(self, text: str, sections: Sequence[Section] | None = None) -> None:
+        self.text = text
+        self.sections = sections_of(text) if sections is None else sections
+        self._spans = sentence_spans(text)
+        self._starts = [start for start, _ in self._spans]
+
+    def of(self, start: int, end: int) -> Assertion:
+        """How the note asserts the finding at `[start, end)`."""
+        number = max(0, bisect_right(self._starts, start) - 1)
+        begin, stop = self._spans[number]
+        section = section_at(self.sections, start)
+        labels = [section.title] if section and section.title else []
+        if section is not None and begin < section.text_start <= start:
+            begin = section.text_start  # "PMH: asthma" is one sentence
+        hung = self._line_it_hangs_on(number)
+        over = over_labels(tuple([*labels, hung] if hung else labels))
+        kinds = section.kinds if section else ()
+        if kinds == (SectionKind.FAMILY_HISTORY,):
+            over = over._replace(relatives=True)
+        past = bool(kinds) and PAST_SECTIONS.issuperset(kinds)
+        return assertion_in_sentence(
+            self.text[begin : max(stop, end)], start - begin, end - begin, over=over, past=past
+        )
+
+    def _line_it_hangs_on(self, number: int) -> str | None:
+        """The line with a colon above a list of bullets or numbers."""
+        if not _BULLET.match(self.text, *self._spans[number]):
+            return None
+        for start, end in reversed(self._spans[max(0, number - _SENTENCES_BACK) : number]):
+            if not _BULLET.match(self.text, start, end):
+                line = self.text[start:end]
+                return line if line.endswith(":") else None
+        return None
