@@ -17,8 +17,10 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline import config
+from pipeline import config, evaluate
 from pipeline.chartwell import command as chartwell
+from pipeline.commands import assertion_table
+from pipeline.evaluation.assertions import measure, read_mentions, read_notes
 from pipeline.monitoring.alerts import alerts_of
 from pipeline.monitoring.screen import screen
 from pipeline.telemetry import definitions
@@ -80,12 +82,20 @@ def monitor_picture(width: int) -> str:
     )
 
 
+def evaluation_page() -> str:
+    """docs/evaluation.md with the figures of assertion as they are now; its other tables are the commands' own."""
+    results = measure(read_mentions(ROOT / "benchmarks/assertion"), read_notes(evaluate.DEMO_NOTES))
+    written = (ROOT / "docs/evaluation.md").read_text(encoding="utf-8")
+    return evaluate.put_between(written, evaluate.ASSERTION_TABLE, assertion_table.markdown(results))
+
+
 GENERATED: dict[str, Callable[[], str]] = {
     "docs/images/monitor-150.svg": lambda: monitor_picture(150),
     "docs/images/monitor-80.svg": lambda: monitor_picture(80),
     ".env.example": config.reference,
     "docs/architecture.md": layout.page,
     "docs/commands.md": command_reference,
+    "docs/evaluation.md": evaluation_page,
     "docs/metrics.md": definitions.reference,
     "docs/api-reference.md": api_reference,
     **{

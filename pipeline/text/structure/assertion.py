@@ -1,9 +1,9 @@
 """How a note asserts a finding: as present, absent, possible, of the past, of a relative, or not (yet) so.
 
 The classes and their cues are those of ConText (Harkema et al. 2009; ATTRIBUTION.md). What is denied, doubted, ended or
-a relative's is not judged here: `pipeline.text.facts` reads it, for verification as for this, and `labels` says what the
-headings add. Added are the past ("history of") and what has not come about ("if", "risk of", "as needed for"). Refuses
-to know what a finding is, and whether a condition of the past still is: "history of diabetes" is of the past here.
+a relative's is not judged here: `pipeline.text.facts` reads it, for verification as for this, and `labels` says what
+the headings add. Added are the past ("history of") and what has not come about ("if", "risk of", "as needed for").
+Refuses to know what a finding is, and whether a condition of the past still is: "history of diabetes" is of the past.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _cues(listed: str, before: str = r"\b", after: str = r"\b") -> re.Pattern[st
 
 _CONDITION = _cues(r"""
 should (?:he|she|they|it|there|the patient|symptoms|any|your?)
-(?:as[ -]needed|prn|p\.r\.n\.?|if needed|needed)(?: and| or| only)?(?: \w+){0,2}? for
+(?:as[ -]needed|prn|p\.r\.n\.?|if needed|needed)(?: and| or| only)?(?: \w+){0,4}? for
 (?:can|could|may|might|will|would)(?: \w+)? (?:cause|lead|result|trigger|precipitate|worsen|increase)
 (?:lead(?:s|ing)?|predispos\w+|predisposition) (?:to|for)
 (?:likelihood|chances?|odds|possibility|probability|danger)\b[^.;]*?\bof
@@ -88,7 +88,7 @@ unless
 """What follows, up to the end of the sentence, has not come about."""
 _WHETHER = _cues(r"(?:determine|see|assess|know|find out|unsure|sure|say|clear|tell) if")
 _DOUBT = _cues(r"""
-(?:could|may|might) be
+(?:could|may|might|what appears? to) be
 etiolog(?:y|ies)\b[^.;]*\b(?:is|are|includes?)
 not (?:able to say|sure|certain|clear) (?:if|whether)
 unsure (?:if|whether)
