@@ -117,7 +117,12 @@ def answers(
 @app.command()
 def assertion(
     set_folder: Annotated[Path, typer.Option("--set", help="a folder with mentions.jsonl")],
-    notes: Annotated[Path, typer.Option(help="the notes that the mentions are of, JSON lines")] = DEMO_NOTES,
+    notes: Annotated[
+        Path,
+        typer.Option(
+            help="the notes that the mentions are of, JSON lines", show_default="the demo's ACI-Bench"
+        ),
+    ] = DEMO_NOTES,
     json_output: Annotated[bool, typer.Option("--json", help="print the results as JSON")] = False,
     write: Annotated[Path | None, typer.Option(help="also write the tables into this Markdown file")] = None,
 ) -> None:
