@@ -8,13 +8,16 @@ unfinished, and always every snapshot of the volume that the last up used while 
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 import boto3
 
 from infra.plan import catalog, inventory
-from infra.plan.inventory import FoundSnapshot, Inventory
+from infra.plan.config import ConfigurationError
+from infra.plan.faults import FAULTS
+from infra.plan.inventory import FoundSnapshot, Inventory, InventoryError
 from infra.preflight import stack_config
 
 
@@ -49,13 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stack", required=True, help="name of the stack, such as dev")
     parser.add_argument("--delete", action="store_true", help="delete those marked surplus")
     options = parser.parse_args(arguments)
-    config = stack_config(options.stack)
-    session = boto3.Session(profile_name=config.aws_profile, region_name=config.region)
-    found = inventory.discover(config, session)
-    print("\n".join(report(found, config.snapshots_kept)))  # noqa: T201
-    if options.delete:
-        for line in delete(session, surplus(found, config.snapshots_kept)):
-            print(line)  # noqa: T201
+    try:
+        config = stack_config(options.stack)
+        session = boto3.Session(profile_name=config.aws_profile, region_name=config.region)
+        found = inventory.discover(config, session)
+        print("\n".join(report(found, config.snapshots_kept)))  # noqa: T201
+        if options.delete:
+            for line in delete(session, surplus(found, config.snapshots_kept)):
+                print(line)  # noqa: T201
+    except (ConfigurationError, InventoryError, RuntimeError, *FAULTS) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     return 0
 
 

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import botocore.exceptions
+
 from infra.plan import catalog
 from infra.plan.config import PROJECT, StackConfig
 from infra.plan.faults import FAULTS, fault_line
@@ -140,10 +142,10 @@ def end(
     holding: frozenset[str] = frozenset(),
     say: Callable[[str], None] = print,
 ) -> None:
-    """End a surplus host for good. One that holds volumes is stopped first, so that what runs on it can write, and
-    ended only when `holding` names these very volumes; they stay.
+    """End a surplus host for good; may run again. One that holds volumes is stopped first, so that what runs on it can
+    write, and ended only when `holding` names each of them; they stay.
 
-    Raises HostNotEndedError, having changed nothing, and botocore's errors.
+    Raises HostNotEndedError, and botocore's errors.
     """
     ec2 = session.client("ec2")
     machine = _machine(ec2, instance_id)
@@ -153,23 +155,33 @@ def end(
         return
     _check_ours(machine, stack, known)
     volumes = held_volumes(machine)
-    if frozenset(volumes) != holding:
+    if not holding.issuperset(volumes):
         raise HostNotEndedError(_what_it_holds(instance_id, volumes))
     if volumes:
         say(f"{instance_id}: stopping, so that {', '.join(volumes)} is written and let go …")
         ec2.stop_instances(InstanceIds=[instance_id])
-        ec2.get_waiter("instance_stopped").wait(InstanceIds=[instance_id])
+        _wait(ec2, "instance_stopped", InstanceIds=[instance_id])
         for volume_id in volumes:
             ec2.detach_volume(VolumeId=volume_id, InstanceId=instance_id)
-        ec2.get_waiter("volume_available").wait(VolumeIds=list(volumes))
+        _wait(ec2, "volume_available", VolumeIds=list(volumes))
     if request := machine.get("SpotInstanceRequestId"):
         # A persistent request would launch the next one as soon as this one ends.
         ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[request])
     say(f"{instance_id}: ending …")
     ec2.terminate_instances(InstanceIds=[instance_id])
-    ec2.get_waiter("instance_terminated").wait(InstanceIds=[instance_id])
+    _wait(ec2, "instance_terminated", InstanceIds=[instance_id])
     kept = f" Kept: {', '.join(volumes)}." if volumes else ""
     say(f"{instance_id}: ended.{kept} Now: pulumi up")
+
+
+def _wait(ec2: Any, until: str, **ids: Any) -> None:
+    """Ten minutes at most: botocore asks 40 times, every 15 s."""
+    try:
+        ec2.get_waiter(until).wait(**ids)
+    except botocore.exceptions.WaiterError as error:
+        raise HostNotEndedError(
+            f"AWS takes long: {fault_line(error)}. Nothing is lost; run the same command again."
+        ) from error
 
 
 def _machine(ec2: Any, instance_id: str) -> dict[str, Any]:
@@ -196,8 +208,6 @@ def _check_ours(machine: dict[str, Any], stack: str, known: frozenset[str]) -> N
 
 
 def _what_it_holds(instance_id: str, volumes: tuple[str, ...]) -> str:
-    if not volumes:
-        return f"{instance_id} holds no volume besides its root disk: leave --holding out."
     words = " ".join(f"--holding {each}" for each in volumes)
     return (
         f"{instance_id} holds {', '.join(volumes)}, which may be the data, and may be at work. Look first "

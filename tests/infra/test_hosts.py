@@ -15,7 +15,7 @@ import boto3
 import moto
 import pulumi
 import pytest
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError, WaiterError
 
 from infra import orphans, preflight
 from infra.plan import hosts, state
@@ -231,10 +231,21 @@ def test_what_writes_to_the_data_is_stopped_before_its_volume_is_let_go(session:
     ]
 
 
-def test_a_host_without_a_volume_takes_no_word_about_one(session: Any) -> None:
-    host = instance(session)
-    with pytest.raises(HostNotEndedError, match="leave --holding out"):
-        hosts.end(host, "dev", NONE, session, holding=frozenset({"vol-1"}))
+def test_a_command_that_waited_in_vain_can_be_run_again(session: Any) -> None:
+    """The volume is let go by then, and the same words still end the host."""
+
+    class Slow(Calls):
+        def get_waiter(self, name: str) -> Any:
+            if name == "instance_terminated":
+                raise WaiterError("InstanceTerminated", "Max attempts exceeded", {})
+            return super().get_waiter(name)
+
+    host, data = with_data(session)
+    with pytest.raises(HostNotEndedError, match=r"takes long: .*InstanceTerminated.*the same command again"):
+        hosts.end(host, "dev", NONE, Slow(session), holding=frozenset({data}))
+    ec2 = Calls(session)
+    hosts.end(instance(session), "dev", NONE, ec2, holding=frozenset({data}))
+    assert ec2.order == ["terminate_instances", "instance_terminated"]
 
 
 def test_the_engine_tells_a_program_what_its_state_knows() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -125,3 +126,11 @@ def test_a_missing_permission_stops_the_up_and_is_named() -> None:
     stub.activate()
     with pytest.raises(InventoryError, match="AWS refused GetCallerIdentity: AccessDenied"):
         discover(config(), session)
+
+
+def test_without_the_pulumi_command_the_snapshots_cannot_be_listed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert snapshots.main(["--stack", "dev"]) == 1
+    assert "The pulumi command is not installed" in capsys.readouterr().err

@@ -95,6 +95,35 @@ def test_no_list_of_a_step_holds_a_secret_whether_known_yet_or_not(
     assert unknown > 12, "the preview has no unknown triggers: it proves nothing"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"serviceCertificate": stacks.CERTIFICATE, "serviceCertificateKey": stacks.CERTIFICATE_KEY},
+        {"pauseMode": "snapshot", "spot": True},
+        {"checkHostKey": False, "dataRetention": "destroy"},
+        {"offHoursStop": "19:30", "offHoursStart": "07:30"},
+        {"llmModel": "none", "embeddingDevice": "cpu"},
+    ],
+)
+def test_no_list_of_any_resource_holds_a_secret_in_the_first_preview(
+    changes: dict[str, object], tmp_path: Path
+) -> None:
+    wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
+    wheel.write_bytes(b"a wheel")
+    if "serviceCertificate" in changes:
+        changes = {**changes, "serviceDomain": "chartwell.example.org", "serviceCidrs": '["10.20.0.0/16"]'}
+    run = recording.record(
+        lambda: stack.build(
+            stacks.config(**changes), stacks.inventory(), wheel=wheel, host_keys=lambda _: stacks.HOST_KEY
+        ),
+        preview=True,
+    )
+    assert len(run.resources) > 90
+    assert [
+        f"{each.name} {path}" for each in run.resources for path in each.secret_paths if "[" in path
+    ] == []
+
+
 def test_a_step_runs_again_for_another_secret_and_no_plain_hash_of_it_is_stored(tmp_path: Path) -> None:
     wheel = tmp_path / "chartwell-0.1.0-py3-none-any.whl"
     wheel.write_bytes(b"a wheel")
