@@ -107,6 +107,9 @@ class Client:
         done = self.provider.Update(request, CONTEXT)
         return Resource(known.urn, known.id, inputs, plain(done.properties))
 
-    def delete(self, known: Resource) -> None:
-        request = proto.DeleteRequest(id=known.id, urn=known.urn, properties=struct(known.outputs))
+    def delete(self, known: Resource, *, seconds: float = 0.0) -> None:
+        """`seconds`: the deletion's custom timeout."""
+        request = proto.DeleteRequest(
+            id=known.id, urn=known.urn, properties=struct(known.outputs), timeout=seconds
+        )
         self.provider.Delete(request, CONTEXT)

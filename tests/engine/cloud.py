@@ -38,7 +38,7 @@ from moto.iam.models import AWSManagedPolicy
 from moto.moto_api._internal import moto_api_backend
 from moto.s3.models import FakeBucket
 
-from tests.engine.cloud_faults import Fault, Faults
+from tests.engine.cloud_faults import NONE, Fault, Faults
 from tests.engine.cloud_rules import Answered, AwsError, Billed, Rules
 from tests.engine.hypervisor import Hypervisor, NoMachines
 
@@ -78,10 +78,15 @@ class Call:
 
 
 class Cloud:
-    """The account and its door. `calls` is every request so far, in order of arrival."""
+    """The account and its door.
+
+    `calls` is every request so far, in order of arrival; `performed` are those that the account has answered well, also
+    where the answer never left.
+    """
 
     def __init__(self, hypervisor: Hypervisor, faults: Path | None) -> None:
         self.calls: list[Call] = []
+        self.performed: list[Call] = []
         self.rules = Rules(hypervisor)
         self.faults = Faults(faults)
         self.endpoint = ""
@@ -96,7 +101,7 @@ class Cloud:
         session.set_config_variable("region", region)
         session.set_credentials("test", "test")
         bound = boto3.Session(botocore_session=session)
-        bound.client = functools.partial(bound.client, endpoint_url=self.endpoint)  # type: ignore[method-assign]
+        bound.client = functools.partial(bound.client, endpoint_url=self.endpoint)
         return bound
 
     def billable(self) -> list[Billed]:
@@ -104,14 +109,20 @@ class Cloud:
         with self._moto:
             return self.rules.billable()
 
-    def count(self, operation: str) -> int:
-        return sum(1 for each in self.calls if each.operation == operation)
+    def count(self, operation: str, *, performed: bool = False) -> int:
+        return sum(each.operation == operation for each in (self.performed if performed else self.calls))
 
-    def wait_for(self, operation: str, times: int = 1, *, seconds: float = 60.0) -> None:
-        """Returns when the operation has been asked for so often. Raises TimeoutError."""
+    def wait_for(
+        self, operation: str, times: int = 1, *, performed: bool = False, seconds: float = 60.0
+    ) -> None:
+        """Returns when the operation has been asked for, or performed, so often. Raises TimeoutError."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self.count(operation) >= times, timeout=seconds):
-                raise TimeoutError(f"{operation} was asked for {self.count(operation)} times, not {times}")
+            if not self._changed.wait_for(
+                lambda: self.count(operation, performed=performed) >= times, timeout=seconds
+            ):
+                raise TimeoutError(
+                    f"{operation}: {self.count(operation, performed=performed)} times, not {times}"
+                )
 
     def stop(self) -> None:
         if self._server is not None:
@@ -146,20 +157,27 @@ class Cloud:
         return self._answer(call, request)
 
     def _answer(self, call: Call, request: Received) -> Answered | None:
-        fault = self.faults.meets(call.service, call.operation, call.text)
-        time.sleep(fault.delay)
-        if fault.drop:
-            return None
+        fault = NONE
         try:
+            fault = self.faults.meets(call.service, call.operation, call.text)
+            time.sleep(fault.delay)
+            if fault.drop:
+                return None
             if fault.error and not fault.after:
                 raise _planted(fault)
             response = self._perform(call, request)
+            if response.status < 300:
+                with self._changed:
+                    self.performed.append(call)
+                    self._changed.notify_all()
             if fault.outcome or fault.seconds:
                 self.rules.delay_snapshots(fault.outcome, fault.seconds)
             if fault.error:
                 raise _planted(fault)
         except AwsError as error:
             response = _refused(protocol(call.service), error)
+        except ValueError as error:  # the file of faults
+            response = _refused(protocol(call.service), AwsError("InternalError", str(error)))
         time.sleep(fault.hang)
         return response
 

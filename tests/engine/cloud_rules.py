@@ -83,6 +83,7 @@ class Rules:
     """How long a snapshot stays pending."""
     _launched: dict[str, tuple[str, Answered]] = field(default_factory=dict)
     _reservations: dict[str, str] = field(default_factory=dict)
+    _spot: dict[str, str] = field(default_factory=dict)
     _pending: dict[str, tuple[float, str]] = field(default_factory=dict)
     _region: str = "us-east-1"
 
@@ -171,7 +172,7 @@ class Rules:
             raise AwsError("InvalidParameterValue", message)
         profile = parameters.get("IamInstanceProfile.Name")
         if profile and profile not in get_backend("iam")[ACCOUNT]["aws"].instance_profiles:
-            message = f"Value ({profile}) for parameter iamInstanceProfile.name is invalid."
+            message = f"Value ({profile}) is invalid. Invalid IAM Instance Profile name"
             raise AwsError("InvalidParameterValue", message)
         if len(base64.b64decode(parameters.get("UserData", ""))) > USER_DATA_BYTES_MAX:
             raise AwsError("InvalidParameterValue", "User data is limited to 16384 bytes")
@@ -200,6 +201,8 @@ class Rules:
             instance = self.ec2.get_instance(instance_id)
             if "InstanceMarketOptions.MarketType" in call.parameters:
                 instance.lifecycle = "spot"
+                instance.spot_instance_request_id = f"sir-{uuid.uuid4().hex[:8]}"
+                self._spot[instance.spot_instance_request_id] = instance_id
             instance.ebs_optimized = call.parameters.get("EbsOptimized") == "true"
             if call.parameters.get("Monitoring.Enabled") == "true":
                 instance.monitoring_state = "enabled"
@@ -263,6 +266,23 @@ class Rules:
             for each in zones
         )
         return _xml(call, f"<spotPlacementScoreSet>{scores}</spotPlacementScoreSet>")
+
+    def _answer_CancelSpotInstanceRequests(self, call: Call) -> Answered:
+        for request_id in call.listed("SpotInstanceRequestId"):
+            self._spot.pop(request_id, None)
+        return _xml(call, "<spotInstanceRequestSet/>")
+
+    def _answer_GetProducts(self, call: Call) -> Answered:
+        """The price that the plan was made with."""
+        filters = {each["Field"]: each["Value"] for each in call.parameters.get("Filters", ())}
+        known = catalog.INSTANCE_TYPES.get(filters.get("instanceType", ""))
+        if known is None:
+            return _json({"PriceList": []})
+        usd = known.usd_per_hour * catalog.REGIONS[filters["regionCode"]]
+        product = {
+            "terms": {"OnDemand": {"t": {"priceDimensions": {"d": {"pricePerUnit": {"USD": str(usd)}}}}}}
+        }
+        return _json({"PriceList": [json.dumps(product)]})
 
     def _answer_GetServiceQuota(self, call: Call) -> Answered | None:
         code = call.parameters.get("QuotaCode")
@@ -445,6 +465,10 @@ class Rules:
                 yield _billed("ec2:snapshot", each, each.status)
         for reservation_id, instance_type in self._reservations.items():
             yield Billed("ec2:capacity-reservation", reservation_id, instance_type)
+        gone = {each.id for each in self._instances()} - {each.id for each in self._alive()}
+        for request_id, instance_id in self._spot.items():
+            if instance_id in gone:
+                yield Billed("ec2:spot-instances-request", request_id, f"launches another for {instance_id}")
 
     def _billed_network(self) -> Iterator[Billed]:
         for each in self.ec2.addresses:

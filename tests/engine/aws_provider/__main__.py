@@ -19,7 +19,7 @@ BACKOFF_SECONDS_MAX = 0.1
 def main() -> None:
     # Retries as many as the program asks for, without the waits between them (20 s at most in boto3).
     backoff = botocore.retries.standard.ExponentialBackoff
-    backoff.delay_amount = lambda self, context: BACKOFF_SECONDS_MAX  # type: ignore[method-assign]
+    backoff.delay_amount = lambda self, context: BACKOFF_SECONDS_MAX
     options = [(f"grpc.max_{way}_message_length", MESSAGE_BYTES_MAX) for way in ("receive", "send")]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=options)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(AwsProvider(), server)

@@ -60,10 +60,10 @@ class Account:
     def account_id(self) -> str:
         return str(self.client("sts").get_caller_identity()["Account"])
 
-    def wait(self, what: str, ask: Callable[[], T | None], seconds: float = 0.0) -> T:
-        """Ask until there is an answer. Raises GaveUpError. `seconds` 0: as long as the patience lasts."""
+    def wait(self, what: str, ask: Callable[[], T | None], *, share: float = 1.0) -> T:
+        """Ask until there is an answer. Raises GaveUpError. `share` of the patience; above 1 it is more than that."""
         patience = float(os.environ.get(PATIENCE, PATIENCE_SECONDS))
-        ends = time.monotonic() + (min(seconds, patience) if seconds else patience)
+        ends = time.monotonic() + share * patience
         while True:
             found = ask()
             if found is not None:
@@ -73,15 +73,15 @@ class Account:
             if self.cancelled.wait(POLL_SECONDS):
                 raise GaveUpError(f"cancelled while waiting for {what}")
 
-    def insist(self, what: str, act: Callable[[], Any], *codes: str) -> None:
-        """Act again while AWS refuses with one of these codes. Raises its last refusal."""
+    def insist(self, what: str, act: Callable[[], Any], *codes: str, says: str = "") -> None:
+        """Act again while AWS refuses with one of these codes, and says this. Raises its last refusal."""
         last: list[botocore.exceptions.ClientError] = []
 
         def once() -> bool | None:
             try:
                 act()
             except botocore.exceptions.ClientError as error:
-                if code_of(error) not in codes:
+                if code_of(error) not in codes or says not in str(error):
                     raise
                 last[:] = [error]
                 return None
@@ -111,6 +111,8 @@ class Kind:
     named: ClassVar[str] = ""
     """Property that gets a generated name where the program gives none."""
     tagged: ClassVar[bool] = False
+    changes: ClassVar[tuple[str, ...]] = ()
+    """Properties that `update` changes in place, tags aside; any other change is refused, so that none is lost."""
     computed: ClassVar[tuple[str, ...]] = ()
     """Optional and computed: leaving one out again is no change."""
 
@@ -133,10 +135,14 @@ class Kind:
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> None:
         """Change it in place."""
-        raise NotImplementedError(f"{self.token} cannot be changed in place")
+        raise NotImplementedError
 
     def delete(self, resource_id: str, state: Properties) -> None:
         raise NotImplementedError
+
+    def delete_within(self, resource_id: str, state: Properties, seconds: float) -> None:
+        """As `delete`, for a type that needs to know the deletion's timeout."""
+        self.delete(resource_id, state)
 
     def replacing(self, changed: set[str], old: Properties, new: Properties) -> set[str]:
         """Those of the changed properties that replace the resource."""

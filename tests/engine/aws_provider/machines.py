@@ -11,6 +11,8 @@ from tests.engine.aws_provider.kinds import Kind, from_pairs, pairs, without_non
 from tests.engine.aws_provider.network import Ec2Kind
 from tests.engine.aws_provider.values import Properties
 
+DELETE_SECONDS: Final = 600.0
+"""Of a volume: `schema.DefaultTimeout(10 * time.Minute)`."""
 ALIVE: Final = ("pending", "running", "stopping", "stopped")
 
 
@@ -77,6 +79,13 @@ class MachineKind(Ec2Kind):
 class Instance(MachineKind):
     """A terminated instance is gone: a refresh drops it."""
 
+    changes = (
+        "instanceType",
+        "monitoring",
+        "rootBlockDevice",
+        "userDataReplaceOnChange",
+        "vpcSecurityGroupIds",
+    )
     token, source, noun = "aws:ec2/instance:Instance", "ec2/ec2_instance.go", "instance"
     replaces = (
         "ami",
@@ -101,6 +110,31 @@ class Instance(MachineKind):
     def create(self, given: Properties) -> str:
         """Each call has a client token of its own (boto3 makes it, the real one as well: `id.UniqueId()`), so nothing
         joins a launch that was never answered."""
+        made: list[str] = []
+        self.account.insist(
+            "EC2 Instance create",
+            lambda: made.append(self._launch(given)),
+            "InvalidParameterValue",
+            says="Invalid IAM Instance Profile",
+        )
+        (instance_id,) = made
+        if self._reach(instance_id, "running", "terminated") == "terminated":
+            raise self.ec2.exceptions.ClientError(
+                {
+                    "Error": {
+                        "Code": "Client.InternalError",
+                        "Message": f"{instance_id} ended while it started",
+                    }
+                },
+                "RunInstances",
+            )
+        # Only now, as the real one: a launch that was cut off leaves a root disk without tags.
+        device = self._root_device(self._instance(instance_id) or {})
+        if device and given["rootBlockDevice"].get("tags"):
+            self.ec2.create_tags(Resources=[device["volumeId"]], Tags=pairs(given["rootBlockDevice"]["tags"]))
+        return instance_id
+
+    def _launch(self, given: Properties) -> str:
         made = self.ec2.run_instances(
             MinCount=1,
             MaxCount=1,
@@ -117,21 +151,10 @@ class Instance(MachineKind):
             MetadataOptions=_metadata(given["metadataOptions"]),
             BlockDeviceMappings=[_root(given["rootBlockDevice"])],
             UserData=given["userData"],
-            TagSpecifications=[*self._specification(given), *_volume_tags(given["rootBlockDevice"])],
+            TagSpecifications=self._specification(given),
             **_market(given.get("instanceMarketOptions")),
         )
-        instance_id = str(made["Instances"][0]["InstanceId"])
-        if self._reach(instance_id, "running", "terminated") == "terminated":
-            raise self.ec2.exceptions.ClientError(
-                {
-                    "Error": {
-                        "Code": "Client.InternalError",
-                        "Message": f"{instance_id} ended while it started",
-                    }
-                },
-                "RunInstances",
-            )
-        return instance_id
+        return str(made["Instances"][0]["InstanceId"])
 
     def read(self, resource_id: str, known: Properties) -> Properties | None:
         found = self._instance(resource_id)
@@ -180,30 +203,34 @@ class Instance(MachineKind):
         return None
 
     def update(self, resource_id: str, old: Properties, new: Properties) -> None:
-        """Another type: stopped, modified, started, if it ran (`resourceInstanceUpdate`)."""
+        """Another type: stopped, modified and started, also if it was off (`modifyInstanceAttributeWithStopStart`)."""
         if old.get("instanceType") != new["instanceType"]:
-            ran = self._state(resource_id) == "running"
-            if ran:
-                self._stop(resource_id)
+            self._stop(resource_id)
             self.ec2.modify_instance_attribute(
                 InstanceId=resource_id, InstanceType={"Value": new["instanceType"]}
             )
-            if ran:
-                self._start(resource_id)
+            self._start(resource_id)
         if old.get("vpcSecurityGroupIds") != new["vpcSecurityGroupIds"]:
             self.ec2.modify_instance_attribute(InstanceId=resource_id, Groups=new["vpcSecurityGroupIds"])
+        if old.get("monitoring") != new.get("monitoring"):
+            switch = self.ec2.monitor_instances if new.get("monitoring") else self.ec2.unmonitor_instances
+            switch(InstanceIds=[resource_id])
         self._update_root(resource_id, old, new)
         self._retag(resource_id, old, new)
 
     def _update_root(self, resource_id: str, old: Properties, new: Properties) -> None:
         before, after = old.get("rootBlockDevice") or {}, new["rootBlockDevice"]
-        if before.get("volumeSize") != after.get("volumeSize"):
-            found = self._instance(resource_id)
-            device = self._root_device(found) if found else None
-            if device:
-                self.ec2.modify_volume(VolumeId=device["volumeId"], Size=after["volumeSize"])
+        device = self._root_device(self._instance(resource_id) or {})
+        if device and before.get("volumeSize") != after.get("volumeSize"):
+            self.ec2.modify_volume(VolumeId=device["volumeId"], Size=after["volumeSize"])
+        if device and before.get("tags") != after.get("tags"):
+            self._retag(device["volumeId"], before, after)
 
     def delete(self, resource_id: str, state: Properties) -> None:
+        """A spot request goes first, or EC2 would launch another (`resourceInstanceDelete`)."""
+        found = self._instance(resource_id) or {}
+        if request := found.get("SpotInstanceRequestId"):
+            self.ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[request])
         self.ec2.terminate_instances(InstanceIds=[resource_id])
         self._reach(resource_id, "terminated")
 
@@ -228,10 +255,6 @@ def _root(device: Mapping[str, Any]) -> dict[str, Any]:
     return {"DeviceName": "/dev/sda1", "Ebs": ebs}
 
 
-def _volume_tags(device: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"ResourceType": "volume", "Tags": pairs(device["tags"])}] if device.get("tags") else []
-
-
 def _market(options: Mapping[str, Any] | None) -> dict[str, Any]:
     if not options:
         return {}
@@ -250,6 +273,7 @@ def _market(options: Mapping[str, Any] | None) -> dict[str, Any]:
 class InstanceState(MachineKind):
     """Running or stopped. Its delete changes nothing (`resourceInstanceStateDelete` only forgets)."""
 
+    changes = ("state",)
     token, source = "aws:ec2transitgateway/instanceState:InstanceState", "ec2/ec2_instance_state.go"
     replaces = ("instanceId",)
 
@@ -329,6 +353,7 @@ class EipAssociation(Kind):
 
 
 class Volume(Ec2Kind):
+    changes = ("finalSnapshot", "size", "throughput", "type")
     token, source, noun = "aws:ebs/volume:Volume", "ec2/ebs_volume.go", "volume"
     replaces = ("availabilityZone", "encrypted", "kmsKeyId", "multiAttachEnabled", "outpostArn", "snapshotId")
     computed = ("encrypted", "iops", "kmsKeyId", "size", "snapshotId", "throughput", "type")
@@ -385,24 +410,27 @@ class Volume(Ec2Kind):
             self.ec2.modify_volume(VolumeId=resource_id, **changed)
         self._retag(resource_id, old, new)
 
-    def delete(self, resource_id: str, state: Properties) -> None:
+    def delete_within(self, resource_id: str, state: Properties, seconds: float) -> None:
         """The final snapshot has the volume's tags and is complete before the volume goes."""
         if state.get("finalSnapshot"):
-            self._snapshot(resource_id)
+            self._snapshot(resource_id, seconds or DELETE_SECONDS)
         self.account.insist(
             f"EBS Volume ({resource_id}) delete",
             lambda: self.ec2.delete_volume(VolumeId=resource_id),
             "VolumeInUse",
         )
 
-    def _snapshot(self, volume_id: str) -> None:
+    def _snapshot(self, volume_id: str, seconds: float) -> None:
+        """Waited for as long as the deletion may take: of the patience, as much as of the usual 10 minutes."""
         tags = self._volume(volume_id).get("Tags") or []
         made = self.ec2.create_snapshot(
             VolumeId=volume_id, TagSpecifications=[{"ResourceType": "snapshot", "Tags": tags}] if tags else []
         )
         snapshot_id = made["SnapshotId"]
         state = self.account.wait(
-            f"EBS Snapshot ({snapshot_id}) create", lambda: self._snapshot_state(snapshot_id), seconds=7200
+            f"EBS Snapshot ({snapshot_id}) create",
+            lambda: self._snapshot_state(snapshot_id),
+            share=seconds / DELETE_SECONDS,
         )
         if state != "completed":
             raise self.ec2.exceptions.ClientError(
@@ -421,6 +449,7 @@ class Volume(Ec2Kind):
 
 
 class VolumeAttachment(MachineKind):
+    changes = ("forceDetach", "skipDestroy", "stopInstanceBeforeDetaching")
     token, source = "aws:ec2/volumeAttachment:VolumeAttachment", "ec2/ebs_volume_attachment.go"
     replaces = ("deviceName", "instanceId", "volumeId")
 

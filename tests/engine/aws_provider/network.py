@@ -30,6 +30,7 @@ class Ec2Kind(Kind):
 
 
 class Vpc(Ec2Kind):
+    changes = ("enableDnsHostnames", "enableDnsSupport")
     token, source, noun = "aws:ec2/vpc:Vpc", "ec2/vpc_.go", "vpc"
     replaces, read_only, tagged = ("cidrBlock",), ("arn", "defaultSecurityGroupId"), True
 
@@ -160,6 +161,7 @@ class RouteTable(Ec2Kind):
 
 
 class Route(Kind):
+    changes = ("gatewayId",)
     token, source = "aws:ec2/route:Route", "ec2/vpc_route.go"
     replaces = ("routeTableId", "destinationCidrBlock")
 
@@ -212,6 +214,7 @@ class RouteTableAssociation(Kind):
 
 
 class Subnet(Ec2Kind):
+    changes = ("mapPublicIpOnLaunch",)
     token, source, noun = "aws:ec2/subnet:Subnet", "ec2/vpc_subnet.go", "subnet"
     replaces, read_only, tagged = ("availabilityZone", "cidrBlock", "vpcId"), ("arn",), True
 
@@ -250,6 +253,7 @@ class Subnet(Ec2Kind):
 
 
 class VpcEndpoint(Ec2Kind):
+    changes = ("routeTableIds",)
     token, source, noun = "aws:ec2/vpcEndpoint:VpcEndpoint", "ec2/vpc_endpoint.go", "vpc-endpoint"
     replaces, read_only, tagged = ("serviceName", "vpcEndpointType", "vpcId"), ("arn",), True
 
@@ -330,6 +334,7 @@ class SecurityGroup(Ec2Kind):
 class SecurityGroupRule(Ec2Kind):
     """One rule of a group; the group itself cannot change."""
 
+    changes = ("cidrIpv4", "description", "fromPort", "ipProtocol", "toPort")
     source, replaces, noun, tagged = (
         "ec2/vpc_security_group_ingress_rule.go",
         ("securityGroupId",),

@@ -21,6 +21,7 @@ from tests.engine.aws_provider import machines, network, services, storage
 from tests.engine.aws_provider.kinds import Account, GaveUpError, Kind, code_of
 from tests.engine.aws_provider.values import (
     UNKNOWN,
+    Properties,
     has_unknown,
     plain,
     same,
@@ -179,7 +180,9 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         if request.preview:
             return provider_pb2.UpdateResponse(properties=struct({**state, **new}))
         with _told(context, f"updating {kind.token} ({request.id})"):
-            kind.update(request.id, plain(request.old_inputs) or state, new)
+            old = plain(request.old_inputs) or state
+            _check_changes(kind, old, new)
+            kind.update(request.id, old, new)
             found = kind.read(request.id, {**state, **new}) or {}
             kept = {key: each for key, each in state.items() if key in kind.read_only}
             return provider_pb2.UpdateResponse(properties=struct({**kept, **found, **new}))
@@ -188,7 +191,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         kind = self._kind(request.urn)
         with _told(context, f"deleting {kind.token} ({request.id})"):
             try:
-                kind.delete(request.id, plain(request.properties))
+                kind.delete_within(request.id, plain(request.properties), request.timeout)
             except botocore.exceptions.ClientError as error:
                 if not is_gone(error):
                     raise
@@ -202,6 +205,16 @@ class UnknownTypeError(Exception):
     """The program uses a type that this provider does not know: add it to tests/engine/aws_provider."""
 
 
+def _check_changes(kind: Kind, old: Properties, new: Properties) -> None:
+    """A change that this provider does not know how to make must not pass for made."""
+    changed = {key for key in old.keys() | new.keys() if not same(old.get(key), new.get(key))}
+    unknown = changed - {*kind.changes, "tags"} if "*" not in kind.changes else set()
+    if unknown:
+        raise UnknownTypeError(
+            f"tests/engine/aws_provider cannot change {', '.join(unknown)} of {kind.token}"
+        )
+
+
 class _told:  # noqa: N801 (reads as what it does)
     """Turns what AWS refuses into the engine's error, with AWS's words."""
 
@@ -212,10 +225,16 @@ class _told:  # noqa: N801 (reads as what it does)
         pass
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(
-            error, botocore.exceptions.ClientError | botocore.exceptions.BotoCoreError | GaveUpError
-        ):
+        if isinstance(error, TOLD):
             _fail(self._context, f"{self._what}: {error}")
+
+
+TOLD: Final = (
+    botocore.exceptions.ClientError,
+    botocore.exceptions.BotoCoreError,
+    GaveUpError,
+    UnknownTypeError,
+)
 
 
 def _fail(context: Any, message: str) -> None:

@@ -11,6 +11,7 @@ from tests.engine.aws_provider.values import Properties
 
 
 class Role(Kind):
+    changes = ("assumeRolePolicy", "description")
     token, source, replaces, tagged = "aws:iam/role:Role", "iam/role.go", ("name", "path"), True
     named, read_only = "name", ("arn", "createDate", "uniqueId")
 
@@ -54,6 +55,7 @@ class Role(Kind):
 
 
 class RolePolicy(Kind):
+    changes = ("policy",)
     token, source, replaces = "aws:iam/rolePolicy:RolePolicy", "iam/role_policy.go", ("name", "role")
     named = "name"
 
@@ -98,6 +100,7 @@ class RolePolicyAttachment(Kind):
 
 
 class InstanceProfile(Kind):
+    changes = ("role",)
     token, source = "aws:iam/instanceProfile:InstanceProfile", "iam/instance_profile.go"
     replaces, named, tagged = ("name", "path"), "name", True
     read_only = ("arn", "createDate", "uniqueId")
@@ -134,6 +137,7 @@ class InstanceProfile(Kind):
 
 
 class LogGroup(Kind):
+    changes = ("kmsKeyId", "retentionInDays")
     token, source, replaces = "aws:cloudwatch/logGroup:LogGroup", "logs/group.go", ("name",)
     named, read_only, tagged = "name", ("arn",), True
 
@@ -178,6 +182,7 @@ class LogGroup(Kind):
 
 
 class MetricAlarm(Kind):
+    changes = ("*",)
     token, source, replaces = (
         "aws:cloudwatch/metricAlarm:MetricAlarm",
         "cloudwatch/metric_alarm.go",
@@ -225,6 +230,7 @@ class MetricAlarm(Kind):
 
 
 class Dashboard(Kind):
+    changes = ("dashboardBody",)
     token, source = "aws:cloudwatch/dashboard:Dashboard", "cloudwatch/dashboard.go"
     replaces, read_only = ("dashboardName",), ("dashboardArn",)
 
@@ -250,6 +256,7 @@ class Dashboard(Kind):
 class Budget(Kind):
     """Its filters and notifications are put, not compared: moto keeps neither in full."""
 
+    changes = ("*",)
     token, source, replaces = "aws:budgets/budget:Budget", "budgets/budget.go", ("accountId", "name")
     named, read_only, tagged = "name", ("accountId", "arn"), True
 
@@ -308,6 +315,7 @@ def _notification(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Topic(Kind):
+    changes = ("kmsMasterKeyId",)
     token, source, replaces, tagged = "aws:sns/topic:Topic", "sns/topic.go", ("name",), True
     named, read_only = "name", ("arn", "owner")
 
@@ -343,6 +351,7 @@ class Topic(Kind):
 class TopicPolicy(Kind):
     """A topic always has one; a delete gives it AWS's default back."""
 
+    changes = ("policy",)
     token, source, replaces = "aws:sns/topicPolicy:TopicPolicy", "sns/topic_policy.go", ("arn",)
     read_only = ("owner",)
 
@@ -420,6 +429,7 @@ class ScheduleGroup(Kind):
 
 
 class Schedule(Kind):
+    changes = ("*",)
     token, source = "aws:scheduler/schedule:Schedule", "scheduler/schedule.go"
     replaces, named, read_only = ("groupName", "name"), "name", ("arn",)
 

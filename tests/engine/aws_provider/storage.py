@@ -11,6 +11,7 @@ from tests.engine.aws_provider.values import Properties
 
 
 class Key(Kind):
+    changes = ("deletionWindowInDays", "description", "enableKeyRotation", "policy")
     token, source = "aws:kms/key:Key", "kms/key.go"
     replaces, tagged = ("customerMasterKeySpec", "keyUsage", "multiRegion"), True
     read_only = ("arn", "keyId")
@@ -58,6 +59,7 @@ class Key(Kind):
 
 
 class Alias(Kind):
+    changes = ("targetKeyId",)
     token, source, replaces = "aws:kms/alias:Alias", "kms/alias.go", ("name",)
     read_only = ("arn", "targetKeyArn")
 
@@ -84,6 +86,7 @@ class Alias(Kind):
 
 
 class Bucket(Kind):
+    changes = ("forceDestroy",)
     token, source, replaces, tagged = "aws:s3/bucket:Bucket", "s3/bucket.go", ("bucket",), True
     named, read_only = "bucket", ("arn", "bucketDomainName", "hostedZoneId")
 
@@ -130,7 +133,8 @@ class Bucket(Kind):
 class BucketPart(Kind):
     """A setting of a bucket that is put and put again; its id is the bucket's name."""
 
-    replaces = ("bucket", "expectedBucketOwner")
+    changes = ("*",)
+    replaces = ("bucket",)
 
     def put(self, given: Properties) -> None:
         raise NotImplementedError
@@ -311,6 +315,7 @@ class BucketLogging(BucketPart):
 
 
 class Parameter(Kind):
+    changes = ("insecureValue", "keyId", "type", "value")
     token, source, replaces, tagged = "aws:ssm/parameter:Parameter", "ssm/parameter.go", ("name",), True
     read_only = ("arn", "version")
 
