@@ -12,6 +12,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
+
 TITLES = {
     **dict.fromkeys(("mr", "mister", "herr", "señor", "monsieur"), "he"),
     **dict.fromkeys(("mrs", "ms", "miss", "madam", "frau", "señora", "madame"), "she"),
@@ -30,7 +32,7 @@ BEGINNINGS = frozenset(
     "whom whose why will with would".split()
 )
 """Words that begin a question, capitalised though no one's name."""
-_FIRST_NAMES_TOO = frozenset("an can do how in may so the to will".split())
+_FIRST_NAMES_TOO = frozenset("an can do may so will".split())
 """Of the words that may begin a sentence before a surname, those that are someone's first name: An Nguyen, Will Day."""
 _BEFORE_NAMES = (
     BEGINNINGS
@@ -47,11 +49,14 @@ ILLNESSES = frozenset(
 THINGS = ILLNESSES | frozenset(
     "catheter phenomenon maneuver manoeuvre reflex classification scale procedure tumor tumour criteria virus lesion "
     "repair line tube drain hospital clinic street road avenue medical center centre university ward house index stage "
-    "node nodes chorea encephalopathy collar bodies".split()
+    "node nodes chorea encephalopathy collar bodies study ultrasound monitor pouch cyst flare scan shunt stent forceps "
+    "retractor clamp scissors stain graft gangrene nodule ataxia angle ratio method technique operation cell "
+    "cells memorial foundation institute pharmacy".split()
 )
 """What follows a name that stands for a thing: "Foley catheter", "Graves' disease", "Brown Clinic"."""
 BEGIN_A_FINDING = frozenset("back blood bone chest gout head heart lung pain skin".split())
 """Surnames, and with a capital also the first word of "Blood pressure" and a heading of notes."""
+_APOSTROPHES = re.compile(r"['’]s$|['’]")
 _PLAIN = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i"})
 _SPELT_OUT = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "å": "aa", "ø": "oe"})
 
@@ -74,6 +79,28 @@ class Name:
     """"jr" of "John Smith Jr."."""
     joined: int = 1
     """How many words the surname has: 2 of "Smith-Jones"."""
+    has_particle: bool = False
+    """"Ana de la Cruz"."""
+    unusual: bool = False
+    """It is written as other words may be as well: in capitals, or "Nowak, Eva"."""
+    known: bool = False
+    """A person who is known has it."""
+    in_place: bool = False
+    """A single word that stands where only a person can: "What does Kowalski take?"."""
+
+    def overlaps(self, other: Name) -> bool:
+        return self.start < other.end and other.start < self.end
+
+
+def is_doubtful(word: str) -> bool:
+    """Whether a name may be any other word, so that a capital alone says nothing."""
+    folded = word.lower()
+    return folded in NAMES_TOO or folded in BEGIN_A_FINDING or is_ordinary(word)
+
+
+def is_initial(word: frozenset[str]) -> bool:
+    """Whether it is an initial, by its keys."""
+    return all(len(key) == 1 for key in word)
 
 
 def stands_before_names(word: str) -> bool:
@@ -84,7 +111,8 @@ def stands_before_names(word: str) -> bool:
 
 def bare(word: str) -> str:
     """A word in small letters, without apostrophes and without "'s"."""
-    return re.sub(r"['’]s$|['’]", "", word.lower())
+    folded = word.lower()
+    return _APOSTROPHES.sub("", folded) if "'" in folded or "’" in folded else folded
 
 
 @lru_cache(maxsize=16_384)

@@ -14,54 +14,107 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from pipeline.text.names import PARTICLES, THINGS, Name, keys
+from pipeline.text.known_names import known_names
+from pipeline.text.names import PARTICLES, THINGS, Name, is_doubtful, keys
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
-from pipeline.text.persons import Passage, PassagePersons, PassageText, Token
-from pipeline.text.question_names import names
+from pipeline.text.persons import Passage, PassagePersons, PassageTexts, Persons, Token
+from pipeline.text.question_names import lone_names, names
 
 _NAMED_AFTER_PEOPLE = THINGS | {"fever", "position"}
 """What follows a name that stands for a thing where a passage has it verbatim; a patient may have a fever, too."""
+_AT_A_PLACE = re.compile(r"\b(?:at|in|near)\s+$", re.IGNORECASE)
+_ASKED_OF = re.compile(r"\b(?:does|did|is|was|has|had|will|can|how|about)\s+$", re.IGNORECASE)
+"""What stands before a name written small that is surely one."""
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
 def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[str, frozenset[str]]:
     """The question without the name, and the patients whose passages may answer it: all, unless it names a person.
 
-    A name is one or more capitalised words after a title, or two or more in a row that the passages never write small
-    ("Atrial fibrillation" is none). It means the patients whose passages have its last word as a name of a person whom
-    it can be, and of these the ones that have most of it; no one where no passage has it. The name itself is not asked
-    about: else the sentence that introduces a person would answer everything about them.
+    It names the persons of the passages whose names stand in it, in any case and order. Otherwise a name is one or more
+    capitalised words after a title, two or more in a row that the passages never write small ("Atrial fibrillation" is
+    none), or a single one where only a person can stand. It means the patients whose passages have its last word as a
+    name of a person whom it can be, and of these the ones that have most of it; no one where no passage has it. The
+    name itself is not asked about: else the sentence that introduces a person would answer everything about them.
     """
     everyone = frozenset(passage.patient_id for passage in passages)
     question = question if question.isascii() else unicodedata.normalize("NFC", question)
-    asked = names(question)
-    if not asked:
-        return question, everyone
-    texts = [PassageText(passage) for passage in passages]
+    texts = PassageTexts(passages)
     persons, words = PassagePersons(texts), _PassageWords(texts)
     meant, left, at = everyone, [], 0
-    for name in asked:
-        proper = words.without_small_words(name)
-        if not proper:
-            continue
-        called = persons.called(replace(name, words=proper))
-        if not (called or name.sure) or (not called and words.is_a_thing(name, question)):
+    for name in _names(question, persons):
+        called = _called(name, question, persons, words)
+        if called is None:
             continue
         meant &= called
-        left.append(question[at : name.start])
-        at = name.end
+        if name.start >= at and _is_left_out(name, question, persons):
+            left.append(question[at : name.start])
+            at = name.end
     return "".join([*left, question[at:]]), meant
 
 
 def names_in(question: str) -> str:
     """The names of a question, as they stand there without titles; "" where it names no one."""
-    return ", ".join(" ".join(name.words) for name in names(question) if name.sure)
+    found = [name for name in names(question) if name.sure] or list(lone_names(question))
+    return ", ".join(" ".join(name.words) for name in found)
+
+
+def _names(question: str, persons: Persons) -> list[Name]:
+    """The names of persons here, and what else may be one, in order; no word belongs to two."""
+    by_shape = names(question)
+    found = list(known_names(question, persons))
+    for name in (
+        *(name for name in by_shape if name.sure),
+        *lone_names(question),
+        *(name for name in by_shape if not name.sure),
+    ):
+        if not any(name.overlaps(other) for other in found):
+            found.append(name)
+    return sorted(found, key=lambda name: name.start)
+
+
+def _called(name: Name, question: str, persons: Persons, words: _PassageWords) -> frozenset[str] | None:
+    """The patients whom a name can mean; None where it is no one's name."""
+    if len(name.words) == 1 and not name.titled:
+        return _called_by_one_word(name, question, persons, words)
+    if not name.known:
+        proper = words.without_small_words(name)
+        if not proper:
+            return None
+        name = replace(name, words=proper, joined=min(name.joined, len(proper)))
+    if name.unusual and all(map(words.have, name.words)) and not persons.has_surname(name.words[-1]):
+        return None
+    called = persons.called(name)
+    return None if not called and words.is_a_thing(name, question) else called
+
+
+def _called_by_one_word(
+    name: Name, question: str, persons: Persons, words: _PassageWords
+) -> frozenset[str] | None:
+    """The same of "Kowalski's", which may be "Crohn's". Where no person is called so, it is no one's name if a passage
+    has the word, or if it may stand for a thing as well."""
+    if words.is_a_thing(name, question):
+        return None
+    called = persons.called(name)
+    (word,) = name.words
+    if called or name.known or persons.has_surname(word) or persons.has_first_name(word):
+        return called
+    return called if name.in_place and (is_doubtful(word) or not words.have(word)) else None
+
+
+def _is_left_out(name: Name, question: str, persons: Persons) -> bool:
+    """Whether the rest of the question is asked about the person: not where the name may be a thing's after all."""
+    if name.in_place:
+        return persons.has_surname(name.words[0]) or persons.has_first_name(name.words[0])
+    if not name.known or name.titled or name.words[-1][0].isupper():
+        return True
+    return question[: name.end].endswith(("'s", "’s")) or bool(_ASKED_OF.search(question[: name.start]))
 
 
 class _PassageWords:
     """How the passages write words."""
 
-    def __init__(self, texts: Sequence[PassageText]) -> None:
+    def __init__(self, texts: PassageTexts) -> None:
         self._texts = texts
 
     def without_small_words(self, name: Name) -> tuple[str, ...]:
@@ -90,9 +143,8 @@ class _PassageWords:
         """Whether the last of these words begins with a small letter where they stand together."""
         wanted = [keys(word) for word in words]
         return any(
-            text.tokens[at].text[0].islower() and _end_together(wanted, text.tokens[: at + 1])
-            for text in self._texts
-            for at in text.places(wanted[-1])
+            not token.capital and _stand_together(wanted[:-1], *self._texts.around(token), step=-1)
+            for token in self._texts.places(wanted[-1])
         )
 
     def is_a_thing(self, name: Name, question: str) -> bool:
@@ -100,16 +152,29 @@ class _PassageWords:
         "Anna Smith disease progression" names a person."""
         if name.titled:
             return False
+        if (
+            len(name.words) > 1
+            and _AT_A_PLACE.search(question[: name.start])
+            and self._have_together(name.words)
+        ):
+            return True
         words = [*name.words, *_following(question[name.end :])]
         for at, word in enumerate(words[1:], start=1):
             if word.lower() in _NAMED_AFTER_PEOPLE:
-                wanted = [keys(each) for each in words[: at + 1]]
-                return any(_stand_together(wanted, text.tokens) for text in self._texts)
+                return self._have_together(words[: at + 1])
         return False
+
+    def _have_together(self, words: Sequence[str]) -> bool:
+        first, *others = [keys(word) for word in words]
+        return any(_stand_together(others, *self._texts.around(token)) for token in self._texts.places(first))
+
+    def have(self, word: str) -> bool:
+        """Whether any passage has it, in any case."""
+        return bool(self._texts.places(keys(word)))
 
     def small(self, word: str) -> bool:
         """Whether the passages write it small anywhere: then it is no name by itself."""
-        return any(text.writes_small(keys(word)) for text in self._texts)
+        return self._texts.writes_small(keys(word))
 
 
 def _following(text: str) -> Iterator[str]:
@@ -122,18 +187,13 @@ def _following(text: str) -> Iterator[str]:
         at = word.end()
 
 
-def _stand_together(wanted: Sequence[frozenset[str]], tokens: Sequence[Token]) -> bool:
-    """Whether words follow each other somewhere, particles between them or not."""
-    written = [keys(token.text) for token in tokens if token.text not in PARTICLES]
-    return any(
-        all(not one.isdisjoint(other) for one, other in zip(wanted, written[at:], strict=False))
-        for at in range(len(written) - len(wanted) + 1)
-    )
-
-
-def _end_together(wanted: Sequence[frozenset[str]], tokens: Sequence[Token]) -> bool:
-    """Whether the last of these tokens are those words."""
-    last = tokens[-len(wanted) :]
-    return len(last) == len(wanted) and all(
-        not one.isdisjoint(keys(token.text)) for one, token in zip(wanted, last, strict=True)
+def _stand_together(
+    wanted: Sequence[frozenset[str]], tokens: Sequence[Token], at: int, step: int = 1
+) -> bool:
+    """Whether those words follow the token at `at`, or stand before it, particles between them or not."""
+    beside = tokens[at + 1 :] if step > 0 else tokens[:at]
+    written = [keys(token.text) for token in beside if token.text not in PARTICLES or step < 0]
+    near = written[: len(wanted)] if step > 0 else written[len(written) - len(wanted) :]
+    return len(near) == len(wanted) and all(
+        not one.isdisjoint(other) for one, other in zip(wanted, near, strict=True)
     )

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from pipeline.text.names import (
-    BEGIN_A_FINDING,
     GENERATIONS,
     PARTICLES,
     SUFFIXES,
@@ -25,11 +24,13 @@ from pipeline.text.names import (
     TITLES,
     Name,
     bare,
+    is_doubtful,
+    is_initial,
     keys,
     same_first_name,
     stands_before_names,
 )
-from pipeline.text.ordinary_words import NAMES_TOO, is_no_name, is_ordinary
+from pipeline.text.ordinary_words import is_no_name
 
 _AFTER_NAMES = frozenset(
     "has had is was are were denies reports takes took states presents presented complains will would can does did and "
@@ -53,7 +54,7 @@ _STAFF = (
     r"|radiologist|pathologist|cardiologist|oncologist|neurologist|author|signed|cc|dr|prof)"
 )
 _NOT_THE_PATIENT = re.compile(
-    rf"(?:\b(?:{_RELATIVE}|{_STAFF})s?(?:\s+(?:is|was|named|called|name|care|on call))?[,:.(]?|\bby:?)\s*$",
+    rf"(?:\b(?:{_RELATIVE}|{_STAFF})s?(?:\s+(?:is|was|named|called|name|care|on call))?[,:(]?|\bby:?)\s*$",
     re.IGNORECASE,
 )
 """What stands before a name that is not the patient's: "her daughter Anna", "seen by Anna", "PCP: Anna"."""
@@ -85,16 +86,20 @@ _SAID_OF_PEOPLE = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What follows the name of a person, and hardly a heading or a drug."""
-_AT_A_PLACE = re.compile(r"\b(?:at|in|near|from|to|of)\s+(?:the\s+)?$", re.IGNORECASE)
+_AT_A_PLACE = re.compile(r"\b(?:at|in|near)\s+(?:the\s+)?$", re.IGNORECASE)
+_TO_A_PLACE = re.compile(r"\b(?:from|to)\s+(?:the\s+)?$|&\s*$", re.IGNORECASE)
+_GENERATION = re.compile(r",?\s+(?:jr|sr|ii|iii|iv)\b\.?", re.IGNORECASE)
 _ENDS_A_LINE = re.compile(r"\s*(?:$|[.\n\r(;|]|-\s|mrn|dob|\d)", re.IGNORECASE)
+_BETWEEN_PASSAGES = "\n\0\n"
+_BEFORE, _BEHIND = 60, 40
+"""Characters on both sides of a word whose words are read for what it is."""
+_FROM_FIRST_NAME = 40
+"""Characters between the beginnings of a first name and a surname at most."""
+_IS_S = re.compile(r"s(?![^\W_])")
 _LOOK_BACK = 40
 """Characters before a name that are read for what it is."""
 _MARKED = re.compile("[À-ɏ\u0300-\u036fḀ-ỿ]")
 _APOSTROPHES = str.maketrans("", "", "'’")
-_PLACES = THINGS | frozenset(
-    "st ave rd blvd memorial general institute foundation pharmacy school college church rehab rehabilitation health "
-    "healthcare county city insurance island beach park avenue drive".split()
-)
 
 
 class Passage(Protocol):
@@ -113,75 +118,165 @@ class Persons(Protocol):
     def has_surname(self, word: str) -> bool:
         """Whether anyone is a person of that surname."""
 
+    def has_first_name(self, word: str) -> bool:
+        """Whether anyone has that first name, and a surname after it."""
+
     def has_in_full(self, first: str, surname: str) -> bool:
         """Whether anyone is called that in full; the first name may be an initial."""
 
     def called(self, name: Name) -> frozenset[str]:
-        """The patients who may be called that: of those with the surname, the ones that have most of the name."""
+        """The patients who may be called that: of those with the surname, the ones that have most of the name. A
+        single word without title may be a first name, where it is no one's surname."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     text: str
     start: int
     end: int
 
+    @property
+    def capital(self) -> bool:
+        return self.text[0].isupper()
 
-class PassageText:
-    """One passage, and where its words stand once one of them is asked for."""
 
-    def __init__(self, passage: Passage) -> None:
-        text = passage.text
-        self.patient_id = passage.patient_id
-        self.text = text if text.isascii() else unicodedata.normalize("NFC", text)
+class PassageTexts:
+    """The texts of some passages, and where a word stands in them: no text is cut into words as a whole."""
 
-    def places(self, wanted: frozenset[str]) -> list[int]:
-        """Where among the tokens that word stands, in any case."""
-        if not self._may_have(wanted):
-            return []
-        return [at for at, token in enumerate(self.tokens) if not wanted.isdisjoint(keys(token.text))]
+    def __init__(self, passages: Sequence[Passage]) -> None:
+        self.text = _BETWEEN_PASSAGES.join(passage.text.replace("\0", " ") for passage in passages)
+        if not self.text.isascii():
+            self.text = unicodedata.normalize("NFC", self.text)
+        self._patients = [passage.patient_id for passage in passages]
+        self._places: dict[frozenset[str], list[Token]] = {}
+        self._written_small: dict[frozenset[str], bool] = {}
+
+    def places(self, wanted: frozenset[str]) -> list[Token]:
+        """Where that word stands, in any case and spelling."""
+        if wanted not in self._places:
+            self._places[wanted] = sorted(self._find(wanted), key=lambda token: token.start)
+        return self._places[wanted]
+
+    def patient(self, token: Token) -> str:
+        return self._patients[bisect_right(self._ends, token.start)]
+
+    def around(self, token: Token) -> tuple[list[Token], int]:
+        """The words near it in its passage, and where it is among them."""
+        number = bisect_right(self._ends, token.start)
+        begin = self._ends[number - 1] if number else 0
+        begin = max(begin, token.start - _BEFORE)
+        while begin and begin > token.start - 2 * _BEFORE and self.text[begin - 1].isalnum():
+            begin -= 1
+        before = [Token(word.group(), *word.span()) for word in _WORD.finditer(self.text, begin, token.start)]
+        end = min(self._ends[number], token.end + _BEHIND)
+        behind = [Token(word.group(), *word.span()) for word in _WORD.finditer(self.text, token.start, end)]
+        return [*before, *behind], len(before)
 
     def writes_small(self, wanted: frozenset[str]) -> bool:
-        """Whether it has that word with a small letter."""
-        return any(self.tokens[at].text[0].islower() for at in self.places(wanted))
+        """Whether that word stands there with a small letter."""
+        if wanted not in self._written_small:
+            self._written_small[wanted] = any(not token.capital for token in self._find(wanted))
+        return self._written_small[wanted]
 
-    def _may_have(self, wanted: frozenset[str]) -> bool:
-        return self._marked or any(word in self._small for word in wanted)
+    def stand_near(self, first: frozenset[str], other: frozenset[str]) -> bool:
+        """Whether both words stand near each other anywhere, the second with a capital; an initial may be any word."""
+        return is_initial(first) or any(
+            self.text[start].isupper()
+            and any(
+                self._small.find(form, max(0, start - _FROM_FIRST_NAME), start + _FROM_FIRST_NAME) >= 0
+                for form in self._forms(first)
+            )
+            for each in self._forms(other)
+            for start in self._starts(each)
+        )
 
-    @cached_property
-    def _marked(self) -> bool:
-        return not self.text.isascii() and bool(_MARKED.search(self.text))
+    def _find(self, wanted: frozenset[str]) -> Iterator[Token]:
+        for form in self._forms(wanted):
+            for start in self._starts(form):
+                word = _WORD.match(self.text, start)
+                if word is not None and not wanted.isdisjoint(keys(word.group())):
+                    yield Token(word.group(), *word.span())
+
+    def _forms(self, wanted: frozenset[str]) -> Iterator[str]:
+        """How that word is written there, in small letters."""
+        yield from wanted
+        for form, form_keys in self._odd_words.items():
+            if form not in wanted and not wanted.isdisjoint(form_keys):
+                yield form
+
+    def _starts(self, form: str) -> Iterator[int]:
+        """Where words begin that begin with it."""
+        at = self._small.find(form)
+        while at >= 0:
+            if not at or not (self._small[at - 1].isalnum() or self._small[at - 1] in "'’"):
+                yield at
+            at = self._small.find(form, at + 1)
 
     @cached_property
     def _small(self) -> str:
         small = self.text.lower()
-        return small.translate(_APOSTROPHES) if "'" in small or "’" in small else small
+        if len(small) == len(self.text):
+            return small
+        return "".join(each if len(each.lower()) > 1 else each.lower() for each in self.text)
 
     @cached_property
-    def tokens(self) -> list[Token]:
-        return [Token(word.group(), *word.span()) for word in _WORD.finditer(self.text)]
+    def _odd_words(self) -> dict[str, frozenset[str]]:
+        """The words with accents and with apostrophes inside, as they stand there in small letters."""
+        marks = [] if self._small.isascii() else [*self._marks()]
+        for sign in "'’":
+            at = self._small.find(sign)
+            while at >= 0:
+                if self._small[at + 1 : at + 2].isalpha() and not _IS_S.match(self._small, at + 1):
+                    marks.append(at)
+                at = self._small.find(sign, at + 1)
+        forms = set()
+        for mark in marks:
+            begin = mark
+            while begin and (self._small[begin - 1].isalnum() or self._small[begin - 1] in "'’"):
+                begin -= 1
+            word = _WORD.search(self._small, begin)
+            if word is not None:
+                forms.add(word.group())
+        return {form: keys(form) for form in forms}
+
+    def _marks(self) -> Iterator[int]:
+        """Where letters with marks stand."""
+        for begin, end in zip([0, *self._ends], self._ends, strict=False):
+            if not self.text[begin:end].isascii():
+                yield from (match.start() for match in _MARKED.finditer(self._small, begin, end))
 
     @cached_property
-    def capitals(self) -> frozenset[str]:
-        return frozenset(token.text for token in self.tokens if token.text[0].isupper())
+    def _ends(self) -> list[int]:
+        ends, at = [], self.text.find(_BETWEEN_PASSAGES)
+        while at >= 0:
+            ends.append(at + len(_BETWEEN_PASSAGES))
+            at = self.text.find(_BETWEEN_PASSAGES, ends[-1])
+        return [*ends, len(self.text)]
 
 
 class PassagePersons:
     """`Persons` as passages name them."""
 
-    def __init__(self, texts: Sequence[PassageText]) -> None:
+    def __init__(self, texts: PassageTexts) -> None:
         self._texts = texts
-        self._found: dict[frozenset[str], list[tuple[str, _Place]]] = {}
+        self._read: dict[frozenset[str], list[tuple[str, _Place]]] = {}
 
     def has_surname(self, word: str) -> bool:
-        return any(place.is_a_person for _, place in self._places(word))
+        if not is_doubtful(word) and self._texts.writes_small(keys(word)):
+            return False
+        return any(place.is_certain for _, place in self._places(word))
+
+    def has_first_name(self, word: str) -> bool:
+        return any(place.is_certain for _, place in self._places_of_first_name(word))
 
     def has_in_full(self, first: str, surname: str) -> bool:
         wanted = keys(first)
-        return any(
-            place.is_called(wanted)
-            and (place.is_a_person or not (is_doubtful(first) or is_doubtful(surname)))
-            for _, place in self._places(surname)
+        places = [
+            place for _, place in self._places(surname) if place.is_called(wanted) and not place.goes_on
+        ]
+        if any(place.is_certain for place in places):
+            return True
+        return bool(places) and not any(
+            is_doubtful(word) or self._texts.writes_small(keys(word)) for word in (first, surname)
         )
 
     def called(self, name: Name) -> frozenset[str]:
@@ -190,39 +285,60 @@ class PassagePersons:
             rank = self._rank(patient, name)
             if rank is not None:
                 ranks[patient] = rank
+        if not ranks and len(name.words) == 1 and not name.titled:
+            return frozenset(
+                patient
+                for patient, place in self._places_of_first_name(name.words[0])
+                if place.may_be_the_patient
+            )
         best = max(ranks.values(), default=None)
         return frozenset(patient for patient, rank in ranks.items() if rank == best)
 
     def _places(self, surname: str) -> list[tuple[str, _Place]]:
         wanted = keys(surname)
-        if wanted not in self._found:
-            self._found[wanted] = [
-                (text.patient_id, _Place(text.text, text.tokens, at))
-                for text in self._texts
-                for at in text.places(wanted)
-                if text.tokens[at].text[0].isupper()
+        if wanted not in self._read:
+            self._read[wanted] = [
+                (self._texts.patient(token), _Place(self._texts.text, *self._texts.around(token)))
+                for token in self._texts.places(wanted)
+                if token.capital
             ]
-        return self._found[wanted]
+        return self._read[wanted]
+
+    def _places_of_first_name(self, word: str) -> Iterator[tuple[str, _Place]]:
+        """The places of the surnames that have it before them."""
+        wanted = keys(word)
+        for token in self._texts.places(wanted):
+            tokens, at = self._texts.around(token)
+            if token.capital and at + 1 < len(tokens):
+                place = _Place(self._texts.text, tokens, at + 1)
+                if tokens[at + 1].capital and place.is_called(wanted) and place.is_a_person:
+                    yield self._texts.patient(token), place
 
     def _rank(self, patient: str, name: Name) -> tuple[int, ...] | None:
         """How much of the name the patient's passages have, and how much of it to the letter but for case; None where
         they do not have the surname, or only as someone else's."""
+        places = self._places(name.words[-1])
         verdicts = {
-            verdict
-            for owner, place in self._places(name.words[-1])
-            if owner == patient and (verdict := self._verdict(place, name))
+            verdict for owner, place in places if owner == patient and (verdict := self._verdict(place, name))
         }
         confirmed = not verdicts.isdisjoint(("first", "given") if len(name.words) > 1 else ("titled",))
         if not verdicts - {"other", "against"} or ("against" in verdicts and not confirmed):
             return None
-        written = frozenset().union(*(text.capitals for text in self._texts if text.patient_id == patient))
-        known = {key for word in written for key in keys(word)}
-        exact = {bare(word) for word in written}
+        written = [self._written(patient, word) for word in name.words]
         return (
             -(verdicts <= {"other", "relative"}),
             "first" in verdicts,
-            sum(not known.isdisjoint(keys(word)) for word in name.words),
-            sum(bare(word) in exact for word in name.words),
+            any(name.has_particle == place.has_particle for owner, place in places if owner == patient),
+            sum(bool(forms) for forms in written),
+            sum(bare(word) in forms for word, forms in zip(name.words, written, strict=True)),
+        )
+
+    def _written(self, patient: str, word: str) -> frozenset[str]:
+        """How the patient's passages write it with a capital."""
+        return frozenset(
+            bare(token.text)
+            for token in self._texts.places(keys(word))
+            if token.capital and self._texts.patient(token) == patient
         )
 
     def _verdict(self, place: _Place, name: Name) -> str:
@@ -233,16 +349,8 @@ class PassagePersons:
         return verdict if place.is_a_person or not self._may_be_any_word(place, name.words[-1]) else ""
 
     def _may_be_any_word(self, place: _Place, surname: str) -> bool:
-        return is_doubtful(surname) or place.shouted or (place.begins and self._is_small(surname))
-
-    def _is_small(self, word: str) -> bool:
-        return any(text.writes_small(keys(word)) for text in self._texts)
-
-
-def is_doubtful(word: str) -> bool:
-    """Whether a name may be any other word, so that a capital alone says nothing."""
-    folded = word.lower()
-    return folded in NAMES_TOO or folded in BEGIN_A_FINDING or is_ordinary(word)
+        small = place.begins and self._texts.writes_small(keys(surname))
+        return is_doubtful(surname) or place.shouted or small
 
 
 class _Place:
@@ -252,8 +360,11 @@ class _Place:
         self._text, self._tokens, self._at = text, tokens, at
         self._before: list[str] = []
         self._title: str | None = None
+        self.has_particle = False
         self._start = self._look_back()
         self._end = tokens[at].end
+        if generation := _GENERATION.match(text, self._end):
+            self._end = generation.end()
         self._directly_after = self._after(_GAP_OF_NAMES, 1)
         self._after_comma = self._after(_COMMA, 2)
 
@@ -273,23 +384,41 @@ class _Place:
         )
 
     @cached_property
-    def is_a_person(self) -> bool:
-        """Whether the passage says so, and not only by a capital: a title, a first name, what is said of people."""
-        if self._stands_for_a_thing or self._second or self._at_a_place:
+    def is_certain(self) -> bool:
+        """Whether the passage says that it is a person: by a title, a label or what is said of people."""
+        if self._stands_for_a_thing or self.goes_on or self._at_a_place:
             return False
         if self._title is not None or self._labelled or self._as_in_a_list:
             return True
-        surname = self._tokens[self._at].text
-        if is_doubtful(surname) and not self._before:
-            return bool(_SAID_OF_PEOPLE.match(self._text, self._end))
-        if self._before and not is_doubtful(self._before[0]) and not stands_before_names(self._before[0]):
-            return not self.shouted
-        return bool(self._before) and bool(_SAID_OF_PEOPLE.match(self._text, self._end))
+        return self._has_first_name and self._is_said_to_be
+
+    @cached_property
+    def is_a_person(self) -> bool:
+        """The same, or that it stands after a first name that is no other word."""
+        if self.is_certain or (self._is_said_to_be and not self._stands_for_a_thing):
+            return True
+        if self._stands_for_a_thing or self.goes_on or self._at_a_place or self.shouted:
+            return False
+        return self._has_first_name and not is_doubtful(self._before[0])
+
+    @property
+    def _has_first_name(self) -> bool:
+        return bool(self._before) and not (
+            is_no_name(self._before[0]) or stands_before_names(self._before[0])
+        )
+
+    @cached_property
+    def _is_said_to_be(self) -> bool:
+        return bool(_SAID_OF_PEOPLE.match(self._text, self._end))
 
     def is_called(self, first: frozenset[str]) -> bool:
         """Whether that is its first name, before it or after a comma; not of a thing."""
         names = [*self._before, *self._after_comma, *self._directly_after]
         return not self._stands_for_a_thing and any(same_first_name(word, first) for word in names)
+
+    @property
+    def may_be_the_patient(self) -> bool:
+        return self._title != "staff" and not self._not_the_patient
 
     def verdict(self, name: Name) -> str:
         """What the place says: "first", with the first name that was asked for; "given", with another of those asked
@@ -306,6 +435,8 @@ class _Place:
             return "against"
         if name.generation and self._generation and name.generation != self._generation:
             return "against"
+        if self._at_a_place or (len(name.words) == 1 and self._to_a_place):
+            return "other"
         verdict = self._by_first_names([keys(word) for word in name.words[:-1]])
         if verdict == "against" or not _WHO_IT_IS.match(self._text, self._end):
             return verdict or ("titled" if self._title and self._title == name.title else "bare")
@@ -317,10 +448,15 @@ class _Place:
         around = [*names, *self._directly_after]
         if not given:
             return ""
-        if around and any(same_first_name(word, given[0]) for word in around[:1]):
-            return "first"
-        if any(same_first_name(word, wanted) for word in around for wanted in given):
-            return "against" if len(names) > 1 and len(given) > 1 else "given"
+        if around and same_first_name(around[0], given[0]):
+            others = zip(around[1:], given[1:], strict=False)
+            return "first" if all(same_first_name(word, wanted) for word, wanted in others) else "against"
+        if (
+            len(given) == 1
+            and not is_initial(given[0])
+            and any(same_first_name(word, given[0]) for word in around)
+        ):
+            return "given"
         return "against" if [word for word in names if word not in self._directly_after] else ""
 
     @cached_property
@@ -331,12 +467,11 @@ class _Place:
     @cached_property
     def _not_the_patient(self) -> bool:
         """A relative or someone of the staff, by the words around the name."""
-        before = self._text[max(0, self._start - _LOOK_BACK) : self._start]
-        return bool(_NOT_THE_PATIENT.search(before) or _IS_A_RELATIVE.match(self._text, self._end))
+        return bool(_NOT_THE_PATIENT.search(self._text_before) or _IS_A_RELATIVE.match(self._text, self._end))
 
     @property
     def _labelled(self) -> bool:
-        return bool(_LABEL.search(self._text[max(0, self._start - _LOOK_BACK) : self._start]))
+        return bool(_LABEL.search(self._text_before))
 
     @property
     def _as_in_a_list(self) -> bool:
@@ -350,11 +485,20 @@ class _Place:
 
     @property
     def _at_a_place(self) -> bool:
-        before = self._text[max(0, self._start - 12) : self._start]
-        return self._title is None and bool(_AT_A_PLACE.search(before))
+        return self._title is None and bool(_AT_A_PLACE.search(self._text_before))
 
     @property
-    def _second(self) -> bool:
+    def _to_a_place(self) -> bool:
+        followed = self._text.startswith(" &", self._end)
+        return self._title is None and (followed or bool(_TO_A_PLACE.search(self._text_before)))
+
+    @cached_property
+    def _text_before(self) -> str:
+        begin = max(0, self._start - _LOOK_BACK)
+        return self._text[begin : self._start].rpartition(_BETWEEN_PASSAGES)[2]
+
+    @property
+    def goes_on(self) -> bool:
         """Whether a longer name goes on behind it: "Anna" and "Smith" of "Anna Smith-Jones"."""
         after = self._directly_after
         if after and after[0].lower() not in SUFFIXES | _AFTER_NAMES and len(after[0]) > 1:
@@ -377,6 +521,7 @@ class _Place:
             if not _GAP_OF_NAMES.fullmatch(gap) or (gap.startswith(".") and not initial):
                 return end
             if folded in PARTICLES and token.text.islower():
+                self.has_particle = True
                 end = token.start
                 continue
             if not _is_a_capitalised_word(token.text):
@@ -401,11 +546,11 @@ class _Place:
 
     @cached_property
     def _stands_for_a_thing(self) -> bool:
-        following = self._tokens[self._at + 1 : self._at + 2]
+        behind = [token for token in self._tokens[self._at + 1 : self._at + 3] if token.start >= self._end]
         return (
-            bool(following)
-            and following[0].text.lower() in THINGS
-            and "." not in self._text[self._tokens[self._at].end : following[0].start]
+            bool(behind)
+            and behind[0].text.lower() in THINGS
+            and "." not in self._text[self._end : behind[0].start]
         )
 
     def _is_part_of_another(self, name: Name) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pipeline.text.names import BEGIN_A_FINDING, BEGINNINGS, GENERATIONS, PARTICLES, SUFFIXES, TITLES, Name
 from pipeline.text.ordinary_words import is_no_name, is_ordinary
@@ -27,6 +28,53 @@ _BETWEEN_NAMES = frozenset(
 _ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
 """Of a question, with the marks around it; a dash ends it as a blank does."""
 _AROUND = "\"'“”‘(),.;:?!"
+_HYPHEN = re.compile(r"[-‐‑]")
+_VOWEL = re.compile(r"[aeiouyà-ÿ]")
+_IN_CAPITALS_MIN = 6
+"""Letters of both words: fewer are more often short for something."""
+_LETTERS = r"[^\W\d_]"
+_NAME = rf"[A-ZÀ-ÖØ-ÞŁŚŽŠČ]{_LETTERS}+(?:[-'’]{_LETTERS}+)*"
+_WITH_INITIAL = re.compile(rf"(?<![\w.])([A-Z])(?:\.\s?[A-Z])?\.?\s({_NAME})(?=\W|$)")
+_SURNAME_FIRST = re.compile(
+    rf"(?<![\w,])(?<!\b[Ii]n )(?<!\b[Aa]t )(?<!\bfrom )(?<!\bnear )(?P<last>{_NAME}),\s(?P<first>{_NAME}|[A-Z]\b\.?)"
+    r"(?!\s*,|\s+(?:and|or)\b|[\w-])"
+)
+_CAPITALS = r"[A-ZÀ-ÖØ-Þ]+(?:[-'’][A-ZÀ-ÖØ-Þ]+)*"
+_IN_CAPITALS = re.compile(
+    rf"\b(?P<first>{_CAPITALS})(?P<comma>,)?\s(?:[A-Z]\.?\s)?(?P<last>{_CAPITALS})(?=['’]S\b|['’]s\b|[^\w'’-]|$)"
+)
+_NO_ONE = BEGINNINGS | frozenset(
+    "patient patients he she it they his her their this that these those anyone anybody everyone everybody someone "
+    "somebody".split()
+)
+_MEASURED = (
+    r"(?:potassium|sodium|calcium|magnesium|creatinine|h[a]?emoglobin|glucose|cholesterol|platelets|bilirubin|a1c|inr"
+    r"|bp|blood\spressure|pulse|heart\srate|temperature|weight|height|bmi|age|birthday|dob|mrn|allergies|labs|vitals"
+    r"|medications?|meds|wife|husband|daughter|son|mother|father|address)"
+)
+"""What is asked of a person: "the potassium of Kowalski"."""
+_ASKED_OF_PEOPLE = (
+    rf"(?:{_MEASURED}"
+    r"|drugs|medicines|prescriptions|diagnoses|problems|visits?|appointments?|discharge|admission|surgery|surgeries"
+    r"|insulin|warfarin|dose|doses|results)"
+)
+_ALONE = re.compile(
+    rf"""\b(?:does|did|has|had|will|can|should|could|would)\s+(?P<asked>{_LETTERS}[\w'’-]+)\s+
+        (?:still\s+|currently\s+|ever\s+|also\s+|now\s+)?(?:take|taking|taken|smoke|drink|need|have(?!\s+(?:side|adverse|any))
+        |had|weigh|use|report|deny|complain|live|feel|get|want|suffer|receive|undergo|tolerate|see|eat|sleep|walk|stop
+        |start|been)\b
+    |\b(?:is|was)\s+(?P<being>{_LETTERS}[\w'’-]+)\s+(?:still\s+|currently\s+|also\s+|now\s+)?(?:on(?!\s+(?:the|an?)\b)
+        |taking|allergic|diabetic|pregnant|smoking|hypertensive|obese|an[a]?emic|married|feeling|admitted|discharged
+        |hospitali[sz]ed|seen|vaccinated|febrile|afebrile|septic|in\s+pain|an?\s+(?:smoker|diabetic|patient))\b
+    |\b(?:how\s+(?:is|was)|how['’]s|who\s+is)\s+(?P<well>{_LETTERS}[\w'’-]+)\s*(?:doing|feeling|today|now)?\s*(?:[?.!]|$)
+    |\b{_MEASURED}\s+(?:levels?\s+|values?\s+)?(?:of|for|in)\s+(?P<whose>{_LETTERS}[\w'’-]+)\s*(?:[?.!,]|$)
+    |^(?:(?:re|for|about)\s+)?(?P<about>{_LETTERS}[\w'’-]+):?\s+{_ASKED_OF_PEOPLE}\b
+    |\b(?P<owner>{_LETTERS}[\w-]+)['’]s\s+(?:last\s+|latest\s+|current\s+)?{_ASKED_OF_PEOPLE}\b
+    |\b(?:patient|pt\.?)\s+(?P<patient>{_LETTERS}[\w-]+)(?=['’]s\b|\s*(?:[?.!,]|$)|\s+(?:take|on|have|with|has|is)\b)
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
+_OF_SOMEONE = re.compile(r"['’]s$|['’]$", re.IGNORECASE)
 _OPENS = ("(", "[", "“", '"')
 _NICKNAME = re.compile(r"[(“\"][A-Z]\w+[)”\"]")
 """Of Robert (Bob) Smith."""
@@ -43,7 +91,112 @@ _ABBREVIATED_LESS_THAN = 5
 """Letters before a full stop that ends a sentence: "Wm. Smith" is one name."""
 
 
+class Word(NamedTuple):
+    """A word of a question, without the marks around it and its "'s"."""
+
+    text: str
+    start: int
+    end: int
+    possessive: bool
+    mark: str
+    """What stands after it: "" but for "," and the like."""
+
+    @property
+    def parts(self) -> list[str]:
+        """The halves of a hyphenated word."""
+        return [self.text] if self.text.isalpha() else [part for part in _HYPHEN.split(self.text) if part]
+
+    @property
+    def capital(self) -> bool:
+        return self.text[:1].isupper()
+
+    @property
+    def folded(self) -> str:
+        return self.text.lower()
+
+
+def words_of(question: str) -> list[Word]:
+    """Its words in order, but for those of marks alone."""
+    return [word for match in _ASKED_WORD.finditer(question) if (word := _word(match)).text]
+
+
+def _word(match: re.Match[str]) -> Word:
+    written = match.group()
+    text = _without_s(written)
+    if text == written:
+        return Word(text, match.start(), match.end(), False, "")
+    unmarked = written.rstrip(_AROUND)
+    start = match.start() + (written.find(text) if text else 0)
+    mark = written[len(unmarked) :].strip("\"'“”‘’")[:1]
+    possessive = len(written.strip(_AROUND)) > len(text)
+    return Word(text, start, match.start() + len(unmarked), possessive, mark)
+
+
+def _without_s(written: str) -> str:
+    bare = written.strip(_AROUND)
+    return _OF_SOMEONE.sub("", bare) if "'" in bare or "’" in bare else bare
+
+
 def names(question: str) -> list[Name]:
+    """All that may be a name by its shape, in order: runs of capitalised words, and what is written otherwise: "E.
+    Kowalski", "Nowak, Eva", "ANNA KOWALSKI"."""
+    found = _names_in_a_row(question)
+    for name in (*_names_with_initial(question), *_surnames_first(question), *_names_in_capitals(question)):
+        if not any(name.overlaps(other) for other in found):
+            found.append(name)
+    return sorted(found, key=lambda name: name.start)
+
+
+def lone_names(question: str) -> Iterator[Name]:
+    """Single words that stand where only a person can: "What does Kowalski take?", "Kowalski's potassium". None is
+    sure: "Does Lasix have side effects?"."""
+    for match in _ALONE.finditer(question):
+        word = _without_s(match[match.lastgroup or 0])
+        if (
+            word[0].isupper()
+            and len(word) > 2
+            and word.lower() not in _NO_ONE | BEGIN_A_FINDING
+            and not is_ordinary(word)
+        ):
+            start, end = match.span(match.lastgroup or 0)
+            yield Name((word,), "", False, False, start, end, in_place=True)
+
+
+def _names_with_initial(question: str) -> Iterator[Name]:
+    for match in _WITH_INITIAL.finditer(question):
+        if _is_plain(match[2]):
+            parts = _HYPHEN.split(match[2])
+            yield Name((match[1], *parts), "", False, True, *match.span(), joined=len(parts))
+
+
+def _surnames_first(question: str) -> Iterator[Name]:
+    for match in _SURNAME_FIRST.finditer(question):
+        if _is_plain(match["first"]) and _is_plain(match["last"]):
+            parts = _HYPHEN.split(match["last"])
+            yield Name(
+                (match["first"], *parts), "", False, True, *match.span(), joined=len(parts), unusual=True
+            )
+
+
+def _names_in_capitals(question: str) -> Iterator[Name]:
+    """Two words that can be spoken, so that "PET CT" is none."""
+    for match in _IN_CAPITALS.finditer(question):
+        first, last = match["first"], match["last"]
+        if _is_plain(first) and _is_plain(last) and len(first + last) >= _IN_CAPITALS_MIN:
+            parts = _HYPHEN.split(last)
+            both = (*parts, first) if match["comma"] else (first, *parts)
+            yield Name(both, "", False, True, *match.span(), joined=1, unusual=True)
+
+
+def _is_plain(word: str) -> bool:
+    """Whether it is no ordinary word, but can be spoken."""
+    folded = word.lower()
+    return not (is_ordinary(word) or folded in BEGIN_A_FINDING or folded in _NO_ONE) and bool(
+        _VOWEL.search(folded)
+    )
+
+
+def _names_in_a_row(question: str) -> list[Name]:
     """Runs of capitalised words that may be a person's name, without what begins a question, and without the ordinary
     words at both ends ("Primary Care Providers" is none). In A Question Written Like A Heading one word is none."""
     words = list(_ASKED_WORD.finditer(question))
@@ -86,6 +239,7 @@ class _NameRun:
     end: int = -1
     """Of a suffix; -1: there is none."""
     generation: str = ""
+    has_particle: bool = False
     over: bool = False
 
     def takes(self, word: re.Match[str]) -> bool:
@@ -95,17 +249,19 @@ class _NameRun:
         written = word.group()
         if self.parts and written.startswith(_OPENS):
             return bool(_NICKNAME.fullmatch(written))
-        bare = re.sub(r"['’]s$|['’]$", "", written.strip(_AROUND + "’"))
+        bare = _without_s(written)
         if not self.parts and bare.lower() in _ASKING_TITLES and self._is_title(written, bare):
             self.title, self.small = TITLES[bare.lower()], written.islower()
             self.start = word.start()
             return True
         if (self.parts or self.title is not None) and bare in PARTICLES:
+            self.has_particle = True
             return True
-        if not self._like_a_name(bare):
+        suffix = bool(self.parts) and bare.lower().strip(".") in SUFFIXES
+        if not suffix and not self._like_a_name(bare):
             return False
         begin = word.start() + written.find(bare)
-        if self.parts and bare.lower().strip(".") in SUFFIXES:
+        if suffix:
             self.end = begin + len(bare)
             folded = bare.lower().strip(".")
             self.generation = folded if folded in GENERATIONS else self.generation
@@ -161,6 +317,7 @@ class _NameRun:
             max(self.end, kept[-1].end) if whole else kept[-1].end,
             self.generation if whole else "",
             sum(part.start == kept[-1].start for part in kept),
+            self.has_particle,
         )
 
 
@@ -174,7 +331,7 @@ def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequ
     """A name without the words at its ends that are no one's; after a title the first word stays. Nothing where one
     word is left that is a title itself, or the West of "West African"."""
     # One half of a hyphenated word is as much a name as the other.
-    if not titled and all(is_ordinary(part.text) for part in parts):
+    if not titled and (parts and _is_a_finding(parts)):
         return ()
     names = {part.start for part in parts if not is_no_name(part.text)}
     end = len(parts)
@@ -187,6 +344,13 @@ def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequ
     if len(left) == 1 and not titled and _is_no_surname(left[0], parts[end : end + 1]):
         return ()
     return left
+
+
+def _is_a_finding(parts: Sequence[_NamePart]) -> bool:
+    """Whether it is made of ordinary words, with or without the first of "Blood Pressure"."""
+    first, *others = parts
+    begins = bool(others) and first.text.lower() in BEGIN_A_FINDING
+    return (begins or is_ordinary(first.text)) and all(is_ordinary(part.text) for part in others)
 
 
 def _without_finding(kept: Sequence[_NamePart], full: Sequence[_NamePart]) -> Sequence[_NamePart]:

@@ -1,0 +1,396 @@
+"""A question that names a person is answered from that person's passages, or from none."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.text.patient_names import resolve_named_patients
+from tests.text.test_patient_names import told
+
+OTHER = "Mr. Otto Baum has a cough. Blood Pressure: 120/80. Heart Rate: 70. Skin: Rash on the arm. Potassium is 5.9."
+ANNA = "Anna Kowalski is a 45-year-old woman. Her potassium is 4.1."
+
+Case = tuple[str, list[str], int | None]
+"""A question, one note a patient, and whose note may answer; None: no one's."""
+
+ANYHOW: list[Case] = [
+    ("Mrs. Kowalski Blood Pressure", ["Mrs. Kowalski was seen. BP 110/70.", OTHER], 0),
+    ("Mrs. Kowalski Blood Pressure", [OTHER], None),
+    ("Ms. Klein Heart Rate", ["Ms. Klein has asthma. Pulse 60.", OTHER], 0),
+    ("Ms. Klein Heart Rate", [OTHER], None),
+    ("Anna Kowalski Skin Rash", [ANNA, OTHER], 0),
+    ("Anna Kowalski Skin Rash", [OTHER], None),
+    (
+        "Mrs. Linda Head Pressure and the Plan",
+        ["Linda has a cough.", "Linda Mae has gout.", "Mr. Abara has gout."],
+        None,
+    ),
+    ("Ms. Able Kidney", ["Ms. Able Kidney has gout.", "Kidney function is normal. Able to walk."], 0),
+    ("Ms. Able Kidney", ["Kidney function is normal. Able to walk."], None),
+    ("Does Able Kidney have gout?", ["Able Kidney has gout.", "Kidney: normal. Gout: none."], 0),
+    ("May Stage", ["May Stage is a 40-year-old woman with gout.", "Stage: III."], 0),
+    ("What does May Stage take?", ["Ms. May Stage takes iron.", "Stage: III. She takes aspirin."], 0),
+    (
+        "Joy Case-Wolf",
+        ["Joy Case-Wolf is a 40-year-old woman with gout.", "Case closed. Mr. Wolf has a cough."],
+        0,
+    ),
+    ("What does Joy Case-Wolf take?", ["Mr. Wolf takes aspirin."], None),
+    ("What does Linh Nguyen take?", ["Mr. An Nguyen takes warfarin."], None),
+    ("What does Linh Nguyen take?", ["Will Nguyen takes warfarin.", "May Nguyen takes iron."], None),
+    ("What does June Day take?", ["May Day takes warfarin."], None),
+    ("What does Daisy White take?", ["White count: 9. Takes aspirin.", "White female with cough."], None),
+    ("What does Daisy White take?", ["Daisy White takes iron.", "White count: 9. Takes aspirin."], 0),
+    ("What does Anna Young take?", ["Young woman who takes aspirin.", "Young: yes."], None),
+    ("What does Anna Stage take?", ["Stage: III. Takes aspirin.", "Stage III disease."], None),
+    ("How is Mr. Center?", ["Seen at Boston Medical Center. Cough.", "Center: Boston."], None),
+    ("How is Mr. Center?", ["Mr. Center has a cough.", "Boston Medical Center."], 0),
+    ("What does E. Kowalski take?", ["Eva Kowalski takes iron.", OTHER], 0),
+    ("What does E. Kowalski take?", ["Anna Kowalski takes iron.", OTHER], None),
+    ("What does E. Kowalski take?", [OTHER], None),
+    ("What does E Kowalski take?", ["Eva Kowalski takes iron.", OTHER], 0),
+    ("What does Nowak, Eva take?", ["Eva Nowak takes iron.", OTHER], 0),
+    ("What does Nowak, Eva take?", ["NOWAK, EVA. Takes iron.", OTHER], 0),
+    ("What does Nowak, Eva take?", ["Jan Nowak takes iron.", OTHER], None),
+    ("What does Nowak, Eva take?", [OTHER], None),
+    ("ANNA KOWALSKI potassium", [ANNA, OTHER], 0),
+    ("ANNA KOWALSKI potassium", [OTHER], None),
+    ("WHAT IS ANNA KOWALSKI'S POTASSIUM?", [ANNA, OTHER], 0),
+    ("WHAT IS ANNA KOWALSKI'S POTASSIUM?", [OTHER], None),
+    ("WHAT DOES ANNA KOWALSKI TAKE?", ["Jan Kowalski takes iron.", OTHER], None),
+    ("What does Kowalski take?", ["Mr. Kowalski takes iron.", OTHER], 0),
+    ("What does Kowalski take?", ["Anna Kowalski takes iron.", OTHER], 0),
+    ("What does Kowalski take?", [OTHER], None),
+    ("Kowalski's potassium", [ANNA, OTHER], 0),
+    ("Kowalski's potassium", [OTHER], None),
+    ("What is Kowalski's potassium?", [OTHER], None),
+    ("what is anna kowalski's potassium", [ANNA, OTHER], 0),
+    ("what is anna kowalski's potassium", ["Maria Kowalski is well. Potassium 4.", OTHER], None),
+    ("what does anna kowalski take", ["Ms. Anna Kowalski takes iron.", OTHER], 0),
+]
+
+NO_ONES: list[tuple[str, list[str]]] = [
+    ("Is Lasix given?", [OTHER, ANNA]),
+    ("Does the patient have Crohn's disease?", [OTHER, ANNA]),
+    ("Has anybody Parkinson's?", [OTHER, ANNA]),
+    ("Which dose is Crohn's treated with?", [OTHER, ANNA]),
+    ("What is the blood pressure?", [OTHER, ANNA]),
+    ("Blood Pressure", [OTHER, ANNA]),
+    ("Heart Rate and Skin Rash", [OTHER, ANNA]),
+    ("Is there brown stool?", ["Sophia Brown has gout. The stool is brown.", OTHER]),
+    ("skin rash", [OTHER, ANNA]),
+    ("Was a Foley catheter placed?", ["A Foley catheter was placed.", "Mr. Foley has gout."]),
+    ("does anyone have a foley?", ["A Foley was placed.", "Mr. Foley has gout."]),
+    ("Does anyone have parkinson's disease?", ["Parkinson's disease is known.", "Mr. Parkinson has gout."]),
+    ("Which patients take Lipitor, Plavix or Coumadin?", ["Takes Lipitor 10 mg.", "Takes Plavix."]),
+    ("Was E. Coli grown?", ["Urine: E. coli.", OTHER]),
+    ("Was S. Aureus grown?", ["Urine: S. aureus.", OTHER]),
+    ("Was the CT ABDOMEN PELVIS normal?", ["CT of the abdomen and pelvis.", OTHER]),
+    ("HIV AIDS PATIENTS", ["HIV and AIDS.", OTHER]),
+    ("IS THE POTASSIUM HIGH?", [OTHER, ANNA]),
+    ("WHAT MEDICATIONS DOES THE PATIENT TAKE?", [OTHER, ANNA]),
+    ("Does Metformin cause diarrhea?", ["Metformin 500 mg.", OTHER]),
+    ("Is Eliquis on the list?", ["Eliquis 5 mg.", OTHER]),
+    ("Does Eliquis have side effects?", ["eliquis 5 mg.", OTHER]),
+    ("Was she treated in Boston, Massachusetts?", ["Boston.", OTHER]),
+    ("What did the MRI show?", [OTHER, ANNA]),
+    ("Is Medicare accepted?", [OTHER, ANNA]),
+    ("KRAS EGFR status", ["KRAS and EGFR were wild type.", OTHER]),
+    ("PET CT findings", ["PET CT shows a node.", OTHER]),
+]
+
+ORDERS: list[Case] = [
+    ("Kowalski Anna potassium", [ANNA, OTHER], 0),
+    ("kowalski, anna: potassium?", [ANNA, OTHER], 0),
+    ("KOWALSKI, ANNA potassium", [ANNA, OTHER], 0),
+    ("KOWALSKI ANNA", ["KOWALSKI ANNA. COUGH.", OTHER], 0),
+    ("kowalski anna potassium", ["KOWALSKI, ANNA (MRN 1). Potassium 4.", OTHER], 0),
+    ("Potassium of Kowalski, Anna?", [ANNA, OTHER], 0),
+    ("Potassium of Kowalski, Jan?", [ANNA, OTHER], None),
+    ("Kowalski, A. potassium", [ANNA, OTHER], 0),
+    ("Kowalski, J. potassium", [ANNA, OTHER], None),
+    ("Patient: Kowalski, Anna. Potassium?", [ANNA, OTHER], 0),
+    ("What does Nguyen Linh take?", ["Ms. Linh Nguyen takes iron.", OTHER], 0),
+    ("What does Nguyen Linh take?", ["NGUYEN, THI. Takes iron.", OTHER], None),
+    ("potassium? Anna Kowalski", [ANNA, OTHER], 0),
+    ("potassium - Anna Kowalski", [ANNA, OTHER], 0),
+    ("Anna Kowalski: potassium", [ANNA, OTHER], 0),
+    ("Anna Kowalski, potassium", [ANNA, OTHER], 0),
+    ("Anna Kowalski (MRN 12) potassium", [ANNA, OTHER], 0),
+    ("re Kowalski: potassium", [ANNA, OTHER], 0),
+    ("For Kowalski what is the potassium?", [ANNA, OTHER], 0),
+    ("What is the potassium for Kowalski?", [ANNA, OTHER], 0),
+    ("What is the potassium of Kowalski?", [OTHER], None),
+    ("Potassium level in Kowalski", [ANNA, OTHER], 0),
+]
+
+CASES: list[Case] = [
+    ("how is mrs. kowalski?", ["Mrs. Kowalski has a cough.", OTHER], 0),
+    ("how is MRS KOWALSKI?", ["Mrs. Kowalski has a cough.", OTHER], 0),
+    ("how is MRS. KOWALSKI?", [OTHER], None),
+    ("what about dr. kowalski?", ["Mrs. Kowalski has a cough.", OTHER], None),
+    ("what is patient kowalski's potassium", [ANNA, OTHER], 0),
+    ("potassium kowalski", [ANNA, OTHER], 0),
+    ("does peter kowalski smoke", [ANNA, OTHER], None),
+    ("does kowalski smoke", [ANNA, OTHER], 0),
+    ("DOES KOWALSKI SMOKE?", [ANNA, OTHER], 0),
+    ("DOES KOWALSKI SMOKE?", [OTHER], None),
+    ("AnNa KoWaLsKi potassium", [ANNA, OTHER], 0),
+    (
+        "what is sophia brown's potassium",
+        ["Sophia Brown takes iron. Potassium 4.", "Brown stool. Potassium 5."],
+        0,
+    ),
+    (
+        "what is grace price's potassium",
+        ["Ms. Grace Price takes iron.", "The price of grace. Potassium 5."],
+        0,
+    ),
+    ("what is joy wolf's potassium", ["Joy Wolf is a 30-year-old woman.", "Mr. Wolf is well."], 0),
+    ("what does macdonald take", ["Mr. MacDonald takes iron.", OTHER], 0),
+    ("what does o'brien take", ["Mr. O'Brien takes iron.", OTHER], 0),
+    ("what does mary o'brien take", ["Ms. Mary O’Brien takes iron.", OTHER], 0),
+    ("what does mary o'brien take", ["Mr. Pat O’Brien takes iron.", OTHER], None),
+]
+
+ACCENTS: list[Case] = [
+    ("what is jose garcia's potassium", ["José García has a cough.", OTHER], 0),
+    ("What does MUELLER take?", ["Mr. Müller takes iron.", OTHER], 0),
+    ("What does Jürgen Müller take?", ["Juergen Mueller takes iron.", OTHER], 0),
+    ("What does Jurgen Muller take?", ["Mr. Jürgen Müller takes iron.", OTHER], 0),
+    ("What does Zoe Nunez take?", ["Ms. Zoë Núñez takes iron.", OTHER], 0),
+    ("What does Zoe Nunez take?", ["Ms. Ana Núñez takes iron.", OTHER], None),
+    ("what does soren sorensen take", ["Søren Sørensen is a 40-year-old man.", OTHER], 0),
+    ("What does Łukasz Nowak take?", ["Lukasz Nowak takes iron.", OTHER], 0),
+    ("What does Peña take?", ["Mr. Pena takes iron.", OTHER], 0),
+    ("Peña's potassium", ["Mr. Pena takes iron.", OTHER], 0),
+    ("Peña's potassium", [OTHER], None),
+    ("What does Müller take?", ["Mr. Muller takes iron.", "Mr. Müller takes zinc."], 1),
+]
+
+HYPHENS: list[Case] = [
+    ("What does Anna Smith-Jones take?", ["Anna Jones takes iron.", OTHER], None),
+    ("What does Anna Smith-Jones take?", ["Anna Smith takes iron.", OTHER], None),
+    ("What does Mr. Smith-Jones take?", ["Mr. Jones takes iron.", OTHER], None),
+    ("What does Anna Jones take?", ["Anna Smith-Jones takes iron.", OTHER], None),
+    ("What does Anna Smith take?", ["Anna Smith-Jones takes iron.", OTHER], None),
+    ("what does anna smith-jones take", ["Anna Smith-Jones takes iron.", "Anna Smith takes zinc."], 0),
+    ("what does anna smith take", ["Anna Smith-Jones takes iron.", "Anna Smith takes zinc."], 1),
+    ("What does Anna Smith Jones take?", ["Anna Smith-Jones takes iron.", OTHER], 0),
+    ("What does Jean-Pierre Roux take?", ["Jean Pierre Roux takes iron.", OTHER], 0),
+    ("What does Jean-Pierre Roux take?", ["Jean-Paul Roux takes iron.", OTHER], None),
+    ("What does Smith-Jones take?", ["Ms. Smith-Jones takes iron.", "Mr. Jones takes zinc."], 0),
+    ("Smith-Jones's potassium", ["Ms. Smith-Jones takes iron.", "Mr. Jones takes zinc."], 0),
+    ("SMITH-JONES, ANNA", ["Anna Smith-Jones takes iron.", "Mr. Jones takes zinc."], 0),
+    ("What does Mary-Ann Lee take?", ["Ms. Ann Lee takes iron.", OTHER], None),
+]
+
+PARTICLES: list[Case] = [
+    ("What does Ana de la Cruz take?", ["Ana De La Cruz takes iron.", OTHER], 0),
+    ("what does ana de la cruz take", ["Ana de la Cruz takes iron.", OTHER], 0),
+    ("what does ana de la cruz take", ["Eva de la Cruz takes iron.", OTHER], None),
+    ("What does de la Cruz take?", ["Ms. de la Cruz takes iron.", OTHER], 0),
+    ("What does Pieter van den Berg take?", ["Jan van den Berg takes iron.", OTHER], None),
+    ("What does van den Berg take?", ["Mr. van den Berg takes iron.", OTHER], 0),
+    ("What does Anna Berg take?", ["Anna van den Berg takes iron.", "Anna Berg takes zinc."], 1),
+    ("de la Cruz, Ana", ["Ana de la Cruz takes iron.", OTHER], 0),
+    ("Omar ibn Said's potassium", ["Omar ibn Said is a 40-year-old man.", OTHER], 0),
+    ("What does Ludwig von Beck take?", ["Ludwig von Beck takes iron.", OTHER], 0),
+]
+
+SUFFIXES: list[Case] = [
+    ("What does John Smith Jr. take?", ["John Smith Sr. takes iron.", OTHER], None),
+    ("What does John Smith Jr. take?", ["John Smith, Jr., takes iron.", "John Smith, Sr., takes zinc."], 0),
+    ("What does John Smith III take?", ["John Smith II takes iron.", OTHER], None),
+    ("What does John Smith III take?", ["John Smith III takes iron.", OTHER], 0),
+    ("what does john smith jr take", ["John Smith Jr. takes iron.", "John Smith Sr. takes zinc."], 0),
+    ("SMITH, JOHN JR", ["SMITH, JOHN JR. Cough.", "SMITH, JOHN SR. Cough."], 0),
+]
+
+TITLES: list[Case] = [
+    ("How is Ms. Kowalski?", ["Mr. Kowalski has a cough.", OTHER], None),
+    ("How is Mr Kowalski?", ["Mrs. Kowalski has a cough.", "Mr. Kowalski has gout."], 1),
+    ("How is Mrs. Anna Kowalski?", ["Mr. Jan Kowalski has a cough.", OTHER], None),
+    ("What did Dr. Kowalski say?", [ANNA, OTHER], None),
+    ("What did Dr. Kowalski say?", ["Seen by Dr. Kowalski.", OTHER], 0),
+    ("How is Miss Klein?", ["Ms. Klein has asthma.", OTHER], 0),
+    ("How is Mx. Klein?", ["Mx. Klein has asthma.", OTHER], 0),
+    ("How is patient Klein?", ["Ms. Klein has asthma.", OTHER], 0),
+    ("How is Pt. Klein?", [OTHER], None),
+    ("How is patient Klein?", [OTHER], None),
+    ("Is Mr. Klein's wound clean?", ["Mrs. Klein has a wound.", OTHER], None),
+    ("Mr. Klein Wound Check", [OTHER], None),
+    ("Mr. Klein Wound Check", ["Mr. Klein has a wound.", OTHER], 0),
+    ("Ms. Klein Chest Pain", ["Ms. Klein has asthma.", "Chest Pain: none."], 0),
+    ("Mr. Klein Lung Cancer Stage", ["Lung Cancer Stage: III", OTHER], None),
+    ("Mr. Klein Back Pain", ["Ms. Klein has asthma.", "Back Pain: none."], None),
+]
+
+WORDS_AS_NAMES: list[Case] = [
+    ("What does Hope Rivers take?", ["Ms. Hope Rivers takes iron.", "Hope is there. Rivers. Takes zinc."], 0),
+    ("What does Hope Rivers take?", ["Hope is there."], None),
+    ("What does Mr. Bone take?", ["Bone: normal. Takes iron.", "Bone Density: low."], None),
+    ("What does Mr. Bone take?", ["Mr. Bone takes iron.", "Bone Density: low."], 0),
+    ("What does Mr. Head take?", ["Head: normal.", "Head CT: normal"], None),
+    ("What does John Head take?", ["HEAD: normal.", "Head CT: normal"], None),
+    ("What does Mark Chest take?", ["CHEST: clear."], None),
+    ("What does Rose Gout take?", ["GOUT: none", "Gout: yes"], None),
+    ("What does Grace Hill take?", ["Grace Hill Clinic. Cough.", OTHER], None),
+    ("What does Mr. Long take?", ["LONG TERM PLAN. Cough.", "Long history."], None),
+    ("What does Young take?", ["Mr. Young takes iron.", "Young man, takes zinc."], 0),
+    ("What does Young take?", ["Young man, takes zinc."], None),
+    ("Young's potassium", ["Mr. Young takes iron.", "Young man, potassium 5."], 0),
+    ("How is Summer Day?", ["Summer Day has gout.", "One summer day she fell."], 0),
+    ("How is Mr. Price?", ["Price: 20 dollars. Cough."], None),
+    ("How is Art Noble?", ["Noble Art. Cough."], None),
+    ("How is Mr. Case?", ["Case discussed. Cough.", "Case: closed"], None),
+    ("What does Will Day take?", ["Will Day takes iron.", "May Day takes zinc."], 0),
+    ("What does An Do take?", ["Ms. An Do takes iron.", "Mr. Do takes zinc."], 0),
+    ("What does Mr. Do take?", ["Do not resuscitate. Takes zinc."], None),
+    ("What does Ms. May take?", ["May take ibuprofen."], None),
+    ("What does Ms. Will take?", ["Will take ibuprofen."], None),
+    ("Does Christian Cross smoke?", ["Blue Cross insurance. Smokes.", "Christian. Smokes."], None),
+    ("Does Mr. Pain smoke?", ["PAIN: yes. Smokes.", "Pain Management. Smokes."], None),
+    ("Is Art Hand on insulin?", ["HAND: swollen. On insulin."], None),
+]
+
+EPONYMS: list[Case] = [
+    ("What does Mr. Wilson take?", ["Wilson's disease is suspected. Takes zinc."], None),
+    ("What does Mr. Wilson take?", ["Wilson disease is suspected. Takes zinc.", "Mr. Wilson takes iron."], 1),
+    ("What does Ms. Bell take?", ["Bell's palsy. Takes zinc."], None),
+    ("What does Mr. Down take?", ["Down syndrome. Takes zinc."], None),
+    ("What does Mr. Baker take?", ["A Baker cyst. Takes zinc.", "Baker's cyst"], None),
+    ("What does Ms. Baker take?", ["Baker cyst behind the knee."], None),
+    ("What does Mr. Jackson take?", ["Jackson-Pratt drain. Takes zinc."], None),
+    ("What does Mr. Pratt take?", ["Jackson-Pratt drain. Takes zinc."], None),
+    ("What does Ms. Murphy take?", ["Murphy's sign is negative."], None),
+    ("What does Mr. Allen take?", ["Allen test normal.", "Allen's test normal."], None),
+    ("What does Mr. Hodgkin take?", ["Hodgkin lymphoma.", "Non-Hodgkin lymphoma."], None),
+    ("What does Mr. Barrett take?", ["Barrett's esophagus."], None),
+    ("What does Ms. Colles take?", ["Colles fracture."], None),
+    ("What does Mr. Doppler take?", ["Doppler study. Takes zinc.", "Doppler ultrasound"], None),
+    ("What does Mr. Holter take?", ["Holter monitor. Takes zinc."], None),
+    ("What does Mr. Swan take?", ["Swan-Ganz catheter.", "Swan Ganz catheter"], None),
+    ("What does Mr. Whipple take?", ["Whipple procedure."], None),
+    ("What does Mr. Marshall take?", ["Marshall Islands. Takes zinc."], None),
+    ("What does Mr. Robert Koch take?", ["Koch pouch. Takes zinc."], None),
+    ("What does John Crohn take?", ["Crohn's flare. Takes zinc.", "Crohn disease"], None),
+]
+
+PLACES: list[Case] = [
+    ("How is Mr. Hopkins?", ["Seen at Johns Hopkins. Cough."], None),
+    ("How is Ms. Sinai?", ["Transferred from Mount Sinai. Cough."], None),
+    ("How is Mr. Jackson?", ["Lives in Jackson, Mississippi."], None),
+    ("How is Ms. Brigham?", ["Seen at Brigham and Women's Hospital."], None),
+    ("How is Mr. Mayo?", ["Referred to Mayo Clinic."], None),
+    ("How is Mr. Austin?", ["Flew to Austin. Cough."], None),
+    ("How is Mr. Stanford?", ["Stanford Medical Center."], None),
+    ("How is Ms. Johnson?", ["Johnson & Johnson vaccine."], None),
+    ("How is Ms. Madison?", ["12 Madison Avenue", "Madison St. 3"], None),
+    ("How is Mr. Henry Ford?", ["Henry Ford Hospital. Cough."], None),
+    ("How is Mr. Blue Cross?", ["Insurance: Blue Cross."], None),
+    ("How is Mr. Walter Reed?", ["Seen at Walter Reed. Cough."], None),
+]
+
+DOCTORS: list[Case] = [
+    ("How is Ms. Nguyen?", ["Signed by Linh Nguyen. Cough."], None),
+    ("How is Linh Nguyen?", ["Seen by Linh Nguyen. Cough."], None),
+    ("How is Linh Nguyen?", ["PCP: Linh Nguyen. Cough."], None),
+    ("How is Linh Nguyen?", ["Linh Nguyen, MD. Cough."], None),
+    ("How is Linh Nguyen?", ["Linh Nguyen, FACS. Cough."], None),
+    ("How is Linh Nguyen?", ["Attending physician: Linh Nguyen. Cough."], None),
+    ("How is Linh Nguyen?", ["Electronically signed: Linh Nguyen"], None),
+    ("How is Linh Nguyen?", ["Surgeon: Nguyen, Linh. Cough."], None),
+    ("How is Linh Nguyen?", ["Dr Linh Nguyen saw her. Cough."], None),
+    ("How is Linh Nguyen?", ["Dictated by: Linh Nguyen", "Linh Nguyen has gout."], 1),
+    ("How is Linh Nguyen?", ["cc: Linh Nguyen. Cough."], None),
+    ("How is Linh Nguyen?", ["Referring provider: Linh Nguyen."], None),
+    ("How is Linh Nguyen?", ["Nurse Linh Nguyen gave it."], None),
+    ("What does Nguyen take?", ["Dr. Nguyen saw the patient, who takes zinc."], None),
+    ("Nguyen's potassium", ["Dr. Nguyen saw the patient. Potassium 5."], None),
+    ("what is linh nguyen's potassium", ["Dr. Linh Nguyen saw the patient. Potassium 5."], None),
+]
+
+RELATIVES: list[Case] = [
+    ("What does Anna Kowalski take?", ["Her daughter Anna Kowalski came. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Her daughter Anna Kowalski came. Takes zinc.", ANNA], 1),
+    ("What does Anna Kowalski take?", ["His wife, Anna Kowalski, came. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Daughter: Anna Kowalski. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Emergency contact: Anna Kowalski. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Anna Kowalski (daughter) came. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Anna Kowalski, her daughter, came. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Accompanied by Anna Kowalski. Takes zinc."], None),
+    ("What does Anna Kowalski take?", ["Next of kin: Kowalski, Anna."], None),
+    (
+        "What does her daughter Anna Kowalski take?",
+        ["Maria Kowalski came with her daughter Anna Kowalski."],
+        None,
+    ),
+    ("What does Anna Kowalski take?", ["Maria Kowalski came with her daughter Anna. Takes zinc."], None),
+    ("what does anna kowalski take", ["Her daughter Anna Kowalski came. Takes zinc."], None),
+    (
+        "What does Kowalski take?",
+        ["Her daughter Anna Kowalski came. Takes zinc.", "Mr. Kowalski takes iron."],
+        1,
+    ),
+    ("What does Anna Kowalski take?", ["Anna Kowalski is her sister.", ANNA], 1),
+    ("What does Ms. Kowalski take?", ["Her daughter Ms. Kowalski came. Takes zinc."], None),
+    (
+        "What does Jan Kowalski take?",
+        ["Ms. Anna Kowalski lives with her husband Jan Kowalski. Takes zinc."],
+        None,
+    ),
+]
+
+FIRST_NAMES: list[Case] = [
+    ("What does Anna Maria Kowalski take?", ["Eva Maria Kowalski takes zinc."], None),
+    ("What does Anna Maria Kowalski take?", ["Anna Kowalski takes zinc."], 0),
+    ("What does Maria Kowalski take?", ["Anna Maria Kowalski takes zinc.", "Maria Kowalski takes iron."], 1),
+    ("What does Anna Kowalski take?", ["Hanna Kowalski takes zinc."], None),
+    ("What does Jon Smith take?", ["John Smith takes zinc."], None),
+    ("What does Anna E. Kowalski take?", ["Anna Kowalski takes zinc."], 0),
+    ("What does Robert (Bob) Smith take?", ["Robert Smith takes zinc.", OTHER], 0),
+    ("What does Anna take?", ["Anna Kowalski takes zinc.", OTHER], 0),
+    ("What does Anna take?", [OTHER], None),
+    ("Anna's potassium", ["Anna Kowalski takes zinc.", OTHER], 0),
+    ("Anna's potassium", [OTHER], None),
+    ("Does Otto smoke?", ["Anna Kowalski smokes."], None),
+    ("Is Kowalski on insulin?", ["Anna Klein is on insulin."], None),
+    ("Is Kowalski allergic to penicillin?", ["Anna Klein is allergic to penicillin."], None),
+    ("How is Kowalski?", ["Anna Klein is well."], None),
+    ("Does Kowalski have diabetes?", ["Anna Klein has diabetes."], None),
+    ("Has Kowalski had surgery?", ["Anna Klein had surgery."], None),
+    ("Did Kowalski take warfarin?", ["Anna Klein takes warfarin."], None),
+    ("When was Kowalski admitted?", ["Anna Klein was admitted in May."], None),
+    ("Kowalski allergies", ["Anna Klein has allergies."], None),
+    ("Kowalski: allergies", ["Anna Klein has allergies."], None),
+    ("allergies for Kowalski", ["Anna Klein has allergies."], None),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "notes", "whose"),
+    [
+        *ANYHOW,
+        *ORDERS,
+        *CASES,
+        *ACCENTS,
+        *HYPHENS,
+        *PARTICLES,
+        *SUFFIXES,
+        *TITLES,
+        *WORDS_AS_NAMES,
+        *EPONYMS,
+        *PLACES,
+        *DOCTORS,
+        *RELATIVES,
+        *FIRST_NAMES,
+    ],
+)
+def test_a_person_is_not_answered_for_by_another(question: str, notes: list[str], whose: int | None) -> None:
+    assert resolve_named_patients(question, told(*notes))[1] == (set() if whose is None else {f"p{whose}"})
+
+
+@pytest.mark.parametrize(("question", "notes"), NO_ONES)
+def test_what_is_no_ones_name_leaves_out_no_one(question: str, notes: list[str]) -> None:
+    assert len(resolve_named_patients(question, told(*notes))[1]) == len(notes)
