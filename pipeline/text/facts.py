@@ -641,11 +641,17 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
         follows = next((token.word for token in tokens[index + 1 :]), "")
         return follows != "of" and (follows in RELATIVE_VERBS or follows in LIVING_VERBS)
     for place, token in enumerate(tokens[index + 1 : index + 6], index + 1):
+        if token.word == "also":  # "also has", and "also denies" for the patient
+            continue
         if token.word in RELATIVE_VERBS or token.key == ":":
             return True
         if token.word in LIVING_VERBS:
             return not any(after.word in _THE_PATIENT for after in tokens[place + 1 : place + 3])
-        if token.kind in ("break", "comma", "negation") or token.word == "and" or token.word in CLAUSE_VERBS:
+        if (
+            token.kind in ("break", "comma", "negation")
+            or token.word in ("and", "because")
+            or token.word in CLAUSE_VERBS
+        ):
             break
     return _is_in(tokens, index) or tokens[index].word in ("family", "familial", "maternal", "paternal")
 

@@ -63,9 +63,14 @@ PAST_SECTIONS = frozenset([SectionKind.PAST_HISTORY, SectionKind.SURGICAL_HISTOR
 _NOT_YET = frozenset(
     "if risk prevent prevents preventing goal goals target screening screened vaccinated vaccination vaccine vaccines "
     "immunized immunization prophylaxis educated education call calls return go seek come report facilitate "
-    "exposed exposure contact offered".split()
+    "exposed exposure contact".split()
 )
 """Doubts under which a thing has not come about."""
+_OF_TREATMENTS = frozenset(
+    "failed fails forgot forgets missed naive offered supposed deferred postponed canceled cancelled request requests "
+    "requested requesting intolerant intolerance facilitate loss".split()
+)
+"""What these doubt is what was to be done; a finding next to them is there: "failed treatment and has arthritis"."""
 
 
 def _cues(listed: str, before: str = r"\b", after: str = r"\b") -> re.Pattern[str]:
@@ -78,8 +83,9 @@ should (?:he|she|they|it|there|the patient|symptoms|any|your?)
 (?:as[ -]needed|prn|p\.r\.n\.?|if needed|needed)(?: and| or| only)?(?: \w+){0,4}? for
 (?:can|could|may|might|will|would)(?: \w+)? (?:cause|lead|result|trigger|precipitate|worsen|increase)
 (?:lead(?:s|ing)?|predispos\w+|predisposition) (?:to|for)
-(?:likelihood|chances?|odds|possibility|probability|danger)\b[^.;]*?\bof
-(?:risks?|complications?)\b[^.;]*?\b(?:of|includ\w+|associated with)
+(?:likelihood|chances?|odds|possibility|probability|danger) of
+risks?\b[^.;]*?\b(?:of|includ\w+|associated with)
+complications?\b[^.;]*?\b(?:includ\w+|associated with)
 working on
 to (?:avoid|prevent|watch for|monitor for|screen for)
 in case of
@@ -103,7 +109,7 @@ hx of
 h/o
 s/p
 status post
-(?:past )?(?:(?:medical|surgical) )?history
+history(?= ?(?:$|:|is|was|includ|signif|notable|remark|positive|with|consist|apart))
 previous(?:ly)?
 prior
 former(?:ly)?
@@ -112,6 +118,8 @@ childhood
 used to have
 had had
 """)
+_LASTING = re.compile(r"\b(?:(?:hour|day|week|month|year)s?'?|long|longstanding|known) $", re.IGNORECASE)
+"""What has a history of so long is there: "a three-day history of cough"."""
 _OF_ANOTHER = _cues("(?:for|of|with|to|in)\\b|,", after="")
 """What was before is then another thing: "previous treatment for acne"."""
 _PAST_AFTER = _cues(
@@ -146,6 +154,7 @@ he
 she
 we
 underwent
+recent(?:ly)?
 """)
 """Where what a history lists ends."""
 _ENDED_AFTER = _cues(
@@ -162,6 +171,7 @@ no (?:\w+ )?(?:change|improvement|increase|decrease|worsening|relief|resolution|
 _NOT_RULED_OUT = _cues(r"""
 (?:can(?:no|')t|could not|can not|not|unable to)(?: be| been| yet| completely| entirely)* (?:rul\w+ out|exclud\w+)
 """)
+_APART = re.compile(r"[;,]|\b(?:although|but|however|though)\b", re.IGNORECASE)
 _WORDS_OF_IT = r"(?:(?!is\b|are\b|was\b|were\b|has\b|had\b|and\b|or\b)[\w-]+ ){0,2}"
 _WHOSE = _cues(
     rf"(?:for|of|in|with|from|regarding|to) (?:her|his|their|my|(?:the )?patient's) {_WORDS_OF_IT}", after="$"
@@ -181,27 +191,38 @@ def assertion_in_sentence(
     sentence: str, start: int, end: int, *, over: Over | None = None, past: bool = False
 ) -> Assertion:
     """How `sentence` asserts the finding at `[start, end)` of it. `over`, `past`: what its headings say of it."""
-    undecided = _NOT_RULED_OUT.search(sentence) is not None
+    undecided = _is_undecided(sentence, start, end)
     sentence = _NO_DENIAL.sub(_blank, _NOT_RULED_OUT.sub(_blank, sentence))
     reading = read(sentence, over=over or Over())
     place, above = _over_finding(reading, places_of(sentence, start, end))
     before, after = sentence[:start], sentence[end:]
     doubts = {token.word for token in doubts_over(reading, place)} if above.doubted else set[str]()
+    doubted = above.doubted and not (doubts and doubts <= _OF_TREATMENTS)
     theirs = _WHOSE.search(before) is not None
     not_yet = not theirs and (_is_not_yet(before, doubts) or above.order == "avoid")
     remission = "remission" in doubts
     return Assertion(
-        denied=above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None,
+        denied=(above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None)
+        or "rather" in doubts,
         family=above.relatives,
         planned=not_yet,
-        doubted=undecided
-        or (not theirs and _is_doubted(before, above.doubted and not (not_yet or remission))),
+        doubted=undecided or (not theirs and _is_doubted(before, doubted and not (not_yet or remission))),
         past=past
         or remission
         or above.order in ("stop", "hold")
         or _is_past(before, after)
         or _has_ended(after),
     )
+
+
+def _is_undecided(sentence: str, start: int, end: int) -> bool:
+    """Whether it could not be ruled out: what stands after the cue, or before it in the same part of the sentence."""
+    for cue in _NOT_RULED_OUT.finditer(sentence):
+        if cue.end() <= start:
+            return ";" not in sentence[cue.end() : start]
+        if cue.start() >= end:
+            return _APART.search(sentence, end, cue.start()) is None
+    return False
 
 
 def _is_not_yet(before: str, doubts: Set[str]) -> bool:
@@ -232,7 +253,8 @@ def _is_past(before: str, after: str) -> bool:
     cue = None
     for cue in _PAST_BEFORE.finditer(before):  # noqa: B007  # the last one
         pass
-    if cue is not None and not re.search(r"[.;]", between := before[cue.end() :]):
+    lasting = cue is not None and _LASTING.search(before, 0, cue.start()) is not None
+    if cue is not None and not lasting and not re.search(r"[.;]", between := before[cue.end() :]):
         listed = cue.group().lower().endswith(("of", "history", "h/o"))
         if _NOW_BEFORE.search(between) is None and (listed or _OF_ANOTHER.search(between) is None):
             return True

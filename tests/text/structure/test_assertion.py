@@ -15,6 +15,12 @@ present | Abnormal [weight gain].
 present | Afebrile with a [cough].
 present | History of asthma, presents with [cough].
 present | Previous MI, now with [angina]
+present | He comes with a three-day history of [cough].
+present | Heavy smoking history, and [chest pain].
+present | She was brought by her husband to the emergency room because of severe [back pain].
+present | She failed treatment and developed [arthritis].
+present | She has kidney failure due to complications of [diabetes].
+present | It shows a [neuropathy] although a radiculopathy could not be ruled out.
 present | In the past 2 weeks he had [headaches].
 present | [Hypertension], started 3 years ago.
 present | [Chest pain] has not resolved.
@@ -34,12 +40,15 @@ absent | No evidence of [pneumonia].
 absent | [Pneumonia] was ruled out.
 absent | [Pneumonia] is unlikely.
 absent | Not consistent with [pneumonia].
+absent | Patient and daughter also deny fever and [nausea].
 absent | Negative for [rash].
+absent | This is allergic rhinitis rather than a [sinus infection].
 absent | No history of [seizures].
 absent | He denies having [kidney stones] before, but his father has kidney stones.
 possible | Possible [pneumonia].
 possible | Rule out [pneumonia].
 possible | Cannot rule out [pneumonia].
+possible | A [radiculopathy] could not be ruled out.
 possible | CT to evaluate for [appendicitis].
 possible | Blood tests to determine if he has [Lyme disease].
 possible | Differential includes PE and [MI].
@@ -60,6 +69,7 @@ planned | Return if you have [fever].
 planned | Should she develop [fever], call.
 planned | The risks include but are not limited to [stroke].
 planned | There is a risk of [stroke].
+planned | We discussed the likelihood of developing [arthritis].
 planned | Screening for [colon cancer].
 planned | Tylenol as needed every 6 hours for [pain].
 planned | Aspirin to prevent [stroke].
