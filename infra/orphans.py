@@ -82,6 +82,8 @@ class Orphan:
     """The tag Role; of volumes and snapshots, only `data` is adopted."""
     usd_per_month: float | None = 0.0
     note: str = ""
+    ends_with: str = ""
+    """Of a disk that is deleted together with its host: the host's id."""
 
     @property
     def adoptable(self) -> bool:
@@ -90,6 +92,8 @@ class Orphan:
 
     @property
     def removal(self) -> str:
+        if self.ends_with:
+            return f"nothing to do: it ends with {self.ends_with}"
         template = REMOVALS.get(self.kind, "see the console: {arn}")
         region = self.arn.split(":")[3]
         return template.format(id=self.resource_id, arn=self.arn, stack=self.stack, region=region)
@@ -117,7 +121,7 @@ def report(stack: str, known: frozenset[str], session: Any) -> OrphanReport:
         if each.stack == stack and each.arn not in known and each.resource_id not in known
     ]
     alive = [priced(each, session) for each in unknown]
-    present = [each for each in alive if each is not None]
+    present = [each for each in alive if each is not None and each.ends_with not in known]
     paused = is_paused(known) and has_record(stack, session)
     kept = [each for each in present if paused and each.adoptable]
     orphans = [each for each in present if each not in kept]
@@ -197,7 +201,10 @@ def _volume(found: Orphan, session: Any) -> Orphan | None:
         return None
     extra_mbps = max(0, int(each.get("Throughput", 0)) - catalog.GP3_BASE_THROUGHPUT_MBPS)
     usd = each["Size"] * catalog.GP3_USD_PER_GB_MONTH + extra_mbps * catalog.GP3_USD_PER_MBPS_MONTH
-    return _with(found, usd, f"{each['Size']} GB, {each['State']}")
+    # infra/components/host.py tags root disks so, and has them deleted with their host.
+    attached = [at["InstanceId"] for at in each.get("Attachments", ()) if found.role == "root"]
+    priced = _with(found, usd, f"{each['Size']} GB, {each['State']}")
+    return replace(priced, ends_with="".join(attached[:1]))
 
 
 def _snapshot(found: Orphan, session: Any) -> Orphan | None:

@@ -24,7 +24,7 @@ from infra.plan.state import StateError
 from infra.preflight import Surroundings
 from tests.infra import recording
 from tests.infra.stacks import config
-from tests.infra.test_orphans import DATA, TAGS, instance, volume
+from tests.infra.test_orphans import DATA, TAGS, instance, tag_list, volume
 from tests.infra.test_preflight import NOW
 
 NONE = frozenset[str]()
@@ -144,6 +144,25 @@ def test_the_list_of_orphans_says_what_it_holds_and_how_it_is_ended(session: Any
     ]
     assert found.note == f"g5.2xlarge, running, $1.21 an hour; holds {data}"
     assert found.removal.startswith(f"python -m infra.orphans --stack dev --region us-east-1 --end {host}  #")
+
+
+def test_a_root_disk_belongs_to_its_host(session: Any) -> None:
+    made = [
+        session.client("ec2").run_instances(
+            ImageId="ami-12c6146b",
+            InstanceType="g5.2xlarge",
+            MinCount=1,
+            MaxCount=1,
+            TagSpecifications=[
+                {"ResourceType": kind, "Tags": tag_list(TAGS | {"Role": role})}
+                for kind, role in (("instance", "host"), ("volume", "root"))
+            ],
+        )["Instances"][0]["InstanceId"]
+        for _ in range(2)
+    ]
+    found = orphans.report("dev", frozenset({made[0]}), session).orphans
+    assert [each.kind for each in found] == ["ec2:instance", "ec2:volume"]
+    assert found[1].removal == f"nothing to do: it ends with {made[1]}"
 
 
 def test_a_surplus_host_is_ended_by_its_id(
