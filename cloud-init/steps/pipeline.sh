@@ -13,8 +13,9 @@ uid=${HOST_USER_ID:-51780}
 python=${HOST_PYTHON:-python3}
 
 make_user() {
-  id "$user" >/dev/null 2>&1 || useradd --system --uid "$uid" --user-group --home-dir "$app" --no-create-home \
-    --shell /usr/sbin/nologin "$user"
+  # -K: useradd otherwise warns at every first up that the number is not one of its own for system accounts.
+  id "$user" >/dev/null 2>&1 || useradd --system -K SYS_UID_MAX="$uid" -K SYS_GID_MAX="$uid" --uid "$uid" --user-group \
+    --home-dir "$app" --no-create-home --shell /usr/sbin/nologin "$user"
   mkdir -p "$app/state" "$app/leases"
   chown "$user:" "$app" "$app/state" "$app/leases"
   chmod 0750 "$app"

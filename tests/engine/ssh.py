@@ -56,6 +56,8 @@ class Session:
         code = process.wait()
         for reader in readers:
             reader.join()
+        process.stdout.close()
+        process.stderr.close()
         out, error = (b"".join(each).decode(errors="replace") for each in kept)
         return code, out.removesuffix("\n"), error.removesuffix("\n")
 

@@ -70,9 +70,9 @@ class FileServer(Server):
         return result
 
 
-def serve(server: Server, port: int) -> None:
+def serve(server: Server, port: int, address: str = "127.0.0.1") -> None:
     """Answer until the process ends; a thread for each connection."""
-    listener = wire.Listener(("127.0.0.1", port), backlog=16, authkey=SECRET)
+    listener = wire.Listener((address, port), backlog=16, authkey=SECRET)
     sys.stdout.write(f"scripted IRIS on port {listener.address[1]}\n")
     sys.stdout.flush()
     while True:
