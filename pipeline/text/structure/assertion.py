@@ -14,7 +14,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.text.facts import Over, Reading, doubts_over, places_of, read
+from pipeline.text.facts import Over, doubts_over, may_stand_over, places_of, read
 from pipeline.text.sentences import sentence_spans
 from pipeline.text.structure.labels import over_labels
 from pipeline.text.structure.section_kinds import SectionKind
@@ -193,10 +193,8 @@ def assertion_in_sentence(
     """How `sentence` asserts the finding at `[start, end)` of it. `over`, `past`: what its headings say of it."""
     undecided = _is_undecided(sentence, start, end)
     sentence = _NO_DENIAL.sub(_blank, _NOT_RULED_OUT.sub(_blank, sentence))
-    reading = read(sentence, over=over or Over())
-    place, above = _over_finding(reading, places_of(sentence, start, end))
+    above, doubts = _above(sentence, start, end, over or Over())
     before, after = sentence[:start], sentence[end:]
-    doubts = {token.word for token in doubts_over(reading, place)} if above.doubted else set[str]()
     doubted = above.doubted and not (doubts and doubts <= _OF_TREATMENTS)
     theirs = _WHOSE.search(before) is not None
     not_yet = not theirs and (_is_not_yet(before, doubts) or above.order == "avoid")
@@ -238,15 +236,22 @@ def _is_doubted(before: str, above: bool) -> bool:
     return doubt is not None and _EVIDENCE.search(before, doubt.end()) is None
 
 
-def _over_finding(reading: Reading, places: range) -> tuple[int, Over]:
-    """The last word of a finding, and what stands over it: "pain" of "abdominal pain"."""
+def _above(sentence: str, start: int, end: int, over: Over) -> tuple[Over, set[str]]:
+    """What stands over the last word of the finding, "pain" of "abdominal pain", and the words that doubt it."""
+    if not may_stand_over(sentence):
+        return over, set()
+    reading = read(sentence, over=over)
+    places = places_of(sentence, start, end)
     said = [
         place
         for place in places
         if place < len(reading.tokens) and reading.tokens[place].kind in ("word", "figure", "relative")
     ]
-    place = said[-1] if said else min(places.start, max(0, len(reading.tokens) - 1))
-    return place, reading.over[place] if reading.over else Over()
+    place = said[-1] if said else min(places.start, len(reading.tokens) - 1)
+    if place < 0:
+        return over, set()
+    above = reading.over[place]
+    return above, {token.word for token in doubts_over(reading, place)} if above.doubted else set()
 
 
 def _is_past(before: str, after: str) -> bool:
@@ -275,9 +280,12 @@ def _has_ended(after: str) -> bool:
 class NoteAssertions:
     """Asks about the findings of one note; its sections and sentences are found once. Offsets are of its text."""
 
-    def __init__(self, text: str, sections: Sequence[Section] | None = None) -> None:
+    def __init__(
+        self, text: str, sections: Sequence[Section] | None = None, *, within: str | None = None
+    ) -> None:
+        """`within`: as for `sections_of`, where the text is a passage and its sections are not known."""
         self.text = text
-        self.sections = sections_of(text) if sections is None else sections
+        self.sections = sections_of(text, within=within) if sections is None else sections
         self._spans = sentence_spans(text)
         self._starts = [start for start, _ in self._spans]
 

@@ -151,6 +151,7 @@ _MORE_CODES = {
     "55122-6": SectionKind.DEVICES,  # implants
     "10185-7": SectionKind.PROCEDURES,
     "8653-8": SectionKind.INSTRUCTIONS,  # at discharge
+    "62387-6": SectionKind.PLAN,  # interventions
     "8650-4": SectionKind.DISPOSITION,
     "59772-4": SectionKind.PLAN,  # planned procedure
 }
@@ -162,7 +163,7 @@ reason for visit: cc, chief complaint, chief complaints, presenting complaint, p
     complaints, reason for visit, reason for consultation, reason for consult, reason for admission, reason for
     referral, reason for encounter, reason for appointment, reason for evaluation, reason, chief concern, presenting
     problem, reason for exam, reason for examination, reason for study, chief complaint and reason for visit,
-    referral reason
+    referral reason, reason for hospitalization
 history of present illness: hpi, history of present illness, history of the present illness, history present
     illness, present illness, hopi, interval history, history of present complaint, history of presenting complaint,
     history of presenting illness, genhx, clinical history, history and reason for visit, present history, ed
@@ -184,7 +185,7 @@ social history: sh, shx, soc hx, social history, social hx, sochx, habits, socia
     psychosocial history, social and behavioral history, smoking status
 pregnancy history: obstetric history, obstetrical history, ob history, obhx, gynecologic history, gynecological
     history, gyn history, gynhx, menstrual history, history of pregnancies, ob/gyn history, obgyn history, pregnancy
-    history
+    history, pregnancies
 allergies: allergies, allergy, allergies and intolerances, allergies and adverse reactions, drug allergies,
     medication allergies, allergies to medications, adverse reactions, allergic reactions, allergies/intolerances,
     known allergies, drug intolerances, food allergies, allergies and sensitivities
@@ -195,7 +196,8 @@ medications: medications, medication, meds, medicines, current medications, curr
     medication history, rx, medications administered, medications given, drugs, drug therapy, current drugs, regular
     medications, dhx, history of medication use, preoperative medications, premedications, discontinued medications,
     stopped medications, medications reviewed, total medications during procedure, scheduled medications, prn
-    medications, new medications, medication changes, medications prescribed, prescribed medications, medication use
+    medications, new medications, medication changes, medications prescribed, prescribed medications, medication
+    use, medications at time of discharge, ordered prescriptions, administered medications, medication summary
 immunizations: immunizations, immunisations, vaccinations, vaccines, immunization history, vaccination history,
     immunization status, immunizations given, history of immunization
 problems: problems, problem list, active problems, current problems, medical problems, problem, active problem list,
@@ -208,7 +210,7 @@ diagnoses: diagnosis, diagnoses, dx, discharge diagnosis, discharge diagnoses, a
     operative diagnosis, post operative diagnosis, pre operative diagnoses, post operative diagnoses, pre op
     diagnosis, post op diagnosis, clinical diagnosis, differential diagnosis, differential diagnoses, differential,
     medical diagnosis, ddx, preprocedure diagnosis, postprocedure diagnosis, visit diagnoses, encounter diagnoses,
-    working diagnosis
+    working diagnosis, final impression and diagnosis, assessment and diagnosis
 review of systems: ros, review of systems, review of system, systems review, systemic review, symptom review
 subjective: subjective
 objective: objective
@@ -219,12 +221,13 @@ physical exam: pe, physical exam, physical examination, exam, examination, physi
     exam, skin exam, ocular exam, musculoskeletal exam, eye exam, functional examination, physical exam findings
 mental status: mental status, mental status examination, mental status exam, mse
 functional status: functional status, activities of daily living, adl, adls, functional history
-vital signs: vitals, vital signs, vs, vitals reviewed, vital signs reviewed, vitals signs, vital signs/general
+vital signs: vitals, vital signs, vs, vitals reviewed, vital signs reviewed, vitals signs, vital signs/general, last
+    filed vital signs
 results: results, test results, diagnostics, diagnostic studies, diagnostic data, diagnostic tests, investigations,
     investigation, studies, data, pertinent results, relevant results, diagnostic results, results reviewed, tests,
     relevant diagnostic tests/laboratory data, data reviewed, pathology, pathology report, diagnostic test, ekg,
     ecg, electrocardiogram, echocardiogram, pulmonary function tests, special tests, studies reviewed, workup,
-    procedures and tests
+    procedures and tests, results summary
 laboratory: labs, lab, laboratory, laboratories, laboratory data, laboratory studies, lab results, laboratory
     results, lab data, laboratory tests, laboratory work, laboratory findings, pertinent labs, blood work, bloods,
     admission labs, discharge labs, laboratory values, laboratory evaluation, lab tests, labs reviewed,
@@ -266,10 +269,10 @@ assessment and plan: a/p, ap, a and p, assessment and plan, assessment/plan, imp
 plan: plan, plans, plan of care, plan of treatment, treatment plan, recommendations, recommendation, treatment, care
     plan, discharge plan, plan and recommendations, postoperative plan, followup plan, follow up plan, management,
     disposition and plan, management plan, treatment recommendations, follow up, followup, plan of action, orders,
-    planned procedure
+    planned procedure, plan and follow up, interventions, care plan note
 instructions: instructions, discharge instructions, patient instructions, followup instructions, follow up
     instructions, patient education, education, home care instructions, postoperative instructions, aftercare, wound
-    care, discharge instructions/followup, return precautions
+    care, discharge instructions/followup, return precautions, after visit instructions, follow up care
 disposition: disposition, discharge disposition, discharge condition, condition on discharge, condition at
     discharge, condition, condition of patient
 goals: goals, goal, patient goal, patient goals, patients goal, treatment goals
@@ -302,6 +305,8 @@ _AFTER = re.compile(
 )
 _BRACKET = re.compile(r"\s*\([^)]*\)")
 _APART = re.compile(r"/|,| and | plus |;")
+_ALERTS = re.compile(r",? (?:and )?alerts$")
+"""At the end of C-CDA's title of allergies."""
 _LONGEST = max(map(len, KIND_BY_TITLE)) + 40
 
 BODY_SYSTEMS = frozenset(
@@ -321,7 +326,7 @@ def kinds_of_title(title: str) -> tuple[SectionKind, ...]:
     """The kinds that a title names, in its order; empty where no list has it."""
     if len(title) > _LONGEST:
         return ()
-    bare = plain(title)
+    bare = _ALERTS.sub("", plain(title))
     if (kind := _kind(bare)) is not None:
         return (kind,)
     parts = [_kind(part.strip()) for part in _APART.split(bare)]

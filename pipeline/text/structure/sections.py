@@ -28,7 +28,7 @@ class Section:
     """Where the title ends and what stands under it begins; `end` where nothing does."""
     end: int
     title: str | None
-    """None before the first title."""
+    """None before the first title of a note."""
     kinds: tuple[SectionKind, ...] = ()
     """Several where the title joins them ("Family/social history"), none where no list has the title."""
     part_of: str | None = None
@@ -39,13 +39,16 @@ class Section:
         return self.kinds[0] if self.kinds else None
 
 
-def sections_of(text: str, codes: Mapping[str, Sequence[str]] | None = None) -> tuple[Section, ...]:
+def sections_of(
+    text: str, codes: Mapping[str, Sequence[str]] | None = None, *, within: str | None = None
+) -> tuple[Section, ...]:
     """The sections of `text` in order; they cover every character that is not white space.
 
     `codes`: LOINC's codes by title, where the source gives them (FHIR's `Composition.section`, CDA): they count before
-    the words of the title. An empty text has none. Linear in the length of the text.
+    the words of the title. `within`: the title of the section that the text begins in, where it is a passage from the
+    middle of one (`Chunk.section`). An empty text has none. Linear in the length of the text.
     """
-    return tuple(_with_kinds(list(_spans(text, codes or {})), codes or {}))
+    return tuple(_with_kinds(list(_spans(text, codes or {}, within)), codes or {}))
 
 
 def section_at(sections: Sequence[Section], position: int) -> Section | None:
@@ -53,23 +56,23 @@ def section_at(sections: Sequence[Section], position: int) -> Section | None:
     return next((each for each in reversed(sections) if each.start <= position < each.end), None)
 
 
-def _spans(text: str, titles: Collection[str]) -> Iterator[tuple[Section, float]]:
+def _spans(text: str, titles: Collection[str], within: str | None) -> Iterator[tuple[Section, float]]:
     """Each section without its kinds, and how its title is written: 0 above all others."""
     opened: Block | None = None
     end = 0
     for block in outline(text, titles):
         if block.title is not None or opened is None:
             if opened is not None:
-                yield _section(text, opened, end)
+                yield _section(text, opened, end, within)
             opened = block
         end = block.end
     if opened is not None:
-        yield _section(text, opened, end)
+        yield _section(text, opened, end, within)
 
 
-def _section(text: str, opened: Block, end: int) -> tuple[Section, float]:
+def _section(text: str, opened: Block, end: int, within: str | None) -> tuple[Section, float]:
     if opened.title is None:
-        return Section(opened.start, opened.start, end, None), 0
+        return Section(opened.start, opened.start, end, within), 1
     text_start = opened.text_start
     if opened.form == "heading":
         text_start = opened.end

@@ -107,6 +107,12 @@ def test_what_a_section_says(kind: AssertionKind, note: str) -> None:
     assert NoteAssertions(text).of(start, end).kind is kind
 
 
+def test_a_passage_from_the_middle_of_a_section() -> None:
+    text, start, end = in_brackets("[Diabetes], gout.")
+    assert NoteAssertions(text, within="Family history").of(start, end).kind is AssertionKind.FAMILY
+    assert NoteAssertions(text).of(start, end).kind is AssertionKind.PRESENT
+
+
 def test_the_second_of_two_mentions() -> None:
     text = "No pain at rest; pain on walking."
     found = [NoteAssertions(text).of(start, start + 4) for start in (text.index("pain"), text.rindex("pain"))]

@@ -34,6 +34,8 @@ from pipeline.text.structure.section_kinds import (
         ("Family/Social History", [SectionKind.FAMILY_HISTORY, SectionKind.SOCIAL_HISTORY]),
         ("Labs and Imaging", [SectionKind.LABORATORY, SectionKind.IMAGING]),
         ("Reason for Exam", [SectionKind.REASON_FOR_VISIT]),
+        ("ALLERGIES, ADVERSE REACTIONS, ALERTS", [SectionKind.ALLERGIES]),
+        ("Medical (General) History", [SectionKind.PAST_HISTORY]),
         ("Mother", []),
         ("HEENT", []),
         ("Family meeting", []),

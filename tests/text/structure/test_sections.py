@@ -85,3 +85,8 @@ def test_sections_cover_everything_and_are_disjoint(text: str) -> None:
     covered = "".join(text[each.start : each.end] for each in sections)
     assert "".join(covered.split()) == "".join(text.split())
     assert all(each.start <= each.text_start <= each.end for each in sections)
+
+
+def test_a_passage_from_the_middle_of_a_section() -> None:
+    first, second = sections_of("Mother had asthma.\n\nPLAN\n\nRest.", within="FAMILY HISTORY")
+    assert (first.kind, first.text_start, second.kind) == (SectionKind.FAMILY_HISTORY, 0, SectionKind.PLAN)
