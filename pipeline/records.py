@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.locators import Characters, Locator, Region
+from pipeline.patients import SourcePatient
 
 Vector: TypeAlias = NDArray[np.float32]
 """One embedding, shape (dimension,), or several, shape (n, dimension); float32."""
@@ -69,6 +70,9 @@ class Document:
     author: str | None = None
     encounter_id: str | None = None
     metadata: Mapping[str, str] = field(default_factory=dict)
+    patient: SourcePatient | None = None
+    """What the source says of the patient besides the note. No field of the note: its fingerprint leaves it out, so
+    that a patient who is called otherwise makes no other note of it."""
 
     def fingerprint(self) -> str:
         """SHA-256 over every field: two documents with the same one are the same document."""
@@ -87,6 +91,17 @@ class Document:
             "encounter_id": self.encounter_id,
             "metadata": dict(self.metadata),
         }
+
+    def as_json(self) -> str:
+        """The note with what its source says of the patient, to be read by `of_json`."""
+        said = {} if self.patient is None else {"patient": self.patient.as_json()}
+        return json.dumps(self.fields() | said, ensure_ascii=False)
+
+    @classmethod
+    def of_json(cls, text: str) -> Document:
+        fields = json.loads(text)
+        said = fields.pop("patient", None)
+        return cls(**fields, patient=None if said is None else SourcePatient.of_json(said))
 
 
 @dataclass(frozen=True, slots=True)

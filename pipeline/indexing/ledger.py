@@ -154,7 +154,7 @@ class SqliteLedger:
         with self.transaction() as connection:
             for note in notes:
                 document = note.document
-                text = json.dumps(document.fields(), ensure_ascii=False)
+                text = document.as_json()
                 connection.execute(
                     _SQL.stage_state,
                     {
@@ -326,7 +326,7 @@ class SqliteLedger:
             until = now + self._lease_seconds
             connection.executemany(_SQL.claim, [(self.owner, until, now, row[0]) for row in rows])
         return [
-            Claim(Document(**json.loads(note)), fingerprint, attempts + 1, replaces)
+            Claim(Document.of_json(str(note)), fingerprint, attempts + 1, replaces)
             for _, fingerprint, attempts, note, replaces in rows
         ]
 
@@ -464,7 +464,7 @@ class SqliteLedger:
     def staged(self, resource_id: str) -> Document | None:
         """The note as it was staged, None where it is no longer (or never was)."""
         rows = self._rows(_SQL.staged_note, (resource_id,))
-        return Document(**json.loads(str(rows[0][0]))) if rows else None
+        return Document.of_json(str(rows[0][0])) if rows else None
 
     def completed(self) -> Iterator[tuple[str, int]]:
         """(resource_id, number of chunks) of every note that is done, ordered by id."""

@@ -559,15 +559,21 @@ class IrisStore:
         if int(parts):
             found = session.rows("document_text", (resource_id,))
             rest = [text_of(content) for _, content in sorted(found, key=lambda part: int(part[0]))]
-        given = {"domain": domain, "author": author, "encounter_id": encounter, "date": date}
         blanks = set(text_of(blank).split())
+
+        def given(name: str, value: object) -> str | None:
+            return "" if name in blanks else optional(value)
+
         return Document(
             resource_id=resource_id,
             patient_id=text_of(patient),
             document_type=text_of(kind),
             text_content="".join([text_of(opening), *rest]),
             metadata=json.loads(text_of(metadata)),
-            **{name: "" if name in blanks else optional(value) for name, value in given.items()},
+            domain=given("domain", domain),
+            author=given("author", author),
+            encounter_id=given("encounter_id", encounter),
+            date=given("date", date),
         )
 
     # --- searching
