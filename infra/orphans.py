@@ -45,7 +45,7 @@ KEPT_BY_A_PAUSE: Final = frozenset(
 REMOVALS: Final[Mapping[str, str]] = {
     # A bare terminate gives what writes to an attached volume no time, and a persistent spot request the next host.
     "ec2:instance": "python -m infra.orphans --stack {stack} --region {region} --end {id}"
-    "  # not aws ec2 terminate-instances: it waits for no one",
+    "  # aws ec2 terminate-instances would not stop it first",
     "ec2:volume": "aws ec2 delete-volume --volume-id {id}",
     "ec2:snapshot": "aws ec2 delete-snapshot --snapshot-id {id}",
     "ec2:elastic-ip": "aws ec2 release-address --allocation-id {id}",
