@@ -98,7 +98,7 @@ evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written t
 	@$(BIN)/python -m pipeline.evaluate retrieval $(foreach set,medquad mtsamples_description pubmedqa,--set $(SHARED)/data/retrieval/$(set)) --write docs/evaluation.md
 
 evaluate-answers: $(VENV)/.test  ## how good answers are, on the development splits, written to docs/evaluation.md
-	@$(BIN)/python -m pipeline.evaluate answers $(foreach set,visits synthea,--set benchmarks/answers/$(set)) --limit 600 --write docs/evaluation.md
+	@$(BIN)/python -m pipeline.evaluate answers $(foreach set,visits synthea,--set benchmarks/answers/$(set)) --write docs/evaluation.md
 
 evaluate-assertion: $(VENV)/.test  ## how well the assertion of findings is read, written to docs/evaluation.md
 	@$(BIN)/python -m pipeline.evaluate assertion --set benchmarks/assertion --write docs/evaluation.md

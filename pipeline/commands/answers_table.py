@@ -21,7 +21,13 @@ VERDICT_HEADINGS = (
     "false silence",
     "false answer",
 )
-MEASURE_HEADINGS = ("right of answerable", "false of unanswerable", "recall", "precision")
+MEASURE_HEADINGS = (
+    "right of answerable",
+    "wrong patient of all",
+    "false of unanswerable",
+    "recall",
+    "precision",
+)
 
 
 def title(result: AnswersResult) -> str:
@@ -92,6 +98,7 @@ def _measures(shape: ShapeResult) -> list[str]:
     return [
         shape.shape.replace("_", "/"),
         _share(shape.right),
+        _share(shape.wrong_patient),
         _share(shape.false_answers),
         _estimate(shape.recall),
         _estimate(shape.precision),

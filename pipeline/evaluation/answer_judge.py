@@ -173,10 +173,10 @@ def _recall(question: PosedQuestion, claims: Sequence[Statement]) -> float:
 
 def _precision(question: PosedQuestion, claims: Sequence[Statement]) -> float:
     if question.shape == "who":
-        meant = frozenset[str]().union(*(item.patients for item in question.items))
+        proved = [item.patients for item in question.items if any(_carries(item, each) for each in claims)]
         listed = [statement for statement in claims if not _is_aside(question, statement)]
         shown = {citation.patient_id for statement in listed for citation in statement.citations}
-        return len(shown & meant) / len(shown) if shown else 0.0
+        return len(shown & frozenset[str]().union(*proved)) / len(shown) if shown else 0.0
     good = [_carries_any(question, statement) or _is_aside(question, statement) for statement in claims]
     return sum(good) / len(good) if good else 0.0
 

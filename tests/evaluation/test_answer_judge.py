@@ -246,6 +246,12 @@ def test_lists_by_recall_and_precision(
     assert (found.recall, found.precision) == (recall, precision)
 
 
+def test_a_patient_is_found_by_what_proves_it(tmp_path: Path) -> None:
+    beside = ("Left knee is tender.", "n1")
+    judged = _judged(tmp_path, question("who", DIABETICS, patients=[]), _answer(beside, OTHER_HAS))
+    assert (judged.verdict, judged.recall, judged.precision) == ("incomplete", 0.5, 0.5)
+
+
 def test_an_aside_is_no_fault_of_a_list(tmp_path: Path) -> None:
     row = question("list", MEDICATIONS[:1], asides=[["n1", "Denies diabetes."]])
     assert _judged(tmp_path, row, _answer(RAISED, DENIED)).precision == 1
