@@ -27,6 +27,7 @@ from pipeline.text.names import (
     is_doubtful,
     is_initial,
     keys,
+    may_be_a_name,
     same_first_name,
     stands_before_names,
 )
@@ -118,8 +119,8 @@ class Persons(Protocol):
     def has_surname(self, word: str) -> bool:
         """Whether anyone is a person of that surname."""
 
-    def has_first_name(self, word: str) -> bool:
-        """Whether anyone has that first name, and a surname after it."""
+    def goes_by(self, word: str) -> bool:
+        """Whether anyone is called by that word alone: by a first name, or by one name where no other is known."""
 
     def has_in_full(self, first: str, surname: str) -> bool:
         """Whether anyone is called that in full; the first name may be an initial."""
@@ -265,8 +266,12 @@ class PassagePersons:
             return False
         return any(place.is_certain for _, place in self._places(word))
 
-    def has_first_name(self, word: str) -> bool:
-        return any(place.is_certain for _, place in self._places_of_first_name(word))
+    def goes_by(self, word: str) -> bool:
+        if is_doubtful(word) or self._texts.writes_small(keys(word)):
+            return False
+        return any(place.is_one_name for _, place in self._places(word)) or any(
+            place.is_certain for _, place in self._places_of_first_name(word)
+        )
 
     def has_in_full(self, first: str, surname: str) -> bool:
         wanted = keys(first)
@@ -275,8 +280,10 @@ class PassagePersons:
         ]
         if any(place.is_certain for place in places):
             return True
-        return bool(places) and not any(
-            is_doubtful(word) or self._texts.writes_small(keys(word)) for word in (first, surname)
+        # Two words with capitals that may be names are hardly a heading.
+        return bool(places) and all(
+            may_be_a_name(word) and (is_doubtful(word) or not self._texts.writes_small(keys(word)))
+            for word in (first, surname)
         )
 
     def called(self, name: Name) -> frozenset[str]:
@@ -346,6 +353,8 @@ class PassagePersons:
         verdict = place.verdict(name)
         if verdict != "bare" and (verdict in ("other", "against") or not is_doubtful(name.words[-1])):
             return verdict
+        if verdict == "first" and not name.titled and place.has_both and all(map(may_be_a_name, name.words)):
+            return verdict
         return verdict if place.is_a_person or not self._may_be_any_word(place, name.words[-1]) else ""
 
     def _may_be_any_word(self, place: _Place, surname: str) -> bool:
@@ -400,6 +409,16 @@ class _Place:
         if self._stands_for_a_thing or self.goes_on or self._at_a_place or self.shouted:
             return False
         return self._has_first_name and not is_doubtful(self._before[0])
+
+    @property
+    def is_one_name(self) -> bool:
+        """Whether the passage says that it is a person, and calls them by it alone: "Linda has a cough"."""
+        return not (self._before or self.goes_on or self._stands_for_a_thing) and self._is_said_to_be
+
+    @property
+    def has_both(self) -> bool:
+        """Whether the passage has a first name that may be one before it."""
+        return bool(self._before) and may_be_a_name(self._before[0])
 
     @property
     def _has_first_name(self) -> bool:
@@ -502,7 +521,7 @@ class _Place:
         """Whether a longer name goes on behind it: "Anna" and "Smith" of "Anna Smith-Jones"."""
         after = self._directly_after
         if after and after[0].lower() not in SUFFIXES | _AFTER_NAMES and len(after[0]) > 1:
-            return self._title is None or bool(self._before)
+            return self._title is None or bool(self._before) or may_be_a_name(after[0])
         return (
             self._text[self._end : self._end + 1] == "-"
             and self._text[self._end + 1 : self._end + 2].isupper()
@@ -566,11 +585,21 @@ class _Place:
             for other, mark in ((self._at - 1, token.start - 1), (self._at + 1, token.end))
             if 0 <= other < len(self._tokens) and self._text[mark : mark + 1] == "-"
         ]
-        others = hyphened + ([] if self._title is not None and not self._before else self._directly_after)
+        others = hyphened + (self._directly_after if self.goes_on or self._title is None else [])
+        others += self._first_of_a_list()
         known = SUFFIXES | _AFTER_NAMES
         return any(
             asked.isdisjoint(keys(word)) and word.lower() not in known and len(word) > 1 for word in others
         )
+
+    def _first_of_a_list(self) -> list[str]:
+        """The surname that it stands behind: "Nowak" of "Name: Nowak, Eva"."""
+        if not self._at or self._text[self._tokens[self._at - 1].end : self._tokens[self._at].start] != ", ":
+            return []
+        last = self._tokens[self._at - 1]
+        before = self._text[max(0, last.start - _LOOK_BACK) : last.start].rpartition(_BETWEEN_PASSAGES)[2]
+        begins = _BEGINS.search(before) or _LABEL.search(before)
+        return [last.text] if begins and last.capital and not is_no_name(last.text) else []
 
     def _has_joined(self, name: Name) -> bool:
         """Whether the other halves of its double surname stand before it."""
