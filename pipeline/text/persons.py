@@ -148,14 +148,18 @@ class PassageTexts:
         if not self.text.isascii():
             self.text = unicodedata.normalize("NFC", self.text)
         self._patients = [passage.patient_id for passage in passages]
-        self._places: dict[frozenset[str], list[Token]] = {}
+        self._capitals: dict[frozenset[str], list[Token]] = {}
         self._written_small: dict[frozenset[str], bool] = {}
 
     def places(self, wanted: frozenset[str]) -> list[Token]:
         """Where that word stands, in any case and spelling."""
-        if wanted not in self._places:
-            self._places[wanted] = sorted(self._find(wanted), key=lambda token: token.start)
-        return self._places[wanted]
+        return sorted(self._find(wanted), key=lambda token: token.start)
+
+    def capitals(self, wanted: frozenset[str]) -> list[Token]:
+        """Where it stands with a capital."""
+        if wanted not in self._capitals:
+            self._capitals[wanted] = [*self._find(wanted, capital=True)]
+        return self._capitals[wanted]
 
     def patient(self, token: Token) -> str:
         return self._patients[bisect_right(self._ends, token.start)]
@@ -178,21 +182,19 @@ class PassageTexts:
             self._written_small[wanted] = any(not token.capital for token in self._find(wanted))
         return self._written_small[wanted]
 
-    def stand_near(self, first: frozenset[str], other: frozenset[str]) -> bool:
-        """Whether both words stand near each other anywhere, the second with a capital; an initial may be any word."""
-        return is_initial(first) or any(
-            self.text[start].isupper()
-            and any(
-                self._small.find(form, max(0, start - _FROM_FIRST_NAME), start + _FROM_FIRST_NAME) >= 0
-                for form in self._forms(first)
-            )
-            for each in self._forms(other)
-            for start in self._starts(each)
-        )
+    def near(self, first: frozenset[str], other: frozenset[str]) -> Iterator[Token]:
+        """Where the second word stands with a capital, not far from the first; an initial may be any word."""
+        forms = [] if is_initial(first) else [*self._forms(first)]
+        for token in self.capitals(other):
+            begin, end = max(0, token.start - _FROM_FIRST_NAME), token.start + _FROM_FIRST_NAME
+            if is_initial(first) or any(self._small.find(form, begin, end) >= 0 for form in forms):
+                yield token
 
-    def _find(self, wanted: frozenset[str]) -> Iterator[Token]:
+    def _find(self, wanted: frozenset[str], *, capital: bool = False) -> Iterator[Token]:
         for form in self._forms(wanted):
             for start in self._starts(form):
+                if capital and not self.text[start].isupper():
+                    continue
                 word = _WORD.match(self.text, start)
                 if word is not None and not wanted.isdisjoint(keys(word.group())):
                     yield Token(word.group(), *word.span())
@@ -259,7 +261,7 @@ class PassagePersons:
 
     def __init__(self, texts: PassageTexts) -> None:
         self._texts = texts
-        self._read: dict[frozenset[str], list[tuple[str, _Place]]] = {}
+        self._read: dict[int, _Place] = {}
 
     def has_surname(self, word: str) -> bool:
         if not is_doubtful(word) and self._texts.writes_small(keys(word)):
@@ -275,9 +277,8 @@ class PassagePersons:
 
     def has_in_full(self, first: str, surname: str) -> bool:
         wanted = keys(first)
-        places = [
-            place for _, place in self._places(surname) if place.is_called(wanted) and not place.goes_on
-        ]
+        near = (self._place(token) for token in self._texts.near(wanted, keys(surname)))
+        places = [place for place in near if place.is_called(wanted) and not place.goes_on]
         if any(place.is_certain for place in places):
             return True
         # Two words with capitals that may be names are hardly a heading.
@@ -302,21 +303,21 @@ class PassagePersons:
         return frozenset(patient for patient, rank in ranks.items() if rank == best)
 
     def _places(self, surname: str) -> list[tuple[str, _Place]]:
-        wanted = keys(surname)
-        if wanted not in self._read:
-            self._read[wanted] = [
-                (self._texts.patient(token), _Place(self._texts.text, *self._texts.around(token)))
-                for token in self._texts.places(wanted)
-                if token.capital
-            ]
-        return self._read[wanted]
+        return [
+            (self._texts.patient(token), self._place(token)) for token in self._texts.capitals(keys(surname))
+        ]
+
+    def _place(self, token: Token) -> _Place:
+        if token.start not in self._read:
+            self._read[token.start] = _Place(self._texts.text, *self._texts.around(token))
+        return self._read[token.start]
 
     def _places_of_first_name(self, word: str) -> Iterator[tuple[str, _Place]]:
         """The places of the surnames that have it before them."""
         wanted = keys(word)
-        for token in self._texts.places(wanted):
+        for token in self._texts.capitals(wanted):
             tokens, at = self._texts.around(token)
-            if token.capital and at + 1 < len(tokens):
+            if at + 1 < len(tokens):
                 place = _Place(self._texts.text, tokens, at + 1)
                 if tokens[at + 1].capital and place.is_called(wanted) and place.is_a_person:
                     yield self._texts.patient(token), place
@@ -344,8 +345,8 @@ class PassagePersons:
         """How the patient's passages write it with a capital."""
         return frozenset(
             bare(token.text)
-            for token in self._texts.places(keys(word))
-            if token.capital and self._texts.patient(token) == patient
+            for token in self._texts.capitals(keys(word))
+            if self._texts.patient(token) == patient
         )
 
     def _verdict(self, place: _Place, name: Name) -> str:

@@ -40,6 +40,7 @@ _BETWEEN_NAMES = frozenset(
 _ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
 """Of a question, with the marks around it; a dash ends it as a blank does."""
 _AROUND = "\"'“”‘(),.;:?!"
+_INSIDE_NAMES = re.compile(r"['’‐‑-]")
 _DIGIT = re.compile(r"\d")
 _HYPHEN = re.compile(r"[-‐‑]")
 _VOWEL = re.compile(r"[aeiouyà-ÿ]")
@@ -318,7 +319,7 @@ class _NameRun:
         return capital or written in _SMALL_TITLES
 
     def _like_a_name(self, bare: str) -> bool:
-        letters = re.sub(r"['’‐‑-]", "", bare)
+        letters = bare if bare.isalpha() else _INSIDE_NAMES.sub("", bare)
         begun = bool(self.parts) or self.title is not None
         if len(letters) < 2 or not letters.isalpha():
             return begun and len(letters) == 1 and letters.isupper() and letters != "I"
