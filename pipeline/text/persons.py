@@ -47,7 +47,7 @@ _DEGREE = re.compile(
 _BEGINS = re.compile(r"(?:^|[.!?:;\n\r•*|])\s*[-–]?\s*$")
 _RELATIVE = (
     r"(?:(?:step|grand|half-?|god)?-?(?:daughter|son|mother|father|sister|brother)(?:-in-law)?|wife|husband|spouse"
-    r"|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|child|twin|girlfriend|boyfriend|friend"
+    r"|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|(?:his|her|their)\s+child|twin|girlfriend|boyfriend|friend"
     r"|neighbou?r|roommate|caregiver|caretaker|carer|guardian|next of kin|emergency contact|contact|proxy|poa)"
 )
 _STAFF = (

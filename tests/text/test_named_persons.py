@@ -362,6 +362,8 @@ RELATIVES: list[Case] = [
         ["Ms. Anna Kowalski lives with her husband Jan Kowalski. Takes zinc."],
         None,
     ),
+    ("What does Anna Kowalski take?", ["The child Anna Kowalski takes iron.", OTHER], 0),
+    ("What does Anna Kowalski take?", ["She came with her child Anna Kowalski. Takes zinc."], None),
 ]
 
 FIRST_NAMES: list[Case] = [
