@@ -137,6 +137,13 @@ class Running:
         """Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    def until(self, text: str, seconds_max: float = SECONDS_MAX) -> None:
+        """Returns when this has been printed. Raises AssertionError when the command ends without."""
+        while text not in self.printed():
+            gone = self._process.poll() is not None or time.monotonic() - self._began > seconds_max
+            assert not gone or text in self.printed(), f"no line says {text!r}:\n{self.printed()[-3000:]}"
+            time.sleep(0.02)
+
     def kill_when(self, moment: Callable[[], bool], seconds_max: float = SECONDS_MAX) -> Ended:
         """Cut the power as soon as `moment` is true; if that never happens, the command's end."""
         while self._process.poll() is None and time.monotonic() - self._began < seconds_max:
@@ -147,6 +154,7 @@ class Running:
         return self.wait(seconds_max)
 
 
+KEPT: Final = ("LANG", "TMPDIR", "PYTHONPYCACHEPREFIX", "PYTHONDONTWRITEBYTECODE")
 LOGGED: Final = ("preview", "up", "destroy", "refresh")
 
 
@@ -164,8 +172,9 @@ class Workspace:
     def made(cls, folder: Path, pulumi: Path, endpoint: str, **more: Any) -> Workspace:
         """Copy what may be changed, link what is only read, make the home and the state's folder."""
         made = cls(folder, pulumi, endpoint, **more)
-        for name in ("checkout", "home", "state"):
+        for name in ("checkout", "home", "state", "bin"):
             (folder / name).mkdir(parents=True)
+        (folder / "bin" / "pulumi").symlink_to(pulumi)
         for name in COPIED:
             source = CHECKOUT / name
             if source.is_dir():
@@ -183,8 +192,10 @@ class Workspace:
 
     @property
     def environment(self) -> dict[str, str]:
-        kept = {name: os.environ[name] for name in ("LANG", "TMPDIR") if name in os.environ}
-        path = os.pathsep.join((str(PLUGINS), str(CHECKOUT / ".venv" / "bin"), os.environ["PATH"]))
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        path = os.pathsep.join(
+            (str(self.folder / "bin"), str(PLUGINS), str(CHECKOUT / ".venv" / "bin"), os.environ["PATH"])
+        )
         return {
             **kept,
             "PATH": path,
@@ -195,7 +206,6 @@ class Workspace:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # the option --event-log
             "ENGINE_PYTHON": str(CHECKOUT / ".venv" / "bin" / "python"),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -212,6 +222,23 @@ class Workspace:
 
     def run(self, *words: str) -> Ended:
         return self.start(*words).wait()
+
+    def python(self, *words: str) -> Ended:
+        """`python WORDS…` in the checkout, such as `-m infra.orphans`."""
+        began = time.monotonic()
+        command = [str(CHECKOUT / ".venv" / "bin" / "python"), *words]
+        done = subprocess.run(
+            command,
+            cwd=self.checkout,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=SECONDS_MAX,
+        )
+        return Ended(words, done.returncode, done.stdout, time.monotonic() - began, ())
 
     def init(self, values: Mapping[str, str], *, secrets: frozenset[str] = frozenset()) -> None:
         """A new stack with this configuration, written as `pulumi config set` writes it."""

@@ -33,6 +33,8 @@ from botocore.awsrequest import AWSPreparedRequest
 from moto.backends import get_backend
 from moto.core.botocore_stubber import BotocoreStubber
 from moto.core.exceptions import ServiceException
+from moto.core.resource_tagging import TaggedResource
+from moto.ec2.models import EC2Backend
 from moto.iam.access_control import PermissionResult
 from moto.iam.models import AWSManagedPolicy
 from moto.moto_api._internal import moto_api_backend
@@ -367,11 +369,28 @@ def _account_of_ours() -> Iterator[None]:
         unittest.mock.patch.object(FakeBucket, "_log_permissions_enabled_policy", return_value=True),
         # moto applies a policy's denial without its condition, so `TlsOnly` would deny everything.
         unittest.mock.patch.object(FakeBucket, "get_permission", return_value=PermissionResult.NEUTRAL),
+        unittest.mock.patch.object(EC2Backend, "iter_tagged_resources", _tagged),
     ):
         moto_api_backend.reset()
         _add_managed_policies()
         yield
     moto_api_backend.reset()
+
+
+_TAGGED: Final = EC2Backend.iter_tagged_resources
+
+
+def _tagged(backend: EC2Backend) -> Iterator[TaggedResource]:
+    """moto's list, and what the tagging API tells of besides and moto leaves out."""
+    yield from _TAGGED(backend)
+    more = {
+        "elastic-ip": [each.allocation_id for each in backend.addresses],
+        "vpc-endpoint": [each.id for each in backend.vpc_end_points.values() if each.state != "deleted"],
+    }
+    for kind, ids in more.items():
+        for resource_id in ids:
+            arn = f"arn:aws:ec2:{backend.region_name}:{backend.account_id}:{kind}/{resource_id}"
+            yield TaggedResource(arn, dict(backend.tags.get(resource_id, {})), f"ec2:{kind}")
 
 
 def _add_managed_policies() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from moto.backends import get_backend
 
 from infra.rollout.pipeline import build_wheel
 from tests.engine.cli import CHECKOUT, Ended, Running, Workspace
-from tests.engine.cloud import ACCOUNT, IMAGES, Cloud, start
+from tests.engine.cloud import ACCOUNT, IMAGES, REGION, Cloud, start
 from tests.engine.cloud_faults import Faults
 from tests.engine.hypervisor import Hypervisor
 from tests.infra import stacks
@@ -75,7 +76,7 @@ class Stage:
         folder.mkdir(parents=True)
         endpoint, cloud = start(hypervisor=hypervisor, faults=folder / "faults")
         workspace = Workspace.made(folder / "user", pulumi, endpoint, stack=STACK)
-        build_wheel(WHEELS)  # once for all machines: it takes as long as an up
+        build_wheel(WHEELS)  # found again by every machine's up, which would take twice as long
         (workspace.checkout / "build").mkdir()
         (workspace.checkout / "build" / "wheels").symlink_to(WHEELS)
         made = cls(cloud, workspace, hypervisor)._with_files()
@@ -94,13 +95,18 @@ class Stage:
         self.workspace = replace(self.workspace, more_environment=environment, endpoint=self.cloud.endpoint)
         return self
 
+    def copied(self, folder: Path) -> Path:
+        """The user's machine as it is now, for a branch."""
+        return Path(shutil.copytree(self.folder, folder, symlinks=True))
+
     def branch(self, folder: Path) -> Stage:
-        """This moment again, in a process that was forked from this one: another door, a copy of the machine."""
-        shutil.copytree(self.folder, folder, symlinks=True)
+        """This moment again, in a process that was forked from this one: another door, another machine (`copied`)."""
         self.cloud.faults = Faults(folder / "faults")
         self.cloud.serve(0)
         self.workspace = replace(self.workspace, folder=folder / "user")
-        return self._with_files()
+        branched = self._with_files()
+        branched.workspace.must("stack", "select", STACK)  # is remembered by the checkout's path
+        return branched
 
     @property
     def folder(self) -> Path:
@@ -126,12 +132,47 @@ class Stage:
     def up(self, *more: str) -> Ended:
         return well(self.workspace.up("--skip-preview", *more))
 
-    def pause(self) -> Ended:
-        return well(self.workspace.destroy("--skip-preview"))
+    def pause(self, mode: str = "volume") -> Ended:
+        """As docs/runbook.md says for each mode."""
+        if mode != "stop":
+            return well(self.workspace.destroy("--skip-preview"))
+        self.workspace.set("paused", "true")
+        return self.up()
+
+    def resume(self, mode: str = "volume") -> Ended:
+        if mode == "stop":
+            self.workspace.set("paused", "false")
+        return self.up()
 
     def starting(self, command: str) -> Running:
         """An `up` or `destroy` on its way."""
         return self.workspace.start(command, "--yes", "--skip-preview")
+
+    def orphans(self, *more: str) -> Ended:
+        """`python -m infra.orphans` as docs/runbook.md has it."""
+        return self.workspace.python("-m", "infra.orphans", "--stack", STACK, "--region", REGION, *more)
+
+    def typed(self, command: str) -> None:
+        """Do what `aws SERVICE OPERATION --option value` would, without the aws command line."""
+        _, service, operation, *words = shlex.split(command, comments=True)
+        client = self.client(service)
+        shape = client.meta.service_model.operation_model(_pascal(operation)).input_shape
+        arguments = {}
+        for option, value in zip(words[::2], words[1::2], strict=True):
+            name = _pascal(option)
+            arguments[name] = [value] if shape.members[name].type_name == "list" else value
+        getattr(client, operation.replace("-", "_"))(**arguments)
+
+    def tear_state(self) -> None:
+        """What a power cut in the middle of a write leaves, as seen: the state whole, the file beside it empty."""
+        (attributes,) = self.workspace.folder.glob(f"state/.pulumi/stacks/*/{STACK}.json.attrs")
+        attributes.write_bytes(b"")
+
+    def mend_torn_state(self) -> None:
+        """As docs/runbook.md says: the empty file goes, the state is replaced in one move and therefore whole."""
+        for each in self.workspace.folder.glob(f"state/.pulumi/stacks/*/{STACK}.json.attrs"):
+            if each.stat().st_size == 0:
+                each.unlink()
 
     # What the account holds.
 
@@ -209,7 +250,15 @@ class Stage:
         assert plain <= ALLOWED[mode], f"billed while paused: {sorted(plain - ALLOWED[mode])}"
         assert self.hosts("pending", "running") == []
         if mode != "stop":
-            assert self.workspace.resources() == []
+            owned = [
+                each["urn"] for each in self.workspace.resources() if not each["type"].startswith("pulumi:")
+            ]
+            assert owned == []
+
+
+def _pascal(words: str) -> str:
+    """`--allocation-id` as the API names it."""
+    return "".join(each.capitalize() for each in words.strip("-").split("-"))
 
 
 def well(done: Ended) -> Ended:

@@ -149,12 +149,11 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         given = plain(request.properties)
         if request.preview:
             foreseen = {**dict.fromkeys(kind.read_only, UNKNOWN), **given}
-            return provider_pb2.CreateResponse(properties=struct(foreseen, kind.sensitive))
+            return provider_pb2.CreateResponse(properties=struct(foreseen))
         with _told(context, f"creating {kind.token}"):
             made = kind.create(given)
             found = kind.read(made, given)
-            known = {**(found or {}), **given}
-            return provider_pb2.CreateResponse(id=made, properties=struct(known, kind.sensitive))
+            return provider_pb2.CreateResponse(id=made, properties=struct({**(found or {}), **given}))
 
     def Read(self, request: Any, context: Any) -> Any:
         kind = self._kind(request.urn)
@@ -171,24 +170,22 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             inputs = {key: seen_through(each, found.get(key, each)) for key, each in given.items()}
             if not given:  # an import: whatever could have been given
                 inputs = {key: each for key, each in found.items() if key not in kind.read_only}
-            known = {**state, **found, **inputs}
             return provider_pb2.ReadResponse(
-                id=request.id, inputs=struct(inputs, kind.sensitive), properties=struct(known, kind.sensitive)
+                id=request.id, inputs=struct(inputs), properties=struct({**state, **found, **inputs})
             )
 
     def Update(self, request: Any, context: Any) -> Any:
         kind = self._kind(request.urn)
         state, new = plain(request.olds), plain(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=struct({**state, **new}, kind.sensitive))
+            return provider_pb2.UpdateResponse(properties=struct({**state, **new}))
         with _told(context, f"updating {kind.token} ({request.id})"):
             old = plain(request.old_inputs) or state
             _check_changes(kind, old, new)
             kind.update(request.id, old, new)
             found = kind.read(request.id, {**state, **new}) or {}
             kept = {key: each for key, each in state.items() if key in kind.read_only}
-            known = {**kept, **found, **new}
-            return provider_pb2.UpdateResponse(properties=struct(known, kind.sensitive))
+            return provider_pb2.UpdateResponse(properties=struct({**kept, **found, **new}))
 
     def Delete(self, request: Any, context: Any) -> Any:
         kind = self._kind(request.urn)
