@@ -16,6 +16,7 @@ FactSource: TypeAlias = Literal["fhir", "hl7v2", "cda", "record", "header", "ope
 """Where a note says it, the surest first: the Patient resource, PID, recordTarget, a field of the record (a column of
 a table), a header line of its text ("DOB: ..."), the words that introduce the patient ("Anna Mitchell is a
 54-year-old"), a surname after a title ("Ms. Nguyen reports")."""
+NamePart: TypeAlias = Literal["given", "family"]
 SOURCES: tuple[FactSource, ...] = ("fhir", "hl7v2", "cda", "record", "header", "opening", "title")
 FEMALE, MALE, OTHER = "female", "male", "other"
 

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -212,6 +213,32 @@ class Store(Protocol):
     ) -> list[str]:
         """What stands in that field of notes inside a scope, each once, blanks left out; at most `limit`, all where
         there are no more. Only those that begin with `beginning`, letters of ASCII in either case."""
+
+    def has_register(self) -> bool:
+        """Whether every note is in the register of patients. False: the tables are of an earlier release, or its notes
+        are still being read into it. Then the methods below may leave a patient out, and no one may conclude that
+        somebody is not here."""
+
+    def patients(
+        self, scope: AccessScope, *, ids: Sequence[str] | None = None, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        """At most `limit` patients who have a note inside a scope, in the order of their ids: those of `ids`, or all
+        behind the id `after`. What is said of each, and how many notes, is of notes inside the scope alone, here and
+        in the two methods below: a name that stands only outside of it does not exist."""
+
+    def patients_called(
+        self, words: Sequence[str], scope: AccessScope, *, part: NamePart | None = None, limit: int = 20
+    ) -> list[RegisteredPatient]:
+        """At most `limit` patients of whom one name has all these words, in the order of their ids. Case, accents,
+        hyphens, apostrophes, order, titles and particles do not count; an initial stands for what begins with it on
+        either side; "Jr." and "Sr." are two. `part`: the longest word must be a first name, or of the surname. Nothing
+        where no word of two letters is among them."""
+
+    def patients_near(
+        self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
+    ) -> list[RegisteredPatient]:
+        """At most `limit` patients with a name that is nearly this one, by sound and spelling, or has a part of it; the
+        nearest first. For "no such patient; did you mean ...". No one whom `patients_called` gives."""
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) of every stored chunk, ordered by both; for reconciling with the ledger."""

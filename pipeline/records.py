@@ -131,6 +131,8 @@ class SourceRecord:
     authority: tuple[str, str] | None = None
     """Who gave the patient's id: the way of naming authorities and the name. None where no one else can have given the
     same id, or where the source does not say."""
+    patient: SourcePatient | None = None
+    """What the source says of the patient besides the note."""
 
 
 @dataclass(frozen=True, slots=True)

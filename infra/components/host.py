@@ -133,7 +133,14 @@ class Host(pulumi.ComponentResource):
             f"{name}-power",
             instance_id=self.instance.id,
             state="stopped" if shape.stopped else "running",
-            opts=pulumi.ResourceOptions.merge(child, pulumi.ResourceOptions(depends_on=[attachment])),
+            opts=pulumi.ResourceOptions.merge(
+                child,
+                pulumi.ResourceOptions(
+                    depends_on=[attachment],
+                    # The provider starts a host whose type it has changed, also a paused one: it is then stopped again.
+                    replacement_trigger=shape.instance_type if shape.stopped else None,
+                ),
+            ),
         )
         # Known only when the host runs with its volume attached: a reader of it waits for both.
         self.attachment_id: pulumi.Output[str] = pulumi.Output.all(attachment.id, power.id).apply(

@@ -20,8 +20,8 @@ from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question
-from pipeline.text.names import ILLNESSES
-from pipeline.text.question_names import names
+from pipeline.text.names import ILLNESSES, is_doubtful
+from pipeline.text.question_names import lone_names, names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 
@@ -161,14 +161,18 @@ def subject_of(question: str) -> About:
 
 
 def _somebody_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
-    """Whether a single word of the question, a first name for example, is in the notes the name of others alone."""
-    words = dict.fromkeys(_MAY_BE_A_NAME.findall(question.text))
+    """Whether a single word of the question, a first name for example, is in the notes the name of others alone, or
+    stands where only a person can and is in no note at all."""
+    alone = [word for name in lone_names(question.text) for word in name.words if word[0].isupper()]
+    words = dict.fromkeys([*_MAY_BE_A_NAME.findall(question.text), *alone])
     if not words:
         return False
     # `hits` wants a direction, and how near they are is not asked: any will do. The search embeds the question.
     direction = np.eye(1, embedder.space.dimension, dtype=np.float32)[0]
     for word in words:
         matches = store.search_words(word, PASSAGES_WITH_A_NAME, Filters(scope=question.filters.scope))
+        if not matches and word in alone and not is_doubtful(word):
+            return True
         hits = store.hits([match.chunk_id for match in matches], direction)
         name = re.compile(_INTRODUCED.format(name=word.capitalize()))
         if patient not in {hit.patient_id for hit in hits} and any(name.search(hit.text) for hit in hits):

@@ -10,12 +10,12 @@ patient than those asked about is that, whatever else the answer holds.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias, get_args
 
-from pipeline.evaluation.answer_set import PosedQuestion, TruthItem, TruthSpan, Wordings
+from pipeline.evaluation.answer_set import People, PosedQuestion, TruthItem, TruthSpan, Wordings
 from pipeline.records import Answer, Citation, Statement
 from pipeline.text.facts import Token, read
 
@@ -44,11 +44,14 @@ _SAYS_NOTHING = re.compile(
 _QUOTED = re.compile(r"[\"“].*[\"”]|\[\d+\]", re.DOTALL)
 """Words of a note, and the numbers of citations: neither counts anything."""
 _CITED = re.compile(r"\[\d+\]")
-_SETS_APART = re.compile(
-    r"\b(?:den(?:y|ies|ied)|negated|ruled out|famil(?:y|ial)|relatives?|comes? near|nearest|not as hers|not as his)\b",
-    re.IGNORECASE,
+_APART = (
+    r"(?:den(?:y|ies|ied)|negated|ruled out|famil(?:y|ial)|relatives?|comes? near|nearest|history alone)\b"
 )
-"""In a line without a citation: what follows is shown as something else than an answer."""
+_SETS_APART = re.compile(rf"[^;.]*\b{_APART}[^;.]*:\s*", re.IGNORECASE)
+"""A line of one clause without a citation: what follows it is shown as something else than an answer. "12 patients; 3
+more mention it as denied" is none."""
+_LABELLED_APART = re.compile(rf"\W*{_APART}[^;.:]*:", re.IGNORECASE)
+"""The same of one statement: "Denied: ..."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +63,12 @@ class Judgement:
     """Share of what is listed that answers; None where nothing is listed."""
 
 
-def judge(question: PosedQuestion, answer: Answer | None, patient_ids: Collection[str] = ()) -> Judgement:
-    """`answer`: None where the question was refused. `patient_ids`: of everyone in the notes, to see whom a statement
+def judge(question: PosedQuestion, answer: Answer | None, people: People) -> Judgement:
+    """`answer`: None where the question was refused. `people`: everyone in the notes, to see whom a statement
     names."""
     claims = [] if answer is None else list(_claims(answer))
     recall, precision = _recall(question, claims), _precision(question, claims)
-    verdict = _verdict(question, answer, claims, patient_ids, recall, precision)
+    verdict = _verdict(question, answer, claims, people, recall, precision)
     several = question.expected == "answer" and question.shape in SEVERAL
     return Judgement(verdict, recall if several else None, precision if several and claims else None)
 
@@ -74,11 +77,11 @@ def _verdict(
     question: PosedQuestion,
     answer: Answer | None,
     claims: Sequence[Statement],
-    patient_ids: Collection[str],
+    people: People,
     recall: float,
     precision: float,
 ) -> Verdict:
-    if answer is not None and _shows_another(question, answer, patient_ids):
+    if answer is not None and _shows_another(question, answer, people):
         return "wrong_patient"
     silent = answer is None or says_nothing(answer) or not (claims or _number(answer))
     if question.expected != "answer":
@@ -104,25 +107,25 @@ def _claims(answer: Answer) -> Iterator[Statement]:
     """The statements that cite a note and stand as an answer."""
     apart = False
     for statement in answer.statements:
-        if statement.citations:
-            if not apart:
-                yield statement
-        else:
-            apart = _SETS_APART.search(statement.text) is not None
+        if not statement.citations:
+            apart = _SETS_APART.fullmatch(statement.text) is not None
+        elif not apart and not _LABELLED_APART.match(statement.text):
+            yield statement
 
 
-def _shows_another(question: PosedQuestion, answer: Answer, patient_ids: Collection[str]) -> bool:
+def _shows_another(question: PosedQuestion, answer: Answer, people: People) -> bool:
     """Whether a note of another patient is cited, or a statement names one patient and cites another."""
     return any(
         (question.patients and citation.patient_id not in question.patients)
-        or _names_another(statement.text, citation.patient_id, patient_ids)
+        or _names_another(statement.text, citation.patient_id, people)
         for statement in answer.statements
         for citation in statement.citations
     )
 
 
-def _names_another(text: str, patient_id: str, patient_ids: Collection[str]) -> bool:
-    named = {each for each in patient_ids if each in text}
+def _names_another(text: str, patient_id: str, people: People) -> bool:
+    """Whether a statement is about someone else than the patient whose note it cites. Two people may share a name."""
+    named = {each for each, names in people.items() if any(_is_written(name, text) for name in names)}
     return bool(named) and patient_id not in named
 
 

@@ -1,9 +1,10 @@
 """Reads a set of questions with the answers that notes hold.
 
 A set is a folder with two splits, `development` and `held`, each of them with the files `notes.jsonl`, as
-`pipeline.vectorize` reads them, and `questions.jsonl`: no patient is in both. Decides that a question's truth is
-words that stand in a note: each is found there when the set is read, and a set that quotes what no note says is
-refused. Refuses to know how an answer is judged.
+`pipeline.vectorize` reads them, and `questions.jsonl`: no patient is in both. A third one, `people.jsonl`, may say what
+patients are called whose notes have no record of it. Decides that a question's truth is words that stand in a note:
+each is found there when the set is read, and a set that quotes what no note says is refused. Refuses to know how an
+answer is judged.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ Expected: TypeAlias = Literal["answer", "not_stated", "which_patient"]
 Split: TypeAlias = Literal["development", "held"]
 
 SHAPES: tuple[Shape, ...] = get_args(Shape)
-NOTES_FILE, QUESTIONS_FILE = "notes.jsonl", "questions.jsonl"
+NOTES_FILE, QUESTIONS_FILE, PEOPLE_FILE = "notes.jsonl", "questions.jsonl", "people.jsonl"
 UNIQUE_BELOW = 20
 """Characters. A longer quotation that stands in a note several times means each of them."""
 
+People: TypeAlias = Mapping[str, Sequence[str]]
+"""Patient id to what a statement may call the patient: the id, and full names that are known."""
 Wordings: TypeAlias = tuple[tuple[str, ...], ...]
 """All of these groups, of each one wording at least."""
 
@@ -92,10 +95,7 @@ class AnswerSet:
     notes: Mapping[str, Mapping[str, Any]]
     """Note id to its record."""
     questions: tuple[PosedQuestion, ...]
-
-    @property
-    def patient_ids(self) -> frozenset[str]:
-        return frozenset(str(note["patient_id"]) for note in self.notes.values())
+    people: People
 
 
 def read_answer_set(folder: Path, split: Split) -> AnswerSet:
@@ -112,7 +112,22 @@ def read_answer_set(folder: Path, split: Split) -> AnswerSet:
         _question(row, notes, f"Line {number} of {questions_file}")
         for number, row in _rows(questions_file, "id", "shape", "question", "expect")
     )
-    return AnswerSet(folder.name, split, notes_file, notes, questions)
+    people = _people(folder / split / PEOPLE_FILE, notes)
+    return AnswerSet(folder.name, split, notes_file, notes, questions, people)
+
+
+def _people(path: Path, notes: Mapping[str, Mapping[str, Any]]) -> People:
+    """Everyone in the notes, with the names that records have and that the file, if there is one, adds."""
+    found: dict[str, dict[str, None]] = {}
+    for note in notes.values():
+        names = (note["patient_id"], note.get("patient_name"))
+        found.setdefault(str(note["patient_id"]), {}).update(dict.fromkeys(filter(None, names)))
+    if path.is_file():
+        for number, row in _rows(path, "patient_id", "names"):
+            if row["patient_id"] not in found:
+                raise _unusable(f"Line {number} of {path}", "names a patient who has no note")
+            found[row["patient_id"]].update(dict.fromkeys(row["names"]))
+    return {patient: tuple(names) for patient, names in found.items()}
 
 
 def _rows(path: Path, *needed: str) -> Iterator[tuple[int, dict[str, Any]]]:

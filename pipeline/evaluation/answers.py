@@ -102,9 +102,11 @@ def sample(questions: Sequence[PosedQuestion], limit: int | None, seed: int) -> 
 
 def ask_all(answer_set: AnswerSet, questions: Sequence[PosedQuestion], asked: Asked) -> list[JudgedAnswer]:
     """Every answer with its judgement."""
-    everyone = answer_set.patient_ids
     answers = ((question, ask(question, asked)) for question in questions)
-    return [JudgedAnswer(question, answer, judge(question, answer, everyone)) for question, answer in answers]
+    return [
+        JudgedAnswer(question, answer, judge(question, answer, answer_set.people))
+        for question, answer in answers
+    ]
 
 
 def ask(question: PosedQuestion, asked: Asked) -> Answer | None:

@@ -96,7 +96,7 @@ def accept(
 
 
 def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> ValidNote:
-    document = document_of(record.fields, settings, prefixes)
+    document = replace(document_of(record.fields, settings, prefixes), patient=record.patient)
     return ValidNote(
         document,
         record.source,

@@ -8,7 +8,7 @@ that serves is only read. Knows ports, no back-end, and not why there are two st
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import groupby, islice
 from operator import itemgetter
 
@@ -94,9 +94,10 @@ def _notes(source: Store, ledger: Ledger, seen: set[str]) -> Iterator[SourceReco
             yield SourceRecord(
                 place.source if place else UNKNOWN_SOURCE,
                 f"note {resource_id}",
-                asdict(document),
+                document.fields(),
                 file=place.file if place else "",
                 version=place.version if place else None,
+                patient=document.patient,
             )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeAlias
 
+from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.ports import SPECIAL_TOKENS, Embedder, Generator, Interruptible, Reserving, Store
 from pipeline.records import (
     EVERYTHING,
@@ -134,6 +135,27 @@ class ObservedStore:
     ) -> list[str]:
         with self._around("values", None):
             return self._store.values(field, scope, beginning=beginning, limit=limit)
+
+    def has_register(self) -> bool:
+        return self._store.has_register()
+
+    def patients(
+        self, scope: AccessScope, *, ids: Sequence[str] | None = None, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        with self._around("patients", None):
+            return self._store.patients(scope, ids=ids, after=after, limit=limit)
+
+    def patients_called(
+        self, words: Sequence[str], scope: AccessScope, *, part: NamePart | None = None, limit: int = 20
+    ) -> list[RegisteredPatient]:
+        with self._around("patients", None):
+            return self._store.patients_called(words, scope, part=part, limit=limit)
+
+    def patients_near(
+        self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
+    ) -> list[RegisteredPatient]:
+        with self._around("patients", None):
+            return self._store.patients_near(words, scope, limit=limit)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()

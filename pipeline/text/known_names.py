@@ -25,7 +25,7 @@ from pipeline.text.persons import Persons
 from pipeline.text.question_names import Word, words_of
 
 _BEGINNINGS_AND_NAMES = frozenset("an can do may will".split())
-_NO_NAMES = frozenset(TITLES) | PARTICLES | SUFFIXES
+_NO_NAMES = frozenset(TITLES) | SUFFIXES
 _ARTICLES = frozenset("a an the any no some this that another his her their".split())
 _FIRST_NAMES_MOST = 3
 
@@ -87,9 +87,18 @@ def _in_full(words: Sequence[Word], at: int, persons: Persons) -> _Found | None:
     if one.mark in ("", ".") and persons.has_in_full(one.parts[0], two.parts[-1]):
         if not _goes_on(words, other):
             return _found(words, _first_names(words, at, persons), other, other)
-    elif one.mark in ("", ",") and other == at + 1 and persons.has_in_full(two.parts[0], one.parts[-1]):
+    elif (
+        _surname_may_be_first(one, two)
+        and other == at + 1
+        and persons.has_in_full(two.parts[0], one.parts[-1])
+    ):
         return _found(words, [other], at, other)
     return None
+
+
+def _surname_may_be_first(one: Word, two: Word) -> bool:
+    """Two words that may be others need the comma."""
+    return one.mark == "," or (not one.mark and not (is_doubtful(one.text) and is_doubtful(two.text)))
 
 
 def _by_surname(words: Sequence[Word], at: int, persons: Persons) -> _Found | None:
@@ -106,17 +115,17 @@ def _by_surname(words: Sequence[Word], at: int, persons: Persons) -> _Found | No
     if not (first or title is not None or _stands_alone(words, at)) or _goes_on(words, at):
         return None
     if persons.has_surname(word.parts[-1]):
-        return _found(words, first, at, last)
-    return None if first or title is not None else _by_first_name(words, at, persons)
+        return None if _begins_a_finding(words, at) else _found(words, first, at, last)
+    return _by_one_name(words, at, first, persons) if title is None else None
 
 
-def _by_first_name(words: Sequence[Word], at: int, persons: Persons) -> _Found | None:
-    """A first name alone, which means no one else's notes."""
+def _by_one_name(words: Sequence[Word], at: int, first: Sequence[int], persons: Persons) -> _Found | None:
+    """A word that someone goes by alone; a first name means no one else's notes."""
     word = words[at]
     goes_on = at + 1 < len(words) and words[at + 1].capital and not (word.mark or word.possessive)
-    if goes_on or not word.capital or is_doubtful(word.text) or word.text.isupper():
+    if goes_on or word.folded in BEGINNINGS or is_doubtful(word.text) or word.text.isupper():
         return None
-    return _found(words, [], at, at) if persons.has_first_name(word.parts[-1]) else None
+    return _found(words, first, at, at) if persons.goes_by(word.parts[-1]) else None
 
 
 def _found(words: Sequence[Word], first: Sequence[int], surname: int, last: int) -> _Found:
@@ -135,7 +144,9 @@ def _may_be_a_name(word: Word) -> bool:
     folded = word.folded
     if folded in BEGINNINGS:
         return folded in _BEGINNINGS_AND_NAMES
-    return folded not in _NO_NAMES and not is_no_name(word.parts[-1])
+    if word.text in PARTICLES or folded in _NO_NAMES:
+        return False
+    return not is_no_name(word.parts[-1])
 
 
 def _has_letters(words: Sequence[Word], at: int, other: int) -> bool:
@@ -207,10 +218,17 @@ def _goes_on(words: Sequence[Word], at: int) -> bool:
     following = words[at + 1]
     if not following.capital or (following.text.isupper() and not word.text.isupper()):
         return False
+    if following.folded in ("an", "do"):
+        return True
     if following.folded in BEGINNINGS or following.folded in GENERATIONS or is_no_name(following.parts[0]):
         return False
-    finding = following.folded in BEGIN_A_FINDING and at + 2 < len(words)
-    return not (finding and is_ordinary(words[at + 2].text))
+    return not _begins_a_finding(words, at + 1)
+
+
+def _begins_a_finding(words: Sequence[Word], at: int) -> bool:
+    """ "Heart Rate"."""
+    begins = words[at].folded in BEGIN_A_FINDING and not words[at].mark and at + 1 < len(words)
+    return begins and is_ordinary(words[at + 1].text)
 
 
 _IN_CAPITALS_MIN = 5

@@ -98,6 +98,11 @@ def is_doubtful(word: str) -> bool:
     return folded in NAMES_TOO or folded in BEGIN_A_FINDING or is_ordinary(word)
 
 
+def may_be_a_name(word: str) -> bool:
+    """Whether it is no ordinary word: "Grace" may be a name, "Pain" hardly."""
+    return not (is_ordinary(word) or word.lower() in BEGIN_A_FINDING)
+
+
 def is_initial(word: frozenset[str]) -> bool:
     """Whether it is an initial, by its keys."""
     return all(len(key) == 1 for key in word)

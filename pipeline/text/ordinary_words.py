@@ -73,6 +73,7 @@ def is_ordinary(word: str) -> bool:
     return is_no_name(word) or word.lower() in _RARELY_A_NAME
 
 
+@lru_cache(maxsize=16_384)
 def is_no_name(word: str) -> bool:
     """Whether no one in the registers has it: then a name goes on without it. Not so "Center": Ms. Linda Center is
     not Ms. Linda."""

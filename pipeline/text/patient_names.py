@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 
 from pipeline.text.known_names import known_names
-from pipeline.text.names import PARTICLES, THINGS, Name, is_doubtful, keys
+from pipeline.text.names import PARTICLES, THINGS, Name, is_doubtful, keys, may_be_a_name
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
 from pipeline.text.persons import Passage, PassagePersons, PassageTexts, Persons, Token
 from pipeline.text.question_names import lone_names, names
@@ -82,7 +82,7 @@ def _called(name: Name, question: str, persons: Persons, words: _PassageWords) -
         if not proper:
             return None
         name = replace(name, words=proper, joined=min(name.joined, len(proper)))
-    if name.unusual and all(map(words.have, name.words)) and not persons.has_surname(name.words[-1]):
+    if name.unusual and not persons.has_surname(name.words[-1]) and words.have_all(name.words):
         return None
     called = persons.called(name)
     return None if not called and words.is_a_thing(name, question) else called
@@ -97,15 +97,21 @@ def _called_by_one_word(
         return None
     called = persons.called(name)
     (word,) = name.words
-    if called or name.known or persons.has_surname(word) or persons.has_first_name(word):
+    if name.known or persons.has_surname(word) or persons.goes_by(word):
         return called
-    return called if name.in_place and (is_doubtful(word) or not words.have(word)) else None
+    if not name.in_place:
+        return called or None
+    if not may_be_a_name(word) or (word[0].islower() and words.small(word)):
+        return None
+    if called or not word[0].isupper():
+        return called or None
+    return called if is_doubtful(word) or not words.have(word) else None
 
 
 def _is_left_out(name: Name, question: str, persons: Persons) -> bool:
     """Whether the rest of the question is asked about the person: not where the name may be a thing's after all."""
     if name.in_place:
-        return persons.has_surname(name.words[0]) or persons.has_first_name(name.words[0])
+        return persons.has_surname(name.words[0]) or persons.goes_by(name.words[0])
     if not name.known or name.titled or name.words[-1][0].isupper():
         return True
     return question[: name.end].endswith(("'s", "’s")) or bool(_ASKED_OF.search(question[: name.start]))
@@ -171,6 +177,11 @@ class _PassageWords:
     def have(self, word: str) -> bool:
         """Whether any passage has it, in any case."""
         return bool(self._texts.places(keys(word)))
+
+    def have_all(self, words: Sequence[str]) -> bool:
+        """Whether the passages have those of the words that can be nothing but names or things."""
+        plain = [word for word in words if not is_doubtful(word)]
+        return bool(plain) and all(map(self.have, plain))
 
     def small(self, word: str) -> bool:
         """Whether the passages write it small anywhere: then it is no name by itself."""

@@ -27,6 +27,7 @@ from pipeline.text.names import (
     is_doubtful,
     is_initial,
     keys,
+    may_be_a_name,
     same_first_name,
     stands_before_names,
 )
@@ -46,7 +47,7 @@ _DEGREE = re.compile(
 _BEGINS = re.compile(r"(?:^|[.!?:;\n\r•*|])\s*[-–]?\s*$")
 _RELATIVE = (
     r"(?:(?:step|grand|half-?|god)?-?(?:daughter|son|mother|father|sister|brother)(?:-in-law)?|wife|husband|spouse"
-    r"|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|child|twin|girlfriend|boyfriend|friend"
+    r"|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|(?:his|her|their)\s+child|twin|girlfriend|boyfriend|friend"
     r"|neighbou?r|roommate|caregiver|caretaker|carer|guardian|next of kin|emergency contact|contact|proxy|poa)"
 )
 _STAFF = (
@@ -118,8 +119,8 @@ class Persons(Protocol):
     def has_surname(self, word: str) -> bool:
         """Whether anyone is a person of that surname."""
 
-    def has_first_name(self, word: str) -> bool:
-        """Whether anyone has that first name, and a surname after it."""
+    def goes_by(self, word: str) -> bool:
+        """Whether anyone is called by that word alone: by a first name, or by one name where no other is known."""
 
     def has_in_full(self, first: str, surname: str) -> bool:
         """Whether anyone is called that in full; the first name may be an initial."""
@@ -147,14 +148,18 @@ class PassageTexts:
         if not self.text.isascii():
             self.text = unicodedata.normalize("NFC", self.text)
         self._patients = [passage.patient_id for passage in passages]
-        self._places: dict[frozenset[str], list[Token]] = {}
+        self._capitals: dict[frozenset[str], list[Token]] = {}
         self._written_small: dict[frozenset[str], bool] = {}
 
     def places(self, wanted: frozenset[str]) -> list[Token]:
         """Where that word stands, in any case and spelling."""
-        if wanted not in self._places:
-            self._places[wanted] = sorted(self._find(wanted), key=lambda token: token.start)
-        return self._places[wanted]
+        return sorted(self._find(wanted), key=lambda token: token.start)
+
+    def capitals(self, wanted: frozenset[str]) -> list[Token]:
+        """Where it stands with a capital."""
+        if wanted not in self._capitals:
+            self._capitals[wanted] = [*self._find(wanted, capital=True)]
+        return self._capitals[wanted]
 
     def patient(self, token: Token) -> str:
         return self._patients[bisect_right(self._ends, token.start)]
@@ -177,21 +182,19 @@ class PassageTexts:
             self._written_small[wanted] = any(not token.capital for token in self._find(wanted))
         return self._written_small[wanted]
 
-    def stand_near(self, first: frozenset[str], other: frozenset[str]) -> bool:
-        """Whether both words stand near each other anywhere, the second with a capital; an initial may be any word."""
-        return is_initial(first) or any(
-            self.text[start].isupper()
-            and any(
-                self._small.find(form, max(0, start - _FROM_FIRST_NAME), start + _FROM_FIRST_NAME) >= 0
-                for form in self._forms(first)
-            )
-            for each in self._forms(other)
-            for start in self._starts(each)
-        )
+    def near(self, first: frozenset[str], other: frozenset[str]) -> Iterator[Token]:
+        """Where the second word stands with a capital, not far from the first; an initial may be any word."""
+        forms = [] if is_initial(first) else [*self._forms(first)]
+        for token in self.capitals(other):
+            begin, end = max(0, token.start - _FROM_FIRST_NAME), token.start + _FROM_FIRST_NAME
+            if is_initial(first) or any(self._small.find(form, begin, end) >= 0 for form in forms):
+                yield token
 
-    def _find(self, wanted: frozenset[str]) -> Iterator[Token]:
+    def _find(self, wanted: frozenset[str], *, capital: bool = False) -> Iterator[Token]:
         for form in self._forms(wanted):
             for start in self._starts(form):
+                if capital and not self.text[start].isupper():
+                    continue
                 word = _WORD.match(self.text, start)
                 if word is not None and not wanted.isdisjoint(keys(word.group())):
                     yield Token(word.group(), *word.span())
@@ -258,25 +261,30 @@ class PassagePersons:
 
     def __init__(self, texts: PassageTexts) -> None:
         self._texts = texts
-        self._read: dict[frozenset[str], list[tuple[str, _Place]]] = {}
+        self._read: dict[int, _Place] = {}
 
     def has_surname(self, word: str) -> bool:
         if not is_doubtful(word) and self._texts.writes_small(keys(word)):
             return False
         return any(place.is_certain for _, place in self._places(word))
 
-    def has_first_name(self, word: str) -> bool:
-        return any(place.is_certain for _, place in self._places_of_first_name(word))
+    def goes_by(self, word: str) -> bool:
+        if is_doubtful(word) or self._texts.writes_small(keys(word)):
+            return False
+        return any(place.is_one_name for _, place in self._places(word)) or any(
+            place.is_certain for _, place in self._places_of_first_name(word)
+        )
 
     def has_in_full(self, first: str, surname: str) -> bool:
         wanted = keys(first)
-        places = [
-            place for _, place in self._places(surname) if place.is_called(wanted) and not place.goes_on
-        ]
+        near = (self._place(token) for token in self._texts.near(wanted, keys(surname)))
+        places = [place for place in near if place.is_called(wanted) and not place.goes_on]
         if any(place.is_certain for place in places):
             return True
-        return bool(places) and not any(
-            is_doubtful(word) or self._texts.writes_small(keys(word)) for word in (first, surname)
+        # Two words with capitals that may be names are hardly a heading.
+        return bool(places) and all(
+            may_be_a_name(word) and (is_doubtful(word) or not self._texts.writes_small(keys(word)))
+            for word in (first, surname)
         )
 
     def called(self, name: Name) -> frozenset[str]:
@@ -295,21 +303,21 @@ class PassagePersons:
         return frozenset(patient for patient, rank in ranks.items() if rank == best)
 
     def _places(self, surname: str) -> list[tuple[str, _Place]]:
-        wanted = keys(surname)
-        if wanted not in self._read:
-            self._read[wanted] = [
-                (self._texts.patient(token), _Place(self._texts.text, *self._texts.around(token)))
-                for token in self._texts.places(wanted)
-                if token.capital
-            ]
-        return self._read[wanted]
+        return [
+            (self._texts.patient(token), self._place(token)) for token in self._texts.capitals(keys(surname))
+        ]
+
+    def _place(self, token: Token) -> _Place:
+        if token.start not in self._read:
+            self._read[token.start] = _Place(self._texts.text, *self._texts.around(token))
+        return self._read[token.start]
 
     def _places_of_first_name(self, word: str) -> Iterator[tuple[str, _Place]]:
         """The places of the surnames that have it before them."""
         wanted = keys(word)
-        for token in self._texts.places(wanted):
+        for token in self._texts.capitals(wanted):
             tokens, at = self._texts.around(token)
-            if token.capital and at + 1 < len(tokens):
+            if at + 1 < len(tokens):
                 place = _Place(self._texts.text, tokens, at + 1)
                 if tokens[at + 1].capital and place.is_called(wanted) and place.is_a_person:
                     yield self._texts.patient(token), place
@@ -337,14 +345,16 @@ class PassagePersons:
         """How the patient's passages write it with a capital."""
         return frozenset(
             bare(token.text)
-            for token in self._texts.places(keys(word))
-            if token.capital and self._texts.patient(token) == patient
+            for token in self._texts.capitals(keys(word))
+            if self._texts.patient(token) == patient
         )
 
     def _verdict(self, place: _Place, name: Name) -> str:
         """What the place says: as `_Place.verdict` has it, or nothing where it may be any word."""
         verdict = place.verdict(name)
         if verdict != "bare" and (verdict in ("other", "against") or not is_doubtful(name.words[-1])):
+            return verdict
+        if verdict == "first" and not name.titled and place.has_both and all(map(may_be_a_name, name.words)):
             return verdict
         return verdict if place.is_a_person or not self._may_be_any_word(place, name.words[-1]) else ""
 
@@ -400,6 +410,16 @@ class _Place:
         if self._stands_for_a_thing or self.goes_on or self._at_a_place or self.shouted:
             return False
         return self._has_first_name and not is_doubtful(self._before[0])
+
+    @property
+    def is_one_name(self) -> bool:
+        """Whether the passage says that it is a person, and calls them by it alone: "Linda has a cough"."""
+        return not (self._before or self.goes_on or self._stands_for_a_thing) and self._is_said_to_be
+
+    @property
+    def has_both(self) -> bool:
+        """Whether the passage has a first name that may be one before it."""
+        return bool(self._before) and may_be_a_name(self._before[0])
 
     @property
     def _has_first_name(self) -> bool:
@@ -502,7 +522,7 @@ class _Place:
         """Whether a longer name goes on behind it: "Anna" and "Smith" of "Anna Smith-Jones"."""
         after = self._directly_after
         if after and after[0].lower() not in SUFFIXES | _AFTER_NAMES and len(after[0]) > 1:
-            return self._title is None or bool(self._before)
+            return self._title is None or bool(self._before) or may_be_a_name(after[0])
         return (
             self._text[self._end : self._end + 1] == "-"
             and self._text[self._end + 1 : self._end + 2].isupper()
@@ -566,11 +586,21 @@ class _Place:
             for other, mark in ((self._at - 1, token.start - 1), (self._at + 1, token.end))
             if 0 <= other < len(self._tokens) and self._text[mark : mark + 1] == "-"
         ]
-        others = hyphened + ([] if self._title is not None and not self._before else self._directly_after)
+        others = hyphened + (self._directly_after if self.goes_on or self._title is None else [])
+        others += self._first_of_a_list()
         known = SUFFIXES | _AFTER_NAMES
         return any(
             asked.isdisjoint(keys(word)) and word.lower() not in known and len(word) > 1 for word in others
         )
+
+    def _first_of_a_list(self) -> list[str]:
+        """The surname that it stands behind: "Nowak" of "Name: Nowak, Eva"."""
+        if not self._at or self._text[self._tokens[self._at - 1].end : self._tokens[self._at].start] != ", ":
+            return []
+        last = self._tokens[self._at - 1]
+        before = self._text[max(0, last.start - _LOOK_BACK) : last.start].rpartition(_BETWEEN_PASSAGES)[2]
+        begins = _BEGINS.search(before) or _LABEL.search(before)
+        return [last.text] if begins and last.capital and not is_no_name(last.text) else []
 
     def _has_joined(self, name: Name) -> bool:
         """Whether the other halves of its double surname stand before it."""

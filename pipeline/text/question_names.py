@@ -12,14 +12,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.text.names import BEGIN_A_FINDING, BEGINNINGS, GENERATIONS, PARTICLES, SUFFIXES, TITLES, Name
+from pipeline.text.names import (
+    BEGIN_A_FINDING,
+    BEGINNINGS,
+    GENERATIONS,
+    PARTICLES,
+    SUFFIXES,
+    TITLES,
+    Name,
+    is_doubtful,
+    may_be_a_name,
+)
 from pipeline.text.ordinary_words import is_no_name, is_ordinary
 
 _ASKING_TITLES = frozenset(TITLES) - {"patient", "pt", "nurse", "doctor", "madam", "professor"}
 """Those that make a single capitalised word of a question a name."""
 _SMALL_TITLES = frozenset(["mr", "mrs", "mr.", "mrs.", "ms."])
 """Those that do so written small as well, with a name written small. "ms" alone is a disease, or milliseconds."""
-_NEVER_FIRST_NAMES = BEGINNINGS - {"may", "will"}
+_NEVER_IN_A_HEADING = BEGINNINGS - {"may", "will"}
+_NEVER_FIRST_NAMES = BEGINNINGS - {"may", "will", "an", "do"}
+"""With a capital inside a sentence: An Nguyen and Do Smith are people."""
 _BETWEEN_NAMES = frozenset(
     "about after and at before between by did does for had have if "
     "is it of that their this was what when which who with without".split()
@@ -28,6 +40,8 @@ _BETWEEN_NAMES = frozenset(
 _ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
 """Of a question, with the marks around it; a dash ends it as a blank does."""
 _AROUND = "\"'“”‘(),.;:?!"
+_INSIDE_NAMES = re.compile(r"['’‐‑-]")
+_DIGIT = re.compile(r"\d")
 _HYPHEN = re.compile(r"[-‐‑]")
 _VOWEL = re.compile(r"[aeiouyà-ÿ]")
 _IN_CAPITALS_MIN = 6
@@ -43,6 +57,14 @@ _CAPITALS = r"[A-ZÀ-ÖØ-Þ]+(?:[-'’][A-ZÀ-ÖØ-Þ]+)*"
 _IN_CAPITALS = re.compile(
     rf"\b(?P<first>{_CAPITALS})(?P<comma>,)?\s(?:[A-Z]\.?\s)?(?P<last>{_CAPITALS})(?=['’]S\b|['’]s\b|[^\w'’-]|$)"
 )
+_SMALL = r"([a-zà-ÿ][a-zà-ÿ'’-]+[a-zà-ÿ])"
+_IN_SMALL_LETTERS = re.compile(
+    rf"\b(?:does|did|is|was|has|had|will|should)\s+{_SMALL}\s{_SMALL}\s+(?:still\s+|currently\s+|ever\s+)?"
+    r"(?:take|taking|taken|smoke|drink|weigh|live|report|deny|feel|on(?!\s+(?:the|an?)\b)|allergic|diabetic|pregnant"
+    r"|married|admitted|discharged)\b"
+    rf"|\b{_SMALL}\s([a-zà-ÿ][a-zà-ÿ-]+[a-zà-ÿ])['’]s\b"
+)
+_NAMES_AND_BEGINNINGS = frozenset(["an", "may", "will", "do"])
 _NO_ONE = BEGINNINGS | frozenset(
     "patient patients he she it they his her their this that these those anyone anybody everyone everybody someone "
     "somebody".split()
@@ -141,7 +163,12 @@ def names(question: str) -> list[Name]:
     """All that may be a name by its shape, in order: runs of capitalised words, and what is written otherwise: "E.
     Kowalski", "Nowak, Eva", "ANNA KOWALSKI"."""
     found = _names_in_a_row(question)
-    for name in (*_names_with_initial(question), *_surnames_first(question), *_names_in_capitals(question)):
+    for name in (
+        *_names_with_initial(question),
+        *_surnames_first(question),
+        *_names_in_capitals(question),
+        *_names_in_small_letters(question),
+    ):
         if not any(name.overlaps(other) for other in found):
             found.append(name)
     return sorted(found, key=lambda name: name.start)
@@ -153,10 +180,9 @@ def lone_names(question: str) -> Iterator[Name]:
     for match in _ALONE.finditer(question):
         word = _without_s(match[match.lastgroup or 0])
         if (
-            word[0].isupper()
-            and len(word) > 2
-            and word.lower() not in _NO_ONE | BEGIN_A_FINDING
-            and not is_ordinary(word)
+            len(word) > 1
+            and not _DIGIT.search(word)
+            and (word.lower() not in _NO_ONE or word in ("May", "Will", "An", "Do"))
         ):
             start, end = match.span(match.lastgroup or 0)
             yield Name((word,), "", False, False, start, end, in_place=True)
@@ -164,14 +190,14 @@ def lone_names(question: str) -> Iterator[Name]:
 
 def _names_with_initial(question: str) -> Iterator[Name]:
     for match in _WITH_INITIAL.finditer(question):
-        if _is_plain(match[2]):
+        if _can_be_spoken_as_one(match[2]):
             parts = _HYPHEN.split(match[2])
             yield Name((match[1], *parts), "", False, True, *match.span(), joined=len(parts))
 
 
 def _surnames_first(question: str) -> Iterator[Name]:
     for match in _SURNAME_FIRST.finditer(question):
-        if _is_plain(match["first"]) and _is_plain(match["last"]):
+        if _are_a_name(match["first"], match["last"]):
             parts = _HYPHEN.split(match["last"])
             yield Name(
                 (match["first"], *parts), "", False, True, *match.span(), joined=len(parts), unusual=True
@@ -182,18 +208,31 @@ def _names_in_capitals(question: str) -> Iterator[Name]:
     """Two words that can be spoken, so that "PET CT" is none."""
     for match in _IN_CAPITALS.finditer(question):
         first, last = match["first"], match["last"]
-        if _is_plain(first) and _is_plain(last) and len(first + last) >= _IN_CAPITALS_MIN:
+        if _are_a_name(first, last) and len(first + last) >= _IN_CAPITALS_MIN:
             parts = _HYPHEN.split(last)
             both = (*parts, first) if match["comma"] else (first, *parts)
             yield Name(both, "", False, True, *match.span(), joined=1, unusual=True)
 
 
-def _is_plain(word: str) -> bool:
-    """Whether it is no ordinary word, but can be spoken."""
-    folded = word.lower()
-    return not (is_ordinary(word) or folded in BEGIN_A_FINDING or folded in _NO_ONE) and bool(
-        _VOWEL.search(folded)
-    )
+def _names_in_small_letters(question: str) -> Iterator[Name]:
+    for match in _IN_SMALL_LETTERS.finditer(question):
+        first, last = (group for group in match.groups() if group)
+        if _are_a_name(first, last) and not (is_doubtful(first) and is_doubtful(last)):
+            start, end = match.start(match.lastindex or 0) - len(first) - 1, match.end(match.lastindex or 0)
+            yield Name((first, last), "", False, True, start, end, unusual=True)
+
+
+def _are_a_name(first: str, last: str) -> bool:
+    """Whether both may be names: "An" and "May" only beside one that is no other word."""
+    if _can_be_spoken_as_one(first) and _can_be_spoken_as_one(last):
+        return True
+    one, other = (first, last) if first.lower() in _NAMES_AND_BEGINNINGS else (last, first)
+    return one.lower() in _NAMES_AND_BEGINNINGS and _can_be_spoken_as_one(other) and not is_doubtful(other)
+
+
+def _can_be_spoken_as_one(word: str) -> bool:
+    """Whether it is no ordinary word, and can be spoken."""
+    return may_be_a_name(word) and word.lower() not in _NO_ONE and bool(_VOWEL.search(word.lower()))
 
 
 def _names_in_a_row(question: str) -> list[Name]:
@@ -280,7 +319,7 @@ class _NameRun:
         return capital or written in _SMALL_TITLES
 
     def _like_a_name(self, bare: str) -> bool:
-        letters = re.sub(r"['’‐‑-]", "", bare)
+        letters = bare if bare.isalpha() else _INSIDE_NAMES.sub("", bare)
         begun = bool(self.parts) or self.title is not None
         if len(letters) < 2 or not letters.isalpha():
             return begun and len(letters) == 1 and letters.isupper() and letters != "I"
@@ -292,7 +331,8 @@ class _NameRun:
             return False
         if bare.lower() in _BETWEEN_NAMES:
             return False
-        return bool(self.parts) or bare.lower() not in (BEGINNINGS if self.begins else _NEVER_FIRST_NAMES)
+        never = _NEVER_IN_A_HEADING if self.heading else _NEVER_FIRST_NAMES
+        return bool(self.parts) or bare.lower() not in (BEGINNINGS if self.begins else never)
 
     def names(self) -> Iterator[Name]:
         full = [part for part in self.parts if len(part.text) > 1]

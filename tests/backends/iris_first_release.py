@@ -30,7 +30,10 @@ def make_store(server: Server, space: EmbeddingSpace, notes: Sequence[EmbeddedDo
     send(server, "insert_space", space.id, space.dimension, definition(space), "text")
     for embedded in notes:
         document = embedded.document
-        send(server, "insert_note", *note_row(embedded))
+        *row, _, resource_id = note_row(
+            embedded
+        )  # that release knew nothing of a source's words on the patient
+        send(server, "insert_note", *row, resource_id)
         for part, content in enumerate(split_text(document.text_content)[1]):
             send(server, "insert_note_text", document.resource_id, part, content)
         for each in embedded.chunks:

@@ -22,7 +22,7 @@ def _read(name: str, split: Split) -> AnswerSet:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_patient_is_in_both_splits(name: str) -> None:
-    assert not _read(name, "development").patient_ids & _read(name, "held").patient_ids
+    assert not _read(name, "development").people.keys() & _read(name, "held").people.keys()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,7 +32,7 @@ def test_truths_are_of_the_patients_asked_about(name: str, split: Split) -> None
     assert max(Counter(question.id for question in found.questions).values()) == 1
     for question in found.questions:
         proving = frozenset[str]().union(*(item.patients for item in question.items))
-        assert not question.patients or proving <= question.patients <= found.patient_ids, question.id
+        assert not question.patients or proving <= question.patients <= found.people.keys(), question.id
         assert set(question.limited_to) <= question.patients, question.id
         if question.shape == "yes_no":
             assert bool(question.verdict) == (question.expected == "answer"), question.id

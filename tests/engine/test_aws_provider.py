@@ -12,13 +12,15 @@ from typing import Any
 
 import pulumi_aws
 import pytest
+from google.protobuf import json_format
+from pulumi.runtime.proto import provider_pb2 as proto
 
 from infra import stack
 from infra.plan import inventory
 from infra.plan.config import StackConfig
 from tests.engine import cloud
 from tests.engine.aws_provider.provider import KINDS, UnknownTypeError
-from tests.engine.aws_provider.values import UNKNOWN
+from tests.engine.aws_provider.values import SECRET, SIGNATURE, UNKNOWN
 from tests.engine.client import Client, RefusedError, Resource
 from tests.infra import stacks
 from tests.infra.recording import Recorded, Registered, destroy_layers, record
@@ -370,6 +372,24 @@ def test_the_state_of_a_host_is_set_and_a_deletion_leaves_it(host: Host) -> None
     host.client.delete(power)
     assert host.state() == "stopped"
     host.ec2.start_instances(InstanceIds=[host.instance.id])
+
+
+def test_a_parameter_is_sealed_and_comes_back_as_a_value(host: Host) -> None:
+    token = "aws:ssm/parameter:Parameter"
+    given = {"name": "/chartwell/dev/password", "type": "SecureString", "value": "s3cret"}
+    made = host.client.create(token, "password", given)
+    request = proto.ReadRequest(id=made.id, urn=made.urn)
+    answer = host.client.provider.Read(request, None)
+    for each in (answer.inputs, answer.properties):
+        assert json_format.MessageToDict(each)["value"] == {SIGNATURE: SECRET, "value": "s3cret"}
+    record = {"name": "/chartwell/dev/record", "type": "String", "insecureValue": "vol-1"}
+    host.client.create(token, "record", record)
+    adopted = host.client.adopt(token, "record", "/chartwell/dev/record")
+    assert adopted is not None
+    assert adopted.inputs["value"] == "vol-1"
+    assert host.client.diff(adopted, record) == ({"insecureValue"}, set())
+    again = host.client.update(adopted, record)
+    assert host.client.diff(again, record) == (set(), set())
 
 
 def test_a_foreign_account_is_refused(host: Host) -> None:

@@ -58,7 +58,7 @@ def _answer(*said: Said, outcome: Outcome = "answered") -> Answer:
 
 def _judged(folder: Path, row: Row, answer: Answer | None) -> Judgement:
     (posed,) = read_answer_set(write_answer_set(folder, [row]), "development").questions
-    return judge(posed, answer, {"p1", "p2"})
+    return judge(posed, answer, {"p1": ["p1", "Anna Mitchell"], "p2": ["p2", "Martha Collins"]})
 
 
 RAISED = ("Lisinopril raised to 40 mg once daily.", "n2")
@@ -104,6 +104,16 @@ CASES: dict[str, tuple[Row, Answer | None, str]] = {
         question("fact", DOSE, patients=[]),
         _answer(("p2 takes 40 mg daily.", "n2", RAISED[0])),
         "wrong_patient",
+    ),
+    "a statement with the name of another than it cites": (
+        question("fact", DOSE, patients=[]),
+        _answer(("Martha Collins: raised to 40 mg once daily.", "n2", RAISED[0])),
+        "wrong_patient",
+    ),
+    "a statement with the name of the one it cites": (
+        question("fact", DOSE, patients=[]),
+        _answer(("Anna Mitchell: raised to 40 mg once daily.", "n2", RAISED[0])),
+        "right",
     ),
     "silence": (question("fact", DOSE), SILENCE, "false_silence"),
     "not stated, and near things": (question("fact", DOSE), _answer("Not stated.", OLD), "false_silence"),
@@ -160,6 +170,16 @@ CASES: dict[str, tuple[Row, Answer | None, str]] = {
     "one who denies it, set apart": (
         question("who", [DIABETICS[1]], patients=[]),
         _answer(OTHER_HAS, "1 more mentions it as denied:", DENIED),
+        "right",
+    ),
+    "one who denies it, labelled": (
+        question("who", [DIABETICS[1]], patients=[]),
+        _answer(OTHER_HAS, ("Denied: Denies diabetes.", "n1", DENIED[0])),
+        "right",
+    ),
+    "a first line that tells of denials sets nothing apart": (
+        question("who", DIABETICS, patients=[]),
+        _answer("2 patients; 1 more mentions it as denied:", HAS, OTHER_HAS),
         "right",
     ),
     "one who may be listed or not": (

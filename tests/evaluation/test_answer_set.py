@@ -20,7 +20,7 @@ def test_a_quotation_is_found_in_its_note(tmp_path: Path) -> None:
     assert NOTES["n2", "p1"][span.start : span.end] == "40 mg once daily"
     assert item.say == (("40 mg", "forty"), ("daily",))
     assert found.name == "ward"
-    assert found.patient_ids == {"p1", "p2"}
+    assert found.people == {"p1": ("p1",), "p2": ("p2",)}
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,14 @@ def test_a_file_that_lacks_is_named(name: str, tmp_path: Path) -> None:
     folder = write_answer_set(tmp_path, [question("fact")])
     (folder / "development" / name).unlink()
     with pytest.raises(InputMissing, match=name):
+        read_answer_set(folder, "development")
+
+
+def test_names_of_patients_may_stand_next_to_the_notes(tmp_path: Path) -> None:
+    folder = write_answer_set(tmp_path, [question("fact")])
+    people = folder / "development" / "people.jsonl"
+    people.write_text('{"patient_id": "p1", "names": ["Anna Mitchell"]}\n')
+    assert read_answer_set(folder, "development").people["p1"] == ("p1", "Anna Mitchell")
+    people.write_text('{"patient_id": "p7", "names": ["Anna Mitchell"]}\n')
+    with pytest.raises(InputUnusable, match=r"Line 1 of .* names a patient who has no note"):
         read_answer_set(folder, "development")

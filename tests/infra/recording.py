@@ -63,6 +63,7 @@ class Registered:
     ignore_changes: tuple[str, ...]
     delete_timeout: str
     replace_on_changes: tuple[str, ...] = ()
+    replacement_trigger: Any = None
 
     def as_policy(self) -> policy.Resource:
         props = dict(self.props)
@@ -245,6 +246,7 @@ class RecordingMonitor(MockMonitor):
             delete_before_replace=request.deleteBeforeReplace,
             ignore_changes=tuple(request.ignoreChanges),
             delete_timeout=request.customTimeouts.delete,
+            replacement_trigger=json_format.MessageToDict(request.replacement_trigger),
         )
 
     @staticmethod

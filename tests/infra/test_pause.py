@@ -254,6 +254,21 @@ class TestStopMode:
         assert power.props["state"] == "stopped"
         assert len(one.running()) == 1
 
+    def test_another_type_stops_a_paused_host_again(self) -> None:
+        """terraform-provider-aws, modifyInstanceAttributeWithStopStart: a host whose type is changed is started."""
+        one = Operator(pauseMode="stop")
+        one.up(paused=True)
+        before = one.engine.recorded.one("aws:ec2transitgateway/instanceState:InstanceState")
+        one.up(paused=True, instanceType="g5.4xlarge")
+        after = one.engine.recorded.one("aws:ec2transitgateway/instanceState:InstanceState")
+        assert before.replacement_trigger != after.replacement_trigger
+
+    def test_another_type_of_a_running_host_replaces_no_step_in_the_plan(self) -> None:
+        one = Operator(pauseMode="stop")
+        one.up(instanceType="g5.4xlarge")
+        power = one.engine.recorded.one("aws:ec2transitgateway/instanceState:InstanceState")
+        assert power.replacement_trigger is None
+
     def test_a_destroy_in_stop_mode_still_keeps_the_data(self) -> None:
         one = Operator(pauseMode="stop")
         first = one.up()

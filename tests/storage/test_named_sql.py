@@ -40,6 +40,10 @@ SAME = {
     "drop_clinical_notes", "drop_embedding_space", "hits", "insert_chunk", "insert_schema_version", "insert_space",
     "schema_version", "search_words", "space", "update_schema_version", "update_space",
     "update_statistics", "upgrade_locators", "vectors_of_chunks",
+    "create_patient_facts", "create_patient_name_words", "create_patient_register", "delete_facts", "delete_name_words",
+    "drop_patient_facts", "drop_patient_name_words", "drop_patient_register", "facts_of_patients", "ids_of_patients",
+    "insert_fact", "insert_name_word", "insert_unread", "notes_of_patients", "notes_up_to", "patients_with_sounds",
+    "patients_with_words", "unread", "update_unread", "upgrade_source_patient",
 }  # fmt: skip
 """What both stores do, each in its own dialect."""
 

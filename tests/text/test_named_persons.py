@@ -97,6 +97,9 @@ NO_ONES: list[tuple[str, list[str]]] = [
     ("Is Medicare accepted?", [OTHER, ANNA]),
     ("KRAS EGFR status", ["KRAS and EGFR were wild type.", OTHER]),
     ("PET CT findings", ["PET CT shows a node.", OTHER]),
+    ("Does patient D2N045 have arthritis?", [OTHER, ANNA]),
+    ("What was Kanisha187 Welch179's age?", [OTHER, ANNA]),
+    ("Do all groups in New Zealand smoke?", ["A cohort in New Zealand.", OTHER]),
 ]
 
 ORDERS: list[Case] = [
@@ -122,6 +125,10 @@ ORDERS: list[Case] = [
     ("What is the potassium for Kowalski?", [ANNA, OTHER], 0),
     ("What is the potassium of Kowalski?", [OTHER], None),
     ("Potassium level in Kowalski", [ANNA, OTHER], 0),
+    ("Wolf Omar potassium", ["Mrs. Omar Small takes zinc."], None),
+    ("Nowak Angel potassium", ["Name: White, Angel\nTakes zinc."], None),
+    ("Bell An potassium", ["BELL, VAN. Takes zinc."], None),
+    ("Sharp, Earl: gout?", ["EARL WHITE HAS GOUT."], None),
 ]
 
 CASES: list[Case] = [
@@ -151,6 +158,10 @@ CASES: list[Case] = [
     ("what does o'brien take", ["Mr. O'Brien takes iron.", OTHER], 0),
     ("what does mary o'brien take", ["Ms. Mary O’Brien takes iron.", OTHER], 0),
     ("what does mary o'brien take", ["Mr. Pat O’Brien takes iron.", OTHER], None),
+    ("what does jan kowalski take", [OTHER], None),
+    ("what is jan kowalski's potassium", [OTHER], None),
+    ("what is mary-ann klein's gout", ["Klein has gout.", OTHER], 0),
+    ("PAGE, PAT", ["Mr. Pat Love takes zinc."], None),
 ]
 
 ACCENTS: list[Case] = [
@@ -196,6 +207,8 @@ PARTICLES: list[Case] = [
     ("de la Cruz, Ana", ["Ana de la Cruz takes iron.", OTHER], 0),
     ("Omar ibn Said's potassium", ["Omar ibn Said is a 40-year-old man.", OTHER], 0),
     ("What does Ludwig von Beck take?", ["Ludwig von Beck takes iron.", OTHER], 0),
+    ("What does Van Hill take?", ["Ms. June Hill takes zinc."], None),
+    ("Van Müller Skin Rash", ["Name: Müller, Grace\nSkin Rash."], None),
 ]
 
 SUFFIXES: list[Case] = [
@@ -252,6 +265,15 @@ WORDS_AS_NAMES: list[Case] = [
     ("Does Christian Cross smoke?", ["Blue Cross insurance. Smokes.", "Christian. Smokes."], None),
     ("Does Mr. Pain smoke?", ["PAIN: yes. Smokes.", "Pain Management. Smokes."], None),
     ("Is Art Hand on insulin?", ["HAND: swollen. On insulin."], None),
+    ("GUY BELL potassium", ["Seen today: Guy Bell.", OTHER], 0),
+    ("WILSON, HOPE", ["Seen today: Hope Wilson.", OTHER], 0),
+    ("What does Anna Pain take?", ["Ms. Anna Müller takes zinc."], None),
+    ("Bill Bell Heart Rate", ["Ms. Heart takes zinc."], None),
+    ("What does An Nguyen take?", ["Mr. Brown takes zinc."], None),
+    ("Has An Bell had gout?", ["An Small is a 45-year-old man."], None),
+    ("does brown take iron", ["Name: Brown, Mark\nIron.", OTHER], 0),
+    ("How is Art Noble?", ["Art Noble has a cough.", "Noble Art. Cough."], 0),
+    ("What does May take?", ["Ms. May takes iron.", OTHER], 0),
 ]
 
 EPONYMS: list[Case] = [
@@ -340,6 +362,8 @@ RELATIVES: list[Case] = [
         ["Ms. Anna Kowalski lives with her husband Jan Kowalski. Takes zinc."],
         None,
     ),
+    ("What does Anna Kowalski take?", ["The child Anna Kowalski takes iron.", OTHER], 0),
+    ("What does Anna Kowalski take?", ["She came with her child Anna Kowalski. Takes zinc."], None),
 ]
 
 FIRST_NAMES: list[Case] = [

@@ -27,6 +27,7 @@ from pipeline.records import (
     Vector,
     unit_length,
 )
+from pipeline.storage.patient_register import source_column, source_of
 from pipeline.storage.region_column import column_of, region_of
 from pipeline.text.periods import Period
 
@@ -50,6 +51,11 @@ def json_list(values: Iterable[str | int]) -> str:
     may be another note's or patient's id.
     """
     return json.dumps([value for value in values if not isinstance(value, str) or "\0" not in value])
+
+
+def json_lists(values: Iterable[Iterable[str]]) -> str:
+    """Lists of lists as one bound value, each inner one as `json_list` has it."""
+    return f"[{','.join(map(json_list, values))}]"
 
 
 @lru_cache(maxsize=16)
@@ -91,11 +97,14 @@ def note_row(document: Document) -> dict[str, Any]:
         "metadata": json.dumps(dict(document.metadata), ensure_ascii=False),
         "text_content": text[:TEXT_CONTENT_CHARACTERS_MAX],
         "text_rest": text[TEXT_CONTENT_CHARACTERS_MAX:] or None,
+        "source_patient": source_column(document.patient),
     }
 
 
-def document_of(row: Row) -> Document:
-    resource_id, patient_id, document_type, text, rest, date, domain, author, encounter_id, metadata = row
+def document_of(row: Sequence[Any]) -> Document:
+    resource_id, patient_id, document_type, text, rest, date, domain, author, encounter_id, metadata, said = (
+        row
+    )
     return Document(
         resource_id,
         patient_id,
@@ -106,6 +115,7 @@ def document_of(row: Row) -> Document:
         author,
         encounter_id,
         json.loads(metadata),
+        source_of(said),
     )
 
 

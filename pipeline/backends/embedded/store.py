@@ -20,9 +20,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.backends.embedded import rows
+from pipeline.backends.embedded import register, rows
 from pipeline.backends.embedded.integrity import problems_of
-from pipeline.backends.embedded.upgrades import CORPUS_VERSION_SINCE, LOCATORS_SINCE, UPGRADES
+from pipeline.backends.embedded.upgrades import (
+    CORPUS_VERSION_SINCE,
+    LOCATORS_SINCE,
+    REGISTER_SINCE,
+    UPGRADES,
+)
 from pipeline.backends.embedded.vector_index import (
     ExactRows,
     Numbers,
@@ -45,6 +50,7 @@ from pipeline.errors import (
     StoreUnavailable,
 )
 from pipeline.logs import LOGGER
+from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -61,6 +67,7 @@ from pipeline.records import (
     unit_length,
 )
 from pipeline.storage.named_sql import Statements
+from pipeline.storage.patient_register import AskedName, parts_of
 from pipeline.storage.sqlite import Database, storage_errors
 
 RESCORED_MIN = 400
@@ -79,6 +86,8 @@ PAGE_ROWS = 10_000
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
 _HITS = _SQL.hits.replace("{locator}", "c.Locator")
 _HITS_WITHOUT_LOCATORS = _SQL.hits.replace("{locator}", "NULL")
+_DOCUMENT = _SQL.document.replace("{source_patient}", "SourcePatient")
+_DOCUMENT_WITHOUT_SOURCE = _SQL.document.replace("{source_patient}", "NULL")
 
 
 class _Held(NamedTuple):
@@ -109,6 +118,8 @@ class EmbeddedStore:
         held = self._held()
         if held is not None and held.space.id == space.id and held.version < UPGRADES.version:
             self._upgrade_if_allowed(held.version)
+        if held is not None and held.space.id == space.id:
+            self._complete_register_if_allowed()
         if held is not None and held.space == space:
             return
         with self._writing() as connection:
@@ -118,6 +129,7 @@ class EmbeddedStore:
             for name, statement in _SQL.items():
                 if name.startswith("create_"):
                     connection.execute(statement.replace("{tokenizer}", TOKENIZER))
+            register.begin(connection)
             connection.execute(_SQL.insert_schema_version, (UPGRADES.version,))
             stored = _space(connection)
             if stored is None:
@@ -149,6 +161,28 @@ class EmbeddedStore:
             LOGGER.warning(
                 "the store keeps its earlier schema for now", extra={"version": version, "code": error.code}
             )
+
+    def _complete_register_if_allowed(self) -> None:
+        """Read the notes of an earlier release into the register, a few with each commit: a cut costs nothing."""
+        if self._has_all_in_register():
+            return
+        try:
+            while self._read_more_into_register():
+                pass
+        except (StoreAccessDenied, StoreLimitReached, StoreUnavailable) as error:
+            LOGGER.warning("the register of patients is not complete yet", extra={"code": error.code})
+
+    def _has_all_in_register(self) -> bool:
+        """Also where the tables of an earlier release could not be changed: then there is nothing to read into."""
+        with self._snapshot() as (connection, held):
+            return held.version < REGISTER_SINCE or register.is_complete(connection)
+
+    def _read_more_into_register(self) -> bool:
+        with self._writing() as connection:
+            left = register.read_more(connection)
+            if not left:
+                connection.execute(_SQL.change_corpus_version)
+            return left
 
     def _upgrade(self) -> None:
         """Take the steps that are missing; within a transaction all of them belong to that."""
@@ -246,11 +280,16 @@ class EmbeddedStore:
                 return
             notes = [rows.note_row(embedded.document) for embedded in latest.values()]
             connection.executemany(_SQL.upsert_note, notes)
+            self._register(connection, latest)
             changes = _changes(connection, list(latest.values()))
             connection.executemany(_SQL.delete_chunk, [(row,) for row in changes.gone])
             connection.executemany(_SQL.move_chunk, changes.moved)
             self._insert(connection, space, changes.new)
             self._forget_old_deletions(connection)
+
+    def _register(self, connection: sqlite3.Connection, notes: Mapping[str, EmbeddedDocument]) -> None:
+        found = connection.execute(_SQL.note_rows, (rows.json_list(notes),))
+        register.replace(connection, {row: notes[key].document for key, row in found})
 
     def _insert(
         self, connection: sqlite3.Connection, space: EmbeddingSpace, chunks: Sequence[EmbeddedChunk]
@@ -309,6 +348,7 @@ class EmbeddedStore:
             for name, statement in _SQL.items():
                 if name.startswith("create_"):
                     connection.execute(statement.replace("{tokenizer}", TOKENIZER))
+            register.begin(connection)
             for name, number in numbers.items():
                 connection.execute(_SQL.number_again_from, {"name": name, "seq": number})
             connection.execute(_SQL.change_corpus_version)
@@ -335,8 +375,9 @@ class EmbeddedStore:
         return {chunk_id: vector for (chunk_id, _, _), vector in zip(found, vectors, strict=True)}
 
     def document(self, resource_id: str) -> Document | None:
-        with self._reading() as (connection, _):
-            row = connection.execute(_SQL.document, (resource_id,)).fetchone()
+        with self._snapshot() as (connection, held):
+            statement = _DOCUMENT if held.version >= REGISTER_SINCE else _DOCUMENT_WITHOUT_SOURCE
+            row = connection.execute(statement, (resource_id,)).fetchone()
         return None if row is None else rows.document_of(row)
 
     def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
@@ -398,6 +439,40 @@ class EmbeddedStore:
         stored = rows.vectors_of([row[13] for row in found], [row[12] for row in found], held.space.dimension)
         similarities = _cosine(np.vecdot(unit_length(stored), direction))
         return [rows.hit_of(row, similarity) for row, similarity in zip(found, similarities, strict=True)]
+
+    # --- the register of patients
+
+    def has_register(self) -> bool:
+        with self._snapshot() as (connection, held):
+            return held.version >= REGISTER_SINCE and register.is_complete(connection)
+
+    def patients(
+        self, scope: AccessScope, *, ids: Sequence[str] | None = None, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        with self._snapshot() as (connection, held):
+            if held.version < REGISTER_SINCE:
+                return []
+            if ids is None:
+                return register.patients_after(connection, scope, after, limit)
+            return register.patients_by_id(connection, list(dict.fromkeys(ids))[:limit], scope)
+
+    def patients_called(
+        self, words: Sequence[str], scope: AccessScope, *, part: NamePart | None = None, limit: int = 20
+    ) -> list[RegisteredPatient]:
+        asked = AskedName.of(words)
+        with self._snapshot() as (connection, held):
+            if held.version < REGISTER_SINCE or asked is None:
+                return []
+            return register.patients_called(connection, asked, parts_of(part), scope, limit)
+
+    def patients_near(
+        self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
+    ) -> list[RegisteredPatient]:
+        asked = AskedName.of(words)
+        with self._snapshot() as (connection, held):
+            if held.version < REGISTER_SINCE or asked is None:
+                return []
+            return register.patients_near(connection, asked, scope, limit)
 
     # --- searching by vector
 

@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS SignCentre (
 )
 
 -- name: create_clinical_notes
--- TextContent is what is shown, TextRest what follows it: together the note as it was handed in.
+-- TextContent is what is shown, TextRest what follows it: together the note as it was handed in. SourcePatient: JSON of
+-- what the source says of the patient besides the note.
 CREATE TABLE IF NOT EXISTS ClinicalNotes (
     RowID        INTEGER PRIMARY KEY AUTOINCREMENT,
     ResourceID   TEXT NOT NULL UNIQUE,
@@ -46,7 +47,8 @@ CREATE TABLE IF NOT EXISTS ClinicalNotes (
     NoteDate     TEXT,
     Metadata     TEXT NOT NULL,
     TextContent  TEXT NOT NULL,
-    TextRest     TEXT
+    TextRest     TEXT,
+    SourcePatient TEXT
 )
 
 -- name: create_index_patient
@@ -105,6 +107,53 @@ CREATE TABLE IF NOT EXISTS CorpusVersion (
     Token   TEXT NOT NULL
 )
 
+-- name: create_patient_facts
+-- What a note says of whose it is: names, sex, birth date, age, each with its place. NameParts: JSON of a name's parts.
+CREATE TABLE IF NOT EXISTS PatientFacts (
+    RowID       INTEGER PRIMARY KEY,
+    NoteRowID   INTEGER NOT NULL REFERENCES ClinicalNotes (RowID) ON DELETE CASCADE,
+    Kind        TEXT NOT NULL,
+    Value       TEXT NOT NULL,
+    Source      TEXT NOT NULL,
+    StartOffset INTEGER,
+    EndOffset   INTEGER,
+    NameParts   TEXT
+)
+
+-- name: create_patient_facts_by_note
+CREATE INDEX IF NOT EXISTS PatientFactsNote ON PatientFacts (NoteRowID)
+
+-- name: create_patient_name_words
+-- Folded words of the names. By note, so that they go with it; the indexes hold all that a lookup reads.
+CREATE TABLE IF NOT EXISTS PatientNameWords (
+    NoteRowID INTEGER NOT NULL REFERENCES ClinicalNotes (RowID) ON DELETE CASCADE,
+    Word      TEXT NOT NULL,
+    Folded    TEXT NOT NULL,
+    IsFamily  INTEGER NOT NULL,
+    Sound     TEXT NOT NULL,
+    PRIMARY KEY (NoteRowID, Word, Folded, IsFamily)
+) WITHOUT ROWID
+
+-- name: create_patient_words_by_word
+CREATE INDEX IF NOT EXISTS PatientNameWordsWord ON PatientNameWords (Word)
+
+-- name: create_patient_words_by_sound
+CREATE INDEX IF NOT EXISTS PatientNameWordsSound ON PatientNameWords (Sound)
+
+-- name: create_patient_register
+-- Unread: the highest row of a note that an earlier release wrote and that is not in the register yet; 0 for none.
+CREATE TABLE IF NOT EXISTS PatientRegister (
+    OnlyRow INTEGER PRIMARY KEY CHECK (OnlyRow = 1),
+    Unread  INTEGER NOT NULL
+)
+
+-- name: upgrade_source_patient
+ALTER TABLE ClinicalNotes ADD COLUMN SourcePatient TEXT
+
+-- name: upgrade_unread
+INSERT INTO PatientRegister (OnlyRow, Unread)
+SELECT 1, coalesce(MAX(RowID), 0) FROM ClinicalNotes WHERE TRUE ON CONFLICT DO NOTHING
+
 -- name: upgrade_locators
 ALTER TABLE ClinicalNoteVectors ADD COLUMN Locator TEXT
 
@@ -160,6 +209,15 @@ DROP TRIGGER ClinicalNoteVectorsDeleted
 
 -- name: drop_clinical_note_vectors
 DROP TABLE ClinicalNoteVectors
+
+-- name: drop_patient_register
+DROP TABLE PatientRegister
+
+-- name: drop_patient_name_words
+DROP TABLE PatientNameWords
+
+-- name: drop_patient_facts
+DROP TABLE PatientFacts
 
 -- name: drop_clinical_notes
 DROP TABLE ClinicalNotes
@@ -231,13 +289,14 @@ DELETE FROM SignCentre
 
 -- name: upsert_note
 INSERT INTO ClinicalNotes (ResourceID, PatientID, DocumentType, Domain, Author, EncounterID, NoteDate, Metadata,
-                           TextContent, TextRest)
+                           TextContent, TextRest, SourcePatient)
 VALUES (:resource_id, :patient_id, :document_type, :domain, :author, :encounter_id, :date, :metadata,
-        :text_content, :text_rest)
+        :text_content, :text_rest, :source_patient)
 ON CONFLICT (ResourceID) DO UPDATE SET
     PatientID = excluded.PatientID, DocumentType = excluded.DocumentType, Domain = excluded.Domain,
     Author = excluded.Author, EncounterID = excluded.EncounterID, NoteDate = excluded.NoteDate,
-    Metadata = excluded.Metadata, TextContent = excluded.TextContent, TextRest = excluded.TextRest
+    Metadata = excluded.Metadata, TextContent = excluded.TextContent, TextRest = excluded.TextRest,
+    SourcePatient = excluded.SourcePatient
 
 -- name: note_rows
 SELECT ResourceID, RowID FROM ClinicalNotes WHERE ResourceID IN (SELECT value FROM json_each(?))
@@ -309,7 +368,9 @@ SELECT ChunkID, RowID, Embedding FROM ClinicalNoteVectors JOIN ClinicalNoteEmbed
 WHERE ChunkID IN (SELECT value FROM json_each(?))
 
 -- name: document
-SELECT ResourceID, PatientID, DocumentType, TextContent, TextRest, NoteDate, Domain, Author, EncounterID, Metadata
+-- {source_patient}: the column, NULL in a store that has none yet.
+SELECT ResourceID, PatientID, DocumentType, TextContent, TextRest, NoteDate, Domain, Author, EncounterID, Metadata,
+       {source_patient}
 FROM ClinicalNotes WHERE ResourceID = ?
 
 -- name: count_notes
@@ -374,6 +435,69 @@ NoteDate <= :until
 
 -- name: admit_undated
 NoteDate IS NULL
+
+-- name: unread
+-- The register of patients, from here on. Its rows are a note's: written and removed with it, and seen by whoever may
+-- see that. So each statement that reads joins the notes, and {filters} are the conditions on them.
+-- The highest row of a note that is not in the register yet; 0 where all are.
+SELECT Unread FROM PatientRegister
+
+-- name: insert_unread
+INSERT INTO PatientRegister (OnlyRow, Unread) VALUES (1, 0) ON CONFLICT DO NOTHING
+
+-- name: update_unread
+UPDATE PatientRegister SET Unread = ?
+
+-- name: notes_up_to
+SELECT RowID, ResourceID, PatientID, DocumentType, TextContent, TextRest, NoteDate, Domain, Author, EncounterID, Metadata,
+       SourcePatient
+FROM ClinicalNotes WHERE RowID <= ? ORDER BY RowID DESC LIMIT ?
+
+-- name: delete_facts
+DELETE FROM PatientFacts WHERE NoteRowID IN (SELECT value FROM json_each(?))
+
+-- name: delete_name_words
+DELETE FROM PatientNameWords WHERE NoteRowID IN (SELECT value FROM json_each(?))
+
+-- name: insert_fact
+INSERT INTO PatientFacts (NoteRowID, Kind, Value, Source, StartOffset, EndOffset, NameParts) VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_name_word
+INSERT OR IGNORE INTO PatientNameWords (NoteRowID, Word, Folded, IsFamily, Sound) VALUES (?, ?, ?, ?, ?)
+
+-- name: ids_of_patients
+SELECT PatientID FROM ClinicalNotes WHERE PatientID > :after AND {filters}
+GROUP BY PatientID ORDER BY PatientID LIMIT :limit
+
+-- name: notes_of_patients
+SELECT PatientID, COUNT(*), MIN(NoteDate), MAX(NoteDate) FROM ClinicalNotes
+WHERE PatientID IN (SELECT value FROM json_each(:patients)) AND {filters} GROUP BY PatientID
+
+-- name: facts_of_patients
+-- What stands beside MAX is of the row that has it.
+SELECT PatientID, Kind, Value, Source, NameParts, COUNT(*) AS Notes, MAX(NoteDate), ResourceID, StartOffset, EndOffset,
+       fact.RowID AS Place
+FROM ClinicalNotes JOIN PatientFacts AS fact ON fact.NoteRowID = ClinicalNotes.RowID
+WHERE PatientID IN (SELECT value FROM json_each(:patients)) AND {filters}
+GROUP BY PatientID, Kind, Value, Source ORDER BY Notes DESC, Place LIMIT :most
+
+-- name: patients_with_words
+-- CROSS: words are looked up, and then the notes that have them.
+SELECT DISTINCT PatientID
+FROM PatientNameWords AS found CROSS JOIN ClinicalNotes ON ClinicalNotes.RowID = found.NoteRowID
+WHERE found.Word IN (SELECT value FROM json_each(:words)) AND found.IsFamily IN (SELECT value FROM json_each(:parts))
+  AND NOT EXISTS (
+    SELECT 1 FROM json_each(:others) AS other
+    WHERE NOT EXISTS (SELECT 1 FROM json_each(other.value) AS form WHERE instr(found.Folded, form.value))
+  )
+  AND {filters}
+ORDER BY PatientID LIMIT :limit
+
+-- name: patients_with_sounds
+SELECT PatientID, COUNT(DISTINCT found.Sound) AS Alike
+FROM PatientNameWords AS found CROSS JOIN ClinicalNotes ON ClinicalNotes.RowID = found.NoteRowID
+WHERE found.Sound IN (SELECT value FROM json_each(:sounds)) AND {filters}
+GROUP BY PatientID ORDER BY Alike DESC, PatientID LIMIT :limit
 
 -- name: documents_with_terms
 -- CROSS: each term is looked up; the other way round the whole vocabulary would be read.

@@ -17,6 +17,8 @@ _SQL = Statements(Path(__file__).with_name("store.sql"))
 LOCATORS_SINCE = 2
 """From this version on a chunk has a column for its place on a page or in an image. In older stores all is text."""
 CORPUS_VERSION_SINCE = 3
+REGISTER_SINCE = 4
+"""From this version on there is a register of patients, and a note has a column for what its source says of them."""
 
 
 def m0002_locators(connection: sqlite3.Connection) -> None:
@@ -30,4 +32,15 @@ def m0003_corpus_version(connection: sqlite3.Connection) -> None:
     connection.execute(_SQL.change_corpus_version)
 
 
-UPGRADES: Upgrades[sqlite3.Connection] = Upgrades(m0002_locators, m0003_corpus_version)
+def m0004_patient_register(connection: sqlite3.Connection) -> None:
+    """Empty tables, and how many notes are to be read into them: `register.read_more` does that, a few at a time."""
+    connection.execute(_SQL.upgrade_source_patient)
+    for name, statement in _SQL.items():
+        if name.startswith("create_patient_"):
+            connection.execute(statement)
+    connection.execute(_SQL.upgrade_unread)
+
+
+UPGRADES: Upgrades[sqlite3.Connection] = Upgrades(
+    m0002_locators, m0003_corpus_version, m0004_patient_register
+)

@@ -19,6 +19,7 @@ import numpy as np
 
 from pipeline.backends.iris.connections import SqlRow, SqlValue
 from pipeline.records import Chunk, Document, EmbeddedDocument, EmbeddingSpace, Hit, Match, Vector
+from pipeline.storage.patient_register import source_column, source_of
 from pipeline.storage.region_column import column_of, region_of
 
 TEXT_CONTENT_UNITS = 10_000
@@ -65,7 +66,31 @@ def note_row(embedded: EmbeddedDocument) -> tuple[SqlValue, ...]:
         len(parts),
         len(embedded.chunks),
         note.fingerprint(),
+        source_column(note.patient),
         note.resource_id,
+    )
+
+
+def document_of(resource_id: str, row: SqlRow, parts: Sequence[SqlRow]) -> Document:
+    """From the columns of the statement `document`, and (number, text) of the further parts of its text."""
+    patient, kind, domain, author, encounter, date, metadata, blank, opening, _, said = row
+    blanks = set(text_of(blank).split())
+
+    def given(name: str, value: object) -> str | None:
+        return "" if name in blanks else optional(value)
+
+    rest = [text_of(content) for _, content in sorted(parts, key=lambda part: int(part[0]))]
+    return Document(
+        resource_id=resource_id,
+        patient_id=text_of(patient),
+        document_type=text_of(kind),
+        text_content="".join([text_of(opening), *rest]),
+        date=given("date", date),
+        domain=given("domain", domain),
+        author=given("author", author),
+        encounter_id=given("encounter_id", encounter),
+        metadata=json.loads(text_of(metadata)),
+        patient=source_of(optional(said)),
     )
 
 

@@ -67,7 +67,7 @@ def _scan(session: Session, question: str, filters: Filters) -> list[SqlRow]:
     if filters.empty:
         return session.rows("scan_all_vectors", (question,))
     found: list[SqlRow] = []
-    for conditions, values in _admissions(session, filters):
+    for conditions, values in admissions(session, filters):
         found += session.rows("scan_vectors", (question, *values), admitted=conditions)
     return found
 
@@ -89,7 +89,7 @@ def ranked_by_iris(session: Session, words: Sequence[str], k: int, filters: Filt
     """The k best by SQL Search's own rank, perhaps with others, in any order. `words` are plain: see `rows`."""
     search = " OR ".join(words)
     found: list[Match] = []
-    for conditions, values in _admissions(session, filters, words=search):
+    for conditions, values in admissions(session, filters, words=search):
         rows = session.rows("search_words", (search, *values), k=str(int(k)), admitted=conditions)
         found += [Match(str(row[0]), score(row[1])) for row in rows]
     return found
@@ -111,12 +111,12 @@ def ranked_here(session: Session, words: Sequence[str], k: int, filters: Filters
     if not kept:
         return []
     rows: list[SqlRow] = []
-    for conditions, values in _admissions(session, filters, words=" OR ".join(kept)):
+    for conditions, values in admissions(session, filters, words=" OR ".join(kept)):
         rows += session.rows("scan_words", values, k=str(FALLBACK_ROWS_MAX), admitted=conditions)
     return bm25({str(row[0]): text_of(row[1]).split() for row in rows}, frequency, stored)
 
 
-def _admissions(
+def admissions(
     session: Session, filters: Filters, words: str | None = None
 ) -> Iterator[tuple[str, list[SqlValue]]]:
     """(conditions, values) of statements that together admit what the filters do, no row twice.
@@ -150,7 +150,7 @@ def count_chunks(session: Session, filters: Filters, words: str | None = None) -
     """How many chunks the filters admit, and where words are given, how many of those hold any of them."""
     if filters.empty and words is None:
         return session.count("count_chunks")
-    return _counted(session, "count_chunks_admitted", _admissions(session, filters, words))
+    return _counted(session, "count_chunks_admitted", admissions(session, filters, words))
 
 
 def count_notes(session: Session, filters: Filters, *, undated: bool = False) -> int:
@@ -158,13 +158,13 @@ def count_notes(session: Session, filters: Filters, *, undated: bool = False) ->
     if filters.empty and not undated:
         return session.count("count_notes")
     if not undated:
-        return _counted(session, "count_notes_admitted", _admissions(session, filters))
+        return _counted(session, "count_notes_admitted", admissions(session, filters))
     condition = session.statements["admit_undated"]
-    admissions = [
+    undated_only = [
         (f"{conditions} AND {condition}" if conditions else condition, values)
-        for conditions, values in _admissions(session, filters)
+        for conditions, values in admissions(session, filters)
     ]
-    return _counted(session, "count_notes_admitted", admissions)
+    return _counted(session, "count_notes_admitted", undated_only)
 
 
 def note_values(
@@ -175,7 +175,7 @@ def note_values(
     if beginning:
         wanted.append(session.statements[f"admit_beginning_{field}"].format(k=len(beginning)))
     found: set[str] = set()
-    for conditions, values in _admissions(session, Filters(scope=scope)):
+    for conditions, values in admissions(session, Filters(scope=scope)):
         admitted = " AND ".join([*([conditions] if conditions else []), *wanted])
         bound = [*values, beginning] if beginning else values
         # One more, for the blank that is left out.

@@ -23,6 +23,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from pipeline.backends.iris import register
 from pipeline.backends.iris.connections import (
     PARAMETERS_MAX,
     Connect,
@@ -45,6 +46,7 @@ from pipeline.backends.iris.rows import (
     checksum_of,
     chunk_row,
     definition,
+    document_of,
     hit_of,
     note_row,
     optional,
@@ -68,9 +70,11 @@ from pipeline.backends.iris.search import (
 from pipeline.backends.iris.upgrades import (
     CORPUS_VERSION_SINCE,
     LOCATORS_SINCE,
+    REGISTER_SINCE,
     STORE,
     UPGRADES,
     begin_corpus_version,
+    begin_register,
     define,
     holds_image_table,
     insert_unless_there,
@@ -88,6 +92,7 @@ from pipeline.errors import (
     StoreUnavailable,
 )
 from pipeline.logs import LOGGER
+from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.ports import SearchPlan
 from pipeline.records import (
     EVERYTHING,
@@ -104,6 +109,7 @@ from pipeline.records import (
     Vector,
 )
 from pipeline.storage.named_sql import Statements
+from pipeline.storage.patient_register import AskedName, NoteEntries, parts_of, source_column
 
 TABLES = (
     "SchemaVersion",
@@ -112,7 +118,17 @@ TABLES = (
     "ClinicalNotes",
     "ClinicalNoteText",
     "ClinicalNoteVectors",
+    "PatientRegister",
+    "PatientFacts",
+    "PatientNameWords",
 )
+TABLES_SINCE = {
+    "CorpusVersion": CORPUS_VERSION_SINCE,
+    **dict.fromkeys(("PatientRegister", "PatientFacts", "PatientNameWords"), REGISTER_SINCE),
+}
+"""Tables that the first schema did not have."""
+READ_NOTES = 100
+"""Notes of an earlier release that one transaction reads into the register: within ROWS_PER_COMMIT rows of a table."""
 TEXT, CLEARED = "text", "cleared"
 """Purposes of rows of EmbeddingSpace: the space of the stored notes, or of those that were there."""
 ROWS_PER_COMMIT = 1000
@@ -164,6 +180,7 @@ class IrisStore:
         """
         self._repeated(lambda session: self._prepare(session, space))
         self._width = space.dimension
+        self._complete_register()
 
     def space(self) -> EmbeddingSpace | None:
         """The space of the stored vectors, None before the first `prepare`."""
@@ -219,6 +236,7 @@ class IrisStore:
             if name.startswith("create_index_") and name != "create_index_vectors":
                 define(session, name, tolerate=INDEX_EXISTS)
         begin_corpus_version(session)
+        begin_register(session)
         # Written last: a version means that everything before it is there.
         insert_unless_there(session, "insert_schema_version", (UPGRADES.version, STORE))
 
@@ -404,15 +422,18 @@ class IrisStore:
         self._width, self._newest = None, False
 
     def _remove(self, session: Session, ids: Sequence[str]) -> int:
-        for name in ("delete_chunks_of_notes", "delete_note_text"):
+        for name in ("delete_chunks_of_notes", "delete_note_text", "delete_facts", "delete_name_words"):
             session.execute_in(name, ids)
         return session.execute_in("delete_notes", ids)
 
     def _replace(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
         ids = [document.document.resource_id for document in documents]
-        states = {str(row[0]): str(row[1]) for row in session.rows_in("note_states", ids)}
+        rows = session.rows_in("note_states", ids)
+        states = {str(row[0]): str(row[1]) for row in rows}
+        said = {str(row[0]): optional(row[3]) for row in rows}
         self._write_notes(session, documents, states)
         self._write_text(session, documents, states)
+        self._write_register(session, _to_register(documents, states, said))
         self._write_chunks(session, documents)
 
     def _write_notes(
@@ -449,6 +470,16 @@ class IrisStore:
             for part, content in enumerate(split_text(note.text_content)[1])
         ]
         self._insert(session, "insert_note_text", rows, "note", 0)
+
+    def _write_register(self, session: Session, notes: Sequence[Document]) -> None:
+        ids = [note.resource_id for note in notes]
+        for name in ("delete_facts", "delete_name_words"):
+            session.execute_in(name, ids)
+        entries = [(note, NoteEntries.of(note)) for note in notes]
+        facts = [row for note, found in entries for row in register.fact_rows(note, found)]
+        words = [row for note, found in entries for row in register.word_rows(note, found)]
+        self._insert(session, "insert_fact", facts, "note", -1)
+        self._insert(session, "insert_name_word", words, "note", -1)
 
     def _write_chunks(self, session: Session, documents: Sequence[EmbeddedDocument]) -> None:
         ids = [document.document.resource_id for document in documents]
@@ -551,30 +582,69 @@ class IrisStore:
         return [str(row[0]) for row in rows]
 
     def _document(self, session: Session, resource_id: str) -> Document | None:
-        rows = session.rows("document", (resource_id,))
+        # Their version is asked every time: tables that no one could upgrade yet have no column for the source.
+        known = self._newest or _version(session) >= REGISTER_SINCE
+        rows = session.rows("document" if known else "document_without_source", (resource_id,))
         if not rows:
             return None
-        patient, kind, domain, author, encounter, date, metadata, blank, opening, parts = rows[0]
-        rest: list[str] = []
-        if int(parts):
-            found = session.rows("document_text", (resource_id,))
-            rest = [text_of(content) for _, content in sorted(found, key=lambda part: int(part[0]))]
-        blanks = set(text_of(blank).split())
+        parts = session.rows("document_text", (resource_id,)) if int(rows[0][9]) else []
+        return document_of(resource_id, rows[0], parts)
 
-        def given(name: str, value: object) -> str | None:
-            return "" if name in blanks else optional(value)
+    # --- the register of patients
 
-        return Document(
-            resource_id=resource_id,
-            patient_id=text_of(patient),
-            document_type=text_of(kind),
-            text_content="".join([text_of(opening), *rest]),
-            metadata=json.loads(text_of(metadata)),
-            domain=given("domain", domain),
-            author=given("author", author),
-            encounter_id=given("encounter_id", encounter),
-            date=given("date", date),
+    def has_register(self) -> bool:
+        """Whether every note is in the register."""
+        return bool(self._prepared_width()) and self._repeated(self._is_registered)
+
+    def patients(
+        self, scope: AccessScope, *, ids: Sequence[str] | None = None, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        """Patients inside a scope. IRIS lists rows of open transactions too."""
+        if ids is None:
+            return self._of_register(lambda session: register.patients_after(session, scope, after, limit))
+        asked = list(dict.fromkeys(ids))[:limit]
+        return self._of_register(lambda session: register.patients_by_id(session, asked, scope))
+
+    def patients_called(
+        self, words: Sequence[str], scope: AccessScope, *, part: NamePart | None = None, limit: int = 20
+    ) -> list[RegisteredPatient]:
+        """Patients inside a scope who have a name with all these words."""
+        asked, parts = AskedName.of(words), parts_of(part)
+        if asked is None:
+            return []
+        return self._of_register(
+            lambda session: register.patients_called(session, asked, parts, scope, limit)
         )
+
+    def patients_near(
+        self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
+    ) -> list[RegisteredPatient]:
+        """Patients inside a scope with a name that is nearly this one."""
+        asked = AskedName.of(words)
+        if asked is None:
+            return []
+        return self._of_register(lambda session: register.patients_near(session, asked, scope, limit))
+
+    def _of_register(self, work: Callable[[Session], list[RegisteredPatient]]) -> list[RegisteredPatient]:
+        """Nothing where the tables of an earlier release have no register."""
+        if not self._prepared_width():
+            return []
+        return self._repeated(
+            lambda session: work(session) if self._present(session)[1] >= REGISTER_SINCE else []
+        )
+
+    def _is_registered(self, session: Session) -> bool:
+        return self._present(session)[1] >= REGISTER_SINCE and not register.unread(session, STORE)
+
+    def _complete_register(self) -> None:
+        """Read the notes of an earlier release into the register, a few with each commit: a cut costs nothing."""
+        if self._repeated(lambda session: self._present(session)[1]) < REGISTER_SINCE:
+            return
+        while left := self._repeated(lambda session: register.unread(session, STORE)):
+            with self.transaction(), self._session() as session:
+                notes = register.notes_up_to(session, left, READ_NOTES)
+                self._write_register(session, [note for _, note in notes])
+                session.execute("update_unread", (notes[-1][0] - 1 if notes else 0, STORE))
 
     # --- searching
 
@@ -739,9 +809,7 @@ class IrisStore:
 
 def _tables_of(version: int) -> tuple[str, ...]:
     """The tables of a schema version; 0: of none yet, which becomes the newest."""
-    return tuple(
-        table for table in TABLES if table != "CorpusVersion" or not 0 < version < CORPUS_VERSION_SINCE
-    )
+    return tuple(table for table in TABLES if not 0 < version < TABLES_SINCE.get(table, 1))
 
 
 def _version(session: Session) -> int:
@@ -793,6 +861,19 @@ def _about(refusal: IrisRefusal, noun: str, identity: str) -> StoreError:
     """The refusal of one row, with the id that IRIS's own words would only tell together with the row."""
     error = refusal.error
     return type(error)(f"{noun.capitalize()} {identity}: {error.what}", remedy=error.remedy)
+
+
+def _to_register(
+    documents: Sequence[EmbeddedDocument], states: Mapping[str, str], said: Mapping[str, str | None]
+) -> list[Document]:
+    """Notes that are new, or that say something else than they did."""
+    notes = [document.document for document in documents]
+    return [
+        note
+        for note in notes
+        if states.get(note.resource_id) != note.fingerprint()
+        or said[note.resource_id] != source_column(note.patient)
+    ]
 
 
 def _batches(items: Iterable[T], weight: Callable[[T], int]) -> Iterator[list[T]]:

@@ -67,7 +67,47 @@ CREATE TABLE DEMO.ClinicalNotes (
   TextParts INTEGER NOT NULL,
   ChunkCount INTEGER NOT NULL,
   Fingerprint VARCHAR(64) %EXACT NOT NULL,
+  SourcePatient VARCHAR(20000) %EXACT,
   CONSTRAINT ClinicalNotesResource UNIQUE (ResourceID)
+)
+
+-- name: create_patient_register
+-- One row: the highest number of a note that an earlier release wrote and that is not in the register of patients yet;
+-- 0 for none.
+CREATE TABLE DEMO.PatientRegister (
+  Component VARCHAR(40) %EXACT NOT NULL,
+  Unread BIGINT NOT NULL,
+  CONSTRAINT PatientRegisterComponent UNIQUE (Component)
+)
+
+-- name: create_patient_facts
+-- What a note says of whose it is, with the note's patient, domain and date, by which a scope admits it.
+CREATE TABLE DEMO.PatientFacts (
+  FactNumber BIGINT IDENTITY PRIMARY KEY,
+  ResourceID VARCHAR(200) %EXACT NOT NULL,
+  PatientID VARCHAR(200) %EXACT NOT NULL,
+  ClinicalDomain VARCHAR(200) %EXACT,
+  NoteDate VARCHAR(40) %SQLSTRING,
+  Kind VARCHAR(20) %EXACT NOT NULL,
+  FactValue VARCHAR(400) %EXACT NOT NULL,
+  FactSource VARCHAR(20) %EXACT NOT NULL,
+  NameParts VARCHAR(2000) %EXACT,
+  StartOffset INTEGER,
+  EndOffset INTEGER,
+  CONSTRAINT PatientFactsNote FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
+)
+
+-- name: create_patient_name_words
+CREATE TABLE DEMO.PatientNameWords (
+  WordNumber BIGINT IDENTITY PRIMARY KEY,
+  ResourceID VARCHAR(200) %EXACT NOT NULL,
+  PatientID VARCHAR(200) %EXACT NOT NULL,
+  ClinicalDomain VARCHAR(200) %EXACT,
+  NameWord VARCHAR(100) %EXACT NOT NULL,
+  Folded VARCHAR(800) %EXACT NOT NULL,
+  IsFamily INTEGER NOT NULL,
+  Sound VARCHAR(10) %EXACT NOT NULL,
+  CONSTRAINT PatientNameWordsNote FOREIGN KEY (ResourceID) REFERENCES DEMO.ClinicalNotes (ResourceID)
 )
 
 -- name: create_clinical_note_text
@@ -119,6 +159,21 @@ CREATE BITMAP INDEX ClinicalNoteVectorsDomain ON DEMO.ClinicalNoteVectors (Clini
 -- name: create_index_date
 CREATE INDEX ClinicalNoteVectorsDate ON DEMO.ClinicalNoteVectors (NoteDate)
 
+-- name: create_index_facts_resource
+CREATE INDEX PatientFactsResource ON DEMO.PatientFacts (ResourceID)
+
+-- name: create_index_facts_patient
+CREATE INDEX PatientFactsPatient ON DEMO.PatientFacts (PatientID)
+
+-- name: create_index_name_words_resource
+CREATE INDEX PatientNameWordsResource ON DEMO.PatientNameWords (ResourceID)
+
+-- name: create_index_name_words
+CREATE INDEX PatientNameWordsWord ON DEMO.PatientNameWords (NameWord)
+
+-- name: create_index_name_sounds
+CREATE INDEX PatientNameWordsSound ON DEMO.PatientNameWords (Sound)
+
 -- name: create_index_words
 -- SQL Search parts words at spaces only ("x-ray," would be one word), so it indexes SearchText: our own words.
 CREATE INDEX SearchTextFind ON DEMO.ClinicalNoteVectors (SearchText) AS %iFind.Index.Basic(LANGUAGE='en', LOWER=1, INDEXOPTION=0)
@@ -133,6 +188,15 @@ DROP INDEX EmbeddingNearest ON DEMO.ClinicalNoteVectors
 -- name: columns
 SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'DEMO' AND TABLE_NAME = 'ClinicalNoteVectors'
 
+-- name: columns_of_notes
+SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'DEMO' AND TABLE_NAME = 'ClinicalNotes'
+
+-- name: upgrade_source_patient
+ALTER TABLE DEMO.ClinicalNotes ADD COLUMN SourcePatient VARCHAR(20000) %EXACT
+
+-- name: newest_note
+SELECT MAX(NoteNumber) FROM DEMO.ClinicalNotes
+
 -- name: upgrade_locators
 ALTER TABLE DEMO.ClinicalNoteVectors ADD COLUMN Locator VARCHAR(2000) %EXACT
 
@@ -146,6 +210,15 @@ DROP TABLE DEMO.MedicalImageVectors
 
 -- name: drop_corpus_version
 DROP TABLE DEMO.CorpusVersion
+
+-- name: drop_patient_register
+DROP TABLE DEMO.PatientRegister
+
+-- name: drop_patient_facts
+DROP TABLE DEMO.PatientFacts
+
+-- name: drop_patient_name_words
+DROP TABLE DEMO.PatientNameWords
 
 -- name: drop_clinical_note_vectors
 DROP TABLE DEMO.ClinicalNoteVectors
@@ -199,14 +272,14 @@ DELETE FROM DEMO.EmbeddingSpace WHERE Purpose = ?
 UPDATE DEMO.EmbeddingSpace SET Definition = ? WHERE Purpose = ?
 
 -- name: note_states
-SELECT ResourceID, Fingerprint, ChunkCount FROM DEMO.ClinicalNotes WHERE ResourceID IN ({marks})
+SELECT ResourceID, Fingerprint, ChunkCount, SourcePatient FROM DEMO.ClinicalNotes WHERE ResourceID IN ({marks})
 
 -- name: insert_note
-INSERT INTO DEMO.ClinicalNotes (PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts, ChunkCount, Fingerprint, ResourceID)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO DEMO.ClinicalNotes (PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts, ChunkCount, Fingerprint, SourcePatient, ResourceID)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 -- name: update_note
-UPDATE DEMO.ClinicalNotes SET PatientID = ?, DocumentType = ?, ClinicalDomain = ?, Author = ?, EncounterID = ?, NoteDate = ?, Metadata = ?, BlankFields = ?, TextContent = ?, TextParts = ?, ChunkCount = ?, Fingerprint = ?
+UPDATE DEMO.ClinicalNotes SET PatientID = ?, DocumentType = ?, ClinicalDomain = ?, Author = ?, EncounterID = ?, NoteDate = ?, Metadata = ?, BlankFields = ?, TextContent = ?, TextParts = ?, ChunkCount = ?, Fingerprint = ?, SourcePatient = ?
 WHERE ResourceID = ?
 
 -- name: delete_notes
@@ -217,6 +290,68 @@ INSERT INTO DEMO.ClinicalNoteText (ResourceID, Part, Content) VALUES (?, ?, ?)
 
 -- name: delete_note_text
 DELETE FROM DEMO.ClinicalNoteText WHERE ResourceID IN ({marks})
+
+-- name: unread
+SELECT Unread FROM DEMO.PatientRegister WHERE Component = ?
+
+-- name: insert_unread
+INSERT INTO DEMO.PatientRegister (Unread, Component) VALUES (?, ?)
+
+-- name: update_unread
+UPDATE DEMO.PatientRegister SET Unread = ? WHERE Component = ?
+
+-- name: notes_up_to
+SELECT TOP {k} NoteNumber, ResourceID, PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts, SourcePatient
+FROM DEMO.ClinicalNotes WHERE NoteNumber <= ? ORDER BY NoteNumber DESC
+
+-- name: texts_of_notes
+SELECT ResourceID, Part, Content FROM DEMO.ClinicalNoteText WHERE ResourceID IN ({marks})
+
+-- name: insert_fact
+INSERT INTO DEMO.PatientFacts (PatientID, ClinicalDomain, NoteDate, Kind, FactValue, FactSource, NameParts, StartOffset, EndOffset, ResourceID)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+
+-- name: insert_name_word
+INSERT INTO DEMO.PatientNameWords (PatientID, ClinicalDomain, NameWord, Folded, IsFamily, Sound, ResourceID)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+
+-- name: delete_facts
+DELETE FROM DEMO.PatientFacts WHERE ResourceID IN ({marks})
+
+-- name: delete_name_words
+DELETE FROM DEMO.PatientNameWords WHERE ResourceID IN ({marks})
+
+-- name: ids_of_patients
+-- No TOP: IRIS orders ids that look like numbers before others, and the page is cut by the order of text.
+SELECT DISTINCT PatientID FROM DEMO.ClinicalNotes WHERE {admitted}
+
+-- name: notes_of_patients
+SELECT PatientID, COUNT(*), MIN(NoteDate), MAX(NoteDate) FROM DEMO.ClinicalNotes WHERE {admitted} GROUP BY PatientID
+
+-- name: facts_of_patients
+SELECT PatientID, Kind, FactValue, FactSource, COUNT(*), MAX(NoteDate), MIN(FactNumber) FROM DEMO.PatientFacts
+WHERE {admitted} GROUP BY PatientID, Kind, FactValue, FactSource
+
+-- name: places_of_facts
+SELECT FactNumber, NameParts, ResourceID, StartOffset, EndOffset FROM DEMO.PatientFacts WHERE FactNumber IN ({marks})
+
+-- name: patients_with_words
+SELECT DISTINCT PatientID FROM DEMO.PatientNameWords WHERE {admitted}
+
+-- name: patients_with_sounds
+SELECT PatientID, COUNT(DISTINCT Sound) FROM DEMO.PatientNameWords WHERE {admitted} GROUP BY PatientID
+
+-- name: admit_name_words
+NameWord IN ({marks})
+
+-- name: admit_name_parts
+IsFamily IN ({marks})
+
+-- name: admit_name_sounds
+Sound IN ({marks})
+
+-- name: admit_folded
+(Folded LIKE ? OR Folded LIKE ? OR Folded LIKE ? OR Folded LIKE ?)
 
 -- name: chunks_of_notes
 SELECT ChunkID, ResourceID, Fingerprint, VectorChecksum FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
@@ -239,7 +374,11 @@ DELETE FROM DEMO.ClinicalNoteVectors WHERE ChunkID IN ({marks})
 DELETE FROM DEMO.ClinicalNoteVectors WHERE ResourceID IN ({marks})
 
 -- name: document
-SELECT PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts FROM DEMO.ClinicalNotes WHERE ResourceID = ?
+SELECT PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts, SourcePatient FROM DEMO.ClinicalNotes WHERE ResourceID = ?
+
+-- name: document_without_source
+-- For tables of earlier schemas, which may not be changed by a question.
+SELECT PatientID, DocumentType, ClinicalDomain, Author, EncounterID, NoteDate, Metadata, BlankFields, TextContent, TextParts, NULL AS SourcePatient FROM DEMO.ClinicalNotes WHERE ResourceID = ?
 
 -- name: document_text
 SELECT Part, Content FROM DEMO.ClinicalNoteText WHERE ResourceID = ?

@@ -14,6 +14,7 @@ from pipeline.backends.iris.connections import Session, SqlValue
 from pipeline.backends.iris.errors import (
     COLUMN_EXISTS,
     CONSTRAINT_MISSING,
+    INDEX_EXISTS,
     TABLE_EXISTS,
     TABLE_MISSING,
     UNIQUE,
@@ -26,6 +27,16 @@ STORE = "store"
 LOCATORS_SINCE = 2
 """From this version on a chunk has a column for its place on a page or in an image. In older tables all is text."""
 CORPUS_VERSION_SINCE = 4
+REGISTER_SINCE = 5
+"""From this version on there is a register of patients, and a note has a column for what its source says of them."""
+REGISTER_TABLES = ("create_patient_register", "create_patient_facts", "create_patient_name_words")
+REGISTER_INDEXES = (
+    "create_index_facts_resource",
+    "create_index_facts_patient",
+    "create_index_name_words_resource",
+    "create_index_name_words",
+    "create_index_name_sounds",
+)
 
 
 def m0002_locators(session: Session) -> None:
@@ -49,7 +60,21 @@ def m0004_corpus_version(session: Session) -> None:
     begin_corpus_version(session)
 
 
-UPGRADES: Upgrades[Session] = Upgrades(m0002_locators, m0003_without_images, m0004_corpus_version)
+def m0005_patient_register(session: Session) -> None:
+    """Empty tables, and how many notes are to be read into them, which `prepare` does, a few at a time."""
+    if "sourcepatient" not in {str(row[0]).lower() for row in session.rows("columns_of_notes")}:
+        define(session, "upgrade_source_patient", tolerate=COLUMN_EXISTS)
+    for name in REGISTER_TABLES:
+        define(session, name, tolerate=TABLE_EXISTS)
+    for name in REGISTER_INDEXES:
+        define(session, name, tolerate=INDEX_EXISTS)
+    newest = session.rows("newest_note")[0][0]
+    insert_unless_there(session, "insert_unread", (int(newest or 0), STORE))
+
+
+UPGRADES: Upgrades[Session] = Upgrades(
+    m0002_locators, m0003_without_images, m0004_corpus_version, m0005_patient_register
+)
 
 
 def _has_no_images(session: Session) -> bool:
@@ -68,6 +93,11 @@ def holds_image_table(session: Session) -> bool:
 
 def begin_corpus_version(session: Session) -> None:
     insert_unless_there(session, "insert_corpus_version", (uuid.uuid4().hex, STORE))
+
+
+def begin_register(session: Session) -> None:
+    """Of tables without notes."""
+    insert_unless_there(session, "insert_unread", (0, STORE))
 
 
 def insert_unless_there(session: Session, name: str, row: Sequence[SqlValue]) -> None:

@@ -111,6 +111,8 @@ class Kind:
     named: ClassVar[str] = ""
     """Property that gets a generated name where the program gives none."""
     tagged: ClassVar[bool] = False
+    sensitive: ClassVar[tuple[str, ...]] = ()
+    """`Sensitive` there: sealed in every answer."""
     changes: ClassVar[tuple[str, ...]] = ()
     """Properties that `update` changes in place, tags aside; any other change is refused, so that none is lost."""
     computed: ClassVar[tuple[str, ...]] = ()

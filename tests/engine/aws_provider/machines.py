@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import zlib
 from collections.abc import Mapping
 from typing import Any, Final
@@ -320,12 +321,23 @@ class Eip(Ec2Kind):
         }
 
     def delete(self, resource_id: str, state: Properties) -> None:
+        """Taken off whatever it is on (`resourceEIPDelete`), as the last refresh knew it."""
+        if association := state.get("associationId"):
+            with contextlib.suppress(self.ec2.exceptions.ClientError):  # gone with its association
+                self.ec2.disassociate_address(AssociationId=association)
         self.ec2.release_address(AllocationId=resource_id)
 
 
 class EipAssociation(Kind):
     token, source = "aws:ec2/eipAssociation:EipAssociation", "ec2/ec2_eip_association.go"
-    replaces = ("allocationId", "instanceId", "networkInterfaceId", "publicIp")
+    replaces = (
+        "allocationId",
+        "allowReassociation",
+        "instanceId",
+        "networkInterfaceId",
+        "privateIpAddress",
+        "publicIp",
+    )
     read_only = ("networkInterfaceId", "privateIpAddress", "publicIp")
 
     def create(self, given: Properties) -> str:

@@ -149,11 +149,12 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         given = plain(request.properties)
         if request.preview:
             foreseen = {**dict.fromkeys(kind.read_only, UNKNOWN), **given}
-            return provider_pb2.CreateResponse(properties=struct(foreseen))
+            return provider_pb2.CreateResponse(properties=struct(foreseen, kind.sensitive))
         with _told(context, f"creating {kind.token}"):
             made = kind.create(given)
             found = kind.read(made, given)
-            return provider_pb2.CreateResponse(id=made, properties=struct({**(found or {}), **given}))
+            known = {**(found or {}), **given}
+            return provider_pb2.CreateResponse(id=made, properties=struct(known, kind.sensitive))
 
     def Read(self, request: Any, context: Any) -> Any:
         kind = self._kind(request.urn)
@@ -170,22 +171,24 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             inputs = {key: seen_through(each, found.get(key, each)) for key, each in given.items()}
             if not given:  # an import: whatever could have been given
                 inputs = {key: each for key, each in found.items() if key not in kind.read_only}
+            known = {**state, **found, **inputs}
             return provider_pb2.ReadResponse(
-                id=request.id, inputs=struct(inputs), properties=struct({**state, **found, **inputs})
+                id=request.id, inputs=struct(inputs, kind.sensitive), properties=struct(known, kind.sensitive)
             )
 
     def Update(self, request: Any, context: Any) -> Any:
         kind = self._kind(request.urn)
         state, new = plain(request.olds), plain(request.news)
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=struct({**state, **new}))
+            return provider_pb2.UpdateResponse(properties=struct({**state, **new}, kind.sensitive))
         with _told(context, f"updating {kind.token} ({request.id})"):
             old = plain(request.old_inputs) or state
             _check_changes(kind, old, new)
             kind.update(request.id, old, new)
             found = kind.read(request.id, {**state, **new}) or {}
             kept = {key: each for key, each in state.items() if key in kind.read_only}
-            return provider_pb2.UpdateResponse(properties=struct({**kept, **found, **new}))
+            known = {**kept, **found, **new}
+            return provider_pb2.UpdateResponse(properties=struct(known, kind.sensitive))
 
     def Delete(self, request: Any, context: Any) -> Any:
         kind = self._kind(request.urn)

@@ -316,6 +316,7 @@ class BucketLogging(BucketPart):
 
 class Parameter(Kind):
     changes = ("insecureValue", "keyId", "type", "value")
+    computed, sensitive = ("insecureValue", "keyId", "value"), ("value",)
     token, source, replaces, tagged = "aws:ssm/parameter:Parameter", "ssm/parameter.go", ("name",), True
     read_only = ("arn", "version")
 
@@ -331,7 +332,7 @@ class Parameter(Kind):
         return without_none(Name=given["name"], Type=given["type"], Value=value, KeyId=given.get("keyId"))
 
     def read(self, resource_id: str, known: Properties) -> Properties:
-        """`insecureValue` is the value of one that is no secret."""
+        """Under `value`, unless it was given as `insecureValue`: an import never was (`resourceParameterRead`)."""
         found = self.ssm.get_parameter(Name=resource_id, WithDecryption=True)["Parameter"]
         tags = self.ssm.list_tags_for_resource(ResourceType="Parameter", ResourceId=resource_id).get(
             "TagList"
@@ -340,10 +341,11 @@ class Parameter(Kind):
             ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": [resource_id]}]
         )["Parameters"]
         secret = found["Type"] == "SecureString"
+        key = "insecureValue" if "insecureValue" in known and not secret else "value"
         return {
             "name": resource_id,
             "type": found["Type"],
-            "value" if secret else "insecureValue": found["Value"],
+            key: found["Value"],
             "keyId": described[0].get("KeyId") if secret and described else None,
             "tags": from_pairs(tags),
             "arn": found["ARN"],

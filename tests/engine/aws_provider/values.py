@@ -7,7 +7,7 @@ markers (pulumi/runtime/rpc.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from google.protobuf import json_format, struct_pb2
@@ -39,9 +39,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def struct(values: Mapping[str, Any]) -> struct_pb2.Struct:
+def struct(values: Mapping[str, Any], sensitive: Collection[str] = ()) -> struct_pb2.Struct:
+    """A message without nulls; what is sensitive is sealed, as the bridge does (pkg/tfbridge/schema.go, MakeSecret)."""
     made = struct_pb2.Struct()
-    made.update({key: each for key, each in values.items() if each is not None})
+    for key, each in values.items():
+        if each is not None:
+            made[key] = {SIGNATURE: SECRET, "value": each} if key in sensitive and each != UNKNOWN else each
     return made
 
 

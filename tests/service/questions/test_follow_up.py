@@ -92,6 +92,8 @@ def test_an_id_in_a_question_is_the_patient(reader: httpx2.Client, question: str
         "Does the other patient take allopurinol?",
         "Does the next patient take allopurinol?",
         "Andrew: allopurinol?",
+        "What does Kowalski take?",
+        "Is Zimmermann allergic to penicillin?",
     ],
 )
 def test_the_patient_before_does_not_answer_for_somebody_else(reader: httpx2.Client, question: str) -> None:

@@ -1,0 +1,104 @@
+"""Whom a question means, by its words: an id, a name, "she", everyone; and the question with "§" in their place.
+
+Decides where a patient is written and how. Refuses to know who there is: a name by its shape may be nobody's, and is
+then marked as not sure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from pipeline.answering.follow_up import subject_of
+from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
+from pipeline.text.names import Name
+from pipeline.text.question_names import lone_names, names
+
+SUBJECT = "§"
+"""What stands for a patient in a question whose frame is read."""
+
+_ID_FORM = r"(?=[\w.:/-]*\d)\w[\w.:/-]*\w|\d+"
+_ANNOUNCED = re.compile(
+    rf"\b(?:the\s+)?(?:patients?|pts?|mrn)[\s:#.]+(?:(?:id|number|no|mrn)[\s:#.]+)?"
+    rf"(?P<first>{_ID_FORM})(?:(?:,\s*|\s+and\s+|\s+or\s+)(?P<other>{_ID_FORM}))?(?![\w%])",
+    re.IGNORECASE,
+)
+_MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*|\d{1,2}")
+_NUMBERED = r"[A-ZÀ-ÖØ-Þ][a-zß-ÿ]+\d{1,4}"
+_NUMBERED_NAME = re.compile(
+    rf"\b(?:(?:Mrs?|Ms|Miss)\.?\s+)?{_NUMBERED}(?:\s+[A-ZÀ-ÖØ-Þ][\w’-]*)*?(?:\s+{_NUMBERED})?(?!\w)"
+)
+"""As synthetic records write them: "Isaura563 Turner526"."""
+_PRONOUN = re.compile(
+    r"\b(?:the|this|that|our|my) (?:patient|man|woman|gentleman|lady|boy|girl)\b(?! (?:who|whose|named|called|with)\b)"
+    r"|\b(?:she|he|her|him|his|hers|they|them|their)\b(?!-)",
+    re.IGNORECASE,
+)
+_OWNING = frozenset(["his", "her", "their"])
+_POSSESSIVE = re.compile(r"['’]s?\b|['’](?=\s)")
+
+
+def asked_patients(question: str) -> AskedPatients:
+    """Whom a question means."""
+    written = tuple(_written(question))
+    return AskedPatients(_whom(question, written), written)
+
+
+def framed(question: str, patients: AskedPatients) -> str:
+    """The question with "§" for each patient that it writes or says "she" of, and "§'s" for "her" before a word."""
+    spans = [(each.start, each.end) for each in patients.written if each.is_id or each.sure]
+    spans += [
+        pronoun.span()
+        for pronoun in _PRONOUN.finditer(question)
+        if not any(start <= pronoun.start() < end for start, end in spans)
+    ]
+    parts, at = [], 0
+    for start, end in sorted(spans):
+        owning = question[start:end].lower() in _OWNING and question[end : end + 1] == " "
+        parts += [question[at:start], f"{SUBJECT}'s" if owning else SUBJECT]
+        at = end
+    return "".join([*parts, question[at:]])
+
+
+def _whom(question: str, written: tuple[WrittenPatient, ...]) -> Whom:
+    if any(each.is_id for each in written):
+        return "id"
+    if any(each.sure for each in written):
+        return "name"
+    about = subject_of(question)
+    if about == "several":
+        return "everyone"
+    return "pronoun" if about == "pronoun" or _PRONOUN.search(question) else "open"
+
+
+def _written(question: str) -> Iterator[WrittenPatient]:
+    found = _ids(question)
+    shaped = (_of_name(question, name) for name in (*names(question), *lone_names(question)))
+    for each in (*_numbered_names(question), *shaped):
+        if not any(each.start < other.end and other.start < each.end for other in found):
+            found.append(each)
+    return iter(sorted(found, key=lambda each: each.start))
+
+
+def _ids(question: str) -> list[WrittenPatient]:
+    return [each for match in _ANNOUNCED.finditer(question) for each in _ids_of(match)]
+
+
+def _ids_of(match: re.Match[str]) -> Iterable[WrittenPatient]:
+    if _MEASURED.fullmatch(match["first"]) and not match["first"].isdecimal():
+        return
+    yield WrittenPatient((match["first"],), match.start(), match.end("first"), is_id=True)
+    if match["other"] and any(map(str.isalpha, match["other"])):
+        yield WrittenPatient((match["other"],), *match.span("other"), is_id=True)
+
+
+def _numbered_names(question: str) -> Iterator[WrittenPatient]:
+    for match in _NUMBERED_NAME.finditer(question):
+        yield WrittenPatient(tuple(match.group().split()), *match.span())
+
+
+def _of_name(question: str, name: Name) -> WrittenPatient:
+    written = WrittenPatient(name.words, name.start, name.end, sure=name.sure)
+    ending = _POSSESSIVE.search(question, name.start, name.end)
+    return replace(written, end=ending.start()) if ending and ending.end() == name.end else written

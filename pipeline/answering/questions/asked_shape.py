@@ -1,0 +1,252 @@
+"""What an answer must look like, and which finding, drug or act it is about, by how a question is built.
+
+Decides it by frames: "Has § had X?", "Which patients take X?", "What X is § on?". A question that fits none has no
+shape, and one with more in it than a frame takes ("… and how is the kidney doing?") has words left over, which are
+told. Refuses to know what X is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pipeline.answering.questions.asked_kinds import without_kinds
+from pipeline.answering.questions.plan import AnswerShape, ThingKind, Whom
+
+
+@dataclass(frozen=True, slots=True)
+class AskedShape:
+    """What the frame of a question says."""
+
+    shape: AnswerShape | None
+    finding: str | None = None
+    kind: ThingKind | None = None
+    """That its verb implies: a medication for "take", an allergy for "allergic to"."""
+    rest: tuple[str, ...] = ()
+    negated: bool = False
+
+
+_PEOPLE = r"(?:patients?|people|persons?|men|women|children|adults|cases)"
+_ADVERB = r"(?:ever|still|also|already|currently|now|been|previously|recently|yet|never|not|actually|all)"
+_TAKE = (
+    r"(?:(?:take|takes|taking|took|taken|use|uses|using|used)|(?:is|are|was|were|been|be)?\s*(?:on|"
+    r"(?:started on|prescribed|treated with|put on))|(?:get|gets|receive|receives|received|receiving|need|needs))"
+)
+_ALLERGIC = (
+    r"(?:(?:is|are|was|were|be)?\s*allergic to|(?:has|have|had|with) (?:an? )?(?:\w+ )?allerg(?:y|ies) to)"
+)
+_HAVE = (
+    r"(?:(?:has|have|had|having|with|got|get|shows?|reports?|reported|complains? of|develop(?:s|ed)?|underwent|undergo"
+    r"|(?:(?:is|are|was|were|been)\s+)?given|suffer(?:s|ed|ing)? from"
+    r"|(?:is|are|was|were|been)?\s*(?:diagnosed with|treated for|known (?:to have|for)))"
+    r"(?: (?:had|got|have|been diagnosed with|a history of|history of|undergone))*)"
+)
+_DENY = r"(?:deny|denies|denied)"
+_NOT = r"(?:do not|does not|did not|don['’]t|doesn['’]t|didn['’]t|have not|has not|haven['’]t|hasn['’]t|is not|are not)"
+_VERB = rf"(?:(?P<take>{_TAKE})|(?P<allergic>{_ALLERGIC})|(?P<have>{_HAVE})|(?P<deny>{_DENY})|(?P<without>without))"
+_ANY_VERB = rf"(?:{_TAKE}|{_ALLERGIC}|{_HAVE}|{_DENY}|without)"
+_FINDING = r"(?P<finding>[^,;?!]+?)"
+_END = r"\s*[?.!]*\s*$"
+
+_ASKING = re.compile(
+    r"^(?:(?:please|and|so|now|ok|okay|then|could you|can you|would you|will you|i want to know|i need to know"
+    r"|tell me|do you know)[,\s]+)+",
+    re.IGNORECASE,
+)
+_SUMMARY = re.compile(
+    r"^(?:give|show|write|make)?\s*(?:me\s+)?(?:an?\s+|the\s+)?(?:short\s+|brief\s+)?"
+    r"(?:summari[sz]e|summary|overview|sum up)\b"
+    r"|^what happened (?:at|during|in|on)\b|^describe\b.*\bvisit\b|^what was done (?:at|during)\b.*\bvisit\b",
+    re.IGNORECASE,
+)
+_COMPARE = re.compile(
+    r"^compare\b|\bdifferen(?:t|ce)s?\b.*\b(?:between|from)\b|\bcompared (?:to|with)\b", re.IGNORECASE
+)
+_TREND = re.compile(
+    r"^how (?:has|have|had|did|was|were|is)\b.*\b(?:chang\w*|develop\w*|evolv\w*|trend\w*|progress\w*)\b|\bover time\b"
+    r"|\bover the (?:visits|years|months)\b|\btrend\b",
+    re.IGNORECASE,
+)
+_COUNT_PEOPLE = re.compile(rf"^(?:how many|number of)\s+(?:of the\s+)?{_PEOPLE}\b\s*", re.IGNORECASE)
+_COUNT = re.compile(
+    r"^(?:how many\s+(?:times|visits|notes|encounters)|how often\s+(?:was|is|has|had|did)|number of\s+visits)\b",
+    re.IGNORECASE,
+)
+_WHO = re.compile(
+    rf"^(?:(?:list|show|name|find|give|tell|me|which|what|are there|is there|all|any|of|the|other|every|each|our)\s+)+"
+    rf"{_PEOPLE}\b\s*|^who(?:\s+(?:all|else))?\s+(?=(?!(?:is|was|are|were) (?:the\b|§))[a-z])"
+    rf"|^{_PEOPLE}\b\s+(?=with|who|on)",
+    re.IGNORECASE,
+)
+_OF_THEM = re.compile(
+    rf"^(?:who|that)?\s*(?:(?:{_ADVERB})\s+)*(?P<no>{_NOT}\s+)?(?:(?:do|does|did|have|has|had|are|is|were|was)\s+(?={_ADVERB}\s+|"
+    rf"{_ANY_VERB}\b))?"
+    rf"(?:{_ADVERB}\s+)*{_VERB}\s+(?:{_ADVERB}\s+)*{_FINDING}{_END}",
+    re.IGNORECASE,
+)
+_YES_NO = re.compile(
+    r"^(?:is|are|was|were|do|does|did|has|have|had|can|could|should|will|would|any)\b", re.IGNORECASE
+)
+_OF_SUBJECT = re.compile(
+    rf"^(?:is|are|was|were|do|does|did|has|have|had)\s+§\s+(?P<no>not\s+)?(?:{_ADVERB}\s+)*{_VERB}\s+(?:{_ADVERB}\s+)*"
+    rf"{_FINDING}{_END}",
+    re.IGNORECASE,
+)
+_HAS_SUBJECT = re.compile(
+    rf"^(?P<have>has|have|had)\s+§\s+(?!(?:a|an|the)?\s*(?:been|gone|started|stopped|changed)\b)(?:(?:{_ADVERB}|got|had)\s+)*"
+    rf"{_FINDING}{_END}",
+    re.IGNORECASE,
+)
+_IS_THERE = re.compile(
+    rf"^(?:(?:is|are|was|were)\s+there|any)\s+(?:(?:known|signs? of|evidence of|history of)\s+)?{_FINDING}"
+    rf"(?:\s+(?:in|for|of)\s+§(?:'s (?:notes?|chart|record))?)?{_END}",
+    re.IGNORECASE,
+)
+_ALLERGY_TO = re.compile(
+    rf"^(?:known )?(?:drug )?allerg(?:y|ies|ic)(?: reactions?)? to {_FINDING}{_END}", re.IGNORECASE
+)
+_LIST_VERB = re.compile(
+    r"^(?:what|which)(?P<what>(?:\s+[\w-]+){0,4}?)\s+(?:is|are|was|were|does|do|did|has|have|had|should|will)\s+§\s*"
+    r"(?:(?:currently|still|now|also|been)\s+)*(?P<verb>on|taking|take|takes|allergic to|prescribed|using|use|have|had"
+    r"|got|started on|given|to take)?\s*(?P<more>[^?.!]*)" + _END,
+    re.IGNORECASE,
+)
+_LIST_NOUN = re.compile(
+    r"^(?:(?:what|which)\s+(?:(?:are|were|is|was)\s+)?|(?:list|show|name|give|tell)\s+(?:me\s+)?)(?:all\s+)?(?P<what>[^?.!]*)"
+    + _END,
+    re.IGNORECASE,
+)
+_BARE = re.compile(r"^(?:any\s+|and\s+)?(?P<what>[^?.!]*)" + _END, re.IGNORECASE)
+_FACT = re.compile(
+    r"^(?:what|which|when|where|why|how|at what|on what|from which|for how long|who|whose)\b", re.IGNORECASE
+)
+_ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
+_TAIL = re.compile(
+    r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|again|before|ever)$",
+    re.IGNORECASE,
+)
+_SEVERAL_THINGS = re.compile(r"\b(?:and|or|but|who|which|that|because|if|when|while|than)\b|§", re.IGNORECASE)
+_SMALL_WORDS = frozenset(
+    "a an the of for in on at to by with from is are was were do does did has have had be been § §'s all any current "
+    "currently known list there me what which please and also still now full complete every s this that notes "
+    "note".split()
+)
+_WORD = re.compile(r"§|[^\W_]+(?:['’-][^\W_]+)*")
+_LISTED = frozenset(
+    [
+        *(ThingKind.MEDICATION, ThingKind.ALLERGY, ThingKind.PROBLEM, ThingKind.PROCEDURE, ThingKind.VITAL),
+        *(ThingKind.LABORATORY, ThingKind.IMAGING, ThingKind.PLAN, ThingKind.INSTRUCTIONS, ThingKind.HISTORY),
+        *(ThingKind.SOCIAL, ThingKind.FAMILY, ThingKind.EXAMINATION, ThingKind.REASON_FOR_VISIT),
+    ]
+)
+_PLURAL_ONLY = re.compile(
+    r"\b(?:vitals|vital signs|labs|lab(?:oratory)? (?:values|results|tests)|diagnos[ei]s|problems|allerg\w+|"
+    r"medications?|medicines?|meds|drugs|prescriptions|conditions|illnesses|diseases|procedures|surger\w+|operations|"
+    r"immuni\w+|plans?|recommendations?|instructions|imaging|(?:\w+ )?history|reason|complaints?|follow-?up|"
+    r"comorbidities|disorders|examination|exam)\b",
+    re.IGNORECASE,
+)
+"""What is listed as a whole: not "blood pressure" or "creatinine", which are one fact."""
+
+
+def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> AskedShape:
+    """`question`: framed, and without its time."""
+    text = _ASKING.sub("", question.strip()).strip()
+    for pattern, shape in (
+        (_SUMMARY, AnswerShape.SUMMARY),
+        (_COMPARE, AnswerShape.COMPARE),
+        (_TREND, AnswerShape.TREND),
+    ):
+        if pattern.search(text):
+            return AskedShape(shape, rest=_rest(without_kinds(pattern.sub(" ", text))))
+    if (people := _COUNT_PEOPLE.match(text)) is not None:
+        return _of_them(AnswerShape.COUNT, text[people.end() :])
+    if _COUNT.match(text):
+        return AskedShape(AnswerShape.COUNT, rest=_rest(text))
+    if whom in ("everyone", "open") and (who := _WHO.match(text)) is not None:
+        return _of_them(AnswerShape.WHO, text[who.end() :])
+    if whom == "everyone":
+        return AskedShape(None)
+    if _YES_NO.match(text):
+        return _yes_no(text, kinds)
+    return _list_or_fact(text, kinds)
+
+
+def _of_them(shape: AnswerShape, text: str) -> AskedShape:
+    found = _OF_THEM.match(text.strip())
+    if found is None:
+        return AskedShape(shape, rest=_rest(text))
+    negated = bool(found["no"] or found["deny"] or found["without"])
+    return _with_finding(shape, found, negated=negated)
+
+
+def _yes_no(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
+    if (listed := _whole_kind(text, kinds)) is not None and re.match(
+        r"(?:does|do|has|have|any|are)\b", text, re.IGNORECASE
+    ):
+        return listed
+    found = _OF_SUBJECT.match(text)
+    if found is not None:
+        return _with_finding(
+            AnswerShape.YES_NO, found, negated=bool(found["no"] or found["deny"] or found["without"])
+        )
+    found = _HAS_SUBJECT.match(text) or _IS_THERE.match(text)
+    if found is not None:
+        return _with_finding(AnswerShape.YES_NO, found)
+    return AskedShape(AnswerShape.YES_NO, rest=_rest(text))
+
+
+def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = False) -> AskedShape:
+    parts = found.groupdict()
+    kind = ThingKind.MEDICATION if parts.get("take") else ThingKind.ALLERGY if parts.get("allergic") else None
+    finding = _TAIL.sub("", _ARTICLES.sub("", found["finding"].strip()))
+    if (allergy := _ALLERGY_TO.match(finding)) is not None:
+        kind, finding = ThingKind.ALLERGY, _ARTICLES.sub("", allergy["finding"])
+    rest = tuple(_SEVERAL_THINGS.findall(finding))
+    return AskedShape(shape, finding or None, kind, rest, negated)
+
+
+def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
+    if (listed := _by_verb(text)) is not None:
+        return listed
+    if (listed := _whole_kind(text, kinds)) is not None:
+        return listed
+    if re.match(r"(?:list|show|name|give)\b", text, re.IGNORECASE):
+        return AskedShape(AnswerShape.LIST, rest=_rest(without_kinds(text)))
+    return AskedShape(AnswerShape.FACT if _FACT.match(text) else None, rest=_rest(without_kinds(text)))
+
+
+def _by_verb(text: str) -> AskedShape | None:
+    """ "What does § take?", "What is § allergic to?", "Which medications has § had?"."""
+    found = _LIST_VERB.match(text)
+    if found is None:
+        return None
+    verb = (found["verb"] or "").lower()
+    kind = (
+        ThingKind.ALLERGY
+        if verb == "allergic to"
+        else ThingKind.MEDICATION
+        if verb in ("on", "taking", "take", "takes", "prescribed", "using", "to take", "started on")
+        else None
+    )
+    what, more = without_kinds(found["what"]), without_kinds(found["more"])
+    named = found["what"].strip() != ""
+    if kind is None and not (named and _PLURAL_ONLY.search(found["what"])):
+        return None
+    if verb in ("on", "using", "started on", "prescribed", "given") and not named and more.strip():
+        return None
+    narrowed = verb if verb in ("started on", "prescribed", "given") else ""
+    return AskedShape(AnswerShape.LIST, None, kind, _rest(f"{what} {narrowed} {more}"))
+
+
+def _whole_kind(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape | None:
+    """ "What are §'s allergies?", "Medications of §?", "Does § have allergies?": a kind, and nothing else."""
+    if len(kinds) != 1 or kinds[0] not in _LISTED or not _PLURAL_ONLY.search(text):
+        return None
+    found = _LIST_NOUN.match(text) or _BARE.match(text)
+    rest = _rest(without_kinds(found["what"] if found else text))
+    return None if rest else AskedShape(AnswerShape.LIST, None, kinds[0])
+
+
+def _rest(text: str) -> tuple[str, ...]:
+    return tuple(word for word in _WORD.findall(text) if word.lower() not in _SMALL_WORDS)

@@ -1,0 +1,99 @@
+"""When a question asks about: dates, "last", "first", "since", and what only a calendar of today would tell.
+
+Decides what of a question is its time, and hands the question on without it. A date is read as `text.dates` reads it,
+so that 03/04/2021, which may be two days, is none here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.answering.questions.plan import AskedTime, Order
+from pipeline.text.dates import iso_date
+
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE = (
+    rf"(?:\d{{4}}-\d{{2}}(?:-\d{{2}})?|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{4}}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH} \d{{4}}|{_MONTH},? \d{{4}}|(?:19|20)\d\d)"
+)
+_DATED = re.compile(
+    rf"\b(?:(?P<between>between)\s+(?P<one>{_DATE})\s+and\s+(?P<two>{_DATE})"
+    rf"|(?:from)\s+(?P<from>{_DATE})\s+(?:to|until|till)\s+(?P<to>{_DATE})"
+    rf"|(?P<since>since|after|from)\s+(?P<begin>{_DATE})|(?P<before>before|until|till|up to)\s+(?P<end>{_DATE})"
+    rf"|(?:(?:on|in|of|during|at the visit (?:on|of))\s+)?(?P<on>{_DATE}))(?![\w/])",
+    re.IGNORECASE,
+)
+_STAY = re.compile(
+    r"\b(?:(?:during|on|at|of|from|in)\s+)?(?:the |§'s )?(?:last|latest|most recent)\s+"
+    r"(?:admission|hospital stay|hospitali[sz]ation|stay)\b",
+    re.IGNORECASE,
+)
+_RELATIVE = re.compile(
+    r"\b(?:(?:in|over|during|for|within) the )?(?:last|past|previous|next|coming)\s+(?:\w+\s+)?"
+    r"(?:day|week|month|year|decade)s?\b|\b(?:yesterday|today|tonight|tomorrow|this (?:week|month|year))\b"
+    r"|\b\w+ (?:days?|weeks?|months?|years?) ago\b"
+    r"|\b(?:before|after|since|until|while|prior to|following)\s+(?:the\s+|§(?:'s)?\s+|an?\s+)?"
+    r"(?!visit\b)[a-z][\w-]*(?:\s+[\w-]+)?",
+    re.IGNORECASE,
+)
+_LATEST = re.compile(
+    r"\b(?:(?:at|on|during|of|from) )?(?:(?:the|§'s|§s?) )?(?:last|latest|most recent|newest)"
+    r"(?: visit| note| encounter)?\b"
+    r"|\b(?:most recently|currently|current|now|at present|at the moment|so far)\b",
+    re.IGNORECASE,
+)
+_FIRST = re.compile(
+    r"\b(?:(?:at|on|during|of|from) )?(?:(?:the|§'s|§s?) )?(?:first|earliest)(?: visit| note| encounter)?\b"
+    r"|\binitially\b",
+    re.IGNORECASE,
+)
+_FIRST_WHAT = re.compile(r"\bfirst (?:name|aid|degree|trimester|line)\b", re.IGNORECASE)
+
+
+def asked_time(question: str) -> tuple[AskedTime, str]:
+    """When, and the question without the words that say it. `question`: as `asked_patients.framed` gives it."""
+    since = until = None
+    days: list[str] = []
+    spans: list[tuple[int, int]] = []
+    for match in _DATED.finditer(question):
+        read = {name: _iso(match[name]) for name in ("one", "two", "from", "to", "begin", "end", "on")}
+        if any(match[name] and read[name] is None for name in read):
+            continue
+        spans.append(match.span())
+        days += [day for day in read.values() if day]
+        since = read["one"] or read["from"] or read["begin"] or read["on"] or since
+        until = read["two"] or read["to"] or read["end"] or read["on"] or until
+    left = _without(question, spans)
+    if len(days) > 1 and not (since and until and len(spans) == 1):
+        since, until = min(days), max(days)  # two days to compare
+    stay, left = _cut(_STAY, left)
+    relative, left = _cut(_RELATIVE, left)
+    order: Order | None = None
+    latest, left = _cut(_LATEST, left)
+    first = False
+    if not _FIRST_WHAT.search(left):
+        first, left = _cut(_FIRST, left)
+    if latest != first:
+        order = "latest" if latest else "first"
+    return AskedTime(order, since, until, tuple(days), stay, relative), left
+
+
+def _iso(written: str | None) -> str | None:
+    if not written:
+        return None
+    read = iso_date(written.replace(".", "") if written[:1].isalpha() else written)
+    return read if isinstance(read, str) else None
+
+
+def _cut(pattern: re.Pattern[str], text: str) -> tuple[bool, str]:
+    spans = [match.span() for match in pattern.finditer(text)]
+    return bool(spans), _without(text, spans)
+
+
+def _without(text: str, spans: list[tuple[int, int]]) -> str:
+    parts, at = [], 0
+    for start, end in spans:
+        kept = "§'s " if "§'s" in text[start:end] else "§ " if "§" in text[start:end] else ""
+        parts += [text[at:start], kept]
+        at = end
+    return " ".join("".join([*parts, text[at:]]).split())

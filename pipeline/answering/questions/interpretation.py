@@ -1,0 +1,32 @@
+"""Reads a question into its plan: whom, when, what kind of thing, what shape, which finding.
+
+Decides nothing that its parts do not; here is only their order: who is meant is taken out first, then when, so that a
+frame sees neither. Deterministic: no model and no store. What is not certain stays unknown.
+"""
+
+from __future__ import annotations
+
+from pipeline.answering.questions.asked_kinds import asked_kinds
+from pipeline.answering.questions.asked_patients import asked_patients, framed
+from pipeline.answering.questions.asked_shape import asked_shape
+from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.plan import AskedPatients, QuestionPlan
+
+CHARACTERS_MAX = 400
+"""A longer question tells a story, and is not one frame."""
+
+
+def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPlan:
+    """What `question` asks for. Never raises; of a long one only the patients are read.
+
+    `patients`: whom it means, where someone knows more than its words say: that "Mitchell" is a person's name.
+    """
+    patients = patients or asked_patients(question)
+    if len(question) > CHARACTERS_MAX or question.strip().count("\n"):
+        return QuestionPlan(question, patients)
+    time, text = asked_time(framed(question, patients))
+    kinds = asked_kinds(text)
+    read = asked_shape(text, patients.whom, kinds)
+    if read.kind is not None:
+        kinds = tuple(dict.fromkeys((read.kind, *kinds)))
+    return QuestionPlan(question, patients, read.shape, kinds, read.finding, read.rest, time, read.negated)

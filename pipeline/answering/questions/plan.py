@@ -1,0 +1,121 @@
+"""What a question asks for, as a record.
+
+Decides which questions are told apart. None and an empty tuple mean: not known, and then a question is answered as one
+whose meaning nobody looked at. Refuses to know words (`interpretation`) and who there is (`patient_meant`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+
+class AnswerShape(StrEnum):
+    """What an answer looks like. Values are stored and shown: they do not change."""
+
+    FACT = "fact"
+    YES_NO = "yes/no"
+    LIST = "list"
+    COUNT = "count"
+    WHO = "who"
+    COMPARE = "compare"
+    TREND = "trend"
+    SUMMARY = "summary"
+
+
+class ThingKind(StrEnum):
+    """What kind of thing is asked about. Values are stored and shown: they do not change."""
+
+    MEDICATION = "medication"
+    ALLERGY = "allergy"
+    PROBLEM = "problem"
+    PROCEDURE = "procedure"
+    VITAL = "vital sign"
+    LABORATORY = "laboratory"
+    IMAGING = "imaging"
+    EXAMINATION = "examination"
+    PLAN = "plan"
+    INSTRUCTIONS = "instructions"
+    HISTORY = "history"
+    SOCIAL = "social history"
+    FAMILY = "family history"
+    REASON_FOR_VISIT = "reason for visit"
+    WHOLE_VISIT = "whole visit"
+
+
+Whom: TypeAlias = Literal["open", "id", "name", "pronoun", "everyone"]
+"""How a question says whose notes it means. open: it does not. pronoun: "she", "the patient". everyone: it asks which
+patients, who, or how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenPatient:
+    """A patient as the question writes one."""
+
+    words: tuple[str, ...]
+    """Of a name, without title; the id alone where it is one."""
+    start: int
+    end: int
+    """Half-open, of the question, with title and "patient", without "'s"."""
+    is_id: bool = False
+    sure: bool = True
+    """False where the words may be no person's."""
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class AskedPatients:
+    """Whose notes are meant."""
+
+    whom: Whom = "open"
+    written: tuple[WrittenPatient, ...] = ()
+    """Those whom ids or names stand for, in order; of "open" too, where no name is sure."""
+
+
+Order: TypeAlias = Literal["latest", "first"]
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTime:
+    """When, as far as the question says it in a way that needs no calendar of today."""
+
+    order: Order | None = None
+    since: str | None = None
+    """First day included, ISO 8601, to the year or month where no more is said; as `until`."""
+    until: str | None = None
+    days: tuple[str, ...] = ()
+    """All dates that are written, in order."""
+    stay: bool = False
+    """Of the last admission."""
+    relative: bool = False
+    """Counted from today or from an event ("last week", "before the accident"): not resolved here."""
+
+    @property
+    def unlimited(self) -> bool:
+        return self == AskedTime()
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionPlan:
+    """What one question asks for."""
+
+    text: str
+    patients: AskedPatients = AskedPatients()
+    shape: AnswerShape | None = None
+    kinds: tuple[ThingKind, ...] = ()
+    """In the order in which the question names them; empty where it names none that is known."""
+    finding: str | None = None
+    """The finding, drug or act asked about, in the question's words: "heart attack". None where none stands out."""
+    rest: tuple[str, ...] = ()
+    """Words that mean something and are of no part above: where there are any, the plan is not all that is asked."""
+    time: AskedTime = AskedTime()
+    negated: bool = False
+    """Asked for those who do not: "Which patients do not take aspirin?"."""
+
+    @property
+    def kind(self) -> ThingKind | None:
+        return self.kinds[0] if self.kinds else None
