@@ -289,6 +289,16 @@ def test_another_type_starts_a_host_that_was_stopped(host: Host) -> None:
     )
 
 
+def test_a_spot_host_takes_its_request_with_it(host: Host) -> None:
+    spot = {"marketType": "spot", "spotOptions": {"spotInstanceType": "persistent"}}
+    bidden = host.client.create(
+        "aws:ec2/instance:Instance", "spot", {**host.given, "instanceMarketOptions": spot}
+    )
+    host.client.delete(bidden)
+    assert "ec2:spot-instances-request" not in {each.kind for each in host.account.billable()}
+    assert host.client.refresh(bidden) is None
+
+
 def test_a_change_that_cannot_be_made_is_refused(host: Host) -> None:
     with pytest.raises(RefusedError, match="cannot change metadataOptions"):
         host.client.update(host.instance, {**host.given, "metadataOptions": {"httpTokens": "optional"}})

@@ -130,8 +130,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         changed = {
             key
             for key in old.keys() | new.keys()
-            if key not in ignored | left_out
-            and (has_unknown(new.get(key)) or not same(old.get(key), new.get(key)))
+            if key not in ignored | left_out and not same(old.get(key), new.get(key))
         }
         replacing = kind.replacing(changed, old, new)
         return provider_pb2.DiffResponse(
