@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.answers import synthea
+from benchmarks.answers.synthea_notes import visit_of
 from pipeline.evaluation.answer_set import SHAPES, AnswerSet, Split, read_answer_set
 
 SETS = Path(synthea.__file__).parent
@@ -57,10 +58,33 @@ def test_the_generated_set_is_made_again_as_it_is(tmp_path: Path, monkeypatch: p
         assert made.read_bytes() == (SETS / "synthea" / made.relative_to(tmp_path)).read_bytes(), made.name
 
 
+@pytest.mark.shared
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the development data is not part of the repository")
+def test_what_is_read_out_of_notes_is_what_the_bundles_hold() -> None:
+    records = {record["encounter_id"]: visit_of(record) for record in synthea.note_records(SHARED)}
+    compared = 0
+    for path in sorted((SHARED / "fhir").glob("*.json")):
+        given: dict[str, list[str]] = {}
+        for entry in json.loads(path.read_text())["entry"]:
+            resource = entry["resource"]
+            if resource["resourceType"] == "Immunization":
+                encounter = resource["encounter"]["reference"].rpartition("/")[2].removeprefix("urn:uuid:")
+                given.setdefault(encounter, []).append(_plain(resource["vaccineCode"]["text"]))
+        for encounter in given.keys() & records.keys():
+            assert sorted(given[encounter]) == sorted(map(_plain, records[encounter].vaccines))
+            compared += 1
+    assert compared >= 20
+
+
+def _plain(vaccine: str) -> str:
+    """Without case and marks: notes and resources write the names a little differently."""
+    return "".join(filter(str.isalnum, vaccine.lower()))
+
+
 def test_a_note_that_no_template_wrote_ends_the_generator() -> None:
     note = {"resource_id": "n1", "date": "2020-01-01", "text_content": "2020-01-01\n\nShe feels well."}
     with pytest.raises(ValueError, match="n1: a line that no template"):
-        synthea._visit(note)
+        visit_of(note)
 
 
 def test_questions_that_notes_do_not_answer_are_there() -> None:
