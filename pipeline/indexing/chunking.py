@@ -9,6 +9,7 @@ edit elsewhere in the note leaves them alone.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 from collections import Counter
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from pipeline.config import IndexingSettings
+from pipeline.patients import SourcePatient
 from pipeline.ports import Embedder, text_tokens_max
 from pipeline.records import Chunk, Document, EmbeddingSpace, original_span
 from pipeline.text.cleaning import CleanText, clean
@@ -25,6 +27,9 @@ from pipeline.text.structure.outline import outline
 
 CHUNKER_VERSION = 3
 """Part of every note's recipe: a change here re-chunks the corpus on the next run."""
+
+PATIENT_DIGITS = 16
+"""Of the hash of what a source says of the patient: hexadecimal digits kept."""
 
 SMALL_SECTION_SHARE = 0.5
 """Neighbouring sections share a passage while it stays under this share of the limit: a two-word section
@@ -68,8 +73,9 @@ class Chunker:
     def cut_by_an_earlier_release(self, document: Document, fingerprint: str) -> bool:
         """Whether the ledger's fingerprint is that of this very note, under the rules of an earlier chunker."""
         space, note = self.embedder.space, document.fingerprint()
+        held = fingerprint.partition(".")[0]
         earlier = (recipe(space, self.settings, version) for version in range(1, CHUNKER_VERSION))
-        return any(fingerprint == fingerprint_under(rules, note) for rules in earlier)
+        return any(held == fingerprint_under(rules, note) for rules in earlier)
 
 
 def recipe(space: EmbeddingSpace, settings: IndexingSettings, chunker: int = CHUNKER_VERSION) -> str:
@@ -77,9 +83,20 @@ def recipe(space: EmbeddingSpace, settings: IndexingSettings, chunker: int = CHU
     return f"chunker {chunker}, {settings.chunk_tokens_max} tokens, {space.id}"
 
 
-def fingerprint_under(recipe: str, note: str) -> str:
-    """The ledger's fingerprint of a note's stored form: `Document.fingerprint` and the recipe it was stored by."""
-    return hashlib.sha256(f"{recipe}\0{note}".encode()).hexdigest()
+def fingerprint_under(recipe: str, note: str, patient: SourcePatient | None = None) -> str:
+    """The ledger's fingerprint of a note's stored form: `Document.fingerprint` and the recipe it was stored by; and
+    behind a dot, where the source says something of the patient, what that is."""
+    stored = hashlib.sha256(f"{recipe}\0{note}".encode()).hexdigest()
+    if patient is None:
+        return stored
+    said = json.dumps(patient.as_json(), sort_keys=True)
+    return f"{stored}.{hashlib.sha256(said.encode()).hexdigest()[:PATIENT_DIGITS]}"
+
+
+def is_known_as(held: str, now: str) -> bool:
+    """Whether a note that the ledger holds under one fingerprint is the one with the other. A source that says nothing
+    of the patient (a part of an export) does not take back what one said before."""
+    return held == now or ("." not in now and held.partition(".")[0] == now)
 
 
 def passage_tokens_max(embedder: Embedder, settings: IndexingSettings) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from pipeline.indexing.chunking import fingerprint_under
+from pipeline.indexing.chunking import fingerprint_under, is_known_as
 from pipeline.indexing.identity import (
     Prefixes,
     bare_id,
@@ -277,8 +277,8 @@ class Stager:
         for key, note in notes.items():
             self.tally.accepted += 1
             before = known.get(key)
-            fingerprint = fingerprint_under(self.recipe, note.fingerprint)
-            if before is None or before.fingerprint != fingerprint:
+            fingerprint = fingerprint_under(self.recipe, note.fingerprint, note.document.patient)
+            if before is None or not is_known_as(before.fingerprint, fingerprint):
                 self._count(note, before, bare.get(key))
                 new.append(
                     StagedNote(

@@ -15,6 +15,7 @@ from enum import IntEnum
 from typing import Any, BinaryIO, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from pipeline.config import IndexingSettings
+from pipeline.patients import SourcePatient
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.records import NoteVersion
 
@@ -53,6 +54,8 @@ class RawRecord:
     """What the source says of the note's version; None where it says nothing."""
     authority: Authority | None = None
     """Who gave `patient_id`; None where no one else can have given the same."""
+    patient: SourcePatient | None = None
+    """What the source says of the patient besides the note; None where it says nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,7 @@ def source_record(
         file=names[1],
         version=item.version,
         authority=(given.lasting, given.name) if given and given.lasting else None,
+        patient=item.patient if isinstance(item, RawRecord) else None,
     )
 
 

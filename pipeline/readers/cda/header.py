@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.patients import PersonName, SourcePatient
 from pipeline.readers.cda.elements import (
     SDTC,
     CdaId,
@@ -30,6 +31,8 @@ from pipeline.readers.cda.narrative import Element
 from pipeline.readers.hl7v2.times import instant_of, iso_of
 from pipeline.readers.reader import Authority
 from pipeline.records import NoteVersion
+from pipeline.text.patients.person_name import named, parse_name
+from pipeline.text.patients.record_fields import birth_date, sex_of
 
 # Numbers of a person that no hospital keeps its notes by: social security, driving licences, passports, Medicare, NPI.
 _OTHER_NUMBERS = re.compile(r"2\.16\.840\.1\.113883\.4\.(?:1|3(?:\.\d+)?|6|572|927|330(?:\.\d+)?)")
@@ -172,6 +175,15 @@ class CdaHeader:
         authority = Authority("oid", chosen.root, chosen.reference, "oid") if chosen.root else None
         return chosen.extension, authority
 
+    def person(self) -> SourcePatient | None:
+        """What recordTarget says of the patient; None where that is nothing."""
+        patient = descendant(self.root, "recordTarget/patientRole/patient")
+        found = (_person_name(name) for name in children(patient, "name"))
+        names = tuple(dict.fromkeys(name for name in found if name is not None))
+        sex = sex_of(code_of(child(patient, "administrativeGenderCode")) or "")
+        born = birth_date(iso_of(value_of(child(patient, "birthTime")) or "") or "")
+        return SourcePatient("cda", names, sex, born) if names or sex or born else None
+
     def _chosen(self, role: Element, ids: list[CdaId]) -> CdaId | None:
         """The one of a patient's numbers that the note is kept by; None where nothing tells."""
         if len({one.root for one in ids}) == 1:
@@ -232,6 +244,13 @@ class CdaHeader:
     def _service(self) -> dict[str, Any]:
         start, end = period_of(descendant(self.root, "documentationOf/serviceEvent"))
         return {"service_start": start, "service_end": end}
+
+
+def _person_name(name: Element) -> PersonName | None:
+    given, family, suffix = (
+        " ".join(filter(None, map(words_of, children(name, part)))) for part in ("given", "family", "suffix")
+    )
+    return named(given, family, suffix) or parse_name(words_of(name), capitals=False)
 
 
 def _organisation(root: str) -> str:

@@ -138,7 +138,14 @@ def _of_document(root: Element, position: str) -> Iterator[ReadItem]:
         yield UnreadableRecord(position, text.reason, text.remedy, resource_id=resource_id)
         return
     columns = header.columns() | {"text_content": text, "left_out": "; ".join(body.left_out) or None}
-    yield RawRecord(position, columns, note=True, version=header.version(), authority=header.authority)
+    yield RawRecord(
+        position,
+        columns,
+        note=True,
+        version=header.version(),
+        authority=header.authority,
+        patient=header.person(),
+    )
     for replaced in header.replaced():
         yield UnreadableRecord(
             position,

@@ -22,6 +22,7 @@ from pipeline.readers.fhir.elements import (
     version,
 )
 from pipeline.readers.fhir.patient_reference import BundleEntry, literal
+from pipeline.readers.fhir.person import person_of
 from pipeline.readers.reader import RawRecord
 from pipeline.records import NoteVersion
 
@@ -99,11 +100,12 @@ class Bundle:
         kind = type_of(resource)
         if kind not in _SUBJECTS and kind != "Binary" and kind not in NOTE_RESOURCES:
             return
+        person = person_of(resource) if kind == "Patient" else None
         if self._room is not None:
             if len(self._by_address) + len(self._by_name) > 2 * SUBJECTS_MAX and kind != "Binary":
                 return
             resource = self._kept(resource)
-        one = BundleEntry(full_url, resource)
+        one = BundleEntry(full_url, resource, person)
         if base := one.base:
             self._bases.add(base)
         if full_url:

@@ -306,4 +306,5 @@ def _found(note: Note, position: str, text: str, resource_id: str | None, left_o
         offered=offered(note),
         version=note.version,
         authority=authority,
+        patient=patient.person if patient else None,
     )

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
+from pipeline.patients import SourcePatient
 from pipeline.readers.fhir.elements import (
     Resource,
     as_object,
@@ -23,6 +24,7 @@ from pipeline.readers.fhir.elements import (
     text_in,
     type_of,
 )
+from pipeline.readers.fhir.person import displayed_person, person_of
 
 NO_SERVER = "a server that is not named"
 SERVER = "fhir server"
@@ -46,6 +48,8 @@ class BundleEntry:
 
     full_url: str | None
     resource: Resource
+    person: SourcePatient | None = None
+    """Of a Patient: what it says of the person, which is not kept in `resource`."""
 
     @property
     def base(self) -> str | None:
@@ -66,6 +70,8 @@ class Patient:
     """In full, as the source says it."""
     authority: str | None
     """Who gave the id, where another may have given the same one: a server, or a system of identifiers."""
+    person: SourcePatient | None = None
+    """What the source says of the person."""
 
 
 class NoPatient(Exception):
@@ -148,13 +154,20 @@ def patient_of(resource: Resource, base: str | None, lookup: Lookup) -> Patient 
         raise NoPatient(kind)
     target = text_in(subject.get("reference"))
     named = _named(target, base, resource, lookup) if target else None
-    return named or _by_identifier(identifier(subject.get("identifier")))
+    patient = named or _by_identifier(identifier(subject.get("identifier")))
+    if patient is None or patient.person is not None:
+        return patient
+    return replace(patient, person=displayed_person(subject))
 
 
 def _named(target: str, base: str | None, resource: Resource, lookup: Lookup) -> Patient | None:
     if target.startswith("#"):
         held = next((one for one in objects(resource.get("contained")) if one.get("id") == target[1:]), None)
-        return _by_identifier(_number(_a_patient(held))) if held is not None else None
+        return (
+            _with_person(_by_identifier(_number(_a_patient(held))), person_of(held))
+            if held is not None
+            else None
+        )
     if "?" in target:
         return _by_search(target)
     found = literal(target)
@@ -162,7 +175,7 @@ def _named(target: str, base: str | None, resource: Resource, lookup: Lookup) ->
         raise NoPatient(found.type)
     entry = lookup(target)
     if entry is not None:
-        return _of_entry(entry, target)
+        return _with_person(_of_entry(entry, target), entry.person)
     if _WITHOUT_ID.fullmatch(target):
         return None
     if found is None:
@@ -173,6 +186,10 @@ def _named(target: str, base: str | None, resource: Resource, lookup: Lookup) ->
         return Patient(found.id, f"{base}/{found.relative}", base)
     whole = f"{found.base}/{found.relative}"
     return Patient(whole, whole, None)
+
+
+def _with_person(patient: Patient | None, person: SourcePatient | None) -> Patient | None:
+    return None if patient is None else replace(patient, person=person)
 
 
 def _unresolved(target: str) -> Patient | None:

@@ -124,7 +124,7 @@ def read_document(message: Hl7Message, header: Segment, raw: Raw, position: str)
         "patient_reference": authority.reference if authority else None,
         "left_out": text.left_out,
     }
-    yield note_of(position, columns, text, version_sent(header, raw), authority)
+    yield note_of(position, columns, text, version_sent(header, raw), authority, visit.patient_said())
     if event in {"T08", "T10"} and parent and parent != resource_id:
         yield UnreadableRecord(
             position,

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pipeline.patients import SourcePatient
 from pipeline.readers.cda.documents import is_cda
 from pipeline.readers.cda.notes import inner_text
 from pipeline.readers.hl7v2.fields import in_words
@@ -134,6 +135,7 @@ def note_of(
     text: MessageText,
     version: NoteVersion | None,
     authority: Authority | None,
+    patient: SourcePatient | None,
 ) -> ReadItem:
     uncertain = [unread for unread in text.unread if unread.whole]
     if uncertain or (not text.content and text.unread):
@@ -146,7 +148,7 @@ def note_of(
             "Its observations (OBX-5) are empty. Have the interface send the text with the message.",
             resource_id=columns["resource_id"],
         )
-    return RawRecord(position, columns, note=True, version=version, authority=authority)
+    return RawRecord(position, columns, note=True, version=version, authority=authority, patient=patient)
 
 
 def _stands(line: Segment) -> bool:

@@ -162,7 +162,7 @@ def _report(
         "patient_reference": authority.reference if authority else None,
         "left_out": text.left_out,
     }
-    yield note_of(position, columns, text, version_sent(header, raw), authority)
+    yield note_of(position, columns, text, version_sent(header, raw), authority, order.visit.patient_said())
 
 
 def _report_id(order: _Order, header: Segment) -> str | None:

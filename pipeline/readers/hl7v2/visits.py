@@ -10,9 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pipeline.patients import PersonName, SourcePatient
 from pipeline.readers.hl7v2.fields import in_words
 from pipeline.readers.hl7v2.messages import Hl7Message, Segment
+from pipeline.readers.hl7v2.times import iso_of
 from pipeline.readers.reader import Authority
+from pipeline.text.patients.person_name import named
+from pipeline.text.patients.record_fields import birth_date, sex_of
 
 LAST_RESORT = 2
 """The rank of numbers that are taken only where there is no other."""
@@ -69,6 +73,16 @@ class Visit:
                 found.append(_Number(number, kind, rank, _authority(message, written, number)))
         return sorted(found, key=lambda one: one.rank)
 
+    def patient_said(self) -> SourcePatient | None:
+        """What PID says of the patient: PID-5 to PID-8; None where that is nothing."""
+        person = self.person
+        if person is None:
+            return None
+        found = (_name(person.message, written) for written in person.repetitions(5))
+        names = tuple(dict.fromkeys(name for name in found if name is not None))
+        sex, born = sex_of(person.text(8)), birth_date(iso_of(person.text(7)) or "")
+        return SourcePatient("hl7v2", names, sex, born) if names or sex or born else None
+
     def named(self) -> frozenset[str]:
         """Every number that the message gives the patient."""
         person = self.person
@@ -83,6 +97,15 @@ class Visit:
 
     def service(self) -> str | None:
         return (in_words(self.stay, 10) or self.stay.text(10) or None) if self.stay else None
+
+
+def _name(message: Hl7Message, written: str) -> PersonName | None:
+    """XPN: surname, first names, others, "Jr."; a surname may have subcomponents, of which the first is all of it."""
+    parts = [
+        message.subcomponents(part)[0] if part else "" for part in written.split(message.marks.component)[:4]
+    ]
+    family, given, middle, suffix, *_ = [*parts, "", "", "", ""]
+    return named(f"{given} {middle}", family, suffix)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from itertools import islice
 
 from pipeline.patients import PatientFact, PersonName
 from pipeline.text.patients.bystanders import is_among_others, is_of_someone_else
-from pipeline.text.patients.person_name import person_name
+from pipeline.text.patients.person_name import parse_name
 from pipeline.text.patients.record_fields import age_in_words, birth_date, sex_of
 
 HEADER_CHARACTERS = 2_000
@@ -100,7 +100,7 @@ def _named(match: re.Match[str]) -> Iterator[PatientFact]:
     value = match["value"]
     end = _VALUE_ENDS.search(value)
     written = (value[: end.start()] if end else value).rstrip(" ,.*-_")
-    name = person_name(written)
+    name = parse_name(written)
     if name is not None and _is_whole(name):
         start = match.start("value")
         yield PatientFact("name", name.text, "header", start, start + len(written), name)

@@ -16,7 +16,7 @@ from pipeline.patients import FEMALE, MALE, PatientFact, PersonName
 from pipeline.text.names import TITLES, keys
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
 from pipeline.text.patients.bystanders import RELATIVE, is_among_others, is_of_someone_else
-from pipeline.text.patients.person_name import SEX_OF_TITLE, person_name
+from pipeline.text.patients.person_name import SEX_OF_TITLE, parse_name
 from pipeline.text.patients.record_fields import age_in_words, years_of
 
 INTRODUCTION_CHARACTERS = 6_000
@@ -191,12 +191,12 @@ def _names_no_one(name: str) -> bool:
 
 def _titled_name(written: str) -> PersonName | None:
     """Behind a title a single word is a surname."""
-    return person_name(written.rstrip(".").removesuffix("'s").removesuffix("’s"))
+    return parse_name(written.rstrip(".").removesuffix("'s").removesuffix("’s"))
 
 
 def _untitled_name(written: str) -> PersonName | None:
     """A single word is a first name where it can be no other word."""
-    name = person_name(written.rstrip("."))
+    name = parse_name(written.rstrip("."))
     if name is None or len(written.split()) > 1:
         return name
     word = written.strip(".")

@@ -43,7 +43,7 @@ class NameWord(NamedTuple):
     is_family: bool
 
 
-def person_name(written: str, *, capitals: bool = True) -> PersonName | None:
+def parse_name(written: str, *, capitals: bool = True) -> PersonName | None:
     """The name that a text is, without its title; None where it is none, or no person's. `capitals`: each word of it
     must have one, but for particles; a field of a record may be written small."""
     text = " ".join(written.split())

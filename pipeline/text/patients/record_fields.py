@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pipeline.patients import FEMALE, MALE, OTHER, PatientFact, PersonName
 from pipeline.text.dates import AMBIGUOUS, iso_date
-from pipeline.text.patients.person_name import named, person_name
+from pipeline.text.patients.person_name import named, parse_name
 
 _NAMES = ("patientname", "patientfullname", "ptname", "nameofpatient", "patientsname")
 _FIRST = ("patientfirstname", "patientgivenname", "firstname", "givenname", "patientfirst")
@@ -60,7 +60,7 @@ def facts_of_fields(fields: Mapping[str, str]) -> Iterator[PatientFact]:
     given = {plain: value for name, value in fields.items() if (plain := _plain(name)) in _KNOWN}
     if not given:
         return
-    name = _first(given, _NAMES, lambda written: person_name(written, capitals=False)) or _in_parts(given)
+    name = _first(given, _NAMES, lambda written: parse_name(written, capitals=False)) or _in_parts(given)
     if name is not None:
         yield PatientFact("name", name.text, "record", name=name)
     if sex := _first(given, _SEXES, sex_of):

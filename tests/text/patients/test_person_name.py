@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.patients import PersonName
-from pipeline.text.patients.person_name import name_words, named, person_name, same_person, sound
+from pipeline.text.patients.person_name import name_words, named, parse_name, same_person, sound
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from pipeline.text.patients.person_name import name_words, named, person_name, s
 def test_both_orders_are_read(
     written: str, given: tuple[str, ...], family: tuple[str, ...], generation: str
 ) -> None:
-    assert person_name(written) == PersonName(given, family, generation)
+    assert parse_name(written) == PersonName(given, family, generation)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_both_orders_are_read(
     ["", "54", "Anna Smith MD", "chest pain", "XXXX", "Anna Smith Brown White Green Jones Miller", "A, B"],
 )
 def test_what_is_no_name(written: str) -> None:
-    assert person_name(written) is None
+    assert parse_name(written) is None
 
 
 def test_a_name_in_parts() -> None:
@@ -99,7 +99,7 @@ def test_soundex() -> None:
     ],
 )
 def test_whether_two_names_may_be_one_person_s(one: str, other: str, may_be: bool) -> None:
-    first, second = person_name(one), person_name(other)
+    first, second = parse_name(one), parse_name(other)
     assert first is not None
     assert second is not None
     assert same_person(first, second) == same_person(second, first) == may_be
