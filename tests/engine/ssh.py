@@ -117,7 +117,8 @@ def dialled(connection: Mapping[str, Any], sleep: Callable[[float], None] = time
 def _options(connection: Mapping[str, Any], folder: Path) -> list[str]:
     key = folder / "key"
     key.touch(mode=0o600)
-    key.write_text(connection.get("privateKey") or "", encoding="utf-8")
+    # The client wants a line break at its end; Go's reader, and so the real provider, does not.
+    key.write_text((connection.get("privateKey") or "").rstrip("\n") + "\n", encoding="utf-8")
     settings = {
         "BatchMode": "yes",
         "IdentitiesOnly": "yes",

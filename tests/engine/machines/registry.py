@@ -69,8 +69,13 @@ class Registry:
         settings["http"]["addr"] = f"127.0.0.1:{self.port}"
         (folder / "config.yml").write_text(yaml.safe_dump(settings))
         with self._log.open("wb") as log:
+            # It ends with its standard input: with `close`, or with this process, however it ends.
             self._process = subprocess.Popen(
-                [server, "serve", str(folder / "config.yml")], stdout=log, stderr=log, start_new_session=True
+                ["sh", "-c", '"$@" & read -r _; kill $!', "sh", server, "serve", str(folder / "config.yml")],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         self._session = requests.Session()
         self._session.trust_env = False
@@ -135,7 +140,8 @@ class Registry:
 
     def close(self) -> None:
         self._session.close()
-        self._process.terminate()
+        assert self._process.stdin is not None
+        self._process.stdin.close()
         self._process.wait(20)
 
 

@@ -6,6 +6,7 @@ the stack's steps through the engine and its command provider; knows no bad day.
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 import time
@@ -126,8 +127,9 @@ def cycles(folder: Path, pulumi: Path, mode: str, number: int = 1) -> dict[str, 
 
 
 def main() -> int:
-    """One mode by hand: python -m tests.engine.host_cycle [MODE [PAUSES]]."""
+    """One mode by hand: python -m tests.engine.machines.pauses [MODE [PAUSES]]."""
     mode, number = [*sys.argv[1:], *("volume", "1")[len(sys.argv) - 1 :]]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     pulumi = cli.engine()
     if reason := host.why_not() or ("" if pulumi else "no pulumi: make engine"):
         sys.stdout.write(f"host: skipped: {reason}\n")
