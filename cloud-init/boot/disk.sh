@@ -100,7 +100,7 @@ write_fstab() {
 grow() {
   local has blocks size status=0
   has=$(blockdev --getsize64 "$1")
-  # Multiplied here: Ubuntu's awk writes a product above 2 GiB as 1.07374e+11.
+  # Multiplied here: mawk of 2020 (Ubuntu 22.04) writes a product above 2 GiB as 1.07374e+11.
   read -r blocks size < <(dumpe2fs -h "$1" 2>/dev/null |
     awk '/^Block count:/ {n = $3} /^Block size:/ {s = $3} END {print n, s}')
   [ $((has - blocks * size)) -ge $((1 << 20)) ] || return 0

@@ -385,7 +385,7 @@ def test_a_grown_volume_gets_a_grown_file_system(bench: Bench) -> None:
 
 
 def test_a_volume_of_many_gigabytes_is_mounted(bench: Bench) -> None:
-    """Ubuntu's awk writes a product above 2 GiB as 1.07374e+11, which the shell takes for no number."""
+    """mawk of 2020 (Ubuntu 22.04) writes a product above 2 GiB as 1.07374e+11, which the shell takes for no number."""
     bench.disk(size_bytes=5 << 30)
     done = bench.run()
     assert (done.returncode, "invalid" in done.stderr) == (0, False), done.stderr

@@ -61,7 +61,7 @@ def test_containers_and_the_size_of_the_database(tmp_path: Path) -> None:
 
 
 def test_a_database_of_many_gigabytes_has_its_size(tmp_path: Path) -> None:
-    """Some versions of Ubuntu's awk have no whole number above 2 GiB."""
+    """mawk of 2020 (Ubuntu 22.04) has no whole number above 2 GiB."""
     folder = tmp_path / "data" / "iris" / "data"
     folder.mkdir(parents=True)
     with (folder / "IRIS.DAT").open("wb") as file:

@@ -102,8 +102,26 @@ def opened(folder: Path, pulumi: Path, **config: str) -> Iterator[HostStage]:
         yield HostStage(stage, hosts, private_key)
 
 
+def pause(stage: Stage, mode: str) -> None:
+    """As the stack's own commands say for each mode."""
+    if mode == "stop":
+        stage.workspace.set("paused", "true")
+        stage.up()
+    else:
+        stage.pause()
+    stage.check_paused(mode)
+
+
+def resume(stage: Stage, mode: str) -> None:
+    if mode == "stop":
+        stage.workspace.set("paused", "false")
+    stage.up(*(["--refresh"] if mode == "stop" else []))
+    stage.check_running()
+
+
 def cycles(folder: Path, pulumi: Path, mode: str, number: int = 1) -> dict[str, str]:
-    """Up, index, ask; then pause, up, ask as often as wanted; at last the watch stops the host. Facts for the table."""
+    """Up, index, ask; then pause, up, ask as often as wanted; at last the watch stops the host, and an up brings it
+    back. Facts for the table. Raises AssertionError where anything is another."""
     with opened(folder, pulumi, pauseMode=mode) as live:
         live.stage.up()
         live.stage.check_running()
@@ -111,19 +129,23 @@ def cycles(folder: Path, pulumi: Path, mode: str, number: int = 1) -> dict[str, 
         before = live.seen()
         assert before.answer["outcome"] == "answered", before.answer
         for _ in range(number):
-            live.stage.pause()
-            live.stage.check_paused(mode)
-            live.stage.up()
-            live.stage.check_running()
-            after = live.seen()
-            assert after.answer == before.answer, (before.answer, after.answer)
-            assert after.fingerprints == before.fingerprints, (before.fingerprints, after.fingerprints)
-            assert mode == "snapshot" or after.volume_id == before.volume_id
+            pause(live.stage, mode)
+            resume(live.stage, mode)
+            check_same(before, live.seen(), same_volume=mode != "snapshot")
         live.stopped_by_watch()
+        live.stage.up("--refresh")
+        live.stage.check_running()
+        check_same(before, live.seen(), same_volume=mode != "snapshot")
         return {
-            "host": f"nspawn, {number} pauses",
+            "host": f"nspawn, {number} pauses, 1 stop by the watch",
             "data": f"{len(before.fingerprints)} checksums and the answer the same",
         }
+
+
+def check_same(before: Seen, after: Seen, *, same_volume: bool) -> None:
+    assert after.answer == before.answer, (before.answer, after.answer)
+    assert after.fingerprints == before.fingerprints, (before.fingerprints, after.fingerprints)
+    assert not same_volume or after.volume_id == before.volume_id
 
 
 def main() -> int:

@@ -45,22 +45,22 @@ def test_a_host_lives_stops_and_is_made_again_on_the_same_volume(shown: Demonstr
     first = rolled_out(shown)
     assert '"state":"finished"' in first["job-ingestion"]
     assert '"failed":[]' in first["job-validation"]
+    assert "warning" not in first["job-pipeline"]
     connection = shown.connection()
     answer, data = probe.ask(connection, QUESTION), probe.fingerprints(connection)
     assert answer["outcome"] == "answered"
     assert len(data) > 3
 
     assert not any(look["busy"] for look in probe.let_idle(connection)[1:])
-    stopped = time.monotonic() + STOP_SECONDS_MAX
-    while shown.hosts.state(shown.instance_id) != "stopped":
-        assert time.monotonic() < stopped, "the watch has not stopped the host"
-        time.sleep(0.2)
+    await_stopped(shown)
     shown.hosts.start(shown.instance_id)
     settled(shown)
     assert probe.fingerprints(shown.connection()) == data
     assert probe.ask(shown.connection(), QUESTION) == answer
 
-    shown.hosts.stop(shown.instance_id)
+    probe.heed_spot(shown.connection())
+    shown.hosts.spot_notice(shown.instance_id)
+    await_stopped(shown)
     shown.hosts.detach(shown.volume_id, shown.instance_id)
     shown.hosts.terminate(shown.instance_id)
     shown.boot()
@@ -69,6 +69,14 @@ def test_a_host_lives_stops_and_is_made_again_on_the_same_volume(shown: Demonstr
     assert "pipeline: unchanged" in second["job-pipeline"]
     assert probe.fingerprints(shown.connection()) == data
     assert probe.ask(shown.connection(), QUESTION) == answer
+
+
+def await_stopped(shown: Demonstration) -> None:
+    """A host that powers itself off is seen as stopped."""
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while shown.hosts.state(shown.instance_id) != "stopped":
+        assert time.monotonic() < deadline, "the host has not stopped itself"
+        time.sleep(0.2)
 
 
 @pytest.mark.timeout(200)
