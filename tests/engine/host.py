@@ -36,33 +36,72 @@ PROGRAMS = {
     "sshd": "openssh-server",
     "ssh": "openssh-client",
     "sudo": "sudo",
-    "ip": "iproute2",
     "cloud-init": "cloud-init",
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
     "nginx": "nginx",
-    "losetup": "mount",
     "mkfs.ext4": "e2fsprogs",
     "dbus-daemon": "dbus",
+    "openssl": "openssl",
+    "busybox": "busybox-static",
+    "cc": "gcc",
 }
 """What a host is made of, and its Debian package."""
+OVERLAY = (
+    "mount -t tmpfs tmpfs /mnt && mkdir /mnt/upper /mnt/work /mnt/root"
+    " && mount -t overlay -o lowerdir=/,upperdir=/mnt/upper,workdir=/mnt/work overlay /mnt/root"
+)
+TRIALS = {
+    ("losetup", "--find"): "no free loop device",
+    (
+        str(containers.PYTHON),
+        "-c",
+        "import ensurepip",
+    ): f"{containers.PYTHON} makes no environments (python3-venv)",
+    (
+        "unshare",
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "sh",
+        "-c",
+        OVERLAY,
+    ): "no namespace with an overlay of /",
+}
+"""Commands that must end well, and what it means where they do not."""
 PUBLIC_PORTS = (22, 443)
 """Ports of a host that are reached at its fixed address."""
 
 
-def why_not() -> str:
-    """Why no host can be made here, "" where one can."""
+def why_no_namespace() -> str:
+    """Why nothing can be kept apart here, "" where it can."""
     if os.geteuid() != 0:
         return "making a host needs root"
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    for program, package in PROGRAMS.items():
-        if shutil.which(program, path=path) is None and (program, registry.program()) != (
-            "docker-registry",
-            None,
-        ):
-            return f"{program} is not installed (Debian's and Ubuntu's package {package})"
     if cgroup2() is None:
         return "control groups of version 2 are not mounted"
+    for words, reason in TRIALS.items():
+        if (
+            shutil.which(words[0]) is None
+            or subprocess.run(words, capture_output=True, check=False).returncode
+        ):
+            return reason
+    return ""
+
+
+def why_not() -> str:
+    """Why no host can be made here, "" where one can. Fetches the wheels that it is made of, once."""
+    if reason := why_no_namespace():
+        return reason
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    for program, package in PROGRAMS.items():
+        found = registry.program() if program == "docker-registry" else shutil.which(program, path=path)
+        if found is None:
+            return f"{program} is not installed (Debian's and Ubuntu's package {package})"
+    try:
+        containers.wheelhouse()
+    except RuntimeError as problem:
+        return f"the wheels of requirements/host.txt cannot be fetched: {problem}"
     return ""
 
 
