@@ -421,13 +421,15 @@ NoticeCode: TypeAlias = Literal[
     "none_in_period",
     "none_by_all_filters",
     "name_not_found",
+    "which_patient",
     "not_final",
 ]
 """What a filter did that the user may not expect, a name in the question, or what cited notes are.
 value_unknown: no note has the value given. value_written_otherwise: other notes have nearly the same one.
 undated_left_out: a period leaves out notes without a date. none_in_period: notes have dates, and none is of the
 period. none_by_all_filters: each filter admits notes, all of them together none. name_not_found: the question names
-a person that no passage found names. not_final: notes that the answer cites are what `value` says, for example
+a person that no passage found names; `near` has those who are called nearly so. which_patient: several patients have
+that name; `near` has them. not_final: notes that the answer cites are what `value` says, for example
 preliminary; `near` has their ids."""
 
 NOTICE_NOTES_MAX = 10_000
@@ -440,6 +442,8 @@ class NearValue:
 
     value: str
     notes: int
+    told_apart: str = ""
+    """Of a patient, what an asker knows one by: name, birth date or age, last note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -482,9 +486,9 @@ class Answer:
     passages: tuple[Hit, ...]
     """The context that was handed to the generator; empty where nothing cleared the floor."""
     reason: str | None
-    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing", "name_not_found" or
-    "generator_abstained". For no_answer: "nothing_verified", "cut_off", "filtered", "refused", "tool_call",
-    "thought_only" or "empty"."""
+    """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing", "name_not_found",
+    "which_patient" or "generator_abstained". For no_answer: "nothing_verified", "cut_off", "filtered", "refused",
+    "tool_call", "thought_only" or "empty"."""
     model: GeneratorModel
     prompt_version: str | None
     space_id: str
@@ -499,7 +503,9 @@ class Answer:
     """How the model's answer ended. The statement that a cut left unfinished is not shown, and not counted."""
 
 
-WhyNothingFound: TypeAlias = Literal["no_documents", "filters_match_nothing", "below_floor", "name_not_found"]
+WhyNothingFound: TypeAlias = Literal[
+    "no_documents", "filters_match_nothing", "below_floor", "name_not_found", "which_patient"
+]
 
 
 @dataclass(frozen=True, slots=True)

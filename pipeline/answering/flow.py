@@ -50,12 +50,20 @@ from pipeline.records import (
 )
 
 NOTHING_RELEVANT = "No relevant information found."
+WHICH_PATIENT = "Several patients have that name. Which one is meant?"
 NO_ANSWER = "There is no answer that can be shown."
 """Passages were found. Never to be read as: the notes say nothing of it."""
 
 Reason = WhyNothingFound | Literal["generator_abstained", "nothing_verified"] | NoAnswer
 NOTHING_RELEVANT_REASONS = frozenset(
-    {"no_documents", "filters_match_nothing", "below_floor", "name_not_found", "generator_abstained"}
+    {
+        "no_documents",
+        "filters_match_nothing",
+        "below_floor",
+        "name_not_found",
+        "which_patient",
+        "generator_abstained",
+    }
 )
 """Only what the model said, or what was found before it was asked, means that the notes have nothing."""
 
@@ -267,7 +275,7 @@ class Answering:
         return Answer(
             question=found.question.text,
             outcome=outcome,
-            text=NOTHING_RELEVANT if outcome == "nothing_relevant" else NO_ANSWER,
+            text=_text_of_nothing(outcome, reason),
             statements=(),
             citations=(),
             passages=prompt.passages if prompt else (),
@@ -281,6 +289,12 @@ class Answering:
             notices=notices,
             ending=draft.ending if draft else "not_asked",
         )
+
+
+def _text_of_nothing(outcome: Outcome, reason: Reason) -> str:
+    if reason == "which_patient":
+        return WHICH_PATIENT
+    return NOTHING_RELEVANT if outcome == "nothing_relevant" else NO_ANSWER
 
 
 def _statements_in(text: str) -> int:

@@ -114,7 +114,13 @@ def sentence(notice: Notice, note: str = "note", by: str = "--patient-id") -> st
             return f"No {note} is of the dates given; {_many(notice.of)} {others}."
         case "name_not_found":
             name = f"the name {notice.value}" if notice.value else "that name"
+            near = "; ".join(f"{each.value} ({each.told_apart})" for each in notice.near)
+            if near:
+                return f"No {note} has {name}. Nearly so are called: {near}."
             return f"No {note} among those found has {name}; {by} is surer."
+        case "which_patient":
+            who = "; ".join(f"{each.value} ({each.told_apart})" for each in notice.near)
+            return f"Several patients are called {notice.value}: {who}. Choose one with {by}."
         case "not_final":
             are = "note cited is" if notice.notes == 1 else "notes cited are"
             ids = f": {', '.join(each.value for each in notice.near)}" if notice.near else ""

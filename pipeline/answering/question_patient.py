@@ -56,20 +56,26 @@ def of_named_patients(question: Question, hits: Sequence[Hit]) -> tuple[str, lis
     return topic, [hit for hit in hits if hit.patient_id in meant]
 
 
+def asks_of_others_too(question: str) -> bool:
+    """Whether others than the patient it writes are asked about: "Who else …", "others than …"."""
+    return _NOT_ALONE.search(question) is not None
+
+
 def writes_an_id(question: Question) -> bool:
     """Whether `of_its_patient` has anything to look up. Touches no store."""
-    if question.filters.patient_ids or _NOT_ALONE.search(question.text):
+    if question.filters.patient_ids or asks_of_others_too(question.text):
         return False
     return bool(_words_like_ids(question.text))
 
 
-def patients_by_id(question: Question, store: Store) -> tuple[str, ...]:
-    """Patients inside the scope whose ids the question writes as the notes do, but for case; each once."""
+def patients_by_id(question: Question, store: Store, written: Sequence[str] | None = None) -> tuple[str, ...]:
+    """Patients inside the scope whose ids the question writes as the notes do, but for case; each once. `written`: the
+    words of it that are ids, where that is known."""
     scope = question.filters.scope
     known = (
         form
-        for written in _words_like_ids(question.text)
-        for form in dict.fromkeys((written, written.lower(), written.upper()))
+        for word in (_words_like_ids(question.text) if written is None else written)
+        for form in dict.fromkeys((word, word.lower(), word.upper()))
         if store.count_notes(Filters(patient_ids=(form,), scope=scope), most=1)
     )
     return tuple(dict.fromkeys(known))

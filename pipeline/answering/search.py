@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from pipeline.answering.notices import admits_any, name_not_found, notices_of
 from pipeline.answering.question_length import embed_question
-from pipeline.answering.question_patient import of_its_patient, of_named_patients
+from pipeline.answering.question_patient import of_named_patients
+from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.reranking import rerank
 from pipeline.answering.retrieval import retrieve
 from pipeline.answering.stages import Stopwatch
@@ -40,7 +41,10 @@ def search(
         with watch.stage("embed"):
             vector = embed_question(question.text, embedder)
     with watch.stage("search"):
-        asked = of_its_patient(question, store)
+        meant = patient_meant(question, store)
+        asked = meant.question
+        if meant.reason is not None:
+            return _no_one(meant, embedder, watch)
         hits: Sequence[Hit] = retrieve(
             asked.text,
             vector,
@@ -55,13 +59,23 @@ def search(
         if reason != "no_documents":
             notices = notices_of(asked.filters, store, found=bool(hits))
         topic = asked.text
-        if hits:
+        if hits and meant.by_name:
+            topic = meant.topic
+        elif hits:
             topic, hits = of_named_patients(asked, hits)
             if not hits:
                 reason, notices = "name_not_found", (*notices, name_not_found(asked.text))
         if ranker is not None:
             hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
     return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
+
+
+def _no_one(meant: PatientMeant, embedder: Embedder, watch: Stopwatch) -> SearchResult:
+    """Nothing is searched where it is not known whose notes are meant."""
+    notices = (meant.notice,) if meant.notice else ()
+    return SearchResult(
+        meant.question, meant.topic, (), notices, meant.reason, embedder.space.id, watch.total()
+    )
 
 
 def _why_nothing(filters: Filters, store: Store) -> WhyNothingFound:

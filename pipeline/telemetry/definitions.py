@@ -29,6 +29,7 @@ REASONS = {
         "filters_match_nothing",
         "below_floor",
         "name_not_found",
+        "which_patient",
         "generator_abstained",
     ),
     "no_answer": ("nothing_verified", "cut_off", "filtered", "refused", "tool_call", "thought_only", "empty"),

@@ -99,6 +99,6 @@ def _numbered_names(question: str) -> Iterator[WrittenPatient]:
 
 
 def _of_name(question: str, name: Name) -> WrittenPatient:
-    written = WrittenPatient(name.words, name.start, name.end, sure=name.sure)
+    written = WrittenPatient(name.words, name.start, name.end, said=name.title, sure=name.sure)
     ending = _POSSESSIVE.search(question, name.start, name.end)
     return replace(written, end=ending.start()) if ending and ending.end() == name.end else written

@@ -59,6 +59,8 @@ class WrittenPatient:
     end: int
     """Half-open, of the question, with title and "patient", without "'s"."""
     is_id: bool = False
+    said: str = ""
+    """What a title says of its bearer, as `text.names.TITLES` has it: "he" or "she"."""
     sure: bool = True
     """False where the words may be no person's."""
 

@@ -316,6 +316,10 @@ def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
     ]
 
 
+NAMING = ("name_not_found", "which_patient")
+"""Notices whose value is a name: text of the question."""
+
+
 def notices_record(notices: Sequence[Notice]) -> list[dict[str, Any]]:
     """What the filters did, without the values of notes that resemble the one asked for: a user who may not see those
     notes any more must not meet their ids in an old answer. Without a name as well, which is text of the question."""
@@ -323,7 +327,7 @@ def notices_record(notices: Sequence[Notice]) -> list[dict[str, Any]]:
         {
             "code": each.code,
             "field": each.field,
-            "value": storable(each.value) if each.value and each.code != "name_not_found" else None,
+            "value": storable(each.value) if each.value and each.code not in NAMING else None,
             "notes": each.notes,
             "of": each.of,
         }

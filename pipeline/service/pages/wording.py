@@ -47,6 +47,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The notes that were found are of other people",
             "Choose the patient with the filter: a note that never says the name is not found by it.",
         ),
+        "which_patient": (
+            "Several patients have that name",
+            "Choose the one that is meant with the patient filter; nothing was looked for.",
+        ),
         "generator_abstained": (
             "The notes that were found do not answer this question",
             "They are about something similar. Ask more precisely, or choose the patient in the filters.",

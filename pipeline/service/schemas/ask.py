@@ -285,6 +285,7 @@ class NearValueOut(BaseModel):
 
     value: str
     notes: int
+    told_apart: str = Field("", description="of a patient: name, birth date or age, and last note")
 
 
 class NoticeOut(BaseModel):
@@ -314,7 +315,10 @@ class NoticeOut(BaseModel):
                 value=each.value,
                 notes=each.notes,
                 of=each.of,
-                near=[NearValueOut(value=near.value, notes=near.notes) for near in each.near],
+                near=[
+                    NearValueOut(value=near.value, notes=near.notes, told_apart=near.told_apart)
+                    for near in each.near
+                ],
                 text=sentence(each, "note that you may see", by="the patient filter"),
             )
             for each in notices
@@ -337,8 +341,8 @@ class AnswerHead(BaseModel):
         "can be shown, and whether the notes answer the question is not known"
     )
     reason: str | None = Field(
-        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, name_not_found or "
-        "generator_abstained; for no_answer: nothing_verified, cut_off, filtered, refused, tool_call, "
+        description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, name_not_found, "
+        "which_patient or generator_abstained; for no_answer: nothing_verified, cut_off, filtered, refused, tool_call, "
         "thought_only or empty"
     )
     ending: Ending = Field(

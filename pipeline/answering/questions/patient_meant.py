@@ -1,0 +1,179 @@
+"""Which patients a question means, before anything is searched: then both searches see only their notes.
+
+Decides by the register of patients that the store keeps, within the asker's scope: a name of one patient is that
+patient, a name of several is asked back, and a name that only synthetic records write and no one has is no one's. Where
+the register does not know a name that is written like others are, nothing is decided here: the passages are asked
+whether it is a person at all (`question_patient`). Refuses to know how a question is searched or answered.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+from pipeline.answering.question_patient import asks_of_others_too, of_its_patient, patients_by_id
+from pipeline.answering.questions.asked_patients import asked_patients
+from pipeline.answering.questions.plan import AskedPatients, WrittenPatient
+from pipeline.patients import FEMALE, MALE, RegisteredPatient
+from pipeline.ports import Store
+from pipeline.records import AccessScope, NearValue, Notice, Question, WhyNothingFound
+from pipeline.text.names import ILLNESSES, is_doubtful
+from pipeline.text.patients.person_name import SEX_OF_TITLE
+from pipeline.text.question_names import words_of
+
+NAMES_MAX = 4
+"""Names of one question that are looked up."""
+CHOICES_MAX = 10
+"""Patients of one name that are told apart for the asker."""
+_NUMBERED = re.compile(r"[^\W\d_]{2,}\d{1,4}")
+_ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b", re.IGNORECASE)
+_SMALL_PAIRS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class PatientMeant:
+    """A question as it is searched, and why it cannot be, where it cannot."""
+
+    question: Question
+    """Limited to the patients that are meant."""
+    asked: AskedPatients
+    """As it writes them; names that are the register's are sure."""
+    topic: str
+    """The question without the names that were found in the register."""
+    by_name: bool = False
+    """Whether names, or several ids, limited it: then whose passages may answer is decided."""
+    reason: WhyNothingFound | None = None
+    notice: Notice | None = None
+
+
+def patient_meant(question: Question, store: Store) -> PatientMeant:
+    """Whom `question` means. One whose filters name patients means those."""
+    asked = asked_patients(question.text)
+    found = of_its_patient(question, store)
+    if found.filters.patient_ids or asked.whom == "everyone":
+        return PatientMeant(found, asked, question.text)
+    if asks_of_others_too(question.text) and len(asked.written) < 2:
+        return PatientMeant(found, asked, question.text)
+    written = [each.text for each in asked.written if each.is_id]
+    if len(written) > 1 and len(ids := patients_by_id(question, store, written)) > 1:  # to be compared
+        found = replace(question, filters=replace(question.filters, patient_ids=ids))
+        return PatientMeant(found, asked, question.text, by_name=True)
+    names = _looked_up(question.text, asked)
+    if not names or not store.has_register():
+        return PatientMeant(found, asked, question.text)
+    return _by_names(found, asked, names, store)
+
+
+def _by_names(
+    question: Question, asked: AskedPatients, names: Sequence[WrittenPatient], store: Store
+) -> PatientMeant:
+    known: list[tuple[WrittenPatient, str]] = []
+    for name in names:
+        patients = _called(name, question.filters.scope, store)
+        if len(patients) > 1:
+            notice = which_patient(name.text, patients)
+            return PatientMeant(question, asked, question.text, reason="which_patient", notice=notice)
+        if patients:
+            known.append((name, patients[0].patient_id))
+        elif _NUMBERED.search(name.text):
+            return PatientMeant(
+                question,
+                asked,
+                question.text,
+                reason="name_not_found",
+                notice=no_one_called(name, question, store),
+            )
+        elif name.sure:
+            return PatientMeant(question, asked, question.text)
+    if not known:
+        return PatientMeant(question, asked, question.text)
+    limited = replace(question.filters, patient_ids=tuple(dict.fromkeys(each for _, each in known)))
+    sure = [replace(name, sure=True) for name, _ in known]
+    others = [each for each in asked.written if all(each.start != name.start for name in sure)]
+    return PatientMeant(
+        replace(question, filters=limited),
+        AskedPatients("name", tuple(sorted([*sure, *others], key=lambda each: each.start))),
+        _without(question.text, sure),
+        by_name=True,
+    )
+
+
+def which_patient(name: str, patients: Sequence[RegisteredPatient]) -> Notice:
+    """That a name is of several patients, and what tells them apart."""
+    choices = tuple(
+        NearValue(each.patient_id, each.notes, _told_apart(each)) for each in patients[:CHOICES_MAX]
+    )
+    return Notice("which_patient", "patient_id", name, near=choices)
+
+
+def no_one_called(name: WrittenPatient, question: Question, store: Store) -> Notice:
+    """That no note has a name, and who is called nearly so."""
+    near = store.patients_near(name.words, question.filters.scope)
+    return Notice(
+        "name_not_found",
+        "patient_id",
+        name.text,
+        near=tuple(NearValue(each.patient_id, each.notes, _told_apart(each)) for each in near),
+    )
+
+
+def _told_apart(patient: RegisteredPatient) -> str:
+    """What an asker knows a patient by: the name, and the birth date or else the day of the last note."""
+    born = f"born {patient.birth_date}" if patient.birth_date else ""
+    age = f"{patient.age.value} old" if patient.age and not born else ""
+    last = f"last note {patient.last_date[:10]}" if patient.last_date else ""
+    return ", ".join(each for each in (patient.name or "", born or age, last) if each)
+
+
+def _called(name: WrittenPatient, scope: AccessScope, store: Store) -> list[RegisteredPatient]:
+    """Those of that name, but for whom a title rules out. A single word is a surname before it is a first name."""
+    said = SEX_OF_TITLE.get(name.said)
+    return [each for each in _named(name, scope, store) if {each.sex, said} != {FEMALE, MALE}]
+
+
+def _named(name: WrittenPatient, scope: AccessScope, store: Store) -> list[RegisteredPatient]:
+    limit = CHOICES_MAX + 1
+    if len(name.words) > 1:
+        return store.patients_called(name.words, scope, limit=limit)
+    return store.patients_called(name.words, scope, part="family", limit=limit) or (
+        [] if name.sure else store.patients_called(name.words, scope, part="given", limit=limit)
+    )
+
+
+def _looked_up(question: str, asked: AskedPatients) -> list[WrittenPatient]:
+    """The names that are worth asking the register for."""
+    found = [
+        each for each in asked.written if not each.is_id and (each.sure or _may_be_alone(question, each))
+    ]
+    return found[:NAMES_MAX] or list(_small_names(question))
+
+
+def _may_be_alone(question: str, name: WrittenPatient) -> bool:
+    """Whether a single word is no other word, and no illness is called after it."""
+    word = name.words[-1]
+    return word[0].isupper() and not is_doubtful(word) and _ILLNESS.match(question, name.end) is None
+
+
+def _small_names(question: str) -> Iterator[WrittenPatient]:
+    """Two words side by side that are no ordinary ones, of a question without capitals: "is anna kowalski diabetic"."""
+    if any(map(str.isupper, question[1:])):
+        return
+    words = words_of(question)
+    pairs = [
+        WrittenPatient((one.text, two.text), one.start, two.end, sure=False)
+        for one, two in pairwise(words)
+        if one.text.isalpha()
+        and two.text.isalpha()
+        and not (one.mark or is_doubtful(one.text) or is_doubtful(two.text))
+    ]
+    yield from pairs[:_SMALL_PAIRS_MAX]
+
+
+def _without(question: str, names: Sequence[WrittenPatient]) -> str:
+    parts, at = [], 0
+    for name in sorted(names, key=lambda each: each.start):
+        parts.append(question[at : name.start])
+        at = name.end + (2 if question[name.end : name.end + 2] in ("'s", "’s") else 0)
+    return "".join([*parts, question[at:]])

@@ -1,0 +1,128 @@
+"""Whom a question means is decided by the register before anything is searched, and both searches keep to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.answering.flow import Answering
+from pipeline.answering.notices import sentence
+from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.backends.local.extractive import ExtractiveGenerator
+from pipeline.config import AnsweringSettings, GeneratorSettings
+from pipeline.ports import Store
+from pipeline.records import AccessScope, Document, Filters, Question
+from tests.answering.questions.stored_notes import EMBEDDER, stored
+
+NOTES = (
+    (
+        "p1",
+        "ward",
+        "2020-01-05",
+        "Anna Mitchell is a 44-year-old female. Blood pressure was 120/80. She takes allopurinol.",
+    ),
+    (
+        "p2",
+        "ward",
+        "2021-02-05",
+        "Alan Mitchell is a 69-year-old male. Blood pressure was 150/90. He takes warfarin.",
+    ),
+    (
+        "p3",
+        "clinic",
+        "2022-03-05",
+        "Eva Nowak is a 30-year-old female. Blood pressure was 110/70. She takes insulin.",
+    ),
+    (
+        "p4",
+        "clinic",
+        "2023-04-05",
+        "Eva Nowak is a 61-year-old female. Blood pressure was 135/85. She takes digoxin.",
+    ),
+    (
+        "p5",
+        "clinic",
+        "2023-04-06",
+        "The patient is a 50-year-old male with Crohn's disease. He takes aspirin.",
+    ),
+)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    notes = [
+        Document(f"n-{patient}", patient, "note", text, date, domain) for patient, domain, date, text in NOTES
+    ]
+    with stored(tmp_path, notes) as store:
+        yield store
+
+
+def meant(text: str, store: Store, scope: AccessScope | None = None) -> tuple[tuple[str, ...], str | None]:
+    found = patient_meant(Question(text, Filters(scope=scope) if scope else Filters()), store)
+    return found.question.filters.patient_ids, found.reason
+
+
+@pytest.mark.parametrize(
+    ("question", "patients", "reason"),
+    [
+        ("What medications is Anna Mitchell on?", ("p1",), None),
+        ("What does Mitchell, Anna take?", ("p1",), None),
+        ("is anna mitchell on allopurinol", ("p1",), None),
+        ("What is Ms. Mitchell's blood pressure?", ("p1",), None),
+        ("What is Mr. Mitchell's blood pressure?", ("p2",), None),
+        ("What does Mitchell take?", (), "which_patient"),
+        ("What does Eva Nowak take?", (), "which_patient"),
+        ("What does Anna take?", ("p1",), None),
+        ("Compare Anna Mitchell and Alan Mitchell.", ("p1", "p2"), None),
+        ("Compare Anna Mitchell and Eva Nowak.", (), "which_patient"),
+        ("What does Zed351 Dickens475 take?", (), "name_not_found"),
+        ("What does Harold Finch take?", (), None),
+        ("Who has Crohn's disease?", (), None),
+        ("Which patients take warfarin?", (), None),
+        ("Who else than Anna Mitchell takes allopurinol?", (), None),
+        ("What is the blood pressure of patient p4?", ("p4",), None),
+        ("Compare the pulse of patients p1 and p4.", ("p1", "p4"), None),
+    ],
+)
+def test_whom_a_question_means(
+    store: EmbeddedStore, question: str, patients: tuple[str, ...], reason: str | None
+) -> None:
+    assert meant(question, store) == (patients, reason)
+
+
+def test_a_name_out_of_sight_is_like_one_that_no_one_has(store: EmbeddedStore) -> None:
+    ward = AccessScope(domains=frozenset(["ward"]))
+    assert meant("What does Eva Nowak take?", store, ward) == meant("What does Ewa Zzyzx take?", store, ward)
+    narrowed = AccessScope(patient_ids=frozenset(["p3", "p1"]))
+    assert meant("What does Eva Nowak take?", store, narrowed) == (("p3",), None)
+
+
+def test_several_of_a_name_are_told_apart_for_the_asker(store: EmbeddedStore) -> None:
+    found = patient_meant(Question("What does Eva Nowak take?"), store)
+    assert found.notice is not None
+    words = sentence(found.notice)
+    assert "p3 (Eva Nowak, 30 years old, last note 2022-03-05)" in words
+    assert "p4 (Eva Nowak, 61 years old, last note 2023-04-05)" in words
+
+
+@pytest.mark.parametrize(
+    "question", ["What was Anna Mitchell's blood pressure?", "Is Anna Mitchell on warfarin?"]
+)
+def test_no_passage_of_another_patient_is_found(store: EmbeddedStore, question: str) -> None:
+    generator = ExtractiveGenerator(EMBEDDER, GeneratorSettings(sentence_similarity_min=0.1))
+    answering = Answering(EMBEDDER, store, generator, AnsweringSettings())
+    found = answering.search(Question(question))
+    assert {hit.patient_id for hit in found.passages} == {"p1"}
+    assert "Anna" not in found.topic
+
+
+def test_an_answer_that_asks_which_patient_shows_nothing_of_any(store: EmbeddedStore) -> None:
+    generator = ExtractiveGenerator(EMBEDDER, GeneratorSettings(sentence_similarity_min=0.1))
+    answer = Answering(EMBEDDER, store, generator, AnsweringSettings()).answer(
+        Question("What does Eva Nowak take?")
+    )
+    assert (answer.outcome, answer.reason, answer.passages) == ("nothing_relevant", "which_patient", ())
+    assert [notice.code for notice in answer.notices] == ["which_patient"]
