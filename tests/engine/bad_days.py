@@ -333,6 +333,18 @@ def type_changed(stage: Stage) -> Told:
     return Told("nothing created; with the quota, the new type on the same volume", told)
 
 
+@day("The type was changed while the host was stopped", "paused", mode="stop")
+def type_changed_while_stopped(stage: Stage) -> Told:
+    stage.cloud.rules.vcpu_quota[QUOTA_ON_DEMAND] = 16
+    stage.workspace.set("instanceType", "g5.4xlarge")
+    done = stage.up()
+    stage.check_paused("stop")
+    (host,) = stage.hosts()
+    assert host["InstanceType"] == "g5.4xlarge"
+    assert done.names("create-replacement") == ["chartwell-dev-host-power"]
+    return Told("the provider starts a host whose type it changes; the same up stops it again", "no error")
+
+
 LINE_CUT: Final = "Connection was closed before we received a valid response"
 
 
