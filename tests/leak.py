@@ -38,7 +38,7 @@ from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.config import Settings
 from pipeline.errors import ConnectionBroken
 from pipeline.logs import LOGGER, JsonFormatter
-from pipeline.ports import Generator
+from pipeline.ports import Generator, Store
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -62,7 +62,7 @@ NOTES, PATIENTS, DOMAINS = 160, 30, 6
 TYPES = ("progress note", "radiology report", "discharge summary")
 MATTERS = ("chest pain", "asthma", "diabetes", "fever", "knee pain", "hypertension", "pneumonia", "migraine")
 THREADS = 4
-REMOVED = ("nothing", "all", "legs", "vector", "words", "admits")
+REMOVED = ("nothing", "all", "legs", "vector", "words", "admits", "register")
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class Planted:
     fields: Mapping[str, Any]
     text_words: frozenset[bytes]
     sentences: tuple[str, ...]
+    name: str
+    """Of its patient, who is called so in no other note."""
 
 
 @dataclass
@@ -131,7 +133,8 @@ def planted(dice: random.Random, notes: int) -> Corpus:
             ]
             sections.append(f"{heading} {word().upper()}\n\n{' '.join(own)}")
             sentences += own
-        text = "\n\n".join(sections)
+        name = f"{word().title()} {word().title()}"
+        text = "\n\n".join([f"Patient: {name}\nDOB: 19{dice.randint(10, 99)}-01-02", *sections])
         fields = {
             "resource_id": f"note-{word()}",
             "patient_id": dice.choice(patients),
@@ -150,6 +153,7 @@ def planted(dice: random.Random, notes: int) -> Corpus:
             fields,
             frozenset(WORD.findall(text.lower().encode())),
             tuple(sentences),
+            name,
         )
         corpus.notes.append(note)
         for found in set(WORD.findall(json.dumps(fields).lower().encode())):
@@ -319,6 +323,8 @@ class Stage:
     service: Running
     people: list[Asker]
     findings: Findings
+    store: Store
+    """Of the same corpus: what no page shows yet is asked here."""
     conversations: list[tuple[str, str, str]] = field(default_factory=list)
     """(whose, conversation, receipt)."""
 
@@ -618,6 +624,32 @@ def suggestions(stage: Stage, who: Asker, dice: random.Random) -> None:
     checked(stage, who, "suggestions", response)
 
 
+def register(stage: Stage, who: Asker, dice: random.Random) -> None:
+    """Patients by name, by a part of it, by something like it, by id and one after the other."""
+    note = dice.choice(stage.corpus.notes)
+    words = note.name.split()
+    asked = dice.choice([words, words[:1], words[1:], [words[1][:-1], words[0]], [*words, "Jr"]])
+    found = [
+        stage.store.patients_called(asked, who.scope),
+        stage.store.patients_near(asked, who.scope),
+        stage.store.patients(who.scope, ids=[note.patient_id, dice.choice(stage.corpus.notes).patient_id]),
+        stage.store.patients(who.scope, after=note.patient_id, limit=dice.choice([1, 10, 100])),
+    ]
+    stage.findings.look("register", repr(found).encode(), who.forbidden)
+    seen = {each.resource_id for each in stage.corpus.seen(who.scope)}
+    places = {fact.resource_id for patients in found for patient in patients for fact in patient.facts}
+    with stage.findings.lock:
+        if hidden := len(places - seen):
+            stage.findings.leaked("register", f"{hidden} places in notes out of sight", hidden)
+        if found[0] and note.resource_id not in seen:
+            stage.findings.leaked("register", "a name that stands only in notes out of sight is known")
+        for patients in found:
+            for patient in patients:
+                own = [each for each in stage.corpus.seen(who.scope) if each.patient_id == patient.patient_id]
+                if patient.notes != len(own):
+                    stage.findings.leaked("register", "notes out of sight are counted")
+
+
 def page_asks(stage: Stage, who: Asker, dice: random.Random) -> None:
     """The page's own form: events of HTML, or the conversation that it leads to."""
     body = asked(stage, who, dice)
@@ -659,10 +691,11 @@ OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     ask_streaming: 18,
     page_asks: 10,
     page: 8,
-    suggestions: 3,
+    suggestions: 6,
+    register: 8,
     read_note: 8,
     mistyped: 8,
-    status: 3,
+    status: 6,
     malformed: 2,
     history: 4,
     audit: 1,
@@ -687,6 +720,20 @@ def perform(stage: Stage, operations: int, seed: int) -> None:
 
 
 # --- the run
+
+
+def unscoped_register() -> list[Any]:
+    """Patches by which the register forgets who asks."""
+
+    def of(read: Callable[..., Any]) -> Callable[..., Any]:
+        def call(store: EmbeddedStore, *asked: Any, **options: Any) -> Any:
+            given = [EVERYTHING if isinstance(each, AccessScope) else each for each in asked]
+            return read(store, *given, **options)
+
+        return call
+
+    names = ("patients", "patients_called", "patients_near")
+    return [mock.patch.object(EmbeddedStore, name, of(getattr(EmbeddedStore, name))) for name in names]
 
 
 @contextmanager
@@ -716,6 +763,8 @@ def without(what: str) -> Iterator[None]:
             stack.enter_context(unscoped("search_vector"))
         if what in ("legs", "words"):
             stack.enter_context(unscoped("search_words"))
+        for patch in unscoped_register() if what == "register" else ():
+            stack.enter_context(patch)
         yield
 
 
@@ -754,8 +803,9 @@ def run(
         without(removed),
         legs_watched(corpus, chunks, findings),
         running(settings) as service,
+        open_corpus(settings) as beside,
     ):
-        stage = Stage(corpus, service, people_of(corpus, service, dice), findings)
+        stage = Stage(corpus, service, people_of(corpus, service, dice), findings, beside.store)
         perform(stage, operations, seed)
         officer = stage.people[-2].client
         texts = frozenset().union(*(note.text_words for note in corpus.notes))

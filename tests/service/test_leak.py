@@ -22,13 +22,21 @@ CHANNELS = (
         "logs",
         "prompts",
     ),
-    *("pages", "page answers", "suggestions", "errors of notes", "matches by vector", "matches by words"),
+    *(
+        "pages",
+        "page answers",
+        "suggestions",
+        "register",
+        "errors of notes",
+        "matches by vector",
+        "matches by words",
+    ),
 )
 
 
 @pytest.mark.parametrize(
     ("operations", "codes"),
-    [(140, False), pytest.param(50, True, marks=pytest.mark.long)],
+    [(160, False), pytest.param(50, True, marks=pytest.mark.long)],
     ids=["exact", "by codes"],
 )
 def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, codes: bool) -> None:
@@ -42,7 +50,12 @@ def test_nothing_out_of_sight_reaches_anybody(tmp_path: Path, operations: int, c
 @pytest.mark.long
 def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
     found = run(tmp_path, 60, seed=2, notes=60, removed="all")
-    assert {"search", "answers", "streams", "notes", "counts"} <= set(found.leaks)
+    assert {"search", "answers", "streams", "notes", "counts", "register"} <= set(found.leaks)
+
+
+def test_a_register_that_forgets_its_scope_is_found(tmp_path: Path) -> None:
+    found = run(tmp_path, 40, seed=2, notes=40, removed="register")
+    assert set(found.leaks) == {"register"}
 
 
 @pytest.mark.long
