@@ -9,6 +9,7 @@ its own, and is gone after `close`, or with this process.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import os
@@ -176,7 +177,11 @@ class Hosts:
     # --- addresses
 
     def allocate(self) -> str:
-        return f"127.21.{os.getpid() % 250}.{next(self._numbers) % 250 + 1}"
+        """One that no other process of this machine has."""
+        while True:
+            address = f"127.21.{os.getpid() % 250}.{next(self._numbers) % 250 + 1}"
+            with contextlib.suppress(OSError), bound(socket.socket(), address, PUBLIC_PORTS[0]):
+                return address
 
     def release(self, address: str) -> None:
         self._close_doors(address)

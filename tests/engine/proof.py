@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.rollout.pipeline import build_wheel
-from tests.engine import cli
+from tests.engine import cli, host
 from tests.engine.bad_days import DAYS, BadDay, stood
+from tests.engine.machines import pauses
+from tests.engine.machines.root_disk import STAND_INS
 from tests.engine.runner import Runner
 from tests.engine.stage import WHEELS, Stage, well
 
@@ -30,6 +32,9 @@ def options() -> argparse.Namespace:
     parser.add_argument("--cycles", type=int, default=3, help="pauses and resumes in each mode (3)")
     parser.add_argument("--only", default="", help="days and modes whose name fits this expression")
     parser.add_argument("--workers", type=int, default=2, help="how many stacks work at the same time (2)")
+    parser.add_argument(
+        "--host", default="", choices=("", "nspawn"), help="a real host behind a cycle of each mode"
+    )
     parser.add_argument("--folder", type=Path, help="keep everything there")
     return parser.parse_args()
 
@@ -43,8 +48,22 @@ class Proof:
         for mode in MODES:
             if self.days(mode) or self.options.only in ("", mode):
                 self.runner.branch(mode, lambda folder, mode=mode: self.mode(folder, mode))
+        if self.options.host:
+            self.with_hosts()
         self.runner.join()
         return not any(each.failure for each in self.runner.results())
+
+    def with_hosts(self) -> None:
+        """One pause in each mode with a machine that boots, indexes and answers."""
+        if reason := host.why_not():
+            print(f"no host: {reason}")
+            return
+        print("".join(f"host: not the real one: {each}\n" for each in STAND_INS), end="")
+        for mode in MODES:
+            if re.search(self.options.only, f"host-{mode}"):
+                self.runner.branch(
+                    f"host-{mode}", lambda folder, mode=mode: pauses.cycles(folder, self.pulumi, mode)
+                )
 
     def days(self, mode: str, moment: str = "") -> list[BadDay]:
         return [

@@ -189,9 +189,13 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 
 def bound(fresh: socket.socket, address: str, port: int) -> socket.socket:
-    """The socket, listening at an address."""
-    fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    fresh.bind((address, port))
+    """The socket, at an address. Raises OSError, and the socket is closed, where it is taken."""
+    try:
+        fresh.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        fresh.bind((address, port))
+    except OSError:
+        fresh.close()
+        raise
     return fresh
 
 

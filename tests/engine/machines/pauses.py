@@ -102,23 +102,6 @@ def opened(folder: Path, pulumi: Path, **config: str) -> Iterator[HostStage]:
         yield HostStage(stage, hosts, private_key)
 
 
-def pause(stage: Stage, mode: str) -> None:
-    """As the stack's own commands say for each mode."""
-    if mode == "stop":
-        stage.workspace.set("paused", "true")
-        stage.up()
-    else:
-        stage.pause()
-    stage.check_paused(mode)
-
-
-def resume(stage: Stage, mode: str) -> None:
-    if mode == "stop":
-        stage.workspace.set("paused", "false")
-    stage.up(*(["--refresh"] if mode == "stop" else []))
-    stage.check_running()
-
-
 def cycles(folder: Path, pulumi: Path, mode: str, number: int = 1) -> dict[str, str]:
     """Up, index, ask; then pause, up, ask as often as wanted; at last the watch stops the host, and an up brings it
     back. Facts for the table. Raises AssertionError where anything is another."""
@@ -129,9 +112,13 @@ def cycles(folder: Path, pulumi: Path, mode: str, number: int = 1) -> dict[str, 
         before = live.seen()
         assert before.answer["outcome"] == "answered", before.answer
         for _ in range(number):
-            pause(live.stage, mode)
-            resume(live.stage, mode)
+            live.stage.pause(mode)
+            live.stage.check_paused(mode)
+            live.stage.resume(mode)
+            live.stage.check_running()
             check_same(before, live.seen(), same_volume=mode != "snapshot")
+        unchanged = live.stage.up().changes
+        assert unchanged == {}, f"an up without a change has changed {unchanged}"
         live.stopped_by_watch()
         live.stage.up("--refresh")
         live.stage.check_running()
