@@ -20,7 +20,7 @@ from pipeline.text.names import (
     Name,
     is_doubtful,
 )
-from pipeline.text.ordinary_words import is_no_name, is_ordinary
+from pipeline.text.ordinary_words import NAMES_TOO, is_no_name, is_ordinary
 from pipeline.text.persons import Persons
 from pipeline.text.question_names import Word, words_of
 
@@ -110,9 +110,11 @@ def _by_surname(words: Sequence[Word], at: int, persons: Persons) -> _Found | No
     last = at
     if not first and word.mark == "," and at + 1 < len(words) and _is_first_name(words[at + 1], word):
         first, last = [at + 1], at + 1
+    if not first and not word.mark and word.capital and at + 1 < len(words) and _is_initial(words[at + 1]):
+        first, last = [at + 1], at + 1
     if is_doubtful(word.text) and title is None and not (word.capital and (first or word.possessive)):
         return None
-    if not (first or title is not None or _stands_alone(words, at)) or _goes_on(words, at):
+    if not (first or title is not None or _stands_alone(words, at)) or _goes_on(words, last):
         return None
     if persons.has_surname(word.parts[-1]):
         return None if _begins_a_finding(words, at) else _found(words, first, at, last)
@@ -122,10 +124,28 @@ def _by_surname(words: Sequence[Word], at: int, persons: Persons) -> _Found | No
 def _by_one_name(words: Sequence[Word], at: int, first: Sequence[int], persons: Persons) -> _Found | None:
     """A word that someone goes by alone; a first name means no one else's notes."""
     word = words[at]
-    goes_on = at + 1 < len(words) and words[at + 1].capital and not (word.mark or word.possessive)
-    if goes_on or word.folded in BEGINNINGS or is_doubtful(word.text) or word.text.isupper():
+    if (
+        _has_a_surname(words, at)
+        or word.folded in BEGINNINGS
+        or is_doubtful(word.text)
+        or word.text.isupper()
+    ):
         return None
     return _found(words, first, at, at) if persons.goes_by(word.parts[-1]) else None
+
+
+def _has_a_surname(words: Sequence[Word], at: int) -> bool:
+    """Whether another name follows it, with or without a particle ("Maria de Souza"), or stands before it with a comma
+    ("Kaur, José")."""
+    word, before = words[at], words[at - 1] if at else None
+    if before is not None and before.mark == "," and before.capital and not is_no_name(before.text):
+        return before.folded not in BEGINNINGS
+    other = _after_particles(words, at + 1)
+    if other is None or word.mark or word.possessive:
+        return False
+    return words[other].capital or (
+        not word.capital and _may_be_a_name(words[other]) and not is_ordinary(words[other].text)
+    )
 
 
 def _found(words: Sequence[Word], first: Sequence[int], surname: int, last: int) -> _Found:
@@ -207,7 +227,13 @@ def _is_first_name(word: Word, surname: Word) -> bool:
         return False
     if surname.capital:
         return word.capital and not is_ordinary(word.text)
-    return not word.capital and not is_doubtful(word.text) and len(word.text) > 1
+    surely = not is_doubtful(word.text) or (word.folded in NAMES_TOO and word.folded not in BEGINNINGS)
+    return not word.capital and surely and len(word.text) > 1
+
+
+def _is_initial(word: Word) -> bool:
+    """ "J" of "Smith J"."""
+    return len(word.text) == 1 and word.text.isupper() and word.text not in "AI"
 
 
 def _goes_on(words: Sequence[Word], at: int) -> bool:

@@ -38,7 +38,7 @@ _BEFORE_NAMES = (
     BEGINNINGS
     | frozenset(
         "after and but by discussed examined her his if left met name our patient plan pt right saw seen she since "
-        "that then there this today yesterday you your they we it not no".split()
+        "that then there this today yesterday you your they we it or not no".split()
     )
 ) - _FIRST_NAMES_TOO
 ILLNESSES = frozenset(
@@ -87,6 +87,8 @@ class Name:
     """A person who is known has it."""
     in_place: bool = False
     """A single word that stands where only a person can: "What does Kowalski take?"."""
+    only_of_people: bool = False
+    """What is asked there is never asked of a drug or an illness, as "Does Lasix have side effects?" is."""
 
     def overlaps(self, other: Name) -> bool:
         return self.start < other.end and other.start < self.end
@@ -95,7 +97,13 @@ class Name:
 def is_doubtful(word: str) -> bool:
     """Whether a name may be any other word, so that a capital alone says nothing."""
     folded = word.lower()
-    return folded in NAMES_TOO or folded in BEGIN_A_FINDING or is_ordinary(word)
+    return folded in NAMES_TOO or folded in BEGIN_A_FINDING or may_begin_a_sentence(word) or is_ordinary(word)
+
+
+def may_begin_a_sentence(word: str) -> bool:
+    """Whether it is "He", "No" or "An", which are a person's only where a title or a first name says so."""
+    folded = word.lower()
+    return folded in _BEFORE_NAMES or folded in _FIRST_NAMES_TOO
 
 
 def may_be_a_name(word: str) -> bool:

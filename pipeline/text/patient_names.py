@@ -42,11 +42,15 @@ def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[
     texts = PassageTexts(passages)
     persons, words = PassagePersons(texts), _PassageWords(texts)
     meant, left, at = everyone, [], 0
-    for name in _names(question, persons):
-        called = _called(name, question, persons, words)
-        if called is None:
-            continue
-        meant &= called
+    found = [
+        (name, called)
+        for name in _names(question, persons)
+        if (called := _called(name, question, persons, words)) is not None
+    ]
+    patients = any(name.title != "staff" for name, _ in found)
+    for name, called in found:
+        if called or not patients or name.title != "staff":  # the doctor whom a patient saw may be in no note
+            meant &= called
         if name.start >= at and _is_left_out(name, question, persons):
             left.append(question[at : name.start])
             at = name.end
@@ -103,9 +107,12 @@ def _called_by_one_word(
         return called or None
     if not may_be_a_name(word) or (word[0].islower() and words.small(word)):
         return None
-    if called or not word[0].isupper():
-        return called or None
-    return called if is_doubtful(word) or not words.have(word) else None
+    if called:
+        return called
+    if word[0].islower() and not name.has_particle:
+        return called if name.only_of_people and not is_doubtful(word) and not words.have(word) else None
+    is_a_person = is_doubtful(word) or name.has_particle or persons.is_another(word)
+    return called if is_a_person or not words.have(word) else None
 
 
 def _is_left_out(name: Name, question: str, persons: Persons) -> bool:
@@ -179,9 +186,8 @@ class _PassageWords:
         return bool(self._texts.places(keys(word)))
 
     def have_all(self, words: Sequence[str]) -> bool:
-        """Whether the passages have those of the words that can be nothing but names or things."""
-        plain = [word for word in words if not is_doubtful(word)]
-        return bool(plain) and all(map(self.have, plain))
+        """Whether the passages have the words, of which one at least can be nothing but a name or a thing."""
+        return not all(map(is_doubtful, words)) and all(map(self.have, words))
 
     def small(self, word: str) -> bool:
         """Whether the passages write it small anywhere: then it is no name by itself."""

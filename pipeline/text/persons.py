@@ -28,6 +28,7 @@ from pipeline.text.names import (
     is_initial,
     keys,
     may_be_a_name,
+    may_begin_a_sentence,
     same_first_name,
     stands_before_names,
 )
@@ -87,6 +88,12 @@ _SAID_OF_PEOPLE = re.compile(
     re.IGNORECASE | re.VERBOSE,
 )
 """What follows the name of a person, and hardly a heading or a drug."""
+_SEX = re.compile(
+    r"""[^.;\n]{0,40}?\b(?:(?:\d{1,3}\s*-?\s*(?:y/?o|yrs?|years?)?[\s-]*(?:old)?\s*)(?:(?P<f>F)|M)\b
+    |(?P<she>woman|female|lady|girl)\b|(?:man|male|gentleman|boy)\b)""",
+    re.VERBOSE,
+)
+"""What the sentence that introduces a person says of their sex: "is a 45-year-old woman", "55F"."""
 _AT_A_PLACE = re.compile(r"\b(?:at|in|near)\s+(?:the\s+)?$", re.IGNORECASE)
 _TO_A_PLACE = re.compile(r"\b(?:from|to)\s+(?:the\s+)?$|&\s*$", re.IGNORECASE)
 _GENERATION = re.compile(r",?\s+(?:jr|sr|ii|iii|iv)\b\.?", re.IGNORECASE)
@@ -121,6 +128,9 @@ class Persons(Protocol):
 
     def goes_by(self, word: str) -> bool:
         """Whether anyone is called by that word alone: by a first name, or by one name where no other is known."""
+
+    def is_another(self, word: str) -> bool:
+        """Whether it is someone's name who is no patient: "her daughter Anna"."""
 
     def has_in_full(self, first: str, surname: str) -> bool:
         """Whether anyone is called that in full; the first name may be an initial."""
@@ -275,6 +285,11 @@ class PassagePersons:
             place.is_certain for _, place in self._places_of_first_name(word)
         )
 
+    def is_another(self, word: str) -> bool:
+        return not self._texts.writes_small(keys(word)) and any(
+            not place.may_be_the_patient for _, place in self._places(word)
+        )
+
     def has_in_full(self, first: str, surname: str) -> bool:
         wanted = keys(first)
         near = (self._place(token) for token in self._texts.near(wanted, keys(surname)))
@@ -405,7 +420,8 @@ class _Place:
     @cached_property
     def is_a_person(self) -> bool:
         """The same, or that it stands after a first name that is no other word."""
-        if self.is_certain or (self._is_said_to_be and not self._stands_for_a_thing):
+        said = self._is_said_to_be and not may_begin_a_sentence(self._tokens[self._at].text)
+        if self.is_certain or (said and not self._stands_for_a_thing):
             return True
         if self._stands_for_a_thing or self.goes_on or self._at_a_place or self.shouted:
             return False
@@ -451,7 +467,8 @@ class _Place:
             or (self._title != "staff" and self._not_the_patient)
         ):
             return "other"
-        if self._title and name.title and self._title != name.title:
+        title = self._title or self._sex
+        if title and name.title and title != name.title:
             return "against"
         if name.generation and self._generation and name.generation != self._generation:
             return "against"
@@ -461,6 +478,13 @@ class _Place:
         if verdict == "against" or not _WHO_IT_IS.match(self._text, self._end):
             return verdict or ("titled" if self._title and self._title == name.title else "bare")
         return "relative"
+
+    @cached_property
+    def _sex(self) -> str:
+        """The title that the passage's own words give the person; "" where they say nothing."""
+        end = self._tokens[self._at + len(self._after_comma)].end if self._after_comma else self._end
+        said = _SEX.match(self._text, end) if _SAID_OF_PEOPLE.match(self._text, end) else None
+        return "" if said is None else "she" if said["f"] or said["she"] else "he"
 
     def _by_first_names(self, given: Sequence[frozenset[str]]) -> str:
         own = [*reversed(self._before), *self._after_comma] or self._directly_after
@@ -540,6 +564,8 @@ class _Place:
             initial = len(token.text) == 1 and token.text.isupper()
             if not _GAP_OF_NAMES.fullmatch(gap) or (gap.startswith(".") and not initial):
                 return end
+            if gap.startswith(".") and may_begin_a_sentence(self._tokens[self._at].text):
+                return end  # "hepatitis B. He takes"
             if folded in PARTICLES and token.text.islower():
                 self.has_particle = True
                 end = token.start

@@ -40,6 +40,8 @@ _BETWEEN_NAMES = frozenset(
 _ASKED_WORD = re.compile(r"[^\s–—-]+(?:[-‐‑][^\s–—-]+)*")
 """Of a question, with the marks around it; a dash ends it as a blank does."""
 _AROUND = "\"'“”‘(),.;:?!"
+_AFTER_A_GENUS = frozenset("fib flutter diff difficile coli aureus pylori albicans".split())
+"""Of "A. Fib" and "C. Difficile"."""
 _INSIDE_NAMES = re.compile(r"['’‐‑-]")
 _DIGIT = re.compile(r"\d")
 _HYPHEN = re.compile(r"[-‐‑]")
@@ -47,27 +49,34 @@ _VOWEL = re.compile(r"[aeiouyà-ÿ]")
 _IN_CAPITALS_MIN = 6
 """Letters of both words: fewer are more often short for something."""
 _LETTERS = r"[^\W\d_]"
-_NAME = rf"[A-ZÀ-ÖØ-ÞŁŚŽŠČ]{_LETTERS}+(?:[-'’]{_LETTERS}+)*"
+_UPPER = "A-ZÀ-ÖØ-ÞĀĂĄĆČĎĐĒĖĘĚĞĢĪĮİĶĻĽŁŃŅŇŌŐŒŘŚŞŠŤŪŮŰŲŸŹŻŽȘȚ"
+_LOWER = "a-zß-öø-ÿāăąćčďđēėęěğģīįıķļľłńņňōőœřśşšťūůűųźżžșț"
+_NAME = rf"[{_UPPER}]{_LETTERS}+(?:[-'’]{_LETTERS}+)*"
 _WITH_INITIAL = re.compile(rf"(?<![\w.])([A-Z])(?:\.\s?[A-Z])?\.?\s({_NAME})(?=\W|$)")
 _SURNAME_FIRST = re.compile(
     rf"(?<![\w,])(?<!\b[Ii]n )(?<!\b[Aa]t )(?<!\bfrom )(?<!\bnear )(?P<last>{_NAME}),\s(?P<first>{_NAME}|[A-Z]\b\.?)"
     r"(?!\s*,|\s+(?:and|or)\b|[\w-])"
 )
-_CAPITALS = r"[A-ZÀ-ÖØ-Þ]+(?:[-'’][A-ZÀ-ÖØ-Þ]+)*"
+_CAPITALS = rf"[{_UPPER}]+(?:[-'’][{_UPPER}]+)*"
+_PARTICLE = "(?:(?:" + "|".join(sorted(PARTICLES)) + ")[ ])"
 _IN_CAPITALS = re.compile(
-    rf"\b(?P<first>{_CAPITALS})(?P<comma>,)?\s(?:[A-Z]\.?\s)?(?P<last>{_CAPITALS})(?=['’]S\b|['’]s\b|[^\w'’-]|$)"
+    rf"\b(?P<first>{_CAPITALS})(?P<comma>,)?\s(?:[A-Z]\.?\s)?(?P<particles>{_PARTICLE.upper()}*)"
+    rf"(?P<last>{_CAPITALS})(?=['’]S\b|['’]s\b|[^\w'’-]|$)"
 )
-_SMALL = r"([a-zà-ÿ][a-zà-ÿ'’-]+[a-zà-ÿ])"
+_TITLE_IN_CAPITALS = re.compile(
+    rf"\b(?P<title>MRS?|MS|MISS|DR)\s(?P<last>{_CAPITALS})(?=['’]S\b|['’]s\b|[^\w'’-]|$)"
+)
+_SMALL = rf"([{_LOWER}](?:[{_LOWER}'’-]*[{_LOWER}])?)"
 _IN_SMALL_LETTERS = re.compile(
-    rf"\b(?:does|did|is|was|has|had|will|should)\s+{_SMALL}\s{_SMALL}\s+(?:still\s+|currently\s+|ever\s+)?"
+    rf"\b(?:does|did|is|was|has|had|will|should)\s+{_SMALL}\s{_PARTICLE}*{_SMALL}\s+(?:still\s+|currently\s+|ever\s+)?"
     r"(?:take|taking|taken|smoke|drink|weigh|live|report|deny|feel|on(?!\s+(?:the|an?)\b)|allergic|diabetic|pregnant"
     r"|married|admitted|discharged)\b"
-    rf"|\b{_SMALL}\s([a-zà-ÿ][a-zà-ÿ-]+[a-zà-ÿ])['’]s\b"
+    rf"|\b{_SMALL}\s{_PARTICLE}*([{_LOWER}][{_LOWER}-]*[{_LOWER}])['’]s\b"
 )
 _NAMES_AND_BEGINNINGS = frozenset(["an", "may", "will", "do"])
 _NO_ONE = BEGINNINGS | frozenset(
     "patient patients he she it they his her their this that these those anyone anybody everyone everybody someone "
-    "somebody".split()
+    "somebody mom mum dad baby mama papa mommy daddy grandma grandpa".split()
 )
 _MEASURED = (
     r"(?:potassium|sodium|calcium|magnesium|creatinine|h[a]?emoglobin|glucose|cholesterol|platelets|bilirubin|a1c|inr"
@@ -80,22 +89,58 @@ _ASKED_OF_PEOPLE = (
     r"|drugs|medicines|prescriptions|diagnoses|problems|visits?|appointments?|discharge|admission|surgery|surgeries"
     r"|insulin|warfarin|dose|doses|results)"
 )
+_TOPIC = rf"{_ASKED_OF_PEOPLE}(?:\s+(?:levels?|values?|results?|list|history))?"
+_ABOUT = (
+    r"(?:tell\s+me\s+about|summari[sz]e|summary\s+(?:of|for)|who\s+is|about|re:?|for|find|show(?:\s+me)?|open|how\s+is"
+    r"|what\s+about|how\s+about)"
+)
+_ONLY_A_NAME = re.compile(
+    rf"""^\s*(?:{_ABOUT}\s+|{_TOPIC}(?:\s+(?:of|for|in|on))?:?\s+)?{_SMALL}\s{_PARTICLE}*{_SMALL}\s*[?.!]*\s*$
+    |^\s*{_SMALL}\s{_PARTICLE}*{_SMALL}(?:['’]s|:|,)?\s+{_TOPIC}\s*[?.!]*\s*$""",
+    re.VERBOSE,
+)
+"""A question of two words in small letters and what is asked of a person, and no more: "john smith potassium"."""
+_ONLY_A_NAME_MAX = 80
+"""Characters of such a question."""
+_SMALL_SURNAME_FIRST = re.compile(rf"^\s*{_SMALL},\s{_SMALL}(?::|\s*$|\s+{_TOPIC})")
+_SUFFERED = (
+    r"(?:gout|asthma|diabetes|cough|pain|wounds?|rash|fever|copd|cancer|hypertension|depression|anxiety|headaches?"
+    r"|seizures?|infection|symptoms|condition|care|plan|treatment|therapy|history|status|diet|family|mood|sleep|oxygen"
+    r"|e[ck]g|mri|ct|x-?rays?|echo|scans?|imaging|biopsy|cultures?|urine|kidneys?|liver|heart|lungs?|eyes?|feet|foot"
+    r"|legs?|arms?|knees?|hips?|back|skin|swelling|nausea|stroke|fall|fracture|ulcers?)"
+)
+"""What a person may have: "Kowalski's gout". Where the word may be an illness's, a passage has it."""
+_NAME_IN_PLACE = rf"(?:(?:[A-Z]\.?\s{_PARTICLE}|[A-Z]\.\s){_PARTICLE}*|{_PARTICLE}*){_LETTERS}[\w'’-]+"
 _ALONE = re.compile(
-    rf"""\b(?:does|did|has|had|will|can|should|could|would)\s+(?P<asked>{_LETTERS}[\w'’-]+)\s+
+    rf"""\b(?:does|did|has|had|will|can|should|could|would)\s+(?P<asked>{_NAME_IN_PLACE})\s+
         (?:still\s+|currently\s+|ever\s+|also\s+|now\s+)?(?:take|taking|taken|smoke|drink|need|have(?!\s+(?:side|adverse|any))
         |had|weigh|use|report|deny|complain|live|feel|get|want|suffer|receive|undergo|tolerate|see|eat|sleep|walk|stop
         |start|been)\b
-    |\b(?:is|was)\s+(?P<being>{_LETTERS}[\w'’-]+)\s+(?:still\s+|currently\s+|also\s+|now\s+)?(?:on(?!\s+(?:the|an?)\b)
+    |\b(?:is|was)\s+(?P<being>{_NAME_IN_PLACE})\s+(?:still\s+|currently\s+|also\s+|now\s+)?(?:on(?!\s+(?:the|an?)\b)
         |taking|allergic|diabetic|pregnant|smoking|hypertensive|obese|an[a]?emic|married|feeling|admitted|discharged
         |hospitali[sz]ed|seen|vaccinated|febrile|afebrile|septic|in\s+pain|an?\s+(?:smoker|diabetic|patient))\b
-    |\b(?:how\s+(?:is|was)|how['’]s|who\s+is)\s+(?P<well>{_LETTERS}[\w'’-]+)\s*(?:doing|feeling|today|now)?\s*(?:[?.!]|$)
-    |\b{_MEASURED}\s+(?:levels?\s+|values?\s+)?(?:of|for|in)\s+(?P<whose>{_LETTERS}[\w'’-]+)\s*(?:[?.!,]|$)
+    |\b(?:how\s+(?:is|was)|how['’]s|who\s+is)\s+(?P<well>{_NAME_IN_PLACE})\s*(?:doing|feeling|today|now)?\s*(?:[?.!]|$)
+    |\b{_MEASURED}\s+(?:levels?\s+|values?\s+)?(?:of|for|in)\s+(?P<whose>{_NAME_IN_PLACE})\s*(?:[?.!,]|$)
     |^(?:(?:re|for|about)\s+)?(?P<about>{_LETTERS}[\w'’-]+):?\s+{_ASKED_OF_PEOPLE}\b
-    |\b(?P<owner>{_LETTERS}[\w-]+)['’]s\s+(?:last\s+|latest\s+|current\s+)?{_ASKED_OF_PEOPLE}\b
+    |\b(?P<owner>{_LETTERS}[\w-]+)['’]s\s+(?:last\s+|latest\s+|current\s+)?(?:{_ASKED_OF_PEOPLE}|{_SUFFERED})\b
     |\b(?:patient|pt\.?)\s+(?P<patient>{_LETTERS}[\w-]+)(?=['’]s\b|\s*(?:[?.!,]|$)|\s+(?:take|on|have|with|has|is)\b)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_ONLY_OF_PEOPLE = re.compile(
+    r"\b(?:take|taking|taken|smok(?:e|ing)|drink|weigh|live|sleep|walk|eat|on|allergic|pregnant|married|admitted)$",
+    re.IGNORECASE,
+)
+"""What a drug and an illness never do."""
+_DAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday".split())
+_MONTHS = frozenset(
+    "january february march april may june july august september october november december".split()
+)
+_EXAMINATIONS = frozenset(
+    "lab labs mri mra ct cta us ecg ekg eeg emg psa tsh cbc bmp cmp abg inr bnp ua pft pet kub".split()
+)
+"""What has results, too."""
+_IN = re.compile(r"\bin\s+$", re.IGNORECASE)
 _OF_SOMEONE = re.compile(r"['’]s$|['’]$", re.IGNORECASE)
 _OPENS = ("(", "[", "“", '"')
 _NICKNAME = re.compile(r"[(“\"][A-Z]\w+[)”\"]")
@@ -126,7 +171,9 @@ class Word(NamedTuple):
     @property
     def parts(self) -> list[str]:
         """The halves of a hyphenated word."""
-        return [self.text] if self.text.isalpha() else [part for part in _HYPHEN.split(self.text) if part]
+        if self.text.isalpha():
+            return [self.text]
+        return _without_particle([part for part in _HYPHEN.split(self.text) if part])
 
     @property
     def capital(self) -> bool:
@@ -178,19 +225,44 @@ def lone_names(question: str) -> Iterator[Name]:
     """Single words that stand where only a person can: "What does Kowalski take?", "Kowalski's potassium". None is
     sure: "Does Lasix have side effects?"."""
     for match in _ALONE.finditer(question):
-        word = _without_s(match[match.lastgroup or 0])
+        *before, word = match[match.lastgroup or 0].split()
+        first, *others = _HYPHEN.split(_without_s(word))
+        particle = bool(others) and first in PARTICLES
+        word = others[-1] if particle else _without_s(word)
         if (
             len(word) > 1
+            and word.lower() not in _EXAMINATIONS
             and not _DIGIT.search(word)
+            and not _is_a_time(match)
             and (word.lower() not in _NO_ONE or word in ("May", "Will", "An", "Do"))
         ):
             start, end = match.span(match.lastgroup or 0)
-            yield Name((word,), "", False, False, start, end, in_place=True)
+            initials = [each[0] for each in before if each[0].isupper() and len(each.strip(".")) == 1]
+            particle = particle or len(before) > len(initials)
+            yield Name(
+                (*initials, word),
+                "",
+                False,
+                False,
+                start,
+                end,
+                has_particle=particle,
+                in_place=not initials,
+                only_of_people=bool(_ONLY_OF_PEOPLE.search(match.group())),
+            )
+
+
+def _is_a_time(match: re.Match[str]) -> bool:
+    """Whether it is "Monday's potassium" or "the potassium in May"."""
+    word = _without_s(match[match.lastgroup or 0]).lower()
+    if word in _DAYS:
+        return match.lastgroup in ("whose", "owner")
+    return word in _MONTHS and bool(_IN.search(match.string[: match.start(match.lastgroup or 0)]))
 
 
 def _names_with_initial(question: str) -> Iterator[Name]:
     for match in _WITH_INITIAL.finditer(question):
-        if _can_be_spoken_as_one(match[2]):
+        if _can_be_spoken_as_one(match[2]) and match[2].lower() not in _AFTER_A_GENUS:
             parts = _HYPHEN.split(match[2])
             yield Name((match[1], *parts), "", False, True, *match.span(), joined=len(parts))
 
@@ -206,20 +278,35 @@ def _surnames_first(question: str) -> Iterator[Name]:
 
 def _names_in_capitals(question: str) -> Iterator[Name]:
     """Two words that can be spoken, so that "PET CT" is none."""
+    for match in _TITLE_IN_CAPITALS.finditer(question):
+        if _can_be_spoken_as_one(match["last"]):
+            parts = _HYPHEN.split(match["last"])
+            title = TITLES[match["title"].lower()]
+            yield Name((*parts,), title, True, True, *match.span(), joined=len(parts), unusual=True)
     for match in _IN_CAPITALS.finditer(question):
         first, last = match["first"], match["last"]
         if _are_a_name(first, last) and len(first + last) >= _IN_CAPITALS_MIN:
             parts = _HYPHEN.split(last)
             both = (*parts, first) if match["comma"] else (first, *parts)
-            yield Name(both, "", False, True, *match.span(), joined=1, unusual=True)
+            particle = bool(match["particles"])
+            yield Name(both, "", False, True, *match.span(), joined=1, has_particle=particle, unusual=True)
 
 
 def _names_in_small_letters(question: str) -> Iterator[Name]:
-    for match in _IN_SMALL_LETTERS.finditer(question):
-        first, last = (group for group in match.groups() if group)
-        if _are_a_name(first, last) and not (is_doubtful(first) and is_doubtful(last)):
-            start, end = match.start(match.lastindex or 0) - len(first) - 1, match.end(match.lastindex or 0)
-            yield Name((first, last), "", False, True, start, end, unusual=True)
+    small = question
+    if question.isupper() and len(question.lower()) == len(question):
+        small = question.lower()
+    short = (_ONLY_A_NAME, _SMALL_SURNAME_FIRST) if len(question) <= _ONLY_A_NAME_MAX else ()
+    for pattern in (_IN_SMALL_LETTERS, *short):
+        for match in pattern.finditer(small):
+            one, other = (number for number, group in enumerate(match.groups(), start=1) if group)
+            start, end = match.start(one), match.end(other)
+            if pattern is _SMALL_SURNAME_FIRST:
+                one, other = other, one
+            first, last = question[slice(*match.span(one))], question[slice(*match.span(other))]
+            if _are_a_name(first, last) and not (is_doubtful(first) and is_doubtful(last)):
+                particle = pattern is not _SMALL_SURNAME_FIRST and end - start > len(first) + 1 + len(last)
+                yield Name((first, last), "", False, True, start, end, has_particle=particle, unusual=True)
 
 
 def _are_a_name(first: str, last: str) -> bool:
@@ -363,8 +450,13 @@ class _NameRun:
 
 def _heads(written: str) -> list[str]:
     """The words of a hyphenated one, without what is said of the first: "Smith-Jones", but "Cue-induced"."""
-    first, *others = [part for part in re.split(r"[-‐‑]", written) if part]
+    first, *others = _without_particle([part for part in _HYPHEN.split(written) if part])
     return [first, *(part for part in others if part[0].isupper() or not is_ordinary(part))]
+
+
+def _without_particle(parts: list[str]) -> list[str]:
+    """ "Rahman" of "al-Rahman"."""
+    return parts[1:] if len(parts) > 1 and parts[0] in PARTICLES else parts
 
 
 def _without_ordinary_words(parts: Sequence[_NamePart], *, titled: bool) -> Sequence[_NamePart]:

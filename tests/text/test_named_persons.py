@@ -99,6 +99,20 @@ NO_ONES: list[tuple[str, list[str]]] = [
     ("PET CT findings", ["PET CT shows a node.", OTHER]),
     ("Does patient D2N045 have arthritis?", [OTHER, ANNA]),
     ("What was Kanisha187 Welch179's age?", [OTHER, ANNA]),
+    ("is pt on warfarin", [OTHER, ANNA]),
+    ("does pt take iron", [OTHER, ANNA]),
+    ("is mom on warfarin", [OTHER, ANNA]),
+    ("does everyone take iron", [OTHER, ANNA]),
+    ("does alcohol interact", [OTHER, ANNA]),
+    ("What was Monday's potassium?", [OTHER, ANNA]),
+    ("What was the potassium in May?", [OTHER, ANNA]),
+    ("Potassium in March?", [OTHER, ANNA]),
+    ("A. Fib treatment", [OTHER, ANNA]),
+    ("LAB RESULTS POTASSIUM", [OTHER, ANNA]),
+    ("metformin dose", ["Metformin 500 mg, one dose.", OTHER]),
+    ("lasix, eliquis", ["Takes Lasix and Eliquis.", OTHER]),
+    ("MR HEAD", [OTHER, ANNA]),
+    ("Does anyone have Crohn's?", [OTHER, ANNA]),
     ("Do all groups in New Zealand smoke?", ["A cohort in New Zealand.", OTHER]),
 ]
 
@@ -231,6 +245,14 @@ TITLES: list[Case] = [
     ("How is patient Klein?", ["Ms. Klein has asthma.", OTHER], 0),
     ("How is Pt. Klein?", [OTHER], None),
     ("How is patient Klein?", [OTHER], None),
+    ("Is Mr. Smith on iron?", ["SMITH, MARY (MRN 777) 55F. Takes iron.", OTHER], None),
+    (
+        "Is Mr. Smith on iron?",
+        ["Mary Smith is a 55-year-old woman. Takes iron.", "John Smith takes iron."],
+        1,
+    ),
+    ("Is Ms. Smith on iron?", ["Mary Smith is a 55-year-old woman. Takes iron.", OTHER], 0),
+    ("Is Ms. Smith on iron?", ["John Smith, 55 yo male, takes iron.", OTHER], None),
     ("Is Mr. Klein's wound clean?", ["Mrs. Klein has a wound.", OTHER], None),
     ("Mr. Klein Wound Check", [OTHER], None),
     ("Mr. Klein Wound Check", ["Mr. Klein has a wound.", OTHER], 0),
@@ -392,6 +414,68 @@ FIRST_NAMES: list[Case] = [
 ]
 
 
+SMALL_AND_CAPITALS: list[Case] = [
+    ("john smith potassium", ["Mary Smith takes iron.", OTHER], None),
+    ("john smith potassium", ["John Smith takes iron.", OTHER], 0),
+    ("john smith", [OTHER], None),
+    ("smith john potassium", ["Mary Smith takes iron.", OTHER], None),
+    ("smith, john potassium", ["Mary Smith takes iron.", OTHER], None),
+    ("potassium for john smith", [OTHER], None),
+    ("tell me about john smith", [OTHER], None),
+    ("summarize peter kowalski", [OTHER], None),
+    ("does li wei take iron", [OTHER], None),
+    ("what does an nguyen take", [OTHER], None),
+    ("what does linh winter take", ["Linh Klein takes iron.", OTHER], None),
+    ("what does linh take", ["Linh Klein takes iron.", OTHER], 0),
+    ("gout bill addison", ["Eva Addison takes iron.", OTHER], None),
+    ("what does mei van dyke take", ["Mei Klein is a 59-year-old woman.", OTHER], None),
+    ("WHAT DOES RIA WU TAKE?", ["Jean Wu takes iron.", OTHER], None),
+    ("LI WU", [OTHER], None),
+    ("KIM PACE MEDICATIONS", ["KIM RICE TAKES IRON.", OTHER], None),
+    ("JAN AL SAID HEART RATE", ["Jan Gray takes iron.", OTHER], None),
+    ("WHAT DOES ŁUKASZ SINGH TAKE?", [OTHER], None),
+    ("IS MR KOWALSKI ON IRON?", [OTHER], None),
+    ("MRS KOWALSKI POTASSIUM", [OTHER], None),
+    ("MRS KOWALSKI POTASSIUM", ["Mrs. Kowalski takes iron.", OTHER], 0),
+]
+
+SHORT_NAMES: list[Case] = [
+    ("What does Mr. He take?", ["He takes iron."], None),
+    ("What does Mr. He take?", ["He takes zinc.", "Mr. He takes iron."], 1),
+    ("What does Mei He take?", ["Mei takes iron. He sleeps."], None),
+    ("What does Jin You take?", ["You should take iron."], None),
+    ("What does Mr. So take?", ["So he takes iron."], None),
+    ("Does Mr. No smoke?", ["No smoking."], None),
+    ("What does Mr. He take?", ["Mr. Klein has hepatitis B. He takes iron."], None),
+    ("what does li take", [OTHER], None),
+    ("is zimmermann on warfarin", ["He is on warfarin.", OTHER], None),
+    ("is kowalski on warfarin", ["Mr. Kowalski is on warfarin.", OTHER], 0),
+    ("Has Ms. An gout?", ["An old woman with gout."], None),
+    ("How is 李伟?", [OTHER], None),
+]
+
+PARTS: list[Case] = [
+    ("Kaur, José: heart rate", ["José Klein is a 59-year-old man.", OTHER], None),
+    ("Kaur, José: heart rate", ["José Kaur is a 59-year-old man.", OTHER], 0),
+    ("Summarise Maria de Souza", ["Maria Costa is a 40-year-old woman.", OTHER], None),
+    ("Omar van Dyke III potassium", ["Omar Klein is a 40-year-old man.", OTHER], None),
+    ("What does van Dyke take?", [OTHER], None),
+    ("What does van Dyke take?", ["Mr. van Dyke takes iron.", OTHER], 0),
+    ("What does al-Rahman take?", [OTHER], None),
+    ("What does K. von Beck take?", [OTHER], None),
+    ("Does Smith J take iron?", ["Mary Smith takes iron.", OTHER], None),
+    ("Does Smith J take iron?", ["John Smith takes iron.", "Mary Smith takes iron."], 0),
+    ("SMITH J potassium", ["Mary Smith takes iron.", OTHER], None),
+    ("How is Wu's gout?", [OTHER], None),
+    ("Is Smith's asthma better?", [OTHER], None),
+    ("Is Wu's gout better?", ["Ms. Wu has gout.", OTHER], 0),
+    ("Does Anna have gout?", ["Ms. Kowalski came with her daughter Anna. Gout.", OTHER], None),
+    ("Did Dr. Chen see Anna Kowalski?", [ANNA, OTHER], 0),
+    ("Did Dr. Chen see Eva Klein?", [ANNA, OTHER], None),
+    ("What did Dr. Chen prescribe?", [ANNA, OTHER], None),
+]
+
+
 @pytest.mark.parametrize(
     ("question", "notes", "whose"),
     [
@@ -409,6 +493,9 @@ FIRST_NAMES: list[Case] = [
         *DOCTORS,
         *RELATIVES,
         *FIRST_NAMES,
+        *SMALL_AND_CAPITALS,
+        *SHORT_NAMES,
+        *PARTS,
     ],
 )
 def test_a_person_is_not_answered_for_by_another(question: str, notes: list[str], whose: int | None) -> None:

@@ -39,6 +39,10 @@ class RegisteredPersons:
     def goes_by(self, word: str) -> bool:
         return bool(self._store.patients_called([word], self._scope, limit=1))
 
+    def is_another(self, word: str) -> bool:
+        """Never: the register has patients alone."""
+        return False
+
     def has_in_full(self, first: str, surname: str) -> bool:
         asked = Name((first, surname), "", False, True, 0, 0)
         found = self._store.patients_called([first, surname], self._scope, limit=PATIENTS_MAX)
@@ -77,6 +81,9 @@ class EitherPersons:
 
     def goes_by(self, word: str) -> bool:
         return self._first.goes_by(word) or self._second.goes_by(word)
+
+    def is_another(self, word: str) -> bool:
+        return self._first.is_another(word) or self._second.is_another(word)
 
     def has_in_full(self, first: str, surname: str) -> bool:
         return self._first.has_in_full(first, surname) or self._second.has_in_full(first, surname)
