@@ -151,10 +151,15 @@ def _enter(network: IO[str]) -> None:
 
 
 class Forwarder:
-    """Carries each connection to `listener` over to a socket that `reach` has connected, until `close`."""
+    """Carries each connection to `listener` over to a socket that `reach` has connected, until `close`.
+
+    While `flows` is not set nothing is carried, and no one is told: as where a network is cut.
+    """
 
     def __init__(self, listener: socket.socket, reach: Callable[[], socket.socket]) -> None:
         self._listener, self._reach = listener, reach
+        self.flows = threading.Event()
+        self.flows.set()
         listener.listen(64)
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -168,24 +173,26 @@ class Forwarder:
 
     def _carry(self, near: socket.socket) -> None:
         with near, contextlib.suppress(OSError), self._reach() as far:
-            back = threading.Thread(target=_pump, args=(far, near), daemon=True)
+            back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
             back.start()
-            _pump(near, far)
+            self._pump(near, far)
             back.join()
 
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        """Until the source ends or either breaks; the sink is then told that no more comes."""
+        with contextlib.suppress(OSError):
+            while data := source.recv(COPY_BYTES):
+                self.flows.wait()
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            self.flows.wait()
+            sink.shutdown(socket.SHUT_WR)
+
     def close(self) -> None:
+        self.flows.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    """Until the source ends or either breaks; the sink is then told that no more comes."""
-    with contextlib.suppress(OSError):
-        while data := source.recv(COPY_BYTES):
-            sink.sendall(data)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_WR)
 
 
 def bound(fresh: socket.socket, address: str, port: int) -> socket.socket:

@@ -19,13 +19,15 @@ from typing import Any
 from tests.engine import cli, host
 from tests.engine.host import Hosts, Outside, key_pair
 from tests.engine.machines import notes, probe
-from tests.engine.stage import Stage
+from tests.engine.stage import Stage, well
 from tests.infra.stacks import GOOD, NGC_KEY
 
 QUESTION = "What is continued for gout?"
 INDEX = "sudo systemctl start chartwell-vectorize"
 INDEXED = "systemctl show -P ActiveState chartwell-vectorize"
 SECONDS_MAX = 120.0
+CUT_SECONDS = 60.0
+"""Shorter than sshd's ClientAliveInterval times ClientAliveCountMax (cloud-init/user-data.yaml)."""
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,31 @@ def cycles(folder: Path, pulumi: Path, mode: str, number: int = 1) -> dict[str, 
         live.stage.up("--refresh")
         live.stage.check_running()
         check_same(before, live.seen(), same_volume=mode != "snapshot")
+        host_dies_and_network_is_cut(live, mode)
+        check_same(before, live.seen(), same_volume=mode != "snapshot")
         return {
-            "host": f"nspawn, {number} pauses, 1 stop by the watch",
+            "host": f"nspawn, {number} pauses, 1 stop by the watch, 1 power cut, 1 minute without network",
             "data": f"{len(before.fingerprints)} checksums and the answer the same",
         }
+
+
+def host_dies_and_network_is_cut(live: HostStage, mode: str) -> None:
+    """The host loses its power, the stack is paused; while it comes up again a step hears nothing for a minute."""
+    outputs = live.stage.workspace.outputs()
+    live.hosts.cut_power(outputs["instanceId"])
+    live.stage.pause(mode)
+    live.stage.check_paused(mode)
+    live.stage.ran()
+    if mode == "stop":
+        live.stage.workspace.set("paused", "false")
+    coming = live.stage.starting("up")
+    began: list[str] = []
+    until(lambda: bool(began.extend(live.stage.ran()) or "services-scripts" in began), "begun")
+    (address,) = (each["PublicIp"] for each in live.stage.client("ec2").describe_addresses()["Addresses"])
+    with live.hosts.network_cut(address):
+        time.sleep(CUT_SECONDS)
+    well(coming.wait())
+    live.stage.check_running()
 
 
 def check_same(before: Seen, after: Seen, *, same_volume: bool) -> None:

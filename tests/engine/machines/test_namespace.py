@@ -83,10 +83,17 @@ def test_its_network_is_its_own_and_reached_by_a_forwarder(inside: Namespace) ->
     port = outside.getsockname()[1]
     door = Forwarder(outside, lambda: connected(inside.socket(), "127.0.0.1", 7000))
     with connected(socket.socket(), "127.0.0.1", port) as client:
+        door.flows.clear()
         client.sendall(b"question")
         client.shutdown(socket.SHUT_WR)
+        listener.settimeout(5)
         server, _ = listener.accept()
         with server:
+            server.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                server.recv(100)
+            door.flows.set()
+            server.settimeout(5)
             assert server.recv(100) == b"question"
             assert server.recv(100) == b""
             server.sendall(b"answer")
