@@ -15,7 +15,7 @@ from pipeline.text.patients.bystanders import is_among_others, is_of_someone_els
 from pipeline.text.patients.person_name import parse_name
 from pipeline.text.patients.record_fields import age_in_words, birth_date, sex_of
 
-HEADER_CHARACTERS = 2_000
+HEADER_CHARACTERS = 1_200
 """How much of a note's beginning may be its header."""
 NAMES_MAX = 5
 _MARK = re.compile(r"[:#=|]")
@@ -28,7 +28,7 @@ _LABEL = re.compile(
 _LABEL_ENDS = ("patient", "name", "pt", "resident", "client", "'s", "’s", "*", " ")
 LABEL_CHARACTERS_MAX = 30
 _VALUE = re.compile(r"[ \t*:]*(?P<value>[^\n\r]{1,120})")
-_REGARDING = re.compile(r"(?:^|\n)[ \t]*RE[ \t]*:[ \t]*(?P<value>[^\n\r]{3,80})")
+_REGARDING = re.compile(r"(?:^|\n)[ \t]*RE:[ \t]*(?P<value>[^\n\r]{3,80})")
 """Of a letter; a name only where a birth date or a number follows."""
 _VALUE_ENDS = re.compile(
     r"[ ]{2,}|\t|[|;(\[:]|\.(?=\s|$)(?<!\b\w\.)(?<!\b[MDJS][rs]\.)(?<!\bMrs\.)"
@@ -52,6 +52,12 @@ _AGE = re.compile(
     r"\bage[ \t*]*[:=][ \t*]*(?P<number>\d{1,3})(?!\d)[ \t-]*(?P<unit>years?|yrs?|y|months?|mos?|weeks?|wks?|days?)?\b",
     re.IGNORECASE,
 )
+_LABELS_OF = {
+    "birth date": (re.compile("birth"), re.compile("dob"), re.compile("born"), re.compile(r"d\.o\.b")),
+    "sex": (re.compile(r"sex ?[:*=]"), re.compile(r"gender ?[:*=]")),
+    "age": (re.compile(r"age ?[:*=/]"),),
+}
+"""Looked for first, in small letters: one after the other is faster than all in one expression."""
 _AGE_AND_SEX = re.compile(
     r"\bage/(?:sex|gender)[ \t]*:[ \t]*(?P<number>\d{1,3})[ \t]*y?[ \t]*/?[ \t]*(?P<sex>female|male|f|m)\b",
     re.IGNORECASE,
@@ -63,12 +69,9 @@ def facts_of_header(text: str) -> Iterator[PatientFact]:
     head = text[:HEADER_CHARACTERS]
     yield from _names(head)
     small = head.lower()
-    if "birth" in small or "dob" in small or "d.o.b" in small or "born" in small:
-        yield from _birth_date(head)
-    if "sex" in small or "gender" in small:
-        yield from _sex(head)
-    if "age" in small:
-        yield from _age(head)
+    for kind, read in (("birth date", _birth_date), ("sex", _sex), ("age", _age)):
+        if any(label.search(small) for label in _LABELS_OF[kind]):
+            yield from read(head)
 
 
 def _names(head: str) -> Iterator[PatientFact]:

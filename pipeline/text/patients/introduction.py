@@ -19,7 +19,7 @@ from pipeline.text.patients.bystanders import RELATIVE, is_among_others, is_of_s
 from pipeline.text.patients.person_name import SEX_OF_TITLE, parse_name
 from pipeline.text.patients.record_fields import age_in_words, years_of
 
-INTRODUCTION_CHARACTERS = 6_000
+INTRODUCTION_CHARACTERS = 3_000
 STATEMENTS_MAX = 6
 TITLED_CHARACTERS = 40_000
 LOOK_BACK = 110
@@ -45,9 +45,8 @@ _SUBJECT = re.compile(
     rf"(?:{_ANYONE}\s+(?:(?i:is|was)\s+)?|{_NAMED}(?:,?\s+(?i:is|was)\s+|,\s+)){_WORDS_BETWEEN}"
 )
 _NO_SUBJECT = re.compile(r"(?:(?i:an?)[ \t]+)?(?:[\w-]+[ \t]+){0,2}")
-_BOUNDARY = re.compile(
-    r"(?:[\n\r:;,*|?!]|(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bMx)(?<!\bDr)(?<!\bpt)(?<!\b[A-Z])\.)[ \t]*"
-)
+_BOUNDARY = re.compile(r"[\n\r:;,*|?!.][ \t]*")
+_ABBREVIATED = ("Mr.", "Ms.", "Mrs.", "Mx.", "Dr.", "pt.", "Pt.")
 BOUNDARIES_MAX = 8
 _SEX_NOUN = re.compile(
     r"[^.;:\n]{0,70}?\b(?P<sex>female|woman|lady|girl|male|man|gentleman|boy)\b|[ \t-]{0,2}(?P<letter>[FM])\b",
@@ -145,9 +144,7 @@ def _statement(text: str, match: re.Match[str], *, first: bool) -> _Statement | 
     before = text[begin : match.start("newborn") if newborn else match.start()]
     subject = _subject(before)
     start = begin + subject.start() if subject else match.start()
-    if is_of_someone_else(text, match.start(), match.end()) or is_among_others(text, start):
-        return None
-    if _RELATIVE_AGED.match(text, match.end()):
+    if is_of_someone_else(text, match.start(), match.end(), _RELATIVE_AGED) or is_among_others(text, start):
         return None
     if subject is None and not (first and _begins_here(before)):
         return None
@@ -177,7 +174,16 @@ def _subject(before: str) -> re.Match[str] | None:
 
 def _beginnings(before: str) -> list[int]:
     """Where parts of sentences begin, the nearest first."""
-    return [0, *(match.end() for match in _BOUNDARY.finditer(before))][: -BOUNDARIES_MAX - 1 : -1]
+    ends = [0, *(match.end() for match in _BOUNDARY.finditer(before))]
+    return [end for end in ends[: -BOUNDARIES_MAX - 1 : -1] if not _within_a_name(before, end)]
+
+
+def _within_a_name(before: str, end: int) -> bool:
+    """Whether the full stop before `end` is that of a title or an initial."""
+    left = before[max(0, end - 6) : end].rstrip(" \t")
+    if not left.endswith("."):
+        return False
+    return left.endswith(_ABBREVIATED) or (left[-2:-1].isupper() and not left[-3:-2].isalnum())
 
 
 def _begins_here(before: str) -> bool:

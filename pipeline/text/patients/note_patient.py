@@ -17,6 +17,7 @@ from pipeline.text.patients.introduction import facts_of_introduction, facts_of_
 from pipeline.text.patients.person_name import same_person
 from pipeline.text.patients.record_fields import facts_of_fields
 
+KINDS = ("name", "sex", "birth_date", "age")
 FACTS_MAX = 24
 """Facts of one note, and characters of one value: a register is no place to keep a note."""
 VALUE_CHARACTERS_MAX = 200
@@ -28,8 +29,9 @@ def facts_of_note(document: Document) -> tuple[PatientFact, ...]:
     header = list(facts_of_header(document.text_content))
     opening = list(facts_of_introduction(document.text_content))
     titles = list(facts_of_titles(document.text_content))
-    inside = _undisputed(outside, header, opening, titles)
-    return tuple(_once(chain(outside, inside)))
+    if header or opening or titles:
+        outside += _undisputed(outside, header, opening, titles)
+    return tuple(_once(outside))
 
 
 def _of_source(patient: SourcePatient | None) -> Iterator[PatientFact]:
@@ -48,8 +50,8 @@ def _undisputed(
     header: Sequence[PatientFact],
     opening: Sequence[PatientFact],
     titles: Sequence[PatientFact],
-) -> Iterator[PatientFact]:
-    """The facts of the text that may be the patient's by all that is known otherwise."""
+) -> list[PatientFact]:
+    """The facts of the text that may be the patient's by all that is known otherwise, those of one kind together."""
     labelled = [*header, *opening]
     known = _names(outside)
     if known:
@@ -64,21 +66,20 @@ def _undisputed(
     fits = all(sexes <= {fact.value} for fact in titles if fact.kind == "sex")
     if fits and all(_may_be(name, names) for name in _names(titles) if names):
         labelled = [*labelled, *titles]
-    return _consistent(labelled, outside)
+    return sorted(_consistent(labelled, outside), key=lambda fact: KINDS.index(fact.kind))
 
 
 def _consistent(inside: Sequence[PatientFact], outside: Sequence[PatientFact]) -> Iterator[PatientFact]:
     """Without a sex or a birth date of the text that differs from another one of the text, or from the source's."""
-    for kind in ("name", "sex", "birth_date", "age"):
-        facts = [fact for fact in inside if fact.kind == kind]
-        said = {fact.value for fact in outside if fact.kind == kind}
-        if kind in ("sex", "birth_date"):
-            values = {fact.value for fact in facts}
-            if len(values) > 1:
-                continue
-            if said and not any(_same(value, other) for value in values for other in said):
-                continue
-        yield from facts
+    values: dict[str, set[str]] = {"sex": set(), "birth_date": set()}
+    for fact in inside:
+        if fact.kind in values:
+            values[fact.kind].add(fact.value)
+    disputed = {kind for kind, said in values.items() if len(said) > 1}
+    for fact in outside:
+        if fact.kind in values and not all(_same(value, fact.value) for value in values[fact.kind]):
+            disputed.add(fact.kind)
+    return (fact for fact in inside if fact.kind not in disputed)
 
 
 def _same(one: str, other: str) -> bool:
