@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import IndexingSettings
 from pipeline.indexing.chunking import fingerprint_under, is_known_as
+from pipeline.indexing.flow import Indexing, SilentObserver
 from pipeline.patients import FEMALE, PersonName, SourcePatient
 from pipeline.records import EVERYTHING, Document, Rejection, SourceRecord
+from pipeline.reembedding.catch_up import one_pass
 from pipeline.storage.sqlite import Database
-from tests.indexing.test_flow import CountingEmbedder, Run, records
+from tests.indexing.test_flow import CountingEmbedder, Rejections, Run, records
 
 EVA = SourcePatient("fhir", (PersonName(("Eva",), ("Nowak",)),), FEMALE, "1970-03-01")
 MARRIED = replace(EVA, names=(*EVA.names, PersonName(("Eva",), ("Kowalski",))))
@@ -69,6 +72,17 @@ def test_a_run_that_is_cut_off_keeps_what_was_said(run: Run) -> None:
     run(iter([]), complete_sources=False)  # from the ledger alone
     documents = [run.store.document(f"n{number}") for number in range(12)]
     assert [document.patient for document in documents if document] == [EVA] * 12
+
+
+def test_another_embedding_space_takes_it_along(run: Run, tmp_path: Path) -> None:
+    run(said(EVA))
+    shadow = Run(Database(tmp_path / "shadow.sqlite"), CountingEmbedder(), tmp_path / "shadow", spool=False)
+    indexing = Indexing(
+        shadow.embedder, shadow.store, shadow.ledger, IndexingSettings(), Rejections(), SilentObserver()
+    )
+    assert one_pass(run.store, run.ledger, indexing).stored == 6
+    assert called(shadow, "Nowak") == ["p0", "p1", "p2"]
+    assert one_pass(run.store, run.ledger, indexing).level
 
 
 def test_a_document_survives_as_json() -> None:

@@ -25,10 +25,24 @@ _LABEL = re.compile(
     r"|name[ \t]+of[ \t]+(?:the[ \t]+)?patient|(?P<bare>name))[ \t*]*$",
     re.IGNORECASE,
 )
-_LABEL_ENDS = ("patient", "name", "pt", "resident", "client", "'s", "’s", "*", " ")
+_LABEL_ENDS = (
+    "atient",
+    "name",
+    "pt",
+    "sident",
+    "client",
+    "nt's",
+    "nt’s",
+    "name*",
+    "ent*",
+    "me**",
+    "nt**",
+    "name ",
+    "tient ",
+)
 LABEL_CHARACTERS_MAX = 30
 _VALUE = re.compile(r"[ \t*:]*(?P<value>[^\n\r]{1,120})")
-_REGARDING = re.compile(r"(?:^|\n)[ \t]*RE:[ \t]*(?P<value>[^\n\r]{3,80})")
+_REGARDING = re.compile(r"(?:^|\n)RE:[ \t]*(?P<value>[^\n\r]{3,80})")
 """Of a letter; a name only where a birth date or a number follows."""
 _VALUE_ENDS = re.compile(
     r"[ ]{2,}|\t|[|;(\[:]|\.(?=\s|$)(?<!\b\w\.)(?<!\b[MDJS][rs]\.)(?<!\bMrs\.)"
@@ -82,21 +96,20 @@ def _names(head: str) -> Iterator[PatientFact]:
         yield from _named(value)
     if (match := _IN_A_LIST.match(head)) and "," in match["value"]:
         yield from _named(match)
-    if (
-        "RE" in head
-        and (match := _REGARDING.search(head))
-        and _BORN.search(head, match.start(), match.end() + 80)
-    ):
-        yield from _named(match)
+    if "\nRE:" in head or head.startswith("RE:"):
+        match = _REGARDING.search(head)
+        if match and _BORN.search(head, match.start(), match.end() + 80):
+            yield from _named(match)
 
 
 def _labels(head: str) -> Iterator[tuple[int, bool, int]]:
     """Where a label of a name begins, whether it says not whose, and where its value begins."""
     for mark in _MARK.finditer(head):
-        begin = max(0, mark.start() - LABEL_CHARACTERS_MAX)
-        before = head[begin : mark.start()]
-        if before.lower().endswith(_LABEL_ENDS) and (label := _LABEL.search(before)):
-            yield begin + label.start(), bool(label["bare"]), mark.end()
+        at = mark.start()
+        if head[max(0, at - 6) : at].lower().endswith(_LABEL_ENDS):
+            begin = max(0, at - LABEL_CHARACTERS_MAX)
+            if label := _LABEL.search(head[begin:at]):
+                yield begin + label.start(), bool(label["bare"]), mark.end()
 
 
 def _named(match: re.Match[str]) -> Iterator[PatientFact]:
