@@ -426,6 +426,8 @@ class _NameRun:
         titled = self.title is not None
         kept = _without_ordinary_words(full, titled=titled)
         sure = titled or (len(full) > 1 and (len(kept) > 1 or not self.heading))
+        if len(full) == 1 and not titled and full[0].text.lower() in _DAYS:
+            return
         if not kept or not (sure or (self.possessive and len(full) == 1)):
             return
         asked_of = () if titled else _without_finding(kept, full)

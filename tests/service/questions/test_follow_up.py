@@ -117,7 +117,10 @@ def test_somebody_described_is_not_the_patient_before(reader: httpx2.Client) -> 
     assert ask(reader, asked, first["conversation_id"])["kept_patient_id"] is None
 
 
-@pytest.mark.parametrize("question", ["Is Anna taking Allopurinol?", "Does she take Tylenol?", "And an MRI?"])
+@pytest.mark.parametrize(
+    "question",
+    ["Is Anna taking Allopurinol?", "Does she take Tylenol?", "And an MRI?", "What was Monday's uric acid?"],
+)
 def test_a_capital_is_not_somebody_else(reader: httpx2.Client, question: str) -> None:
     first = ask(reader, FIRST)
     assert ask(reader, question, first["conversation_id"])["kept_patient_id"] == HERS
