@@ -290,6 +290,16 @@ class PatientRegisterContract:
         assert patient.patient_id == "p3"
         assert ids(store, "Nguyen", scope=AccessScope(patient_ids=frozenset({"p3", "p1"}))) == ["p3"]
 
+    def test_names_out_of_sight_take_no_place_of_others(self, store: Store) -> None:
+        hidden = [
+            written(f"n{n:02}", "Patient: Eva Nowak\n", f"p{n:02}", domain="oncology") for n in range(60)
+        ]
+        store.upsert([*hidden, written("seen", "Patient: Eva Nowak\n", "q", domain="cardiology")])
+        scope = only("cardiology")
+        assert [p.patient_id for p in store.patients_called(["Eva", "Nowak"], scope, limit=1)] == ["q"]
+        assert [p.patient_id for p in store.patients_near(["Eva", "Nowack"], scope, limit=1)] == ["q"]
+        assert [p.patient_id for p in store.patients(scope, limit=1)] == ["q"]
+
     @pytest.mark.parametrize("seed", range(3))
     def test_whatever_the_scope_the_register_says_what_its_notes_say(self, store: Store, seed: int) -> None:
         dice = random.Random(seed)

@@ -166,6 +166,7 @@ class EmbeddedStore:
         """Read the notes of an earlier release into the register, a few with each commit: a cut costs nothing."""
         if self._has_all_in_register():
             return
+        LOGGER.info("the stored notes are read into the register of patients")
         try:
             while self._read_more_into_register():
                 pass
