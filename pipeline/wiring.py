@@ -71,6 +71,11 @@ def compose_answerer(
     answerer: Answerer = Answering(
         embedder, store, generator, settings.answering, ranker=open_ranker(settings)
     )
+    if generator.model.provider == "extractive":
+        from pipeline.answering.shapes.shaped_answering import ShapedAnswering
+        from pipeline.answering.shapes.shapes import SHAPES
+
+        answerer = ShapedAnswering(answerer, store, embedder, SHAPES)
     return telemetry.answerer(answerer, embedder.space.id)
 
 

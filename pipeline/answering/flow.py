@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from typing import Literal
 
 from pipeline.answering.model_output import ModelOutput, NoAnswer
-from pipeline.answering.note_access import visible_note
+from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final
 from pipeline.answering.prompts import CURRENT, PromptTemplate, build_prompt, prompt_template
 from pipeline.answering.search import search
@@ -225,17 +225,7 @@ class Answering:
     def _unchanged_note(
         self, scope: AccessScope, passages: Mapping[str, Hit], resource_id: str
     ) -> Document | None:
-        """The note, where it still is of the patient, type and date that the model was told. Answers take a while, and
-        what a passage says of one patient must not be cited from a note that has become another's. The text is not
-        looked at: verification holds it against the passage."""
-        note, told = visible_note(self.store, resource_id, scope), passages[resource_id]
-        if note is None or (note.patient_id, note.document_type, note.date) != (
-            told.patient_id,
-            told.document_type,
-            told.date,
-        ):
-            return None
-        return note
+        return note_as_told(self.store, passages[resource_id], scope)
 
     def _finish(self, found: SearchResult, prompt: Prompt, draft: _Draft, watch: Stopwatch) -> Answer:
         if draft.reason is not None:

@@ -7,7 +7,7 @@ cannot tell the two apart. Knows no person and no role; it is handed their scope
 from __future__ import annotations
 
 from pipeline.ports import Store
-from pipeline.records import AccessScope, Document
+from pipeline.records import AccessScope, Document, Hit
 
 
 def visible_note(store: Store, resource_id: str, scope: AccessScope) -> Document | None:
@@ -19,3 +19,17 @@ def visible_note(store: Store, resource_id: str, scope: AccessScope) -> Document
     if document is None or not scope.admits(document.domain, document.patient_id):
         return None
     return document
+
+
+def note_as_told(store: Store, told: Hit, scope: AccessScope) -> Document | None:
+    """The note of a passage, where it still is of the patient, type and date that were told with it. Answers take a
+    while, and what a passage says of one patient must not be cited from a note that has become another's. The text is
+    not looked at: verification holds it against the passage."""
+    note = visible_note(store, told.resource_id, scope)
+    if note is None or (note.patient_id, note.document_type, note.date) != (
+        told.patient_id,
+        told.document_type,
+        told.date,
+    ):
+        return None
+    return note

@@ -24,6 +24,7 @@ REASONS = {
     "filters_match_nothing": "No note matches the filters.",
     "below_floor": "No note that was looked at is similar enough to the question.",
     "name_not_found": "The closest passages are of other people.",
+    "not_stated": "No passage of the patient's notes has it in these words.",
     "which_patient": "Nothing was looked for: ask again with the id of the one that is meant.",
     "generator_abstained": "The closest passages do not answer the question.",
 }

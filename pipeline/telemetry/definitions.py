@@ -30,6 +30,7 @@ REASONS = {
         "below_floor",
         "name_not_found",
         "which_patient",
+        "not_stated",
         "generator_abstained",
     ),
     "no_answer": ("nothing_verified", "cut_off", "filtered", "refused", "tool_call", "thought_only", "empty"),

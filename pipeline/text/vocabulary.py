@@ -259,6 +259,7 @@ _SAME = """
     urticaria : urticaria, hives
     nephrolithiasis : nephrolithiasis, kidney stone, kidney stones, renal calculus, renal calculi, renal stone
     cholelithiasis : cholelithiasis, gallstone, gallstones
+    penicillin : penicillin, penicillins, pcn
     hyperkalemia : hyperkalemia, high potassium
     hyponatremia : hyponatremia, low sodium
     anemia : anemia, anaemia, anemic

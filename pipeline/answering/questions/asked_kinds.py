@@ -16,7 +16,7 @@ family history: family, familial, mother('s)?, father('s)?, brothers?, sisters?,
 whole visit: visits?, encounters?, consultation, appointment
 reason for visit: reason for (the |§'s )?(visit|consultation|admission|referral), chief complaint, presenting complaint,
     why (did|does|was|is) § (come|came|seen|here|admitted|referred|present), complaints?
-allergy: allerg(y|ies|ic), allergens?, intoleran(t|ces?), sensitivit(y|ies)
+allergy: ((drug|medication|food|known) )*allerg(y|ies|ic), allergens?, intoleran(t|ces?), sensitivit(y|ies)
 medication: medications?, medicines?, meds?, drugs?, prescri(bed|ptions?), pills?, tablets?, doses?, dosages?, dosed,
     take, takes, taking, took, taken, started on, is § on, are § on
 vital sign: vital signs?, vitals?, blood pressures?, bp, heart rates?, pulse, temperature, respiratory rate, weight,

@@ -120,12 +120,21 @@ _BARE = re.compile(r"^(?:any\s+|and\s+)?(?P<what>[^?.!]*)" + _END, re.IGNORECASE
 _FACT = re.compile(
     r"^(?:what|which|when|where|why|how|at what|on what|from which|for how long|who|whose)\b", re.IGNORECASE
 )
-_ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
-_TAIL = re.compile(
-    r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|again|before|ever)$",
+_MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
+_WHAT_VALUE = re.compile(
+    rf"^what(?:['’]s| is| was| were| are)\s+(?:the\s+|§'s\s+)*{_FINDING}"
+    rf"(?:\s+(?:level|value|result)s?)?(?:\s+(?:of|for|in)\s+§)?{_END}",
     re.IGNORECASE,
 )
-_SEVERAL_THINGS = re.compile(r"\b(?:and|or|but|who|which|that|because|if|when|while|than)\b|§", re.IGNORECASE)
+_ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
+_TAIL = re.compile(
+    r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
+    re.IGNORECASE,
+)
+_SEVERAL_THINGS = re.compile(
+    r"\b(?:and|or|but|who|which|that|because|if|when|while|than|before|again|anything|something|everything|anyone)\b|§",
+    re.IGNORECASE,
+)
 _SMALL_WORDS = frozenset(
     "a an the of for in on at to by with from is are was were do does did has have had be been § §'s all any current "
     "currently known list there me what which please and also still now full complete every s this that notes "
@@ -213,7 +222,12 @@ def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
         return listed
     if re.match(r"(?:list|show|name|give)\b", text, re.IGNORECASE):
         return AskedShape(AnswerShape.LIST, rest=_rest(without_kinds(text)))
-    return AskedShape(AnswerShape.FACT if _FACT.match(text) else None, rest=_rest(without_kinds(text)))
+    rest = _rest(without_kinds(text))
+    measured = kinds and kinds[0] in _MEASURED and len(kinds) == 1 and not rest
+    value = _WHAT_VALUE.match(text) if measured else None
+    return AskedShape(
+        AnswerShape.FACT if _FACT.match(text) else None, value["finding"] if value else None, rest=rest
+    )
 
 
 def _by_verb(text: str) -> AskedShape | None:

@@ -47,6 +47,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "The notes that were found are of other people",
             "Choose the patient with the filter: a note that never says the name is not found by it.",
         ),
+        "not_stated": (
+            "Not stated in this patient's notes",
+            "No passage of them has it in these words. Ask in the words that the notes would use, if there are others.",
+        ),
         "which_patient": (
             "Several patients have that name",
             "Choose the one that is meant with the patient filter; nothing was looked for.",

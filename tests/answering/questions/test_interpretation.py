@@ -79,8 +79,8 @@ def test_whom(question: str, whom: Whom, written: list[str]) -> None:
         ("What happened at the visit of Sophia Brown?", AnswerShape.SUMMARY, ThingKind.WHOLE_VISIT, None),
         ("Compare the allergies of Sophia Jackson and Sophia Brown.", AnswerShape.COMPARE, ALLERGY, None),
         ("How has her insurance changed over the visits?", AnswerShape.TREND, ThingKind.SOCIAL, None),
-        ("What was the blood pressure of patient D2N006?", FACT, ThingKind.VITAL, None),
-        ("What is the A1c of John Brooks?", FACT, ThingKind.LABORATORY, None),
+        ("What was the blood pressure of patient D2N006?", FACT, ThingKind.VITAL, "blood pressure"),
+        ("What is the A1c of John Brooks?", FACT, ThingKind.LABORATORY, "A1c"),
         ("What did the CT scan show?", FACT, ThingKind.IMAGING, None),
     ],
 )

@@ -1,0 +1,1 @@
+"""Answers of a shape that needs no language model: lists, yes or no, who, counts, summaries, each line a quotation."""

@@ -1,0 +1,36 @@
+"""Whether a mention is of the kind of thing asked for: a drug that is taken, or one that someone reacts to.
+
+Decides it by section and sentence. Everything but drugs and allergies is of any kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pipeline.answering.questions.plan import ThingKind
+from pipeline.records import Hit
+from pipeline.text.finding import Mention
+from pipeline.text.structure.section_kinds import SectionKind, kinds_of_title
+from pipeline.text.structure.sections import Section, section_at
+
+_REACTS = re.compile(
+    r"allerg|intoleran|adverse (?:drug )?(?:reaction|effect)|anaphyla|\bsensitiv"
+    r"|\breact(?:s|ion|ed)? (?:to|with)\b|NKDA",
+    re.IGNORECASE,
+)
+
+
+def is_of_kind(text: str, mention: Mention, sections: Sequence[Section], kind: ThingKind | None) -> bool:
+    """`text`: of the passage; `sections`: its own."""
+    if kind not in (ThingKind.ALLERGY, ThingKind.MEDICATION):
+        return True
+    section = section_at(sections, mention.start)
+    listed = section is not None and SectionKind.ALLERGIES in section.kinds
+    reacts = _REACTS.search(text, mention.sentence_start, mention.sentence_end) is not None
+    return (listed or reacts) is (kind is ThingKind.ALLERGY)
+
+
+def title_of(hit: Hit) -> str | None:
+    """The title that a passage begins under: its section's, or the note's type where that is one ("Allergies")."""
+    return hit.section or (hit.document_type if kinds_of_title(hit.document_type) else None)

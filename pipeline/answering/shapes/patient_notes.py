@@ -1,0 +1,106 @@
+"""The passages of one patient, by note, the newest first, and the sections in them.
+
+Decides how many are read and what is newest. Nothing is found by likeness here: all passages are read, so that what
+none of them says is not stated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pipeline.answering.shapes.kind_of_mention import title_of
+from pipeline.answering.shapes.reply import PlannedQuestion
+from pipeline.records import Hit
+from pipeline.text.periods import Period
+from pipeline.text.structure.section_kinds import SectionKind
+from pipeline.text.structure.sections import Section, sections_of
+
+PASSAGES_MAX = 800
+"""Passages of one patient that are read."""
+
+
+@dataclass(frozen=True)
+class ReadPassage:
+    """A passage with its sections, found once."""
+
+    hit: Hit
+
+    @cached_property
+    def sections(self) -> tuple[Section, ...]:
+        return sections_of(self.hit.text, within=title_of(self.hit))
+
+
+@dataclass(frozen=True)
+class PatientNote:
+    """The passages of one note in their order."""
+
+    passages: tuple[ReadPassage, ...]
+
+    @property
+    def first(self) -> Hit:
+        return self.passages[0].hit
+
+    @property
+    def day(self) -> str:
+        """ISO 8601 day; "" where the note has no date."""
+        return (self.first.date or "")[:10]
+
+    @property
+    def called(self) -> str:
+        """How a line of ours names the note: "Visit note of 2020-01-05"."""
+        return f"{self.first.document_type}, {f'{self.day}' if self.day else 'undated'}"
+
+    def of_kinds(self, kinds: Collection[SectionKind]) -> Iterator[tuple[ReadPassage, Section]]:
+        """The sections of these kinds."""
+        for passage in self.passages:
+            for section in passage.sections:
+                if not set(section.kinds).isdisjoint(kinds):
+                    yield passage, section
+
+
+@dataclass(frozen=True, slots=True)
+class PatientNotes:
+    """What was read of one patient."""
+
+    notes: tuple[PatientNote, ...]
+    """The newest first, those without a date last."""
+    complete: bool
+    """Whether all passages were read."""
+
+    @property
+    def newest(self) -> tuple[PatientNote, ...]:
+        """The notes of the newest day; all of them where none has a date."""
+        return tuple(note for note in self.notes if note.day == self.notes[0].day)
+
+
+def patient_notes(asked: PlannedQuestion) -> PatientNotes:
+    """All passages that the question's filters admit, within the days that it names."""
+    filters = asked.question.filters
+    found = asked.store.search_vector(asked.vector, PASSAGES_MAX, filters)
+    patients = filters.admitted_patients
+    hits = [
+        hit
+        for hit in asked.store.hits([match.chunk_id for match in found], asked.vector)
+        if filters.scope.admits(hit.domain, hit.patient_id)
+        and (patients is None or hit.patient_id in patients)
+        and _in_time(hit, asked)
+    ]
+    return PatientNotes(_by_note(hits), len(found) < PASSAGES_MAX)
+
+
+def _in_time(hit: Hit, asked: PlannedQuestion) -> bool:
+    time = asked.plan.time
+    return Period.of(time.since, time.until).admits(hit.date)
+
+
+def _by_note(hits: Sequence[Hit]) -> tuple[PatientNote, ...]:
+    notes: dict[str, list[Hit]] = {}
+    for hit in hits:
+        notes.setdefault(hit.resource_id, []).append(hit)
+    read = [
+        PatientNote(tuple(ReadPassage(hit) for hit in sorted(passages, key=lambda each: each.start)))
+        for _, passages in sorted(notes.items())
+    ]
+    return tuple(sorted(read, key=lambda note: note.first.date or "", reverse=True))

@@ -1,0 +1,85 @@
+"""What an answer of a shape is made of, before its quotations are checked, and who makes one.
+
+Decides that our own words and a note's never mix: a line is either a lead, which says how lines below are meant, or a
+quotation of one passage. Refuses to know how it is found and how it is shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from pipeline.answering.questions.plan import QuestionPlan
+from pipeline.ports import Store
+from pipeline.records import Hit, Question, Vector
+
+_MARK = re.compile(r"(?:[-*+•●◦▪‣·–—]\s*|\(?\d{1,2}[.)]\s+(?=[^\W\d_]))+")
+
+
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """A line of ours over quotations: a heading, a number of patients. No words of a note but a section's title."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quotation:
+    """A line that is a note's."""
+
+    hit: Hit
+    start: int
+    end: int
+    """Half-open, of the passage's text."""
+    names_patient: bool = False
+    """Whether the line begins with whose it is and when it was written."""
+    under: str = ""
+    """The title that it stands under, where it says little without."""
+
+
+def without_mark(text: str, start: int, end: int) -> tuple[int, int]:
+    """A stretch of a text without the bullet or number of a list before it."""
+    mark = _MARK.match(text, start, end)
+    return (mark.end() if mark is not None and mark.end() < end else start), end
+
+
+ReplyLine: TypeAlias = Lead | Quotation
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Lines in order; without a quotation the notes have nothing, and `missing` says of what."""
+
+    lines: tuple[ReplyLine, ...]
+    missing: Literal["not_stated"] | None = None
+
+    @property
+    def quotations(self) -> tuple[Quotation, ...]:
+        return tuple(line for line in self.lines if isinstance(line, Quotation))
+
+
+NOT_STATED = Reply((), "not_stated")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedQuestion:
+    """A question with its plan, and what answers are found with."""
+
+    question: Question
+    """Limited to the patients that are meant."""
+    plan: QuestionPlan
+    vector: Vector
+    """The embedded question, shape (dimension,)."""
+    store: Store
+
+
+class ShapeAnswerer(Protocol):
+    """Answers questions of one shape."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        """Whether it answers such a question. `patients`: those that the question is limited to. Looks nothing up."""
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        """The answer; None where notes are not written so that it can be found: then it is asked as any question."""

@@ -1,0 +1,216 @@
+"""Lists what the sections of a kind hold: medications, allergies, problems, plan, of one patient.
+
+Decides which sections a kind is written in, which notes are read (the newest that has any), and that a thing is listed
+once. Where no section has it, sentences that say a drug is taken, or that speak of allergies, are what there is. A list
+of which nothing is said anywhere in the notes is not stated. Refuses to answer for several patients at once, and what
+asks for a part of a list ("for COPD").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from types import MappingProxyType
+
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.drug_sentences import drug_mentions
+from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
+from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
+from pipeline.text.finding import Finding
+from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.list_items import items_of
+from pipeline.text.structure.section_kinds import SectionKind
+from pipeline.text.structure.sections import Section
+
+_K = SectionKind
+SECTIONS = MappingProxyType(
+    {
+        ThingKind.MEDICATION: frozenset([_K.MEDICATIONS]),
+        ThingKind.ALLERGY: frozenset([_K.ALLERGIES]),
+        ThingKind.PROBLEM: frozenset(
+            [_K.PROBLEMS, _K.DIAGNOSES, _K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN, _K.PAST_HISTORY]
+        ),
+        ThingKind.PROCEDURE: frozenset([_K.PROCEDURES, _K.SURGICAL_HISTORY]),
+        ThingKind.VITAL: frozenset([_K.VITAL_SIGNS]),
+        ThingKind.LABORATORY: frozenset([_K.LABORATORY]),
+        ThingKind.IMAGING: frozenset([_K.IMAGING]),
+        ThingKind.PLAN: frozenset([_K.PLAN, _K.ASSESSMENT_AND_PLAN]),
+        ThingKind.INSTRUCTIONS: frozenset([_K.INSTRUCTIONS]),
+        ThingKind.HISTORY: frozenset([_K.PAST_HISTORY, _K.SURGICAL_HISTORY]),
+        ThingKind.SOCIAL: frozenset([_K.SOCIAL_HISTORY]),
+        ThingKind.FAMILY: frozenset([_K.FAMILY_HISTORY]),
+        ThingKind.REASON_FOR_VISIT: frozenset([_K.REASON_FOR_VISIT]),
+    }
+)
+"""The sections that a kind of thing is listed in."""
+_HELD_IN_PROSE = frozenset([ThingKind.MEDICATION, ThingKind.ALLERGY])
+_ASSESSED = frozenset([_K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN])
+LINES_MAX = 60
+PROBLEM_WORDS_MAX = 14
+FRAGMENT_WORDS_MAX = 8
+_OF_SENTENCES = frozenset(
+    "is are was were will has have had we i she he patient they should can it this".split()
+)
+"""No headline has one of these words."""
+_LABEL = re.compile(r"\s*(?:[-*•]\s*)?[A-Z][A-Za-z ]{2,40}:")
+_REASONING = re.compile(
+    r"\s*(?:[-*•]\s*)?(?:Medical Reasoning|Reasoning|Patient Agreements)\b", re.IGNORECASE
+)
+_SAY_NOTHING = frozenset(["also", "and", "other", "others", "none other", "as above", "see above"])
+_LETTER = re.compile(r"[^\W_]+")
+_DRUG = re.compile(r"[^\W\d_][\w-]{2,}")
+_NO_DRUG = frozenset(
+    "patient reports taking takes tablet capsule oral solution injection daily once twice hcl with and".split()
+)
+
+
+class SectionList:
+    """Implements shapes.reply.ShapeAnswerer."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        return (
+            plan.shape is AnswerShape.LIST
+            and len(patients) == 1
+            and len(plan.kinds) == 1
+            and plan.kind in SECTIONS
+            and not (plan.rest or plan.negated or plan.finding)
+            and not (plan.time.relative or plan.time.stay or plan.time.order == "first")
+        )
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        kind = asked.plan.kinds[0]
+        read = patient_notes(asked)
+        lines: list[ReplyLine] = []
+        told = _Told()
+        for notes in _by_day(read.notes):
+            for note in notes:
+                lines += _of_sections(note, kind, told)
+            if lines:
+                break
+        for note in _with_prose(read.notes, lines, kind):
+            lines += _of_prose(note, kind, told)
+        if lines:
+            return Reply(tuple(lines[:LINES_MAX]))
+        return NOT_STATED if kind in _HELD_IN_PROSE and read.complete and read.notes else None
+
+
+class _Told:
+    """What is listed already."""
+
+    def __init__(self) -> None:
+        self._texts: set[str] = set()
+        self.words: set[str] = set()
+
+    def is_new(self, text: str) -> bool:
+        folded = " ".join(_LETTER.findall(text.lower()))
+        new = folded not in self._texts and folded not in _SAY_NOTHING
+        self._texts.add(folded)
+        self.words |= {word.lower() for word in _DRUG.findall(text)} - _NO_DRUG
+        return new and bool(folded)
+
+
+def _by_day(notes: Sequence[PatientNote]) -> Iterator[list[PatientNote]]:
+    """Notes of one day together, the newest day first."""
+    days: dict[str, list[PatientNote]] = {}
+    for note in notes:
+        days.setdefault(note.day, []).append(note)
+    yield from days.values()
+
+
+def _with_prose(
+    notes: Sequence[PatientNote], lines: Sequence[ReplyLine], kind: ThingKind
+) -> Sequence[PatientNote]:
+    """The notes whose sentences are read: of a list that there is, its own notes, for what has changed since it was
+    written down; else those of the newest day that have any."""
+    if kind not in _HELD_IN_PROSE:
+        return ()
+    listed = {line.hit.resource_id for line in lines if isinstance(line, Quotation)}
+    if listed:
+        return (
+            [note for note in notes if note.first.resource_id in listed]
+            if kind is ThingKind.MEDICATION
+            else ()
+        )
+    return next((day for day in _by_day(notes) if any(_prose(note, kind) for note in day)), ())
+
+
+def _of_sections(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
+    for passage, section in note.of_kinds(SECTIONS[kind]):
+        quoted = [
+            Quotation(passage.hit, start, end)
+            for start, end in _items(passage, section, kind)
+            if told.is_new(passage.hit.text[start:end])
+        ]
+        if quoted:
+            yield Lead(f"{section.title or kind.value.capitalize()} ({note.called}):")
+            yield from quoted
+
+
+def _items(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
+    text = passage.hit.text
+    if not _ASSESSED.isdisjoint(section.kinds):
+        yield from _of_assessment(text, section, kind)
+        return
+    for item in items_of(text, section.text_start, section.end):
+        if _LETTER.search(text, item.start, item.end) and text[item.end - 1] != ":":
+            yield item.start, item.end
+
+
+def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
+    """Of an assessment its headlines, or what is done: not what is thought."""
+    for start, end in passage_sentences(text[section.text_start : section.end]):
+        a, b = start + section.text_start, end + section.text_start
+        if is_heading(text[a:b]) and kind is not ThingKind.PROBLEM:
+            continue
+        problem = _is_problem(text, a, b)
+        if problem is (kind is ThingKind.PROBLEM) and not _REASONING.match(text, a):
+            yield a, b
+
+
+def _is_problem(text: str, start: int, end: int) -> bool:
+    """Whether a sentence of an assessment is a headline: "2. Hypertension", alone on its line."""
+    line_start = text.rfind("\n", 0, start) + 1
+    line_end = text.find("\n", end)
+    rest = text[end : line_end if line_end >= 0 else len(text)]
+    alone = not (text[line_start:start] + rest).strip(" \t-*•0123456789.)#") and "\n" not in text[start:end]
+    words = text[start:end].split()
+    said = {word.strip(".,").lower() for word in words}
+    return (
+        alone
+        and (start > 0 or len(words) <= FRAGMENT_WORDS_MAX)
+        and len(words) <= PROBLEM_WORDS_MAX
+        and said.isdisjoint(_OF_SENTENCES)
+        and not _LABEL.match(text, start)
+    )
+
+
+def _prose(note: PatientNote, kind: ThingKind) -> list[tuple[ReadPassage, int, int, str]]:
+    """Sentences that have it: passage, place, and the word that tells one from another."""
+    if kind is ThingKind.MEDICATION:
+        return [
+            (passage, mention.start, mention.end, mention.drug)
+            for passage in note.passages
+            for mention in drug_mentions(passage.hit.text, passage.sections)
+        ]
+    finding = Finding("allergy")
+    return [
+        (passage, mention.sentence_start, mention.sentence_end, "")
+        for passage in note.passages
+        for mention in finding.mentions(passage.hit.text)
+    ]
+
+
+def _of_prose(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
+    quoted = []
+    for passage, start, end, word in _prose(note, kind):
+        known = {each.lower() for each in _DRUG.findall(word)}
+        if word and known and known <= told.words:
+            continue
+        if told.is_new(passage.hit.text[start:end]):
+            quoted.append(Quotation(passage.hit, start, end))
+    if quoted:
+        what = (
+            "Taken or ordered, as sentences say it" if kind is ThingKind.MEDICATION else "As sentences say it"
+        )
+        yield Lead(f"{what} ({note.called}):")
+        yield from quoted

@@ -1,0 +1,188 @@
+"""Answers questions whose shape is known by the answerer of that shape, and all others by the one inside.
+
+Decides which answerer takes a question, and that what one of them finds goes through the same verification as a model's
+draft: a quotation stands in its passage, and its passage in the note, to the letter. Whom a question means is
+`patient_meant`'s: where that is not sure, the one inside says so. Knows no shape by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+from pipeline.answering.note_access import note_as_told
+from pipeline.answering.notices import not_final, notices_of
+from pipeline.answering.question_length import embed_question
+from pipeline.answering.questions.interpretation import plan_of
+from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.plan import QuestionPlan
+from pipeline.answering.shapes.reply import (
+    Lead,
+    PlannedQuestion,
+    Quotation,
+    Reply,
+    ShapeAnswerer,
+    without_mark,
+)
+from pipeline.answering.stages import Stopwatch
+from pipeline.answering.verification import CitationNumbers, StatementChecker
+from pipeline.call_context import cancellation
+from pipeline.ports import Answerer, Embedder, Store
+from pipeline.records import (
+    Answer,
+    AnswerEvent,
+    Citation,
+    Document,
+    Finished,
+    GeneratorModel,
+    Hit,
+    Question,
+    Retrieved,
+    SearchResult,
+    Statement,
+    Usage,
+    Verified,
+)
+
+MODEL = GeneratorModel(provider="extractive", model="note-structure", thinks="never")
+NOT_STATED = "Not stated in the notes."
+
+
+@dataclass(frozen=True)
+class ShapedAnswering:
+    """Implements ports.Answerer."""
+
+    inside: Answerer
+    store: Store
+    embedder: Embedder
+    shapes: Sequence[ShapeAnswerer]
+
+    def search(self, question: Question) -> SearchResult:
+        return self.inside.search(question)
+
+    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+        watch = Stopwatch()
+        answer = self._shaped(question, watch)
+        if answer is None:
+            yield from self.inside.stream(question)
+            return
+        yield Retrieved(answer.passages)
+        for statement in answer.statements:
+            yield Verified(statement)
+        yield Finished(answer)
+
+    def _shaped(self, question: Question, watch: Stopwatch) -> Answer | None:
+        planned = self._planned(question)
+        if planned is None:
+            return None
+        meant, plan = planned
+        shape = next((each for each in self.shapes if each.takes(plan, meant.filters.patient_ids)), None)
+        if shape is None:
+            return None
+        with watch.stage("embed"):
+            vector = embed_question(question.text, self.embedder)
+        cancellation.check()
+        with watch.stage("search"):
+            reply = shape.reply(PlannedQuestion(meant, plan, vector, self.store))
+        if reply is None or not (reply.quotations or self.store.count_notes(meant.filters, most=1)):
+            return None  # where nothing was looked at, the one inside says why
+        return self._answer(meant, reply, watch)
+
+    def _planned(self, question: Question) -> tuple[Question, QuestionPlan] | None:
+        """The question limited to whom it means, with its plan; None where no shape is known or it is not known whom
+        it means."""
+        plan = plan_of(question.text)
+        unsure = any(not written.sure for written in plan.patients.written)
+        if plan.shape is None and not unsure:
+            return None
+        meant = patient_meant(question, self.store)
+        if meant.reason is not None:
+            return None
+        if meant.asked != plan.patients:
+            plan = plan_of(question.text, meant.asked)
+        named = any(written.sure and not written.is_id for written in meant.asked.written)
+        if named and not meant.question.filters.patient_ids:
+            return None  # whether that is a person at all, passages say
+        return meant.question, plan
+
+    def _answer(self, question: Question, reply: Reply, watch: Stopwatch) -> Answer | None:
+        passages = tuple({line.hit.chunk_id: line.hit for line in reply.quotations}.values())
+        told = {hit.resource_id: hit for hit in passages}
+        scope = question.filters.scope
+
+        @cache
+        def original(resource_id: str) -> Document | None:
+            return note_as_told(self.store, told[resource_id], scope)
+
+        with watch.stage("verify"):
+            checker = StatementChecker(passages, original, CitationNumbers())
+            numbers = {hit.chunk_id: number for number, hit in enumerate(passages, start=1)}
+            statements, withheld = _checked(reply, checker, numbers)
+        cited = [citation for statement in statements for citation in statement.citations]
+        if reply.quotations and not cited:
+            return None
+        notes = [
+            note
+            for each in dict.fromkeys(citation.resource_id for citation in cited)
+            if (note := original(each))
+        ]
+        notices = notices_of(question.filters, self.store, found=bool(passages))
+        return Answer(
+            question=question.text,
+            outcome="answered" if cited else "nothing_relevant",
+            text="\n".join(statement.text for statement in statements) if cited else NOT_STATED,
+            statements=tuple(statements) if cited else (),
+            citations=_once(cited),
+            passages=passages,
+            reason=None if cited else reply.missing,
+            model=MODEL,
+            prompt_version=None,
+            space_id=self.embedder.space.id,
+            usage=Usage(),
+            seconds=watch.total(),
+            withheld=withheld,
+            notices=(*notices, *not_final(notes)),
+            ending="complete" if cited else "abstained",
+        )
+
+
+def _checked(reply: Reply, checker: StatementChecker, numbers: dict[str, int]) -> tuple[list[Statement], int]:
+    """The statements that pass, and how many do not. A lead with nothing under it is left out."""
+    found: list[Statement] = []
+    withheld = 0
+    leads: list[Statement] = []
+    under: Statement | None = None
+    for line in reply.lines:
+        cancellation.check()
+        if isinstance(line, Lead):
+            leads.append(Statement(line.text, ()))
+            continue
+        statement = _statement(line, checker, numbers)
+        if statement is None:
+            withheld += 1
+            continue
+        found += [*(lead for lead in leads if lead != under), statement]
+        under, leads = leads[-1] if leads else under, []
+    return found, withheld
+
+
+def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:
+    start, end = without_mark(line.hit.text, line.start, line.end)
+    words = " ".join(line.hit.text[start:end].split())
+    statement = checker.check(f'"{words}" [{numbers[line.hit.chunk_id]}]')
+    if statement is None or not line.names_patient:
+        return statement
+    under = f", {line.under}" if line.under else ""
+    return replace(statement, text=f"{_whose(line.hit)}{under}: {statement.text}")
+
+
+def _whose(hit: Hit) -> str:
+    return f"Patient {hit.patient_id}, {(hit.date or 'undated')[:10]}"
+
+
+def _once(citations: Sequence[Citation]) -> tuple[Citation, ...]:
+    places: dict[tuple[str, int, int], Citation] = {}
+    for each in citations:
+        places.setdefault((each.resource_id, each.start, each.end), each)
+    return tuple(places.values())

@@ -1,0 +1,11 @@
+"""The shapes of answers that need no language model. Decides nothing but which there are, and who is asked first."""
+
+from __future__ import annotations
+
+from pipeline.answering.shapes.reply import ShapeAnswerer
+from pipeline.answering.shapes.section_list import SectionList
+from pipeline.answering.shapes.stated import Stated
+from pipeline.answering.shapes.visit_summary import VisitSummary
+from pipeline.answering.shapes.who import Who
+
+SHAPES: tuple[ShapeAnswerer, ...] = (SectionList(), VisitSummary(), Who(), Stated())

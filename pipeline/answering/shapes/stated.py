@@ -1,0 +1,107 @@
+"""Whether one patient's notes speak of a finding: the sentences that do, or that none does.
+
+Decides it by all of the finding's words in one sentence, whichever spelling: "Congestive heart failure" is not said of
+a heart attack. Every passage of the patient was read before anything is called not stated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
+from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
+from pipeline.answering.shapes.section_list import SECTIONS
+from pipeline.text.finding import Finding
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+
+SENTENCES_MAX = 3
+_NONE = re.compile(
+    r"\s*(?:[-*•]\s*)?(?P<said>(?:no(?: known| active| current| drug| food| medication)*"
+    r" (?:allerg(?:y|ies)|medications?|medicines?)|none(?: known)?|nkd?a)\b\.?)\s*\Z",
+    re.IGNORECASE,
+)
+"""All that a section says, where it says that there is nothing."""
+_K = AssertionKind
+_OF_THE_PATIENT = (_K.PRESENT, _K.ABSENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED)
+"""In the order in which they answer "does she have it?"; of one kind the newest note first."""
+
+
+class Stated:
+    """Implements shapes.reply.ShapeAnswerer for yes-or-no questions about a finding or a drug; and for one value ("What
+    was her blood pressure?") where no note has any: which of several is meant, others decide."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        return (
+            plan.shape in (AnswerShape.YES_NO, AnswerShape.FACT)
+            and len(patients) == 1
+            and plan.finding is not None
+            and not (plan.rest or plan.negated)
+            and ThingKind.FAMILY not in plan.kinds
+            and not (plan.time.relative or plan.time.stay or plan.time.order)
+        )
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        finding = Finding(asked.plan.finding or "")
+        if not finding.keys:
+            return None
+        read = patient_notes(asked)
+        mentions = list(_mentions(read, finding, asked.plan.kind))
+        found = sorted(
+            ((rank, line) for rank, line in mentions if rank is not None), key=lambda each: each[0]
+        )
+        if found and asked.plan.shape is AnswerShape.FACT:
+            return None
+        if found:
+            return Reply(tuple(quotation for _, quotation in found[:SENTENCES_MAX]))
+        if not (read.complete and read.notes):
+            return None
+        if lines := tuple(_none_at_all(read.newest, asked.plan.kind)):
+            return Reply(lines)
+        if mentions or _is_of_the_other_side(read, finding):
+            return NOT_STATED  # of a relative, or of the other side alone
+        return None if _is_spoken_of(read, finding) else NOT_STATED
+
+
+def _none_at_all(notes: Sequence[PatientNote], kind: ThingKind | None) -> Iterator[Quotation]:
+    """Where the section of a kind says that there are none: "No Known Allergies." answers for each."""
+    if kind not in (ThingKind.ALLERGY, ThingKind.MEDICATION):
+        return
+    for passage, section in (each for note in notes for each in note.of_kinds(SECTIONS[kind])):
+        said = _NONE.match(passage.hit.text, section.text_start, section.end)
+        if said is not None:
+            yield Quotation(passage.hit, *said.span("said"))
+
+
+def _is_of_the_other_side(read: PatientNotes, finding: Finding) -> bool:
+    """Whether what is asked of one side is said, and never of that side."""
+    without = finding.without_side
+    return without is not None and any(
+        True for note in read.notes for passage in note.passages for _ in without.mentions(passage.hit.text)
+    )
+
+
+def _is_spoken_of(read: PatientNotes, finding: Finding) -> bool:
+    """Whether any passage has a part of it, the rest of which may be said in other words: "suicidal ideation" for
+    "suicidal thoughts". Of one word there is no part: "heart failure" says nothing of a heart attack."""
+    return len(finding.keys) > 1 and any(
+        finding.has_part(passage.hit.text) for note in read.notes for passage in note.passages
+    )
+
+
+def _mentions(
+    read: PatientNotes, finding: Finding, kind: ThingKind | None
+) -> Iterator[tuple[tuple[int, int] | None, Quotation]]:
+    """Each with how it ranks; None for what is said of someone else."""
+    for age, note in enumerate(read.notes):
+        for passage in note.passages:
+            assertions: NoteAssertions | None = None
+            for mention in finding.mentions(passage.hit.text, title_of(passage.hit) or ""):
+                if not is_of_kind(passage.hit.text, mention, passage.sections, kind):
+                    continue
+                assertions = assertions or NoteAssertions(passage.hit.text, passage.sections)
+                said = assertions.of(mention.start, mention.end).kind
+                rank = (_OF_THE_PATIENT.index(said), age) if said in _OF_THE_PATIENT else None
+                yield rank, Quotation(passage.hit, mention.sentence_start, mention.sentence_end)
