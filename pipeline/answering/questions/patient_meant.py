@@ -20,7 +20,7 @@ from pipeline.patients import FEMALE, MALE, RegisteredPatient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, NearValue, Notice, Question, WhyNothingFound
 from pipeline.text.names import ILLNESSES, is_doubtful
-from pipeline.text.patients.person_name import SEX_OF_TITLE
+from pipeline.text.patients.person_name import SEX_OF_TITLE, forms
 from pipeline.text.question_names import words_of
 
 NAMES_MAX = 4
@@ -130,7 +130,23 @@ def _told_apart(patient: RegisteredPatient) -> str:
 def _called(name: WrittenPatient, scope: AccessScope, store: Store) -> list[RegisteredPatient]:
     """Those of that name, but for whom a title rules out. A single word is a surname before it is a first name."""
     said = SEX_OF_TITLE.get(name.said)
-    return [each for each in _named(name, scope, store) if {each.sex, said} != {FEMALE, MALE}]
+    return [
+        each
+        for each in _named(name, scope, store)
+        if {each.sex, said} != {FEMALE, MALE} and _has_whole_surname(each, name)
+    ]
+
+
+def _has_whole_surname(patient: RegisteredPatient, name: WrittenPatient) -> bool:
+    """Whether no half of a double surname is left out: "Maria Garcia" is not Maria Garcia-Lopez."""
+    asked = {form for word in name.words for half in word.split("-") for form in forms(half)}
+    return not patient.names or any(_has_all_or_none(asked, own.family) for own in patient.names)
+
+
+def _has_all_or_none(asked: set[str], family: Sequence[str]) -> bool:
+    halves = [half for word in family if "-" in word for half in word.split("-")]
+    found = [not asked.isdisjoint(forms(half)) for half in halves]
+    return all(found) or not any(found)
 
 
 def _named(name: WrittenPatient, scope: AccessScope, store: Store) -> list[RegisteredPatient]:

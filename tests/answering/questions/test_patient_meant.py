@@ -93,6 +93,23 @@ def test_whom_a_question_means(
     assert meant(question, store) == (patients, reason)
 
 
+@pytest.mark.parametrize(
+    ("question", "patients"),
+    [
+        ("What does Maria Garcia take?", ()),
+        ("What does Ms. Lopez take?", ()),
+        ("What does Maria Garcia-Lopez take?", ("p1",)),
+        ("What does Ms. García-López take?", ("p1",)),
+    ],
+)
+def test_half_of_a_double_surname_is_another_name(
+    tmp_path: Path, question: str, patients: tuple[str, ...]
+) -> None:
+    text = "Maria García-López is a 44-year-old female. She takes allopurinol."
+    with stored(tmp_path, [Document("n-p1", "p1", "note", text, "2020-01-05", "ward")]) as store:
+        assert meant(question, store)[0] == patients
+
+
 def test_a_name_out_of_sight_is_like_one_that_no_one_has(store: EmbeddedStore) -> None:
     ward = AccessScope(domains=frozenset(["ward"]))
     assert meant("What does Eva Nowak take?", store, ward) == meant("What does Ewa Zzyzx take?", store, ward)
