@@ -16,7 +16,7 @@ PEERS  := .venv-peers
 UNUSED := $(foreach package,scipy debugpy hf-xet huggingface-hub xllamacpp,--no-emit-package $(package))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve infra engine test test-long test-live-iris nim-simulator lint format lock docs clean evaluate evaluate-answers evaluate-assertion bench bench-peers llm
+.PHONY: help demo serve infra engine test test-long test-engine test-live-iris nim-simulator lint format lock docs clean evaluate evaluate-answers evaluate-assertion bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -68,8 +68,8 @@ lint: $(VENV)/.test  ## format check, lint, strict types, import contracts
 
 # Hundreds of processes of the tests import the same modules: what they compile is kept in the environment, whatever the
 # shell says of bytecode.
-test test-long: export PYTHONPYCACHEPREFIX = $(abspath $(VENV))/bytecode
-test test-long: export PYTHONDONTWRITEBYTECODE =
+test test-long test-engine: export PYTHONPYCACHEPREFIX = $(abspath $(VENV))/bytecode
+test test-long test-engine: export PYTHONDONTWRITEBYTECODE =
 
 # The first time one process imports every test while mypy works, so that four need not compile the same modules.
 test: $(VENV)/.test  ## everything CI checks: lint, types, import contracts, tests
@@ -86,6 +86,10 @@ test-live-iris: $(VENV)/.test  ## the IRIS contract and the open questions on a 
 
 engine:  ## the pulumi command, from PATH or built once into a cache outside the repository (ten minutes, needs Go)
 	@tools/engine/build.sh
+
+# CYCLES=20 HOST=nspawn for the long set, SABOTAGE=all to see that each safety net is missed.
+test-engine: $(VENV)/.test engine  ## pause and resume on the real Pulumi engine, and its bad days (CYCLES=, HOST=, SABOTAGE=)
+	@$(BIN)/python -m tests.engine.proof $(if $(CYCLES),--cycles $(CYCLES)) $(if $(HOST),--host $(HOST)) $(if $(SABOTAGE),--sabotage $(SABOTAGE))
 
 nim-simulator: $(VENV)/.test  ## a NIM without a GPU on port 8001: same API, same failures (NIM_OPTIONS=...)
 	@$(BIN)/python -m tests.servers.nim --port 8001 $(NIM_OPTIONS)

@@ -65,8 +65,9 @@ def day(title: str, moment: Moment, *, mode: str = "volume", name: str = "") -> 
 CHANGING: Final = (
     (re.compile(r"\x1b\[[0-9;]*m"), ""),
     (re.compile(r"\b(vol|snap|i|eipalloc|eni|subnet|vpc|igw|ami|sg|rtb)-[0-9a-f]{8,17}\b"), r"\1-…"),
-    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f-]{27}\b"), "…"),
+    (re.compile(r"\bvai-\d+\b"), "vai-…"),
     (re.compile(r"us-east-1[a-f]"), "ZONE"),
+    (re.compile(r"\(\d+(\.\d+)?s\)"), ""),
     (re.compile(r" +"), " "),
 )
 
@@ -281,11 +282,16 @@ def state_torn(stage: Stage) -> Told:
 
 # AWS has no room, or answers no more.
 
+NO_ROOM: Final = "InsufficientInstanceCapacity"
+NO_ROOM_TEXT: Final = (
+    "We currently do not have sufficient g5.2xlarge capacity in the Availability Zone you requested."
+)
+
 
 @day("No capacity in the volume's zone at the resume", "paused")
 def no_capacity(stage: Stage) -> Told:
     stage.plant(
-        {"operation": "CreateCapacityReservation", "error": "InsufficientInstanceCapacity", "times": 0}
+        {"operation": "CreateCapacityReservation", "error": NO_ROOM, "message": NO_ROOM_TEXT, "times": 0}
     )
     return Told("nothing created", refused(stage, "AWS has no"))
 
@@ -293,7 +299,7 @@ def no_capacity(stage: Stage) -> Told:
 @day("No capacity when a stopped host is to start", "paused", mode="stop")
 def no_capacity_start(stage: Stage) -> Told:
     before = stage.data()
-    stage.plant({"operation": "StartInstances", "error": "InsufficientInstanceCapacity", "times": 0})
+    stage.plant({"operation": "StartInstances", "error": NO_ROOM, "message": NO_ROOM_TEXT, "times": 0})
     stage.workspace.set("paused", "false")
     done = failed(stage.workspace.up("--skip-preview"))
     assert [each["State"]["Name"] for each in stage.hosts()] == ["stopped"]
@@ -308,7 +314,7 @@ def no_capacity_start(stage: Stage) -> Told:
 @day("Capacity is gone between the probe and the launch", "paused")
 def capacity_gone(stage: Stage) -> Told:
     before = stage.data()
-    stage.plant({"operation": "RunInstances", "error": "InsufficientInstanceCapacity", "times": 0})
+    stage.plant({"operation": "RunInstances", "error": NO_ROOM, "message": NO_ROOM_TEXT, "times": 0})
     done = failed(stage.workspace.up("--skip-preview"))
     assert stage.hosts() == []
     assert "ec2:elastic-ip" in {each.kind for each in stage.cloud.billable()}
@@ -317,7 +323,7 @@ def capacity_gone(stage: Stage) -> Told:
     stood(before, stage)
     return Told(
         "network and address made, no host; up once there is room, or destroy",
-        excerpt(done, "InsufficientInstanceCapacity"),
+        excerpt(done, "    error: creating"),
         cost="the address, $0.005 an hour, until then",
     )
 
@@ -387,10 +393,13 @@ def delete_fails_once(stage: Stage) -> Told:
     return Told("the provider asks again until it can", NOTHING)
 
 
+IN_USE: Final = "The vpc has dependencies and cannot be deleted."
+
+
 @day("The network cannot be deleted: something that is not ours is in it", "running")
 def delete_fails(stage: Stage) -> Told:
     before = stage.data()
-    stage.plant({"operation": "DeleteVpc", "error": "DependencyViolation", "times": 0})
+    stage.plant({"operation": "DeleteVpc", "error": "DependencyViolation", "message": IN_USE, "times": 0})
     done = failed(stage.workspace.destroy("--skip-preview"))
     stage.plant()
     stage.pause()
@@ -420,16 +429,19 @@ def host_gone(stage: Stage) -> Told:
 def host_dies(stage: Stage) -> Told:
     before = stage.data()
     (host,) = stage.hosts()
+    before_it = stage.cloud.count("StopInstances", performed=True)
+    stage.plant({"operation": "StopInstances", "hang": 3})
     running = stage.starting("destroy")
-    running.until("job-validation deleted")
+    stage.cloud.wait_for("StopInstances", before_it + 1, performed=True)
     stage.client("ec2").terminate_instances(InstanceIds=[host["InstanceId"]])
-    done = running.wait()
-    if done.code:
-        stage.pause()
+    done = failed(running.wait())
+    stage.plant()
+    stage.pause()
     stage.check_paused("volume")
     stood(before, stage)
-    told = excerpt(done, "creating failed" if done.code else "deleted")
-    return Told("", told)
+    return Told(
+        "the detachment waits for it in vain and fails; destroy again", excerpt(done, "error: deleting")
+    )
 
 
 @day("The idle watch has stopped the host", "running")
@@ -477,19 +489,23 @@ def image_bumped(stage: Stage) -> Told:
     )
 
 
+FAILED_LINE: Final = "FAILED nim-llm: CUDA out of memory (docs/troubleshooting-aws.md#model-memory)"
+
+
 @day("A step fails on the host", "paused")
 def step_fails(stage: Stage) -> Told:
     before = stage.data()
     stage.ran()
-    lines = "loading\nFAILED nim-llm: CUDA out of memory (docs/troubleshooting-aws.md#model-memory)"
+    lines = f"loading\n{FAILED_LINE}"
     stage.script({"step": "-nim-llm", "exit": 1, "stderr": lines, "times": 1})
     done = failed(stage.workspace.up("--skip-preview"))
     assert stage.ran()[-1] == "services-nim-llm"
     again(stage)
     assert stage.ran()[0] == "services-nim-llm"
     stood(before, stage)
+    assert FAILED_LINE in done.printed
     assert "Traceback" not in done.printed
-    return Told("stops there; the next up goes on with that step", excerpt(done, "FAILED nim-llm"))
+    return Told("stops there; the next up goes on with that step", FAILED_LINE)
 
 
 # The data.
@@ -505,7 +521,7 @@ def snapshot_fails(stage: Stage) -> Told:
     stage.pause()
     stage.check_paused("snapshot")
     again_from_snapshot(stage, before)
-    return Told("the volume is kept; destroy again takes another snapshot", excerpt(done, "snapshot"))
+    return Told("the volume is kept; destroy again takes another snapshot", excerpt(done, "error: deleting"))
 
 
 def again_from_snapshot(stage: Stage, before: Data) -> None:

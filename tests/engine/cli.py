@@ -137,13 +137,6 @@ class Running:
         """Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
-    def until(self, text: str, seconds_max: float = SECONDS_MAX) -> None:
-        """Returns when this has been printed. Raises AssertionError when the command ends without."""
-        while text not in self.printed():
-            gone = self._process.poll() is not None or time.monotonic() - self._began > seconds_max
-            assert not gone or text in self.printed(), f"no line says {text!r}:\n{self.printed()[-3000:]}"
-            time.sleep(0.02)
-
     def kill_when(self, moment: Callable[[], bool], seconds_max: float = SECONDS_MAX) -> Ended:
         """Cut the power as soon as `moment` is true; if that never happens, the command's end."""
         while self._process.poll() is None and time.monotonic() - self._began < seconds_max:

@@ -23,6 +23,7 @@ from tests.engine.cli import CHECKOUT, Ended, Running, Workspace
 from tests.engine.cloud import ACCOUNT, IMAGES, REGION, Cloud, start
 from tests.engine.cloud_faults import Faults
 from tests.engine.hypervisor import Hypervisor
+from tests.engine.sabotage import Sabotage
 from tests.infra import stacks
 
 STACK: Final = "dev"
@@ -37,6 +38,7 @@ ALLOWED: Final[Mapping[str, frozenset[str]]] = {
     "snapshot": KEPT | {"ec2:snapshot data"},
     "stop": KEPT | {"ec2:volume data", "ec2:volume root", "ec2:elastic-ip", "cloudwatch:alarm"},
 }
+SAFE_ORDER: Final = ("StopInstances", "DetachVolume", "TerminateInstances", "CreateSnapshot", "DeleteVolume")
 SAID: Final[tuple[Mapping[str, Any], ...]] = (
     {"step": "-front", "stdout": '{"certificate": "self-signed", "sha256": "ab", "expires": "2036-01-01"}'},
     {"step": "-service", "stdout": '{"state": "ready"}'},
@@ -70,12 +72,20 @@ class Stage:
 
     @classmethod
     def opened(
-        cls, folder: Path, pulumi: Path, *, hypervisor: Hypervisor | None = None, **config: str
+        cls,
+        folder: Path,
+        pulumi: Path,
+        *,
+        hypervisor: Hypervisor | None = None,
+        sabotage: Sabotage | None = None,
+        **config: str,
     ) -> Stage:
         """An empty account and a configured stack, as docs/deployment-guide.md sets it up."""
         folder.mkdir(parents=True)
         endpoint, cloud = start(hypervisor=hypervisor, faults=folder / "faults")
         workspace = Workspace.made(folder / "user", pulumi, endpoint, stack=STACK)
+        if sabotage:
+            sabotage.apply(workspace.checkout)
         build_wheel(WHEELS)  # found again by every machine's up, which would take twice as long
         (workspace.checkout / "build").mkdir()
         (workspace.checkout / "build" / "wheels").symlink_to(WHEELS)
@@ -133,11 +143,16 @@ class Stage:
         return well(self.workspace.up("--skip-preview", *more))
 
     def pause(self, mode: str = "volume") -> Ended:
-        """As docs/runbook.md says for each mode."""
-        if mode != "stop":
-            return well(self.workspace.destroy("--skip-preview"))
-        self.workspace.set("paused", "true")
-        return self.up()
+        """As docs/runbook.md says for each mode. What AWS did for it was in an order in which nothing is lost."""
+        if mode == "stop":
+            self.workspace.set("paused", "true")
+            return self.up()
+        begin = len(self.cloud.performed)
+        done = well(self.workspace.destroy("--skip-preview"))
+        did = [each.operation for each in self.cloud.performed[begin:]]
+        order = [did.index(each) for each in SAFE_ORDER if each in did]
+        assert order == sorted(order), f"not in a safe order: {[each for each in did if each in SAFE_ORDER]}"
+        return done
 
     def resume(self, mode: str = "volume") -> Ended:
         if mode == "stop":
@@ -234,12 +249,20 @@ class Stage:
     # What must hold.
 
     def check_running(self) -> None:
-        """One host that runs with the one data volume, and nothing pending in the state."""
+        """One host that runs with the one data volume; nothing is pending in the state, where the one needs the other.
+
+        That edge is looked at itself: as long as other edges happen to keep the order, a pause would not show it gone.
+        """
         (host,) = self.hosts()
         (volume,) = self.volumes()
         assert host["State"]["Name"] == "running", host["State"]
         assert [each["InstanceId"] for each in volume["Attachments"]] == [host["InstanceId"]], volume
-        assert self.workspace.pending() == []
+        state = self.workspace.state()
+        assert state.get("pending_operations", []) == []
+        known = {(each["type"], each.get("id")): each for each in state["resources"]}
+        needed = known["aws:ec2/instance:Instance", host["InstanceId"]]["dependencies"]
+        urn = known["aws:ebs/volume:Volume", volume["VolumeId"]]["urn"]
+        assert urn in needed, "the host does not depend on the volume"
         outputs = self.workspace.outputs()
         assert (outputs["instanceId"], outputs["volumeId"]) == (host["InstanceId"], volume["VolumeId"])
 
