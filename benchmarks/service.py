@@ -35,7 +35,7 @@ from typing import Any
 import psutil
 
 from benchmarks.questions import CHAT, QUERY, index_notes, note_sentences, percentile, question_about
-from pipeline.answering.follow_up import subject_of
+from pipeline.answering.questions.subject import subject_of
 from pipeline.config import Settings, as_environment, load_settings
 from pipeline.service.access.factory import open_access
 from pipeline.service.access.policy import DEMO

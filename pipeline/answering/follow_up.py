@@ -4,7 +4,7 @@ No text goes from one question to the next: each is answered by itself. Then "Wh
 answer about one patient, would be answered from anybody's notes. Decides that such a question keeps to the patient of
 the answer before, unless it names a person or asks about several, and that "she", where nothing says who that is, is
 refused, as are a word that is in the notes the name of others alone, and "And allergies?" after a question about
-a person of whom nothing was found. Knows no register of patients and no conversation but what it is given.
+a person of whom nothing was found. Knows no conversation but what it is given.
 """
 
 from __future__ import annotations
@@ -12,29 +12,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
+from pipeline.answering.questions.asked_patients import asked_patients
+from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.subject import PERSON, About, subject_of
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question
-from pipeline.text.names import ILLNESSES, is_doubtful
-from pipeline.text.question_names import lone_names, names
+from pipeline.text.names import is_doubtful
+from pipeline.text.question_names import lone_names
 
-About: TypeAlias = Literal["several", "named", "pronoun", "open"]
-
-_PERSON = "(?:patient|man|woman|gentleman|lady|boy|girl)"
-_PRONOUN = re.compile(
-    r"\b(?:he|she|him|her|hers|his|himself|herself)\b(?!-)|(?:^|[.?!]\s+)(?:He|She|Him|Hers?|His(?!\s+bundle))\b(?!-)"
-    rf"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) {_PERSON}\b"
-    r"|^(?:(?:And|and|So|so) )?(?:(?:[Ww]hat|[Ww]hen|[Ww]here|[Ww]hy|[Hh]ow) )?"
-    r"(?:[Aa]re|[Ww]ere|[Dd]o|[Dd]id|[Hh]ave|[Hh]ad|[Cc]an) (?:they|their)\b"
-)
-"""Not `HE` or `HER2`, and not the bundle of His; "they" where nothing before it can be meant."""
 _ANOTHER = re.compile(
-    rf"\b(?:the (?:other|next)|another) {_PERSON}\b|\ban? (?:\w+ )?{_PERSON}\b|\b\d+[ -]?year[ -]?old\b"
+    rf"\b(?:the (?:other|next)|another) {PERSON}\b|\ban? (?:\w+ )?{PERSON}\b|\b\d+[ -]?year[ -]?old\b"
     r"|\bpatient (?:who|whose|named|called|in (?:room|bed|ward)|with (?:an?|the))\b|\b(?:mrn|patient (?:id|number))\b",
     re.IGNORECASE,
 )
@@ -52,25 +45,6 @@ _INTRODUCED = (
 """How a note says who a person is."""
 PASSAGES_WITH_A_NAME = 20
 _CHOOSE = "choose one: among the filters of the page, with --patient-id, or in patient_ids over HTTP"
-_SOMEBODY_BEFORE = re.compile(
-    r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father"
-    r"|female|male)\b",
-    re.IGNORECASE,
-)
-_ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b")
-"""What follows a name that stands for no patient. Not a drain or a line: those may be the patient's."""
-_PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
-_SOMEBODY = r"(?:he|she|him|his|her|hers|their)\b"
-"""Whom "Who is she?" and "Who has he seen?" are about: not several."""
-_SEVERAL = re.compile(
-    rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
-    r"|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
-    r"|\b(?:any|every|some|no)\s?(?:one|body)\b"
-    r"|\bwho\s+(?:else|all|has|have|had|takes?|took|needs?|uses?|smokes?|drinks?|gets?|got|suffers?|are|were)\b"
-    rf"(?!\s+(?:(?:care\s+of|has|have|had|is|was)\s+)?{_SOMEBODY})"
-    rf"|\bwho\s+(?:is|was)\s+(?!the\b|{_SOMEBODY})",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +69,7 @@ def needs_no_lookup(question: Question, about: About, *, goes_on: bool) -> bool:
     belongs to a conversation that has begun. Touches nothing."""
     if question.filters.patient_ids:
         return True
-    return not goes_on and about != "pronoun" and not writes_an_id(question)
+    return not goes_on and about not in ("pronoun", "named") and not writes_an_id(question)
 
 
 def in_conversation(
@@ -111,8 +85,13 @@ def in_conversation(
     is refused that only notes can tell, and asking says that none can be read. Raises BadRequest where the question
     says "she" or the like and nothing tells who that is, or seems to name someone other than the patient before.
     """
-    if store is not None:
+    if store is not None and (about == "several" or asked_patients(question.text).whom != "name"):
         question = of_its_patient(question, store)
+    elif store is not None:
+        meant = patient_meant(question, store)
+        question = meant.question
+        if meant.reason is not None:
+            return QuestionContext(question)  # the search says which of several, or that no one is called so
     if question.filters.patient_ids or about in ("several", "named"):
         return QuestionContext(question)
     if earlier is not None and not _ANOTHER.search(question.text):
@@ -142,22 +121,6 @@ def in_conversation(
 def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:
     """The patients an answer is about: those that its question was limited to, else those of the notes it quotes."""
     return tuple(limited_to) or tuple(sorted(set(cited)))
-
-
-def subject_of(question: str) -> About:
-    """Whether a question is about several patients, names one, says he or she, or does none of it."""
-    if _SEVERAL.search(question):
-        return "several"
-    # Also "Nguyen's potassium", where nothing is sure: otherwise the patient before would answer for Nguyen.
-    named = next(
-        (each for each in names(question) if each.sure or not _ILLNESS.match(question, each.end)), None
-    )
-    pronoun = _PRONOUN.search(question)
-    if pronoun is None:
-        return "named" if named else "open"
-    if named and named.start < pronoun.start():
-        return "named"
-    return "open" if _SOMEBODY_BEFORE.search(question, 0, pronoun.start()) else "pronoun"
 
 
 def _somebody_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:

@@ -18,8 +18,8 @@ from pipeline.answering.follow_up import (
     in_conversation,
     needs_no_lookup,
     patients_of,
-    subject_of,
 )
+from pipeline.answering.questions.subject import subject_of
 from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import err, out
 from pipeline.commands.naming import as_typed

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.answering.flow import answer as finished
-from pipeline.answering.follow_up import in_conversation, needs_no_lookup, patients_of, subject_of
+from pipeline.answering.follow_up import in_conversation, needs_no_lookup, patients_of
+from pipeline.answering.questions.subject import subject_of
 from pipeline.errors import BadRequest
 from pipeline.evaluation.answer_judge import VERDICTS, Judgement, judge
 from pipeline.evaluation.answer_set import SHAPES, AnswerSet, PosedQuestion

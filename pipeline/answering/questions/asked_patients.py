@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from pipeline.answering.follow_up import subject_of
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
+from pipeline.answering.questions.subject import subject_of
 from pipeline.text.names import Name
 from pipeline.text.question_names import lone_names, names
 

@@ -10,7 +10,7 @@ from pipeline.answering.questions.asked_kinds import asked_kinds
 from pipeline.answering.questions.asked_patients import asked_patients, framed
 from pipeline.answering.questions.asked_shape import asked_shape
 from pipeline.answering.questions.asked_time import asked_time
-from pipeline.answering.questions.plan import AskedPatients, QuestionPlan
+from pipeline.answering.questions.plan import AskedPatients, QuestionPlan, ThingKind
 
 CHARACTERS_MAX = 400
 """A longer question tells a story, and is not one frame."""
@@ -27,6 +27,6 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     time, text = asked_time(framed(question, patients))
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
-    if read.kind is not None:
+    if read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
         kinds = tuple(dict.fromkeys((read.kind, *kinds)))
     return QuestionPlan(question, patients, read.shape, kinds, read.finding, read.rest, time, read.negated)

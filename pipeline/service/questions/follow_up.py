@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from starlette.concurrency import run_in_threadpool
 
 from pipeline.answering.follow_up import (
-    About,
     QuestionContext,
     in_conversation,
     needs_no_lookup,
-    subject_of,
 )
+from pipeline.answering.questions.subject import About, subject_of
 from pipeline.records import Question
 from pipeline.service.access.policy import Principal
 from pipeline.service.conversations.store import Conversations

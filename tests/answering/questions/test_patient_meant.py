@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.answering.flow import Answering
+from pipeline.answering.follow_up import in_conversation, needs_no_lookup
 from pipeline.answering.notices import sentence
 from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.subject import subject_of
 from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.config import AnsweringSettings, GeneratorSettings
@@ -143,3 +145,36 @@ def test_an_answer_that_asks_which_patient_shows_nothing_of_any(store: EmbeddedS
     )
     assert (answer.outcome, answer.reason, answer.passages) == ("nothing_relevant", "which_patient", ())
     assert [notice.code for notice in answer.notices] == ["which_patient"]
+
+
+class _Before:
+    """A conversation whose last answer was about p2."""
+
+    def patients(self) -> tuple[str, ...]:
+        return ("p2",)
+
+    def last_question(self) -> str:
+        return "What does Alan Mitchell take?"
+
+
+@pytest.mark.parametrize(
+    ("question", "patients"),
+    [
+        ("What does Anna Mitchell take?", ("p1",)),
+        ("What does he take?", ("p2",)),
+        ("What does Zed351 Dickens475 take?", ()),
+        ("Which patients take warfarin?", ()),
+    ],
+)
+def test_a_name_ends_what_a_conversation_keeps_to(
+    store: EmbeddedStore, question: str, patients: tuple[str, ...]
+) -> None:
+    context = in_conversation(Question(question), subject_of(question), _Before(), store, EMBEDDER)
+    assert context.question.filters.patient_ids == patients
+
+
+def test_the_patient_of_a_name_is_known_to_the_next_question(store: EmbeddedStore) -> None:
+    question = Question("What insurance does Anna Mitchell have?")
+    about = subject_of(question.text)
+    assert not needs_no_lookup(question, about, goes_on=False)
+    assert in_conversation(question, about, None, store, EMBEDDER).question.filters.patient_ids == ("p1",)

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from pipeline.answering.follow_up import subject_of
+from pipeline.answering.questions.subject import subject_of
 from pipeline.service.access.policy import DEMO
 from pipeline.service.access.visibility import Visibility
 from tests.service.running import Running, events_of

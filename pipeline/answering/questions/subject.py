@@ -1,0 +1,58 @@
+"""Whether a question is about several patients, names one, says "he" or "she", or does none of it.
+
+Decides it by the words of the question alone. Knows no conversation and no notes.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from pipeline.text.names import ILLNESSES
+from pipeline.text.question_names import names
+
+About: TypeAlias = Literal["several", "named", "pronoun", "open"]
+
+PERSON = "(?:patient|man|woman|gentleman|lady|boy|girl)"
+_PRONOUN = re.compile(
+    r"\b(?:he|she|him|her|hers|his|himself|herself)\b(?!-)|(?:^|[.?!]\s+)(?:He|She|Him|Hers?|His(?!\s+bundle))\b(?!-)"
+    rf"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) {PERSON}\b"
+    r"|^(?:(?:And|and|So|so) )?(?:(?:[Ww]hat|[Ww]hen|[Ww]here|[Ww]hy|[Hh]ow) )?"
+    r"(?:[Aa]re|[Ww]ere|[Dd]o|[Dd]id|[Hh]ave|[Hh]ad|[Cc]an) (?:they|their)\b"
+)
+"""Not `HE` or `HER2`, and not the bundle of His; "they" where nothing before it can be meant."""
+_SOMEBODY_BEFORE = re.compile(
+    r"\b(?:patient|man|woman|gentleman|lady|boy|girl|child|baby|infant|newborn|teenager|person|mother|father"
+    r"|female|male)\b",
+    re.IGNORECASE,
+)
+_ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b")
+"""What follows a name that stands for no patient. Not a drain or a line: those may be the patient's."""
+_PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
+_SOMEBODY = r"(?:he|she|him|his|her|hers|their)\b"
+"""Whom "Who is she?" and "Who has he seen?" are about: not several."""
+_SEVERAL = re.compile(
+    rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
+    r"|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
+    r"|\b(?:any|every|some|no)\s?(?:one|body)\b"
+    r"|\bwho\s+(?:else|all|has|have|had|takes?|took|needs?|uses?|smokes?|drinks?|gets?|got|suffers?|are|were)\b"
+    rf"(?!\s+(?:(?:care\s+of|has|have|had|is|was)\s+)?{_SOMEBODY})"
+    rf"|\bwho\s+(?:is|was)\s+(?!the\b|{_SOMEBODY})",
+    re.IGNORECASE,
+)
+
+
+def subject_of(question: str) -> About:
+    """Whether a question is about several patients, names one, says he or she, or does none of it."""
+    if _SEVERAL.search(question):
+        return "several"
+    # Also "Nguyen's potassium", where nothing is sure: otherwise the patient before would answer for Nguyen.
+    named = next(
+        (each for each in names(question) if each.sure or not _ILLNESS.match(question, each.end)), None
+    )
+    pronoun = _PRONOUN.search(question)
+    if pronoun is None:
+        return "named" if named else "open"
+    if named and named.start < pronoun.start():
+        return "named"
+    return "open" if _SOMEBODY_BEFORE.search(question, 0, pronoun.start()) else "pronoun"
