@@ -171,6 +171,9 @@ def _plugin(name: str, ours: str) -> str:
 def judged(results: Sequence[Result], *, write: bool) -> int:
     """The exit code. The table is held against what was seen when every day was run."""
     failed = [each.name for each in results if each.failure]
+    if not results:
+        print("nothing fits that expression")
+        return 1
     if failed:
         print(f"did not hold: {', '.join(failed)}")
         return 1
