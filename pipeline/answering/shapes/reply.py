@@ -7,8 +7,9 @@ quotation of one passage. Refuses to know how it is found and how it is shown.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol, TypeAlias
 
 from pipeline.answering.questions.plan import QuestionPlan
@@ -63,16 +64,20 @@ class Reply:
 NOT_STATED = Reply((), "not_stated")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PlannedQuestion:
     """A question with its plan, and what answers are found with."""
 
     question: Question
     """Limited to the patients that are meant."""
     plan: QuestionPlan
-    vector: Vector
-    """The embedded question, shape (dimension,)."""
+    embed: Callable[[], Vector]
     store: Store
+
+    @cached_property
+    def vector(self) -> Vector:
+        """The embedded question, shape (dimension,): embedded when it is first asked for."""
+        return self.embed()
 
 
 class ShapeAnswerer(Protocol):

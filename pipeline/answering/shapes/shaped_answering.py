@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final, notices_of
@@ -80,11 +80,10 @@ class ShapedAnswering:
         shape = next((each for each in self.shapes if each.takes(plan, meant.filters.patient_ids)), None)
         if shape is None:
             return None
-        with watch.stage("embed"):
-            vector = embed_question(question.text, self.embedder)
         cancellation.check()
         with watch.stage("search"):
-            reply = shape.reply(PlannedQuestion(meant, plan, vector, self.store))
+            embed = partial(embed_question, question.text, self.embedder)
+            reply = shape.reply(PlannedQuestion(meant, plan, embed, self.store))
         if reply is None or not (reply.quotations or self.store.count_notes(meant.filters, most=1)):
             return None  # where nothing was looked at, the one inside says why
         return self._answer(meant, reply, watch)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
@@ -18,6 +20,7 @@ from pipeline.text.finding import Finding
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 
 SENTENCES_MAX = 3
+NAMED_IN_MAX = 5
 _NONE = re.compile(
     r"\s*(?:[-*•]\s*)?(?P<said>(?:no(?: known| active| current| drug| food| medication)*"
     r" (?:allerg(?:y|ies)|medications?|medicines?)|none(?: known)?|nkd?a)\b\.?)\s*\Z",
@@ -47,6 +50,8 @@ class Stated:
         finding = Finding(asked.plan.finding or "")
         if not finding.keys:
             return None
+        if asked.plan.shape is AnswerShape.FACT and _is_named(asked, finding):
+            return None
         read = patient_notes(asked)
         mentions = list(_mentions(read, finding, asked.plan.kind))
         found = sorted(
@@ -63,6 +68,17 @@ class Stated:
         if mentions or _is_of_the_other_side(read, finding):
             return NOT_STATED  # of a relative, or of the other side alone
         return None if _is_spoken_of(read, finding) else NOT_STATED
+
+
+def _is_named(asked: PlannedQuestion, finding: Finding) -> bool:
+    """Whether the best passages by words name it: then nothing more need be read. No question is embedded for that."""
+    space = asked.store.space()
+    if space is None:
+        return False
+    matches = asked.store.search_words(finding.spellings, NAMED_IN_MAX, asked.question.filters)
+    direction = np.eye(1, space.dimension, dtype=np.float32)[0]  # how near they are is not asked: any will do
+    hits = asked.store.hits([match.chunk_id for match in matches], direction)
+    return any(True for hit in hits for _ in finding.mentions(hit.text))
 
 
 def _none_at_all(notes: Sequence[PatientNote], kind: ThingKind | None) -> Iterator[Quotation]:
