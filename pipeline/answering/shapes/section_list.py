@@ -9,18 +9,20 @@ asks for a part of a list ("for COPD").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from types import MappingProxyType
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.drug_sentences import drug_mentions
+from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.text.finding import Finding
 from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
-from pipeline.text.structure.sections import Section
+from pipeline.text.structure.sections import Section, section_at
 
 _K = SectionKind
 SECTIONS = MappingProxyType(
@@ -57,6 +59,12 @@ _REASONING = re.compile(
     r"\s*(?:[-*•]\s*)?(?:Medical Reasoning|Reasoning|Patient Agreements)\b", re.IGNORECASE
 )
 _SAY_NOTHING = frozenset(["also", "and", "other", "others", "none other", "as above", "see above"])
+_NO_ALLERGY = re.compile(r"\s*(?:no\b.*\ballerg\w+|none(?: known)?|nkd?a)\W*", re.IGNORECASE)
+_CHANGE = (
+    r"(?:(?:re)?stop(?:ped|ping)?|discontinu(?:e|ed|ing)|d/c(?:'?d)?|hold(?:ing)?|held|no longer(?: tak(?:es|ing))?"
+    r"|increase[ds]?|decrease[ds]?|reduce[ds]?|chang(?:e|ed)|quit|off)"
+)
+_NOT_CHANGED_IN = frozenset([_K.MEDICATIONS, _K.ALLERGIES, _K.FAMILY_HISTORY])
 _LETTER = re.compile(r"[^\W_]+")
 _DRUG = re.compile(r"[^\W\d_][\w-]{2,}")
 _NO_DRUG = frozenset(
@@ -85,9 +93,11 @@ class SectionList:
         for notes in _by_day(read.notes):
             for note in notes:
                 lines += _of_sections(note, kind, told)
-            if lines:
+            if lines and not (kind is ThingKind.ALLERGY and _says_none(lines)):
                 break
+        drugs = _drugs(lines) if kind is ThingKind.MEDICATION else frozenset[str]()
         for note in _with_prose(read.notes, lines, kind):
+            lines += _changes(note, drugs, told)
             lines += _of_prose(note, kind, told)
         if lines:
             return Reply(tuple(lines[:LINES_MAX]))
@@ -120,30 +130,52 @@ def _by_day(notes: Sequence[PatientNote]) -> Iterator[list[PatientNote]]:
 def _with_prose(
     notes: Sequence[PatientNote], lines: Sequence[ReplyLine], kind: ThingKind
 ) -> Sequence[PatientNote]:
-    """The notes whose sentences are read: of a list that there is, its own notes, for what has changed since it was
-    written down; else those of the newest day that have any."""
+    """The notes whose sentences are read: of a list that there is, its own notes and newer ones, for what has changed
+    since it was written down; else those of the newest day that have any."""
     if kind not in _HELD_IN_PROSE:
         return ()
     listed = {line.hit.resource_id for line in lines if isinstance(line, Quotation)}
     if listed:
-        return (
-            [note for note in notes if note.first.resource_id in listed]
-            if kind is ThingKind.MEDICATION
-            else ()
-        )
+        since = max(note.day for note in notes if note.first.resource_id in listed)
+        return [
+            note
+            for note in notes
+            if (note.day > since and since)
+            or (kind is ThingKind.MEDICATION and note.first.resource_id in listed)
+        ]
     return next((day for day in _by_day(notes) if any(_prose(note, kind) for note in day)), ())
 
 
 def _of_sections(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
     for passage, section in note.of_kinds(SECTIONS[kind]):
-        quoted = [
-            Quotation(passage.hit, start, end)
-            for start, end in _items(passage, section, kind)
-            if told.is_new(passage.hit.text[start:end])
-        ]
+        quoted = list(_under_their_lines(passage, _items(passage, section, kind), told))
         if quoted:
             yield Lead(f"{section.title or kind.value.capitalize()} ({note.called}):")
             yield from quoted
+
+
+def _under_their_lines(
+    passage: ReadPassage, items: Iterator[tuple[int, int]], told: _Told
+) -> Iterator[Quotation]:
+    """Each item that is new; those under a line that changes them in one quotation with it."""
+    text = passage.hit.text
+    joined: dict[int, int] = {}
+    for start, end in items:
+        above, _ = with_line_above(text, start, end)
+        line = "" if above == start else text[above:start].partition("\n")[0]
+        if told.is_new(f"{line} {text[start:end]}"):
+            joined[above] = end
+    for start, end in joined.items():
+        yield Quotation(passage.hit, start, end)
+
+
+def _says_none(lines: Sequence[ReplyLine]) -> bool:
+    """Whether all that is listed is that there are none."""
+    return all(
+        _NO_ALLERGY.fullmatch(line.hit.text, line.start, line.end) is not None
+        for line in lines
+        if isinstance(line, Quotation)
+    )
 
 
 def _items(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
@@ -197,7 +229,42 @@ def _prose(note: PatientNote, kind: ThingKind) -> list[tuple[ReadPassage, int, i
         (passage, mention.sentence_start, mention.sentence_end, "")
         for passage in note.passages
         for mention in finding.mentions(passage.hit.text)
+        if NoteAssertions(passage.hit.text, passage.sections).of(mention.start, mention.end).kind
+        is not AssertionKind.FAMILY
+        and not is_heading(passage.hit.text[mention.sentence_start : mention.sentence_end])
     ]
+
+
+def _changes(note: PatientNote, drugs: Collection[str], told: _Told) -> Iterator[ReplyLine]:
+    """Sentences that stop or change what is listed."""
+    if not drugs:
+        return
+    named = rf"(?:{'|'.join(map(re.escape, sorted(drugs)))})\b"
+    changed = re.compile(
+        rf"\b{_CHANGE}\s+(?:(?:taking|her|his|their|the|of|all|home|dose)\s+)*{named}"
+        rf"|\b{named}(?:\s+[^\s.;]+){{0,4}}\s+{_CHANGE}\b",
+        re.IGNORECASE,
+    )
+    quoted = []
+    for passage in note.passages:
+        text = passage.hit.text
+        for start, end in passage_sentences(text):
+            if changed.search(text, start, end) is None:
+                continue
+            section = section_at(passage.sections, start)
+            listed = section is not None and not _NOT_CHANGED_IN.isdisjoint(section.kinds)
+            if not listed and told.is_new(text[start:end]):
+                quoted.append(Quotation(passage.hit, start, end))
+    if quoted:
+        yield Lead(f"Stopped or changed, as sentences say it ({note.called}):")
+        yield from quoted
+
+
+def _drugs(lines: Sequence[ReplyLine]) -> frozenset[str]:
+    """The first word of what is listed, which is the drug's name."""
+    items = [line for line in lines if isinstance(line, Quotation)]
+    firsts = (_DRUG.search(line.hit.text, line.start, line.end) for line in items)
+    return frozenset(first.group().lower() for first in firsts if first is not None) - _NO_DRUG
 
 
 def _of_prose(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:

@@ -13,6 +13,8 @@ import numpy as np
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.line_above import with_line_above
+from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
@@ -60,7 +62,7 @@ class Stated:
         if found and asked.plan.shape is AnswerShape.FACT:
             return None
         if found:
-            return Reply(tuple(quotation for _, quotation in found[:SENTENCES_MAX]))
+            return Reply(_shown(found))
         if not (read.complete and read.notes):
             return None
         if lines := tuple(_none_at_all(read.newest, asked.plan.kind)):
@@ -68,6 +70,15 @@ class Stated:
         if mentions or _is_of_the_other_side(read, finding):
             return NOT_STATED  # of a relative, or of the other side alone
         return None if _is_spoken_of(read, finding) else NOT_STATED
+
+
+def _shown(found: Sequence[tuple[tuple[int, int], Quotation]]) -> tuple[Quotation, ...]:
+    """The best sentences, and what the newest note says: older ones do not hide that it denies it."""
+    shown = list(found[:SENTENCES_MAX])
+    newest = min(found, key=lambda each: each[0][1])
+    if newest[0][1] < min(age for (_, age), _ in shown):
+        shown = [newest, *shown[: SENTENCES_MAX - 1]]
+    return tuple(quotation for _, quotation in shown)
 
 
 def _is_named(asked: PlannedQuestion, finding: Finding) -> bool:
@@ -102,8 +113,11 @@ def _is_of_the_other_side(read: PatientNotes, finding: Finding) -> bool:
 def _is_spoken_of(read: PatientNotes, finding: Finding) -> bool:
     """Whether any passage has a part of it, the rest of which may be said in other words: "suicidal ideation" for
     "suicidal thoughts". Of one word there is no part: "heart failure" says nothing of a heart attack."""
-    return len(finding.keys) > 1 and any(
-        finding.has_part(passage.hit.text) for note in read.notes for passage in note.passages
+    other = may_be_called(finding.text)
+    return any(
+        (len(finding.keys) > 1 and finding.has_part(passage.hit.text)) or other.search(passage.hit.text)
+        for note in read.notes
+        for passage in note.passages
     )
 
 
@@ -120,4 +134,5 @@ def _mentions(
                 assertions = assertions or NoteAssertions(passage.hit.text, passage.sections)
                 said = assertions.of(mention.start, mention.end).kind
                 rank = (_OF_THE_PATIENT.index(said), age) if said in _OF_THE_PATIENT else None
-                yield rank, Quotation(passage.hit, mention.sentence_start, mention.sentence_end)
+                place = with_line_above(passage.hit.text, mention.sentence_start, mention.sentence_end)
+                yield rank, Quotation(passage.hit, *place)
