@@ -27,15 +27,22 @@ _LISTED = MappingProxyType(
     }
 )
 _CLASS = re.compile(
-    r"\b(?:antibiotics?|blood thinners?|anticoagulants?|anticoagulation|steroids?|corticosteroids?|statins?"
-    r"|pain ?killers?|nsaids?|opioids?|narcotics?|antidepressants?|antipsychotics?|diuretics?|beta[ -]blockers?"
-    r"|inhalers?|inhaled \w+|vitamins?|supplements?|contracepti\w+|birth control|chemotherapy|immunosuppress\w+|water pills?"
-    r"|sedatives?|anti\w{4,}s|surgery|surgeries|operations?|transfusions?|cancer|arrhythmia|heart disease|infections?)\b",
+    r"\b(?:antibiotics?|blood thinners?|anticoagulants?|anticoagulation|steroids?|corticosteroids?"
+    r"|statins?|pain ?killers?|nsaids?|opioids?|narcotics?|antidepressants?|antipsychotics?|diuretics?"
+    r"|beta[ -]blockers?|inhalers?|inhaled \w+|vitamins?|supplements?|contracepti\w+|birth control"
+    r"|chemotherapy|immunosuppress\w+|water pills?|sedatives?|anti\w{4,}s|surgery|surgeries|operations?"
+    r"|transfusions?|cancer|arrhythmia|heart disease|infections?)\b",
     re.IGNORECASE,
 )
 """What a note says by naming one of it."""
 _SURGICAL = re.compile(r"(?:ectomy|plasty|otomy|ostomy|oscopy)\b", re.IGNORECASE)
 _OPERATED = r"(?i:\bremov|\bsurg|\boperat|\bresect|\breplace|\bexcis|\bscope)"
+
+
+def is_told_by_others(finding: str) -> bool:
+    """Whether it is known to be said in other words, or by naming one of its class."""
+    folded = finding.lower()
+    return _CLASS.search(folded) is not None or any(word in folded for word in _LISTED)
 
 
 @lru_cache(maxsize=256)

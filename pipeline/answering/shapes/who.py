@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.line_above import with_line_above
+from pipeline.answering.shapes.other_words import is_told_by_others
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
@@ -97,7 +98,9 @@ class Who:
                 if before is None or _replaces(said, before, asked.plan.kind):
                     by_patient[hit.patient_id] = said
         if not by_patient:
-            other_words = asked.plan.kind is not ThingKind.MEDICATION and len(finding.keys) > 1 and hits
+            other_words = is_told_by_others(finding.text) or (
+                asked.plan.kind is not ThingKind.MEDICATION and len(finding.keys) > 1 and hits
+            )
             return None if other_words or not complete else NOT_STATED
         return Reply(tuple(_lines(by_patient, asked.plan, complete)))
 

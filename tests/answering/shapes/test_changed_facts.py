@@ -146,6 +146,7 @@ def test_who_does_not_count_a_drug_that_a_newer_note_stops(tmp_path: Path) -> No
         ("Has Nora Patel had a heart attack?", "She had a STEMI in 2015."),
         ("Does Nora Patel have arthritis?", "She has osteoarthritis."),
         ("Has Nora Patel had an appendectomy?", "Appendix removed in 1990."),
+        ("Which patients take antibiotics?", "MEDICATIONS\n\n- amoxicillin 500 mg daily\n"),
         ("What was Nora Patel's hemoglobin?", "LABS\n\nHgb 12.1, WBC 7.2.\n"),
         ("What was Nora Patel's potassium?", "LABS\n\nK 4.1, Cr 1.2.\n"),
     ],
