@@ -7,7 +7,7 @@ draft: a quotation stands in its passage, and its passage in the note, to the le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -17,6 +17,7 @@ from pipeline.answering.question_length import embed_question
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.answering.questions.plan import QuestionPlan
+from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.reply import (
     Lead,
     PlannedQuestion,
@@ -117,7 +118,7 @@ class ShapedAnswering:
         with watch.stage("verify"):
             checker = StatementChecker(passages, original, CitationNumbers())
             numbers = {hit.chunk_id: number for number, hit in enumerate(passages, start=1)}
-            statements, withheld = _checked(reply, checker, numbers)
+            statements, withheld = _checked(reply, checker, numbers, original)
         cited = [citation for statement in statements for citation in statement.citations]
         if reply.quotations and not cited:
             return None
@@ -146,7 +147,12 @@ class ShapedAnswering:
         )
 
 
-def _checked(reply: Reply, checker: StatementChecker, numbers: dict[str, int]) -> tuple[list[Statement], int]:
+def _checked(
+    reply: Reply,
+    checker: StatementChecker,
+    numbers: dict[str, int],
+    original: Callable[[str], Document | None],
+) -> tuple[list[Statement], int]:
     """The statements that pass, and how many do not. A lead with nothing under it is left out."""
     found: list[Statement] = []
     withheld = 0
@@ -157,13 +163,23 @@ def _checked(reply: Reply, checker: StatementChecker, numbers: dict[str, int]) -
         if isinstance(line, Lead):
             leads.append(Statement(line.text, ()))
             continue
-        statement = _statement(line, checker, numbers)
+        cut = _is_cut_from_its_line(line, original(line.hit.resource_id))
+        statement = None if cut else _statement(line, checker, numbers)
         if statement is None:
             withheld += 1
             continue
         found += [*(lead for lead in leads if lead != under), statement]
         under, leads = leads[-1] if leads else under, []
     return found, withheld
+
+
+def _is_cut_from_its_line(line: Quotation, note: Document | None) -> bool:
+    """Whether a line that changes it ("Discontinued:") stands in the note before the passage begins."""
+    if note is None:
+        return False
+    begin = line.hit.start
+    start, _ = with_line_above(note.text_content, begin + line.start, begin + line.end)
+    return start < begin
 
 
 def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:

@@ -161,3 +161,23 @@ def test_older_notes_do_not_hide_that_the_newest_denies_it(tmp_path: Path) -> No
     older = [f"She has chest pain of degree {number}." for number in (2, 3, 4, 5)]
     told = told_of(tmp_path, "Does Nora Patel have chest pain?", *older, "She denies chest pain.")
     assert quotes(told)[0] == "She denies chest pain."
+
+
+@pytest.mark.parametrize("line", ["Discontinued:", "No longer taking:"])
+@pytest.mark.parametrize(
+    "question",
+    [
+        "What medications is Nora Patel on?",
+        "Is Nora Patel taking losartan?",
+        "Which patients take losartan?",
+    ],
+)
+def test_an_item_whose_line_is_in_another_passage_is_not_shown(
+    tmp_path: Path, line: str, question: str
+) -> None:
+    drugs = [f"- atenolol {number} mg by mouth once daily with food and water\n" for number in range(20)]
+    note = (
+        f"MEDICATIONS\n\nCurrent:\n- aspirin 81 mg daily\n\n{line}\n{''.join(drugs)}- losartan 5 mg daily\n"
+    )
+    told = told_of(tmp_path, question, note)
+    assert told.model != MODEL or not any("losartan" in quote for quote in quotes(told))
