@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
+from pipeline.answering.flow import NO_ANSWER
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final, notices_of
 from pipeline.answering.question_length import embed_question
@@ -120,7 +121,8 @@ class ShapedAnswering:
             numbers = {hit.chunk_id: number for number, hit in enumerate(passages, start=1)}
             statements, withheld = _checked(reply, checker, numbers, original)
         cited = [citation for statement in statements for citation in statement.citations]
-        if reply.quotations and not cited:
+        cut = any(_is_cut_from_its_line(line, original(line.hit.resource_id)) for line in reply.quotations)
+        if reply.quotations and not cited and not cut:
             return None
         notes = [
             note
@@ -130,12 +132,16 @@ class ShapedAnswering:
         notices = notices_of(question.filters, self.store, found=bool(passages))
         return Answer(
             question=question.text,
-            outcome="answered" if cited else "nothing_relevant",
-            text="\n".join(statement.text for statement in statements) if cited else NOT_STATED,
+            outcome="answered" if cited else "no_answer" if cut else "nothing_relevant",
+            text="\n".join(statement.text for statement in statements)
+            if cited
+            else NO_ANSWER
+            if cut
+            else NOT_STATED,
             statements=tuple(statements) if cited else (),
             citations=_once(cited),
             passages=passages,
-            reason=None if cited else reply.missing,
+            reason=None if cited else "nothing_verified" if cut else reply.missing,
             model=MODEL,
             prompt_version=None,
             space_id=self.embedder.space.id,
@@ -143,7 +149,7 @@ class ShapedAnswering:
             seconds=watch.total(),
             withheld=withheld,
             notices=(*notices, *not_final(notes)),
-            ending="complete" if cited else "abstained",
+            ending="complete" if cited or cut else "abstained",
         )
 
 
