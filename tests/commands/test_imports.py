@@ -47,6 +47,9 @@ def test_the_blocked_packages_are_those_that_the_demo_lacks() -> None:
 INTERRUPTED_WHILE_IMPORTING = """
 import os, signal, sys
 
+# A shell that runs the tests in the background has them ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 class Interrupt:
     def find_spec(self, name, path=None, target=None):
         if name == "typer":
