@@ -110,7 +110,7 @@ def dialled(connection: Mapping[str, Any], sleep: Callable[[float], None] = time
         try:
             yield Session(words, target)
         finally:
-            master.terminate()
+            master.kill()  # SIGTERM between two looks at its signals would leave the client waiting for ever
             master.wait()
 
 

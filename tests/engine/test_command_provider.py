@@ -30,7 +30,10 @@ from tests.engine import cli
 from tests.engine.command_provider import SIGNATURE, UNKNOWN, opened, plain, sealed, struct
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:" + os.environ["PATH"])
-pytestmark = pytest.mark.skipif(SSHD is None, reason="no sshd: apt-get install openssh-server")
+pytestmark = [
+    pytest.mark.skipif(SSHD is None, reason="no sshd: apt-get install openssh-server"),
+    pytest.mark.long,
+]
 
 COMMAND = "urn:pulumi:dev::chartwell::chartwell:services:Services$command:remote:Command::step"
 COPY = "urn:pulumi:dev::chartwell::command:remote:CopyToRemote::wheel"
