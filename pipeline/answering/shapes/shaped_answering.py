@@ -45,6 +45,7 @@ from pipeline.records import (
     Statement,
     Usage,
     Verified,
+    original_span,
 )
 
 MODEL = GeneratorModel(provider="extractive", model="note-structure", thinks="never")
@@ -183,9 +184,9 @@ def _is_cut_from_its_line(line: Quotation, note: Document | None) -> bool:
     """Whether a line that changes it ("Discontinued:") stands in the note before the passage begins."""
     if note is None:
         return False
-    begin = line.hit.start
-    start, _ = with_line_above(note.text_content, begin + line.start, begin + line.end)
-    return start < begin
+    hit = line.hit
+    start, end = original_span(line.start, line.end, hit.offsets, hit.start)
+    return with_line_above(note.text_content, start, end)[0] < hit.start
 
 
 def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:

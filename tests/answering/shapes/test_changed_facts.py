@@ -182,3 +182,13 @@ def test_an_item_whose_line_is_in_another_passage_is_not_shown(
     told = told_of(tmp_path, question, note)
     assert not any("losartan" in quote for quote in quotes(told))
     assert told.reason in (None, "nothing_verified")
+
+
+def test_a_line_is_found_above_an_item_of_a_passage_that_was_cleaned(tmp_path: Path) -> None:
+    drugs = [
+        f"- aten\u00adolol {number} mg by mouth\u00ad once daily with food and water\n"
+        for number in range(20)
+    ]
+    note = f"MEDICATIONS\n\nCurrent:\n- aspirin 81 mg daily\n\nDiscontinued:\n{''.join(drugs)}- losartan 5 mg daily\n"
+    told = told_of(tmp_path, "Is Nora Patel taking losartan?", note)
+    assert not any("losartan" in quote for quote in quotes(told))
