@@ -33,10 +33,11 @@ DIGITS_MIN = 3
 _MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*")
 """A date, a blood pressure."""
 _NOT_ALONE = re.compile(
-    r"\b(?:others?|than|except|besides|unlike|like|similar|compared?|which patients|who else)\b",
+    r"\b(?:others?|than|except|besides|unlike|like|similar|which patients|who else)\b"
+    r"|\bcompar\w+\b.*\b(?:to|with)\s+(?:all|every\w*|any\w*|most|some|the (?:rest|average|ward|cohort|group))\b",
     re.IGNORECASE,
 )
-"""Then others are asked about, too."""
+"""Then others are asked about, too. Not by "compare" alone: two visits of one patient are compared as well."""
 
 
 def of_its_patient(question: Question, store: Store) -> Question:

@@ -51,15 +51,16 @@ class PatientMeant:
 def patient_meant(question: Question, store: Store) -> PatientMeant:
     """Whom `question` means. One whose filters name patients means those."""
     asked = asked_patients(question.text)
+    if not question.filters.patient_ids and asked.whom != "everyone":
+        written = [each.text for each in asked.written if each.is_id]
+        if len(written) > 1 and len(ids := patients_by_id(question, store, written)) > 1:  # to be compared
+            several = replace(question, filters=replace(question.filters, patient_ids=ids))
+            return PatientMeant(several, asked, question.text, by_name=True)
     found = of_its_patient(question, store)
     if found.filters.patient_ids or asked.whom == "everyone":
         return PatientMeant(found, asked, question.text)
     if asks_of_others_too(question.text) and len(asked.written) < 2:
         return PatientMeant(found, asked, question.text)
-    written = [each.text for each in asked.written if each.is_id]
-    if len(written) > 1 and len(ids := patients_by_id(question, store, written)) > 1:  # to be compared
-        found = replace(question, filters=replace(question.filters, patient_ids=ids))
-        return PatientMeant(found, asked, question.text, by_name=True)
     names = _looked_up(question.text, asked)
     if not names or not store.has_register():
         return PatientMeant(found, asked, question.text)

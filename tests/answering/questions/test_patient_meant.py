@@ -87,6 +87,8 @@ def meant(text: str, store: Store, scope: AccessScope | None = None) -> tuple[tu
         ("Who else than Anna Mitchell takes allopurinol?", (), None),
         ("What is the blood pressure of patient p4?", ("p4",), None),
         ("Compare the pulse of patients p1 and p4.", ("p1", "p4"), None),
+        ("Compare the pulse of patient p1 on 2021-03-04 and on 2022-03-05.", ("p1",), None),
+        ("Has the pulse of patient p1 improved compared with the last visit?", ("p1",), None),
     ],
 )
 def test_whom_a_question_means(
