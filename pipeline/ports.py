@@ -30,6 +30,7 @@ from pipeline.records import (
     KnownNote,
     Match,
     NoteField,
+    NoteHead,
     NoteState,
     NoteVersion,
     Prompt,
@@ -239,6 +240,19 @@ class Store(Protocol):
     ) -> list[RegisteredPatient]:
         """At most `limit` patients with a name that is nearly this one, by sound and spelling, or has a part of it; the
         nearest first. For "no such patient; did you mean ...". No one whom `patients_called` gives."""
+
+    def patients_beginning(
+        self, typed: str, scope: AccessScope, *, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        """At most `limit` patients behind the id `after`, in the order of their ids: those whose id begins so, and
+        those of whom one name has for each word of `typed` one that begins so, folded as in `patients_called`. For
+        finding a patient while the name is being typed. All patients where nothing is typed."""
+
+    def notes_of(
+        self, patient_id: str, scope: AccessScope, *, skip: int = 0, limit: int = 100
+    ) -> list[NoteHead]:
+        """At most `limit` notes of one patient inside a scope without their texts, the newest first, those without a
+        date last, and behind the first `skip` of them."""
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) of every stored chunk, ordered by both; for reconciling with the ledger."""

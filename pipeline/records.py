@@ -105,6 +105,21 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class NoteHead:
+    """A note without its text: what a list of notes shows."""
+
+    resource_id: str
+    patient_id: str
+    document_type: str
+    date: str | None
+    domain: str | None
+    author: str | None
+    encounter_id: str | None
+    title: str | None
+    """As its source calls it (FHIR, CDA and HL7 v2 give titles); None where it does not."""
+
+
+@dataclass(frozen=True, slots=True)
 class NoteVersion:
     """Which of two versions of one note is newer, by what the source itself says (FHIR's `meta`)."""
 

@@ -21,7 +21,18 @@ from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.service import problems
 from pipeline.service.access.factory import Access, open_access
 from pipeline.service.access.policy import DEMO
-from pipeline.service.api import ask, audit, conversations, feedback, groups, health, jobs, notes, people
+from pipeline.service.api import (
+    ask,
+    audit,
+    conversations,
+    feedback,
+    groups,
+    health,
+    jobs,
+    notes,
+    patients,
+    people,
+)
 from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import open_history
 from pipeline.service.database.engine import State
@@ -54,6 +65,7 @@ section that explains it, `id` is in the service's log. 429 and 503 carry `Retry
 TAGS = {
     "questions": "Answers with citations, as JSON or as they are made; and search alone.",
     "notes": "Whole notes, for those who may see them.",
+    "patients": "Who the notes are about, as far as you may see.",
     "conversations": "Your questions and what came back.",
     "feedback": "What you think of an answer.",
     "jobs": "Indexing what the inbox holds.",
@@ -117,7 +129,7 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     describe(app)
-    for routes in (ask, notes, conversations, feedback, jobs, people, groups, audit, health):
+    for routes in (ask, notes, patients, conversations, feedback, jobs, people, groups, audit, health):
         app.include_router(routes.router)
     respond = pages.install(app)
     problems.install(app, functools.partial(_record_refusal, access), respond)

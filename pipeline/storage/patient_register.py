@@ -9,6 +9,7 @@ near one that no one has. Runs no SQL.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -218,6 +219,35 @@ class AskedName:
         best = [max(_ratio(form, other) for form in each for other in theirs) for each in self.words]
         same_surname = not family.isdisjoint(self.words[-1])
         return sum(best) / len(best) if same_surname or min(best) >= WORD_SIMILARITY_MIN else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class TypedName:
+    """A name while it is being typed: of each word there may be no more than a beginning."""
+
+    first: tuple[str, ...]
+    """Forms of the beginning that is looked up by the index: the longest one."""
+    others: tuple[tuple[str, ...], ...]
+    """For each other word what must stand in `NameEntry.folded`: one of these, a blank before it."""
+
+    @classmethod
+    def of(cls, typed: str) -> TypedName | None:
+        """None where no word is left without titles."""
+        plain = re.sub(r"[-.,]", " ", typed.replace("\0", " ")).split()[:WORDS_ASKED_MAX]
+        named = [word for word in plain if word.lower() not in TITLES] or plain
+        words = [forms_ for word in named if (forms_ := tuple(sorted(filter(str.isalnum, keys(word)))))]
+        if not words:
+            return None
+        first = max(reversed(words), key=lambda each: len(each[0]))
+        rest = list(words)
+        rest.remove(first)
+        return cls(first, tuple(_begins_or_initial(each) for each in rest))
+
+
+def _begins_or_initial(word: tuple[str, ...]) -> tuple[str, ...]:
+    """A beginning, or the initial that stands for it where a note has only that."""
+    initials = [f" {form[0]} " for form in word] if len(word[0]) > 1 else []
+    return tuple(dict.fromkeys([*(f" {form}" for form in word), *initials]))
 
 
 def _stands_for(word: tuple[str, ...]) -> tuple[str, ...]:

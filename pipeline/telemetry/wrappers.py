@@ -23,6 +23,7 @@ from pipeline.records import (
     Hit,
     Match,
     NoteField,
+    NoteHead,
     StoreCounts,
     TextKind,
     Vector,
@@ -156,6 +157,18 @@ class ObservedStore:
     ) -> list[RegisteredPatient]:
         with self._around("patients", None):
             return self._store.patients_near(words, scope, limit=limit)
+
+    def patients_beginning(
+        self, typed: str, scope: AccessScope, *, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        with self._around("patients", None):
+            return self._store.patients_beginning(typed, scope, after=after, limit=limit)
+
+    def notes_of(
+        self, patient_id: str, scope: AccessScope, *, skip: int = 0, limit: int = 100
+    ) -> list[NoteHead]:
+        with self._around("notes_of", None):
+            return self._store.notes_of(patient_id, scope, skip=skip, limit=limit)
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         return self._store.chunk_ids()

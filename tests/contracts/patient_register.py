@@ -13,7 +13,7 @@ import pytest
 
 from pipeline.patients import FEMALE, MALE, PersonName, SourcePatient
 from pipeline.ports import Store
-from pipeline.records import EVERYTHING, AccessScope, EmbeddedDocument, Filters
+from pipeline.records import EVERYTHING, AccessScope, EmbeddedDocument, Filters, NoteHead
 from tests.contracts.store import (
     DOMAINS,
     PATIENTS,
@@ -42,6 +42,10 @@ def written(resource_id: str, text: str, patient_id: str = "p1", **fields: objec
 
 def ids(store: Store, *words: str, scope: AccessScope = EVERYTHING) -> list[str]:
     return [patient.patient_id for patient in store.patients_called(words, scope)]
+
+
+def beginning(store: Store, typed: str, scope: AccessScope = EVERYTHING) -> list[str]:
+    return [patient.patient_id for patient in store.patients_beginning(typed, scope)]
 
 
 def near(store: Store, *words: str, scope: AccessScope = EVERYTHING) -> list[str | None]:
@@ -207,6 +211,93 @@ class PatientRegisterContract:
         assert near(people, "Eva", "Novak") == ["Eva Nowak"]
         assert near(people, "Zebediah", "Quux") == near(people, "") == near(people) == []
 
+    @pytest.mark.parametrize(
+        ("typed", "found"),
+        [
+            ("mitch", ["p0", "p1"]),
+            ("Mitchell, An", ["p0"]),
+            ("an MITCHEL", ["p0", "p1"]),
+            ("Mrs. Mit", ["p0", "p1"]),
+            ("ev", ["p2", "p3"]),
+            ("e now", ["p2"]),
+            ("mül", ["p5"]),
+            ("muel jü", ["p5"]),
+            ("p5", ["p5"]),
+            ("P", [f"p{n}" for n in range(7)]),
+            ("", [f"p{n}" for n in range(7)]),
+            ("  ", [f"p{n}" for n in range(7)]),
+            ("itchell", []),
+            ("Eva Mitchell", []),
+            ("%", []),
+            ("_", []),
+            ("p_", []),
+            ("' OR 1=1 --", []),
+            ("mitch\0", []),
+            ("🫀", []),
+        ],
+    )
+    def test_a_patient_is_found_while_the_name_is_typed(
+        self, people: Store, typed: str, found: list[str]
+    ) -> None:
+        assert beginning(people, typed) == found
+
+    def test_an_initial_is_found_by_the_name_it_stands_for(self, store: Store) -> None:
+        store.upsert([written("n1", "Patient: E. Nowak\n"), written("n2", "Patient: A. Nowak\n", "p2")])
+        assert beginning(store, "Eva Now") == ["p1"]
+
+    def test_patients_that_are_typed_come_by_the_page(self, store: Store) -> None:
+        store.upsert([written(f"n{n}", "Patient: Eva Nowak\n", f"p{n}") for n in range(5)])
+        first = store.patients_beginning("now", EVERYTHING, limit=2)
+        assert [patient.patient_id for patient in first] == ["p0", "p1"]
+        then = store.patients_beginning("now", EVERYTHING, after="p1", limit=9)
+        assert [patient.patient_id for patient in then] == ["p2", "p3", "p4"]
+
+    # --- the notes of a patient
+
+    def test_the_notes_of_a_patient_are_listed_the_newest_first(self, store: Store) -> None:
+        dated = {"n1": "2023-01-01", "n2": None, "n3": "2024-05-06T10:00", "n4": "2024"}
+        store.upsert([written(each, "Cough.", date=date) for each, date in dated.items()])
+        store.upsert([written("other", "Cough.", "p2", date="2025-01-01")])
+        ids_ = [head.resource_id for head in store.notes_of("p1", EVERYTHING)]
+        assert ids_ == ["n3", "n4", "n1", "n2"]
+        assert [each.resource_id for each in store.notes_of("p1", EVERYTHING, skip=1, limit=2)] == [
+            "n4",
+            "n1",
+        ]
+        assert store.notes_of("p1", EVERYTHING, skip=4) == store.notes_of("nobody", EVERYTHING) == []
+
+    def test_a_note_is_listed_with_what_its_source_says(self, store: Store) -> None:
+        given = {
+            "document_type": "Letter",
+            "date": "2024-05-06",
+            "domain": "cardiology",
+            "author": "Dr. Osei",
+            "encounter_id": "e1",
+            "metadata": {"title": "Letter to the ward", "status": "final"},
+        }
+        store.upsert([written("n1", "Cough.", **given), written("n2", "Cough.", domain="")])
+        first, second = store.notes_of("p1", EVERYTHING)
+        assert first == NoteHead(
+            "n1", "p1", "Letter", "2024-05-06", "cardiology", "Dr. Osei", "e1", "Letter to the ward"
+        )
+        assert (second.date, second.domain, second.author, second.title) == (None, "", None, None)
+
+    def test_notes_out_of_sight_are_not_listed(self, store: Store) -> None:
+        store.upsert(
+            [
+                written("n1", "Patient: Eva Nowak\n", domain="cardiology"),
+                written("n2", "Patient: Eva Kowalski\n", domain="oncology"),
+                written("n3", "Patient: Eva Ortiz\n"),
+            ]
+        )
+        heart = only("cardiology")
+        assert [head.resource_id for head in store.notes_of("p1", heart)] == ["n1"]
+        assert store.notes_of("p1", AccessScope(patient_ids=frozenset({"p2"}))) == []
+        assert store.notes_of("p1", AccessScope(patient_ids=frozenset())) == []
+        assert beginning(store, "nowak", scope=heart) == beginning(store, "p", scope=heart) == ["p1"]
+        assert beginning(store, "kowal", scope=heart) == beginning(store, "ort", scope=heart) == []
+        assert beginning(store, "p1", scope=only("dermatology")) == []
+
     def test_numbers_are_bounded(self, store: Store) -> None:
         store.upsert([written(f"n{n:03}", "Patient: Eva Nowak\n", f"p{n:03}") for n in range(30)])
         assert [p.patient_id for p in store.patients_called(["nowak"], EVERYTHING, limit=3)] == [
@@ -324,7 +415,14 @@ class PatientRegisterContract:
             for patient in found:
                 texts = " ".join(each.text_content for each in seen if each.patient_id == patient.patient_id)
                 assert all(name.text in texts for name in patient.names)
+                heads = store.notes_of(patient.patient_id, scope)
+                assert sorted(head.resource_id for head in heads) == sorted(
+                    each.resource_id for each in seen if each.patient_id == patient.patient_id
+                )
             for name in NAMES:
+                assert {p.patient_id for p in store.patients_beginning(name[:6], scope)} <= {
+                    each.patient_id for each in seen
+                }
                 called = store.patients_called(name.split(), scope, limit=100)
                 assert {p.patient_id for p in called} == {
                     each.patient_id for each in seen if name in each.text_content

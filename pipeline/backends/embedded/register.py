@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.backends.embedded import rows
 from pipeline.patients import RegisteredPatient
-from pipeline.records import AccessScope, Document, Filters
+from pipeline.records import AccessScope, Document, Filters, NoteHead
 from pipeline.storage.named_sql import Statements
 from pipeline.storage.patient_register import (
     FACTS_READ_MAX,
@@ -23,6 +23,7 @@ from pipeline.storage.patient_register import (
     NameEntry,
     NoteEntries,
     NotesRow,
+    TypedName,
     name_column,
     nearest_of,
     registered,
@@ -113,6 +114,29 @@ def patients_called(
     found = _execute(connection, _SQL.patients_with_words, scope, values)
     patients = patients_by_id(connection, [str(row[0]) for row in found], scope)
     return [patient for patient in patients if asked.is_had_by(patient)]
+
+
+def patients_beginning(
+    connection: sqlite3.Connection, typed: str, scope: AccessScope, after: str, limit: int
+) -> list[RegisteredPatient]:
+    name = TypedName.of(typed)
+    values = {
+        "typed": typed,
+        "first": rows.json_list(name.first if name else ()),
+        "others": rows.json_lists(name.others if name else ()),
+        "last_character": rows.LAST_CHARACTER,
+        "after": after,
+        "limit": limit,
+    }
+    found = _execute(connection, _SQL.patients_beginning, scope, values)
+    return patients_by_id(connection, [str(row[0]) for row in found], scope)
+
+
+def notes_of(
+    connection: sqlite3.Connection, patient_id: str, scope: AccessScope, skip: int, limit: int
+) -> list[NoteHead]:
+    values = {"patient": patient_id, "skip": skip, "limit": limit}
+    return [NoteHead(*row) for row in _execute(connection, _SQL.notes_of_patient, scope, values)]
 
 
 def patients_near(

@@ -62,6 +62,7 @@ from pipeline.records import (
     Hit,
     Match,
     NoteField,
+    NoteHead,
     StoreCounts,
     Vector,
     unit_length,
@@ -474,6 +475,23 @@ class EmbeddedStore:
             if held.version < REGISTER_SINCE or asked is None:
                 return []
             return register.patients_near(connection, asked, scope, limit)
+
+    def patients_beginning(
+        self, typed: str, scope: AccessScope, *, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        written = " ".join(typed.split())
+        with self._snapshot() as (connection, held):
+            if held.version < REGISTER_SINCE or "\0" in written:
+                return []
+            if not written:
+                return register.patients_after(connection, scope, after, limit)
+            return register.patients_beginning(connection, written, scope, after, limit)
+
+    def notes_of(
+        self, patient_id: str, scope: AccessScope, *, skip: int = 0, limit: int = 100
+    ) -> list[NoteHead]:
+        with self._reading() as (connection, _):
+            return register.notes_of(connection, patient_id, scope, skip, limit)
 
     # --- searching by vector
 

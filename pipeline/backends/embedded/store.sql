@@ -493,6 +493,29 @@ WHERE found.Word IN (SELECT value FROM json_each(:words)) AND found.IsFamily IN 
   AND {filters}
 ORDER BY PatientID LIMIT :limit
 
+-- name: patients_beginning
+-- CROSS as above. A name's words are in small letters, so what begins so lies between two words of the index.
+SELECT PatientID FROM (
+    SELECT PatientID
+    FROM json_each(:first) AS typed CROSS JOIN PatientNameWords AS found
+         CROSS JOIN ClinicalNotes ON ClinicalNotes.RowID = found.NoteRowID
+    WHERE found.Word >= typed.value AND found.Word < typed.value || :last_character
+      AND NOT EXISTS (
+        SELECT 1 FROM json_each(:others) AS other
+        WHERE NOT EXISTS (SELECT 1 FROM json_each(other.value) AS form WHERE instr(found.Folded, form.value))
+      )
+      AND {filters}
+    UNION
+    SELECT PatientID FROM ClinicalNotes
+    WHERE lower(substr(PatientID, 1, length(:typed))) = lower(:typed) AND {filters}
+) WHERE PatientID > :after ORDER BY PatientID LIMIT :limit
+
+-- name: notes_of_patient
+SELECT ResourceID, PatientID, DocumentType, NoteDate, Domain, Author, EncounterID,
+       json_extract(Metadata, '$.title')
+FROM ClinicalNotes WHERE PatientID = :patient AND {filters}
+ORDER BY NoteDate IS NULL, NoteDate DESC, ResourceID LIMIT :limit OFFSET :skip
+
 -- name: patients_with_sounds
 SELECT PatientID, COUNT(DISTINCT found.Sound) AS Alike
 FROM PatientNameWords AS found CROSS JOIN ClinicalNotes ON ClinicalNotes.RowID = found.NoteRowID

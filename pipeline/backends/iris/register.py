@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, SqlValue, marks_of
-from pipeline.backends.iris.rows import document_of, optional, text_of
+from pipeline.backends.iris.rows import document_of, note_head_of, optional, text_of
 from pipeline.backends.iris.search import admissions
 from pipeline.patients import RegisteredPatient
-from pipeline.records import AccessScope, Document, Filters
+from pipeline.records import AccessScope, Document, Filters, NoteHead
 from pipeline.storage.patient_register import (
     FACTS_READ_MAX,
     NEAR_READ_MAX,
@@ -21,6 +21,7 @@ from pipeline.storage.patient_register import (
     FactRow,
     NoteEntries,
     NotesRow,
+    TypedName,
     name_column,
     nearest_of,
     registered,
@@ -116,6 +117,40 @@ def patients_called(
     )
     patients = patients_by_id(session, found[:limit], scope)
     return [patient for patient in patients if asked.is_had_by(patient)]
+
+
+def patients_beginning(
+    session: Session, typed: str, scope: AccessScope, after: str, limit: int
+) -> list[RegisteredPatient]:
+    found = set(_ids_beginning(session, typed, scope))
+    if (name := TypedName.of(typed)) is not None:
+        conditions = [session.statements["admit_name_beginnings"]]
+        conditions += [session.statements["admit_folded"] for _ in name.others]
+        values = [f"{form}%" for form in _padded(name.first)]
+        values += [f"%{form}%" for forms in name.others for form in _padded(forms)]
+        rows = _in_scope(session, "patients_with_words", conditions, values, scope)
+        found |= {text_of(row[0]) for row in rows}
+    return patients_by_id(session, sorted(each for each in found if each > after)[:limit], scope)
+
+
+def _ids_beginning(session: Session, typed: str, scope: AccessScope) -> Iterator[str]:
+    begins = session.statements["admit_beginning_patient_id"].format(k=len(typed))
+    for conditions, values in admissions(session, Filters(scope=scope)):
+        admitted = _all(conditions, begins)
+        for row in session.rows("ids_of_patients", (*values, typed), admitted=admitted):
+            yield text_of(row[0])
+
+
+def notes_of(session: Session, patient_id: str, scope: AccessScope, skip: int, limit: int) -> list[NoteHead]:
+    filters = Filters(patient_ids=(patient_id,), scope=scope)
+    heads = [
+        note_head_of(row)
+        for conditions, values in admissions(session, filters)
+        for row in session.rows("notes_of_patient", values, admitted=conditions)
+    ]
+    heads.sort(key=lambda head: head.resource_id)
+    heads.sort(key=lambda head: head.date or "", reverse=True)
+    return heads[skip : skip + limit]
 
 
 def patients_near(

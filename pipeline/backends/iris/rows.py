@@ -18,7 +18,7 @@ from dataclasses import asdict
 import numpy as np
 
 from pipeline.backends.iris.connections import SqlRow, SqlValue
-from pipeline.records import Chunk, Document, EmbeddedDocument, EmbeddingSpace, Hit, Match, Vector
+from pipeline.records import Chunk, Document, EmbeddedDocument, EmbeddingSpace, Hit, Match, NoteHead, Vector
 from pipeline.storage.patient_register import source_column, source_of
 from pipeline.storage.region_column import column_of, region_of
 
@@ -92,6 +92,16 @@ def document_of(resource_id: str, row: SqlRow, parts: Sequence[SqlRow]) -> Docum
         metadata=json.loads(text_of(metadata)),
         patient=source_of(optional(said)),
     )
+
+
+def note_head_of(row: SqlRow) -> NoteHead:
+    """From the columns of the statement `notes_of_patient`."""
+    resource_id, patient, kind, date, domain, author, encounter, metadata, blank = row
+    blanks = set(text_of(blank).split())
+    given = {"date": date, "domain": domain, "author": author, "encounter_id": encounter}
+    fields = {name: "" if name in blanks else optional(value) for name, value in given.items()}
+    title = json.loads(text_of(metadata)).get("title")
+    return NoteHead(text_of(resource_id), text_of(patient), text_of(kind), **fields, title=title)
 
 
 def chunk_row(note: Document, chunk: Chunk) -> tuple[SqlValue, ...]:

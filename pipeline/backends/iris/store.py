@@ -105,6 +105,7 @@ from pipeline.records import (
     Hit,
     Match,
     NoteField,
+    NoteHead,
     StoreCounts,
     Vector,
 )
@@ -624,6 +625,27 @@ class IrisStore:
         if asked is None:
             return []
         return self._of_register(lambda session: register.patients_near(session, asked, scope, limit))
+
+    def patients_beginning(
+        self, typed: str, scope: AccessScope, *, after: str = "", limit: int = 100
+    ) -> list[RegisteredPatient]:
+        """Patients inside a scope whose id or name begins as it is typed."""
+        written = " ".join(typed.split())
+        if "\0" in written:
+            return []
+        if not written:
+            return self.patients(scope, after=after, limit=limit)
+        return self._of_register(
+            lambda session: register.patients_beginning(session, written, scope, after, limit)
+        )
+
+    def notes_of(
+        self, patient_id: str, scope: AccessScope, *, skip: int = 0, limit: int = 100
+    ) -> list[NoteHead]:
+        """Notes of one patient inside a scope, the newest first."""
+        if not self._prepared_width():
+            return []
+        return self._repeated(lambda session: register.notes_of(session, patient_id, scope, skip, limit))
 
     def _of_register(self, work: Callable[[Session], list[RegisteredPatient]]) -> list[RegisteredPatient]:
         """Nothing where the tables of an earlier release have no register."""

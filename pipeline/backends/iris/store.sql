@@ -338,6 +338,9 @@ SELECT FactNumber, NameParts, ResourceID, StartOffset, EndOffset FROM DEMO.Patie
 -- name: patients_with_words
 SELECT DISTINCT PatientID FROM DEMO.PatientNameWords WHERE {admitted}
 
+-- name: notes_of_patient
+SELECT ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, Author, EncounterID, Metadata, BlankFields FROM DEMO.ClinicalNotes WHERE {admitted}
+
 -- name: patients_with_sounds
 SELECT PatientID, COUNT(DISTINCT Sound) FROM DEMO.PatientNameWords WHERE {admitted} GROUP BY PatientID
 
@@ -349,6 +352,9 @@ IsFamily IN ({marks})
 
 -- name: admit_name_sounds
 Sound IN ({marks})
+
+-- name: admit_name_beginnings
+(NameWord LIKE ? OR NameWord LIKE ? OR NameWord LIKE ? OR NameWord LIKE ?)
 
 -- name: admit_folded
 (Folded LIKE ? OR Folded LIKE ? OR Folded LIKE ? OR Folded LIKE ?)
