@@ -2,8 +2,8 @@
 
 Decides, statement by statement as a draft arrives: does each number point at a passage, does each quotation stand there
 to the letter, do the cited sentences carry every other word that has a meaning, and which characters of the original
-note are they? What fails is withheld and counted. It does not judge whether a note is right, nor whether a statement
-answers the question.
+note are they? An item of a list whose line above ("Denies:") is not in the passage is not cited. What fails is withheld
+and counted. It does not judge whether a note is right, nor whether a statement answers the question.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from itertools import pairwise
 from pipeline.answering.supporting_sentences import Evidence, Passages, claims_nothing
 from pipeline.records import Citation, Document, Hit, Statement, original_span
 from pipeline.text.characters import misleads
+from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.vocabulary import OTHERS, RELATIVES
 
 _ABSTENTION = re.compile(
@@ -400,11 +401,19 @@ _GOES_ON_BEFORE = re.compile(r"(?:\w|\d[.,])\Z")
 _GOES_ON_AFTER = re.compile(r"\w|[.,]\d")
 
 
+def is_cut_from_its_line(hit: Hit, start: int, end: int, note: Document) -> bool:
+    """Whether the line that changes what `[start, end)` of a passage says ("Discontinued:", "Denies:") stands in the
+    note before the passage begins."""
+    start, end = original_span(start, end, hit.offsets, hit.start)
+    return hit.start > 0 and with_line_above(note.text_content, start, end)[0] < hit.start
+
+
 def _citation(span: Evidence, hit: Hit, original: OriginalOf) -> Citation | None:
-    """The citation, with the cited characters read from the note itself; None where they are not the passage's."""
+    """The citation, with the cited characters read from the note itself; None where they are not the passage's, or
+    items of a list without the line that changes them."""
     start, end = original_span(span.start, span.end, hit.offsets, hit.start)
     note = original(hit.resource_id)
-    if note is None:
+    if note is None or is_cut_from_its_line(hit, span.start, span.end, note):
         return None
     while end < len(note.text_content) and unicodedata.combining(note.text_content[end]):
         end += 1  # the accent of the last letter, where the note writes it as a character of its own

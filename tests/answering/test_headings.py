@@ -23,6 +23,7 @@ STOPPED = "Discontinued medications:\n- Metformin 500 mg\n\nCurrent medications:
 
 
 def leaves(note: str, statement: str) -> bool:
+    """Whether it may cite the last passage of the note."""
     document = Document("n", "p", "note", note)
     chunks = chunk_document(
         document, count_tokens=lambda texts: [len(text.split()) for text in texts], tokens_max=180
@@ -45,7 +46,7 @@ def leaves(note: str, statement: str) -> bool:
         )
         for one in chunks
     ]
-    return check_statement(f"{statement} [1].", hits, {"n": document}.get) is not None
+    return check_statement(f"{statement} [{len(hits)}].", hits, {"n": document}.get) is not None
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,7 @@ def leaves(note: str, statement: str) -> bool:
         (STOPPED, "She takes metformin 500 mg"),
         ("Medications on hold:\n- Metformin 500 mg", "She takes metformin 500 mg"),
         ("STOP TAKING:\nMetformin 500 mg\nLisinopril 10 mg", "She takes lisinopril 10 mg"),
+        ("No longer takes:\n- Metformin 500 mg", "She takes metformin 500 mg"),
         ("DIFFERENTIAL DIAGNOSIS\n\nPulmonary embolism. Pneumonia.", "She has pulmonary embolism"),
         ("Rule out:\n- Pulmonary embolism\n- Aortic dissection", "She has an aortic dissection"),
         ("Problems resolved:\n1. Pneumonia\n2. Delirium", "She has delirium"),
@@ -89,3 +91,11 @@ def test_what_its_heading_takes_away_is_not_said(note: str, statement: str) -> N
 )
 def test_a_heading_takes_nothing_else_away(note: str, statement: str) -> None:
     assert leaves(note, statement)
+
+
+@pytest.mark.parametrize("line", ["Discontinued:", "No longer takes:", "Denies:", "Ruled out:"])
+@pytest.mark.parametrize("statement", ['"item 60 of the list"', "She has item 60 of the list"])
+def test_an_item_that_is_cut_from_its_line_is_not_stated(line: str, statement: str) -> None:
+    items = "\n".join(f"- item {number} of the list" for number in range(61))
+    assert not leaves(f"{line}\n{items}", statement)
+    assert leaves(f"Current:\n{items}", statement)

@@ -198,3 +198,18 @@ def test_questions_over_real_notes(local_embedder: LocalEmbedder) -> None:
 def stands_in_its_passage(line: str, found: Sequence[Hit]) -> bool:
     match = LINE.fullmatch(line)
     return match is not None and match[1] in " ".join(found[int(match[2]) - 1].text.split())
+
+
+@pytest.mark.parametrize("line", ["Discontinued:", "No longer takes:", "Past medications:"])
+def test_an_item_is_quoted_with_the_line_that_changes_it(line: str) -> None:
+    text = f"{line}\n- losartan 50 mg once daily in the morning\n"
+    assert quotes("Does she take losartan 50 mg daily?", text) == [
+        (f"{line} - losartan 50 mg once daily in the morning", 1)
+    ]
+
+
+def test_an_item_far_below_the_line_that_changes_it_is_not_quoted() -> None:
+    items = "".join(f"- drug number {number} by mouth daily\n" for number in range(9))
+    text = f"Discontinued:\n{items}- losartan 50 mg once daily in the morning\n"
+    assert not quotes("Does she take losartan 50 mg daily?", text)
+    assert quotes("Does she take losartan 50 mg daily?", text.replace("Discontinued:", "Current:"))

@@ -6,7 +6,6 @@ quotation of one passage. Refuses to know how it is found and how it is shown.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +14,6 @@ from typing import Literal, Protocol, TypeAlias
 from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.ports import Store
 from pipeline.records import Hit, Question, Vector
-
-_MARK = re.compile(r"(?:[-*+•●◦▪‣·–—]\s*|\(?\d{1,2}[.)]\s+(?=[^\W\d_]))+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +35,6 @@ class Quotation:
     """Whether the line begins with whose it is and when it was written."""
     under: str = ""
     """The title that it stands under, where it says little without."""
-
-
-def without_mark(text: str, start: int, end: int) -> tuple[int, int]:
-    """A stretch of a text without the bullet or number of a list before it."""
-    mark = _MARK.match(text, start, end)
-    return (mark.end() if mark is not None and mark.end() < end else start), end
 
 
 ReplyLine: TypeAlias = Lead | Quotation

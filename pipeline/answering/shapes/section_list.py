@@ -14,12 +14,12 @@ from types import MappingProxyType
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.drug_sentences import drug_mentions
-from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.text.finding import Finding
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at

@@ -7,7 +7,7 @@ draft: a quotation stands in its passage, and its passage in the note, to the le
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
@@ -18,17 +18,15 @@ from pipeline.answering.question_length import embed_question
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.answering.questions.plan import QuestionPlan
-from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.reply import (
     Lead,
     PlannedQuestion,
     Quotation,
     Reply,
     ShapeAnswerer,
-    without_mark,
 )
 from pipeline.answering.stages import Stopwatch
-from pipeline.answering.verification import CitationNumbers, StatementChecker
+from pipeline.answering.verification import CitationNumbers, StatementChecker, is_cut_from_its_line
 from pipeline.call_context import cancellation
 from pipeline.ports import Answerer, Embedder, Store
 from pipeline.records import (
@@ -45,8 +43,8 @@ from pipeline.records import (
     Statement,
     Usage,
     Verified,
-    original_span,
 )
+from pipeline.text.structure.list_items import without_mark
 
 MODEL = GeneratorModel(provider="extractive", model="note-structure", thinks="never")
 NOT_STATED = "Not stated in the notes."
@@ -120,9 +118,13 @@ class ShapedAnswering:
         with watch.stage("verify"):
             checker = StatementChecker(passages, original, CitationNumbers())
             numbers = {hit.chunk_id: number for number, hit in enumerate(passages, start=1)}
-            statements, withheld = _checked(reply, checker, numbers, original)
+            statements, withheld = _checked(reply, checker, numbers)
         cited = [citation for statement in statements for citation in statement.citations]
-        cut = any(_is_cut_from_its_line(line, original(line.hit.resource_id)) for line in reply.quotations)
+        cut = any(
+            is_cut_from_its_line(line.hit, line.start, line.end, note)
+            for line in reply.quotations
+            if (note := original(line.hit.resource_id))
+        )
         if reply.quotations and not cited and not cut:
             return None
         notes = [
@@ -158,7 +160,6 @@ def _checked(
     reply: Reply,
     checker: StatementChecker,
     numbers: dict[str, int],
-    original: Callable[[str], Document | None],
 ) -> tuple[list[Statement], int]:
     """The statements that pass, and how many do not. A lead with nothing under it is left out."""
     found: list[Statement] = []
@@ -170,23 +171,13 @@ def _checked(
         if isinstance(line, Lead):
             leads.append(Statement(line.text, ()))
             continue
-        cut = _is_cut_from_its_line(line, original(line.hit.resource_id))
-        statement = None if cut else _statement(line, checker, numbers)
+        statement = _statement(line, checker, numbers)
         if statement is None:
             withheld += 1
             continue
         found += [*(lead for lead in leads if lead != under), statement]
         under, leads = leads[-1] if leads else under, []
     return found, withheld
-
-
-def _is_cut_from_its_line(line: Quotation, note: Document | None) -> bool:
-    """Whether a line that changes it ("Discontinued:") stands in the note before the passage begins."""
-    if note is None:
-        return False
-    hit = line.hit
-    start, end = original_span(line.start, line.end, hit.offsets, hit.start)
-    return with_line_above(note.text_content, start, end)[0] < hit.start
 
 
 def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:

@@ -13,13 +13,13 @@ import numpy as np
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
-from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
 from pipeline.text.finding import Finding
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.line_above import with_line_above
 
 SENTENCES_MAX = 3
 NAMED_IN_MAX = 5

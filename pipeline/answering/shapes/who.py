@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
-from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.other_words import is_told_by_others
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.finding import Finding
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.sections import section_at
 
 PASSAGES_MAX = 2_000

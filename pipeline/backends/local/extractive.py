@@ -26,6 +26,7 @@ from pipeline.ports import Embedder
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.facts import signature
 from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.vocabulary import NEGATIONS
 
 MODEL = GeneratorModel(provider="extractive", model="sentence-selection", thinks="never")
@@ -251,7 +252,10 @@ def _sentences(question: str, passages: Sequence[Hit]) -> list[_Sentence]:
                 titled = not asked.isdisjoint(_content_words(title))
                 continue
             text = _quotable(written)
-            if text is not None and len(spans) > 1 and _is_fragment(text):
+            above, _ = with_line_above(passage.text, start, end)
+            if text is not None and above < start:
+                text = _under_title(passage.text, above, end)
+            elif text is not None and len(spans) > 1 and _is_fragment(text):
                 text = _under_title(passage.text, title_at, end) or (text if yes_or_no else None)
             if text is not None:
                 read = f"{title}: {text}" if titled and title not in text else text
@@ -280,8 +284,8 @@ def _is_fragment(text: str) -> bool:
 
 
 def _under_title(text: str, title_at: int | None, end: int) -> str | None:
-    """A fragment with all that stands between it and its section's title: "Allergies Penicillin." None where the
-    passage does not have the title, or where that is long."""
+    """A fragment with all that stands between it and its section's title: "Allergies Penicillin.", or the line that
+    changes it: "Denies: - fever". None where the passage does not have the title, or where that is long."""
     if title_at is None or end - title_at > FRAGMENT_CHARACTERS_MAX:
         return None
     return " ".join(text[title_at:end].split())

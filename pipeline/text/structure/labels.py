@@ -30,7 +30,8 @@ _DOUBTING_LABEL = re.compile(
     re.IGNORECASE,
 )
 _ENDING_LABEL = re.compile(
-    r"^\W*(?:discontinued|stop(?:ped|\s+taking)?|hold|held|on hold|resolved|inactive)\W*$"
+    r"^\W*(?:discontinued|stop(?:ped|\s+taking)?|hold|held|on hold|resolved|inactive"
+    r"|no longer (?:tak(?:es?|ing)|us(?:es?|ing)|on))\W*$"
     r"|\b(?:discontinued|stopped|held|former|previous|past)\s+(?:home\s+)?(?:med(?:ication|icine)?s?|drugs?|prescriptions?)\b"
     r"|\b(?:resolved|inactive)\s+(?:problem|diagnos|condition|med)"
     r"|\b(?:medications?|medicines?|meds|drugs?|prescriptions?|problems?|diagnos[ei]s|conditions?)\s+(?:to\s+)?"

@@ -63,6 +63,13 @@ _OF_PROSE = (
 """A sentence with one of these is no list, however many commas it has."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _CLOSING = " \t\n.,;"
+_MARK = re.compile(r"(?:[-*+•●◦▪‣·–—]\s*|\(?\d{1,2}[.)]\s+(?=[^\W\d_]))+")
+
+
+def without_mark(text: str, start: int, end: int) -> tuple[int, int]:
+    """A stretch of a text without the bullet or number of a list before it."""
+    mark = _MARK.match(text, start, end)
+    return (mark.end() if mark is not None and mark.end() < end else start), end
 
 
 def items_of(text: str, start: int = 0, end: int | None = None) -> tuple[ListItem, ...]:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.shapes.line_above import with_line_above
 from pipeline.answering.shapes.shaped_answering import MODEL
 from pipeline.records import Answer, Document
+from pipeline.text.structure.line_above import with_line_above
 from tests.answering.questions.stored_notes import stored
 from tests.answering.shapes.test_shaped_answering import asked, lines, quotes
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 
-from pipeline.answering.shapes.reply import without_mark
 from pipeline.text.sentences import is_heading
+from pipeline.text.structure.list_items import without_mark
 
-LINES_MAX = 60
+LINES_MAX = 200
 _CHANGES = re.compile(
     r"\b(?:den(?:y|ies|ied)|negative|no|not|non|none|never|without|rul(?:ed|e) out|resolved|inactive|discontinu\w*"
     r"|stop\w*|held|hold|ceas\w+|former\w*|previous\w*|past|old|prior|avoid\w*|family|mother|father|sister|brother|wife"
