@@ -1,18 +1,24 @@
 """A finding that is asked for, and where a text speaks of it in whichever of its words.
 
 Decides that a sentence speaks of "heart attack" where it has all of it, in one of the spellings that `text.vocabulary`
-knows for each word ("MI", "myocardial infarction"), and never for a part: heart failure is another thing. Refuses to
-know how it is said of whom (`text.structure.assertion`).
+knows for each word ("MI", "myocardial infarction"), and never for a part: heart failure is another thing. Its words
+stand together, as those of one term: kidney stones and heart failure are no kidney failure; and a longer term with
+another meaning is not it, as diabetes insipidus is no diabetes. Refuses to know how it is said of whom
+(`text.structure.assertion`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import islice
 
 from pipeline.text.facts import read
+from pipeline.text.figures import roman
+from pipeline.text.longer_terms import is_part_of_another
+from pipeline.text.noun_phrase import is_one_term
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.vocabulary import SAME_PHRASE, SAME_WORD, SIDES
 from pipeline.text.wording import canonical
@@ -22,6 +28,23 @@ _BEFORE, _AFTER = r"(?<![^\W_])", r"(?![^\W_])"
 WORDS_MAX = 8
 ABBREVIATION_MAX = 3
 """Letters of a word that is an abbreviation only in capitals: "MI", "AF", "PE"."""
+_SHORT_WORDS = frozenset(["flu"])
+"""No abbreviations, whatever their length."""
+MENTIONS_MAX = 4
+"""Mentions of one sentence that are told."""
+_IMMUNIZED = "immunize"
+_SHOT = re.compile(r"\b(?:shots?|jabs?|boosters?)\s*\Z", re.IGNORECASE)
+_TYPED_DIABETES = re.compile(r"\b(?:t(?P<type>[12])dm)\b", re.IGNORECASE)
+_NO_MORE_VACCINES = re.compile(r"[;!?]|\b(?:but|has|had|have|denies|she|he|they|then)\b", re.IGNORECASE)
+"""Where a list of vaccines ends."""
+_DESIGNATED = re.compile(
+    r"\b(?P<of>hepatitis|hep|vitamin|influenza|type|stage|grade|class|factor|group|hiv|category)\s+"
+    r"(?P<which>[a-k]|\d{1,2}|i{1,3}|iv|vi?)\b(?!-)",
+    re.IGNORECASE,
+)
+"""A letter or number that makes one of several of it: hepatitis A is not hepatitis B."""
+_ROMAN = ("i", "ii", "iii", "iv", "v", "vi")
+_NUMBERS = ("", "one", "two", "three", "four", "five", "six")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +53,31 @@ class Mention:
 
     start: int
     end: int
-    """Of the word of it that stands last in the sentence."""
+    """From the first of its words to the last."""
     sentence_start: int
     sentence_end: int
+    is_of_class: bool = True
+    """False where "vaccine" was asked for too and is not said with it: its section may say so."""
 
 
 class Finding:
     """A finding in its words."""
 
     def __init__(self, words: str) -> None:
-        self.text = words
-        self.keys = _keys(words)
-        self._patterns = [_pattern(key) for key in self.keys]
+        self.text = _TYPED_DIABETES.sub(r"type \g<type> diabetes", _SHOT.sub("vaccine", words))
+        designated = [match.group() for match in _DESIGNATED.finditer(self.text)]
+        plain = _keys(_DESIGNATED.sub(" ", self.text))
+        self.is_vaccine = _IMMUNIZED in plain and len(plain) + len(designated) > 1
+        parts = {key: _pattern(key) for key in plain if not (self.is_vaccine and key == _IMMUNIZED)}
+        if plain or not _DESIGNATED.sub(" ", self.text).strip():
+            parts |= {each.lower(): _designated_pattern(each.lower()) for each in designated}
+        self.keys = tuple(parts)
+        self._patterns = list(parts.values())
+        self._exact = frozenset(each.lower() for each in designated)
         self._asked = frozenset(words.lower().split())
-        self._written = frozenset(" ".join(phrase) for key in self.keys for phrase in _spellings(key))
+        self._written = frozenset(
+            " ".join(phrase).replace("-", " ") for key in self.keys for phrase in _spellings(key)
+        )
 
     @property
     def spellings(self) -> str:
@@ -59,39 +93,86 @@ class Finding:
         return Finding(" ".join(kept)) if kept and len(left) < len(self.text.split()) else None
 
     def mentions(self, text: str, title: str = "") -> Iterator[Mention]:
-        """The sentences of `text` that have all of it; `title`, that of its section, may have a part."""
+        """Where `text` has all of it together; `title`, that of its section, may have a part."""
         if not self._patterns or not all(each.search(text) or each.search(title) for each in self._patterns):
             return
+        titled = {number for number, each in enumerate(self._patterns) if each.search(title)}
         for start, end in passage_sentences(text) or ((0, len(text)),):
-            found = [self._last(each, text, start, end) for each in self._patterns]
-            spans = [each.span() for each in found if each is not None]
-            titled = all(
-                each is not None or pattern.search(title)
-                for each, pattern in zip(found, self._patterns, strict=True)
-            )
-            if spans and titled:
-                yield Mention(*max(spans), start, end)
+            terms = self._terms(text, start, end, titled)
+            for begin, stop in list(islice(terms, MENTIONS_MAX)):
+                yield Mention(begin, stop, start, end, self._is_of_class(text, start, begin, stop, title))
 
     def has_part(self, text: str) -> bool:
         """Whether the text has any word of it."""
-        return any(self._last(pattern, text, 0, len(text)) for pattern in self._patterns)
+        return any(True for number in range(len(self.keys)) for _ in self._places(number, text, 0, len(text)))
 
-    def _last(self, pattern: re.Pattern[str], text: str, start: int, end: int) -> re.Match[str] | None:
-        return next((each for each in pattern.finditer(text, start, end) if self._is_it(each.group())), None)
+    def _terms(self, text: str, start: int, end: int, titled: set[int]) -> Iterator[tuple[int, int]]:
+        """The stretches of a sentence that have all of it as one term."""
+        wanted = set(range(len(self._patterns)))
+        places = sorted(
+            (place, number) for number in wanted for place in self._places(number, text, start, end)
+        )
+        if not places or not wanted <= titled | {number for _, number in places}:
+            return
+        after = -1
+        for first in range(len(places)):
+            if places[first][0][0] < after:
+                continue
+            term = _term(text, places[first:], wanted, titled)
+            if term is not None and not is_part_of_another(text, *term, self.text):
+                after = term[1]
+                yield term
+
+    def _places(self, number: int, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        exact = self.keys[number] in self._exact
+        for match in self._patterns[number].finditer(text, start, end):
+            if exact or self._is_it(match.group()):
+                yield match.span()
+
+    def _is_of_class(self, text: str, sentence: int, start: int, end: int, title: str) -> bool:
+        if not self.is_vaccine or _class_pattern().search(title):
+            return True
+        before = [match.end() for match in _class_pattern().finditer(text, sentence, start)]
+        if before and not _NO_MORE_VACCINES.search(text, before[-1], start):
+            return True
+        after = _class_pattern().search(text, end, end + 40)
+        return after is not None and is_one_term(text, (start, end), after.span())
 
     def _is_it(self, written: str) -> bool:
         """Not "prednisolone" for "prednisone", and no short word that only its capitals make an abbreviation."""
-        if len(written) <= ABBREVIATION_MAX and written.lower() not in self._asked:
+        if len(written) <= ABBREVIATION_MAX and written.lower() not in self._asked | _SHORT_WORDS:
             return written.isupper()
         folded = " ".join(written.lower().replace("-", " ").split())
-        return folded in self._written or not set(canonical(folded)).isdisjoint(self.keys)
+        return (
+            written.lower() in self.keys
+            or folded in self._written
+            or not set(canonical(folded)).isdisjoint(self.keys)
+        )
+
+
+def _term(
+    text: str, places: Sequence[tuple[tuple[int, int], int]], wanted: set[int], titled: set[int]
+) -> tuple[int, int] | None:
+    """The term that begins with the first of these places; None where something comes between its words."""
+    (start, end), number = places[0]
+    found, last = {number} | titled, (start, end)
+    for place, number in places[1:]:
+        if wanted <= found:
+            break
+        if not is_one_term(text, last, place):
+            return None
+        found.add(number)
+        last = place if place[1] > last[1] else last
+    return (start, last[1]) if wanted <= found else None
 
 
 @lru_cache(maxsize=256)
 def _keys(words: str) -> tuple[str, ...]:
     """The canonical words of a finding, each once; none where it is too long to be one."""
     tokens = [token for token in read(words).tokens if token.kind not in ("break", "comma")]
-    keys = [token.key or token.word for token in tokens if token.word not in _SMALL]
+    said = [token for token in tokens if token.word not in _SMALL]
+    said = [token for token in said if token.kind != "neutral"] or said
+    keys = [token.key or token.word for token in said]
     if any(token.kind in ("figure", "negation", "hedge", "order", "relative") for token in tokens):
         return ()
     return tuple(dict.fromkeys(keys)) if len(keys) <= WORDS_MAX else ()
@@ -114,3 +195,27 @@ def _spellings(key: str) -> tuple[tuple[str, ...], ...]:
     words = [(spelling,) for spelling, said in SAME_WORD.items() if key in said]
     phrases = [phrase for listed in SAME_PHRASE.values() for phrase, said in listed if key in said]
     return (*words, *phrases)
+
+
+@cache
+def _class_pattern() -> re.Pattern[str]:
+    forms = (r"[\s-]+".join(map(re.escape, phrase)) for phrase in _spellings(_IMMUNIZED))
+    return re.compile(rf"{_BEFORE}(?:{'|'.join(forms)}|shots?){_AFTER}", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _designated_pattern(words: str) -> re.Pattern[str]:
+    """ "hepatitis b" also in "Hep A and B", "type 2" also as "type II" and in "T2DM"."""
+    of, which = words.split()
+    number = int(which) if which.isdigit() else roman(which) or 0
+    forms = [which]
+    if 0 < number < len(_NUMBERS):
+        forms += [str(number), _NUMBERS[number], *(each for each in _ROMAN if roman(each) == number)]
+    names = "hepatitis|hep" if of in ("hepatitis", "hep") else re.escape(of)
+    others = r"(?:(?:[a-k]|\d|[ivx]+)\s*(?:,|/|&|\band\b|\bor\b)\s*)*"
+    short = rf"|t{number}dm|dm\s?{number}" if of == "type" and number in (1, 2) else ""
+    once = r"(?!\s+(?:year|month|week|day|few|couple|decade|long|while))"
+    return re.compile(
+        rf"{_BEFORE}(?:(?:{names})[\s-]*(?:virus\s+)?{others}(?:{'|'.join(forms)}){_AFTER}{once}{short}){_AFTER}",
+        re.IGNORECASE,
+    )

@@ -159,6 +159,8 @@ _SAME = """
     obese : obesity, obese
     pregnant : pregnancy, pregnant
     child : child, children, kids
+    influenza : influenza, flu
+    covid-19 : covid-19, covid, covid19, sars cov-2
     immunize : immunization, immunizations, immunized, vaccination, vaccinations, vaccinated, vaccine, vaccines
     elevate : elevated, elevation, elevations, high, raised
     low : low, lowered

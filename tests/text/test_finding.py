@@ -57,3 +57,73 @@ def test_the_side_may_be_left_out() -> None:
     assert without is not None
     assert without.text == "tenderness"
     assert Finding("tenderness").without_side is None
+
+
+@pytest.mark.parametrize(
+    ("finding", "text", "term"),
+    [
+        ("kidney failure", "Failure of the left kidney.", "Failure of the left kidney"),
+        ("kidney failure", "Kidney and heart failure.", "Kidney and heart failure"),
+        ("chest pain", "Chest and abdominal pain.", "Chest and abdominal pain"),
+        ("Lisfranc fracture", "Fracture, Lisfranc, left foot.", "Fracture, Lisfranc"),
+        ("type 2 diabetes", "Diabetes, type II.", "Diabetes, type II"),
+        ("T2DM", "Type 2 diabetes.", "Type 2 diabetes"),
+        ("hepatitis B", "Immune to hepatitis A and B.", "hepatitis A and B"),
+        ("diabetes", "Diabetes insipidus, later diabetes.", "diabetes"),
+        ("anemia", "Iron deficiency anemia.", "anemia"),
+        ("pulmonary hypertension", "Pulmonary hypertension.", "Pulmonary hypertension"),
+        ("flu shot", "Given today: influenza vaccine.", "influenza"),
+        ("COVID-19 vaccine", "Immunizations given: Td, sars-cov-2, mRNA.", "sars-cov-2"),
+    ],
+)
+def test_its_words_are_those_of_one_term(finding: str, text: str, term: str) -> None:
+    (mention,) = Finding(finding).mentions(text)
+    assert (text[mention.start : mention.end], mention.is_of_class) == (term, True)
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        ("kidney failure", "Kidney stones and heart failure."),
+        ("kidney failure", "Heart failure in chronic kidney disease."),
+        ("kidney failure", "Disease of the kidney and heart failure."),
+        ("kidney failure", "Kidney transplant, respiratory failure."),
+        ("lung cancer", "Lung nodule and breast cancer."),
+        ("lung cancer", "Nodule in the lung and breast cancer."),
+        ("liver disease", "Liver biopsy, coronary disease."),
+        ("hypertensive heart disease", "Hypertension and ischemic heart disease."),
+        ("left knee pain", "Left hip and right knee pain."),
+        ("hip fracture", "Hip replacement after a wrist fracture."),
+        ("knee surgery", "Knee pain before surgery."),
+        ("hepatitis A", "Hepatitis B."),
+        ("hepatitis A", "He had hepatitis a year ago."),
+        ("type 2 diabetes", "Type 1 diabetes."),
+    ],
+)
+def test_words_of_two_findings_make_no_third(finding: str, text: str) -> None:
+    assert list(Finding(finding).mentions(text)) == []
+
+
+@pytest.mark.parametrize(
+    ("finding", "text"),
+    [
+        ("diabetes", "Central diabetes insipidus."),
+        ("hypertension", "Portal hypertension with varices."),
+        ("high blood pressure", "Pulmonary HTN."),
+        ("depression", "ST depression in V5."),
+        ("angina", "Angina bullosa haemorrhagica."),
+        ("stroke", "Stroke volume is normal."),
+        ("diabetes", "Pre-diabetes."),
+        ("gout", "Pseudo-gout of the knee."),
+        ("flu", "Flu-like symptoms."),
+        ("iron", "Iron deficiency anemia."),
+        ("insulin", "Insulin resistance."),
+    ],
+)
+def test_a_longer_term_with_another_meaning_is_not_it(finding: str, text: str) -> None:
+    assert list(Finding(finding).mentions(text)) == []
+
+
+def test_a_disease_is_not_the_vaccine_against_it() -> None:
+    (mention,) = Finding("influenza vaccine").mentions("Influenza last winter.")
+    assert not mention.is_of_class

@@ -1,6 +1,6 @@
 """Whether a mention is of the kind of thing asked for: a drug that is taken, or one that someone reacts to.
 
-Decides it by section and sentence. Everything but drugs and allergies is of any kind.
+Decides it by section and sentence. Everything but drugs, allergies and vaccines is of any kind.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ _REACTS = re.compile(
 
 def is_of_kind(text: str, mention: Mention, sections: Sequence[Section], kind: ThingKind | None) -> bool:
     """`text`: of the passage; `sections`: its own."""
+    if not mention.is_of_class:
+        given = section_at(sections, mention.start)
+        return given is not None and SectionKind.IMMUNIZATIONS in given.kinds
     if kind not in (ThingKind.ALLERGY, ThingKind.MEDICATION):
         return True
     section = section_at(sections, mention.start)

@@ -1,0 +1,67 @@
+"""Longer terms that are another thing than a word in them: diabetes insipidus is no diabetes.
+
+Decides by a list that a person can read and lengthen. A term that is a kind of the shorter one is not in it: iron
+deficiency anemia is an anemia. Refuses to know which of them is asked for.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TERMS = """
+    diabetes insipidus; bronze diabetes; borderline diabetes; diabetes screening; diabetes risk
+    portal hypertension; portal htn; portopulmonary hypertension; pulmonary hypertension; pulmonary htn
+    pulmonary arterial hypertension; pulmonary artery hypertension; pulmonary venous hypertension; venous hypertension
+    intracranial hypertension; ocular hypertension; intraocular hypertension; intra-abdominal hypertension
+    angina bullosa; ludwig angina; ludwig's angina; vincent angina; vincent's angina; intestinal angina
+    abdominal angina; mesenteric angina
+    st depression; st segment depression; st-t depression; respiratory depression; marrow depression; cns depression
+    myocardial depression; depression screen; depression screening
+    heat stroke; stroke volume; stroke work; stroke index; stroke risk
+    lupus anticoagulant; lupus vulgaris; lupus pernio; panic attack; cardiac asthma; german measles
+    non-hodgkin lymphoma; non-hodgkin's lymphoma; wolff-parkinson-white; non-small cell; nonsmall cell
+    hay fever; scarlet fever; rheumatic fever; yellow fever; dengue fever; typhoid fever; fever blister; fever blisters
+    cold sore; cold sores; cold sweat; cold sweats; cold intolerance; cold extremities
+    insulin resistance; insulin resistant; insulin level; insulin levels; insulin antibodies
+    iron deficiency; iron deficient; iron studies; iron level; iron levels; iron overload; iron saturation; serum iron
+    vitamin deficiency; vitamin d deficiency; vitamin b12 deficiency; b12 deficiency; folate deficiency; folate level
+    vitamin d level; vitamin b12 level; b12 level; lithium level; lithium toxicity; digoxin level; digoxin toxicity
+    calcium channel; calcium score; calcium level; serum calcium; coronary calcium; potassium level; serum potassium
+    sodium level; serum sodium; magnesium level; serum magnesium; steroid withdrawal; opioid withdrawal
+    opioid antagonist; alcohol withdrawal; alcohol swab; alcohol wipe; alcohol level; alcohol screen; drug screen
+    electric shock; shock wave; shock waves; white coat; black stool; black stools; black eye
+    smoke detector; smoke detectors; smoke alarm; second-hand smoke; secondhand smoke; passive smoke
+    kidney donor; kidney donation; liver donor; dvt prophylaxis; pe prophylaxis; ulcer prophylaxis
+    cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel
+    hepatitis screening; pregnancy test; seizure precautions; fall precautions; failure to thrive
+"""
+_LETTER = r"[^\W_]"
+
+
+def _pattern() -> re.Pattern[str]:
+    terms = sorted(
+        {term.strip() for term in re.split(r"[;\n]", _TERMS) if term.strip()}, key=len, reverse=True
+    )
+    forms = (r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term))) for term in terms)
+    return re.compile(rf"(?<!{_LETTER})(?:{'|'.join(forms)})(?!{_LETTER})", re.IGNORECASE)
+
+
+_LONGER = _pattern()
+_PREFIXED = re.compile(r"\b(?:pre|non|pseudo|para|anti|quasi|peri)[-‑–]\Z", re.IGNORECASE)
+"""Written with a hyphen before a word these make another thing of it: "pre-diabetes", "non-smoker"."""
+_SUFFIXED = re.compile(r"[-‑–](?:like|free|negative|naive|sparing|exposed)\b", re.IGNORECASE)
+
+
+def is_part_of_another(text: str, start: int, end: int, asked: str) -> bool:
+    """Whether what stands at `[start, end)` is only a part of a longer term with another meaning. `asked`: the words
+    asked for; a longer term that they have themselves is no other."""
+    if _PREFIXED.search(text, max(0, start - 8), start) or _SUFFIXED.match(text, end):
+        return re.search(r"\w[-‑–]\w", asked) is None
+    begin = text.rfind("\n", 0, start) + 1
+    return (
+        any(
+            term.start() <= start and end <= term.end() and term.end() - term.start() > end - start
+            for term in _LONGER.finditer(text, begin, end + 40)
+        )
+        and _LONGER.search(asked) is None
+    )
