@@ -32,6 +32,7 @@ from pipeline.service.api import (
     notes,
     patients,
     people,
+    suggestions,
 )
 from pipeline.service.audit.receipts import AnswerRecord
 from pipeline.service.conversations.factory import open_history
@@ -129,7 +130,19 @@ def create_app(
         generate_unique_id_function=operation_id,
     )
     describe(app)
-    for routes in (ask, notes, patients, conversations, feedback, jobs, people, groups, audit, health):
+    for routes in (
+        ask,
+        suggestions,
+        notes,
+        patients,
+        conversations,
+        feedback,
+        jobs,
+        people,
+        groups,
+        audit,
+        health,
+    ):
         app.include_router(routes.router)
     respond = pages.install(app)
     problems.install(app, functools.partial(_record_refusal, access), respond)

@@ -30,6 +30,7 @@ from pipeline.service.schemas import (
     notes,
     patients,
     people,
+    suggestions,
 )
 from pipeline.service.schemas.ask import (
     AcceptedEvent,
@@ -39,7 +40,7 @@ from pipeline.service.schemas.ask import (
     StatementEvent,
 )
 
-SUBJECTS = (ask, audit, conversations, feedback, groups, health, jobs, notes, patients, people)
+SUBJECTS = (ask, audit, conversations, feedback, groups, health, jobs, notes, patients, people, suggestions)
 EVERYWHERE = (400, 401, 403, 405, 408, 413, 415, 421, 422, 429, 500, 503)
 """What the layers around the routes can answer with."""
 FOR_ALL = (401, 405, 421, 500)

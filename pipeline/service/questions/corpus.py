@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 
 from pipeline.answering.note_access import visible_note
+from pipeline.answering.shapes.suggestions import SuggestedQuestion, suggested_questions
 from pipeline.config import Settings
 from pipeline.errors import ChartwellError
 from pipeline.logs import LOGGER
@@ -24,6 +25,8 @@ from pipeline.wiring import AnsweringSpace
 
 NO_NOTE = "Check its id. It may have been removed, or lie outside what you can see."
 """The same words for a note out of sight and for one that never was."""
+SCOPES_KEPT_MAX = 256
+"""Scopes for which the questions to begin with are kept."""
 RETRY_SECONDS = 5.0
 """After models or store could not be opened."""
 
@@ -38,6 +41,7 @@ class LiveCorpus:
         self._stop = threading.Event()
         self._answering: ServingAnswering | None = None
         self._thread: threading.Thread | None = None
+        self._to_begin_with: dict[tuple[str, AccessScope], list[SuggestedQuestion]] = {}
         self.failure: ChartwellError | None = None
         """Why it is not open, None while it is being opened for the first time."""
 
@@ -95,6 +99,25 @@ class LiveCorpus:
         if document is None:
             raise NotKnown("There is no such note.", remedy=NO_NOTE)
         return document
+
+    def suggestions(
+        self, scope: AccessScope, patient_ids: Sequence[str] = (), *, asked: Collection[str] = ()
+    ) -> list[SuggestedQuestion]:
+        """Questions that the notes of a scope answer, as `suggested_questions`. Those to begin with are kept until a
+        note is written or removed."""
+        with self.answering() as answering:
+            store, space = answering.store, answering.embedder.space
+            key = None if patient_ids or asked else store.version()
+            if key is None:
+                return suggested_questions(store, space, scope, patient_ids, asked=asked)
+            found = self._to_begin_with.get((key, scope))
+            if found is None:
+                found = suggested_questions(store, space, scope)
+                with self._lock:
+                    if len(self._to_begin_with) >= SCOPES_KEPT_MAX:
+                        self._to_begin_with.clear()
+                    self._to_begin_with[key, scope] = found
+            return found
 
     def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:
         """Of these notes those that are there and that `scope` admits."""
