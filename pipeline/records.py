@@ -333,11 +333,33 @@ class Hit:
         return self.region or Characters(self.start, self.end)
 
 
+PlanPart: TypeAlias = Literal["patient", "kind", "finding", "time", "shape", "negation"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnderstoodPart:
+    """One part of what a question was understood to ask: whom, what kind of thing, which finding, when, which shape the
+    answer has, or that those are asked for who do not."""
+
+    id: str
+    """By which an asker removes it: "patient:P123", "kind:medication", "finding:diabetes", "time:latest", "shape:list",
+    "negation"."""
+    part: PlanPart
+    text: str
+    """As a person reads it: "Anna Mitchell", "medications", "latest"."""
+    carried: bool = False
+    """From the turn before: the question does not say it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     text: str
     filters: Filters = Filters()
     top_k: int = 10
+    carried: tuple[str, ...] = ()
+    """Ids of the parts that come from the turn before; a patient among them stands in the filters."""
+    without: tuple[str, ...] = ()
+    """Ids of the parts that the asker removed: they have no effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -516,6 +538,8 @@ class Answer:
     """What the filters did that the asker may not expect."""
     ending: Ending = "complete"
     """How the model's answer ended. The statement that a cut left unfinished is not shown, and not counted."""
+    understood: tuple[UnderstoodPart, ...] = ()
+    """What the question was understood to ask, as far as that is known."""
 
 
 WhyNothingFound: TypeAlias = Literal[
@@ -546,6 +570,8 @@ class Retrieved:
     """The passages that the generator will see; empty where nothing cleared the floor."""
 
     passages: tuple[Hit, ...]
+    understood: tuple[UnderstoodPart, ...] = ()
+    """As the answer's."""
 
 
 @dataclass(frozen=True, slots=True)

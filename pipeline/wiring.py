@@ -67,6 +67,7 @@ def compose_answerer(
 ) -> Answerer:
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
     from pipeline.answering.flow import Answering
+    from pipeline.answering.understood_answering import UnderstoodAnswering
 
     answerer: Answerer = Answering(
         embedder, store, generator, settings.answering, ranker=open_ranker(settings)
@@ -76,6 +77,7 @@ def compose_answerer(
         from pipeline.answering.shapes.shapes import SHAPES
 
         answerer = ShapedAnswering(answerer, store, embedder, SHAPES)
+    answerer = UnderstoodAnswering(answerer, store)
     return telemetry.answerer(answerer, embedder.space.id)
 
 

@@ -20,6 +20,7 @@ from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.answering.questions.asked_patients import asked_patients
 from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.answering.questions.subject import PERSON, About, subject_of
+from pipeline.answering.questions.understood_parts import patient_id_part, removed_patients
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question
@@ -96,7 +97,7 @@ def in_conversation(
         return QuestionContext(question)
     if earlier is not None and not _ANOTHER.search(question.text):
         patients = earlier.patients()
-        if len(patients) == 1:
+        if len(patients) == 1 and patients[0] not in removed_patients(question.without):
             if (
                 store is not None
                 and embedder is not None
@@ -107,7 +108,8 @@ def in_conversation(
                     remedy=f"Give the full name, or {_CHOOSE}.",
                 )
             filters = replace(question.filters, patient_ids=patients)
-            return QuestionContext(replace(question, filters=filters), patients[0])
+            carried = (patient_id_part(patients[0]),)
+            return QuestionContext(replace(question, filters=filters, carried=carried), patients[0])
         if not patients and _GOES_ON.match(question.text):
             about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
     if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):

@@ -13,11 +13,12 @@ from rich.text import Text
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
 from pipeline.answering.notices import sentence
 from pipeline.answering.prompts import source_line
+from pipeline.answering.questions.understood_parts import plan_in_words
 from pipeline.commands.console import out
 from pipeline.commands.naming import as_typed
 from pipeline.locators import in_words
 from pipeline.ports import Answerer
-from pipeline.records import Answer, Citation, Finished, Hit, Question, Retrieved, Verified
+from pipeline.records import Answer, Citation, Finished, Hit, Question, Retrieved, UnderstoodPart, Verified
 
 REASONS = {
     "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
@@ -34,7 +35,8 @@ def print_streamed(answering: Answerer, question: Question) -> Answer:
     """Each statement as soon as it is verified. What stands below the statements is printed by `print_answer`."""
     for event in answering.stream(question):
         match event:
-            case Retrieved(passages):
+            case Retrieved(passages, understood):
+                _print_understood(understood)
                 out.print(f"{len(passages)} passages found", style="dim")
             case Verified(statement):
                 out.print(statement.text, markup=False)
@@ -47,6 +49,8 @@ def print_answer(
     answer: Answer, *, show_context: bool = False, statements: bool = True, switch: str = "--show-context"
 ) -> None:
     """The answer for people: statements, then where each comes from. `switch`: what shows the passages."""
+    if statements:
+        _print_understood(answer.understood)
     _print_statements(answer, statements)
     for notice in answer.notices:
         out.print(sentence(notice), style="yellow", markup=False)
@@ -63,6 +67,12 @@ def print_answer(
             _print_passage(number, hit, [each.number for each in answer.citations if _is_from(hit, each)])
     elif answer.reason == "generator_abstained":
         out.print(f"{switch} shows them.", markup=False)
+
+
+def _print_understood(parts: Sequence[UnderstoodPart]) -> None:
+    """Above the answer, so that one who was misunderstood need not read it."""
+    if parts:
+        out.print(f"Understood: {plan_in_words(parts)}", style="dim", markup=False)
 
 
 def _print_statements(answer: Answer, statements: bool) -> None:

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pipeline import vectorize
 from pipeline.answering.flow import Answering, answer
 from pipeline.answering.stages import Stage, observed_stages
+from pipeline.answering.understood_answering import UnderstoodAnswering
 from pipeline.config import Settings, load_settings
 from pipeline.errors import BadRequest
 from pipeline.ports import Answerer, Embedder, Generator, Store
@@ -297,4 +298,5 @@ def test_what_is_searched_is_what_is_answered_from(
 
 def test_settings_compose_the_plain_flow(answering: Answering, tmp_path: Path) -> None:
     plain = compose_answerer(answering.embedder, answering.store, answering.generator, load_settings())
-    assert isinstance(plain, Answering)
+    assert isinstance(plain, UnderstoodAnswering)
+    assert isinstance(plain.inside, Answering)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
 from pipeline.answering.questions.subject import subject_of
@@ -39,6 +40,7 @@ _OWNING = frozenset(["his", "her", "their"])
 _POSSESSIVE = re.compile(r"['’]s?\b|['’](?=\s)")
 
 
+@lru_cache(maxsize=32)
 def asked_patients(question: str) -> AskedPatients:
     """Whom a question means."""
     written = tuple(_written(question))

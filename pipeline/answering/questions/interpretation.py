@@ -6,16 +6,32 @@ frame sees neither. Deterministic: no model and no store. What is not certain st
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from pipeline.answering.questions.asked_kinds import asked_kinds
 from pipeline.answering.questions.asked_patients import asked_patients, framed
 from pipeline.answering.questions.asked_shape import asked_shape
 from pipeline.answering.questions.asked_time import asked_time
 from pipeline.answering.questions.plan import AskedPatients, QuestionPlan, ThingKind
+from pipeline.answering.questions.understood_parts import with_carried, without_parts
+from pipeline.records import Question
 
+QUESTIONS_KEPT = 32
+"""Plans that are kept: each part of an answer reads the question's again."""
 CHARACTERS_MAX = 400
 """A longer question tells a story, and is not one frame."""
 
 
+def plan_for(question: Question, patients: AskedPatients | None = None) -> QuestionPlan:
+    """What `question` asks for with what it carries from the turn before, and without what its asker removed.
+    `patients`: as in `plan_of`."""
+    plan = plan_of(question.text, patients)
+    if question.carried:
+        plan = with_carried(plan, question.carried)
+    return without_parts(plan, question.without) if question.without else plan
+
+
+@lru_cache(maxsize=QUESTIONS_KEPT)
 def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPlan:
     """What `question` asks for. Never raises; of a long one only the patients are read.
 

@@ -9,13 +9,14 @@ whether it is a person at all (`question_patient`). Refuses to know how a questi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipeline.answering.question_patient import asks_of_others_too, of_its_patient, patients_by_id
 from pipeline.answering.questions.asked_patients import asked_patients
 from pipeline.answering.questions.plan import AskedPatients, WrittenPatient
+from pipeline.answering.questions.understood_parts import removed_patients
 from pipeline.patients import FEMALE, MALE, RegisteredPatient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, NearValue, Notice, Question, WhyNothingFound
@@ -49,7 +50,14 @@ class PatientMeant:
 
 
 def patient_meant(question: Question, store: Store) -> PatientMeant:
-    """Whom `question` means. One whose filters name patients means those."""
+    """Whom `question` means. One whose filters name patients means those. Patients whom the asker removed are not
+    meant, whatever names them."""
+    meant = _patient_meant(question, store)
+    removed = removed_patients(question.without)
+    return _without_removed(meant, removed) if removed else meant
+
+
+def _patient_meant(question: Question, store: Store) -> PatientMeant:
     asked = asked_patients(question.text)
     if not question.filters.patient_ids and asked.whom != "everyone":
         written = [each.text for each in asked.written if each.is_id]
@@ -65,6 +73,19 @@ def patient_meant(question: Question, store: Store) -> PatientMeant:
     if not names or not store.has_register():
         return PatientMeant(found, asked, question.text)
     return _by_names(found, asked, names, store)
+
+
+def _without_removed(meant: PatientMeant, removed: Collection[str]) -> PatientMeant:
+    """Where no one is left, no name limits the search any more."""
+    filters = meant.question.filters
+    left = tuple(each for each in filters.patient_ids if each not in removed)
+    if left == filters.patient_ids:
+        return meant
+    question = replace(meant.question, filters=replace(filters, patient_ids=left))
+    if not left:
+        text = _without(question.text, [each for each in meant.asked.written if each.is_id or each.sure])
+        question = replace(question, text=text)
+    return replace(meant, question=question, topic=question.text, by_name=True)
 
 
 def _by_names(

@@ -15,7 +15,7 @@ from pipeline.answering.flow import NO_ANSWER
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final, notices_of
 from pipeline.answering.question_length import embed_question
-from pipeline.answering.questions.interpretation import plan_of
+from pipeline.answering.questions.interpretation import plan_for
 from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.answering.shapes.reply import (
@@ -92,7 +92,7 @@ class ShapedAnswering:
     def _planned(self, question: Question) -> tuple[Question, QuestionPlan] | None:
         """The question limited to whom it means, with its plan; None where no shape is known or it is not known whom
         it means."""
-        plan = plan_of(question.text)
+        plan = plan_for(question)
         unsure = any(not written.sure for written in plan.patients.written)
         if plan.shape is None and not unsure:
             return None
@@ -100,7 +100,7 @@ class ShapedAnswering:
         if meant.reason is not None:
             return None
         if meant.asked != plan.patients:
-            plan = plan_of(question.text, meant.asked)
+            plan = plan_for(question, meant.asked)
         named = any(written.sure and not written.is_id for written in meant.asked.written)
         if named and not meant.question.filters.patient_ids:
             return None  # whether that is a person at all, passages say

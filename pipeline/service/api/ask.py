@@ -50,7 +50,7 @@ STREAM_EXAMPLE = """event: accepted
 data: {"question_id":"6c5d...","conversation_id":"3f0c..."}
 
 event: retrieval
-data: {"passages":[{"number":1,"resource_id":"aci-D2N006","start":2801,"end":2859}]}
+data: {"understood":[{"id":"kind:medication","part":"kind"}],"passages":[{"number":1,"resource_id":"aci-D2N006"}]}
 
 event: statement
 data: {"number":1,"text":"\\"Continue allopurinol 100 mg once daily.\\" [1]"}

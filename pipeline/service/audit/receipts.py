@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
@@ -21,7 +21,17 @@ from sqlalchemy.orm import Session
 from pipeline import records
 from pipeline.errors import ChartwellError
 from pipeline.locators import Region, locator_record
-from pipeline.records import AccessScope, Answer, Citation, Filters, Hit, Notice, Question, Statement
+from pipeline.records import (
+    AccessScope,
+    Answer,
+    Citation,
+    Filters,
+    Hit,
+    Notice,
+    Question,
+    Statement,
+    UnderstoodPart,
+)
 from pipeline.service.audit.chain import Actor, AuditLog, AuditOutcome, ChainFault, canonical, sha256
 from pipeline.service.audit.rights import unproven_rights
 from pipeline.service.audit.verification import ANSWERED, unproven
@@ -31,7 +41,8 @@ from pipeline.service.errors import NotKnown
 
 VERSION, VERSION_WITH_LOCATORS = 2, 3
 """2: `answer_ending`, how the model's answer ended. 3: `locator` of a passage or citation that was read on a page or in
-an image; what only cites text stays at 2. Receipts of every version are read, verified and replayed as they are."""
+an image; what only cites text stays at 2. Either may have a `plan`, what the question was understood to ask. Receipts
+of every version are read, verified and replayed as they are."""
 
 # Made once: putting a statement together costs more than running it.
 _KEEP = insert(table_of(Receipt))
@@ -59,6 +70,8 @@ class AnswerRecord:
     """US dollars that the model's tokens add to a bill; None where their price is not set."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Numbers and ids of other parts (guard rails, cache), under their own names."""
+    understood: Sequence[UnderstoodPart] = ()
+    """What the question was understood to ask, also where the answer was cut off after that was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,7 @@ def shown(given: AnswerRecord) -> dict[str, Any]:
         "error_code": given.error.code if given.error else None,
         "text": storable(text),
         "notices": notices_record(answer.notices if answer else ()),
+        "understood": [asdict(part) for part in given.understood],
         "statements": [
             {
                 "text": storable(statement.text),
@@ -274,6 +288,7 @@ def _record(
         "conversation": conversation_id,
         "question_sha256": sha256(storable(question.text)),
         "filters": filters_record(question.filters),
+        **_plan(given),
         "scope_sha256": scope_sha256,
         "top_k": question.top_k,
         "ending": given.ending,
@@ -299,6 +314,26 @@ def _record(
     }
 
 
+def _plan(given: AnswerRecord) -> dict[str, Any]:
+    """What was understood and what was removed, by ids; nothing where there is neither. Of a finding, which is words
+    of the question, only that there is one: its text is with the texts."""
+    question = given.question
+    if not (given.understood or question.without or question.carried):
+        return {}
+    understood = [
+        {"part": each.part, "id": _without_words(each.id), "carried": each.carried}
+        for each in given.understood
+    ]
+    carried, without = (
+        [_without_words(each) for each in ids] for ids in (question.carried, question.without)
+    )
+    return {"plan": {"understood": understood, "carried": carried, "without": without}}
+
+
+def _without_words(part_id: str) -> str:
+    return part_id if part_id.startswith(KINDS_OF_IDS) else part_id.partition(":")[0]
+
+
 def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
     """Passages by hash and place; passage n is cited as n."""
     return [
@@ -316,6 +351,8 @@ def passages_record(passages: Sequence[Hit]) -> list[dict[str, Any]]:
     ]
 
 
+KINDS_OF_IDS = ("patient:", "kind:", "time:", "shape:", "negation")
+"""Parts of a plan whose ids hold no text of a question."""
 NAMING = ("name_not_found", "which_patient")
 """Notices whose value is a name: text of the question."""
 

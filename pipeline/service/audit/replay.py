@@ -67,7 +67,17 @@ def question_of(kept: StoredReceipt, scope: AccessScope, text: str | None = None
             "This is not the question that was asked: its hash is another.",
             remedy="Give it letter by letter as it was asked; if it comes from the receipt, verify the log.",
         )
-    return Question(asked, filters_from(kept.record["filters"], scope), int(kept.record["top_k"]))
+    filters = filters_from(kept.record["filters"], scope)
+    carried, without = (_part_ids(kept, name) for name in ("carried", "without"))
+    return Question(asked, filters, int(kept.record["top_k"]), carried, without)
+
+
+def _part_ids(kept: StoredReceipt, name: str) -> tuple[str, ...]:
+    """Parts of a plan that the receipt names; a finding that was carried with its words, which are kept with the
+    texts: where those were erased, it is not asked for."""
+    named = kept.record.get("plan", {}).get(name, ())
+    told = {each["part"]: each["id"] for each in (kept.answer or {}).get("understood", ()) if each["carried"]}
+    return tuple(told.get(each, "") if each == "finding" else each for each in named)
 
 
 def replay(kept: StoredReceipt, question: Question, answering: AnsweringSpace) -> Replay:

@@ -349,11 +349,24 @@ def _said(message: Message, scope: AccessScope, out_of_sight: AbstractSet[str]) 
         number=message.number,
         author="person" if message.author == "person" else "chartwell",
         text="" if withheld else message.text,
-        content=None if withheld else message.content,
+        content=None if withheld else _understood_within(message.content, scope),
         receipt_id=message.receipt_id,
         created_at=message.created_at,
         withheld=withheld,
     )
+
+
+def _understood_within(content: Mapping[str, Any] | None, scope: AccessScope) -> Mapping[str, Any] | None:
+    """What an answer's question was understood to ask, without the names of patients whose notes it does not quote,
+    where the scope does not say that it still admits them."""
+    if not content or scope.unrestricted:
+        return content
+    told = {each["patient_id"] for each in _citations(content)}
+    if scope.domains is None:
+        told |= scope.patient_ids or set()
+    parts = content.get("understood", ())
+    kept = [each for each in parts if each["part"] != "patient" or each["id"].partition(":")[2] in told]
+    return {**content, "understood": kept} if len(kept) < len(parts) else content
 
 
 def _citations(content: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:

@@ -274,8 +274,8 @@ class AnswerQueue:
                 for event in stream:
                     answer.cancellation.check()
                     match event:
-                        case Retrieved(passages):
-                            record.passages = passages
+                        case Retrieved(passages, understood):
+                            record.passages, record.understood = passages, understood
                             answer.publish(event)
                         case Verified(statement):
                             record.statements = (*record.statements, statement)

@@ -3,7 +3,7 @@
 Decides the names and the order of the events:
 
     accepted    question_id, conversation_id                     once, immediately
-    retrieval   the passages that the model is given             once
+    retrieval   what was understood, passages for the model      once
     statement   number, text                                     for each statement, once it is verified
     citation    a citation, with the number of its statement     after the statement it belongs to
     usage       tokens, cost and seconds                         once, before done
@@ -44,6 +44,7 @@ from pipeline.service.schemas.ask import (
     RetrievalEvent,
     StatementEvent,
     StatementOut,
+    UnderstoodPartOut,
     UsageOut,
 )
 
@@ -108,8 +109,11 @@ def _bodies(answer: RunningAnswer, event: QueueEvent, number: int) -> Iterator[t
                     question_id=question_id, conversation_id=conversation_id, kept_patient_id=kept_patient
                 ),
             )
-        case Retrieved(passages):
-            yield "retrieval", RetrievalEvent(passages=PassageOut.all(passages))
+        case Retrieved(passages, understood):
+            body = RetrievalEvent(
+                understood=UnderstoodPartOut.all(understood), passages=PassageOut.all(passages)
+            )
+            yield "retrieval", body
         case Verified(statement):
             yield "statement", StatementEvent(number=number, text=statement.text)
             for citation in statement.citations:
@@ -131,6 +135,7 @@ def head_of(answer: RunningAnswer, ended: AnswerEnded) -> AnswerHead:
         receipt_id=ended.turn.receipt_id,
         outcome=whole.outcome,
         reason=whole.reason,
+        understood=UnderstoodPartOut.all(whole.understood),
         ending=whole.ending,
         text=whole.text,
         withheld=whole.withheld,

@@ -7,6 +7,7 @@ are seconds, similarities cosines between -1 and 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -23,8 +24,10 @@ from pipeline.records import (
     Notice,
     NoticeCode,
     Outcome,
+    PlanPart,
     Question,
     Statement,
+    UnderstoodPart,
 )
 from pipeline.service.schemas.fields import TEXT_CHARACTERS_MAX, Body, Day, Id, Ids, example, storable_text
 from pipeline.text.periods import Period
@@ -96,7 +99,7 @@ class SearchRequest(Body):
 class AskRequest(SearchRequest):
     """Ask a question. With `Accept: text/event-stream` the answer comes as it is made, else as one JSON object."""
 
-    model_config = example({**_QUESTION, "conversation_id": None}, body=True)
+    model_config = example({**_QUESTION, "conversation_id": None, "without": []}, body=True)
 
     conversation_id: Id | None = Field(
         None, description="the conversation that this question is filed under; null begins one"
@@ -106,6 +109,15 @@ class AskRequest(SearchRequest):
         description="true: look at the notes of every patient. Else a question in a conversation that names no patient "
         "and does not ask about several keeps to the patient of the answer before, where that was about one",
     )
+    without: Ids = Field(
+        default=[],
+        description="ids of parts of `understood` that have no effect: of the question itself, and of what it would "
+        "carry from the turn before. Without its patient no one is meant; words other than a patient's name are still "
+        "searched for",
+    )
+
+    def asked(self, scope: AccessScope, top_k: int) -> Question:
+        return replace(super().asked(scope, top_k), without=tuple(self.without))
 
 
 class PageBoxOut(BaseModel):
@@ -328,6 +340,19 @@ class NoticeOut(BaseModel):
 _KEPT_PATIENT = "the patient of the answer before, to whom this question keeps; null where it keeps to no one"
 
 
+class UnderstoodPartOut(BaseModel):
+    """A part of what the question was understood to ask."""
+
+    id: str = Field(description="by which `without` removes it in the next request")
+    part: PlanPart
+    text: str = Field(description="as a person reads it")
+    carried: bool = Field(description="from the turn before: the question does not say it")
+
+    @classmethod
+    def all(cls, parts: Sequence[UnderstoodPart]) -> list[UnderstoodPartOut]:
+        return [cls(id=each.id, part=each.part, text=each.text, carried=each.carried) for each in parts]
+
+
 class AnswerHead(BaseModel):
     """The answer without its parts: what the event `done` carries."""
 
@@ -347,6 +372,10 @@ class AnswerHead(BaseModel):
     )
     ending: Ending = Field(
         description="how the model's answer ended; of all but complete, more may be missing"
+    )
+    understood: list[UnderstoodPartOut] = Field(
+        [],
+        description="what the question was understood to ask, whom first; empty where nothing of it is known",
     )
     text: str
     withheld: int = Field(
@@ -372,6 +401,10 @@ class AnswerOut(AnswerHead):
             "outcome": "answered",
             "reason": None,
             "ending": "complete",
+            "understood": [
+                {"id": "patient:D2N006", "part": "patient", "text": "Anna Mitchell", "carried": False},
+                {"id": "kind:medication", "part": "kind", "text": "medications", "carried": False},
+            ],
             "text": '"Medical Treatment: Continue allopurinol 100 mg once daily." [2]',
             "withheld": 0,
             "notices": [],
@@ -424,8 +457,10 @@ class AcceptedEvent(BaseModel):
 
 
 class RetrievalEvent(BaseModel):
-    """Event `retrieval`: what the model is given; empty where no note is similar enough."""
+    """Event `retrieval`: what the question was understood to ask, and what the model is given; no passage where no note
+    is similar enough."""
 
+    understood: list[UnderstoodPartOut] = Field([], description="as in `done`")
     passages: list[PassageOut]
 
 

@@ -48,7 +48,9 @@ class MessageOut(BaseModel):
     id: str
     author: Literal["person", "chartwell"]
     text: str
-    content: dict[str, Any] | None = Field(description="for an answer: its statements with their citations")
+    content: dict[str, Any] | None = Field(
+        description="for an answer: its statements with their citations, and what was understood"
+    )
     receipt_id: str | None
     created_at: datetime
     withheld: bool = Field(description="it quotes a note that you may not see any more, or that is gone")

@@ -1,0 +1,190 @@
+"""What a question was understood to ask, part by part: as a person reads it, and as ids that are carried and removed.
+
+Decides what each part is called and that a plan whose frame left words over shows no shape: it is not all that is
+asked. A part has one id whichever words said it, so that the one that was removed is found again in the next question.
+Refuses to know where plans come from (`interpretation`) and what a conversation carries (`carried_parts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import cast
+
+from pipeline.answering.questions.plan import AnswerShape, AskedTime, Order, QuestionPlan, ThingKind
+from pipeline.ports import Store
+from pipeline.records import AccessScope, UnderstoodPart
+
+PATIENT, KIND, FINDING, TIME, SHAPE = "patient:", "kind:", "finding:", "time:", "shape:"
+NEGATION = "negation"
+_STAY, _SPAN = "last-admission", ".."
+_S = AnswerShape
+_SHAPES = MappingProxyType(
+    {
+        _S.FACT: "one fact",
+        _S.YES_NO: "yes or no",
+        _S.LIST: "list",
+        _S.COUNT: "how many",
+        _S.WHO: "which patients",
+        _S.COMPARE: "comparison",
+        _S.TREND: "over time",
+        _S.SUMMARY: "summary",
+    }
+)
+_K = ThingKind
+_PLURALS = MappingProxyType(
+    {
+        _K.MEDICATION: "medications",
+        _K.ALLERGY: "allergies",
+        _K.PROBLEM: "problems",
+        _K.PROCEDURE: "procedures",
+        _K.VITAL: "vital signs",
+        _K.LABORATORY: "laboratory results",
+    }
+)
+_SAID_FIRST = (_S.WHO, _S.COUNT, _S.SUMMARY, _S.COMPARE)
+"""Shapes that a line in words tells; of the others what is asked about says enough."""
+
+
+def understood_parts(
+    plan: QuestionPlan,
+    patients: Sequence[str],
+    scope: AccessScope,
+    store: Store,
+    carried: Collection[str] = (),
+) -> tuple[UnderstoodPart, ...]:
+    """The parts of a plan, whom first. `patients`: whose notes the question is limited to. `carried`: ids of what the
+    question does not say itself."""
+    parts = (*_patient_parts(patients, scope, store), *plan_parts(plan))
+    return tuple(replace(each, carried=True) if each.id in carried else each for each in parts)
+
+
+def plan_parts(plan: QuestionPlan) -> tuple[UnderstoodPart, ...]:
+    """The same without the patients."""
+    return tuple(_plan_parts(plan))
+
+
+def with_carried(plan: QuestionPlan, ids: Iterable[str]) -> QuestionPlan:
+    """The plan with what these parts say where it says nothing itself."""
+    for each in ids:
+        name, _, value = each.partition(":")
+        if each.startswith(KIND) and not plan.kinds:
+            plan = replace(plan, kinds=(ThingKind(value.replace("-", " ")),))
+        elif each.startswith(FINDING) and plan.finding is None:
+            plan = replace(plan, finding=value)
+        elif each.startswith(TIME) and plan.time.unlimited:
+            plan = replace(plan, time=_time(value))
+        elif each.startswith(SHAPE) and plan.shape is None:
+            plan = replace(plan, shape=_shape(value))
+        elif name == NEGATION:
+            plan = replace(plan, negated=True)
+    return plan
+
+
+def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
+    """The plan without these parts. Its patients are `patient_meant`'s."""
+    gone = {each.id for each in plan_parts(plan)}.intersection(ids)
+    parts = {each.partition(":")[0] for each in gone}
+    return replace(
+        plan,
+        kinds=tuple(kind for kind in plan.kinds if _kind_id(kind) not in gone),
+        finding=None if "finding" in parts else plan.finding,
+        time=AskedTime() if "time" in parts else plan.time,
+        shape=None if "shape" in parts else plan.shape,
+        negated=plan.negated and NEGATION not in gone,
+    )
+
+
+def patient_id_part(patient_id: str) -> str:
+    """The id of the part that a patient is."""
+    return f"{PATIENT}{patient_id}"
+
+
+def removed_patients(ids: Iterable[str]) -> frozenset[str]:
+    """Of the parts that were removed the patients, by id."""
+    return frozenset(each.removeprefix(PATIENT) for each in ids if each.startswith(PATIENT))
+
+
+def plan_in_words(parts: Sequence[UnderstoodPart]) -> str:
+    """What was understood in one line: "medications of Anna Mitchell, latest"; "" where it is nothing."""
+    told = {
+        part: [
+            f"{each.text} (as before)" if each.carried else each.text for each in parts if each.part == part
+        ]
+        for part in ("patient", "kind", "finding", "time", "negation")
+    }
+    shape = next((each for each in parts if each.part == "shape" and each.text in _told_shapes()), None)
+    kinds = [each for each in told["kind"] if each != ThingKind.WHOLE_VISIT.value or shape is None]
+    things = [each for each in (shape.text if shape else "", *(told["finding"] or kinds)) if each]
+    of = " and ".join(told["patient"])
+    about = ", ".join(things)
+    subject = f"{about} of {of}" if about and of else about or of
+    return ", ".join(each for each in (subject, *told["negation"], *told["time"]) if each)
+
+
+def _told_shapes() -> frozenset[str]:
+    return frozenset(_SHAPES[each] for each in _SAID_FIRST)
+
+
+def _patient_parts(patients: Sequence[str], scope: AccessScope, store: Store) -> Iterator[UnderstoodPart]:
+    if not patients:
+        return
+    found = store.patients(scope, ids=patients, limit=len(patients)) if store.has_register() else []
+    names = {each.patient_id: each.name for each in found}
+    for each in patients:
+        yield UnderstoodPart(patient_id_part(each), "patient", names.get(each) or f"patient {each}")
+
+
+def _plan_parts(plan: QuestionPlan) -> Iterator[UnderstoodPart]:
+    for kind in plan.kinds:
+        yield UnderstoodPart(_kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
+    if plan.finding and not plan.rest:
+        yield UnderstoodPart(f"{FINDING}{plan.finding}", "finding", plan.finding)
+    if (time := _time_value(plan.time)) is not None:
+        yield UnderstoodPart(f"{TIME}{time}", "time", _time_text(plan.time))
+    if plan.shape is not None and not plan.rest:
+        yield UnderstoodPart(f"{SHAPE}{plan.shape.value.replace('/', '-')}", "shape", _SHAPES[plan.shape])
+    if plan.negated and not plan.rest:
+        yield UnderstoodPart(NEGATION, "negation", "those who do not")
+
+
+def _kind_id(kind: ThingKind) -> str:
+    return f"{KIND}{kind.value.replace(' ', '-')}"
+
+
+def _shape(value: str) -> AnswerShape:
+    return AnswerShape(value.replace("-", "/"))
+
+
+def _time_value(time: AskedTime) -> str | None:
+    """A time as an id has it; None where there is none, or none that is resolved."""
+    if time.order:
+        return time.order
+    if time.stay:
+        return _STAY
+    if time.since or time.until:
+        return f"{time.since or ''}{_SPAN}{time.until or ''}"
+    return None
+
+
+def _time(value: str) -> AskedTime:
+    if value == _STAY:
+        return AskedTime(stay=True)
+    if _SPAN not in value:
+        return AskedTime(cast(Order, value))
+    since, _, until = value.partition(_SPAN)
+    days = tuple(dict.fromkeys(day for day in (since, until) if day))
+    return AskedTime(since=since or None, until=until or None, days=days)
+
+
+def _time_text(time: AskedTime) -> str:
+    if time.order:
+        return time.order
+    if time.stay:
+        return "last admission"
+    if time.since == time.until:
+        return time.since or ""
+    if time.since and time.until:
+        return f"{time.since} to {time.until}"
+    return f"since {time.since}" if time.since else f"until {time.until}"
