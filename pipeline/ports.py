@@ -235,6 +235,10 @@ class Store(Protocol):
         either side; "Jr." and "Sr." are two. `part`: the longest word must be a first name, or of the surname. Nothing
         where no word of two letters is among them."""
 
+    def name_words(self, words: Sequence[str], scope: AccessScope) -> frozenset[str]:
+        """Those of these words that stand in a name of a patient who has a note inside a scope, compared as
+        `patients_called` compares; of a single letter it is not known. To ask once before asking for each name."""
+
     def patients_near(
         self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
     ) -> list[RegisteredPatient]:

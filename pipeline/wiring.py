@@ -66,18 +66,18 @@ def compose_answerer(
     embedder: Embedder, store: Store, generator: Generator, settings: Settings, telemetry: Telemetry = SILENT
 ) -> Answerer:
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
-    from pipeline.answering.flow import Answering
+    from pipeline.answering.flow import Answering, InnerAnswerer
     from pipeline.answering.understood_answering import UnderstoodAnswering
 
-    answerer: Answerer = Answering(
+    inside: InnerAnswerer = Answering(
         embedder, store, generator, settings.answering, ranker=open_ranker(settings)
     )
     if generator.model.provider == "extractive":
         from pipeline.answering.shapes.shaped_answering import ShapedAnswering
         from pipeline.answering.shapes.shapes import SHAPES
 
-        answerer = ShapedAnswering(answerer, store, embedder, SHAPES)
-    answerer = UnderstoodAnswering(answerer, store)
+        inside = ShapedAnswering(inside, store, embedder, SHAPES)
+    answerer: Answerer = UnderstoodAnswering(inside, store)
     return telemetry.answerer(answerer, embedder.space.id)
 
 

@@ -641,7 +641,7 @@ def register(stage: Stage, who: Asker, dice: random.Random) -> None:
     with stage.findings.lock:
         if hidden := len(places - seen):
             stage.findings.leaked("register", f"{hidden} places in notes out of sight", hidden)
-        if found[0] and note.resource_id not in seen:
+        if (found[0] or stage.store.name_words(words, who.scope)) and note.resource_id not in seen:
             stage.findings.leaked("register", "a name that stands only in notes out of sight is known")
         for patients in found:
             for patient in patients:
@@ -732,7 +732,7 @@ def unscoped_register() -> list[Any]:
 
         return call
 
-    names = ("patients", "patients_called", "patients_near")
+    names = ("patients", "patients_called", "patients_near", "name_words")
     return [mock.patch.object(EmbeddedStore, name, of(getattr(EmbeddedStore, name))) for name in names]
 
 

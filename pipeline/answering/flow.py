@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import Literal
+from typing import Literal, Protocol
 
 from pipeline.answering.model_output import ModelOutput, NoAnswer
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final
 from pipeline.answering.prompts import CURRENT, PromptTemplate, build_prompt, prompt_template
+from pipeline.answering.questions.patient_meant import PatientMeant
 from pipeline.answering.search import search
 from pipeline.answering.stages import Stopwatch
 from pipeline.answering.verification import (
@@ -66,6 +67,17 @@ NOTHING_RELEVANT_REASONS = frozenset(
     }
 )
 """Only what the model said, or what was found before it was asked, means that the notes have nothing."""
+
+
+class InnerAnswerer(Protocol):
+    """A ports.Answerer that takes over what the answerer around it found out about the question."""
+
+    def search(self, question: Question) -> SearchResult: ...
+
+    def stream(
+        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
+        """`meant`: whom the question means. `watch`: of the whole answer."""
 
 
 def answer(answerer: Answerer, question: Question) -> Answer:
@@ -137,11 +149,13 @@ class Answering:
         """As Answerer.search."""
         return self._search(question, Stopwatch())
 
-    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+    def stream(
+        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
         """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model; so
-        does the scope of `cancellation` that the thread is in, which then raises Cancelled here."""
-        watch = Stopwatch()
-        found = self._search(question, watch)
+        does the scope of `cancellation` that the thread is in, which then raises Cancelled here. As InnerAnswerer."""
+        watch = watch or Stopwatch()
+        found = self._search(question, watch, meant)
         if found.reason:
             yield Retrieved(())
             yield Finished(self._nothing(found, found.reason, watch, found.notices))
@@ -162,7 +176,9 @@ class Answering:
             yield Verified(statement)
         yield Finished(self._finish(found, prompt, draft, watch))
 
-    def _search(self, question: Question, watch: Stopwatch) -> SearchResult:
+    def _search(
+        self, question: Question, watch: Stopwatch, meant: PatientMeant | None = None
+    ) -> SearchResult:
         return search(
             question,
             embedder=self.embedder,
@@ -170,6 +186,7 @@ class Answering:
             settings=self.settings,
             ranker=self.ranker,
             watch=watch,
+            meant=meant,
         )
 
     def _generate(

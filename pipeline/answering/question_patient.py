@@ -18,6 +18,7 @@ from dataclasses import replace
 from pipeline.ports import Store
 from pipeline.records import Filters, Hit, Question
 from pipeline.text.patient_names import resolve_named_patients
+from pipeline.text.question_names import QuestionNames
 
 WORDS_MAX = 12
 """Words of a question that are looked up."""
@@ -48,10 +49,12 @@ def of_its_patient(question: Question, store: Store) -> Question:
     return replace(question, filters=replace(question.filters, patient_ids=found)) if found else question
 
 
-def of_named_patients(question: Question, hits: Sequence[Hit]) -> tuple[str, list[Hit]]:
+def of_named_patients(
+    question: Question, hits: Sequence[Hit], names: QuestionNames | None = None
+) -> tuple[str, list[Hit]]:
     """What is asked about the person named, without the name, and the hits that may answer it: none where the name
     can mean none of their patients. All of them where the question is limited to one patient already."""
-    topic, meant = resolve_named_patients(question.text, hits)
+    topic, meant = resolve_named_patients(question.text, hits, names)
     if len(question.filters.patient_ids) == 1:
         return topic, list(hits)
     return topic, [hit for hit in hits if hit.patient_id in meant]

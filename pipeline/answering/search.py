@@ -29,19 +29,20 @@ def search(
     ranker: Ranker | None = None,
     watch: Stopwatch | None = None,
     vector: Vector | None = None,
+    meant: PatientMeant | None = None,
 ) -> SearchResult:
     """The passages that fit `question` best, of those that its scope, its filters and the people it names admit.
 
     `ranker`: reads more of them than are wanted, and says which fit best. `watch`: the stopwatch of the whole answer,
-    where there is one. `vector`: the embedded question, shape (dimension,), where it is known already. Raises
-    BadRequest for a question that is too long.
+    where there is one. `vector`: the embedded question, shape (dimension,), where it is known already. `meant`:
+    whom the question means, where that is. Raises BadRequest for a question that is too long.
     """
     watch = watch or Stopwatch()
     if vector is None:
         with watch.stage("embed"):
             vector = embed_question(question.text, embedder)
     with watch.stage("search"):
-        meant = patient_meant(question, store)
+        meant = meant or patient_meant(question, store)
         asked = meant.question
         if meant.reason is not None:
             return _no_one(meant, embedder, watch)
@@ -62,7 +63,7 @@ def search(
         if hits and meant.by_name:
             topic = meant.topic
         elif hits:
-            topic, hits = of_named_patients(asked, hits)
+            topic, hits = of_named_patients(asked, hits, meant.asked.names)
             if not hits:
                 reason, notices = "name_not_found", (*notices, name_not_found(asked.text))
         if ranker is not None:

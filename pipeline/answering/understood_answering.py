@@ -1,8 +1,8 @@
 """Says with every answer what its question was understood to ask.
 
 Decides that it is said first, with the passages, and again with the whole answer, whichever answerer is inside. What
-is understood is decided by `questions`; each answerer asks there itself, so what is said is what was done. Refuses to
-know how a question is answered.
+is understood is decided by `questions`, and whom the question means is handed on, so what is said is what was done.
+Refuses to know how a question is answered.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from pipeline.answering.flow import InnerAnswerer
 from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.understood_parts import understood_parts
+from pipeline.answering.stages import Stopwatch
 from pipeline.call_context.cancellation import end_early
-from pipeline.ports import Answerer, Store
+from pipeline.ports import Store
 from pipeline.records import AnswerEvent, Finished, Question, Retrieved, SearchResult, UnderstoodPart
 
 
@@ -22,15 +24,17 @@ from pipeline.records import AnswerEvent, Finished, Question, Retrieved, SearchR
 class UnderstoodAnswering:
     """Implements ports.Answerer."""
 
-    inside: Answerer
+    inside: InnerAnswerer
     store: Store
 
     def search(self, question: Question) -> SearchResult:
         return self.inside.search(question)
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        understood = self._understood(question)
-        events = self.inside.stream(question)
+        watch = Stopwatch()
+        meant = patient_meant(question, self.store)
+        understood = self._understood(question, meant)
+        events = self.inside.stream(question, meant, watch)
         try:
             for event in events:
                 match event:
@@ -43,8 +47,7 @@ class UnderstoodAnswering:
         finally:
             end_early(events)
 
-    def _understood(self, question: Question) -> tuple[UnderstoodPart, ...]:
-        meant = patient_meant(question, self.store)
+    def _understood(self, question: Question, meant: PatientMeant) -> tuple[UnderstoodPart, ...]:
         filters = meant.question.filters
         plan = plan_for(question, meant.asked)
         return understood_parts(plan, filters.patient_ids, filters.scope, self.store, question.carried)

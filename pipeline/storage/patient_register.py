@@ -250,6 +250,16 @@ def _begins_or_initial(word: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*(f" {form}" for form in word), *initials]))
 
 
+def words_by_form(words: Sequence[str]) -> dict[str, set[str]]:
+    """The forms by which words are looked up, each with the words that have it."""
+    found: dict[str, set[str]] = {}
+    for word in words:
+        for half in word.replace("-", " ").replace(".", " ").split():
+            for form in filter(None, keys(half)):
+                found.setdefault(form, set()).add(word)
+    return found
+
+
 def _stands_for(word: tuple[str, ...]) -> tuple[str, ...]:
     """A full word itself, or its initial where a note has only that; an initial any word that begins with it."""
     if len(word[0]) == 1:

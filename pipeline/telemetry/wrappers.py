@@ -152,6 +152,10 @@ class ObservedStore:
         with self._around("patients", None):
             return self._store.patients_called(words, scope, part=part, limit=limit)
 
+    def name_words(self, words: Sequence[str], scope: AccessScope) -> frozenset[str]:
+        with self._around("patients", None):
+            return self._store.name_words(words, scope)
+
     def patients_near(
         self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
     ) -> list[RegisteredPatient]:

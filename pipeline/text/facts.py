@@ -149,11 +149,16 @@ def may_stand_over(text: str) -> bool:
     """Whether a word of `text` may deny, doubt, end or give to a relative what stands next to it. True too often, never
     too seldom: what is cheap to ask before the text is read."""
     text = _spelled(text).lower()
-    words = set(_WORDS.findall(text))
+    words = _WORDS.findall(text)
     return (
-        not words.isdisjoint(_STANDING_OVER)
-        or any(word.startswith(_OVER_BEGINNINGS) or word.endswith("n't") for word in words)
+        not _STANDING_OVER.isdisjoint(words)
         or any(written in text for written in _OVER_WRITTEN)
+        or any(
+            word.startswith(_OVER_BEGINNINGS) or word.endswith("n't")
+            for part in (*_OVER_BEGINNINGS, "n't")
+            if part in text
+            for word in words
+        )
     )
 
 

@@ -33,6 +33,8 @@ _FIRST_NAMES_MOST = 3
 def known_names(question: str, persons: Persons) -> Iterator[Name]:
     """The names of persons here, from the left; no word belongs to two."""
     words = [word for word in words_of(question) if word.parts]
+    if not any(_may_be_a_name(word) and persons.may_know(word.parts[-1]) for word in words):
+        return  # each name has a surname, or is a first name that someone goes by
     at = 0
     while at < len(words):
         found = _in_full(words, at, persons) or _by_surname(words, at, persons)

@@ -18,7 +18,7 @@ from pipeline.text.known_names import known_names
 from pipeline.text.names import PARTICLES, THINGS, Name, is_doubtful, keys, may_be_a_name
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
 from pipeline.text.persons import Passage, PassagePersons, PassageTexts, Persons, Token
-from pipeline.text.question_names import lone_names, names
+from pipeline.text.question_names import QuestionNames, lone_names, names
 
 _NAMED_AFTER_PEOPLE = THINGS | {"fever", "position"}
 """What follows a name that stands for a thing where a passage has it verbatim; a patient may have a fever, too."""
@@ -28,7 +28,9 @@ _ASKED_OF = re.compile(r"\b(?:does|did|is|was|has|had|will|can|how|about)\s+$", 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
-def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[str, frozenset[str]]:
+def resolve_named_patients(
+    question: str, passages: Sequence[Passage], written: QuestionNames | None = None
+) -> tuple[str, frozenset[str]]:
     """The question without the name, and the patients whose passages may answer it: all, unless it names a person.
 
     It names the persons of the passages whose names stand in it, in any case and order. Otherwise a name is one or more
@@ -36,15 +38,19 @@ def resolve_named_patients(question: str, passages: Sequence[Passage]) -> tuple[
     none), or a single one where only a person can stand. It means the patients whose passages have its last word as a
     name of a person whom it can be, and of these the ones that have most of it; no one where no passage has it. The
     name itself is not asked about: else the sentence that introduces a person would answer everything about them.
+
+    `written`: the names of the question by their shape, where they were read already.
     """
     everyone = frozenset(passage.patient_id for passage in passages)
     question = question if question.isascii() else unicodedata.normalize("NFC", question)
+    if written is None or written.question != question:
+        written = QuestionNames.of(question)
     texts = PassageTexts(passages)
     persons, words = PassagePersons(texts), _PassageWords(texts)
     meant, left, at = everyone, [], 0
     found = [
         (name, called)
-        for name in _names(question, persons)
+        for name in _names(written, persons)
         if (called := _called(name, question, persons, words)) is not None
     ]
     patients = any(name.title != "staff" for name, _ in found)
@@ -63,14 +69,13 @@ def names_in(question: str) -> str:
     return ", ".join(" ".join(name.words) for name in found)
 
 
-def _names(question: str, persons: Persons) -> list[Name]:
+def _names(written: QuestionNames, persons: Persons) -> list[Name]:
     """The names of persons here, and what else may be one, in order; no word belongs to two."""
-    by_shape = names(question)
-    found = list(known_names(question, persons))
+    found = list(known_names(written.question, persons))
     for name in (
-        *(name for name in by_shape if name.sure),
-        *lone_names(question),
-        *(name for name in by_shape if not name.sure),
+        *(name for name in written.shaped if name.sure),
+        *written.alone,
+        *(name for name in written.shaped if not name.sure),
     ):
         if not any(name.overlaps(other) for other in found):
             found.append(name)

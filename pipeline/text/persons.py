@@ -123,6 +123,9 @@ class Passage(Protocol):
 class Persons(Protocol):
     """Who the persons here are: as passages name them, or as a register of patients has them."""
 
+    def may_know(self, word: str) -> bool:
+        """Whether the word may stand in anyone's name. Cheap: of a word that no one has, nothing else is asked."""
+
     def has_surname(self, word: str) -> bool:
         """Whether anyone is a person of that surname."""
 
@@ -272,6 +275,9 @@ class PassagePersons:
     def __init__(self, texts: PassageTexts) -> None:
         self._texts = texts
         self._read: dict[int, _Place] = {}
+
+    def may_know(self, word: str) -> bool:
+        return bool(self._texts.capitals(keys(word)))
 
     def has_surname(self, word: str) -> bool:
         if not is_doubtful(word) and self._texts.writes_small(keys(word)):

@@ -184,6 +184,21 @@ class Word(NamedTuple):
         return self.text.lower()
 
 
+@dataclass(frozen=True, slots=True)
+class QuestionNames:
+    """What of one question may be a name by its shape, read once for all who ask."""
+
+    question: str
+    shaped: tuple[Name, ...]
+    """As `names` gives them."""
+    alone: tuple[Name, ...]
+    """As `lone_names` gives them."""
+
+    @classmethod
+    def of(cls, question: str) -> QuestionNames:
+        return cls(question, tuple(names(question)), tuple(lone_names(question)))
+
+
 def words_of(question: str) -> list[Word]:
     """Its words in order, but for those of marks alone."""
     return [word for match in _ASKED_WORD.finditer(question) if (word := _word(match)).text]

@@ -257,5 +257,6 @@ def test_an_account_that_may_not_alter_tables_has_no_register(old_server: Server
     store.prepare(SPACE)
     assert not store.has_register()
     assert store.patients(EVERYTHING) == store.patients_called(["Mitchell"], EVERYTHING) == []
+    assert store.name_words(["Mitchell"], EVERYTHING) == frozenset()
     assert store.document("long") is not None
     store.close()

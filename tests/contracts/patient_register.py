@@ -205,6 +205,12 @@ class PatientRegisterContract:
         assert [p.patient_id for p in store.patients_called(["thomas"], EVERYTHING, part="family")] == ["p2"]
         assert [p.patient_id for p in store.patients_called(["thomas"], EVERYTHING, part="given")] == ["p1"]
 
+    def test_words_that_stand_in_a_name(self, people: Store) -> None:
+        asked = ["anna", "MITCHELL", "Muller", "mueller", "atrial", "Eva-Maria", ""]
+        assert people.name_words(asked, EVERYTHING) == {"anna", "MITCHELL", "Muller", "mueller", "Eva-Maria"}
+        assert people.name_words(["atrial", "fibrillation"], EVERYTHING) == frozenset()
+        assert people.name_words([], EVERYTHING) == frozenset()
+
     def test_names_that_are_near(self, people: Store) -> None:
         assert near(people, "Anna", "Mitchel") == ["Anna Mitchell", "Ana Mitchel"]
         assert near(people, "Anna", "Mitchell") == ["Ana Mitchel"]
@@ -374,6 +380,9 @@ class PatientRegisterContract:
         assert ([name.text for name in patient.names], patient.sex) == (["Eva Nowak"], None)
         assert (patient.notes, patient.last_date, patient.first_date) == (1, "2024-01-01", "2024-01-01")
         assert ids(store, "Kowalski", scope=heart) == ids(store, "Nguyen", scope=heart) == []
+        asked = ["eva", "nowak", "kowalski", "nguyen"]
+        assert store.name_words(asked, heart) == {"eva", "nowak"}
+        assert store.name_words(asked, skin) == frozenset()
         assert near(store, "Linh", "Nguen", scope=heart) == near(store, "Eva", "Kowalsky", scope=heart) == []
         assert store.patients(heart, ids=["p2", "p3"]) == store.patients(skin) == []
         assert store.patients(AccessScope(patient_ids=frozenset())) == []
@@ -424,6 +433,10 @@ class PatientRegisterContract:
                     each.patient_id for each in seen
                 }
                 called = store.patients_called(name.split(), scope, limit=100)
+                surname = name.split()[1]
+                assert store.name_words([surname], scope) == frozenset(
+                    surname for each in seen if surname in each.text_content.split()
+                )
                 assert {p.patient_id for p in called} == {
                     each.patient_id for each in seen if name in each.text_content
                 }

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
 from pipeline.answering.questions.subject import subject_of
 from pipeline.text.names import Name
-from pipeline.text.question_names import lone_names, names
+from pipeline.text.question_names import QuestionNames
 
 SUBJECT = "§"
 """What stands for a patient in a question whose frame is read."""
@@ -43,8 +43,9 @@ _POSSESSIVE = re.compile(r"['’]s?\b|['’](?=\s)")
 @lru_cache(maxsize=32)
 def asked_patients(question: str) -> AskedPatients:
     """Whom a question means."""
-    written = tuple(_written(question))
-    return AskedPatients(_whom(question, written), written)
+    names = QuestionNames.of(question)
+    written = tuple(_written(names))
+    return AskedPatients(_whom(names, written), written, names)
 
 
 def framed(question: str, patients: AskedPatients) -> str:
@@ -63,21 +64,21 @@ def framed(question: str, patients: AskedPatients) -> str:
     return "".join([*parts, question[at:]])
 
 
-def _whom(question: str, written: tuple[WrittenPatient, ...]) -> Whom:
+def _whom(names: QuestionNames, written: tuple[WrittenPatient, ...]) -> Whom:
     if any(each.is_id for each in written):
         return "id"
     if any(each.sure for each in written):
         return "name"
-    about = subject_of(question)
+    about = subject_of(names.question, names.shaped)
     if about == "several":
         return "everyone"
-    return "pronoun" if about == "pronoun" or _PRONOUN.search(question) else "open"
+    return "pronoun" if about == "pronoun" or _PRONOUN.search(names.question) else "open"
 
 
-def _written(question: str) -> Iterator[WrittenPatient]:
-    found = _ids(question)
-    shaped = (_of_name(question, name) for name in (*names(question), *lone_names(question)))
-    for each in (*_numbered_names(question), *shaped):
+def _written(names: QuestionNames) -> Iterator[WrittenPatient]:
+    found = _ids(names.question)
+    shaped = (_of_name(names.question, name) for name in (*names.shaped, *names.alone))
+    for each in (*_numbered_names(names.question), *shaped):
         if not any(each.start < other.end and other.start < each.end for other in found):
             found.append(each)
     return iter(sorted(found, key=lambda each: each.start))

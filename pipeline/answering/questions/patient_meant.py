@@ -9,7 +9,7 @@ whether it is a person at all (`question_patient`). Refuses to know how a questi
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -49,16 +49,15 @@ class PatientMeant:
     notice: Notice | None = None
 
 
-def patient_meant(question: Question, store: Store) -> PatientMeant:
+def patient_meant(question: Question, store: Store, asked: AskedPatients | None = None) -> PatientMeant:
     """Whom `question` means. One whose filters name patients means those. Patients whom the asker removed are not
-    meant, whatever names them."""
-    meant = _patient_meant(question, store)
+    meant, whatever names them. `asked`: whom its words mean, where that was read already."""
+    meant = _patient_meant(question, store, asked or asked_patients(question.text))
     removed = removed_patients(question.without)
     return _without_removed(meant, removed) if removed else meant
 
 
-def _patient_meant(question: Question, store: Store) -> PatientMeant:
-    asked = asked_patients(question.text)
+def _patient_meant(question: Question, store: Store, asked: AskedPatients) -> PatientMeant:
     if not question.filters.patient_ids and asked.whom != "everyone":
         written = [each.text for each in asked.written if each.is_id]
         if len(written) > 1 and len(ids := patients_by_id(question, store, written)) > 1:  # to be compared
@@ -69,7 +68,7 @@ def _patient_meant(question: Question, store: Store) -> PatientMeant:
         return PatientMeant(found, asked, question.text)
     if asks_of_others_too(question.text) and len(asked.written) < 2:
         return PatientMeant(found, asked, question.text)
-    names = _looked_up(question.text, asked)
+    names = _looked_up(question, asked, store)
     if not names or not store.has_register():
         return PatientMeant(found, asked, question.text)
     return _by_names(found, asked, names, store)
@@ -116,7 +115,7 @@ def _by_names(
     others = [each for each in asked.written if all(each.start != name.start for name in sure)]
     return PatientMeant(
         replace(question, filters=limited),
-        AskedPatients("name", tuple(sorted([*sure, *others], key=lambda each: each.start))),
+        replace(asked, whom="name", written=tuple(sorted([*sure, *others], key=lambda each: each.start))),
         _without(question.text, sure),
         by_name=True,
     )
@@ -180,12 +179,12 @@ def _named(name: WrittenPatient, scope: AccessScope, store: Store) -> list[Regis
     )
 
 
-def _looked_up(question: str, asked: AskedPatients) -> list[WrittenPatient]:
+def _looked_up(question: Question, asked: AskedPatients, store: Store) -> list[WrittenPatient]:
     """The names that are worth asking the register for."""
     found = [
-        each for each in asked.written if not each.is_id and (each.sure or _may_be_alone(question, each))
+        each for each in asked.written if not each.is_id and (each.sure or _may_be_alone(question.text, each))
     ]
-    return found[:NAMES_MAX] or list(_small_names(question))
+    return found[:NAMES_MAX] or _small_names(question, store)
 
 
 def _may_be_alone(question: str, name: WrittenPatient) -> bool:
@@ -194,19 +193,24 @@ def _may_be_alone(question: str, name: WrittenPatient) -> bool:
     return word[0].isupper() and not is_doubtful(word) and _ILLNESS.match(question, name.end) is None
 
 
-def _small_names(question: str) -> Iterator[WrittenPatient]:
-    """Two words side by side that are no ordinary ones, of a question without capitals: "is anna kowalski diabetic"."""
-    if any(map(str.isupper, question[1:])):
-        return
-    words = words_of(question)
+def _small_names(question: Question, store: Store) -> list[WrittenPatient]:
+    """Two words side by side that are no ordinary ones, of a question without capitals: "is anna kowalski diabetic".
+    Only where one of them stands in a patient's name: most such words are medicine."""
+    if any(map(str.isupper, question.text[1:])):
+        return []
+    words = words_of(question.text)
     pairs = [
         WrittenPatient((one.text, two.text), one.start, two.end, sure=False)
         for one, two in pairwise(words)
         if one.text.isalpha()
         and two.text.isalpha()
         and not (one.mark or is_doubtful(one.text) or is_doubtful(two.text))
-    ]
-    yield from pairs[:_SMALL_PAIRS_MAX]
+    ][:_SMALL_PAIRS_MAX]
+    if not pairs:
+        return []
+    written = dict.fromkeys(word for pair in pairs for word in pair.words)
+    known = store.name_words(list(written), question.filters.scope)
+    return [pair for pair in pairs if not known.isdisjoint(pair.words)]
 
 
 def _without(question: str, names: Sequence[WrittenPatient]) -> str:

@@ -6,9 +6,11 @@ whose meaning nobody looked at. Refuses to know words (`interpretation`) and who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
+
+from pipeline.text.question_names import QuestionNames
 
 
 class AnswerShape(StrEnum):
@@ -76,6 +78,8 @@ class AskedPatients:
     whom: Whom = "open"
     written: tuple[WrittenPatient, ...] = ()
     """Those whom ids or names stand for, in order; of "open" too, where no name is sure."""
+    names: QuestionNames | None = field(default=None, compare=False, repr=False)
+    """What else may be a name by its shape: for whoever holds the question against passages."""
 
 
 Order: TypeAlias = Literal["latest", "first"]

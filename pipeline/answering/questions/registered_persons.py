@@ -33,6 +33,9 @@ class RegisteredPersons:
         self._store = store
         self._scope = scope
 
+    def may_know(self, word: str) -> bool:
+        return bool(self._store.name_words([word], self._scope))
+
     def has_surname(self, word: str) -> bool:
         return bool(self._store.patients_called([word], self._scope, part="family", limit=1))
 
@@ -75,6 +78,9 @@ class EitherPersons:
     def __init__(self, first: Persons, second: Persons) -> None:
         self._first = first
         self._second = second
+
+    def may_know(self, word: str) -> bool:
+        return self._first.may_know(word) or self._second.may_know(word)
 
     def has_surname(self, word: str) -> bool:
         return self._first.has_surname(word) or self._second.has_surname(word)

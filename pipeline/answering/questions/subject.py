@@ -6,9 +6,10 @@ Decides it by the words of the question alone. Knows no conversation and no note
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
-from pipeline.text.names import ILLNESSES
+from pipeline.text.names import ILLNESSES, Name
 from pipeline.text.question_names import names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
@@ -42,14 +43,14 @@ _SEVERAL = re.compile(
 )
 
 
-def subject_of(question: str) -> About:
-    """Whether a question is about several patients, names one, says he or she, or does none of it."""
+def subject_of(question: str, written: Sequence[Name] | None = None) -> About:
+    """Whether a question is about several patients, names one, says he or she, or does none of it. `written`: its names
+    as `question_names.names` gives them, where they were read already."""
     if _SEVERAL.search(question):
         return "several"
     # Also "Nguyen's potassium", where nothing is sure: otherwise the patient before would answer for Nguyen.
-    named = next(
-        (each for each in names(question) if each.sure or not _ILLNESS.match(question, each.end)), None
-    )
+    shaped = names(question) if written is None else written
+    named = next((each for each in shaped if each.sure or not _ILLNESS.match(question, each.end)), None)
     pronoun = _PRONOUN.search(question)
     if pronoun is None:
         return "named" if named else "open"

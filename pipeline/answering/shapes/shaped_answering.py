@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 
-from pipeline.answering.flow import NO_ANSWER
+from pipeline.answering.flow import NO_ANSWER, InnerAnswerer
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final, notices_of
 from pipeline.answering.question_length import embed_question
+from pipeline.answering.questions.asked_patients import asked_patients
 from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.answering.shapes.reply import (
     Lead,
@@ -28,7 +29,7 @@ from pipeline.answering.shapes.reply import (
 from pipeline.answering.stages import Stopwatch
 from pipeline.answering.verification import CitationNumbers, StatementChecker, is_cut_from_its_line
 from pipeline.call_context import cancellation
-from pipeline.ports import Answerer, Embedder, Store
+from pipeline.ports import Embedder, Store
 from pipeline.records import (
     Answer,
     AnswerEvent,
@@ -52,9 +53,9 @@ NOT_STATED = "Not stated in the notes."
 
 @dataclass(frozen=True)
 class ShapedAnswering:
-    """Implements ports.Answerer."""
+    """Implements ports.Answerer, and flow.InnerAnswerer."""
 
-    inside: Answerer
+    inside: InnerAnswerer
     store: Store
     embedder: Embedder
     shapes: Sequence[ShapeAnswerer]
@@ -62,49 +63,34 @@ class ShapedAnswering:
     def search(self, question: Question) -> SearchResult:
         return self.inside.search(question)
 
-    def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        watch = Stopwatch()
-        answer = self._shaped(question, watch)
+    def stream(
+        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
+        watch = watch or Stopwatch()
+        meant = meant or patient_meant(question, self.store)
+        answer = self._shaped(question, meant, watch)
         if answer is None:
-            yield from self.inside.stream(question)
+            yield from self.inside.stream(question, meant, watch)
             return
         yield Retrieved(answer.passages)
         for statement in answer.statements:
             yield Verified(statement)
         yield Finished(answer)
 
-    def _shaped(self, question: Question, watch: Stopwatch) -> Answer | None:
-        planned = self._planned(question)
-        if planned is None:
+    def _shaped(self, question: Question, meant: PatientMeant, watch: Stopwatch) -> Answer | None:
+        plan, filters = _plan(question, meant), meant.question.filters
+        if plan is None:
             return None
-        meant, plan = planned
-        shape = next((each for each in self.shapes if each.takes(plan, meant.filters.patient_ids)), None)
+        shape = next((each for each in self.shapes if each.takes(plan, filters.patient_ids)), None)
         if shape is None:
             return None
         cancellation.check()
         with watch.stage("search"):
             embed = partial(embed_question, question.text, self.embedder)
-            reply = shape.reply(PlannedQuestion(meant, plan, embed, self.store))
-        if reply is None or not (reply.quotations or self.store.count_notes(meant.filters, most=1)):
+            reply = shape.reply(PlannedQuestion(meant.question, plan, embed, self.store))
+        if reply is None or not (reply.quotations or self.store.count_notes(filters, most=1)):
             return None  # where nothing was looked at, the one inside says why
-        return self._answer(meant, reply, watch)
-
-    def _planned(self, question: Question) -> tuple[Question, QuestionPlan] | None:
-        """The question limited to whom it means, with its plan; None where no shape is known or it is not known whom
-        it means."""
-        plan = plan_for(question)
-        unsure = any(not written.sure for written in plan.patients.written)
-        if plan.shape is None and not unsure:
-            return None
-        meant = patient_meant(question, self.store)
-        if meant.reason is not None:
-            return None
-        if meant.asked != plan.patients:
-            plan = plan_for(question, meant.asked)
-        named = any(written.sure and not written.is_id for written in meant.asked.written)
-        if named and not meant.question.filters.patient_ids:
-            return None  # whether that is a person at all, passages say
-        return meant.question, plan
+        return self._answer(meant.question, reply, watch)
 
     def _answer(self, question: Question, reply: Reply, watch: Stopwatch) -> Answer | None:
         passages = tuple({line.hit.chunk_id: line.hit for line in reply.quotations}.values())
@@ -154,6 +140,21 @@ class ShapedAnswering:
             notices=(*notices, *not_final(notes)),
             ending="complete" if cited or cut else "abstained",
         )
+
+
+def _plan(question: Question, meant: PatientMeant) -> QuestionPlan | None:
+    """What is asked for; None where no shape is known or it is not known whom the question means."""
+    asked = asked_patients(question.text)
+    plan = plan_for(question, asked)
+    unsure = any(not written.sure for written in asked.written)
+    if meant.reason is not None or (plan.shape is None and not unsure):
+        return None
+    if meant.asked != asked:
+        plan = plan_for(question, meant.asked)
+    named = any(written.sure and not written.is_id for written in meant.asked.written)
+    if named and not meant.question.filters.patient_ids:
+        return None  # whether that is a person at all, passages say
+    return plan
 
 
 def _checked(

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.answering.questions.interpretation import plan_of
-from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.plan import AnswerShape, ThingKind
 from pipeline.answering.shapes.shaped_answering import ShapedAnswering
 from pipeline.answering.shapes.shapes import SHAPES
+from pipeline.answering.stages import Stopwatch
 from pipeline.patients import RegisteredPatient
 from pipeline.ports import Store
 from pipeline.records import (
@@ -206,10 +207,12 @@ class _AnyDirection:
 
 
 class _NoOneElse:
-    """Implements ports.Answerer: a question that no shape takes is not suggested."""
+    """Implements flow.InnerAnswerer: a question that no shape takes is not suggested."""
 
     def search(self, question: Question) -> SearchResult:
         raise NotImplementedError("suggestions are not searched")
 
-    def stream(self, question: Question) -> Iterator[AnswerEvent]:
+    def stream(
+        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
         return iter(())

@@ -8,7 +8,7 @@ is not here. Every reading goes through the notes that the scope admits, in the 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pipeline.backends.embedded import rows
@@ -137,6 +137,14 @@ def notes_of(
 ) -> list[NoteHead]:
     values = {"patient": patient_id, "skip": skip, "limit": limit}
     return [NoteHead(*row) for row in _execute(connection, _SQL.notes_of_patient, scope, values)]
+
+
+def name_words(
+    connection: sqlite3.Connection, asked: Mapping[str, Collection[str]], scope: AccessScope
+) -> frozenset[str]:
+    """Of words by their forms (`words_by_form`), those that stand in a name."""
+    found = _execute(connection, _SQL.words_in_names, scope, {"words": rows.json_list(asked)})
+    return frozenset(word for (form,) in found for word in asked[form])
 
 
 def patients_near(

@@ -68,7 +68,7 @@ from pipeline.records import (
     unit_length,
 )
 from pipeline.storage.named_sql import Statements
-from pipeline.storage.patient_register import AskedName, parts_of
+from pipeline.storage.patient_register import AskedName, parts_of, words_by_form
 from pipeline.storage.sqlite import Database, storage_errors
 
 RESCORED_MIN = 400
@@ -466,6 +466,13 @@ class EmbeddedStore:
             if held.version < REGISTER_SINCE or asked is None:
                 return []
             return register.patients_called(connection, asked, parts_of(part), scope, limit)
+
+    def name_words(self, words: Sequence[str], scope: AccessScope) -> frozenset[str]:
+        asked = words_by_form(words)
+        with self._snapshot() as (connection, held):
+            if held.version < REGISTER_SINCE or not asked:
+                return frozenset()
+            return register.name_words(connection, asked, scope)
 
     def patients_near(
         self, words: Sequence[str], scope: AccessScope, *, limit: int = 5

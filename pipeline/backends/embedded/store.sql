@@ -516,6 +516,12 @@ SELECT ResourceID, PatientID, DocumentType, NoteDate, Domain, Author, EncounterI
 FROM ClinicalNotes WHERE PatientID = :patient AND {filters}
 ORDER BY NoteDate IS NULL, NoteDate DESC, ResourceID LIMIT :limit OFFSET :skip
 
+-- name: words_in_names
+SELECT asked.value FROM json_each(:words) AS asked WHERE EXISTS (
+    SELECT 1 FROM PatientNameWords AS found CROSS JOIN ClinicalNotes ON ClinicalNotes.RowID = found.NoteRowID
+    WHERE found.Word = asked.value AND {filters}
+)
+
 -- name: patients_with_sounds
 SELECT PatientID, COUNT(DISTINCT found.Sound) AS Alike
 FROM PatientNameWords AS found CROSS JOIN ClinicalNotes ON ClinicalNotes.RowID = found.NoteRowID

@@ -7,7 +7,7 @@ long list of ids takes several statements. Opens no connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, SqlValue, marks_of
 from pipeline.backends.iris.rows import document_of, note_head_of, optional, text_of
@@ -151,6 +151,13 @@ def notes_of(session: Session, patient_id: str, scope: AccessScope, skip: int, l
     heads.sort(key=lambda head: head.resource_id)
     heads.sort(key=lambda head: head.date or "", reverse=True)
     return heads[skip : skip + limit]
+
+
+def name_words(session: Session, asked: Mapping[str, Collection[str]], scope: AccessScope) -> list[str]:
+    """Of words by their forms (`words_by_form`), those that stand in a name."""
+    condition = session.statements["admit_name_words"].format(marks=marks_of(list(asked)))
+    found = _in_scope(session, "words_in_names", [condition], list(asked), scope)
+    return [word for (form,) in found for word in asked[text_of(form)]]
 
 
 def patients_near(

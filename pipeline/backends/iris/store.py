@@ -110,7 +110,7 @@ from pipeline.records import (
     Vector,
 )
 from pipeline.storage.named_sql import Statements
-from pipeline.storage.patient_register import AskedName, NoteEntries, parts_of, source_column
+from pipeline.storage.patient_register import AskedName, NoteEntries, parts_of, source_column, words_by_form
 
 TABLES = (
     "SchemaVersion",
@@ -617,6 +617,13 @@ class IrisStore:
             lambda session: register.patients_called(session, asked, parts, scope, limit)
         )
 
+    def name_words(self, words: Sequence[str], scope: AccessScope) -> frozenset[str]:
+        """Words that stand in the name of a patient inside a scope."""
+        asked = words_by_form(words)
+        if not asked:
+            return frozenset()
+        return frozenset(self._of_register(lambda session: register.name_words(session, asked, scope)))
+
     def patients_near(
         self, words: Sequence[str], scope: AccessScope, *, limit: int = 5
     ) -> list[RegisteredPatient]:
@@ -647,7 +654,7 @@ class IrisStore:
             return []
         return self._repeated(lambda session: register.notes_of(session, patient_id, scope, skip, limit))
 
-    def _of_register(self, work: Callable[[Session], list[RegisteredPatient]]) -> list[RegisteredPatient]:
+    def _of_register(self, work: Callable[[Session], list[T]]) -> list[T]:
         """Nothing where the tables of an earlier release have no register."""
         if not self._prepared_width():
             return []

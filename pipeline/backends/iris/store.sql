@@ -341,6 +341,9 @@ SELECT DISTINCT PatientID FROM DEMO.PatientNameWords WHERE {admitted}
 -- name: notes_of_patient
 SELECT ResourceID, PatientID, DocumentType, NoteDate, ClinicalDomain, Author, EncounterID, Metadata, BlankFields FROM DEMO.ClinicalNotes WHERE {admitted}
 
+-- name: words_in_names
+SELECT DISTINCT NameWord FROM DEMO.PatientNameWords WHERE {admitted}
+
 -- name: patients_with_sounds
 SELECT PatientID, COUNT(DISTINCT Sound) FROM DEMO.PatientNameWords WHERE {admitted} GROUP BY PatientID
 
