@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,8 @@ from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.answering.questions.subject import subject_of
 from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.local.extractive import ExtractiveGenerator
-from pipeline.config import AnsweringSettings, GeneratorSettings
+from pipeline.config import AnsweringSettings, GeneratorSettings, StoreSettings
+from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, Document, Filters, Question
 from tests.answering.questions.stored_notes import EMBEDDER, stored
@@ -180,3 +181,32 @@ def test_the_patient_of_a_name_is_known_to_the_next_question(store: EmbeddedStor
     about = subject_of(question.text)
     assert not needs_no_lookup(question, about, goes_on=False)
     assert in_conversation(question, about, None, store, EMBEDDER).question.filters.patient_ids == ("p1",)
+
+
+class Counting(EmbeddedStore):
+    """Counts how often the register is asked for a name."""
+
+    asked = 0
+
+    def patients_called(
+        self, words: Sequence[str], scope: AccessScope, *, part: NamePart | None = None, limit: int = 20
+    ) -> list[RegisteredPatient]:
+        self.asked += 1
+        return super().patients_called(words, scope, part=part, limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("question", "names"),
+    [
+        ("does renal sarcoidosis cause tachyphylaxis", 0),
+        ("fluoxetine tramadol serotonin toxicity", 0),
+        ("is sarcoid anna mitchell on allopurinol", 2),  # "sarcoid anna", "anna mitchell"
+        ("is eva nowak diabetic", 1),
+    ],
+)
+def test_small_words_are_looked_up_as_a_name_only_where_one_is_a_patients(
+    store: EmbeddedStore, question: str, names: int
+) -> None:
+    counting = Counting(store._database, StoreSettings())
+    patient_meant(Question(question), counting)
+    assert counting.asked == names

@@ -81,6 +81,9 @@ def test_whom_a_name_means(persons: RegisteredPersons, asked: Name, patients: se
 
 
 def test_parts_of_names(persons: RegisteredPersons) -> None:
+    assert persons.may_know("mitchell")
+    assert persons.may_know("anna")
+    assert not persons.may_know("gout")
     assert persons.has_surname("mitchell")
     assert not persons.has_surname("anna")
     assert persons.goes_by("anna")
@@ -114,6 +117,9 @@ def test_the_passages_are_asked_where_the_register_knows_no_one(store: Store) ->
     assert isinstance(either, EitherPersons)
     assert either.called(name("Zoe", "Quill")) == {"p9"}
     assert either.called(name("Anna", "Mitchell")) == {"mitchell"}
+    assert either.may_know("quill")
+    assert either.may_know("anna")
+    assert not either.may_know("well")  # it stands there, but small
     assert either.has_surname("quill")
     assert either.has_in_full("zoe", "quill")
     assert not either.has_surname("brown")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from pipeline.answering.flow import Answering, answer
+from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.shapes.reply import PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.shaped_answering import MODEL, ShapedAnswering
 from pipeline.answering.shapes.shapes import SHAPES
+from pipeline.answering.stages import Stopwatch
 from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.config import AnsweringSettings, GeneratorSettings
-from pipeline.records import AccessScope, Answer, Document, Filters, Question
+from pipeline.records import AccessScope, Answer, AnswerEvent, Document, Filters, Question
 from tests.answering.questions.stored_notes import EMBEDDER, stored
 
 ANNA_OLD = """Anna Mitchell is a 43-year-old female.
@@ -225,3 +229,24 @@ def test_what_is_found_is_verified_like_a_models_draft(notes: EmbeddedStore) -> 
     careless = ShapedAnswering(inside, notes, EMBEDDER, (Careless(),))
     told = answer(careless, Question("Does Anna Mitchell have chest pain?"))
     assert '"chest pain"' not in told.text
+
+
+class Inside(Answering):
+    """Keeps what it is handed."""
+
+    handed: ClassVar[list[PatientMeant | None]] = []
+
+    def stream(
+        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
+        self.handed.append(meant)
+        return super().stream(question, meant, watch)
+
+
+@pytest.mark.parametrize("question", ["Tell me something of Anna Mitchell's flares", "is cough seen", "Hm?"])
+def test_whom_a_question_means_is_found_out_once(notes: EmbeddedStore, question: str) -> None:
+    inside = Inside(EMBEDDER, notes, ExtractiveGenerator(EMBEDDER, GeneratorSettings()), AnsweringSettings())
+    told = answer(ShapedAnswering(inside, notes, EMBEDDER, SHAPES), Question(question))
+    assert inside.handed.pop() == patient_meant(Question(question), notes)
+    plain = Answering(EMBEDDER, notes, inside.generator, AnsweringSettings())
+    assert replace(told, seconds={}) == replace(plain.answer(Question(question)), seconds={})
