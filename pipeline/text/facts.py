@@ -648,6 +648,8 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
     for place, token in enumerate(tokens[index + 1 : index + 6], index + 1):
         if token.word == "also":  # "also has", and "also denies" for the patient
             continue
+        if token.kind == "comma" and place + 1 < len(tokens) and tokens[place + 1].word in ("who", "whose"):
+            continue  # "his wife, who has diabetes"
         if token.word in RELATIVE_VERBS or token.key == ":":
             return True
         if token.word in LIVING_VERBS:

@@ -33,6 +33,7 @@ _SHORT_WORDS = frozenset(["flu"])
 MENTIONS_MAX = 4
 """Mentions of one sentence that are told."""
 _IMMUNIZED = "immunize"
+_INSURANCE = "insuranc"
 _SHOT = re.compile(r"\b(?:shots?|jabs?|boosters?)\s*\Z", re.IGNORECASE)
 _TYPED_DIABETES = re.compile(r"\b(?:t(?P<type>[12])dm)\b", re.IGNORECASE)
 _NO_MORE_VACCINES = re.compile(r"[;!?]|\b(?:but|has|had|have|denies|she|he|they|then)\b", re.IGNORECASE)
@@ -67,6 +68,7 @@ class Finding:
         self.text = _TYPED_DIABETES.sub(r"type \g<type> diabetes", _SHOT.sub("vaccine", words))
         designated = [match.group() for match in _DESIGNATED.finditer(self.text)]
         plain = _keys(_DESIGNATED.sub(" ", self.text))
+        plain = _without_implied(plain, self.text)
         self.is_vaccine = _IMMUNIZED in plain and len(plain) + len(designated) > 1
         parts = {key: _pattern(key) for key in plain if not (self.is_vaccine and key == _IMMUNIZED)}
         if plain or not _DESIGNATED.sub(" ", self.text).strip():
@@ -118,7 +120,7 @@ class Finding:
         for first in range(len(places)):
             if places[first][0][0] < after:
                 continue
-            term = _term(text, places[first:], wanted, titled)
+            term = _term(text, places[first:], wanted, titled, self._asked)
             if term is not None and not is_part_of_another(text, *term, self.text):
                 after = term[1]
                 yield term
@@ -150,8 +152,19 @@ class Finding:
         )
 
 
+def _without_implied(keys: tuple[str, ...], words: str) -> tuple[str, ...]:
+    """Without "insurance" where the name of one stands with it: a note says "Patient has Aetna"."""
+    others = tuple(key for key in keys if key != _INSURANCE)
+    named = [word for word in words.split() if word[0].isupper() and canonical(word.lower())[0] in others]
+    return others if named and len(named) >= len(others) else keys
+
+
 def _term(
-    text: str, places: Sequence[tuple[tuple[int, int], int]], wanted: set[int], titled: set[int]
+    text: str,
+    places: Sequence[tuple[tuple[int, int], int]],
+    wanted: set[int],
+    titled: set[int],
+    own: frozenset[str],
 ) -> tuple[int, int] | None:
     """The term that begins with the first of these places; None where something comes between its words."""
     (start, end), number = places[0]
@@ -159,7 +172,7 @@ def _term(
     for place, number in places[1:]:
         if wanted <= found:
             break
-        if not is_one_term(text, last, place):
+        if not is_one_term(text, last, place, own):
             return None
         found.add(number)
         last = place if place[1] > last[1] else last

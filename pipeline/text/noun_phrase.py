@@ -8,6 +8,7 @@ know which words they are.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 WORDS_BETWEEN_MAX = 4
 """Words that describe, between two words of one term: "fracture of the left distal fifth metatarsal"."""
@@ -50,13 +51,16 @@ _TRANSPARENT = re.compile(
 )
 
 
-def is_one_term(text: str, first: tuple[int, int], second: tuple[int, int]) -> bool:
-    """Whether the words at two places of a sentence, the first before the second, are words of one term."""
+def is_one_term(
+    text: str, first: tuple[int, int], second: tuple[int, int], own: Collection[str] = ()
+) -> bool:
+    """Whether the words at two places of a sentence, the first before the second, are words of one term. `own`: words
+    of the term itself that may stand between them."""
     start, end = first[1], second[0]
     if end <= start:
         return True
     between = text[start:end]
-    if _SEPARATES.search(between):
+    if any(each.group().lower() not in own for each in _SEPARATES.finditer(between)):
         return False
     described = [word for word in _WORD.findall(between) if word.lower() not in _SMALL]
     if _LISTS.search(between) is None:

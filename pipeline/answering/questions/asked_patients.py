@@ -40,11 +40,22 @@ _OWNING = frozenset(["his", "her", "their"])
 _POSSESSIVE = re.compile(r"['’]s?\b|['’](?=\s)")
 
 
+_HAD = re.compile(
+    r"\b(?:have|has|had|having|with|takes?|took|taking|uses?|using|on|under|given|by|from)\s+(?:(?:an?|the|any)\s+)?\Z",
+    re.IGNORECASE,
+)
+"""What stands behind these in a question about several patients is what they have: "with Cigna Health"."""
+
+
 @lru_cache(maxsize=32)
 def asked_patients(question: str) -> AskedPatients:
     """Whom a question means."""
     names = QuestionNames.of(question)
     written = tuple(_written(names))
+    if written and subject_of(question, names.shaped) == "several":
+        written = tuple(
+            each for each in written if each.is_id or each.said or not _HAD.search(question, 0, each.start)
+        )
     return AskedPatients(_whom(names, written), written, names)
 
 

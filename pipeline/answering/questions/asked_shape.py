@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from pipeline.answering.questions.asked_kinds import without_kinds
+from pipeline.answering.questions.asked_of_people import asked_of_people, without_again
 from pipeline.answering.questions.plan import AnswerShape, ThingKind, Whom
 
 
@@ -24,6 +25,8 @@ class AskedShape:
     """That its verb implies: a medication for "take", an allergy for "allergic to"."""
     rest: tuple[str, ...] = ()
     negated: bool = False
+    is_attribute: bool = False
+    """Whether the patient is the finding ("are married") and does not have it."""
 
 
 _PEOPLE = r"(?:patients?|people|persons?|men|women|children|adults|cases)"
@@ -67,7 +70,11 @@ _TREND = re.compile(
     r"|\bover the (?:visits|years|months)\b|\btrend\b",
     re.IGNORECASE,
 )
-_COUNT_PEOPLE = re.compile(rf"^(?:how many|number of)\s+(?:of the\s+)?{_PEOPLE}\b\s*", re.IGNORECASE)
+_COUNT_PEOPLE = re.compile(
+    rf"^(?:how many|number of)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b\s*"
+    r"|(?=(?:have|had|are|were|take|took|need|use|smoke|drink)\b(?! (?:there|§))))",
+    re.IGNORECASE,
+)
 _COUNT = re.compile(
     r"^(?:how many\s+(?:times|visits|notes|encounters)|how often\s+(?:was|is|has|had|did)|number of\s+visits)\b",
     re.IGNORECASE,
@@ -75,9 +82,19 @@ _COUNT = re.compile(
 _WHO = re.compile(
     rf"^(?:(?:list|show|name|find|give|tell|me|which|what|are there|is there|all|any|of|the|other|every|each|our)\s+)+"
     rf"{_PEOPLE}\b\s*|^who(?:\s+(?:all|else))?\s+(?=(?!(?:is|was|are|were) (?:the\b|§))[a-z])"
-    rf"|^{_PEOPLE}\b\s+(?=with|who|on)",
+    rf"|^{_PEOPLE}\b\s+(?=with|who|on)"
+    r"|^(?:(?:list|show|name|find|give|tell|me)\s+)*(?:everyone|everybody|anyone|anybody|all)\s+(?=with\b|who\b|on\b)"
+    r"|^(?:is|are|was|were|do|does|did|has|have|had)\s+(?:there\s+)?"
+    rf"(?:anyone|anybody|any\s+(?:of\s+(?:the|our)\s+)?(?:other\s+)?{_PEOPLE})\b\s*",
     re.IGNORECASE,
 )
+_BY_NOUN = re.compile(
+    r"^(?:(?:list|show|name|find|give|tell|me|which|who|what|are|all|of|the|our|every|known)\s+)*"
+    r"(?P<noun>(?:(?:current|former|ex-?|active|heavy|known)\s+)?(?:smokers|non-?smokers|drinkers|alcoholics|diabetics"
+    rf"|asthmatics|hypertensives|epileptics|veterans|widows|widowers|retirees)){_END}",
+    re.IGNORECASE,
+)
+"""People by what they are."""
 _OF_THEM = re.compile(
     rf"^(?:who|that)?\s*(?:(?:{_ADVERB})\s+)*(?P<no>{_NOT}\s+)?(?:(?:do|does|did|have|has|had|are|is|were|was)\s+(?={_ADVERB}\s+|"
     rf"{_ANY_VERB}\b))?"
@@ -131,6 +148,7 @@ _TAIL = re.compile(
     r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
     re.IGNORECASE,
 )
+_NEVER = re.compile(r"\b(?:never|no longer)\b", re.IGNORECASE)
 _SEVERAL_THINGS = re.compile(
     r"\b(?:and|or|but|who|which|that|because|if|when|while|than|before|again|anything|something|everything|anyone)\b|§",
     re.IGNORECASE,
@@ -174,6 +192,8 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
         return AskedShape(AnswerShape.COUNT, rest=_rest(text))
     if whom in ("everyone", "open") and (who := _WHO.match(text)) is not None:
         return _of_them(AnswerShape.WHO, text[who.end() :])
+    if whom in ("everyone", "open") and (people := _BY_NOUN.match(text)) is not None:
+        return AskedShape(AnswerShape.WHO, people["noun"], is_attribute=True)
     if whom == "everyone":
         return AskedShape(None)
     if _YES_NO.match(text):
@@ -182,11 +202,22 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
 
 
 def _of_them(shape: AnswerShape, text: str) -> AskedShape:
-    found = _OF_THEM.match(text.strip())
+    text, _ = without_again(text.strip().rstrip("?.! "))
+    found = _OF_THEM.match(text)
     if found is None:
-        return AskedShape(shape, rest=_rest(text))
-    negated = bool(found["no"] or found["deny"] or found["without"])
+        return _of_people(shape, text)
+    negated = bool(
+        found["no"] or found["deny"] or found["without"] or _NEVER.search(text, 0, found.start("finding"))
+    )
     return _with_finding(shape, found, negated=negated)
+
+
+def _of_people(shape: AnswerShape, text: str) -> AskedShape:
+    asked = asked_of_people(text)
+    if asked is None:
+        return AskedShape(shape, rest=_rest(text))
+    rest = tuple(_SEVERAL_THINGS.findall(asked.words))
+    return AskedShape(shape, _TAIL.sub("", asked.words), None, rest, asked.negated, asked.is_attribute)
 
 
 def _yes_no(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:

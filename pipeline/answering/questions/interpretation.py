@@ -45,4 +45,6 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     read = asked_shape(text, patients.whom, kinds)
     if read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
         kinds = tuple(dict.fromkeys((read.kind, *kinds)))
-    return QuestionPlan(question, patients, read.shape, kinds, read.finding, read.rest, time, read.negated)
+    return QuestionPlan(
+        question, patients, read.shape, kinds, read.finding, read.rest, time, read.negated, read.is_attribute
+    )

@@ -121,6 +121,8 @@ class QuestionPlan:
     time: AskedTime = AskedTime()
     negated: bool = False
     """Asked for those who do not: "Which patients do not take aspirin?"."""
+    is_attribute: bool = False
+    """Whether a patient is the finding and does not have it: "Which patients are married?"."""
 
     @property
     def kind(self) -> ThingKind | None:

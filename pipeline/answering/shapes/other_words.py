@@ -42,7 +42,7 @@ _OPERATED = r"(?i:\bremov|\bsurg|\boperat|\bresect|\breplace|\bexcis|\bscope)"
 def is_told_by_others(finding: str) -> bool:
     """Whether it is known to be said in other words, or by naming one of its class."""
     folded = finding.lower()
-    return _CLASS.search(folded) is not None or any(word in folded for word in _LISTED)
+    return _CLASS.search(folded) is not None or " ".join(folded.split()) in _LISTED
 
 
 @lru_cache(maxsize=256)

@@ -24,6 +24,15 @@ class Lead:
 
 
 @dataclass(frozen=True, slots=True)
+class Counted:
+    """A lead that says how many things the quotations under it are of. Those that do not pass verification are taken
+    off, also where not all of them are listed."""
+
+    number: int
+    say: Callable[[int], str]
+
+
+@dataclass(frozen=True, slots=True)
 class Quotation:
     """A line that is a note's."""
 
@@ -37,7 +46,7 @@ class Quotation:
     """The title that it stands under, where it says little without."""
 
 
-ReplyLine: TypeAlias = Lead | Quotation
+ReplyLine: TypeAlias = Lead | Counted | Quotation
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from pipeline.answering.questions.interpretation import plan_for
 from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.answering.shapes.reply import (
+    Counted,
     Lead,
     PlannedQuestion,
     Quotation,
     Reply,
+    ReplyLine,
     ShapeAnswerer,
 )
 from pipeline.answering.stages import Stopwatch
@@ -165,25 +167,43 @@ def _checked(
     """The statements that pass, and how many do not. A lead with nothing under it is left out."""
     found: list[Statement] = []
     withheld = 0
-    leads: list[Statement] = []
     under: Statement | None = None
-    for line in reply.lines:
-        cancellation.check()
-        if isinstance(line, Lead):
-            leads.append(Statement(line.text, ()))
-            continue
-        statement = _statement(line, checker, numbers)
-        if statement is None:
-            withheld += 1
-            continue
-        found += [*(lead for lead in leads if lead != under), statement]
-        under, leads = leads[-1] if leads else under, []
+    for leads, quotations in _under_their_leads(reply.lines):
+        passed = [each for line in quotations if (each := _statement(line, checker, numbers)) is not None]
+        missing = len(quotations) - len(passed)
+        withheld += missing
+        said = [Statement(_said(lead, missing), ()) for lead in leads]
+        if passed:
+            found += [*(lead for lead in said if lead != under), *passed]
+            under = said[-1] if said else under
     return found, withheld
+
+
+def _under_their_leads(
+    lines: Sequence[ReplyLine],
+) -> Iterator[tuple[list[Lead | Counted], list[Quotation]]]:
+    """Each run of leads with the quotations up to the next one."""
+    leads: list[Lead | Counted] = []
+    quotations: list[Quotation] = []
+    for line in lines:
+        if isinstance(line, Quotation):
+            quotations.append(line)
+            continue
+        if quotations:
+            yield leads, quotations
+            leads, quotations = [], []
+        leads.append(line)
+    yield leads, quotations
+
+
+def _said(lead: Lead | Counted, missing: int) -> str:
+    return lead.text if isinstance(lead, Lead) else lead.say(lead.number - missing)
 
 
 def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:
     start, end = without_mark(line.hit.text, line.start, line.end)
     words = " ".join(line.hit.text[start:end].split())
+    cancellation.check()
     statement = checker.check(f'"{words}" [{numbers[line.hit.chunk_id]}]')
     if statement is None or not line.names_patient:
         return statement

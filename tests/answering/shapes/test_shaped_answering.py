@@ -161,7 +161,9 @@ def test_those_out_of_sight_are_neither_listed_nor_counted(notes: EmbeddedStore)
 
 def test_a_relatives_illness_is_not_the_patients(notes: EmbeddedStore) -> None:
     told = asked("Which patients have diabetes?", notes)
-    assert lines(told)[0] == "1 patient mentions it of the family:"
+    assert lines(told)[0] == (
+        "No patient with diabetes whose notes say so in these words, but 1 patient mentions it of the family:"
+    )
 
 
 def test_who_reacts_to_a_drug_is_not_who_takes_it(notes: EmbeddedStore) -> None:

@@ -63,6 +63,8 @@ historical | [Chest pain] has resolved.
 historical | Her [heartburn] was severe but resolved.
 historical | Breast [cancer] in remission.
 family | Mother had [diabetes] at 50.
+family | He lives with his wife, who has [diabetes].
+family | Lives with his sister, who [smokes].
 family | No family history of [breast cancer].
 family | Her aunt and father have [gout].
 planned | Return if you have [fever].

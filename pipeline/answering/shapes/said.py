@@ -1,0 +1,162 @@
+"""How one passage says of its patient what a question asks for, and how surely.
+
+Decides what the sentence, the line above it and the section make of a mention: there, of the past, denied, possible, a
+relative's. Refuses to know other passages and who else is listed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pipeline.answering.questions.plan import QuestionPlan, ThingKind
+from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.reply import Quotation
+from pipeline.records import Hit
+from pipeline.text.finding import Finding, Mention
+from pipeline.text.predicate import is_said_of_person
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.line_above import with_line_above
+from pipeline.text.structure.list_items import items_of
+from pipeline.text.structure.section_kinds import SectionKind
+from pipeline.text.structure.sections import section_at, sections_of
+from pipeline.text.vocabulary import SPELLINGS
+
+FRAGMENT_WORDS_MAX = 4
+"""A piece of so few words is shown with the title that it stands under."""
+_STOPPED = re.compile(
+    r"\b(?:stop(?:ped|ping)?|discontinu\w+|no longer|used to|held|hold|quit|formerly|previously)\b",
+    re.IGNORECASE,
+)
+_TAKEN_BACK = re.compile(
+    r"\b(?:ruled out|in error|not allergic|not a true|de-?label\w*|removed)\b"
+    r"|\btolerat(?:ed|es)\b(?!\s+(?!it\b|this\b|well\b|fine\b|since\b|now\b|in\b|without\b|again\b|the\b|and\b)[a-z])",
+    re.IGNORECASE,
+)
+"""What was tolerated is the drug, unless another one is named."""
+_NO_ALLERGY = re.compile(r"\W*(?:no\b|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)", re.IGNORECASE)
+_DENYING = re.compile(
+    r"\b(?:rul\w+ out|den\w+|negative|no|not|non|none|never|without|error|remov\w+)\b", re.IGNORECASE
+)
+_ENDED = re.compile(r"\b(?:resolved|inactive|past|old|prior|previous\w*|former\w*)\b", re.IGNORECASE)
+_OF_A_RELATIVE = re.compile(
+    r"\b(?:husband|wife|spouse|partner|mother|father|mom|dad|sister|brother|son|daughter)['’]s\b",
+    re.IGNORECASE,
+)
+_K = AssertionKind
+HAS = (_K.PRESENT, _K.HISTORICAL)
+RANK = (_K.PRESENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED, _K.ABSENT, _K.FAMILY)
+_NEGATED_RANK = (_K.ABSENT, _K.PRESENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED, _K.FAMILY)
+
+
+@dataclass(frozen=True)
+class AskedThing:
+    """What a question asks of patients."""
+
+    finding: Finding
+    kind: ThingKind | None = None
+    is_attribute: bool = False
+    """Whether it must be said of the patient: "single", which may be said of a dose."""
+    negated: bool = False
+    """Whether those are asked for of whom it is denied."""
+    now: bool = False
+    """Whether what was and is no more does not count: a drug that is taken, a habit."""
+
+    @classmethod
+    def of(cls, plan: QuestionPlan) -> AskedThing:
+        words = plan.finding or ""
+        none = _NONE_OF.match(words)
+        finding = Finding(words[none.end() :] if none else words)
+        unknown = len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS
+        return cls(
+            finding,
+            plan.kind,
+            plan.is_attribute and unknown,
+            plan.negated is not bool(none),
+            plan.kind is ThingKind.MEDICATION or (_is_habit(finding) and not _EVER.search(plan.text)),
+        )
+
+
+_NONE_OF = re.compile(r"no (?:known )?", re.IGNORECASE)
+_EVER = re.compile(
+    r"\b(?:ever|have|has|had|history|used to|former\w*|ex-?smok\w*|did|smoked|drank)\b", re.IGNORECASE
+)
+_HABITS = frozenset(["smoke", "tobacco", "drink", "alcohol", "illicit"])
+
+
+def _is_habit(finding: Finding) -> bool:
+    return not _HABITS.isdisjoint(finding.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    kind: AssertionKind
+    quotation: Quotation
+
+    def replaces(self, before: Said, thing: AskedThing) -> bool:
+        """Whether it stands for the patient in place of what was read before it, in a note as new or newer. What was
+        stopped or given up is not so again because an older note, or the same note's list, has it."""
+        if thing.now and {self.kind, before.kind} == set(HAS):
+            return self.kind is _K.HISTORICAL and self.quotation.hit.date == before.quotation.hit.date
+        rank = _NEGATED_RANK if thing.negated else RANK
+        return rank.index(self.kind) < rank.index(before.kind)
+
+
+def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
+    """Each mention of it in a passage. Of any allergy at all also what is listed as one."""
+    if thing.kind is ThingKind.ALLERGY and thing.finding.keys == ("allergy",):
+        yield from _listed_allergies(hit)
+    assertions: NoteAssertions | None = None
+    for mention in thing.finding.mentions(hit.text):
+        assertions = assertions or NoteAssertions(hit.text, within=title_of(hit))
+        if not is_of_kind(hit.text, mention, assertions.sections, thing.kind):
+            continue
+        section = section_at(assertions.sections, mention.start)
+        if section is not None and section.kinds and mention.start < section.text_start:
+            continue  # the title alone
+        if thing.is_attribute and not is_said_of_person(
+            hit.text,
+            mention.start,
+            mention.end,
+            in_social_history=section is not None and SectionKind.SOCIAL_HISTORY in section.kinds,
+        ):
+            continue
+        title = section.title if section is not None and section.title else ""
+        yield _said(hit, mention, assertions.of(mention.start, mention.end).kind, thing, title)
+
+
+def _listed_allergies(hit: Hit) -> Iterator[Said]:
+    for section in sections_of(hit.text, within=title_of(hit)):
+        if SectionKind.ALLERGIES not in section.kinds:
+            continue
+        for item in items_of(hit.text, section.text_start, section.end):
+            start, end = with_line_above(hit.text, item.start, item.end)
+            line = hit.text[start : item.start].partition("\n")[0]
+            none = _NO_ALLERGY.match(hit.text, item.start, item.end) is not None
+            said = _put_right(_K.PRESENT, line, hit.text[item.start : end], ThingKind.ALLERGY)
+            under = section.title or "" if start == item.start else ""
+            quotation = Quotation(hit, start, end, names_patient=True, under=under)
+            yield Said(_K.ABSENT if none else said, quotation)
+
+
+def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, title: str) -> Said:
+    start, end = with_line_above(hit.text, mention.sentence_start, mention.sentence_end)
+    if said in HAS:
+        line = hit.text[start : mention.sentence_start].partition("\n")[0]
+        said = _put_right(said, line, hit.text[mention.sentence_start : end], thing.kind)
+    fragment = start == mention.sentence_start and len(hit.text[start:end].split()) <= FRAGMENT_WORDS_MAX
+    return Said(said, Quotation(hit, start, end, names_patient=True, under=title if fragment else ""))
+
+
+def _put_right(said: AssertionKind, line: str, sentence: str, kind: ThingKind | None) -> AssertionKind:
+    """How it is said where the line above, or the sentence, takes back what the words next to it say."""
+    if kind is ThingKind.MEDICATION:
+        if _OF_A_RELATIVE.search(sentence):
+            return _K.FAMILY
+        return _K.HISTORICAL if line or _STOPPED.search(sentence) else said
+    if kind is ThingKind.ALLERGY and _TAKEN_BACK.search(sentence):
+        return _K.ABSENT
+    if not line or (_ENDED.search(line) and kind is not ThingKind.ALLERGY):
+        return said
+    return _K.ABSENT if _DENYING.search(line) else _K.POSSIBLE

@@ -1,0 +1,132 @@
+"""Which patients, and how many: in whichever words notes say it, over notes in a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pipeline.answering.verification import StatementChecker
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.records import Answer, Document
+from tests.answering.questions.stored_notes import stored
+from tests.answering.shapes.test_shaped_answering import asked, lines
+
+NOTES = {
+    "ada": """SOCIAL HISTORY
+
+She is a retired nurse and lives alone. She smokes ten cigarettes a day. Drinks wine on weekends. Insured by Aetna.
+
+IMMUNIZATIONS
+
+Influenza, tetanus toxoid, hepatitis A.
+""",
+    "bob": """SOCIAL HISTORY
+
+Single. He quit smoking in 2004. He never drank alcohol. Lives with his sister, who smokes.
+
+PROBLEM LIST
+
+1. Kidney stones
+2. Heart failure
+
+Given today: pneumococcal and hepatitis B vaccines.
+""",
+    "cid": """Mr. Cid is a 50-year-old married Asian man. A single dose of ceftriaxone was given. He has never smoked.
+He has a history of renal failure. He did not graduate from high school. Influenza in January.
+
+ALLERGIES
+
+No known drug allergies.
+""",
+    "dee": """Ms. Dee denies smoking. Black stools since Monday. Flu shot refused. She has diabetes insipidus and
+pulmonary hypertension. No pneumothorax.
+
+ALLERGIES
+
+- Latex (hives)
+""",
+    "eve": """FINDINGS
+
+There is a small apical pneumothorax on the left. No pleural effusion.
+
+FAMILY HISTORY
+
+Father: renal failure. Mother smoked.
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    documents = [
+        Document(f"note-{name}", name, "Visit note", text, f"2021-0{day}-01", "ward")
+        for day, (name, text) in enumerate(NOTES.items(), start=1)
+    ]
+    with stored(tmp_path_factory.mktemp("who"), documents) as store:
+        yield store
+
+
+def listed(told: Answer) -> str:
+    """Whom the first lead counts, in order."""
+    first = lines(told)[0] if told.statements else ""
+    if not first[:1].isdigit():
+        return ""
+    number = int(first.split()[0])
+    return " ".join(line.split(",")[0].removeprefix("Patient ") for line in lines(told)[1 : number + 1])
+
+
+@pytest.mark.parametrize(
+    ("question", "who"),
+    [
+        ("Who smokes?", "ada"),
+        ("Which patients have ever smoked?", "ada bob"),
+        ("Who lives alone?", "ada"),
+        ("Which patients are retired?", "ada"),
+        ("Which patients are single?", "bob"),
+        ("Which patients are married?", "cid"),
+        ("Which patients are Asian?", "cid"),
+        ("Which patients are black?", ""),
+        ("Which patients have Aetna insurance?", "ada"),
+        ("Which patients did not graduate from high school?", "cid"),
+        ("Who has never smoked?", "cid dee"),
+        ("Who never drank alcohol?", "bob"),
+        ("Which patients were given an influenza vaccine?", "ada"),
+        ("Who was vaccinated against hepatitis B?", "bob"),
+        ("Who got a hepatitis A vaccine?", "ada"),
+        ("Which patients have had kidney failure?", "cid"),
+        ("Which patients have diabetes?", ""),
+        ("Who has hypertension?", ""),
+        ("Which patients have a pneumothorax?", "eve"),
+        ("Is anyone allergic to latex?", "dee"),
+        ("Which patients have known allergies?", "dee"),
+        ("Which patients have no known allergies?", "cid"),
+        ("List everyone who smokes", "ada"),
+        ("List all smokers.", "ada"),
+    ],
+)
+def test_those_of_whom_a_note_says_so(notes: EmbeddedStore, question: str, who: str) -> None:
+    assert listed(asked(question, notes)) == who
+
+
+def test_who_has_it_comes_first_and_who_has_it_not_is_set_apart(notes: EmbeddedStore) -> None:
+    told = lines(asked("Which patients have a pneumothorax?", notes))
+    assert [line.partition(":")[0] for line in told] == [
+        "1 patient with pneumothorax, all whose notes say so in these words",
+        "Patient eve, 2021-05-01",
+        "1 more patient mentions it as denied",
+        "Patient dee, 2021-04-01",
+    ]
+
+
+def test_the_number_is_of_those_whose_line_passes(
+    notes: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked = StatementChecker.check
+
+    def without_bob(self: StatementChecker, text: str) -> object:
+        return None if "quit smoking" in text else checked(self, text)
+
+    monkeypatch.setattr(StatementChecker, "check", without_bob)
+    told = asked("Which patients have ever smoked?", notes)
+    assert (listed(told), told.withheld) == ("ada", 1)
