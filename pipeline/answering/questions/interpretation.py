@@ -6,6 +6,7 @@ frame sees neither. Deterministic: no model and no store. What is not certain st
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from pipeline.answering.questions.asked_kinds import asked_kinds
@@ -18,6 +19,12 @@ from pipeline.records import Question
 
 QUESTIONS_KEPT = 32
 """Plans that are kept: each part of an answer reads the question's again."""
+OPENER = re.compile(
+    r"\A\s*(?:(?:(?:and|also|or|so|ok|okay|then)\b[,\s]*)*(?:what about|how about|what of|(?:the )?same for)\b"
+    r"|(?:and|also|or)\b,?)",
+    re.IGNORECASE,
+)
+"""How a question begins that goes on with the one before."""
 CHARACTERS_MAX = 400
 """A longer question tells a story, and is not one frame."""
 
@@ -25,10 +32,16 @@ CHARACTERS_MAX = 400
 def plan_for(question: Question, patients: AskedPatients | None = None) -> QuestionPlan:
     """What `question` asks for with what it carries from the turn before, and without what its asker removed.
     `patients`: as in `plan_of`."""
-    plan = plan_of(question.text, patients)
     if question.carried:
-        plan = with_carried(plan, question.carried)
+        plan = with_carried(plan_of(without_opener(question.text), patients), question.carried)
+    else:
+        plan = plan_of(question.text, patients)
     return without_parts(plan, question.without) if question.without else plan
+
+
+def without_opener(question: str) -> str:
+    """The question with blanks for "And", "What about": every other word stays at its place."""
+    return OPENER.sub(lambda opener: " " * len(opener.group()), question)
 
 
 @lru_cache(maxsize=QUESTIONS_KEPT)
