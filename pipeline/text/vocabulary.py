@@ -97,6 +97,7 @@ _SAME = """
     deepveinthrombosis : dvt, deep vein thrombosis, deep venous thrombosis
     costovertebral tender : cva tenderness, cva tender, cva angle tenderness, costovertebral angle tenderness
     stroke : cva, stroke, strokes, cerebrovascular accident
+    contraceptive : birth control, contraceptive, contraceptives, contraception
     chronickidneydisease : ckd, chronic kidney disease
     kidney : kidney, kidneys, renal
     liver : liver, hepatic

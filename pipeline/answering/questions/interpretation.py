@@ -7,41 +7,36 @@ frame sees neither. Deterministic: no model and no store. What is not certain st
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import lru_cache
 
 from pipeline.answering.questions.asked_kinds import asked_kinds
 from pipeline.answering.questions.asked_patients import asked_patients, framed
 from pipeline.answering.questions.asked_shape import asked_shape
+from pipeline.answering.questions.asked_thing import asked_thing
 from pipeline.answering.questions.asked_time import asked_time
-from pipeline.answering.questions.plan import AskedPatients, QuestionPlan, ThingKind
+from pipeline.answering.questions.plan import AnswerShape, AskedPatients, QuestionPlan, ThingKind
 from pipeline.answering.questions.understood_parts import with_carried, without_parts
 from pipeline.records import Question
+from pipeline.text.structure.personal_facts import PERSONAL_FACTS
 
 QUESTIONS_KEPT = 32
 """Plans that are kept: each part of an answer reads the question's again."""
-OPENER = re.compile(
-    r"\A\s*(?:(?:(?:and|also|or|so|ok|okay|then)\b[,\s]*)*(?:what about|how about|what of|(?:the )?same for)\b"
-    r"|(?:and|also|or)\b,?)",
-    re.IGNORECASE,
-)
-"""How a question begins that goes on with the one before."""
 CHARACTERS_MAX = 400
 """A longer question tells a story, and is not one frame."""
+_ONE_VALUE = re.compile(
+    r"(?:what|which)\s+(?:\w+\s+)?(?:dos(?:e|age)|strength|amount|level|value)\b", re.IGNORECASE
+)
+"""Asks for a value although its verb is one of a list: "What dose of ramipril is she on now?"."""
 
 
 def plan_for(question: Question, patients: AskedPatients | None = None) -> QuestionPlan:
     """What `question` asks for with what it carries from the turn before, and without what its asker removed.
     `patients`: as in `plan_of`."""
+    plan = plan_of(question.text, patients)
     if question.carried:
-        plan = with_carried(plan_of(without_opener(question.text), patients), question.carried)
-    else:
-        plan = plan_of(question.text, patients)
+        plan = with_carried(plan, question.carried)
     return without_parts(plan, question.without) if question.without else plan
-
-
-def without_opener(question: str) -> str:
-    """The question with blanks for "And", "What about": every other word stays at its place."""
-    return OPENER.sub(lambda opener: " " * len(opener.group()), question)
 
 
 @lru_cache(maxsize=QUESTIONS_KEPT)
@@ -58,6 +53,35 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     read = asked_shape(text, patients.whom, kinds)
     if read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
         kinds = tuple(dict.fromkeys((read.kind, *kinds)))
-    return QuestionPlan(
-        question, patients, read.shape, kinds, read.finding, read.rest, time, read.negated, read.is_attribute
+    plan = QuestionPlan(
+        question,
+        patients,
+        read.shape,
+        kinds,
+        read.finding,
+        read.rest,
+        time,
+        negated=read.negated,
+        is_attribute=read.is_attribute,
     )
+    return _in_time(plan, text)
+
+
+def _in_time(plan: QuestionPlan, text: str) -> QuestionPlan:
+    """The plan with what a question about values or events in time is of; as it is where it asks for none."""
+    several = plan.shape in (AnswerShape.TREND, AnswerShape.COMPARE)
+    if plan.shape is AnswerShape.LIST and _ONE_VALUE.match(text) and not plan.time.unlimited:
+        plan = replace(plan, shape=AnswerShape.FACT)
+    listed = plan.shape is AnswerShape.LIST and bool(plan.time.since or plan.time.until)
+    one = plan.shape in (AnswerShape.FACT, None) and plan.patients.whom != "everyone"
+    if not (several or listed or one):
+        return plan
+    thing = asked_thing(text)
+    if thing is None:
+        return plan
+    timeless = not (several or thing.when) and plan.time.unlimited
+    if timeless and thing.words not in PERSONAL_FACTS:  # of those, what is so now is asked
+        return plan
+    if plan.shape is None and not (thing.when or plan.time.order):
+        return plan
+    return replace(plan, shape=plan.shape or AnswerShape.FACT, thing=thing)

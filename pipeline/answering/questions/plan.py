@@ -105,6 +105,22 @@ class AskedTime:
         return self == AskedTime()
 
 
+Change: TypeAlias = Literal["start", "stop"]
+"""Of a drug or an illness: that it began, that it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedThing:
+    """What a question about values or events in time is of."""
+
+    words: str
+    """In the question's words, or the name of a personal fact ("insurance"); "" where it asks for a visit alone."""
+    when: bool = False
+    """The date is what is asked for."""
+    change: Change | None = None
+    """Asked for what began, or ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuestionPlan:
     """What one question asks for."""
@@ -123,6 +139,8 @@ class QuestionPlan:
     """Asked for those who do not: "Which patients do not take aspirin?"."""
     is_attribute: bool = False
     """Whether a patient is the finding and does not have it: "Which patients are married?"."""
+    thing: AskedThing | None = None
+    """Of a trend, a comparison, or a fact with a time, when it can be told; None for all other questions."""
 
     @property
     def kind(self) -> ThingKind | None:

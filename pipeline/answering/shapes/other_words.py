@@ -10,6 +10,9 @@ import re
 from functools import lru_cache
 from types import MappingProxyType
 
+from pipeline.answering.shapes.patient_notes import PatientNotes
+from pipeline.text.finding import Finding
+
 _NEVER = r"(?!)"
 _LISTED = MappingProxyType(
     {
@@ -58,3 +61,14 @@ def may_be_called(finding: str) -> re.Pattern[str]:
         listed.append(rf"(?i:\w{{2,}}{folded}\b)")  # "osteoarthritis"
         listed.append(rf"\b{folded[0].upper()}[A-Za-z]{{0,4}}[:=]?\s+\d+[.,]\d")  # "Hgb 12.1"
     return re.compile("|".join(listed) or _NEVER)
+
+
+def is_spoken_of(read: PatientNotes, finding: Finding) -> bool:
+    """Whether any passage has a part of it, the rest of which may be said in other words: "suicidal ideation" for
+    "suicidal thoughts". Of one word there is no part: "heart failure" says nothing of a heart attack."""
+    other = may_be_called(finding.text)
+    return any(
+        (len(finding.keys) > 1 and finding.has_part(passage.hit.text)) or other.search(passage.hit.text)
+        for note in read.notes
+        for passage in note.passages
+    )

@@ -21,6 +21,8 @@ class Lead:
     """A line of ours over quotations: a heading, a number of patients. No words of a note but a section's title."""
 
     text: str
+    alone: bool = False
+    """Whether it is shown although no quotation stands under it: "Not stated."."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Quotation:
     """Half-open, of the passage's text."""
     names_patient: bool = False
     """Whether the line begins with whose it is and when it was written."""
+    dated: str = ""
+    """When it was, in our words, where the line begins with it."""
     under: str = ""
     """The title that it stands under, where it says little without."""
 

@@ -39,7 +39,6 @@ from pipeline.records import (
     Document,
     Finished,
     GeneratorModel,
-    Hit,
     Question,
     Retrieved,
     SearchResult,
@@ -172,10 +171,10 @@ def _checked(
         passed = [each for line in quotations if (each := _statement(line, checker, numbers)) is not None]
         missing = len(quotations) - len(passed)
         withheld += missing
-        said = [Statement(_said(lead, missing), ()) for lead in leads]
-        if passed:
-            found += [*(lead for lead in said if lead != under), *passed]
-            under = said[-1] if said else under
+        shown = leads if passed else [lead for lead in leads if isinstance(lead, Lead) and lead.alone]
+        said = [Statement(_said(lead, missing), ()) for lead in shown]
+        found += [*(lead for lead in said if lead != under), *passed]
+        under = said[-1] if said else under
     return found, withheld
 
 
@@ -205,14 +204,17 @@ def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, in
     words = " ".join(line.hit.text[start:end].split())
     cancellation.check()
     statement = checker.check(f'"{words}" [{numbers[line.hit.chunk_id]}]')
-    if statement is None or not line.names_patient:
+    before = _before(line)
+    if statement is None or not before:
         return statement
-    under = f", {line.under}" if line.under else ""
-    return replace(statement, text=f"{_whose(line.hit)}{under}: {statement.text}")
+    return replace(statement, text=f"{before}: {statement.text}")
 
 
-def _whose(hit: Hit) -> str:
-    return f"Patient {hit.patient_id}, {(hit.date or 'undated')[:10]}"
+def _before(line: Quotation) -> str:
+    """Whose it is, when it was and what it stands under, as far as the line says so."""
+    whose = f"Patient {line.hit.patient_id}" if line.names_patient else ""
+    when = line.dated or ((line.hit.date or "undated")[:10] if line.names_patient else "")
+    return ", ".join(each for each in (whose, when, line.under) if each)
 
 
 def _once(citations: Sequence[Citation]) -> tuple[Citation, ...]:

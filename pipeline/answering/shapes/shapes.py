@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from pipeline.answering.shapes.reply import ShapeAnswerer
 from pipeline.answering.shapes.section_list import SectionList
+from pipeline.answering.shapes.series import AtATime, ListOfPeriod, Trend
 from pipeline.answering.shapes.stated import Stated
 from pipeline.answering.shapes.visit_summary import VisitSummary
 from pipeline.answering.shapes.who import Who
 
-SHAPES: tuple[ShapeAnswerer, ...] = (SectionList(), VisitSummary(), Who(), Stated())
+SHAPES: tuple[ShapeAnswerer, ...] = (
+    AtATime(),
+    ListOfPeriod(),
+    Trend(),
+    SectionList(),
+    VisitSummary(),
+    Who(),
+    Stated(),
+)

@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
-from pipeline.answering.shapes.other_words import may_be_called
+from pipeline.answering.shapes.other_words import is_spoken_of
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
@@ -69,7 +69,7 @@ class Stated:
             return Reply(lines)
         if mentions or _is_of_the_other_side(read, finding):
             return NOT_STATED  # of a relative, or of the other side alone
-        return None if _is_spoken_of(read, finding) else NOT_STATED
+        return None if is_spoken_of(read, finding) else NOT_STATED
 
 
 def _shown(found: Sequence[tuple[tuple[int, int], Quotation]]) -> tuple[Quotation, ...]:
@@ -107,17 +107,6 @@ def _is_of_the_other_side(read: PatientNotes, finding: Finding) -> bool:
     without = finding.without_side
     return without is not None and any(
         True for note in read.notes for passage in note.passages for _ in without.mentions(passage.hit.text)
-    )
-
-
-def _is_spoken_of(read: PatientNotes, finding: Finding) -> bool:
-    """Whether any passage has a part of it, the rest of which may be said in other words: "suicidal ideation" for
-    "suicidal thoughts". Of one word there is no part: "heart failure" says nothing of a heart attack."""
-    other = may_be_called(finding.text)
-    return any(
-        (len(finding.keys) > 1 and finding.has_part(passage.hit.text)) or other.search(passage.hit.text)
-        for note in read.notes
-        for passage in note.passages
     )
 
 

@@ -1,0 +1,381 @@
+"""What the notes of one patient state of a thing in time, each statement with its date, over all passages.
+
+Decides what is a value or an event of the thing (not what is denied, planned, doubted or a relative's), and when it
+was: a date in the sentence or in the line above its list wins over the note's, so that a value which was copied
+forward keeps its own. Within a note, what is said of today comes after what is told of before, and what is ordered
+after what was taken. Refuses to compute: no value is compared, no trend is named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from pipeline.answering.questions.asked_kinds import PATTERNS
+from pipeline.answering.questions.plan import QuestionPlan, ThingKind
+from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage
+from pipeline.answering.shapes.reply import Quotation
+from pipeline.text.facts import read
+from pipeline.text.finding import Finding, Mention
+from pipeline.text.patients.bystanders import RELATIVE
+from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.line_above import with_line_above
+from pipeline.text.structure.personal_facts import PERSONAL_FACTS, PersonalFact
+from pipeline.text.structure.section_kinds import SectionKind
+from pipeline.text.structure.sections import section_at
+from pipeline.text.structure.written_dates import WrittenDate, written_dates
+
+_K = AssertionKind
+_MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
+_NUMBER = re.compile(r"(?<![\w.])\d[\d.,]*(?:\s?/\s?\d+)?")
+_NO_VALUE = re.compile(
+    r"[\d.,/ -]*(?:st|nd|rd|th|x|times|days?|weeks?|months?|years?|hours?|minutes?|[ap]\.?m\b)\b",
+    re.IGNORECASE,
+)
+"""A number that counts time or times."""
+_CLAUSE_END = re.compile(r"[;\n]|[.!?](?=\s|$)|,? (?:and|but|while|which|who)\b", re.IGNORECASE)
+VALUE_CHARACTERS_MAX = 60
+"""Between a measure and its value."""
+_GOAL = re.compile(
+    r"\b(?:goal|target|threshold|aim\w*|keep|should be|if|until|unless|when)\b[^.;]*\Z|\b(?:goal|target)\b[^.;]*",
+    re.IGNORECASE,
+)
+_JUDGED = re.compile(
+    r"\b(?:normal|abnormal|elevated|high|low|raised|stable|unchanged|improved|worse\w*|negative|positive|borderline"
+    r"|controlled|uncontrolled|unremarkable|within|increased|decreased|detected|undetectable)\b",
+    re.IGNORECASE,
+)
+_TODAY = re.compile(
+    r"\b(?:today|now|currently|most recent\w*|at (?:this|today['’]s) visit|this (?:morning|visit))\b",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(
+    r"\b(?:previous\w*|prior|past|formerly|used to|ago|last (?:week|month|year|visit|time)|yesterday|had been|initially"
+    r"|at that time|before|at the time|when (?:he|she|they)|on admission|in the (?:emergency|er\b|ed\b))\b",
+    re.IGNORECASE,
+)
+_ORDERED = re.compile(
+    r"\b(?:increas\w+|decreas\w+|reduc\w+|chang(?:e|ed|ing)|start(?:ed|ing)?|stop(?:ped|ping)?|discontinu\w+|switch\w*"
+    r"|hold|titrat\w+|initiat\w+|taper\w*|double|add(?:ed|ing)?|restart\w*|resum\w+)\b",
+    re.IGNORECASE,
+)
+_COMING = re.compile(
+    r"\b(?:due for|next|scheduled?|upcoming|order(?:ed|ing)?|will (?:need|get|have|be|repeat|obtain|check"
+    r"|schedule)|repeat"
+    r"|recheck\w*|plan(?:ned|s)? (?:to|for|on)|to be (?:done|obtained|checked)|refer\w*|recommend\w*|consider\w*|goal"
+    r"|target|follow(?:-| )?up (?:with|on|in)|pending|declin\w+|refus\w+|postponed|cancel\w+|eligible)\b",
+    re.IGNORECASE,
+)
+_STARTED = re.compile(
+    r"\b(?:start\w*|beg[aiu]n\w*|initiat\w+|commenc\w+|introduc\w+|add(?:ed|ing)?|put on|placed on|prescribed"
+    r"|new\w*)\b",
+    re.IGNORECASE,
+)
+_STOPPED = re.compile(
+    r"\b(?:stop\w*|discontinu\w+|ceas\w+|came off|taken off|quit|no longer|former\w*|ended|d/c(?:'?d)?|held"
+    r"|resolved)\b",
+    re.IGNORECASE,
+)
+_DOSE = re.compile(r"\b(?:dos(?:es?|ages?)|strengths?|how much|how many|amount)\b", re.IGNORECASE)
+_DOSE_AFTER = re.compile(
+    r"\s*(?:(?:hcl|xl|er|xr|sr|oral|tablets?|capsules?|to|from|at|of|dose)\s+){0,3}\(?\d[\d.,]*\s?-?"
+    r"(?:mg|mcg|µg|ug|g|grams?|units?|iu|meq|ml|puffs?|tablets?|tabs?|capsules?|drops?)\b"
+    r"(?!\s*/\s*(?:d?l|ml|kg|min)|\s+per\b)",
+    re.IGNORECASE,
+)
+_OF_ANOTHER = re.compile(rf"\b{RELATIVE}s?['’]s?\s+(?:[\w-]+\s+){{0,4}}\Z", re.IGNORECASE)
+_AGO = re.compile(
+    r"\b(?:ago|at (?:the )?age (?:of )?\d+|(?:last|this|past) (?:week|month|year|summer|winter|spring|fall"
+    r"|autumn)|yesterday"
+    r"|(?:in|since) (?:childhood|her|his) \w+|since (?:childhood|birth|age \d+))\b",
+    re.IGNORECASE,
+)
+_RESULT = re.compile(
+    r"\b(?:show\w*|demonstrat\w+|reveal\w*|found|finding\w*|normal|abnormal|negative|positive|consistent"
+    r"|evidence|unremarkable"
+    r"|no|without|impression|suggest\w*|stable|unchanged|\d)\b",
+    re.IGNORECASE,
+)
+_CHANGES = {"start": _STARTED, "stop": _STOPPED}
+_PLANNED_IN = frozenset([SectionKind.PLAN, SectionKind.ASSESSMENT_AND_PLAN, SectionKind.INSTRUCTIONS])
+_LETTERS = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class DatedStatement:
+    """One place that states the thing."""
+
+    quotation: Quotation
+    """`dated` says when, in our words."""
+    day: str
+    """ISO 8601, to the year or month where no more is known; "" where neither sentence nor note has a date."""
+    note_day: str
+    order: int
+    """Among statements of one note: lower is earlier."""
+    valued: bool
+    """Whether a figure, or a word that judges one, stands next to the thing."""
+    timed: bool
+    """Whether the sentence itself says when."""
+
+    @property
+    def words(self) -> str:
+        """What it says, for telling whether another says the same."""
+        text = self.quotation.hit.text[self.quotation.start : self.quotation.end]
+        return " ".join(_LETTERS.findall(text.lower()))
+
+    @property
+    def when(self) -> tuple[str, str, int]:
+        """Sorts statements by time."""
+        return self.day, self.note_day, self.order
+
+
+@dataclass(frozen=True, slots=True)
+class StatementsInTime:
+    """All that was found."""
+
+    dated: tuple[DatedStatement, ...]
+    """Oldest first."""
+    undated: tuple[DatedStatement, ...]
+    apart: tuple[Quotation, ...]
+    """Denied, planned, doubted, or of the family: mentions, not values."""
+
+    @property
+    def all(self) -> tuple[DatedStatement, ...]:
+        return (*self.dated, *self.undated)
+
+
+@dataclass(frozen=True)
+class ThingInTime:
+    """What statements are looked for."""
+
+    plan: QuestionPlan
+    dosed: bool = False
+    """Whether notes write a dose next to it."""
+
+    @property
+    def words(self) -> str:
+        return self.plan.thing.words if self.plan.thing else ""
+
+    @cached_property
+    def fact(self) -> PersonalFact | None:
+        return PERSONAL_FACTS.get(self.words)
+
+    @cached_property
+    def finding(self) -> Finding:
+        return Finding(self.words)
+
+    @property
+    def known(self) -> bool:
+        """Whether it can be looked for at all."""
+        return self.fact is not None or bool(self.finding.keys)
+
+    @property
+    def is_drug(self) -> bool:
+        return self.dosed or self.plan.kind is ThingKind.MEDICATION
+
+    @property
+    def is_measured(self) -> bool:
+        return not _MEASURED.isdisjoint(self.plan.kinds)
+
+    @property
+    def asks_when(self) -> bool:
+        return self.plan.thing is not None and self.plan.thing.when
+
+    @property
+    def asks_for_a_beginning(self) -> bool:
+        thing, order = self.plan.thing, self.plan.time.order
+        return order == "first" or (order is None and thing is not None and thing.when)
+
+    @property
+    def asks_for_a_dose(self) -> bool:
+        return self.is_drug and _DOSE.search(self.plan.text) is not None
+
+    @property
+    def may_be_measured(self) -> bool:
+        return not (self.fact or self.is_drug or self.asks_when or self.plan.kinds)
+
+    def mentions(self, text: str, title: str) -> Iterator[Mention]:
+        if self.fact is None:
+            yield from self.finding.mentions(text, title)
+            return
+        for start, end in passage_sentences(text):
+            said = self.fact.said.search(text, start, end)
+            if said and not (self.fact.unless and self.fact.unless.search(text, start, end)):
+                yield Mention(*said.span(), start, end)
+
+
+def statements_in_time(read: PatientNotes, thing: ThingInTime) -> StatementsInTime:
+    """Every statement of the thing in these notes. Of a measure those with a value, where any has one."""
+    thing = replace(thing, dosed=_is_dosed(read, thing))
+    found: list[DatedStatement] = []
+    apart: list[Quotation] = []
+    for note in read.notes:
+        for each in _of_note(note, thing):
+            if isinstance(each, DatedStatement):
+                found.append(each)
+            else:
+                apart.append(each)
+    found = _best(found, thing)
+    dated = sorted((each for each in found if each.day), key=lambda each: each.when)
+    return StatementsInTime(tuple(dated), tuple(each for each in found if not each.day), tuple(apart))
+
+
+def _is_dosed(read: PatientNotes, thing: ThingInTime) -> bool:
+    """Whether the thing is a drug, by a dose that stands next to it: "Lasix 20 mg"."""
+    if thing.fact is not None or thing.is_measured:
+        return False
+    return any(
+        _DOSE_AFTER.match(passage.hit.text, mention.end)
+        for note in read.notes
+        for passage in note.passages
+        for mention in thing.mentions(passage.hit.text, "")
+    )
+
+
+def _best(found: Sequence[DatedStatement], thing: ThingInTime) -> list[DatedStatement]:
+    change = thing.plan.thing.change if thing.plan.thing else None
+    if change is not None:
+        changed = [each for each in found if _says(_CHANGES[change], each)]
+        found = changed or ([] if change == "stop" and thing.fact is None else list(found))
+    if thing.asks_when:
+        found = [each for each in found if each.timed] or found
+    elif thing.plan.kind is ThingKind.IMAGING:
+        return [each for each in found if _says(_RESULT, each)]
+    if thing.asks_for_a_dose and (dosed := [each for each in found if _has_figure(each)]):
+        return dosed
+    valued = [each for each in found if each.valued]
+    if thing.is_measured or (thing.may_be_measured and _mostly_figures(found)):
+        return valued or list(found)
+    return list(found)
+
+
+def _mostly_figures(found: Sequence[DatedStatement]) -> bool:
+    """Whether it is a measure that is in no list, by how notes write it: "PHQ-9: 12"."""
+    return 2 * sum(each.valued and _has_figure(each) for each in found) > len(found)
+
+
+def _says(pattern: re.Pattern[str], statement: DatedStatement) -> bool:
+    line = statement.quotation
+    return pattern.search(line.hit.text, line.start, line.end) is not None
+
+
+def _has_figure(statement: DatedStatement) -> bool:
+    line = statement.quotation
+    return any(
+        token.figure is not None and token.figure.kind in ("amount", "ratio", "range")
+        for token in read(line.hit.text[line.start : line.end]).of("figure")
+    )
+
+
+def _of_note(note: PatientNote, thing: ThingInTime) -> Iterator[DatedStatement | Quotation]:
+    for passage in note.passages:
+        text = passage.hit.text
+        assertions: NoteAssertions | None = None
+        for mention in thing.mentions(text, title_of(passage.hit) or ""):
+            if not is_of_kind(text, mention, passage.sections, thing.plan.kind if thing.is_drug else None):
+                continue
+            if not mention.is_of_class:
+                continue
+            if is_heading(text[mention.sentence_start : mention.sentence_end]):
+                continue
+            assertions = assertions or NoteAssertions(text, passage.sections)
+            yield _stated(note, passage, mention, thing, assertions)
+
+
+def _stated(
+    note: PatientNote,
+    passage: ReadPassage,
+    mention: Mention,
+    thing: ThingInTime,
+    assertions: NoteAssertions,
+) -> DatedStatement | Quotation:
+    text = passage.hit.text
+    start, end = with_line_above(text, mention.sentence_start, mention.sentence_end)
+    valued = _is_valued(text, mention)
+    own = _own_date(text, mention, start, begins=thing.asks_for_a_beginning)
+    ahead = own is not None and bool(note.day) and own.day > note.day
+    said = assertions.of(mention.start, mention.end).kind
+    if ahead or not _is_value(text, mention, thing, said, valued):
+        return Quotation(passage.hit, start, end)
+    day = own.day if own else note.day
+    return DatedStatement(
+        Quotation(passage.hit, start, end, dated=_dated(own.day if own else "", note.day)),
+        day,
+        note.day,
+        _order(passage, mention, thing, said),
+        valued,
+        own is not None or _AGO.search(text, mention.sentence_start, mention.sentence_end) is not None,
+    )
+
+
+def _is_value(text: str, mention: Mention, thing: ThingInTime, said: AssertionKind, valued: bool) -> bool:
+    """Whether a mention states the thing of the patient."""
+    if said is _K.FAMILY or _OF_ANOTHER.search(text[mention.sentence_start : mention.start]):
+        return False
+    if thing.fact is not None:
+        return said is not _K.PLANNED
+    if thing.is_drug:
+        return said is not _K.ABSENT
+    if _GOAL.search(text[mention.sentence_start : mention.start]):
+        return False
+    if not valued and _COMING.search(text, mention.sentence_start, mention.start):
+        return False
+    if thing.is_measured and valued:
+        return said is not _K.PLANNED
+    return said in (_K.PRESENT, _K.HISTORICAL)
+
+
+def _is_valued(text: str, mention: Mention) -> bool:
+    """Whether a figure of its own, or a word that judges it, stands behind the thing."""
+    ended = _CLAUSE_END.search(text, mention.end, mention.sentence_end)
+    stop = ended.start() if ended else mention.sentence_end
+    return _figure_after(text, mention.end, stop) or _JUDGED.search(text, mention.start, stop) is not None
+
+
+def _figure_after(text: str, start: int, stop: int) -> bool:
+    dates = list(written_dates(text, start, stop))
+    for number in _NUMBER.finditer(text, start, min(stop, start + VALUE_CHARACTERS_MAX)):
+        if any(date.start <= number.start() < date.end for date in dates):
+            continue
+        if _NO_VALUE.match(text, number.start()):
+            continue
+        between = text[start : number.start()]
+        return not any(PATTERNS[kind].search(between) for kind in _MEASURED)
+    return False
+
+
+def _own_date(text: str, mention: Mention, start: int, *, begins: bool) -> WrittenDate | None:
+    """The date of the sentence nearest to the thing, or else that of the line above its list. `begins`: also that from
+    which on it has held."""
+    dates = list(written_dates(text, mention.sentence_start, mention.sentence_end))
+    if not dates and start < mention.sentence_start:
+        dates = list(written_dates(text, start, mention.sentence_start))
+    dates = [date for date in dates if begins or not date.begins]
+    return min(dates, key=lambda date: _distance(date, mention), default=None)
+
+
+def _distance(date: WrittenDate, mention: Mention) -> int:
+    return date.start - mention.end if date.start >= mention.end else mention.start - date.end
+
+
+def _order(passage: ReadPassage, mention: Mention, thing: ThingInTime, said: AssertionKind) -> int:
+    """What is told of before, what is found, what is so today, what is ordered from now on."""
+    text, start, end = passage.hit.text, mention.sentence_start, mention.sentence_end
+    section = section_at(passage.sections, mention.start)
+    planned = section is not None and not _PLANNED_IN.isdisjoint(section.kinds)
+    if thing.is_drug and _ORDERED.search(text, start, end):
+        return 4 if planned or re.search(r"\bwill\b", text[start:end]) else 3
+    if _TODAY.search(text, start, end):
+        return 2
+    return 0 if said is _K.HISTORICAL or _BEFORE.search(text, start, end) else 1
+
+
+def _dated(own: str, note_day: str) -> str:
+    """How a line of ours says when: "2019-03, in the note of 2021-01-05"."""
+    if own and own != note_day:
+        return f"{own}, in {f'the note of {note_day}' if note_day else 'an undated note'}"
+    return note_day or "undated note"

@@ -1,0 +1,228 @@
+"""What a thing was at one time, and how it went: the latest value, the first, that of a day, all of them in time order.
+
+Decides which of a patient's dated statements answer, and that each is shown with its date. What stands on one day is
+shown whole where it differs. Refuses an adjective: whether five values rise is for who reads them. Where every passage
+was read and none has it, or none of the time asked for, it is not stated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+from pipeline.answering.questions.plan import AnswerShape, AskedTime, QuestionPlan, ThingKind
+from pipeline.answering.shapes.dated_statements import (
+    DatedStatement,
+    StatementsInTime,
+    ThingInTime,
+    statements_in_time,
+)
+from pipeline.answering.shapes.other_words import is_spoken_of, may_be_called
+from pipeline.answering.shapes.patient_notes import PatientNotes, patient_notes
+from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
+from pipeline.answering.shapes.section_list import SectionList
+from pipeline.records import Hit
+from pipeline.text.finding import Finding
+from pipeline.text.periods import Period
+from pipeline.text.sentences import is_heading, passage_sentences
+
+SAME_DAY_MAX = 4
+"""Statements of one day that are shown."""
+DATES_MAX = 10
+"""Statements that are shown where it is asked when something was, and no more."""
+LINES_MAX = 60
+APART_MAX = 3
+APART = "Only as denied, planned, doubted or of the family:"
+_GENERAL = re.compile(
+    r"(?:vaccin\w+|immuni\w+|shots?|boosters?|tests?|scans?|screenings?|panels?|surger(?:y|ies)|procedures?|operations?"
+    r"|therap(?:y|ies)|treatments?|injections?|infusions?|medications?|drugs?|pills?|tablets?)",
+    re.IGNORECASE,
+)
+"""Words that name a sort of thing, and not which."""
+UNDATED = "In notes without a date, whose order is not known:"
+
+
+class AtATime:
+    """Implements shapes.reply.ShapeAnswerer for "her latest A1c", "when was the first stent?", "his weight in 2019"."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        return plan.shape is AnswerShape.FACT and _is_in_time(plan, patients)
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        if not _thing_of(asked.plan):
+            return _visit(asked)
+        read, found = found_in_time(asked)
+        dated = within(found.dated, asked.plan.time)
+        if dated:
+            return Reply(tuple(each.quotation for each in _chosen(dated, asked.plan)))
+        return nothing_dated(asked, read, found)
+
+
+class ListOfPeriod:
+    """Implements shapes.reply.ShapeAnswerer for lists of a day or a period: of a time that no note is of, nothing is
+    stated, and what sections do not list ("which immunizations") sentences may say."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        limited = plan.time.since or plan.time.until
+        return plan.shape is AnswerShape.LIST and bool(limited) and _is_in_time(plan, patients)
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        read, found = found_in_time(asked)
+        period = Period.of(asked.plan.time.since, asked.plan.time.until)
+        dated = within(found.dated, asked.plan.time)
+        of_period = any(period.admits(note.day or None) for note in read.notes)
+        if not (of_period or dated):
+            return NOT_STATED if read.complete and read.notes and not found.undated else None
+        sections = SectionList()
+        if dated and asked.plan.kind is ThingKind.PROCEDURE:
+            return Reply(tuple(each.quotation for each in distinct(dated)[:LINES_MAX]))
+        return (
+            sections.reply(asked) if sections.takes(asked.plan, asked.question.filters.patient_ids) else None
+        )
+
+
+class Trend:
+    """Implements shapes.reply.ShapeAnswerer."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        return plan.shape is AnswerShape.TREND and _is_in_time(plan, patients) and bool(_thing_of(plan))
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        read, found = found_in_time(asked)
+        dated = within(found.dated, asked.plan.time)
+        if not dated:
+            return nothing_dated(asked, read, found)
+        shown = changes(dated, ThingInTime(asked.plan))
+        lines: list[ReplyLine] = [Lead(_span(dated, shown)), *(each.quotation for each in shown[-LINES_MAX:])]
+        if found.undated and asked.plan.time == AskedTime():
+            lines += [Lead(UNDATED), *(each.quotation for each in distinct(found.undated)[:SAME_DAY_MAX])]
+        return Reply(tuple(lines))
+
+
+def found_in_time(asked: PlannedQuestion) -> tuple[PatientNotes, StatementsInTime]:
+    """All of the patient's notes, whatever their dates, and what they state of the thing."""
+    read = patient_notes(replace(asked, plan=replace(asked.plan, time=AskedTime())))
+    return read, statements_in_time(read, ThingInTime(asked.plan))
+
+
+def within(statements: Sequence[DatedStatement], time: AskedTime) -> list[DatedStatement]:
+    """Those of the time that a question names."""
+    period = Period.of(time.since, time.until)
+    return [each for each in statements if period.admits(each.day)]
+
+
+def nothing_dated(asked: PlannedQuestion, read: PatientNotes, found: StatementsInTime) -> Reply | None:
+    """What is said where no statement has a date of the time asked for."""
+    limited = asked.plan.time.since or asked.plan.time.until
+    if found.undated and not limited:
+        return _undated(found.undated, asked.plan)
+    if found.undated or not (read.complete and read.notes):
+        return None
+    thing = ThingInTime(asked.plan)
+    if not found.dated and thing.fact is None and _may_be_said_otherwise(read, thing.words, found.apart):
+        return None
+    if found.apart and not found.dated and not limited:
+        return Reply((Lead(APART), *found.apart[:APART_MAX]))
+    return NOT_STATED
+
+
+def _may_be_said_otherwise(read: PatientNotes, words: str, apart: Sequence[Quotation]) -> bool:
+    """Whether notes may have it in other words. That they speak of vaccines says nothing of one against rabies."""
+    if apart:
+        other = may_be_called(words)
+        return any(other.search(passage.hit.text) for note in read.notes for passage in note.passages)
+    own = " ".join(word for word in words.split() if not _GENERAL.fullmatch(word))
+    return is_spoken_of(read, Finding(own or words))
+
+
+def _undated(statements: Sequence[DatedStatement], plan: QuestionPlan) -> Reply:
+    """Of notes whose order is not known; within a note what is said of today comes first, but for a first time."""
+    newest = plan.time.order != "first" and plan.shape is not AnswerShape.TREND
+    in_order = sorted(statements, key=lambda each: each.order, reverse=newest)
+    return Reply(tuple(each.quotation for each in distinct(in_order)[:SAME_DAY_MAX]))
+
+
+def changes(statements: Sequence[DatedStatement], thing: ThingInTime) -> list[DatedStatement]:
+    """Statements in their order, without days that only say again what the day before them says. A value that is
+    measured is shown each time."""
+    shown: list[DatedStatement] = []
+    said: set[str] = set()
+    for _, group in groupby(statements, key=lambda each: each.day):
+        of_day = distinct(list(group))
+        measured = thing.fact is None and any(each.valued for each in of_day)
+        if measured or {each.words for each in of_day} != said:
+            shown += of_day
+        said = {each.words for each in of_day}
+    return shown
+
+
+def distinct(statements: Sequence[DatedStatement]) -> list[DatedStatement]:
+    """Each of a day once, in the order given."""
+    found: dict[tuple[str, str, str], DatedStatement] = {}
+    for each in statements:
+        own_day = each.day == each.note_day  # two notes of a day are two; what was copied forward is one
+        note = each.quotation.hit.resource_id if own_day else ""
+        found.setdefault((each.day, each.words, note), each)
+    return list(found.values())
+
+
+def _is_in_time(plan: QuestionPlan, patients: Sequence[str]) -> bool:
+    thing = ThingInTime(plan)
+    visit = plan.thing is not None and plan.thing.when and plan.time.order is not None
+    return (
+        plan.thing is not None
+        and len(patients) == 1
+        and (thing.known or (not plan.thing.words and visit))
+        and ThingKind.FAMILY not in plan.kinds
+        and not (plan.time.relative or plan.time.stay)
+    )
+
+
+def _thing_of(plan: QuestionPlan) -> str:
+    return plan.thing.words if plan.thing else ""
+
+
+def _chosen(dated: Sequence[DatedStatement], plan: QuestionPlan) -> list[DatedStatement]:
+    """The newest or the oldest day's, or all that are asked for, the newest first."""
+    order = plan.time.order
+    if order == "first":
+        oldest = [each for each in dated if each.day == dated[0].day]
+        return distinct(oldest)[:SAME_DAY_MAX]
+    newest = sorted(dated, key=lambda each: each.when, reverse=True)
+    if order == "latest" or not (plan.time.days or (plan.thing and plan.thing.when)):
+        newest = [each for each in newest if each.day == newest[0].day]
+        return distinct(newest)[:SAME_DAY_MAX]
+    return distinct(newest)[:DATES_MAX]
+
+
+def _span(dated: Sequence[DatedStatement], shown: Sequence[DatedStatement]) -> str:
+    """What is shown: "5 values from 2015-03-02 to 2019-06-11:"."""
+    kind = "value" if all(each.valued for each in dated) else "statement"
+    first, last = dated[0].day, dated[-1].day
+    number = len(distinct(dated))
+    said = f"{number:,} {kind}{'' if number == 1 else 's'}"
+    when = f"of {first}" if first == last else f"from {first} to {last}"
+    less = "" if len(shown) == number else ", each shown where it changes"
+    more = f", the last {LINES_MAX} of them" if len(shown) > LINES_MAX else ""
+    return f"{said} {when}{less}{more}:"
+
+
+def _visit(asked: PlannedQuestion) -> Reply | None:
+    """When the patient was last, or first, seen: the day of that note, with its first sentence."""
+    read = patient_notes(replace(asked, plan=replace(asked.plan, time=AskedTime())))
+    period = Period.of(asked.plan.time.since, asked.plan.time.until)
+    days = sorted({note.day for note in read.notes if note.day and period.admits(note.day)})
+    if not (days and read.complete):
+        return None
+    day = days[0] if asked.plan.time.order == "first" else days[-1]
+    lines = [line for note in read.notes if note.day == day for line in _opening(note.passages[0].hit, day)]
+    return Reply(tuple(lines[:SAME_DAY_MAX])) if lines else None
+
+
+def _opening(hit: Hit, day: str) -> Iterator[Quotation]:
+    for start, end in passage_sentences(hit.text):
+        if not is_heading(hit.text[start:end]):
+            yield Quotation(hit, start, end, dated=day)
+            return
