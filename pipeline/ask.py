@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from pipeline import logs
+from pipeline.answering.follow_up import in_conversation
 from pipeline.answering.question_length import refuse_longer
+from pipeline.answering.questions.subject import subject_of
 from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import (
     EXIT_INCOMPLETE,
@@ -61,7 +63,15 @@ def process_query(
     settings = settings or load_settings()
     question = Question(checked(query_text, settings), filters, top_k)
     with open_answering(settings) as answering:
-        return answering.answer(question)
+        return answering.answer(of_someone(question, answering))
+
+
+def of_someone(question: Question, answering: ServingAnswering) -> Question:
+    """The question. Raises BadRequest where it says "she" or the like and nothing tells who that is."""
+    if subject_of(question.text) != "pronoun" or question.filters.patient_ids:
+        return question
+    with answering.answering() as space:
+        return in_conversation(question, "pronoun", None, space.store, space.embedder).question
 
 
 def checked(text: str, settings: Settings) -> str:
@@ -130,6 +140,7 @@ def ask(
                     TerminalConversation(answering, blank, lambda text: checked(text, settings), show_context)
                 )
                 return
+            asked = of_someone(asked, answering)
             streaming = stream and not json_output
             answer = print_streamed(answering, asked) if streaming else answering.answer(asked)
         if json_output:

@@ -66,12 +66,12 @@ def compose_answerer(
     embedder: Embedder, store: Store, generator: Generator, settings: Settings, telemetry: Telemetry = SILENT
 ) -> Answerer:
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
+    from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
     from pipeline.answering.understood_answering import UnderstoodAnswering
 
-    inside: InnerAnswerer = Answering(
-        embedder, store, generator, settings.answering, ranker=open_ranker(settings)
-    )
+    plain = Answering(embedder, store, generator, settings.answering, ranker=open_ranker(settings))
+    inside: InnerAnswerer = CarriedWords(plain)
     if generator.model.provider == "extractive":
         from pipeline.answering.shapes.shaped_answering import ShapedAnswering
         from pipeline.answering.shapes.shapes import SHAPES

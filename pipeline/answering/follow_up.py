@@ -1,7 +1,7 @@
 """Whose notes a question in a conversation is about.
 
-No text goes from one question to the next: each is answered by itself. Then "What is she allergic to?", asked after an
-answer about one patient, would be answered from anybody's notes. Decides that such a question keeps to the patient of
+"What is she allergic to?", asked after an answer about one patient, would by itself be answered from anybody's notes.
+Decides that such a question keeps to the patient of
 the answer before, unless it names a person or asks about several, and that "she", where nothing says who that is, is
 refused, as are a word that is in the notes the name of others alone, and "And allergies?" after a question about
 a person of whom nothing was found. Knows no conversation but what it is given.
@@ -18,12 +18,15 @@ import numpy as np
 
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.answering.questions.asked_patients import asked_patients
+from pipeline.answering.questions.carried_parts import asks_of_several, carried_parts, may_carry
+from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.plan import AskedPatients
 from pipeline.answering.questions.subject import PERSON, About, subject_of
-from pipeline.answering.questions.understood_parts import patient_id_part, removed_patients
+from pipeline.answering.questions.understood_parts import patient_id_part, plan_parts, removed_patients
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
-from pipeline.records import AccessScope, Filters, Question
+from pipeline.records import AccessScope, Filters, Question, UnderstoodPart
 from pipeline.text.names import is_doubtful
 from pipeline.text.question_names import lone_names
 
@@ -64,12 +67,15 @@ class EarlierTurns(Protocol):
 
     def last_question(self) -> str: ...
 
+    def understood(self) -> Sequence[UnderstoodPart]:
+        """What its last question was understood to ask; empty where that is not known."""
+
 
 def needs_no_lookup(question: Question, about: About, *, goes_on: bool) -> bool:
     """Whether the question is asked as it is, whatever the notes and the conversation say: most are. `goes_on`: it
     belongs to a conversation that has begun. Touches nothing."""
     if question.filters.patient_ids:
-        return True
+        return not (goes_on and may_carry(question.text))
     return not goes_on and about not in ("pronoun", "named") and not writes_an_id(question)
 
 
@@ -86,6 +92,23 @@ def in_conversation(
     is refused that only notes can tell, and asking says that none can be read. Raises BadRequest where the question
     says "she" or the like and nothing tells who that is, or seems to name someone other than the patient before.
     """
+    things: tuple[str, ...] = ()
+    if earlier is not None and may_carry(question.text):
+        things = carried_parts(question, _patients_written(question, store), earlier.understood)
+    about = "several" if asks_of_several(things) else about
+    context = _of_whom(question, about, earlier, store, embedder)
+    asked = _without_removed(context.question)
+    return replace(context, question=replace(asked, carried=(*asked.carried, *things)))
+
+
+def _of_whom(
+    question: Question,
+    about: About,
+    earlier: EarlierTurns | None,
+    store: Store | None,
+    embedder: Embedder | None,
+) -> QuestionContext:
+    """The question with its patient, whoever says so."""
     if store is not None and (about == "several" or asked_patients(question.text).whom != "name"):
         question = of_its_patient(question, store)
     elif store is not None:
@@ -114,10 +137,27 @@ def in_conversation(
             about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
     if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
         raise BadRequest(
-            "The question says he, she, they or this patient, and nothing tells which patient that is.",
+            f"{_whose(question)} The question says he, she, they or this patient, and nothing tells which patient that "
+            "is.",
             remedy=f"Name the patient in the question, or {_CHOOSE}.",
         )
     return QuestionContext(question)
+
+
+def _patients_written(question: Question, store: Store | None) -> AskedPatients | None:
+    """Whom the question writes, by the register where that knows more than the words say."""
+    return None if store is None else patient_meant(question, store).asked
+
+
+def _without_removed(question: Question) -> Question:
+    removed = removed_patients(question.without)
+    left = tuple(each for each in question.filters.patient_ids if each not in removed)
+    return replace(question, filters=replace(question.filters, patient_ids=left)) if removed else question
+
+
+def _whose(question: Question) -> str:
+    kinds = [each.text for each in plan_parts(plan_of(question.text)) if each.part == "kind"]
+    return f"Whose {' and '.join(kinds)}?" if kinds else "Who is meant?"
 
 
 def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, ...]:

@@ -23,12 +23,13 @@ from pipeline.answering.questions.subject import subject_of
 from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import err, out
 from pipeline.commands.naming import as_typed
-from pipeline.errors import ChartwellError
-from pipeline.records import Question
+from pipeline.errors import ChartwellError, InputUnusable
+from pipeline.records import Question, UnderstoodPart
 from pipeline.reembedding.live_answering import ServingAnswering
 
 PROMPT = "> "
 HELP = """  /all QUESTION   ask of every patient's notes, not of the last answer's patient alone
+  /without PART   ask the last question again without a part of what was understood: patient, kind, finding, time, ...
   /new            begin again: nothing is kept of the answers before
   /context        show the passages that answers are made from, or no longer
   /quit           end, as do Ctrl-D and Ctrl-C"""
@@ -40,12 +41,20 @@ class LastTurn:
 
     question: str
     about: tuple[str, ...]
+    parts: tuple[UnderstoodPart, ...] = ()
+    without: tuple[str, ...] = ()
+    """Ids of parts that were removed from it."""
+    earlier: LastTurn | None = None
+    """The turn before it, to ask its question again without a part."""
 
     def patients(self) -> tuple[str, ...]:
         return self.about
 
     def last_question(self) -> str:
         return self.question
+
+    def understood(self) -> tuple[UnderstoodPart, ...]:
+        return self.parts
 
 
 @dataclass(slots=True)
@@ -62,27 +71,47 @@ class TerminalConversation:
     def ask(self, text: str, *, any_patient: bool = False) -> None:
         """Answer it, statement by statement. Raises ChartwellError; a question that is refused leaves the turn before
         as the last one."""
-        context = self._in_context(replace(self.blank, text=self.checked(text)), any_patient)
+        self._ask(replace(self.blank, text=self.checked(text)), self.last, any_patient)
+
+    def ask_without(self, part: str) -> None:
+        """Ask the last question again, without this part of what it was understood to ask. Raises InputUnusable where
+        it has no such part."""
+        last = self.last
+        parts = last.parts if last is not None else ()
+        removed = tuple(each.id for each in parts if part in (each.part, each.id))
+        if last is None or not removed:
+            named = ", ".join(dict.fromkeys(each.part for each in parts))
+            raise InputUnusable(
+                f"The last question was not understood to have a part {part!r}.",
+                remedy=f"It has: {named}." if named else "Ask a question first.",
+            )
+        question = replace(self.blank, text=last.question, without=(*last.without, *removed))
+        self._ask(question, last.earlier, any_patient=False)
+
+    def _ask(self, question: Question, earlier: LastTurn | None, any_patient: bool) -> None:
+        context = self._in_context(question, earlier, any_patient)
         if context.kept_patient is not None:
             out.print(
                 f"about patient {context.kept_patient} alone, as the answer before; /all QUESTION asks of all",
                 style="dim",
             )
         # Should the answer be stopped half-way, nothing of it may decide who the next question means.
-        self.last = LastTurn(text, ())
+        kept = None if earlier is None else replace(earlier, earlier=None)
+        turn = LastTurn(question.text, (), (), question.without, kept)
+        self.last = turn
         answer = print_streamed(self.answering, context.question)
         print_answer(answer, show_context=self.show_context, statements=False, switch="/context")
         about = patients_of(
             context.question.filters.patient_ids, (each.patient_id for each in answer.citations)
         )
-        self.last = LastTurn(text, about)
+        self.last = replace(turn, about=about, parts=answer.understood)
 
-    def _in_context(self, question: Question, any_patient: bool) -> QuestionContext:
+    def _in_context(self, question: Question, earlier: LastTurn | None, any_patient: bool) -> QuestionContext:
         about = "several" if any_patient else subject_of(question.text)
-        if needs_no_lookup(question, about, goes_on=self.last is not None):
+        if needs_no_lookup(question, about, goes_on=earlier is not None):
             return QuestionContext(question)
         with self.answering.answering() as space:
-            return in_conversation(question, about, self.last, space.store, space.embedder)
+            return in_conversation(question, about, earlier, space.store, space.embedder)
 
 
 def converse(conversation: TerminalConversation) -> None:
@@ -104,7 +133,9 @@ def take(conversation: TerminalConversation, line: str) -> None:
         case "":
             return
         case "/all" if rest.strip():
-            _answered(conversation, rest.strip(), any_patient=True)
+            _told(lambda: conversation.ask(rest.strip(), any_patient=True))
+        case "/without" if rest.strip():
+            _told(lambda: conversation.ask_without(rest.strip()))
         case "/new":
             conversation.last = None
             out.print("nothing is kept of the answers before", style="dim")
@@ -115,13 +146,13 @@ def take(conversation: TerminalConversation, line: str) -> None:
         case _ if word.startswith("/"):
             out.print(HELP)
         case _:
-            _answered(conversation, line, any_patient=False)
+            _told(lambda: conversation.ask(line))
 
 
-def _answered(conversation: TerminalConversation, text: str, *, any_patient: bool) -> None:
-    """Or told why not: a question that cannot be answered ends no conversation."""
+def _told(ask: Callable[[], None]) -> None:
+    """The answer, or why there is none: a question that cannot be answered ends no conversation."""
     try:
-        conversation.ask(text, any_patient=any_patient)
+        ask()
     except ChartwellError as error:
         err.print(f"{as_typed(error.what)} {as_typed(error.remedy)} ({error.code})", style="yellow")
     except KeyboardInterrupt:

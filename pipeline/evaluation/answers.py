@@ -23,7 +23,7 @@ from pipeline.evaluation.answer_judge import VERDICTS, Judgement, judge
 from pipeline.evaluation.answer_set import SHAPES, AnswerSet, PosedQuestion
 from pipeline.evaluation.retrieval import Estimate, estimate
 from pipeline.ports import Answerer, Embedder, Store
-from pipeline.records import Answer, Filters, Question
+from pipeline.records import Answer, Filters, Question, UnderstoodPart
 
 Z_95 = 1.959964
 ALL = "all"
@@ -134,7 +134,8 @@ class _Conversation:
         except BadRequest:
             return None
         cited = (citation.patient_id for citation in answer.citations)
-        self.last = _Turn(question.text, patients_of(question.filters.patient_ids, cited))
+        about = patients_of(question.filters.patient_ids, cited)
+        self.last = _Turn(question.text, about, answer.understood)
         return answer
 
     def _in_context(self, question: Question) -> Question:
@@ -148,12 +149,16 @@ class _Conversation:
 class _Turn:
     question: str
     about: tuple[str, ...]
+    parts: tuple[UnderstoodPart, ...]
 
     def patients(self) -> tuple[str, ...]:
         return self.about
 
     def last_question(self) -> str:
         return self.question
+
+    def understood(self) -> tuple[UnderstoodPart, ...]:
+        return self.parts
 
 
 def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer]) -> AnswersResult:

@@ -184,3 +184,18 @@ def hear(terminal: int, *wanted: str) -> str:
         assert select.select([terminal], [], [], max(0, until - time.monotonic()))[0], heard
         heard += os.read(terminal, 4096).decode(errors="replace")
     return heard
+
+
+def test_what_was_understood_is_told_and_removed_by_its_part(
+    conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take(conversation, "Is Linh Nguyen allergic to latex?")
+    assert "Understood: latex of Linh Nguyen" in capsys.readouterr().out
+    take(conversation, "And penicillin?")
+    assert "Understood: penicillin of Linh Nguyen (as before)" in capsys.readouterr().out
+    take(conversation, "/without patient")
+    told = capsys.readouterr().out
+    assert "Understood: penicillin" in told
+    assert "Linh" not in told.splitlines()[0]
+    take(conversation, "/without dose")
+    assert "was not understood to have a part 'dose'. It has: kind, finding, shape" in capsys.readouterr().err

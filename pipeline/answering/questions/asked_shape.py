@@ -293,5 +293,10 @@ def _whole_kind(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape | None:
     return None if rest else AskedShape(AnswerShape.LIST, None, kinds[0])
 
 
+def meaning_words(text: str) -> tuple[str, ...]:
+    """The words of a question that ask for something: neither "please" nor "is there"."""
+    return _rest(_ASKING.sub("", text.strip()))
+
+
 def _rest(text: str) -> tuple[str, ...]:
     return tuple(word for word in _WORD.findall(text) if word.lower() not in _SMALL_WORDS)

@@ -22,6 +22,12 @@ from pipeline.text.structure.personal_facts import PERSONAL_FACTS
 
 QUESTIONS_KEPT = 32
 """Plans that are kept: each part of an answer reads the question's again."""
+OPENER = re.compile(
+    r"\A\s*(?:(?:(?:and|also|or|so|ok|okay|then)\b[,\s]*)*(?:what about|how about|what of|(?:the )?same for)\b"
+    r"|(?:and|also|or)\b,?)",
+    re.IGNORECASE,
+)
+"""How a question begins that goes on with the one before."""
 CHARACTERS_MAX = 400
 """A longer question tells a story, and is not one frame."""
 _ONE_VALUE = re.compile(
@@ -33,10 +39,16 @@ _ONE_VALUE = re.compile(
 def plan_for(question: Question, patients: AskedPatients | None = None) -> QuestionPlan:
     """What `question` asks for with what it carries from the turn before, and without what its asker removed.
     `patients`: as in `plan_of`."""
-    plan = plan_of(question.text, patients)
     if question.carried:
-        plan = with_carried(plan, question.carried)
+        plan = with_carried(plan_of(without_opener(question.text), patients), question.carried)
+    else:
+        plan = plan_of(question.text, patients)
     return without_parts(plan, question.without) if question.without else plan
+
+
+def without_opener(question: str) -> str:
+    """The question with blanks for "And", "What about": every other word stays at its place."""
+    return OPENER.sub(lambda opener: " " * len(opener.group()), question)
 
 
 @lru_cache(maxsize=QUESTIONS_KEPT)

@@ -57,7 +57,10 @@ def understood_parts(
     """The parts of a plan, whom first. `patients`: whose notes the question is limited to. `carried`: ids of what the
     question does not say itself."""
     parts = (*_patient_parts(patients, scope, store), *plan_parts(plan))
-    return tuple(replace(each, carried=True) if each.id in carried else each for each in parts)
+    return tuple(
+        replace(each, carried=True) if each.id in carried and not _says(plan, each) else each
+        for each in parts
+    )
 
 
 def plan_parts(plan: QuestionPlan) -> tuple[UnderstoodPart, ...]:
@@ -66,20 +69,22 @@ def plan_parts(plan: QuestionPlan) -> tuple[UnderstoodPart, ...]:
 
 
 def with_carried(plan: QuestionPlan, ids: Iterable[str]) -> QuestionPlan:
-    """The plan with what these parts say where it says nothing itself."""
+    """The plan of a question that lacks these parts, with them."""
+    kinds: list[ThingKind] = []
     for each in ids:
-        name, _, value = each.partition(":")
-        if each.startswith(KIND) and not plan.kinds:
-            plan = replace(plan, kinds=(ThingKind(value.replace("-", " ")),))
-        elif each.startswith(FINDING) and plan.finding is None:
-            plan = replace(plan, finding=value)
-        elif each.startswith(TIME) and plan.time.unlimited:
-            plan = replace(plan, time=_time(value))
-        elif each.startswith(SHAPE) and plan.shape is None:
-            plan = replace(plan, shape=_shape(value))
-        elif name == NEGATION:
-            plan = replace(plan, negated=True)
-    return plan
+        part, _, value = each.partition(":")
+        match part:
+            case "kind":
+                kinds.append(ThingKind(value.replace("-", " ")))
+            case "finding":
+                plan = replace(plan, finding=value)
+            case "time":
+                plan = replace(plan, time=_time(value))
+            case "shape":
+                plan = replace(plan, shape=_shape(value), rest=())
+            case "negation":
+                plan = replace(plan, negated=True)
+    return replace(plan, kinds=tuple(kinds)) if kinds else plan
 
 
 def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
@@ -99,6 +104,11 @@ def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
 def patient_id_part(patient_id: str) -> str:
     """The id of the part that a patient is."""
     return f"{PATIENT}{patient_id}"
+
+
+def shape_id(shape: AnswerShape) -> str:
+    """The id of the part that a shape is."""
+    return f"{SHAPE}{shape.value.replace('/', '-')}"
 
 
 def removed_patients(ids: Iterable[str]) -> frozenset[str]:
@@ -123,6 +133,11 @@ def plan_in_words(parts: Sequence[UnderstoodPart]) -> str:
     return ", ".join(each for each in (subject, *told["negation"], *told["time"]) if each)
 
 
+def _says(plan: QuestionPlan, part: UnderstoodPart) -> bool:
+    """Whether the question says it itself: of "And hypertension?" only the frame is carried."""
+    return part.part == "finding" and part.text.lower() in plan.text.lower()
+
+
 def _told_shapes() -> frozenset[str]:
     return frozenset(_SHAPES[each] for each in _SAID_FIRST)
 
@@ -139,12 +154,12 @@ def _patient_parts(patients: Sequence[str], scope: AccessScope, store: Store) ->
 def _plan_parts(plan: QuestionPlan) -> Iterator[UnderstoodPart]:
     for kind in plan.kinds:
         yield UnderstoodPart(_kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
-    if plan.finding and not plan.rest:
+    if plan.finding:
         yield UnderstoodPart(f"{FINDING}{plan.finding}", "finding", plan.finding)
     if (time := _time_value(plan.time)) is not None:
         yield UnderstoodPart(f"{TIME}{time}", "time", _time_text(plan.time))
     if plan.shape is not None and not plan.rest:
-        yield UnderstoodPart(f"{SHAPE}{plan.shape.value.replace('/', '-')}", "shape", _SHAPES[plan.shape])
+        yield UnderstoodPart(shape_id(plan.shape), "shape", _SHAPES[plan.shape])
     if plan.negated and not plan.rest:
         yield UnderstoodPart(NEGATION, "negation", "those who do not")
 

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from pipeline.answering.follow_up import patients_of
 from pipeline.config import ServiceSettings
 from pipeline.errors import BadRequest
-from pipeline.records import AccessScope, Question
+from pipeline.records import AccessScope, Question, UnderstoodPart
 from pipeline.service.audit.chain import Actor, AuditLog, sha256
 from pipeline.service.audit.receipts import AnswerRecord, Receipts, draft_receipt, erase, storable
 from pipeline.service.audit.verification import ASKED, CONVERSATION_DELETED
@@ -215,6 +215,19 @@ class Conversations:
         content, record = found
         limited_to = json.loads(record)["filters"]["patient_ids"] if record else []
         return patients_of(limited_to, (each["patient_id"] for each in _citations(content)))
+
+    def understood(self, actor: Actor, conversation_id: str) -> tuple[UnderstoodPart, ...]:
+        """What the last answer's question was understood to ask; empty where that was not kept. Raises NotKnown."""
+        with self._state.reading() as session:
+            conversation = _own(session, actor, conversation_id)
+            last = (
+                select(Message.content)
+                .where(Message.conversation_id == conversation.id, Message.author == "chartwell")
+                .order_by(Message.number.desc())
+                .limit(1)
+            )
+            content = session.scalar(last) or {}
+        return tuple(UnderstoodPart(**each) for each in content.get("understood", ()))
 
     def last_question(self, actor: Actor, conversation_id: str) -> str:
         """As it was asked; empty where there is none. Raises NotKnown."""

@@ -15,7 +15,7 @@ from pipeline.answering.follow_up import (
     needs_no_lookup,
 )
 from pipeline.answering.questions.subject import About, subject_of
-from pipeline.records import Question
+from pipeline.records import Question, UnderstoodPart
 from pipeline.service.access.policy import Principal
 from pipeline.service.conversations.store import Conversations
 from pipeline.service.dependencies import Services
@@ -32,6 +32,9 @@ class _EarlierTurns:
 
     def last_question(self) -> str:
         return self.conversations.last_question(self.principal, self.conversation_id)
+
+    def understood(self) -> tuple[UnderstoodPart, ...]:
+        return self.conversations.understood(self.principal, self.conversation_id)
 
 
 async def in_context(

@@ -17,7 +17,7 @@ from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.config import AnsweringSettings, GeneratorSettings, StoreSettings
 from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.ports import Store
-from pipeline.records import AccessScope, Document, Filters, Question
+from pipeline.records import AccessScope, Document, Filters, Question, UnderstoodPart
 from tests.answering.questions.stored_notes import EMBEDDER, stored
 
 NOTES = (
@@ -158,6 +158,9 @@ class _Before:
 
     def last_question(self) -> str:
         return "What does Alan Mitchell take?"
+
+    def understood(self) -> tuple[UnderstoodPart, ...]:
+        return ()
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,19 @@ def test_who_loses_sight_of_a_patient_does_not_meet_the_name_again(service: Runn
     assert "Anna Mitchell" in client.get(address).text
     people.change(DEMO, person.id, sees=Visibility(domains=frozenset({"another"}), group_ids=None))
     assert "Anna Mitchell" not in client.get(address).text
+
+
+def test_a_follow_up_takes_over_the_thing_that_was_asked_about(reader: httpx2.Client) -> None:
+    first = ask(reader)
+    second = ask(reader, question="And patient D2N043?", conversation_id=first["conversation_id"])
+    found = {each["id"]: each["carried"] for each in second["understood"]}
+    assert found == {"patient:D2N043": False, "finding:gout": True, "shape:yes-no": True}
+    third = ask(reader, question="And asthma?", conversation_id=first["conversation_id"])
+    found = {each["id"]: each["carried"] for each in third["understood"]}
+    assert found == {"patient:D2N043": True, "finding:asthma": False, "shape:yes-no": True}
+
+
+def test_a_patient_who_was_removed_is_not_whom_the_next_question_keeps_to(reader: httpx2.Client) -> None:
+    first = ask(reader, question="Has patient D2N006 had gout?", without=["patient:D2N006"])
+    second = ask(reader, question="Any surgery?", conversation_id=first["conversation_id"])
+    assert second["kept_patient_id"] is None

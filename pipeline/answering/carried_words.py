@@ -1,0 +1,68 @@
+"""Gives a question that carries parts of the turn before the words it lacks, before it is searched and answered.
+
+Decides that a search by likeness, and a model, read "And for how long? (gout)": neither knows a plan. The asker sees
+the question as it was asked. Refuses to know what is carried (`questions.carried_parts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from pipeline.answering.flow import InnerAnswerer
+from pipeline.answering.questions.interpretation import plan_for
+from pipeline.answering.questions.patient_meant import PatientMeant
+from pipeline.answering.questions.understood_parts import plan_parts
+from pipeline.answering.stages import Stopwatch
+from pipeline.call_context.cancellation import end_early
+from pipeline.records import AnswerEvent, Finished, Question, SearchResult
+
+
+@dataclass(frozen=True)
+class CarriedWords:
+    """Implements ports.Answerer, and flow.InnerAnswerer."""
+
+    inside: InnerAnswerer
+
+    def search(self, question: Question) -> SearchResult:
+        return self.inside.search(with_carried_words(question))
+
+    def stream(
+        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
+        words = _carried_words(question)
+        if not words:
+            yield from self.inside.stream(question, meant, watch)
+            return
+        if meant is not None:
+            found = replace(meant.question, text=meant.question.text + words)
+            meant = replace(meant, question=found, topic=meant.topic + words)
+        events = self.inside.stream(with_carried_words(question), meant, watch)
+        try:
+            for event in events:
+                if isinstance(event, Finished):
+                    yield Finished(replace(event.answer, question=question.text))
+                else:
+                    yield event
+        finally:
+            end_early(events)
+
+
+def with_carried_words(question: Question) -> Question:
+    """The question with what it carries in brackets behind it; as it is where it carries no words."""
+    words = _carried_words(question)
+    return replace(question, text=question.text + words) if words else question
+
+
+def _carried_words(question: Question) -> str:
+    if not question.carried:
+        return ""
+    text = question.text.lower()
+    words = [
+        part.text
+        for part in plan_parts(plan_for(question))
+        if part.id in question.carried
+        and part.part in ("kind", "finding", "time")
+        and part.text.lower() not in text
+    ]
+    return f" ({', '.join(words)})" if words else ""

@@ -1,0 +1,109 @@
+"""What a follow-up takes over from the turn before besides its patient: the thing that was asked about, and the time.
+
+Decides it by what the question lacks: "And Martha Collins?" has no thing of its own, "And in 2021?" no thing, "And
+hypertension?" no frame. A question that is whole takes over nothing: a time that no one sees would hide facts.
+Refuses to know whose notes are meant (`follow_up`) and how a conversation is kept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from pipeline.answering.questions.asked_patients import asked_patients, framed
+from pipeline.answering.questions.asked_shape import meaning_words
+from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.interpretation import OPENER, plan_of, without_opener
+from pipeline.answering.questions.plan import AnswerShape, AskedPatients, QuestionPlan
+from pipeline.answering.questions.understood_parts import FINDING, shape_id
+from pipeline.records import Question, UnderstoodPart
+
+WORDS_MAX = 6
+"""Of a finding that stands alone: a longer text is a question of its own."""
+_ASKING_WHEN = frozenset("when why how long often much many where since ago did it that this".split())
+_OTHERS = frozenset(
+    "other others else who everyone everybody anyone anybody rest patients patient people all".split()
+)
+_OF_A_FINDING = frozenset(
+    map(shape_id, (AnswerShape.YES_NO, AnswerShape.WHO, AnswerShape.COUNT, AnswerShape.FACT))
+)
+_WHOLE = (AnswerShape.LIST, AnswerShape.SUMMARY, AnswerShape.COMPARE, AnswerShape.TREND)
+"""Shapes that need no finding."""
+_OF_PATIENTS = frozenset(map(shape_id, (AnswerShape.WHO, AnswerShape.COUNT)))
+_FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+
+
+def may_carry(question: str) -> bool:
+    """Whether a question is none without the one before. Touches nothing."""
+    return OPENER.match(question) is not None or not _own_words(question, asked_patients(question))
+
+
+def carried_parts(
+    question: Question, patients: AskedPatients | None, before: Callable[[], Sequence[UnderstoodPart]]
+) -> tuple[str, ...]:
+    """Ids of the parts that `question` takes over, without those its asker removed; a finding of its own, where only
+    the frame is taken over, is among them. `before`: what the last question was understood to ask."""
+    patients = patients or asked_patients(question.text)
+    words = _own_words(question.text, patients)
+    if words and OPENER.match(question.text) is None:
+        return ()
+    told = [each for each in before() if each.id not in question.without]
+    if not told:
+        return ()
+    plan = plan_of(without_opener(question.text), patients)
+    carried = [*_thing(plan, words, told), *_time(plan, told)]
+    return tuple(each for each in carried if each not in question.without)
+
+
+def asks_of_several(carried: Sequence[str]) -> bool:
+    """Whether what is carried asks which patients, or how many."""
+    return not _OF_PATIENTS.isdisjoint(carried)
+
+
+def _thing(plan: QuestionPlan, words: str, told: Sequence[UnderstoodPart]) -> list[str]:
+    of_part = {
+        name: [each.id for each in told if each.part == name] for name in ("kind", "finding", "negation")
+    }
+    shape = next((each.id for each in told if each.part == "shape"), "")
+    if plan.shape in _WHOLE or (words and plan.finding is not None):
+        return []
+    if not words:
+        shape = _shape_for(plan, shape)
+        return [*of_part["kind"], *of_part["finding"], *([shape] if shape else []), *of_part["negation"]]
+    if _ASKING_WHEN.issuperset(words.lower().split()):
+        return [*of_part["kind"], *of_part["finding"]]
+    if (
+        plan.shape is None
+        and of_part["finding"]
+        and shape in _OF_A_FINDING
+        and len(words.split()) <= WORDS_MAX
+    ):
+        kinds = [] if plan.kinds else of_part["kind"]
+        return [*kinds, f"{FINDING}{words}", _shape_for(plan, shape), *of_part["negation"]]
+    return []
+
+
+def _shape_for(plan: QuestionPlan, shape: str) -> str:
+    """Of one patient it is not asked which patients, and of all of them not whether one has it."""
+    if shape in _OF_PATIENTS and plan.patients.whom in ("id", "name", "pronoun"):
+        return shape_id(AnswerShape.YES_NO)
+    if shape in _OF_A_FINDING and plan.patients.whom == "everyone":
+        return shape if shape in _OF_PATIENTS else shape_id(AnswerShape.WHO)
+    return shape
+
+
+def _time(plan: QuestionPlan, told: Sequence[UnderstoodPart]) -> list[str]:
+    return [each.id for each in told if each.part == "time"] if plan.time.unlimited else []
+
+
+def _own_words(question: str, patients: AskedPatients) -> str:
+    """What a question asks about in its own words; "" where it names no more than a patient and a time."""
+    _, left = asked_time(framed(question, patients))
+    left = without_opener(left).strip()
+    told = [
+        word for word in meaning_words(left) if word.lower() not in _OTHERS or patients.whom != "everyone"
+    ]
+    if not told:
+        return ""
+    places = [match for match in _FIRST_TO_LAST.finditer(left) if match.group() in told]
+    return left[places[0].start() : places[-1].end()] if places else " ".join(told)
