@@ -89,8 +89,8 @@ def answer(answerer: Answerer, question: Question) -> Answer:
 
 
 @dataclass
-class _Draft:
-    """What has been generated and verified so far."""
+class Draft:
+    """Of one prompt: what has been generated and verified so far."""
 
     output: ModelOutput
     asked: GeneratorModel
@@ -170,9 +170,8 @@ class Answering:
                 topic=found.topic,
             )
         yield Retrieved(prompt.passages)
-        asked = self.generator.model
-        draft = _Draft(ModelOutput(prompt, asked.thinks), asked, notices=found.notices)
-        for statement in self._generate(prompt, found.question.filters.scope, draft, watch):
+        draft = self.begin_draft(prompt, found.notices)
+        for statement in self.draft(prompt, found.question.filters.scope, draft, watch, CitationNumbers()):
             yield Verified(statement)
         yield Finished(self._finish(found, prompt, draft, watch))
 
@@ -189,14 +188,24 @@ class Answering:
             meant=meant,
         )
 
-    def _generate(
-        self, prompt: Prompt, scope: AccessScope, draft: _Draft, watch: Stopwatch
+    def begin_draft(self, prompt: Prompt, notices: tuple[Notice, ...] = ()) -> Draft:
+        """A draft of which nothing is written."""
+        asked = self.generator.model
+        return Draft(ModelOutput(prompt, asked.thinks), asked, notices=notices)
+
+    def draft(
+        self,
+        prompt: Prompt,
+        scope: AccessScope,
+        draft: Draft,
+        watch: Stopwatch,
+        numbers: CitationNumbers | None,
     ) -> Iterator[Statement]:
-        """Statements of the draft that pass, as they come."""
+        """Statements of the draft that pass, as they come. `numbers`: of the answer; None: as passages are numbered."""
         reader = StatementReader()
         passages = {hit.resource_id: hit for hit in prompt.passages}
         original = lru_cache(maxsize=None)(partial(self._unchanged_note, scope, passages))
-        checker = StatementChecker(prompt.passages, original, CitationNumbers())
+        checker = StatementChecker(prompt.passages, original, numbers)
         pieces = self.generator.stream(prompt)
         try:
             for text in self._statement_texts(pieces, reader, draft, watch):
@@ -216,7 +225,7 @@ class Answering:
             cancellation.end_early(pieces)  # a client that leaves cancels the request to the model
 
     def _statement_texts(
-        self, pieces: Iterator[DraftPiece], reader: StatementReader, draft: _Draft, watch: Stopwatch
+        self, pieces: Iterator[DraftPiece], reader: StatementReader, draft: Draft, watch: Stopwatch
     ) -> Iterator[str]:
         """Statements of the answer as the model completes them, without its word that there is none. The last one of
         an answer that was cut is not complete: it may go on in any way."""
@@ -232,7 +241,7 @@ class Answering:
             yield from self._stated(reader.rest(), draft)
         draft.withheld += _statements_in(output.before)
 
-    def _stated(self, texts: Iterator[str], draft: _Draft) -> Iterator[str]:
+    def _stated(self, texts: Iterator[str], draft: Draft) -> Iterator[str]:
         for text in texts:
             if abstains(text):
                 draft.not_stated = True
@@ -244,7 +253,7 @@ class Answering:
     ) -> Document | None:
         return note_as_told(self.store, passages[resource_id], scope)
 
-    def _finish(self, found: SearchResult, prompt: Prompt, draft: _Draft, watch: Stopwatch) -> Answer:
+    def _finish(self, found: SearchResult, prompt: Prompt, draft: Draft, watch: Stopwatch) -> Answer:
         if draft.reason is not None:
             return self._nothing(found, draft.reason, watch, draft.notices, prompt, draft)
         citations: dict[tuple[str, int, int], Citation] = {}
@@ -276,7 +285,7 @@ class Answering:
         watch: Stopwatch,
         notices: tuple[Notice, ...],
         prompt: Prompt | None = None,
-        draft: _Draft | None = None,
+        draft: Draft | None = None,
     ) -> Answer:
         outcome: Outcome = "nothing_relevant" if reason in NOTHING_RELEVANT_REASONS else "no_answer"
         return Answer(

@@ -64,6 +64,11 @@ class Reply:
     def quotations(self) -> tuple[Quotation, ...]:
         return tuple(line for line in self.lines if isinstance(line, Quotation))
 
+    @property
+    def passages(self) -> tuple[Hit, ...]:
+        """What is quoted, each once."""
+        return tuple({line.hit.chunk_id: line.hit for line in self.quotations}.values())
+
 
 NOT_STATED = Reply((), "not_stated")
 

@@ -7,9 +7,10 @@ draft: a quotation stands in its passage, and its passage in the note, to the le
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from typing import TypeAlias
 
 from pipeline.answering.flow import NO_ANSWER, InnerAnswerer
 from pipeline.answering.note_access import note_as_told
@@ -48,6 +49,15 @@ from pipeline.records import (
 )
 from pipeline.text.structure.list_items import without_mark
 
+Wording: TypeAlias = Callable[[Quotation], str | None]
+"""A sentence that may stand for a quotation; None where it is quoted."""
+
+
+def as_quoted(_line: Quotation) -> str | None:
+    """No line in other words than the note's."""
+    return None
+
+
 MODEL = GeneratorModel(provider="extractive", model="note-structure", thinks="never")
 NOT_STATED = "Not stated in the notes."
 
@@ -79,6 +89,14 @@ class ShapedAnswering:
         yield Finished(answer)
 
     def _shaped(self, question: Question, meant: PatientMeant, watch: Stopwatch) -> Answer | None:
+        found = self.reply_to(question, meant, watch)
+        return None if found is None else self.answer_of(meant.question, found[1], watch)
+
+    def reply_to(
+        self, question: Question, meant: PatientMeant, watch: Stopwatch
+    ) -> tuple[QuestionPlan, Reply] | None:
+        """What the question asks for, and what its shape finds before that is checked; None where no shape takes it,
+        or nothing was looked at."""
         plan, filters = _plan(question, meant), meant.question.filters
         if plan is None:
             return None
@@ -91,10 +109,14 @@ class ShapedAnswering:
             reply = shape.reply(PlannedQuestion(meant.question, plan, embed, self.store))
         if reply is None or not (reply.quotations or self.store.count_notes(filters, most=1)):
             return None  # where nothing was looked at, the one inside says why
-        return self._answer(meant.question, reply, watch)
+        return plan, reply
 
-    def _answer(self, question: Question, reply: Reply, watch: Stopwatch) -> Answer | None:
-        passages = tuple({line.hit.chunk_id: line.hit for line in reply.quotations}.values())
+    def answer_of(
+        self, question: Question, reply: Reply, watch: Stopwatch, wording: Wording = as_quoted
+    ) -> Answer | None:
+        """What passes of a reply; None where nothing does. `question`: limited to whom it means. `wording`: sentences
+        that may stand for lines, where they pass as well; they cite `reply.passages`."""
+        passages = reply.passages
         told = {hit.resource_id: hit for hit in passages}
         scope = question.filters.scope
 
@@ -105,7 +127,7 @@ class ShapedAnswering:
         with watch.stage("verify"):
             checker = StatementChecker(passages, original, CitationNumbers())
             numbers = {hit.chunk_id: number for number, hit in enumerate(passages, start=1)}
-            statements, withheld = _checked(reply, checker, numbers)
+            statements, withheld = _checked(reply, checker, numbers, wording)
         cited = [citation for statement in statements for citation in statement.citations]
         cut = any(
             is_cut_from_its_line(line.hit, line.start, line.end, note)
@@ -162,13 +184,16 @@ def _checked(
     reply: Reply,
     checker: StatementChecker,
     numbers: dict[str, int],
+    wording: Wording,
 ) -> tuple[list[Statement], int]:
     """The statements that pass, and how many do not. A lead with nothing under it is left out."""
     found: list[Statement] = []
     withheld = 0
     under: Statement | None = None
     for leads, quotations in _under_their_leads(reply.lines):
-        passed = [each for line in quotations if (each := _statement(line, checker, numbers)) is not None]
+        passed = [
+            each for line in quotations if (each := _statement(line, checker, numbers, wording)) is not None
+        ]
         missing = len(quotations) - len(passed)
         withheld += missing
         shown = leads if passed else [lead for lead in leads if isinstance(lead, Lead) and lead.alone]
@@ -199,15 +224,24 @@ def _said(lead: Lead | Counted, missing: int) -> str:
     return lead.text if isinstance(lead, Lead) else lead.say(lead.number - missing)
 
 
-def _statement(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:
-    start, end = without_mark(line.hit.text, line.start, line.end)
-    words = " ".join(line.hit.text[start:end].split())
-    cancellation.check()
-    statement = checker.check(f'"{words}" [{numbers[line.hit.chunk_id]}]')
+def _statement(
+    line: Quotation, checker: StatementChecker, numbers: dict[str, int], wording: Wording
+) -> Statement | None:
+    sentence = wording(line)
+    statement = checker.check(sentence) if sentence else None
+    if statement is None:
+        statement = _quoted(line, checker, numbers)
     before = _before(line)
     if statement is None or not before:
         return statement
     return replace(statement, text=f"{before}: {statement.text}")
+
+
+def _quoted(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:
+    start, end = without_mark(line.hit.text, line.start, line.end)
+    words = " ".join(line.hit.text[start:end].split())
+    cancellation.check()
+    return checker.check(f'"{words}" [{numbers[line.hit.chunk_id]}]')
 
 
 def _before(line: Quotation) -> str:
