@@ -12,6 +12,7 @@ from pipeline.service.pages import (
     conversations,
     jobs,
     notes,
+    patients,
     status,
 )
 from pipeline.service.pages.assets import KEPT, Asset
@@ -43,6 +44,6 @@ def install(app: FastAPI) -> Failures:
     renderer = Renderer()
     app.state.renderer = renderer
     # `conversations` before `ask`: its paths are the more particular ones.
-    for routes in (files, conversations, ask, notes, jobs, administration, account, status):
+    for routes in (files, conversations, ask, notes, patients, jobs, administration, account, status):
         app.include_router(routes if isinstance(routes, APIRouter) else routes.router)
     return Failures(renderer)

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 from pipeline.answering.endings import what_is_missing
+from pipeline.patients import RegisteredPatient
 from pipeline.records import Document, Outcome
-from pipeline.service.audit.receipts import notices_from
+from pipeline.service.audit.receipts import NAMING, notices_from
 from pipeline.service.conversations.store import ConversationMessage
-from pipeline.service.pages.wording import QUOTES_ONLY
+from pipeline.service.pages.wording import QUOTES_ONLY, age_words
 from pipeline.service.schemas.ask import AnswerOut, CitationOut, NoticeOut, StatementOut
 
 QuotedSpan: TypeAlias = tuple[str, int, int]
@@ -38,6 +40,64 @@ class Piece:
 class StatementView:
     number: int
     pieces: tuple[Piece, ...]
+    patient_id: str = ""
+    """Whose it is: of all notes that it cites; empty where it cites none, or notes of several patients."""
+    date: str = ""
+    """The newest day of a note that it cites; empty where none has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """A note that an answer cites, named once."""
+
+    citations: tuple[CitationOut, ...]
+    quotes: tuple[CitationOut, ...]
+    """Those whose words stand in no statement."""
+
+    @property
+    def note(self) -> CitationOut:
+        return self.citations[0]
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceView:
+    """A patient whom a question may have meant."""
+
+    patient_id: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PatientView:
+    """A patient as the page names one."""
+
+    patient_id: str
+    name: str
+    """Empty where no note gives one."""
+    sex: str
+    age: str
+    """The birth date, or else the age and when it was that, in words."""
+    notes: int
+    first_date: str | None
+    last_date: str | None
+    other_names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, patient: RegisteredPatient) -> PatientView:
+        return cls(
+            patient.patient_id,
+            patient.name or "",
+            patient.sex or "",
+            age_words(patient),
+            patient.notes,
+            patient.first_date,
+            patient.last_date,
+            tuple(name.text for name in patient.names[1:]),
+        )
+
+    @property
+    def called(self) -> str:
+        return self.name or f"patient {self.patient_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +117,54 @@ class AnswerView:
     """No language model wrote it."""
     said_above: frozenset[QuotedSpan] = frozenset()
     """Citations whose words stand in their statements: the list of sources need not say them again."""
+    model: str = ""
+    """Which language model wrote it; empty where none did, or where that is not kept."""
+    choices: tuple[ChoiceView, ...] = ()
+    """The patients whom the question may have meant, where it cannot be told which."""
     whole: AnswerOut | None = None
     """With what it was made from and what it took; None where that is in the receipt alone."""
     missing: str | None = None
     """In words, where the answer is not whole."""
 
+    @property
+    def patients(self) -> tuple[str, ...]:
+        """Whose notes it cites, each once."""
+        return tuple(dict.fromkeys(citation.patient_id for citation in self.citations))
+
+    @property
+    def sources(self) -> tuple[SourceView, ...]:
+        """The notes that it cites, in the order of first use."""
+        notes: dict[str, list[CitationOut]] = {}
+        for citation in self.citations:
+            notes.setdefault(citation.resource_id, []).append(citation)
+        return tuple(
+            SourceView(
+                tuple(cited),
+                tuple(
+                    each
+                    for each in cited
+                    if (each.resource_id, each.start, each.end) not in self.said_above
+                ),
+            )
+            for cited in notes.values()
+        )
+
     @classmethod
     def of(cls, answer: AnswerOut) -> AnswerView:
         """Of an answer that has just ended."""
+        choices = choices_in(answer.notices)
+        quotations_only = answer.model.provider == QUOTES_ONLY
         return cls(
             answer.outcome,
             answer.reason,
             tuple(answer.citations),
             answer.receipt_id,
             answer.model.label,
-            tuple(notice.text for notice in answer.notices),
-            answer.model.provider == QUOTES_ONLY,
+            tuple(notice.text for notice in answer.notices if not (choices and notice.code in NAMING)),
+            quotations_only,
             _said_above(answer.statements),
+            "" if quotations_only else answer.model.model,
+            choices,
             answer,
             what_is_missing(answer.ending, answer.usage.completion_tokens),
         )
@@ -93,11 +184,25 @@ class AnswerView:
             tuple(cited.values()),
             said.receipt_id,
             content.get("label"),
-            tuple(notice.text for notice in NoticeOut.all(notices_from(content.get("notices", ())))),
+            tuple(
+                notice.text
+                for notice in NoticeOut.all(notices_from(content.get("notices", ())))
+                if notice.code != "which_patient"  # kept without the name: the heading says it
+            ),
             content.get("provider") == QUOTES_ONLY,
             _said_above(statements),
             missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
         )
+
+
+def choices_in(notices: Iterable[NoticeOut]) -> tuple[ChoiceView, ...]:
+    """The patients who may have been meant."""
+    return tuple(
+        ChoiceView(near.value, near.told_apart or f"patient {near.value}")
+        for notice in notices
+        if notice.code in NAMING
+        for near in notice.near
+    )
 
 
 def _said_above(statements: Iterable[StatementOut]) -> frozenset[QuotedSpan]:
@@ -131,6 +236,10 @@ class Exchange:
     """Of the error, where ending is "failed"."""
     feedback: str | None = None
     """What the person said of it, in words."""
+    names: Mapping[str, str] = MappingProxyType({})
+    """What patients are called, by id, where statements are of several; else empty, and none is named on each."""
+    again: FilterValues | None = None
+    """With which filters it can be asked again; None where that is not known any more."""
 
     @property
     def key(self) -> str:
@@ -185,7 +294,13 @@ def statement_view(number: int, text: str, citations: Sequence[CitationOut]) -> 
     pieces += [
         Piece(citation=each) for number, rest in by_number.items() if number not in seen for each in rest
     ]
-    return StatementView(number, tuple(piece for piece in pieces if piece.text or piece.citation))
+    patients = {citation.patient_id for citation in citations}
+    return StatementView(
+        number,
+        tuple(piece for piece in pieces if piece.text or piece.citation),
+        patients.pop() if len(patients) == 1 else "",
+        max((citation.date or "" for citation in citations), default=""),
+    )
 
 
 def statement_views(statements: Iterable[StatementOut]) -> tuple[StatementView, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER
+from pipeline.patients import RegisteredPatient
 from pipeline.records import AccessScope
 from pipeline.service.access.groups import Group
 from pipeline.service.access.visibility import Visibility
@@ -156,6 +157,16 @@ def dependency_words(name: str, model: ModelOut | None) -> str:
     if name == "generator" and model is not None and model.provider == QUOTES_ONLY:
         return "Quotations (no language model is configured)"
     return DEPENDENCIES.get(name, name)
+
+
+def age_words(patient: RegisteredPatient) -> str:
+    """How old a patient is: the birth date, or else what the newest note says; empty where nothing is said."""
+    if patient.birth_date:
+        return f"born {day_words(patient.birth_date)}"
+    if patient.age is None:
+        return ""
+    on = f" on {day_words(patient.age.last_date)}" if patient.age.last_date else ""
+    return f"{patient.age.value}{on}"
 
 
 def day_words(written: str) -> str:
