@@ -10,31 +10,41 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import ValidationError
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from pipeline.answering.follow_up import patients_of
 from pipeline.answering.question_length import refuse_longer
+from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.errors import ChartwellError
-from pipeline.records import AccessScope, Retrieved, Verified
+from pipeline.records import AccessScope, Question, Retrieved, Verified
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.notes import range_in, read_note
+from pipeline.service.api.patients import find_patients
+from pipeline.service.audit.receipts import filters_from
+from pipeline.service.conversations.store import ConversationMessage
 from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
-from pipeline.service.errors import NotReady
-from pipeline.service.pages.dependencies import Line, RendererHere, ThingId
+from pipeline.service.errors import NotKnown, NotReady
+from pipeline.service.middleware.authentication import Caller
+from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId
 from pipeline.service.pages.errors import ProblemView, is_part
+from pipeline.service.pages.register import chosen_patient, names_of, patient_view
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import (
     AnswerView,
+    ChoiceView,
     Exchange,
     FilterValues,
     NoteView,
+    PatientView,
+    choices_in,
     exchanges_of,
     statement_view,
 )
@@ -49,8 +59,8 @@ from pipeline.service.questions.queue import (
     RunningAnswer,
 )
 from pipeline.service.questions.streaming import PING_SECONDS, while_connected, whole_of
-from pipeline.service.schemas.ask import AskRequest, CitationOut, FilterFields
-from pipeline.service.schemas.fields import Text
+from pipeline.service.schemas.ask import AskRequest, CitationOut, FilterFields, NoticeOut, UnderstoodPartOut
+from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False)
 
@@ -82,15 +92,30 @@ class Choices:
 
 @router.get("/", dependencies=[requires(Action.ASK)])
 def start(
-    request: Request, services: ServicesDep, principal: PrincipalHere, renderer: RendererHere
+    request: Request,
+    services: ServicesDep,
+    principal: PrincipalHere,
+    renderer: RendererHere,
+    patient: Annotated[Text, Query(max_length=ID_CHARACTERS_MAX)] = "",
 ) -> HTMLResponse:
-    """A new conversation."""
+    """A new conversation, about one patient where the address names one."""
     recent = (
         services.conversations.latest(principal, limit=RECENT)
         if allowed(principal, Action.READ_OWN_CONVERSATIONS)
         else []
     )
-    return _page(request, services, principal, renderer, recent=recent)
+    chosen = chosen_patient(services, principal, patient) if patient and services.corpus.ready else None
+    filters = FilterValues(patient_id=patient)
+    return _page(
+        request,
+        services,
+        principal,
+        renderer,
+        recent=recent,
+        patient=chosen,
+        chosen=chosen is not None,
+        filters=filters,
+    )
 
 
 @router.get("/conversations/{conversation_id}", dependencies=[requires(Action.READ_OWN_CONVERSATIONS)])
@@ -125,11 +150,52 @@ def conversation(
         renderer,
         conversation=found.summary,
         going_on_with=patients[0] if len(patients) == 1 else "",
-        turns=exchanges_of(conversation_id, found.messages),
+        patient=patient_view(services, principal.scope, patients[0]) if len(patients) == 1 else None,
+        turns=_turns(services, principal, conversation_id, found.messages),
         beside=beside,
         beside_problem=problem,
         opened=(note, *spans[0]) if spans else None,
     )
+
+
+def _turns(
+    services: Services,
+    principal: Principal,
+    conversation_id: str,
+    messages: Sequence[ConversationMessage],
+) -> list[Exchange]:
+    """Questions with their answers. The last one can be asked again: with its filters, which its receipt has, and of
+    the patient whom it may have meant."""
+    turns = exchanges_of(conversation_id, messages)
+    several = [turn.answer.patients for turn in turns if turn.answer and len(turn.answer.patients) > 1]
+    names = names_of(services, principal.scope, {each for patients in several for each in patients})
+    turns = [
+        replace(turn, names=names) if turn.answer and len(turn.answer.patients) > 1 else turn
+        for turn in turns
+    ]
+    if turns and (answer := turns[-1].answer) is not None and answer.receipt_id:
+        try:
+            kept = services.receipts.own(principal, answer.receipt_id).record
+        except NotKnown:  # it outlived its receipt
+            return turns
+        filters = filters_from(kept["filters"], principal.scope)
+        asked = Question(turns[-1].question, filters, without=tuple(kept.get("plan", {}).get("without", ())))
+        choices = _choices(services, asked) if answer.reason in ("which_patient", "name_not_found") else ()
+        turns[-1] = replace(
+            turns[-1],
+            again=FilterValues.of(asked),
+            answer=replace(answer, choices=choices),
+        )
+    return turns
+
+
+def _choices(services: Services, asked: Question) -> tuple[ChoiceView, ...]:
+    """Whom a question may have meant, as notes say now."""
+    if not services.corpus.ready:
+        return ()
+    with services.corpus.answering() as answering:
+        notice = patient_meant(asked, answering.store).notice
+    return choices_in(NoticeOut.all([notice])) if notice is not None else ()
 
 
 def _page(
@@ -143,6 +209,8 @@ def _page(
         "question": "",
         "filters": FilterValues(),
         "going_on_with": "",
+        "patient": None,
+        "chosen": False,
         "opened": None,
         "beside": None,
         "beside_problem": None,
@@ -180,11 +248,9 @@ def suggest_patients(
     renderer: RendererHere,
     patient_id: Annotated[str, Query(max_length=512)] = "",
 ) -> HTMLResponse:
-    """Patients whose id begins like that, of those the person may see."""
-    with services.corpus.answering() as answering:
-        found = answering.store.values(
-            "patient_id", principal.scope, beginning=patient_id.strip(), limit=SUGGESTIONS_MAX
-        )
+    """Patients whose id or name begins like that, of those the person may see."""
+    page = find_patients(services, principal, patient_id, limit=SUGGESTIONS_MAX)
+    found = [PatientView.of(each) for each in page.patients]
     return renderer.fragment("suggestions.html", found=found)
 
 
@@ -202,9 +268,14 @@ async def ask(
     since: Line = "",
     until: Line = "",
     any_patient: Line = "",
+    without: Lines | None = None,
+    again: Line = "",
 ) -> Response:
     """Ask: the answer as it is made, or, without JavaScript, its conversation once it is whole."""
-    filters = FilterValues(patient_id.strip(), document_type, domain, since, until)
+    removed = tuple(dict.fromkeys(without or ()))
+    if f"patient:{patient_id.strip()}" in removed:
+        patient_id = ""
+    filters = FilterValues(patient_id.strip(), document_type, domain, since, until, without=removed)
     body = _body(question, conversation_id, filters)
     refuse_longer(body.question, services.settings.service.question_characters_max)
     principal = caller.principal
@@ -217,7 +288,8 @@ async def ask(
     )
     filters = replace(filters, kept_patient=context.kept_patient or "")
     if is_part(request):
-        words = AnswerFragments(services, renderer, caller.csrf_token, filters)
+        chosen = bool(filters.patient_id) and not again
+        words = AnswerFragments(services, renderer, caller, filters, chosen=chosen)
         return EventSourceResponse(
             words.events(answer),
             ping=PING_SECONDS,
@@ -238,6 +310,7 @@ def _body(question: str, conversation_id: str, filters: FilterValues) -> AskRequ
         return AskRequest(
             question=question,
             conversation_id=conversation_id or None,
+            without=list(filters.without),
             filters=FilterFields(
                 patient_ids=[filters.patient_id] if filters.patient_id else [],
                 document_types=[filters.document_type] if filters.document_type else [],
@@ -254,12 +327,20 @@ class AnswerFragments:
     """An answer as events of HTML: unnamed ones are put into the page, `accepted` and `ended` are for its script."""
 
     def __init__(
-        self, services: Services, renderer: Renderer, csrf_token: str | None, filters: FilterValues
+        self,
+        services: Services,
+        renderer: Renderer,
+        caller: Caller,
+        filters: FilterValues,
+        *,
+        chosen: bool,
     ) -> None:
         self._services = services
         self._renderer = renderer
-        self._csrf_token = csrf_token
+        self._scope = caller.principal.scope
+        self._csrf_token = caller.csrf_token
         self._filters = filters
+        self._chosen = chosen
         self._statements = 0
         self._passages = 0
         self._notes = 0
@@ -272,6 +353,7 @@ class AnswerFragments:
             answer.asked.question.text,
             self._filters.words,
             dt.datetime.now(dt.UTC),
+            again=self._filters,
         )
         try:
             async for event in self._with_pauses(answer, turn):
@@ -296,18 +378,43 @@ class AnswerFragments:
                 event = following.result()
                 if event is None:
                     return
-                for said in self._said(answer, turn, event):
+                turn = await self._with_names(turn, event)
+                patient = await self._patient_of(answer, event)
+                for said in self._said(answer, turn, event, patient):
                     yield said
                 following = asyncio.ensure_future(anext(coming, None))
         finally:
             following.cancel()
 
-    def _said(self, answer: RunningAnswer, turn: Exchange, event: QueueEvent) -> Iterator[ServerSentEvent]:
+    async def _with_names(self, turn: Exchange, event: QueueEvent) -> Exchange:
+        """What patients are called, where passages are of several."""
+        if not isinstance(event, Retrieved):
+            return turn
+        patients = {hit.patient_id for hit in event.passages}
+        if len(patients) < 2:
+            return turn
+        return replace(turn, names=await run_in_threadpool(names_of, self._services, self._scope, patients))
+
+    async def _patient_of(self, answer: RunningAnswer, event: QueueEvent) -> PatientView | None:
+        """The patient to whom the next question keeps, as the page names one."""
+        if not isinstance(event, AnswerEnded):
+            return None
+        patient_id = _going_on_with(answer, AnswerView.of(whole_of(answer, event)))
+        if not patient_id:
+            return None
+        return await run_in_threadpool(patient_view, self._services, self._scope, patient_id)
+
+    def _said(
+        self, answer: RunningAnswer, turn: Exchange, event: QueueEvent, patient: PatientView | None
+    ) -> Iterator[ServerSentEvent]:
         match event:
             case QuestionAccepted(conversation_id=conversation_id):
                 yield self._html("accepted", turn, words=self._waiting(answer, 0))
                 yield ServerSentEvent(f"/conversations/{conversation_id}", event="accepted")
-            case Retrieved(passages):
+            case Retrieved(passages, understood):
+                if understood:
+                    parts = UnderstoodPartOut.all(understood)
+                    yield self._html("understood", turn, parts=parts, csrf_token=self._csrf_token)
                 self._found = True
                 self._passages, self._notes = len(passages), len({hit.resource_id for hit in passages})
                 yield self._html("working", turn, words=self._waiting(answer, 0))
@@ -318,13 +425,14 @@ class AnswerFragments:
                 yield self._html("statement", turn, view=view)
             case AnswerEnded():
                 whole = AnswerView.of(whole_of(answer, event))
-                shown = Exchange(turn.id, turn.conversation_id, turn.question, answer=whole)
                 yield self._html(
                     "ended",
-                    shown,
+                    replace(turn, answer=whole),
                     words=self._summary(whole),
                     csrf_token=self._csrf_token,
                     going_on_with=_going_on_with(answer, whole),
+                    patient=patient,
+                    chosen=self._chosen,
                 )
                 yield ServerSentEvent(turn.key, event="ended")
             case AnswerFailed(error):

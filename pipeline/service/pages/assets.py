@@ -7,6 +7,7 @@ the package is served: a request names a key of a table, never a path. Knows no 
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ class Asset:
     content: bytes
     kind: str
     sha256: str
+    packed: bytes
+    """The content as gzip has it: all browsers take it, and on a slow line it is here in a third of the time."""
 
     @property
     def address(self) -> str:
@@ -77,7 +80,8 @@ def _read(folder: Traversable, prefix: str) -> list[Asset]:
         kind = KINDS.get(entry.name[entry.name.rfind(".") :])
         if kind is not None:
             content = entry.read_bytes()
-            found.append(Asset(f"{prefix}{entry.name}", content, kind, hashlib.sha256(content).hexdigest()))
+            digest, packed = hashlib.sha256(content).hexdigest(), gzip.compress(content, mtime=0)
+            found.append(Asset(f"{prefix}{entry.name}", content, kind, digest, packed))
     return found
 
 

@@ -1,7 +1,7 @@
 """Patients on the page: found by name, named above a conversation, and every note of one.
 
-Decides what a patient is told apart by at a glance: name, sex, birth date or age, notes and their days. What may be seen
-and what is recorded are the interface's judgements, which are called here.
+Decides what a patient is told apart by at a glance: name, sex, birth date or age, notes and their days. What may be
+seen and what is recorded are the interface's judgements, which are called here.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pipeline.service.api.patients import (
     TYPED_CHARACTERS_MAX,
     PatientId,
     find_patients,
-    read_patient,
     read_timeline,
 )
 from pipeline.service.api.suggestions import suggested
 from pipeline.service.dependencies import PrincipalHere, ServicesDep, requires
 from pipeline.service.pages.dependencies import RendererHere
+from pipeline.service.pages.register import chosen_patient
 from pipeline.service.pages.view_models import PatientView
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
@@ -88,7 +88,7 @@ def bar(
     services: ServicesDep, principal: PrincipalHere, renderer: RendererHere, patient: AnyId = ""
 ) -> HTMLResponse:
     """The line above a conversation: whose notes are asked, and how another patient is chosen."""
-    chosen = PatientView.of(read_patient(services, principal, patient)) if patient else None
+    chosen = chosen_patient(services, principal, patient) if patient else None
     return renderer.fragment("patient_fragment.html", part="bar", patient=chosen, chosen=chosen is not None)
 
 

@@ -20,7 +20,13 @@ from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.middleware.authentication import Caller
 from pipeline.service.pages import wording as words
 from pipeline.service.pages.assets import Assets
-from pipeline.service.pages.view_models import beside_address, note_address
+from pipeline.service.pages.view_models import (
+    CITES_MAX,
+    PLACES_MAX,
+    beside_address,
+    note_address,
+    only_patient,
+)
 
 THEME = "chartwell-theme"
 """A cookie that the page's script sets; anything but "light" or "dark" means the system's."""
@@ -83,6 +89,9 @@ class Renderer:
             asset=self.assets.address,
             beside_address=beside_address,
             note_address=note_address,
+            only_patient=only_patient,
+            places_max=PLACES_MAX,
+            cites_max=CITES_MAX,
             place_words=in_words,
             why_nothing=words.why_nothing,
             job_words=words.job_words,

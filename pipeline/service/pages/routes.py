@@ -26,17 +26,20 @@ files = APIRouter(include_in_schema=False)
 @files.get("/static/{address:path}")
 async def file(request: Request, renderer: RendererHere) -> Response:
     """One of the page's files. Its address names its content: it may be kept for ever."""
-    return _sent(renderer.assets.at(request.url.path))
+    return _sent(renderer.assets.at(request.url.path), request)
 
 
 @files.get("/favicon.ico")
-async def icon(renderer: RendererHere) -> Response:
+async def icon(request: Request, renderer: RendererHere) -> Response:
     """For browsers that ask for it whatever the page says."""
-    return _sent(renderer.assets.at(renderer.assets.address("icon.svg")))
+    return _sent(renderer.assets.at(renderer.assets.address("icon.svg")), request)
 
 
-def _sent(asset: Asset) -> Response:
-    return Response(asset.content, media_type=asset.kind, headers={"Cache-Control": KEPT})
+def _sent(asset: Asset, request: Request) -> Response:
+    headers = {"Cache-Control": KEPT, "Vary": "Accept-Encoding"}
+    if "gzip" not in request.headers.get("Accept-Encoding", ""):
+        return Response(asset.content, media_type=asset.kind, headers=headers)
+    return Response(asset.packed, media_type=asset.kind, headers={**headers, "Content-Encoding": "gzip"})
 
 
 def install(app: FastAPI) -> Failures:

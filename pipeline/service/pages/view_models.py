@@ -9,22 +9,31 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, get_args
 from urllib.parse import quote, urlencode
 
 from pipeline.answering.endings import what_is_missing
 from pipeline.patients import RegisteredPatient
-from pipeline.records import Document, Outcome
+from pipeline.records import Document, Outcome, Question
 from pipeline.service.audit.receipts import NAMING, notices_from
 from pipeline.service.conversations.store import ConversationMessage
-from pipeline.service.pages.wording import QUOTES_ONLY, age_words
-from pipeline.service.schemas.ask import AnswerOut, CitationOut, NoticeOut, StatementOut
+from pipeline.service.pages.wording import QUOTES_ONLY, age_words, part_words
+from pipeline.service.schemas.ask import (
+    AnswerOut,
+    CitationOut,
+    NoticeOut,
+    StatementOut,
+    UnderstoodPartOut,
+)
 
 QuotedSpan: TypeAlias = tuple[str, int, int]
 """A note's id, and where its words begin and end."""
 
+CITES_MAX = 6
+"""Citations of one note that are repeated where its source is named."""
+PLACES_MAX = 3
+"""Places in one note that its source names; more are counted."""
 _MARKER = re.compile(r"\s*\[(\d+)\]")
 
 
@@ -44,6 +53,23 @@ class StatementView:
     """Whose it is: of all notes that it cites; empty where it cites none, or notes of several patients."""
     date: str = ""
     """The newest day of a note that it cites; empty where none has one."""
+
+    @property
+    def cites(self) -> bool:
+        """A line without a citation is ours: a heading, a number."""
+        return any(piece.citation for piece in self.pieces)
+
+    @property
+    def without_owner(self) -> tuple[Piece, ...]:
+        """The pieces without the "Patient ID, day" that they begin with, for where that is shown above them."""
+        cited = next((piece.citation for piece in self.pieces if piece.citation), None)
+        if cited is None or not self.patient_id:
+            return self.pieces
+        owner = f"Patient {self.patient_id}, {(cited.date or 'undated')[:10]}"
+        text = self.pieces[0].text
+        if not text.startswith((f"{owner}:", f"{owner},")):
+            return self.pieces
+        return (Piece(text[len(owner) + 1 :].lstrip()), *self.pieces[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +143,8 @@ class AnswerView:
     """No language model wrote it."""
     said_above: frozenset[QuotedSpan] = frozenset()
     """Citations whose words stand in their statements: the list of sources need not say them again."""
+    understood: tuple[UnderstoodPartOut, ...] = ()
+    """What the question was understood to ask."""
     model: str = ""
     """Which language model wrote it; empty where none did, or where that is not kept."""
     choices: tuple[ChoiceView, ...] = ()
@@ -141,9 +169,7 @@ class AnswerView:
             SourceView(
                 tuple(cited),
                 tuple(
-                    each
-                    for each in cited
-                    if (each.resource_id, each.start, each.end) not in self.said_above
+                    each for each in cited if (each.resource_id, each.start, each.end) not in self.said_above
                 ),
             )
             for cited in notes.values()
@@ -163,6 +189,7 @@ class AnswerView:
             tuple(notice.text for notice in answer.notices if not (choices and notice.code in NAMING)),
             quotations_only,
             _said_above(answer.statements),
+            tuple(answer.understood),
             "" if quotations_only else answer.model.model,
             choices,
             answer,
@@ -191,6 +218,7 @@ class AnswerView:
             ),
             content.get("provider") == QUOTES_ONLY,
             _said_above(statements),
+            tuple(UnderstoodPartOut.model_validate(each) for each in content.get("understood", ())),
             missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
         )
 
@@ -236,7 +264,7 @@ class Exchange:
     """Of the error, where ending is "failed"."""
     feedback: str | None = None
     """What the person said of it, in words."""
-    names: Mapping[str, str] = MappingProxyType({})
+    names: Mapping[str, str] = field(default_factory=dict)
     """What patients are called, by id, where statements are of several; else empty, and none is named on each."""
     again: FilterValues | None = None
     """With which filters it can be asked again; None where that is not known any more."""
@@ -307,6 +335,12 @@ def statement_views(statements: Iterable[StatementOut]) -> tuple[StatementView, 
     return tuple(
         statement_view(number, each.text, each.citations) for number, each in enumerate(statements, start=1)
     )
+
+
+def only_patient(parts: Iterable[UnderstoodPartOut]) -> str:
+    """The patient whom a question was understood to mean; empty where that is no one or several."""
+    patients = [each.id.removeprefix("patient:") for each in parts if each.part == "patient"]
+    return patients[0] if len(patients) == 1 else ""
 
 
 def note_address(resource_id: str, spans: Iterable[tuple[int, int]] = ()) -> str:
@@ -387,6 +421,18 @@ class FilterValues:
     until: str = ""
     kept_patient: str = ""
     """Of the answer before, where the form named no patient."""
+    without: tuple[str, ...] = ()
+    """Ids of what the question was understood to ask and the asker took away."""
+
+    @classmethod
+    def of(cls, question: Question) -> FilterValues:
+        """As a question was asked; of several patients, types or domains none, which no form can have asked."""
+        filters = question.filters
+        patient, kind, domain = (
+            values[0] if len(values) == 1 else ""
+            for values in (filters.patient_ids, filters.document_types, filters.domains)
+        )
+        return cls(patient, kind, domain, filters.since or "", filters.until or "", without=question.without)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -399,4 +445,9 @@ class FilterValues:
             ("until ", self.until),
             ("still about patient ", self.kept_patient),
         )
-        return tuple(f"{name}{value}" for name, value in named if value)
+        removed = (f"without {part_words(each)}" for each in self.without)
+        return (*(f"{name}{value}" for name, value in named if value), *removed)
+
+    def of_patient(self, patient_id: str) -> FilterValues:
+        """The same, limited to a patient."""
+        return replace(self, patient_id=patient_id, kept_patient="")

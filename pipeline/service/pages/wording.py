@@ -182,6 +182,14 @@ def day_words(written: str) -> str:
     return " ".join(part for part in (str(int(day)) if day else "", MONTHS[int(month) - 1], year) if part)
 
 
+def part_words(part_id: str) -> str:
+    """What a question was understood to ask, by the id of the part: "kind:vital-sign" is "vital sign"."""
+    name, _, value = part_id.partition(":")
+    if name == "patient":
+        return f"patient {value}"
+    return value.replace("-", " ") if name in ("kind", "shape", "time") and value else value or name
+
+
 def short_id(text: str) -> str:
     """A note's id, its middle left out where it is long. Never a patient's: two must not look alike."""
     return text if len(text) <= ID_SHOWN_MAX else f"{text[:12]}…{text[-6:]}"

@@ -106,9 +106,15 @@ function stepCitation(step) {
 
 // --- asking
 
+// The composer, a chip that is taken away and a choice ask alike; one at a time.
+let running = null;
+const asks = (element) => Boolean(element.matches?.("form[data-asks]"));
+const isBusy = () => Boolean(document.querySelector(".composer-box.busy"));
+
 function asking(form, on) {
-  form.querySelector(".composer-box").classList.toggle("busy", on);
-  form.setAttribute("aria-busy", String(on));
+  running = on ? form : null;
+  byId("ask").querySelector(".composer-box").classList.toggle("busy", on);
+  byId("ask").setAttribute("aria-busy", String(on));
 }
 
 // What is left in the thread without an end did not end well: say so, with the way on.
@@ -131,34 +137,124 @@ function countFilters(form) {
 
 let stopped = false;
 
-document.addEventListener("submit", (event) => {
-  if (event.target.id !== "ask") return;
-  stopped = false;
-  asking(event.target, true);
-  for (const open of event.target.querySelectorAll("details.filters[open]")) open.open = false; // they would hide the answer
-});
+document.addEventListener(
+  "submit",
+  (event) => {
+    if (!asks(event.target)) return;
+    if (event.target.id !== "ask" && isBusy()) {
+      event.preventDefault();
+      event.stopPropagation();
+      say("An answer is being made. Wait for it, or stop it.");
+      return;
+    }
+    stopped = false;
+    asking(event.target, true);
+    for (const open of document.querySelectorAll("details.filters[open], details.choose[open]")) open.open = false; // they would hide the answer
+  },
+  true,
+);
 // Comes when a stream has ended, however it did, and after every request that was no stream.
 document.addEventListener("htmx:finally:request", (event) => {
-  if (event.target.id !== "ask") return;
+  if (!asks(event.target)) return;
   asking(event.target, false);
   endOfStream(stopped);
   if (!narrow.matches) byId("question").focus({ preventScroll: true });
 });
 document.addEventListener("htmx:error", (event) => {
-  if (event.target.id !== "ask" || stopped || document.querySelector(".turn[data-open]")) return;
+  if (!asks(event.target) || stopped || document.querySelector(".turn[data-open]")) return;
   for (const old of document.querySelectorAll("[data-unreachable]")) old.remove();
   byId("thread").append(byId("ended-unreachable").content.cloneNode(true));
   byId("thread").lastElementChild.scrollIntoView({ block: "center" }); // the composer lies over the end of the page
 });
 // The service has taken the question: it names the address of its conversation.
 document.addEventListener("accepted", (event) => {
-  byId("question").value = "";
+  if (running?.id === "ask") byId("question").value = "";
+  byId("suggested").replaceChildren();
   for (const id of ["welcome", "recent-list"]) byId(id)?.remove();
   document.querySelector(".thread-empty")?.classList.remove("thread-empty");
   for (const old of document.querySelectorAll("[data-unreachable], #thread > [role=alert]")) old.remove();
   history.replaceState(null, "", event.detail.data);
 });
-document.addEventListener("ended", (event) => byId(event.detail.data)?.removeAttribute("data-open"));
+document.addEventListener("ended", (event) => {
+  const turn = byId(event.detail.data);
+  turn?.removeAttribute("data-open");
+  if (turn) offerOrders(turn);
+  if (chosen() && byId("patient-bar").dataset.patient !== chosen()) choosePatient(chosen());
+  else suggest();
+});
+
+// --- the patient who is meant, and what may be asked
+
+const chosen = () => byId("patient").value.trim();
+
+function suggest() {
+  const query = new URLSearchParams({ patient: chosen(), conversation_id: byId("conversation-field").value });
+  htmx.ajax("GET", `/suggest/questions?${query}`, { target: "#suggested" });
+}
+
+function choosePatient(id) {
+  byId("patient").value = id;
+  countFilters(byId("ask"));
+  htmx.ajax("GET", `/patient-bar?${new URLSearchParams({ patient: id })}`, { target: "#patient-bar", swap: "outerHTML" });
+  suggest();
+}
+
+function leavePatient() {
+  const every = document.querySelector("#going-on input"); // the answer before was about one: the next question is not
+  if (every) every.checked = true;
+  choosePatient("");
+  say("Every patient whose notes you can see");
+  byId("question").focus();
+}
+
+// --- the order of statements
+
+const ORDERS = { answer: "as answered", patient: "by patient", date: "newest first" };
+const asAnswered = new WeakMap();
+
+// A line of ours says how what stands under it is meant ("2 more mention it as denied"): it keeps what stands under it.
+function sectionsOf(lines) {
+  const sections = [];
+  for (const line of lines) {
+    const lead = line.classList.contains("line-lead");
+    if (lead || !sections.length) sections.push({ lead: lead ? line : null, statements: [] });
+    if (!lead) sections.at(-1).statements.push(line);
+  }
+  return sections;
+}
+
+const ORDER_KEYS = { patient: (line) => ownerOf(line), date: (line) => line.dataset.date };
+const ownerOf = (line) => line.querySelector(".whose strong")?.textContent ?? line.dataset.patient;
+
+function offerOrders(turn) {
+  const list = turn.querySelector(".statements");
+  if (!list || asAnswered.has(list)) return;
+  const lines = [...list.children];
+  const differ = (name) => sectionsOf(lines).some(({ statements }) => new Set(statements.map(ORDER_KEYS[name])).size > 1);
+  const offered = ["answer", ...Object.keys(ORDER_KEYS).filter(differ)];
+  if (offered.length < 2) return;
+  asAnswered.set(list, lines);
+  const group = document.createElement("div");
+  Object.assign(group, { className: "orders row small no-print", role: "group", ariaLabel: "Order of the statements" });
+  for (const name of offered) {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", className: "link-button", textContent: ORDERS[name], ariaPressed: String(name === "answer") });
+    button.dataset.order = name;
+    group.append(button);
+  }
+  list.before(group);
+}
+
+function orderBy(list, name) {
+  const key = ORDER_KEYS[name];
+  const sign = name === "date" ? -1 : 1;
+  const shown = sectionsOf(asAnswered.get(list)).flatMap(({ lead, statements }) => {
+    const ordered = key ? statements.toSorted((one, other) => sign * key(one).localeCompare(key(other))) : statements;
+    ordered.forEach((line, at) => line.classList.toggle("same-owner", name === "patient" && at > 0 && ownerOf(line) === ownerOf(ordered[at - 1])));
+    return lead ? [lead, ...ordered] : ordered;
+  });
+  list.replaceChildren(...shown);
+}
 
 // --- a click begins a trace: what it causes carries its number, and nothing else (W3C Trace Context)
 
@@ -208,10 +304,11 @@ const flat = (element) => element.textContent.replace(/\s+/g, " ").trim();
 
 // A citation stands behind its statement as in the exported file, and its source is named below: nothing is copied bare.
 function answerText(turn) {
-  const statements = [...turn.querySelectorAll(".statement")].map((statement) => {
-    const own = statement.cloneNode(true);
+  const statements = [...turn.querySelectorAll(".statements > li")].map((line) => {
+    const own = line.querySelector(".statement").cloneNode(true);
     for (const cite of own.querySelectorAll("[data-cite]")) cite.replaceWith(` [${cite.textContent}]`);
-    return `- ${flat(own)}`;
+    const whose = line.querySelector(".whose");
+    return `- ${whose ? `${flat(whose)}: ` : ""}${flat(own)}`;
   });
   const sources = [...turn.querySelectorAll(".sources li")].map((source) => {
     const own = source.cloneNode(true);
@@ -239,7 +336,7 @@ const CLICKS = {
   "close-dialog": (button) => button.closest("dialog").close(),
   stop: () => {
     stopped = true;
-    htmx.trigger(byId("ask"), "htmx:abort");
+    if (running) htmx.trigger(running, "htmx:abort");
   },
   print: (button) => {
     button.closest(".turn")?.setAttribute("data-print-me", "");
@@ -253,6 +350,27 @@ const CLICKS = {
     button.textContent = hidden ? "Hide password" : "Show password";
     field.focus();
   },
+  "ask-this": (button) => {
+    if (isBusy()) return;
+    byId("question").value = button.dataset.askThis;
+    byId("ask").requestSubmit();
+  },
+  order: (button) => {
+    for (const other of button.parentElement.children) other.ariaPressed = String(other === button);
+    orderBy(button.closest(".turn").querySelector(".statements"), button.dataset.order);
+    say(`Order: ${button.textContent}`);
+  },
+  "patient-link": (link, event) => {
+    if (!byId("ask") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    choosePatient(link.dataset.patientLink);
+    say(`Asking about ${link.querySelector("strong").textContent}`);
+    byId("question").focus();
+  },
+  "leave-patient": (link, event) => {
+    event.preventDefault();
+    leavePatient();
+  },
   again: (button) => {
     byId("question").value = button.dataset.again;
     byId("question").focus();
@@ -261,21 +379,29 @@ const CLICKS = {
     copy(button, button.dataset.copy.startsWith("/") ? location.origin + button.dataset.copy : button.dataset.copy),
   "clear-filters": (button) => {
     for (const field of button.closest("details").querySelectorAll("input, select")) field.value = "";
-    countFilters(byId("ask"));
+    choosePatient("");
   },
 };
 
 document.addEventListener("click", (event) => {
   for (const [name, act] of Object.entries(CLICKS)) {
     const button = event.target.closest?.(`[data-${name}]`);
-    if (button) act(button);
+    if (button) act(button, event);
   }
-  for (const open of document.querySelectorAll("details.menu[open], details.confirm[open]")) {
+  for (const open of document.querySelectorAll("details.menu[open], details.confirm[open], details.choose[open]")) {
     if (!open.contains(event.target)) open.open = false;
   }
 });
+document.addEventListener(
+  "toggle",
+  (event) => {
+    if (event.target.matches?.("details.choose[open]")) byId("patient-query").focus();
+  },
+  true,
+);
 document.addEventListener("change", (event) => {
   if (event.target.closest?.(".filters")) countFilters(byId("ask"));
+  if (event.target.id === "patient") choosePatient(chosen());
   if (event.target.id === "single-keys") localStorage.setItem("chartwell-keys", event.target.checked ? "on" : "off");
 });
 
@@ -285,6 +411,12 @@ const KEYS = {
   "/": () => byId("question")?.focus(),
   "?": () => byId("keys").showModal(),
   n: () => location.assign("/"),
+  p: () => {
+    const choose = document.querySelector("details.choose");
+    if (!choose) return;
+    choose.open = true;
+    byId("patient-query").focus();
+  },
   h: () => location.assign("/conversations"),
   t: nextTheme,
   "]": () => stepCitation(1),
@@ -293,7 +425,7 @@ const KEYS = {
 
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-    const open = document.querySelector("details.menu[open], details.confirm[open]");
+    const open = document.querySelector("details.menu[open], details.confirm[open], details.choose[open]");
     if (open) {
       open.open = false;
       open.querySelector("summary").focus();
@@ -320,6 +452,7 @@ const single = byId("single-keys");
 if (single) single.checked = localStorage.getItem("chartwell-keys") !== "off";
 const form = byId("ask");
 if (form) countFilters(form);
+for (const turn of document.querySelectorAll(".turn")) offerOrders(turn);
 // A one-time link carries its token behind the '#', which browsers send to no server: it goes into the form, and away.
 const token = document.querySelector("input[data-token]");
 if (token) {

@@ -1,0 +1,46 @@
+"""What the page knows of patients besides an answer: what they are called, within what one may see.
+
+Decides what is shown of a patient whom no note in sight names: the id, and that there are no notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from pipeline.records import AccessScope
+from pipeline.service.access.policy import Principal
+from pipeline.service.api.patients import read_patient
+from pipeline.service.dependencies import Services
+from pipeline.service.errors import NotKnown
+from pipeline.service.pages.view_models import PatientView
+
+NAMES_MAX = 1_000
+"""Patients of one answer whose names are looked up."""
+
+
+def names_of(services: Services, scope: AccessScope, patient_ids: Collection[str]) -> Mapping[str, str]:
+    """What patients are called, by id; those without a name by their id."""
+    if not patient_ids or not services.corpus.ready:
+        return {each: f"patient {each}" for each in patient_ids}
+    asked = sorted(patient_ids)[:NAMES_MAX]
+    with services.corpus.answering() as answering:
+        known = answering.store.patients(scope, ids=asked, limit=len(asked))
+    names = {patient.patient_id: patient.name for patient in known}
+    return {each: names.get(each) or f"patient {each}" for each in patient_ids}
+
+
+def patient_view(services: Services, scope: AccessScope, patient_id: str) -> PatientView | None:
+    """A patient as an answer's notes name one; None where none may be seen any more, or not now."""
+    if not services.corpus.ready:
+        return None
+    with services.corpus.answering() as answering:
+        known = answering.store.patients(scope, ids=[patient_id])
+    return PatientView.of(known[0]) if known else None
+
+
+def chosen_patient(services: Services, principal: Principal, patient_id: str) -> PatientView:
+    """A patient whom someone chose; one that is not known here has no notes."""
+    try:
+        return PatientView.of(read_patient(services, principal, patient_id))
+    except NotKnown:
+        return PatientView(patient_id, "", "", "", 0, None, None)
