@@ -132,13 +132,12 @@ class Passages:
             return True
         begins, ends = self.span_of(number, start, end)
         around = f"{text[begins:start]} . {text[end:ends]}"
-        theirs = CLINICIANS if _HAS.search(text, begins, ends) else frozenset[str]()
         if over_labels(self._labels(number, begins)) == Over() and not (
             may_stand_over(around)
             and any(
                 token.kind in ("negation", "hedge", "relative")
                 or token.key in ENDING_ORDERS
-                or token.word in theirs
+                or (token.word in CLINICIANS and _HAS.search(text, begins, ends))
                 for token in read(around).tokens
             )
         ):

@@ -106,7 +106,6 @@ _SPELLED = str.maketrans(
         "º": "°",
     }
 )
-_WHITE = re.compile(r"\s+")
 _LIST_NUMBER = re.compile(r"\s*(?:[-*•]\s*)?\(?\d{1,3}[.)]\s+(?=[^\W\d_]|\Z)")
 """In "1. Right upper lobe nodule" no figure: how many, how big or how often is not said."""
 _ASKED = re.compile(r"\[\s?\]|\u2610|\?\s*\Z")
@@ -186,7 +185,7 @@ def _spelled(text: str) -> str:
     """The text in one spelling of dashes, apostrophes, white space, and abbreviations that have a sign in them."""
     if text[:8].lstrip(" -*•(")[:1].isdigit() and (number := _LIST_NUMBER.match(text)) is not None:
         text = text[number.end() :]
-    text = _WHITE.sub(" ", text.translate(_SPELLED)).strip()
+    text = " ".join(text.translate(_SPELLED).split())
     if "/" in text or "(-)" in text or "-ve" in text:
         text = _ABBREVIATION.sub(lambda match: f" {ABBREVIATED[match.group().lower()]} ", text)
     if "/V" in text or "/I" in text:

@@ -267,7 +267,7 @@ def test_off_means_that_nothing_stands_between(index: Index) -> None:
     with ServingAnswering(settings, SILENT) as answering, answering.answering() as parts:
         assert type(parts.embedder).__module__ == "pipeline.backends.local.hashing"
         assert type(parts.store).__module__ == "pipeline.backends.embedded.store"
-        assert type(parts.answerer).__name__ == "ShapedAnswering"
+        assert type(parts.answerer).__name__ == "UnderstoodAnswering"
     with open_telemetry(settings) as telemetry:
         assert telemetry.tracing is None
 
