@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from pipeline.records import Hit
 from pipeline.text.facts import signature
@@ -38,8 +39,7 @@ def selected(hits: Sequence[Hit], *, limit: int, similarity: float = 0.9) -> tup
     for hit in hits:
         if texts == limit:
             break
-        words = hit.text.lower().split()
-        found = _Candidate(hit, frozenset(words), _triples(words))
+        found = _Candidate(hit, hit.text.lower())
         near = [other for other in kept if other.hit.patient_id == hit.patient_id]
         same = next((other for other in near if found.says_the_same(other, similarity)), None)
         if same is not None:
@@ -65,25 +65,31 @@ _FEW_WORDS = 12
 
 @dataclass(eq=False)
 class _Candidate:
-    """A passage, and its versions where it is the best-placed one of several."""
+    """A passage, and its versions where it is the best-placed one of several. Its words are read once another of its
+    patient is there to be compared."""
 
     hit: Hit
-    words: frozenset[str]
-    triples: frozenset[tuple[str, ...]]
+    text: str
+    """In small letters; of the passage that came first, also where a newer one that says the same takes its place."""
     first: _Candidate | None = None
     versions: list[_Candidate] = field(default_factory=list)
-    _figureless: frozenset[tuple[str, ...]] | None = None
 
     @property
     def newest(self) -> _Candidate:
         return max([self, *self.versions], key=lambda each: each.hit.date or "")
 
-    @property
+    @cached_property
+    def words(self) -> frozenset[str]:
+        return frozenset(self.text.split())
+
+    @cached_property
+    def triples(self) -> frozenset[tuple[str, ...]]:
+        return _triples(self.text.split())
+
+    @cached_property
     def figureless(self) -> frozenset[tuple[str, ...]]:
-        if self._figureless is None:
-            without, figures = _FIGURE.subn("#", self.hit.text.lower())
-            self._figureless = _triples(without.split()) if figures else self.triples
-        return self._figureless
+        without, figures = _FIGURE.subn("#", self.hit.text.lower())
+        return _triples(without.split()) if figures else self.triples
 
     def says_the_same(self, other: _Candidate, similarity: float) -> bool:
         near = _jaccard_reaches(similarity, self.triples, other.triples)

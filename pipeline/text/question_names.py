@@ -345,7 +345,7 @@ def _names_in_a_row(question: str) -> list[Name]:
     found: list[Name] = []
     run, begins = _NameRun(heading, begins=True), True
     for word in words:
-        if not run.takes(word):
+        if not run.takes(word) and not (run.empty and run.begins == begins):
             found += run.names()
             run = _NameRun(heading, begins)
             run.takes(word)
@@ -382,6 +382,10 @@ class _NameRun:
     generation: str = ""
     has_particle: bool = False
     over: bool = False
+
+    @property
+    def empty(self) -> bool:
+        return not self.parts and self.title is None
 
     def takes(self, word: re.Match[str]) -> bool:
         """Whether the word belongs to this run; the first word always asks an empty one."""
