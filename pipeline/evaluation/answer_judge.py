@@ -66,7 +66,7 @@ class Judgement:
 def judge(question: PosedQuestion, answer: Answer | None, people: People) -> Judgement:
     """`answer`: None where the question was refused. `people`: everyone in the notes, to see whom a statement
     names."""
-    claims = [] if answer is None else list(_claims(answer))
+    claims = [] if answer is None else list(_claims(answer, of_family=question.kind == "family"))
     recall, precision = _recall(question, claims), _precision(question, claims)
     verdict = _verdict(question, answer, claims, people, recall, precision)
     several = question.expected == "answer" and question.shape in SEVERAL
@@ -103,12 +103,14 @@ def says_nothing(answer: Answer) -> bool:
     return not lead.citations and _SAYS_NOTHING.match(lead.text) is not None
 
 
-def _claims(answer: Answer) -> Iterator[Statement]:
-    """The statements that cite a note and stand as an answer."""
+def _claims(answer: Answer, *, of_family: bool) -> Iterator[Statement]:
+    """The statements that cite a note and stand as an answer. `of_family`: the family is asked for, and what is said of
+    it is not apart."""
     apart = False
     for statement in answer.statements:
         if not statement.citations:
             apart = _SETS_APART.fullmatch(statement.text) is not None
+            apart = apart and not (of_family and statement.text.lower().startswith("family"))
         elif not apart and not _LABELLED_APART.match(statement.text):
             yield statement
 

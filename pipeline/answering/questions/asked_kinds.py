@@ -27,7 +27,9 @@ laboratory: labs?, lab(oratory)? (values?|results?|tests?), blood (tests?|work|c
 imaging: imaging, x-?rays?, x rays?, radiographs?, ct, cts, ct scans?, mri, mris, ultrasounds?, sonograms?, scans?,
     echo, echocardiograms?, mammograms?, films?, ekg, ecg, electrocardiogram
 procedure: procedures?, surger(y|ies), operations?, operated, surgical, transplant(ed|ation)?, biops(y|ies),
-    immuni[sz]ations?, immuni[sz]ed, vaccin(es?|ations?|ated), colonoscop(y|ies), endoscop(y|ies)
+    vaccine, colonoscop(y|ies), endoscop(y|ies)
+immunization: ((vaccine|vaccination|immuni[sz]ation) (history|record)), immuni[sz]ations?, immuni[sz]ed, vaccines,
+    vaccinations?, vaccinated, shots
 examination: exam, examination, physical exam(ination)?
 instructions: instructions?, told to do, advised, advice, counsel(l)?ed
 plan: plans?, planned, treatment plan, recommendations?, next steps?, follow-?up, follow up

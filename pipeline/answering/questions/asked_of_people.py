@@ -26,6 +26,7 @@ _GIVEN = re.compile(
 _AGAINST = re.compile(
     r"^(?:been\s+)?(?:vaccinated|immuni[sz]ed)\s+(?:against|for|with)\s+(?P<what>.+)$", re.IGNORECASE
 )
+_NOTHING = re.compile(r"(?:there|here|registered|known)(?: (?:are|here|in (?:the|all) \w+))?", re.IGNORECASE)
 _ARTICLES = re.compile(r"^(?:an?|the|any)\s+", re.IGNORECASE)
 _AGAIN = re.compile(
     r",?\s+(?:or|and)\s+(?:ever\s+)?(?:(?:have|has)\s+)?(?:had|took|taken)\s+(?:them|it|one|any|some|§)(?:\s+before)?$"
@@ -45,7 +46,7 @@ class AskedOfPeople:
 def asked_of_people(text: str) -> AskedOfPeople | None:
     """`text`: what follows "Which patients" or "How many patients"."""
     found = _ASKED.match(text.strip())
-    if found is None:
+    if found is None or _NOTHING.fullmatch(found["words"]):
         return None
     words, more = without_again(found["words"].replace("§'s", "their"))
     negated = bool(found["no"] or found["never"])

@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.answering.questions.asked_kinds import without_kinds
+from pipeline.answering.questions.asked_count import asked_count
+from pipeline.answering.questions.asked_kinds import PATTERNS, without_kinds
 from pipeline.answering.questions.asked_of_people import asked_of_people, without_again
-from pipeline.answering.questions.plan import AnswerShape, ThingKind, Whom
+from pipeline.answering.questions.asked_part import asked_part
+from pipeline.answering.questions.plan import AnswerShape, ListPart, ThingKind, Whom
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class AskedShape:
     negated: bool = False
     is_attribute: bool = False
     """Whether the patient is the finding ("are married") and does not have it."""
+    part: ListPart | None = None
 
 
 _PEOPLE = r"(?:patients?|people|persons?|men|women|children|adults|cases)"
@@ -143,6 +146,12 @@ _WHAT_VALUE = re.compile(
     rf"(?:\s+(?:level|value|result)s?)?(?:\s+(?:of|for|in)\s+§)?{_END}",
     re.IGNORECASE,
 )
+_FAMILY_ILLS = re.compile(
+    r"^(?:what|which|are there any|any)\s+"
+    r"(?:(?:kinds? of )?(?:illness(?:es)?|diseases?|conditions?|problems?|disorders?)\s+)?"
+    rf"(?:runs?|running|are|is|are there)\s+in\s+(?:§'s\s+family|the\s+family(?:\s+of\s+§)?){_END}",
+    re.IGNORECASE,
+)
 _ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
 _TAIL = re.compile(
     r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
@@ -163,13 +172,20 @@ _LISTED = frozenset(
     [
         *(ThingKind.MEDICATION, ThingKind.ALLERGY, ThingKind.PROBLEM, ThingKind.PROCEDURE, ThingKind.VITAL),
         *(ThingKind.LABORATORY, ThingKind.IMAGING, ThingKind.PLAN, ThingKind.INSTRUCTIONS, ThingKind.HISTORY),
-        *(ThingKind.SOCIAL, ThingKind.FAMILY, ThingKind.EXAMINATION, ThingKind.REASON_FOR_VISIT),
+        *(
+            ThingKind.IMMUNIZATION,
+            ThingKind.SOCIAL,
+            ThingKind.FAMILY,
+            ThingKind.EXAMINATION,
+            ThingKind.REASON_FOR_VISIT,
+        ),
     ]
 )
 _PLURAL_ONLY = re.compile(
     r"\b(?:vitals|vital signs|labs|lab(?:oratory)? (?:values|results|tests)|diagnos[ei]s|problems|allerg\w+|"
     r"medications?|medicines?|meds|drugs|prescriptions|conditions|illnesses|diseases|procedures|surger\w+|operations|"
-    r"immuni\w+|plans?|recommendations?|instructions|imaging|(?:\w+ )?history|reason|complaints?|follow-?up|"
+    r"immuni\w+|vaccin\w+|shots|plans?|recommendations?|instructions|imaging|(?:\w+ )?history|reason|complaints?"
+    r"|follow-?up|"
     r"comorbidities|disorders|examination|exam)\b",
     re.IGNORECASE,
 )
@@ -188,6 +204,10 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
             return AskedShape(shape, rest=_rest(without_kinds(pattern.sub(" ", text))))
     if (people := _COUNT_PEOPLE.match(text)) is not None:
         return _of_them(AnswerShape.COUNT, text[people.end() :])
+    if (counted := asked_count(text)) is not None:
+        visits = None if counted.what else ThingKind.WHOLE_VISIT
+        rest = tuple(_SEVERAL_THINGS.findall(counted.what or ""))
+        return AskedShape(AnswerShape.COUNT, counted.what, visits, rest)
     if _COUNT.match(text):
         return AskedShape(AnswerShape.COUNT, rest=_rest(text))
     if whom in ("everyone", "open") and (who := _WHO.match(text)) is not None:
@@ -247,6 +267,10 @@ def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = F
 
 
 def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
+    if (part := asked_part(text)) is not None and not _SEVERAL_THINGS.search(part[1].purpose or ""):
+        return AskedShape(AnswerShape.LIST, None, part[0], part=part[1])
+    if _FAMILY_ILLS.match(text):
+        return AskedShape(AnswerShape.LIST, None, ThingKind.FAMILY)
     if (listed := _by_verb(text)) is not None:
         return listed
     if (listed := _whole_kind(text, kinds)) is not None:
@@ -280,7 +304,8 @@ def _by_verb(text: str) -> AskedShape | None:
         return None
     if verb in ("on", "using", "started on", "prescribed", "given") and not named and more.strip():
         return None
-    narrowed = verb if verb in ("started on", "prescribed", "given") else ""
+    done = any(PATTERNS[kind].search(found["what"]) for kind in (ThingKind.IMMUNIZATION, ThingKind.PROCEDURE))
+    narrowed = verb if verb in ("started on", "prescribed", "given") and not done else ""
     return AskedShape(AnswerShape.LIST, None, kind, _rest(f"{what} {narrowed} {more}"))
 
 

@@ -63,7 +63,9 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     time, text = asked_time(framed(question, patients))
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
-    if read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
+    if read.kind is not None and (read.part is not None or read.kind is ThingKind.FAMILY):
+        kinds = (read.kind,)
+    elif read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
         kinds = tuple(dict.fromkeys((read.kind, *kinds)))
     plan = QuestionPlan(
         question,
@@ -75,6 +77,7 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
         time,
         negated=read.negated,
         is_attribute=read.is_attribute,
+        part=read.part,
     )
     return _in_time(plan, text)
 

@@ -33,6 +33,7 @@ class ThingKind(StrEnum):
     ALLERGY = "allergy"
     PROBLEM = "problem"
     PROCEDURE = "procedure"
+    IMMUNIZATION = "immunization"
     VITAL = "vital sign"
     LABORATORY = "laboratory"
     IMAGING = "imaging"
@@ -121,6 +122,20 @@ class AskedThing:
     """Asked for what began, or ended."""
 
 
+ListChange: TypeAlias = Literal["started", "stopped", "changed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ListPart:
+    """Which part of a list is asked for."""
+
+    change: ListChange | None = None
+    purpose: str | None = None
+    """The illness that drugs are for, in the question's words."""
+    tests: bool = False
+    """Of a plan what is to be measured or looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class QuestionPlan:
     """What one question asks for."""
@@ -141,6 +156,8 @@ class QuestionPlan:
     """Whether a patient is the finding and does not have it: "Which patients are married?"."""
     thing: AskedThing | None = None
     """Of a trend, a comparison, or a fact with a time, when it can be told; None for all other questions."""
+    part: ListPart | None = None
+    """None: all of the list."""
 
     @property
     def kind(self) -> ThingKind | None:

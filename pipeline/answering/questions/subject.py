@@ -33,7 +33,8 @@ _PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|o
 _SOMEBODY = r"(?:he|she|him|his|her|hers|their)\b"
 """Whom "Who is she?" and "Who has he seen?" are about: not several."""
 _SEVERAL = re.compile(
-    rf"\b{_PEOPLE}\b|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
+    rf"\b{_PEOPLE}\b(?!\s+(?:does|do|did|has|have|had)\s+{_SOMEBODY})"
+    r"|\bhow many (?:have|had|are|were|take|took|need|use|smoke|of)\b|\ball (?:with|who|taking)\b"
     r"|\b(?:which|what|any|every|each|another|no|some|whose)\s+(?:other\s+|single\s+)?patient\b"
     r"|\b(?:any|every|some|no)\s?(?:one|body)\b"
     r"|\bwho\s+(?:else|all|has|have|had|takes?|took|needs?|uses?|smokes?|drinks?|gets?|got|suffers?|are|were)\b"

@@ -39,6 +39,7 @@ _PLURALS = MappingProxyType(
         _K.ALLERGY: "allergies",
         _K.PROBLEM: "problems",
         _K.PROCEDURE: "procedures",
+        _K.IMMUNIZATION: "immunizations",
         _K.VITAL: "vital signs",
         _K.LABORATORY: "laboratory results",
     }

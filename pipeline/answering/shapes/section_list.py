@@ -13,12 +13,15 @@ from collections.abc import Collection, Iterator, Sequence
 from types import MappingProxyType
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
-from pipeline.answering.shapes.drug_sentences import drug_mentions
-from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
+from pipeline.answering.shapes.kinds_in_prose import (
+    NOT_STATED_KINDS,
+    SAID_IN,
+    may_be_stated,
+    prose_mentions,
+)
+from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
-from pipeline.text.finding import Finding
 from pipeline.text.sentences import is_heading, passage_sentences
-from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
@@ -33,6 +36,7 @@ SECTIONS = MappingProxyType(
             [_K.PROBLEMS, _K.DIAGNOSES, _K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN, _K.PAST_HISTORY]
         ),
         ThingKind.PROCEDURE: frozenset([_K.PROCEDURES, _K.SURGICAL_HISTORY]),
+        ThingKind.IMMUNIZATION: frozenset([_K.IMMUNIZATIONS]),
         ThingKind.VITAL: frozenset([_K.VITAL_SIGNS]),
         ThingKind.LABORATORY: frozenset([_K.LABORATORY]),
         ThingKind.IMAGING: frozenset([_K.IMAGING]),
@@ -46,6 +50,8 @@ SECTIONS = MappingProxyType(
 )
 """The sections that a kind of thing is listed in."""
 _HELD_IN_PROSE = frozenset([ThingKind.MEDICATION, ThingKind.ALLERGY])
+_EVENTS = frozenset([ThingKind.PROCEDURE, ThingKind.IMMUNIZATION])
+"""What a note lists because it happened then: each note is read for its own."""
 _ASSESSED = frozenset([_K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN])
 LINES_MAX = 60
 PROBLEM_WORDS_MAX = 14
@@ -58,6 +64,14 @@ _LABEL = re.compile(r"\s*(?:[-*•]\s*)?[A-Z][A-Za-z ]{2,40}:")
 _REASONING = re.compile(
     r"\s*(?:[-*•]\s*)?(?:Medical Reasoning|Reasoning|Patient Agreements)\b", re.IGNORECASE
 )
+_NO_PROBLEM = re.compile(
+    r"\W*(?:(?:routine )?(?:health ?care|health) maintenance|preventive care|follow-?up|disposition|code status"
+    r"|prophylaxis|return|(?:(?:re)?stop|start|continue|hold|discontinue|increase|decrease|resume|taper|refill|order"
+    r"|repeat|check|refer|schedule|recommend|consider|obtain|give|take|avoid|add|switch|change"
+    r"|prescribe)\b(?! ?(?:and|-)))",
+    re.IGNORECASE,
+)
+"""A headline that is no illness: what is to be done, or what is looked after."""
 _SAY_NOTHING = frozenset(["also", "and", "other", "others", "none other", "as above", "see above"])
 _NO_ALLERGY = re.compile(r"\s*(?:no\b.*\ballerg\w+|none(?: known)?|nkd?a)\W*", re.IGNORECASE)
 _CHANGE = (
@@ -65,6 +79,12 @@ _CHANGE = (
     r"|increase[ds]?|decrease[ds]?|reduce[ds]?|chang(?:e|ed)|quit|off)"
 )
 _NOT_CHANGED_IN = frozenset([_K.MEDICATIONS, _K.ALLERGIES, _K.FAMILY_HISTORY])
+_HAS_ILLNESS = re.compile(
+    r"\s*(?:(?:she|he|they|the patient|patient|pt)\s+(?:also\s+)?(?:has|have)\b"
+    r"(?!\s+(?:also\s+)?(?:had|undergone|been))"
+    r"|also,)",
+    re.IGNORECASE,
+)
 _LETTER = re.compile(r"[^\W_]+")
 _DRUG = re.compile(r"[^\W\d_][\w-]{2,}")
 _NO_DRUG = frozenset(
@@ -77,23 +97,26 @@ class SectionList:
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
         return (
-            plan.shape is AnswerShape.LIST
+            (plan.shape is AnswerShape.LIST or _is_of_family_alone(plan))
+            and plan.part is None
             and len(patients) == 1
             and len(plan.kinds) == 1
             and plan.kind in SECTIONS
-            and not (plan.rest or plan.negated or plan.finding)
+            and (_is_of_family_alone(plan) or not (plan.rest or plan.negated or plan.finding))
             and not (plan.time.relative or plan.time.stay or plan.time.order == "first")
         )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         kind = asked.plan.kinds[0]
         read = patient_notes(asked)
+        if asked.plan.shape is not AnswerShape.LIST:
+            return _nowhere(read, kind)
         lines: list[ReplyLine] = []
         told = _Told()
         for notes in _by_day(read.notes):
             for note in notes:
                 lines += _of_sections(note, kind, told)
-            if lines and not (kind is ThingKind.ALLERGY and _says_none(lines)):
+            if lines and kind not in _EVENTS and not (kind is ThingKind.ALLERGY and _says_none(lines)):
                 break
         drugs = _drugs(lines) if kind is ThingKind.MEDICATION else frozenset[str]()
         for note in _with_prose(read.notes, lines, kind):
@@ -101,7 +124,18 @@ class SectionList:
             lines += _of_prose(note, kind, told)
         if lines:
             return Reply(tuple(lines[:LINES_MAX]))
-        return NOT_STATED if kind in _HELD_IN_PROSE and read.complete and read.notes else None
+        return _nowhere(read, kind)
+
+
+def _is_of_family_alone(plan: QuestionPlan) -> bool:
+    """ "What did her mother die of?": where no note speaks of any relative, that is not stated."""
+    return plan.shape in (AnswerShape.FACT, AnswerShape.YES_NO) and plan.kinds == (ThingKind.FAMILY,)
+
+
+def _nowhere(read: PatientNotes, kind: ThingKind) -> Reply | None:
+    """That it is not stated, where no note has a word of the kind."""
+    said = kind not in NOT_STATED_KINDS or any(may_be_stated(note, kind) for note in read.notes)
+    return None if said or not (read.complete and read.notes) else NOT_STATED
 
 
 class _Told:
@@ -132,8 +166,10 @@ def _with_prose(
 ) -> Sequence[PatientNote]:
     """The notes whose sentences are read: of a list that there is, its own notes and newer ones, for what has changed
     since it was written down; else those of the newest day that have any."""
+    if kind in _EVENTS:
+        return notes
     if kind not in _HELD_IN_PROSE:
-        return ()
+        return () if lines else notes
     listed = {line.hit.resource_id for line in lines if isinstance(line, Quotation)}
     if listed:
         since = max(note.day for note in notes if note.first.resource_id in listed)
@@ -143,7 +179,7 @@ def _with_prose(
             if (note.day > since and since)
             or (kind is ThingKind.MEDICATION and note.first.resource_id in listed)
         ]
-    return next((day for day in _by_day(notes) if any(_prose(note, kind) for note in day)), ())
+    return next((day for day in _by_day(notes) if any(any(prose_mentions(note, kind)) for note in day)), ())
 
 
 def _of_sections(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
@@ -184,8 +220,22 @@ def _items(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[
         yield from _of_assessment(text, section, kind)
         return
     for item in items_of(text, section.text_start, section.end):
-        if _LETTER.search(text, item.start, item.end) and text[item.end - 1] != ":":
+        if not _LETTER.search(text, item.start, item.end) or text[item.end - 1] == ":":
+            continue
+        if not _is_of_another_kind(text, item.start, item.end, kind):
             yield item.start, item.end
+
+
+def _is_of_another_kind(text: str, start: int, end: int, kind: ThingKind) -> bool:
+    """Whether an item stands in a section of its kind and is none: "Stop amoxicillin" among problems, an illness that a
+    sentence adds to operations."""
+    if kind is ThingKind.PROBLEM:
+        return _NO_PROBLEM.match(text, start) is not None
+    if kind is not ThingKind.PROCEDURE or SAID_IN[kind].search(text, start, end):
+        return False
+    line = text[text.rfind("\n", 0, start) + 1 : start]
+    sentence = line[max(line.rfind(". "), line.rfind(".  ")) + 1 :] + text[start:end]
+    return _HAS_ILLNESS.match(sentence) is not None
 
 
 def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
@@ -194,12 +244,12 @@ def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tup
         a, b = start + section.text_start, end + section.text_start
         if is_heading(text[a:b]) and kind is not ThingKind.PROBLEM:
             continue
-        problem = _is_problem(text, a, b)
+        problem = is_problem(text, a, b)
         if problem is (kind is ThingKind.PROBLEM) and not _REASONING.match(text, a):
             yield a, b
 
 
-def _is_problem(text: str, start: int, end: int) -> bool:
+def is_problem(text: str, start: int, end: int) -> bool:
     """Whether a sentence of an assessment is a headline: "2. Hypertension", alone on its line."""
     line_start = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", end)
@@ -213,26 +263,8 @@ def _is_problem(text: str, start: int, end: int) -> bool:
         and len(words) <= PROBLEM_WORDS_MAX
         and said.isdisjoint(_OF_SENTENCES)
         and not _LABEL.match(text, start)
+        and not _NO_PROBLEM.match(text, start)
     )
-
-
-def _prose(note: PatientNote, kind: ThingKind) -> list[tuple[ReadPassage, int, int, str]]:
-    """Sentences that have it: passage, place, and the word that tells one from another."""
-    if kind is ThingKind.MEDICATION:
-        return [
-            (passage, mention.start, mention.end, mention.drug)
-            for passage in note.passages
-            for mention in drug_mentions(passage.hit.text, passage.sections)
-        ]
-    finding = Finding("allergy")
-    return [
-        (passage, mention.sentence_start, mention.sentence_end, "")
-        for passage in note.passages
-        for mention in finding.mentions(passage.hit.text)
-        if NoteAssertions(passage.hit.text, passage.sections).of(mention.start, mention.end).kind
-        is not AssertionKind.FAMILY
-        and not is_heading(passage.hit.text[mention.sentence_start : mention.sentence_end])
-    ]
 
 
 def _changes(note: PatientNote, drugs: Collection[str], told: _Told) -> Iterator[ReplyLine]:
@@ -269,12 +301,16 @@ def _drugs(lines: Sequence[ReplyLine]) -> frozenset[str]:
 
 def _of_prose(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
     quoted = []
-    for passage, start, end, word in _prose(note, kind):
-        known = {each.lower() for each in _DRUG.findall(word)}
-        if word and known and known <= told.words:
+    for mention in prose_mentions(note, kind):
+        known = {each.lower() for each in _DRUG.findall(mention.word)}
+        if mention.word and known and known <= told.words:
             continue
-        if told.is_new(passage.hit.text[start:end]):
-            quoted.append(Quotation(passage.hit, start, end))
+        hit, start, end = mention.passage.hit, mention.start, mention.end
+        section = section_at(mention.passage.sections, start)
+        if kind in _EVENTS and section is not None and not SECTIONS[kind].isdisjoint(section.kinds):
+            continue  # its items are listed
+        if told.is_new(hit.text[start:end]):
+            quoted.append(Quotation(hit, start, end))
     if quoted:
         what = (
             "Taken or ordered, as sentences say it" if kind is ThingKind.MEDICATION else "As sentences say it"

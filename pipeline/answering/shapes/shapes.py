@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from pipeline.answering.shapes.part_of_list import PartOfList
 from pipeline.answering.shapes.reply import ShapeAnswerer
 from pipeline.answering.shapes.section_list import SectionList
 from pipeline.answering.shapes.series import AtATime, ListOfPeriod, Trend
 from pipeline.answering.shapes.stated import Stated
+from pipeline.answering.shapes.visit_count import VisitCount
 from pipeline.answering.shapes.visit_summary import VisitSummary
 from pipeline.answering.shapes.who import Who
 
 SHAPES: tuple[ShapeAnswerer, ...] = (
+    PartOfList(),
     AtATime(),
     ListOfPeriod(),
     Trend(),
     SectionList(),
     VisitSummary(),
     Who(),
+    VisitCount(),
     Stated(),
 )

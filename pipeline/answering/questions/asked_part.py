@@ -1,0 +1,83 @@
+"""Which part of a list is asked for: what was started or stopped, or what is for an illness.
+
+Decides it by how a question is built: "What was § started on?", "Which medications does § take for §'s asthma?", "Which
+blood pressure medicines?". Refuses to know which drug is for what.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline.answering.questions.plan import ListChange, ListPart, ThingKind
+
+_DRUGS = r"(?:medications?|medicines?|meds|drugs?|pills?|prescriptions?|treatments?|tablets?|inhalers?)"
+_WHICH = r"(?:(?:what|which)|(?:list|show|name|give|tell)(?:\s+me)?(?:\s+all)?(?:\s+the)?)"
+_AUXILIARY = r"(?:is|are|was|were|does|do|did|has|have|had|should|will|must)"
+_STARTED = r"(?:started|begun|initiated|placed|put|prescribed|given|added|newly (?:started|prescribed))"
+_STOPPED = r"(?:stopped|discontinued|taken off|withdrawn|held|paused)"
+_CHANGED = r"(?:changed|adjusted|increased|decreased|reduced|raised|lowered)"
+_BY_VERB = (
+    re.compile(
+        rf"^{_WHICH}(?:\s+(?:new|other))?(?:\s+{_DRUGS})?\s+{_AUXILIARY}\s+§\s+(?:been\s+)?(?:newly\s+)?"
+        rf"(?:(?P<start>{_STARTED}(?:\s+on)?|start(?:\s+taking)?)|(?P<stop>{_STOPPED}|told to stop|stop(?:\s+taking)?))"
+        r"(?:\s+for\s+(?P<purpose>[^,;?!]+?))?\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^{_WHICH}(?:\s+of\s+§'s)?(?:\s+§'s)?(?:\s+(?P<new>new))?\s+{_DRUGS}(?:\s+of\s+§)?\s+{_AUXILIARY}\s+(?:been\s+)?(?:newly\s+)?"
+        rf"(?:(?P<start>{_STARTED})|(?P<stop>{_STOPPED})|(?P<change>{_CHANGED}))(?:\s+(?:for|to|by|of)\s+§)?"
+        r"(?:\s+for\s+(?P<purpose>[^,;?!]+?))?\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^{_WHICH}\s+(?:(?:is|are|were)\s+)?(?:§'s\s+)?(?P<new>new)\s+{_DRUGS}\b[^,;]*[?.!]*$",
+        re.IGNORECASE,
+    ),
+)
+_BY_PURPOSE = (
+    re.compile(
+        rf"^{_WHICH}(?:\s+{_DRUGS})?\s+{_AUXILIARY}\s+§\s+(?:been\s+)?(?:currently\s+)?(?:on|take|taking|takes|use|using"
+        r"|prescribed|given|get|getting|have|treated with)\s+for\s+(?P<purpose>[^,;?!]+?)\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^(?:{_WHICH}\s+)?(?:(?:is|are|were)\s+)?(?:§'s\s+)?{_DRUGS}\s+(?:(?:of|does|is|are)\s+§\s+)?"
+        r"(?:(?:take|taking|on)\s+)?for\s+(?P<purpose>(?!§\s*[?.!]*$)[^,;?!]+?)\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^{_WHICH}\s+(?:(?:is|are|were)\s+)?(?:§'s\s+)?"
+        r"(?P<purpose>(?!(?:current|new|other|home|active|old)\b)[a-z][\w -]{2,40}?)\s+"
+        rf"{_DRUGS}\s+{_AUXILIARY}\s+§\s+(?:currently\s+)?(?:on|take|taking|takes|use|using|prescribed|given|have|get)"
+        r"\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+)
+_TESTS = re.compile(
+    r"^(?:what|which)\s+(?:tests?|investigations?|studies|work-?up|labs?|imaging)\s+"
+    r"(?:are|were|is|was|will be|have been)\s+"
+    r"(?:planned|ordered|recommended|scheduled)(?:\s+(?:for|of|by)\s+§)?\s*[?.!]*$",
+    re.IGNORECASE,
+)
+_OWN = re.compile(r"^(?:(?:§'s|the|an?|his|her|their)\s+)+", re.IGNORECASE)
+
+
+def asked_part(text: str) -> tuple[ThingKind, ListPart] | None:
+    """The kind that is listed, and which part of it. `text`: framed, without its time."""
+    if _TESTS.match(text):
+        return ThingKind.PLAN, ListPart(tests=True)
+    for pattern in _BY_VERB:
+        if (found := pattern.match(text)) is not None:
+            said = found.groupdict()
+            change: ListChange = (
+                "stopped" if said.get("stop") else "changed" if said.get("change") else "started"
+            )
+            return ThingKind.MEDICATION, ListPart(change, _purpose(said.get("purpose")))
+    for pattern in _BY_PURPOSE:
+        if (found := pattern.match(text)) is not None:
+            return ThingKind.MEDICATION, ListPart(purpose=_purpose(found["purpose"]))
+    return None
+
+
+def _purpose(words: str | None) -> str | None:
+    return _OWN.sub("", words.strip()) if words else None

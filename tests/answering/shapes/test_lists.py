@@ -1,0 +1,146 @@
+"""Parts of lists, lists of what happened, and counts of one patient, over notes in a real store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.answering.shapes.shaped_answering import MODEL
+from pipeline.backends.embedded.store import EmbeddedStore
+from pipeline.records import Document
+from tests.answering.questions.stored_notes import stored
+from tests.answering.shapes.test_shaped_answering import asked, lines, quotes
+
+FIRST = """Rosa Lind is a 61-year-old female.
+
+CHIEF COMPLAINT
+
+Breathless on stairs.
+
+PAST SURGICAL HISTORY
+
+Cholecystectomy and left knee replacement. She also has osteoporosis.
+
+MEDICATIONS
+
+- tiotropium 18 mcg daily for COPD
+- sertraline 50 mg daily
+
+ASSESSMENT AND PLAN
+
+COPD.
+Start albuterol inhaler, 2 puffs as needed. Order spirometry.
+
+Depression.
+Increase sertraline to 100 mg daily. Stop amoxicillin.
+
+Health maintenance.
+Immunizations given today: influenza, pneumococcal polysaccharide.
+"""
+SECOND = """Rosa Lind is a 62-year-old female.
+
+CHIEF COMPLAINT
+
+Check-up.
+
+PROBLEM LIST
+
+1. COPD
+2. Stop amoxicillin.
+3. Depression
+
+PLAN
+
+The following procedures were done:
+- colonoscopy
+- polyp biopsy
+Begin roflumilast 500 mcg daily. Flu vaccine given.
+"""
+OTHER = """Carl Ode is a 30-year-old male. He feels well."""
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    documents = [
+        Document("r1", "rosa", "Visit note", FIRST, "2019-03-01", "ward"),
+        Document("r2", "rosa", "Visit note", SECOND, "2020-03-01", "ward"),
+        Document("c1", "carl", "Visit note", OTHER, "2020-04-01", "ward"),
+    ]
+    with stored(tmp_path_factory.mktemp("lists"), documents) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        (
+            "What was Rosa Lind started on?",
+            ["Begin roflumilast 500 mcg daily.", "Start albuterol inhaler, 2 puffs as needed."],
+        ),
+        (
+            "Which medications were started at the last visit of Rosa Lind?",
+            ["Begin roflumilast 500 mcg daily."],
+        ),
+        ("What was Rosa Lind started on in 2019?", ["Start albuterol inhaler, 2 puffs as needed."]),
+        (
+            "Which medications does Rosa Lind take for COPD?",
+            ["tiotropium 18 mcg daily for COPD", "Start albuterol inhaler, 2 puffs as needed."],
+        ),
+        ("Which medications of Rosa Lind were stopped?", ["Stop amoxicillin."]),
+        ("Which tests are planned for Rosa Lind?", ["Order spirometry."]),
+        ("What are the diagnoses of Rosa Lind?", ["COPD", "Depression"]),
+        (
+            "Which immunizations has Rosa Lind had?",
+            ["Flu vaccine given.", "influenza", "pneumococcal polysaccharide"],
+        ),
+        ("What was Rosa Lind vaccinated with on 2020-03-01?", ["Flu vaccine given."]),
+        (
+            "Which procedures has Rosa Lind had?",
+            ["Cholecystectomy and left knee replacement", "colonoscopy", "polyp biopsy"],
+        ),
+    ],
+)
+def test_the_part_that_is_asked_for(notes: EmbeddedStore, question: str, quoted: list[str]) -> None:
+    told = asked(question, notes)
+    assert sorted(quotes(told)) == sorted(quoted)
+    assert told.model == MODEL
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Which operations has Carl Ode had?",
+        "Which immunizations has Carl Ode had?",
+        "What were Carl Ode's laboratory results?",
+        "Which illnesses run in the family of Carl Ode?",
+        "What did Carl Ode's mother die of?",
+    ],
+)
+def test_what_no_note_has_a_word_of_is_not_stated(notes: EmbeddedStore, question: str) -> None:
+    assert asked(question, notes).reason == "not_stated"
+
+
+@pytest.mark.parametrize(
+    ("question", "lead"),
+    [
+        ("How many visits has Rosa Lind had?", "2 visits, by the days that there are notes of:"),
+        ("How often was Rosa Lind seen in 2019?", "1 visit, by the days that there are notes of:"),
+        ("How many times was Rosa Lind given an influenza vaccine?", "2 notes, each of another day, say so"),
+        ("How many colonoscopies has Rosa Lind had?", "1 note says so of colonoscopies"),
+    ],
+)
+def test_a_count_of_one_patient_shows_what_it_counts(notes: EmbeddedStore, question: str, lead: str) -> None:
+    told = asked(question, notes)
+    assert lines(told)[0].startswith(lead)
+    assert len(told.citations) == int(lead.split(maxsplit=1)[0])
+
+
+def test_notes_of_which_the_day_is_not_known_are_not_counted(tmp_path: Path) -> None:
+    documents = [
+        Document(f"n{number}", "p1", "Visit note", f"Nora Patel. Visit {number}: flu shot given.")
+        for number in (1, 2)
+    ]
+    with stored(tmp_path, documents) as store:
+        assert asked("How many visits has patient p1 had?", store).model != MODEL
