@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline.answering.question_patient import of_named_patients
 from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.backends.local.hashing import HashingEmbedder
-from pipeline.backends.local.minilm import LocalEmbedder
+from pipeline.backends.local.onnx_embedder import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.indexing.chunking import chunk_document
 from pipeline.ports import Embedder, Generator

@@ -108,12 +108,15 @@ class EmbedderSettings(SettingsGroup):
 
     provider: Literal["local", "hashing", "nim", "openai", "bedrock"] = Field(
         "local",
-        description="local: all-MiniLM-L6-v2 on the CPU; hashing: a fallback without weights, word overlap only; "
-        "nim, openai (any compatible server), bedrock",
+        description="local: all-MiniLM-L6-v2 or another small model on the CPU; hashing: a fallback without weights, "
+        "word overlap only; nim, openai (any compatible server), bedrock",
     )
     model: str = Field("", description="model id; empty: the provider's default")
     url: HttpUrl = Field(
         "", description="base URL of a nim or openai server, for example http://127.0.0.1:8001/v1"
+    )
+    model_file: Path | None = Field(
+        None, description="local: file of the model, or folder that python -m pipeline.models fetch fills"
     )
     api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
     dimension: int = Field(

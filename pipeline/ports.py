@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.records import (
@@ -92,6 +92,37 @@ class Reserving(Protocol):
     @property
     def reserved_tokens(self) -> int:
         """What of `space.tokens_max` no text can have, besides the space's own prefixes."""
+
+
+Cosine = TypeVar("Cosine", float, Vector)
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityScale:
+    """Where the cosines of a model lie. Related texts have a cosine of 0.4 in one model and of 0.7 in another."""
+
+    factor: float
+    shift: float
+
+    def usual(self, cosine: Cosine) -> Cosine:
+        """Cosines of this model, as the thresholds of answering read them (those of all-MiniLM-L6-v2)."""
+        return cosine * self.factor + self.shift
+
+
+AS_IT_IS = SimilarityScale(1.0, 0.0)
+
+
+@runtime_checkable
+class Scaled(Protocol):
+    """An embedder of which it is known where its cosines lie."""
+
+    @property
+    def similarity_scale(self) -> SimilarityScale: ...
+
+
+def similarity_scale(embedder: Embedder) -> SimilarityScale:
+    """That of the embedder's model; the cosine as it is where none is known."""
+    return embedder.similarity_scale if isinstance(embedder, Scaled) else AS_IT_IS
 
 
 SPECIAL_TOKENS = 2

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
-from pipeline.errors import StoreMissing
+from pipeline.errors import InputUnusable, StoreMissing
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Ranker, Store
@@ -157,7 +158,7 @@ def remove_tables(settings: Settings) -> None:
 def open_embedder(settings: Settings) -> Embedder:
     match settings.embedder.provider:
         case "local":
-            from pipeline.backends.local.minilm import LocalEmbedder
+            from pipeline.backends.local.onnx_embedder import LocalEmbedder
 
             return LocalEmbedder(settings.embedder)
         case "hashing":
@@ -176,6 +177,52 @@ def open_embedder(settings: Settings) -> Embedder:
             from pipeline.backends.bedrock import BedrockEmbedder
 
             return BedrockEmbedder(settings.embedder, settings.bedrock, settings.transport)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModelState:
+    """A local embedding model, and whether its file is here and whole."""
+
+    name: str
+    id: str
+    sha256: str
+    file_bytes: int
+    dimension: int
+    tokens_max: int
+    similarity_floor: float
+    licence: str
+    here: bool
+
+
+def local_models(settings: Settings) -> list[LocalModelState]:
+    """The models of the local provider; the first is what runs where nothing is said."""
+    from pipeline.backends.local import model_catalog, model_files
+
+    return [
+        LocalModelState(
+            model.name,
+            model.id,
+            model.sha256,
+            model.file_bytes,
+            model.dimension,
+            model.tokens_max,
+            model.similarity_floor,
+            model.licence,
+            model_files.is_here(model, settings.embedder),
+        )
+        for model in model_catalog.MODELS
+    ]
+
+
+def fetch_model(name: str, folder: Path, mirror: str = "") -> Path:
+    """Download the file of a local model into `folder`. Raises ModelFileError; InputUnusable for no known name."""
+    from pipeline.backends.local import model_catalog, model_download
+
+    model = model_catalog.model_called(name)
+    if model is None or not name:
+        known = ", ".join(model.name for model in model_catalog.MODELS)
+        raise InputUnusable(f"{name!r} is no local model.", remedy=f"Name one of {known}.")
+    return model_download.fetch(model, folder, mirror)
 
 
 def open_generator(settings: Settings, embedder: Embedder) -> Generator:

@@ -31,7 +31,7 @@ from tests.telemetry import dashboards
 
 ROOT = Path(__file__).resolve().parents[1]
 
-COMMANDS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "serve", "audit")
+COMMANDS = ("vectorize", "ask", "evaluate", "validate", "monitor", "cost", "models", "serve", "audit")
 
 
 def command_reference() -> str:

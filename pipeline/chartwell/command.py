@@ -97,6 +97,13 @@ COMMANDS = (
         examples=("chartwell evaluate retrieval --set FOLDER",),
     ),
     Command(
+        "models",
+        "List and fetch the embedding models that run on the CPU.",
+        "pipeline.models",
+        extra="local",
+        examples=("chartwell models list", "chartwell models fetch bge-small-en-v1.5"),
+    ),
+    Command(
         "cost",
         "Price per question and per thousand notes.",
         "pipeline.cost",

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.ports import Embedder
+from pipeline.ports import Embedder, SimilarityScale, similarity_scale
 from pipeline.records import EmbeddingSpace, TextKind, Vector
 
 
@@ -33,6 +33,10 @@ class VectorMemory:
     @property
     def calls_at_once(self) -> int:
         return self._embedder.calls_at_once
+
+    @property
+    def similarity_scale(self) -> SimilarityScale:
+        return similarity_scale(self._embedder)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)

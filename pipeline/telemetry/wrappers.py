@@ -11,7 +11,16 @@ from contextlib import AbstractContextManager
 from typing import TypeAlias
 
 from pipeline.patients import NamePart, RegisteredPatient
-from pipeline.ports import SPECIAL_TOKENS, Embedder, Generator, Interruptible, Reserving, Store
+from pipeline.ports import (
+    SPECIAL_TOKENS,
+    Embedder,
+    Generator,
+    Interruptible,
+    Reserving,
+    SimilarityScale,
+    Store,
+    similarity_scale,
+)
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
@@ -56,6 +65,10 @@ class ObservedEmbedder:
     def reserved_tokens(self) -> int:
         """Passed on where the embedder has its own; else that of every other."""
         return self._embedder.reserved_tokens if isinstance(self._embedder, Reserving) else SPECIAL_TOKENS
+
+    @property
+    def similarity_scale(self) -> SimilarityScale:
+        return similarity_scale(self._embedder)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._embedder.count_tokens(texts)

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.answering.question_length import question_tokens_max, refuse_longer
 from pipeline.ask import process_query
-from pipeline.backends.local.minilm import LocalEmbedder
+from pipeline.backends.local.onnx_embedder import LocalEmbedder
 from pipeline.config import EmbedderSettings
 from pipeline.errors import BadRequest
 from tests.service.running import Running, index, running, settings_in

