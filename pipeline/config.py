@@ -285,6 +285,14 @@ class AnsweringSettings(SettingsGroup):
     context_tokens_max: int = Field(
         3000, ge=100, description="budget of all passages together, in the embedder's tokens"
     )
+    patients_asked_max: int = Field(
+        20,
+        ge=0,
+        le=1000,
+        description="with a language model: patients whose notes it is asked of, one request each, where a question is "
+        "about several; of further ones the notes are quoted. 0: answers of a known shape are quoted, and no model is "
+        "asked",
+    )
 
 
 class ChecksSettings(SettingsGroup):

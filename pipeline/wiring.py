@@ -69,15 +69,17 @@ def compose_answerer(
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
     from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
+    from pipeline.answering.shapes.shaped_answering import ShapedAnswering
+    from pipeline.answering.shapes.shapes import SHAPES
+    from pipeline.answering.shapes.worded_answering import WordedAnswering
     from pipeline.answering.understood_answering import UnderstoodAnswering
 
     plain = Answering(embedder, store, generator, settings.answering, ranker=open_ranker(settings))
     inside: InnerAnswerer = CarriedWords(plain)
-    if generator.model.provider == "extractive":
-        from pipeline.answering.shapes.shaped_answering import ShapedAnswering
-        from pipeline.answering.shapes.shapes import SHAPES
-
-        inside = ShapedAnswering(inside, store, embedder, SHAPES)
+    shaped = ShapedAnswering(inside, store, embedder, SHAPES)
+    patients_max = settings.answering.patients_asked_max
+    words_lines = generator.model.provider != "extractive" and patients_max > 0
+    inside = WordedAnswering(inside, shaped, plain, patients_max) if words_lines else shaped
     answerer: Answerer = UnderstoodAnswering(inside, store)
     return telemetry.answerer(answerer, embedder.space.id)
 

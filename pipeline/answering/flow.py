@@ -104,6 +104,15 @@ class Draft:
     """The model said that the passages do not answer."""
 
     @property
+    def passages(self) -> tuple[Hit, ...]:
+        """What the model was given."""
+        return self.output.prompt.passages
+
+    @property
+    def usage(self) -> Usage:
+        return self.output.usage
+
+    @property
     def model(self) -> GeneratorModel:
         return self.output.model or self.asked
 

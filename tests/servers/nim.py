@@ -89,9 +89,10 @@ class NimServer:
         loading_seconds: float = 0.0,
         seed: int = 0,
         faults: Faults | None = None,
+        answers: Callable[[str], str] = quoting_answer,
     ) -> None:
-        """`dimension`: width of every text vector, 0: the model's own. `answer_tokens`: length of every answer, 0: as
-        long as its quotation."""
+        """`answers`: what the language model writes to the last message of a prompt. `dimension`: width of every text
+        vector, 0: the model's own. `answer_tokens`: length of every answer, 0: as long as its quotation."""
         self.host = host
         self.port = port
         self.embedding = Queue(embedding)
@@ -99,6 +100,7 @@ class NimServer:
         self.ranking = Queue(ranking)
         self.dimension = dimension
         self.answer_tokens = answer_tokens
+        self.answers = answers
         self.faults = faults or Faults()
         self.embedded: Counter[str] = Counter()
         """How often each text was embedded, by the first 16 hex digits of its SHA-256."""
@@ -464,7 +466,7 @@ class NimServer:
             )
         if self.faults.deltas:
             return []
-        answer = self.faults.says or quoting_answer(str(messages[-1].get("content", "")))
+        answer = self.faults.says or self.answers(str(messages[-1].get("content", "")))
         pieces = re.findall(r"\s*\S+", answer)
         if self.answer_tokens:
             pieces = (pieces * (self.answer_tokens // max(1, len(pieces)) + 1))[: self.answer_tokens]
