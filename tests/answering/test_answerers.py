@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from pipeline import vectorize
 from pipeline.answering.carried_words import CarriedWords
 from pipeline.answering.flow import Answering, answer
+from pipeline.answering.shapes.worded_answering import WordedAnswering
 from pipeline.answering.stages import Stage, observed_stages
 from pipeline.answering.understood_answering import UnderstoodAnswering
 from pipeline.config import Settings, load_settings
@@ -300,5 +301,6 @@ def test_what_is_searched_is_what_is_answered_from(
 def test_settings_compose_the_plain_flow(answering: Answering, tmp_path: Path) -> None:
     plain = compose_answerer(answering.embedder, answering.store, answering.generator, load_settings())
     assert isinstance(plain, UnderstoodAnswering)
-    assert isinstance(plain.inside, CarriedWords)
-    assert isinstance(plain.inside.inside, Answering)
+    assert isinstance(plain.inside, WordedAnswering)
+    assert isinstance(plain.inside.inside, CarriedWords)
+    assert isinstance(plain.inside.inside.inside, Answering)
