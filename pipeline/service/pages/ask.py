@@ -46,6 +46,7 @@ from pipeline.service.pages.view_models import (
     PatientView,
     choices_in,
     exchanges_of,
+    goes_without_saying,
     statement_view,
 )
 from pipeline.service.pages.wording import why_nothing
@@ -167,12 +168,9 @@ def _turns(
     """Questions with their answers. The last one can be asked again: with its filters, which its receipt has, and of
     the patient whom it may have meant."""
     turns = exchanges_of(conversation_id, messages)
-    several = [turn.answer.patients for turn in turns if turn.answer and len(turn.answer.patients) > 1]
-    names = names_of(services, principal.scope, {each for patients in several for each in patients})
-    turns = [
-        replace(turn, names=names) if turn.answer and len(turn.answer.patients) > 1 else turn
-        for turn in turns
-    ]
+    named = {turn.id: turn.answer.patients for turn in turns if turn.answer and turn.answer.names_patients}
+    names = names_of(services, principal.scope, {each for patients in named.values() for each in patients})
+    turns = [replace(turn, names=names) if turn.id in named else turn for turn in turns]
     if turns and (answer := turns[-1].answer) is not None and answer.receipt_id:
         try:
             kept = services.receipts.own(principal, answer.receipt_id).record
@@ -387,11 +385,11 @@ class AnswerFragments:
             following.cancel()
 
     async def _with_names(self, turn: Exchange, event: QueueEvent) -> Exchange:
-        """What patients are called, where passages are of several."""
+        """What patients are called, where it does not go without saying whose passages these are."""
         if not isinstance(event, Retrieved):
             return turn
         patients = {hit.patient_id for hit in event.passages}
-        if len(patients) < 2:
+        if goes_without_saying(patients, UnderstoodPartOut.all(event.understood)):
             return turn
         return replace(turn, names=await run_in_threadpool(names_of, self._services, self._scope, patients))
 

@@ -5,8 +5,10 @@ Decides what is shown of a patient whom no note in sight names: the id, and that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 
+from pipeline.patients import RegisteredPatient
 from pipeline.records import AccessScope
 from pipeline.service.access.policy import Principal
 from pipeline.service.api.patients import read_patient
@@ -19,14 +21,23 @@ NAMES_MAX = 1_000
 
 
 def names_of(services: Services, scope: AccessScope, patient_ids: Collection[str]) -> Mapping[str, str]:
-    """What patients are called, by id; those without a name by their id."""
-    if not patient_ids or not services.corpus.ready:
-        return {each: f"patient {each}" for each in patient_ids}
-    asked = sorted(patient_ids)[:NAMES_MAX]
-    with services.corpus.answering() as answering:
-        known = answering.store.patients(scope, ids=asked, limit=len(asked))
-    names = {patient.patient_id: patient.name for patient in known}
-    return {each: names.get(each) or f"patient {each}" for each in patient_ids}
+    """What patients are called, by id: the id as well where two have one name, or a note gives only a part of it; the
+    id alone where none gives a name."""
+    known: list[RegisteredPatient] = []
+    if patient_ids and services.corpus.ready:
+        asked = sorted(patient_ids)[:NAMES_MAX]
+        with services.corpus.answering() as answering:
+            known = answering.store.patients(scope, ids=asked, limit=len(asked))
+    named = {patient.patient_id: patient.name for patient in known if patient.name}
+    often = Counter(name.casefold() for name in named.values())
+    return {each: _name(each, named.get(each), often) for each in patient_ids}
+
+
+def _name(patient_id: str, name: str | None, often: Mapping[str, int]) -> str:
+    if name is None:
+        return f"patient {patient_id}"
+    tells_apart = " " in name and often[name.casefold()] == 1
+    return name if tells_apart else f"{name}, patient {patient_id}"
 
 
 def patient_view(services: Services, scope: AccessScope, patient_id: str) -> PatientView | None:

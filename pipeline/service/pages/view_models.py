@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias, get_args
 from urllib.parse import quote, urlencode
@@ -158,6 +158,11 @@ class AnswerView:
     def patients(self) -> tuple[str, ...]:
         """Whose notes it cites, each once."""
         return tuple(dict.fromkeys(citation.patient_id for citation in self.citations))
+
+    @property
+    def names_patients(self) -> bool:
+        """Whether each statement says whose it is."""
+        return not goes_without_saying(self.patients, self.understood)
 
     @property
     def sources(self) -> tuple[SourceView, ...]:
@@ -335,6 +340,11 @@ def statement_views(statements: Iterable[StatementOut]) -> tuple[StatementView, 
     return tuple(
         statement_view(number, each.text, each.citations) for number, each in enumerate(statements, start=1)
     )
+
+
+def goes_without_saying(patients: Collection[str], understood: Iterable[UnderstoodPartOut]) -> bool:
+    """Whether statements of these patients need not say whose they are: the question means that one patient."""
+    return not patients or set(patients) == {only_patient(understood)}
 
 
 def only_patient(parts: Iterable[UnderstoodPartOut]) -> str:
