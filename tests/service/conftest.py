@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -216,3 +217,19 @@ def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = copied(indexed, tmp_path_factory.mktemp("service") / "data")
     with running(settings_in(folder)) as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    visitors = pytest.importorskip("tests.service.visitors", reason="needs playwright: make test installs it")
+    with visitors.chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser: Any, service: Running) -> Iterator[Any]:
+    """Makes users of the page of `service`; see `visitors.visiting`."""
+    visitors = pytest.importorskip("tests.service.visitors")
+    with visitors.visiting(browser, service) as make:
+        yield make

@@ -12,22 +12,21 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test installs it")
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect  # noqa: E402
+from playwright.sync_api import Browser, expect  # noqa: E402
 
-from pipeline.service.access.policy import DEMO, Role  # noqa: E402
-from pipeline.service.access.visibility import ALL_NOTES, Visibility  # noqa: E402
+from pipeline.service.access.policy import DEMO  # noqa: E402
+from pipeline.service.access.visibility import Visibility  # noqa: E402
 from pipeline.service.middleware import cookies  # noqa: E402
 from tests.servers.faults import Faults  # noqa: E402
 from tests.servers.nim import NimServer  # noqa: E402
 from tests.servers.oidc import CLIENT_ID, CLIENT_SECRET, OidcProvider  # noqa: E402
 from tests.servers.queueing import ServiceTime  # noqa: E402
-from tests.service.browser import CHROMIUM, MISSING, PHONE, Watch, context, launched  # noqa: E402
+from tests.service.browser import CHROMIUM, MISSING, PHONE  # noqa: E402
 from tests.service.running import (  # noqa: E402
     DEMO_NOTES,
     PASSWORD,
@@ -39,11 +38,10 @@ from tests.service.running import (  # noqa: E402
     settings_in,
     until,
 )
+from tests.service.visitors import AXE, faults  # noqa: E402
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
-AXE = Path(__file__).parent / "vendor" / "axe.min.js"
-SERIOUS = ("serious", "critical")
 MARKUP = "<img src=x onerror=document.title='broken'>"
 STRANGE = {
     "resource_id": f"strange/{MARKUP}",
@@ -67,14 +65,6 @@ PAGES = (
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_api.sync_playwright() as playwright:
-        opened = launched(playwright)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
 def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("page")
     settings = settings_in(copied(indexed, folder / "data"), service={"inbox": str(DEMO_NOTES)})
@@ -83,67 +73,6 @@ def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     index(settings, strange)
     with running(settings) as found:
         yield found
-
-
-def cookie_of(
-    service: Running, role: Role = "reader", *, sees: Visibility = ALL_NOTES, name: str = ""
-) -> dict[str, str]:
-    """The cookie of a new person who has just signed in."""
-    name = name or f"{role}{len(service.access.people.everybody(DEMO))}"
-    _, invitation = service.access.people.create(DEMO, name, role=role, sees=sees)
-    signed_in = service.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
-    return {cookies.SIGN_IN: signed_in.token}
-
-
-class Visitor:
-    """A user with a browser of their own, whose complaints fail the test at its end."""
-
-    def __init__(self, opened: BrowserContext, watch: Watch) -> None:
-        self.context = opened
-        self.watch = watch
-        self.page = opened.new_page()
-        watch.on(self.page)
-
-    def asks(self, question: str) -> Page:
-        self.page.fill("#question", question)
-        self.page.press("#question", "Enter")
-        expect(self.page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
-        return self.page
-
-    def asks_again(self, times: int) -> None:
-        for number in range(1, times + 1):
-            self.asks(QUESTION)
-            expect(self.page.locator(".answer-foot")).to_have_count(number)
-
-
-@pytest.fixture
-def visit(browser: Browser, service: Running) -> Iterator[Any]:
-    """Makes visitors. `expected`: complaints that belong to what is tried."""
-    watches: list[tuple[Watch, str]] = []
-    closing: list[Any] = []
-
-    def make(
-        role: Role | None = "reader",
-        *,
-        at: Running | None = None,
-        expected: str = r"^$",
-        sees: Visibility = ALL_NOTES,
-        **options: Any,
-    ) -> Visitor:
-        place = at or service
-        who = cookie_of(place, role, sees=sees) if role else None
-        opening = context(browser, place.url, cookies=who, **options)
-        closing.append(opening)
-        watch = Watch()
-        watches.append((watch, expected))
-        return Visitor(opening.__enter__(), watch)
-
-    yield make
-    for opening in closing:
-        opening.__exit__(None, None, None)
-    for watch, expected in watches:
-        assert [said for said in watch.complaints if not re.search(expected, said)] == []
-        assert {urlsplit(asked).hostname for asked in watch.requests} <= {"127.0.0.1"}
 
 
 # --- signing in
@@ -658,17 +587,6 @@ def test_signing_in_is_accessible_too(visit: Any) -> None:
         page.goto(address)
         page.evaluate(AXE.read_text("utf-8"))
         assert faults(page) == [], address
-
-
-def faults(page: Page, *rules: str) -> list[str]:
-    """What axe-core finds serious."""
-    options = {"runOnly": list(rules)} if rules else {}
-    found = page.evaluate("options => axe.run(document, {...options, resultTypes: ['violations']})", options)
-    return [
-        f"{each['id']}: {each['nodes'][0]['html'][:120]}"
-        for each in found["violations"]
-        if each["impact"] in SERIOUS
-    ]
 
 
 def test_the_first_paint_needs_less_than_100_kb(visit: Any) -> None:
