@@ -59,6 +59,8 @@ WORD = re.compile(rb"zq[b-df-hj-np-tv-z]{9}")
 """A planted word: no other text holds anything like it, also not as part of something longer."""
 LETTERS = "bcdfghjklmnpqrstvwxyz"
 NOTES, PATIENTS, DOMAINS = 160, 30, 6
+FAMILIES, CONDITIONS = 8, 12
+"""Words that several notes share: surnames, so that a name is of several patients, and problems that several have."""
 TYPES = ("progress note", "radiology report", "discharge summary")
 MATTERS = ("chest pain", "asthma", "diabetes", "fever", "knee pain", "hypertension", "pneumonia", "migraine")
 THREADS = 4
@@ -76,7 +78,7 @@ class Planted:
     text_words: frozenset[bytes]
     sentences: tuple[str, ...]
     name: str
-    """Of its patient, who is called so in no other note."""
+    """Of its patient: the first name is in no other note, the surname is others', too."""
 
 
 @dataclass
@@ -120,6 +122,7 @@ def planted(dice: random.Random, notes: int) -> Corpus:
                 return made
 
     patients = [f"pat-{word()}" for _ in range(PATIENTS)]
+    families, conditions = [word() for _ in range(FAMILIES)], [word() for _ in range(CONDITIONS)]
     domains = [*(f"dom {word()}, {name}'s" for name in "abcdef"[:DOMAINS]), None]
     corpus = Corpus([])
     for _ in range(notes):
@@ -133,7 +136,8 @@ def planted(dice: random.Random, notes: int) -> Corpus:
             ]
             sections.append(f"{heading} {word().upper()}\n\n{' '.join(own)}")
             sentences += own
-        name = f"{word().title()} {word().title()}"
+        sections.append("PROBLEMS\n\n" + "\n".join(f"- {each}" for each in dice.sample(conditions, 2)))
+        name = f"{word().title()} {dice.choice(families).title()}"
         text = "\n\n".join([f"Patient: {name}\nDOB: 19{dice.randint(10, 99)}-01-02", *sections])
         fields = {
             "resource_id": f"note-{word()}",
@@ -418,6 +422,7 @@ def question_of(stage: Stage, dice: random.Random) -> str:
     sentence = dice.choice(note.sentences)
     plain = WORD.sub(b"it", sentence.encode()).decode()
     word = dice.choice(sorted(note.text_words)).decode()
+    given, family = note.name.split()
     return dice.choice(
         [
             sentence,
@@ -426,6 +431,10 @@ def question_of(stage: Stage, dice: random.Random) -> str:
             f"{dice.choice(MATTERS)} {word}",
             f"Which patients have {dice.choice(MATTERS)}?",
             f"{note.patient_id} {dice.choice(MATTERS)}",
+            f"What medications is {note.name} taking?",
+            f"What medications is {given[:-1]}x {family} taking?",
+            f"What is Ms. {family} allergic to?",
+            f"Which patients have {word}?",
         ]
     )
 
@@ -461,6 +470,7 @@ def ask(stage: Stage, who: Asker, dice: random.Random) -> None:
     response = checked(stage, who, "answers", who.client.post("/v1/ask", json=asked(stage, who, dice)))
     if response.status_code == 200:
         said = response.json()
+        count_patients(stage, who, "answers", [near for told in said["notices"] for near in told["near"]])
         with stage.findings.lock:
             stage.findings.answered += said["outcome"] == "answered"
             stage.conversations.append((who.name, said["conversation_id"], said["receipt_id"]))
@@ -608,6 +618,15 @@ def page(stage: Stage, who: Asker, dice: random.Random) -> None:
             f"/conversations/{conversation}/export.md",
             f"/notes/{note.resource_id}",
             f"/notes/{note.resource_id}?span=0-40",
+            "/patients",
+            f"/patients?query={note.name.split()[1][:5]}",
+            f"/patients/{note.patient_id}",
+            f"/?patient={note.patient_id}",
+            f"/patient-bar?patient={note.patient_id}",
+            f"/patient-bar/found?query={note.name.replace(' ', '+')}",
+            f"/patient-bar/notes?patient={note.patient_id}",
+            "/suggest/questions",
+            f"/suggest/questions?patient={note.patient_id}",
         ]
     )
     headers = dice.choice([{}, {"HX-Request": "true"}])
@@ -624,6 +643,70 @@ def suggestions(stage: Stage, who: Asker, dice: random.Random) -> None:
     checked(stage, who, "suggestions", response)
 
 
+def count_patients(stage: Stage, who: Asker, channel: str, patients: Sequence[Mapping[str, Any]]) -> None:
+    """Whether each is one whom the asker may see, with as many notes as are inside their scope."""
+    seen = Counter(note.patient_id for note in stage.corpus.seen(who.scope))
+    for patient in patients:
+        patient_id = patient.get("patient_id") or patient["value"]
+        if str(patient_id).startswith("pat-") and patient["notes"] != seen[patient_id]:
+            with stage.findings.lock:
+                stage.findings.leaked(channel, f"{patient['notes']} notes instead of {seen[patient_id]}")
+
+
+def patients(stage: Stage, who: Asker, dice: random.Random) -> None:
+    """The register over HTTP: what is typed, one patient, the notes of one."""
+    note = dice.choice(stage.corpus.notes)
+    given, family = note.name.split()
+    typed = dice.choice(["", given, family, family[:5], f"{family} {given[:3]}", f"{given[:-1]}x {family}"])
+    after = dice.choice(["", "", note.patient_id])
+    query = {"query": typed, "after": after, "limit": str(dice.choice([1, 5, 200]))}
+    found = checked(stage, who, "patients", who.client.get("/v1/patients", params=query))
+    if found.status_code == 200:
+        page = found.json()
+        count_patients(stage, who, "patients", [*page["patients"], *page["near"]])
+    own = [each for each in stage.corpus.seen(who.scope) if each.patient_id == note.patient_id]
+    one = checked(stage, who, "patients", who.client.get(f"/v1/patients/{note.patient_id}"))
+    listed = checked(
+        stage, who, "patients", who.client.get(f"/v1/patients/{note.patient_id}/notes?limit=200")
+    )
+    if not own:
+        unknown = checked(stage, who, "patients", who.client.get("/v1/patients/pat-zqbcdfghjkl"))
+        if {each.status_code for each in (one, listed, unknown)} != {404} or told(one) != told(unknown):
+            with stage.findings.lock:
+                stage.findings.leaked("patients", "one out of sight is not answered as one who is not here")
+        return
+    dates = sorted(str(each.fields["date"]) for each in own)
+    said, notes = one.json(), listed.json()
+    if (said["notes"], said["first_date"], said["last_date"]) != (len(own), dates[0], dates[-1]):
+        with stage.findings.lock:
+            stage.findings.leaked("patients", "notes out of sight count, or their days")
+    if (sorted(each["resource_id"] for each in notes["notes"]), notes["total"]) != (
+        sorted(each.resource_id for each in own),
+        len(own),
+    ):
+        with stage.findings.lock:
+            stage.findings.leaked("patients", "other notes are listed than are in sight")
+
+
+def suggested(stage: Stage, who: Asker, dice: random.Random) -> None:
+    """Questions to begin with, about a patient whoever may see them, and in a conversation whosever it is."""
+    note = dice.choice(stage.corpus.notes)
+    with stage.findings.lock:
+        _, conversation, _ = dice.choice(stage.conversations or [("", "0" * 32, "")])
+    query = dice.choice([{}, {}, {"patient": note.patient_id}, {"conversation_id": conversation}])
+    found = checked(
+        stage,
+        who,
+        "suggested questions",
+        who.client.get("/v1/suggestions", params=query),
+        bytes(who.said),
+    )
+    hidden = note.patient_id not in {each.patient_id for each in stage.corpus.seen(who.scope)}
+    if query.get("patient") and hidden and found.json()["questions"]:
+        with stage.findings.lock:
+            stage.findings.leaked("suggested questions", "of a patient out of sight")
+
+
 def register(stage: Stage, who: Asker, dice: random.Random) -> None:
     """Patients by name, by a part of it, by something like it, by id and one after the other."""
     note = dice.choice(stage.corpus.notes)
@@ -634,14 +717,17 @@ def register(stage: Stage, who: Asker, dice: random.Random) -> None:
         stage.store.patients_near(asked, who.scope),
         stage.store.patients(who.scope, ids=[note.patient_id, dice.choice(stage.corpus.notes).patient_id]),
         stage.store.patients(who.scope, after=note.patient_id, limit=dice.choice([1, 10, 100])),
+        stage.store.patients_beginning(asked[0][:4], who.scope),
     ]
-    stage.findings.look("register", repr(found).encode(), who.forbidden)
+    heads = stage.store.notes_of(note.patient_id, who.scope)
+    stage.findings.look("register", repr((found, heads)).encode(), who.forbidden)
     seen = {each.resource_id for each in stage.corpus.seen(who.scope)}
     places = {fact.resource_id for patients in found for patient in patients for fact in patient.facts}
     with stage.findings.lock:
         if hidden := len(places - seen):
             stage.findings.leaked("register", f"{hidden} places in notes out of sight", hidden)
-        if (found[0] or stage.store.name_words(words, who.scope)) and note.resource_id not in seen:
+        known = (found[0] and words[0] in asked) or stage.store.name_words(words[:1], who.scope)
+        if known and note.resource_id not in seen:
             stage.findings.leaked("register", "a name that stands only in notes out of sight is known")
         for patients in found:
             for patient in patients:
@@ -693,6 +779,8 @@ OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     page: 8,
     suggestions: 6,
     register: 8,
+    patients: 8,
+    suggested: 5,
     read_note: 8,
     mistyped: 8,
     status: 6,
@@ -732,7 +820,7 @@ def unscoped_register() -> list[Any]:
 
         return call
 
-    names = ("patients", "patients_called", "patients_near", "name_words")
+    names = ("patients", "patients_called", "patients_near", "patients_beginning", "notes_of", "name_words")
     return [mock.patch.object(EmbeddedStore, name, of(getattr(EmbeddedStore, name))) for name in names]
 
 

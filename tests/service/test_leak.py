@@ -26,7 +26,10 @@ CHANNELS = (
         "pages",
         "page answers",
         "suggestions",
+        "suggested questions",
         "register",
+        "patients",
+        "errors of patients",
         "errors of notes",
         "matches by vector",
         "matches by words",
@@ -55,7 +58,7 @@ def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
 
 def test_a_register_that_forgets_its_scope_is_found(tmp_path: Path) -> None:
     found = run(tmp_path, 40, seed=2, notes=40, removed="register")
-    assert set(found.leaks) == {"register"}
+    assert {"register", "patients", "pages"} <= set(found.leaks)
 
 
 @pytest.mark.long
