@@ -22,9 +22,12 @@ SUBJECT = "§"
 _ID_FORM = r"(?=[\w.:/-]*\d)\w[\w.:/-]*\w|\d+"
 _ANNOUNCED = re.compile(
     rf"\b(?:the\s+)?(?:patients?|pts?|mrn)[\s:#.]+(?:(?:id|number|no|mrn)[\s:#.]+)?"
-    rf"(?P<first>{_ID_FORM})(?:(?:,\s*|\s+and\s+|\s+or\s+)(?P<other>{_ID_FORM}))?(?![\w%])",
+    rf"(?P<first>{_ID_FORM})"
+    rf"(?P<others>(?:(?:,\s*(?:and\s+|or\s+)?|\s+(?:and|or|with|versus|vs\.?|to)\s+)(?:patient\s+)?(?:{_ID_FORM}))*)"
+    r"(?![\w%])",
     re.IGNORECASE,
 )
+_OTHER_ID = re.compile(rf"(?<![\w.:/-])(?:{_ID_FORM})")
 _MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*|\d{1,2}")
 _NUMBERED = r"[A-ZÀ-ÖØ-Þ][a-zß-ÿ]+\d{1,4}"
 _NUMBERED_NAME = re.compile(
@@ -103,8 +106,9 @@ def _ids_of(match: re.Match[str]) -> Iterable[WrittenPatient]:
     if _MEASURED.fullmatch(match["first"]) and not match["first"].isdecimal():
         return
     yield WrittenPatient((match["first"],), match.start(), match.end("first"), is_id=True)
-    if match["other"] and any(map(str.isalpha, match["other"])):
-        yield WrittenPatient((match["other"],), *match.span("other"), is_id=True)
+    for other in _OTHER_ID.finditer(match.string, *match.span("others")):
+        if any(map(str.isalpha, other.group())):
+            yield WrittenPatient((other.group(),), *other.span(), is_id=True)
 
 
 def _numbered_names(question: str) -> Iterator[WrittenPatient]:

@@ -66,7 +66,10 @@ _SUMMARY = re.compile(
     re.IGNORECASE,
 )
 _COMPARE = re.compile(
-    r"^compare\b|\bdifferen(?:t|ce)s?\b.*\b(?:between|from)\b|\bcompared (?:to|with)\b", re.IGNORECASE
+    r"^(?:compar(?:e|ison)|contrast|changes?)\b|\bdiffer(?:ent|ence)?s?\b.*\b(?:between|from)\b"
+    r"|\bcompared (?:to|with)\b"
+    r"|\b(?:compare|differ)\s*[?.!]*$|\b(?:versus|vs\.?)\s|\bside by side\b|\bput § (?:next to|against|beside) §",
+    re.IGNORECASE,
 )
 _TREND = re.compile(
     r"^how (?:has|have|had|did|was|were|is)\b.*\b(?:chang\w*|develop\w*|evolv\w*|trend\w*|progress\w*)\b|\bover time\b"

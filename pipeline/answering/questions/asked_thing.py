@@ -56,6 +56,8 @@ _ASKING = frozenset(
     history compare compared compares comparing comparison comparisons contrast differ differs differed difference
     differences different improve improved improving worsen worsened rise risen rising fall fallen falling drop
     dropped increase increased decrease decreased go gone went going come came run ran
+    higher lower more less heavier lighter bigger smaller older younger better worse gained gain lost lose
+    greater highest lowest same
     new dose doses dosage dosages strength amount start started starting starts begin began begun initiate initiated
     introduced commenced stop stopped stopping stops discontinue discontinued discontinuing prescribed put off quit
     end ended ceased resumed

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.answering.questions.plan import AskedTime, Order
+from pipeline.answering.questions.plan import AskedTime, Order, VisitPair
 from pipeline.text.dates import iso_date
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
@@ -23,6 +23,29 @@ _DATED = re.compile(
     rf"|(?:(?:on|in|of|during|at the visit (?:on|of))\s+)?(?P<on>{_DATE}))(?![\w/])",
     re.IGNORECASE,
 )
+_VISIT = r"(?:visits?|notes?|encounters?|appointments?|consultations?|check-?ups?|records?)"
+_LAST = r"(?:last|latest|most recent|newest|current|present|today['’]s)"
+_EARLIER = r"(?:previous|prior|preceding|earlier|penultimate|second[- ]to[- ]last)"
+_FIRST_ONE = r"(?:first|earliest|initial)"
+_WHOSE = r"(?:(?:at|on|in)\s+)?(?:(?:the|§'s|his|her|their|my|that|this)\s+)?"
+_AND = rf"(?:\s+{_VISIT})?\s+(?:to|and|with|until|till|vs\.?|versus|through|against)\s+{_WHOSE}"
+_AT = rf"\b(?:(?:between|across|from|of|at|on|over|in|during)\s+)?{_WHOSE}"
+_HELD_AGAINST = r"\b(?:since|(?:compared|relative) (?:with|to|against)|from|versus|vs\.?|than|to|with)\s+"
+_LAST_TWO = re.compile(
+    rf"{_HELD_AGAINST}{_WHOSE}(?:last|most recent|{_EARLIER})\s+(?:{_VISIT}|time)\b"
+    rf"|{_AT}(?:(?:{_LAST}|past|previous)\s+)?(?:two|2|both)\s+(?:(?:{_LAST}|past|previous)\s+)?{_VISIT}\b"
+    rf"|\bbetween\s+{_WHOSE}(?:{_LAST}\s+)?(?:visits|notes|encounters|appointments)\b"
+    r"|\bfrom (?:one )?visit to (?:the next|(?:next )?visit)\b|\bthe (?:visit|time|note) before\b"
+    rf"|{_AT}{_LAST}{_AND}(?:{_EARLIER}(?:\s+(?:one|{_VISIT}))?|(?:one|{_VISIT})\s+before(?:\s+(?:that|it))?)",
+    re.IGNORECASE,
+)
+"""The newest visit beside the one before it."""
+_ENDS = re.compile(
+    rf"{_AT}{_FIRST_ONE}{_AND}{_LAST}(?:\s+{_VISIT})?\b|{_AT}{_LAST}{_AND}{_FIRST_ONE}(?:\s+{_VISIT})?\b"
+    rf"|{_HELD_AGAINST}{_WHOSE}{_FIRST_ONE}\s+{_VISIT}\b",
+    re.IGNORECASE,
+)
+"""The newest visit beside the oldest."""
 _STAY = re.compile(
     r"\b(?:(?:during|on|at|of|from|in)\s+)?(?:the |§'s )?(?:last|latest|most recent)\s+"
     r"(?:admission|hospital stay|hospitali[sz]ation|stay)\b",
@@ -66,6 +89,9 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
     left = _without(question, spans)
     if len(days) > 1 and not (since and until and len(spans) == 1):
         since, until = min(days), max(days)  # two days to compare
+    ends, left = _cut(_ENDS, left)
+    two, left = _cut(_LAST_TWO, left)
+    visits: VisitPair | None = "first-and-last-visit" if ends else "last-two-visits" if two else None
     stay, left = _cut(_STAY, left)
     relative, left = _cut(_RELATIVE, left)
     order: Order | None = None
@@ -75,7 +101,7 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
         first, left = _cut(_FIRST, left)
     if latest != first:
         order = "latest" if latest else "first"
-    return AskedTime(order, since, until, tuple(days), stay, relative), left
+    return AskedTime(order, since, until, tuple(days), stay, relative, visits), left
 
 
 def _iso(written: str | None) -> str | None:

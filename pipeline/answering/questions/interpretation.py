@@ -82,8 +82,22 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     return _in_time(plan, text)
 
 
+def _compared(plan: QuestionPlan) -> QuestionPlan:
+    """What is asked of two visits, or of two patients at once, is told of each."""
+    several = sum(each.is_id or each.sure for each in plan.patients.written) > 1
+    single = plan.shape in (None, AnswerShape.FACT, AnswerShape.LIST, AnswerShape.YES_NO)
+    if plan.patients.whom != "everyone" and single and (several or plan.time.visits):
+        return replace(plan, shape=AnswerShape.COMPARE)
+    return (
+        plan
+        if plan.shape is not AnswerShape.TREND or not plan.time.visits
+        else replace(plan, shape=AnswerShape.COMPARE)
+    )
+
+
 def _in_time(plan: QuestionPlan, text: str) -> QuestionPlan:
     """The plan with what a question about values or events in time is of; as it is where it asks for none."""
+    plan = _compared(plan)
     several = plan.shape in (AnswerShape.TREND, AnswerShape.COMPARE)
     if plan.shape is AnswerShape.LIST and _ONE_VALUE.match(text) and not plan.time.unlimited:
         plan = replace(plan, shape=AnswerShape.FACT)

@@ -84,6 +84,7 @@ class AskedPatients:
 
 
 Order: TypeAlias = Literal["latest", "first"]
+VisitPair: TypeAlias = Literal["last-two-visits", "first-and-last-visit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,8 @@ class AskedTime:
     """Of the last admission."""
     relative: bool = False
     """Counted from today or from an event ("last week", "before the accident"): not resolved here."""
+    visits: VisitPair | None = None
+    """Two visits that are put side by side: "since the last visit" means it and the one before."""
 
     @property
     def unlimited(self) -> bool:

@@ -10,9 +10,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import cast
+from typing import cast, get_args
 
-from pipeline.answering.questions.plan import AnswerShape, AskedTime, Order, QuestionPlan, ThingKind
+from pipeline.answering.questions.plan import (
+    AnswerShape,
+    AskedTime,
+    Order,
+    QuestionPlan,
+    ThingKind,
+    VisitPair,
+)
 from pipeline.ports import Store
 from pipeline.records import AccessScope, UnderstoodPart
 
@@ -175,10 +182,12 @@ def _shape(value: str) -> AnswerShape:
 
 def _time_value(time: AskedTime) -> str | None:
     """A time as an id has it; None where there is none, or none that is resolved."""
-    if time.order:
+    if time.order and not time.visits:
         return time.order
     if time.stay:
         return _STAY
+    if time.visits:
+        return time.visits
     if time.since or time.until:
         return f"{time.since or ''}{_SPAN}{time.until or ''}"
     return None
@@ -187,6 +196,8 @@ def _time_value(time: AskedTime) -> str | None:
 def _time(value: str) -> AskedTime:
     if value == _STAY:
         return AskedTime(stay=True)
+    if value in get_args(VisitPair):
+        return AskedTime(visits=cast(VisitPair, value))
     if _SPAN not in value:
         return AskedTime(cast(Order, value))
     since, _, until = value.partition(_SPAN)
@@ -199,6 +210,8 @@ def _time_text(time: AskedTime) -> str:
         return time.order
     if time.stay:
         return "last admission"
+    if time.visits:
+        return time.visits.replace("-", " ")
     if time.since == time.until:
         return time.since or ""
     if time.since and time.until:

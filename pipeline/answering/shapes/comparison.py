@@ -7,7 +7,7 @@ problems) two visits are told apart item by item. Refuses to say which is better
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.answering.questions.plan import AnswerShape, AskedTime, QuestionPlan, ThingKind
@@ -55,9 +55,7 @@ class PatientComparison:
     def _group(self, asked: PlannedQuestion, patient: str) -> list[Quotation] | None:
         """What the notes of this patient have; empty where they have nothing, None where that cannot be said."""
         filters = replace(asked.question.filters, patient_ids=(patient,))
-        own = replace(
-            asked, question=replace(asked.question, filters=filters), embed=lambda: asked.vector
-        )
+        own = replace(asked, question=replace(asked.question, filters=filters), embed=lambda: asked.vector)
         kind = listed_kind(own.plan)
         found = _listed(own, kind) if kind is not None else _stated(own)
         return found and [
@@ -66,9 +64,7 @@ class PatientComparison:
 
     def _head(self, asked: PlannedQuestion, patient: str) -> str:
         scope = asked.question.filters.scope
-        known = (
-            asked.store.patients(scope, ids=[patient], limit=1) if asked.store.has_register() else []
-        )
+        known = asked.store.patients(scope, ids=[patient], limit=1) if asked.store.has_register() else []
         name = known[0].name if known else None
         return f"{name} ({patient})" if name else f"Patient {patient}"
 
@@ -139,9 +135,9 @@ def _days(asked: PlannedQuestion) -> list[str]:
     if len(time.days) == 1:
         later = [day for day in days if not day.startswith(time.days[0])]
         return sorted([time.days[0], later[-1]]) if later else []
-    if time.order == "first" or not read.complete:
+    if not read.complete:
         return []
-    return [days[0], days[-1]] if time.ends else days[-2:]
+    return [days[0], days[-1]] if time.visits == "first-and-last-visit" and len(days) > 1 else days[-2:]
 
 
 def _by_day(asked: PlannedQuestion, days: Sequence[str]) -> Reply | None:

@@ -184,7 +184,7 @@ def _with_prose(
 
 def _of_sections(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
     for passage, section in note.of_kinds(SECTIONS[kind]):
-        quoted = list(_under_their_lines(passage, _items(passage, section, kind), told))
+        quoted = list(_under_their_lines(passage, items_in(passage, section, kind), told))
         if quoted:
             yield Lead(f"{section.title or kind.value.capitalize()} ({note.called}):")
             yield from quoted
@@ -214,7 +214,7 @@ def _says_none(lines: Sequence[ReplyLine]) -> bool:
     )
 
 
-def _items(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
+def items_in(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
     text = passage.hit.text
     if not _ASSESSED.isdisjoint(section.kinds):
         yield from _of_assessment(text, section, kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.answering.shapes.comparison import PatientComparison, VisitComparison
 from pipeline.answering.shapes.part_of_list import PartOfList
 from pipeline.answering.shapes.reply import ShapeAnswerer
 from pipeline.answering.shapes.section_list import SectionList
@@ -16,6 +17,8 @@ SHAPES: tuple[ShapeAnswerer, ...] = (
     AtATime(),
     ListOfPeriod(),
     Trend(),
+    PatientComparison(),
+    VisitComparison(),
     SectionList(),
     VisitSummary(),
     Who(),

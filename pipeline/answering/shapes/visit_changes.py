@@ -59,8 +59,8 @@ def _items(notes: Sequence[PatientNote], kind: ThingKind) -> Iterator[_Item]:
     told: set[str] = set()
     for note in notes:
         for passage, section in note.of_kinds(SECTIONS[kind]):
-            for start, end in items_in(passage, section, kind):
-                start, end = with_line_above(passage.hit.text, start, end)
+            for item in items_in(passage, section, kind):
+                start, end = with_line_above(passage.hit.text, *item)
                 text = " ".join(passage.hit.text[start:end].lower().split()).strip(" .;,")
                 if text and text not in told:
                     told.add(text)
@@ -98,7 +98,9 @@ def _changes(
 
 
 def _of_one(items: Sequence[_Item], kind: ThingKind, day: str, without: str) -> Iterator[ReplyLine]:
-    yield from _group(f"{kind.value.capitalize()}, listed on {day}; the notes of {without} have no list:", items)
+    yield from _group(
+        f"{kind.value.capitalize()}, listed on {day}; the notes of {without} have no list:", items
+    )
 
 
 def _group(head: str, items: Sequence[_Item]) -> Iterator[ReplyLine]:
