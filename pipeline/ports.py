@@ -17,6 +17,7 @@ from pipeline.records import (
     EVERYTHING,
     AccessScope,
     AnswerEvent,
+    ChunkOfPatient,
     Claim,
     Document,
     DraftPiece,
@@ -299,6 +300,14 @@ class Store(Protocol):
 
     def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
         """The k best chunks by words, best first. `text` is what a person typed: never query syntax."""
+
+    def chunks_with(
+        self, terms: Sequence[Sequence[str]], filters: Filters, *, limit: int
+    ) -> list[ChunkOfPatient]:
+        """Every chunk that the filters admit and that may have all of `terms`, each in one of its spellings; `limit` of
+        them where there are more, the newest first. Of several words a spelling stands for these words next to each
+        other; a store may admit chunks that have only some of them, and never leaves one out that has them as its
+        search by words knows words. Spellings are what a person typed: never query syntax."""
 
     def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
         """Those chunks in full, in the order asked, with their exact cosine to `vector`. Ids that are gone by now

@@ -307,6 +307,15 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class ChunkOfPatient:
+    """A chunk by its id, and whose it is."""
+
+    chunk_id: str
+    patient_id: str
+    date: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A chunk with all that an answer needs to cite it."""
 

@@ -24,6 +24,7 @@ from pipeline.ports import (
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
+    ChunkOfPatient,
     Document,
     EmbeddedDocument,
     EmbeddingSpace,
@@ -197,6 +198,12 @@ class ObservedStore:
     def search_words(self, text: str, k: int, filters: Filters) -> list[Match]:
         with self._around("search_words", None):
             return self._store.search_words(text, k, filters)
+
+    def chunks_with(
+        self, terms: Sequence[Sequence[str]], filters: Filters, *, limit: int
+    ) -> list[ChunkOfPatient]:
+        with self._around("search_words", None):
+            return self._store.chunks_with(terms, filters, limit=limit)
 
     def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
         with self._around("hits", len(chunk_ids)):

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import islice
+from typing import TypeAlias
 
 from pipeline.text.facts import read
 from pipeline.text.figures import roman
@@ -61,6 +62,10 @@ class Mention:
     """False where "vaccine" was asked for too and is not said with it: its section may say so."""
 
 
+_Place: TypeAlias = tuple[tuple[int, int], int]
+"""Where a word of a finding stands, and which of its words it is."""
+
+
 class Finding:
     """A finding in its words."""
 
@@ -88,6 +93,21 @@ class Finding:
         return " ".join(dict.fromkeys(word for each in listed for word in each.split()))
 
     @property
+    def search_terms(self) -> tuple[tuple[str, ...], ...]:
+        """Each of its words in every spelling, for a search by words that must have all of them."""
+        asked = _words_by_key(self.text)
+        return tuple(
+            (key.partition(" ")[0],)
+            if key in self._exact
+            else tuple(
+                dict.fromkeys(
+                    [*asked.get(key, ()), *(" ".join(phrase) for phrase in _spellings(key))] or [key]
+                )
+            )
+            for key in self.keys
+        )
+
+    @property
     def without_side(self) -> Finding | None:
         """What is asked of a side without that side; None where none is asked for."""
         left = [word for word in self.text.split() if word.lower() not in SIDES]
@@ -96,25 +116,35 @@ class Finding:
 
     def mentions(self, text: str, title: str = "") -> Iterator[Mention]:
         """Where `text` has all of it together; `title`, that of its section, may have a part."""
-        if not self._patterns or not all(each.search(text) or each.search(title) for each in self._patterns):
+        titled = {number for number, each in enumerate(self._patterns) if title and each.search(title)}
+        places = self._all_places(text, titled)
+        if not places:
             return
-        titled = {number for number, each in enumerate(self._patterns) if each.search(title)}
         for start, end in passage_sentences(text) or ((0, len(text)),):
-            terms = self._terms(text, start, end, titled)
-            for begin, stop in list(islice(terms, MENTIONS_MAX)):
+            inside = [each for each in places if start <= each[0][0] < end]
+            for begin, stop in (
+                list(islice(self._terms(text, inside, titled), MENTIONS_MAX)) if inside else ()
+            ):
                 yield Mention(begin, stop, start, end, self._is_of_class(text, start, begin, stop, title))
 
     def has_part(self, text: str) -> bool:
         """Whether the text has any word of it."""
         return any(True for number in range(len(self.keys)) for _ in self._places(number, text, 0, len(text)))
 
-    def _terms(self, text: str, start: int, end: int, titled: set[int]) -> Iterator[tuple[int, int]]:
+    def _all_places(self, text: str, titled: set[int]) -> list[_Place]:
+        """Where its words stand, in order; none where one of them stands nowhere."""
+        found: list[_Place] = []
+        for number in range(len(self._patterns)):
+            places = list(self._places(number, text, 0, len(text)))
+            if not places and number not in titled:
+                return []
+            found += [(place, number) for place in places]
+        return sorted(found)
+
+    def _terms(self, text: str, places: Sequence[_Place], titled: set[int]) -> Iterator[tuple[int, int]]:
         """The stretches of a sentence that have all of it as one term."""
         wanted = set(range(len(self._patterns)))
-        places = sorted(
-            (place, number) for number in wanted for place in self._places(number, text, start, end)
-        )
-        if not places or not wanted <= titled | {number for _, number in places}:
+        if not wanted <= titled | {number for _, number in places}:
             return
         after = -1
         for first in range(len(places)):
@@ -161,7 +191,7 @@ def _without_implied(keys: tuple[str, ...], words: str) -> tuple[str, ...]:
 
 def _term(
     text: str,
-    places: Sequence[tuple[tuple[int, int], int]],
+    places: Sequence[_Place],
     wanted: set[int],
     titled: set[int],
     own: frozenset[str],
@@ -189,6 +219,16 @@ def _keys(words: str) -> tuple[str, ...]:
     if any(token.kind in ("figure", "negation", "hedge", "order", "relative") for token in tokens):
         return ()
     return tuple(dict.fromkeys(keys)) if len(keys) <= WORDS_MAX else ()
+
+
+@lru_cache(maxsize=256)
+def _words_by_key(words: str) -> dict[str, tuple[str, ...]]:
+    """As the question writes them, where it does in one word."""
+    found: dict[str, tuple[str, ...]] = {}
+    for token in read(words).tokens:
+        if token.word:
+            found[token.key or token.word] = (*found.get(token.key or token.word, ()), token.word)
+    return found
 
 
 @lru_cache(maxsize=1024)

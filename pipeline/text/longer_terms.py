@@ -36,6 +36,8 @@ _TERMS = """
     hepatitis screening; pregnancy test; seizure precautions; fall precautions; failure to thrive
 """
 _LETTER = r"[^\W_]"
+REACH = 30
+"""Characters of a longer term on either side."""
 
 
 def _pattern() -> re.Pattern[str]:
@@ -57,11 +59,11 @@ def is_part_of_another(text: str, start: int, end: int, asked: str) -> bool:
     asked for; a longer term that they have themselves is no other."""
     if _PREFIXED.search(text, max(0, start - 8), start) or _SUFFIXED.match(text, end):
         return re.search(r"\w[-‑–]\w", asked) is None
-    begin = text.rfind("\n", 0, start) + 1
+    begin = max(text.rfind("\n", 0, start) + 1, start - REACH)
     return (
         any(
             term.start() <= start and end <= term.end() and term.end() - term.start() > end - start
-            for term in _LONGER.finditer(text, begin, end + 40)
+            for term in _LONGER.finditer(text, begin, end + REACH)
         )
         and _LONGER.search(asked) is None
     )

@@ -73,6 +73,8 @@ _LIST_NUMBER = re.compile(r"[\s,(]*(?:[-*•]\s+)?\(?(?:\d{1,3}|[A-Za-z]|[ivxIVX
 _FLATTENED_NUMBER = re.compile(r"(?:,\s?\d{1,2}|:\s*1)$")
 """A list number after a heading whose line break was lost: "DIAGNOSES,2. Fibroids", "IMPRESSION: 1. Stable"."""
 
+LINES_KEPT = 4096
+"""Lines whose form is remembered."""
 _LOOK_BACK = 40
 """Characters read before a full stop to find its word; the longest abbreviation known is far shorter."""
 _WRAP_WIDTH_MIN = 50
@@ -157,8 +159,7 @@ def _paragraphs(text: str) -> Iterator[list[_Line]]:
             start + len(stripped),
             stripped,
             indent,
-            whole=_is_table_row(stripped) or is_heading(stripped),
-            opens=_LIST_ITEM.match(stripped) is not None or _LABEL_VALUE.match(stripped + " ") is not None,
+            *_form_of(stripped),
         )
         if paragraph and _BLANK_LINE.search(text, last_end, start):
             yield paragraph
@@ -167,6 +168,13 @@ def _paragraphs(text: str) -> Iterator[list[_Line]]:
         last_end = line.end
     if paragraph:
         yield paragraph
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _form_of(line: str) -> tuple[bool, bool]:
+    """`_Line.whole` and `_Line.opens`. Notes repeat their headings and items."""
+    whole = _is_table_row(line) or is_heading(line)
+    return whole, _LIST_ITEM.match(line) is not None or _LABEL_VALUE.match(line + " ") is not None
 
 
 def _is_table_row(line: str) -> bool:

@@ -80,6 +80,13 @@ def worded(store: Store, text: str, k: int = 10, filters: Filters = ANY) -> list
     return [match.chunk_id for match in store.search_words(text, k, filters)]
 
 
+def chunks_with(
+    store: Store, terms: Sequence[Sequence[str]], filters: Filters = ANY, limit: int = 50
+) -> list[tuple[str, str, str | None]]:
+    found = store.chunks_with(terms, filters, limit=limit)
+    return [(each.chunk_id, each.patient_id, each.date) for each in found]
+
+
 PATIENTS = (
     *(
         "p1",
@@ -932,6 +939,33 @@ class StoreContract:
         assert worded(ward, "aa", 10, mine) == []
         assert worded(ward, "aa", 10, theirs) == ["a/0"]
         assert found(ward, axis(0), 1, theirs) == ["a/0"]
+
+    # --- chunks with all words
+
+    def test_chunks_have_every_term_in_one_of_its_spellings(self, store: Store) -> None:
+        store.upsert(
+            [
+                note("n1", ("acute renal failure", axis(0)), date="2020-01-01"),
+                note("n2", ("failure of the kidney", axis(1)), patient_id="p2", date="2021-01-01"),
+                note("n3", ("heart failure", axis(2)), date="2022-01-01"),
+                note("n4", ("CHF", axis(3)), date=None),
+            ]
+        )
+        kidney = [["kidney", "renal"], ["failure"]]
+        assert chunks_with(store, kidney) == [("n2/0", "p2", "2021-01-01"), ("n1/0", "p1", "2020-01-01")]
+        assert chunks_with(store, kidney, limit=1) == [("n2/0", "p2", "2021-01-01")]
+        heart = [["heart failure", "chf"]]
+        assert {each for each, *_ in chunks_with(store, heart)} >= {"n3/0", "n4/0"}
+        assert chunks_with(store, [["kidney"], []]) == chunks_with(store, []) == []
+        assert {each for each, *_ in chunks_with(store, [['") OR heart NOT ("', "*"]])} <= {"n3/0"}
+
+    def test_chunks_with_words_are_those_inside_the_scope_and_the_filters(self, ward: Store) -> None:
+        for patient in ("p1", "p3"):
+            filters = Filters(scope=AccessScope(None, frozenset({patient})))
+            seen = chunks_with(ward, [["finding"]], filters)
+            assert {each for _, each, _ in seen} == {patient}
+            assert {each for each, *_ in seen} == set(worded(ward, "finding", 50, filters))
+        assert chunks_with(ward, [["finding"]], Filters(scope=AccessScope(frozenset(), None))) == []
 
     # --- searching by words
 

@@ -32,7 +32,9 @@ ASKS = {
 """Methods of the store in IRIS and its sessions that take the name of a statement."""
 SAME = {
     "admit_document_types", "admit_domains", "admit_patient_ids", "admit_since", "admit_undated", "admit_until",
-    "chunks_of_notes", "corpus_version", "count_chunks", "count_chunks_admitted", "count_notes", "count_notes_admitted",
+    "chunks_of_notes", "chunks_with", "corpus_version",
+    "notes_of_patient", "words_in_names",
+    "count_chunks", "count_chunks_admitted", "count_notes", "count_notes_admitted",
     "create_clinical_note_vectors", "create_clinical_notes", "create_corpus_version", "create_embedding_space",
     "create_index_date",
     "create_index_document_type", "create_index_domain", "create_index_patient", "create_index_resource",

@@ -94,6 +94,12 @@ class Said:
     kind: AssertionKind
     quotation: Quotation
 
+    def settles(self, thing: AskedThing) -> bool:
+        """Whether no older note changes it."""
+        if thing.negated:
+            return self.kind is _K.ABSENT
+        return self.kind in HAS if thing.now else self.kind is _K.PRESENT
+
     def replaces(self, before: Said, thing: AskedThing) -> bool:
         """Whether it stands for the patient in place of what was read before it, in a note as new or newer. What was
         stopped or given up is not so again because an older note, or the same note's list, has it."""

@@ -23,13 +23,15 @@ from pipeline.answering.shapes.reply import (
 )
 from pipeline.answering.shapes.said import HAS, RANK, AskedThing, Said, said_in
 from pipeline.call_context import cancellation
-from pipeline.records import Hit
-from pipeline.text.finding import Finding
+from pipeline.records import ChunkOfPatient, Hit
 from pipeline.text.periods import Period
 from pipeline.text.structure.assertion import AssertionKind
 
-PASSAGES_MAX = 2_000
-"""Passages that are read for one question, those that the search by words ranks first."""
+PASSAGES_MAX = 10_000
+"""Passages that are read for one question: of each patient the newest first, until one says so."""
+FOUND_MAX = 200_000
+"""Passages with the words of a question of which is looked whose they are."""
+READ_AT_ONCE = 500
 PATIENTS_MAX = 200
 """Patients that are listed; more are counted."""
 APART_MAX = 20
@@ -62,11 +64,10 @@ class Who:
         thing = AskedThing.of(asked.plan)
         if not thing.finding.keys:
             return None
-        hits, complete = _passages(asked, thing.finding)
-        by_patient = _by_patient(hits, thing)
+        by_patient, found, complete = _read(asked, thing)
         if not by_patient:
             other_words = is_told_by_others(thing.finding.text) or (
-                thing.kind is not ThingKind.MEDICATION and len(thing.finding.keys) > 1 and hits
+                thing.kind is not ThingKind.MEDICATION and len(thing.finding.keys) > 1 and found
             )
             return None if other_words or not complete else NOT_STATED
         return Reply(tuple(_lines(by_patient, thing, asked.plan, complete)))
@@ -81,30 +82,61 @@ def is_open_question(plan: QuestionPlan) -> bool:
     )
 
 
-def _passages(asked: PlannedQuestion, finding: Finding) -> tuple[list[Hit], bool]:
-    """The passages that have a word of it, newest first, and whether that is all of them."""
-    filters = asked.question.filters
-    period = Period.of(asked.plan.time.since, asked.plan.time.until)
-    found = asked.store.search_words(finding.spellings, PASSAGES_MAX, filters)
-    hits = [
-        hit
-        for hit in asked.store.hits([match.chunk_id for match in found], asked.vector)
-        if filters.scope.admits(hit.domain, hit.patient_id) and period.admits(hit.date)
-    ]
-    hits.sort(key=lambda hit: (hit.date or "", hit.resource_id, -hit.start), reverse=True)
-    return hits, len(found) < PASSAGES_MAX
-
-
-def _by_patient(hits: Sequence[Hit], thing: AskedThing) -> dict[str, Said]:
-    """What stands for each patient. `hits`: the newest first."""
+def _read(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, Said], bool, bool]:
+    """What stands for each patient, whether any passage has the words, and whether all were read that could change
+    it. Of each patient the newest passage is read first, and an older one only where none has settled it."""
+    waiting, complete = _waiting(asked, thing)
+    found = bool(waiting)
     by_patient: dict[str, Said] = {}
-    for hit in hits:
-        cancellation.check()
-        for said in said_in(hit, thing):
-            before = by_patient.get(hit.patient_id)
-            if before is None or said.replaces(before, thing):
-                by_patient[hit.patient_id] = said
-    return by_patient
+    left = PASSAGES_MAX
+    while waiting and left > 0:
+        next_ones = [passages[0].chunk_id for passages in waiting.values()][:left]
+        left -= len(next_ones)
+        for first in range(0, len(next_ones), READ_AT_ONCE):
+            cancellation.check()
+            for hit in _hits(asked, next_ones[first : first + READ_AT_ONCE]):
+                _take(by_patient, hit, thing)
+        waiting = {
+            patient: rest
+            for patient, passages in waiting.items()
+            if (rest := _that_may_change(by_patient.get(patient), passages[1:], thing))
+        }
+    return by_patient, found, complete and not waiting
+
+
+def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[ChunkOfPatient]], bool]:
+    """The passages that have its words, by patient, the newest first; and whether that is all of them."""
+    period = Period.of(asked.plan.time.since, asked.plan.time.until)
+    found = asked.store.chunks_with(thing.finding.search_terms, asked.question.filters, limit=FOUND_MAX)
+    by_patient: dict[str, list[ChunkOfPatient]] = {}
+    for each in found:
+        if period.admits(each.date):
+            by_patient.setdefault(each.patient_id, []).append(each)
+    return by_patient, len(found) < FOUND_MAX
+
+
+def _hits(asked: PlannedQuestion, chunk_ids: Sequence[str]) -> list[Hit]:
+    scope = asked.question.filters.scope
+    hits = asked.store.hits(chunk_ids, asked.vector)
+    return [hit for hit in hits if scope.admits(hit.domain, hit.patient_id)]
+
+
+def _take(by_patient: dict[str, Said], hit: Hit, thing: AskedThing) -> None:
+    for said in said_in(hit, thing):
+        before = by_patient.get(hit.patient_id)
+        if before is None or said.replaces(before, thing):
+            by_patient[hit.patient_id] = said
+
+
+def _that_may_change(
+    said: Said | None, passages: list[ChunkOfPatient], thing: AskedThing
+) -> list[ChunkOfPatient]:
+    """The passages that may say something else: of what is asked as of now those of the same day."""
+    if said is None or not said.settles(thing):
+        return passages
+    if not thing.now:
+        return []
+    return [each for each in passages if each.date == said.quotation.hit.date]
 
 
 def _lines(

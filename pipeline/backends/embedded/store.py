@@ -38,7 +38,14 @@ from pipeline.backends.embedded.vector_index import (
     top,
 )
 from pipeline.backends.embedded.vectors import DELETIONS_KEPT, FollowedIndex, centre_of, cosines, recentre
-from pipeline.backends.embedded.word_query import TOKENIZER, Expression, QuestionReader, Word, expression
+from pipeline.backends.embedded.word_query import (
+    TOKENIZER,
+    Expression,
+    QuestionReader,
+    Word,
+    all_of,
+    expression,
+)
 from pipeline.config import StoreSettings
 from pipeline.errors import (
     SpaceMismatch,
@@ -54,6 +61,7 @@ from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
+    ChunkOfPatient,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -572,6 +580,19 @@ class EmbeddedStore:
                 asked = expression(counted, WORDS_UNBOUNDED, chunks)
                 found = _ranked(connection, _SQL.search_words_of_few, values, asked, k)
             return found
+
+    def chunks_with(
+        self, terms: Sequence[Sequence[str]], filters: Filters, *, limit: int
+    ) -> list[ChunkOfPatient]:
+        expression = all_of(terms)
+        if expression is None or limit <= 0:
+            return []
+        values = rows.filter_values(filters)
+        admitted = _filtered(_SQL.notes_are_admitted, values) if values else "TRUE"
+        with self._reading() as (connection, _):
+            bound = {**values, "expression": expression, "limit": limit}
+            found = connection.execute(_SQL.chunks_with.replace("{admitted}", admitted), bound).fetchall()
+        return [ChunkOfPatient(*row) for row in found]
 
     def _counted(
         self, connection: sqlite3.Connection, words: Sequence[Word], chunks: int

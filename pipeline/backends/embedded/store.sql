@@ -557,6 +557,19 @@ SELECT c.ChunkID, best.Score FROM (
     ORDER BY Score, w.rowid LIMIT :k
 ) AS best JOIN ClinicalNoteVectors AS c ON c.RowID = best.Row ORDER BY best.Score, best.Row
 
+-- name: chunks_with
+-- By the note's row, which ClinicalNoteSigns has next to the chunk's: reading the chunk would read its text.
+SELECT c.ChunkID, n.PatientID, n.NoteDate
+FROM (SELECT rowid AS Row FROM ClinicalNoteWords WHERE ClinicalNoteWords MATCH :expression) AS w
+JOIN ClinicalNoteSigns AS s ON s.RowID = w.Row
+JOIN ClinicalNotes AS n ON n.RowID = s.NoteRowID
+JOIN ClinicalNoteVectors AS c ON c.RowID = w.Row
+WHERE {admitted}
+ORDER BY n.NoteDate DESC, c.RowID LIMIT :limit
+
+-- name: notes_are_admitted
+n.RowID IN (SELECT RowID FROM ClinicalNotes WHERE {filters})
+
 -- name: check_file
 PRAGMA integrity_check(20)
 

@@ -101,6 +101,20 @@ def expression(frequencies: Iterable[tuple[Word, int]], budget: int, chunks: int
     return Expression(text, weight=2, complete=False)
 
 
+def all_of(terms: Iterable[Iterable[str]]) -> str | None:
+    """The expression for chunks that have each of the terms, in one of its spellings; None where a term has no word."""
+    groups = [[words for spelling in term if (words := _cut(spelling))] for term in terms]
+    if not groups or not all(groups):
+        return None
+    return " AND ".join(f"({' OR '.join(dict.fromkeys(group))})" for group in groups)
+
+
+def _cut(spelling: str) -> str:
+    """One spelling as a phrase: its letters and digits in quotes."""
+    found = _WORD.findall(unicodedata.normalize("NFC", spelling).lower())
+    return f'"{" ".join(found)}"' if found and all(map(str.isprintable, found)) else ""
+
+
 def _within(words: Sequence[tuple[int, Word]], budget: int) -> list[tuple[int, Word]]:
     taken, total = list[tuple[int, Word]](), 0
     for number, word in words:

@@ -231,6 +231,11 @@ def terms(text: str) -> list[str]:
     return ([word for word in words if word not in STOP_WORDS] or words)[:WORDS_MAX]
 
 
+def longest_word(spelling: str) -> str:
+    """Of a spelling of several words the longest; "" where it has none that SQL Search takes."""
+    return max((word for word in words_of(spelling) if word not in OPERATORS), key=len, default="")
+
+
 def bm25(passages: Mapping[str, Sequence[str]], frequency: Mapping[str, int], stored: int) -> list[Match]:
     """Robertson's BM25 with the field's k1 0.9 and b 0.4 (Anserini's defaults)."""
     mean = sum(map(len, passages.values())) / max(1, len(passages)) or 1.0

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, SqlValue, lists_of, marks_of
-from pipeline.backends.iris.rows import bm25, score, text_of
+from pipeline.backends.iris.rows import WORDS_MAX, bm25, score, text_of
 from pipeline.ports import SearchPlan
 from pipeline.records import AccessScope, Filters, Match, NoteField
 from pipeline.text.periods import Period
@@ -114,6 +114,20 @@ def ranked_here(session: Session, words: Sequence[str], k: int, filters: Filters
     for conditions, values in admissions(session, filters, words=" OR ".join(kept)):
         rows += session.rows("scan_words", values, k=str(FALLBACK_ROWS_MAX), admitted=conditions)
     return bm25({str(row[0]): text_of(row[1]).split() for row in rows}, frequency, stored)
+
+
+def with_all(session: Session, terms: Sequence[Sequence[str]], limit: int, filters: Filters) -> list[SqlRow]:
+    """(chunk id, patient id, date) of the chunks that have a word of each term, of several words the longest one: SQL
+    Search's phrases are not asked. A term of too many words is left out, unless there is no other."""
+    searches = [" OR ".join(words) for words in terms if len(words) <= WORDS_MAX]
+    searches = searches or [" OR ".join(words[:WORDS_MAX]) for words in terms[:1]]
+    found: list[SqlRow] = []
+    for conditions, values in admissions(session, filters):
+        every = [session.statements["admit_words"]] * len(searches) + ([conditions] if conditions else [])
+        found += session.rows(
+            "chunks_with", (*searches, *values), k=str(int(limit)), admitted=" AND ".join(every)
+        )
+    return found
 
 
 def admissions(

@@ -48,6 +48,7 @@ from pipeline.backends.iris.rows import (
     definition,
     document_of,
     hit_of,
+    longest_word,
     note_row,
     optional,
     parse_vector,
@@ -66,6 +67,7 @@ from pipeline.backends.iris.search import (
     ranked_by_iris,
     ranked_here,
     search_plan,
+    with_all,
 )
 from pipeline.backends.iris.upgrades import (
     CORPUS_VERSION_SINCE,
@@ -97,6 +99,7 @@ from pipeline.ports import SearchPlan
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
+    ChunkOfPatient,
     Document,
     EmbeddedChunk,
     EmbeddedDocument,
@@ -695,6 +698,17 @@ class IrisStore:
             return []
         matches = self._repeated(lambda session: self._ranked(session, words, k, filters))
         return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
+
+    def chunks_with(
+        self, terms: Sequence[Sequence[str]], filters: Filters, *, limit: int
+    ) -> list[ChunkOfPatient]:
+        """Chunks with a word of each term, the newest first, those without a date last."""
+        words = [sorted({longest_word(each) for each in term} - {""}) for term in terms]
+        if limit < 1 or not words or not all(words) or not self._prepared_width():
+            return []
+        rows = self._repeated(lambda session: with_all(session, words, limit, filters))
+        found = [ChunkOfPatient(str(row[0]), text_of(row[1]), optional(row[2])) for row in rows]
+        return sorted(found, key=lambda each: each.date or "", reverse=True)[:limit]
 
     def _ranked(self, session: Session, words: Sequence[str], k: int, filters: Filters) -> list[Match]:
         if not self._rank_missing:

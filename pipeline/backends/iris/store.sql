@@ -472,6 +472,9 @@ FROM DEMO.ClinicalNoteVectors WHERE {admitted} ORDER BY WordRank DESC
 -- For builds whose rank procedure is missing: the newest matches, ranked by the caller.
 SELECT TOP {k} ChunkID, SearchText FROM DEMO.ClinicalNoteVectors WHERE {admitted} ORDER BY VectorNumber DESC
 
+-- name: chunks_with
+SELECT TOP {k} ChunkID, PatientID, NoteDate FROM DEMO.ClinicalNoteVectors WHERE {admitted} ORDER BY NoteDate DESC
+
 -- name: admit_words
 %ID %FIND search_index(SearchTextFind, ?)
 

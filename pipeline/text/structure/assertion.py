@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.text.facts import Over, doubts_over, may_stand_over, places_of, read
-from pipeline.text.sentences import sentence_spans
+from pipeline.text.sentences import passage_sentences
 from pipeline.text.structure.labels import over_labels
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at, sections_of
@@ -286,7 +286,7 @@ class NoteAssertions:
         """`within`: as for `sections_of`, where the text is a passage and its sections are not known."""
         self.text = text
         self.sections = sections_of(text, within=within) if sections is None else sections
-        self._spans = sentence_spans(text)
+        self._spans = passage_sentences(text)
         self._starts = [start for start, _ in self._spans]
 
     def of(self, start: int, end: int) -> Assertion:

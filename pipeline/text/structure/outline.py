@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.text.section_titles import HEADING_CHARACTERS_MAX, heading_of, may_be_a_name
@@ -30,6 +31,8 @@ class Block(NamedTuple):
 
 
 INLINE_TITLE_CHARACTERS_MAX = 49
+LINES_KEPT = 4096
+"""Lines of which is remembered whether they are titles: notes repeat theirs."""
 
 _LINE = re.compile(r"[^\n]+")
 _GAP = r"(?<![.,;:!?])(?<![.,;:!?][\"”’)\]]) {2,}(?=\S)"
@@ -89,6 +92,11 @@ def title_of_line(line: str, titles: Collection[str] = ()) -> str | None:
         return None
     if titles and (bare := stripped.strip("#*_ ").rstrip(":").rstrip("*_ ")) in titles:
         return bare
+    return _title_of(stripped)
+
+
+@lru_cache(maxsize=LINES_KEPT)
+def _title_of(stripped: str) -> str | None:
     found = heading_of(stripped)
     if found is None:
         return _listed_title(stripped)
