@@ -201,9 +201,12 @@ class Chunk:
     @property
     def embedding_text(self) -> str:
         """What the embedder reads: the passage, under its section's heading unless it opens with it."""
-        if self.section and not self.text.lstrip("# ").lower().startswith(self.section.lower()):
-            return f"{self.section}\n{self.text}"
-        return self.text
+        if not self.section:
+            return self.text
+        opening = self.text.lstrip("# ")[: len(self.section) + 1]  # the whole in small letters takes longer
+        if opening.lower().startswith(self.section.lower()):
+            return self.text
+        return f"{self.section}\n{self.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -199,7 +199,7 @@ def checked(embedded: EmbeddedDocument, dimension: int) -> None:
     """Raises StoreRejectedRow, with the id and without a word of the note, where a note cannot be stored."""
     document = embedded.document
     storable(document.text_content, document.resource_id)
-    storable(json.dumps(asdict(document), ensure_ascii=False), document.resource_id)
+    storable(document.as_json(), document.resource_id)
     seen = set()
     for embedded_chunk in embedded.chunks:
         chunk, vector = embedded_chunk.chunk, embedded_chunk.vector

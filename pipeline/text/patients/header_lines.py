@@ -67,11 +67,15 @@ _AGE = re.compile(
     re.IGNORECASE,
 )
 _LABELS_OF = {
-    "birth date": (re.compile("birth"), re.compile("dob"), re.compile("born"), re.compile(r"d\.o\.b")),
-    "sex": (re.compile(r"sex ?[:*=]"), re.compile(r"gender ?[:*=]")),
-    "age": (re.compile(r"age ?[:*=/]"),),
+    "birth date": {
+        each: re.compile(rf"{re.escape(each)}(?!\w)")
+        for each in ("birth", "birthdate", "dob", "born", "d.o.b")
+    },
+    "sex": {each: re.compile(rf"{each} ?[:*=]") for each in ("sex", "gender")},
+    "age": {"age": re.compile(r"age ?[:*=/]")},
 }
-"""Looked for first, in small letters: one after the other is faster than all in one expression."""
+"""Looked for first, in small letters: one after the other is faster than all in one expression, and the word before
+what stands behind it."""
 _AGE_AND_SEX = re.compile(
     r"\bage/(?:sex|gender)[ \t]*:[ \t]*(?P<number>\d{1,3})[ \t]*y?[ \t]*/?[ \t]*(?P<sex>female|male|f|m)\b",
     re.IGNORECASE,
@@ -84,7 +88,7 @@ def facts_of_header(text: str) -> Iterator[PatientFact]:
     yield from _names(head)
     small = head.lower()
     for kind, read in (("birth date", _birth_date), ("sex", _sex), ("age", _age)):
-        if any(label.search(small) for label in _LABELS_OF[kind]):
+        if any(word in small and label.search(small) for word, label in _LABELS_OF[kind].items()):
             yield from read(head)
 
 

@@ -72,9 +72,8 @@ def outline(text: str, titles: Collection[str] = ()) -> Iterator[Block]:
     `titles`: lines that the source says are titles.
     """
     kinds: tuple[SectionKind, ...] = ()
-    for start, end, form in _runs(text, titles):
+    for start, end, form, title in _runs(text, titles):
         if form == "heading":
-            title = title_of_line(text[start:end], titles)
             kinds = kinds_of_title(title or "")
             yield Block(start, end, form, title)
         elif form == "table":
@@ -122,20 +121,21 @@ def _listed_title(line: str) -> str | None:
     return title if marked or (several and kinds[0] not in _ITEMS) or abbreviated else None
 
 
-def _runs(text: str, titles: Collection[str]) -> Iterator[tuple[int, int, BlockForm]]:
+def _runs(text: str, titles: Collection[str]) -> Iterator[tuple[int, int, BlockForm, str | None]]:
+    """Lines that belong together, and the title that a heading is."""
     lines = [match.span() for match in _LINE.finditer(text)]
     index = 0
     while index < len(lines):
         start, end = lines[index]
         line = text[start:end]
         index += 1
-        if title_of_line(line, titles) is not None:
-            yield start, end, "heading"
+        if (title := title_of_line(line, titles)) is not None:
+            yield start, end, "heading", title
         elif _TABLE_LINE.search(line):
             while index < len(lines) and _TABLE_LINE.search(text[slice(*lines[index])]):
                 end = lines[index][1]
                 index += 1
-            yield start, end, "table"
+            yield start, end, "table", None
         else:
             # A paragraph ends at a blank line, a heading or a table.
             while index < len(lines) and lines[index][0] == end + 1:
@@ -144,7 +144,7 @@ def _runs(text: str, titles: Collection[str]) -> Iterator[tuple[int, int, BlockF
                     break
                 end = lines[index][1]
                 index += 1
-            yield start, end, "prose"
+            yield start, end, "prose", None
 
 
 def _split_at_titles(text: str, start: int, end: int, kinds: tuple[SectionKind, ...]) -> Iterator[Block]:
