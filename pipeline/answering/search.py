@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from pipeline.answering.notices import admits_any, name_not_found, notices_of
 from pipeline.answering.question_length import embed_question
 from pipeline.answering.question_patient import of_named_patients
+from pipeline.answering.questions.interpretation import plan_for
 from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.reranking import rerank
 from pipeline.answering.retrieval import retrieve
+from pipeline.answering.section_preference import sections_first
 from pipeline.answering.stages import Stopwatch
 from pipeline.config import AnsweringSettings
 from pipeline.ports import Embedder, Ranker, Store
@@ -68,6 +70,8 @@ def search(
                 reason, notices = "name_not_found", (*notices, name_not_found(asked.text))
         if ranker is not None:
             hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
+        elif asked.filters.patient_ids:
+            hits = sections_first(hits, plan_for(asked, meant.asked).kinds)
     return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
 
 
