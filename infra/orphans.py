@@ -84,6 +84,8 @@ class Orphan:
     note: str = ""
     ends_with: str = ""
     """Of a disk that is deleted together with its host: the host's id."""
+    gone_on: str = ""
+    """Of a key that waits for its deletion: the day on which it, and what it encrypts, is lost."""
 
     @property
     def adoptable(self) -> bool:
@@ -107,6 +109,11 @@ class OrphanReport:
     kept: tuple[Orphan, ...]
     other_stacks: Mapping[str, int]
 
+    @property
+    def dying(self) -> tuple[Orphan, ...]:
+        """Keys of the kept data that AWS is about to delete."""
+        return tuple(each for each in self.kept if each.gone_on)
+
 
 def report(stack: str, known: frozenset[str], session: Any) -> OrphanReport:
     """Compare the account with `known` (ids and ARNs of the state). Raises botocore's errors."""
@@ -124,7 +131,8 @@ def report(stack: str, known: frozenset[str], session: Any) -> OrphanReport:
     present = [each for each in alive if each is not None and each.ends_with not in known]
     paused = is_paused(known) and has_record(stack, session)
     kept = [each for each in present if paused and each.adoptable]
-    orphans = [each for each in present if each not in kept]
+    # A key that waits for its deletion is removed already, unless it is what the kept data needs.
+    orphans = [each for each in present if each not in kept and not each.gone_on]
     return OrphanReport(_by_price(orphans), _by_price(kept), others)
 
 
@@ -240,10 +248,12 @@ def _log_group(found: Orphan, session: Any) -> Orphan | None:
     return _with(found, gigabytes * 0.03, f"{gigabytes:.2f} GB stored")
 
 
-def _key(found: Orphan, session: Any) -> Orphan | None:
-    """One that waits for its deletion is removed already, and does not bill."""
+def _key(found: Orphan, session: Any) -> Orphan:
+    """One that waits for its deletion does not bill."""
     each = session.client("kms").describe_key(KeyId=found.resource_id)["KeyMetadata"]
-    return None if each["KeyState"] == "PendingDeletion" else _with(found, catalog.KMS_KEY_USD_PER_MONTH)
+    if each["KeyState"] != "PendingDeletion":
+        return _with(found, catalog.KMS_KEY_USD_PER_MONTH)
+    return replace(_with(found, 0.0), gone_on=f"{each['DeletionDate']:%Y-%m-%d}")
 
 
 def _described(session: Any, operation: str, key: str, **wanted: Any) -> dict[str, Any] | None:
@@ -269,9 +279,18 @@ def text(found: OrphanReport, stack: str) -> str:
         total = sum(each.usd_per_month or 0.0 for each in found.kept)
         lines.append(f"Kept while paused, ${total:.2f} a month; the next `pulumi up` adopts it:")
         lines += [line for each in found.kept for line in _lines(each, "deletes kept data")]
+    lines += [_loss(each) for each in found.dying]
     for other, count in sorted(found.other_stacks.items()):
         lines.append(f"{count} of stack {other}: not compared; run with --stack {other}")
     return "\n".join(lines)
+
+
+def _loss(key: Orphan) -> str:
+    return (
+        f"AWS deletes the key {key.resource_id} on {key.gone_on}, and all that is kept is lost with it. To keep it: "
+        f"aws kms cancel-key-deletion --key-id {key.resource_id}, then aws kms enable-key --key-id "
+        f"{key.resource_id} (docs/troubleshooting-aws.md#encryption-key)"
+    )
 
 
 def _price(found: Orphan) -> str:
@@ -286,8 +305,8 @@ def _lines(found: Orphan, what: str) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: nothing unknown, or the host is ended; 1: orphans, or the host was left; 2: state or account cannot be
-    read."""
+    """0: nothing unknown, or the host is ended; 1: orphans, a key that is about to be deleted, or the host was left;
+    2: state or account cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m infra.orphans", description="What was left behind.")
     parser.add_argument("--stack", required=True, help="name of the stack, such as dev")
     parser.add_argument("--region", required=True, help="region of the stack")
@@ -320,7 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"AWS could not be asked: {error} (docs/troubleshooting-aws.md#credentials)\n")
         return 2
     sys.stdout.write(text(found, options.stack) + "\n")
-    return int(bool(found.orphans))
+    return int(bool(found.orphans or found.dying))
 
 
 if __name__ == "__main__":

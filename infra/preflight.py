@@ -29,7 +29,7 @@ from infra.plan.config import (
     StackConfig,
     parse,
 )
-from infra.plan.faults import FAULTS, fault_line
+from infra.plan.faults import FAULTS, LOGIN_CURE, fault_line
 from infra.plan.hosts import end_command, surplus_hosts
 from infra.plan.image_registry import REFERENCE, ImageRegistry, Login, RefusedError, UnreachableError
 from infra.plan.state import exported_state, known_ids
@@ -389,7 +389,7 @@ def run(
             elif name == "credentials":
                 found.append(
                     PreflightFinding(
-                        name, "fail", f"AWS refuses these credentials: {_code(error)}.", "Log in again."
+                        name, "fail", f"AWS refuses these credentials: {_code(error)}.", f"{LOGIN_CURE}."
                     )
                 )
             else:

@@ -389,7 +389,7 @@ def destroy_effect(config: StackConfig) -> str:
         return "deletes everything in the plan, data included: nothing is marked [retain]"
     kept = "the lines marked [retain] (data, key, passwords, logs) stay in your account, though counted as deleted"
     volume = "; the data volume becomes a snapshot first" if config.pause_mode == "snapshot" else ""
-    return f"pauses: {kept}{volume}"
+    return f"pauses: {kept}{volume}. Then not `pulumi stack rm`, which Pulumi offers: it deletes this configuration"
 
 
 def settings(

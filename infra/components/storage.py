@@ -190,7 +190,27 @@ def _named_snapshot(config: StackConfig, inventory: Inventory) -> FoundSnapshot:
             "data. Tag it "
             f"if it is the right one (docs/runbook.md#restore-a-snapshot)."
         )
+    _check_newest(inventory, snapshot)
     return snapshot
+
+
+def _check_newest(inventory: Inventory, named: FoundSnapshot) -> None:
+    """A key that was left set after a restore would take back, at the next resume, what was written since."""
+    newer = [
+        each
+        for each in inventory.snapshots
+        if each.state == "completed"
+        and each.volume_id == inventory.recorded_volume_id
+        and each.started_at > named.started_at
+    ]
+    if newer:
+        ids = " ".join(each.snapshot_id for each in newer)
+        raise DataStoreError(
+            f"restoreSnapshotId is {named.snapshot_id} of {named.started_at:%Y-%m-%d %H:%M}, but the last pause "
+            f"left a newer one: {ids}. Was the key left over from a restore: pulumi config rm restoreSnapshotId. To "
+            f"go back and lose what was written since: aws ec2 delete-tags --resources {ids} --tags Key=Role "
+            "(docs/runbook.md#restore-a-snapshot)."
+        )
 
 
 def _restore(config: StackConfig, inventory: Inventory, snapshot: FoundSnapshot) -> VolumeDecision:
@@ -244,10 +264,11 @@ def check_key(config: StackConfig, inventory: Inventory) -> None:
     """Raises DataStoreError when the key of the data is not usable: adopting the data would fail later."""
     if inventory.key_state in {None, "Enabled"}:
         return
+    cancel = f"aws kms cancel-key-deletion --key-id {inventory.key_id}, then "
     raise DataStoreError(
         f"The key {inventory.key_id} that encrypts the data of {config.stack} is {inventory.key_state}. "
-        f"aws kms cancel-key-deletion --key-id {inventory.key_id}, then aws kms enable-key "
-        f"(docs/troubleshooting-aws.md#encryption-key)."
+        f"{cancel if inventory.key_state == 'PendingDeletion' else ''}"
+        f"aws kms enable-key --key-id {inventory.key_id} (docs/troubleshooting-aws.md#encryption-key)."
     )
 
 

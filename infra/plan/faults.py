@@ -18,6 +18,26 @@ FAULTS: Final = (
     botocore.parsers.ResponseParserError,
 )
 LENGTH_MAX: Final = 200
+# Not a missing permission: a login that has ended, keys that were taken away, a clock that is off by five minutes.
+LOGIN: Final = frozenset(
+    {
+        "AuthFailure",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+LOGIN_CURE: Final = "Sign in again; if that does not help, set this machine's clock"
+
+
+def of_login(error: Exception) -> bool:
+    """Whether AWS did not accept who asks, or when, whatever was asked."""
+    return isinstance(error, botocore.exceptions.ClientError) and error.response["Error"].get("Code") in LOGIN
 
 
 def fault_line(error: Exception) -> str:

@@ -15,7 +15,7 @@ import boto3
 import botocore.exceptions
 
 from infra.plan.config import PROJECT, StackConfig
-from infra.plan.faults import FAULTS, fault_line
+from infra.plan.faults import FAULTS, LOGIN_CURE, fault_line, of_login
 
 DATA_ROLE_TAG: Final = "data"
 VOLUME_RECORD: Final = "data-volume"
@@ -140,12 +140,10 @@ def discover(config: StackConfig, session: Any = None) -> Inventory:
             subscriptions=_subscriptions(session.client("sns"), topic_arn(config, account_id)),
         )
     except botocore.exceptions.ClientError as error:
-        operation = error.operation_name
+        cure = LOGIN_CURE if of_login(error) else "Give the deployer this permission"
         raise InventoryError(
-            f"AWS refused {operation}: {error.response['Error'].get('Code')}: "
-            f"{error.response['Error'].get('Message')}. Without it no up may run, because existing data "
-            "could be "
-            f"overlooked. Give the deployer this permission (docs/troubleshooting-aws.md#credentials)."
+            f"AWS refused {error.operation_name}: {fault_line(error)}. Without it no up may run, because existing "
+            f"data could be overlooked. {cure} (docs/troubleshooting-aws.md#credentials)."
         ) from error
     except FAULTS as error:
         raise InventoryError(
@@ -244,7 +242,22 @@ def _parameters(ssm: Any, path: str) -> dict[str, str]:
 
 def _buckets(s3: Any, config: StackConfig, account_id: str) -> frozenset[str]:
     owned = {each["Name"] for each in s3.list_buckets()["Buckets"]}
-    return frozenset(role for role in BUCKET_ROLES if bucket_name(config, account_id, role) in owned)
+    found = frozenset(role for role in BUCKET_ROLES if bucket_name(config, account_id, role) in owned)
+    if found:
+        _check_region(config, s3, bucket_name(config, account_id, min(found)))
+    return found
+
+
+def _check_region(config: StackConfig, s3: Any, bucket: str) -> None:
+    """Bucket names hold in every region, tags and parameters in one: from another, the volume would seem never to
+    have been."""
+    region = s3.head_bucket(Bucket=bucket).get("BucketRegion", config.region)
+    if region != config.region:
+        raise InventoryError(
+            f"The data of stack {config.stack} lies in {region} (bucket {bucket}), and region is {config.region}. "
+            f"Nothing was created. pulumi config set region {region}; data does not move, another region is another "
+            "stack (docs/troubleshooting-aws.md#another-stack)."
+        )
 
 
 def _log_groups(logs: Any, config: StackConfig) -> frozenset[str]:

@@ -47,7 +47,13 @@ def exported_state(stack: str) -> dict[str, Any]:
     except FileNotFoundError:
         raise RuntimeError("The pulumi command is not installed; give the state: --state FILE") from None
     if done.returncode:
-        raise RuntimeError(f"pulumi stack export failed: {done.stderr.strip()[-400:]}")
+        said = done.stderr.strip()[-400:]
+        cure = (
+            f". If its state is lost: pulumi stack init {stack}, then again"
+            if "no stack named" in said
+            else ""
+        )
+        raise RuntimeError(f"pulumi stack export failed: {said}{cure}")
     return dict(json.loads(done.stdout))
 
 

@@ -264,7 +264,7 @@ def _cut_snapshot(operation: str, title: str, cost: str, snapshots: int) -> None
 
 
 _cut_snapshot(
-    "CreateSnapshot", "the snapshot is taken", "one snapshot more, until a later pause prunes it", 2
+    "CreateSnapshot", "the snapshot is taken", "one snapshot more, which `infra.snapshots` lists", 2
 )
 _cut_snapshot("DeleteVolume", "the volume is deleted after its snapshot", NOTHING, 1)
 

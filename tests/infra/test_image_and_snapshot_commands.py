@@ -118,6 +118,27 @@ def test_the_wrong_account_is_refused() -> None:
         discover(config(awsAccountId="999999999999"))
 
 
+@pytest.mark.usefixtures("account")
+def test_a_region_without_the_data_is_refused_with_the_one_that_has_it() -> None:
+    boto3.client("s3", region_name="us-east-1").create_bucket(Bucket="chartwell-dev-123456789012-documents")
+    assert discover(config()).buckets == {"documents"}
+    with pytest.raises(InventoryError, match=r"lies in us-east-1 .*pulumi config set region us-east-1"):
+        discover(config(region="us-west-2"), boto3.Session(region_name="us-west-2"))
+
+
+@pytest.mark.parametrize(
+    ("code", "cure"), [("ExpiredToken", "Sign in again"), ("UnauthorizedOperation", "Give the deployer")]
+)
+def test_a_login_that_has_ended_is_no_missing_permission(code: str, cure: str) -> None:
+    session = Ssm()
+    session._ssm = boto3.client("sts", "us-east-1", aws_access_key_id="t", aws_secret_access_key="t")
+    stub = Stubber(session._ssm)
+    stub.add_client_error("get_caller_identity", code, "It has expired.")
+    stub.activate()
+    with pytest.raises(InventoryError, match=rf"GetCallerIdentity: {code}: It has expired\. .* {cure}"):
+        discover(config(), session)
+
+
 def test_a_missing_permission_stops_the_up_and_is_named() -> None:
     session = Ssm()
     session._ssm = boto3.client("sts", "us-east-1", aws_access_key_id="t", aws_secret_access_key="t")

@@ -44,7 +44,7 @@ def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
 def up(*, preview: bool = False, state: Mapping[str, Any] | None = None, **changes: Any) -> Recorded:
     values = {f"{PROJECT}:{key}": str(value) for key, value in (GOOD | changes).items()}
     pulumi.runtime.set_all_config(values, [f"{PROJECT}:{key}" for key in SECRET_KEYS])
-    return record(lambda: runpy.run_path(str(MAIN)) and {}, preview=preview, state=state)
+    return record(lambda: runpy.run_path(str(MAIN)) and {}, preview=preview, state=state or {})
 
 
 @pytest.mark.usefixtures("account")
@@ -95,6 +95,21 @@ def test_no_second_host_is_put_beside_one_that_the_state_does_not_know(preview: 
     lost = instance(boto3.Session("t", "t", region_name="us-east-1"))
     with pytest.raises(pulumi.RunError, match=f"{lost}.*\\n.*infra.orphans --stack dev .*--end {lost}"):
         up(preview=preview, state={})
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("preview", [True, False])
+@pytest.mark.parametrize(
+    ("bucket", "cure"),
+    [
+        ("chartwell-old-123456789012-documents", "pulumi stack rename old"),
+        ("chartwell-dev-999999999999-documents", "Credentials of account 999999999999"),
+    ],
+)
+def test_a_state_that_another_stack_made_is_not_gone_on_with(bucket: str, cure: str, preview: bool) -> None:
+    known = {"urn:bucket": {"type": "aws:s3/bucket:Bucket", "outputs": {"id": bucket, "bucket": bucket}}}
+    with pytest.raises(pulumi.RunError, match=f"Nothing was created.*{cure}"):
+        up(preview=preview, state=known)
 
 
 @pytest.mark.usefixtures("account")

@@ -127,6 +127,22 @@ def test_a_key_that_waits_for_its_deletion_is_removed_already(session: Any) -> N
     assert orphans.report("dev", frozenset(), session).orphans == ()
 
 
+def test_a_key_that_kept_data_needs_and_aws_deletes_soon_is_said_last(
+    session: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kms = session.client("kms")
+    tags = [{"TagKey": key, "TagValue": value} for key, value in TAGS.items()]
+    key_id = kms.create_key(Tags=tags)["KeyMetadata"]["KeyId"]
+    recorded(session, volume(session, DATA))
+    day = kms.schedule_key_deletion(KeyId=key_id, PendingWindowInDays=7)["DeletionDate"]
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps(state()))
+    assert orphans.main(["--stack", "dev", "--region", "us-east-1", "--state", str(path)]) == 1
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith(f"AWS deletes the key {key_id} on {day:%Y-%m-%d}")
+    assert f"aws kms cancel-key-deletion --key-id {key_id}" in last
+
+
 def test_other_stacks_are_counted_and_other_projects_are_not(session: Any) -> None:
     volume(session, TAGS | {"Stack": "production"})
     volume(session, {"Project": "something-else", "Stack": "dev"})

@@ -370,8 +370,11 @@ def test_outputs_answer_how_to_reach_pay_and_pause(built: Recorded) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, r"^pauses: the lines marked \[retain\] .* stay .* though counted as deleted$"),
-        ({"pauseMode": "snapshot"}, r"^pauses: .*\[retain\].*; the data volume becomes a snapshot first$"),
+        (
+            {},
+            r"^pauses: the lines marked \[retain\] .* stay .* though counted as deleted\. Then not `pulumi stack rm`",
+        ),
+        ({"pauseMode": "snapshot"}, r"^pauses: .*\[retain\].*; the data volume becomes a snapshot first\."),
         ({"dataRetention": "destroy"}, "^deletes everything in the plan, data included"),
     ],
 )

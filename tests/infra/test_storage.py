@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from infra.components.storage import DataStoreError, decide_volume
+from infra.components.storage import DataStoreError, check_key, decide_volume
 from infra.plan.inventory import FoundSnapshot, FoundVolume, Inventory
 from tests.infra.stacks import ZONES, config, inventory
 
@@ -58,6 +58,11 @@ REFUSALS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
         {"parameters": record(), "snapshots": (snapshot(state="pending"),)},
     ),
     ("no record of one", {}, {"snapshots": (snapshot(),)}),
+    (
+        f"left a newer one: {S2}",
+        {"pauseMode": "snapshot", "restoreSnapshotId": S1},
+        {"parameters": record(V2), "snapshots": (snapshot(), snapshot(S2, V2, hours=1))},
+    ),
     ("does not exist here", {"restoreSnapshotId": S2}, {"snapshots": (snapshot(),)}),
     ("is error", {"restoreSnapshotId": S1}, {"snapshots": (snapshot(state="error"),)}),
     ("needs 500 GB", {"restoreSnapshotId": S1}, {"snapshots": (snapshot(size=500),)}),
@@ -101,6 +106,21 @@ def test_an_up_that_broke_off_after_a_restore_is_taken_up_again() -> None:
 def test_a_named_snapshot_that_was_restored_stays_named_without_harm() -> None:
     found = inventory(volumes=(volume(V2, snapshot_id=S1),), parameters=record(V2), snapshots=(snapshot(),))
     assert decide_volume(config(restoreSnapshotId=S1), found).action == "adopt"
+
+
+def test_an_older_snapshot_is_restored_once_the_newer_is_set_aside_or_is_no_pause_s() -> None:
+    """A newer one that failed, or that someone made of another volume, takes nothing back."""
+    wanted = config(pauseMode="snapshot", restoreSnapshotId=S1)
+    for others in ((), (snapshot(S2, V2, hours=1, state="error"),), (snapshot(S2, V1, hours=1),)):
+        found = inventory(parameters=record(V2), snapshots=(snapshot(), *others))
+        assert decide_volume(wanted, found).snapshot_id == S1
+
+
+@pytest.mark.parametrize(("state", "cancels"), [("PendingDeletion", True), ("Disabled", False)])
+def test_a_key_that_is_not_usable_is_refused_with_what_its_state_needs(state: str, cancels: bool) -> None:
+    with pytest.raises(DataStoreError, match="aws kms enable-key --key-id k-1") as caught:
+        check_key(config(), inventory(key_id="k-1", key_state=state))
+    assert ("cancel-key-deletion" in str(caught.value)) is cancels
 
 
 VOLUMES = st.lists(
