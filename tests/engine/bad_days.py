@@ -16,7 +16,7 @@ from typing import Final, Literal
 from infra.plan.catalog import SPOT_ROLE
 from infra.preflight import QUOTA_ON_DEMAND
 from tests.engine.cli import Ended
-from tests.engine.cloud import IMAGES
+from tests.engine.cloud.account import IMAGES
 from tests.engine.stage import Data, Stage, well
 
 Moment = Literal["new", "running", "paused"]

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.engine.hypervisor import MachineState
+from tests.engine.cloud.hypervisor import MachineState
 from tests.engine.machines import containers, registry, root_disk
 from tests.engine.machines.machine import Disk, Machine
 from tests.engine.machines.metadata import Metadata

@@ -157,7 +157,7 @@ def parts(pulumi: Path, *, on_hosts: bool) -> str:
             ),
         ),
         ("provider aws", f"a double of {aws} (tests/engine/aws_provider)"),
-        ("AWS", f"moto {moto} behind stricter rules (tests/engine/cloud_rules.py)"),
+        ("AWS", f"moto {moto} behind stricter rules (tests/engine/cloud/rules.py)"),
         ("host", f"stand-ins: {', '.join(STAND_INS)}" if on_hosts else "none: each step gets an answer"),
     )
     return "".join(f"{name:<24} {what}\n" for name, what in lines)

@@ -20,9 +20,9 @@ from moto.backends import get_backend
 
 from infra.rollout.pipeline import build_wheel
 from tests.engine.cli import CHECKOUT, Ended, Running, Workspace
-from tests.engine.cloud import ACCOUNT, IMAGES, REGION, Cloud, start
-from tests.engine.cloud_faults import Faults
-from tests.engine.hypervisor import Hypervisor
+from tests.engine.cloud.account import ACCOUNT, IMAGES, REGION, Cloud, start
+from tests.engine.cloud.faults import Faults
+from tests.engine.cloud.hypervisor import Hypervisor
 from tests.engine.sabotage import Sabotage
 from tests.infra import stacks
 

@@ -18,10 +18,10 @@ from pulumi.runtime.proto import provider_pb2 as proto
 from infra import stack
 from infra.plan import inventory
 from infra.plan.config import StackConfig
-from tests.engine import cloud
 from tests.engine.aws_provider.provider import KINDS, UnknownTypeError
 from tests.engine.aws_provider.values import SECRET, SIGNATURE, UNKNOWN
 from tests.engine.client import Client, RefusedError, Resource
+from tests.engine.cloud import account as cloud
 from tests.infra import stacks
 from tests.infra.recording import Recorded, Registered, destroy_layers, record
 

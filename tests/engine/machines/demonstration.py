@@ -1,7 +1,7 @@
 """One host, one volume and one bucket without an engine: what `python -m tests.engine.host` shows.
 
 Decides which stack is looked at: the good configuration of tests/infra/stacks.py with keys that open this host. AWS is
-the double of tests/engine/cloud.py, without machines of its own.
+the double of tests/engine/cloud/account.py, without machines of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from infra import stack
 from infra.components import host_key
 from infra.components.storage import Credentials
 from infra.rollout import pipeline
-from tests.engine import cloud
+from tests.engine.cloud import account as cloud
 from tests.engine.host import Hosts, Outside, key_pair
 from tests.engine.machines import notes
 from tests.engine.machines.rollout import StepResult, run_steps

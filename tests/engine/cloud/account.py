@@ -1,7 +1,7 @@
 """An AWS account that lives in this process: moto's, behind a door that is stricter than moto where AWS is.
 
 Decides how a request is recognised, which fault meets it and what is remembered of it; what AWS would refuse is said in
-cloud_rules.py, which faults there are in cloud_faults.py. One account, state kept while the server lives. Machines are
+rules.py, which faults there are in faults.py. One account, state kept while the server lives. Machines are
 a hypervisor's business (hypervisor.py). Served on loopback over HTTP, for every client that honours AWS_ENDPOINT_URL.
 """
 
@@ -40,9 +40,9 @@ from moto.iam.models import AWSManagedPolicy
 from moto.moto_api._internal import moto_api_backend
 from moto.s3.models import FakeBucket
 
-from tests.engine.cloud_faults import NONE, Fault, Faults
-from tests.engine.cloud_rules import Answered, AwsError, Billed, Rules
-from tests.engine.hypervisor import Hypervisor, NoMachines
+from tests.engine.cloud.faults import NONE, Fault, Faults
+from tests.engine.cloud.hypervisor import Hypervisor, NoMachines
+from tests.engine.cloud.rules import Answered, AwsError, Billed, Rules
 
 REGION: Final = "us-east-1"
 ACCOUNT: Final = "123456789012"
@@ -351,7 +351,7 @@ def start(
 ) -> tuple[str, Cloud]:
     """Open an empty account. Returns the endpoint's URL and the handle.
 
-    `faults` is a file of planted faults (cloud_faults.py); it need not exist yet, and is read again when it changes.
+    `faults` is a file of planted faults (faults.py); it need not exist yet, and is read again when it changes.
     """
     cloud = Cloud(hypervisor or NoMachines(), faults)
     cloud.empty()
@@ -422,7 +422,7 @@ def _image(image_id: str) -> dict[str, Any]:
 def main() -> None:
     """Serve until the end of the input, for a try by hand."""
     parser = argparse.ArgumentParser(
-        prog="python -m tests.engine.cloud", description="An AWS account to try."
+        prog="python -m tests.engine.cloud.account", description="An AWS account to try."
     )
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--faults", type=Path)

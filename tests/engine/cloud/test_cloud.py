@@ -14,8 +14,8 @@ import pytest
 
 from infra.plan import catalog
 from infra.preflight import QUOTA_ON_DEMAND
-from tests.engine import cloud
-from tests.engine.hypervisor import HOST_KEY, NoMachines
+from tests.engine.cloud import account as cloud
+from tests.engine.cloud.hypervisor import HOST_KEY, NoMachines
 
 
 class Machines(NoMachines):

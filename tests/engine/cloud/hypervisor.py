@@ -1,6 +1,6 @@
 """What the cloud tells the machines that it sells, and what it asks them.
 
-The cloud (tests/engine/cloud.py) keeps the account and knows no machines; a hypervisor makes them and knows no
+The cloud (tests/engine/cloud/account.py) keeps the account and knows no machines; a hypervisor makes them and knows no
 account. Every call comes from a request's thread, in the order in which AWS would act, and returns when the thing is
 done; what raises becomes `InternalError` of the operation. The default makes nothing: a stack comes up and goes down
 without a host behind it.

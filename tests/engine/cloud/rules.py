@@ -1,8 +1,8 @@
 """What AWS refuses and moto does not, what it answers and moto cannot, and what machines hear of it.
 
 Each rule names its page or code of the EC2 API reference (docs.aws.amazon.com/AWSEC2/latest/APIReference); where a
-message is quoted, it is AWS's. Decides nothing about requests' form (cloud.py). A rule looks at moto's own objects, so
-it holds for whatever client made them.
+message is quoted, it is AWS's. Decides nothing about requests' form (account.py). A rule looks at moto's own objects,
+so it holds for whatever client made them.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from moto.backends import get_backend
 
 from infra.plan import catalog
 from infra.preflight import QUOTA_ON_DEMAND, QUOTA_SPOT
-from tests.engine.hypervisor import Hypervisor
+from tests.engine.cloud.hypervisor import Hypervisor
 
 if TYPE_CHECKING:
-    from tests.engine.cloud import Call
+    from tests.engine.cloud.account import Call
 
 ACCOUNT: Final = "123456789012"
 DASHBOARDS_FREE: Final = 3  # aws.amazon.com/cloudwatch/pricing
