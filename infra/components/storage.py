@@ -208,7 +208,7 @@ def _check_newest(inventory: Inventory, named: FoundSnapshot) -> None:
         raise DataStoreError(
             f"restoreSnapshotId is {named.snapshot_id} of {named.started_at:%Y-%m-%d %H:%M}, but the last pause "
             f"left a newer one: {ids}. Was the key left over from a restore: pulumi config rm restoreSnapshotId. To "
-            f"go back and lose what was written since: aws ec2 delete-tags --resources {ids} --tags Key=Role "
+            f"go back all the same, set it aside: aws ec2 delete-tags --resources {ids} --tags Key=Role "
             "(docs/runbook.md#restore-a-snapshot)."
         )
 
