@@ -27,6 +27,8 @@ from tests.service.running import DEMO_NOTES, PASSWORD, ROOT, Running, index, ru
 
 QUESTION = "What dose of allopurinol is Anna Mitchell taking for gout?"
 SECOND = "Which patients had a kidney transplant, and how is the transplanted kidney doing?"
+MANY_NOTES = "0724714f-947b-6cab-ee85-b0de7a9ad3f7"
+"""A patient of the demo's notes with a visit a year."""
 UNKNOWN = "Who won the football match on Saturday?"
 DOCS = ROOT / "docs" / "images"
 SHEETS = DOCS / "pages"
@@ -68,6 +70,36 @@ def cited(page: Page, stage: Stage) -> None:
     answer(page, stage)
     page.locator(".statements [data-cite]").first.click()
     expect(page.locator("#beside mark")).to_be_visible()
+
+
+def followed(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    asked(page, "What medications is Anna Mitchell taking?")
+    asked(page, "What problems does she have?")
+    expect(page.locator("#suggested button").first).to_be_visible()
+
+
+def asked_back(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    asked(page, "What is Mitchell allergic to?")
+
+
+def choosing(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    page.click("text=Choose a patient")
+    page.locator("#patient-query").press_sequentially("mit")
+    expect(page.locator("[data-patient-link]").first).to_be_visible()
+
+
+def timeline(page: Page, stage: Stage) -> None:
+    page.goto(f"/?patient={MANY_NOTES}")
+    page.click(".timeline summary")
+    expect(page.locator("#timeline-notes li").first).to_be_visible()
+
+
+def who(page: Page, stage: Stage) -> None:
+    page.goto("/")
+    asked(page, "Which patients have diabetes?")
 
 
 def nothing(page: Page, stage: Stage) -> None:
@@ -131,6 +163,12 @@ ADMINISTRATOR: dict[str, Play] = {
     "ask": at("/"),
     "answer": answer,
     "citation": cited,
+    "follow-up": followed,
+    "which-patient": asked_back,
+    "who": who,
+    "choose-patient": choosing,
+    "timeline": timeline,
+    "patient": at(f"/patients/{MANY_NOTES}"),
     "nothing": nothing,
     "filters": filters,
     "history": at("/conversations"),

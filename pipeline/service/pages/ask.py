@@ -1,30 +1,24 @@
-"""Asking: the page with the question, and the answer as it comes.
+"""Asking: the page with the question and the conversation, and where a question is handed in.
 
-Decides what a waiting user is told. A statement appears once its citations are checked; until then the page says
-what is being waited for, immediately and again after some seconds. Without JavaScript the same form leads to the whole
-answer. Knows nothing of how an answer is made.
+Decides what of an earlier question can be asked again: the last one, with its filters, of the patient whom it may have
+meant. Without JavaScript the same form leads to the whole answer. Knows nothing of how an answer is made.
 """
 
 from __future__ import annotations
 
-import asyncio
-import datetime as dt
-import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request
 from pydantic import ValidationError
-from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.concurrency import run_in_threadpool
+from sse_starlette import EventSourceResponse
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from pipeline.answering.follow_up import patients_of
 from pipeline.answering.question_length import refuse_longer
 from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.errors import ChartwellError
-from pipeline.records import AccessScope, Question, Retrieved, Verified
+from pipeline.records import AccessScope, Question
 from pipeline.service.access.policy import Action, Principal, allowed
 from pipeline.service.api.notes import range_in, read_note
 from pipeline.service.api.patients import find_patients
@@ -32,13 +26,12 @@ from pipeline.service.audit.receipts import filters_from
 from pipeline.service.conversations.store import ConversationMessage
 from pipeline.service.dependencies import CallerHere, PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.errors import NotKnown, NotReady
-from pipeline.service.middleware.authentication import Caller
+from pipeline.service.pages.answer_fragments import AnswerFragments
 from pipeline.service.pages.dependencies import Line, Lines, RendererHere, ThingId
 from pipeline.service.pages.errors import ProblemView, is_part
 from pipeline.service.pages.register import chosen_patient, names_of, patient_view
 from pipeline.service.pages.rendering import Renderer
 from pipeline.service.pages.view_models import (
-    AnswerView,
     ChoiceView,
     Exchange,
     FilterValues,
@@ -46,21 +39,11 @@ from pipeline.service.pages.view_models import (
     PatientView,
     choices_in,
     exchanges_of,
-    goes_without_saying,
-    statement_view,
 )
-from pipeline.service.pages.wording import why_nothing
 from pipeline.service.problems import wrong_fields
 from pipeline.service.questions.follow_up import in_context
-from pipeline.service.questions.queue import (
-    AnswerEnded,
-    AnswerFailed,
-    QuestionAccepted,
-    QueueEvent,
-    RunningAnswer,
-)
-from pipeline.service.questions.streaming import PING_SECONDS, while_connected, whole_of
-from pipeline.service.schemas.ask import AskRequest, CitationOut, FilterFields, NoticeOut, UnderstoodPartOut
+from pipeline.service.questions.streaming import PING_SECONDS, while_connected
+from pipeline.service.schemas.ask import AskRequest, FilterFields, NoticeOut
 from pipeline.service.schemas.fields import ID_CHARACTERS_MAX, Text
 
 router = APIRouter(include_in_schema=False)
@@ -69,8 +52,6 @@ RECENT = 5
 CHOICES_MAX = 200
 """Types and domains that a list offers; beyond that a list is no help."""
 SUGGESTIONS_MAX = 20
-SLOW_SECONDS = (4.0, 6.0, 10.0, 20.0)
-"""Pauses between words about what is waited for; the last one again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,157 +300,3 @@ def _body(question: str, conversation_id: str, filters: FilterValues) -> AskRequ
         )
     except ValidationError as error:
         raise wrong_fields(error.errors()) from None
-
-
-class AnswerFragments:
-    """An answer as events of HTML: unnamed ones are put into the page, `accepted` and `ended` are for its script."""
-
-    def __init__(
-        self,
-        services: Services,
-        renderer: Renderer,
-        caller: Caller,
-        filters: FilterValues,
-        *,
-        chosen: bool,
-    ) -> None:
-        self._services = services
-        self._renderer = renderer
-        self._scope = caller.principal.scope
-        self._csrf_token = caller.csrf_token
-        self._filters = filters
-        self._chosen = chosen
-        self._statements = 0
-        self._passages = 0
-        self._notes = 0
-        self._found = False
-
-    async def events(self, answer: RunningAnswer) -> AsyncIterator[ServerSentEvent]:
-        turn = Exchange(
-            answer.asked.question_id,
-            answer.turn.conversation_id,
-            answer.asked.question.text,
-            self._filters.words,
-            dt.datetime.now(dt.UTC),
-            again=self._filters,
-        )
-        try:
-            async for event in self._with_pauses(answer, turn):
-                yield event
-        finally:
-            answer.cancel()  # does nothing to an answer that has ended
-
-    async def _with_pauses(self, answer: RunningAnswer, turn: Exchange) -> AsyncIterator[ServerSentEvent]:
-        """What comes, and, while nothing comes, what is waited for."""
-        began = time.monotonic()
-        coming = answer.events()
-        pauses = iter(SLOW_SECONDS)
-        pause = next(pauses)
-        following = asyncio.ensure_future(anext(coming, None))
-        try:
-            while True:
-                await asyncio.wait({following}, timeout=pause)
-                if not following.done():
-                    pause = next(pauses, pause)
-                    yield self._html("working", turn, words=self._waiting(answer, time.monotonic() - began))
-                    continue
-                event = following.result()
-                if event is None:
-                    return
-                turn = await self._with_names(turn, event)
-                patient = await self._patient_of(answer, event)
-                for said in self._said(answer, turn, event, patient):
-                    yield said
-                following = asyncio.ensure_future(anext(coming, None))
-        finally:
-            following.cancel()
-
-    async def _with_names(self, turn: Exchange, event: QueueEvent) -> Exchange:
-        """What patients are called, where it does not go without saying whose passages these are."""
-        if not isinstance(event, Retrieved):
-            return turn
-        patients = {hit.patient_id for hit in event.passages}
-        if goes_without_saying(patients, UnderstoodPartOut.all(event.understood)):
-            return turn
-        return replace(turn, names=await run_in_threadpool(names_of, self._services, self._scope, patients))
-
-    async def _patient_of(self, answer: RunningAnswer, event: QueueEvent) -> PatientView | None:
-        """The patient to whom the next question keeps, as the page names one."""
-        if not isinstance(event, AnswerEnded):
-            return None
-        patient_id = _going_on_with(answer, AnswerView.of(whole_of(answer, event)))
-        if not patient_id:
-            return None
-        return await run_in_threadpool(patient_view, self._services, self._scope, patient_id)
-
-    def _said(
-        self, answer: RunningAnswer, turn: Exchange, event: QueueEvent, patient: PatientView | None
-    ) -> Iterator[ServerSentEvent]:
-        match event:
-            case QuestionAccepted(conversation_id=conversation_id):
-                yield self._html("accepted", turn, words=self._waiting(answer, 0))
-                yield ServerSentEvent(f"/conversations/{conversation_id}", event="accepted")
-            case Retrieved(passages, understood):
-                if understood:
-                    parts = UnderstoodPartOut.all(understood)
-                    yield self._html("understood", turn, parts=parts, csrf_token=self._csrf_token)
-                self._found = True
-                self._passages, self._notes = len(passages), len({hit.resource_id for hit in passages})
-                yield self._html("working", turn, words=self._waiting(answer, 0))
-            case Verified(statement):
-                self._statements += 1
-                cited = [CitationOut.of(each) for each in statement.citations]
-                view = statement_view(self._statements, statement.text, cited)
-                yield self._html("statement", turn, view=view)
-            case AnswerEnded():
-                whole = AnswerView.of(whole_of(answer, event))
-                yield self._html(
-                    "ended",
-                    replace(turn, answer=whole),
-                    words=self._summary(whole),
-                    csrf_token=self._csrf_token,
-                    going_on_with=_going_on_with(answer, whole),
-                    patient=patient,
-                    chosen=self._chosen,
-                )
-                yield ServerSentEvent(turn.key, event="ended")
-            case AnswerFailed(error):
-                problem = ProblemView.of(error, answer.asked.question_id)
-                yield self._html("failed", turn, problem=problem)
-                yield ServerSentEvent(turn.key, event="ended")
-
-    def _html(self, part: str, turn: Exchange, **values: Any) -> ServerSentEvent:
-        return ServerSentEvent(self._renderer.text("stream.html", part=part, turn=turn, **values))
-
-    def _waiting(self, answer: RunningAnswer, seconds: float) -> str:
-        """What is waited for, in words."""
-        if self._found and not self._passages:
-            words = "No passage was found for this question."
-        elif self._found:
-            words = f"Found {_many(self._passages, 'passage')} in {_many(self._notes, 'note')}. "
-            words += "The answer is being written; each statement is shown once its citations are checked."
-        elif answer.waiting and seconds:
-            words = (
-                f"Waiting for a free slot; {_many(self._services.queue.waiting, 'question')} in the queue."
-            )
-        else:
-            words = "Searching the notes that you can see."
-        return f"{words} {seconds:.0f} s so far." if seconds else words
-
-    def _summary(self, whole: AnswerView) -> str:
-        """For those who listen: that it is over, and what there is."""
-        if whole.outcome != "answered":
-            return f"{why_nothing(whole.reason)[0]}."
-        said = f"Answered: {_many(self._statements, 'statement')}, {_many(len(whole.citations), 'source')}."
-        return f"{said} {whole.missing}" if whole.missing else said
-
-
-def _going_on_with(answer: RunningAnswer, whole: AnswerView) -> str:
-    """The patient to whom the next question keeps."""
-    cited = (citation.patient_id for citation in whole.citations)
-    patients = patients_of(answer.asked.question.filters.patient_ids, cited)
-    return patients[0] if len(patients) == 1 else ""
-
-
-def _many(number: int, thing: str) -> str:
-    return f"{number} {thing}{'s' if number != 1 else ''}"

@@ -403,6 +403,9 @@ class NoteView:
     date: str | None
     domain: str | None
     author: str | None
+    encounter_id: str | None
+    title: str | None
+    """As its source calls it, where it does."""
     address: str
     parts: tuple[TextSpan, ...]
 
@@ -415,6 +418,8 @@ class NoteView:
             document.date,
             document.domain,
             document.author,
+            document.encounter_id,
+            document.metadata.get("title"),
             note_address(document.resource_id, spans),
             tuple(text_spans(document.text_content, spans)),
         )
