@@ -54,7 +54,7 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "which_patient": (
             "Several patients have that name",
-            "Choose the one that is meant with the patient filter; nothing was looked for.",
+            "Choose the one that is meant; nothing was looked for.",
         ),
         "generator_abstained": (
             "The notes that were found do not answer this question",
