@@ -60,7 +60,7 @@ def _carried_words(question: Question) -> str:
     text = question.text.lower()
     words = [
         part.text
-        for part in plan_parts(plan_for(question))
+        for part in plan_parts(plan_for(question), question.carried)
         if part.id in question.carried
         and part.part in ("kind", "finding", "time")
         and part.text.lower() not in text

@@ -14,10 +14,12 @@ from pipeline.answering.questions.asked_patients import asked_patients, framed
 from pipeline.answering.questions.asked_shape import meaning_words
 from pipeline.answering.questions.asked_time import asked_time
 from pipeline.answering.questions.interpretation import OPENER, plan_of, without_opener
-from pipeline.answering.questions.plan import AnswerShape, AskedPatients, QuestionPlan
+from pipeline.answering.questions.plan import AnswerShape, AskedPatients, QuestionPlan, ThingKind
 from pipeline.answering.questions.understood_parts import FINDING, shape_id
 from pipeline.records import Question, UnderstoodPart
 
+MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
+"""Kinds of which one is asked for its value: "And her blood pressure?"."""
 WORDS_MAX = 6
 """Of a finding that stands alone: a longer text is a question of its own."""
 _ASKING_WHEN = frozenset("when why how long often much many where since ago did it that this".split())
@@ -35,7 +37,7 @@ _FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 def may_carry(question: str) -> bool:
     """Whether a question is none without the one before. Touches nothing."""
-    return OPENER.match(question) is not None or not _own_words(question, asked_patients(question))
+    return OPENER.match(question) is not None or _is_bare(_own_words(question, asked_patients(question)))
 
 
 def carried_parts(
@@ -45,7 +47,7 @@ def carried_parts(
     the frame is taken over, is among them. `before`: what the last question was understood to ask."""
     patients = patients or asked_patients(question.text)
     words = _own_words(question.text, patients)
-    if words and OPENER.match(question.text) is None:
+    if OPENER.match(question.text) is None and not _is_bare(words):
         return ()
     told = [each for each in before() if each.id not in question.without]
     if not told:
@@ -70,8 +72,17 @@ def _thing(plan: QuestionPlan, words: str, told: Sequence[UnderstoodPart]) -> li
     if not words:
         shape = _shape_for(plan, shape)
         return [*of_part["kind"], *of_part["finding"], *([shape] if shape else []), *of_part["negation"]]
-    if _ASKING_WHEN.issuperset(words.lower().split()):
+    if words.lower() == "how many" and shape in _OF_PATIENTS:
+        return [*of_part["kind"], *of_part["finding"], shape_id(AnswerShape.COUNT), *of_part["negation"]]
+    if _is_bare(words):
         return [*of_part["kind"], *of_part["finding"]]
+    if (
+        plan.shape is None
+        and len(plan.kinds) == 1
+        and plan.kinds[0] in MEASURED
+        and shape not in _OF_PATIENTS
+    ):
+        return [f"{FINDING}{words}", shape_id(AnswerShape.FACT)]
     if (
         plan.shape is None
         and of_part["finding"]
@@ -81,6 +92,11 @@ def _thing(plan: QuestionPlan, words: str, told: Sequence[UnderstoodPart]) -> li
         kinds = [] if plan.kinds else of_part["kind"]
         return [*kinds, f"{FINDING}{words}", _shape_for(plan, shape), *of_part["negation"]]
     return []
+
+
+def _is_bare(words: str) -> bool:
+    """Whether nothing is asked about but when, why or how many."""
+    return _ASKING_WHEN.issuperset(words.lower().split())
 
 
 def _shape_for(plan: QuestionPlan, shape: str) -> str:

@@ -64,16 +64,16 @@ def understood_parts(
 ) -> tuple[UnderstoodPart, ...]:
     """The parts of a plan, whom first. `patients`: whose notes the question is limited to. `carried`: ids of what the
     question does not say itself."""
-    parts = (*_patient_parts(patients, scope, store), *plan_parts(plan))
+    parts = (*_patient_parts(patients, scope, store), *plan_parts(plan, carried))
     return tuple(
         replace(each, carried=True) if each.id in carried and not _says(plan, each) else each
         for each in parts
     )
 
 
-def plan_parts(plan: QuestionPlan) -> tuple[UnderstoodPart, ...]:
-    """The same without the patients."""
-    return tuple(_plan_parts(plan))
+def plan_parts(plan: QuestionPlan, carried: Collection[str] = ()) -> tuple[UnderstoodPart, ...]:
+    """The same without the patients, none of them marked."""
+    return tuple(_plan_parts(plan, carried))
 
 
 def with_carried(plan: QuestionPlan, ids: Iterable[str]) -> QuestionPlan:
@@ -159,10 +159,10 @@ def _patient_parts(patients: Sequence[str], scope: AccessScope, store: Store) ->
         yield UnderstoodPart(patient_id_part(each), "patient", names.get(each) or f"patient {each}")
 
 
-def _plan_parts(plan: QuestionPlan) -> Iterator[UnderstoodPart]:
+def _plan_parts(plan: QuestionPlan, carried: Collection[str]) -> Iterator[UnderstoodPart]:
     for kind in plan.kinds:
         yield UnderstoodPart(_kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
-    if plan.finding:
+    if plan.finding and (not plan.rest or f"{FINDING}{plan.finding}" in carried):
         yield UnderstoodPart(f"{FINDING}{plan.finding}", "finding", plan.finding)
     if (time := _time_value(plan.time)) is not None:
         yield UnderstoodPart(f"{TIME}{time}", "time", _time_text(plan.time))

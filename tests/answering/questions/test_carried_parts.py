@@ -144,6 +144,23 @@ def parts(found: Answer) -> dict[str, bool]:
             "And for how long?",
             {"patient:P1": True, "finding:gout": True},
         ),
+        (
+            "Does Anna Mitchell have gout?",
+            "When was that?",
+            {"patient:P1": True, "finding:gout": True},
+        ),
+        ("Which patients have diabetes?", "How many?", {"finding:diabetes": True, "shape:count": True}),
+        (
+            "What medications is Anna Mitchell on?",
+            "And her blood pressure?",
+            {
+                "patient:P1": True,
+                "kind:vital-sign": False,
+                "finding:blood pressure": False,
+                "shape:fact": True,
+            },
+        ),
+        ("Does Anna Mitchell have gout?", "Is there anything else?", {"patient:P1": True}),
         ("Does Anna Mitchell have gout?", "Who else?", {"finding:gout": True, "shape:who": True}),
     ],
 )
