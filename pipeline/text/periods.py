@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 from pipeline.errors import BadRequest
 
@@ -63,6 +64,16 @@ class Period:
         return (self.since is None or noted >= self.since or noted in self.containing) and (
             self.until is None or noted[: len(self.until)] <= self.until
         )
+
+
+def beside(date: str, step: Literal[1, -1]) -> str:
+    """The day, month or year behind one of that precision, or before it: 2021-01 for 2020-12. ISO 8601 in and out."""
+    if len(date) == 4:
+        return f"{int(date) + step:04}"
+    if len(date) == 7:
+        months = int(date[:4]) * 12 + int(date[5:]) - 1 + step
+        return f"{months // 12:04}-{months % 12 + 1:02}"
+    return (datetime.fromisoformat(date[:10]) + timedelta(days=step)).date().isoformat()
 
 
 def _bound(text: str, which: str) -> str:

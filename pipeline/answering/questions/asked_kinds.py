@@ -19,11 +19,14 @@ reason for visit: reason for (the |§'s )?(visit|consultation|admission|referral
 allergy: ((drug|medication|food|known) )*allerg(y|ies|ic), allergens?, intoleran(t|ces?), sensitivit(y|ies)
 medication: medications?, medicines?, meds?, drugs?, prescri(bed|ptions?), pills?, tablets?, doses?, dosages?, dosed,
     take, takes, taking, took, taken, started on, is § on, are § on
-vital sign: vital signs?, vitals?, blood pressures?, bp, heart rates?, pulse, temperature, respiratory rate, weight,
-    weigh, height, bmi, body mass index, oxygen saturation, o2 sat(uration)?, spo2, pain score
+vital sign: vital signs?, vitals?, blood pressures?, bp, heart rates?, pulse, temperature, respiratory rate, weights?,
+    weigh, heavier, lighter, height, bmi, body mass index, oxygen saturation, o2 sat(uration)?, spo2, pain score
 laboratory: labs?, lab(oratory)? (values?|results?|tests?), blood (tests?|work|count|sugar|glucose), h(a)?emoglobin,
     (hb|hg)?a1c, creatinine, potassium, sodium, glucose, cholesterol, ldl, hdl, tsh, wbc, white (blood )?(cell )?count,
-    platelets?( count)?, inr, bilirubin, alt, ast, troponin, bnp, urinalysis, hematocrit, calcium, magnesium, psa
+    platelets?( count)?, inr, bilirubin, alt, ast, troponin, bnp, urinalysis, hematocrit, calcium, magnesium, psa,
+    e?gfr, troponins?, ferritin, crp, esr, sed rate, albumin, d-dimer, lactate, triglycerides?, uric acid, viral load,
+    cd4( count)?, vitamin (d|b12)( level)?, b12, folate, phosphorus, phosphate, lipase, amylase, bun, free t4,
+    microalbumin
 imaging: imaging, x-?rays?, x rays?, radiographs?, ct, cts, ct scans?, mri, mris, ultrasounds?, sonograms?, scans?,
     echo, echocardiograms?, mammograms?, films?, ekg, ecg, electrocardiogram
 procedure: procedures?, surger(y|ies), operations?, operated, surgical, transplant(ed|ation)?, biops(y|ies),

@@ -76,6 +76,19 @@ _TREND = re.compile(
     r"|\bover the (?:visits|years|months)\b|\btrend\b",
     re.IGNORECASE,
 )
+_TREND_OF_VALUES = re.compile(
+    r"\b(?:trajectory|time ?line|evolution|progression|course|development|history) of\b"
+    r"|\b(?:serial|track|fluctuat\w+|varied)\b"
+    r"|\bat (?:each|every) (?:visit|appointment|encounter)\b"
+    r"|\bover the (?:(?:last|past|previous|recent)\s+)?(?:\w+\s+)?(?:visits|years|months|notes)\b"
+    r"|^what (?:changes\b.*\bin|(?:has )?happened to)\b|^how (?:has|have|did)\b.*\bmoved?\b"
+    r"|^(?:has|have|did|does|do|is|are|was|were)\b.*\b(?:chang(?:e|ed|ing)|improv\w+|wors\w+"
+    r"|go(?:ne|ing)? (?:up|down)|ris(?:e|en|ing)|fall(?:en|ing)?|increas\w+|decreas\w+|drop\w*"
+    r"|gain\w*|los(?:e|t|ing))\b"
+    r"|\ball (?:of )?(?:the |§'s )?.*\b(?:values|readings|results|measurements|levels|weights|pressures)\b",
+    re.IGNORECASE,
+)
+"""How values of a measure over time are asked for: of other things these words ask for something else."""
 _COUNT_PEOPLE = re.compile(
     rf"^(?:how many|number of)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b\s*"
     r"|(?=(?:have|had|are|were|take|took|need|use|smoke|drink)\b(?! (?:there|§))))",
@@ -202,6 +215,7 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
         (_SUMMARY, AnswerShape.SUMMARY),
         (_COMPARE, AnswerShape.COMPARE),
         (_TREND, AnswerShape.TREND),
+        (_TREND_OF_VALUES if not _MEASURED.isdisjoint(kinds) else _TREND, AnswerShape.TREND),
     ):
         if pattern.search(text):
             return AskedShape(shape, rest=_rest(without_kinds(pattern.sub(" ", text))))
@@ -319,6 +333,11 @@ def _whole_kind(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape | None:
     found = _LIST_NOUN.match(text) or _BARE.match(text)
     rest = _rest(without_kinds(found["what"] if found else text))
     return None if rest else AskedShape(AnswerShape.LIST, None, kinds[0])
+
+
+def names_a_list(text: str) -> bool:
+    """Whether a question names what is listed as a whole: "vitals", "labs", "medications"."""
+    return _PLURAL_ONLY.search(text) is not None
 
 
 def meaning_words(text: str) -> tuple[str, ...]:

@@ -56,7 +56,9 @@ _ASKING = frozenset(
     history compare compared compares comparing comparison comparisons contrast differ differs differed difference
     differences different improve improved improving worsen worsened rise risen rising fall fallen falling drop
     dropped increase increased decrease decreased go gone went going come came run ran
-    higher lower more less heavier lighter bigger smaller older younger better worse gained gain lost lose
+    higher lower more less bigger smaller better worse gained gain lost lose
+    known discovered adjusted implanted placed inserted initial i us anything everything something one ones two three
+    2 3 serial track timeline trajectory up down over past there side next put
     greater highest lowest same
     new dose doses dosage dosages strength amount start started starting starts begin began begun initiate initiated
     introduced commenced stop stopped stopping stops discontinue discontinued discontinuing prescribed put off quit
@@ -66,6 +68,9 @@ _ASKING = frozenset(
     """.split()
 )
 """Words of a question that say what is wanted of the thing, and not which thing."""
+_WHITE_CELLS = re.compile(r"\bwhite (?:blood )?cells?(?: counts?)?\b", re.IGNORECASE)
+_OF_A_COMPARATIVE = {"heavier": "weight", "lighter": "weight", "taller": "height", "shorter": "height"}
+_UNREAD_DATE = re.compile(r"\b(?:on )?\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b")
 _SEVERAL = frozenset("and or but if because while who than before after until without not no nor".split())
 _LETTERED = re.compile(
     r"\b(hepatitis|vitamin|influenza|group|type|hemoglobin|factor|apolipoprotein) a\b", re.IGNORECASE
@@ -82,6 +87,7 @@ def asked_thing(question: str) -> AskedThing | None:
     left = _words(fact.asked.sub(" ", question) if fact else question)
     if left is None or (fact is not None and left):
         return None
+    left = [_OF_A_COMPARATIVE.get(word.lower(), word) for word in left]
     return AskedThing(fact.name if fact else " ".join(left), when, change)
 
 
@@ -92,7 +98,8 @@ def _change(question: str) -> Change | None:
 
 
 def _words(question: str) -> list[str] | None:
-    bare = _LETTERED.sub(r"\1.A", _PHRASES.sub(" ", question).replace("’", "'"))
+    question = _WHITE_CELLS.sub("WBC", question)
+    bare = _LETTERED.sub(r"\1.A", _PHRASES.sub(" ", _UNREAD_DATE.sub(" ", question)).replace("’", "'"))
     words = [
         word.removesuffix("'s").replace(".A", " A")
         for word in _WORD.findall(bare.replace("§'s", " ").replace("§", " "))

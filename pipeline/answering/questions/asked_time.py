@@ -7,9 +7,11 @@ so that 03/04/2021, which may be two days, is none here.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Literal
 
 from pipeline.answering.questions.plan import AskedTime, Order, VisitPair
-from pipeline.text.dates import iso_date
+from pipeline.text.dates import AMBIGUOUS, iso_date
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = (
@@ -19,7 +21,8 @@ _DATE = (
 _DATED = re.compile(
     rf"\b(?:(?P<between>between)\s+(?P<one>{_DATE})\s+and\s+(?P<two>{_DATE})"
     rf"|(?:from)\s+(?P<from>{_DATE})\s+(?:to|until|till)\s+(?P<to>{_DATE})"
-    rf"|(?P<since>since|after|from)\s+(?P<begin>{_DATE})|(?P<before>before|until|till|up to)\s+(?P<end>{_DATE})"
+    rf"|(?P<since>since|after|later than|from)\s+(?P<begin>{_DATE})"
+    rf"|(?P<before>before|prior to|earlier than|until|till|up to|by|as of)\s+(?P<end>{_DATE})"
     rf"|(?:(?:on|in|of|during|at the visit (?:on|of))\s+)?(?P<on>{_DATE}))(?![\w/])",
     re.IGNORECASE,
 )
@@ -55,7 +58,7 @@ _RELATIVE = re.compile(
     r"\b(?:(?:in|over|during|for|within) the )?(?:last|past|previous|next|coming)\s+(?:\w+\s+)?"
     r"(?:day|week|month|year|decade)s?\b|\b(?:yesterday|today|tonight|tomorrow|this (?:week|month|year))\b"
     r"|\b\w+ (?:days?|weeks?|months?|years?) ago\b"
-    r"|\b(?:before|after|since|until|while|prior to|following)\s+(?:the\s+|§(?:'s)?\s+|an?\s+)?"
+    r"|\b(?!since when\b)(?:before|after|since|until|while|prior to|following)\s+(?:the\s+|§(?:'s)?\s+|an?\s+)?"
     r"(?!visit\b)[a-z][\w-]*(?:\s+[\w-]+)?",
     re.IGNORECASE,
 )
@@ -66,7 +69,7 @@ _LATEST = re.compile(
     re.IGNORECASE,
 )
 _FIRST = re.compile(
-    r"\b(?:(?:at|on|during|of|from) )?(?:(?:the|§'s|§s?) )?(?:first|earliest)(?: visit| note| encounter)?\b"
+    r"\b(?:(?:at|on|during|of|from) )?(?:(?:the|§'s|§s?) )?(?:first|earliest|initial)(?: visit| note| encounter)?\b"
     r"|\binitially\b",
     re.IGNORECASE,
 )
@@ -78,11 +81,13 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
     since = until = None
     days: list[str] = []
     spans: list[tuple[int, int]] = []
+    open_ends: set[Literal["since", "until"]] = set()
     for match in _DATED.finditer(question):
         read = {name: _iso(match[name]) for name in ("one", "two", "from", "to", "begin", "end", "on")}
         if any(match[name] and read[name] is None for name in read):
             continue
         spans.append(match.span())
+        open_ends |= _open_ends(match)
         days += [day for day in read.values() if day]
         since = read["one"] or read["from"] or read["begin"] or read["on"] or since
         until = read["two"] or read["to"] or read["end"] or read["on"] or until
@@ -101,7 +106,27 @@ def asked_time(question: str) -> tuple[AskedTime, str]:
         first, left = _cut(_FIRST, left)
     if latest != first:
         order = "latest" if latest else "first"
-    return AskedTime(order, since, until, tuple(days), stay, relative, visits), left
+    time = AskedTime(order, since, until, tuple(days), stay, relative, visits)
+    return replace(time, open_ends=frozenset(open_ends), either=_either(question)), left
+
+
+def _open_ends(match: re.Match[str]) -> set[Literal["since", "until"]]:
+    found: set[Literal["since", "until"]] = set()
+    if (match["since"] or "").lower() in ("after", "later than"):
+        found.add("since")
+    if (match["before"] or "").lower() in ("before", "prior to", "earlier than"):
+        found.add("until")
+    return found
+
+
+def _either(question: str) -> tuple[str, ...]:
+    """Both days that the first date may be which could be two; none where every date is one."""
+    for match in _DATED.finditer(question):
+        written = match["on"]
+        if written and iso_date(written) is AMBIGUOUS:
+            read = (iso_date(written, "month"), iso_date(written, "day"))
+            return tuple(each for each in read if isinstance(each, str))
+    return ()
 
 
 def _iso(written: str | None) -> str | None:

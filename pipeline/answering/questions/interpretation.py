@@ -12,10 +12,16 @@ from functools import lru_cache
 
 from pipeline.answering.questions.asked_kinds import asked_kinds
 from pipeline.answering.questions.asked_patients import asked_patients, framed
-from pipeline.answering.questions.asked_shape import asked_shape
+from pipeline.answering.questions.asked_shape import asked_shape, names_a_list
 from pipeline.answering.questions.asked_thing import asked_thing
 from pipeline.answering.questions.asked_time import asked_time
-from pipeline.answering.questions.plan import AnswerShape, AskedPatients, QuestionPlan, ThingKind
+from pipeline.answering.questions.plan import (
+    LISTED_KINDS,
+    AnswerShape,
+    AskedPatients,
+    QuestionPlan,
+    ThingKind,
+)
 from pipeline.answering.questions.understood_parts import with_carried, without_parts
 from pipeline.records import Question
 from pipeline.text.structure.personal_facts import PERSONAL_FACTS
@@ -34,6 +40,13 @@ _ONE_VALUE = re.compile(
     r"(?:what|which)\s+(?:\w+\s+)?(?:dos(?:e|age)|strength|amount|level|value)\b", re.IGNORECASE
 )
 """Asks for a value although its verb is one of a list: "What dose of ramipril is she on now?"."""
+
+
+_CHANGES = re.compile(
+    r"\b(?:than|compar\w+|vs|versus|differ\w*|chang\w+|higher|lower|more|less|gain\w*|los[est]\w*|new)\b",
+    re.IGNORECASE,
+)
+"""How one time is held against another."""
 
 
 def plan_for(question: Question, patients: AskedPatients | None = None) -> QuestionPlan:
@@ -88,18 +101,30 @@ def _compared(plan: QuestionPlan) -> QuestionPlan:
     single = plan.shape in (None, AnswerShape.FACT, AnswerShape.LIST, AnswerShape.YES_NO)
     if plan.patients.whom != "everyone" and single and (several or plan.time.visits):
         return replace(plan, shape=AnswerShape.COMPARE)
-    return (
-        plan
-        if plan.shape is not AnswerShape.TREND or not plan.time.visits
-        else replace(plan, shape=AnswerShape.COMPARE)
-    )
+    if plan.shape is AnswerShape.TREND and plan.time.visits:
+        return replace(plan, shape=AnswerShape.COMPARE)
+    two_days = len(plan.time.days) > 1
+    listed = plan.kind in LISTED_KINDS and bool(plan.time.since) and plan.time.since != plan.time.until
+    if single and (two_days or listed) and _CHANGES.search(plan.text):
+        return replace(plan, shape=AnswerShape.COMPARE)
+    return plan
+
+
+def _is_one_value(plan: QuestionPlan, text: str) -> bool:
+    """Whether a value is asked for in the words of a list: "Show me the latest creatinine"."""
+    if plan.time.unlimited or plan.part is not None:
+        return False
+    if _ONE_VALUE.match(text):
+        return True
+    shown = re.match(r"(?:please\s+)?(?:list|show|name|give|tell)\b", text, re.IGNORECASE)
+    return shown is not None and plan.time.order is not None and not names_a_list(text)
 
 
 def _in_time(plan: QuestionPlan, text: str) -> QuestionPlan:
     """The plan with what a question about values or events in time is of; as it is where it asks for none."""
     plan = _compared(plan)
     several = plan.shape in (AnswerShape.TREND, AnswerShape.COMPARE)
-    if plan.shape is AnswerShape.LIST and _ONE_VALUE.match(text) and not plan.time.unlimited:
+    if plan.shape is AnswerShape.LIST and _is_one_value(plan, text):
         plan = replace(plan, shape=AnswerShape.FACT)
     listed = plan.shape is AnswerShape.LIST and bool(plan.time.since or plan.time.until)
     one = plan.shape in (AnswerShape.FACT, None) and plan.patients.whom != "everyone"
@@ -108,9 +133,10 @@ def _in_time(plan: QuestionPlan, text: str) -> QuestionPlan:
     thing = asked_thing(text)
     if thing is None:
         return plan
-    timeless = not (several or thing.when) and plan.time.unlimited
+    timeless = not (several or thing.when or plan.time.either) and plan.time.unlimited
     if timeless and thing.words not in PERSONAL_FACTS:  # of those, what is so now is asked
         return plan
-    if plan.shape is None and not (thing.when or plan.time.order):
+    dated = plan.time.order or plan.time.since or plan.time.until or plan.time.either
+    if plan.shape is None and not (thing.when or dated):
         return plan
     return replace(plan, shape=plan.shape or AnswerShape.FACT, thing=thing)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from pipeline.text.periods import Period, beside
 from pipeline.text.question_names import QuestionNames
 
 
@@ -47,6 +48,8 @@ class ThingKind(StrEnum):
     WHOLE_VISIT = "whole visit"
 
 
+LISTED_KINDS = (ThingKind.MEDICATION, ThingKind.PROBLEM, ThingKind.ALLERGY)
+"""Kinds that notes list, in the order in which changes of them are told."""
 Whom: TypeAlias = Literal["open", "id", "name", "pronoun", "everyone"]
 """How a question says whose notes it means. open: it does not. pronoun: "she", "the patient". everyone: it asks which
 patients, who, or how many."""
@@ -103,10 +106,23 @@ class AskedTime:
     """Counted from today or from an event ("last week", "before the accident"): not resolved here."""
     visits: VisitPair | None = None
     """Two visits that are put side by side: "since the last visit" means it and the one before."""
+    open_ends: frozenset[Literal["since", "until"]] = field(default=frozenset(), compare=False)
+    """Ends that are not of the time themselves: "after May", "before 2020"."""
+    either: tuple[str, ...] = field(default=(), compare=False)
+    """The days that a date may be which is written for two: 03/04/2021. Not among `days`."""
 
     @property
     def unlimited(self) -> bool:
         return self == AskedTime()
+
+    @property
+    def period(self) -> Period:
+        """Its first and last day, both included."""
+        since, until = self.since, self.until
+        return Period.of(
+            beside(since, 1) if since and "since" in self.open_ends else since,
+            beside(until, -1) if until and "until" in self.open_ends else until,
+        )
 
 
 Change: TypeAlias = Literal["start", "stop"]

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.answering.questions.plan import AnswerShape, AskedTime, QuestionPlan, ThingKind
+from pipeline.answering.questions.plan import LISTED_KINDS, AnswerShape, AskedTime, QuestionPlan, ThingKind
 from pipeline.answering.shapes.dated_statements import DatedStatement, ThingInTime, statements_in_time
 from pipeline.answering.shapes.patient_notes import PatientNotes, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.answering.shapes.section_list import SectionList
 from pipeline.answering.shapes.series import SAME_DAY_MAX, distinct, found_in_time, within
-from pipeline.answering.shapes.visit_changes import LISTED_KINDS, changes_of_lists
+from pipeline.answering.shapes.visit_changes import changes_of_lists
 from pipeline.text.periods import Period
 
 PATIENTS_MAX = 6

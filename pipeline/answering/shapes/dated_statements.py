@@ -175,7 +175,7 @@ class ThingInTime:
 
     @property
     def is_drug(self) -> bool:
-        return self.dosed or self.plan.kind is ThingKind.MEDICATION
+        return self.dosed or (self.plan.kind is ThingKind.MEDICATION and not self.finding.is_vaccine)
 
     @property
     def is_measured(self) -> bool:

@@ -13,7 +13,6 @@ from functools import cached_property
 from pipeline.answering.shapes.kind_of_mention import title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
 from pipeline.records import Hit
-from pipeline.text.periods import Period
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, sections_of
 
@@ -92,7 +91,7 @@ def patient_notes(asked: PlannedQuestion) -> PatientNotes:
 
 def _in_time(hit: Hit, asked: PlannedQuestion) -> bool:
     time = asked.plan.time
-    return Period.of(time.since, time.until).admits(hit.date)
+    return time.period.admits(hit.date)
 
 
 def _by_note(hits: Sequence[Hit]) -> tuple[PatientNote, ...]:

@@ -25,7 +25,6 @@ from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Q
 from pipeline.answering.shapes.section_list import SectionList
 from pipeline.records import Hit
 from pipeline.text.finding import Finding
-from pipeline.text.periods import Period
 from pipeline.text.sentences import is_heading, passage_sentences
 
 SAME_DAY_MAX = 4
@@ -70,7 +69,7 @@ class ListOfPeriod:
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         read, found = found_in_time(asked)
-        period = Period.of(asked.plan.time.since, asked.plan.time.until)
+        period = asked.plan.time.period
         dated = within(found.dated, asked.plan.time)
         of_period = any(period.admits(note.day or None) for note in read.notes)
         if not (of_period or dated):
@@ -109,13 +108,14 @@ def found_in_time(asked: PlannedQuestion) -> tuple[PatientNotes, StatementsInTim
 
 def within(statements: Sequence[DatedStatement], time: AskedTime) -> list[DatedStatement]:
     """Those of the time that a question names."""
-    period = Period.of(time.since, time.until)
-    return [each for each in statements if period.admits(each.day)]
+    if time.either:
+        return [each for each in statements if each.day in time.either]
+    return [each for each in statements if time.period.admits(each.day)]
 
 
 def nothing_dated(asked: PlannedQuestion, read: PatientNotes, found: StatementsInTime) -> Reply | None:
     """What is said where no statement has a date of the time asked for."""
-    limited = asked.plan.time.since or asked.plan.time.until
+    limited = asked.plan.time.since or asked.plan.time.until or asked.plan.time.either
     if found.undated and not limited:
         return _undated(found.undated, asked.plan)
     if found.undated or not (read.complete and read.notes):
@@ -212,7 +212,7 @@ def _span(dated: Sequence[DatedStatement], shown: Sequence[DatedStatement]) -> s
 def _visit(asked: PlannedQuestion) -> Reply | None:
     """When the patient was last, or first, seen: the day of that note, with its first sentence."""
     read = patient_notes(replace(asked, plan=replace(asked.plan, time=AskedTime())))
-    period = Period.of(asked.plan.time.since, asked.plan.time.until)
+    period = asked.plan.time.period
     days = sorted({note.day for note in read.notes if note.day and period.admits(note.day)})
     if not (days and read.complete):
         return None

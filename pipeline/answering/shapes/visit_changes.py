@@ -18,8 +18,6 @@ from pipeline.answering.shapes.section_list import SECTIONS, items_in
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.wording import canonical
 
-LISTED_KINDS = (ThingKind.MEDICATION, ThingKind.PROBLEM, ThingKind.ALLERGY)
-"""Kinds that notes list, in the order in which changes are told."""
 LINES_MAX = 40
 _WORD = re.compile(r"[^\W\d_][\w'-]+")
 _NAMES_NOTHING = frozenset(

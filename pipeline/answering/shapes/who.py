@@ -24,7 +24,6 @@ from pipeline.answering.shapes.reply import (
 from pipeline.answering.shapes.said import HAS, RANK, AskedThing, Said, said_in
 from pipeline.call_context import cancellation
 from pipeline.records import ChunkOfPatient, Hit
-from pipeline.text.periods import Period
 from pipeline.text.structure.assertion import AssertionKind
 
 PASSAGES_MAX = 10_000
@@ -106,7 +105,7 @@ def _read(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, Said], b
 
 def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[ChunkOfPatient]], bool]:
     """The passages that have its words, by patient, the newest first; and whether that is all of them."""
-    period = Period.of(asked.plan.time.since, asked.plan.time.until)
+    period = asked.plan.time.period
     found = asked.store.chunks_with(thing.finding.search_terms, asked.question.filters, limit=FOUND_MAX)
     by_patient: dict[str, list[ChunkOfPatient]] = {}
     for each in found:

@@ -57,7 +57,7 @@ PERSONAL_FACTS = MappingProxyType(
         for each in (
             _fact(
                 "age",
-                r"ages?|how old",
+                r"ages?|how old|older|younger",
                 _FIGURE_OF_AGE,
                 r"at (?:the )?age|when (?:he|she) was|since (?:the )?age",
             ),
