@@ -8,7 +8,7 @@ date ("yesterday") is a word like any other. Knows no drug and no sentence.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
@@ -109,6 +109,7 @@ UNITS = _units(
 )
 DURATIONS = frozenset(["minutes", "seconds", "days", "months"])
 _YEAR = re.compile(r"(?:19|20)\d\d")
+_LONE_YEAR = re.compile(r"(?<![\w/.-])(?:19|20)\d\d(?![\w/-])")
 
 _NUMBER = r"(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
 _LONGEST_FIRST = sorted([*_ONES, *_TENS], key=len, reverse=True)
@@ -407,6 +408,15 @@ def _unit(text: str | None) -> tuple[str, Decimal]:
         if below:
             return f"{found[0]}/{_PER_NAMES.get(below, below)}", found[1]
     return found
+
+
+def dates_in(text: str) -> Iterator[str]:
+    """The dates that a text writes, ISO 8601, to the year or the month where no more is said. None without a year."""
+    for match in _DATE.finditer(text):
+        year, month, day = figure.value if (figure := _date(match)) is not None else (None, None, None)
+        if year:
+            yield "-".join(f"{part:02d}" for part in (year, month, day) if isinstance(part, int))
+    yield from (match.group() for match in _LONE_YEAR.finditer(text))
 
 
 def roman(text: str) -> int | None:

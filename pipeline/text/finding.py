@@ -39,7 +39,7 @@ _SHOT = re.compile(r"\b(?:shots?|jabs?|boosters?)\s*\Z", re.IGNORECASE)
 _TYPED_DIABETES = re.compile(r"\b(?:t(?P<type>[12])dm)\b", re.IGNORECASE)
 _NO_MORE_VACCINES = re.compile(r"[;!?]|\b(?:but|has|had|have|denies|she|he|they|then)\b", re.IGNORECASE)
 """Where a list of vaccines ends."""
-_DESIGNATED = re.compile(
+DESIGNATED = re.compile(
     r"\b(?P<of>hepatitis|hep|vitamin|influenza|type|stage|grade|class|factor|group|hiv|category)\s+"
     r"(?P<which>[a-k]|\d{1,2}|i{1,3}|iv|vi?)\b(?!-)",
     re.IGNORECASE,
@@ -71,12 +71,12 @@ class Finding:
 
     def __init__(self, words: str) -> None:
         self.text = _TYPED_DIABETES.sub(r"type \g<type> diabetes", _SHOT.sub("vaccine", words))
-        designated = [match.group() for match in _DESIGNATED.finditer(self.text)]
-        plain = _keys(_DESIGNATED.sub(" ", self.text))
+        designated = [match.group() for match in DESIGNATED.finditer(self.text)]
+        plain = _keys(DESIGNATED.sub(" ", self.text))
         plain = _without_implied(plain, self.text)
         self.is_vaccine = _IMMUNIZED in plain and len(plain) + len(designated) > 1
         parts = {key: _pattern(key) for key in plain if not (self.is_vaccine and key == _IMMUNIZED)}
-        if plain or not _DESIGNATED.sub(" ", self.text).strip():
+        if plain or not DESIGNATED.sub(" ", self.text).strip():
             parts |= {each.lower(): _designated_pattern(each.lower()) for each in designated}
         self.keys = tuple(parts)
         self._patterns = list(parts.values())
@@ -129,7 +129,12 @@ class Finding:
 
     def has_part(self, text: str) -> bool:
         """Whether the text has any word of it."""
-        return any(True for number in range(len(self.keys)) for _ in self._places(number, text, 0, len(text)))
+        return any(True for _ in self.places(text, 0, len(text)))
+
+    def places(self, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Where `text[start:end]` has any word of it, one word after the other."""
+        for number in range(len(self.keys)):
+            yield from self._places(number, text, start, end)
 
     def _all_places(self, text: str, titled: set[int]) -> list[_Place]:
         """Where its words stand, in order; none where one of them stands nowhere."""

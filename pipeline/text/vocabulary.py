@@ -279,6 +279,7 @@ _SAME = """
     insert : insert, inserted, insertion, placed, placement, implanted, implantation
     try : try, tries, tried, trying, trial
     blurry : blurry, blurred, blurring
+    control : control, controls, controlled, controlling
     dysphagia : dysphagia, difficulty swallowing, trouble swallowing
     insomnia : insomnia, trouble sleeping, difficulty sleeping
     muscl pain : myalgia, myalgias

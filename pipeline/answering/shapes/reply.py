@@ -55,10 +55,13 @@ ReplyLine: TypeAlias = Lead | Counted | Quotation
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """Lines in order; without a quotation the notes have nothing, and `missing` says of what."""
+    """Lines in order; without a quotation the notes have nothing."""
 
     lines: tuple[ReplyLine, ...]
     missing: Literal["not_stated"] | None = None
+    """Quotations under it come near, and are no answer."""
+    selected: bool = False
+    """Whether sentences were selected, as from any passages, and not read from the structure of the notes."""
 
     @property
     def quotations(self) -> tuple[Quotation, ...]:
@@ -82,6 +85,8 @@ class PlannedQuestion:
     plan: QuestionPlan
     embed: Callable[[], Vector]
     store: Store
+    likeness: Callable[[Sequence[str]], Sequence[float]] = lambda texts: [0.0] * len(texts)
+    """The cosine of each text to the question."""
 
     @cached_property
     def vector(self) -> Vector:

@@ -59,6 +59,8 @@ def as_quoted(_line: Quotation) -> str | None:
 
 
 MODEL = GeneratorModel(provider="extractive", model="note-structure", thinks="never")
+SELECTION = GeneratorModel(provider="extractive", model="sentence-selection", thinks="never")
+"""What quotes sentences, whichever answerer asks for them."""
 NOT_STATED = "Not stated in the notes."
 
 
@@ -100,16 +102,23 @@ class ShapedAnswering:
         plan, filters = _plan(question, meant), meant.question.filters
         if plan is None:
             return None
-        shape = next((each for each in self.shapes if each.takes(plan, filters.patient_ids)), None)
-        if shape is None:
-            return None
-        cancellation.check()
-        with watch.stage("search"):
-            embed = partial(embed_question, question.text, self.embedder)
-            reply = shape.reply(PlannedQuestion(meant.question, plan, embed, self.store))
+        embed = partial(embed_question, question.text, self.embedder)
+        likeness = partial(self._likeness, meant.topic)
+        asked = PlannedQuestion(meant.question, plan, embed, self.store, likeness)
+        reply = None
+        for shape in self.shapes:
+            if reply is None and shape.takes(plan, filters.patient_ids):
+                cancellation.check()
+                with watch.stage("search"):
+                    reply = shape.reply(asked)
         if reply is None or not (reply.quotations or self.store.count_notes(filters, most=1)):
             return None  # where nothing was looked at, the one inside says why
         return plan, reply
+
+    def _likeness(self, topic: str, texts: Sequence[str]) -> list[float]:
+        asked = self.embedder.embed([topic], "query")[0]
+        found: list[float] = (self.embedder.embed(texts, "passage") @ asked).tolist()
+        return found
 
     def answer_of(
         self, question: Question, reply: Reply, watch: Stopwatch, wording: Wording = as_quoted
@@ -129,12 +138,13 @@ class ShapedAnswering:
             numbers = {hit.chunk_id: number for number, hit in enumerate(passages, start=1)}
             statements, withheld = _checked(reply, checker, numbers, wording)
         cited = [citation for statement in statements for citation in statement.citations]
-        cut = any(
+        near = reply.missing is not None
+        cut = not near and any(
             is_cut_from_its_line(line.hit, line.start, line.end, note)
             for line in reply.quotations
             if (note := original(line.hit.resource_id))
         )
-        if reply.quotations and not cited and not cut:
+        if reply.quotations and not (cited or cut or near):
             return None
         notes = [
             note
@@ -142,35 +152,32 @@ class ShapedAnswering:
             if (note := original(each))
         ]
         notices = notices_of(question.filters, self.store, found=bool(passages))
+        answered = bool(cited) and not near
+        text = "\n".join(statement.text for statement in statements) if cited else NOT_STATED
         return Answer(
             question=question.text,
-            outcome="answered" if cited else "no_answer" if cut else "nothing_relevant",
-            text="\n".join(statement.text for statement in statements)
-            if cited
-            else NO_ANSWER
-            if cut
-            else NOT_STATED,
+            outcome="answered" if answered else "no_answer" if cut and not cited else "nothing_relevant",
+            text=NO_ANSWER if cut and not cited else text,
             statements=tuple(statements) if cited else (),
             citations=_once(cited),
             passages=passages,
-            reason=None if cited else "nothing_verified" if cut else reply.missing,
-            model=MODEL,
+            reason=None if answered else "nothing_verified" if cut and not cited else reply.missing,
+            model=SELECTION if reply.selected else MODEL,
             prompt_version=None,
             space_id=self.embedder.space.id,
             usage=Usage(),
             seconds=watch.total(),
             withheld=withheld,
             notices=(*notices, *not_final(notes)),
-            ending="complete" if cited or cut else "abstained",
+            ending="complete" if answered or cut else "abstained",
         )
 
 
 def _plan(question: Question, meant: PatientMeant) -> QuestionPlan | None:
-    """What is asked for; None where no shape is known or it is not known whom the question means."""
+    """What is asked for; None where it is not known whom the question means."""
     asked = asked_patients(question.text)
     plan = plan_for(question, asked)
-    unsure = any(not written.sure for written in asked.written)
-    if meant.reason is not None or (plan.shape is None and not unsure):
+    if meant.reason is not None:
         return None
     if meant.asked != asked:
         plan = plan_for(question, meant.asked)

@@ -7,6 +7,7 @@ from pipeline.answering.shapes.part_of_list import PartOfList
 from pipeline.answering.shapes.reply import ShapeAnswerer
 from pipeline.answering.shapes.section_list import SectionList
 from pipeline.answering.shapes.series import AtATime, ListOfPeriod, Trend
+from pipeline.answering.shapes.single_fact import SingleFact
 from pipeline.answering.shapes.stated import Stated
 from pipeline.answering.shapes.visit_count import VisitCount
 from pipeline.answering.shapes.visit_summary import VisitSummary
@@ -24,4 +25,5 @@ SHAPES: tuple[ShapeAnswerer, ...] = (
     Who(),
     VisitCount(),
     Stated(),
+    SingleFact(),
 )

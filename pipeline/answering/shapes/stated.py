@@ -9,11 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
-from pipeline.answering.shapes.other_words import is_spoken_of
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
@@ -22,7 +19,6 @@ from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
 
 SENTENCES_MAX = 3
-NAMED_IN_MAX = 5
 _NONE = re.compile(
     r"\s*(?:[-*•]\s*)?(?P<said>(?:no(?: known| active| current| drug| food| medication)*"
     r" (?:allerg(?:y|ies)|medications?|medicines?)|none(?: known)?|nkd?a)\b\.?)\s*\Z",
@@ -35,12 +31,12 @@ _OF_THE_PATIENT = (_K.PRESENT, _K.ABSENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED
 
 
 class Stated:
-    """Implements shapes.reply.ShapeAnswerer for yes-or-no questions about a finding or a drug; and for one value ("What
-    was her blood pressure?") where no note has any: which of several is meant, others decide."""
+    """Implements shapes.reply.ShapeAnswerer for yes-or-no questions about a finding or a drug. Where no note has it in
+    its own words, others say what may be meant by it, or that it is not stated."""
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
         return (
-            plan.shape in (AnswerShape.YES_NO, AnswerShape.FACT)
+            plan.shape is AnswerShape.YES_NO
             and len(patients) == 1
             and plan.finding is not None
             and not (plan.rest or plan.negated)
@@ -52,15 +48,11 @@ class Stated:
         finding = Finding(asked.plan.finding or "")
         if not finding.keys:
             return None
-        if asked.plan.shape is AnswerShape.FACT and _is_named(asked, finding):
-            return None
         read = patient_notes(asked)
         mentions = list(_mentions(read, finding, asked.plan.kind))
         found = sorted(
             ((rank, line) for rank, line in mentions if rank is not None), key=lambda each: each[0]
         )
-        if found and asked.plan.shape is AnswerShape.FACT:
-            return None
         if found:
             return Reply(_shown(found))
         if not (read.complete and read.notes):
@@ -69,7 +61,7 @@ class Stated:
             return Reply(lines)
         if mentions or _is_of_the_other_side(read, finding):
             return NOT_STATED  # of a relative, or of the other side alone
-        return None if is_spoken_of(read, finding) else NOT_STATED
+        return None
 
 
 def _shown(found: Sequence[tuple[tuple[int, int], Quotation]]) -> tuple[Quotation, ...]:
@@ -79,17 +71,6 @@ def _shown(found: Sequence[tuple[tuple[int, int], Quotation]]) -> tuple[Quotatio
     if newest[0][1] < min(age for (_, age), _ in shown):
         shown = [newest, *shown[: SENTENCES_MAX - 1]]
     return tuple(quotation for _, quotation in shown)
-
-
-def _is_named(asked: PlannedQuestion, finding: Finding) -> bool:
-    """Whether the best passages by words name it: then nothing more need be read. No question is embedded for that."""
-    space = asked.store.space()
-    if space is None:
-        return False
-    matches = asked.store.search_words(finding.spellings, NAMED_IN_MAX, asked.question.filters)
-    direction = np.eye(1, space.dimension, dtype=np.float32)[0]  # how near they are is not asked: any will do
-    hits = asked.store.hits([match.chunk_id for match in matches], direction)
-    return any(True for hit in hits for _ in finding.mentions(hit.text))
 
 
 def _none_at_all(notes: Sequence[PatientNote], kind: ThingKind | None) -> Iterator[Quotation]:

@@ -24,6 +24,7 @@ import numpy as np
 from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder, SimilarityScale, similarity_scale
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
+from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
 from pipeline.text.facts import signature
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.line_above import with_line_above
@@ -203,11 +204,14 @@ class _Asked:
         scale: SimilarityScale,
     ) -> None:
         self._words = _content_words(question)
+        self._about = AskedWords(question)
         self._kinds = [has for asks, has in _KINDS if asks.search(question)]
         self._yes_or_no = _YES_OR_NO.match(question) is not None
         self._passages = [
             (_content_words(passage.text), scale.usual(passage.similarity)) for passage in passages
         ]
+        self._held = [frozenset(self._about.held(passage.text)) for passage in passages]
+        self._weights = self._about.weights([self._about.held(sentence.read) for sentence in sentences])
         self._rarity = {
             word: math.log((len(sentences) + 1) / (sum(word in each.words for each in sentences) + 0.5))
             for word in self._words - _ASKING_WORDS
@@ -221,6 +225,8 @@ class _Asked:
         )
         if self._only_names_the_topic(sentence):
             evidence -= TOPIC_PENALTY
+        if not self._is_about_it(sentence):
+            evidence = -1.0
         # A number or a title alone makes nothing an answer: it orders those that are.
         place = TITLE_WEIGHT if sentence.titled else 0.0
         if not self._kinds:
@@ -228,6 +234,15 @@ class _Asked:
         if any(kind.search(sentence.text) for kind in self._kinds):
             return _Scored(sentence, evidence, evidence + place + KIND_WEIGHT)
         return _Scored(sentence, evidence - KIND_WEIGHT, evidence + place - KIND_WEIGHT)
+
+    def _is_about_it(self, sentence: _Sentence) -> bool:
+        """Whether it holds enough of what the question is about. Of a question that only asks, any does."""
+        if not self._weights:
+            return True
+        here = self._about.held(sentence.read)
+        return may_answer(
+            share_held(self._weights, here, elsewhere=self._held[sentence.number - 1]), likened=True
+        )
 
     def _coverage(self, sentence: _Sentence) -> float:
         """Share of the question's words in the sentence, by rarity; half a word where only its passage has it."""

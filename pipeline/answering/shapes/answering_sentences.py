@@ -1,0 +1,273 @@
+"""Which sentences of a patient's notes hold what is asked, and have a value of the kind asked for.
+
+Decides it sentence by sentence, under its headings, for all of a patient's passages, or those that the search by words
+ranks first where there are more. Not what is said of a relative or of the other side, and not what was written on
+another day than the one asked about. Refuses to know how many are shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+
+from pipeline.answering.questions.asked_value import AskedValue
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.reply import PlannedQuestion
+from pipeline.call_context import cancellation
+from pipeline.records import Hit
+from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
+from pipeline.text.answerability.values import ValueKind, find_value
+from pipeline.text.figures import dates_in
+from pipeline.text.finding import Mention
+from pipeline.text.longer_terms import is_part_of_another
+from pipeline.text.noun_phrase import is_one_term
+from pipeline.text.periods import Period
+from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.sections import Section, section_at, sections_of
+from pipeline.text.vocabulary import RELATIVES
+
+ALL_MAX = 120
+"""Passages of one patient that are all read."""
+FOUND_MAX = 60
+"""Of a patient with more: those that the search by words ranks first."""
+READ_MAX = 400
+"""Of a patient with more, where no word must stand in what answers."""
+NEAR_SHARE_MIN = 0.3
+VALUE_WEIGHT, ADJACENT_WEIGHT, NUMBER_WEIGHT = 0.3, 0.15, 0.1
+ADJACENT = 40
+"""Characters between what is asked about and its value."""
+_SOFT = frozenset([ValueKind.PERSON, ValueKind.FREQUENCY, ValueKind.REASON])
+"""Kinds that are written in too many ways to be missed for certain."""
+_PARTS = re.compile(r"[,;:.!?/]|\b(?:and|or|but|with|while|although|who|which)\b", re.IGNORECASE)
+"""What parts two things that a sentence sets side by side."""
+_OTHER_SIDE = {
+    "left": re.compile(r"\bright\b", re.IGNORECASE),
+    "right": re.compile(r"\bleft\b", re.IGNORECASE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFact:
+    plan: QuestionPlan
+    value: AskedValue
+    words: AskedWords
+
+    @property
+    def of_a_relative(self) -> bool:
+        return ThingKind.FAMILY in self.plan.kinds or any(term.key in RELATIVES for term in self.words.terms)
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweringSentence:
+    """A sentence, and how well it answers by its words."""
+
+    hit: Hit
+    start: int
+    end: int
+    score: float
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.hit.text[self.start : self.end].split())
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadSentence:
+    hit: Hit
+    start: int
+    end: int
+    places: dict[str, tuple[int, int]]
+    """Of the terms that stand in it."""
+    titled: frozenset[str]
+    """Terms of its headings."""
+    before: frozenset[str]
+    passage: frozenset[str]
+    section: Section | None
+
+    @property
+    def here(self) -> frozenset[str]:
+        return self.titled.union(self.places)
+
+
+@dataclass(frozen=True)
+class ReadSentences:
+    """What was read for one question."""
+
+    fact: AskedFact
+    sentences: Sequence[_ReadSentence]
+    texts_without: Sequence[str]
+    """The passages that have no word of what is asked."""
+
+    @cached_property
+    def weights(self) -> dict[str, float]:
+        return self.fact.words.weights([each.here for each in self.sentences])
+
+    @cached_property
+    def answering(self) -> list[AnsweringSentence]:
+        """Those that answer, the newest first."""
+        scored = ((each, self._score(each)) for each in self.sentences)
+        return [
+            AnsweringSentence(each.hit, each.start, each.end, score)
+            for each, score in scored
+            if score is not None and self._is_what_is_asked(each)
+        ]
+
+    @cached_property
+    def near(self) -> list[AnsweringSentence]:
+        """What comes near, best first: a part of what is asked, said of the patient."""
+        shares = ((each, share_held(self.weights, each.places)) for each in self.sentences if each.places)
+        near = [
+            AnsweringSentence(each.hit, each.start, each.end, share)
+            for each, share in shares
+            if share >= NEAR_SHARE_MIN
+            and not self._is_of_other_side(each)
+            and self._is_of_kind(each)
+            and self._is_of_the_patient(each)
+        ]
+        return sorted(near, key=lambda each: -each.score)
+
+    def _score(self, sentence: _ReadSentence) -> float | None:
+        """How well it answers by its words; None where it does not."""
+        kind = self.fact.value.kind
+        share = 1.0
+        if self.weights:
+            share = share_held(self.weights, sentence.here, sentence.before, sentence.passage)
+        if not may_answer(share) or self._is_of_other_side(sentence) or not self._is_in_time(sentence):
+            return None
+        if kind is None:
+            return share if sentence.places else None
+        places = sentence.places.values()
+        value = find_value(kind, sentence.hit.text, sentence.start, sentence.end, places)
+        if value is None:
+            dated = kind is ValueKind.TIME and sentence.hit.date and self.fact.plan.time.order == "latest"
+            return share if (kind in _SOFT or dated) and sentence.places else None
+        start, end = value
+        near = any(min(abs(start - b), abs(a - end)) <= ADJACENT for a, b in places)
+        number = any(map(str.isdigit, sentence.hit.text[start:end]))
+        return share + VALUE_WEIGHT + ADJACENT_WEIGHT * near + NUMBER_WEIGHT * number
+
+    def _is_what_is_asked(self, sentence: _ReadSentence) -> bool:
+        return (
+            self._is_of_kind(sentence)
+            and self._is_of_the_patient(sentence)
+            and self._stands_together(sentence)
+        )
+
+    def _is_of_kind(self, sentence: _ReadSentence) -> bool:
+        """Not a drug of the list of medications, where an allergy is asked about."""
+        place = min(sentence.places.values(), default=(sentence.start, sentence.start))
+        mention = Mention(*place, sentence.start, sentence.end)
+        sections = (sentence.section,) if sentence.section else ()
+        return is_of_kind(sentence.hit.text, mention, sections, self.fact.plan.kind)
+
+    def _stands_together(self, sentence: _ReadSentence) -> bool:
+        """Whether the words of a finding that is asked about are those of one term, as `Finding` has it."""
+        plan, text = self.fact.plan, sentence.hit.text
+        if plan.shape is not AnswerShape.YES_NO or plan.finding is None or plan.rest:
+            return True
+        places = sorted(sentence.places.values())
+        together = (
+            is_one_term(text, one, other) or _PARTS.search(text, one[1], other[0]) is None
+            for one, other in pairwise(places)
+        )
+        return all(together) and not any(is_part_of_another(text, *place, plan.finding) for place in places)
+
+    def _is_of_other_side(self, sentence: _ReadSentence) -> bool:
+        return any(
+            other.search(sentence.hit.text, sentence.start, sentence.end) is not None
+            for side, other in _OTHER_SIDE.items()
+            if side in self.weights and side not in sentence.here
+        )
+
+    def _is_in_time(self, sentence: _ReadSentence) -> bool:
+        """Whether it was written on the day asked about, or says that day."""
+        time = self.fact.plan.time
+        if time.since is None and time.until is None:
+            return True
+        period = Period.of(time.since, time.until)
+        if sentence.hit.date is not None and period.admits(sentence.hit.date):
+            return True
+        precise = len(time.since or time.until or "")
+        text = sentence.hit.text
+        told = text if sentence.hit.date is None else text[sentence.start : sentence.end]
+        return any(len(day) >= precise and period.admits(day) for day in dates_in(told))
+
+    def _is_of_the_patient(self, sentence: _ReadSentence) -> bool:
+        """Or of a relative, where one is asked about."""
+        if self.fact.of_a_relative:
+            return True
+        text, kind = sentence.hit.text, self.fact.value.kind
+        place = max(sentence.places.values(), default=None)
+        if place is None and kind is not None:
+            place = find_value(kind, text, sentence.start, sentence.end)
+        sections = (sentence.section,) if sentence.section else ()
+        start, end = place or (sentence.start, sentence.end)
+        return NoteAssertions(text, sections).of(start, end).kind is not AssertionKind.FAMILY
+
+
+def answering_sentences(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences:
+    """Reads the patient's passages for one question."""
+    sentences: list[_ReadSentence] = []
+    without: list[str] = []
+    for hit in _hits(fact, asked):
+        cancellation.check()
+        held = fact.words.held(hit.text)
+        if held or fact.value.of_the_patient:
+            sentences += _read(hit, fact)
+        if not held:
+            without.append(hit.text)
+    return ReadSentences(fact, sentences, without)
+
+
+def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
+    text, words = hit.text, fact.words
+    sections = sections_of(text, within=title_of(hit))
+    passage = frozenset(words.held(text))
+    before: tuple[Section | None, frozenset[str]] = (None, frozenset())
+    for start, end in passage_sentences(text):
+        if is_heading(text[start:end]):
+            continue
+        section = section_at(sections, start)
+        titles = " ".join(filter(None, (section.title, section.part_of))) if section else ""
+        places = words.held(text, start, end)
+        said = before[1] if before[0] is section else frozenset[str]()
+        yield _ReadSentence(hit, start, end, places, frozenset(words.held(titles)), said, passage, section)
+        before = section, frozenset(places)
+
+
+def _hits(fact: AskedFact, asked: PlannedQuestion) -> list[Hit]:
+    """Newest first."""
+    space = asked.store.space()
+    if space is None:
+        return []
+    filters = asked.question.filters
+    direction = np.eye(1, space.dimension, dtype=np.float32)[0]  # how near they are is not asked: any will do
+    found = asked.store.search_vector(direction, ALL_MAX + 1, filters)
+    if len(found) > ALL_MAX:
+        time = fact.plan.time
+        dated = replace(filters, since=time.since or filters.since, until=time.until or filters.until)
+        words = fact.words.spellings
+        found = [
+            match
+            for each in dict.fromkeys((dated, filters))
+            for match in (
+                asked.store.search_words(words, FOUND_MAX, each)
+                if words
+                else asked.store.search_vector(direction, READ_MAX, each)
+            )
+        ]
+    ids = dict.fromkeys(match.chunk_id for match in found)
+    hits = [
+        hit
+        for hit in asked.store.hits(list(ids), direction)
+        if filters.scope.admits(hit.domain, hit.patient_id)
+    ]
+    hits.sort(key=lambda hit: (hit.resource_id, hit.start))
+    return sorted(hits, key=lambda hit: hit.date or "", reverse=True)

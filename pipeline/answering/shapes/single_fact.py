@@ -1,0 +1,78 @@
+"""One fact of one patient, or yes or no, where no other shape has it: the sentence that holds what is asked, or none.
+
+Decides that a sentence answers only if it, with its headings, holds what the question is about and has a value of the
+kind asked for. Where none does, nothing is stated, and what comes near is shown as that. Where a day is asked about,
+only what was written on it, or says it, answers. Refuses to infer: what two sentences say together it cannot say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline.answering.questions.asked_value import asked_value
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
+from pipeline.answering.shapes.answering_sentences import (
+    AnsweringSentence,
+    AskedFact,
+    answering_sentences,
+)
+from pipeline.answering.shapes.other_words import may_be_called
+from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply
+from pipeline.text.answerability.asked_words import AskedWords
+from pipeline.text.structure.line_above import with_line_above
+
+SENTENCES_MAX = 3
+NEAR_MAX = 2
+NEAR = "Not stated in the notes. What comes near:"
+LIKENED_MAX = 16
+"""Sentences that answer by their words, of which the likeness to the question is asked."""
+LIKENESS_WEIGHT = 0.6
+MARGIN = 0.2
+"""A further sentence this much worse than the best is no answer next to it."""
+_SHAPES = (AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST, None)
+
+
+class SingleFact:
+    """Implements shapes.reply.ShapeAnswerer for what the others leave."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        return len(patients) == 1 and plan.shape in _SHAPES and plan.time.order != "first"
+
+    def reply(self, asked: PlannedQuestion) -> Reply | None:
+        value = asked_value(asked.plan)
+        fact = AskedFact(asked.plan, value, AskedWords(value.words))
+        if not (fact.words.terms or value.of_the_patient):
+            return None
+        read = answering_sentences(fact, asked)
+        if read.answering:
+            best = _best(read.answering, asked, of_the_patient=value.of_the_patient)
+            return Reply(tuple(map(_quotation, best)), selected=True)
+        if asked.plan.shape is None:
+            return None
+        if asked.plan.finding and any(map(may_be_called(asked.plan.finding).search, read.texts_without)):
+            return None  # said in other words, perhaps
+        near = read.near[:NEAR_MAX]
+        return replace(NOT_STATED, lines=(Lead(NEAR), *map(_quotation, near))) if near else NOT_STATED
+
+
+def _best(
+    found: Sequence[AnsweringSentence], asked: PlannedQuestion, *, of_the_patient: bool
+) -> list[AnsweringSentence]:
+    """The best few; where several answer, also by their likeness to the question."""
+    if asked.plan.time.order == "latest" or of_the_patient:
+        newest = max(each.hit.date or "" for each in found)
+        found = [each for each in found if (each.hit.date or "") == newest]
+    ranked = sorted(found, key=lambda each: -each.score)[:LIKENED_MAX]
+    if len(ranked) > 1:
+        likeness = asked.likeness([each.text for each in ranked])
+        ranked = [
+            replace(each, score=each.score + LIKENESS_WEIGHT * like)
+            for each, like in zip(ranked, likeness, strict=True)
+        ]
+        ranked.sort(key=lambda each: -each.score)
+    return [each for each in ranked if each.score >= ranked[0].score - MARGIN][:SENTENCES_MAX]
+
+
+def _quotation(sentence: AnsweringSentence) -> Quotation:
+    return Quotation(sentence.hit, *with_line_above(sentence.hit.text, sentence.start, sentence.end))

@@ -1,0 +1,98 @@
+"""What says a word of a question besides its spellings: by naming one of a class, or the contrary.
+
+Decides which sentence may answer "Is she on antibiotics?" (one with amoxicillin) and "Is he married?" (one with
+single). It is read with the sentence quoted, and never put in its place: whether amoxicillin is one is for the reader
+to see. No list here is complete. Refuses to call two words the same (`text.vocabulary`).
+"""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+
+from pipeline.text.answerability.values import ValueKind, written_as
+
+_ALCOHOL = "alcohol[a-z]*, drink[a-z]*, drank, etoh, beers?, wine, liquor"
+_OPIOIDS = """[a-z]+codone, codeine, morphine, [a-z]+morphone, fentanyl, tramadol, ultram, percocet, norco, vicodin
+    lortab, dilaudid, methadone, buprenorphine, suboxone"""
+_PAINKILLERS = "ibuprofen, motrin, advil, naproxen, aleve, meloxicam, mobic, toradol, ketorolac, diclofenac"
+_SPINE = "dis[ck][a-z]*, lumbar, thoracic, cervical, spin[a-z]+, lamin[a-z]+, vertebra[a-z]*"
+_STEROIDS = """[a-z]*predniso[a-z]+, dexamethasone, decadron, [a-z]*cortisone, medrol, fluticasone, budesonide
+    triamcinolone, kenalog"""
+_THINNERS = """warfarin, coumadin, [a-z]+xaban, eliquis, xarelto, dabigatran, pradaxa, heparin, enoxaparin, lovenox
+    plavix, clopidogrel, blood thinners?, anticoagula[a-z]+"""
+_WORDS = f"""
+alcohol: {_ALCOHOL}
+antibiot: [a-z]+(?:cillin|mycin|floxacin|cycline), cef[a-z]+, ceph[a-z]+, bactrim, septra, metronidazole, flagyl
+    nitrofurantoin, macrobid, augmentin, z-?pac?k?, keflex, cipro, levaquin, zosyn, sulfamethoxazole
+anticoagul: {_THINNERS}
+antidepress: [a-z]+oxetine, [a-z]+traline, [a-z]*citalopram, bupropion, wellbutrin, venlafaxine, effexor, zoloft, prozac
+    lexapro, celexa, paxil, cymbalta, trazodone, mirtazapine, remeron, amitriptyline, nortriptyline
+backpart: {_SPINE}
+break: fractur[a-z]*, broke[a-z]*
+corticosteroid: {_STEROIDS}
+die: deceased, death
+dispens: quantity, qty
+diuret: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, aldactone, bumetanide, bumex, torsemide
+    chlorthalidone, metolazone, triamterene
+drink: {_ALCOHOL}
+elevate: normal[a-z]*, wnl, low
+hurt: pain[a-z]*, sore[a-z]*, aching, aches?
+inhal: albuterol, proair, ventolin, flovent, symbicort, advair, spiriva, combivent, atrovent, qvar, pulmicort
+injure: hurt, sprain[a-z]*, trauma[a-z]*, fractur[a-z]*, twist[a-z]*, fell
+insulin: lantus, glargine, humalog, lispro, novolog, aspart, levemir, detemir, tresiba, degludec, humulin, novolin, nph
+low: normal[a-z]*, wnl, high, elevated
+marry: single, divorced, widow[a-z]*, separated
+narcot: {_OPIOIDS}
+negative: positive
+normal: abnormal[a-z]*, elevated, high, low, wnl, unremarkable, positive, negative
+opioid: {_OPIOIDS}
+positive: negative, neg, normal
+spin: {_SPINE}, back
+start: began, begun, begins?, onset, since, initiat[a-z]+, prescri[a-z]+
+statin: [a-z]+statin, lipitor, crestor, zocor, pravachol
+steroid: {_STEROIDS}
+thought: ideation[a-z]*
+weight: pounds?, lbs?, kg, kilo[a-z]*, weigh[a-z]*
+"""
+"""A canonical word before the colon, behind it what says it too."""
+_BY_VALUE = {
+    **dict.fromkeys(("surgery", "procedur"), ValueKind.PROCEDURE),
+    **dict.fromkeys(("smoke", "tobacco", "cigaret"), ValueKind.TOBACCO_USE),
+    **dict.fromkeys(("insuranc", "insur"), ValueKind.INSURER),
+    **dict.fromkeys(("rac", "ethnic"), ValueKind.RACE),
+    "educat": ValueKind.EDUCATION,
+    "occup": ValueKind.OCCUPATION,
+}
+"""Words that any value of a kind says."""
+_TERMS = f"""
+blood[ -]thinners?: {_THINNERS}
+pain ?(?:killers?|meds?|medications?|medicines?): {_OPIOIDS}, {_PAINKILLERS}, tylenol, acetaminophen, gabapentin
+    lidocaine
+nsaids?: anti-?inflammator[a-z]+, {_PAINKILLERS}, celecoxib, celebrex, indomethacin
+beta[ -]?blockers?: [a-z]+olol, coreg, lopressor, toprol
+ace[ -]inhibitors?: [a-z]+pril
+water pills?: lasix, furosemide, hydrochlorothiazide, hctz, diuretics?
+birth control|contracepti[a-z]+: iud, mirena, nexplanon, depo, ocps?, oral contraceptives?, nuvaring, condoms?, the pill
+coronary (?:heart |artery )?disease: cad, chd, ischemic heart disease
+heart disease: cad, chd, coronary, cardiomyopath[a-z]+, heart failure, chf, angina, infarct[a-z]*, atrial fibrillation
+    valv[a-z]+, heart attacks?
+"""
+"""Terms of several words, the longer ones first."""
+
+
+def _lexicon(listed: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in re.sub(r"\n +", ", ", listed).strip().splitlines():
+        word, _, ways = line.partition(": ")
+        found[word] = "|".join(way.strip().replace(" ", r"\s") for way in ways.split(", "))
+    return found
+
+
+SAID_BY = MappingProxyType(_lexicon(_WORDS) | {word: written_as(kind) for word, kind in _BY_VALUE.items()})
+"""Regular expressions, for whole words, by canonical word."""
+TERMS_SAID_BY = tuple(
+    (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), rf"{asked}|{ways}")
+    for asked, ways in _lexicon(_TERMS).items()
+)
+"""A term as it is asked for, and the ways to say it."""

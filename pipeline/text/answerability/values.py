@@ -1,0 +1,178 @@
+"""Kinds of value that a question asks for, and where a sentence has one: a dose, a date, an age, a side, a person.
+
+Decides by how values are written, never by what they are of. A number of a list is no value. Refuses to know questions
+(`answering.questions.asked_value`); of a measurement alone it says that the value stands next to what is measured.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import StrEnum
+from types import MappingProxyType
+
+from pipeline.text.structure.list_items import without_mark
+
+
+class ValueKind(StrEnum):
+    AGE = "age"
+    AMOUNT = "amount"
+    BODY_PART = "body part"
+    DOSE = "dose"
+    DRUG = "drug"
+    DURATION = "duration"
+    EDUCATION = "education"
+    FREQUENCY = "frequency"
+    INSURER = "insurer"
+    MARITAL_STATUS = "marital status"
+    MEASUREMENT = "measurement"
+    """Of a vital sign or a laboratory test: a number, or a word such as "normal"."""
+    OCCUPATION = "occupation"
+    PERSON = "person"
+    PROCEDURE = "procedure"
+    RACE = "race"
+    REASON = "reason"
+    SEVERITY = "severity"
+    SIDE = "side"
+    SIZE = "size"
+    TIME = "time"
+    TOBACCO_USE = "tobacco use"
+
+
+_COUNT = (
+    r"(?:\d+|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|several|a few|few|half an?"
+    r"|(?:a )?couple(?: of)?)"
+)
+_PERIOD = r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)"
+_LENGTH = rf"(?:{_COUNT}|last|past|next)[ -]*(?:(?:to|or)[ -]*\d+[ -]*)?{_PERIOD}"
+_PORTION = r"(?:tablets?|tabs?|pills?|capsules?|puffs?|drops?|sprays?|units?)"
+_WRITTEN = rf"""
+age: \d{{1,3}}[ -]*(?:years?|yrs?|months?|weeks?|days?)[ -]*(?:old|of age); \d{{1,3}}[ -]?y/?o; aged? \d{{1,3}}
+    age(?: of|:) ?\d{{1,3}}; in (?:his|her|their) (?:early |mid-?|late )?\d0s
+amount: \d[\d.,/]*; once; twice; half; a couple; dozen; none; {_COUNT}
+body part: toes?; fingers?; thumbs?; knees?; hips?; ankles?; wrists?; elbows?; shoulders?; spine; neck; jaw; foot; feet
+    hands?; phalan\w+; humer\w+; radi(?:us|al); ulna\w*; femur; femoral; tibia\w*; fibula\w*; patella\w*; clavic\w+
+    scapula\w*; metatars\w+; metacarp\w+; tars\w+; carp\w+; vertebra\w*; ribs?; pelvi\w+; sacr\w+; skull; mandib\w+
+    malleol\w+; calcane\w+; scaphoid; lisfranc; liver; lungs?; kidneys?; heart; stomach; colon; bladder; brain; pancreas
+    spleen; skin
+dose: \d+(?:[.,]\d+)? ?-?(?:mg|mcg|µg|ug|g|grams?|ml|cc|l|iu|meq|mmol|{_PORTION}); \d+(?:[.,]\d+)? ?%
+    \d+/\d+ ?(?:mg|tab\w*|cap\w*); {_COUNT} (?:a )?{_PORTION}
+drug: \d+(?:[.,]\d+)? ?-?(?:mg|mcg|units?|iu|meq); aspirin; insulin; warfarin; tylenol; acetaminophen; lithium; digoxin
+    methotrexate; gabapentin; prednisone; tramadol; steroids?; antibiotics?; inhalers?; \w{{3,}}(?:olol|pril|sartan)
+    \w{{3,}}(?:statin|azole|cillin|mycin|oxacin|cycline|zepam|zolam|triptan|gliptin|gliflozin|formin|profen|codone)
+    \w{{3,}}(?:morphone|setron|tidine|dipine|thiazide|semide|sone|solone|terol|kast|parin|xaban|gatran|mab|nib|oxetine)
+    \w{{3,}}(?:traline|apine|idone|pramide|barbital|caine)
+duration: {_LENGTH}; since; until; all (?:his|her) life; lifelong; indefinitely; overnight
+education: (?:high|middle|grade|elementary) school; college; university; bachelor\S*; master['’]?s; doctorate; ph\.?d
+    degree; diploma; ged; \d+th grade; graduat\w+; educat\w+; schooling
+frequency: once; twice; daily; weekly; monthly; nightly; hourly; every; each; [btq]\.?i\.?d; qhs; q\d+h?; prn; as needed
+    bedtime; (?:a|per) (?:day|week|month|year|night); times; occasional\w*; rarely; regularly
+insurer: insur\w+; medicare; medicaid; aetna; anthem; cigna; humana; united ?healthcare; blue ?cross; blue ?shield; bcbs
+    kaiser; tricare; dual eligible; centene; molina; self[ -]pay; hmo; ppo; health plan; va benefits
+marital status: single; (?:un)?married; divorced; widow(?:ed|er)?; separated; engaged; wife; husband; spouse
+    domestic partner
+measurement: \d[\d.,/]*; normal; abnormal; elevated; high; low; unremarkable; stable; positive; negative; reactive; wnl
+    within (?:normal|therapeutic); therapeutic; decreased; increased; reduced; borderline; impaired; pending
+occupation: works?; working; worked; employ\w+; unemployed; retire\w*; occupation; job; career; student; disability
+    homemaker; self-employed
+person: mothers?; fathers?; mom; dad; parents?; brothers?; sisters?; siblings?; sons?; daughters?; aunts?; uncles?
+    grandmothers?; grandfathers?; grandparents?; cousins?; niece; nephew; wife; husband; spouse; partner; friends?
+    roommate; caregiver; doctor; physician; surgeon; nurse; \w+ologist; specialist; provider; pcp; practitioner
+    therapist
+    dentist; pediatrician; internist; midwife; pharmacist; staff; (?:dr|mr|mrs|ms|prof)\b\.? \w+
+procedure: \w{{3,}}(?:ectom|plast|otom|ostom|oscop)(?:y|ies); \w+(?:opexy|rrhaphy|centesis|desis); orif; cabg; tavr; pci
+    bypass; stent\w*; graft\w*; fusion; repair\w*; replace(?:d|ment); resect\w+; transplant\w*; amputat\w+; implant\w*
+    excision; excised; ablation; cardioversion; biops\w+; c-section; c(?:a?)esarean; pinning; fixation; decompression
+    reconstruction; surger(?:y|ies); surgical(?:ly)?; operat(?:ion|ions|ed|ive); lasik; tubal ligation; d&c; removed
+    removal
+race: white; caucasian; black; african[ -]american; asian; hispanic; latin[oax]; native american; american indian
+    alaska native; pacific islander; native hawaiian; multiracial; biracial; mixed race
+reason: because; due to; secondary to; caus\w+; result\w*; related to; led to; likely; attribut\w+; since; so that
+    in order to; given (?:the|his|her|that); for (?:his|her|the|an?|evaluation|pain); reasons?; from (?:the|his|her)
+    to (?:treat|prevent|help|rule|evaluate|control|avoid); concern\w*; unable; refus\w+; declin\w+; prefer\w*; cost
+severity: \d{{1,2}}(?:\.\d)? ?(?:/|out of|over) ?10; mild(?:ly)?; moderate(?:ly)?; severe(?:ly)?; slight(?:ly)?; worst
+    minimal; intense; excruciating; tolerable; unbearable; significant
+side: (?:left|right|bilateral|unilateral)(?:ly|-sided)?; both
+size: \d+(?:[.,]\d+)? ?-?(?:mm|cm|m|millimet\w+|centimet\w+|inch(?:es)?|in\.|feet|ft|meters?); \d+ ?[x×] ?\d+; small
+    large
+    tiny; huge; (?:dime|quarter|pea|golf ?ball)[ -]sized?
+time: {_LENGTH}; (?:19|20)\d\d; \d{{1,2}}/\d{{1,4}}(?:/\d{{2,4}})?; january; february; march; april; may; june; july
+    august
+    september; october; november; december; (?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?; age (?:of )?\d+
+    today
+    yesterday; tonight; tomorrow; ago; since; (?:mon|tues|wednes|thurs|fri|satur|sun)day; recently; childhood; at birth
+    this (?:morning|week|month|year); last (?:night|week|month|year|spring|summer|fall|winter)
+    after (?:the|an?|his|her)
+tobacco use: (?:non-?)?smok\w+; tobacco; cigar\w*; packs?; nicotine; vap(?:es?|ing)
+"""
+"""The kind before the colon, behind it the ways to write it, apart by semicolons and lines."""
+_BEFORE, _AFTER = r"(?<![^\W_])", r"(?![^\W_])"
+_CAPITALISED = re.compile(r"(?<![\w.])[a-z][a-z'-]* (?P<name>[A-Z][a-z]{3,})\b")
+"""A name within a sentence, as drugs' and people's are."""
+
+
+def _lexicon() -> dict[ValueKind, str]:
+    found: dict[ValueKind, str] = {}
+    for line in re.sub(r"\n +", "; ", _WRITTEN).strip().splitlines():
+        kind, _, listed = line.partition(":")
+        ways = (way.strip().replace(" ", r"\s") for way in listed.split(";"))
+        found[ValueKind(kind)] = "|".join(ways)
+    return found
+
+
+_LEXICON = MappingProxyType(_lexicon())
+_PATTERNS = MappingProxyType(
+    {kind: re.compile(f"{_BEFORE}(?:{ways}){_AFTER}", re.IGNORECASE) for kind, ways in _LEXICON.items()}
+)
+_CASED = frozenset([ValueKind.DRUG, ValueKind.PERSON])
+_LABEL = re.compile(r"[A-Z][\w /()&'-]{0,40}:\s")
+_CHANGED = re.compile(
+    r"\b(?:gain|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
+    re.IGNORECASE,
+)
+"""What follows one of these is no measurement of the thing itself."""
+_NUMBER_AFTER = re.compile(r"(?P<between>[^.;\n\d]{0,40}?)(?P<value>[<>]?\s?\d[\d.,/]*)")
+WORD_AFTER, WORD_BEFORE = 40, 14
+"""Characters within which a word says how a measurement is: "low hemoglobin", "creatinine is within normal limits"."""
+
+
+def written_as(kind: ValueKind) -> str:
+    """The regular expression of the ways to write a value, for whole words."""
+    return _LEXICON[kind]
+
+
+def find_value(
+    kind: ValueKind, text: str, start: int, end: int, places: Iterable[tuple[int, int]] = ()
+) -> tuple[int, int] | None:
+    """Where the sentence `text[start:end]` has a value of that kind. `places`: of what it is asked of."""
+    start, _ = without_mark(text, start, end)
+    if kind is ValueKind.MEASUREMENT and (placed := sorted(places)):
+        found = (_measured(text, place, start, end) for place in placed)
+        return next((each for each in found if each is not None), None)
+    if kind in _CASED:
+        return _cased(kind, text, start, end)
+    match = _PATTERNS[kind].search(text, start, end)
+    return match.span() if match is not None else None
+
+
+def _cased(kind: ValueKind, text: str, start: int, end: int) -> tuple[int, int] | None:
+    """Also a name, not in the sentence's label ("Medical Reasoning:")."""
+    label = _LABEL.match(text, start, end)
+    start = label.end() if label is not None else start
+    match = _PATTERNS[kind].search(text, start, end)
+    if match is not None:
+        return match.span()
+    name = _CAPITALISED.search(text, start, end)
+    return name.span("name") if name is not None else None
+
+
+def _measured(text: str, place: tuple[int, int], start: int, end: int) -> tuple[int, int] | None:
+    number = _NUMBER_AFTER.match(text, place[1], end)
+    if number is not None and _CHANGED.search(number["between"]) is None:
+        return number.span("value")
+    around = max(start, place[0] - WORD_BEFORE), min(end, place[1] + WORD_AFTER)
+    for match in _PATTERNS[ValueKind.MEASUREMENT].finditer(text, *around):
+        between = text[place[1] : max(place[1], match.start())]
+        if not match.group()[0].isdigit() and _CHANGED.search(between) is None:
+            return match.span()
+    return None
