@@ -213,3 +213,14 @@ def test_an_item_far_below_the_line_that_changes_it_is_not_quoted() -> None:
     text = f"Discontinued:\n{items}- losartan 50 mg once daily in the morning\n"
     assert not quotes("Does she take losartan 50 mg daily?", text)
     assert quotes("Does she take losartan 50 mg daily?", text.replace("Discontinued:", "Current:"))
+
+
+def test_a_list_number_is_no_amount() -> None:
+    asked = "How big is the lung nodule?"
+    assert quotes(asked, "Assessment\n1. Right upper lobe lung nodule.\n2. Asthma of the lung.") == []
+    assert quotes(asked, "The lung nodule is 8 mm.") == [("The lung nodule is 8 mm.", 1)]
+
+
+def test_a_sentence_without_what_is_asked_is_not_quoted() -> None:
+    text = "The patient was given the influenza vaccine. She was given a prescription."
+    assert quotes("Was the patient given the zoster medicine?", text, sentence_similarity_min=0.0) == []

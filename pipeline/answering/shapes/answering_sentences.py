@@ -138,7 +138,9 @@ class ReadSentences:
         kind = self.fact.value.kind
         share = 1.0
         if self.weights:
-            share = share_held(self.weights, sentence.here, sentence.before, sentence.passage)
+            leans = kind is not None and not self.fact.of_a_relative
+            before = sentence.before if leans else ()
+            share = share_held(self.weights, sentence.here, before, sentence.passage)
         if not may_answer(share) or self._is_of_other_side(sentence) or not self._is_in_time(sentence):
             return None
         if kind is None:

@@ -30,14 +30,15 @@ LIKENED_MAX = 16
 LIKENESS_WEIGHT = 0.6
 MARGIN = 0.2
 """A further sentence this much worse than the best is no answer next to it."""
-_SHAPES = (AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST, None)
+_SHAPES = (AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST)
 
 
 class SingleFact:
     """Implements shapes.reply.ShapeAnswerer for what the others leave."""
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
-        return len(patients) == 1 and plan.shape in _SHAPES and plan.time.order != "first"
+        known = plan.shape in _SHAPES or (plan.shape is None and plan.text.rstrip().endswith("?"))
+        return len(patients) == 1 and known and plan.time.order != "first"
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         value = asked_value(asked.plan)

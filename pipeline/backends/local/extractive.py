@@ -25,6 +25,7 @@ from pipeline.config import GeneratorSettings
 from pipeline.ports import Embedder, SimilarityScale, similarity_scale
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
+from pipeline.text.answerability.values import ValueKind, find_value
 from pipeline.text.facts import signature
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.line_above import with_line_above
@@ -70,38 +71,24 @@ _LIST_NUMBER = re.compile(r"^\(?\d{1,2}[.)]\s*")
 _YES_OR_NO = re.compile(
     r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|any)\b", re.IGNORECASE
 )
-_UNITS_OF_TIME = r"(?:second|minute|hour|day|week|month|year)s?"
-_NUMBER_WORDS = "one|two|three|four|five|six|seven|eight|nine|ten"
-_TIME = re.compile(
-    rf"\b(?:\d+|{_NUMBER_WORDS}|several|few|last|past)[\s-]*(?:to[\s-]*\d+[\s-]*)?{_UNITS_OF_TIME}\b"
-    r"|\b(?:19|20)\d\d\b|\b\d{1,2}/\d{1,2}(?:/\d{2,4})?\b"
-    r"|\b(?:today|yesterday|ago|since|january|february|march|april|may|june|july|august|september|october|november"
-    r"|december|monday|tuesday|wednesday|thursday|friday|saturday|sunday)\b",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(rf"\d|\b(?:once|twice|{_NUMBER_WORDS})\b", re.IGNORECASE)
-_DOSE = re.compile(
-    r"\d\s*(?:mg|mcg|µg|ug|g|grams?|ml|cc|l|units?|iu|meq|mmol|tablets?|capsules?|puffs?|drops?|sprays?|%)(?![a-z])",
-    re.IGNORECASE,
-)
-_REASON = re.compile(
-    r"\b(?:because|due to|since|secondary to|caused|result of|related to|led to|likely|attribut\w+|as a result)\b",
-    re.IGNORECASE,
-)
 _KINDS = (
-    (re.compile(r"\b(?:when|how long|what (?:date|day|time)|at what age)\b", re.IGNORECASE), _TIME),
+    (re.compile(r"\b(?:when|how long|what (?:date|day|time)|at what age)\b", re.IGNORECASE), ValueKind.TIME),
     (
         re.compile(
             r"\b(?:how (?:many|much|high|low|old|often|severe|large|big|tall|heavy|frequently)|level|value"
             r"|weight|temperature|pressure|rate|score|count|size)\b",
             re.IGNORECASE,
         ),
-        _NUMBER,
+        ValueKind.AMOUNT,
     ),
-    (re.compile(r"\bdos(?:e|es|age)\b", re.IGNORECASE), _DOSE),
-    (re.compile(r"^\s*why\b|\b(?:reason|caus\w+)\b", re.IGNORECASE), _REASON),
+    (re.compile(r"\bdos(?:e|es|age)\b", re.IGNORECASE), ValueKind.DOSE),
+    (re.compile(r"^\s*why\b|\b(?:reason|caus\w+)\b", re.IGNORECASE), ValueKind.REASON),
 )
-"""What a question asks for, and how to see that a sentence has it."""
+"""What a question asks for."""
+_ASKS_FOR_A_NUMBER = re.compile(
+    r"\bhow (?:many|much|high|low|old|large|big|tall|heavy|wide|deep)\b|\bdos(?:e|es|age)\b", re.IGNORECASE
+)
+"""Nothing without one answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +192,8 @@ class _Asked:
     ) -> None:
         self._words = _content_words(question)
         self._about = AskedWords(question)
-        self._kinds = [has for asks, has in _KINDS if asks.search(question)]
+        self._kinds = [kind for asks, kind in _KINDS if asks.search(question)]
+        self._number = _ASKS_FOR_A_NUMBER.search(question) is not None
         self._yes_or_no = _YES_OR_NO.match(question) is not None
         self._passages = [
             (_content_words(passage.text), scale.usual(passage.similarity)) for passage in passages
@@ -225,13 +213,13 @@ class _Asked:
         )
         if self._only_names_the_topic(sentence):
             evidence -= TOPIC_PENALTY
-        if not self._is_about_it(sentence):
+        if not self._is_about_it(sentence) or (self._number and not _has_number(sentence.text)):
             evidence = -1.0
         # A number or a title alone makes nothing an answer: it orders those that are.
         place = TITLE_WEIGHT if sentence.titled else 0.0
         if not self._kinds:
             return _Scored(sentence, evidence, evidence + place)
-        if any(kind.search(sentence.text) for kind in self._kinds):
+        if any(find_value(kind, sentence.text, 0, len(sentence.text)) for kind in self._kinds):
             return _Scored(sentence, evidence, evidence + place + KIND_WEIGHT)
         return _Scored(sentence, evidence - KIND_WEIGHT, evidence + place - KIND_WEIGHT)
 
@@ -260,6 +248,12 @@ class _Asked:
         """A fragment with at most one word beyond the question's. To a yes-or-no question even that is an answer."""
         new = sentence.words - self._words
         return not self._yes_or_no and len(new) <= 1 and not any(map(str.isdigit, sentence.text))
+
+
+def _has_number(text: str) -> bool:
+    return any(
+        find_value(kind, text, 0, len(text)) for kind in (ValueKind.AMOUNT, ValueKind.DOSE, ValueKind.SIZE)
+    )
 
 
 def _sentences(question: str, passages: Sequence[Hit]) -> list[_Sentence]:

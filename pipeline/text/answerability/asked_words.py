@@ -131,7 +131,7 @@ def _term(token: Token) -> AskedTerm | None:
         case "relative":
             return AskedTerm(token.key, pattern=_any(_relatives(token.word)))
         case "word":
-            own = [token.word] if token.word in DENYING else []
+            own = [token.word, token.key] if token.word in DENYING else []
             said = SAID_BY.get(token.key)
             pattern = _any(own, said) if own or said else None
             return AskedTerm(token.key, Finding(token.word), pattern)

@@ -23,17 +23,19 @@ _THINNERS = """warfarin, coumadin, [a-z]+xaban, eliquis, xarelto, dabigatran, pr
     plavix, clopidogrel, blood thinners?, anticoagula[a-z]+"""
 _WORDS = f"""
 alcohol: {_ALCOHOL}
-antibiot: [a-z]+(?:cillin|mycin|floxacin|cycline), cef[a-z]+, ceph[a-z]+, bactrim, septra, metronidazole, flagyl
+antibiot|antibiotic: [a-z]+(?:cillin|mycin|floxacin|cycline), cef[a-z]+, ceph[a-z]+, bactrim, septra, metronidazole
+    flagyl
     nitrofurantoin, macrobid, augmentin, z-?pac?k?, keflex, cipro, levaquin, zosyn, sulfamethoxazole
-anticoagul: {_THINNERS}
-antidepress: [a-z]+oxetine, [a-z]+traline, [a-z]*citalopram, bupropion, wellbutrin, venlafaxine, effexor, zoloft, prozac
+anticoagul|anticoagulant: {_THINNERS}
+antidepress|antidepressant: [a-z]+oxetine, [a-z]+traline, [a-z]*citalopram, bupropion, wellbutrin, venlafaxine
+    effexor, zoloft, prozac
     lexapro, celexa, paxil, cymbalta, trazodone, mirtazapine, remeron, amitriptyline, nortriptyline
 backpart: {_SPINE}
-break: fractur[a-z]*, broke[a-z]*
+break|brok: fractur[a-z]*, broke[a-z]*
 corticosteroid: {_STEROIDS}
 die: deceased, death
 dispens: quantity, qty
-diuret: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, aldactone, bumetanide, bumex, torsemide
+diuret|diuretic: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, aldactone, bumetanide, bumex, torsemide
     chlorthalidone, metolazone, triamterene
 drink: {_ALCOHOL}
 elevate: normal[a-z]*, wnl, low
@@ -43,8 +45,7 @@ injure: hurt, sprain[a-z]*, trauma[a-z]*, fractur[a-z]*, twist[a-z]*, fell
 insulin: lantus, glargine, humalog, lispro, novolog, aspart, levemir, detemir, tresiba, degludec, humulin, novolin, nph
 low: normal[a-z]*, wnl, high, elevated
 marry: single, divorced, widow[a-z]*, separated
-narcot: {_OPIOIDS}
-negative: positive
+narcot|narcotic: {_OPIOIDS}
 normal: abnormal[a-z]*, elevated, high, low, wnl, unremarkable, positive, negative
 opioid: {_OPIOIDS}
 positive: negative, neg, normal
@@ -55,13 +56,13 @@ steroid: {_STEROIDS}
 thought: ideation[a-z]*
 weight: pounds?, lbs?, kg, kilo[a-z]*, weigh[a-z]*
 """
-"""A canonical word before the colon, behind it what says it too."""
+"""Canonical words before the colon, apart by bars; behind it what says them too."""
 _BY_VALUE = {
     **dict.fromkeys(("surgery", "procedur"), ValueKind.PROCEDURE),
     **dict.fromkeys(("smoke", "tobacco", "cigaret"), ValueKind.TOBACCO_USE),
     **dict.fromkeys(("insuranc", "insur"), ValueKind.INSURER),
-    **dict.fromkeys(("rac", "ethnic"), ValueKind.RACE),
-    "educat": ValueKind.EDUCATION,
+    **dict.fromkeys(("race", "raci", "ethnic", "ethn"), ValueKind.RACE),
+    **dict.fromkeys(("educ", "educat"), ValueKind.EDUCATION),
     "occup": ValueKind.OCCUPATION,
 }
 """Words that any value of a kind says."""
@@ -89,7 +90,11 @@ def _lexicon(listed: str) -> dict[str, str]:
     return found
 
 
-SAID_BY = MappingProxyType(_lexicon(_WORDS) | {word: written_as(kind) for word, kind in _BY_VALUE.items()})
+def _by_word(listed: str) -> dict[str, str]:
+    return {word: ways for words, ways in _lexicon(listed).items() for word in words.split("|")}
+
+
+SAID_BY = MappingProxyType(_by_word(_WORDS) | {word: written_as(kind) for word, kind in _BY_VALUE.items()})
 """Regular expressions, for whole words, by canonical word."""
 TERMS_SAID_BY = tuple(
     (re.compile(rf"\b(?:{asked})\b", re.IGNORECASE), rf"{asked}|{ways}")

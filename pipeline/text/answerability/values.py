@@ -131,7 +131,7 @@ _CHANGED = re.compile(
     re.IGNORECASE,
 )
 """What follows one of these is no measurement of the thing itself."""
-_NUMBER_AFTER = re.compile(r"(?P<between>[^.;\n\d]{0,40}?)(?P<value>[<>]?\s?\d[\d.,/]*)")
+_NUMBER_AFTER = re.compile(r"(?P<between>[^.;\n\d]{0,40}?)(?P<value>(?:[<>]\s?)?\d[\d.,/]*)")
 WORD_AFTER, WORD_BEFORE = 40, 14
 """Characters within which a word says how a measurement is: "low hemoglobin", "creatinine is within normal limits"."""
 

@@ -1,0 +1,151 @@
+"""One fact of one patient: the sentence that holds what is asked and has the value asked for, or none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.records import Answer, Document
+from tests.answering.questions.stored_notes import stored
+from tests.answering.shapes.test_shaped_answering import asked, lines, quotes
+
+NORA = "Nora Patel is a 35-year-old female.\n\n"
+
+
+def told_of(folder: Path, question: str, *texts: str, dated: bool = True) -> Answer:
+    """Each text a note of Nora Patel, a year after the one before."""
+    documents = [
+        Document(
+            f"n{year}", "p1", "Visit note", NORA + text, f"{2020 + year}-01-05" if dated else None, "ward"
+        )
+        for year, text in enumerate(texts)
+    ]
+    with stored(folder, documents) as store:
+        return asked(question, store)
+
+
+@pytest.mark.parametrize(
+    ("question", "note", "first"),
+    [
+        (
+            "How big is Nora Patel's lung nodule?",
+            "ASSESSMENT\n\n1. Right upper lobe lung nodule.\n\nRESULTS\n\nThe CT shows a lung nodule of 8 mm.",
+            "The CT shows a lung nodule of 8 mm.",
+        ),
+        (
+            "Is Nora Patel's left knee tender?",
+            "EXAM\n\nThe right knee is tender to palpation. The left knee is not tender.",
+            "The left knee is not tender.",
+        ),
+        (
+            "What was Nora Patel's LDL?",
+            "LABS\n\nTotal cholesterol 222 mg/dL, HDL 44 mg/dL.\nLDL 153 mg/dL.",
+            "LDL 153 mg/dL.",
+        ),
+        (
+            "When did Nora Patel quit smoking?",
+            "SOCIAL HISTORY\n\nFormer smoker. Quit approximately 10 years ago. Works as a teacher.",
+            "Quit approximately 10 years ago.",
+        ),
+        (
+            "What does Nora Patel take for her migraines?",
+            "She has migraines once a month. Her migraines are well controlled on Imitrex 50 mg.",
+            "Her migraines are well controlled on Imitrex 50 mg.",
+        ),
+        (
+            "Is Nora Patel married?",
+            "SOCIAL HISTORY\n\nShe is divorced and lives alone. She works as a teacher.",
+            "She is divorced and lives alone.",
+        ),
+        (
+            "What insurance does Nora Patel have?",
+            "She works as a teacher. She currently has Medicaid.",
+            "She currently has Medicaid.",
+        ),
+        ("How old is Nora Patel?", "She has gout.", "Nora Patel is a 35-year-old female."),
+        (
+            "How old was Nora Patel's mother when she died?",
+            "FAMILY HISTORY\n\nMother deceased at age 45. Father alive at age 80.",
+            "Mother deceased at age 45.",
+        ),
+        (
+            "Which drug should Nora Patel stop?",
+            "We will start meloxicam 15 mg daily. I advised her to discontinue ibuprofen.",
+            "I advised her to discontinue ibuprofen.",
+        ),
+        (
+            "Does Nora Patel have hepatitis A?",
+            "She has hepatitis A. She has no hepatitis B.",
+            "She has hepatitis A.",
+        ),
+    ],
+)
+def test_the_sentence_that_holds_it_comes_first(tmp_path: Path, question: str, note: str, first: str) -> None:
+    told = told_of(tmp_path, question, note)
+    assert told.outcome == "answered"
+    assert quotes(told)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("question", "note"),
+    [
+        ("How big is Nora Patel's lung nodule?", "ASSESSMENT\n\n1. Right upper lobe lung nodule."),
+        ("Is Nora Patel allergic to aspirin?", "MEDICATIONS\n\n6. Lisinopril.\n7. Aspirin.\n8. Metformin."),
+        ("Is Nora Patel's left knee tender?", "EXAM\n\nThe right knee is tender to palpation."),
+        ("What was Nora Patel's blood pressure?", "Her blood pressure medicine was changed 2 weeks ago."),
+        ("What was Nora Patel's weight?", "She reports a 10 pound weight gain."),
+        ("What surgery has Nora Patel had?", "It has been 6 months since I last saw the patient."),
+        ("Has Nora Patel had coronary heart disease?", "She has diabetes and a thyroid disease."),
+        ("Has Nora Patel ever been given a zoster vaccine?", "She was given the influenza vaccine."),
+        ("Does Nora Patel have kidney failure?", "She has kidney stones and heart failure."),
+        ("Has Nora Patel injured her right leg?", "She has a history of a left leg injury."),
+        ("What is the dose of Nora Patel's metformin?", "She takes metformin as directed."),
+        ("How old is Nora Patel's mother?", "FAMILY HISTORY\n\nMother: diabetes."),
+        ("Does Nora Patel's mother have asthma?", "She has asthma. Her mother has diabetes."),
+    ],
+)
+def test_what_no_sentence_holds_is_not_stated(tmp_path: Path, question: str, note: str) -> None:
+    told = told_of(tmp_path, question, note)
+    assert told.outcome == "nothing_relevant"
+
+
+def test_what_comes_near_is_shown_as_that_and_is_no_answer(tmp_path: Path) -> None:
+    told = told_of(tmp_path, "Has Nora Patel had a heart attack?", "She has a weak heart. She had a stroke.")
+    assert (told.outcome, told.reason) == ("nothing_relevant", "not_stated")
+    assert told.statements == ()
+    told = told_of(
+        tmp_path / "near",
+        "How big is Nora Patel's lung nodule?",
+        "Right upper lobe lung nodule. She has gout.",
+    )
+    assert (told.outcome, told.reason) == ("nothing_relevant", "not_stated")
+    assert lines(told) == [
+        "Not stated in the notes. What comes near:",
+        '"Right upper lobe lung nodule." [1]',
+    ]
+
+
+def test_a_day_that_is_asked_about_is_the_notes_or_the_sentences(tmp_path: Path) -> None:
+    notes = ("She currently has Aetna.", "She currently has Cigna.", "On 2020-01-05 she had Humana.")
+    told = told_of(tmp_path / "note", "What insurance did Nora Patel have on January 5, 2021?", *notes)
+    assert quotes(told) == ["She currently has Cigna."]
+    told = told_of(tmp_path / "none", "What insurance did Nora Patel have on January 5, 2019?", *notes)
+    assert told.outcome == "nothing_relevant"
+    told = told_of(
+        tmp_path / "undated",
+        "What did the CT of Nora Patel show in March 2019?",
+        "CT of the chest, 03/12/2019: the CT shows a small nodule.",
+        dated=False,
+    )
+    assert quotes(told) == ["CT of the chest, 03/12/2019: the CT shows a small nodule."]
+
+
+def test_of_what_changes_the_newest_note_has_the_answer(tmp_path: Path) -> None:
+    told = told_of(
+        tmp_path,
+        "What insurance does Nora Patel have?",
+        "She currently has Aetna.",
+        "She currently has Cigna.",
+    )
+    assert quotes(told) == ["She currently has Cigna."]
