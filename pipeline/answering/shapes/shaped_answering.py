@@ -32,7 +32,7 @@ from pipeline.answering.shapes.reply import (
 from pipeline.answering.stages import Stopwatch
 from pipeline.answering.verification import CitationNumbers, StatementChecker, is_cut_from_its_line
 from pipeline.call_context import cancellation
-from pipeline.ports import Embedder, Store
+from pipeline.ports import Embedder, Store, similarity_scale
 from pipeline.records import (
     Answer,
     AnswerEvent,
@@ -117,8 +117,8 @@ class ShapedAnswering:
 
     def _likeness(self, topic: str, texts: Sequence[str]) -> list[float]:
         asked = self.embedder.embed([topic], "query")[0]
-        found: list[float] = (self.embedder.embed(texts, "passage") @ asked).tolist()
-        return found
+        scale = similarity_scale(self.embedder)
+        return [scale.usual(float(each)) for each in self.embedder.embed(texts, "passage") @ asked]
 
     def answer_of(
         self, question: Question, reply: Reply, watch: Stopwatch, wording: Wording = as_quoted
