@@ -102,8 +102,7 @@ class ReadSentences:
 
     fact: AskedFact
     sentences: Sequence[_ReadSentence]
-    texts_without: Sequence[str]
-    """The passages that have no word of what is asked."""
+    hits: Sequence[Hit]
 
     @cached_property
     def weights(self) -> dict[str, float]:
@@ -118,20 +117,6 @@ class ReadSentences:
             for each, score in scored
             if score is not None and self._is_what_is_asked(each)
         ]
-
-    @cached_property
-    def near(self) -> list[AnsweringSentence]:
-        """What comes near, best first: a part of what is asked, said of the patient."""
-        shares = ((each, share_held(self.weights, each.places)) for each in self.sentences if each.places)
-        near = [
-            AnsweringSentence(each.hit, each.start, each.end, share)
-            for each, share in shares
-            if share >= NEAR_SHARE_MIN
-            and not self._is_of_other_side(each)
-            and self._is_of_kind(each)
-            and self._is_of_the_patient(each)
-        ]
-        return sorted(near, key=lambda each: -each.score)
 
     def _score(self, sentence: _ReadSentence) -> float | None:
         """How well it answers by its words; None where it does not."""
@@ -213,19 +198,43 @@ class ReadSentences:
         start, end = place or (sentence.start, sentence.end)
         return NoteAssertions(text, sections).of(start, end).kind is not AssertionKind.FAMILY
 
+    def _is_near(self, sentence: _ReadSentence) -> bool:
+        return (
+            bool(sentence.places)
+            and not self._is_of_other_side(sentence)
+            and self._is_of_kind(sentence)
+            and self._is_of_the_patient(sentence)
+        )
 
-def answering_sentences(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences:
+    @property
+    def near(self) -> list[AnsweringSentence]:
+        """What comes near, best first: a part of what is asked, said of the patient."""
+        shares = ((each, share_held(self.weights, each.places)) for each in self.sentences)
+        near = [
+            AnsweringSentence(each.hit, each.start, each.end, share)
+            for each, share in shares
+            if share >= NEAR_SHARE_MIN and self._is_near(each)
+        ]
+        return sorted(near, key=lambda each: -each.score)
+
+
+def read_for(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences:
     """Reads the patient's passages for one question."""
+    return _sentences_of(fact, _hits(fact, asked))
+
+
+def read_apart(read: ReadSentences) -> ReadSentences:
+    """The same passages read for each word of a term: for what comes near it."""
+    return _sentences_of(replace(read.fact, words=read.fact.words.apart), read.hits)
+
+
+def _sentences_of(fact: AskedFact, hits: Sequence[Hit]) -> ReadSentences:
     sentences: list[_ReadSentence] = []
-    without: list[str] = []
-    for hit in _hits(fact, asked):
+    for hit in hits:
         cancellation.check()
-        held = fact.words.held(hit.text)
-        if held or fact.value.of_the_patient:
+        if fact.value.of_the_patient or fact.words.held(hit.text):
             sentences += _read(hit, fact)
-        if not held:
-            without.append(hit.text)
-    return ReadSentences(fact, sentences, without)
+    return ReadSentences(fact, sentences, hits)
 
 
 def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:

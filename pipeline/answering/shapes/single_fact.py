@@ -7,6 +7,7 @@ only what was written on it, or says it, answers. Refuses to infer: what two sen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +16,9 @@ from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
 from pipeline.answering.shapes.answering_sentences import (
     AnsweringSentence,
     AskedFact,
-    answering_sentences,
+    ReadSentences,
+    read_apart,
+    read_for,
 )
 from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply
@@ -30,6 +33,11 @@ LIKENED_MAX = 16
 LIKENESS_WEIGHT = 0.6
 MARGIN = 0.2
 """A further sentence this much worse than the best is no answer next to it."""
+_TWO_QUESTIONS = re.compile(
+    r"\band (?:how|what|when|why|where|who|which|is|are|was|were|does|did|do|has|have|should)\b",
+    re.IGNORECASE,
+)
+"""One fact answers half of such a question."""
 _SHAPES = (AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST)
 
 
@@ -38,23 +46,30 @@ class SingleFact:
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
         known = plan.shape in _SHAPES or (plan.shape is None and plan.text.rstrip().endswith("?"))
-        return len(patients) == 1 and known and plan.time.order != "first"
+        single = _TWO_QUESTIONS.search(plan.text) is None
+        return len(patients) == 1 and known and single and plan.time.order != "first"
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         value = asked_value(asked.plan)
         fact = AskedFact(asked.plan, value, AskedWords(value.words))
         if not (fact.words.terms or value.of_the_patient):
             return None
-        read = answering_sentences(fact, asked)
+        read = read_for(fact, asked)
         if read.answering:
             best = _best(read.answering, asked, of_the_patient=value.of_the_patient)
             return Reply(tuple(map(_quotation, best)), selected=True)
         if asked.plan.shape is None:
             return None
-        if asked.plan.finding and any(map(may_be_called(asked.plan.finding).search, read.texts_without)):
-            return None  # said in other words, perhaps
-        near = read.near[:NEAR_MAX]
+        if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
+            return None
+        near = (read.near or read_apart(read).near)[:NEAR_MAX]
         return replace(NOT_STATED, lines=(Lead(NEAR), *map(_quotation, near))) if near else NOT_STATED
+
+
+def _is_said_otherwise(finding: str, read: ReadSentences) -> bool:
+    """Whether a passage that has no word of it may say it in others."""
+    otherwise = may_be_called(finding)
+    return any(otherwise.search(hit.text) and not read.fact.words.held(hit.text) for hit in read.hits)
 
 
 def _best(

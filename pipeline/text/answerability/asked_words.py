@@ -37,6 +37,9 @@ _ASKING = frozenset(
 """Words that ask, and say nothing of what about."""
 
 
+_WORD = re.compile(r"[^\W\d_]{4,}")
+
+
 @dataclass(frozen=True, slots=True)
 class AskedTerm:
     """One word, or one term of several, that a question is about."""
@@ -58,7 +61,13 @@ class AskedWords:
     """What a question is about, term by term."""
 
     def __init__(self, words: str) -> None:
+        self.words = words
         self.terms = _terms(words)
+
+    @property
+    def apart(self) -> AskedWords:
+        """The same with each word for itself: "heart" and "attack", which come near a heart attack."""
+        return AskedWords(" . ".join(_WORD.findall(self.words)))
 
     @property
     def spellings(self) -> str | None:

@@ -125,7 +125,6 @@ def test_headlines_of_an_assessment_are_problems_and_the_rest_is_not(notes: Embe
 @pytest.mark.parametrize(
     ("question", "quoted"),
     [
-        ("Has Martha Collins had a heart attack?", []),
         ("Does Martha Collins have diabetes?", []),
         ("Is there swelling of the left ankle in Martha Collins?", []),
         ("Is there swelling of the right ankle in Martha Collins?", ["Swelling of the right ankle."]),
@@ -141,6 +140,15 @@ def test_yes_or_no_is_the_sentence_that_says_it_or_not_stated(
     told = asked(question, notes)
     assert quotes(told) == quoted
     assert told.reason == (None if quoted else "not_stated")
+
+
+def test_heart_failure_comes_near_a_heart_attack_and_is_none(notes: EmbeddedStore) -> None:
+    told = asked("Has Martha Collins had a heart attack?", notes)
+    assert (told.outcome, told.reason) == ("nothing_relevant", "not_stated")
+    assert lines(told) == [
+        "Not stated in the notes. What comes near:",
+        '"Congestive heart failure." [1]',
+    ]
 
 
 def test_who_has_it_by_patient_and_who_denies_it_apart(notes: EmbeddedStore) -> None:

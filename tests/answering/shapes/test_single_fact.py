@@ -111,7 +111,7 @@ def test_what_no_sentence_holds_is_not_stated(tmp_path: Path, question: str, not
 
 
 def test_what_comes_near_is_shown_as_that_and_is_no_answer(tmp_path: Path) -> None:
-    told = told_of(tmp_path, "Has Nora Patel had a heart attack?", "She has a weak heart. She had a stroke.")
+    told = told_of(tmp_path, "Has Nora Patel had a heart attack?", "She has gout. She had a stroke.")
     assert (told.outcome, told.reason) == ("nothing_relevant", "not_stated")
     assert told.statements == ()
     told = told_of(
