@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from pipeline import logs
-from pipeline.commands import answers_table, assertion_table
+from pipeline.commands import answers_table, assertion_table, thresholds_table
 from pipeline.commands.console import (
     EXIT_INTERRUPTED,
     command_line,
@@ -24,18 +24,27 @@ from pipeline.commands.console import (
     stop_requests,
 )
 from pipeline.commands.progress import observer_for
-from pipeline.config import Settings, load_settings
+from pipeline.config import EmbedderSettings, Settings, load_settings
 from pipeline.embedding_spaces import serving_settings
+from pipeline.errors import InputMissing
 from pipeline.evaluation.answer_set import AnswerSet, Split, read_answer_set
 from pipeline.evaluation.answers import AnswersResult, Asked, JudgedAnswer, ask_all, sample, summary
 from pipeline.evaluation.assertions import measure, read_mentions, read_notes
 from pipeline.evaluation.beir import EvaluationSet, RefuseRejections, read_set, require_whole
 from pipeline.evaluation.retrieval import Estimate, SetResult, evaluate, metrics_library
+from pipeline.evaluation.thresholds import compared_pairs, cosines_of, fitted_scale, floor_rows
 from pipeline.evaluation.vector_memory import VectorMemory
 from pipeline.indexing.flow import Indexing, RunCounts
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
-from pipeline.wiring import Corpus, compose_answerer, open_corpus, open_generator, open_ranker
+from pipeline.wiring import (
+    Corpus,
+    compose_answerer,
+    open_corpus,
+    open_embedder,
+    open_generator,
+    open_ranker,
+)
 
 app = command_line(__doc__ or "")
 
@@ -67,6 +76,37 @@ def retrieval(
                 out.print(_table(result))
         if write:
             _write(write, RETRIEVAL_TABLE, _retrieval_lines(results, settings))
+
+
+@app.command()
+def thresholds(
+    sets: Annotated[list[Path], typer.Option("--set", help="a folder in BEIR's layout; repeatable")],
+    unrelated: Annotated[
+        Path | None, typer.Option(help="file of questions, one a line, that no document of the sets answers")
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="print the results as JSON")] = False,
+) -> None:
+    """Where to set the floor of similarity of the embedding model in use, and the extractive answerer's threshold.
+
+    For each floor: questions whose own passage it keeps, and unrelated ones that it stops. Proposed is the highest
+    that keeps 99 % in every set. The sets' corpora are indexed as `retrieval` does. Exit codes as there.
+    """
+    with errors_as_exit_codes():
+        settings = serving_settings(load_settings())
+        logs.configure(settings.log_level)
+        asked = _questions(unrelated) if unrelated else []
+        found, pairs = {}, []
+        for folder in sets:
+            evaluation_set = read_set(folder)
+            with _indexed(evaluation_set, settings) as corpus:
+                found[evaluation_set.name] = cosines_of(
+                    evaluation_set, asked, embedder=corpus.embedder, store=corpus.store
+                )
+                pairs += compared_pairs(evaluation_set, embedder=corpus.embedder, store=corpus.store)
+        reference = open_embedder(settings.model_copy(update={"embedder": EmbedderSettings()}))
+        scale = fitted_scale(pairs, open_embedder(settings), reference)
+        rows = floor_rows(found)
+        thresholds_table.show(rows, scale, settings.generator.sentence_similarity_min, json_output)
 
 
 @app.command()
@@ -140,6 +180,17 @@ def assertion(
                 out.print(table)
         if write:
             _write(write, ASSERTION_TABLE, assertion_table.markdown(results))
+
+
+def _questions(path: Path) -> list[str]:
+    """The lines of a file that are not blank. Raises InputMissing."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputMissing(
+            f"{path} cannot be read: {error}.", remedy="Name a file with one question a line."
+        ) from None
+    return [line for line in lines if line.strip()]
 
 
 def _ask(

@@ -8,18 +8,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.ports import AS_IT_IS, SimilarityScale
 from pipeline.records import Hit, Match
 
 
-def fuse(by_vector: Sequence[Match], by_words: Sequence[Match], *, word_weight: float) -> dict[str, float]:
+def fuse(
+    by_vector: Sequence[Match],
+    by_words: Sequence[Match],
+    *,
+    word_weight: float,
+    scale: SimilarityScale = AS_IT_IS,
+) -> dict[str, float]:
     """Fused score by chunk id, best first.
 
-    Each retriever's scores are scaled by its best, so that 1 is the best it found; a chunk that a retriever did not
+    Cosines are read on `scale`: where those of a model lie close together, no difference would be left to weigh. Each
+    retriever's scores are scaled by its best, so that 1 is the best it found; a chunk that a retriever did not
     return scores 0 there. The fused score is the weighted mean, `word_weight` of it from the words. Weighted means of
     scaled scores keep how far apart candidates are, which ranks alone (reciprocal rank fusion) forget; both were
     measured, see docs/evaluation.md.
     """
-    vector_scores = _scaled(by_vector)
+    vector_scores = _scaled(_read_on(scale, by_vector))
     word_scores = _scaled(by_words)
     fused = {
         chunk_id: (1 - word_weight) * vector_scores.get(chunk_id, 0.0)
@@ -27,6 +35,12 @@ def fuse(by_vector: Sequence[Match], by_words: Sequence[Match], *, word_weight: 
         for chunk_id in [*vector_scores, *word_scores]
     }
     return dict(sorted(fused.items(), key=lambda entry: (-entry[1], entry[0])))
+
+
+def _read_on(scale: SimilarityScale, matches: Sequence[Match]) -> Sequence[Match]:
+    if scale == AS_IT_IS:
+        return matches
+    return [Match(match.chunk_id, scale.usual(match.score)) for match in matches]
 
 
 def _scaled(matches: Sequence[Match]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pipeline.answering.fusion import fuse, newest_first_within, scored
 from pipeline.answering.near_duplicates import selected
 from pipeline.config import AnsweringSettings
-from pipeline.ports import Store
+from pipeline.ports import AS_IT_IS, SimilarityScale, Store
 from pipeline.records import Filters, Hit, Vector
 
 COPIES = 3
@@ -28,11 +28,12 @@ def retrieve(
     floor: float,
     store: Store,
     settings: AnsweringSettings,
+    scale: SimilarityScale = AS_IT_IS,
 ) -> list[Hit]:
     """The best `top_k` passages, best first; empty where nothing clears the floor.
 
     `vector` is the embedded question, shape (dimension,). `floor` is the cosine below which a hit means nothing in
-    this space; it holds for hits by words too, whose cosine is computed as well.
+    this space; it holds for hits by words too, whose cosine is computed as well. `scale`: where its cosines lie.
     """
     candidates, patients = max(settings.candidates, top_k), filters.admitted_patients
     # Twice as many as asked for, so that near-duplicates and hits below the floor leave enough.
@@ -42,6 +43,7 @@ def retrieve(
             store.search_vector(vector, candidates, filters),
             store.search_words(text, candidates, filters),
             word_weight=settings.word_weight,
+            scale=scale,
         )
         # The filters held when both retrievers searched. A note that has since become another patient's is read as it
         # is now.

@@ -18,7 +18,7 @@ from pipeline.answering.retrieval import retrieve
 from pipeline.answering.section_preference import sections_first
 from pipeline.answering.stages import Stopwatch
 from pipeline.config import AnsweringSettings
-from pipeline.ports import Embedder, Ranker, Store
+from pipeline.ports import Embedder, Ranker, Store, similarity_scale
 from pipeline.records import Filters, Hit, Notice, Question, SearchResult, Vector, WhyNothingFound
 
 
@@ -56,6 +56,7 @@ def search(
             floor=embedder.space.similarity_floor,
             store=store,
             settings=settings,
+            scale=similarity_scale(embedder),
         )
         reason = None if hits else _why_nothing(asked.filters, store)
         notices: tuple[Notice, ...] = ()

@@ -20,13 +20,13 @@ from pipeline.answering.search import search
 from pipeline.config import AnsweringSettings
 from pipeline.errors import InputUnusable
 from pipeline.evaluation.beir import EvaluationSet
-from pipeline.ports import Embedder, Ranker, Store
+from pipeline.ports import Embedder, Ranker, Store, similarity_scale
 from pipeline.records import Filters, Match, Question, Vector
 
 MODES = ("words", "vectors", "hybrid", "answering")
 METRICS = ("nDCG@10", "MRR@10", "recall@10")
 DEPTH = 100
-"""Passages a query; several may belong to one document, and ten documents are judged."""
+"""Passages a query of one retriever alone; several may belong to one document, and ten documents are judged."""
 
 BOOTSTRAP_SAMPLES = 2000
 
@@ -118,11 +118,11 @@ Searcher = Callable[[str, Vector], Mapping[str, float]]
 def _searcher(
     mode: str, embedder: Embedder, store: Store, settings: AnsweringSettings, ranker: Ranker | None
 ) -> Searcher:
-    def by_vector(vector: Vector) -> list[Match]:
-        return store.search_vector(vector, DEPTH, Filters())
+    def by_vector(vector: Vector, depth: int = DEPTH) -> list[Match]:
+        return store.search_vector(vector, depth, Filters())
 
-    def by_words(text: str) -> list[Match]:
-        return store.search_words(text, DEPTH, Filters())
+    def by_words(text: str, depth: int = DEPTH) -> list[Match]:
+        return store.search_words(text, depth, Filters())
 
     def as_answered(text: str, vector: Vector) -> Mapping[str, float]:
         """What a question is answered from: above the floor, without near-duplicates, of the patients it names, top_k
@@ -137,7 +137,10 @@ def _searcher(
         "words": lambda text, _: {match.chunk_id: match.score for match in by_words(text)},
         "vectors": lambda _, vector: {match.chunk_id: match.score for match in by_vector(vector)},
         "hybrid": lambda text, vector: fuse(
-            by_vector(vector), by_words(text), word_weight=settings.word_weight
+            by_vector(vector, settings.candidates),
+            by_words(text, settings.candidates),
+            word_weight=settings.word_weight,
+            scale=similarity_scale(embedder),
         ),
         "answering": as_answered,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.answering.fusion import fuse, newest_first_within
+from pipeline.ports import SimilarityScale
 from pipeline.records import Hit, Match
 
 
@@ -20,6 +21,15 @@ def test_weight_decides_between_the_legs() -> None:
     assert list(fuse(vectors, words, word_weight=0.0)) == ["a", "b", "c"]
     assert next(iter(fuse(vectors, words, word_weight=1.0))) == "b"
     assert fuse(vectors, words, word_weight=0.5)["b"] == pytest.approx(0.5 * 0.5 + 0.5 * 1.0)
+
+
+def test_cosines_that_lie_close_together_are_weighed_on_their_scale() -> None:
+    """0.80 and 0.66 of one model are as far apart as 0.70 and 0.44 of another: more than the words say."""
+    vectors, words = [Match("a", 0.80), Match("b", 0.66)], [Match("b", 9.0), Match("a", 4.5)]
+    assert list(fuse(vectors, words, word_weight=0.4)) == ["b", "a"]
+    scaled = fuse(vectors, words, word_weight=0.4, scale=SimilarityScale(factor=1.88, shift=-0.806))
+    assert list(scaled) == ["a", "b"]
+    assert scaled["a"] == pytest.approx(0.6 + 0.4 * 0.5)
 
 
 def test_one_empty_leg_leaves_the_order_of_the_other() -> None:
