@@ -34,11 +34,18 @@ DIGITS_MIN = 3
 _MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*")
 """A date, a blood pressure."""
 _NOT_ALONE = re.compile(
-    r"\b(?:others?|than|except|besides|unlike|like|similar|which patients|who else)\b"
+    r"\b(?:others|which patients|(?:who|anyone|anybody) else)\b"
+    r"|\b(?:other|another|similar) (?:patients?|people|persons?|cases?)\b"
     r"|\bcompar\w+\b.*\b(?:to|with)\s+(?:all|every\w*|any\w*|most|some|the (?:rest|average|ward|cohort|group))\b",
     re.IGNORECASE,
 )
 """Then others are asked about, too. Not by "compare" alone: two visits of one patient are compared as well."""
+_BESIDE_SOMEONE = re.compile(
+    r"\b(?i:than|except(?: for)?|besides|unlike|like|similar to|apart from)\s+"
+    r"(?:(?i:the\s)?(?i:patients?|pts?|mrn|mrs?|ms|miss)\b|[A-Za-z][\w:/-]*\d[\w.:/-]*|\d{5,}\b"
+    r"|[A-ZÀ-ÖØ-Þ][\w’'-]+\s+[A-ZÀ-ÖØ-Þ][\w’'-]+)"
+)
+"""So does a comparison with the patient. Not one with a drug or a value: "other than metformin", "higher than 140"."""
 
 
 def of_its_patient(question: Question, store: Store) -> Question:
@@ -62,7 +69,7 @@ def of_named_patients(
 
 def asks_of_others_too(question: str) -> bool:
     """Whether others than the patient it writes are asked about: "Who else …", "others than …"."""
-    return _NOT_ALONE.search(question) is not None
+    return (_NOT_ALONE.search(question) or _BESIDE_SOMEONE.search(question)) is not None
 
 
 def writes_an_id(question: Question) -> bool:
