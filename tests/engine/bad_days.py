@@ -17,7 +17,7 @@ from infra.plan.catalog import SPOT_ROLE
 from infra.preflight import QUOTA_ON_DEMAND
 from tests.engine.cli import Ended
 from tests.engine.cloud.account import IMAGES
-from tests.engine.stage import Data, Stage, well
+from tests.engine.stage import STACK, Data, Stage, well
 
 Moment = Literal["new", "running", "paused"]
 NOTHING: Final = "nothing"
@@ -67,6 +67,7 @@ CHANGING: Final = (
     (re.compile(r"\b(vol|snap|i|eipalloc|eni|subnet|vpc|igw|ami|sg|rtb)-[0-9a-f]{8,17}\b"), r"\1-…"),
     (re.compile(r"\bvai-\d+\b"), "vai-…"),
     (re.compile(r"us-east-1[a-f]"), "ZONE"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "DAY"),
     (re.compile(r"\(\d+(\.\d+)?s\)"), ""),
     (re.compile(r" +"), " "),
 )
@@ -553,6 +554,27 @@ def volume_elsewhere(stage: Stage) -> Told:
     return Told("nothing created", refused(stage, "lies in"))
 
 
+@day("The region was changed while paused", "paused")
+def region_changed(stage: Stage) -> Told:
+    stage.workspace.set("region", "us-west-2")
+    return Told("nothing created, in neither region", refused(stage, "lies in"))
+
+
+@day("The stack was renamed while the host runs, and the quota has room for a second", "running")
+def stack_renamed(stage: Stage) -> Told:
+    before = stage.data()
+    stage.cloud.rules.vcpu_quota[QUOTA_ON_DEMAND] = 16
+    stage.workspace.must("stack", "rename", "prod")
+    done = failed(stage.workspace.up("--skip-preview"))
+    assert len(stage.volumes()) == len(stage.hosts("pending", "running", "stopped")) == 1
+    stage.workspace.must("stack", "rename", STACK)
+    stage.check_running()
+    stood(before, stage)
+    return Told(
+        "nothing created, nothing let go; renamed back, it is as it was", excerpt(done, "holds the data of")
+    )
+
+
 @day("Someone has deleted the volume", "paused")
 def volume_gone(stage: Stage) -> Told:
     (volume,) = stage.volumes()
@@ -582,6 +604,29 @@ def state_lost_running(stage: Stage) -> Told:
     stood(before, stage)
     line = excerpt(done, "holds vol-")
     return Told("nothing created; `infra.orphans --end … --holding …` stops the host, then ends it", line)
+
+
+@day("restoreSnapshotId names an older snapshot than the pause has made", "running", mode="snapshot")
+def restore_older(stage: Stage) -> Told:
+    """As a key does that was left set after a restore."""
+    (volume,) = stage.volumes()
+    made = stage.client("ec2").create_snapshot(
+        VolumeId=volume["VolumeId"],
+        TagSpecifications=[{"ResourceType": "snapshot", "Tags": volume["Tags"]}],
+    )
+    stage.workspace.set("restoreSnapshotId", made["SnapshotId"])
+    stage.pause("snapshot")
+    done = failed(stage.workspace.up("--skip-preview"))
+    stage.check_paused("snapshot")
+    stage.workspace.unset("restoreSnapshotId")
+    stage.up()
+    stage.check_running()
+    (restored,) = stage.volumes()
+    assert restored["SnapshotId"] == stage.snapshots()[-1]["SnapshotId"] != made["SnapshotId"]
+    return Told(
+        "nothing created: no step back in silence; the key removed, restored from the newer",
+        excerpt(done, "restoreSnapshotId is"),
+    )
 
 
 @day("pauseMode is changed, and the pause follows without an up", "running")
