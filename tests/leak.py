@@ -42,6 +42,7 @@ from pipeline.ports import Generator, Store
 from pipeline.records import (
     EVERYTHING,
     AccessScope,
+    ChunkOfPatient,
     DraftPiece,
     Filters,
     GeneratorModel,
@@ -79,6 +80,8 @@ class Planted:
     sentences: tuple[str, ...]
     name: str
     """Of its patient: the first name is in no other note, the surname is others', too."""
+    problems: frozenset[str]
+    """Those that it lists; other notes list them, too."""
 
 
 @dataclass
@@ -136,7 +139,8 @@ def planted(dice: random.Random, notes: int) -> Corpus:
             ]
             sections.append(f"{heading} {word().upper()}\n\n{' '.join(own)}")
             sentences += own
-        sections.append("PROBLEMS\n\n" + "\n".join(f"- {each}" for each in dice.sample(conditions, 2)))
+        problems = dice.sample(conditions, 2)
+        sections.append("PROBLEMS\n\n" + "\n".join(f"- {each}" for each in problems))
         name = f"{word().title()} {dice.choice(families).title()}"
         text = "\n\n".join([f"Patient: {name}\nDOB: 19{dice.randint(10, 99)}-01-02", *sections])
         fields = {
@@ -158,6 +162,7 @@ def planted(dice: random.Random, notes: int) -> Corpus:
             frozenset(WORD.findall(text.lower().encode())),
             tuple(sentences),
             name,
+            frozenset(problems),
         )
         corpus.notes.append(note)
         for found in set(WORD.findall(json.dumps(fields).lower().encode())):
@@ -212,7 +217,20 @@ def legs_watched(corpus: Corpus, chunks: Mapping[str, str], findings: Findings) 
 
         return call
 
+    def chunks_watched(
+        store: EmbeddedStore, terms: Any, filters: Filters, *, limit: int
+    ) -> list[ChunkOfPatient]:
+        found = chunks_with(store, terms, filters, limit=limit)
+        wrong = sum(not admitted(notes[chunks[each.chunk_id]], filters.scope) for each in found)
+        with findings.lock:
+            findings.looked_at["matches by all words"] += len(found)
+            if wrong:
+                findings.leaked("retriever by all words", f"{wrong} chunks outside the scope", wrong)
+        return found
+
+    chunks_with = EmbeddedStore.chunks_with
     with (
+        mock.patch.object(EmbeddedStore, "chunks_with", chunks_watched),
         mock.patch.object(EmbeddedStore, "search_vector", watched("by vector", EmbeddedStore.search_vector)),
         mock.patch.object(EmbeddedStore, "search_words", watched("by words", EmbeddedStore.search_words)),
     ):
@@ -482,6 +500,38 @@ def ask(stage: Stage, who: Asker, dice: random.Random) -> None:
                 stage.findings.leaked(
                     "reasons", f"{said['outcome']}, {said['reason']} to a user who sees nothing"
                 )
+
+
+def lists_and_counts(stage: Stage, who: Asker, dice: random.Random) -> None:
+    """Who has a problem, how many have it, how many visits somebody had, a summary: each number by rules of its own."""
+    note = dice.choice(stage.corpus.notes)
+    problem = dice.choice(sorted(note.problems))
+    seen = stage.corpus.seen(who.scope)
+    people = {each.patient_id for each in seen if problem in each.problems}
+    days = {str(each.fields["date"]) for each in seen if each.patient_id == note.patient_id}
+    question, expected, cited = dice.choice(
+        [
+            (f"Which patients have {problem}?", len(people), people),
+            (f"How many patients have {problem}?", len(people), people),
+            (f"How many visits has patient {note.patient_id} had?", len(days), {note.patient_id}),
+            (f"Summarise the visit of {note.name}", None, {each.patient_id for each in seen}),
+        ]
+    )
+    body = {"question": question}
+    remember(who, body)
+    response = checked(stage, who, "lists and counts", who.client.post("/v1/ask", json=body))
+    if response.status_code != 200:
+        return
+    said = response.json()
+    shown = {citation["patient_id"] for citation in said["citations"]}
+    first = said["statements"][0]["text"].split()[0] if said["statements"] else "0"
+    number = int(first) if first.isdigit() else None
+    with stage.findings.lock:
+        if said["model"]["model"] == "note-structure" and expected is not None and number != expected:
+            stage.findings.leaked("lists and counts", f"{number} instead of {expected}")
+        if shown - cited:
+            stage.findings.leaked("lists and counts", "of patients out of sight")
+        stage.findings.looked_at["numbers told"] += bool(number)
 
 
 def ask_streaming(stage: Stage, who: Asker, dice: random.Random) -> None:
@@ -775,6 +825,7 @@ OPERATIONS: Mapping[Callable[[Stage, Asker, random.Random], None], int] = {
     search: 28,
     ask: 18,
     ask_streaming: 18,
+    lists_and_counts: 10,
     page_asks: 10,
     page: 8,
     suggestions: 6,
@@ -842,6 +893,14 @@ def without(what: str) -> Iterator[None]:
 
         return mock.patch.object(EmbeddedStore, name, call)
 
+    def unscoped_chunks() -> Any:
+        search = EmbeddedStore.chunks_with
+
+        def call(store: EmbeddedStore, terms: Any, filters: Filters, *, limit: int) -> Any:
+            return search(store, terms, replace(filters, scope=EVERYTHING), limit=limit)
+
+        return mock.patch.object(EmbeddedStore, "chunks_with", call)
+
     with contextlib.ExitStack() as stack:
         if what == "all":
             stack.enter_context(free)
@@ -851,6 +910,7 @@ def without(what: str) -> Iterator[None]:
             stack.enter_context(unscoped("search_vector"))
         if what in ("legs", "words"):
             stack.enter_context(unscoped("search_words"))
+            stack.enter_context(unscoped_chunks())
         for patch in unscoped_register() if what == "register" else ():
             stack.enter_context(patch)
         yield

@@ -40,15 +40,18 @@ REACH = 30
 """Characters of a longer term on either side."""
 
 
+def _listed() -> list[str]:
+    terms = {term.strip() for term in re.split(r"[;\n]", _TERMS)} - {""}
+    return sorted(terms, key=len, reverse=True)
+
+
 def _pattern() -> re.Pattern[str]:
-    terms = sorted(
-        {term.strip() for term in re.split(r"[;\n]", _TERMS) if term.strip()}, key=len, reverse=True
-    )
-    forms = (r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term))) for term in terms)
+    forms = (r"[\s-]+".join(map(re.escape, re.split(r"[\s-]+", term))) for term in _listed())
     return re.compile(rf"(?<!{_LETTER})(?:{'|'.join(forms)})(?!{_LETTER})", re.IGNORECASE)
 
 
 _LONGER = _pattern()
+_WORDS = frozenset(word for term in _listed() for word in re.split(r"[\s-]+", term))
 _PREFIXED = re.compile(r"\b(?:pre|non|pseudo|para|anti|quasi|peri)[-‑–]\Z", re.IGNORECASE)
 """Written with a hyphen before a word these make another thing of it: "pre-diabetes", "non-smoker"."""
 _SUFFIXED = re.compile(r"[-‑–](?:like|free|negative|naive|sparing|exposed)\b", re.IGNORECASE)
@@ -59,6 +62,8 @@ def is_part_of_another(text: str, start: int, end: int, asked: str) -> bool:
     asked for; a longer term that they have themselves is no other."""
     if _PREFIXED.search(text, max(0, start - 8), start) or _SUFFIXED.match(text, end):
         return re.search(r"\w[-‑–]\w", asked) is None
+    if _WORDS.isdisjoint(re.split(r"[\s-]+", text[start:end].lower())):
+        return False
     begin = max(text.rfind("\n", 0, start) + 1, start - REACH)
     return (
         any(

@@ -7,7 +7,7 @@ relative's. Refuses to know other passages and who else is listed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
@@ -20,7 +20,7 @@ from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
-from pipeline.text.structure.sections import section_at, sections_of
+from pipeline.text.structure.sections import Section, section_at, sections_of
 from pipeline.text.vocabulary import SPELLINGS
 
 FRAGMENT_WORDS_MAX = 4
@@ -113,9 +113,11 @@ def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
     """Each mention of it in a passage. Of any allergy at all also what is listed as one."""
     if thing.kind is ThingKind.ALLERGY and thing.finding.keys == ("allergy",):
         yield from _listed_allergies(hit)
-    assertions: NoteAssertions | None = None
-    for mention in thing.finding.mentions(hit.text):
-        assertions = assertions or NoteAssertions(hit.text, within=title_of(hit))
+    mentions = list(thing.finding.mentions(hit.text))
+    if not mentions:
+        return
+    assertions = NoteAssertions(hit.text, _sections_up_to(hit, mentions[-1].sentence_end))
+    for mention in mentions:
         if not is_of_kind(hit.text, mention, assertions.sections, thing.kind):
             continue
         section = section_at(assertions.sections, mention.start)
@@ -130,6 +132,12 @@ def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
             continue
         title = section.title if section is not None and section.title else ""
         yield _said(hit, mention, assertions.of(mention.start, mention.end).kind, thing, title)
+
+
+def _sections_up_to(hit: Hit, end: int) -> Sequence[Section]:
+    """The sections as far as the line of `end`: what comes after it does not change them."""
+    line_end = hit.text.find("\n", end)
+    return sections_of(hit.text if line_end < 0 else hit.text[:line_end], within=title_of(hit))
 
 
 def _listed_allergies(hit: Hit) -> Iterator[Said]:

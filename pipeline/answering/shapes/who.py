@@ -8,6 +8,7 @@ answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
@@ -44,6 +45,14 @@ _APART: Mapping[AssertionKind, str] = {
     _K.ABSENT: "as denied",
     _K.FAMILY: "of the family",
 }
+
+
+_HAD = re.compile(
+    r"\b(?:have|has|had|having|with|without|got|gets?|takes?|took|taking|on|uses?|using|any|allergic|given|receiv\w*"
+    r"|prescribed|treated|diagnosed|suffer\w*|shows?|report\w*|complain\w*|develop\w*|den(?:y|ies|ied)|under\w*)\b",
+    re.IGNORECASE,
+)
+"""With one of these a thing is asked for, and not what a patient does or is."""
 
 
 class Who:
@@ -161,8 +170,8 @@ def _lines(
 def _called(thing: AskedThing, plan: QuestionPlan) -> str:
     """What is counted, in the question's words."""
     words = thing.finding.text
-    if plan.is_attribute:
-        return f'of whom it is {"denied" if thing.negated else "said"} to be "{words}"'
+    if plan.is_attribute or not _HAD.search(plan.text):
+        return f'of whom "{words}" is {"denied" if thing.negated else "said"}'
     return f"{'without' if thing.negated else 'with'} {'an allergy to ' if _is_of(thing) else ''}{words}"
 
 

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from pipeline.text.facts import Over, doubts_over, may_stand_over, places_of, read
 from pipeline.text.sentences import passage_sentences
@@ -185,8 +186,11 @@ _TREATED = _cues(
 """What is denied is the treatment: "no medication for hypertension"."""
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\(?\d{1,2}[.)])\s")
 _SENTENCES_BACK = 20
+SENTENCES_KEPT = 4096
+"""Sentences whose assertion is remembered: notes repeat what they deny."""
 
 
+@lru_cache(maxsize=SENTENCES_KEPT)
 def assertion_in_sentence(
     sentence: str, start: int, end: int, *, over: Over | None = None, past: bool = False
 ) -> Assertion:
