@@ -16,6 +16,7 @@ from functools import cache, lru_cache
 from itertools import islice
 from typing import TypeAlias
 
+from pipeline.text.drug_names import SHORT
 from pipeline.text.facts import read
 from pipeline.text.figures import roman
 from pipeline.text.longer_terms import is_part_of_another
@@ -33,6 +34,8 @@ _SHORT_WORDS = frozenset(["flu"])
 """No abbreviations, whatever their length."""
 MENTIONS_MAX = 4
 """Mentions of one sentence that are told."""
+_LONG = {short: drug for drug, short in SHORT.items()}
+_SHORT = re.compile(rf"\b(?:{'|'.join(_LONG)})\b")
 _IMMUNIZED = "immunize"
 _INSURANCE = "insuranc"
 _SHOT = re.compile(r"\b(?:shots?|jabs?|boosters?)\s*\Z", re.IGNORECASE)
@@ -70,7 +73,7 @@ class Finding:
     """A finding in its words."""
 
     def __init__(self, words: str) -> None:
-        self.text = _TYPED_DIABETES.sub(r"type \g<type> diabetes", _SHOT.sub("vaccine", words))
+        self.text = _TYPED_DIABETES.sub(r"type \g<type> diabetes", _SHOT.sub("vaccine", _in_full(words)))
         designated = [match.group() for match in DESIGNATED.finditer(self.text)]
         plain = _keys(DESIGNATED.sub(" ", self.text))
         plain = _without_implied(plain, self.text)
@@ -97,7 +100,7 @@ class Finding:
         """Each of its words in every spelling, for a search by words that must have all of them."""
         asked = _words_by_key(self.text)
         return tuple(
-            (key.partition(" ")[0],)
+            _designated_words(key)
             if key in self._exact
             else tuple(
                 dict.fromkeys(
@@ -187,6 +190,10 @@ class Finding:
         )
 
 
+def _in_full(words: str) -> str:
+    return _SHORT.sub(lambda match: _LONG[match.group()], words)
+
+
 def _without_implied(keys: tuple[str, ...], words: str) -> tuple[str, ...]:
     """Without "insurance" where the name of one stands with it: a note says "Patient has Aetna"."""
     others = tuple(key for key in keys if key != _INSURANCE)
@@ -240,6 +247,8 @@ def _words_by_key(words: str) -> dict[str, tuple[str, ...]]:
 def _pattern(key: str) -> re.Pattern[str]:
     listed = sorted(_spellings(key), key=lambda phrase: -sum(map(len, phrase)))
     forms = [r"[\s-]+".join(map(re.escape, phrase)) for phrase in listed]
+    if key in SHORT:
+        forms.append(SHORT[key])
     if len(key) > 3 and key.isalpha():
         forms.append(rf"{re.escape(key)}(?=[^\W_]*(?![^\W_]))[a-z]{{0,6}}")
     else:
@@ -251,6 +260,7 @@ def _pattern(key: str) -> re.Pattern[str]:
 def _spellings(key: str) -> tuple[tuple[str, ...], ...]:
     """The ways to write a canonical word, alone or with more: "CHF" says heart failure."""
     words = [(spelling,) for spelling, said in SAME_WORD.items() if key in said]
+    words += [(SHORT[key].lower(),)] if key in SHORT else []
     phrases = [phrase for listed in SAME_PHRASE.values() for phrase, said in listed if key in said]
     return (*words, *phrases)
 
@@ -259,6 +269,14 @@ def _spellings(key: str) -> tuple[tuple[str, ...], ...]:
 def _class_pattern() -> re.Pattern[str]:
     forms = (r"[\s-]+".join(map(re.escape, phrase)) for phrase in _spellings(_IMMUNIZED))
     return re.compile(rf"{_BEFORE}(?:{'|'.join(forms)}|shots?){_AFTER}", re.IGNORECASE)
+
+
+def _designated_words(words: str) -> tuple[str, ...]:
+    """What "hepatitis b" and "type 2" may be written with."""
+    of, which = words.split()
+    if of in ("hepatitis", "hep"):
+        return ("hepatitis", "hep")
+    return (of, f"t{which}dm", f"dm{which}", f"dm {which}") if of == "type" and which in ("1", "2") else (of,)
 
 
 @lru_cache(maxsize=256)

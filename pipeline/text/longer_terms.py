@@ -17,6 +17,8 @@ _TERMS = """
     abdominal angina; mesenteric angina
     st depression; st segment depression; st-t depression; respiratory depression; marrow depression; cns depression
     myocardial depression; depression screen; depression screening
+    5-asa; asa class; asa grade; asa score; asa physical status
+    asa i; asa ii; asa iii; asa iv; asa 1; asa 2; asa 3; asa 4
     heat stroke; stroke volume; stroke work; stroke index; stroke risk
     lupus anticoagulant; lupus vulgaris; lupus pernio; panic attack; cardiac asthma; german measles
     non-hodgkin lymphoma; non-hodgkin's lymphoma; wolff-parkinson-white; non-small cell; nonsmall cell

@@ -2,10 +2,12 @@
 
 Decides by lists that a person can read and lengthen. A word that is in none of them stands for itself: a text that
 claims it must show it. English only. Refuses to know drugs or diseases by name beyond the abbreviations that notes are
-full of; two drugs are never the same word here.
+full of and of `drug_names`; two drugs are never the same word here.
 """
 
 from __future__ import annotations
+
+from pipeline.text.drug_names import BRANDS
 
 
 def _words(listed: str) -> frozenset[str]:
@@ -352,7 +354,7 @@ def _phrases(listed: str) -> dict[tuple[str, ...], tuple[str, ...]]:
     return found
 
 
-_ALL = _phrases(_SAME)
+_ALL = _phrases(_SAME + BRANDS)
 SAME_WORD = {spelling[0]: said for spelling, said in _ALL.items() if len(spelling) == 1}
 """Canonical words by spelling."""
 SAME_WORD |= {said[0]: said for said in _ALL.values() if len(said) == 1 and said[0] not in SAME_WORD}

@@ -19,6 +19,13 @@ from pipeline.text.finding import Finding
         ("chest pain", "Pain in the chest since noon."),
         ("penicillin", "Allergic to PCN."),
         ("lisinopril", "Continue Lisinopril 10 mg."),
+        ("lisinopril", "Zestril 10 mg daily."),
+        ("Lasix", "Furosemide 40 mg."),
+        ("insulin", "Lantus 20 units nightly."),
+        ("Lantus", "Insulin glargine 20 units."),
+        ("aspirin", "ASA 81 mg."),
+        ("ASA", "Aspirin 81 mg."),
+        ("metoprolol", "Toprol-XL 50 mg."),
     ],
 )
 def test_a_sentence_that_has_all_of_it_speaks_of_it(finding: str, text: str) -> None:
@@ -35,6 +42,10 @@ def test_a_sentence_that_has_all_of_it_speaks_of_it(finding: str, text: str) -> 
         ("pulmonary embolism", "The pe teacher."),
         ("left knee pain", "Pain in the right knee."),
         ("metformin", "Metoprolol 25 mg."),
+        ("insulin glargine", "Insulin lispro 5 units."),
+        ("Toprol", "Lopressor 50 mg."),
+        ("aspirin", "ASA class II."),
+        ("aspirin", "5-ASA enema."),
         ("gout", "A ragout for dinner."),
     ],
 )

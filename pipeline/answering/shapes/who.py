@@ -171,7 +171,7 @@ def _called(thing: AskedThing, plan: QuestionPlan) -> str:
     """What is counted, in the question's words."""
     words = thing.finding.text
     if plan.is_attribute or not _HAD.search(plan.text):
-        return f'of whom "{words}" is {"denied" if thing.negated else "said"}'
+        return f'of whom "{words}" is said{" not to be so" if thing.negated else ""}'
     return f"{'without' if thing.negated else 'with'} {'an allergy to ' if _is_of(thing) else ''}{words}"
 
 
