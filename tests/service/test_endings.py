@@ -95,6 +95,17 @@ def test_an_answer_that_is_not_whole_says_so_everywhere(
     assert f'chartwell_answer_endings_total{{ending="{ending}"}} 1.0' in metrics(service)
 
 
+def test_the_page_says_that_a_language_model_wrote_it(service: Running, model: RawServer) -> None:
+    says(model, said(FIRST), reason="stop")
+    browser = service.browser("reader")
+    part = {"Accept": "text/event-stream", "HX-Request": "true"}
+    streamed = browser.post("/ask", data={"question": QUESTION}, headers=part).text
+    assert "Written by some-model, each sentence checked" in streamed
+    whole = browser.post("/ask", data={"question": QUESTION}, headers={"Accept": "text/html"})
+    kept = browser.get(whole.headers["location"], headers={"Accept": "text/html"}).text
+    assert "Written by a language model, each sentence checked" in kept
+
+
 def metrics(service: Running) -> str:
     key = service.key("administrator", actions=["read-metrics"])
     return service.client(key).get("/metrics").text

@@ -17,9 +17,9 @@ from pipeline.service.errors import PageFileChanged
 from pipeline.service.pages.assets import Assets
 from pipeline.service.pages.errors import own_path
 from pipeline.service.pages.rendering import Renderer
-from pipeline.service.pages.view_models import TextSpan, statement_view, text_spans
+from pipeline.service.pages.view_models import TextSpan, goes_without_saying, statement_view, text_spans
 from pipeline.service.pages.wording import verbatim
-from pipeline.service.schemas.ask import CitationOut
+from pipeline.service.schemas.ask import CitationOut, UnderstoodPartOut
 from tests.service.running import PASSWORD, QUESTION, ROOT, Running, copied, running, settings_in
 
 PAGES = ROOT / "pipeline" / "service" / "pages"
@@ -121,6 +121,38 @@ def test_every_template_is_read_without_a_fault() -> None:
 def test_markers_become_citations(text: str, citations: list[CitationOut], expected: list[str | int]) -> None:
     pieces = statement_view(1, text, citations).pieces
     assert [piece.citation.number if piece.citation else piece.text for piece in pieces] == expected
+
+
+def test_a_statement_under_its_patients_name_does_not_name_the_id_again() -> None:
+    of_p = statement_view(1, 'Patient p, undated, PROBLEMS: "Gout" [1]', [cited(1)])
+    assert of_p.patient_id == "p"
+    assert of_p.without_owner[0].text == 'PROBLEMS: "Gout"'
+    assert (
+        statement_view(1, 'Patient q, undated: "Gout" [1]', [cited(1)])
+        .without_owner[0]
+        .text.startswith("Patient q")
+    )
+    assert not statement_view(1, "3 patients with gout:", []).cites
+
+
+@pytest.mark.parametrize(
+    ("patients", "meant", "expected"),
+    [
+        (["p"], ["p"], True),
+        (["p"], [], False),
+        (["p"], ["q"], False),
+        (["p", "q"], ["p", "q"], False),
+        (["p", "q"], ["p"], False),
+        ([], [], True),
+    ],
+)
+def test_whose_it_is_goes_without_saying_where_that_one_patient_is_meant(
+    patients: list[str], meant: list[str], expected: bool
+) -> None:
+    understood = [
+        UnderstoodPartOut(id=f"patient:{each}", part="patient", text="x", carried=False) for each in meant
+    ]
+    assert goes_without_saying(patients, understood) is expected
 
 
 @pytest.mark.parametrize(

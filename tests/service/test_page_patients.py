@@ -16,7 +16,9 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: 
 
 from playwright.sync_api import Locator, Page, expect  # noqa: E402
 
+from pipeline.records import EVERYTHING, AccessScope  # noqa: E402
 from pipeline.service.access.visibility import Visibility  # noqa: E402
+from pipeline.service.pages.register import names_of  # noqa: E402
 from tests.service.browser import CHROMIUM, MISSING, PHONE  # noqa: E402
 from tests.service.running import Running, index, running, settings_in  # noqa: E402
 from tests.service.visitors import AXE, Visitor, faults  # noqa: E402
@@ -345,3 +347,36 @@ def test_the_pages_of_patients_are_accessible_and_fit_a_phone(visit: Any) -> Non
         assert faults(page, "color-contrast") == [], address
         page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, address
+
+
+def test_a_patient_who_is_taken_away_is_no_filter_any_more(service: Running) -> None:
+    browser = service.browser("reader")
+    asked = {"question": "What medications is she taking?", "patient_id": "P-201"}
+    part = {"Accept": "text/event-stream", "HX-Request": "true"}
+    assert "Metformin" in browser.post("/ask", data=asked, headers=part).text
+    without = browser.post("/ask", data={**asked, "without": "patient:P-201"}, headers=part).text
+    assert "Metformin" not in without
+    assert "nothing tells which patient that is" in without
+
+
+def test_two_of_one_name_are_told_apart_by_their_ids(service: Running) -> None:
+    services = service.app.state.services
+    assert names_of(services, EVERYTHING, {"P-201", "P-202", "P-300", "nobody"}) == {
+        "P-201": "Anna Mitchell, patient P-201",
+        "P-202": "Anna Mitchell, patient P-202",
+        "P-300": "Lena Brandt",
+        "nobody": "patient nobody",
+    }
+    clinic = AccessScope(domains=frozenset({"clinic"}))
+    assert names_of(services, clinic, {"P-201"}) == {"P-201": "patient P-201"}
+
+
+def test_a_choice_is_offered_again_when_the_conversation_is_opened(service: Running) -> None:
+    browser = service.browser("reader")
+    page = {"Accept": "text/html"}
+    asked = {"question": "What is Anna Mitchell allergic to?"}
+    address = browser.post("/ask", data=asked, headers=page).headers["location"]
+    opened = browser.get(address, headers=page).text
+    assert "born 1970-03-01" in opened
+    assert "born 1985-11-20" in opened
+    assert "called None" not in opened
