@@ -271,7 +271,8 @@ class AnsweringSettings(SettingsGroup):
         0.25,
         ge=0.0,
         le=1.0,
-        description="share of the word retriever in the fusion; measured in docs/evaluation.md",
+        description="share of the word retriever in the fusion, less for questions of more than 20 words; measured in "
+        "docs/evaluation.md",
     )
     tie_margin: float = Field(
         0.01,

@@ -11,6 +11,14 @@ from dataclasses import replace
 from pipeline.ports import AS_IT_IS, SimilarityScale
 from pipeline.records import Hit, Match
 
+WORDS_USUAL = 20
+"""A question of so many words or fewer names what it is about; a longer one tells a story besides."""
+
+
+def weight_of_words(question: str, weight: float) -> float:
+    """The share of the words in the fusion: `weight`, and less of it the more words beyond the usual a question has."""
+    return weight * min(1.0, WORDS_USUAL / max(len(question.split()), 1))
+
 
 def fuse(
     by_vector: Sequence[Match],

@@ -6,7 +6,7 @@ first among equals. Filters go down to the store, into both retrievers; nothing 
 
 from __future__ import annotations
 
-from pipeline.answering.fusion import fuse, newest_first_within, scored
+from pipeline.answering.fusion import fuse, newest_first_within, scored, weight_of_words
 from pipeline.answering.near_duplicates import selected
 from pipeline.config import AnsweringSettings
 from pipeline.ports import AS_IT_IS, SimilarityScale, Store
@@ -36,13 +36,14 @@ def retrieve(
     this space; it holds for hits by words too, whose cosine is computed as well. `scale`: where its cosines lie.
     """
     candidates, patients = max(settings.candidates, top_k), filters.admitted_patients
+    word_weight = weight_of_words(text, settings.word_weight)
     # Twice as many as asked for, so that near-duplicates and hits below the floor leave enough.
     wanted = 2 * top_k + 10
     while True:
         fused = fuse(
             store.search_vector(vector, candidates, filters),
             store.search_words(text, candidates, filters),
-            word_weight=settings.word_weight,
+            word_weight=word_weight,
             scale=scale,
         )
         # The filters held when both retrievers searched. A note that has since become another patient's is read as it

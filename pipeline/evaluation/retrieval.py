@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.answering.fusion import fuse
+from pipeline.answering.fusion import fuse, weight_of_words
 from pipeline.answering.search import search
 from pipeline.config import AnsweringSettings
 from pipeline.errors import InputUnusable
@@ -139,7 +139,7 @@ def _searcher(
         "hybrid": lambda text, vector: fuse(
             by_vector(vector, settings.candidates),
             by_words(text, settings.candidates),
-            word_weight=settings.word_weight,
+            word_weight=weight_of_words(text, settings.word_weight),
             scale=similarity_scale(embedder),
         ),
         "answering": as_answered,

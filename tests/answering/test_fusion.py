@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.answering.fusion import fuse, newest_first_within
+from pipeline.answering.fusion import fuse, newest_first_within, weight_of_words
 from pipeline.ports import SimilarityScale
 from pipeline.records import Hit, Match
 
@@ -30,6 +30,14 @@ def test_cosines_that_lie_close_together_are_weighed_on_their_scale() -> None:
     scaled = fuse(vectors, words, word_weight=0.4, scale=SimilarityScale(factor=1.88, shift=-0.806))
     assert list(scaled) == ["a", "b"]
     assert scaled["a"] == pytest.approx(0.6 + 0.4 * 0.5)
+
+
+def test_words_weigh_less_where_a_question_tells_a_story() -> None:
+    assert [weight_of_words("word " * number, 0.25) for number in (0, 1, 20)] == [0.25] * 3
+    assert weight_of_words("word " * 80, 0.25) == 0.0625
+    vectors, words = [Match("a", 0.8), Match("b", 0.7)], [Match("b", 9.0), Match("a", 4.5)]
+    for number, first in ((20, "b"), (80, "a")):
+        assert next(iter(fuse(vectors, words, word_weight=weight_of_words("word " * number, 0.25)))) == first
 
 
 def test_one_empty_leg_leaves_the_order_of_the_other() -> None:
