@@ -36,6 +36,13 @@ MENTIONS_MAX = 4
 """Mentions of one sentence that are told."""
 _LONG = {short: drug for drug, short in SHORT.items()}
 _SHORT = re.compile(rf"\b(?:{'|'.join(_LONG)})\b")
+_DRINKS = re.compile(
+    r"\b(?:drinks?|drank|drinking|consumes?|uses?)\s+(?:any\s+)?(?:alcohol|etoh)\b", re.IGNORECASE
+)
+_NAMED_BY_KIND = {
+    "alcohol": ("wine", "beer", "liquor", "vodka", "whiskey", "whisky", "drinker", "drinks socially")
+}
+"""What says so by naming one of the kind."""
 _IMMUNIZED = "immunize"
 _INSURANCE = "insuranc"
 _SHOT = re.compile(r"\b(?:shots?|jabs?|boosters?)\s*\Z", re.IGNORECASE)
@@ -191,6 +198,7 @@ class Finding:
 
 
 def _in_full(words: str) -> str:
+    words = _DRINKS.sub("alcohol", words)
     return _SHORT.sub(lambda match: _LONG[match.group()], words)
 
 
@@ -259,8 +267,9 @@ def _pattern(key: str) -> re.Pattern[str]:
 @lru_cache(maxsize=1024)
 def _spellings(key: str) -> tuple[tuple[str, ...], ...]:
     """The ways to write a canonical word, alone or with more: "CHF" says heart failure."""
-    words = [(spelling,) for spelling, said in SAME_WORD.items() if key in said]
+    words: list[tuple[str, ...]] = [(spelling,) for spelling, said in SAME_WORD.items() if key in said]
     words += [(SHORT[key].lower(),)] if key in SHORT else []
+    words += [tuple(each.split()) for each in _NAMED_BY_KIND.get(key, ())]
     phrases = [phrase for listed in SAME_PHRASE.values() for phrase, said in listed if key in said]
     return (*words, *phrases)
 
@@ -268,7 +277,7 @@ def _spellings(key: str) -> tuple[tuple[str, ...], ...]:
 @cache
 def _class_pattern() -> re.Pattern[str]:
     forms = (r"[\s-]+".join(map(re.escape, phrase)) for phrase in _spellings(_IMMUNIZED))
-    return re.compile(rf"{_BEFORE}(?:{'|'.join(forms)}|shots?){_AFTER}", re.IGNORECASE)
+    return re.compile(rf"{_BEFORE}(?:{'|'.join(forms)}|shots?|series){_AFTER}", re.IGNORECASE)
 
 
 def _designated_words(words: str) -> tuple[str, ...]:

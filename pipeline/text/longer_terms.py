@@ -32,6 +32,8 @@ _TERMS = """
     sodium level; serum sodium; magnesium level; serum magnesium; steroid withdrawal; opioid withdrawal
     opioid antagonist; alcohol withdrawal; alcohol swab; alcohol wipe; alcohol level; alcohol screen; drug screen
     electric shock; shock wave; shock waves; white coat; black stool; black stools; black eye
+    smokes marijuana; smoked marijuana; smoking marijuana; smokes cannabis; smokes weed; smokes crack; marijuana smoker
+    port wine; root beer; ginger beer; rubbing alcohol; isopropyl alcohol; alcohol-free; alcohol gel; alcohol pad
     smoke detector; smoke detectors; smoke alarm; second-hand smoke; secondhand smoke; passive smoke
     kidney donor; kidney donation; liver donor; dvt prophylaxis; pe prophylaxis; ulcer prophylaxis
     cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel
@@ -56,6 +58,12 @@ _LONGER = _pattern()
 _WORDS = frozenset(word for term in _listed() for word in re.split(r"[\s-]+", term))
 _PREFIXED = re.compile(r"\b(?:pre|non|pseudo|para|anti|quasi|peri)[-‑–]\Z", re.IGNORECASE)
 """Written with a hyphen before a word these make another thing of it: "pre-diabetes", "non-smoker"."""
+_FOLLOWED = re.compile(
+    r"\s+(?:prevention|prophylaxis|screening|screen|education|awareness|risk|precautions|exposure|immunity|antibod(?:y|ies)"
+    r"|test(?:ing|s|ed)?(?!\s+(?:was\s+|is\s+|came\s+back\s+)?positive))\b",
+    re.IGNORECASE,
+)
+"""Behind a word these make another thing of it: "diabetes prevention", "stroke risk"."""
 _SUFFIXED = re.compile(r"[-‑–](?:like|free|negative|naive|sparing|exposed)\b", re.IGNORECASE)
 
 
@@ -64,6 +72,8 @@ def is_part_of_another(text: str, start: int, end: int, asked: str) -> bool:
     asked for; a longer term that they have themselves is no other."""
     if _PREFIXED.search(text, max(0, start - 8), start) or _SUFFIXED.match(text, end):
         return re.search(r"\w[-‑–]\w", asked) is None
+    if _FOLLOWED.match(text, end) and not _FOLLOWED.search(f" {asked}"):
+        return True
     if _WORDS.isdisjoint(re.split(r"[\s-]+", text[start:end].lower())):
         return False
     begin = max(text.rfind("\n", 0, start) + 1, start - REACH)

@@ -22,6 +22,7 @@ _ENDS = re.compile(
     r"\s*(?:[.,;:)\n/]|\Z|(?:and|or|but|with|who|since|for|at|from|in|because|as|by|after|without)\b)",
     re.IGNORECASE,
 )
+_IS_ALL = re.compile(r"\s*[.;]?\s*(?:\n|\Z|[A-Z])")
 _STARTS = re.compile(r"(?:^|[\n.;:,])\s*(?:[-*•]\s*)?\Z")
 
 
@@ -32,4 +33,6 @@ def is_said_of_person(text: str, start: int, end: int, *, in_social_history: boo
     if _ENDS.match(text, end) is None:
         return False
     line = text[max(0, start - 90) : start]
+    if _STARTS.search(line) is not None and _IS_ALL.match(text, end) is not None:
+        return True
     return _SAID_OF.search(line) is not None or (in_social_history and _STARTS.search(line) is not None)

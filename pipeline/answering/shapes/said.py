@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.kinds_in_prose import SAID_IN
 from pipeline.answering.shapes.reply import Quotation
 from pipeline.records import Hit
 from pipeline.text.finding import Finding, Mention
@@ -35,6 +36,23 @@ _TAKEN_BACK = re.compile(
     re.IGNORECASE,
 )
 """What was tolerated is the drug, unless another one is named."""
+_NOT_TAKEN = re.compile(
+    r"\b(?:declin\w+|refus\w+|discuss\w*|consider\w*|offer(?:ed|s)?|reluctant|hesitant|contraindicated"
+    r"|candidate for)\b",
+    re.IGNORECASE,
+)
+_TO_BE_DONE = re.compile(
+    r"\b(?:(?:over)?due for|will (?:be )?\w+|needs?|recommend\w*|refer(?:red|ral)?|schedul\w+|plan(?:s|ned|ning)?"
+    r"|consider\w*|candidate for|eligible for|offer(?:ed|s)?|discuss\w*|declin\w+|refus\w+|pending|awaiting|should"
+    r"|order(?:ed)?|next visit|advised|encouraged|would like)\b",
+    re.IGNORECASE,
+)
+"""What is to be done, or was only spoken of."""
+_DONE_THING = SAID_IN[ThingKind.PROCEDURE]
+_OVER = re.compile(r"\b(?:resolution of|resolved|no longer (?:seen|present)|cleared)\b", re.IGNORECASE)
+_NO_KNOWN = re.compile(
+    r"\bNK(?:D|F)?A\b|\bno known (?:(?:drug|food|medication|environmental)(?:,| and| or|/)?\s*)*allerg(?:y|ies)\b"
+)
 _NO_ALLERGY = re.compile(r"\W*(?:no\b|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)", re.IGNORECASE)
 _DENYING = re.compile(
     r"\b(?:rul\w+ out|den\w+|negative|no|not|non|none|never|without|error|remov\w+)\b", re.IGNORECASE
@@ -60,8 +78,22 @@ class AskedThing:
     """Whether it must be said of the patient: "single", which may be said of a dose."""
     negated: bool = False
     """Whether those are asked for of whom it is denied."""
+    is_done: bool = False
+    """Whether it is something that is done to a patient: then what is planned does not count."""
+    over_counts: bool = True
+    """Whether one that is over counts: "had", "ever"."""
     now: bool = False
     """Whether what was and is no more does not count: a drug that is taken, a habit."""
+
+    @property
+    def is_any_allergy(self) -> bool:
+        return self.kind is ThingKind.ALLERGY and self.finding.keys == ("allergy",)
+
+    @property
+    def search_terms(self) -> tuple[tuple[str, ...], ...]:
+        """What a passage must have that may say it."""
+        terms = self.finding.search_terms
+        return ((*terms[0], "nkda", "nka", "nkfa"),) if self.is_any_allergy else terms
 
     @classmethod
     def of(cls, plan: QuestionPlan) -> AskedThing:
@@ -74,13 +106,17 @@ class AskedThing:
             plan.kind,
             plan.is_attribute and unknown,
             plan.negated is not bool(none),
+            plan.kind is ThingKind.PROCEDURE or finding.is_vaccine or _DONE_THING.search(words) is not None,
+            _EVER.search(plan.text) is not None,
             plan.kind is ThingKind.MEDICATION or (_is_habit(finding) and not _EVER.search(plan.text)),
         )
 
 
 _NONE_OF = re.compile(r"no (?:known )?", re.IGNORECASE)
 _EVER = re.compile(
-    r"\b(?:ever|have|has|had|history|used to|former\w*|ex-?smok\w*|did|smoked|drank)\b", re.IGNORECASE
+    r"\b(?:ever|(?:have|has)\s+(?:ever\s+)?(?:had|been|taken|\w+ed)|had|history|used to|former\w*|ex-?smok\w*|did"
+    r"|smoked|drank|in the past)\b",
+    re.IGNORECASE,
 )
 _HABITS = frozenset(["smoke", "tobacco", "drink", "alcohol", "illicit"])
 
@@ -93,6 +129,8 @@ def _is_habit(finding: Finding) -> bool:
 class Said:
     kind: AssertionKind
     quotation: Quotation
+    over: bool = False
+    """Whether the sentence says that it is there no more."""
 
     def settles(self, thing: AskedThing) -> bool:
         """Whether no older note changes it."""
@@ -111,7 +149,7 @@ class Said:
 
 def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
     """Each mention of it in a passage. Of any allergy at all also what is listed as one."""
-    if thing.kind is ThingKind.ALLERGY and thing.finding.keys == ("allergy",):
+    if thing.is_any_allergy:
         yield from _listed_allergies(hit)
     mentions = list(thing.finding.mentions(hit.text))
     if not mentions:
@@ -141,6 +179,8 @@ def _sections_up_to(hit: Hit, end: int) -> Sequence[Section]:
 
 
 def _listed_allergies(hit: Hit) -> Iterator[Said]:
+    for known in _NO_KNOWN.finditer(hit.text):
+        yield Said(_K.ABSENT, Quotation(hit, *known.span(), names_patient=True))
     for section in sections_of(hit.text, within=title_of(hit)):
         if SectionKind.ALLERGIES not in section.kinds:
             continue
@@ -149,18 +189,27 @@ def _listed_allergies(hit: Hit) -> Iterator[Said]:
             line = hit.text[start : item.start].partition("\n")[0]
             none = _NO_ALLERGY.match(hit.text, item.start, item.end) is not None
             said = _put_right(_K.PRESENT, line, hit.text[item.start : end], ThingKind.ALLERGY)
-            under = section.title or "" if start == item.start else ""
+            under = (section.title or "") if start == item.start else ""
             quotation = Quotation(hit, start, end, names_patient=True, under=under)
             yield Said(_K.ABSENT if none else said, quotation)
 
 
 def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, title: str) -> Said:
     start, end = with_line_above(hit.text, mention.sentence_start, mention.sentence_end)
+    sentence = hit.text[mention.sentence_start : end]
+    over = False
     if said in HAS:
         line = hit.text[start : mention.sentence_start].partition("\n")[0]
-        said = _put_right(said, line, hit.text[mention.sentence_start : end], thing.kind)
+        said = _put_right(said, line, sentence, thing.kind)
+        if (
+            said in HAS
+            and thing.is_done
+            and _TO_BE_DONE.search(hit.text, mention.sentence_start, mention.start)
+        ):
+            said = _K.PLANNED
+        over = _OVER.search(sentence) is not None
     fragment = start == mention.sentence_start and len(hit.text[start:end].split()) <= FRAGMENT_WORDS_MAX
-    return Said(said, Quotation(hit, start, end, names_patient=True, under=title if fragment else ""))
+    return Said(said, Quotation(hit, start, end, names_patient=True, under=title if fragment else ""), over)
 
 
 def _put_right(said: AssertionKind, line: str, sentence: str, kind: ThingKind | None) -> AssertionKind:
@@ -168,6 +217,8 @@ def _put_right(said: AssertionKind, line: str, sentence: str, kind: ThingKind | 
     if kind is ThingKind.MEDICATION:
         if _OF_A_RELATIVE.search(sentence):
             return _K.FAMILY
+        if _NOT_TAKEN.search(sentence):
+            return _K.PLANNED
         return _K.HISTORICAL if line or _STOPPED.search(sentence) else said
     if kind is ThingKind.ALLERGY and _TAKEN_BACK.search(sentence):
         return _K.ABSENT

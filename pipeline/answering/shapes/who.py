@@ -9,7 +9,7 @@ answer.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
@@ -25,6 +25,7 @@ from pipeline.answering.shapes.reply import (
 from pipeline.answering.shapes.said import HAS, RANK, AskedThing, Said, said_in
 from pipeline.call_context import cancellation
 from pipeline.records import ChunkOfPatient, Hit
+from pipeline.text.finding import Finding
 from pipeline.text.structure.assertion import AssertionKind
 
 PASSAGES_MAX = 10_000
@@ -74,11 +75,35 @@ class Who:
             return None
         by_patient, found, complete = _read(asked, thing)
         if not by_patient:
-            other_words = is_told_by_others(thing.finding.text) or (
-                thing.kind is not ThingKind.MEDICATION and len(thing.finding.keys) > 1 and found
-            )
-            return None if other_words or not complete else NOT_STATED
-        return Reply(tuple(_lines(by_patient, thing, asked.plan, complete)))
+            return None if not complete or _may_be_told(asked, thing, found) else NOT_STATED
+        lines = list(_lines(by_patient, thing, asked.plan, complete))
+        if thing.kind is ThingKind.ALLERGY and is_open_question(asked.plan) and not thing.is_any_allergy:
+            lines += _without_any(asked, by_patient)
+        return Reply(tuple(lines))
+
+
+def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool:
+    """Whether notes may say it in other words: of several words some stand there, or they are said otherwise."""
+    finding = thing.finding
+    if is_told_by_others(finding.text) or (found and (thing.is_attribute or finding.is_vaccine)):
+        return True
+    if thing.kind is ThingKind.MEDICATION or len(finding.keys) < 2:
+        return False
+    any_word = [spelling for term in finding.search_terms for spelling in term]
+    return bool(asked.store.chunks_with([any_word], asked.question.filters, limit=1))
+
+
+def _without_any(asked: PlannedQuestion, by_patient: Collection[str]) -> Iterator[ReplyLine]:
+    """Of those of whom nothing else is said the ones without any known allergy."""
+    allergies, _, _ = _read(asked, AskedThing(Finding("allergy"), ThingKind.ALLERGY, negated=True))
+    none = [
+        said.quotation
+        for patient, said in sorted(allergies.items())
+        if said.kind is _K.ABSENT and patient not in by_patient
+    ]
+    if none:
+        yield Counted(len(none), partial(_apart, how="as denied, of any allergy", more=True, before=""))
+        yield from none[:APART_MAX]
 
 
 def is_open_question(plan: QuestionPlan) -> bool:
@@ -115,7 +140,7 @@ def _read(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, Said], b
 def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[ChunkOfPatient]], bool]:
     """The passages that have its words, by patient, the newest first; and whether that is all of them."""
     period = asked.plan.time.period
-    found = asked.store.chunks_with(thing.finding.search_terms, asked.question.filters, limit=FOUND_MAX)
+    found = asked.store.chunks_with(thing.search_terms, asked.question.filters, limit=FOUND_MAX)
     by_patient: dict[str, list[ChunkOfPatient]] = {}
     for each in found:
         if period.admits(each.date):
@@ -153,7 +178,10 @@ def _lines(
     groups: dict[AssertionKind, list[Quotation]] = {}
     counted = (_K.ABSENT,) if thing.negated else (_K.PRESENT,) if thing.now else HAS
     for _, said in sorted(by_patient.items()):
-        groups.setdefault(counted[0] if said.kind in counted else said.kind, []).append(said.quotation)
+        over = said.over and not (thing.over_counts or thing.negated)
+        kind = _K.HISTORICAL if over and said.kind in HAS else said.kind
+        has_it = kind in counted and not (over and kind is _K.HISTORICAL)
+        groups.setdefault(counted[0] if has_it else kind, []).append(said.quotation)
     has = groups.pop(counted[0], [])
     what = _called(thing, plan)
     if has:
@@ -162,7 +190,8 @@ def _lines(
     nobody = "" if has else f"No patient {what} {_whole(plan, complete, one=True)}, but "
     for kind in RANK:
         if listed := groups.get(kind):
-            yield Counted(len(listed), partial(_apart, how=_APART[kind], more=bool(has), before=nobody))
+            how = "as past or over" if kind is _K.HISTORICAL and not thing.now else _APART[kind]
+            yield Counted(len(listed), partial(_apart, how=how, more=bool(has), before=nobody))
             yield from listed[:APART_MAX]
             nobody = ""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,48 @@ def listed(told: Answer) -> str:
 )
 def test_those_of_whom_a_note_says_so(notes: EmbeddedStore, question: str, who: str) -> None:
     assert listed(asked(question, notes)) == who
+
+
+@pytest.mark.parametrize(
+    ("question", "note", "counts"),
+    [
+        ("Which patients have a pneumothorax?", "IMPRESSION: Interval resolution of pneumothorax.", False),
+        ("Which patients have had a pneumothorax?", "IMPRESSION: Interval resolution of pneumothorax.", True),
+        ("Which patients have a pneumothorax?", "INDICATION: Rule out pneumothorax.", False),
+        ("Who takes warfarin?", "We discussed starting warfarin but she declined.", False),
+        ("Who takes warfarin?", "Coumadin 5 mg nightly.", True),
+        ("Who takes aspirin?", "MEDICATIONS\n\n- ASA 81 mg\n", True),
+        ("Who takes iron?", "Iron deficiency anemia.", False),
+        ("Who got a flu shot?", "Due for influenza vaccine.", False),
+        ("Who got a flu shot?", "Influenza vaccine given today.", True),
+        ("Who had a colonoscopy?", "Referred for colonoscopy.", False),
+        ("Who had a colonoscopy?", "Colonoscopy in 2019 was normal.", True),
+        ("Who smokes?", "He smokes marijuana.", False),
+        ("Who drinks alcohol?", "A glass of wine with dinner.", True),
+        ("Which patients have diabetes?", "Counselled on diabetes prevention.", False),
+        ("Which patients have diabetes?", "He lives with his wife, who has diabetes.", False),
+        ("Which patients are single?", "A single lung nodule is seen.", False),
+        ("Which patients are homeless?", "Homeless.", True),
+        ("Who is allergic to penicillin?", "Allergic to PCN, but has tolerated cephalosporins.", True),
+        (
+            "Who is allergic to penicillin?",
+            "Penicillin allergy in childhood, tolerated amoxicillin since.",
+            True,
+        ),
+    ],
+)
+def test_who_counts(tmp_path: Path, question: str, note: str, counts: bool) -> None:
+    with stored(tmp_path, [Document("n1", "p1", "Visit note", note, "2021-01-05", "ward")]) as store:
+        assert (listed(asked(question, store)) == "p1") is counts
+
+
+def test_any_allergies_shows_who_has_none_at_all_too(notes: EmbeddedStore) -> None:
+    told = lines(asked("Any allergies to latex?", notes))
+    assert [line.partition(",")[0] for line in told[1:]] == [
+        "Patient dee",
+        "1 more patient mentions it as denied",
+        "Patient cid",
+    ]
 
 
 def test_who_has_it_comes_first_and_who_has_it_not_is_set_apart(notes: EmbeddedStore) -> None:
