@@ -380,3 +380,13 @@ def test_a_choice_is_offered_again_when_the_conversation_is_opened(service: Runn
     assert "born 1970-03-01" in opened
     assert "born 1985-11-20" in opened
     assert "called None" not in opened
+
+
+def test_what_comes_near_is_not_shown_as_an_answer(visit: Any) -> None:
+    visitor: Visitor = visit("reader")
+    visitor.page.goto("/")
+    turn = visitor.ask_and_wait("Has Tom Okafor had ventricular fibrillation?")
+    expect(turn.locator(".line-lead")).to_contain_text("Not stated")
+    expect(turn.locator(".statements")).to_contain_text("Atrial fibrillation")
+    expect(turn.locator(".near-words")).to_contain_text("comes near, and is no answer")
+    expect(turn.locator(".answerer")).to_have_count(0)

@@ -78,35 +78,32 @@ def suggested_questions(
     space: EmbeddingSpace,
     scope: AccessScope,
     patient_ids: Sequence[str] = (),
-    *,
-    asked: Collection[str] = (),
 ) -> list[SuggestedQuestion]:
-    """At most SUGGESTIONS_MAX questions: about these patients, or, where none is given, a few to begin with.
-
-    `asked`: questions that were asked already; what asks for the same is left out.
-    """
+    """Questions about these patients, the first ones first; or, where none is given, a few to begin with."""
     if not store.has_register():
         return []
-    tried = _Tried(store, space, scope, asked)
+    tried = _Tried(store, space, scope)
     if len(patient_ids) == 1:
         patients = store.patients(scope, ids=patient_ids)
-        found = [each for patient in patients for each in tried.about(patient)]
-    elif patient_ids:
-        found = list(tried.one_each(store.patients(scope, ids=list(patient_ids)[:PATIENTS_MAX])))
-    else:
-        found = list(tried.to_begin_with(store.patients(scope, limit=PATIENTS_READ_MAX)))
-    return found[:SUGGESTIONS_MAX]
+        return [each for patient in patients for each in tried.about(patient)]
+    if patient_ids:
+        return list(tried.one_each(store.patients(scope, ids=list(patient_ids)[:PATIENTS_MAX])))
+    return list(tried.to_begin_with(store.patients(scope, limit=PATIENTS_READ_MAX)))
+
+
+def not_asked_yet(suggested: Sequence[SuggestedQuestion], asked: Collection[str]) -> list[SuggestedQuestion]:
+    """At most SUGGESTIONS_MAX of them, without what asks for the same as one of `asked`."""
+    gists = {_gist(question) for question in asked}
+    left = [each for each in suggested if _gist(each.text) not in gists]
+    return left[:SUGGESTIONS_MAX]
 
 
 class _Tried:
     """Questions tried on the notes of one scope."""
 
-    def __init__(
-        self, store: Store, space: EmbeddingSpace, scope: AccessScope, asked: Collection[str]
-    ) -> None:
+    def __init__(self, store: Store, space: EmbeddingSpace, scope: AccessScope) -> None:
         self._store = store
         self._scope = scope
-        self._asked = {_gist(question) for question in asked}
         self._answering = ShapedAnswering(_NoOneElse(), store, _AnyDirection(space), SHAPES)
 
     def about(self, patient: RegisteredPatient) -> Iterator[SuggestedQuestion]:
@@ -114,7 +111,7 @@ class _Tried:
         called = self._called(patient, "this patient")
         for form in ABOUT_A_PATIENT:
             text = form.format(called)
-            if _gist(text) not in self._asked and self._answer(text, patient) is not None:
+            if self._answer(text, patient) is not None:
                 yield SuggestedQuestion(text, patient.patient_id)
 
     def one_each(self, patients: Sequence[RegisteredPatient]) -> Iterator[SuggestedQuestion]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from pipeline.answering.shapes.suggestions import SuggestedQuestion
+from pipeline.answering.shapes.suggestions import SuggestedQuestion, not_asked_yet
 from pipeline.service.access.policy import Action, Principal
 from pipeline.service.dependencies import PrincipalHere, Services, ServicesDep, requires
 from pipeline.service.problems import documented
@@ -46,7 +46,7 @@ def suggested(
         found = services.conversations.get(principal, conversation_id, principal.scope)
         asked = tuple(said.text for said in found.messages if said.author == "person")
         patients = patients or services.conversations.patients(principal, conversation_id)
-    questions = services.corpus.suggestions(principal.scope, patients, asked=asked)
+    questions = not_asked_yet(services.corpus.suggestions(principal.scope, patients), asked)
     about = sorted({each.patient_id for each in questions if each.patient_id})
     services.audit.record(principal, "suggestions-read", details={"patients": about})
     return questions

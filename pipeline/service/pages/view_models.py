@@ -160,6 +160,11 @@ class AnswerView:
         return tuple(dict.fromkeys(citation.patient_id for citation in self.citations))
 
     @property
+    def only_near(self) -> bool:
+        """Whether what it quotes comes near, and is no answer."""
+        return self.outcome == "nothing_relevant" and bool(self.citations)
+
+    @property
     def names_patients(self) -> bool:
         """Whether each statement says whose it is."""
         return not goes_without_saying(self.patients, self.understood)

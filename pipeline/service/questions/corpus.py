@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
+from typing import TypeAlias
 
 from pipeline.answering.note_access import visible_note
 from pipeline.answering.shapes.suggestions import SuggestedQuestion, suggested_questions
@@ -25,8 +26,10 @@ from pipeline.wiring import AnsweringSpace
 
 NO_NOTE = "Check its id. It may have been removed, or lie outside what you can see."
 """The same words for a note out of sight and for one that never was."""
-SCOPES_KEPT_MAX = 256
-"""Scopes for which the questions to begin with are kept."""
+SUGGESTED_MAX = 256
+"""Lists of suggested questions that are kept."""
+_WhatIsSuggested: TypeAlias = tuple[str | None, AccessScope, tuple[str, ...]]
+"""Of which version of the notes, for whose scope, about whom."""
 RETRY_SECONDS = 5.0
 """After models or store could not be opened."""
 
@@ -41,7 +44,7 @@ class LiveCorpus:
         self._stop = threading.Event()
         self._answering: ServingAnswering | None = None
         self._thread: threading.Thread | None = None
-        self._to_begin_with: dict[tuple[str, AccessScope], list[SuggestedQuestion]] = {}
+        self._suggested: dict[_WhatIsSuggested, list[SuggestedQuestion]] = {}
         self.failure: ChartwellError | None = None
         """Why it is not open, None while it is being opened for the first time."""
 
@@ -100,23 +103,20 @@ class LiveCorpus:
             raise NotKnown("There is no such note.", remedy=NO_NOTE)
         return document
 
-    def suggestions(
-        self, scope: AccessScope, patient_ids: Sequence[str] = (), *, asked: Collection[str] = ()
-    ) -> list[SuggestedQuestion]:
-        """Questions that the notes of a scope answer, as `suggested_questions`. Those to begin with are kept until a
-        note is written or removed."""
+    def suggestions(self, scope: AccessScope, patient_ids: Sequence[str] = ()) -> list[SuggestedQuestion]:
+        """Questions that the notes of a scope answer, as `suggested_questions`; kept until a note is written or
+        removed."""
         with self.answering() as answering:
             store, space = answering.store, answering.embedder.space
-            key = None if patient_ids or asked else store.version()
-            if key is None:
-                return suggested_questions(store, space, scope, patient_ids, asked=asked)
-            found = self._to_begin_with.get((key, scope))
+            version = store.version()
+            key = (version, scope, tuple(patient_ids))
+            found = self._suggested.get(key) if version is not None else None
             if found is None:
-                found = suggested_questions(store, space, scope)
+                found = suggested_questions(store, space, scope, patient_ids)
                 with self._lock:
-                    if len(self._to_begin_with) >= SCOPES_KEPT_MAX:
-                        self._to_begin_with.clear()
-                    self._to_begin_with[key, scope] = found
+                    if len(self._suggested) >= SUGGESTED_MAX:
+                        self._suggested.clear()
+                    self._suggested[key] = found
             return found
 
     def visible(self, resource_ids: AbstractSet[str], scope: AccessScope) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.answering.shapes.suggestions import SuggestedQuestion, suggested_questions
+from pipeline.answering.shapes.suggestions import SuggestedQuestion, not_asked_yet, suggested_questions
 from pipeline.config import Settings
 from pipeline.ports import Store
 from pipeline.records import EVERYTHING, AccessScope, Filters, Finished, Question
@@ -35,7 +35,7 @@ def space(settings: Settings) -> Iterator[AnsweringSpace]:
 def suggested(
     space: AnsweringSpace, *patients: str, scope: AccessScope = EVERYTHING, asked: tuple[str, ...] = ()
 ) -> list[SuggestedQuestion]:
-    return suggested_questions(space.store, space.embedder.space, scope, patients, asked=asked)
+    return not_asked_yet(suggested_questions(space.store, space.embedder.space, scope, patients), asked)
 
 
 def outcome(space: AnsweringSpace, question: SuggestedQuestion, scope: AccessScope) -> tuple[str, set[str]]:
