@@ -286,6 +286,12 @@ class AnsweringSettings(SettingsGroup):
     context_tokens_max: int = Field(
         3000, ge=100, description="budget of all passages together, in the embedder's tokens"
     )
+    plan_by_model: bool = Field(
+        False,
+        description="with a language model: where the words of a question are not understood as a whole, it is asked "
+        "once more what the question asks for; what it says counts as far as the question's words and the register "
+        "of patients bear it out",
+    )
     patients_asked_max: int = Field(
         20,
         ge=0,

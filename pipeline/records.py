@@ -372,6 +372,8 @@ class Question:
     """Ids of the parts that come from the turn before; a patient among them stands in the filters."""
     without: tuple[str, ...] = ()
     """Ids of the parts that the asker removed: they have no effect."""
+    proposed: tuple[str, ...] = ()
+    """Ids of the parts that a model read out of the question where its words alone were not understood."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ def compose_answerer(
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
     from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
+    from pipeline.answering.plan_proposal import PlanProposal
     from pipeline.answering.shapes.shaped_answering import ShapedAnswering
     from pipeline.answering.shapes.shapes import SHAPES
     from pipeline.answering.shapes.worded_answering import WordedAnswering
@@ -81,6 +82,8 @@ def compose_answerer(
     words_lines = generator.model.provider != "extractive" and patients_max > 0
     inside = WordedAnswering(inside, shaped, plain, patients_max) if words_lines else shaped
     answerer: Answerer = UnderstoodAnswering(inside, store)
+    if settings.answering.plan_by_model and generator.model.provider != "extractive":
+        answerer = PlanProposal(answerer, generator, store)
     return telemetry.answerer(answerer, embedder.space.id)
 
 

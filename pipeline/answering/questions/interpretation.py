@@ -22,6 +22,7 @@ from pipeline.answering.questions.plan import (
     QuestionPlan,
     ThingKind,
 )
+from pipeline.answering.questions.proposed_parts import with_proposed
 from pipeline.answering.questions.understood_parts import with_carried, without_parts
 from pipeline.records import Question
 from pipeline.text.structure.personal_facts import PERSONAL_FACTS
@@ -56,6 +57,8 @@ def plan_for(question: Question, patients: AskedPatients | None = None) -> Quest
         plan = with_carried(plan_of(without_opener(question.text), patients), question.carried)
     else:
         plan = plan_of(question.text, patients)
+    if question.proposed:
+        plan = with_proposed(plan, question.proposed)
     return without_parts(plan, question.without) if question.without else plan
 
 

@@ -101,7 +101,7 @@ def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
     parts = {each.partition(":")[0] for each in gone}
     return replace(
         plan,
-        kinds=tuple(kind for kind in plan.kinds if _kind_id(kind) not in gone),
+        kinds=tuple(kind for kind in plan.kinds if kind_id(kind) not in gone),
         finding=None if "finding" in parts else plan.finding,
         time=AskedTime() if "time" in parts else plan.time,
         shape=None if "shape" in parts else plan.shape,
@@ -112,6 +112,11 @@ def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
 def patient_id_part(patient_id: str) -> str:
     """The id of the part that a patient is."""
     return f"{PATIENT}{patient_id}"
+
+
+def kind_id(kind: ThingKind) -> str:
+    """The id of the part that a kind is."""
+    return f"{KIND}{kind.value.replace(' ', '-')}"
 
 
 def shape_id(shape: AnswerShape) -> str:
@@ -161,7 +166,7 @@ def _patient_parts(patients: Sequence[str], scope: AccessScope, store: Store) ->
 
 def _plan_parts(plan: QuestionPlan, carried: Collection[str]) -> Iterator[UnderstoodPart]:
     for kind in plan.kinds:
-        yield UnderstoodPart(_kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
+        yield UnderstoodPart(kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
     if plan.finding and (not plan.rest or f"{FINDING}{plan.finding}" in carried):
         yield UnderstoodPart(f"{FINDING}{plan.finding}", "finding", plan.finding)
     if (time := _time_value(plan.time)) is not None:
@@ -170,10 +175,6 @@ def _plan_parts(plan: QuestionPlan, carried: Collection[str]) -> Iterator[Unders
         yield UnderstoodPart(shape_id(plan.shape), "shape", _SHAPES[plan.shape])
     if plan.negated and not plan.rest:
         yield UnderstoodPart(NEGATION, "negation", "those who do not")
-
-
-def _kind_id(kind: ThingKind) -> str:
-    return f"{KIND}{kind.value.replace(' ', '-')}"
 
 
 def _shape(value: str) -> AnswerShape:
