@@ -71,18 +71,19 @@ def compose_answerer(
     from pipeline.answering.flow import Answering, InnerAnswerer
     from pipeline.answering.plan_proposal import PlanProposal
     from pipeline.answering.shapes.shaped_answering import ShapedAnswering
-    from pipeline.answering.shapes.shapes import SHAPES
+    from pipeline.answering.shapes.shapes import SHAPES, WITH_A_MODEL
     from pipeline.answering.shapes.worded_answering import WordedAnswering
     from pipeline.answering.understood_answering import UnderstoodAnswering
 
     plain = Answering(embedder, store, generator, settings.answering, ranker=open_ranker(settings))
     inside: InnerAnswerer = CarriedWords(plain)
-    shaped = ShapedAnswering(inside, store, embedder, SHAPES)
     patients_max = settings.answering.patients_asked_max
-    words_lines = generator.model.provider != "extractive" and patients_max > 0
-    inside = WordedAnswering(inside, shaped, plain, patients_max) if words_lines else shaped
+    with_a_model = generator.model.provider != "extractive"
+    shaped = ShapedAnswering(inside, store, embedder, WITH_A_MODEL if with_a_model else SHAPES)
+    worded = WordedAnswering(inside, shaped, plain, patients_max)
+    inside = worded if with_a_model and patients_max > 0 else shaped
     answerer: Answerer = UnderstoodAnswering(inside, store)
-    if settings.answering.plan_by_model and generator.model.provider != "extractive":
+    if settings.answering.plan_by_model and with_a_model:
         answerer = PlanProposal(answerer, generator, store)
     return telemetry.answerer(answerer, embedder.space.id)
 

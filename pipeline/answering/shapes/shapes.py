@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.answering.shapes.comparison import PatientComparison, VisitComparison
 from pipeline.answering.shapes.part_of_list import PartOfList
 from pipeline.answering.shapes.reply import ShapeAnswerer
@@ -26,4 +29,18 @@ SHAPES: tuple[ShapeAnswerer, ...] = (
     VisitCount(),
     Stated(),
     SingleFact(),
+)
+
+
+class FactOfAFinding(SingleFact):
+    """Where a language model is set: it reads for itself what is asked of no finding by name ("Why was she admitted?").
+    Whether notes speak of one at all is found without it."""
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        return plan.finding is not None and not plan.rest and super().takes(plan, patients)
+
+
+WITH_A_MODEL: tuple[ShapeAnswerer, ...] = (
+    *(each for each in SHAPES if not isinstance(each, SingleFact)),
+    FactOfAFinding(),
 )

@@ -64,7 +64,8 @@ class WordedAnswering:
             yield from self.inside.stream(question, meant, watch)
             return
         yield Retrieved(sure.passages)
-        answer = self._worded(meant.question, *found, sure, watch) if sure.citations else sure
+        said = sure.outcome == "answered"
+        answer = self._worded(meant.question, *found, sure, watch) if said else sure
         for statement in answer.statements:
             yield Verified(statement)
         yield Finished(answer)
