@@ -141,9 +141,10 @@ class Finding:
         """Whether the text has any word of it."""
         return any(True for _ in self.places(text, 0, len(text)))
 
-    def places(self, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Where `text[start:end]` has any word of it, one word after the other."""
-        for number in range(len(self.keys)):
+    def places(self, text: str, start: int, end: int, key: str = "") -> Iterator[tuple[int, int]]:
+        """Where `text[start:end]` has the word of it with that key; any word of it where none has."""
+        numbers = [self.keys.index(key)] if key in self.keys else range(len(self.keys))
+        for number in numbers:
             yield from self._places(number, text, start, end)
 
     def _all_places(self, text: str, titled: set[int]) -> list[_Place]:

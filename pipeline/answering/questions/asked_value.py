@@ -18,6 +18,8 @@ from pipeline.text.answerability.values import ValueKind
 _K = ValueKind
 _DRUGS = r"(?:drugs?|medications?|medicines?|meds?|pills?|tablets?|prescriptions?)"
 _OPERATIONS = r"(?:operations?|surger(?:y|ies)|procedures?)"
+_PAIRED = r"(?:knee|leg|arm|hand|foot|ankle|shoulder|hip|elbow|wrist|eye|ear|breast|kidney|lung|thigh|heel)s?"
+"""Of these there is a left and a right one."""
 _ASKS = rf"""
 insurer: insurance, insurances, insurers?, insured, insures, health plan, payers?
 education: education, educated, schooling, highest degree, (get|go|went) (at|in|to) (school|college)
@@ -26,7 +28,7 @@ race: race, ethnicity, racial background, ethnic background
 marital status: marital status
 tobacco use: smoking (status|history|habits?), tobacco (use|status|history)
 age: how old, (at )?(what|which) age, age
-side: (on |from )?(what|which) side, left or right
+side: (on |from )?(what|which) side, left or right, (what|which) {_PAIRED}
 time: when, how long ago, how many \w+ ago, (on |in |since )?(what|which) (date|day|year|month|time), since when
 duration: (for )?how long, (for )?how many (minutes|hours|days|weeks|months|years), how far along, how far
 frequency: how (often|frequently), how many times
@@ -49,9 +51,9 @@ _OF_THE_PATIENT = frozenset(
     ]
 )
 """What a patient has without a thing that it is of."""
-_NARROWED = frozenset([_K.DRUG, _K.PROCEDURE])
-"""Kinds that a word before them narrows: "which blood pressure medicine"."""
-_OF_THE_KIND = re.compile(rf"\b(?:what|which|{_DRUGS}|{_OPERATIONS})\b", re.IGNORECASE)
+_NARROWED = frozenset([_K.DRUG, _K.PROCEDURE, _K.SIDE])
+"""Kinds of which the asking words say more: "which blood pressure medicine", "which knee"."""
+_OF_THE_KIND = re.compile(rf"\b(?:what|which|on|from|side|{_DRUGS}|{_OPERATIONS})\b", re.IGNORECASE)
 _MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
 _WHAT_IS = re.compile(r"^(?:and\s+)?(?:what(?:['’]s| is| was| were| are)?|which)\b", re.IGNORECASE)
 _UNDOSED = re.compile(

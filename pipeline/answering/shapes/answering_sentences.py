@@ -47,6 +47,10 @@ _SOFT = frozenset([ValueKind.PERSON, ValueKind.FREQUENCY, ValueKind.REASON])
 """Kinds that are written in too many ways to be missed for certain."""
 _PARTS = re.compile(r"[,;:.!?/]|\b(?:and|or|but|with|while|although|who|which)\b", re.IGNORECASE)
 """What parts two things that a sentence sets side by side."""
+_OF_WHAT_IS = frozenset(
+    [ValueKind.TIME, ValueKind.DURATION, ValueKind.SIZE, ValueKind.SEVERITY, ValueKind.SIDE, ValueKind.DOSE]
+)
+"""What has one of these is there: what is denied has none."""
 _OTHER_SIDE = {
     "left": re.compile(r"\bright\b", re.IGNORECASE),
     "right": re.compile(r"\bleft\b", re.IGNORECASE),
@@ -187,7 +191,7 @@ class ReadSentences:
         return any(len(day) >= precise and period.admits(day) for day in dates_in(told))
 
     def _is_of_the_patient(self, sentence: _ReadSentence) -> bool:
-        """Or of a relative, where one is asked about."""
+        """Or of a relative, where one is asked about; and not as what may come, where it is asked whether it is."""
         if self.fact.of_a_relative:
             return True
         text, kind = sentence.hit.text, self.fact.value.kind
@@ -196,7 +200,12 @@ class ReadSentences:
             place = find_value(kind, text, sentence.start, sentence.end)
         sections = (sentence.section,) if sentence.section else ()
         start, end = place or (sentence.start, sentence.end)
-        return NoteAssertions(text, sections).of(start, end).kind is not AssertionKind.FAMILY
+        said = NoteAssertions(text, sections).of(start, end).kind
+        asks_whether = self.fact.plan.shape is AnswerShape.YES_NO and self.fact.plan.finding is not None
+        never = (asks_whether and said is AssertionKind.PLANNED) or (
+            kind in _OF_WHAT_IS and said is AssertionKind.ABSENT
+        )
+        return said is not AssertionKind.FAMILY and not never
 
     def _is_near(self, sentence: _ReadSentence) -> bool:
         return (

@@ -58,7 +58,7 @@ class SingleFact:
         if read.answering:
             best = _best(read.answering, asked, of_the_patient=value.of_the_patient)
             return Reply(tuple(map(_quotation, best)), selected=True)
-        if asked.plan.shape is None:
+        if asked.plan.shape is None and value.kind is None:
             return None
         if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
             return None
@@ -68,6 +68,8 @@ class SingleFact:
 
 def _is_said_otherwise(finding: str, read: ReadSentences) -> bool:
     """Whether a passage that has no word of it may say it in others."""
+    if any(term.pattern is not None for term in read.fact.words.terms):
+        return False  # other words were looked for
     otherwise = may_be_called(finding)
     return any(otherwise.search(hit.text) and not read.fact.words.held(hit.text) for hit in read.hits)
 

@@ -26,8 +26,8 @@ _NONE = re.compile(
 )
 """All that a section says, where it says that there is nothing."""
 _K = AssertionKind
-_OF_THE_PATIENT = (_K.PRESENT, _K.ABSENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED)
-"""In the order in which they answer "does she have it?"; of one kind the newest note first."""
+_OF_THE_PATIENT = (_K.PRESENT, _K.ABSENT, _K.HISTORICAL, _K.POSSIBLE)
+"""In the order in which they answer "does she have it?"; of one kind the newest note first. What may come is none."""
 
 
 class Stated:

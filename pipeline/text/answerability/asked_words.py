@@ -11,18 +11,20 @@ import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from pipeline.text.answerability.said_by import SAID_BY, TERMS_SAID_BY
 from pipeline.text.facts import Token, read
 from pipeline.text.finding import DESIGNATED, Finding
-from pipeline.text.vocabulary import DENYING, ORDERS, RELATIVES, SIDES
+from pipeline.text.vocabulary import DENYING, ORDERS, RELATIVES, SAME_PHRASE, SIDES
 from pipeline.text.wording import canonical
 
 SHARE_MIN = 0.7
 """Share of what a question is about, by weight, that a sentence must hold to answer it by its words alone."""
 LIKENED_SHARE_MIN = 0.3
 """The same of a sentence that is like the question as well."""
+AROUND = 40
+"""Characters around a word in which a longer term is looked for."""
 BEFORE, ELSEWHERE = 0.6, 0.25
 """How much a word counts that the sentence before has, or another of the same passage."""
 
@@ -38,6 +40,8 @@ _ASKING = frozenset(
 
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
+_LETTERS = re.compile(r"[^\W_]+")
+_SMALL = frozenset("a an the of in on at to for with and or his her their".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,7 @@ class AskedTerm:
     def places(self, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Where `text[start:end]` has it."""
         if self.finding is not None:
-            yield from self.finding.places(text, start, end)
+            yield from self.finding.places(text, start, end, self.key)
         if self.pattern is not None:
             yield from (match.span() for match in self.pattern.finditer(text, start, end))
 
@@ -60,14 +64,16 @@ class AskedTerm:
 class AskedWords:
     """What a question is about, term by term."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, *, whole: bool = True) -> None:
+        """`whole`: that a word of a longer term which says another thing is not held."""
         self.words = words
+        self.whole = whole
         self.terms = _terms(words)
 
     @property
     def apart(self) -> AskedWords:
         """The same with each word for itself: "heart" and "attack", which come near a heart attack."""
-        return AskedWords(" . ".join(_WORD.findall(self.words)))
+        return AskedWords(" . ".join(_WORD.findall(self.words)), whole=False)
 
     @property
     def spellings(self) -> str | None:
@@ -79,8 +85,18 @@ class AskedWords:
     def held(self, text: str, start: int = 0, end: int | None = None) -> dict[str, tuple[int, int]]:
         """Key to its first place, of the terms that stand in `text[start:end]`."""
         stop = len(text) if end is None else end
-        found = {term.key: next(term.places(text, start, stop), None) for term in self.terms}
+        found = {
+            term.key: next(
+                (place for place in term.places(text, start, stop) if self._says_it(text, place, term)), None
+            )
+            for term in self.terms
+        }
         return {key: place for key, place in found.items() if place is not None}
+
+    def _says_it(self, text: str, place: tuple[int, int], term: AskedTerm) -> bool:
+        return not (
+            self.whole and term.pattern is None and _is_within_another(text, place, term.key, self.words)
+        )
 
     def weights(self, held: Collection[Collection[str]]) -> dict[str, float]:
         """How much each term counts, of 1 in all, by how few sentences have it: `held` has the terms of each."""
@@ -145,6 +161,36 @@ def _term(token: Token) -> AskedTerm | None:
             pattern = _any(own, said) if own or said else None
             return AskedTerm(token.key, Finding(token.word), pattern)
     return None
+
+
+def _is_within_another(text: str, place: tuple[int, int], key: str, asked: str) -> bool:
+    """Whether it is only a word of a longer term that says another thing, and that is not asked for word by word:
+    hemoglobin A1c is no hemoglobin."""
+    written = text[slice(*place)].lower()
+    around = text[max(0, place[0] - AROUND) : place[1] + AROUND].lower()
+    if " " in written or not around.strip():
+        return False
+    at = place[0] - max(0, place[0] - AROUND)
+    said_apart = set(_LETTERS.findall(asked.lower()))
+    return any(
+        match.start() <= at and at + len(written) <= match.end()
+        for pattern, said in _phrases_with().get(written, ())
+        if key not in said
+        for match in pattern.finditer(around)
+        if not said_apart.issuperset(word for word in _LETTERS.findall(match.group()) if word not in _SMALL)
+    )
+
+
+@cache
+def _phrases_with() -> dict[str, list[tuple[re.Pattern[str], tuple[str, ...]]]]:
+    """The phrases of the vocabulary that a word stands in, and what each says."""
+    found: dict[str, list[tuple[re.Pattern[str], tuple[str, ...]]]] = {}
+    for phrase, said in (each for listed in SAME_PHRASE.values() for each in listed):
+        words = r"[\s-]+".join(map(re.escape, phrase))
+        pattern = re.compile(rf"(?<![^\W_]){words}(?![^\W_])")
+        for word in phrase:
+            found.setdefault(word, []).append((pattern, said))
+    return found
 
 
 def _relatives(word: str) -> Collection[str]:

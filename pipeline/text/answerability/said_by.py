@@ -16,7 +16,9 @@ _ALCOHOL = "alcohol[a-z]*, drink[a-z]*, drank, etoh, beers?, wine, liquor"
 _OPIOIDS = """[a-z]+codone, codeine, morphine, [a-z]+morphone, fentanyl, tramadol, ultram, percocet, norco, vicodin
     lortab, dilaudid, methadone, buprenorphine, suboxone"""
 _PAINKILLERS = "ibuprofen, motrin, advil, naproxen, aleve, meloxicam, mobic, toradol, ketorolac, diclofenac"
-_SPINE = "dis[ck][a-z]*, lumbar, thoracic, cervical, spin[a-z]+, lamin[a-z]+, vertebra[a-z]*"
+_SPINE = (
+    "dis[ck]s?, dis[ck]ectom(?:y|ies), lumbar, thoracic, cervical, spin[a-z]+, lamin[a-z]+, vertebra[a-z]*"
+)
 _STEROIDS = """[a-z]*predniso[a-z]+, dexamethasone, decadron, [a-z]*cortisone, medrol, fluticasone, budesonide
     triamcinolone, kenalog"""
 _THINNERS = """warfarin, coumadin, [a-z]+xaban, eliquis, xarelto, dabigatran, pradaxa, heparin, enoxaparin, lovenox
@@ -30,8 +32,12 @@ anticoagul|anticoagulant: {_THINNERS}
 antidepress|antidepressant: [a-z]+oxetine, [a-z]+traline, [a-z]*citalopram, bupropion, wellbutrin, venlafaxine
     effexor, zoloft, prozac
     lexapro, celexa, paxil, cymbalta, trazodone, mirtazapine, remeron, amitriptyline, nortriptyline
+arrhythmia: fibrillation, flutter, tachycardia, bradycardia, afib, pvcs?, palpitations?
 backpart: {_SPINE}
 break|brok: fractur[a-z]*, broke[a-z]*
+cancer: [a-z]*carcinoma[a-z]*, [a-z]*sarcoma, lymphoma, leuk[a-z]+, myeloma, melanoma, malignan[a-z]+, metasta[a-z]+
+    tumou?rs?, neoplasm[a-z]*
+chemotherap: chemo, [a-z]+platin, [a-z]+taxel, [a-z]+mab, [a-z]+rubicin, cyclophosphamide, fluorouracil, folfox
 corticosteroid: {_STEROIDS}
 die: deceased, death
 dispens: quantity, qty
@@ -40,6 +46,7 @@ diuret|diuretic: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, a
 drink: {_ALCOHOL}
 elevate: normal[a-z]*, wnl, low
 hurt: pain[a-z]*, sore[a-z]*, aching, aches?
+infect: pneumonia, utis?, cellulitis, sepsis, septic, abscess, bacteremia, urinary tract infection, bronchitis, flu
 inhal: albuterol, proair, ventolin, flovent, symbicort, advair, spiriva, combivent, atrovent, qvar, pulmicort
 injure: hurt, sprain[a-z]*, trauma[a-z]*, fractur[a-z]*, twist[a-z]*, fell
 insulin: lantus, glargine, humalog, lispro, novolog, aspart, levemir, detemir, tresiba, degludec, humulin, novolin, nph
@@ -53,7 +60,9 @@ spin: {_SPINE}, back
 start: began, begun, begins?, onset, since, initiat[a-z]+, prescri[a-z]+
 statin: [a-z]+statin, lipitor, crestor, zocor, pravachol
 steroid: {_STEROIDS}
+supple|supplement: vitamins?, multivitamins?, calcium, iron, fish oil, magnesium, zinc, probiotics?, melatonin
 thought: ideation[a-z]*
+vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
 weight: pounds?, lbs?, kg, kilo[a-z]*, weigh[a-z]*
 """
 """Canonical words before the colon, apart by bars; behind it what says them too."""
@@ -76,6 +85,9 @@ ace[ -]inhibitors?: [a-z]+pril
 water pills?: lasix, furosemide, hydrochlorothiazide, hctz, diuretics?
 birth control|contracepti[a-z]+: iud, mirena, nexplanon, depo, ocps?, oral contraceptives?, nuvaring, condoms?, the pill
 coronary (?:heart |artery )?disease: cad, chd, ischemic heart disease
+(?:been )?ordered: order(?:s|ed|ing)?, requested, obtain, will get, scheduled?
+planned|upcoming: planned, plans, scheduled?, will, proceed, going to, upcoming, recommend(?:ed)?
+imaging|scans?: x-?rays?, radiographs?, ct, mri, ultrasound, sonogram, echo[a-z]*, mammogram, films?, pet, scans?
 heart disease: cad, chd, coronary, cardiomyopath[a-z]+, heart failure, chf, angina, infarct[a-z]*, atrial fibrillation
     valv[a-z]+, heart attacks?
 """

@@ -44,7 +44,7 @@ _COUNT = (
     r"|(?:a )?couple(?: of)?)"
 )
 _PERIOD = r"(?:seconds?|minutes?|hours?|days?|weeks?|months?|years?)"
-_LENGTH = rf"(?:{_COUNT}|last|past|next)[ -]*(?:(?:to|or)[ -]*\d+[ -]*)?{_PERIOD}"
+_LENGTH = rf"(?:{_COUNT}|last|past|next)[ -]*(?:(?:to|or)[ -]*\d+[ -]*)?{_PERIOD}(?![ -]*(?:old|of age))"
 _PORTION = r"(?:tablets?|tabs?|pills?|capsules?|puffs?|drops?|sprays?|units?)"
 _WRITTEN = rf"""
 age: \d{{1,3}}[ -]*(?:years?|yrs?|months?|weeks?|days?)[ -]*(?:old|of age); \d{{1,3}}[ -]?y/?o; aged? \d{{1,3}}
@@ -83,7 +83,7 @@ person: mothers?; fathers?; mom; dad; parents?; brothers?; sisters?; siblings?; 
 procedure: \w{{3,}}(?:ectom|plast|otom|ostom|oscop)(?:y|ies); \w+(?:opexy|rrhaphy|centesis|desis); orif; cabg; tavr; pci
     bypass; stent\w*; graft\w*; fusion; repair\w*; replace(?:d|ment); resect\w+; transplant\w*; amputat\w+; implant\w*
     excision; excised; ablation; cardioversion; biops\w+; c-section; c(?:a?)esarean; pinning; fixation; decompression
-    reconstruction; surger(?:y|ies); surgical(?:ly)?; operat(?:ion|ions|ed|ive); lasik; tubal ligation; d&c; removed
+    reconstruction; surger(?:y|ies); operat(?:ion|ions|ed|ive); lasik; tubal ligation; d&c; removed
     removal
 race: white; caucasian; black; african[ -]american; asian; hispanic; latin[oax]; native american; american indian
     alaska native; pacific islander; native hawaiian; multiracial; biracial; mixed race
@@ -127,7 +127,7 @@ _PATTERNS = MappingProxyType(
 _CASED = frozenset([ValueKind.DRUG, ValueKind.PERSON])
 _LABEL = re.compile(r"[A-Z][\w /()&'-]{0,40}:\s")
 _CHANGED = re.compile(
-    r"\b(?:gain|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
+    r"\b(?:gain\w*|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
     re.IGNORECASE,
 )
 """What follows one of these is no measurement of the thing itself."""
