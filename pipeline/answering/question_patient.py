@@ -4,8 +4,9 @@
 another patient's. Decides that a question which writes the id of a patient is asked of that patient's notes alone, and
 that one which names a person is answered from the passages of only those the name can mean, whichever model
 writes the answer: a back-end is handed passages that may be used, and judges no person. Looks each id up in the store,
-within the asker's scope: an id out of their sight is like one that no note has, which is a word like any other unless
-"patient" or "MRN" stands before it. `text.patient_names` reads names; `follow_up` decides which patient a question in a
+within the asker's scope: an id out of their sight is like one that no note has. Such a word is a patient all the same
+where "patient" or "MRN" stands before it, or where it is written like the ids that notes have ("P99" beside "p3"):
+no one else's notes answer. `text.patient_names` reads names; `follow_up` decides which patient a question in a
 conversation keeps to.
 """
 
@@ -23,7 +24,16 @@ from pipeline.text.question_names import QuestionNames
 WORDS_MAX = 12
 """Words of a question that are looked up."""
 LENGTH_MIN = 4
-"""Of an id that nothing announces: "B12" and "T4" are findings."""
+"""Of an id that nothing announces, and that stands where no person need: "B12" and "T4" are findings."""
+KNOWN_IDS_MAX = 50
+"""Ids of notes that one of the question is held against."""
+_OF_A_PERSON = re.compile(
+    r"\b(?:of|for|about|in|does|do|did|is|was|has|had|can|should|will)\s+\Z", re.IGNORECASE
+)
+_HAS = re.compile(r"['’]s\b|\s+(?:has|have|had|takes?|took|needs?|gets?)\b", re.IGNORECASE)
+"""What stands before and after a short id: "seizures of P3", "P3's potassium"."""
+_NO_NUMBER_OF = re.compile(r"['’]s\b|\s+(?:has|have|had|is|was|takes?|took|on)\b", re.IGNORECASE)
+"""What stands after "patient 12" where that is no number of something."""
 _ID = re.compile(
     r"(?P<said>\b(?:patient|pt|mrn)[\s:#.]+(?:(?:id|number|no|mrn)[\s:#.]+)?)?"
     r"(?<![\w.])(?P<id>(?=[\w.:/-]*\d)\w[\w.:/-]*\w|\d)(?![\w%]|\s*(?:-|day|week|month|year|hour|mg|mcg|ml|g\b|h\b|y))",
@@ -52,7 +62,11 @@ def of_its_patient(question: Question, store: Store) -> Question:
     """The question, limited to the patients whose ids stand in it; as it is where its filters name patients."""
     if not writes_an_id(question):
         return question
-    found = patients_by_id(question, store) or tuple(_announced(question.text))
+    found = (
+        patients_by_id(question, store)
+        or tuple(_announced(question.text))
+        or tuple(_written_like_known(question, store))
+    )
     return replace(question, filters=replace(question.filters, patient_ids=found)) if found else question
 
 
@@ -96,14 +110,46 @@ def _announced(text: str) -> Iterator[str]:
     """Ids that can be nothing else."""
     for match in _ID.finditer(text):
         digits = sum(map(str.isdecimal, match["id"]))
-        if match["said"] and digits >= DIGITS_MIN and not _MEASURED.fullmatch(match["id"]):
+        if not match["said"] or _MEASURED.fullmatch(match["id"]):
+            continue
+        if digits >= DIGITS_MIN or (match["id"].isdecimal() and _NO_NUMBER_OF.match(text, match.end())):
             yield match["id"]
 
 
+def _written_like_known(question: Question, store: Store) -> Iterator[str]:
+    """Ids that no note has, written like those that notes inside the scope have."""
+    known = store.values("patient_id", question.filters.scope, limit=KNOWN_IDS_MAX)
+    shapes = {_shape(each) for each in known}
+    for match in _ids_like(question.text):
+        if not match["id"].isdecimal() and _shape(match["id"]) in shapes:
+            yield match["id"]
+
+
+def _shape(patient_id: str) -> str:
+    """Its letters and signs, with one sign for each number."""
+    return _NUMBER.sub("#", patient_id.casefold())
+
+
+_NUMBER = re.compile(r"\d+")
+
+
 def _words_like_ids(text: str) -> list[str]:
-    """Words with a digit in them: those of digits alone, and short ones, only where the question says what they are."""
+    return [match["id"] for match in _ids_like(text)]
+
+
+def _ids_like(text: str) -> list[re.Match[str]]:
+    """Words with a digit in them: those of digits alone only where the question says what they are, short ones there
+    or where a person can stand."""
     return [
-        match["id"]
+        match
         for match in _ID.finditer(text)
-        if match["said"] or (len(match["id"]) >= LENGTH_MIN and not match["id"].isdecimal())
+        if match["said"]
+        or (
+            not match["id"].isdecimal()
+            and (
+                len(match["id"]) >= LENGTH_MIN
+                or _OF_A_PERSON.search(text, 0, match.start())
+                or _HAS.match(text, match.end())
+            )
+        )
     ][:WORDS_MAX]

@@ -12,7 +12,7 @@ from pipeline.answering.question_patient import of_its_patient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, Filters, Question
 
-PATIENTS = ("D2N005", "D2N006", "a4abb8bd-c78c-e552", "7", "65", "B12", "100", "1001", "Patient/x9")
+PATIENTS = ("D2N005", "D2N006", "p1", "a4abb8bd-c78c-e552", "7", "65", "B12", "100", "1001", "Patient/x9")
 
 
 def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
@@ -20,8 +20,11 @@ def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
         (patient,) = filters.patient_ids
         return int(patient in PATIENTS and filters.scope.admits(None, patient))
 
+    def values(field: str, scope: AccessScope, *, limit: int) -> list[str]:
+        return [patient for patient in PATIENTS if scope.admits(None, patient)][:limit]
+
     filters = Filters(scope=scope) if scope else Filters()
-    store = cast(Store, SimpleNamespace(count_notes=count))
+    store = cast(Store, SimpleNamespace(count_notes=count, values=values))
     return of_its_patient(Question(text, filters, 10), store).filters.patient_ids
 
 
@@ -43,7 +46,19 @@ def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
         ("patients 65 and older with gout", ()),
         ("Is 100 mg of allopurinol given?", ()),
         ("Is the B12 low?", ()),
-        ("Is D2N999 on warfarin?", ()),
+        ("Is D2N999 on warfarin?", ("D2N999",)),  # written like an id: no one else's notes answer
+        ("And d3n9's gout?", ("d3n9",)),
+        ("Does patient p3 smoke?", ("p3",)),
+        ("Does P9 smoke?", ("P9",)),
+        ("seizures of p9", ("p9",)),
+        ("P9's allergies", ("P9",)),
+        ("Does patient 8 have gout?", ("8",)),
+        ("Is the patient 8 hours after surgery?", ()),
+        ("Does the patient 2 units need?", ()),
+        ("Is T4 normal?", ()),
+        ("Was BRCA1 negative?", ()),
+        ("What is the level of HbA1c?", ()),
+        ("Is SARS-CoV-2 negative?", ()),
         ("patient D2N999: gout?", ("D2N999",)),
         ("MRN 12345: allopurinol?", ("12345",)),
         ("Is the patient HER2 positive?", ()),
@@ -74,8 +89,9 @@ def test_whose_id_a_question_writes(question: str, patients: tuple[str, ...]) ->
 
 def test_an_id_out_of_sight_is_like_one_that_no_note_has() -> None:
     scope = AccessScope(patient_ids=frozenset({"D2N006"}))
-    assert limited("Is D2N005 taking allopurinol?", scope) == ()
-    assert limited("Is patient D2N005 taking it?", scope) == ("D2N005",)  # of whom no note can be seen
+    assert limited("Is D2N005 taking allopurinol?", scope) == ("D2N005",)  # of whom no note can be seen
+    assert limited("Is D2N999 taking allopurinol?", scope) == ("D2N999",)
+    assert limited("Is patient D2N005 taking it?", scope) == ("D2N005",)
     assert limited("Is D2N006 taking allopurinol?", scope) == ("D2N006",)
 
 
