@@ -110,7 +110,7 @@ def _claims(answer: Answer, *, of_family: bool) -> Iterator[Statement]:
     for statement in answer.statements:
         if not statement.citations:
             apart = _SETS_APART.fullmatch(statement.text) is not None
-            apart = apart and not (of_family and statement.text.lower().startswith("family"))
+            apart = apart and not (of_family and "family" in statement.text.lower())
         elif not apart and not _LABELLED_APART.match(statement.text):
             yield statement
 

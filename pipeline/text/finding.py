@@ -97,6 +97,11 @@ class Finding:
         )
 
     @property
+    def says_nothing(self) -> bool:
+        """Whether all of its words claim nothing: "seen", "noted"."""
+        return all(token.kind in ("neutral", "comma", "break") for token in read(self.text).tokens)
+
+    @property
     def spellings(self) -> str:
         """Every word of every spelling, for a search by words."""
         listed = [self.text, *(" ".join(phrase) for key in self.keys for phrase in _spellings(key))]

@@ -27,9 +27,14 @@ _AGAINST = re.compile(
     r"^(?:been\s+)?(?:vaccinated|immuni[sz]ed)\s+(?:against|for|with)\s+(?P<what>.+)$", re.IGNORECASE
 )
 _NOTHING = re.compile(r"(?:there|here|registered|known)(?: (?:are|here|in (?:the|all) \w+))?", re.IGNORECASE)
+_INSURED = re.compile(
+    r"^(?:been\s+)?(?:insured|covered)\s+(?:by|through|with|under)\s+(?P<what>.+?)(?:\s+insurance)?$",
+    re.IGNORECASE,
+)
 _ARTICLES = re.compile(r"^(?:an?|the|any)\s+", re.IGNORECASE)
 _AGAIN = re.compile(
     r",?\s+(?:or|and)\s+(?:ever\s+)?(?:(?:have|has)\s+)?(?:had|took|taken)\s+(?:them|it|one|any|some|§)(?:\s+before)?$"
+    r"|\s+(?:are|is) there(?: in all| in total)?$|\s+do (?:we|you) have$"
     r"|\s+(?:now\s+)?or\s+(?:in the past|before|previously|earlier)$|\s+(?:in the past|before)$",
     re.IGNORECASE,
 )
@@ -52,6 +57,8 @@ def asked_of_people(text: str) -> AskedOfPeople | None:
     negated = bool(found["no"] or found["never"])
     if (vaccine := _AGAINST.match(words)) is not None:
         return AskedOfPeople(f"{vaccine['what']} vaccine", negated)
+    if (insurer := _INSURED.match(words)) is not None:
+        return AskedOfPeople(f"{insurer['what']} insurance", negated)
     is_it = bool(found["be"] or found["be_too"]) and not _GIVEN.match(words) and not more
     return AskedOfPeople(_ARTICLES.sub("", words), negated, is_it)
 

@@ -90,7 +90,7 @@ _TREND_OF_VALUES = re.compile(
 )
 """How values of a measure over time are asked for: of other things these words ask for something else."""
 _COUNT_PEOPLE = re.compile(
-    rf"^(?:how many|number of)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b\s*"
+    rf"^(?:how many|number of|count)\s+(?:(?:of\s+)?(?:the|our|them)\s+)?(?:{_PEOPLE}\b\s*"
     r"|(?=(?:have|had|are|were|take|took|need|use|smoke|drink)\b(?! (?:there|§))))",
     re.IGNORECASE,
 )
@@ -99,7 +99,8 @@ _COUNT = re.compile(
     re.IGNORECASE,
 )
 _WHO = re.compile(
-    rf"^(?:(?:list|show|name|find|give|tell|me|which|what|are there|is there|all|any|of|the|other|every|each|our)\s+)+"
+    rf"^(?:(?:list|show|name|find|give|tell|identify|report|me|an?|which|what|are there|is there|all|any|of|the|other"
+    r"|every|each|our)\s+)+"
     rf"{_PEOPLE}\b\s*|^who(?:\s+(?:all|else))?\s+(?=(?!(?:is|was|are|were) (?:the\b|§))[a-z])"
     rf"|^{_PEOPLE}\b\s+(?=with|who|on)"
     r"|^(?:(?:list|show|name|find|give|tell|me)\s+)*(?:everyone|everybody|anyone|anybody|all)\s+(?=with\b|who\b|on\b)"
@@ -141,6 +142,12 @@ _IS_THERE = re.compile(
 _ALLERGY_TO = re.compile(
     rf"^(?:known )?(?:drug )?allerg(?:y|ies|ic)(?: reactions?)? to {_FINDING}{_END}", re.IGNORECASE
 )
+_OF_ALLERGY = re.compile(
+    r"^(?:documented |known |reported )*(?P<finding>(?!drug\b|food\b|medication\b|any\b|no\b)[^,;?!]+?)"
+    rf" allerg(?:y|ies){_END}",
+    re.IGNORECASE,
+)
+_DRUGS = re.compile(r"(?<=\w) (?:drugs?|medications?|medicines?|products?)$", re.IGNORECASE)
 _LIST_VERB = re.compile(
     r"^(?:what|which)(?P<what>(?:\s+[\w-]+){0,4}?)\s+(?:is|are|was|were|does|do|did|has|have|had|should|will)\s+§\s*"
     r"(?:(?:currently|still|now|also|been)\s+)*(?P<verb>on|taking|take|takes|allergic to|prescribed|using|use|have|had"
@@ -253,7 +260,9 @@ def _of_people(shape: AnswerShape, text: str) -> AskedShape:
     asked = asked_of_people(text)
     if asked is None:
         return AskedShape(shape, rest=_rest(text))
-    rest = tuple(_SEVERAL_THINGS.findall(asked.words))
+    rest = tuple(_SEVERAL_THINGS.findall(asked.words)) or (
+        () if asked.words[:1].isalnum() else (asked.words,)
+    )
     return AskedShape(shape, _TAIL.sub("", asked.words), None, rest, asked.negated, asked.is_attribute)
 
 
@@ -277,8 +286,10 @@ def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = F
     parts = found.groupdict()
     kind = ThingKind.MEDICATION if parts.get("take") else ThingKind.ALLERGY if parts.get("allergic") else None
     finding = _TAIL.sub("", _ARTICLES.sub("", found["finding"].strip()))
-    if (allergy := _ALLERGY_TO.match(finding)) is not None:
+    if (allergy := _ALLERGY_TO.match(finding) or _OF_ALLERGY.match(finding)) is not None:
         kind, finding = ThingKind.ALLERGY, _ARTICLES.sub("", allergy["finding"])
+    if kind is ThingKind.ALLERGY:
+        finding = _DRUGS.sub("", finding)
     rest = tuple(_SEVERAL_THINGS.findall(finding))
     return AskedShape(shape, finding or None, kind, rest, negated)
 

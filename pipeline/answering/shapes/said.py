@@ -53,6 +53,11 @@ _OVER = re.compile(r"\b(?:resolution of|resolved|no longer (?:seen|present)|clea
 _NO_KNOWN = re.compile(
     r"\bNK(?:D|F)?A\b|\bno known (?:(?:drug|food|medication|environmental)(?:,| and| or|/)?\s*)*allerg(?:y|ies)\b"
 )
+_IS_PROSE = re.compile(
+    r"\b(?:she|he|they|patient|takes?|taking|has|have|was|were|is|presents?|came|lives?|works?)\b",
+    re.IGNORECASE,
+)
+"""A sentence that runs on after what is listed; what it says of allergies is found by its words."""
 _NO_ALLERGY = re.compile(r"\W*(?:no\b|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)", re.IGNORECASE)
 _DENYING = re.compile(
     r"\b(?:rul\w+ out|den\w+|negative|no|not|non|none|never|without|error|remov\w+)\b", re.IGNORECASE
@@ -65,7 +70,6 @@ _OF_A_RELATIVE = re.compile(
 _K = AssertionKind
 HAS = (_K.PRESENT, _K.HISTORICAL)
 RANK = (_K.PRESENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED, _K.ABSENT, _K.FAMILY)
-_NEGATED_RANK = (_K.ABSENT, _K.PRESENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED, _K.FAMILY)
 
 
 @dataclass(frozen=True)
@@ -76,8 +80,8 @@ class AskedThing:
     kind: ThingKind | None = None
     is_attribute: bool = False
     """Whether it must be said of the patient: "single", which may be said of a dose."""
-    negated: bool = False
-    """Whether those are asked for of whom it is denied."""
+    wanted: AssertionKind = AssertionKind.PRESENT
+    """ABSENT: those are asked for of whom it is denied; FAMILY: those with a relative who has it."""
     is_done: bool = False
     """Whether it is something that is done to a patient: then what is planned does not count."""
     over_counts: bool = True
@@ -98,20 +102,25 @@ class AskedThing:
     @classmethod
     def of(cls, plan: QuestionPlan) -> AskedThing:
         words = plan.finding or ""
-        none = _NONE_OF.match(words)
-        finding = Finding(words[none.end() :] if none else words)
+        none, family = _NONE_OF.match(words), _FAMILY_OF.match(words)
+        before = none or family
+        finding = Finding(words[before.end() :] if before else words)
+        negated = plan.negated is not bool(none)
         unknown = len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS
         return cls(
             finding,
-            plan.kind,
+            None if family else plan.kind,
             plan.is_attribute and unknown,
-            plan.negated is not bool(none),
+            _K.ABSENT if negated else _K.FAMILY if family else _K.PRESENT,
             plan.kind is ThingKind.PROCEDURE or finding.is_vaccine or _DONE_THING.search(words) is not None,
             _EVER.search(plan.text) is not None,
-            plan.kind is ThingKind.MEDICATION or (_is_habit(finding) and not _EVER.search(plan.text)),
+            plan.kind is ThingKind.MEDICATION
+            or (_is_habit(finding) and not _EVER.search(plan.text))
+            or plan.time.order == "latest",
         )
 
 
+_FAMILY_OF = re.compile(r"(?:an? )?(?:positive )?family history of ", re.IGNORECASE)
 _NONE_OF = re.compile(r"no (?:known )?", re.IGNORECASE)
 _EVER = re.compile(
     r"\b(?:ever|(?:have|has)\s+(?:ever\s+)?(?:had|been|taken|\w+ed)|had|history|used to|former\w*|ex-?smok\w*|did"
@@ -134,8 +143,8 @@ class Said:
 
     def settles(self, thing: AskedThing) -> bool:
         """Whether no older note changes it."""
-        if thing.negated:
-            return self.kind is _K.ABSENT
+        if thing.wanted is not _K.PRESENT:
+            return self.kind is thing.wanted
         return self.kind in HAS if thing.now else self.kind is _K.PRESENT
 
     def replaces(self, before: Said, thing: AskedThing) -> bool:
@@ -143,7 +152,7 @@ class Said:
         stopped or given up is not so again because an older note, or the same note's list, has it."""
         if thing.now and {self.kind, before.kind} == set(HAS):
             return self.kind is _K.HISTORICAL and self.quotation.hit.date == before.quotation.hit.date
-        rank = _NEGATED_RANK if thing.negated else RANK
+        rank = (thing.wanted, *RANK)
         return rank.index(self.kind) < rank.index(before.kind)
 
 
@@ -185,6 +194,8 @@ def _listed_allergies(hit: Hit) -> Iterator[Said]:
         if SectionKind.ALLERGIES not in section.kinds:
             continue
         for item in items_of(hit.text, section.text_start, section.end):
+            if _IS_PROSE.search(hit.text, item.start, item.end):
+                continue
             start, end = with_line_above(hit.text, item.start, item.end)
             line = hit.text[start : item.start].partition("\n")[0]
             none = _NO_ALLERGY.match(hit.text, item.start, item.end) is not None

@@ -48,6 +48,7 @@ _APART: Mapping[AssertionKind, str] = {
 }
 
 
+_NOW = re.compile(r"\b(?:current(?:ly)?|now|at present|at the moment|active(?:ly)?)\b", re.IGNORECASE)
 _HAD = re.compile(
     r"\b(?:have|has|had|having|with|without|got|gets?|takes?|took|taking|on|uses?|using|any|allergic|given|receiv\w*"
     r"|prescribed|treated|diagnosed|suffer\w*|shows?|report\w*|complain\w*|develop\w*|den(?:y|ies|ied)|under\w*)\b",
@@ -66,12 +67,13 @@ class Who:
             (plan.shape in (AnswerShape.WHO, AnswerShape.COUNT) or is_open_question(plan))
             and plan.finding is not None
             and not (patients or plan.rest)
-            and not (time.relative or time.stay or time.order)
+            and not (time.relative or time.stay or time.order == "first")
+            and (time.order is None or _NOW.search(plan.text) is not None)
         )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         thing = AskedThing.of(asked.plan)
-        if not thing.finding.keys:
+        if not thing.finding.keys or thing.finding.says_nothing:
             return None
         by_patient, found, complete = _read(asked, thing)
         if not by_patient:
@@ -95,7 +97,7 @@ def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool
 
 def _without_any(asked: PlannedQuestion, by_patient: Collection[str]) -> Iterator[ReplyLine]:
     """Of those of whom nothing else is said the ones without any known allergy."""
-    allergies, _, _ = _read(asked, AskedThing(Finding("allergy"), ThingKind.ALLERGY, negated=True))
+    allergies, _, _ = _read(asked, AskedThing(Finding("allergy"), ThingKind.ALLERGY, wanted=_K.ABSENT))
     none = [
         said.quotation
         for patient, said in sorted(allergies.items())
@@ -176,9 +178,9 @@ def _lines(
     by_patient: Mapping[str, Said], thing: AskedThing, plan: QuestionPlan, complete: bool
 ) -> Iterator[ReplyLine]:
     groups: dict[AssertionKind, list[Quotation]] = {}
-    counted = (_K.ABSENT,) if thing.negated else (_K.PRESENT,) if thing.now else HAS
+    counted = (thing.wanted,) if thing.now or thing.wanted is not _K.PRESENT else HAS
     for _, said in sorted(by_patient.items()):
-        over = said.over and not (thing.over_counts or thing.negated)
+        over = said.over and thing.wanted is _K.PRESENT and not thing.over_counts
         kind = _K.HISTORICAL if over and said.kind in HAS else said.kind
         has_it = kind in counted and not (over and kind is _K.HISTORICAL)
         groups.setdefault(counted[0] if has_it else kind, []).append(said.quotation)
@@ -198,10 +200,10 @@ def _lines(
 
 def _called(thing: AskedThing, plan: QuestionPlan) -> str:
     """What is counted, in the question's words."""
-    words = thing.finding.text
+    words = f"family history of {thing.finding.text}" if thing.wanted is _K.FAMILY else thing.finding.text
     if plan.is_attribute or not _HAD.search(plan.text):
-        return f'of whom "{words}" is said{" not to be so" if thing.negated else ""}'
-    return f"{'without' if thing.negated else 'with'} {'an allergy to ' if _is_of(thing) else ''}{words}"
+        return f'of whom "{words}" is said{" not to be so" if thing.wanted is _K.ABSENT else ""}'
+    return f"{'without' if thing.wanted is _K.ABSENT else 'with'} {'an allergy to ' if _is_of(thing) else ''}{words}"
 
 
 def _is_of(thing: AskedThing) -> bool:

@@ -104,6 +104,12 @@ def listed(told: Answer) -> str:
         ("Which patients have no known allergies?", "cid"),
         ("List everyone who smokes", "ada"),
         ("List all smokers.", "ada"),
+        ("Who currently smokes?", "ada"),
+        ("Which patients have a latex allergy?", "dee"),
+        ("Which patients are insured by Aetna?", "ada"),
+        ("Which patients have a family history of kidney failure?", "eve"),
+        ("How many patients with a pneumothorax are there?", "eve"),
+        ("Which patients were seen?", ""),
     ],
 )
 def test_those_of_whom_a_note_says_so(notes: EmbeddedStore, question: str, who: str) -> None:
