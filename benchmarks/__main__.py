@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 import sys
 
-BENCHMARKS = ("indexing", "ingestion", "search", "answering", "questions", "observing", "state", "service")
+BENCHMARKS = (
+    "indexing",
+    "ingestion",
+    "search",
+    "answering",
+    "who",
+    "questions",
+    "observing",
+    "state",
+    "service",
+)
 
 
 def main() -> None:
