@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 from pipeline.answering.flow import InnerAnswerer
 from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.patient_meant import PatientMeant
 from pipeline.answering.questions.understood_parts import plan_parts
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.stages import Stopwatch
 from pipeline.call_context.cancellation import end_early
 from pipeline.records import AnswerEvent, Finished, Question, SearchResult
@@ -28,16 +28,18 @@ class CarriedWords:
         return self.inside.search(with_carried_words(question))
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
         words = _carried_words(question)
         if not words:
-            yield from self.inside.stream(question, meant, watch)
+            yield from self.inside.stream(question, understood, watch)
             return
-        if meant is not None:
+        asked = replace(question, text=question.text + words)
+        if understood is not None:
+            meant = understood.meant
             found = replace(meant.question, text=meant.question.text + words)
-            meant = replace(meant, question=found, topic=meant.topic + words)
-        events = self.inside.stream(with_carried_words(question), meant, watch)
+            understood = UnderstoodQuestion(asked, replace(meant, question=found, topic=meant.topic + words))
+        events = self.inside.stream(asked, understood, watch)
         try:
             for event in events:
                 if isinstance(event, Finished):

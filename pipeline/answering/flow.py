@@ -15,7 +15,7 @@ from pipeline.answering.model_output import ModelOutput, NoAnswer
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final
 from pipeline.answering.prompts import CURRENT, PromptTemplate, build_prompt, prompt_template
-from pipeline.answering.questions.patient_meant import PatientMeant
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.search import search
 from pipeline.answering.stages import Stopwatch
 from pipeline.answering.verification import (
@@ -75,9 +75,9 @@ class InnerAnswerer(Protocol):
     def search(self, question: Question) -> SearchResult: ...
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
-        """`meant`: whom the question means. `watch`: of the whole answer."""
+        """`understood`: of the question. `watch`: of the whole answer."""
 
 
 def answer(answerer: Answerer, question: Question) -> Answer:
@@ -159,12 +159,12 @@ class Answering:
         return self._search(question, Stopwatch())
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
         """Passages, then each verified statement as it comes, then the answer. Closing it cancels the model; so
         does the scope of `cancellation` that the thread is in, which then raises Cancelled here. As InnerAnswerer."""
         watch = watch or Stopwatch()
-        found = self._search(question, watch, meant)
+        found = self._search(question, watch, understood)
         if found.reason:
             yield Retrieved(())
             yield Finished(self._nothing(found, found.reason, watch, found.notices))
@@ -185,7 +185,7 @@ class Answering:
         yield Finished(self._finish(found, prompt, draft, watch))
 
     def _search(
-        self, question: Question, watch: Stopwatch, meant: PatientMeant | None = None
+        self, question: Question, watch: Stopwatch, understood: UnderstoodQuestion | None = None
     ) -> SearchResult:
         return search(
             question,
@@ -194,7 +194,7 @@ class Answering:
             settings=self.settings,
             ranker=self.ranker,
             watch=watch,
-            meant=meant,
+            understood=understood,
         )
 
     def begin_draft(self, prompt: Prompt, notices: tuple[Notice, ...] = ()) -> Draft:

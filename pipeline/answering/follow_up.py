@@ -92,27 +92,30 @@ def in_conversation(
     is refused that only notes can tell, and asking says that none can be read. Raises BadRequest where the question
     says "she" or the like and nothing tells who that is, or seems to name someone other than the patient before.
     """
+    asked = asked_patients(question.text)
     things: tuple[str, ...] = ()
-    if earlier is not None and may_carry(question.text):
-        things = carried_parts(question, _patients_written(question, store), earlier.understood)
+    if earlier is not None and may_carry(question.text, asked):
+        written = asked if store is None else patient_meant(question, store, asked).asked
+        things = carried_parts(question, written, earlier.understood)
     about = "several" if asks_of_several(things) else about
-    context = _of_whom(question, about, earlier, store, embedder)
-    asked = _without_removed(context.question)
-    return replace(context, question=replace(asked, carried=(*asked.carried, *things)))
+    context = _of_whom(question, asked, about, earlier, store, embedder)
+    limited = _without_removed(context.question)
+    return replace(context, question=replace(limited, carried=(*limited.carried, *things)))
 
 
 def _of_whom(
     question: Question,
+    asked: AskedPatients,
     about: About,
     earlier: EarlierTurns | None,
     store: Store | None,
     embedder: Embedder | None,
 ) -> QuestionContext:
     """The question with its patient, whoever says so."""
-    if store is not None and (about == "several" or asked_patients(question.text).whom != "name"):
+    if store is not None and (about == "several" or asked.whom != "name"):
         question = of_its_patient(question, store)
     elif store is not None:
-        meant = patient_meant(question, store)
+        meant = patient_meant(question, store, asked)
         question = meant.question
         if meant.reason is not None:
             return QuestionContext(question)  # the search says which of several, or that no one is called so
@@ -142,11 +145,6 @@ def _of_whom(
             remedy=f"Name the patient in the question, or {_CHOOSE}.",
         )
     return QuestionContext(question)
-
-
-def _patients_written(question: Question, store: Store | None) -> AskedPatients | None:
-    """Whom the question writes, by the register where that knows more than the words say."""
-    return None if store is None else patient_meant(question, store).asked
 
 
 def _without_removed(question: Question) -> Question:

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from pipeline.answering.notices import admits_any, name_not_found, notices_of
 from pipeline.answering.question_length import embed_question
 from pipeline.answering.question_patient import of_named_patients
-from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
+from pipeline.answering.questions.patient_meant import PatientMeant
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.reranking import rerank
 from pipeline.answering.retrieval import retrieve
 from pipeline.answering.section_preference import sections_first
@@ -31,20 +31,22 @@ def search(
     ranker: Ranker | None = None,
     watch: Stopwatch | None = None,
     vector: Vector | None = None,
-    meant: PatientMeant | None = None,
+    understood: UnderstoodQuestion | None = None,
 ) -> SearchResult:
     """The passages that fit `question` best, of those that its scope, its filters and the people it names admit.
 
     `ranker`: reads more of them than are wanted, and says which fit best. `watch`: the stopwatch of the whole answer,
-    where there is one. `vector`: the embedded question, shape (dimension,), where it is known already. `meant`:
-    whom the question means, where that is. Raises BadRequest for a question that is too long.
+    where there is one. `vector`: the embedded question, shape (dimension,), where it is known already.
+    `understood`: whom the question means and what it asks for, where that is. Raises BadRequest for a question that is
+    too long.
     """
     watch = watch or Stopwatch()
     if vector is None:
         with watch.stage("embed"):
             vector = embed_question(question.text, embedder)
     with watch.stage("search"):
-        meant = meant or patient_meant(question, store)
+        understood = understood or UnderstoodQuestion.of(question, store)
+        meant = understood.meant
         asked = meant.question
         if meant.reason is not None:
             return _no_one(meant, embedder, watch)
@@ -72,7 +74,7 @@ def search(
         if ranker is not None:
             hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
         elif asked.filters.patient_ids:
-            hits = sections_first(hits, plan_for(asked, meant.asked).kinds)
+            hits = sections_first(hits, understood.plan.kinds)
     return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
 
 

@@ -1,7 +1,7 @@
 """Says with every answer what its question was understood to ask.
 
 Decides that it is said first, with the passages, and again with the whole answer, whichever answerer is inside. What
-is understood is decided by `questions`, and whom the question means is handed on, so what is said is what was done.
+is understood is decided by `questions` and handed on, so what is said is what was done.
 Refuses to know how a question is answered.
 """
 
@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.answering.flow import InnerAnswerer
-from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.understood_parts import understood_parts
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.stages import Stopwatch
 from pipeline.call_context.cancellation import end_early
 from pipeline.ports import Store
@@ -32,22 +31,21 @@ class UnderstoodAnswering:
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
         watch = Stopwatch()
-        meant = patient_meant(question, self.store)
-        understood = self._understood(question, meant)
-        events = self.inside.stream(question, meant, watch)
+        understood = UnderstoodQuestion.of(question, self.store)
+        parts = self._parts(understood)
+        events = self.inside.stream(question, understood, watch)
         try:
             for event in events:
                 match event:
                     case Retrieved():
-                        yield replace(event, understood=understood)
+                        yield replace(event, understood=parts)
                     case Finished(answer):
-                        yield Finished(replace(answer, understood=understood))
+                        yield Finished(replace(answer, understood=parts))
                     case _:
                         yield event
         finally:
             end_early(events)
 
-    def _understood(self, question: Question, meant: PatientMeant) -> tuple[UnderstoodPart, ...]:
-        filters = meant.question.filters
-        plan = plan_for(question, meant.asked)
-        return understood_parts(plan, filters.patient_ids, filters.scope, self.store, question.carried)
+    def _parts(self, understood: UnderstoodQuestion) -> tuple[UnderstoodPart, ...]:
+        filters, carried = understood.meant.question.filters, understood.question.carried
+        return understood_parts(understood.plan, filters.patient_ids, filters.scope, self.store, carried)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from functools import lru_cache
 
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
 from pipeline.answering.questions.subject import subject_of
@@ -50,7 +49,6 @@ _HAD = re.compile(
 """What stands behind these in a question about several patients is what they have: "with Cigna Health"."""
 
 
-@lru_cache(maxsize=32)
 def asked_patients(question: str) -> AskedPatients:
     """Whom a question means."""
     names = QuestionNames.of(question)

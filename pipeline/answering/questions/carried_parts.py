@@ -35,9 +35,12 @@ _OF_PATIENTS = frozenset(map(shape_id, (AnswerShape.WHO, AnswerShape.COUNT)))
 _FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
-def may_carry(question: str) -> bool:
-    """Whether a question is none without the one before. Touches nothing."""
-    return OPENER.match(question) is not None or _is_bare(_own_words(question, asked_patients(question)))
+def may_carry(question: str, patients: AskedPatients | None = None) -> bool:
+    """Whether a question is none without the one before. Touches nothing. `patients`: whom its words mean, where that
+    was read already."""
+    if OPENER.match(question) is not None:
+        return True
+    return _is_bare(_own_words(question, patients or asked_patients(question)))
 
 
 def carried_parts(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import lru_cache
 
 from pipeline.answering.questions.asked_kinds import asked_kinds
 from pipeline.answering.questions.asked_patients import asked_patients, framed
@@ -27,8 +26,6 @@ from pipeline.answering.questions.understood_parts import with_carried, without_
 from pipeline.records import Question
 from pipeline.text.structure.personal_facts import PERSONAL_FACTS
 
-QUESTIONS_KEPT = 32
-"""Plans that are kept: each part of an answer reads the question's again."""
 OPENER = re.compile(
     r"\A\s*(?:(?:(?:and|also|or|so|ok|okay|then)\b[,\s]*)*(?:what about|how about|what of|(?:the )?same for)\b"
     r"|(?:and|also|or)\b,?)",
@@ -67,7 +64,6 @@ def without_opener(question: str) -> str:
     return OPENER.sub(lambda opener: " " * len(opener.group()), question)
 
 
-@lru_cache(maxsize=QUESTIONS_KEPT)
 def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPlan:
     """What `question` asks for. Never raises; of a long one only the patients are read.
 

@@ -16,10 +16,8 @@ from pipeline.answering.flow import NO_ANSWER, InnerAnswerer
 from pipeline.answering.note_access import note_as_told
 from pipeline.answering.notices import not_final, notices_of
 from pipeline.answering.question_length import embed_question
-from pipeline.answering.questions.asked_patients import asked_patients
-from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
-from pipeline.answering.questions.plan import QuestionPlan
+from pipeline.answering.questions.patient_meant import PatientMeant
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.shapes.reply import (
     Counted,
     Lead,
@@ -77,32 +75,31 @@ class ShapedAnswering:
         return self.inside.search(question)
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
         watch = watch or Stopwatch()
-        meant = meant or patient_meant(question, self.store)
-        answer = self._shaped(question, meant, watch)
+        understood = understood or UnderstoodQuestion.of(question, self.store)
+        answer = self._shaped(understood, watch)
         if answer is None:
-            yield from self.inside.stream(question, meant, watch)
+            yield from self.inside.stream(question, understood, watch)
             return
         yield Retrieved(answer.passages)
         for statement in answer.statements:
             yield Verified(statement)
         yield Finished(answer)
 
-    def _shaped(self, question: Question, meant: PatientMeant, watch: Stopwatch) -> Answer | None:
-        found = self.reply_to(question, meant, watch)
-        return None if found is None else self.answer_of(meant.question, found[1], watch)
+    def _shaped(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Answer | None:
+        reply = self.reply_to(understood, watch)
+        return None if reply is None else self.answer_of(understood.meant.question, reply, watch)
 
-    def reply_to(
-        self, question: Question, meant: PatientMeant, watch: Stopwatch
-    ) -> tuple[QuestionPlan, Reply] | None:
-        """What the question asks for, and what its shape finds before that is checked; None where no shape takes it,
-        or nothing was looked at."""
-        plan, filters = _plan(question, meant), meant.question.filters
-        if plan is None:
+    def reply_to(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Reply | None:
+        """What the question's shape finds before that is checked; None where no shape takes it, it is not known whom
+        the question means, or nothing was looked at."""
+        meant = understood.meant
+        if not _is_known_whom(meant):
             return None
-        embed = partial(embed_question, question.text, self.embedder)
+        plan, filters = understood.plan, meant.question.filters
+        embed = partial(embed_question, understood.question.text, self.embedder)
         likeness = partial(self._likeness, meant.topic)
         asked = PlannedQuestion(meant.question, plan, embed, self.store, likeness)
         reply = None
@@ -113,7 +110,7 @@ class ShapedAnswering:
                     reply = shape.reply(asked)
         if reply is None or not (reply.quotations or self.store.count_notes(filters, most=1)):
             return None  # where nothing was looked at, the one inside says why
-        return plan, reply
+        return reply
 
     def _likeness(self, topic: str, texts: Sequence[str]) -> list[float]:
         asked = self.embedder.embed([topic], "query")[0]
@@ -173,18 +170,10 @@ class ShapedAnswering:
         )
 
 
-def _plan(question: Question, meant: PatientMeant) -> QuestionPlan | None:
-    """What is asked for; None where it is not known whom the question means."""
-    asked = asked_patients(question.text)
-    plan = plan_for(question, asked)
-    if meant.reason is not None:
-        return None
-    if meant.asked != asked:
-        plan = plan_for(question, meant.asked)
+def _is_known_whom(meant: PatientMeant) -> bool:
+    """Whether it is known whom the question means. Whether a name without a patient is a person's, passages say."""
     named = any(written.sure and not written.is_id for written in meant.asked.written)
-    if named and not meant.question.filters.patient_ids:
-        return None  # whether that is a person at all, passages say
-    return plan
+    return meant.reason is None and (bool(meant.question.filters.patient_ids) or not named)
 
 
 def _checked(

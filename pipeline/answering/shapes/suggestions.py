@@ -16,8 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.answering.questions.interpretation import plan_of
-from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
+from pipeline.answering.questions.patient_meant import patient_meant
 from pipeline.answering.questions.plan import AnswerShape, ThingKind
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.shapes.shaped_answering import ShapedAnswering
 from pipeline.answering.shapes.shapes import SHAPES
 from pipeline.answering.stages import Stopwatch
@@ -210,6 +211,6 @@ class _NoOneElse:
         raise NotImplementedError("suggestions are not searched")
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
         return iter(())

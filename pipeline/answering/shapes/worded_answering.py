@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 from pipeline.answering.carried_words import with_carried_words
 from pipeline.answering.flow import Answering, Draft, InnerAnswerer
 from pipeline.answering.prompts import build_prompt, prompt_template
-from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.shapes.model_wording import worded
 from pipeline.answering.shapes.reply import Reply
 from pipeline.answering.shapes.shaped_answering import ShapedAnswering
@@ -54,18 +54,20 @@ class WordedAnswering:
         return self.inside.search(question)
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
         watch = watch or Stopwatch()
-        meant = meant or patient_meant(question, self.shaped.store)
-        found = self.shaped.reply_to(question, meant, watch)
-        sure = None if found is None else self.shaped.answer_of(meant.question, found[1], watch)
-        if found is None or sure is None:
-            yield from self.inside.stream(question, meant, watch)
+        understood = understood or UnderstoodQuestion.of(question, self.shaped.store)
+        meant = understood.meant
+        reply = self.shaped.reply_to(understood, watch)
+        sure = None if reply is None else self.shaped.answer_of(meant.question, reply, watch)
+        if reply is None or sure is None:
+            yield from self.inside.stream(question, understood, watch)
             return
         yield Retrieved(sure.passages)
-        said = sure.outcome == "answered"
-        answer = self._worded(meant.question, *found, sure, watch) if said else sure
+        answer = sure
+        if sure.outcome == "answered":
+            answer = self._worded(meant.question, understood.plan, reply, sure, watch)
         for statement in answer.statements:
             yield Verified(statement)
         yield Finished(answer)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pipeline.answering.flow import Answering, answer
 from pipeline.answering.questions.interpretation import plan_for, plan_of
+from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.answering.questions.understood_parts import plan_in_words, plan_parts, with_carried
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
+from pipeline.answering.shapes.reply import PlannedQuestion, Reply
 from pipeline.answering.shapes.shaped_answering import ShapedAnswering
 from pipeline.answering.shapes.shapes import SHAPES
 from pipeline.answering.understood_answering import UnderstoodAnswering
@@ -131,3 +134,49 @@ def test_of_two_patients_the_other_one_stays(answerer: Answerer) -> None:
     text = "Compare the medications of Anna Mitchell and Bruno Keller"
     found = answer(answerer, Question(text, without=("patient:P1",)))
     assert {hit.patient_id for hit in found.passages} == {"P2"}
+
+
+class Shape:
+    """Takes no question, and keeps the plans that it is shown."""
+
+    def __init__(self) -> None:
+        self.shown: list[QuestionPlan] = []
+
+    def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
+        self.shown.append(plan)
+        return False
+
+    def reply(self, asked: PlannedQuestion) -> Reply:
+        raise NotImplementedError("it takes no question")
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "does anna mitchell take allopurinol",  # a pair of words that only the register knows to be a name
+        "Does Anna Mitchell take allopurinol?",
+        "Which patients take allopurinol?",
+    ],
+)
+def test_what_is_said_to_be_understood_is_the_plan_that_shapes_are_shown(
+    store: EmbeddedStore, question: str
+) -> None:
+    generator = ExtractiveGenerator(EMBEDDER, GeneratorSettings())
+    inside = Answering(EMBEDDER, store, generator, AnsweringSettings())
+    shape = Shape()
+    asked = UnderstoodAnswering(ShapedAnswering(inside, store, EMBEDDER, (shape, shape)), store)
+    found = answer(asked, Question(question))
+    first, second = shape.shown
+    assert first is second
+    said = [each for each in found.understood if each.part != "patient"]
+    assert said == list(plan_parts(first))
+    assert first == UnderstoodQuestion.of(Question(question), store).plan
+
+
+def test_a_pair_of_small_words_that_the_register_knows_is_no_part_of_the_finding(
+    store: EmbeddedStore,
+) -> None:
+    understood = UnderstoodQuestion.of(Question("does anna mitchell take allopurinol"), store)
+    assert understood.plan.finding == "allopurinol"
+    assert understood.plan.patients.whom == "name"
+    assert understood.plan is understood.plan

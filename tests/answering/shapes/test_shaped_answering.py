@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from pipeline.answering.flow import Answering, answer
-from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.shapes.reply import PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.shaped_answering import MODEL, ShapedAnswering
 from pipeline.answering.shapes.shapes import SHAPES
@@ -244,19 +244,19 @@ def test_what_is_found_is_verified_like_a_models_draft(notes: EmbeddedStore) -> 
 class Inside(Answering):
     """Keeps what it is handed."""
 
-    handed: ClassVar[list[PatientMeant | None]] = []
+    handed: ClassVar[list[UnderstoodQuestion | None]] = []
 
     def stream(
-        self, question: Question, meant: PatientMeant | None = None, watch: Stopwatch | None = None
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
     ) -> Iterator[AnswerEvent]:
-        self.handed.append(meant)
-        return super().stream(question, meant, watch)
+        self.handed.append(understood)
+        return super().stream(question, understood, watch)
 
 
 @pytest.mark.parametrize("question", ["Tell me something of Anna Mitchell's flares", "is cough seen", "Hm?"])
 def test_whom_a_question_means_is_found_out_once(notes: EmbeddedStore, question: str) -> None:
     inside = Inside(EMBEDDER, notes, ExtractiveGenerator(EMBEDDER, GeneratorSettings()), AnsweringSettings())
     told = answer(ShapedAnswering(inside, notes, EMBEDDER, SHAPES), Question(question))
-    assert inside.handed.pop() == patient_meant(Question(question), notes)
+    assert inside.handed.pop() == UnderstoodQuestion.of(Question(question), notes)
     plain = Answering(EMBEDDER, notes, inside.generator, AnsweringSettings())
     assert replace(told, seconds={}) == replace(plain.answer(Question(question)), seconds={})
