@@ -18,6 +18,7 @@ from pipeline.answering.questions.plan import (
     LISTED_KINDS,
     AnswerShape,
     AskedPatients,
+    ListPart,
     QuestionPlan,
     ThingKind,
 )
@@ -125,7 +126,8 @@ def _in_time(plan: QuestionPlan, text: str) -> QuestionPlan:
     several = plan.shape in (AnswerShape.TREND, AnswerShape.COMPARE)
     if plan.shape is AnswerShape.LIST and _is_one_value(plan, text):
         plan = replace(plan, shape=AnswerShape.FACT)
-    listed = plan.shape is AnswerShape.LIST and bool(plan.time.since or plan.time.until)
+    limited = plan.time.since or plan.time.until or plan.time.order == "first"
+    listed = plan.shape is AnswerShape.LIST and bool(limited)
     one = plan.shape in (AnswerShape.FACT, None) and plan.patients.whom != "everyone"
     if not (several or listed or one):
         return plan
@@ -138,4 +140,8 @@ def _in_time(plan: QuestionPlan, text: str) -> QuestionPlan:
     dated = plan.time.order or plan.time.since or plan.time.until or plan.time.either
     if plan.shape is None and not (thing.when or dated):
         return plan
+    begun = plan.kind is ThingKind.MEDICATION and thing.change is not None and not thing.when
+    if begun and one and (plan.time.since or plan.time.until) and names_a_list(thing.words):
+        part = ListPart("started" if thing.change == "start" else "stopped")
+        return replace(plan, shape=AnswerShape.LIST, thing=thing, part=part, rest=())
     return replace(plan, shape=plan.shape or AnswerShape.FACT, thing=thing)

@@ -33,7 +33,7 @@ class PatientComparison:
         return (
             plan.shape is AnswerShape.COMPARE
             and 1 < len(patients) <= PATIENTS_MAX
-            and (_is_of_a_thing(plan) or listed_kind(plan) is not None)
+            and (_is_of_a_thing(plan) or listed_kind(plan) is not None or _is_of_everything(plan))
             and not (plan.time.relative or plan.time.stay)
         )
 
@@ -57,6 +57,8 @@ class PatientComparison:
         filters = replace(asked.question.filters, patient_ids=(patient,))
         own = replace(asked, question=replace(asked.question, filters=filters), embed=lambda: asked.vector)
         kind = listed_kind(own.plan)
+        if _is_of_everything(own.plan):
+            return _of_everything(own, patient)
         found = _listed(own, kind) if kind is not None else _stated(own)
         return found and [
             replace(each, names_patient=True) for each in found[:LINES_MAX] if each.hit.patient_id == patient
@@ -169,6 +171,12 @@ def _stated(own: PlannedQuestion) -> list[Quotation] | None:
     return [each.quotation for each in shown]
 
 
+def _of_everything(own: PlannedQuestion, patient: str) -> list[Quotation]:
+    """The lists of one patient: medications, problems, allergies."""
+    found = [each for kind in LISTED_KINDS for each in (_listed(own, kind) or ())]
+    return [replace(each, names_patient=True) for each in found if each.hit.patient_id == patient]
+
+
 def _listed(own: PlannedQuestion, kind: ThingKind) -> list[Quotation] | None:
     """As the question for the list of one patient is answered."""
     plan = replace(own.plan, shape=AnswerShape.LIST, kinds=(kind,), finding=None, rest=())
@@ -180,4 +188,6 @@ def _called(plan: QuestionPlan) -> str:
     """What is put side by side."""
     kind = listed_kind(plan)
     words = kind.value if kind is not None else plan.thing.words if plan.thing else ""
+    if not words:
+        words = "medications, problems and allergies"
     return f"{words[:1].upper()}{words[1:]}, side by side:"

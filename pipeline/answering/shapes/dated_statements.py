@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pipeline.answering.questions.asked_kinds import PATTERNS
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
@@ -22,12 +22,13 @@ from pipeline.text.facts import read
 from pipeline.text.finding import Finding, Mention
 from pipeline.text.patients.bystanders import RELATIVE
 from pipeline.text.sentences import is_heading, passage_sentences
-from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions, assertion_in_sentence
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.personal_facts import PERSONAL_FACTS, PersonalFact
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import section_at
 from pipeline.text.structure.written_dates import WrittenDate, written_dates
+from pipeline.text.vocabulary import SAME_WORD
 
 _K = AssertionKind
 _MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
@@ -38,6 +39,8 @@ _NO_VALUE = re.compile(
 )
 """A number that counts time or times."""
 _CLAUSE_END = re.compile(r"[;\n]|[.!?](?=\s|$)|,? (?:and|but|while|which|who)\b", re.IGNORECASE)
+SHORT_MAX = 3
+"""Letters of a short form."""
 VALUE_CHARACTERS_MAX = 60
 """Between a measure and its value."""
 _GOAL = re.compile(
@@ -58,6 +61,11 @@ _BEFORE = re.compile(
     r"|at that time|before|at the time|when (?:he|she|they)|on admission|in the (?:emergency|er\b|ed\b))\b",
     re.IGNORECASE,
 )
+_LONG_AGO = re.compile(
+    r"\b(?:ago|last (?:month|year|summer|winter)|previous(?:ly)?|prior|in the past|formerly|used to|at that time"
+    r"|(?:years?|months?|weeks?) (?:before|earlier)|baseline)\b",
+    re.IGNORECASE,
+)
 _ORDERED = re.compile(
     r"\b(?:increas\w+|decreas\w+|reduc\w+|chang(?:e|ed|ing)|start(?:ed|ing)?|stop(?:ped|ping)?|discontinu\w+|switch\w*"
     r"|hold|titrat\w+|initiat\w+|taper\w*|double|add(?:ed|ing)?|restart\w*|resum\w+)\b",
@@ -68,6 +76,11 @@ _COMING = re.compile(
     r"|schedule)|repeat"
     r"|recheck\w*|plan(?:ned|s)? (?:to|for|on)|to be (?:done|obtained|checked)|refer\w*|recommend\w*|consider\w*|goal"
     r"|target|follow(?:-| )?up (?:with|on|in)|pending|declin\w+|refus\w+|postponed|cancel\w+|eligible)\b",
+    re.IGNORECASE,
+)
+_DUE = re.compile(
+    r"\W*(?:(?:is|are|was|will be|to be|has been)\s+)?(?:due|scheduled|pending|planned|ordered|declined|refused"
+    r"|postponed|cancel\w+|recommended|not (?:done|performed|given))\b",
     re.IGNORECASE,
 )
 _STARTED = re.compile(
@@ -102,6 +115,11 @@ _RESULT = re.compile(
 )
 _CHANGES = {"start": _STARTED, "stop": _STOPPED}
 _PLANNED_IN = frozenset([SectionKind.PLAN, SectionKind.ASSESSMENT_AND_PLAN, SectionKind.INSTRUCTIONS])
+_COMMA = re.compile(r"[,;](?!\d)")
+_DATE_ALONE = re.compile(
+    r"(?:\A|[,;:(\n])\s*(?:(?:in|on|of|dated|from|back in|as of|since|around|early|late|mid)[\s-]+)*\Z",
+    re.IGNORECASE,
+)
 _LETTERS = re.compile(r"[^\W_]+")
 
 
@@ -120,6 +138,15 @@ class DatedStatement:
     """Whether a figure, or a word that judges one, stands next to the thing."""
     timed: bool
     """Whether the sentence itself says when."""
+    days: tuple[str, ...] = ()
+    """All of a row of values; empty where it is of one."""
+    past: bool = False
+    """Told of an earlier time that is not dated: "was 190 lb two years ago"."""
+
+    @property
+    def starts(self) -> bool:
+        """Whether it says that something began."""
+        return _says(_STARTED, self)
 
     @property
     def words(self) -> str:
@@ -201,11 +228,32 @@ class ThingInTime:
     def mentions(self, text: str, title: str) -> Iterator[Mention]:
         if self.fact is None:
             yield from self.finding.mentions(text, title)
+            if self.is_measured:
+                yield from self._abbreviated(text)
+            return
+        if not self.fact.said.search(text):
             return
         for start, end in passage_sentences(text):
             said = self.fact.said.search(text, start, end)
             if said and not (self.fact.unless and self.fact.unless.search(text, start, end)):
                 yield Mention(*said.span(), start, end)
+
+    def _abbreviated(self, text: str) -> Iterator[Mention]:
+        """Short forms in small letters, which only their value tells from words: "Wt 176 lb"."""
+        short = _short_forms(self.finding.keys)
+        if short is None or not short.search(text):
+            return
+        for start, end in passage_sentences(text):
+            for found in short.finditer(text, start, end):
+                if not found["form"].isupper():  # those the finding has itself
+                    yield Mention(*found.span("form"), start, end)
+
+
+@lru_cache(maxsize=64)
+def _short_forms(keys: tuple[str, ...]) -> re.Pattern[str] | None:
+    forms = [form for form, said in SAME_WORD.items() if said == keys and len(form) <= SHORT_MAX]
+    listed = "|".join(map(re.escape, forms))
+    return re.compile(rf"\b(?P<form>{listed})\b\.?\s*[:=]?\s*\d", re.IGNORECASE) if forms else None
 
 
 def statements_in_time(read: PatientNotes, thing: ThingInTime) -> StatementsInTime:
@@ -240,7 +288,7 @@ def _best(found: Sequence[DatedStatement], thing: ThingInTime) -> list[DatedStat
     change = thing.plan.thing.change if thing.plan.thing else None
     if change is not None:
         changed = [each for each in found if _says(_CHANGES[change], each)]
-        found = changed or ([] if change == "stop" and thing.fact is None else list(found))
+        found = changed or ([] if change == "stop" or thing.fact is not None else list(found))
     if thing.asks_when:
         found = [each for each in found if each.timed] or found
     elif thing.plan.kind is ThingKind.IMAGING:
@@ -296,19 +344,28 @@ def _stated(
     text = passage.hit.text
     start, end = with_line_above(text, mention.sentence_start, mention.sentence_end)
     valued = _is_valued(text, mention)
-    own = _own_date(text, mention, start, begins=thing.asks_for_a_beginning)
-    ahead = own is not None and bool(note.day) and own.day > note.day
+    dates = _own_dates(text, mention, start, begins=thing.asks_for_a_beginning)
+    own = _chosen(text, dates, mention, several=valued and _has_a_figure_each(text, mention, dates))
+    ahead = bool(own and note.day and own[-1] > note.day)
     said = assertions.of(mention.start, mention.end).kind
+    if own and said in (_K.PLANNED, _K.POSSIBLE) and not _is_to_come(text, mention):
+        said = (
+            _K.PRESENT
+        )  # what the rest of its sentence plans is another: "last scan 2012, the next one is due"
     if ahead or not _is_value(text, mention, thing, said, valued):
         return Quotation(passage.hit, start, end)
-    day = own.day if own else note.day
+    first = thing.plan.time.order == "first"
+    past = not own and _LONG_AGO.search(text, mention.sentence_start, mention.sentence_end) is not None
+    told = past or (not own and thing.fact is None and said is _K.HISTORICAL)
     return DatedStatement(
-        Quotation(passage.hit, start, end, dated=_dated(own.day if own else "", note.day)),
-        day,
+        Quotation(passage.hit, start, end, dated=_dated(" and ".join(own), note.day, told=told)),
+        (own[0] if first else own[-1]) if own else note.day,
         note.day,
         _order(passage, mention, thing, said),
         valued,
-        own is not None or _AGO.search(text, mention.sentence_start, mention.sentence_end) is not None,
+        bool(own) or _AGO.search(text, mention.sentence_start, mention.sentence_end) is not None,
+        tuple(own),
+        past,
     )
 
 
@@ -322,11 +379,28 @@ def _is_value(text: str, mention: Mention, thing: ThingInTime, said: AssertionKi
         return said is not _K.ABSENT
     if _GOAL.search(text[mention.sentence_start : mention.start]):
         return False
-    if not valued and _COMING.search(text, mention.sentence_start, mention.start):
+    if not valued and _is_to_come(text, mention):
         return False
     if thing.is_measured and valued:
-        return said is not _K.PLANNED
+        return said is not _K.PLANNED or not _is_planned_in_its_sentence(text, mention)
     return said in (_K.PRESENT, _K.HISTORICAL)
+
+
+def _is_planned_in_its_sentence(text: str, mention: Mention) -> bool:
+    """Whether the sentence says so, and not only its heading: a value under "Follow-up" was measured."""
+    start = mention.sentence_start
+    sentence = text[start : mention.sentence_end]
+    return assertion_in_sentence(sentence, mention.start - start, mention.end - start).planned
+
+
+def _is_to_come(text: str, mention: Mention) -> bool:
+    """Whether its own part of the sentence says that it is planned, due, or did not take place."""
+    before = text[mention.sentence_start : mention.start]
+    parts = list(_COMMA.finditer(before))
+    opened = mention.sentence_start + (parts[-1].end() if parts else 0)
+    ended = _COMMA.search(text, mention.end, mention.sentence_end)
+    stop = ended.start() if ended else mention.sentence_end
+    return bool(_COMING.search(text, opened, mention.start) or _DUE.match(text, mention.end, stop))
 
 
 def _is_valued(text: str, mention: Mention) -> bool:
@@ -348,14 +422,45 @@ def _figure_after(text: str, start: int, stop: int) -> bool:
     return False
 
 
-def _own_date(text: str, mention: Mention, start: int, *, begins: bool) -> WrittenDate | None:
-    """The date of the sentence nearest to the thing, or else that of the line above its list. `begins`: also that from
-    which on it has held."""
+def _own_dates(text: str, mention: Mention, start: int, *, begins: bool) -> list[WrittenDate]:
+    """The dates of the sentence, or else those of the line above its list. `begins`: also those from which on it has
+    held."""
     dates = list(written_dates(text, mention.sentence_start, mention.sentence_end))
     if not dates and start < mention.sentence_start:
         dates = list(written_dates(text, start, mention.sentence_start))
-    dates = [date for date in dates if begins or not date.begins]
-    return min(dates, key=lambda date: _distance(date, mention), default=None)
+    return [date for date in dates if begins or not date.begins]
+
+
+def _chosen(text: str, dates: Sequence[WrittenDate], mention: Mention, *, several: bool) -> list[str]:
+    """The day nearest to the thing; of a row of values with their dates all days, the first one first."""
+    if several:
+        return sorted({date.day for date in dates})
+    own = [date for date in dates if _is_of_it(text, date, mention)]
+    return [min(own, key=lambda date: _distance(date, mention)).day] if own else []
+
+
+def _is_of_it(text: str, date: WrittenDate, mention: Mention) -> bool:
+    """Whether no other thing of a list stands nearer to a date: in "MI, CABG 2013" the year is not the MI's. A date
+    that is set off by commas alone ("CT of abdomen, 01/23/2020", "In 2019, ...") is the whole sentence's."""
+    between = text[date.end : mention.start] if date.end <= mention.start else text[mention.end : date.start]
+    if not _COMMA.search(between):
+        return True
+    before = text[max(mention.sentence_start, date.start - 40) : date.start]
+    after = text[date.end : min(mention.sentence_end, date.end + 2)]
+    ends = not after.strip() or after[0] in ",.;:)"
+    return ends and _DATE_ALONE.search(before) is not None
+
+
+def _has_a_figure_each(text: str, mention: Mention, dates: Sequence[WrittenDate]) -> bool:
+    """Whether a sentence is a row of values: "A1c 7.2 (03/2021), 6.8 (06/2021)"."""
+    if len(dates) < 2:
+        return False
+    numbers = [
+        number
+        for number in _NUMBER.finditer(text, mention.end, mention.sentence_end)
+        if not any(date.start <= number.start() < date.end for date in dates)
+    ]
+    return len(numbers) >= len(dates)
 
 
 def _distance(date: WrittenDate, mention: Mention) -> int:
@@ -374,8 +479,10 @@ def _order(passage: ReadPassage, mention: Mention, thing: ThingInTime, said: Ass
     return 0 if said is _K.HISTORICAL or _BEFORE.search(text, start, end) else 1
 
 
-def _dated(own: str, note_day: str) -> str:
+def _dated(own: str, note_day: str, *, told: bool) -> str:
     """How a line of ours says when: "2019-03, in the note of 2021-01-05"."""
+    if told:
+        return f"told in {f'the note of {note_day}' if note_day else 'an undated note'}"
     if own and own != note_day:
         return f"{own}, in {f'the note of {note_day}' if note_day else 'an undated note'}"
     return note_day or "undated note"

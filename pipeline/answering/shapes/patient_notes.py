@@ -6,16 +6,25 @@ none of them says is not stated.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cached_property
 
 from pipeline.answering.shapes.kind_of_mention import title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
 from pipeline.records import Hit
+from pipeline.text.periods import Period
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, sections_of
 
+STAY_DAYS_MAX = 60
+"""A longer time between two notes is not of one stay."""
+_OF_A_STAY = re.compile(
+    r"\b(?:discharge|admission|inpatient|hospital (?:course|stay)|hospitali[sz]ation)\b", re.IGNORECASE
+)
+_ADMITTED = re.compile(r"\badmission\b", re.IGNORECASE)
 PASSAGES_MAX = 800
 """Passages of one patient that are read."""
 
@@ -87,6 +96,22 @@ def patient_notes(asked: PlannedQuestion) -> PatientNotes:
         and _in_time(hit, asked)
     ]
     return PatientNotes(_by_note(hits), len(found) < PASSAGES_MAX)
+
+
+def stay_of(notes: PatientNotes) -> Period | None:
+    """The days of the last stay in hospital that notes tell of: from the note of the admission to that of the
+    discharge. None where no note is of one."""
+    days = [note for note in notes.notes if note.day and _OF_A_STAY.search(note.first.document_type)]
+    if not days:
+        return None
+    last = days[0]
+    admitted = [note.day for note in days if _ADMITTED.search(note.first.document_type)]
+    near = [day for day in admitted if 0 <= _days_between(day, last.day) <= STAY_DAYS_MAX]
+    return Period.of(max(near, default=last.day), last.day)
+
+
+def _days_between(one: str, other: str) -> int:
+    return (date.fromisoformat(other) - date.fromisoformat(one)).days if len(one) == len(other) == 10 else 0
 
 
 def _in_time(hit: Hit, asked: PlannedQuestion) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from pipeline.answering.questions.plan import AnswerShape, AskedTime, QuestionPlan, ThingKind
+from pipeline.answering.questions.plan import LISTED_KINDS, AnswerShape, AskedTime, QuestionPlan, ThingKind
 from pipeline.answering.shapes.dated_statements import (
     DatedStatement,
     StatementsInTime,
@@ -20,9 +20,11 @@ from pipeline.answering.shapes.dated_statements import (
     statements_in_time,
 )
 from pipeline.answering.shapes.other_words import is_spoken_of, may_be_called
-from pipeline.answering.shapes.patient_notes import PatientNotes, patient_notes
+from pipeline.answering.shapes.part_of_list import PartOfList
+from pipeline.answering.shapes.patient_notes import PatientNotes, patient_notes, stay_of
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
-from pipeline.answering.shapes.section_list import SectionList
+from pipeline.answering.shapes.section_list import SECTIONS, SectionList
+from pipeline.answering.shapes.visit_changes import changes_of_lists
 from pipeline.records import Hit
 from pipeline.text.finding import Finding
 from pipeline.text.sentences import is_heading, passage_sentences
@@ -40,6 +42,7 @@ _GENERAL = re.compile(
     re.IGNORECASE,
 )
 """Words that name a sort of thing, and not which."""
+NOT_BEGUN = "When it began, no note says. First stated:"
 UNDATED = "In notes without a date, whose order is not known:"
 
 
@@ -53,33 +56,52 @@ class AtATime:
         if not _thing_of(asked.plan):
             return _visit(asked)
         read, found = found_in_time(asked)
+        if asked.plan.time.stay:
+            return _of_the_stay(asked, read, found)
         dated = within(found.dated, asked.plan.time)
+        thing = asked.plan.thing
+        if dated and thing and thing.change == "start" and not any(each.starts for each in dated):
+            oldest = replace(asked.plan, time=replace(asked.plan.time, order="first"))
+            return Reply((Lead(NOT_BEGUN), *(each.quotation for each in _chosen(dated, oldest))))
         if dated:
             return Reply(tuple(each.quotation for each in _chosen(dated, asked.plan)))
         return nothing_dated(asked, read, found)
 
 
 class ListOfPeriod:
-    """Implements shapes.reply.ShapeAnswerer for lists of a day or a period: of a time that no note is of, nothing is
-    stated, and what sections do not list ("which immunizations") sentences may say."""
+    """Implements shapes.reply.ShapeAnswerer for lists of a day or a period, or of the first visit: of a time that no
+    note is of, nothing is stated, and what sections do not list ("which immunizations") sentences may say."""
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
-        limited = plan.time.since or plan.time.until
-        return plan.shape is AnswerShape.LIST and bool(limited) and _is_in_time(plan, patients)
+        limited = plan.time.since or plan.time.until or plan.time.order == "first"
+        return (
+            plan.shape is AnswerShape.LIST
+            and bool(limited)
+            and len(patients) == 1
+            and ThingKind.FAMILY not in plan.kinds
+            and not (plan.negated or plan.time.relative or plan.time.stay)
+        )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
+        if asked.plan.time.order == "first":
+            asked = _of_the_first_day(asked)
         read, found = found_in_time(asked)
         period = asked.plan.time.period
         dated = within(found.dated, asked.plan.time)
         of_period = any(period.admits(note.day or None) for note in read.notes)
         if not (of_period or dated):
             return NOT_STATED if read.complete and read.notes and not found.undated else None
-        sections = SectionList()
-        if dated and asked.plan.kind is ThingKind.PROCEDURE:
-            return Reply(tuple(each.quotation for each in distinct(dated)[:LINES_MAX]))
-        return (
-            sections.reply(asked) if sections.takes(asked.plan, asked.question.filters.patient_ids) else None
+        patients = asked.question.filters.patient_ids
+        whole = next(
+            (each for each in (SectionList(), PartOfList()) if each.takes(asked.plan, patients)), None
         )
+        listed = whole.reply(asked) if whole is not None else None
+        if whole is None and dated:
+            listed = Reply(tuple(each.quotation for each in distinct(dated)[:LINES_MAX]))
+        part = asked.plan.part
+        if part is not None and part.change in ("started", "stopped") and asked.plan.kind in LISTED_KINDS:
+            listed = _with_changes(listed, asked, read)
+        return listed
 
 
 class Trend:
@@ -98,6 +120,29 @@ class Trend:
         if found.undated and asked.plan.time == AskedTime():
             lines += [Lead(UNDATED), *(each.quotation for each in distinct(found.undated)[:SAME_DAY_MAX])]
         return Reply(tuple(lines))
+
+
+def _with_changes(listed: Reply | None, asked: PlannedQuestion, read: PatientNotes) -> Reply | None:
+    """What sentences say was started or stopped in a period, and what the lists before it and in it differ in."""
+    kind = asked.plan.kinds[0]
+    period = asked.plan.time.period
+    days = sorted({note.day for note in read.notes if note.day and any(note.of_kinds(SECTIONS[kind]))})
+    before = [day for day in days if period.since and day < period.since]
+    during = [day for day in days if period.admits(day)]
+    if not (before and during):
+        return listed
+    differ = changes_of_lists(asked, (kind,), before[-1], during[-1], alike=False)
+    lines = (*(listed.lines if listed else ()), *(differ.lines if differ else ()))
+    return Reply(lines) if lines else listed
+
+
+def _of_the_first_day(asked: PlannedQuestion) -> PlannedQuestion:
+    """The same of the oldest note's day."""
+    days = [
+        note.day for note in patient_notes(replace(asked, plan=replace(asked.plan, time=AskedTime()))).notes
+    ]
+    day = min(filter(None, days), default=None)
+    return replace(asked, plan=replace(asked.plan, time=AskedTime(since=day, until=day)))
 
 
 def found_in_time(asked: PlannedQuestion) -> tuple[PatientNotes, StatementsInTime]:
@@ -168,6 +213,17 @@ def distinct(statements: Sequence[DatedStatement]) -> list[DatedStatement]:
     return list(found.values())
 
 
+def _of_the_stay(asked: PlannedQuestion, read: PatientNotes, found: StatementsInTime) -> Reply | None:
+    stay = stay_of(read)
+    if stay is None:
+        return None
+    during = [each for each in found.dated if stay.admits(each.day) and not each.past]
+    if during:
+        newest = sorted(during, key=lambda each: each.when, reverse=True)
+        return Reply(tuple(each.quotation for each in distinct(newest)[:SAME_DAY_MAX]))
+    return NOT_STATED if read.complete else None
+
+
 def _is_in_time(plan: QuestionPlan, patients: Sequence[str]) -> bool:
     thing = ThingInTime(plan)
     visit = plan.thing is not None and plan.thing.when and plan.time.order is not None
@@ -176,7 +232,8 @@ def _is_in_time(plan: QuestionPlan, patients: Sequence[str]) -> bool:
         and len(patients) == 1
         and (thing.known or (not plan.thing.words and visit))
         and ThingKind.FAMILY not in plan.kinds
-        and not (plan.time.relative or plan.time.stay)
+        and not plan.time.relative
+        and not (plan.time.stay and plan.shape is not AnswerShape.FACT)
     )
 
 
@@ -191,6 +248,7 @@ def _chosen(dated: Sequence[DatedStatement], plan: QuestionPlan) -> list[DatedSt
         oldest = [each for each in dated if each.day == dated[0].day]
         return distinct(oldest)[:SAME_DAY_MAX]
     newest = sorted(dated, key=lambda each: each.when, reverse=True)
+    newest = [each for each in newest if not each.past] or newest
     if order == "latest" or not (plan.time.days or (plan.thing and plan.thing.when)):
         newest = [each for each in newest if each.day == newest[0].day]
         return distinct(newest)[:SAME_DAY_MAX]
@@ -200,11 +258,12 @@ def _chosen(dated: Sequence[DatedStatement], plan: QuestionPlan) -> list[DatedSt
 def _span(dated: Sequence[DatedStatement], shown: Sequence[DatedStatement]) -> str:
     """What is shown: "5 values from 2015-03-02 to 2019-06-11:"."""
     kind = "value" if all(each.valued for each in dated) else "statement"
-    first, last = dated[0].day, dated[-1].day
-    number = len(distinct(dated))
+    days = sorted(day for each in dated for day in each.days or (each.day,))
+    first, last = days[0], days[-1]
+    number = sum(len(each.days) or 1 for each in distinct(dated))
     said = f"{number:,} {kind}{'' if number == 1 else 's'}"
     when = f"of {first}" if first == last else f"from {first} to {last}"
-    less = "" if len(shown) == number else ", each shown where it changes"
+    less = "" if len(shown) == len(distinct(dated)) else ", each shown where it changes"
     more = f", the last {LINES_MAX} of them" if len(shown) > LINES_MAX else ""
     return f"{said} {when}{less}{more}:"
 

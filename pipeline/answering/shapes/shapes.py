@@ -17,9 +17,9 @@ from pipeline.answering.shapes.visit_summary import VisitSummary
 from pipeline.answering.shapes.who import Who
 
 SHAPES: tuple[ShapeAnswerer, ...] = (
-    PartOfList(),
     AtATime(),
     ListOfPeriod(),
+    PartOfList(),
     Trend(),
     PatientComparison(),
     VisitComparison(),

@@ -24,6 +24,8 @@ _NAMES_NOTHING = frozenset(
     "the and with for patient reports taking takes take continue tablet tablets capsule capsules oral solution no known"
     " history chronic acute mild moderate severe stable type status".split()
 )
+_SENTENCE = re.compile(r"(?:she|he|they|we|i|it|the|patient|pt|plan|will|continue)\b")
+"""How what is no item of a list begins."""
 _NONE = re.compile(r"\W*(?:no\b|none\b|nkd?a\b|denies\b|negative\b)", re.IGNORECASE)
 
 
@@ -37,9 +39,9 @@ class _Item:
 
 
 def changes_of_lists(
-    asked: PlannedQuestion, kinds: Sequence[ThingKind], before: str, after: str
+    asked: PlannedQuestion, kinds: Sequence[ThingKind], before: str, after: str, *, alike: bool = True
 ) -> Reply | None:
-    """What differs between the lists of two days; None where no list stands on both."""
+    """What differs between the lists of two days, and with `alike` what does not; None where none stands on either."""
     read = patient_notes(replace(asked, plan=replace(asked.plan, time=AskedTime())))
     older = [note for note in read.notes if note.day and note.day.startswith(before)]
     newer = [note for note in read.notes if note.day and note.day.startswith(after)]
@@ -47,7 +49,7 @@ def changes_of_lists(
     for kind in kinds:
         one, other = list(_items(older, kind)), list(_items(newer, kind))
         if one and other:
-            lines += _changes(one, other, kind, before, after)
+            lines += _changes(one, other, kind, before, after, alike=alike)
         elif one or other:
             lines += _of_one(one or other, kind, before if one else after, after if one else before)
     return Reply(tuple(lines)) if any(isinstance(line, Quotation) for line in lines) else None
@@ -60,7 +62,7 @@ def _items(notes: Sequence[PatientNote], kind: ThingKind) -> Iterator[_Item]:
             for item in items_in(passage, section, kind):
                 start, end = with_line_above(passage.hit.text, *item)
                 text = " ".join(passage.hit.text[start:end].lower().split()).strip(" .;,")
-                if text and text not in told:
+                if text and text not in told and not _SENTENCE.match(text):
                     told.add(text)
                     yield _Item(Quotation(passage.hit, start, end, dated=note.day), _key(text, kind), text)
 
@@ -75,7 +77,7 @@ def _key(text: str, kind: ThingKind) -> tuple[str, ...]:
 
 
 def _changes(
-    one: Sequence[_Item], other: Sequence[_Item], kind: ThingKind, before: str, after: str
+    one: Sequence[_Item], other: Sequence[_Item], kind: ThingKind, before: str, after: str, *, alike: bool
 ) -> Iterator[ReplyLine]:
     old = {item.key: item for item in one if item.key != ("none",)}
     new = {item.key: item for item in other if item.key != ("none",)}
@@ -90,7 +92,7 @@ def _changes(
         f"{name}, listed differently on {before} and on {after}:",
         [each for pair in changed for each in pair],
     )
-    yield from _group(f"{name}, listed alike on {before} and on {after}:", same)
+    yield from _group(f"{name}, listed alike on {before} and on {after}:", same if alike else ())
     none = [item for item in (*one, *other) if item.key == ("none",)]
     yield from _group(f"{name}, said to be none:", none)
 

@@ -37,6 +37,7 @@ WORDS_MAX = 14
 
 _LINE = re.compile(r"[^\n]+")
 _MARKED = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]\s+|\(?(?P<number>\d{1,3})[.)]\s+(?=\D))")
+_BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _NUMBERS = re.compile(r"(?:^|(?<=[\s,;.:(]))#?(?P<number>\d{1,2})[.)]\s*(?=[^\W\d_]|[\"'(])")
 _LEAD = re.compile(
     r"[^,;:]{0,60}?(?::|\b(?:takes|taking|includes?|including|included|consists? of|significant for|notable for|"
@@ -98,9 +99,13 @@ def _items(text: str, start: int, end: int) -> Iterator[ListItem]:
     if len(marks := _run_of_numbers(text, start, end)) > 1:
         if text[start : marks[0].start()].strip():
             yield from _unmarked(text, start, marks[0].start())
-        ends = [after.start() for _, after in pairwise(marks)] + [end]
+        blank = _BLANK_LINE.search(text, marks[-1].end(), end)
+        last = blank.start() if blank else end  # what follows the list is none of it
+        ends = [after.start() for _, after in pairwise(marks)] + [last]
         for mark, until in zip(marks, ends, strict=True):
             yield replace(_item(text, mark.end(), until), marked=True, number=int(mark["number"]))
+        if text[last:end].strip():
+            yield from _items(text, last, end)
     else:
         yield from _by_lines(text, start, end)
 

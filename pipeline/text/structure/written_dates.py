@@ -29,7 +29,7 @@ _WRITTEN = re.compile(
 )
 _YEAR_AFTER = re.compile(
     r"(?:\b(?:in|since|from|until|of|early|late|mid|spring|summer|fall|autumn|winter|year|around|circa|before|after|to)"
-    r"|[(,:;–-])\s*\Z",
+    r"|[(,:;–-]|\b(?!(?:page|room|code|bed|lot|no|number|wbc|count|dose)\b)[A-Za-z][\w-]+)\s*\Z",
     re.IGNORECASE,
 )
 _OF_BIRTH = re.compile(r"(?:\bborn|\bdob|\bbirth)\b[^.;]{0,20}\Z", re.IGNORECASE)

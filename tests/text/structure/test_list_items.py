@@ -37,6 +37,7 @@ def texts(text: str) -> list[str]:
             "She takes no aspirin. We reviewed risks, benefits, and alternatives.",
             ["She takes no aspirin", "We reviewed risks, benefits, and alternatives"],
         ),
+        ("1. Asthma.\n2. Gout.\n\nShe sleeps well.", ["Asthma", "Gout", "She sleeps well"]),
         ("", []),
     ],
 )
