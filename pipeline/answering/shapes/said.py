@@ -121,7 +121,7 @@ class AskedThing:
 
 
 _FAMILY_OF = re.compile(r"(?:an? )?(?:positive )?family history of ", re.IGNORECASE)
-_NONE_OF = re.compile(r"no (?:known )?", re.IGNORECASE)
+_NONE_OF = re.compile(r"no (?:known )?|non-?\s*(?=smok|drink|diabetic|allergic)", re.IGNORECASE)
 _EVER = re.compile(
     r"\b(?:ever|(?:have|has)\s+(?:ever\s+)?(?:had|been|taken|\w+ed)|had|history|used to|former\w*|ex-?smok\w*|did"
     r"|smoked|drank|in the past)\b",

@@ -184,6 +184,20 @@ _TREATED = _cues(
     after="$",
 )
 """What is denied is the treatment: "no medication for hypertension"."""
+_ANSWERED = re.compile(
+    r"\s*(?:use|status|history|abuse|exposure|products?)?(?: status| history)?\s*[:=]\s*"
+    r"(?:(?P<denied>no|none|nil|never|non|denies|denied|negative|neg|n)\b(?=-?\s*(?:$|[.,;)\n]|smok|us(?:e|er|ed)\b|drink"
+    r"|drank|abus|history\b|hx\b|tobacco|alcohol))|(?P<past>former|ex|quit)\b)",
+    re.IGNORECASE,
+)
+"""A title's answer: "Tobacco use: never smoker"."""
+_OTHERS = _cues(
+    r"(?:any|some|no ?)(?:one|body)(?: else)?"
+    r"|(?:people|persons|others|friends?|co-?workers?|(?:room|house|flat|class)mates?|neighbou?rs?|members?|contacts?)"
+    r" (?:[\w'’-]+ ){0,2}?(?:who|that|with)",
+    after=r"(?: (?!and\b|but\b|he\b|she\b|his\b|her\b|their\b)[\w'’-]+)* $",
+)
+"""What follows is said of them: "lives with people who smoke", "no one at home smokes"."""
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\(?\d{1,2}[.)])\s")
 _SENTENCES_BACK = 20
 SENTENCES_KEPT = 4096
@@ -203,14 +217,17 @@ def assertion_in_sentence(
     theirs = _WHOSE.search(before) is not None
     not_yet = not theirs and (_is_not_yet(before, doubts) or above.order == "avoid")
     remission = "remission" in doubts
+    answer = _ANSWERED.match(after)
     return Assertion(
-        denied=(above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None)
+        denied=(answer is not None and answer["denied"] is not None)
+        or (above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None)
         or "rather" in doubts,
-        family=above.relatives,
+        family=above.relatives or _OTHERS.search(before) is not None,
         planned=not_yet,
         doubted=undecided or (not theirs and _is_doubted(before, doubted and not (not_yet or remission))),
         past=past
         or remission
+        or (answer is not None and answer["past"] is not None)
         or above.order in ("stop", "hold")
         or _is_past(before, after)
         or _has_ended(after),

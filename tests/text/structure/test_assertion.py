@@ -35,6 +35,10 @@ present | No medication for [hypertension].
 present | [Diabetes], not well controlled.
 present | Blood pressure is raised, likely due to the patient's [pain].
 absent | No [fever] or chills.
+absent | [Tobacco use]: Non-smoker.
+absent | [Tobacco use]: Never smoker
+present | [Diabetes]: no complications.
+present | Everyone notices his [headache].
 absent | Denies chest pain, cough, or [dyspnea].
 absent | No evidence of [pneumonia].
 absent | [Pneumonia] was ruled out.
@@ -54,6 +58,7 @@ possible | Blood tests to determine if he has [Lyme disease].
 possible | Differential includes PE and [MI].
 possible | Gastritis could be [cancer].
 historical | History of [asthma], presents with cough.
+historical | [Tobacco use]: Former smoker
 historical | Past medical history significant for gout, [hypertension], and reflux, who presents today.
 historical | s/p [MI] in 2015.
 historical | Previous [MI], now with angina
@@ -62,6 +67,9 @@ historical | He had [headaches] in the past.
 historical | [Chest pain] has resolved.
 historical | Her [heartburn] was severe but resolved.
 historical | Breast [cancer] in remission.
+family | He denies smoking or living with anyone who [smokes].
+family | She lives with people who [smoke].
+family | No one at home [smokes].
 family | Mother had [diabetes] at 50.
 family | He lives with his wife, who has [diabetes].
 family | Lives with his sister, who [smokes].
