@@ -71,10 +71,11 @@ def search(
             topic, hits = of_named_patients(asked, hits, meant.asked.names)
             if not hits:
                 reason, notices = "name_not_found", (*notices, name_not_found(asked.text))
-        if ranker is not None:
-            hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
-        elif asked.filters.patient_ids:
+        if ranker is None and asked.filters.patient_ids:
             hits = sections_first(hits, understood.plan.kinds)
+    if ranker is not None and hits:
+        with watch.stage("rank"):
+            hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
     return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
 
 

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias, TypeVar
 
 from pipeline.call_context.cancellation import end_early
 
-Stage: TypeAlias = Literal["embed", "search", "prompt", "generate", "verify"]
+Stage: TypeAlias = Literal["embed", "search", "rank", "prompt", "generate", "verify"]
 AroundStage: TypeAlias = Callable[[Stage], AbstractContextManager[object]]
 """What stands around a stage each time that it is worked on: "generate" and "verify" take turns."""
 Event = TypeVar("Event")

@@ -74,6 +74,12 @@ def test_it_reads_more_than_are_kept_and_the_answer_is_made_from_its_best(answer
     assert ranked.answer(replace(QUESTION, top_k=1)).passages == found.passages
 
 
+def test_ranking_is_a_stage_of_its_own(answering: Answering) -> None:
+    seconds = replace(answering, ranker=Longest()).answer(QUESTION).seconds
+    assert list(seconds)[:3] == ["embed", "search", "rank"]
+    assert "rank" not in answering.answer(QUESTION).seconds
+
+
 @pytest.mark.parametrize(
     ("filters", "admitted"),
     [

@@ -253,7 +253,8 @@ class UsageOut(BaseModel):
         description="US dollars that the model's tokens add to a bill; null where no price is known"
     )
     seconds: dict[str, float] = Field(
-        description="by stage: queue, embed, search, prompt, generate, verify; total, without the queue"
+        description="by stage: queue, embed, search, rank (where a ranker is set), prompt, generate, verify; total, "
+        "without the queue"
     )
 
     @classmethod
