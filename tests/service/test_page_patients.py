@@ -390,3 +390,11 @@ def test_what_comes_near_is_not_shown_as_an_answer(visit: Any) -> None:
     expect(turn.locator(".statements")).to_contain_text("Atrial fibrillation")
     expect(turn.locator(".near-words")).to_contain_text("comes near, and is no answer")
     expect(turn.locator(".answerer")).to_have_count(0)
+
+
+def test_a_surname_that_several_have_is_that_of_the_one_who_was_clicked(visit: Any) -> None:
+    visitor: Visitor = visit("reader")
+    visitor.page.goto("/")
+    turn = visitor.ask_and_wait("What is Mitchell allergic to?")
+    turn.locator(".again .button", has_text="1970").click()
+    says(visitor.wait_for_turn(1), "Codeine", patient="P-201")

@@ -65,7 +65,7 @@ def _patient_meant(question: Question, store: Store, asked: AskedPatients) -> Pa
             return PatientMeant(several, asked, question.text, by_name=True)
     found = of_its_patient(question, store)
     if found.filters.patient_ids or asked.whom == "everyone":
-        return PatientMeant(found, asked, question.text)
+        return PatientMeant(found, _with_names_of_those(found, asked, store), question.text)
     if asks_of_others_too(question.text) and len(asked.written) < 2:
         return PatientMeant(found, asked, question.text)
     names = _looked_up(question, asked, store)
@@ -85,6 +85,22 @@ def _without_removed(meant: PatientMeant, removed: Collection[str]) -> PatientMe
         text = _without(question.text, [each for each in meant.asked.written if each.is_id or each.sure])
         question = replace(question, text=text)
     return replace(meant, question=question, topic=question.text, by_name=True)
+
+
+def _with_names_of_those(question: Question, asked: AskedPatients, store: Store) -> AskedPatients:
+    """A single word that may be a name is sure to be one where a patient is called so to whom the question is limited:
+    "What is Mitchell allergic to?" of the Mitchell who was chosen."""
+    limited = question.filters.patient_ids
+    unsure = any(not (each.sure or each.is_id) for each in asked.written)
+    if not limited or not unsure or not store.has_register():
+        return asked
+    theirs = {
+        name.start
+        for name in _looked_up(question, asked, store)
+        if any(each.patient_id in limited for each in _called(name, question.filters.scope, store))
+    }
+    written = tuple(replace(each, sure=True) if each.start in theirs else each for each in asked.written)
+    return asked if written == asked.written else replace(asked, whom="name", written=written)
 
 
 def _by_names(

@@ -122,6 +122,22 @@ def test_a_name_out_of_sight_is_like_one_that_no_one_has(store: EmbeddedStore) -
     assert meant("What does Eva Nowak take?", store, narrowed) == (("p3",), None)
 
 
+@pytest.mark.parametrize(
+    ("question", "patient", "sure"),
+    [
+        ("What is Mitchell allergic to?", "p1", [True]),
+        ("What is Nowak taking?", "p4", [True]),
+        ("What is Nowak taking?", "p1", [False]),
+    ],
+)
+def test_a_lone_word_is_the_name_of_the_patient_who_was_chosen(
+    store: EmbeddedStore, question: str, patient: str, sure: list[bool]
+) -> None:
+    meant = patient_meant(Question(question, Filters(patient_ids=(patient,))), store)
+    assert meant.question.filters.patient_ids == (patient,)
+    assert [each.sure for each in meant.asked.written if not each.is_id] == sure
+
+
 def test_several_of_a_name_are_told_apart_for_the_asker(store: EmbeddedStore) -> None:
     found = patient_meant(Question("What does Eva Nowak take?"), store)
     assert found.notice is not None
