@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.answering.flow import InnerAnswerer
-from pipeline.answering.questions.interpretation import plan_for
-from pipeline.answering.questions.understood_parts import plan_parts
+from pipeline.answering.questions.interpretation import plan_of
+from pipeline.answering.questions.understood_parts import carried_words, with_carried
 from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.answering.stages import Stopwatch
 from pipeline.call_context.cancellation import end_early
@@ -59,12 +59,5 @@ def with_carried_words(question: Question) -> Question:
 def _carried_words(question: Question) -> str:
     if not question.carried:
         return ""
-    text = question.text.lower()
-    words = [
-        part.text
-        for part in plan_parts(plan_for(question), question.carried)
-        if part.id in question.carried
-        and part.part in ("kind", "finding", "time")
-        and part.text.lower() not in text
-    ]
-    return f" ({', '.join(words)})" if words else ""
+    words = carried_words(with_carried(plan_of(question.text), question.carried), question.carried)
+    return f" ({words})" if words else ""

@@ -47,5 +47,7 @@ class UnderstoodAnswering:
             end_early(events)
 
     def _parts(self, understood: UnderstoodQuestion) -> tuple[UnderstoodPart, ...]:
-        filters, carried = understood.meant.question.filters, understood.question.carried
-        return understood_parts(understood.plan, filters.patient_ids, filters.scope, self.store, carried)
+        filters = understood.meant.question.filters
+        return understood_parts(
+            understood.plan, filters.patient_ids, filters.scope, self.store, understood.question
+        )

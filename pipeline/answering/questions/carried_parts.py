@@ -73,6 +73,8 @@ def _thing(plan: QuestionPlan, words: str, told: Sequence[UnderstoodPart]) -> li
     if plan.shape in _WHOLE or (words and plan.finding is not None):
         return []
     if not words:
+        if len(of_part["kind"]) == 1 and not (shape or of_part["finding"]):
+            shape = shape_id(AnswerShape.LIST)  # what else was asked of it is not known any more
         shape = _shape_for(plan, shape)
         return [*of_part["kind"], *of_part["finding"], *([shape] if shape else []), *of_part["negation"]]
     if words.lower() == "how many" and shape in _OF_PATIENTS:

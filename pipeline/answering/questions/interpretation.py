@@ -23,7 +23,7 @@ from pipeline.answering.questions.plan import (
     ThingKind,
 )
 from pipeline.answering.questions.proposed_parts import with_proposed
-from pipeline.answering.questions.understood_parts import with_carried, without_parts
+from pipeline.answering.questions.understood_parts import carried_words, with_carried, without_parts
 from pipeline.records import Question
 from pipeline.text.structure.personal_facts import PERSONAL_FACTS
 
@@ -53,6 +53,8 @@ def plan_for(question: Question, patients: AskedPatients | None = None) -> Quest
     `patients`: as in `plan_of`."""
     if question.carried:
         plan = with_carried(plan_of(without_opener(question.text), patients), question.carried)
+        if words := carried_words(plan, question.carried):
+            plan = replace(plan, text=f"{plan.text.rstrip(' ?.!')} {words}?")
     else:
         plan = plan_of(question.text, patients)
     if question.proposed:

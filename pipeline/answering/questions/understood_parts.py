@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import cast, get_args
+from typing import Literal, cast, get_args
 
+from pipeline.answering.questions.asked_patients import framed
+from pipeline.answering.questions.asked_time import asked_time
 from pipeline.answering.questions.plan import (
     AnswerShape,
+    AskedThing,
     AskedTime,
     Order,
     QuestionPlan,
@@ -21,7 +24,7 @@ from pipeline.answering.questions.plan import (
     VisitPair,
 )
 from pipeline.ports import Store
-from pipeline.records import AccessScope, UnderstoodPart
+from pipeline.records import AccessScope, Question, UnderstoodPart
 
 PATIENT, KIND, FINDING, TIME, SHAPE = "patient:", "kind:", "finding:", "time:", "shape:"
 NEGATION = "negation"
@@ -51,6 +54,12 @@ _PLURALS = MappingProxyType(
         _K.LABORATORY: "laboratory results",
     }
 )
+_IN_TIME = (_S.TREND, _S.COMPARE)
+FACT_CHARACTERS_MAX = 60
+_AROUND = frozenset(
+    "§ §'s what which is are was were has have had does do did will would can could should been being be the a an "
+    "please tell me show give list and taking takes take".split()
+)
 _SAID_FIRST = (_S.WHO, _S.COUNT, _S.SUMMARY, _S.COMPARE)
 """Shapes that a line in words tells; of the others what is asked about says enough."""
 
@@ -60,13 +69,16 @@ def understood_parts(
     patients: Sequence[str],
     scope: AccessScope,
     store: Store,
-    carried: Collection[str] = (),
+    question: Question,
 ) -> tuple[UnderstoodPart, ...]:
-    """The parts of a plan, whom first. `patients`: whose notes the question is limited to. `carried`: ids of what the
-    question does not say itself."""
+    """The parts of a plan, whom first. `patients`: whose notes the question is limited to. Of what it carries those are
+    marked that its own words do not say: of "And hypertension?" only the frame is carried."""
+    carried, said = question.carried, question.text.lower()
     parts = (*_patient_parts(patients, scope, store), *plan_parts(plan, carried))
     return tuple(
-        replace(each, carried=True) if each.id in carried and not _says(plan, each) else each
+        replace(each, carried=True)
+        if each.id in carried and not (each.part == "finding" and each.text.lower() in said)
+        else each
         for each in parts
     )
 
@@ -92,17 +104,32 @@ def with_carried(plan: QuestionPlan, ids: Iterable[str]) -> QuestionPlan:
                 plan = replace(plan, shape=_shape(value), rest=())
             case "negation":
                 plan = replace(plan, negated=True)
-    return replace(plan, kinds=tuple(kinds)) if kinds else plan
+    if kinds:
+        plan = replace(plan, kinds=tuple(kinds))
+    timed = plan.shape is AnswerShape.FACT and not plan.time.unlimited
+    if plan.finding and (timed or plan.shape in _IN_TIME):
+        return replace(plan, thing=AskedThing(plan.finding))
+    return plan
+
+
+def carried_words(plan: QuestionPlan, carried: Collection[str]) -> str:
+    """What a question that carries these parts does not say itself: the finding, else the kinds; "" for nothing."""
+    parts = [each for each in plan_parts(plan, carried) if each.id in carried]
+    findings = [each.text for each in parts if each.part == "finding"]
+    if findings:
+        return "" if findings[0].lower() in plan.text.lower() else findings[0]
+    return " ".join(each.text for each in parts if each.part == "kind")
 
 
 def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
     """The plan without these parts. Its patients are `patient_meant`'s."""
-    gone = {each.id for each in plan_parts(plan)}.intersection(ids)
+    gone = {each.id for each in plan_parts(plan, ids)}.intersection(ids)
     parts = {each.partition(":")[0] for each in gone}
     return replace(
         plan,
         kinds=tuple(kind for kind in plan.kinds if kind_id(kind) not in gone),
         finding=None if "finding" in parts else plan.finding,
+        thing=None if "finding" in parts else plan.thing,
         time=AskedTime() if "time" in parts else plan.time,
         shape=None if "shape" in parts else plan.shape,
         negated=plan.negated and NEGATION not in gone,
@@ -146,11 +173,6 @@ def plan_in_words(parts: Sequence[UnderstoodPart]) -> str:
     return ", ".join(each for each in (subject, *told["negation"], *told["time"]) if each)
 
 
-def _says(plan: QuestionPlan, part: UnderstoodPart) -> bool:
-    """Whether the question says it itself: of "And hypertension?" only the frame is carried."""
-    return part.part == "finding" and part.text.lower() in plan.text.lower()
-
-
 def _told_shapes() -> frozenset[str]:
     return frozenset(_SHAPES[each] for each in _SAID_FIRST)
 
@@ -167,14 +189,36 @@ def _patient_parts(patients: Sequence[str], scope: AccessScope, store: Store) ->
 def _plan_parts(plan: QuestionPlan, carried: Collection[str]) -> Iterator[UnderstoodPart]:
     for kind in plan.kinds:
         yield UnderstoodPart(kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
-    if plan.finding and (not plan.rest or f"{FINDING}{plan.finding}" in carried):
-        yield UnderstoodPart(f"{FINDING}{plan.finding}", "finding", plan.finding)
+    if finding := _finding_of(plan, carried):
+        yield UnderstoodPart(f"{FINDING}{finding}", "finding", finding)
     if (time := _time_value(plan.time)) is not None:
         yield UnderstoodPart(f"{TIME}{time}", "time", _time_text(plan.time))
-    if plan.shape is not None and not plan.rest:
+    if plan.shape is not None and (not plan.rest or _is_of_a_thing(plan)):
         yield UnderstoodPart(shape_id(plan.shape), "shape", _SHAPES[plan.shape])
     if plan.negated and not plan.rest:
         yield UnderstoodPart(NEGATION, "negation", "those who do not")
+
+
+def _finding_of(plan: QuestionPlan, carried: Collection[str]) -> str | None:
+    """What is asked about: a finding, the thing of a value in time, or, of a single fact, the words that ask for it."""
+    if plan.finding and (not plan.rest or f"{FINDING}{plan.finding}" in carried):
+        return plan.finding
+    if plan.thing is not None and _is_of_a_thing(plan):
+        return plan.thing.words
+    if plan.rest and plan.finding is None and plan.shape in (AnswerShape.FACT, AnswerShape.LIST):
+        return _words_of_a_fact(plan)
+    return None
+
+
+def _is_of_a_thing(plan: QuestionPlan) -> bool:
+    return bool(plan.thing and plan.thing.words) and plan.shape in (AnswerShape.FACT, *_IN_TIME)
+
+
+def _words_of_a_fact(plan: QuestionPlan) -> str | None:
+    """The question without whom, when and the words around them: "dose of allopurinol taking"."""
+    _, left = asked_time(framed(plan.text, plan.patients))
+    said = " ".join(word for word in left.strip(" ?.!").split() if word.lower() not in _AROUND)
+    return said if " " in said and len(said) <= FACT_CHARACTERS_MAX else None
 
 
 def _shape(value: str) -> AnswerShape:
@@ -190,7 +234,10 @@ def _time_value(time: AskedTime) -> str | None:
     if time.visits:
         return time.visits
     if time.since or time.until:
-        return f"{time.since or ''}{_SPAN}{time.until or ''}"
+        after, before = (
+            mark if end in time.open_ends else "" for end, mark in (("since", ">"), ("until", "<"))
+        )
+        return f"{after}{time.since or ''}{_SPAN}{before}{time.until or ''}"
     return None
 
 
@@ -201,9 +248,15 @@ def _time(value: str) -> AskedTime:
         return AskedTime(visits=cast(VisitPair, value))
     if _SPAN not in value:
         return AskedTime(cast(Order, value))
-    since, _, until = value.partition(_SPAN)
+    after, _, before = value.partition(_SPAN)
+    since, until = after.lstrip(">"), before.lstrip("<")
+    open_ends: set[Literal["since", "until"]] = set()
+    if since != after:
+        open_ends.add("since")
+    if until != before:
+        open_ends.add("until")
     days = tuple(dict.fromkeys(day for day in (since, until) if day))
-    return AskedTime(since=since or None, until=until or None, days=days)
+    return AskedTime(since=since or None, until=until or None, days=days, open_ends=frozenset(open_ends))
 
 
 def _time_text(time: AskedTime) -> str:
@@ -217,4 +270,6 @@ def _time_text(time: AskedTime) -> str:
         return time.since or ""
     if time.since and time.until:
         return f"{time.since} to {time.until}"
-    return f"since {time.since}" if time.since else f"until {time.until}"
+    since = "after" if "since" in time.open_ends else "since"
+    until = "before" if "until" in time.open_ends else "until"
+    return f"{since} {time.since}" if time.since else f"{until} {time.until}"

@@ -99,7 +99,7 @@ class ShapedAnswering:
         if not _is_known_whom(meant):
             return None
         plan, filters = understood.plan, meant.question.filters
-        embed = partial(embed_question, understood.question.text, self.embedder)
+        embed = partial(embed_question, plan.text.strip(), self.embedder)
         likeness = partial(self._likeness, meant.topic)
         asked = PlannedQuestion(meant.question, plan, embed, self.store, likeness)
         reply = None

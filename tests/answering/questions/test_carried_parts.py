@@ -160,6 +160,31 @@ def parts(found: Answer) -> dict[str, bool]:
                 "shape:fact": True,
             },
         ),
+        (
+            "How has the weight of Anna Mitchell changed?",
+            "And Martha Collins?",
+            {"patient:P2": False, "kind:vital-sign": True, "finding:weight": True, "shape:trend": True},
+        ),
+        (
+            "What dose of allopurinol is Anna Mitchell taking?",
+            "And Martha Collins?",
+            {
+                "patient:P2": False,
+                "kind:medication": True,
+                "finding:dose of allopurinol": True,
+            },
+        ),
+        (
+            "What was the blood pressure of Anna Mitchell after 2019?",
+            "And the weight?",
+            {
+                "patient:P1": True,
+                "kind:vital-sign": False,
+                "finding:weight": False,
+                "time:>2019..": True,
+                "shape:fact": True,
+            },
+        ),
         ("Does Anna Mitchell have gout?", "Is there anything else?", {"patient:P1": True}),
         ("Does Anna Mitchell have gout?", "Who else?", {"finding:gout": True, "shape:who": True}),
     ],
@@ -220,6 +245,16 @@ def test_she_is_asked_back_again_once_the_patient_was_removed(talk: Talk) -> Non
     talk.ask("Does Anna Mitchell have gout?")
     with pytest.raises(BadRequest, match="Whose allergies"):
         talk.ask("What is she allergic to?", "patient:P1")
+
+
+def test_a_fact_of_the_next_patient_is_never_that_of_the_one_before(talk: Talk) -> None:
+    first = talk.ask("What dose of allopurinol is Anna Mitchell taking?")
+    assert "100 mg" in first.text
+    second = talk.ask("And Martha Collins?")
+    assert "100 mg" not in second.text
+    assert {each.patient_id for each in second.citations} <= {"P2"}
+    third = talk.ask("What dose of warfarin is she taking?")
+    assert "5 mg" in third.text
 
 
 def test_a_search_reads_the_words_that_are_carried() -> None:

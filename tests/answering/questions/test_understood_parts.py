@@ -86,6 +86,8 @@ def test_a_patient_out_of_sight_has_no_name(answerer: Answerer) -> None:
         "Any imaging between 2020-01-01 and 2020-03-01?",
         "What happened at the first visit?",
         "How has the weight changed since 2019?",
+        "Any imaging after 2020-01-01?",
+        "What were the medications before 2020?",
     ],
 )
 def test_a_plan_comes_back_from_the_ids_of_its_parts(question: str) -> None:
@@ -94,7 +96,7 @@ def test_a_plan_comes_back_from_the_ids_of_its_parts(question: str) -> None:
     again = with_carried(plan_of("And?"), [each.id for each in parts])
     assert parts
     assert plan_parts(again) == parts
-    assert (again.time.since, again.time.until) == (plan.time.since, plan.time.until)
+    assert again.time.period == plan.time.period
 
 
 @pytest.mark.parametrize("part", ["kind:medication", "time:latest", "shape:list"])
