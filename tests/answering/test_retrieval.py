@@ -37,3 +37,28 @@ def test_however_often_a_note_is_copied_forward_the_one_that_says_otherwise_is_f
     )
     assert len(hits) == 10
     assert "new" in [hit.resource_id for hit in hits]
+
+
+@pytest.mark.parametrize(
+    ("question", "found"),
+    [
+        ("What is the ejection fraction?", ["heart"]),
+        ("What is the ejection fraction of the left ventricle?", []),
+        ("What is it?", []),
+    ],
+)
+def test_what_has_every_word_of_the_question_is_found_below_the_floor(
+    tmp_path: Path, question: str, found: list[str]
+) -> None:
+    store = EmbeddedStore(Database(tmp_path / "notes.sqlite"), StoreSettings())
+    store.prepare(SPACE)
+    store.upsert(
+        [
+            note("heart", ("She was seen today. Ejection fraction is 45 %.", leaning(0.1))),
+            note("lung", ("A fraction of the lung.", leaning(0.15))),
+        ]
+    )
+    hits = retrieve(
+        question, axis(0), Filters(), top_k=10, floor=0.2, store=store, settings=AnsweringSettings()
+    )
+    assert [hit.resource_id for hit in hits] == found

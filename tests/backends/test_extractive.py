@@ -218,6 +218,7 @@ def test_an_item_far_below_the_line_that_changes_it_is_not_quoted() -> None:
 def test_a_list_number_is_no_amount() -> None:
     asked = "How big is the lung nodule?"
     assert quotes(asked, "Assessment\n1. Right upper lobe lung nodule.\n2. Asthma of the lung.") == []
+    assert quotes(asked, "Lung nodule, seen 2 years ago.", sentence_similarity_min=0.0) == []
     assert quotes(asked, "The lung nodule is 8 mm.") == [("The lung nodule is 8 mm.", 1)]
 
 

@@ -85,10 +85,14 @@ _KINDS = (
     (re.compile(r"^\s*why\b|\b(?:reason|caus\w+)\b", re.IGNORECASE), ValueKind.REASON),
 )
 """What a question asks for."""
-_ASKS_FOR_A_NUMBER = re.compile(
-    r"\bhow (?:many|much|high|low|old|large|big|tall|heavy|wide|deep)\b|\bdos(?:e|es|age)\b", re.IGNORECASE
+_NUMBERS = (
+    (re.compile(r"\bhow (?:large|big|tall|wide|deep|thick)\b", re.IGNORECASE), (ValueKind.SIZE,)),
+    (
+        re.compile(r"\bhow (?:many|much|high|low|old|heavy)\b|\bdos(?:e|es|age)\b", re.IGNORECASE),
+        (ValueKind.AMOUNT, ValueKind.DOSE),
+    ),
 )
-"""Nothing without one answers."""
+"""What asks for a number, and the kinds of which one must be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +197,7 @@ class _Asked:
         self._words = _content_words(question)
         self._about = AskedWords(question)
         self._kinds = [kind for asks, kind in _KINDS if asks.search(question)]
-        self._number = _ASKS_FOR_A_NUMBER.search(question) is not None
+        self._numbers = [kinds for asks, kinds in _NUMBERS if asks.search(question)]
         self._yes_or_no = _YES_OR_NO.match(question) is not None
         self._passages = [
             (_content_words(passage.text), scale.usual(passage.similarity)) for passage in passages
@@ -213,7 +217,8 @@ class _Asked:
         )
         if self._only_names_the_topic(sentence):
             evidence -= TOPIC_PENALTY
-        if not self._is_about_it(sentence) or (self._number and not _has_number(sentence.text)):
+        share = self._share(sentence)
+        if not (share is None or may_answer(share, likened=True)) or self._lacks_its_number(sentence):
             evidence = -1.0
         # A number or a title alone makes nothing an answer: it orders those that are.
         place = TITLE_WEIGHT if sentence.titled else 0.0
@@ -223,14 +228,16 @@ class _Asked:
             return _Scored(sentence, evidence, evidence + place + KIND_WEIGHT)
         return _Scored(sentence, evidence - KIND_WEIGHT, evidence + place - KIND_WEIGHT)
 
-    def _is_about_it(self, sentence: _Sentence) -> bool:
-        """Whether it holds enough of what the question is about. Of a question that only asks, any does."""
+    def _lacks_its_number(self, sentence: _Sentence) -> bool:
+        text = sentence.text
+        return any(not any(find_value(kind, text, 0, len(text)) for kind in kinds) for kinds in self._numbers)
+
+    def _share(self, sentence: _Sentence) -> float | None:
+        """How much of what the question is about it holds; None of a question that only asks."""
         if not self._weights:
-            return True
+            return None
         here = self._about.held(sentence.read)
-        return may_answer(
-            share_held(self._weights, here, elsewhere=self._held[sentence.number - 1]), likened=True
-        )
+        return share_held(self._weights, here, elsewhere=self._held[sentence.number - 1])
 
     def _coverage(self, sentence: _Sentence) -> float:
         """Share of the question's words in the sentence, by rarity; half a word where only its passage has it."""
@@ -248,12 +255,6 @@ class _Asked:
         """A fragment with at most one word beyond the question's. To a yes-or-no question even that is an answer."""
         new = sentence.words - self._words
         return not self._yes_or_no and len(new) <= 1 and not any(map(str.isdigit, sentence.text))
-
-
-def _has_number(text: str) -> bool:
-    return any(
-        find_value(kind, text, 0, len(text)) for kind in (ValueKind.AMOUNT, ValueKind.DOSE, ValueKind.SIZE)
-    )
 
 
 def _sentences(question: str, passages: Sequence[Hit]) -> list[_Sentence]:
