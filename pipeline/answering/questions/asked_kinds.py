@@ -40,7 +40,8 @@ social history: social history, smok(e|es|ed|ing|er), tobacco, cigarettes?, pack
     marital status, occupation, job, insurance, insurances, insured, lives?, education,
     socioeconomic, employed, live with
 history: (past |past medical |medical )history, history
-problem: problems?, diagnos(is|es|ed), conditions?, illness(es)?, diseases?, comorbidit(y|ies), disorders?
+problem: ((medical|health|chronic|active|ongoing) )*(problems?|conditions?), diagnos(is|es|ed), illness(es)?,
+    diseases?, comorbidit(y|ies), disorders?
 """
 """Kinds before the colon, patterns of words behind it; of two that meet, the longer one holds."""
 

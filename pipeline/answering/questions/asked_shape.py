@@ -151,7 +151,7 @@ _DRUGS = re.compile(r"(?<=\w) (?:drugs?|medications?|medicines?|products?)$", re
 _LIST_VERB = re.compile(
     r"^(?:what|which)(?P<what>(?:\s+[\w-]+){0,4}?)\s+(?:is|are|was|were|does|do|did|has|have|had|should|will)\s+§\s*"
     r"(?:(?:currently|still|now|also|been)\s+)*(?P<verb>on|taking|take|takes|allergic to|prescribed|using|use|have|had"
-    r"|got|started on|given|to take)?\s*(?P<more>[^?.!]*)" + _END,
+    r"|got|get|received|receive|started on|given|to take)?\s*(?P<more>[^?.!]*)" + _END,
     re.IGNORECASE,
 )
 _LIST_NOUN = re.compile(

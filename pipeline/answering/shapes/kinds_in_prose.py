@@ -36,7 +36,11 @@ _LABORATORY = (
     r"|magnesium|psa|cultures?|cbc|cmp|bmp|bun|crp|esr|ferritin|panel|blood (?:test|work|count|sugar))s?\b"
     r"|\d\s?(?:m?g/d[lL]|mmol|m?eq/l|[uU]/[lL]|ng/m[lL])"
 )
-_VACCINE = r"\b(?:immuni[sz]\w*|vaccin\w*|shots?|boosters?)\b"
+_VACCINE = (
+    r"\b(?:immuni[sz]\w*|vaccin\w*|shots?|boosters?|tdap|dtap|mmr|bcg|shingrix|zostavax|pneumovax|prevnar|gardasil|fluzone"
+    r"|flumist|boostrix|adacel|havrix|vaqta|twinrix|engerix|heplisav|recombivax|menactra|menveo|bexsero|trumenba"
+    r"|comirnaty|varivax|rotateq)\b"
+)
 _PROBLEM = (
     r"\b(?:present(?:s|ed|ing)?|diagnosed|admitted|consistent|suffers?|known) (?:with|from|to have)\b"
     r"|\bdiagnos[ei]s\b"
@@ -46,6 +50,7 @@ SAID_IN = MappingProxyType(
         ThingKind.PROCEDURE: re.compile(_OPERATION, re.IGNORECASE),
         ThingKind.LABORATORY: re.compile(_LABORATORY, re.IGNORECASE),
         ThingKind.IMMUNIZATION: re.compile(_VACCINE, re.IGNORECASE),
+        ThingKind.ALLERGY: re.compile(r"allerg|\bNK(?:D|F)?A\b|anaphyla|intoleran|\breact", re.IGNORECASE),
         ThingKind.FAMILY: re.compile(
             rf"\b(?:{'|'.join(sorted(RELATIVES))}|hereditary|inherited)\b", re.IGNORECASE
         ),
@@ -57,6 +62,7 @@ _LINE_ABOVE = re.compile(
     r"^(?P<line>[^\n]*):[ \t]*\n(?P<items>(?:[ \t]*[-*•][ \t]+[^\n]+(?:\n|\Z))+)", re.MULTILINE
 )
 _ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(?P<item>[^\n]*[^\s.;])", re.MULTILINE)
+_NONE_KNOWN = re.compile(r"\bNK(?:D|F)?A\b")
 _HAPPENED = frozenset([_K.PRESENT, _K.HISTORICAL])
 _NOT_PROCEDURES = frozenset(
     [SectionKind.INSTRUCTIONS, SectionKind.PLAN, SectionKind.FAMILY_HISTORY, SectionKind.PHYSICAL_EXAM]
@@ -83,6 +89,7 @@ def prose_mentions(note: PatientNote, kind: ThingKind) -> Iterator[ProseMention]
                     yield ProseMention(passage, mention.start, mention.end, mention.drug)
     elif kind is ThingKind.ALLERGY:
         yield from _of_finding(note, Finding("allergy"))
+        yield from _none_known(note)
     elif kind in (ThingKind.IMMUNIZATION, ThingKind.PROCEDURE):
         yield from listed_under(note, kind)
         yield from _of_words(note, SAID_IN[kind], kind)
@@ -119,6 +126,12 @@ def _of_finding(note: PatientNote, finding: Finding) -> Iterator[ProseMention]:
             said = NoteAssertions(text, passage.sections).of(mention.start, mention.end).kind
             if said is not _K.FAMILY and not is_heading(text[mention.sentence_start : mention.sentence_end]):
                 yield ProseMention(passage, mention.sentence_start, mention.sentence_end)
+
+
+def _none_known(note: PatientNote) -> Iterator[ProseMention]:
+    for passage in note.passages:
+        for found in _NONE_KNOWN.finditer(passage.hit.text):
+            yield ProseMention(passage, *found.span())
 
 
 def _of_words(note: PatientNote, words: re.Pattern[str], kind: ThingKind) -> Iterator[ProseMention]:

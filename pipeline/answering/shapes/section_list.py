@@ -65,8 +65,9 @@ _REASONING = re.compile(
     r"\s*(?:[-*•]\s*)?(?:Medical Reasoning|Reasoning|Patient Agreements)\b", re.IGNORECASE
 )
 _NO_PROBLEM = re.compile(
-    r"\W*(?:(?:routine )?(?:health ?care|health) maintenance|preventive care|follow-?up|disposition|code status"
-    r"|prophylaxis|return|(?:(?:re)?stop|start|continue|hold|discontinue|increase|decrease|resume|taper|refill|order"
+    r"\W*(?:(?:routine )?(?:health ?care|health) maintenance|hm\b|f/?u\b|dispo\b|preventive care|follow-?up"
+    r"|disposition|code status|prophylaxis|return"
+    r"|(?:(?:re)?stop|start|continue|hold|discontinue|increase|decrease|resume|taper|refill|order"
     r"|repeat|check|refer|schedule|recommend|consider|obtain|give|take|avoid|add|switch|change"
     r"|prescribe)\b(?! ?(?:and|-)))",
     re.IGNORECASE,
@@ -79,6 +80,24 @@ _CHANGE = (
     r"|increase[ds]?|decrease[ds]?|reduce[ds]?|chang(?:e|ed)|quit|off)"
 )
 _NOT_CHANGED_IN = frozenset([_K.MEDICATIONS, _K.ALLERGIES, _K.FAMILY_HISTORY])
+_DONE_ABOUT = re.compile(r"\s+[-–—]+\s+|[.;:]\s+(?=[A-Z])")
+_DOSE = re.compile(
+    r"\d\s?(?:m?g|mcg|units?|ml|puffs?|tablets?)\b|\b(?:daily|bid|tid|prn|nightly)\b", re.IGNORECASE
+)
+_CHANGES_DRUG = re.compile(rf"\b{_CHANGE}\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[^\s\d][.]\s")
+_TELLS = re.compile(
+    r"\b(?:she|he|they|patient|is|was|were|has|had|shows?|showed|given|follow(?:ed|s)?|returns?|returned|discharged|seen"
+    r"|came|refer\w*|schedul\w*)\b",
+    re.IGNORECASE,
+)
+_OWN_WORDS = MappingProxyType(
+    {
+        ThingKind.MEDICATION: re.compile(rf"{_DOSE.pattern}|{_CHANGES_DRUG.pattern}", re.IGNORECASE),
+        ThingKind.ALLERGY: SAID_IN[ThingKind.ALLERGY],
+        ThingKind.PROCEDURE: SAID_IN[ThingKind.PROCEDURE],
+    }
+)
 _HAS_ILLNESS = re.compile(
     r"\s*(?:(?:she|he|they|the patient|patient|pt)\s+(?:also\s+)?(?:has|have)\b"
     r"(?!\s+(?:also\s+)?(?:had|undergone|been))"
@@ -222,6 +241,8 @@ def items_in(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterato
     for item in items_of(text, section.text_start, section.end):
         if not _LETTER.search(text, item.start, item.end) or text[item.end - 1] == ":":
             continue
+        if _runs_on(text, section, item.start, item.end, kind):
+            continue
         if not _is_of_another_kind(text, item.start, item.end, kind):
             yield item.start, item.end
 
@@ -240,6 +261,9 @@ def _is_of_another_kind(text: str, start: int, end: int, kind: ThingKind) -> boo
 
 def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
     """Of an assessment its headlines, or what is done: not what is thought."""
+    if kind is ThingKind.PROBLEM and not _has_headlines(text, section):
+        yield from _numbered(text, section)
+        return
     for start, end in passage_sentences(text[section.text_start : section.end]):
         a, b = start + section.text_start, end + section.text_start
         if is_heading(text[a:b]) and kind is not ThingKind.PROBLEM:
@@ -247,6 +271,35 @@ def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tup
         problem = is_problem(text, a, b)
         if problem is (kind is ThingKind.PROBLEM) and not _REASONING.match(text, a):
             yield a, b
+
+
+def _runs_on(text: str, section: Section, start: int, end: int, kind: ThingKind) -> bool:
+    """Whether an item is a later sentence of a section that begins on the line of its title, and tells of something
+    else: "Medications: aspirin. Colonoscopy in March showed a polyp."."""
+    between = text[section.text_start : start]
+    inline = "\n" not in text[section.start : section.text_start]
+    if not inline or _SENTENCE_END.search(between) is None or _TELLS.search(text, start, end) is None:
+        return False
+    own = _OWN_WORDS.get(kind)
+    return own is None or own.search(text, start, end) is None
+
+
+def _has_headlines(text: str, section: Section) -> bool:
+    spans = passage_sentences(text[section.text_start : section.end])
+    return any(is_problem(text, a + section.text_start, b + section.text_start) for a, b in spans)
+
+
+def _numbered(text: str, section: Section) -> Iterator[tuple[int, int]]:
+    """The numbered problems of an assessment that runs on, each up to what is done about it: "1. Asthma - start"."""
+    for item in items_of(text, section.text_start, section.end):
+        cut = _DONE_ABOUT.search(text, item.start, item.end)
+        end = cut.start() if cut else item.end
+        if (
+            item.number is not None
+            and len(text[item.start : end].split()) <= PROBLEM_WORDS_MAX
+            and not _NO_PROBLEM.match(text, item.start)
+        ):
+            yield item.start, end
 
 
 def is_problem(text: str, start: int, end: int) -> bool:

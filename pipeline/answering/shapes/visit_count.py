@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.kinds_in_prose import SAID_IN
 from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Counted, PlannedQuestion, Quotation, Reply
@@ -100,6 +101,7 @@ def _done_in(note: PatientNote, thing: AskedThing) -> Quotation | None:
 
 def _may_be_told(read: PatientNotes, thing: AskedThing) -> bool:
     """Whether a passage has it in another way, or may have it in other words."""
-    other = may_be_called(thing.finding.text)
+    other = [may_be_called(thing.finding.text)]
+    other += [said for said in SAID_IN.values() if said.search(thing.finding.text)]
     texts: Iterator[str] = (passage.hit.text for note in read.notes for passage in note.passages)
-    return any(thing.finding.has_part(text) or other.search(text) for text in texts)
+    return any(thing.finding.has_part(text) or any(words.search(text) for words in other) for text in texts)

@@ -137,6 +137,32 @@ def test_a_count_of_one_patient_shows_what_it_counts(notes: EmbeddedStore, quest
     assert len(told.citations) == int(lead.split(maxsplit=1)[0])
 
 
+RUN_ON = """Kim Lee is a 58-year-old woman. PMH: asthma, reflux. Allergies: NKDA.
+Medications reviewed: albuterol, omeprazole 40 mg, levothyroxine 88 mcg. She stopped omeprazole last month.
+Colonoscopy in March showed two polyps. Shingrix #1 given.
+Assessment: 1. Asthma - well controlled. 2. New diagnosis: type 2 diabetes. 3. HM: mammogram due.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        (
+            "What medications is Kim Lee on?",
+            ["albuterol", "omeprazole 40 mg", "levothyroxine 88 mcg", "She stopped omeprazole last month"],
+        ),
+        ("What medical problems does Kim Lee have?", ["asthma", "reflux", "New diagnosis: type 2 diabetes"]),
+        ("Which vaccines did Kim Lee get?", ["Shingrix #1 given."]),
+    ],
+)
+def test_sections_that_run_on_hold_their_own_alone(tmp_path: Path, question: str, quoted: list[str]) -> None:
+    with stored(tmp_path, [Document("k1", "kim", "Visit note", RUN_ON, "2020-06-10", "ward")]) as store:
+        assert set(quoted) <= set(quotes(asked(question, store)))
+        assert not any(
+            "Colonoscopy" in each or "mammogram" in each for each in quotes(asked(question, store))
+        )
+
+
 def test_notes_of_which_the_day_is_not_known_are_not_counted(tmp_path: Path) -> None:
     documents = [
         Document(f"n{number}", "p1", "Visit note", f"Nora Patel. Visit {number}: flu shot given.")
