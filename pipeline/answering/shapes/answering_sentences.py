@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-import numpy as np
-
 from pipeline.answering.questions.asked_value import AskedValue
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
@@ -264,12 +262,10 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
 
 def _hits(fact: AskedFact, asked: PlannedQuestion) -> list[Hit]:
     """Newest first."""
-    space = asked.store.space()
-    if space is None:
+    if asked.store.space() is None:
         return []
     filters = asked.question.filters
-    direction = np.eye(1, space.dimension, dtype=np.float32)[0]  # how near they are is not asked: any will do
-    found = asked.store.search_vector(direction, ALL_MAX + 1, filters)
+    found = asked.store.search_vector(asked.vector, ALL_MAX + 1, filters)
     if len(found) > ALL_MAX:
         time = fact.plan.time
         dated = replace(filters, since=time.since or filters.since, until=time.until or filters.until)
@@ -280,13 +276,13 @@ def _hits(fact: AskedFact, asked: PlannedQuestion) -> list[Hit]:
             for match in (
                 asked.store.search_words(words, FOUND_MAX, each)
                 if words
-                else asked.store.search_vector(direction, READ_MAX, each)
+                else asked.store.search_vector(asked.vector, READ_MAX, each)
             )
         ]
     ids = dict.fromkeys(match.chunk_id for match in found)
     hits = [
         hit
-        for hit in asked.store.hits(list(ids), direction)
+        for hit in asked.store.hits(list(ids), asked.vector)
         if filters.scope.admits(hit.domain, hit.patient_id)
     ]
     hits.sort(key=lambda hit: (hit.resource_id, hit.start))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.records import Answer, Document
-from tests.answering.questions.stored_notes import stored
+from pipeline.records import Answer, Document, Filters
+from tests.answering.questions.stored_notes import EMBEDDER, stored
 from tests.answering.shapes.test_shaped_answering import asked, lines, quotes
 
 NORA = "Nora Patel is a 35-year-old female.\n\n"
@@ -140,6 +140,16 @@ def test_what_comes_near_is_shown_as_that_and_is_no_answer(tmp_path: Path) -> No
         "Not stated in the notes. What comes near:",
         '"Right upper lobe lung nodule." [1]',
     ]
+
+
+def test_a_passage_is_as_near_to_the_question_as_its_vector_says(tmp_path: Path) -> None:
+    text = NORA + "The CT shows a lung nodule of 8 mm."
+    question = "How big is Nora Patel's lung nodule?"
+    with stored(tmp_path, [Document("n0", "p1", "Visit note", text, "2020-01-05", "ward")]) as store:
+        (citation, *_) = asked(question, store).citations
+        vector = EMBEDDER.embed([question], "query")[0]
+        (match,) = store.search_vector(vector, 1, Filters())
+    assert citation.similarity == pytest.approx(match.score, abs=1e-5)
 
 
 def test_a_day_that_is_asked_about_is_the_notes_or_the_sentences(tmp_path: Path) -> None:
