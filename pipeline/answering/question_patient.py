@@ -30,6 +30,7 @@ KNOWN_IDS_MAX = 50
 _OF_A_PERSON = re.compile(
     r"\b(?:of|for|about|in|does|do|did|is|was|has|had|can|should|will)\s+\Z", re.IGNORECASE
 )
+_IS = re.compile(r"\b(?:does|do|did|is|was|has|had|can|should|will)\s+\Z", re.IGNORECASE)
 _HAS = re.compile(r"['’]s\b|\s+(?:has|have|had|takes?|took|needs?|gets?)\b", re.IGNORECASE)
 """What stands before and after a short id: "seizures of P3", "P3's potassium"."""
 _NO_NUMBER_OF = re.compile(r"['’]s\b|\s+(?:has|have|had|is|was|takes?|took|on)\b", re.IGNORECASE)
@@ -41,6 +42,8 @@ _ID = re.compile(
 )
 DIGITS_MIN = 3
 """Of an id that no note has: "patient HER2 positive" names no one."""
+NUMBER_MIN = 5
+"""Digits of a number that nothing announces and that may be an id wherever it stands: "20031177 potassium"."""
 _MEASURED = re.compile(r"[\d./-]*[/.-][\d./-]*")
 """A date, a blood pressure."""
 _NOT_ALONE = re.compile(
@@ -120,8 +123,12 @@ def _written_like_known(question: Question, store: Store) -> Iterator[str]:
     """Ids that no note has, written like those that notes inside the scope have."""
     known = store.values("patient_id", question.filters.scope, limit=KNOWN_IDS_MAX)
     shapes = {_shape(each) for each in known}
+    lengths = {len(each) for each in known if each.isdecimal() and len(each) >= NUMBER_MIN}
     for match in _ids_like(question.text):
-        if not match["id"].isdecimal() and _shape(match["id"]) in shapes:
+        number = match["id"].isdecimal()
+        if number and (match["said"] or not _OF_A_PERSON.search(question.text, 0, match.start())):
+            continue
+        if len(match["id"]) in lengths if number else _shape(match["id"]) in shapes:
             yield match["id"]
 
 
@@ -138,18 +145,18 @@ def _words_like_ids(text: str) -> list[str]:
 
 
 def _ids_like(text: str) -> list[re.Match[str]]:
-    """Words with a digit in them: those of digits alone only where the question says what they are, short ones there
-    or where a person can stand."""
-    return [
-        match
-        for match in _ID.finditer(text)
-        if match["said"]
-        or (
-            not match["id"].isdecimal()
-            and (
-                len(match["id"]) >= LENGTH_MIN
-                or _OF_A_PERSON.search(text, 0, match.start())
-                or _HAS.match(text, match.end())
-            )
-        )
-    ][:WORDS_MAX]
+    """Words with a digit in them: short ones, and numbers, only where the question says what they are or where a person
+    can stand."""
+    return [match for match in _ID.finditer(text) if match["said"] or _may_be_alone(match, text)][:WORDS_MAX]
+
+
+def _may_be_alone(match: re.Match[str], text: str) -> bool:
+    """Whether a word that nothing announces may be an id."""
+    length = len(match["id"])
+    if match["id"].isdecimal():
+        return length >= NUMBER_MIN or (length >= DIGITS_MIN and bool(_IS.search(text, 0, match.start())))
+    return (
+        length >= LENGTH_MIN
+        or bool(_OF_A_PERSON.search(text, 0, match.start()))
+        or bool(_HAS.match(text, match.end()))
+    )

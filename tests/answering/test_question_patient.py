@@ -12,7 +12,19 @@ from pipeline.answering.question_patient import of_its_patient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, Filters, Question
 
-PATIENTS = ("D2N005", "D2N006", "p1", "a4abb8bd-c78c-e552", "7", "65", "B12", "100", "1001", "Patient/x9")
+PATIENTS = (
+    "D2N005",
+    "D2N006",
+    "p1",
+    "20031177",
+    "a4abb8bd-c78c-e552",
+    "7",
+    "65",
+    "B12",
+    "100",
+    "1001",
+    "Patient/x9",
+)
 
 
 def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
@@ -53,6 +65,14 @@ def limited(text: str, scope: AccessScope | None = None) -> tuple[str, ...]:
         ("seizures of p9", ("p9",)),
         ("P9's allergies", ("P9",)),
         ("Does patient 8 have gout?", ("8",)),
+        ("Is 20031177 on apixaban?", ("20031177",)),
+        ("20031177 potassium", ("20031177",)),
+        ("Does 1001 smoke?", ("1001",)),
+        ("Is 20031178 on apixaban?", ("20031178",)),
+        ("apixaban in 20031178?", ("20031178",)),
+        ("Is 140 mmol/L a high sodium?", ()),
+        ("Were platelets above 150000 on 20240503?", ()),
+        ("Was the output 1001 mL?", ()),
         ("Is the patient 8 hours after surgery?", ()),
         ("Does the patient 2 units need?", ()),
         ("Is T4 normal?", ()),
