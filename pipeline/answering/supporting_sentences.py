@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pipeline.records import Hit
+from pipeline.text.condition import OPENING
 from pipeline.text.entailment import SupportContext, carries, says_nothing
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.sentences import is_heading, passage_sentences
@@ -48,6 +49,7 @@ _SHE = re.compile(r"\b(?:she|her|hers|herself|mrs|ms|female|lady)\b", re.IGNOREC
 _OF_SEVERAL = re.compile(r"\bpatients\b", re.IGNORECASE)
 """What one patient's note says of the patient is not said of "all patients"."""
 _POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IGNORECASE)
+_CONDITION = re.compile(rf"\b(?:{'|'.join(sorted(OPENING))})\b", re.IGNORECASE)
 _BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
 _ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
 _HAS = re.compile(rf"\b(?:{'|'.join(sorted(CLINICIAN_HAS))})\b", re.IGNORECASE)
@@ -89,7 +91,7 @@ class Passages:
     _spans: dict[int, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     _words: dict[int, list[frozenset[str]]] = field(default_factory=dict)
     _read_sources: dict[tuple[int, int, int], _EvidenceSource] = field(default_factory=dict)
-    _names: dict[str, frozenset[str]] = field(default_factory=dict)
+    _names: dict[str, tuple[frozenset[str], ...]] = field(default_factory=dict)
 
     def evidence(self, text: str, numbers: Sequence[int]) -> list[Evidence]:
         """Where the passages of these numbers carry `text`; empty where they do not carry all of it.
@@ -117,7 +119,10 @@ class Passages:
     def names_whom(self, text: str, patient_id: str) -> bool:
         """Whether a text calls this patient by name or by number."""
         words = set(_forms(text))
-        return not words.isdisjoint(self._names_of(patient_id)) or patient_id.lower() in text.lower()
+        return (
+            any(not words.isdisjoint(name) for name in self._names_of(patient_id))
+            or patient_id.lower() in text.lower()
+        )
 
     def elsewhere(self, text: str, numbers: Sequence[int], found: Sequence[Evidence]) -> list[Evidence]:
         """Evidence in the cited passages that were not needed for `found`, where they carry all of it as well."""
@@ -132,13 +137,17 @@ class Passages:
             return True
         begins, ends = self.span_of(number, start, end)
         around = f"{text[begins:start]} . {text[end:ends]}"
-        if over_labels(self._labels(number, begins)) == Over() and not (
-            may_stand_over(around)
-            and any(
-                token.kind in ("negation", "hedge", "relative")
-                or token.key in ENDING_ORDERS
-                or (token.word in CLINICIANS and _HAS.search(text, begins, ends))
-                for token in read(around).tokens
+        if (
+            _CONDITION.search(around) is None
+            and over_labels(self._labels(number, begins)) == Over()
+            and not (
+                may_stand_over(around)
+                and any(
+                    token.kind in ("negation", "hedge", "relative")
+                    or token.key in ENDING_ORDERS
+                    or (token.word in CLINICIANS and _HAS.search(text, begins, ends))
+                    for token in read(around).tokens
+                )
             )
         ):
             return True
@@ -228,7 +237,14 @@ class Passages:
             if not reading.of("negation"):
                 known.update(token.key for token in reading.of("word"))
         if names:
-            known |= self._names_of(hit.patient_id)
+            own = _words_of_names(hit.text[source.start : source.end])
+            known.update(
+                *(
+                    name
+                    for name in self._names_of(hit.patient_id)
+                    if not own or any(name & each for each in own)
+                )
+            )
         return SupportContext(
             known,
             _dates(hit.date),
@@ -244,20 +260,16 @@ class Passages:
             )
         return source.reading
 
-    def _names_of(self, patient_id: str) -> frozenset[str]:
-        """Words of the names by which passages of this patient call the patient."""
+    def _names_of(self, patient_id: str) -> tuple[frozenset[str], ...]:
+        """Words of each name by which passages of this patient call the patient."""
         if patient_id not in self._names:
             found = (
-                match[kind]
+                name
                 for hit in self.hits
                 if hit.patient_id == patient_id
-                for match in _NAME.finditer(hit.text)
-                for kind in ("titled", "aged", "labelled")
-                if match[kind]
+                for name in _words_of_names(hit.text)
             )
-            self._names[patient_id] = frozenset(
-                key for name in found for word in _WORD.findall(name.lower()) for key in canonical(word)
-            )
+            self._names[patient_id] = tuple(dict.fromkeys(found))
         return self._names[patient_id]
 
     def _is_another_person(self, text: str, numbers: Sequence[int]) -> bool:
@@ -308,6 +320,18 @@ class Passages:
 
     def _carries(self, source: _EvidenceSource, claim: Reading, start: int, end: int, *, names: bool) -> bool:
         return carries(self._read(source), claim, start, end, partial(self._context, source, names=names))
+
+
+def _words_of_names(text: str) -> list[frozenset[str]]:
+    """The words of each name that a text calls a person by."""
+    return [
+        frozenset(
+            key
+            for word in _WORD.findall((match["titled"] or match["aged"] or match["labelled"]).lower())
+            for key in canonical(word)
+        )
+        for match in _NAME.finditer(text)
+    ]
 
 
 def _opens_another(line: str, hit: Hit) -> bool:
@@ -389,7 +413,7 @@ def _cuts(claim: Reading) -> list[int]:
     last = 0
     for place in range(1, len(claim.tokens) - 1):
         token = claim.tokens[place]
-        joins = token.kind in ("break", "comma") or token.word in _JOINING
+        joins = (token.kind in ("break", "comma") and token.key != ":") or token.word in _JOINING
         joins = joins or (token.word in ("or", "nor") and claim.over[place - 1].denied > 0)
         if token.word == "also" and claim.tokens[place - 1].kind != "comma":
             continue

@@ -21,6 +21,10 @@ _SELDOM_OR_OFTEN = frozenset(
     "occasional occasionally rare rarely seldom sometimes intermittent intermittently frequent frequently often "
     "constant constantly".split()
 )
+_A_SINGLE_TIME = frozenset(["once", "stat"])
+_CAME = frozenset(["admitted", "readmitted", "presented", "seen"])
+"""Words that claim nothing by themselves, but with their day."""
+_AGENTS = frozenset(["by"])
 _JOINING = frozenset(["and", "while", "but", "whereas"])
 
 
@@ -78,7 +82,7 @@ def _parts_of(reading: Reading) -> list[int]:
 def _mark_of(token: Token) -> Mark | None:
     if token.kind == "side":
         return "side", token.key
-    if token.word in _SELDOM_OR_OFTEN:
+    if token.word in _SELDOM_OR_OFTEN or (token.word in _A_SINGLE_TIME and token.kind == "word"):
         return "frequency", token.key
     figure = token.figure
     if figure is None:
@@ -95,7 +99,7 @@ def _said_with(claim: Reading, place: int, start: int, end: int, *, everything: 
         token = claim.tokens[at]
         if (
             at != place
-            and token.kind in ("word", "figure", "order")
+            and (token.kind in ("word", "figure", "order") or token.word in _CAME)
             and (everything or parts[at] == parts[place])
         ):
             yield token
@@ -120,9 +124,38 @@ def _is_apart(
         return False
     if own is not None:
         return where <= {part for part, other in theirs if other[0] == own[0]}
-    if min(at) > max(where):
+    if min(at) > max(where) or all(_has_its_own(source, parts, part, said) for part in where):
         return True
     return not mark[0].startswith("amount") and all(_has_a_subject(source, parts, part) for part in where)
+
+
+def _has_its_own(source: Reading, parts: Sequence[int], part: int, said: Token) -> bool:
+    """Whether a part has another word in the place that `said` has in its own: "discharged" for "admitted", "by Dr.
+    Lindqvist" for "by Dr. Osei"."""
+    if said.word.endswith("ed"):
+        return any(
+            token.word.endswith("ed")
+            and token.word != said.word
+            and token.kind in ("word", "neutral", "order")
+            for token, own in zip(source.tokens, parts, strict=True)
+            if own == part
+        )
+    whose = {_agent_of(source, parts, place) for place in source.places.get(said.key, ())}
+    own_agents = {at for at, token in enumerate(source.tokens) if parts[at] == part and token.word in _AGENTS}
+    return whose.isdisjoint([None]) and bool(whose) and bool(own_agents)
+
+
+def _agent_of(source: Reading, parts: Sequence[int], place: int) -> str | None:
+    """The word that makes a word the doer of its part: "by" before "Dr. Osei"."""
+    before = source.tokens[max(0, place - 3) : place]
+    return next(
+        (
+            token.word
+            for at, token in enumerate(before, max(0, place - 3))
+            if token.word in _AGENTS and parts[at] == parts[place]
+        ),
+        None,
+    )
 
 
 def _has_a_subject(source: Reading, parts: Sequence[int], part: int) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from pipeline.text.condition import leaves_out_condition
 from pipeline.text.contrast import joins_what_is_apart
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.figures import Figure
@@ -585,6 +586,8 @@ def _speaks_against(
 ) -> bool:
     return (
         joins_what_is_apart(source, claim, start, end)
+        or leaves_out_condition(source, claim, start, end)
+        or _tolerates_another(source, theirs, claim, start, end, words)
         or _says_of_more(source, theirs, claim, start, end, words)
         or _is_no_more(source, theirs, claim, start, end, words)
     )
@@ -617,6 +620,39 @@ def _says_of_more(
             if token.kind == "word"
         )
     )
+
+
+def _tolerates_another(
+    source: Reading, theirs: Set[str], claim: Reading, start: int, end: int, words: Set[str]
+) -> bool:
+    """Whether a claim says that what the source calls an allergy is tolerated: what stands next to which counts."""
+    if (
+        "allergy" not in source.places
+        or not TOLERATED & theirs
+        or not TOLERATED & words
+        or "allergy" in claim.places
+    ):
+        return False
+    said = [at for at, token in enumerate(source.tokens) if token.key == "allergy" or token.word in TOLERATED]
+    return any(
+        all(_is_said_with_allergy(source, place, said) for place in places)
+        for token in claim.tokens[start:end]
+        if token.kind == "word" and token.word not in TOLERATED and (places := source.places.get(token.key))
+    )
+
+
+def _is_said_with_allergy(source: Reading, place: int, said: Sequence[int]) -> bool:
+    """Whether "allergic" is the last of the two before it; of its own part where one stands there alone."""
+    first = last = place
+    while first and source.tokens[first - 1].kind not in ("comma", "break"):
+        first -= 1
+    while last + 1 < len(source.tokens) and source.tokens[last + 1].kind not in ("comma", "break"):
+        last += 1
+    own = {source.tokens[at].key == "allergy" for at in said if first <= at <= last}
+    if len(own) == 1:
+        return own.pop()
+    before = [at for at in said if at < place]
+    return source.tokens[before[-1] if before else said[0]].key == "allergy"
 
 
 _EXCEPTION = EXCEPTING | {"than", "all"}

@@ -103,6 +103,30 @@ def test_what_a_doctor_has_is_not_the_patients(draft: str, leaves: bool) -> None
     assert (check_statement(draft, (hit,), note.get) is not None) is leaves
 
 
+@pytest.mark.parametrize(
+    ("note", "draft", "leaves"),
+    [
+        ("Penicillin: rash\nSulfa: anaphylaxis", "Penicillin: anaphylaxis [1].", False),
+        ("Penicillin: rash\nSulfa: anaphylaxis", "Sulfa: anaphylaxis [1].", True),
+        ("Takes aspirin.\nIbuprofen: hives.", "Aspirin: hives [1].", False),
+        ("Blood cultures: no growth. Urine culture: E. coli.", "Blood cultures: E. coli [1].", False),
+        ("Gout: allopurinol. Asthma: salbutamol.", "Gout: allopurinol; asthma: salbutamol [1].", True),
+        ("Mr. Abara has asthma. Mr. Costa has gout.", "Mr. Abara has gout [1].", False),
+        ("Mr. Abara has asthma. Mr. Costa has gout.", "Mr. Costa has gout [1].", True),
+        ("Mr. Abara has asthma. He takes salbutamol.", "Mr. Abara takes salbutamol [1].", True),
+        ("Unless it bleeds, restart apixaban 5 mg.", '"restart apixaban 5 mg" [1]', False),
+        ("If febrile, start amoxicillin 500 mg.", '"start amoxicillin 500 mg" [1]', False),
+        ("If febrile, start amoxicillin 500 mg.", '"If febrile, start amoxicillin 500 mg." [1]', True),
+    ],
+)
+def test_what_stands_under_a_label_a_name_or_a_condition_stays_there(
+    note: str, draft: str, leaves: bool
+) -> None:
+    hit = Hit("c", "n", "p", "note", None, None, None, note, 0, len(note), 0.7)
+    document = Document("n", "p", "note", note)
+    assert (check_statement(draft, (hit,), {"n": document}.get) is not None) == leaves
+
+
 def test_inner_quotation_marks_are_kept() -> None:
     (citation,) = check('"He said "no more" to statins." [1]').citations
     assert citation.quote == 'He said "no more" to statins.'

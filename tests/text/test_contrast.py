@@ -16,6 +16,10 @@ TROPONIN = "Troponin 0.04 at 08:00, 0.9 at 14:00."
 TAPER = "Prednisone 40 mg x 3 days, 20 mg x 5 days."
 SIZES = "Lung nodule stable at 6 mm; liver lesion 2.4 cm."
 DRUGS = "She takes occasional ibuprofen, Norvasc 2.5 mg daily, and metformin 500 mg daily."
+STAYS = "Admitted 2 May, discharged 9 May."
+DOCTORS = "Seen by Dr. Osei on 2 May; discharged by Dr. Lindqvist on 9 May."
+DIURETIC = "Gave furosemide 40 mg IV once, then 20 mg PO every morning."
+ALLERGY = "Allergic to penicillin but tolerates cephalexin."
 STENT = "No chest pain since the stent; chest pain before."
 
 
@@ -38,6 +42,12 @@ def carried(source: str, claim: str) -> bool:
         (DRUGS, "She takes daily ibuprofen"),
         (DRUGS, "She takes metformin only occasionally"),
         (STENT, "Chest pain since the stent"),
+        (STAYS, "Admitted 9 May"),
+        (STAYS, "Discharged 2 May"),
+        (DOCTORS, "Discharged by Dr. Osei on 9 May"),
+        (DIURETIC, "Furosemide 40 mg every morning"),
+        (ALLERGY, "Tolerates penicillin"),
+        (ALLERGY, "Allergic to cephalexin"),
     ],
 )
 def test_what_is_said_of_one_is_not_said_of_the_other(source: str, claim: str) -> None:
@@ -57,6 +67,12 @@ def test_what_is_said_of_one_is_not_said_of_the_other(source: str, claim: str) -
         (SIZES, "The liver lesion is 2.4 cm"),
         (DRUGS, "She takes metformin daily and ibuprofen occasionally"),
         (STENT, "No chest pain since the stent"),
+        (STAYS, "Admitted on 2 May"),
+        (DOCTORS, "Discharged by Dr. Lindqvist on 9 May"),
+        (DIURETIC, "Furosemide 40 mg IV once"),
+        (ALLERGY, "Tolerates cephalexin"),
+        (ALLERGY, "Allergic to penicillin"),
+        ("Penicillin allergy; cephalexin tolerated.", "Cephalexin is tolerated"),
     ],
 )
 def test_what_stands_together_is_carried(source: str, claim: str) -> None:
