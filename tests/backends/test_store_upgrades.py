@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,8 @@ from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.backends.embedded.upgrades import UPGRADES
 from pipeline.backends.iris.store import TABLES, IrisStore
 from pipeline.backends.iris.upgrades import UPGRADES as IRIS_UPGRADES
-from pipeline.config import IrisSettings, StoreSettings
+from pipeline.backends.local.hashing import HashingEmbedder
+from pipeline.config import EmbedderSettings, IrisSettings, StoreSettings, load_settings
 from pipeline.errors import (
     ChartwellError,
     SchemaMismatch,
@@ -41,9 +42,12 @@ from pipeline.records import (
     EmbeddedDocument,
     EmbeddingSpace,
     Filters,
+    Question,
     StoreCounts,
+    TextKind,
     Vector,
 )
+from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.storage.sqlite import Database
 from tests.backends.iris_driver import Fault, Server, columns_of, tables_of
 from tests.backends.iris_first_release import add_image, make_store
@@ -128,6 +132,34 @@ def test_an_old_store_is_read_as_it_is_and_says_the_same_after_its_upgrade(path:
     assert hit.region == BOX
     writer.close()
     reader.close()
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("Which patients take warfarin?", "Takes warfarin 5 mg daily."),
+        ("What medications is patient A-17 on?", "Takes metformin 500 mg twice daily."),
+    ],
+)
+def test_what_an_old_store_answers_after_its_upgrade_costs_no_passage_a_second_embedding(
+    path: Path, monkeypatch: pytest.MonkeyPatch, question: str, told: str
+) -> None:
+    """Patients, sections and what is said of a finding are read from the notes that are stored."""
+    asked: list[tuple[TextKind, list[str]]] = []
+    embed = HashingEmbedder.embed
+
+    def counted(self: HashingEmbedder, texts: Sequence[str], kind: TextKind) -> Vector:
+        asked.append((kind, list(texts)))
+        return embed(self, texts, kind)
+
+    monkeypatch.setattr(HashingEmbedder, "embed", counted)
+    embedder = EmbedderSettings(provider="hashing", dimension=64)
+    with ServingAnswering(load_settings(None, data_dir=path.parent, embedder=embedder)) as answering:
+        assert asked == []
+        assert version_of(path) == UPGRADES.version
+        answer = answering.answer(Question(question))
+    assert told in answer.text
+    assert {kind for kind, _ in asked} <= {"query"}
 
 
 def test_an_upgraded_store_has_the_layout_of_a_new_one(path: Path, tmp_path: Path) -> None:
