@@ -14,7 +14,7 @@ from functools import cached_property
 
 from pipeline.answering.shapes.kind_of_mention import title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
-from pipeline.records import Hit
+from pipeline.records import Hit, Match
 from pipeline.text.periods import Period
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, sections_of
@@ -85,8 +85,16 @@ class PatientNotes:
 
 def patient_notes(asked: PlannedQuestion) -> PatientNotes:
     """All passages that the question's filters admit, within the days that it names."""
+    return _read(asked, asked.store.search_vector(asked.vector, PASSAGES_MAX, asked.question.filters))
+
+
+def notes_with(words: str, asked: PlannedQuestion) -> PatientNotes:
+    """The same of the passages that have any of the words: where a patient has more than can be read."""
+    return _read(asked, asked.store.search_words(words, PASSAGES_MAX, asked.question.filters))
+
+
+def _read(asked: PlannedQuestion, found: Sequence[Match]) -> PatientNotes:
     filters = asked.question.filters
-    found = asked.store.search_vector(asked.vector, PASSAGES_MAX, filters)
     patients = filters.admitted_patients
     hits = [
         hit

@@ -21,7 +21,13 @@ from pipeline.answering.shapes.dated_statements import (
 )
 from pipeline.answering.shapes.other_words import is_spoken_of, may_be_called
 from pipeline.answering.shapes.part_of_list import PartOfList
-from pipeline.answering.shapes.patient_notes import PatientNotes, patient_notes, stay_of
+from pipeline.answering.shapes.patient_notes import (
+    PASSAGES_MAX,
+    PatientNotes,
+    notes_with,
+    patient_notes,
+    stay_of,
+)
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.answering.shapes.section_list import SECTIONS, SectionList
 from pipeline.answering.shapes.visit_changes import changes_of_lists
@@ -43,6 +49,7 @@ _GENERAL = re.compile(
 )
 """Words that name a sort of thing, and not which."""
 NOT_BEGUN = "When it began, no note says. First stated:"
+PARTLY = f"Of {PASSAGES_MAX} passages that were read; the notes have more:"
 UNDATED = "In notes without a date, whose order is not known:"
 
 
@@ -64,7 +71,7 @@ class AtATime:
             oldest = replace(asked.plan, time=replace(asked.plan.time, order="first"))
             return Reply((Lead(NOT_BEGUN), *(each.quotation for each in _chosen(dated, oldest))))
         if dated:
-            return Reply(tuple(each.quotation for each in _chosen(dated, asked.plan)))
+            return Reply((*_partly(read), *(each.quotation for each in _chosen(dated, asked.plan))))
         return nothing_dated(asked, read, found)
 
 
@@ -116,7 +123,11 @@ class Trend:
         if not dated:
             return nothing_dated(asked, read, found)
         shown = changes(dated, ThingInTime(asked.plan))
-        lines: list[ReplyLine] = [Lead(_span(dated, shown)), *(each.quotation for each in shown[-LINES_MAX:])]
+        lines: list[ReplyLine] = [
+            *_partly(read),
+            Lead(_span(dated, shown)),
+            *(each.quotation for each in shown[-LINES_MAX:]),
+        ]
         if found.undated and asked.plan.time == AskedTime():
             lines += [Lead(UNDATED), *(each.quotation for each in distinct(found.undated)[:SAME_DAY_MAX])]
         return Reply(tuple(lines))
@@ -147,8 +158,17 @@ def _of_the_first_day(asked: PlannedQuestion) -> PlannedQuestion:
 
 def found_in_time(asked: PlannedQuestion) -> tuple[PatientNotes, StatementsInTime]:
     """All of the patient's notes, whatever their dates, and what they state of the thing."""
-    read = patient_notes(replace(asked, plan=replace(asked.plan, time=AskedTime())))
-    return read, statements_in_time(read, ThingInTime(asked.plan))
+    thing = ThingInTime(asked.plan)
+    whole = replace(asked, plan=replace(asked.plan, time=AskedTime()))
+    read = patient_notes(whole)
+    if not read.complete and thing.fact is None:
+        read = notes_with(thing.finding.spellings, whole)
+    return read, statements_in_time(read, thing)
+
+
+def _partly(read: PatientNotes) -> tuple[Lead, ...]:
+    """That there is more than was read, where there is."""
+    return () if read.complete else (Lead(PARTLY),)
 
 
 def within(statements: Sequence[DatedStatement], time: AskedTime) -> list[DatedStatement]:

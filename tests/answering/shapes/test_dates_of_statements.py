@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.answering.shapes import patient_notes
 from pipeline.backends.embedded.store import EmbeddedStore
 from pipeline.records import Document
 from tests.answering.questions.stored_notes import stored
@@ -159,3 +160,29 @@ def test_what_was_started_since_a_day_is_what_the_later_list_has_more(notes: Emb
     told = lines(asked("Which medications were started since 2021-01-01 for Rosa Marin?", notes))
     assert '2021-03-03: "Amlodipine 5 mg daily"' in " ".join(told)
     assert "Medication, listed on 2021-03-03 and not on 2020-12-15:" in told
+
+
+def test_of_more_passages_than_are_read_those_with_its_words_are(
+    notes: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patient_notes, "PASSAGES_MAX", 2)
+    told = lines(asked("What is Rosa Marin's latest temperature?", notes))
+    assert told[-1] == '2021-04-03: "Temperature was 38.4 C." [1]'
+    assert told[0].startswith("Of ")
+
+
+def test_two_patients_whole_are_their_lists(tmp_path: Path) -> None:
+    karl = "Karl Ott is a 50-year-old male. He takes lisinopril 40 mg daily."
+    documents = [
+        Document("b", "q1", "Progress note", SPRING, "2021-03-03", "ward"),
+        Document("k", "q2", "Progress note", karl, "2021-01-01", "ward"),
+    ]
+    with stored(tmp_path, documents) as store:
+        told = asked("Compare patients q1 and q2.", store)
+    assert lines(told)[0] == "Medications, problems and allergies, side by side:"
+    assert {citation.patient_id for citation in told.citations} == {"q1", "q2"}
+    assert all(
+        f"Patient {citation.patient_id}, " in statement.text
+        for statement in told.statements
+        for citation in statement.citations
+    )
