@@ -32,6 +32,8 @@ _OF_A_FINDING = frozenset(
 _WHOLE = (AnswerShape.LIST, AnswerShape.SUMMARY, AnswerShape.COMPARE, AnswerShape.TREND)
 """Shapes that need no finding."""
 _OF_PATIENTS = frozenset(map(shape_id, (AnswerShape.WHO, AnswerShape.COUNT)))
+_FOR = re.compile(r"\s*for\b", re.IGNORECASE)
+"""Asks for the part of a list that is for something: "And for his reflux?"."""
 _FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -81,6 +83,8 @@ def _thing(plan: QuestionPlan, words: str, told: Sequence[UnderstoodPart]) -> li
         return [*of_part["kind"], *of_part["finding"], shape_id(AnswerShape.COUNT), *of_part["negation"]]
     if _is_bare(words):
         return [*of_part["kind"], *of_part["finding"]]
+    if _FOR.match(plan.text) and of_part["kind"] and shape == shape_id(AnswerShape.LIST):
+        return [*of_part["kind"], f"{FINDING}{words}", shape]
     if (
         plan.shape is None
         and len(plan.kinds) == 1

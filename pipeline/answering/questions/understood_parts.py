@@ -18,6 +18,8 @@ from pipeline.answering.questions.plan import (
     AnswerShape,
     AskedThing,
     AskedTime,
+    ListChange,
+    ListPart,
     Order,
     QuestionPlan,
     ThingKind,
@@ -56,6 +58,7 @@ _PLURALS = MappingProxyType(
 )
 _IN_TIME = (_S.TREND, _S.COMPARE)
 FACT_CHARACTERS_MAX = 60
+_TESTS = "tests"
 _AROUND = frozenset(
     "§ §'s what which is are was were has have had does do did will would can could should been being be the a an "
     "please tell me show give list and taking takes take".split()
@@ -106,6 +109,8 @@ def with_carried(plan: QuestionPlan, ids: Iterable[str]) -> QuestionPlan:
                 plan = replace(plan, negated=True)
     if kinds:
         plan = replace(plan, kinds=tuple(kinds))
+    if plan.finding and plan.shape is AnswerShape.LIST:
+        return replace(plan, finding=None, part=_part(plan.finding))
     timed = plan.shape is AnswerShape.FACT and not plan.time.unlimited
     if plan.finding and (timed or plan.shape in _IN_TIME):
         return replace(plan, thing=AskedThing(plan.finding))
@@ -130,6 +135,7 @@ def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
         kinds=tuple(kind for kind in plan.kinds if kind_id(kind) not in gone),
         finding=None if "finding" in parts else plan.finding,
         thing=None if "finding" in parts else plan.thing,
+        part=None if "finding" in parts else plan.part,
         time=AskedTime() if "time" in parts else plan.time,
         shape=None if "shape" in parts else plan.shape,
         negated=plan.negated and NEGATION not in gone,
@@ -205,9 +211,20 @@ def _finding_of(plan: QuestionPlan, carried: Collection[str]) -> str | None:
         return plan.finding
     if plan.thing is not None and _is_of_a_thing(plan):
         return plan.thing.words
+    if plan.part is not None:
+        return plan.part.purpose or plan.part.change or _TESTS
     if plan.rest and plan.finding is None and plan.shape in (AnswerShape.FACT, AnswerShape.LIST):
         return _words_of_a_fact(plan)
     return None
+
+
+def _part(words: str) -> ListPart:
+    """The part of a list that these words are the understood part of."""
+    if words == _TESTS:
+        return ListPart(tests=True)
+    if words in get_args(ListChange):
+        return ListPart(change=cast(ListChange, words))
+    return ListPart(purpose=words)
 
 
 def _is_of_a_thing(plan: QuestionPlan) -> bool:

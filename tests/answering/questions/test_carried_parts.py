@@ -185,6 +185,16 @@ def parts(found: Answer) -> dict[str, bool]:
                 "shape:fact": True,
             },
         ),
+        (
+            "What does Anna Mitchell take for gout?",
+            "And for her reflux?",
+            {"patient:P1": True, "kind:medication": True, "finding:reflux": False, "shape:list": True},
+        ),
+        (
+            "What does Anna Mitchell take for gout?",
+            "And Martha Collins?",
+            {"patient:P2": False, "kind:medication": True, "finding:gout": True, "shape:list": True},
+        ),
         ("Does Anna Mitchell have gout?", "Is there anything else?", {"patient:P1": True}),
         ("Does Anna Mitchell have gout?", "Who else?", {"finding:gout": True, "shape:who": True}),
     ],
