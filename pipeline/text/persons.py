@@ -4,7 +4,7 @@ Decides where a passage names a person: after a title or before what is said of 
 name and a surname, as "NOWAK, EVA". A name that is merely alike is another person's; so is one with another title,
 first name or "Jr.". A doctor and a relative who stand in a patient's note are not the patient, unless the note says
 who they are ("Sophia Brown is her sister") and no other is called that. An ordinary word is a surname only where a
-passage says that it is a person. `Persons` is what a register of patients would answer in place of the passages.
+passage says that it is a person. Refuses to know the register of patients: whom that knows is not asked for here.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Passage(Protocol):
 
 
 class Persons(Protocol):
-    """Who the persons here are: as passages name them, or as a register of patients has them."""
+    """Who the persons here are."""
 
     def may_know(self, word: str) -> bool:
         """Whether the word may stand in anyone's name. Cheap: of a word that no one has, nothing else is asked."""
