@@ -18,6 +18,7 @@ from pipeline.text.entailment import SupportContext, carries, says_nothing
 from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.labels import are_of_the_past, over_labels
+from pipeline.text.structure.list_items import opens_an_item
 from pipeline.text.vocabulary import (
     CLAUSE_VERBS,
     CLINICIAN_HAS,
@@ -50,7 +51,6 @@ _OF_SEVERAL = re.compile(r"\bpatients\b", re.IGNORECASE)
 """What one patient's note says of the patient is not said of "all patients"."""
 _POINTS_BACK = re.compile(r"\W*(?:it|this|that|these|those|they|which)\b", re.IGNORECASE)
 _CONDITION = re.compile(rf"\b(?:{'|'.join(sorted(OPENING))})\b", re.IGNORECASE)
-_BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\d{1,2}[.)])\s")
 _ALLERGIES = re.compile(r"\ballerg|\bintoleran", re.IGNORECASE)
 _HAS = re.compile(rf"\b(?:{'|'.join(sorted(CLINICIAN_HAS))})\b", re.IGNORECASE)
 _INLINE_HEADING = re.compile(r"(?:^|(?<=[.,;:\n])|(?<=[.,;:] ))([A-Z][A-Z /&()'-]{2,48}):,?\s")
@@ -220,7 +220,7 @@ class Passages:
                 if inline is None and _opens_another(line, hit):
                     found = found[1:] if hit.section else found
                 return (*found, line.strip("# *_"))
-            if _BULLET.match(line):
+            if opens_an_item(line):
                 listed = True
             elif listed and not hung and len(line.split()) <= _LABEL_WORDS_MAX:
                 found.append(line)

@@ -17,6 +17,7 @@ from itertools import pairwise
 from pipeline.answering.supporting_sentences import Evidence, Passages, claims_nothing
 from pipeline.records import Citation, Document, Hit, Statement, original_span
 from pipeline.text.characters import misleads
+from pipeline.text.sentences import BULLETS
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.vocabulary import OTHERS, RELATIVES
 
@@ -35,7 +36,7 @@ _STRAY_MARKER = re.compile(
 _NAMED_PASSAGE = re.compile(
     r"\b(?:passage|source|document|excerpt|note|citation)s?\s+#?([0-9]{1,3})\b", re.IGNORECASE
 )
-_LIST_MARK = re.compile(r"^\s*(?:[-*+•●◦▪‣·–—#]+|\(?[0-9]{1,2}[.)])\s+")
+_LIST_MARK = re.compile(rf"^\s*(?:[{BULLETS}#]+|\(?[0-9]{{1,2}}[.)])\s+")
 _WITHOUT_MARKS = str.maketrans(dict.fromkeys('"“”„‟«»*_`#', " "))
 _QUOTATION_MARKS = str.maketrans(dict.fromkeys("“”„‟«»", '"'))
 _REFUTING = re.compile(

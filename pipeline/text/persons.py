@@ -33,6 +33,7 @@ from pipeline.text.names import (
     stands_before_names,
 )
 from pipeline.text.ordinary_words import is_no_name
+from pipeline.text.patients.bystanders import NEVER_THE_PATIENT, STAFF
 
 _AFTER_NAMES = frozenset(
     "has had is was are were denies reports takes took states presents presented complains will would can does did and "
@@ -46,23 +47,15 @@ _DEGREE = re.compile(
     r",?\s*(?:M\.?D|D\.?O|R\.?N|N\.?P|P\.?A(?:-C)?|Ph\.?D|MBBS|FRCS|FACS|FACP|DPM|DDS|CRNP|ARNP|APRN|CNM|LCSW|PharmD)\b"
 )
 _BEGINS = re.compile(r"(?:^|[.!?:;\n\r•*|])\s*[-–]?\s*$")
-_RELATIVE = (
-    r"(?:(?:step|grand|half-?|god)?-?(?:daughter|son|mother|father|sister|brother)(?:-in-law)?|wife|husband|spouse"
-    r"|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|(?:his|her|their)\s+child|twin|girlfriend|boyfriend|friend"
-    r"|neighbou?r|roommate|caregiver|caretaker|carer|guardian|next of kin|emergency contact|contact|proxy|poa)"
-)
-_STAFF = (
-    r"(?:physician|doctor|surgeon|provider|attending|pcp|consultant|resident|fellow|nurse|midwife|therapist|pharmacist"
-    r"|radiologist|pathologist|cardiologist|oncologist|neurologist|author|signed|cc|dr|prof)"
-)
+_RELATIVE = rf"(?:{NEVER_THE_PATIENT}|(?:his|her|their)\s+child)"
 _NOT_THE_PATIENT = re.compile(
-    rf"(?:\b(?:{_RELATIVE}|{_STAFF})s?(?:\s+(?:is|was|named|called|name|care|on call))?[,:(]?|\bby:?)\s*$",
+    rf"(?:\b(?:{_RELATIVE}|{STAFF})s?(?:\s+(?:is|was|named|called|name|care|on call))?[,:(]?|\bby:?)\s*$",
     re.IGNORECASE,
 )
 """What stands before a name that is not the patient's: "her daughter Anna", "seen by Anna", "PCP: Anna"."""
 _IS_A_RELATIVE = re.compile(
     rf"\s*(?:,\s*(?:who (?:is|was) )?(?:his|her|their|the|pt's|patient's|the patient's)\s+(?:\w+\s+)?{_RELATIVE}\b"
-    rf"|\(\s*(?:(?:his|her|their|the patient's)\s+)?(?:{_RELATIVE}|{_STAFF})\b|,\s*{_STAFF}\b)",
+    rf"|\(\s*(?:(?:his|her|their|the patient's)\s+)?(?:{_RELATIVE}|{STAFF})\b|,\s*{STAFF}\b)",
     re.IGNORECASE,
 )
 """The same after it: "Anna Kowalski, her daughter,", "Anna Kowalski (wife)"."""

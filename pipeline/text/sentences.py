@@ -16,6 +16,9 @@ from pipeline.text.section_titles import HEADING_CHARACTERS_MAX, is_section_titl
 
 Span = tuple[int, int]
 
+BULLETS = "-*+•●◦▪‣·–—"
+"""What lists begin their items with; in a class of a regular expression as it stands."""
+
 PASSAGES_KEPT = 256
 """Passages whose sentences are remembered: those of the answers in progress, and no more."""
 
@@ -56,7 +59,7 @@ _JOINERS = _words(
 
 _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
 _BLANK_LINE = re.compile(r"(?:\r\n|[\n\r\f\v\x85\u2028\u2029])[ \t]*(?:[\n\r\f\v\x85\u2028\u2029])")
-_LIST_ITEM = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]\s+|\(?\d{1,3}[.)]\s+|\(?[A-Za-z][.)]\s+(?=[A-Z(])|#\d)")
+_LIST_ITEM = re.compile(rf"\s*(?:[{BULLETS}]\s+|\(?\d{{1,3}}[.)]\s+|\(?[A-Za-z][.)]\s+(?=[A-Z(])|#\d)")
 _LABEL_VALUE = re.compile(r"\s*[A-Z][\w /()&,.'#%-]{0,48}:\s")
 _CELL_GAP = re.compile(r"\t+|\s{3,}|\s*\|\s*")
 _MARKDOWN_HEADING = re.compile(r"\s*#{1,6}\s+\S")

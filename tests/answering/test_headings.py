@@ -58,6 +58,7 @@ def leaves(note: str, statement: str) -> bool:
         ("No longer takes:\n- Metformin 500 mg", "She takes metformin 500 mg"),
         ("DIFFERENTIAL DIAGNOSIS\n\nPulmonary embolism. Pneumonia.", "She has pulmonary embolism"),
         ("Rule out:\n- Pulmonary embolism\n- Aortic dissection", "She has an aortic dissection"),
+        ("Problems resolved\n(1) Pneumonia\n(2) Delirium", "She has delirium"),
         ("Problems resolved:\n1. Pneumonia\n2. Delirium", "She has delirium"),
         ("RISKS OF THE PROCEDURE\n\nBleeding and infection were discussed.", "She had bleeding"),
         ("Negative:\n- hypertension", "She has hypertension"),

@@ -27,7 +27,7 @@ from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
 from pipeline.text.answerability.values import ValueKind, find_value
 from pipeline.text.facts import signature
-from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.sentences import BULLETS, is_heading, passage_sentences
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.vocabulary import NEGATIONS
 
@@ -66,7 +66,7 @@ _TITLE_WORDS = frozenset(
     "present problem reason report review summary system visit".split()
 )
 _WORD = re.compile(r"[^\W_]+")
-_BULLET = re.compile(r"^[-*+•●◦▪‣·–—]\s+")
+_BULLET = re.compile(rf"^[{BULLETS}]\s+")
 _LIST_NUMBER = re.compile(r"^\(?\d{1,2}[.)]\s*")
 _YES_OR_NO = re.compile(
     r"\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should|any)\b", re.IGNORECASE

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 
-RELATIVE = (
+NEVER_THE_PATIENT = (
     r"(?:(?:step|grand|half-?|god|great-?)*-?(?:daughter|son|mother|father|sister|brother)(?:-in-law)?|wife|husband"
-    r"|spouse|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|child|twin|girlfriend|boyfriend"
+    r"|spouse|partner|fianc[ée]e?|aunt|uncle|cousin|niece|nephew|mom|mum|dad|parent|twin|girlfriend|boyfriend"
     r"|friend|neighbou?r|roommate|caregiver|caretaker|carer|guardian|next of kin|(?:emergency )?contact|proxy|poa"
-    r"|sibling|donor|partner|witness|interpreter|informant|baby|infant)"
+    r"|sibling|donor|witness|interpreter|informant)"
 )
+RELATIVE = rf"(?:{NEVER_THE_PATIENT}|child|baby|infant)"
+"""A patient may be a child: whoever must not miss one asks for less."""
 STAFF = (
     r"(?:physician|doctor|surgeon|provider|attending|pcp|consultant|resident|fellow|nurse|midwife|therapist|pharmacist"
     r"|radiologist|pathologist|cardiologist|oncologist|neurologist|author|signed|dictated|transcribed|cc|dr|prof)"

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pipeline.text.facts import Over, doubts_over, may_stand_over, places_of, read
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.structure.labels import over_labels
+from pipeline.text.structure.list_items import opens_an_item
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at, sections_of
 
@@ -198,7 +199,6 @@ _OTHERS = _cues(
     after=r"(?: (?!and\b|but\b|he\b|she\b|his\b|her\b|their\b)[\w'’-]+)* $",
 )
 """What follows is said of them: "lives with people who smoke", "no one at home smokes"."""
-_BULLET = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]|\(?\d{1,2}[.)])\s")
 _SENTENCES_BACK = 20
 SENTENCES_KEPT = 4096
 """Sentences whose assertion is remembered: notes repeat what they deny."""
@@ -330,10 +330,10 @@ class NoteAssertions:
 
     def _line_it_hangs_on(self, number: int) -> str | None:
         """The line with a colon above a list of bullets or numbers."""
-        if not _BULLET.match(self.text, *self._spans[number]):
+        if not opens_an_item(self.text, *self._spans[number]):
             return None
         for start, end in reversed(self._spans[max(0, number - _SENTENCES_BACK) : number]):
-            if not _BULLET.match(self.text, start, end):
+            if not opens_an_item(self.text, start, end):
                 line = self.text[start:end]
                 return line if line.endswith(":") else None
         return None

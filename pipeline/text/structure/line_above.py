@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.text.sentences import is_heading
+from pipeline.text.sentences import BULLETS, is_heading
 from pipeline.text.structure.list_items import without_mark
 
 LINES_MAX = 200
@@ -23,7 +23,7 @@ _CHANGES = re.compile(
 def with_line_above(text: str, start: int, end: int) -> tuple[int, int]:
     """A stretch of a text from the line above that changes it; the stretch itself where none does."""
     line_start = text.rfind("\n", 0, start) + 1
-    if without_mark(text, line_start, end)[0] < start and text[line_start:start].strip(" \t-*+•●◦▪‣·–—"):
+    if without_mark(text, line_start, end)[0] < start and text[line_start:start].strip(f" \t{BULLETS}"):
         return start, end  # more than a list's item stands on its line
     marked = _is_marked(text[line_start:end])
     blank = False

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
 from pipeline.text.facts import may_stand_over
-from pipeline.text.sentences import sentence_spans
+from pipeline.text.sentences import BULLETS, sentence_spans
 from pipeline.text.vocabulary import CLAUSE_VERBS
 
 
@@ -36,7 +36,7 @@ WORDS_MAX = 14
 """A longer stretch between two commas is no item of a list."""
 
 _LINE = re.compile(r"[^\n]+")
-_MARKED = re.compile(r"\s*(?:[-*+•●◦▪‣·–—]\s+|\(?(?P<number>\d{1,3})[.)]\s+(?=\D))")
+_MARKED = re.compile(rf"\s*(?:[{BULLETS}]\s+|\(?(?P<number>\d{{1,3}})[.)]\s+(?=\D))")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
 _NUMBERS = re.compile(r"(?:^|(?<=[\s,;.:(]))#?(?P<number>\d{1,2})[.)]\s*(?=[^\W\d_]|[\"'(])")
 _LEAD = re.compile(
@@ -64,7 +64,13 @@ _OF_PROSE = (
 """A sentence with one of these is no list, however many commas it has."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _CLOSING = " \t\n.,;"
-_MARK = re.compile(r"(?:[-*+•●◦▪‣·–—]\s*|\(?\d{1,2}[.)]\s+(?=[^\W\d_]))+")
+_MARK = re.compile(rf"(?:[{BULLETS}]\s*|\(?\d{{1,2}}[.)]\s+(?=[^\W\d_]))+")
+_OPENING = re.compile(rf"\s*(?:[{BULLETS}]|\(?\d{{1,2}}[.)])\s")
+
+
+def opens_an_item(text: str, start: int = 0, end: int | None = None) -> bool:
+    """Whether a line, or a stretch of a text, begins with the bullet or number of a list: "- fever", "(2) fever"."""
+    return _OPENING.match(text, start, len(text) if end is None else end) is not None
 
 
 def without_mark(text: str, start: int, end: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.text.facts import read, signature
-from pipeline.text.structure.list_items import items_of
+from pipeline.text.structure.list_items import items_of, opens_an_item
 
 
 def texts(text: str) -> list[str]:
@@ -85,3 +85,14 @@ def test_items_are_in_order_and_disjoint(text: str) -> None:
     for item in items_of(text):
         assert ends <= item.start < item.end
         ends = item.end
+
+
+@pytest.mark.parametrize("line", ["- fever", "• fever", "1. fever", "  12) fever", "(2) fever"])
+def test_a_line_that_opens_an_item(line: str) -> None:
+    assert opens_an_item(line)
+    assert opens_an_item(f"x {line}", 2)
+
+
+@pytest.mark.parametrize("line", ["fever", "-fever", "1.5 mg daily", "120) fever", ""])
+def test_a_line_that_opens_none(line: str) -> None:
+    assert not opens_an_item(line)
