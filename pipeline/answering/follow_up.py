@@ -71,6 +71,24 @@ class EarlierTurns(Protocol):
         """What its last question was understood to ask; empty where that is not known."""
 
 
+@dataclass(frozen=True, slots=True)
+class LastTurn:
+    """Implements EarlierTurns for a conversation that is kept by whoever leads it."""
+
+    question: str
+    about: tuple[str, ...]
+    parts: tuple[UnderstoodPart, ...] = ()
+
+    def patients(self) -> tuple[str, ...]:
+        return self.about
+
+    def last_question(self) -> str:
+        return self.question
+
+    def understood(self) -> tuple[UnderstoodPart, ...]:
+        return self.parts
+
+
 def needs_no_lookup(question: Question, about: About, *, goes_on: bool) -> bool:
     """Whether the question is asked as it is, whatever the notes and the conversation say: most are. `goes_on`: it
     belongs to a conversation that has begun. Touches nothing."""

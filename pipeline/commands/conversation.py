@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from pipeline.answering.follow_up import (
+    LastTurn,
     QuestionContext,
     in_conversation,
     needs_no_lookup,
@@ -24,7 +25,7 @@ from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import err, out
 from pipeline.commands.naming import as_typed
 from pipeline.errors import ChartwellError, InputUnusable
-from pipeline.records import Question, UnderstoodPart
+from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
 
 PROMPT = "> "
@@ -36,25 +37,13 @@ HELP = """  /all QUESTION   ask of every patient's notes, not of the last answer
 
 
 @dataclass(frozen=True, slots=True)
-class LastTurn:
+class TerminalTurn(LastTurn):
     """What the next question may refer to."""
 
-    question: str
-    about: tuple[str, ...]
-    parts: tuple[UnderstoodPart, ...] = ()
     without: tuple[str, ...] = ()
     """Ids of parts that were removed from it."""
-    earlier: LastTurn | None = None
+    earlier: TerminalTurn | None = None
     """The turn before it, to ask its question again without a part."""
-
-    def patients(self) -> tuple[str, ...]:
-        return self.about
-
-    def last_question(self) -> str:
-        return self.question
-
-    def understood(self) -> tuple[UnderstoodPart, ...]:
-        return self.parts
 
 
 @dataclass(slots=True)
@@ -66,7 +55,7 @@ class TerminalConversation:
     blank: Question
     checked: Callable[[str], str]
     show_context: bool = False
-    last: LastTurn | None = field(default=None)
+    last: TerminalTurn | None = field(default=None)
 
     def ask(self, text: str, *, any_patient: bool = False) -> None:
         """Answer it, statement by statement. Raises ChartwellError; a question that is refused leaves the turn before
@@ -88,7 +77,7 @@ class TerminalConversation:
         question = replace(self.blank, text=last.question, without=(*last.without, *removed))
         self._ask(question, last.earlier, any_patient=False)
 
-    def _ask(self, question: Question, earlier: LastTurn | None, any_patient: bool) -> None:
+    def _ask(self, question: Question, earlier: TerminalTurn | None, any_patient: bool) -> None:
         context = self._in_context(question, earlier, any_patient)
         if context.kept_patient is not None:
             out.print(
@@ -97,7 +86,7 @@ class TerminalConversation:
             )
         # Should the answer be stopped half-way, nothing of it may decide who the next question means.
         kept = None if earlier is None else replace(earlier, earlier=None)
-        turn = LastTurn(question.text, (), (), question.without, kept)
+        turn = TerminalTurn(question.text, (), (), question.without, kept)
         self.last = turn
         answer = print_streamed(self.answering, context.question)
         print_answer(answer, show_context=self.show_context, statements=False, switch="/context")
@@ -106,7 +95,9 @@ class TerminalConversation:
         )
         self.last = replace(turn, about=about, parts=answer.understood)
 
-    def _in_context(self, question: Question, earlier: LastTurn | None, any_patient: bool) -> QuestionContext:
+    def _in_context(
+        self, question: Question, earlier: TerminalTurn | None, any_patient: bool
+    ) -> QuestionContext:
         about = "several" if any_patient else subject_of(question.text)
         if needs_no_lookup(question, about, goes_on=earlier is not None):
             return QuestionContext(question)

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.answering.flow import answer as finished
-from pipeline.answering.follow_up import in_conversation, needs_no_lookup, patients_of
+from pipeline.answering.follow_up import LastTurn, in_conversation, needs_no_lookup, patients_of
 from pipeline.answering.questions.subject import subject_of
 from pipeline.errors import BadRequest
 from pipeline.evaluation.answer_judge import VERDICTS, Judgement, judge
 from pipeline.evaluation.answer_set import SHAPES, AnswerSet, PosedQuestion
 from pipeline.evaluation.retrieval import Estimate, estimate
 from pipeline.ports import Answerer, Embedder, Store
-from pipeline.records import Answer, Filters, Question, UnderstoodPart
+from pipeline.records import Answer, Filters, Question
 
 Z_95 = 1.959964
 ALL = "all"
@@ -125,7 +125,7 @@ class _Conversation:
     """What is kept from one question to the next, as the page and the terminal keep it."""
 
     asked: Asked
-    last: _Turn | None = None
+    last: LastTurn | None = None
 
     def answer(self, question: Question) -> Answer | None:
         try:
@@ -135,7 +135,7 @@ class _Conversation:
             return None
         cited = (citation.patient_id for citation in answer.citations)
         about = patients_of(question.filters.patient_ids, cited)
-        self.last = _Turn(question.text, about, answer.understood)
+        self.last = LastTurn(question.text, about, answer.understood)
         return answer
 
     def _in_context(self, question: Question) -> Question:
@@ -143,22 +143,6 @@ class _Conversation:
         if needs_no_lookup(question, about, goes_on=self.last is not None):
             return question
         return in_conversation(question, about, self.last, self.asked.store, self.asked.embedder).question
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    question: str
-    about: tuple[str, ...]
-    parts: tuple[UnderstoodPart, ...]
-
-    def patients(self) -> tuple[str, ...]:
-        return self.about
-
-    def last_question(self) -> str:
-        return self.question
-
-    def understood(self) -> tuple[UnderstoodPart, ...]:
-        return self.parts
 
 
 def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer]) -> AnswersResult:
