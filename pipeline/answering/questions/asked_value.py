@@ -60,6 +60,7 @@ _UNDOSED = re.compile(
     r"\b(?:smok|drink|drank|weigh|weight|lost|lose|gain|eat|sleep|blood|pain)\w*\b", re.IGNORECASE
 )
 """What is no drug, however much of it is taken."""
+_WEIGHS = re.compile(r"\bweighs?\b|\btall\b", re.IGNORECASE)
 
 
 def _lexicon() -> tuple[tuple[ValueKind, re.Pattern[str]], ...]:
@@ -95,6 +96,8 @@ def asked_value(plan: QuestionPlan) -> AskedValue:
         if (found := asks.search(text)) is not None:
             narrowed = _OF_THE_KIND.sub(" ", found.group()) if kind in _NARROWED else " "
             words = f"{text[: found.start()]} {narrowed} {text[found.end() :]}"
+            if kind is _K.AMOUNT and _WEIGHS.search(text) is not None:
+                return AskedValue(_K.MEASUREMENT, words)
             dosed = kind is _K.AMOUNT and _asks_for_a_dose(plan, found.group(), text)
             return AskedValue(_K.DOSE if dosed else kind, words)
     measured = not _MEASURED.isdisjoint(plan.kinds) and _WHAT_IS.match(text)

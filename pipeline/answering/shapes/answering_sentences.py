@@ -41,7 +41,7 @@ NEAR_SHARE_MIN = 0.3
 VALUE_WEIGHT, ADJACENT_WEIGHT, NUMBER_WEIGHT = 0.3, 0.15, 0.1
 ADJACENT = 40
 """Characters between what is asked about and its value."""
-_SOFT = frozenset([ValueKind.PERSON, ValueKind.FREQUENCY, ValueKind.REASON])
+_SOFT = frozenset([ValueKind.FREQUENCY, ValueKind.REASON])
 """Kinds that are written in too many ways to be missed for certain."""
 _PARTS = re.compile(r"[,;:.!?/]|\b(?:and|or|but|with|while|although|who|which)\b", re.IGNORECASE)
 """What parts two things that a sentence sets side by side."""

@@ -37,6 +37,8 @@ _ASKING = frozenset(
     "according exactly actually yet lately just usual usually typical typically last latest first".split()
 )
 """Words that ask, and say nothing of what about."""
+_KEPT = frozenset(["admitted", "admission", "performed"])
+"""Words that claim nothing and still are what a question is about."""
 
 
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -77,10 +79,10 @@ class AskedWords:
 
     @property
     def spellings(self) -> str | None:
-        """Every word of every spelling, for a search by words; None where other words may say it."""
-        if any(term.pattern is not None for term in self.terms):
-            return None
-        return " ".join(term.finding.spellings for term in self.terms if term.finding is not None)
+        """Every word of every spelling, for a search by words, of the terms that no other words say; None where there
+        is no such term."""
+        plain = [term.finding.spellings for term in self.terms if term.finding and term.pattern is None]
+        return " ".join(plain) or None
 
     def held(self, text: str, start: int = 0, end: int | None = None) -> dict[str, tuple[int, int]]:
         """Key to its first place, of the terms that stand in `text[start:end]`."""
@@ -155,6 +157,8 @@ def _term(token: Token) -> AskedTerm | None:
             return AskedTerm(token.key, pattern=_any(orders, SAID_BY.get(token.key)))
         case "relative":
             return AskedTerm(token.key, pattern=_any(_relatives(token.word)))
+        case "neutral" if token.word in _KEPT:
+            return AskedTerm(token.word, Finding(token.word))
         case "word":
             own = [token.word, token.key] if token.word in DENYING else []
             said = SAID_BY.get(token.key)

@@ -63,7 +63,7 @@ steroid: {_STEROIDS}
 supple|supplement: vitamins?, multivitamins?, calcium, iron, fish oil, magnesium, zinc, probiotics?, melatonin
 thought: ideation[a-z]*
 vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
-weight: pounds?, lbs?, kg, kilo[a-z]*, weigh[a-z]*
+weight: weigh[a-z]*
 """
 """Canonical words before the colon, apart by bars; behind it what says them too."""
 _BY_VALUE = {
@@ -88,6 +88,7 @@ coronary (?:heart |artery )?disease: cad, chd, ischemic heart disease
 (?:been )?ordered: order(?:s|ed|ing)?, requested, obtain, will get, scheduled?
 planned|upcoming: planned, plans, scheduled?, will, proceed, going to, upcoming, recommend(?:ed)?
 imaging|scans?: x-?rays?, radiographs?, ct, mri, ultrasound, sonogram, echo[a-z]*, mammogram, films?, pet, scans?
+weight(?=.* (?:los[te]|losing|gain)): weight, pounds?, lbs?, kg, kilo[a-z]*
 heart disease: cad, chd, coronary, cardiomyopath[a-z]+, heart failure, chf, angina, infarct[a-z]*, atrial fibrillation
     valv[a-z]+, heart attacks?
 """

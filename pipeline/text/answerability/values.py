@@ -103,7 +103,7 @@ time: {_LENGTH}; (?:19|20)\d\d; \d{{1,2}}/\d{{1,4}}(?:/\d{{2,4}})?; january; feb
     yesterday; tonight; tomorrow; ago; since; (?:mon|tues|wednes|thurs|fri|satur|sun)day; recently; childhood; at birth
     this (?:morning|week|month|year); last (?:night|week|month|year|spring|summer|fall|winter)
     after (?:the|an?|his|her)
-tobacco use: (?:non-?)?smok\w+; tobacco; cigar\w*; packs?; nicotine; vap(?:es?|ing)
+tobacco use: (?:non-?)?smok\w+; tobacco; cigar\w*; packs?[ -](?:per|a|years?|day|of)\b; ppd; nicotine; vap(?:es?|ing)
 """
 """The kind before the colon, behind it the ways to write it, apart by semicolons and lines."""
 _BEFORE, _AFTER = r"(?<![^\W_])", r"(?![^\W_])"
