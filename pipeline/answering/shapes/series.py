@@ -181,6 +181,9 @@ def within(statements: Sequence[DatedStatement], time: AskedTime) -> list[DatedS
 def nothing_dated(asked: PlannedQuestion, read: PatientNotes, found: StatementsInTime) -> Reply | None:
     """What is said where no statement has a date of the time asked for."""
     limited = asked.plan.time.since or asked.plan.time.until or asked.plan.time.either
+    when = asked.plan.thing is not None and asked.plan.thing.when
+    if when and found.undated and asked.plan.time.order is None:
+        return None  # a note without a date does not say when; a sentence of it may
     if found.undated and not limited:
         return _undated(found.undated, asked.plan)
     if found.undated or not (read.complete and read.notes):

@@ -85,14 +85,15 @@ _KINDS = (
     (re.compile(r"^\s*why\b|\b(?:reason|caus\w+)\b", re.IGNORECASE), ValueKind.REASON),
 )
 """What a question asks for."""
-_NUMBERS = (
+_MUST_HAVE = (
+    (re.compile(r"^\s*who\b", re.IGNORECASE), (ValueKind.PERSON,)),
     (re.compile(r"\bhow (?:large|big|tall|wide|deep|thick)\b", re.IGNORECASE), (ValueKind.SIZE,)),
     (
         re.compile(r"\bhow (?:many|much|high|low|old|heavy)\b|\bdos(?:e|es|age)\b", re.IGNORECASE),
         (ValueKind.AMOUNT, ValueKind.DOSE),
     ),
 )
-"""What asks for a number, and the kinds of which one must be there."""
+"""What asks for a person or a number, and the kinds of which one must be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ class _Asked:
         self._words = _content_words(question)
         self._about = AskedWords(question)
         self._kinds = [kind for asks, kind in _KINDS if asks.search(question)]
-        self._numbers = [kinds for asks, kinds in _NUMBERS if asks.search(question)]
+        self._must_have = [kinds for asks, kinds in _MUST_HAVE if asks.search(question)]
         self._yes_or_no = _YES_OR_NO.match(question) is not None
         self._passages = [
             (_content_words(passage.text), scale.usual(passage.similarity)) for passage in passages
@@ -218,7 +219,7 @@ class _Asked:
         if self._only_names_the_topic(sentence):
             evidence -= TOPIC_PENALTY
         share = self._share(sentence)
-        if not (share is None or may_answer(share, likened=True)) or self._lacks_its_number(sentence):
+        if not (share is None or may_answer(share, likened=True)) or self._lacks_its_value(sentence):
             evidence = -1.0
         # A number or a title alone makes nothing an answer: it orders those that are.
         place = TITLE_WEIGHT if sentence.titled else 0.0
@@ -228,9 +229,11 @@ class _Asked:
             return _Scored(sentence, evidence, evidence + place + KIND_WEIGHT)
         return _Scored(sentence, evidence - KIND_WEIGHT, evidence + place - KIND_WEIGHT)
 
-    def _lacks_its_number(self, sentence: _Sentence) -> bool:
+    def _lacks_its_value(self, sentence: _Sentence) -> bool:
         text = sentence.text
-        return any(not any(find_value(kind, text, 0, len(text)) for kind in kinds) for kinds in self._numbers)
+        return any(
+            not any(find_value(kind, text, 0, len(text)) for kind in kinds) for kinds in self._must_have
+        )
 
     def _share(self, sentence: _Sentence) -> float | None:
         """How much of what the question is about it holds; None of a question that only asks."""

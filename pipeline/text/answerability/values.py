@@ -108,7 +108,7 @@ tobacco use: (?:non-?)?smok\w+; tobacco; cigar\w*; packs?[ -](?:per|a|years?|day
 """The kind before the colon, behind it the ways to write it, apart by semicolons and lines."""
 _BEFORE, _AFTER = r"(?<![^\W_])", r"(?![^\W_])"
 _CAPITALISED = re.compile(r"(?<![\w.])[a-z][a-z'-]* (?P<name>[A-Z][a-z]{3,})\b")
-"""A name within a sentence, as drugs' and people's are."""
+"""A name within a sentence, as drugs' are."""
 
 
 def _lexicon() -> dict[ValueKind, str]:
@@ -124,7 +124,6 @@ _LEXICON = MappingProxyType(_lexicon())
 _PATTERNS = MappingProxyType(
     {kind: re.compile(f"{_BEFORE}(?:{ways}){_AFTER}", re.IGNORECASE) for kind, ways in _LEXICON.items()}
 )
-_CASED = frozenset([ValueKind.DRUG, ValueKind.PERSON])
 _LABEL = re.compile(r"[A-Z][\w /()&'-]{0,40}:\s")
 _CHANGED = re.compile(
     r"\b(?:gain\w*|loss|lost|los(?:e|es|ing)|chang\w+|monitor\w*|check\w*|goal|target|regimen|medic\w+|pills?)\b",
@@ -149,17 +148,17 @@ def find_value(
     if kind is ValueKind.MEASUREMENT and (placed := sorted(places)):
         found = (_measured(text, place, start, end) for place in placed)
         return next((each for each in found if each is not None), None)
-    if kind in _CASED:
-        return _cased(kind, text, start, end)
+    if kind is ValueKind.DRUG:
+        return _drug(text, start, end)
     match = _PATTERNS[kind].search(text, start, end)
     return match.span() if match is not None else None
 
 
-def _cased(kind: ValueKind, text: str, start: int, end: int) -> tuple[int, int] | None:
+def _drug(text: str, start: int, end: int) -> tuple[int, int] | None:
     """Also a name, not in the sentence's label ("Medical Reasoning:")."""
     label = _LABEL.match(text, start, end)
     start = label.end() if label is not None else start
-    match = _PATTERNS[kind].search(text, start, end)
+    match = _PATTERNS[ValueKind.DRUG].search(text, start, end)
     if match is not None:
         return match.span()
     name = _CAPITALISED.search(text, start, end)

@@ -64,6 +64,16 @@ def told_of(folder: Path, question: str, *texts: str, dated: bool = True) -> Ans
             "She currently has Medicaid.",
         ),
         (
+            "How much weight has Nora Patel lost?",
+            "She has no appetite and has lost 8 pounds this month. Ten pound traction.",
+            "She has no appetite and has lost 8 pounds this month.",
+        ),
+        (
+            "Who performed Nora Patel's operation?",
+            "An operation of the knee was performed. The operation was performed by Dr. Hill.",
+            "The operation was performed by Dr. Hill.",
+        ),
+        (
             "Is Nora Patel on antibiotics?",
             "MEDICATIONS\n\n- amoxicillin 500 mg daily\n- aspirin 81 mg\n",
             "amoxicillin 500 mg daily",
@@ -117,6 +127,9 @@ def test_the_sentence_that_holds_it_comes_first(tmp_path: Path, question: str, n
         ("Has Nora Patel had a heart attack?", "There is a risk of heart attack and of bleeding."),
         ("On which side does Nora Patel have CVA tenderness?", "Tenderness of the left ankle."),
         ("How severe is Nora Patel's headache?", "She denies any severe headache."),
+        ("Does Nora Patel smoke?", "A gauze throat pack was placed."),
+        ("How much does Nora Patel weigh?", "Ten pound inline traction was placed."),
+        ("Who performed Nora Patel's operation?", "An operation of the knee was performed."),
         ("How old is Nora Patel's mother?", "FAMILY HISTORY\n\nMother: diabetes."),
         ("Does Nora Patel's mother have asthma?", "She has asthma. Her mother has diabetes."),
     ],
@@ -175,3 +188,17 @@ def test_of_what_changes_the_newest_note_has_the_answer(tmp_path: Path) -> None:
         "She currently has Cigna.",
     )
     assert quotes(told) == ["She currently has Cigna."]
+
+
+def test_a_note_without_a_date_does_not_say_when(tmp_path: Path) -> None:
+    told = told_of(
+        tmp_path / "none", "When was Nora Patel's colonoscopy?", "A colonoscopy was done.", dated=False
+    )
+    assert told.outcome == "nothing_relevant"
+    told = told_of(
+        tmp_path / "said",
+        "When was Nora Patel's colonoscopy?",
+        "A colonoscopy was done in 2018.",
+        dated=False,
+    )
+    assert quotes(told) == ["A colonoscopy was done in 2018."]
