@@ -16,7 +16,8 @@ from pipeline.text.dates import AMBIGUOUS, iso_date
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = (
     rf"(?:\d{{4}}-\d{{2}}(?:-\d{{2}})?|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{4}}|{_MONTH} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}"
-    rf"|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH} \d{{4}}|{_MONTH},? \d{{4}}|(?:19|20)\d\d)"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)? (?:of )?{_MONTH} \d{{4}}|{_MONTH},? \d{{4}}|(?:0?[1-9]|1[0-2])/(?:19|20)\d\d"
+    r"|(?:19|20)\d\d)"
 )
 _DATED = re.compile(
     rf"\b(?:(?P<between>between)\s+(?P<one>{_DATE})\s+and\s+(?P<two>{_DATE})"

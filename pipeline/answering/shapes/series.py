@@ -209,7 +209,9 @@ def _undated(statements: Sequence[DatedStatement], plan: QuestionPlan) -> Reply:
     """Of notes whose order is not known; within a note what is said of today comes first, but for a first time."""
     newest = plan.time.order != "first" and plan.shape is not AnswerShape.TREND
     in_order = sorted(statements, key=lambda each: each.order, reverse=newest)
-    return Reply(tuple(each.quotation for each in distinct(in_order)[:SAME_DAY_MAX]))
+    quoted = tuple(each.quotation for each in distinct(in_order)[:SAME_DAY_MAX])
+    begun = plan.thing is None or plan.thing.change != "start" or any(each.starts for each in statements)
+    return Reply(quoted if begun else (Lead(NOT_BEGUN), *quoted))
 
 
 def changes(statements: Sequence[DatedStatement], thing: ThingInTime) -> list[DatedStatement]:

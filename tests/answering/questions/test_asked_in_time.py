@@ -244,6 +244,8 @@ def test_a_time_is_understood(question: str) -> None:
         ("after December 2019", "2020-01", None),
         ("since 2019-12-31", "2019-12-31", None),
         ("between 2019 and March 2021", "2019", "2021-03"),
+        ("in 10/2019", "2019-10", "2019-10"),
+        ("on 10/14/2019", "2019-10-14", "2019-10-14"),
     ],
 )
 def test_before_and_after_leave_their_day_out(question: str, first: str | None, last: str | None) -> None:
