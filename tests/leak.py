@@ -529,8 +529,10 @@ def lists_and_counts(stage: Stage, who: Asker, dice: random.Random) -> None:
     with stage.findings.lock:
         if said["model"]["model"] == "note-structure" and expected is not None and number != expected:
             stage.findings.leaked("lists and counts", f"{number} instead of {expected}")
-        if shown - cited:
-            stage.findings.leaked("lists and counts", "of patients out of sight")
+        # A generator that gossips quotes whoever its prompt was given, but no one out of sight.
+        own = said["model"]["model"] == "note-structure"
+        if shown - (cited if own else {each.patient_id for each in seen}):
+            stage.findings.leaked("lists and counts", "of other patients, or of patients out of sight")
         stage.findings.looked_at["numbers told"] += bool(number)
 
 
