@@ -12,15 +12,15 @@ from dataclasses import dataclass
 _VISITS = r"(?:visits?|encounters?|appointments?|consultations?|notes)"
 _NOTES = (
     r"(?:,?\s*(?:in|by|according to)\s+(?:(?:the|§'s|all|of)\s+)*(?:notes?|record|chart)"
-    r"|\s+(?:so far|in all|in total|altogether))*"
+    r"|\s+(?:so far|in all|in total|altogether)){0,2}"
 )
 _DONE = r"(?:been\s+)?(?:given|had|have|has|got|gotten|get|received|receive|undergone|undergo|underwent|treated with)"
 _AUXILIARY = r"(?:was|were|is|has|have|had|did|does)"
 _OF_VISITS = (
     re.compile(
-        rf"^(?:how many|number of)\s+{_VISITS}\s*(?:(?:(?:of|for|by|with)\s+§|§\s*{_AUXILIARY}"
-        rf"|{_AUXILIARY}\s+(?:§|there)\s*(?:have|had|made|make)?|(?:are|were)\s+(?:there|in\b))\s*)*"
-        rf"(?:(?:the|§'s)\s+notes|(?:of|for)\s+§)?{_NOTES}\s*[?.!]*$",
+        rf"^(?:how many|number of)\s+{_VISITS}(?:\s+(?:(?:of|for|by|with)\s+§|§\s+{_AUXILIARY}"
+        rf"|{_AUXILIARY}\s+(?:§|there)(?:\s+(?:have|had|made|make)\b)?|(?:are|were)\s+(?:there|in)\b)){{0,3}}"
+        rf"(?:\s+(?:the|§'s)\s+notes)?{_NOTES}\s*[?.!]*$",
         re.IGNORECASE,
     ),
     re.compile(

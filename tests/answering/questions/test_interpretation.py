@@ -157,6 +157,8 @@ def test_whether_those_who_do_not_are_asked_for(question: str, negated: bool) ->
 def test_a_question_is_read_in_a_fraction_of_a_millisecond_however_it_is_built() -> None:
     hostile = (
         "which patients " + "have had " * 40,
+        "how many visits " + "was § " * 60 + "!",
+        "how many visits " + "of § " * 70,
         "is § " * 70,
         "what " + "a-" * 190,
         "the " * 99,
