@@ -142,18 +142,7 @@ def _of_whom(
     if earlier is not None and not _ANOTHER.search(question.text):
         patients = earlier.patients()
         if len(patients) == 1 and patients[0] not in removed_patients(question.without):
-            if (
-                store is not None
-                and embedder is not None
-                and _somebody_else(question, patients[0], store, embedder)
-            ):
-                raise BadRequest(
-                    "The question seems to name someone other than the patient of the answer before.",
-                    remedy=f"Give the full name, or {_CHOOSE}.",
-                )
-            filters = replace(question.filters, patient_ids=patients)
-            carried = (patient_id_part(patients[0]),)
-            return QuestionContext(replace(question, filters=filters, carried=carried), patients[0])
+            return _of_patient_before(question, patients[0], store, embedder)
         if not patients and _GOES_ON.match(question.text):
             about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
     if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
@@ -163,6 +152,20 @@ def _of_whom(
             remedy=f"Name the patient in the question, or {_CHOOSE}.",
         )
     return QuestionContext(question)
+
+
+def _of_patient_before(
+    question: Question, patient: str, store: Store | None, embedder: Embedder | None
+) -> QuestionContext:
+    """The question, limited to the patient of the answer before. Raises BadRequest where it seems to name another."""
+    if store is not None and embedder is not None and _somebody_else(question, patient, store, embedder):
+        raise BadRequest(
+            "The question seems to name someone other than the patient of the answer before.",
+            remedy=f"Give the full name, or {_CHOOSE}.",
+        )
+    filters = replace(question.filters, patient_ids=(patient,))
+    carried = (patient_id_part(patient),)
+    return QuestionContext(replace(question, filters=filters, carried=carried), patient)
 
 
 def _without_removed(question: Question) -> Question:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from pydantic import ValidationError
 
 from pipeline.answering.model_output import ModelOutput
-from pipeline.answering.questions.interpretation import CHARACTERS_MAX, plan_for
-from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.interpretation import CHARACTERS_MAX
 from pipeline.answering.questions.plan import AnswerShape, ThingKind
 from pipeline.answering.questions.proposed_parts import ProposedPlan, proposed_parts
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
 from pipeline.call_context import cancellation
 from pipeline.ports import Answerer, Generator, Store
 from pipeline.records import AnswerEvent, Finished, Prompt, Question, SearchResult, Usage
@@ -48,10 +48,10 @@ class PlanProposal:
         return self.inside.search(question)
 
     def stream(self, question: Question) -> Iterator[AnswerEvent]:
-        plan = plan_for(question)
-        usage = Usage()
+        understood = UnderstoodQuestion.of(question, self.store)
+        plan, usage = understood.plan, Usage()
         if (plan.shape is None or plan.rest) and len(question.text) <= CHARACTERS_MAX:
-            question, usage = self._with_proposal(question)
+            question, usage = self._with_proposal(understood)
         events = self.inside.stream(question)
         try:
             for event in events:
@@ -67,15 +67,16 @@ class PlanProposal:
         finally:
             cancellation.end_early(events)
 
-    def _with_proposal(self, question: Question) -> tuple[Question, Usage]:
+    def _with_proposal(self, understood: UnderstoodQuestion) -> tuple[Question, Usage]:
+        question = understood.question
         prompt = Prompt(question.text, (), SYSTEM, f"Question: {question.text}", VERSION)
         output = ModelOutput(prompt, self.generator.model.thinks)
         text = "".join(self._written(prompt, output))
         proposed = _read(text)
         if proposed is None:
             return question, output.usage
-        parts = proposed_parts(plan_for(question), proposed)
-        return replace(self._of_patients(question, proposed.patients), proposed=parts), output.usage
+        parts = proposed_parts(understood.plan, proposed)
+        return replace(self._of_patients(understood, proposed.patients), proposed=parts), output.usage
 
     def _written(self, prompt: Prompt, output: ModelOutput) -> Iterator[str]:
         pieces = self.generator.stream(prompt)
@@ -87,9 +88,9 @@ class PlanProposal:
             cancellation.end_early(pieces)
         yield output.rest()
 
-    def _of_patients(self, question: Question, names: Sequence[str]) -> Question:
+    def _of_patients(self, understood: UnderstoodQuestion, names: Sequence[str]) -> Question:
         """The question limited to the patients whom it writes, where its own words limit it to no one."""
-        meant = patient_meant(question, self.store)
+        question, meant = understood.question, understood.meant
         if meant.question.filters.patient_ids or meant.reason or meant.asked.whom == "everyone":
             return question
         text, scope = question.text.lower(), question.filters.scope
