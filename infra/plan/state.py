@@ -11,9 +11,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import pulumi
+import tenacity
 
 # A function of the engine itself, of no plugin: pulumi/pulumi, pkg/resource/deploy/builtins.go.
 READ_STATE: Final = "pulumi:pulumi:readStackResourceOutputs"
+TRIES: Final = 8
+"""The engine writes a state of files in place while a program runs: read in that moment, it is empty or cut off
+(seen: "failed to load checkpoint: EOF")."""
+WAIT_S: Final = 0.25
 
 
 class StateError(Exception):
@@ -60,12 +65,14 @@ def exported_state(stack: str) -> dict[str, Any]:
 def known_to_the_engine() -> frozenset[str]:
     """Ids and ARNs in the state of the stack whose program this is, as the up or preview found it.
 
-    Raises StateError when the engine does not answer.
+    Asks again for about two seconds; then raises StateError.
     """
     organization = pulumi.get_organization() or "organization"
     name = f"{organization}/{pulumi.get_project()}/{pulumi.get_stack()}"
     try:
-        answer = pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value
+        answer = tenacity.Retrying(
+            stop=tenacity.stop_after_attempt(TRIES), wait=tenacity.wait_fixed(WAIT_S), reraise=True
+        )(lambda: pulumi.runtime.invoke(READ_STATE, {"stackName": name}).value)
     except Exception as error:  # the SDK raises no narrower one
         raise StateError(
             f"The engine does not tell what the state of {name} holds: {error} "

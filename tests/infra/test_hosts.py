@@ -280,7 +280,21 @@ def test_the_engine_tells_a_program_what_its_state_knows() -> None:
     assert found == [frozenset({"i-1", "/p"})]
 
 
+def test_a_state_that_is_being_written_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "WAIT_S", 0)
+    resource = {"type": "aws:ec2/instance:Instance", "outputs": {"id": "i-1"}}
+    answers = iter([({}, [("stackName", "failed to load checkpoint: EOF")])] * 3)
+    told = recording.QuietMocks.call
+    monkeypatch.setattr(
+        recording.QuietMocks, "call", lambda mocks, args: next(answers, None) or told(mocks, args)
+    )
+    found: list[frozenset[str]] = []
+    recording.record(lambda: found.append(state.known_to_the_engine()) or {}, state={"u:1": resource})
+    assert found == [frozenset({"i-1"})]
+
+
 def test_a_silent_engine_lets_no_up_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "WAIT_S", 0)
     refusal = ({}, [("stackName", "no backend client is available")])
     monkeypatch.setattr(recording.QuietMocks, "call", lambda *_: refusal)
     with pytest.raises(StateError, match=r"of .*/chartwell/dev holds: .*no backend client is available"):
