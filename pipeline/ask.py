@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from pipeline import logs
-from pipeline.answering.follow_up import in_conversation
+from pipeline.answering.follow_up import PatientUnclear, in_conversation
 from pipeline.answering.question_length import refuse_longer
 from pipeline.answering.questions.subject import subject_of
 from pipeline.commands.answer_printer import print_answer, print_streamed
@@ -37,6 +37,8 @@ from pipeline.wiring import require_store
 app = command_line(__doc__ or "")
 
 EXIT_CODES = {"answered": EXIT_OK, "nothing_relevant": EXIT_NOTHING_RELEVANT, "no_answer": EXIT_NO_ANSWER}
+
+NAME_OR_CHOOSE = "Name the patient in the question, or choose one with --patient-id."
 
 
 def open_answering(settings: Settings, telemetry: Telemetry = SILENT) -> ServingAnswering:
@@ -67,7 +69,7 @@ def process_query(
 
 
 def of_someone(question: Question, answering: ServingAnswering) -> Question:
-    """The question. Raises BadRequest where it says "she" or the like and nothing tells who that is."""
+    """The question. Raises PatientUnclear where it says "she" or the like and nothing tells who that is."""
     if subject_of(question.text) != "pronoun" or question.filters.patient_ids:
         return question
     with answering.answering() as space:
@@ -121,7 +123,7 @@ def ask(
     several; /help tells how to leave that.
 
     Exit code 0: answered; 3: no relevant information found; 4: there is no answer that can be shown, and whether the
-    notes have one is not known; 5: the answer is incomplete; 2: could not run.
+    notes have one is not known; 5: the answer is incomplete; 2: could not run, or whose notes are meant is asked back.
     """
     with errors_as_exit_codes():
         if question is None:
@@ -140,7 +142,10 @@ def ask(
                     TerminalConversation(answering, blank, lambda text: checked(text, settings), show_context)
                 )
                 return
-            asked = of_someone(asked, answering)
+            try:
+                asked = of_someone(asked, answering)
+            except PatientUnclear as unclear:
+                raise PatientUnclear(unclear.what, remedy=NAME_OR_CHOOSE) from None
             streaming = stream and not json_output
             answer = print_streamed(answering, asked) if streaming else answering.answer(asked)
         if json_output:

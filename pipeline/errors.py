@@ -55,6 +55,8 @@ class ChartwellError(Exception):
     transient: ClassVar[bool] = False
     for_client: ClassVar[bool] = False
     """Whether the message may go to the service's client: others may name servers, notes or rows."""
+    asks_back: ClassVar[bool] = False
+    """Whether it is a question to the asker, and nothing has failed."""
 
     def __init__(self, what: str, *, remedy: str) -> None:
         self.what = what

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
-from pipeline.answering.questions.asked_patients import asked_patients
+from pipeline.answering.questions.asked_patients import PRONOUN, asked_patients
 from pipeline.answering.questions.carried_parts import asks_of_several, carried_parts, may_carry
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.patient_meant import patient_meant
@@ -49,6 +49,12 @@ _INTRODUCED = (
 """How a note says who a person is."""
 PASSAGES_WITH_A_NAME = 20
 _CHOOSE = "choose one: among the filters of the page, with --patient-id, or in patient_ids over HTTP"
+
+
+class PatientUnclear(BadRequest):
+    """A question about "she" where nothing tells who that is: `what` asks back."""
+
+    asks_back = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +113,9 @@ def in_conversation(
     """The question, limited to the patient whose id it writes, or to that of the answer before.
 
     `earlier`: None where it begins a conversation. `store` and `embedder`: None while no note can be read; then nothing
-    is refused that only notes can tell, and asking says that none can be read. Raises BadRequest where the question
-    says "she" or the like and nothing tells who that is, or seems to name someone other than the patient before.
+    is refused that only notes can tell, and asking says that none can be read. Raises PatientUnclear where the question
+    says "she" or the like and nothing tells who that is, BadRequest where it seems to name someone other than the
+    patient before.
     """
     asked = asked_patients(question.text)
     things: tuple[str, ...] = ()
@@ -146,9 +153,8 @@ def _of_whom(
         if not patients and _GOES_ON.match(question.text):
             about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
     if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
-        raise BadRequest(
-            f"{_whose(question)} The question says he, she, they or this patient, and nothing tells which patient that "
-            "is.",
+        raise PatientUnclear(
+            f"{_whose(question)} The question says {_pronoun_of(question)}, and nothing tells which patient that is.",
             remedy=f"Name the patient in the question, or {_CHOOSE}.",
         )
     return QuestionContext(question)
@@ -172,6 +178,11 @@ def _without_removed(question: Question) -> Question:
     removed = removed_patients(question.without)
     left = tuple(each for each in question.filters.patient_ids if each not in removed)
     return replace(question, filters=replace(question.filters, patient_ids=left)) if removed else question
+
+
+def _pronoun_of(question: Question) -> str:
+    said = PRONOUN.search(question.text)
+    return f'"{said.group().lower()}"' if said else "he, she, they or this patient"
 
 
 def _whose(question: Question) -> str:

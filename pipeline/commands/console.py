@@ -90,8 +90,9 @@ def errors_as_exit_codes() -> Iterator[None]:
     try:
         yield
     except ChartwellError as error:
-        err.print(f"Could not run: {as_typed(error.what)}", markup=False)
-        err.print(f"What to do: {as_typed(error.remedy)}", markup=False)
+        failed, cure = ("", "") if error.asks_back else ("Could not run: ", "What to do: ")
+        err.print(f"{failed}{as_typed(error.what)}", markup=False)
+        err.print(f"{cure}{as_typed(error.remedy)}", markup=False)
         err.print(f"More: {error.section} ({error.code})", markup=False)
         raise typer.Exit(EXIT_TRY_AGAIN if error.transient else EXIT_COULD_NOT_RUN) from None
     except BrokenPipeError:

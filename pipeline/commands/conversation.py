@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 
 from pipeline.answering.follow_up import (
     LastTurn,
+    PatientUnclear,
     QuestionContext,
     in_conversation,
     needs_no_lookup,
@@ -144,6 +145,10 @@ def _told(ask: Callable[[], None]) -> None:
     """The answer, or why there is none: a question that cannot be answered ends no conversation."""
     try:
         ask()
+    except PatientUnclear as unclear:
+        err.print(
+            f"{as_typed(unclear.what)} Name the patient in the question. ({unclear.code})", style="yellow"
+        )
     except ChartwellError as error:
         err.print(f"{as_typed(error.what)} {as_typed(error.remedy)} ({error.code})", style="yellow")
     except KeyboardInterrupt:

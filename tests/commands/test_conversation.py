@@ -78,6 +78,23 @@ def test_she_whom_nothing_names_is_refused_and_nothing_is_remembered(
     assert conversation.last is None
 
 
+def test_who_is_meant_is_asked_back_and_is_no_failure(
+    conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    take(conversation, "What is she allergic to?")
+    told = " ".join(capsys.readouterr().err.split())
+    assert told == (
+        'Whose allergies? The question says "she", and nothing tells which patient that is. Name the patient in the '
+        "question. (CW-REQUEST)"
+    )
+    found = CliRunner().invoke(ask.app, ["Does this patient have gout?"])
+    assert found.exit_code == 2
+    assert " ".join(found.output.split()).startswith(
+        'Who is meant? The question says "this patient", and nothing tells which patient that is. Name the patient in '
+        "the question, or choose one with --patient-id."
+    )
+
+
 def test_another_name_is_another_patient(
     conversation: TerminalConversation, capsys: pytest.CaptureFixture[str]
 ) -> None:

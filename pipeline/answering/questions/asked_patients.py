@@ -33,7 +33,7 @@ _NUMBERED_NAME = re.compile(
     rf"\b(?:(?:Mrs?|Ms|Miss)\.?\s+)?{_NUMBERED}(?:\s+[A-ZÀ-ÖØ-Þ][\w’-]*)*?(?:\s+{_NUMBERED})?(?!\w)"
 )
 """As synthetic records write them: "Isaura563 Turner526"."""
-_PRONOUN = re.compile(
+PRONOUN = re.compile(
     r"\b(?:the|this|that|our|my) (?:patient|man|woman|gentleman|lady|boy|girl)\b(?! (?:who|whose|named|called|with)\b)"
     r"|\b(?:she|he|her|him|his|hers|they|them|their)\b(?!-)",
     re.IGNORECASE,
@@ -65,7 +65,7 @@ def framed(question: str, patients: AskedPatients) -> str:
     spans = [(each.start, each.end) for each in patients.written if each.is_id or each.sure]
     spans += [
         pronoun.span()
-        for pronoun in _PRONOUN.finditer(question)
+        for pronoun in PRONOUN.finditer(question)
         if not any(start <= pronoun.start() < end for start, end in spans)
     ]
     parts, at = [], 0
@@ -84,7 +84,7 @@ def _whom(names: QuestionNames, written: tuple[WrittenPatient, ...]) -> Whom:
     about = subject_of(names.question, names.shaped)
     if about == "several":
         return "everyone"
-    return "pronoun" if about == "pronoun" or _PRONOUN.search(names.question) else "open"
+    return "pronoun" if about == "pronoun" or PRONOUN.search(names.question) else "open"
 
 
 def _written(names: QuestionNames) -> Iterator[WrittenPatient]:
