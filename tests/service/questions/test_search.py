@@ -37,7 +37,7 @@ def test_whoever_is_in_no_note_has_no_passages_and_that_is_said(service: Running
 
 
 def test_an_answer_is_made_from_what_a_search_gives(service: Running) -> None:
-    question = "Does Anna Mitchell have gout and arthritis?"
+    question = "What is done for gout and arthritis, and how did it go?"
     answer = service.client(service.key()).post("/v1/ask", json={"question": question}).json()
     found = search(service, question)
     assert [each["resource_id"] for each in answer["passages"]] == [
