@@ -1,4 +1,4 @@
-"""Which part of a list is asked for: what was started or stopped, or what is for an illness.
+"""Which part of a list is asked for: what was started or stopped, what is for an illness, or what is planned for it.
 
 Decides it by how a question is built: "What was § started on?", "Which medications does § take for §'s asthma?", "Which
 blood pressure medicines?". Refuses to know which drug is for what.
@@ -59,6 +59,38 @@ _TESTS = re.compile(
     r"(?:planned|ordered|recommended|scheduled)(?:\s+(?:for|of|by)\s+§)?\s*[?.!]*$",
     re.IGNORECASE,
 )
+_OF_PROBLEM = (
+    r"(?P<problem>(?!(?:the\s+)?(?:follow-?up|discharge|care|future|now|next|this|that|it)\b)[^,;?!]+?)"
+)
+_PLAN_FOR = (
+    re.compile(
+        r"^(?:(?:what(?:['’]s|\s+(?:is|was|were|are))|tell\s+me|show(?:\s+me)?|give(?:\s+me)?)\s+)?(?:the\s+|§'s\s+)?"
+        r"(?:current\s+)?(?:plans?|(?:treatment|management|care)(?:\s+plan)?)\s+(?:for|of|regarding|about)\s+"
+        rf"(?!§\s*[?.!]*$)§'s\s+{_OF_PROBLEM}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^(?:what(?:['’]s|\s+(?:is|was|were|are))|tell\s+me|show(?:\s+me)?|give(?:\s+me)?)\s+§'s\s+"
+        r"(?:plans?|(?:treatment|management|care)(?:\s+plan)?)\s+"
+        rf"(?:for|regarding|about)\s+{_OF_PROBLEM}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^(?:what(?:['’]s|\s+(?:is|was|are))|tell\s+me)\s+the\s+(?:plans?|(?:treatment|management|care)(?:\s+plan)?)\s+"
+        rf"(?:for|of|regarding|about)\s+(?!§){_OF_PROBLEM}\s+(?:of|for|in)\s+§\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^what(?:['’]s|\s+(?:is|was|are\s+(?:we|they|you)|will\s+be|should\s+be))\s+(?:being\s+|going\s+to\s+be\s+)?"
+        rf"(?:done|doing|planned|recommended)\s+(?:about|for|with|to\s+treat)\s+§'s\s+{_OF_PROBLEM}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^how(?:['’]s|\s+(?:is|was|are|were|should|will))\s+§'s\s+{_OF_PROBLEM}\s+(?:to\s+be\s+|being\s+|be\s+)?"
+        r"(?:treated|managed|addressed|handled)\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+)
 _OWN = re.compile(r"^(?:(?:§'s|the|an?|his|her|their)\s+)+", re.IGNORECASE)
 
 
@@ -66,6 +98,9 @@ def asked_part(text: str) -> tuple[ThingKind, ListPart] | None:
     """The kind that is listed, and which part of it. `text`: framed, without its time."""
     if _TESTS.match(text):
         return ThingKind.PLAN, ListPart(tests=True)
+    for pattern in _PLAN_FOR:
+        if (found := pattern.match(text)) is not None:
+            return ThingKind.PLAN, ListPart(purpose=_purpose(found["problem"]))
     for pattern in _BY_VERB:
         if (found := pattern.match(text)) is not None:
             said = found.groupdict()

@@ -7,7 +7,7 @@ then marked as not sure.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
@@ -39,6 +39,8 @@ PRONOUN = re.compile(
     re.IGNORECASE,
 )
 _OWNING = frozenset(["his", "her", "their"])
+_OWN_SUBJECT = re.compile(rf"{SUBJECT}['’](?=\s)")
+"""A name that ends in an s: "Martha Collins' plan"."""
 _POSSESSIVE = re.compile(r"['’]s?\b|['’](?=\s)")
 
 
@@ -60,6 +62,16 @@ def asked_patients(question: str) -> AskedPatients:
     return AskedPatients(_whom(names, written), written, names)
 
 
+def ids_among(question: str, ids: Collection[str]) -> tuple[WrittenPatient, ...]:
+    """Where `question` writes these ids without the word "patient": "the ejection fraction of D2N084"."""
+    folded = {each.casefold() for each in ids}
+    return tuple(
+        WrittenPatient((found.group(),), *found.span(), is_id=True)
+        for found in _OTHER_ID.finditer(question)
+        if found.group().casefold() in folded
+    )
+
+
 def framed(question: str, patients: AskedPatients) -> str:
     """The question with "§" for each patient that it writes or says "she" of, and "§'s" for "her" before a word."""
     spans = [(each.start, each.end) for each in patients.written if each.is_id or each.sure]
@@ -73,7 +85,7 @@ def framed(question: str, patients: AskedPatients) -> str:
         owning = question[start:end].lower() in _OWNING and question[end : end + 1] == " "
         parts += [question[at:start], f"{SUBJECT}'s" if owning else SUBJECT]
         at = end
-    return "".join([*parts, question[at:]])
+    return _OWN_SUBJECT.sub(f"{SUBJECT}'s", "".join([*parts, question[at:]]))
 
 
 def _whom(names: QuestionNames, written: tuple[WrittenPatient, ...]) -> Whom:

@@ -175,6 +175,20 @@ _FAMILY_ILLS = re.compile(
     rf"(?:runs?|running|are|is|are there)\s+in\s+(?:§'s\s+family|the\s+family(?:\s+of\s+§)?){_END}",
     re.IGNORECASE,
 )
+_TO_A_PLACE = (
+    r"(?:\s+(?:in|into|to|at|up|by|here|us|the|an?|our|your|be|seen|clinic|office|hospital|department|emergency|room|er|ed"
+    r"|doctor|practice|visit))*"
+)
+_REASON_FOR_VISIT = re.compile(
+    rf"^(?:(?:why|what)\s+(?:did|does|do|has|have|was|were|is|are)\s+§\s+(?:come|came|coming|visit|seen|here|brought)"
+    rf"{_TO_A_PLACE}(?:\s+(?:for|with))?"
+    rf"|what(?:['’]s)?\s+(?:has\s+)?(?:brought|brings|made|bringing)\s+§(?:\s+come)?{_TO_A_PLACE}"
+    r"|(?:what(?:['’]s|\s+(?:is|was|were|are))\s+)?(?:the\s+|§'s\s+)?(?:main\s+)?"
+    r"(?:reasons?\s+(?:for|of)\s+(?:the\s+|§'s\s+)?(?:visit|consultation|appointment|encounter)"
+    r"|(?:chief|main|presenting)\s+(?:complaints?|concerns?))(?:\s+(?:of|for)\s+§)?"
+    rf"){_END}",
+    re.IGNORECASE,
+)
 _ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
 _TAIL = re.compile(
     r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
@@ -297,6 +311,8 @@ def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = F
 def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
     if (part := asked_part(text)) is not None and not _SEVERAL_THINGS.search(part[1].purpose or ""):
         return AskedShape(AnswerShape.LIST, None, part[0], part=part[1])
+    if _REASON_FOR_VISIT.match(text):
+        return AskedShape(AnswerShape.LIST, None, ThingKind.REASON_FOR_VISIT)
     if _FAMILY_ILLS.match(text):
         return AskedShape(AnswerShape.LIST, None, ThingKind.FAMILY)
     if (listed := _by_verb(text)) is not None:

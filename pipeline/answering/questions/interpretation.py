@@ -41,6 +41,8 @@ _ONE_VALUE = re.compile(
 """Asks for a value although its verb is one of a list: "What dose of ramipril is she on now?"."""
 
 
+_ALONE = (ThingKind.FAMILY, ThingKind.REASON_FOR_VISIT)
+"""Kinds of a frame that say all that is asked: other kinds are named in passing."""
 _CHANGES = re.compile(
     r"\b(?:than|compar\w+|vs|versus|differ\w*|chang\w+|higher|lower|more|less|gain\w*|los[est]\w*|new)\b",
     re.IGNORECASE,
@@ -78,7 +80,7 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     time, text = asked_time(framed(question, patients))
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
-    if read.kind is not None and (read.part is not None or read.kind is ThingKind.FAMILY):
+    if read.kind is not None and (read.part is not None or read.kind in _ALONE):
         kinds = (read.kind,)
     elif read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
         kinds = tuple(dict.fromkeys((read.kind, *kinds)))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipeline.answering.question_patient import asks_of_others_too, of_its_patient, patients_by_id
-from pipeline.answering.questions.asked_patients import asked_patients
+from pipeline.answering.questions.asked_patients import asked_patients, ids_among
 from pipeline.answering.questions.plan import AskedPatients, WrittenPatient
 from pipeline.answering.questions.understood_parts import removed_patients
 from pipeline.patients import FEMALE, MALE, RegisteredPatient
@@ -91,6 +91,8 @@ def _with_names_of_those(question: Question, asked: AskedPatients, store: Store)
     """A single word that may be a name is sure to be one where a patient is called so to whom the question is limited:
     "What is Mitchell allergic to?" of the Mitchell who was chosen."""
     limited = question.filters.patient_ids
+    if not asked.written and (ids := ids_among(question.text, limited)):
+        return replace(asked, whom="id", written=ids)
     unsure = any(not (each.sure or each.is_id) for each in asked.written)
     if not limited or not unsure or not store.has_register():
         return asked

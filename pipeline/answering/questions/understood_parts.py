@@ -63,6 +63,12 @@ _AROUND = frozenset(
     "§ §'s what which is are was were has have had does do did will would can could should been being be the a an "
     "please tell me show give list and taking takes take".split()
 )
+_LINKS = frozenset("of for on in at to by with from about as".split())
+_NO_THING = _LINKS | frozenset(
+    "how why when where who come came coming back brought bring brings ordered done made wrong going happened happen "
+    "show shows showed there any other new".split()
+)
+"""Words that are about something and are no thing themselves: "ordered for"."""
 _SAID_FIRST = (_S.WHO, _S.COUNT, _S.SUMMARY, _S.COMPARE)
 """Shapes that a line in words tells; of the others what is asked about says enough."""
 
@@ -172,6 +178,8 @@ def plan_in_words(parts: Sequence[UnderstoodPart]) -> str:
     }
     shape = next((each for each in parts if each.part == "shape" and each.text in _told_shapes()), None)
     kinds = [each for each in told["kind"] if each != ThingKind.WHOLE_VISIT.value or shape is None]
+    if kinds == [ThingKind.PLAN.value] and told["finding"] not in ([], [_TESTS]):
+        told["finding"][0] = f"{ThingKind.PLAN.value} for {told['finding'][0]}"
     things = [each for each in (shape.text if shape else "", *(told["finding"] or kinds)) if each]
     of = " and ".join(told["patient"])
     about = ", ".join(things)
@@ -234,8 +242,12 @@ def _is_of_a_thing(plan: QuestionPlan) -> bool:
 def _words_of_a_fact(plan: QuestionPlan) -> str | None:
     """The question without whom, when and the words around them: "dose of allopurinol taking"."""
     _, left = asked_time(framed(plan.text, plan.patients))
-    said = " ".join(word for word in left.strip(" ?.!").split() if word.lower() not in _AROUND)
-    return said if " " in said and len(said) <= FACT_CHARACTERS_MAX else None
+    words = [word for word in left.strip(" ?.!").split() if word.lower() not in _AROUND]
+    while words and words[-1].lower() in _LINKS:
+        words.pop()
+    said = " ".join(words)
+    names_a_thing = any(word.lower() not in _NO_THING for word in words)
+    return said if " " in said and names_a_thing and len(said) <= FACT_CHARACTERS_MAX else None
 
 
 def _shape(value: str) -> AnswerShape:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from types import MappingProxyType
 
 from pipeline.answering.questions.asked_kinds import PATTERNS
@@ -44,6 +45,12 @@ _VACCINE = (
 _PROBLEM = (
     r"\b(?:present(?:s|ed|ing)?|diagnosed|admitted|consistent|suffers?|known) (?:with|from|to have)\b"
     r"|\bdiagnos[ei]s\b"
+)
+_COMES_FOR = re.compile(
+    r"\b(?:presents?|presented|presenting|returns?|returned|comes? in|came in|is here|seen|referred|evaluated)\b"
+    r"(?:\s+(?!(?:for|with|because|due|complaining)\b)[\w,'’-]+){0,8}?"
+    r"\s+(?:for|with|because|due to|complaining of)\b",
+    re.IGNORECASE,
 )
 SAID_IN = MappingProxyType(
     {
@@ -93,6 +100,8 @@ def prose_mentions(note: PatientNote, kind: ThingKind) -> Iterator[ProseMention]
     elif kind in (ThingKind.IMMUNIZATION, ThingKind.PROCEDURE):
         yield from listed_under(note, kind)
         yield from _of_words(note, SAID_IN[kind], kind)
+    elif kind is ThingKind.REASON_FOR_VISIT:
+        yield from islice(_of_words(note, _COMES_FOR, kind), 1)
     elif kind is ThingKind.PROBLEM:
         yield from _of_words(note, re.compile(_PROBLEM, re.IGNORECASE), kind)
 

@@ -1,4 +1,4 @@
-"""A part of a list: what was started or stopped, which drugs are for an illness, which tests are planned.
+"""A part of a list: what was started or stopped, what is planned for an illness and which drugs, which tests.
 
 Decides by the sentence that says so, or by the headline that it stands under: what stands under "COPD." in an
 assessment is for COPD. Refuses to know which drug is for what; where no note says so, the question is asked as any
@@ -14,7 +14,7 @@ from pipeline.answering.questions.plan import AnswerShape, ListPart, QuestionPla
 from pipeline.answering.shapes.kinds_in_prose import ProseMention, listed_under, prose_mentions
 from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import Lead, PlannedQuestion, Quotation, Reply, ReplyLine
-from pipeline.answering.shapes.section_list import LINES_MAX, SECTIONS, is_problem
+from pipeline.answering.shapes.section_list import LINES_MAX, REASONING, SECTIONS, ends_problem, is_problem
 from pipeline.text.finding import Finding
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
@@ -48,6 +48,7 @@ _TESTS = re.compile(
 )
 _ALSO = {"blood pressure": "hypertension", "cholesterol": "hyperlipidemia", "blood sugar": "diabetes"}
 """Illnesses that drugs are named for by what they lower."""
+_PLANNED_IN = SECTIONS[ThingKind.PLAN] | {SectionKind.ASSESSMENT}
 _NOT_DONE = frozenset([AssertionKind.FAMILY, AssertionKind.ABSENT])
 _NOT_READ = frozenset([SectionKind.FAMILY_HISTORY, SectionKind.ALLERGIES])
 
@@ -69,6 +70,7 @@ class PartOfList:
         if part is None:
             return None
         read = patient_notes(asked)
+        planned = asked.plan.kind is ThingKind.PLAN
         newest_alone = part.change is None or asked.plan.time.order == "latest"
         lines: list[ReplyLine] = []
         told: set[str] = set()
@@ -76,17 +78,20 @@ class PartOfList:
         for note in read.notes:
             if lines and newest_alone and note.day != day:
                 break
-            quoted = list(_new(_of_part(note, part), told))
+            found = plan_for(note, part.purpose) if planned and part.purpose else _of_part(note, part)
+            quoted = list(_new(found, told))
             if quoted:
                 day = note.day
-                lines += [Lead(f"{_called(part)} ({note.called}):"), *quoted]
+                lines += [Lead(f"{_called(part, planned=planned)} ({note.called}):"), *quoted]
             elif newest_alone and asked.plan.time.order == "latest" and note.day != read.notes[0].day:
                 break
         return Reply(tuple(lines[:LINES_MAX])) if lines else None
 
 
-def _called(part: ListPart) -> str:
+def _called(part: ListPart, *, planned: bool) -> str:
     purpose = f" for {part.purpose}" if part.purpose else ""
+    if planned and purpose:
+        return f"Plan{purpose}, as the note has it"
     if part.tests:
         return "Tests to be done, as sentences say it"
     if part.change:
@@ -105,7 +110,7 @@ def _new(mentions: Iterator[ProseMention], told: set[str]) -> Iterator[Quotation
 
 def _of_part(note: PatientNote, part: ListPart) -> Iterator[ProseMention]:
     if part.tests:
-        return _sentences(note, _TESTS, SECTIONS[ThingKind.PLAN] | {SectionKind.ASSESSMENT})
+        return _sentences(note, _TESTS, _PLANNED_IN)
     drugs = _changed(note, part) if part.change else None
     if part.purpose is None:
         return iter(drugs or ())
@@ -159,11 +164,55 @@ def _for_purpose(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
             section = section_at(passage.sections, start)
             if section is None or SECTIONS[ThingKind.PROBLEM].isdisjoint(section.kinds):
                 under = under and section is not None and not section.kinds
-            elif is_problem(passage.hit.text, start, end):
-                under = _says(passage, start, end, findings)
+            elif ends_problem(passage.hit.text, start, end):
+                under = _is_of(passage, start, end, findings)
             mention = drugs.get((passage.hit.chunk_id, start))
             if mention is not None and (under or _says(passage, start, end, findings)):
                 yield mention
+
+
+def _is_of(passage: ReadPassage, start: int, end: int, findings: Sequence[Finding]) -> bool:
+    """Whether a headline is of the illness."""
+    return is_problem(passage.hit.text, start, end) and _says(passage, start, end, findings)
+
+
+def plan_for(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
+    """What stands under the headline of an illness, without what is only thought of it where there is more; where no
+    headline is of it, the sentences of a plan that say it."""
+    findings = [Finding(words) for words in (purpose, _ALSO.get(purpose.lower(), "")) if words]
+    under = list(_under_headline(note, findings))
+    done = [each for each, reasoned in under if not reasoned]
+    yield from done or [each for each, _ in under] or _of_plan(note, findings)
+
+
+def _under_headline(note: PatientNote, findings: Sequence[Finding]) -> Iterator[tuple[ProseMention, bool]]:
+    """With whether it stands on a line that says what is thought."""
+    under = False
+    for passage in note.passages:
+        text = passage.hit.text
+        for start, end in passage_sentences(text):
+            section = section_at(passage.sections, start)
+            if section is None or _PLANNED_IN.isdisjoint(section.kinds):
+                under = False
+            elif ends_problem(text, start, end):
+                under = _is_of(passage, start, end, findings)
+            elif under and not is_heading(text[start:end]):
+                line = text.rfind("\n", 0, start) + 1
+                yield ProseMention(passage, start, end), REASONING.match(text, line) is not None
+
+
+def _of_plan(note: PatientNote, findings: Sequence[Finding]) -> Iterator[ProseMention]:
+    for passage in note.passages:
+        for start, end in passage_sentences(passage.hit.text):
+            section = section_at(passage.sections, start)
+            if (
+                section is not None
+                and SectionKind.PLAN in section.kinds
+                and not is_problem(passage.hit.text, start, end)
+                and not is_heading(passage.hit.text[start:end])
+                and _says(passage, start, end, findings)
+            ):
+                yield ProseMention(passage, start, end)
 
 
 def _items_for(passage: ReadPassage, findings: Sequence[Finding]) -> Iterator[ProseMention]:

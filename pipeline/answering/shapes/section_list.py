@@ -61,18 +61,19 @@ _OF_SENTENCES = frozenset(
 )
 """No headline has one of these words."""
 _LABEL = re.compile(r"\s*(?:[-*•]\s*)?[A-Z][A-Za-z ]{2,40}:")
-_REASONING = re.compile(
-    r"\s*(?:[-*•]\s*)?(?:Medical Reasoning|Reasoning|Patient Agreements)\b", re.IGNORECASE
+REASONING = re.compile(r"\s*(?:[-*•]\s*)?(?:Medical Reasoning|Reasoning|Patient Agreements)\b", re.IGNORECASE)
+_LOOKED_AFTER = (
+    r"(?:routine )?(?:health ?care|health) maintenance|hm\b|f/?u\b|dispo\b|preventive care|follow-?up"
+    r"|disposition|code status|prophylaxis|return"
 )
 _NO_PROBLEM = re.compile(
-    r"\W*(?:(?:routine )?(?:health ?care|health) maintenance|hm\b|f/?u\b|dispo\b|preventive care|follow-?up"
-    r"|disposition|code status|prophylaxis|return"
-    r"|(?:(?:re)?stop|start|continue|hold|discontinue|increase|decrease|resume|taper|refill|order"
+    rf"\W*(?:{_LOOKED_AFTER}|(?:(?:re)?stop|start|continue|hold|discontinue|increase|decrease|resume|taper|refill|order"
     r"|repeat|check|refer|schedule|recommend|consider|obtain|give|take|avoid|add|switch|change"
     r"|prescribe)\b(?! ?(?:and|-)))",
     re.IGNORECASE,
 )
 """A headline that is no illness: what is to be done, or what is looked after."""
+_ENDS_PROBLEM = re.compile(rf"\W*(?:\d+[.)]\s*)?(?:{_LOOKED_AFTER}|patient agreements?\b)", re.IGNORECASE)
 _SAY_NOTHING = frozenset(["also", "and", "other", "others", "none other", "as above", "see above"])
 _NO_ALLERGY = re.compile(r"\s*(?:no\b.*\ballerg\w+|none(?: known)?|nkd?a)\W*", re.IGNORECASE)
 _CHANGE = (
@@ -269,7 +270,7 @@ def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tup
         if is_heading(text[a:b]) and kind is not ThingKind.PROBLEM:
             continue
         problem = is_problem(text, a, b)
-        if problem is (kind is ThingKind.PROBLEM) and not _REASONING.match(text, a):
+        if problem is (kind is ThingKind.PROBLEM) and not REASONING.match(text, a):
             yield a, b
 
 
@@ -303,7 +304,18 @@ def _numbered(text: str, section: Section) -> Iterator[tuple[int, int]]:
 
 
 def is_problem(text: str, start: int, end: int) -> bool:
-    """Whether a sentence of an assessment is a headline: "2. Hypertension", alone on its line."""
+    """Whether a sentence of an assessment is a headline of an illness: "2. Hypertension", alone on its line."""
+    return is_headline(text, start, end) and not _NO_PROBLEM.match(text, start)
+
+
+def ends_problem(text: str, start: int, end: int) -> bool:
+    """Whether what comes below a sentence is no more of the illness above it: another's headline, or "Follow-up"."""
+    other = _ENDS_PROBLEM.match(text, start) is not None
+    return other or is_problem(text, start, end)
+
+
+def is_headline(text: str, start: int, end: int) -> bool:
+    """Whether a sentence stands alone on its line, and is none."""
     line_start = text.rfind("\n", 0, start) + 1
     line_end = text.find("\n", end)
     rest = text[end : line_end if line_end >= 0 else len(text)]
@@ -316,7 +328,6 @@ def is_problem(text: str, start: int, end: int) -> bool:
         and len(words) <= PROBLEM_WORDS_MAX
         and said.isdisjoint(_OF_SENTENCES)
         and not _LABEL.match(text, start)
-        and not _NO_PROBLEM.match(text, start)
     )
 
 

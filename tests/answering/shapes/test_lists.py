@@ -59,6 +59,22 @@ The following procedures were done:
 Begin roflumilast 500 mcg daily. Flu vaccine given.
 """
 OTHER = """Carl Ode is a 30-year-old male. He feels well."""
+TOM = """Tom Brandt is a 50-year-old male who presents for a rash on his arm. He presents with no fever."""
+INA = """Ina Sims is a 50-year-old female.
+
+RESULTS
+
+Ejection fraction is 55%.
+
+ASSESSMENT AND PLAN
+
+Gout.
+- Medical Reasoning: Well controlled.
+- Continue allopurinol.
+
+Follow-up.
+- In two weeks.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +82,8 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
     documents = [
         Document("r1", "rosa", "Visit note", FIRST, "2019-03-01", "ward"),
         Document("r2", "rosa", "Visit note", SECOND, "2020-03-01", "ward"),
+        Document("t1", "tom", "Visit note", TOM, "2020-04-01", "ward"),
+        Document("i1", "D77", "Visit note", INA, "2020-04-01", "ward"),
         Document("c1", "carl", "Visit note", OTHER, "2020-04-01", "ward"),
     ]
     with stored(tmp_path_factory.mktemp("lists"), documents) as store:
@@ -170,3 +188,59 @@ def test_notes_of_which_the_day_is_not_known_are_not_counted(tmp_path: Path) -> 
     ]
     with stored(tmp_path, documents) as store:
         assert asked("How many visits has patient p1 had?", store).model != MODEL
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        (
+            "What is the plan for Rosa Lind's COPD?",
+            ["Start albuterol inhaler, 2 puffs as needed.", "Order spirometry."],
+        ),
+        (
+            "What is being done about Rosa Lind's depression?",
+            ["Increase sertraline to 100 mg daily.", "Stop amoxicillin."],
+        ),
+        (
+            "How is Rosa Lind's depression being treated?",
+            ["Increase sertraline to 100 mg daily.", "Stop amoxicillin."],
+        ),
+        (
+            "What is the plan for depression of Rosa Lind?",
+            ["Increase sertraline to 100 mg daily.", "Stop amoxicillin."],
+        ),
+    ],
+)
+def test_a_plan_for_an_illness_is_what_stands_under_its_headline(
+    notes: EmbeddedStore, question: str, quoted: list[str]
+) -> None:
+    """Not the headline alone, and nothing from under "Health maintenance", which comes next."""
+    assert quotes(asked(question, notes)) == quoted
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Why did Rosa Lind come in?", ["Check-up"]),
+        ("What did Rosa Lind come in for?", ["Check-up"]),
+        ("What brought Rosa Lind to the clinic?", ["Check-up"]),
+        ("Why was Rosa Lind seen?", ["Check-up"]),
+        ("Why was Rosa Lind seen in 2019?", ["Breathless on stairs"]),
+        (
+            "Why did Tom Brandt come in?",
+            ["Tom Brandt is a 50-year-old male who presents for a rash on his arm."],
+        ),
+    ],
+)
+def test_a_reason_for_a_visit_is_its_section_or_the_sentence_that_says_what_one_comes_for(
+    notes: EmbeddedStore, question: str, quoted: list[str]
+) -> None:
+    assert quotes(asked(question, notes)) == quoted
+
+
+def test_a_name_that_ends_in_an_s_owns_as_others_do(notes: EmbeddedStore) -> None:
+    assert quotes(asked("What is the plan for Ina Sims' gout?", notes)) == ["Continue allopurinol."]
+
+
+def test_an_id_without_the_word_patient_is_no_word_of_what_is_asked(notes: EmbeddedStore) -> None:
+    assert quotes(asked("What is the ejection fraction of D77?", notes)) == ["Ejection fraction is 55%."]
