@@ -196,7 +196,8 @@ _TAIL = re.compile(
 )
 _NEVER = re.compile(r"\b(?:never|no longer)\b", re.IGNORECASE)
 _SEVERAL_THINGS = re.compile(
-    r"\b(?:and|or|but|who|which|that|because|if|when|while|than|before|again|anything|something|everything|anyone)\b|§",
+    r"\b(?:and|or|but|who|which|that|because|if|when|while|than|before|again|anything|something|everything|anyone"
+    r"|(?<!do )not|are|is|was|were|takes?|taking)\b|§",
     re.IGNORECASE,
 )
 _SMALL_WORDS = frozenset(

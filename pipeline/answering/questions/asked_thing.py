@@ -68,6 +68,13 @@ _ASKING = frozenset(
     """.split()
 )
 """Words of a question that say what is wanted of the thing, and not which thing."""
+COMES_BACK = re.compile(
+    r"(?<=§)\s+(?:(?:due|supposed|scheduled|going|to|need|have|be)\s+)*(?:come|coming|be|get|go)?\s*"
+    r"(?:back|return\w*|seen again|follow-?\s?up)"
+    r"(?:\s+(?:in|to|at|again|for|the|an?|clinic|office|visit|follow-?up|with us))*\s*[?.!]*$",
+    re.IGNORECASE,
+)
+"""Asks for the next visit, which is no value in time."""
 _WHITE_CELLS = re.compile(r"\bwhite (?:blood )?cells?(?: counts?)?\b", re.IGNORECASE)
 _OF_A_COMPARATIVE = {"heavier": "weight", "lighter": "weight", "taller": "height", "shorter": "height"}
 _UNREAD_DATE = re.compile(r"\b(?:on )?\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b")
@@ -83,6 +90,8 @@ def asked_thing(question: str) -> AskedThing | None:
     """What `question` is of; None where it cannot be told. `question`: framed, and without its time."""
     when = _WHEN.search(question) is not None
     change = _change(question)
+    if when and COMES_BACK.search(question):
+        return None
     fact = asked_personal_fact(question)
     left = _words(fact.asked.sub(" ", question) if fact else question)
     if left is None or (fact is not None and left):

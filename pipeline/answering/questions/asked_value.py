@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from pipeline.answering.questions.asked_patients import framed
+from pipeline.answering.questions.asked_thing import COMES_BACK
 from pipeline.answering.questions.asked_time import asked_time
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
 from pipeline.text.answerability.values import ValueKind
@@ -91,7 +92,7 @@ class AskedValue:
 
 def asked_value(plan: QuestionPlan) -> AskedValue:
     """The kind of value that a question asks for, None where any words may answer."""
-    text = asked_time(framed(plan.text, plan.patients))[1]
+    text = COMES_BACK.sub(" return", asked_time(framed(plan.text, plan.patients))[1])
     for kind, asks in _LEXICON:
         if (found := asks.search(text)) is not None:
             narrowed = _OF_THE_KIND.sub(" ", found.group()) if kind in _NARROWED else " "

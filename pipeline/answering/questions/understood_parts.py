@@ -64,6 +64,8 @@ _AROUND = frozenset(
     "please tell me show give list and taking takes take".split()
 )
 _LINKS = frozenset("of for on in at to by with from about as".split())
+_LAST = _LINKS | frozenset("made done given performed".split())
+"""Words that no thing ends in."""
 _NO_THING = _LINKS | frozenset(
     "how why when where who come came coming back brought bring brings ordered done made wrong going happened happen "
     "show shows showed there any other new".split()
@@ -243,11 +245,11 @@ def _words_of_a_fact(plan: QuestionPlan) -> str | None:
     """The question without whom, when and the words around them: "dose of allopurinol taking"."""
     _, left = asked_time(framed(plan.text, plan.patients))
     words = [word for word in left.strip(" ?.!").split() if word.lower() not in _AROUND]
-    while words and words[-1].lower() in _LINKS:
+    while words and words[-1].lower() in _LAST:
         words.pop()
     said = " ".join(words)
     names_a_thing = any(word.lower() not in _NO_THING for word in words)
-    return said if " " in said and names_a_thing and len(said) <= FACT_CHARACTERS_MAX else None
+    return said if names_a_thing and len(said) <= FACT_CHARACTERS_MAX else None
 
 
 def _shape(value: str) -> AnswerShape:

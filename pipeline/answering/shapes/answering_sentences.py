@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from pipeline.answering.questions.asked_value import AskedValue
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.dated_statements import COMING
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
 from pipeline.call_context import cancellation
@@ -39,12 +40,28 @@ READ_MAX = 400
 """Of a patient with more, where no word must stand in what answers."""
 NEAR_SHARE_MIN = 0.3
 VALUE_WEIGHT, ADJACENT_WEIGHT, NUMBER_WEIGHT = 0.3, 0.15, 0.1
+NEARER = 0.05
 ADJACENT = 40
 """Characters between what is asked about and its value."""
 _SOFT = frozenset([ValueKind.FREQUENCY, ValueKind.REASON])
 """Kinds that are written in too many ways to be missed for certain."""
 _PARTS = re.compile(r"[,;:.!?/]|\b(?:and|or|but|with|while|although|who|which)\b", re.IGNORECASE)
 """What parts two things that a sentence sets side by side."""
+_ASKS_A_RESULT = re.compile(
+    r"\b(?:show|showed|shown|reveal|revealed|demonstrated?|find|found|findings?|results?|said|say|impression)\b",
+    re.IGNORECASE,
+)
+_WILL_BE_SEEN = re.compile(
+    r"\bfor (?:an?|her|his|the)?\s*(?:repeat|follow-?up)\s+\w|\b(?:will|we'll|to) (?:return|come back)\b",
+    re.IGNORECASE,
+)
+_TELLS_A_RESULT = re.compile(
+    r"\b(?:show\w*|demonstrat\w+|reveal\w*|found|finding\w*|normal|abnormal|negative|positive|consistent|evidence"
+    r"|unremarkable|unchanged|stable|no|within|without)\b|\d\s?(?:%|cm|mm|mg/dl)",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[\W_]+")
+_LABEL = re.compile(r"[^:]{2,40}:\s")
 _OF_WHAT_IS = frozenset(
     [ValueKind.TIME, ValueKind.DURATION, ValueKind.SIZE, ValueKind.SEVERITY, ValueKind.SIDE, ValueKind.DOSE]
 )
@@ -114,11 +131,18 @@ class ReadSentences:
     def answering(self) -> list[AnsweringSentence]:
         """Those that answer, the newest first."""
         scored = ((each, self._score(each)) for each in self.sentences)
-        return [
-            AnsweringSentence(each.hit, each.start, each.end, score)
+        found = [
+            (each, AnsweringSentence(each.hit, each.start, each.end, score))
             for each, score in scored
             if score is not None and self._is_what_is_asked(each)
         ]
+        if not self._asks_a_result:
+            return [answer for _, answer in found]
+        results = [answer for each, answer in found if not _is_to_come(each)]
+        best = max((answer.score for answer in results), default=0.0)
+        # Where what is ordered holds more of what is asked, the rest is another test's.
+        of_another = any(answer.score > best + NEARER for each, answer in found if _is_to_come(each))
+        return [] if of_another else results
 
     def _score(self, sentence: _ReadSentence) -> float | None:
         """How well it answers by its words; None where it does not."""
@@ -147,7 +171,24 @@ class ReadSentences:
             self._is_of_kind(sentence)
             and self._is_of_the_patient(sentence)
             and self._stands_together(sentence)
+            and not self._is_bare_headline(sentence)
         )
+
+    @cached_property
+    def _asks_a_result(self) -> bool:
+        """ "What did the echocardiogram show?": what is ordered has no result."""
+        kinds = (ThingKind.IMAGING, ThingKind.LABORATORY, ThingKind.PROCEDURE, ThingKind.EXAMINATION)
+        return _ASKS_A_RESULT.search(self.fact.plan.text) is not None and not set(kinds).isdisjoint(
+            self.fact.plan.kinds
+        )
+
+    def _is_bare_headline(self, sentence: _ReadSentence) -> bool:
+        """Whether it is the name of an illness alone, which says that it is there and nothing of it."""
+        if self.fact.plan.shape is AnswerShape.YES_NO or self.fact.value.kind is not None:
+            return False
+        words = _WORD.sub(" ", sentence.hit.text[sentence.start : sentence.end])
+        left = sum(end - start for start, end in sentence.places.values())
+        return len(words.replace(" ", "")) <= left
 
     def _is_of_kind(self, sentence: _ReadSentence) -> bool:
         """Not a drug of the list of medications, where an allergy is asked about."""
@@ -162,8 +203,10 @@ class ReadSentences:
         if plan.shape is not AnswerShape.YES_NO or plan.finding is None or plan.rest:
             return True
         places = sorted(sentence.places.values())
+        label = _LABEL.match(text, sentence.start, sentence.end)
+        said_from = label.end() if label else sentence.start
         together = (
-            is_one_term(text, one, other) or _PARTS.search(text, one[1], other[0]) is None
+            is_one_term(text, one, other) or _PARTS.search(text, max(one[1], said_from), other[0]) is None
             for one, other in pairwise(places)
         )
         return all(together) and not any(is_part_of_another(text, *place, plan.finding) for place in places)
@@ -223,6 +266,13 @@ class ReadSentences:
             if share >= NEAR_SHARE_MIN and self._is_near(each)
         ]
         return sorted(near, key=lambda each: -each.score)
+
+
+def _is_to_come(sentence: _ReadSentence) -> bool:
+    span = (sentence.start, sentence.end)
+    text = sentence.hit.text
+    coming = COMING.search(text, *span) or _WILL_BE_SEEN.search(text, *span)
+    return coming is not None and _TELLS_A_RESULT.search(text, *span) is None
 
 
 def read_for(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences:

@@ -71,13 +71,14 @@ _ORDERED = re.compile(
     r"|hold|titrat\w+|initiat\w+|taper\w*|double|add(?:ed|ing)?|restart\w*|resum\w+)\b",
     re.IGNORECASE,
 )
-_COMING = re.compile(
+COMING = re.compile(
     r"\b(?:due for|next|scheduled?|upcoming|order(?:ed|ing)?|will (?:need|get|have|be|repeat|obtain|check"
     r"|schedule)|repeat"
     r"|recheck\w*|plan(?:ned|s)? (?:to|for|on)|to be (?:done|obtained|checked)|refer\w*|recommend\w*|consider\w*|goal"
     r"|target|follow(?:-| )?up (?:with|on|in)|pending|declin\w+|refus\w+|postponed|cancel\w+|eligible)\b",
     re.IGNORECASE,
 )
+"""What is to come of what a sentence tells."""
 _DUE = re.compile(
     r"\W*(?:(?:is|are|was|will be|to be|has been)\s+)?(?:due|scheduled|pending|planned|ordered|declined|refused"
     r"|postponed|cancel\w+|recommended|not (?:done|performed|given))\b",
@@ -400,7 +401,7 @@ def _is_to_come(text: str, mention: Mention) -> bool:
     opened = mention.sentence_start + (parts[-1].end() if parts else 0)
     ended = _COMMA.search(text, mention.end, mention.sentence_end)
     stop = ended.start() if ended else mention.sentence_end
-    return bool(_COMING.search(text, opened, mention.start) or _DUE.match(text, mention.end, stop))
+    return bool(COMING.search(text, opened, mention.start) or _DUE.match(text, mention.end, stop))
 
 
 def _is_valued(text: str, mention: Mention) -> bool:

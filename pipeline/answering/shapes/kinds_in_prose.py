@@ -65,6 +65,12 @@ SAID_IN = MappingProxyType(
 )
 """Words without any of which a note says nothing of the kind."""
 NOT_STATED_KINDS = frozenset([ThingKind.MEDICATION, ThingKind.ALLERGY, *SAID_IN])
+_NO_OPERATION = re.compile(
+    r"\b(?:hormone|estrogen|testosterone|thyroid|nicotine|iron|fluid|volume|electrolyte|potassium|enzyme|insulin)\s+"
+    r"(?:\w+\s+)?(?:replacement|injections?)\Z"
+    r"|\b(?:nodes?|specimens?|tissue|polyps?|margins?)\s+removed\Z",
+    re.IGNORECASE,
+)
 _LINE_ABOVE = re.compile(
     r"^(?P<line>[^\n]*):[ \t]*\n(?P<items>(?:[ \t]*[-*•][ \t]+[^\n]+(?:\n|\Z))+)", re.MULTILINE
 )
@@ -143,6 +149,23 @@ def _none_known(note: PatientNote) -> Iterator[ProseMention]:
             yield ProseMention(passage, *found.span())
 
 
+def _first_of(
+    words: re.Pattern[str], text: str, start: int, end: int, kind: ThingKind
+) -> re.Match[str] | None:
+    """The first of the words in a sentence; of an operation one that is none of a drug's, or of what was taken out."""
+    found = words.finditer(text, start, end)
+    if kind is not ThingKind.PROCEDURE:
+        return next(found, None)
+    return next(
+        (
+            each
+            for each in found
+            if not _NO_OPERATION.search(text[max(start, each.start() - 40) : each.end()])
+        ),
+        None,
+    )
+
+
 def _of_words(note: PatientNote, words: re.Pattern[str], kind: ThingKind) -> Iterator[ProseMention]:
     for passage in note.passages:
         text = passage.hit.text
@@ -159,7 +182,7 @@ def _of_words(note: PatientNote, words: re.Pattern[str], kind: ThingKind) -> Ite
                 )
             ):
                 continue
-            found = words.search(text, start, end)
+            found = _first_of(words, text, start, end, kind)
             if found is None:
                 continue
             assertions = assertions or NoteAssertions(text, passage.sections)

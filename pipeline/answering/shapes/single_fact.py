@@ -23,6 +23,7 @@ from pipeline.answering.shapes.answering_sentences import (
 from pipeline.answering.shapes.other_words import may_be_called
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply
 from pipeline.text.answerability.asked_words import AskedWords
+from pipeline.text.answerability.values import ValueKind
 from pipeline.text.structure.line_above import with_line_above
 
 SENTENCES_MAX = 3
@@ -33,6 +34,12 @@ LIKENED_MAX = 16
 LIKENESS_WEIGHT = 0.6
 MARGIN = 0.2
 """A further sentence this much worse than the best is no answer next to it."""
+_CHANGING = frozenset([ValueKind.DOSE, ValueKind.MEASUREMENT])
+"""Values of which the newest is what is so now."""
+_IS_SO = re.compile(
+    r"(?!.*\b(?:was|were|did|had|been|ever|first|initial\w*|previous\w*)\b).*\b(?:is|are|does|do|['’]s)\b",
+    re.IGNORECASE,
+)
 _TWO_QUESTIONS = re.compile(
     r"\band (?:how|what|when|why|where|who|which|is|are|was|were|does|did|do|has|have|should)\b",
     re.IGNORECASE,
@@ -56,8 +63,12 @@ class SingleFact:
             return None
         read = read_for(fact, asked)
         if read.answering:
-            best = _best(read.answering, asked, of_the_patient=value.of_the_patient)
-            return Reply(tuple(map(_quotation, best)), selected=True)
+            of_now = value.of_the_patient or (
+                value.kind in _CHANGING and _IS_SO.match(asked.plan.text) is not None
+            )
+            best = _best(read.answering, asked, of_now=of_now)
+            several = len({_day(each) for each in best}) > 1
+            return Reply(tuple(_quotation(each, dated=several) for each in best), selected=True)
         if asked.plan.shape is None and value.kind is None:
             return None
         if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
@@ -75,10 +86,10 @@ def _is_said_otherwise(finding: str, read: ReadSentences) -> bool:
 
 
 def _best(
-    found: Sequence[AnsweringSentence], asked: PlannedQuestion, *, of_the_patient: bool
+    found: Sequence[AnsweringSentence], asked: PlannedQuestion, *, of_now: bool
 ) -> list[AnsweringSentence]:
     """The best few; where several answer, also by their likeness to the question."""
-    if asked.plan.time.order == "latest" or of_the_patient:
+    if asked.plan.time.order == "latest" or of_now:
         newest = max(each.hit.date or "" for each in found)
         found = [each for each in found if (each.hit.date or "") == newest]
     ranked = sorted(found, key=lambda each: -each.score)[:LIKENED_MAX]
@@ -92,5 +103,10 @@ def _best(
     return [each for each in ranked if each.score >= ranked[0].score - MARGIN][:SENTENCES_MAX]
 
 
-def _quotation(sentence: AnsweringSentence) -> Quotation:
-    return Quotation(sentence.hit, *with_line_above(sentence.hit.text, sentence.start, sentence.end))
+def _day(sentence: AnsweringSentence) -> str:
+    return f"note of {sentence.hit.date[:10]}" if sentence.hit.date else "undated note"
+
+
+def _quotation(sentence: AnsweringSentence, *, dated: bool = False) -> Quotation:
+    span = with_line_above(sentence.hit.text, sentence.start, sentence.end)
+    return Quotation(sentence.hit, *span, dated=_day(sentence) if dated else "")

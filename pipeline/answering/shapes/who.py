@@ -57,6 +57,17 @@ _HAD = re.compile(
 """With one of these a thing is asked for, and not what a patient does or is."""
 
 
+_DENIES_ANY = re.compile(
+    r"\bNK(?:D|F)?A\b|\b(?:no|not|denies|denied|without|negative for|never had)\s+"
+    r"(?:(?:have|had|having|any|known|an?|the|history|of|drug|medication|medicine)[\s,/]+)*"
+    r"(?:(?:food|environmental|other|and|or)[\s,/]+(?:(?:and|or)\s+)?(?:drug|medication|medicine)\s+)?"
+    r"allerg(?:y|ies|ic)\b(?!\s+to\s+(?!(?:any\s+)?(?:medic|drug)))"
+    r"|\A\W*(?:none|nil)\b",
+    re.IGNORECASE,
+)
+"""That there are none at all."""
+
+
 class Who:
     """Implements shapes.reply.ShapeAnswerer for "which patients" and "how many patients"; and for "Any X?" where no
     patient is meant."""
@@ -101,11 +112,17 @@ def _without_any(asked: PlannedQuestion, by_patient: Collection[str]) -> Iterato
     none = [
         said.quotation
         for patient, said in sorted(allergies.items())
-        if said.kind is _K.ABSENT and patient not in by_patient
+        if said.kind is _K.ABSENT and patient not in by_patient and _is_of_any(said)
     ]
     if none:
         yield Counted(len(none), partial(_apart, how="as denied, of any allergy", more=True, before=""))
         yield from none[:APART_MAX]
+
+
+def _is_of_any(said: Said) -> bool:
+    """Whether a denial is of all allergies or of all to drugs: not of seasonal ones, or of food's alone."""
+    quotation = said.quotation
+    return _DENIES_ANY.search(quotation.hit.text, quotation.start, quotation.end) is not None
 
 
 def is_open_question(plan: QuestionPlan) -> bool:

@@ -182,3 +182,26 @@ def test_a_pair_of_small_words_that_the_register_knows_is_no_part_of_the_finding
     assert understood.plan.finding == "allopurinol"
     assert understood.plan.patients.whom == "name"
     assert understood.plan is understood.plan
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("What was ordered for Anna Mitchell?", ""),
+        ("What did the echocardiogram of Anna Mitchell show?", "echocardiogram"),
+        ("What referrals were made for Anna Mitchell?", "referrals"),
+        ("What did Anna Mitchell come in for?", "reason for visit"),
+        ("What is the plan for Anna Mitchell's gout?", "plan for gout"),
+        ("What is the plan for Bruno Banks' gout?", "plan for gout"),
+    ],
+)
+def test_what_was_understood_ends_in_no_preposition_and_is_a_thing(question: str, told: str) -> None:
+    assert plan_in_words(plan_parts(plan_of(question))) == told
+
+
+def test_two_things_that_are_asked_of_patients_are_not_one_finding() -> None:
+    for question in (
+        "Have any patients with diabetes not had an eye exam?",
+        "Which patients with gout are on insulin?",
+    ):
+        assert not any(each.part == "finding" for each in plan_parts(plan_of(question)))

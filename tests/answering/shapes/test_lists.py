@@ -244,3 +244,13 @@ def test_a_name_that_ends_in_an_s_owns_as_others_do(notes: EmbeddedStore) -> Non
 
 def test_an_id_without_the_word_patient_is_no_word_of_what_is_asked(notes: EmbeddedStore) -> None:
     assert quotes(asked("What is the ejection fraction of D77?", notes)) == ["Ejection fraction is 55%."]
+
+
+def test_what_was_taken_out_and_what_replaces_a_hormone_are_no_operations(tmp_path: Path) -> None:
+    text = (
+        "Mia Holm is a 60-year-old female. She had a lumpectomy in 2020. The lymph nodes removed were benign. "
+        "She was on hormone replacement for years."
+    )
+    with stored(tmp_path, [Document("m1", "mia", "Visit note", text, "2021-01-05", "ward")]) as store:
+        told = asked("What surgery did Mia Holm have?", store)
+    assert quotes(told) == ["She had a lumpectomy in 2020."]

@@ -202,3 +202,67 @@ def test_a_note_without_a_date_does_not_say_when(tmp_path: Path) -> None:
         dated=False,
     )
     assert quotes(told) == ["A colonoscopy was done in 2018."]
+
+
+ECHO = (
+    "RESULTS\n\nEchocardiogram in 2021 showed an ejection fraction of 60%.\n\n"
+    "PLAN\n\nWe will order a repeat echocardiogram."
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "quoted"),
+    [
+        (
+            "What did the echocardiogram of Nora Patel show?",
+            ECHO,
+            ["Echocardiogram in 2021 showed an ejection fraction of 60%."],
+        ),
+        (
+            "What did Nora Patel's x-ray show?",
+            "X-ray of the hand, ordered and obtained today, is unremarkable. She will return for a follow-up x-ray.",
+            ["X-ray of the hand, ordered and obtained today, is unremarkable."],
+        ),
+        (
+            "When should Nora Patel come back?",
+            "She had surgery 10 years ago in her lower back.\n\nPLAN\n\nThe patient will follow up in 2 weeks.",
+            ["The patient will follow up in 2 weeks."],
+        ),
+        (
+            "Does Nora Patel have a knee effusion?",
+            "EXAM\n\nLeft knee: no effusion. Right knee: moderate effusion and tenderness.",
+            ["Left knee: no effusion.", "Right knee: moderate effusion and tenderness."],
+        ),
+        (
+            "How is Nora Patel's gout?",
+            "ASSESSMENT\n\nGout.\nHer gout is well controlled.",
+            ["Her gout is well controlled."],
+        ),
+    ],
+)
+def test_what_is_planned_is_no_result_and_a_headline_alone_no_answer(
+    tmp_path: Path, question: str, text: str, quoted: list[str]
+) -> None:
+    assert sorted(quotes(told_of(tmp_path, question, text))) == sorted(quoted)
+
+
+def test_a_test_that_is_only_ordered_has_no_result_of_another_one(tmp_path: Path) -> None:
+    text = "IMAGING: X-ray of the left shoulder shows no fracture.\n\nPLAN: Order MRI of the left shoulder."
+    told = told_of(tmp_path, "What did the MRI of Nora Patel's left shoulder show?", text)
+    assert told.outcome == "nothing_relevant"
+    assert told.reason == "not_stated"
+
+
+def test_a_dose_that_is_taken_is_the_newest_notes_and_values_of_several_days_say_whose_they_are(
+    tmp_path: Path,
+) -> None:
+    old, new = "MEDICATIONS\n\n- lisinopril 10 mg daily", "MEDICATIONS\n\n- lisinopril 20 mg daily"
+    (tmp_path / "is").mkdir()
+    (tmp_path / "was").mkdir()
+    now = told_of(tmp_path / "is", "What dose of lisinopril is Nora Patel on?", old, new)
+    assert quotes(now) == ["lisinopril 20 mg daily"]
+    then = told_of(tmp_path / "was", "What dose of lisinopril was Nora Patel on?", old, new)
+    assert {line.partition(" [")[0] for line in lines(then)} == {
+        'note of 2020-01-05: "lisinopril 10 mg daily"',
+        'note of 2021-01-05: "lisinopril 20 mg daily"',
+    }

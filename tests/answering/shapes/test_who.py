@@ -183,3 +183,24 @@ def test_the_number_is_of_those_whose_line_passes(
     monkeypatch.setattr(StatementChecker, "check", without_bob)
     told = asked("Which patients have ever smoked?", notes)
     assert (listed(told), told.withheld) == ("ada", 1)
+
+
+def test_a_denial_of_one_kind_of_allergy_is_not_of_any(tmp_path: Path) -> None:
+    texts = {
+        "ann": "ALLERGIES\n\nPenicillin.",
+        "ben": "He denies any allergies.",
+        "col": "Patient denies history of seasonal allergies.",
+        "dan": "ALLERGIES\n\nNo known food allergies.",
+        "eda": "ALLERGIES: Sulfa caused nausea (side effect, not a true allergy).",
+        "fay": "ALLERGIES\n\nNKDA",
+    }
+    documents = [
+        Document(each, each, "Visit note", text, "2024-01-05", "ward") for each, text in texts.items()
+    ]
+    with stored(tmp_path, documents) as store:
+        told = lines(asked("Any allergies to penicillin?", store))
+    assert [each.split(",")[0] for each in told if each.startswith("Patient ")] == [
+        "Patient ann",
+        "Patient ben",
+        "Patient fay",
+    ]
