@@ -26,10 +26,11 @@ NOTES = {
     "film": "The chest film shows no infiltrate and no effusion.",
     "pulse": "Blood pressure was 128 over 76 and the pulse was regular.",
 }
+# Each has a word that its note has not: a passage with every word of a question is found below the floor too.
 QUESTIONS = {
-    "allopurinol for gout": {"gout": 1},
-    "the wound of the left knee": {"knee": 2, "gout": 0},
-    "infiltrate on the chest film": {"film": 1},
+    "allopurinol for gout and psoriasis": {"gout": 1},
+    "the wound of the left knee and tibia": {"knee": 2, "gout": 0},
+    "infiltrate on the chest film and bronchoscopy": {"film": 1},
 }
 
 
