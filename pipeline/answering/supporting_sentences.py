@@ -413,7 +413,9 @@ def _cuts(claim: Reading) -> list[int]:
     last = 0
     for place in range(1, len(claim.tokens) - 1):
         token = claim.tokens[place]
-        joins = (token.kind in ("break", "comma") and token.key != ":") or token.word in _JOINING
+        joins = (
+            token.kind in ("break", "comma") and token.key != ":" and token.word != "("
+        ) or token.word in _JOINING
         joins = joins or (token.word in ("or", "nor") and claim.over[place - 1].denied > 0)
         if token.word == "also" and claim.tokens[place - 1].kind != "comma":
             continue

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from pipeline.text.brackets import joins_brackets_of_another
 from pipeline.text.condition import leaves_out_condition
 from pipeline.text.contrast import joins_what_is_apart
 from pipeline.text.facts import Over, Reading, Token
@@ -586,6 +587,7 @@ def _speaks_against(
 ) -> bool:
     return (
         joins_what_is_apart(source, claim, start, end)
+        or joins_brackets_of_another(source, claim, start, end)
         or leaves_out_condition(source, claim, start, end)
         or _tolerates_another(source, theirs, claim, start, end, words)
         or _says_of_more(source, theirs, claim, start, end, words)

@@ -227,7 +227,9 @@ def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
         found.append(Token("hedge", "?", ""))  # "?pneumonia"
     elif written in ".;!?" and not (written == "." and text[end : end + 1].isalnum()):
         found.append(Token("break", ";", ""))
-    elif written in ",()&":
+    elif written in "()":
+        found.append(Token("comma", ",", written))
+    elif written in ",&":
         found.append(Token("comma", ",", "and" if written == "&" else ""))
     elif written == ":":
         found.append(Token("comma", ":", ""))
