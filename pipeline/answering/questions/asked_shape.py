@@ -182,13 +182,23 @@ _TO_A_PLACE = (
 _REASON_FOR_VISIT = re.compile(
     rf"^(?:(?:why|what)\s+(?:did|does|do|has|have|was|were|is|are)\s+§\s+(?:come|came|coming|visit|seen|here|brought)"
     rf"{_TO_A_PLACE}(?:\s+(?:for|with))?"
-    rf"|what(?:['’]s)?\s+(?:has\s+)?(?:brought|brings|made|bringing)\s+§(?:\s+come)?{_TO_A_PLACE}"
+    rf"|what(?:['’]s)?\s+(?:has\s+)?(?:brought|brings|made|bringing)\s+§(?:'s)?(?:\s+come)?{_TO_A_PLACE}"
     r"|(?:what(?:['’]s|\s+(?:is|was|were|are))\s+)?(?:the\s+|§'s\s+)?(?:main\s+)?"
     r"(?:reasons?\s+(?:for|of)\s+(?:the\s+|§'s\s+)?(?:visit|consultation|appointment|encounter)"
     r"|(?:chief|main|presenting)\s+(?:complaints?|concerns?))(?:\s+(?:of|for)\s+§)?"
     rf"){_END}",
     re.IGNORECASE,
 )
+_EXAM = r"(?:physical\s+)?exam(?:ination)?"
+_LABS = r"(?:lab(?:oratory)?|blood)\s+(?:results?|tests?|values?|findings?|work)"
+_WHOLE_RESULT = re.compile(
+    rf"^what\s+(?:did|does|do)\s+(?:the\s+|§'s\s+)?(?:(?P<exam>{_EXAM})|labs|{_LABS})(?:\s+of\s+§)?"
+    rf"\s+(?:show|reveal|find)(?:\s+on\s+§)?{_END}"
+    r"|^(?:what(?:['’]s|\s+(?:are|were|is|was))\s+)?(?:the\s+|§'s\s+)?"
+    rf"(?:(?P<findings>{_EXAM}\s+findings?)|{_LABS})(?:\s+(?:of|for|on)\s+§)?{_END}",
+    re.IGNORECASE,
+)
+"""What all of an examination, or all tests, showed."""
 _ARTICLES = re.compile(r"^(?:(?:an?|the|any|some|all|known|§'s|of)\s+)+", re.IGNORECASE)
 _TAIL = re.compile(
     r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
@@ -314,6 +324,9 @@ def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
         return AskedShape(AnswerShape.LIST, None, part[0], part=part[1])
     if _REASON_FOR_VISIT.match(text):
         return AskedShape(AnswerShape.LIST, None, ThingKind.REASON_FOR_VISIT)
+    if (whole := _WHOLE_RESULT.match(text)) is not None:
+        of_exam = whole["exam"] or whole["findings"]
+        return AskedShape(AnswerShape.LIST, None, ThingKind.EXAMINATION if of_exam else ThingKind.LABORATORY)
     if _FAMILY_ILLS.match(text):
         return AskedShape(AnswerShape.LIST, None, ThingKind.FAMILY)
     if (listed := _by_verb(text)) is not None:

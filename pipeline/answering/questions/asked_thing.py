@@ -69,7 +69,8 @@ _ASKING = frozenset(
 )
 """Words of a question that say what is wanted of the thing, and not which thing."""
 COMES_BACK = re.compile(
-    r"(?<=§)\s+(?:(?:due|supposed|scheduled|going|to|need|have|be)\s+)*(?:come|coming|be|get|go)?\s*"
+    r"(?<=§)'s (?:next|follow-?\s?up) (?:appointment|visit|follow-?up)\s*[?.!]*$"
+    r"|(?<=§)\s+(?:(?:due|supposed|scheduled|going|to|need|have|be)\s+)*(?:come|coming|be|get|go)?\s*"
     r"(?:back|return\w*|seen again|follow-?\s?up)"
     r"(?:\s+(?:in|to|at|again|for|the|an?|clinic|office|visit|follow-?up|with us))*\s*[?.!]*$",
     re.IGNORECASE,

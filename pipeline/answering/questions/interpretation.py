@@ -41,7 +41,13 @@ _ONE_VALUE = re.compile(
 """Asks for a value although its verb is one of a list: "What dose of ramipril is she on now?"."""
 
 
-_ALONE = (ThingKind.FAMILY, ThingKind.REASON_FOR_VISIT)
+_OF_THIS_VISIT = re.compile(
+    r"(?<=here|seen)\s+today\b|(?<=come in|came in)\s+today\b|\btoday(?=\s*[?.!]*$)(?<=in today)"
+    r"|(?<=§ in) today\b",
+    re.IGNORECASE,
+)
+"""What brought someone "in today" is asked of the visit that is told, whenever it was."""
+_ALONE = (ThingKind.FAMILY, ThingKind.REASON_FOR_VISIT, ThingKind.EXAMINATION, ThingKind.LABORATORY)
 """Kinds of a frame that say all that is asked: other kinds are named in passing."""
 _CHANGES = re.compile(
     r"\b(?:than|compar\w+|vs|versus|differ\w*|chang\w+|higher|lower|more|less|gain\w*|los[est]\w*|new)\b",
@@ -77,7 +83,7 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     patients = patients or asked_patients(question)
     if len(question) > CHARACTERS_MAX or question.strip().count("\n"):
         return QuestionPlan(question, patients)
-    time, text = asked_time(framed(question, patients))
+    time, text = asked_time(_OF_THIS_VISIT.sub("", framed(question, patients)))
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
     if read.kind is not None and (read.part is not None or read.kind in _ALONE):

@@ -18,6 +18,7 @@ from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKi
 from pipeline.answering.shapes.dated_statements import COMING
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
+from pipeline.answering.shapes.section_list import is_problem
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
@@ -57,7 +58,7 @@ _WILL_BE_SEEN = re.compile(
 )
 _TELLS_A_RESULT = re.compile(
     r"\b(?:show\w*|demonstrat\w+|reveal\w*|found|finding\w*|normal|abnormal|negative|positive|consistent|evidence"
-    r"|unremarkable|unchanged|stable|no|within|without)\b|\d\s?(?:%|cm|mm|mg/dl)",
+    r"|unremarkable|unchanged|stable|no|within|without(?! contrast))\b|\d\s?(?:%|cm|mm|mg/dl)",
     re.IGNORECASE,
 )
 _WORD = re.compile(r"[\W_]+")
@@ -186,6 +187,10 @@ class ReadSentences:
         """Whether it is the name of an illness alone, which says that it is there and nothing of it."""
         if self.fact.plan.shape is AnswerShape.YES_NO or self.fact.value.kind is not None:
             return False
+        if self.fact.plan.kind is ThingKind.PLAN and is_problem(
+            sentence.hit.text, sentence.start, sentence.end
+        ):
+            return True
         words = _WORD.sub(" ", sentence.hit.text[sentence.start : sentence.end])
         left = sum(end - start for start, end in sentence.places.values())
         return len(words.replace(" ", "")) <= left

@@ -46,6 +46,15 @@ _PROBLEM = (
     r"\b(?:present(?:s|ed|ing)?|diagnosed|admitted|consistent|suffers?|known) (?:with|from|to have)\b"
     r"|\bdiagnos[ei]s\b"
 )
+_CAME_OUT = re.compile(
+    r"(?<![\w.])\d|\b(?:normal|abnormal|elevated|high|low|raised|stable|unchanged|negative|positive|within|increased"
+    r"|decreased|undetectable|unremarkable|borderline)\b",
+    re.IGNORECASE,
+)
+_ORDERS = re.compile(
+    r"\b(?:will|order(?:ed|ing)?|repeat|recheck|obtain|schedul\w+|recommend\w*|pending|goal|target|due for)\b",
+    re.IGNORECASE,
+)
 _COMES_FOR = re.compile(
     r"\b(?:presents?|presented|presenting|returns?|returned|comes? in|came in|is here|seen|referred|evaluated)\b"
     r"(?:\s+(?!(?:for|with|because|due|complaining)\b)[\w,'’-]+){0,8}?"
@@ -106,10 +115,24 @@ def prose_mentions(note: PatientNote, kind: ThingKind) -> Iterator[ProseMention]
     elif kind in (ThingKind.IMMUNIZATION, ThingKind.PROCEDURE):
         yield from listed_under(note, kind)
         yield from _of_words(note, SAID_IN[kind], kind)
+    elif kind is ThingKind.LABORATORY:
+        yield from (each for each in _of_words(note, SAID_IN[kind], kind) if _is_measured(each))
     elif kind is ThingKind.REASON_FOR_VISIT:
         yield from islice(_of_words(note, _COMES_FOR, kind), 1)
     elif kind is ThingKind.PROBLEM:
         yield from _of_words(note, re.compile(_PROBLEM, re.IGNORECASE), kind)
+
+
+def _is_measured(mention: ProseMention) -> bool:
+    """Whether a sentence about a laboratory test has what came out."""
+    text = mention.passage.hit.text
+    section = section_at(mention.passage.sections, mention.start)
+    if section is not None and SectionKind.REASON_FOR_VISIT in section.kinds:
+        return False
+    return (
+        _CAME_OUT.search(text, mention.start, mention.end) is not None
+        and _ORDERS.search(text, mention.start, mention.end) is None
+    )
 
 
 def listed_under(

@@ -46,6 +46,17 @@ _TESTS = re.compile(
     r"|colonoscopy|endoscopy|cultures?|urinalysis|stud(?:y|ies)|imaging|screening|levels?|spirometry|profile|count)\b",
     re.IGNORECASE,
 )
+_TEST = (
+    r"(?:tests?|labs?|panel|cbc|cmp|bmp|a1c|hemoglobin|x-?rays?|ct|mri|ultrasound|echo\w*|ekg|ecg|mammogram|scan"
+    r"|biops\w+|colonoscopy|endoscopy|cultures?|urinalysis|titers?|western blot|stud(?:y|ies)|imaging|screening"
+    r"|spirometry|profile)"
+)
+_TESTS = re.compile(
+    rf"{_TESTS.pattern}|\b{_TEST}\b[^.;\n]{{0,60}}?\b(?:(?:was|were|is|are)\s+)?(?:ordered|scheduled|requested)\b"
+    rf"|\b{_TEST}\b[^.;\n]{{0,60}}?\bwill (?:also )?be "
+    r"(?:ordered|obtained|sent|drawn|done|checked|repeated|scheduled)\b",
+    re.IGNORECASE,
+)
 _ALSO = {"blood pressure": "hypertension", "cholesterol": "hyperlipidemia", "blood sugar": "diabetes"}
 """Illnesses that drugs are named for by what they lower."""
 _PLANNED_IN = SECTIONS[ThingKind.PLAN] | {SectionKind.ASSESSMENT}
@@ -182,7 +193,11 @@ def plan_for(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
     findings = [Finding(words) for words in (purpose, _ALSO.get(purpose.lower(), "")) if words]
     under = list(_under_headline(note, findings))
     done = [each for each, reasoned in under if not reasoned]
-    yield from done or [each for each, _ in under] or _of_plan(note, findings)
+    yield from (
+        done
+        or [each for each, _ in under]
+        or _of_plan(note, findings, whole=_is_only_problem(note, findings))
+    )
 
 
 def _under_headline(note: PatientNote, findings: Sequence[Finding]) -> Iterator[tuple[ProseMention, bool]]:
@@ -201,7 +216,21 @@ def _under_headline(note: PatientNote, findings: Sequence[Finding]) -> Iterator[
                 yield ProseMention(passage, start, end), REASONING.match(text, line) is not None
 
 
-def _of_plan(note: PatientNote, findings: Sequence[Finding]) -> Iterator[ProseMention]:
+def _is_only_problem(note: PatientNote, findings: Sequence[Finding]) -> bool:
+    """Whether the note assesses this illness and no other: then all of its plan is for it."""
+    assessed = [
+        _says(passage, start, end, findings)
+        for passage in note.passages
+        for start, end in passage_sentences(passage.hit.text)
+        if (section := section_at(passage.sections, start)) is not None
+        and not SECTIONS[ThingKind.PROBLEM].isdisjoint(section.kinds)
+        and SectionKind.PAST_HISTORY not in section.kinds
+        and not is_heading(passage.hit.text[start:end])
+    ]
+    return bool(assessed) and all(assessed)
+
+
+def _of_plan(note: PatientNote, findings: Sequence[Finding], *, whole: bool) -> Iterator[ProseMention]:
     for passage in note.passages:
         for start, end in passage_sentences(passage.hit.text):
             section = section_at(passage.sections, start)
@@ -210,7 +239,7 @@ def _of_plan(note: PatientNote, findings: Sequence[Finding]) -> Iterator[ProseMe
                 and SectionKind.PLAN in section.kinds
                 and not is_problem(passage.hit.text, start, end)
                 and not is_heading(passage.hit.text[start:end])
-                and _says(passage, start, end, findings)
+                and (whole or _says(passage, start, end, findings))
             ):
                 yield ProseMention(passage, start, end)
 

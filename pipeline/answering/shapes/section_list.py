@@ -40,6 +40,7 @@ SECTIONS = MappingProxyType(
         ThingKind.VITAL: frozenset([_K.VITAL_SIGNS]),
         ThingKind.LABORATORY: frozenset([_K.LABORATORY]),
         ThingKind.IMAGING: frozenset([_K.IMAGING]),
+        ThingKind.EXAMINATION: frozenset([_K.PHYSICAL_EXAM]),
         ThingKind.PLAN: frozenset([_K.PLAN, _K.ASSESSMENT_AND_PLAN]),
         ThingKind.INSTRUCTIONS: frozenset([_K.INSTRUCTIONS]),
         ThingKind.HISTORY: frozenset([_K.PAST_HISTORY, _K.SURGICAL_HISTORY]),

@@ -91,6 +91,7 @@ complications?\b[^.;]*?\b(?:includ\w+|associated with)
 working on
 to (?:avoid|prevent|watch for|monitor for|screen for)
 in case of
+in the event (?:that|of)
 unless
 """)
 """What follows, up to the end of the sentence, has not come about."""

@@ -254,3 +254,56 @@ def test_what_was_taken_out_and_what_replaces_a_hormone_are_no_operations(tmp_pa
     with stored(tmp_path, [Document("m1", "mia", "Visit note", text, "2021-01-05", "ward")]) as store:
         told = asked("What surgery did Mia Holm have?", store)
     assert quotes(told) == ["She had a lumpectomy in 2020."]
+
+
+LABELLED = """Lea Orr is a 50-year-old female.
+
+CHIEF COMPLAINT
+
+Abnormal labs.
+
+PHYSICAL EXAM
+
+Lungs: Clear.
+Left elbow: tender.
+
+RESULTS
+
+Creatinine is slightly elevated.
+
+ASSESSMENT
+
+Lateral epicondylitis.
+
+PLAN
+
+She was given a sling. Lyme titer will be obtained. Hemoglobin A1c ordered.
+
+INSTRUCTIONS
+
+Follow up in 1 week. Avoid lifting for the next two weeks.
+"""
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("What brought Lea Orr in today?", ["Abnormal labs"]),
+        ("Why is Lea Orr here today?", ["Abnormal labs"]),
+        ("What did the physical exam of Lea Orr show?", ["Lungs: Clear", "Left elbow: tender"]),
+        ("What are Lea Orr's lab results?", ["Creatinine is slightly elevated."]),
+        (
+            "What is the plan for Lea Orr's epicondylitis?",
+            ["She was given a sling.", "Lyme titer will be obtained.", "Hemoglobin A1c ordered."],
+        ),
+        ("What tests were ordered for Lea Orr?", ["Lyme titer will be obtained.", "Hemoglobin A1c ordered."]),
+        ("When is Lea Orr's next appointment?", ["Follow up in 1 week."]),
+        ("What is the plan for Lea Orr's gout?", []),
+    ],
+)
+def test_what_a_note_has_under_its_headings_is_all_of_it_and_nothing_else(
+    tmp_path: Path, question: str, quoted: list[str]
+) -> None:
+    """A plan is of the only problem that is assessed; why one came is no result; of another illness nothing is said."""
+    with stored(tmp_path, [Document("l1", "lea", "Visit note", LABELLED, "2021-01-05", "ward")]) as store:
+        assert quotes(asked(question, store)) == quoted
