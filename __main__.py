@@ -9,11 +9,12 @@ from infra import preflight
 from infra import stack as program
 from infra.components import host_key
 from infra.components.storage import DataStoreError
-from infra.plan import capacity, config, hosts, inventory, origin, state
+from infra.plan import capacity, config, hosts, inventory, networks, origin, state
 from infra.plan.capacity import CapacityError
 from infra.plan.config import ConfigurationError, StackConfig
 from infra.plan.hosts import SurplusHostError
 from infra.plan.inventory import Inventory, InventoryError
+from infra.plan.networks import SurplusNetworkError
 from infra.plan.origin import OtherStackError
 from infra.plan.sizing import PlanError
 from infra.plan.state import StateError
@@ -33,6 +34,7 @@ CURABLE = (
     PreflightError,
     StateError,
     SurplusHostError,
+    SurplusNetworkError,
     UserDataError,
     WheelError,
 )
@@ -58,9 +60,11 @@ def looked_at(stack: StackConfig) -> Inventory:
     """What exists, after the checks that may end this up before it begins. A preview reserves nothing."""
     account = session(stack)
     found = inventory.discover(stack, account)
-    origin.refuse_other(stack, found.account_id, state.known_to_the_engine())
+    known = state.known_to_the_engine()
+    origin.refuse_other(stack, found.account_id, known)
     # What follows takes each host that lives for the one that this up changes.
     hosts.refuse_surplus(stack, found.instance_ids, state.known_to_the_engine, account)
+    networks.refuse_surplus(stack, known, account)
     checked(stack, has_host=bool(found.instance_ids))
     if pulumi.runtime.is_dry_run():
         return found

@@ -1,8 +1,9 @@
 """Lists what this project made in the account and the stack's state does not know, with price and remedy.
 
 `python -m infra.orphans --stack dev` asks the tagging API for everything with the stack's tags and compares
-it with the state. It removes nothing: it prints the command that would; only a host whose launch was cut off is ended
-here, by its id (`--end`, infra/plan/hosts.py). After a pause the data is not in
+it with the state. It removes nothing: it prints the command that would; only what a creation that was cut off left is
+removed here, a host by its id (`--end`, infra/plan/hosts.py), parts of the network that are in the way of the next up
+all together (`--clear-network`, infra/plan/networks.py). After a pause the data is not in
 the state by design; that is told apart from what was forgotten, by the record that the next up goes by. Once
 the record is gone (decommissioned), nothing is kept.
 """
@@ -21,7 +22,7 @@ from typing import Any, Final
 import boto3
 import botocore.exceptions
 
-from infra.plan import catalog, hosts
+from infra.plan import catalog, hosts, networks
 from infra.plan.config import PROJECT
 from infra.plan.faults import FAULTS
 from infra.plan.inventory import DATA_ROLE_TAG, VOLUME_RECORD
@@ -53,6 +54,7 @@ REMOVALS: Final[Mapping[str, str]] = {
     "ec2:vpc": "aws ec2 delete-vpc --vpc-id {id}",
     "ec2:subnet": "aws ec2 delete-subnet --subnet-id {id}",
     "ec2:security-group": "aws ec2 delete-security-group --group-id {id}",
+    "ec2:security-group-rule": "python -m infra.orphans --stack {stack} --region {region} --clear-network",
     "ec2:internet-gateway": "aws ec2 delete-internet-gateway --internet-gateway-id {id}",
     "ec2:route-table": "aws ec2 delete-route-table --route-table-id {id}",
     "ec2:vpc-endpoint": "aws ec2 delete-vpc-endpoints --vpc-endpoint-ids {id}",
@@ -305,8 +307,8 @@ def _lines(found: Orphan, what: str) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """0: nothing unknown, or the host is ended; 1: orphans, a key that is about to be deleted, or the host was left;
-    2: state or account cannot be read."""
+    """0: nothing unknown, or what was named is removed; 1: orphans, a key that is about to be deleted, or something was
+    left; 2: state or account cannot be read."""
     parser = argparse.ArgumentParser(prog="python -m infra.orphans", description="What was left behind.")
     parser.add_argument("--stack", required=True, help="name of the stack, such as dev")
     parser.add_argument("--region", required=True, help="region of the stack")
@@ -320,6 +322,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=[],
         help="with --end: a volume that the host holds; it is kept (once for each)",
     )
+    parser.add_argument(
+        "--clear-network",
+        action="store_true",
+        help="remove the parts of the stack's network that the state does not know and no one uses",
+    )
     options = parser.parse_args(arguments)
     name = options.stack.rsplit("/", 1)[-1]
     try:
@@ -328,8 +335,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.end:
             hosts.end(options.end, name, known_ids(state), session, holding=frozenset(options.holding))
             return 0
+        if options.clear_network:
+            networks.clear(name, known_ids(state), session)
+            return 0
         found = report(name, known_ids(state), session)
-    except hosts.HostNotEndedError as refusal:
+    except (hosts.HostNotEndedError, networks.NetworkNotClearedError) as refusal:
         sys.stderr.write(f"{refusal}\n")
         return 1
     except (RuntimeError, OSError, ValueError) as error:

@@ -34,7 +34,10 @@ def known_ids(state: Mapping[str, Any]) -> frozenset[str]:
         # An address is known by its allocation, a key by key id, a bucket by its name.
         texts = (
             resource.get("id"),
-            *(outputs.get(key) for key in ("arn", "id", "allocationId", "keyId", "bucket")),
+            *(
+                outputs.get(key)
+                for key in ("arn", "id", "allocationId", "keyId", "bucket", "securityGroupRuleId")
+            ),
         )
         found |= {each for each in texts if isinstance(each, str) and each}
         device = outputs.get("rootBlockDevice")

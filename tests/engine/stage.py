@@ -159,9 +159,9 @@ class Stage:
             self.workspace.set("paused", "false")
         return self.up()
 
-    def starting(self, command: str) -> Running:
+    def starting(self, command: str, *more: str) -> Running:
         """An `up` or `destroy` on its way."""
-        return self.workspace.start(command, "--yes", "--skip-preview")
+        return self.workspace.start(command, "--yes", "--skip-preview", *more)
 
     def orphans(self, *more: str) -> Ended:
         """`python -m infra.orphans` as docs/runbook.md has it."""
@@ -208,6 +208,14 @@ class Stage:
         """Data volumes of the stack."""
         filters = [{"Name": "tag:Stack", "Values": [STACK]}, {"Name": "tag:Role", "Values": ["data"]}]
         return list(self.client("ec2").describe_volumes(Filters=filters)["Volumes"])
+
+    def zones(self) -> list[str]:
+        """Those that offer the stack's type: a subnet is made in each."""
+        wanted = [{"Name": "instance-type", "Values": [stacks.config().instance_type]}]
+        found = self.client("ec2").describe_instance_type_offerings(
+            LocationType="availability-zone", Filters=wanted
+        )
+        return [each["Location"] for each in found["InstanceTypeOfferings"]]
 
     def snapshots(self) -> list[dict[str, Any]]:
         filters = [{"Name": "tag:Stack", "Values": [STACK]}, {"Name": "tag:Role", "Values": ["data"]}]

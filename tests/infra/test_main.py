@@ -19,6 +19,7 @@ from infra.preflight import PreflightFinding
 from infra.rollout import pipeline
 from tests.infra.recording import PROJECT, Recorded, record
 from tests.infra.stacks import GOOD, HOST_KEY, SECRET_KEYS
+from tests.infra.test_networks import Network
 from tests.infra.test_orphans import instance
 
 MAIN = Path(__file__).resolve().parents[2] / "__main__.py"
@@ -95,6 +96,22 @@ def test_no_second_host_is_put_beside_one_that_the_state_does_not_know(preview: 
     lost = instance(boto3.Session("t", "t", region_name="us-east-1"))
     with pytest.raises(pulumi.RunError, match=f"{lost}.*\\n.*infra.orphans --stack dev .*--end {lost}"):
         up(preview=preview, state={})
+
+
+@pytest.mark.usefixtures("account")
+@pytest.mark.parametrize("preview", [True, False])
+def test_a_network_with_parts_that_the_state_does_not_know_is_not_built_on(preview: bool) -> None:
+    """Subnets whose creation was cut off: AWS would answer InvalidSubnet.Conflict, without a cure."""
+    network = Network(boto3.Session("t", "t", region_name="us-east-1"))
+
+    def known(*without: str) -> dict[str, Any]:
+        return {each: {"type": "aws", "outputs": {"id": each}} for each in network.known(*without)}
+
+    with pytest.raises(
+        pulumi.RunError, match=f"{network.ids['subnet']} .*\\n.*infra.orphans .*--clear-network"
+    ):
+        up(preview=preview, state=known("subnet"))
+    assert up(preview=preview, state=known()).of("aws:ec2/subnet:Subnet")
 
 
 @pytest.mark.usefixtures("account")

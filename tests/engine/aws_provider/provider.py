@@ -152,7 +152,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
         with _told(context, f"creating {kind.token}"):
             made = kind.create(given)
             found = kind.read(made, given)
-            known = {**(found or {}), **given}
+            known = {**(found or {}), **given, "id": made}
             return provider_pb2.CreateResponse(id=made, properties=struct(known, kind.sensitive))
 
     def Read(self, request: Any, context: Any) -> Any:
@@ -170,7 +170,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             inputs = {key: seen_through(each, found.get(key, each)) for key, each in given.items()}
             if not given:  # an import: whatever could have been given
                 inputs = {key: each for key, each in found.items() if key not in kind.read_only}
-            known = {**state, **found, **inputs}
+            known = {**state, **found, **inputs, "id": request.id}
             return provider_pb2.ReadResponse(
                 id=request.id, inputs=struct(inputs, kind.sensitive), properties=struct(known, kind.sensitive)
             )
@@ -186,7 +186,7 @@ class AwsProvider(provider_pb2_grpc.ResourceProviderServicer):
             kind.update(request.id, old, new)
             found = kind.read(request.id, {**state, **new}) or {}
             kept = {key: each for key, each in state.items() if key in kind.read_only}
-            known = {**kept, **found, **new}
+            known = {**kept, **found, **new, "id": request.id}
             return provider_pb2.UpdateResponse(properties=struct(known, kind.sensitive))
 
     def Delete(self, request: Any, context: Any) -> Any:
