@@ -294,5 +294,5 @@ def _pascal(words: str) -> str:
 
 def well(done: Ended) -> Ended:
     """The command, which must have ended with 0."""
-    assert done.code == 0, f"pulumi {done.words[0]} ended with {done.code}:\n{done.printed[-6000:]}"
+    assert done.code == 0, f"pulumi {done.words[0]} ended with {done.code}:\n{done.printed[-20_000:]}"
     return done
