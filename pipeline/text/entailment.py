@@ -19,6 +19,7 @@ from pipeline.text.condition import leaves_out_condition
 from pipeline.text.contrast import joins_what_is_apart
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.figures import Figure
+from pipeline.text.measures import goes_without_saying
 from pipeline.text.vocabulary import (
     AHEAD,
     DENIED_AS_SUCH,
@@ -339,7 +340,7 @@ def _figure_carried(source: Reading, claim: Reading, index: int, context: Contex
         for place, token in enumerate(source.tokens)
         if token.figure is not None
         and not (_is_the_whole(source, place) and not _is_the_whole(claim, index))
-        and _says_figure(token.figure, figure, source)
+        and _says_figure(source, place, figure)
         and (not claim.over[index].relatives or _of_the_same_relatives(source, place, claim, index))
         and (
             _stands_alike(source.over[place], _since_ago(source, claim.over[index]))
@@ -384,14 +385,14 @@ def _says_when(figure: Figure) -> bool:
     )
 
 
-_UNIT_MAY_LACK = frozenset(["mmhg", "/min", "%", "f", "c", "times"])
-"""Units that go without saying next to a blood pressure, a rate, a saturation, a temperature."""
 _NOT_BARE = frozenset(
     ["days", "months", "minutes", "seconds", "years old", "months old", "weeks old", "ordinal", "times"]
 )
 
 
-def _says_figure(source: Figure, claim: Figure, reading: Reading) -> bool:
+def _says_figure(reading: Reading, place: int, claim: Figure) -> bool:
+    source = reading.tokens[place].figure
+    assert source is not None
     if claim.kind == "frequency" and source.kind == "frequency":
         return claim.value == source.value or (
             claim.value == ("1/day",) and source.value[0] in ("bedtime", "morning", "evening")
@@ -402,18 +403,20 @@ def _says_figure(source: Figure, claim: Figure, reading: Reading) -> bool:
         )
     if source.role and claim.role and source.role != claim.role and source.kind != "range":
         return False
-    if source.bound != claim.bound or not _units_agree(source.unit, claim.unit):
+    if source.bound != claim.bound or not _units_agree(reading, place, claim.unit):
         return False
     if source.kind == "range" and claim.kind == "amount":
         return (claim.role, claim.value[0]) in (("from", source.value[0]), ("to", source.value[1]))
     return (source.kind, source.value) == (claim.kind, claim.value)
 
 
-def _units_agree(source: str, claim: str) -> bool:
+def _units_agree(reading: Reading, place: int, claim: str) -> bool:
+    figure = reading.tokens[place].figure
+    source = figure.unit if figure is not None else ""
     if source == claim:
         return True
     if not source:
-        return claim in _UNIT_MAY_LACK
+        return goes_without_saying(reading, place, claim)
     return not claim and source not in _NOT_BARE
 
 
