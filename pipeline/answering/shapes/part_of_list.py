@@ -20,7 +20,7 @@ from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.list_items import items_of, without_mark
 from pipeline.text.structure.section_kinds import SectionKind
-from pipeline.text.structure.sections import section_at
+from pipeline.text.structure.sections import Section, section_at
 
 _STARTS = re.compile(
     r"\b(?:start\w*|initiat\w+|beg[iau]n\w*|prescrib\w+|add(?:ed|ing)?|placed on|put on|trial of|new prescription)\b",
@@ -59,6 +59,9 @@ _TESTS = re.compile(
 )
 _ALSO = {"blood pressure": "hypertension", "cholesterol": "hyperlipidemia", "blood sugar": "diabetes"}
 """Illnesses that drugs are named for by what they lower."""
+_NUMBER = re.compile(r"[ \t]*(?:#\s*)?\d{1,2}[.)][ \t]+")
+_HEAD_END = re.compile(r"(?<=\D)[.:;,]\s|\s[-–—]+\s")
+_FAMILYS = re.compile(r"\bfamily\b|\bfhx?\b", re.IGNORECASE)
 _PLANNED_IN = SECTIONS[ThingKind.PLAN] | {SectionKind.ASSESSMENT}
 _NOT_DONE = frozenset([AssertionKind.FAMILY, AssertionKind.ABSENT])
 _NOT_READ = frozenset([SectionKind.FAMILY_HISTORY, SectionKind.ALLERGIES])
@@ -201,19 +204,52 @@ def plan_for(note: PatientNote, purpose: str) -> Iterator[ProseMention]:
 
 
 def _under_headline(note: PatientNote, findings: Sequence[Finding]) -> Iterator[tuple[ProseMention, bool]]:
-    """With whether it stands on a line that says what is thought."""
-    under = False
+    """With whether it stands on a line that says what is thought. An illness heads the lines under it, the item of a
+    list that it opens ("1. Asthma - start albuterol"), or a section of its own among those of an assessment."""
+    under = by_item = assessed = False
     for passage in note.passages:
         text = passage.hit.text
         for start, end in passage_sentences(text):
             section = section_at(passage.sections, start)
-            if section is None or _PLANNED_IN.isdisjoint(section.kinds):
-                under = False
+            if section is None or not (
+                _PLANNED_IN.intersection(section.kinds) or (assessed and _is_own(section))
+            ):
+                under = assessed = False
+                continue
+            assessed = True
+            line = text.rfind("\n", 0, start) + 1
+            if _is_own(section):
+                under, by_item = _heads(section.title or "", findings), False
+            elif (
+                _opens_item(text, line, start)
+                and len(head := _HEAD_END.split(text[start:end], maxsplit=1)) > 1
+            ):
+                if by_item or not under:
+                    under = by_item = _heads(head[0], findings)
             elif ends_problem(text, start, end):
-                under = _is_of(passage, start, end, findings)
-            elif under and not is_heading(text[start:end]):
-                line = text.rfind("\n", 0, start) + 1
+                under, by_item = _is_of(passage, start, end, findings), _opens_item(text, line, start)
+                continue
+            elif by_item and _opens_item(text, line, start):
+                under = False
+            if under and start >= section.text_start and not is_heading(text[start:end]):
                 yield ProseMention(passage, start, end), REASONING.match(text, line) is not None
+
+
+def _is_own(section: Section) -> bool:
+    """Whether a section is of one illness: its title is of no kind."""
+    return section.title is not None and not section.kinds
+
+
+def _heads(title: str, findings: Sequence[Finding]) -> bool:
+    """Whether a title is of the illness, and not of the family's."""
+    ours = _FAMILYS.search(title) is None
+    return ours and any(True for finding in findings for _ in finding.mentions(title))
+
+
+def _opens_item(text: str, line: int, start: int) -> bool:
+    """Whether a sentence is the first of a numbered item."""
+    number = _NUMBER.match(text, line)
+    return number is not None and start <= number.end()
 
 
 def _is_only_problem(note: PatientNote, findings: Sequence[Finding]) -> bool:

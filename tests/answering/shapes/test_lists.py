@@ -307,3 +307,58 @@ def test_what_a_note_has_under_its_headings_is_all_of_it_and_nothing_else(
     """A plan is of the only problem that is assessed; why one came is no result; of another illness nothing is said."""
     with stored(tmp_path, [Document("l1", "lea", "Visit note", LABELLED, "2021-01-05", "ward")]) as store:
         assert quotes(asked(question, store)) == quoted
+
+
+HASHED = """Pam Ek is a 50-year-old female.
+
+Assessment/Plan:
+# Diabetes
+- Continue metformin 1000 mg BID
+- Start empagliflozin 10 mg daily
+# Family history of breast cancer
+- Genetic counseling referral
+# Dispo
+- RTC 3 months
+"""
+NUMBERED = """Pam Ek is a 50-year-old female.
+
+ASSESSMENT AND PLAN:
+1. COPD exacerbation - prednisone 40 mg x 5 days, azithromycin.
+2. Diabetes insipidus: continue desmopressin.
+3. Hypertension, well controlled. Continue amlodipine 5 mg.
+4. Gout: see below.
+"""
+
+
+HEADED = """Pam Ek is a 50-year-old female.
+
+ASSESSMENT AND PLAN
+
+1. Asthma
+Start fluticasone.
+2. Gout - continue allopurinol.
+3. Anemia
+4. Return to work on Monday with light duty.
+"""
+
+
+@pytest.mark.parametrize(
+    ("note", "illness", "quoted"),
+    [
+        (HEADED, "asthma", ["Start fluticasone."]),
+        (HEADED, "gout", ["Gout - continue allopurinol."]),
+        (HEADED, "anemia", []),
+        (HASHED, "diabetes", ["Continue metformin 1000 mg BID", "Start empagliflozin 10 mg daily"]),
+        (HASHED, "breast cancer", []),
+        (NUMBERED, "COPD", ["COPD exacerbation - prednisone 40 mg x 5 days, azithromycin."]),
+        (NUMBERED, "diabetes", []),
+        (NUMBERED, "hypertension", ["Hypertension, well controlled.", "Continue amlodipine 5 mg."]),
+        (NUMBERED, "diabetes insipidus", ["Diabetes insipidus: continue desmopressin."]),
+    ],
+)
+def test_a_plan_for_an_illness_stands_in_its_item_or_its_own_section(
+    tmp_path: Path, note: str, illness: str, quoted: list[str]
+) -> None:
+    with stored(tmp_path, [Document("l1", "pam", "Visit note", note, "2021-01-05", "ward")]) as store:
+        told = asked(f"What is the plan for Pam Ek's {illness}?", store)
+    assert (quotes(told) if told.outcome == "answered" else []) == quoted
