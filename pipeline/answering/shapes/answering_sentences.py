@@ -53,7 +53,8 @@ _ASKS_A_RESULT = re.compile(
     re.IGNORECASE,
 )
 _WILL_BE_SEEN = re.compile(
-    r"\bfor (?:an?|her|his|the)?\s*(?:repeat|follow-?up)\s+\w|\b(?:will|we'll|to) (?:return|come back)\b",
+    r"\bfor (?:an?|her|his|the)?\s*(?:repeat|follow-?up)\s+\w|\b(?:will|we'll|to) (?:return|come back)\b"
+    r"|\b(?:obtain|order|send|schedule)\s",
     re.IGNORECASE,
 )
 _TELLS_A_RESULT = re.compile(

@@ -246,6 +246,11 @@ def test_what_is_planned_is_no_result_and_a_headline_alone_no_answer(
     assert sorted(quotes(told_of(tmp_path, question, text))) == sorted(quoted)
 
 
+def test_a_test_under_a_condition_has_no_result(tmp_path: Path) -> None:
+    text = "PLAN\n\nIf fever recurs, obtain CT of the abdomen."
+    assert told_of(tmp_path, "What did Nora Patel's CT show?", text).reason == "not_stated"
+
+
 def test_a_test_that_is_only_ordered_has_no_result_of_another_one(tmp_path: Path) -> None:
     text = "IMAGING: X-ray of the left shoulder shows no fracture.\n\nPLAN: Order MRI of the left shoulder."
     told = told_of(tmp_path, "What did the MRI of Nora Patel's left shoulder show?", text)
