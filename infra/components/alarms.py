@@ -249,7 +249,10 @@ class Watch(pulumi.ComponentResource):
             ],
         }
         role = aws.iam.Role(
-            f"{self._name}-hours-role", assume_role_policy=json.dumps(trust), opts=self._child
+            f"{self._name}-hours-role",
+            assume_role_policy=json.dumps(trust),
+            force_detach_policies=True,  # why: infra/components/iam.py
+            opts=self._child,
         )
         prefix = f"arn:aws:ec2:{self._config.region}:{self._account_id}:instance/"
         aws.iam.RolePolicy(

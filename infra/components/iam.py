@@ -95,6 +95,8 @@ class HostIdentity(pulumi.ComponentResource):
         role = aws.iam.Role(
             f"{name}-role",
             description="Chartwell host",
+            # A policy whose creation was cut off is in no state, and IAM deletes no role that has one (DeleteConflict).
+            force_detach_policies=True,
             assume_role_policy=json.dumps(
                 {
                     "Version": "2012-10-17",

@@ -171,6 +171,7 @@ class Network(pulumi.ComponentResource):
     def _make_flow_log(self, log_group_arn: pulumi.Input[str], account_id: str) -> None:
         role = aws.iam.Role(
             f"{self._name}-flow-role",
+            force_detach_policies=True,  # why: infra/components/iam.py
             assume_role_policy=json.dumps(
                 {
                     "Version": "2012-10-17",

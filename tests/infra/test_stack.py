@@ -143,6 +143,14 @@ def test_the_host_depends_on_the_volume_and_goes_first(built: Recorded) -> None:
     assert instance < layer_of["chartwell-dev-host-policy"], "the host must be able to act until it is gone"
 
 
+def test_no_policy_that_the_state_does_not_know_keeps_a_role_from_being_removed() -> None:
+    """One whose creation was cut off is made again under another name, and the pause failed at its role."""
+    roles = run(offHoursStop="19:30").of("aws:iam/role:Role")
+    assert len(roles) == 3
+    for each in roles:
+        assert each.props["forceDetachPolicies"] is True, each.name
+
+
 def test_the_volume_is_stopped_cleanly_and_the_host_never_doubled(built: Recorded) -> None:
     attachment = built.one("aws:ec2/volumeAttachment:VolumeAttachment")
     assert attachment.props["stopInstanceBeforeDetaching"] is True

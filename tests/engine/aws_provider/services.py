@@ -11,7 +11,7 @@ from tests.engine.aws_provider.values import Properties
 
 
 class Role(Kind):
-    changes = ("assumeRolePolicy", "description")
+    changes = ("assumeRolePolicy", "description", "forceDetachPolicies")
     token, source, replaces, tagged = "aws:iam/role:Role", "iam/role.go", ("name", "path"), True
     named, read_only = "name", ("arn", "createDate", "uniqueId")
 
@@ -42,11 +42,17 @@ class Role(Kind):
             self.iam.tag_role(RoleName=resource_id, Tags=pairs(new["tags"]))
 
     def delete(self, resource_id: str, state: Properties) -> None:
-        """Out of every instance profile first (`deleteRoleInstanceProfiles`)."""
+        """Out of every instance profile first (`deleteRoleInstanceProfiles`); with `forceDetachPolicies`, policies that
+        no state knows as well (`deleteRolePolicyAttachments`, `deleteRoleInlinePolicies`)."""
         for each in self.iam.list_instance_profiles_for_role(RoleName=resource_id)["InstanceProfiles"]:
             self.iam.remove_role_from_instance_profile(
                 InstanceProfileName=each["InstanceProfileName"], RoleName=resource_id
             )
+        if state.get("forceDetachPolicies"):
+            for each in self.iam.list_attached_role_policies(RoleName=resource_id)["AttachedPolicies"]:
+                self.iam.detach_role_policy(RoleName=resource_id, PolicyArn=each["PolicyArn"])
+            for name in self.iam.list_role_policies(RoleName=resource_id)["PolicyNames"]:
+                self.iam.delete_role_policy(RoleName=resource_id, PolicyName=name)
         self.account.insist(
             f"IAM Role ({resource_id}) delete",
             lambda: self.iam.delete_role(RoleName=resource_id),
