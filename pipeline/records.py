@@ -747,6 +747,10 @@ class IndexReport:
     """Files and inputs that could not be read, or not to their end: how many notes they hold is not known."""
     withdrawals: int = 0
     """Records by which a source takes a note back, whether that was ever stored or not. No fault of anything."""
+    placeholder_dates: int = 0
+    """Accepted notes whose source wrote a date for none, for example 9999-12-31; they have no date."""
+    decimal_ids: tuple[str, ...] = ()
+    """Of note and patient those whose every id is a whole number with .0 behind, as data frames write it."""
 
 
 def unit_length(vectors: Vector) -> Vector:

@@ -465,6 +465,7 @@ def _print_report(report: IndexReport) -> None:
     if kinds := _kinds(report):
         out.print(kinds, markup=False)
     out.print(f"{duration(report.seconds)}, {rate:,.0f} notes a minute", markup=False)
+    _print_doubtful(report)
     _print_rejected(report, report.rejections_file)
     if report.withdrawn:
         out.print(f"{report.withdrawn:,} notes that their source withdrew were removed", markup=False)
@@ -507,6 +508,22 @@ def _print_rejected(found: IndexReport | Survey, rejections_file: str | None) ->
         out.print(f"they are listed in {rejections_file}", markup=False)
 
 
+def _print_doubtful(found: IndexReport | Survey) -> None:
+    """Values that were taken, and that a program before this one may have spoiled."""
+    if found.placeholder_dates:
+        out.print(
+            f"{found.placeholder_dates:,} notes have a date that stands for none (such as 0001-01-01, 1900-01-01 or "
+            "9999-12-31): taken without a date",
+            markup=False,
+        )
+    for whose in found.decimal_ids:
+        out.print(
+            f"every {whose} id ends in .0, as a data frame writes whole numbers of a column with a gap: kept as it is; "
+            "if the source has them without, export the column as text",
+            markup=False,
+        )
+
+
 def _print_missing(missing: Sequence[str], unread: int, removal: str) -> None:
     out.print(
         f"{len(missing):,} notes are stored that these inputs no longer hold, for example "
@@ -529,6 +546,7 @@ def _print_survey(found: Survey, json_output: bool, rejections_file: Path) -> No
             markup=False,
         )
         _print_columns(found)
+        _print_doubtful(found)
         _print_rejected(found, str(rejections_file) if listed else None)
         if found.missing:
             _print_missing(found.missing, found.unread, "a run with --prune removes them")

@@ -46,6 +46,9 @@ class Survey:
     """Columns that feed no field."""
     undated: int = 0
     """Notes without a date: they are outside every range of days."""
+    placeholder_dates: int = 0
+    decimal_ids: tuple[str, ...] = ()
+    """As in `IndexReport`."""
     likely_dates: tuple[str, ...] = ()
     """Those of the metadata columns whose values are dates."""
 
@@ -80,7 +83,11 @@ def survey(
         elif isinstance(outcome, Older):
             tally.older += 1
         else:
-            tally.accepted += not outcome.again
+            if not outcome.again:
+                document = outcome.document
+                tally.count_accepted(
+                    document.resource_id, document.patient_id, placeholder_date=outcome.placeholder_date
+                )
             tally.older += outcome.again
             dates.add(outcome.document)
             passages = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
@@ -102,6 +109,8 @@ def survey(
         columns=columns,
         metadata_columns=rest,
         undated=dates.undated,
+        placeholder_dates=tally.placeholder_dates,
+        decimal_ids=tally.decimal_ids,
         likely_dates=() if "date" in columns else dates.likely(),
     )
 

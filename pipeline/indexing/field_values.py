@@ -15,7 +15,7 @@ from pipeline.indexing.identity import Prefixes
 from pipeline.readers.field_mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
 from pipeline.records import Document
 from pipeline.text.cleaning import is_blank
-from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, DateOrder, iso_date
+from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, WEEK, DateOrder, NotOneDay, is_placeholder, iso_date
 
 SHORT_CHARACTERS_MAX = 200
 """Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""
@@ -181,17 +181,32 @@ def _refuse_half_surrogates(name: str, value: str) -> None:
         )
 
 
-def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
+def has_placeholder_date(fields: Mapping[str, Any], order: DateOrder | None) -> bool:
+    """Whether the date is one that programs write where they have none: the note is taken without it."""
+    date = _read_date(_written_date(fields), order)
+    return isinstance(date, str) and is_placeholder(date)
+
+
+def _written_date(fields: Mapping[str, Any]) -> Any:
     value = fields.get("date")
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # data frames make decimal numbers of a column with a gap
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if value is None or (isinstance(value, str) and _no_date(value.strip())):
+    return None if isinstance(value, str) and _no_date(value.strip()) else value
+
+
+def _read_date(value: Any, order: DateOrder | None) -> str | NotOneDay | None:
+    return iso_date(value, order) if isinstance(value, str) else None
+
+
+def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
+    value = _written_date(fields)
+    if value is None:
         return None
-    date = iso_date(value, order) if isinstance(value, str) else None
+    date = _read_date(value, order)
     if isinstance(date, str):
-        return date
+        return None if is_placeholder(date) else date
     undated = "Without any date: --map date=none."
     if date is AMBIGUOUS:
         raise FieldRefused(
@@ -206,6 +221,12 @@ def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
             "The date is not in the order given.",
             f"Its month would be greater than 12 with --date-order {order}. Look whether that is right for this "
             "source: other dates of it may have been read wrongly.",
+        )
+    if date is WEEK:
+        raise FieldRefused(
+            "date",
+            "The date is a week.",
+            f"Which of its seven days it was is not said. Write it as YYYY-MM-DD at the source. {undated}",
         )
     raise FieldRefused(
         "date",

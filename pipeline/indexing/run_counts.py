@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -12,6 +13,10 @@ from pipeline.records import IndexReport, Rejection
 
 class RejectionSink(Protocol):
     def write(self, rejection: Rejection) -> None: ...
+
+
+_DECIMAL_ID = re.compile(r"(?<![\w.])\d+\.0\Z")
+"""As data frames write a column of whole numbers with a gap; a prefix may stand before it."""
 
 
 @dataclass
@@ -51,7 +56,24 @@ class RunCounts:
     embedding_seconds: float = 0.0
     interrupted: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
+    placeholder_dates: int = 0
+    """Accepted notes whose source wrote a date for none, for example 9999-12-31; they have no date."""
+    decimal_note_ids: int = 0
+    decimal_patient_ids: int = 0
+    """Accepted notes whose id, or whose patient's, is a whole number with .0 behind."""
     started: float = field(default_factory=time.perf_counter)
+
+    @property
+    def decimal_ids(self) -> tuple[str, ...]:
+        """Of note and patient those whose every id so far is a whole number with .0 behind, as data frames write it."""
+        counts = {"note": self.decimal_note_ids, "patient": self.decimal_patient_ids}
+        return tuple(whose for whose, count in counts.items() if count and count == self.accepted)
+
+    def count_accepted(self, resource_id: str, patient_id: str, *, placeholder_date: bool) -> None:
+        self.accepted += 1
+        self.placeholder_dates += placeholder_date
+        self.decimal_note_ids += _is_decimal(resource_id)
+        self.decimal_patient_ids += _is_decimal(patient_id)
 
     def count_rejection(self, rejection: Rejection) -> None:
         """One judgement of what a rejection stands for: a withdrawn note, a file, or a record with a note."""
@@ -93,7 +115,13 @@ class RunCounts:
             interrupted=self.interrupted,
             rejections_file=rejections_file,
             reasons=dict(self.reasons),
+            placeholder_dates=self.placeholder_dates,
+            decimal_ids=self.decimal_ids,
         )
+
+
+def _is_decimal(key: str) -> bool:
+    return key.endswith(".0") and _DECIMAL_ID.search(key) is not None
 
 
 class Observer(Protocol):

@@ -275,7 +275,9 @@ class Stager:
         bare = self._bare_ids(notes, known)
         new, again, placed = [], [], []
         for key, note in notes.items():
-            self.tally.accepted += 1
+            self.tally.count_accepted(
+                note.resource_id, note.document.patient_id, placeholder_date=note.placeholder_date
+            )
             before = known.get(key)
             fingerprint = fingerprint_under(self.recipe, note.fingerprint, note.document.patient)
             if before is None or not is_known_as(before.fingerprint, fingerprint):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pipeline.config import IndexingSettings
-from pipeline.indexing.field_values import FieldRefused, document_of, id_for_report
+from pipeline.indexing.field_values import FieldRefused, document_of, has_placeholder_date, id_for_report
 from pipeline.indexing.identity import (
     Prefixes,
     compare,
@@ -44,6 +44,8 @@ class ValidNote:
     """True where an earlier record of this run has the same id and is no longer what counts."""
     authority: tuple[str, str] | None = None
     """As in `SourceRecord`."""
+    placeholder_date: bool = False
+    """True where it is taken without the date that its source wrote for none, for example 9999-12-31."""
     dispute: Rejection | None = None
     """What becomes of it where the earlier record of this run with this id, another patient's, counts."""
 
@@ -105,6 +107,7 @@ def _accepted(record: SourceRecord, settings: IndexingSettings, prefixes: Prefix
         record.file,
         record.version,
         authority=record.authority,
+        placeholder_date=document.date is None and has_placeholder_date(record.fields, settings.date_order),
     )
 
 

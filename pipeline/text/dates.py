@@ -24,10 +24,12 @@ class NotOneDay(Enum):
 
     AMBIGUOUS = "two days"
     OTHER_ORDER = "not in the order that the user gave"
+    WEEK = "seven days"
 
 
 AMBIGUOUS: Final = NotOneDay.AMBIGUOUS
 OTHER_ORDER: Final = NotOneDay.OTHER_ORDER
+WEEK: Final = NotOneDay.WEEK
 
 # Month by month: English, German, French, Spanish, Portuguese, Italian, Dutch, Swedish, Danish, Norwegian; without
 # accents. No name here is another month's in another of these languages.
@@ -68,6 +70,11 @@ _TIME = (
 _NAME = r"(?P<name>[a-z]{3,12})\.?"
 _YEAR = r"(?P<year>\d{4}|\d{2})"
 _PARTIAL = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?")
+_ISO_WEEK = re.compile(r"\d{4}-?W\d{2}", re.IGNORECASE)
+NOTES_SINCE, NOTES_UNTIL = "1900", "2100"
+"""No note of a patient is older or newer: such a year stands where a program has no date."""
+_PLACEHOLDERS = ("1900", "1900-01-01", "1970-01-01")
+"""What programs write for the number 0, or for no date."""
 _WEEKDAY = re.compile(r"(?P<weekday>[a-z]{2,10}(?:-feira)?)(?:\.?,\s*|\.?\s+)(?=\S)")
 _YEAR_FIRST = re.compile(
     rf"(?P<year>\d{{4}})(?P<mark>[/.-]|\u5e74)(?P<month>\d{{1,2}})(?:[/.-]|\u6708)(?P<day>\d{{1,2}})\u65e5?{_TIME}",
@@ -108,7 +115,8 @@ HL7 (2024031023) or no date at all."""
 
 
 def iso_date(text: str, order: DateOrder | None = None) -> str | NotOneDay | None:
-    """A date or date-time in ISO 8601, which compares as text; AMBIGUOUS, OTHER_ORDER, or None where it is no date.
+    """A date or date-time in ISO 8601, which compares as text; AMBIGUOUS, OTHER_ORDER, WEEK, or None where it is no
+    date.
 
     Read are ISO 8601 (also FHIR's YYYY and YYYY-MM, and with UTC or GMT behind), RFC 2822, YYYYMMDD with or without
     time, seconds and milliseconds since 1970, March 2021, 3/2021, 2021/3/14, 04-Mar-2021, March 4, 2021, 4. M\u00e4rz
@@ -118,6 +126,8 @@ def iso_date(text: str, order: DateOrder | None = None) -> str | NotOneDay | Non
     text = text.strip()
     if _PARTIAL.fullmatch(text):
         return text
+    if _ISO_WEEK.fullmatch(text):
+        return WEEK
     if text[:9].isdecimal() and _is_epoch(text):
         return _since_1970(text)
     if found := _COMPACT.fullmatch(text):
@@ -128,6 +138,11 @@ def iso_date(text: str, order: DateOrder | None = None) -> str | NotOneDay | Non
         return _written(datetime.fromisoformat(text))
     except ValueError:
         return _loose(_folded(text), order)
+
+
+def is_placeholder(date: str) -> bool:
+    """Whether an ISO date stands where a program had none: 0001-01-01, 1900-01-01, 9999-12-31."""
+    return not NOTES_SINCE <= date[:4] <= NOTES_UNTIL or date[:10] in _PLACEHOLDERS
 
 
 def _is_epoch(text: str) -> bool:

@@ -148,6 +148,31 @@ def test_the_dry_run_says_which_column_feeds_which_field_and_that_none_is_the_da
     )
 
 
+DOUBTFUL = """id,patient_id,document_type,date,text_content
+1.0,100.0,note,0001-01-01,Fever.
+2.0,200.0,note,9999-12-31,Cough.
+3.0,300.0,note,2024-03-10,Rash.
+"""
+
+
+@pytest.mark.parametrize("options", [("--dry-run",), ()])
+def test_ids_with_a_decimal_and_dates_for_none_are_told(tmp_path: Path, options: tuple[str, ...]) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text(DOUBTFUL)
+    said = " ".join(run(str(source), *options).output.split())
+    assert "2 notes have a date that stands for none" in said
+    assert "every note id ends in .0" in said
+    assert "every patient id ends in .0" in said
+    found = json.loads(run(str(source), *options, "--json").output)
+    assert (found["placeholder_dates"], found["decimal_ids"]) == (2, ["note", "patient"])
+
+
+def test_ids_of_which_one_has_no_decimal_are_not_told(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text(DOUBTFUL.replace("3.0,300.0", "3,300.5"))
+    assert "ends in .0" not in run(str(source), "--dry-run").output
+
+
 def test_the_dry_run_says_so_in_json_too(tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
     source.write_text(GERMAN)

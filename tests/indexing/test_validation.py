@@ -83,6 +83,8 @@ def test_a_document_keeps_its_text_untouched_and_its_place() -> None:
         ({"text_content": "half \udfff"}, "text_content", "text_content holds half a character."),
         ({"date": "03/04/2021"}, "date", "The date can be read in two ways."),
         ({"date": "yesterday"}, "date", "The date cannot be read."),
+        ({"date": "2024-W12"}, "date", "The date is a week."),
+        ({"date": "2024w12"}, "date", "The date is a week."),
         ({"date": 3.5}, "date", "The date cannot be read."),
         ({"metadata": {"a": "\ud800"}}, "metadata", "metadata holds half a character."),
     ],
@@ -232,6 +234,32 @@ def test_the_order_of_day_and_month_is_the_users() -> None:
     )
     assert isinstance(other, Rejection)
     assert other.reason == "The date is not in the order given."
+
+
+@pytest.mark.parametrize(
+    ("written", "day"),
+    [
+        ("0001-01-01", None),
+        ("0001-01-01T00:00:00Z", None),
+        ("9999-12-31T23:59:59", None),
+        ("12/31/9999", None),
+        ("99991231", None),
+        ("1900-01-01", None),
+        ("1899-12-30", None),
+        ("1970-01-01T00:00:00+00:00", None),
+        ("1900-01-02", "1900-01-02"),
+        ("1970-01-02", "1970-01-02"),
+        ("2024-W12-3", "2024-03-20"),
+    ],
+)
+def test_a_date_that_stands_for_none_is_none(written: str, day: str | None) -> None:
+    note = accepted(date=written)
+    assert (note.document.date, note.placeholder_date) == (day, day is None)
+
+
+def test_an_empty_date_is_no_placeholder() -> None:
+    assert not accepted(date="").placeholder_date
+    assert not accepted(date="0000-00-00").placeholder_date
 
 
 def test_notes_can_be_read_without_their_date(tmp_path: Path) -> None:
