@@ -18,7 +18,7 @@ from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKi
 from pipeline.answering.shapes.dated_statements import COMING
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
-from pipeline.answering.shapes.section_list import is_problem
+from pipeline.answering.shapes.section_list import ASSESSED, ends_problem, is_problem
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
@@ -305,14 +305,20 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
     sections = sections_of(text, within=title_of(hit))
     passage = frozenset(words.held(text))
     before: tuple[Section | None, frozenset[str]] = (None, frozenset())
+    illness = ""
     for start, end in passage_sentences(text):
         if is_heading(text[start:end]):
+            illness = ""
             continue
         section = section_at(sections, start)
-        titles = " ".join(filter(None, (section.title, section.part_of))) if section else ""
+        if before[0] is not section or ends_problem(text, start, end):
+            illness = ""
+        titles = " ".join(filter(None, (section.title, section.part_of, illness))) if section else ""
         places = words.held(text, start, end)
         said = before[1] if before[0] is section else frozenset[str]()
         yield _ReadSentence(hit, start, end, places, frozenset(words.held(titles)), said, passage, section)
+        if section and not ASSESSED.isdisjoint(section.kinds) and is_problem(text, start, end):
+            illness = text[start:end]
         before = section, frozenset(places)
 
 

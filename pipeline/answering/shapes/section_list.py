@@ -53,7 +53,7 @@ SECTIONS = MappingProxyType(
 _HELD_IN_PROSE = frozenset([ThingKind.MEDICATION, ThingKind.ALLERGY])
 _EVENTS = frozenset([ThingKind.PROCEDURE, ThingKind.IMMUNIZATION])
 """What a note lists because it happened then: each note is read for its own."""
-_ASSESSED = frozenset([_K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN])
+ASSESSED = frozenset([_K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN])
 LINES_MAX = 60
 PROBLEM_WORDS_MAX = 14
 FRAGMENT_WORDS_MAX = 8
@@ -237,7 +237,7 @@ def _says_none(lines: Sequence[ReplyLine]) -> bool:
 
 def items_in(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
     text = passage.hit.text
-    if not _ASSESSED.isdisjoint(section.kinds):
+    if not ASSESSED.isdisjoint(section.kinds):
         yield from _of_assessment(text, section, kind)
         return
     for item in items_of(text, section.text_start, section.end):

@@ -34,6 +34,14 @@ def told_of(folder: Path, question: str, *texts: str, dated: bool = True) -> Ans
             "The CT shows a lung nodule of 8 mm.",
         ),
         (
+            "What dose of allopurinol is Nora Patel taking for gout?",
+            (
+                "ASSESSMENT AND PLAN\n\nReflux.\n• Treatment: Continue omeprazole.\n\nGout.\n• Flares are rare.\n"
+                "• Medical Treatment: Continue allopurinol 100 mg daily."
+            ),
+            "Medical Treatment: Continue allopurinol 100 mg daily.",
+        ),
+        (
             "Is Nora Patel's left knee tender?",
             "EXAM\n\nThe right knee is tender to palpation. The left knee is not tender.",
             "The left knee is not tender.",
