@@ -19,7 +19,7 @@ from pipeline.text.condition import leaves_out_condition
 from pipeline.text.contrast import joins_what_is_apart
 from pipeline.text.facts import Over, Reading, Token
 from pipeline.text.figures import Figure
-from pipeline.text.measures import goes_without_saying
+from pipeline.text.measures import goes_without_saying, is_a_measurement
 from pipeline.text.vocabulary import (
     AHEAD,
     DENIED_AS_SUCH,
@@ -416,8 +416,23 @@ def _units_agree(reading: Reading, place: int, claim: str) -> bool:
     if source == claim:
         return True
     if not source:
-        return goes_without_saying(reading, place, claim)
+        return goes_without_saying(reading, place, claim) or (
+            claim == "years old" and _is_age_without_a_unit(reading, place)
+        )
     return not claim and source not in _NOT_BARE
+
+
+def _is_age_without_a_unit(reading: Reading, place: int) -> bool:
+    """ "Mother had breast cancer at 52", "diagnosed at 52", with nothing behind it that it could count."""
+    if not place or reading.tokens[place - 1].word != "at" or is_a_measurement(reading, place):
+        return False
+    after = reading.tokens[place + 1 : place + 2]
+    return (not after or after[0].kind in ("comma", "break") or after[0].word == "and") and (
+        reading.over[place].relatives or any(token.word in _AT_AN_AGE for token in reading.tokens[:place])
+    )
+
+
+_AT_AN_AGE = frozenset("diagnosed died dies onset menopause menarche".split())
 
 
 def _date_within(claim: Figure, source: tuple[object, ...]) -> bool:

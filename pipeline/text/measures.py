@@ -35,10 +35,15 @@ _CELSIUS_MAX = 45
 def goes_without_saying(reading: Reading, place: int, unit: str) -> bool:
     """Whether the figure at `place`, written without a unit, is one of `unit` (canonical, as in `figures.UNITS`)."""
     if unit == "times":
-        return not any(token.key in _MEASURES for token in _next_to(reading, place))
+        return not is_a_measurement(reading, place)
     measure = next((token.key for token in _next_to(reading, place) if token.key in _MEASURES), None)
     figure = reading.tokens[place].figure
     return measure in _UNITS_OF.get(unit, ()) and figure is not None and _has_its_size(figure, unit)
+
+
+def is_a_measurement(reading: Reading, place: int) -> bool:
+    """Whether the word of a measure stands next to the figure at `place`."""
+    return any(token.key in _MEASURES for token in _next_to(reading, place))
 
 
 def _has_its_size(figure: Figure, unit: str) -> bool:

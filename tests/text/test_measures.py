@@ -47,3 +47,19 @@ def is_carried(source: str, claim: str) -> bool:
 )
 def test_a_unit_is_added_only_where_it_is_the_usual_one(source: str, claim: str, true: bool) -> None:
     assert is_carried(source, claim) == true
+
+
+@pytest.mark.parametrize(
+    ("source", "claim", "true"),
+    [
+        ("Mother had breast cancer at 52.", "Her mother had breast cancer at age 52", True),
+        ("Mother had breast cancer at 52, aunt at 60.", "Her mother had breast cancer at age 60", False),
+        ("She was diagnosed with lupus at 24.", "Diagnosed with lupus at age 24", True),
+        ("She was diagnosed with lupus at 24 weeks.", "Diagnosed with lupus at age 24", False),
+        ("She was diagnosed at 24 Elm Street.", "Diagnosed at age 24", False),
+        ("Creatinine at 52.", "Creatinine at age 52", False),
+        ("Mother had a pulse at 52.", "Her mother had a pulse at age 52", False),
+    ],
+)
+def test_an_age_may_be_called_one(source: str, claim: str, true: bool) -> None:
+    assert is_carried(source, claim) == true
