@@ -79,6 +79,11 @@ SABOTAGES: Final = {
         ),
         only="^up-cut-runinstances$",
     ),
+    "surplus-network": Sabotage(
+        "an up does not run into parts of its network whose creation was cut off",
+        (("__main__.py", "    networks.refuse_surplus(stack, known, account)\n", ""),),
+        only="^up-cut-network$",
+    ),
     "format-guard": Sabotage(
         "only a blank disk is formatted",
         (
