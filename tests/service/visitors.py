@@ -48,9 +48,14 @@ class Visitor:
         self.page = opened.new_page()
         watch.on(self.page)
 
-    def asks(self, question: str) -> Page:
+    def _sends(self, question: str) -> None:
+        """Once the answer before has ended: until then Enter does nothing."""
+        expect(self.page.locator(".composer-box.busy")).to_have_count(0)
         self.page.fill("#question", question)
         self.page.press("#question", "Enter")
+
+    def asks(self, question: str) -> Page:
+        self._sends(question)
         expect(self.page.locator(".turn").last.locator(".answer-foot")).to_be_visible()
         return self.page
 
@@ -58,8 +63,7 @@ class Visitor:
         """The new turn, once its answer has ended, whatever it is."""
         turns = self.page.locator(".turn")
         before = turns.count()
-        self.page.fill("#question", question)
-        self.page.press("#question", "Enter")
+        self._sends(question)
         return self.wait_for_turn(before)
 
     def wait_for_turn(self, before: int) -> Locator:
