@@ -52,6 +52,7 @@ def readme_commands() -> list[str]:
     ]
 
 
+@pytest.mark.long
 def test_the_readmes_commands_run_in_their_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """On the notes that ship, with the embedder that needs no weights: what is shown is what works."""
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")

@@ -161,6 +161,7 @@ def pytest_suite(folder: Path, **environment: str) -> subprocess.CompletedProces
     )
 
 
+@pytest.mark.long
 def test_the_checks_are_a_suite_for_other_peoples_ci(tmp_path: Path) -> None:
     # No program of this machine is found, and its disk is not looked at: what it has is no matter of this suite.
     done = pytest_suite(

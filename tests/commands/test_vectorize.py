@@ -460,6 +460,7 @@ def test_a_server_that_is_away_is_exit_code_75(tmp_path: Path, monkeypatch: pyte
     assert "CW-PROVIDER-CONNECTION" in result.output
 
 
+@pytest.mark.long
 def test_ctrl_c_ends_after_the_batch_and_a_re_run_goes_on(tmp_path: Path) -> None:
     source = write(
         tmp_path / "a.jsonl",

@@ -104,9 +104,8 @@ MODES: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize(
-    "mode", [each if each == "volume" else pytest.param(each, marks=pytest.mark.long) for each in MODES]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("mode", MODES)
 def test_the_program_comes_up_reads_back_pauses_and_comes_back(
     account: cloud.Cloud, tmp_path: Path, mode: str
 ) -> None:

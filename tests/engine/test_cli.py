@@ -11,7 +11,10 @@ import pytest
 from tests.engine import cli
 
 PULUMI = cli.engine()
-pytestmark = pytest.mark.skipif(PULUMI is None, reason="no pulumi on PATH, none built: make engine")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(PULUMI is None, reason="no pulumi on PATH, none built: make engine"),
+]
 
 PROGRAM = """
 import os, time, pulumi
@@ -58,7 +61,6 @@ def test_an_error_is_told_as_the_real_host_tells_it(
     assert unsaid not in done.printed
 
 
-@pytest.mark.long
 def test_a_power_cut_ends_every_process_and_leaves_the_lock(workspace: cli.Workspace) -> None:
     running = workspace.start("up", "--yes", "--skip-preview", "-c", "mood=slow")
     done = running.kill_when(lambda: "hello from" in running.printed())

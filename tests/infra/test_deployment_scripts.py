@@ -154,6 +154,7 @@ def _until(holds: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.long
 class TestAStandingHost:
     def test_no_secret_is_printed_or_stands_in_a_command(self, engine: Engine, standing: Standing) -> None:
         for name, command, stdin, secret in plain_steps(standing.machine, standing.plan):
@@ -271,6 +272,7 @@ def test_a_foreign_data_folder_is_left_alone(engine: Engine, machine: Machine) -
     assert (folder / "letters.txt").read_text() == "someone's"
 
 
+@pytest.mark.long
 def test_a_cache_of_another_user_shows_the_containers_own_words(engine: Engine, machine: Machine) -> None:
     wrong = steps.Nim("llm", LLM, 18000, 0, 4711, 1, 8192, 16, 0.8)
     plan = plan_for(machine, models=(wrong,))
@@ -339,6 +341,7 @@ def test_the_login_takes_the_key_by_standard_input_and_a_refusal_does_not_show_i
     assert NGC_KEY not in good.stdout + good.stderr + login
 
 
+@pytest.mark.long
 def test_what_an_earlier_run_of_a_container_died_of_is_not_held_against_this_one(
     machine: Machine, engine: Engine
 ) -> None:

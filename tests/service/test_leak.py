@@ -59,6 +59,7 @@ def test_without_enforcement_leaks_are_found_everywhere(tmp_path: Path) -> None:
     assert {"search", "answers", "streams", "notes", "counts", "register"} <= set(found.leaks)
 
 
+@pytest.mark.long
 def test_a_register_that_forgets_its_scope_is_found(tmp_path: Path) -> None:
     found = run(tmp_path, 40, seed=2, notes=40, removed="register")
     assert {"register", "patients", "pages"} <= set(found.leaks)

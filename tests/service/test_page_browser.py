@@ -78,6 +78,7 @@ def service(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 # --- signing in
 
 
+@pytest.mark.long
 def test_the_first_administrator_comes_in_by_link_and_again_by_password(
     browser: Browser, visit: Any, tmp_path: Path
 ) -> None:
@@ -117,6 +118,7 @@ def test_the_first_administrator_comes_in_by_link_and_again_by_password(
         expect(page.locator(".turn")).to_contain_text("There are no notes yet")
 
 
+@pytest.mark.long
 def test_the_hospitals_account_lets_in_too(indexed: Path, tmp_path: Path, visit: Any) -> None:
     with OidcProvider() as provider:
         oidc = {
@@ -264,6 +266,7 @@ def written(indexed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             yield nim, found
 
 
+@pytest.mark.long
 def test_who_waits_is_told_for_what_and_can_stop(written: tuple[NimServer, Running], visit: Any) -> None:
     nim, service = written
     page = visit("reader", at=service).page
@@ -509,6 +512,7 @@ def test_who_lacks_a_right_is_told_so_and_not_led_there(visit: Any) -> None:
         expect(page.locator("main")).to_contain_text("CW-FORBIDDEN")
 
 
+@pytest.mark.long
 def test_an_administrator_lets_somebody_in_who_sees_a_group_alone(service: Running, visit: Any) -> None:
     page = visit("administrator").page
     page.goto("/groups")
@@ -549,6 +553,7 @@ def test_an_administrator_lets_somebody_in_who_sees_a_group_alone(service: Runni
 # --- how it looks, to people and to programs
 
 
+@pytest.mark.long
 def test_no_page_has_serious_faults_of_accessibility_or_is_wider_than_a_phone(
     service: Running, visit: Any
 ) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from collections.abc import Iterator
 from urllib.parse import urlencode
 
-import httpx2
 import pytest
 from argon2 import PasswordHasher
 
@@ -17,15 +17,14 @@ from pipeline.service.thread_pools import STRANGERS_AT_ONCE, WAITING_MAX
 from tests.service.running import PASSWORD, Running, running, settings_in
 
 CROWD = 80
-SOON_SECONDS = 2.0
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A service whose hashes take about a quarter of a second, as they do on a busy host."""
+    """A service whose hashes take longer than an answer, as they do on a busy host."""
     folder = tmp_path_factory.mktemp("slow") / "data"
-    service = {"password_memory_mebibytes": 8, "password_passes": 40, "password_lanes": 1}
+    service = {"password_memory_mebibytes": 8, "password_passes": 20, "password_lanes": 1}
     with running(settings_in(folder, service=service), ready=False) as found:
         yield found
 
@@ -50,25 +49,22 @@ def other_rows(service: Running) -> int:
     return sum(row.action != "sign-in" for row in service.access.audit.rows())
 
 
-def seconds_of(client: httpx2.Client, path: str) -> float:
-    began = time.perf_counter()
-    assert client.get(path).status_code == 200
-    return time.perf_counter() - began
+def unanswered(connections: list[socket.socket]) -> int:
+    ready, _, _ = select.select(connections, [], [], 0)
+    return len(connections) - len(ready)
 
 
 def test_a_crowd_at_the_door_keeps_nobody_inside_waiting(slow: Running) -> None:
     person, invitation = slow.access.people.create(DEMO, "anna")
     at_home = slow.access.sign_ins.with_link(invitation.token, PASSWORD, address="127.0.0.1")
     inside = slow.client(slow.key())
-    seconds_of(inside, "/v1/me")
     crowd = [attempt(slow, f"nobody{number}") for number in range(CROWD)]
-    assert max(seconds_of(inside, "/v1/me") for _ in range(5)) < SOON_SECONDS
-    began = time.perf_counter()
+    assert [inside.get("/v1/me").status_code for _ in range(5)] == [200] * 5
     known = slow.client(cookies={cookies.DEVICE: at_home.device}).post(
         "/sign-in", data={"name": person.name, "password": PASSWORD}
     )
     assert known.status_code == 303
-    assert time.perf_counter() - began < SOON_SECONDS + 1
+    assert unanswered(crowd) > 0  # whoever is inside or known has not waited for them
     statuses = [status_of(each) for each in crowd]
     taken = STRANGERS_AT_ONCE + WAITING_MAX
     assert statuses.count(429) >= CROWD - 2 * taken
@@ -86,10 +82,12 @@ def test_the_queue_says_when_to_come_again(slow: Running) -> None:
     for each in crowd:
         each.close()
     # Those that were waiting have left: their places are free immediately, and nothing is computed for them.
-    began = time.perf_counter()
-    while slow.client().post("/sign-in", data={"name": "x", "password": "y"}).status_code == 429:
-        assert time.perf_counter() - began < SOON_SECONDS
+    for _ in range(100):
+        if slow.client().post("/sign-in", data={"name": "x", "password": "y"}).status_code != 429:
+            break
         time.sleep(0.05)
+    else:
+        pytest.fail("the places of those who left are still taken")
 
 
 def test_invented_links_leave_no_row_and_cost_no_hash(slow: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -174,6 +174,7 @@ def inside(found: Deployment, notes: Path) -> None:
     assert result.exit_code in (0, 1), result.output
 
 
+@pytest.mark.long
 def test_every_stage_is_visible_after_ten_questions(asked: Deployment) -> None:
     prometheus = asked.prometheus
     (total,) = prometheus.query(
@@ -192,11 +193,13 @@ def test_every_stage_is_visible_after_ten_questions(asked: Deployment) -> None:
     assert (notes["embedded"], notes["unchanged"], notes["rejected"]) == (16, 12, 2)
 
 
+@pytest.mark.long
 def test_every_metric_that_is_defined_is_in_prometheus(asked: Deployment) -> None:
     expected = {f"{each.name}_count" if each.buckets else each.name for each in definitions()}
     assert expected - asked.prometheus.metric_names() == set()
 
 
+@pytest.mark.long
 def test_the_real_program_loads_every_rule_and_none_fails(asked: Deployment) -> None:
     groups = asked.prometheus.get("rules")["groups"]
     loaded = [rule for group in groups for rule in group["rules"]]
@@ -207,6 +210,7 @@ def test_the_real_program_loads_every_rule_and_none_fails(asked: Deployment) -> 
     assert firing <= {"ChartwellNotesLost"}
 
 
+@pytest.mark.long
 def test_nothing_is_scraped_twice_or_lost(asked: Deployment) -> None:
     text = (asked.folder / "prometheus.log").read_text()
     assert "duplicate sample" not in text
@@ -220,6 +224,7 @@ PANELS = [
 ]
 
 
+@pytest.mark.long
 def test_every_panel_shows_something_or_needs_a_card(asked: Deployment) -> None:
     empty: dict[str, str] = {}
     shown = 0
@@ -239,6 +244,7 @@ def of_grafana(expr: str) -> str:
     return expr.replace("$__rate_interval", "1m")
 
 
+@pytest.mark.long
 def test_no_identifier_and_no_text_leaves_in_metrics_traces_or_logs(asked: Deployment) -> None:
     """At the most talkative log level, and where servers and requests misbehave."""
     said = plant(asked)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.telemetry.conftest import NOTES, QUESTION
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +44,7 @@ def run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedPr
     )  # fmt: skip
 
 
+@pytest.mark.long
 def test_notes_are_indexed_and_questions_answered(tmp_path: Path) -> None:
     rows = [
         {"resource_id": i, "patient_id": p, "document_type": "note", "text_content": t}

@@ -96,6 +96,7 @@ def test_a_newer_database_is_refused(state: State) -> None:
         state.migrate()
 
 
+@pytest.mark.long
 def test_the_migrations_are_in_the_wheel(tmp_path: Path) -> None:
     """An installed package migrates: built, unpacked and run away from the checkout."""
     source = tmp_path / "source"

@@ -75,6 +75,7 @@ def test_a_service_without_an_inbox_starts_none(service: Running) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "CW-CONFLICT")
 
 
+@pytest.mark.long
 def test_a_job_ends_when_it_is_cancelled(tmp_path: Path) -> None:
     """What was stored stays, and the next one goes on from there."""
     with NimServer(embedding=ServiceTime(seconds_per_request=0.3, concurrency=1)) as nim:
@@ -104,6 +105,7 @@ def test_a_job_that_cannot_run_says_why_by_its_code(tmp_path: Path) -> None:
         assert "nothing-here" not in json.dumps(found)
 
 
+@pytest.mark.long
 def test_a_stop_ends_the_job_and_whoever_watches_it(tmp_path: Path) -> None:
     with NimServer(embedding=ServiceTime(seconds_per_request=0.3, concurrency=1)) as nim:
         settings = settings_in(
