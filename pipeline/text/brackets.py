@@ -3,7 +3,8 @@
 
 Decides that brackets belong to what stands right before them, back to the comma, the "and" or the word that claims
 nothing. A reaction, a dose, a side and a date are all the same to it. Brackets that say "both" or "all" are of the
-whole list. Refuses to say what a sentence carries: only what it speaks against.
+whole list, and that other ways to write such pairs ("penicillin - rash, sulfa - anaphylaxis") mean the same
+(`pairs`). Refuses to say what a sentence carries: only what it speaks against.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.text.facts import Reading, Token
+from pipeline.text.facts import Reading, Token, read
+from pipeline.text.pairs import in_round_brackets
 
 _OF_THE_LIST = frozenset(["both", "all", "each", "respectively"])
 _JOINING = frozenset(["and", "or", "but", "while", "whereas", "&"])
@@ -31,6 +33,9 @@ class _Item:
 
 def joins_brackets_of_another(source: Reading, claim: Reading, start: int, end: int) -> bool:
     """Whether the tokens `[start, end)` of `claim` say of one item of `source` what stands in another's brackets."""
+    text = in_round_brackets(source.text)
+    if text != source.text:
+        source = read(text)
     if not any(token.word == "(" for token in source.tokens):
         return False
     items = _items(source.tokens)
@@ -57,6 +62,8 @@ def _is_of_another(
     part = [claim[at] for at in _part(claim, said, place)]
     if not any(_is_in(token, own_words) or _is_in(token, other_words) for token in part):
         part = [claim[at] for at in said]
+    if not any(_is_in(token, own_words) or _is_in(token, other_words) for token in part):
+        part = _sentence(claim, said)  # "Penicillin, anaphylaxis"
     others = [
         token
         for token in part
@@ -71,6 +78,16 @@ def _is_of_another(
         and not _is_in(token, other_words)
         for token in part
     )
+
+
+def _sentence(claim: Sequence[Token], said: range) -> list[Token]:
+    """What stands around a part of a claim that names no item, up to the ends of its sentence."""
+    first, last = said.start, said.stop
+    while first and claim[first - 1].kind != "break":
+        first -= 1
+    while last < len(claim) and claim[last].kind != "break":
+        last += 1
+    return list(claim[first:last])
 
 
 def _stands_in(items: Sequence[_Item], at: int) -> bool:

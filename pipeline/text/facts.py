@@ -78,6 +78,8 @@ class Reading:
     over: tuple[Over, ...]
     places: dict[str, list[int]] = field(repr=False)
     """Where each key stands."""
+    text: str = field(default="", repr=False)
+    """What was read."""
 
     def of(self, kind: TokenKind) -> list[Token]:
         return [token for token in self.tokens if token.kind == kind]
@@ -129,7 +131,7 @@ def read(text: str, *, over: Over = PLAINLY) -> Reading:
     places: dict[str, list[int]] = {}
     for index, token in enumerate(tokens):
         places.setdefault(token.key, []).append(index)
-    return Reading(tuple(tokens), _what_stands_over(tokens, over), places)
+    return Reading(tuple(tokens), _what_stands_over(tokens, over), places, text)
 
 
 def signature(text: str) -> Counter[tuple[str, object]]:

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.answering.verification import check_statement
 from pipeline.records import Document, Hit
+from pipeline.text.pairs import in_round_brackets
 
 ALLERGIES = "Allergies: penicillin (rash), sulfa (anaphylaxis)."
 DOSES = "He takes metoprolol (25 mg), lisinopril (40 mg) and buffered aspirin."
@@ -43,6 +44,55 @@ def leaves(note: str, statement: str) -> bool:
 )
 def test_brackets_are_not_taken_for_another_item(note: str, false: str) -> None:
     assert not leaves(note, false)
+
+
+PAIRED = [
+    ALLERGIES,
+    "Allergies: penicillin [rash], sulfa [anaphylaxis].",
+    "Allergic to penicillin {rash} and sulfa {anaphylaxis}.",
+    "Allergies: penicillin - rash, sulfa - anaphylaxis.",
+    "Allergies: penicillin – rash; sulfa – anaphylaxis.",
+    "Allergies: penicillin—rash, sulfa—anaphylaxis",
+    "Allergies: penicillin: rash; sulfa: anaphylaxis.",
+    "Penicillin -> rash, sulfa -> anaphylaxis",
+    "Penicillin = rash, sulfa=anaphylaxis.",
+    "Penicillin causes rash, and sulfa causes anaphylaxis.",
+    "Rash with penicillin, anaphylaxis with sulfa.",
+]
+
+
+@pytest.mark.parametrize("note", PAIRED)
+@pytest.mark.parametrize(
+    "false",
+    [
+        "Penicillin (anaphylaxis)",
+        "Penicillin: anaphylaxis",
+        "Penicillin - anaphylaxis",
+        "Penicillin, anaphylaxis",
+        "She has an anaphylaxis to penicillin",
+        "Allergies: penicillin [anaphylaxis] and sulfa [rash]",
+    ],
+)
+def test_a_list_says_of_each_item_its_own_however_it_is_written(note: str, false: str) -> None:
+    assert not leaves(note, false)
+    assert leaves(note, "Sulfa (anaphylaxis)")
+    assert leaves(note, "Sulfa: anaphylaxis")
+    assert leaves(note, "Rash to penicillin, anaphylaxis to sulfa")
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("Meds: metoprolol - 25 mg, lisinopril - 40 mg", "Meds: metoprolol (25 mg), lisinopril (40 mg)"),
+        ("Sodium: 135, potassium: 4.1", "Sodium (135), potassium (4.1)"),
+        ("[ ] smoker [x] drinker", "[ ] smoker [x] drinker"),
+        ("Seen [1], [2]", "Seen [1], [2]"),
+        ("Follow-up: in two weeks", "Follow-up: in two weeks"),
+        ("Well-nourished, in no distress", "Well-nourished, in no distress"),
+    ],
+)
+def test_only_lists_of_pairs_are_written_anew(text: str, same: str) -> None:
+    assert in_round_brackets(text) == same
 
 
 @pytest.mark.parametrize(
