@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.answering.shapes.comparison import PatientComparison, VisitComparison
+from pipeline.answering.shapes.named_section import NamedSection
 from pipeline.answering.shapes.part_of_list import PartOfList
 from pipeline.answering.shapes.reply import ShapeAnswerer
 from pipeline.answering.shapes.section_list import SectionList
@@ -23,6 +24,7 @@ SHAPES: tuple[ShapeAnswerer, ...] = (
     Trend(),
     PatientComparison(),
     VisitComparison(),
+    NamedSection(),
     SectionList(),
     VisitSummary(),
     Who(),

@@ -45,6 +45,8 @@ _TWO_QUESTIONS = re.compile(
     re.IGNORECASE,
 )
 """One fact answers half of such a question."""
+_TELL = re.compile(r"\s*(?:please\s+)?(?:tell|write|explain|describe|draft)\b(?!.*\?\s*$)", re.IGNORECASE)
+"""Asks for a text, and for no fact."""
 _SHAPES = (AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST)
 
 
@@ -52,7 +54,7 @@ class SingleFact:
     """Implements shapes.reply.ShapeAnswerer for what the others leave."""
 
     def takes(self, plan: QuestionPlan, patients: Sequence[str]) -> bool:
-        known = plan.shape in _SHAPES or (plan.shape is None and plan.text.rstrip().endswith("?"))
+        known = plan.shape in _SHAPES or (plan.shape is None and _TELL.match(plan.text) is None)
         single = _TWO_QUESTIONS.search(plan.text) is None
         return len(patients) == 1 and known and single and plan.time.order != "first"
 

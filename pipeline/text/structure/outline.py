@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from functools import lru_cache
+from heapq import merge
 from typing import Literal, NamedTuple, TypeAlias
 
 from pipeline.text.section_titles import HEADING_CHARACTERS_MAX, heading_of, may_be_a_name
@@ -43,6 +44,10 @@ _VALUE = re.compile(r"[A-Z][A-Z ]*[A-Z] \d+(?:[./-]\d+)*%?")
 """In capitals and no title: "BP 120/80"."""
 _IN_CAPITALS = re.compile(r"[A-Z][A-Z /&()'\-]{3,48}")
 _BEFORE_TITLE = re.compile(r"[\n.,;:]")
+_FLATTENED_TITLE = re.compile(
+    r"(?:^|(?<=\n)|(?<=[.:;],))(?P<title>[A-Z][A-Z /&()'\-]{3,48})(?P<comma>,)(?=\d{1,2}[.)]|[A-Z])"
+)
+"""In a note whose line ends have become commas: "ALLERGIES,1. Penicillin.,MEDICATIONS,1. ..."."""
 _LINE_OPENING = re.compile(r"[\s*_#•●▪-]*(?:\(?(?:\d{1,2}|[IVX]{1,4})[.)]\s+)?[*_]*")
 _LABELS = frozenset(
     "allergies allergy medications meds assessment impression plan labs laboratory imaging vitals exam immunizations "
@@ -168,7 +173,16 @@ def _after(text: str, at: int, end: int) -> int:
 
 
 def _titles_in(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Where titles before a colon begin, and their colons."""
+    """Where titles that text follows begin, and their colons, or the commas that lines ended in."""
+    flattened = [
+        (found.start("title"), found.start("comma"))
+        for found in _FLATTENED_TITLE.finditer(text, start, end)
+        if kinds_of_title(found["title"])
+    ]
+    yield from merge(flattened, _titles_before_colons(text, start, end))
+
+
+def _titles_before_colons(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     colon = text.find(":", start, end)
     while colon >= 0:
         begin = max(start, colon - INLINE_TITLE_CHARACTERS_MAX - 8)

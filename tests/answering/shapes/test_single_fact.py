@@ -62,6 +62,11 @@ def told_of(folder: Path, question: str, *texts: str, dated: bool = True) -> Ans
             "Her migraines are well controlled on Imitrex 50 mg.",
         ),
         (
+            "Nora Patel INR",
+            "LABS\n\nINR 2.4, hemoglobin 11.2.",
+            "INR 2.4, hemoglobin 11.2.",
+        ),
+        (
             "Is Nora Patel married?",
             "SOCIAL HISTORY\n\nShe is divorced and lives alone. She works as a teacher.",
             "She is divorced and lives alone.",

@@ -41,6 +41,11 @@ def titles_in(text: str) -> list[str]:
         ("PMH: asthma. Meds: albuterol. Allergies: none.", ["PMH", "Meds", "Allergies"]),
         ("CC: cough\nHPI: three days\nPast Medical History: asthma", ["CC", "HPI", "Past Medical History"]),
         ("Stable.,PAST MEDICAL HISTORY:, Asthma.,ALLERGIES:, None.", ["PAST MEDICAL HISTORY", "ALLERGIES"]),
+        (
+            "Stable.,ALLERGIES,1. Iodine.,PHYSICAL EXAMINATION,NECK: , Supple.",
+            ["ALLERGIES", "PHYSICAL EXAMINATION", "NECK"],
+        ),
+        ("He lists no allergies,MEDICATIONS,OR surgery.", []),
         ("1. Allergies: penicillin\n2. Medications: none", ["Allergies", "Medications"]),
         ("**Family History:** diabetes", ["Family History"]),
         # What is a label of an entry, or of a line of its own section, opens none.

@@ -1,0 +1,76 @@
+"""Which section of a note a question names by its title: the anesthesia, the blood loss, the discharge diagnoses.
+
+Decides by the words that such titles have, in full or as people shorten them. What else the question says tells which
+note is meant ("during the hysterectomy") and is kept apart. Refuses to know what stands in a section.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pipeline.answering.questions.asked_patients import framed
+from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.plan import QuestionPlan
+
+_DX = r"(?:dx|diagnos[ie]s)"
+_PRE, _POST = r"pre-?\s?op(?:erative)?", r"post-?\s?op(?:erative)?"
+_DISCHARGE = r"(?:discharge|d/c|dc)"
+_NAMES = rf"""
+an(?:a)?esthe: (?:(?:type|kind|sort) of )?an(?:a)?esth(?:esia|etics?)(?: type)?
+blood loss|\bebl\b: ebl|(?:(?:est(?:imated|\.)?|total|operative) )?blood loss|how much blood (?:was|did §) los[et]
+complication: (?:(?:intra-?\s?op(?:erative)?|operative|surgical|procedural) )?complications?
+specimen: specimens?(?: (?:sent|removed|taken))?
+indication: indications?
+\b{_PRE}.*diagnos: {_PRE} {_DX}
+\b{_POST}.*diagnos: {_POST} {_DX}
+admi(?:ssion|tting).*diagnos: (?:admission|admitting) {_DX}|{_DX} (?:at|on) admission
+discharge.*diagnos > final.*diagnos: {_DISCHARGE} {_DX}|{_DX} (?:at|on) {_DISCHARGE}
+final.*diagnos > discharge.*diagnos > {_POST}.*diagnos > ^diagnos > impression|assessment: final {_DX}
+discharge.*med|med.*discharge: {_DISCHARGE} (?:med(?:ication|icine)?s?|drugs|prescriptions)(?: list)?
+    (?:med(?:ication|icine)?s?|drugs|prescriptions) (?:at|on|upon) {_DISCHARGE}
+discharge.*(?:instruction|follow): {_DISCHARGE} (?:instructions?|orders|advice)|instructions (?:at|on) {_DISCHARGE}
+condition: (?:condition|state|status) (?:at|on|upon) {_DISCHARGE}|{_DISCHARGE} (?:condition|status)
+impression|conclusion|interpretation: impressions?|conclusions?|(?:the )?read(?= (?:of|on)\b)
+findings: (?:(?:intra-?\s?op(?:erative)?|operative|surgical|gross) )?findings
+hospital course: (?:hospital|inpatient) course
+comparison: comparison
+"""
+"""Words of a title before the colon, the surest first; behind it what asks for it."""
+_NO_SECTION = re.compile(
+    r"\b(?:exam(?:ination)?|lab(?:oratory)?) findings\b|\bfindings of the exam", re.IGNORECASE
+)
+"""Named by a title, and asked for as a list of another kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskedSection:
+    """A section that is asked for by its title."""
+
+    titles: tuple[re.Pattern[str], ...]
+    """Of which a title has one; the surest first."""
+    words: str
+    """The rest of the question; "§" stands for the patient."""
+
+
+def _lexicon() -> tuple[tuple[tuple[re.Pattern[str], ...], re.Pattern[str]], ...]:
+    found = []
+    for line in re.sub(r"\n +", "|", _NAMES).strip().splitlines():
+        titles, _, asks = line.partition(": ")
+        asked = re.compile(rf"(?<![\w-])(?:{asks})(?![\w-])", re.IGNORECASE)
+        found.append((tuple(re.compile(each, re.IGNORECASE) for each in titles.split(" > ")), asked))
+    return tuple(found)
+
+
+_LEXICON = _lexicon()
+
+
+def asked_section(plan: QuestionPlan) -> AskedSection | None:
+    """The section that a question names; None where it names none."""
+    text = asked_time(framed(plan.text, plan.patients))[1]
+    if _NO_SECTION.search(text) is not None:
+        return None
+    for titles, asks in _LEXICON:
+        if (found := asks.search(text)) is not None:
+            return AskedSection(titles, f"{text[: found.start()]} {text[found.end() :]}")
+    return None
