@@ -584,6 +584,10 @@ def _opens_clause(tokens: Sequence[Token], place: int) -> bool:
     return any(token.word in CLAUSE_VERBS or token.kind == "order" for token in tokens[place + 1 : place + 5])
 
 
+_TOLD = frozenset("states stated reports reported says said endorses endorsed".split())
+"""What follows "and" and one of these is another thing that a patient tells."""
+
+
 def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
     token = tokens[place]
     return token.kind == "break" or (
@@ -592,6 +596,7 @@ def _ends_doubt(tokens: Sequence[Token], place: int, something: bool) -> bool:
             token.kind in ("comma", "negation")
             or token.word == "because"
             or (token.word == "as" and tokens[place - 1].word != "such")
+            or (token.word in _TOLD and tokens[place - 1].word == "and")
         )
     )
 

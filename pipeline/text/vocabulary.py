@@ -312,6 +312,13 @@ _SAME = """
     thyroidstimulating : tsh, thyroid stimulating hormone
     prostateantigen : psa, prostate specific antigen
     intensivecare : icu, intensive care unit, intensive care
+    appendectomy : appendectomy, appendix removed, appendix removal, appendix out, appendix taken out
+    appendectomy : appendix operation, appendix surgery
+    cholecystectomy : cholecystectomy, gallbladder removed, gallbladder removal, gallbladder out
+    cholecystectomy : gallbladder taken out, gallbladder operation, gallbladder surgery
+    tonsillectomy : tonsillectomy, tonsils removed, tonsils out, tonsils taken out
+    hysterectomy : hysterectomy, uterus removed, womb removed
+    menstrualperiod : lmp, last menstrual period, menstrual period, menstrual periods
     jugularvenousdistention : jvd, jugular venous distention, jugular venous distension
     intact : intact
     clear : clear

@@ -30,6 +30,13 @@ _BY_VERB = (
         re.IGNORECASE,
     ),
     re.compile(
+        rf"^(?:what|which)(?:\s+{_DRUGS})?\s+(?:is|was|were|has\s+been|have\s+been)\s+(?:newly\s+)?"
+        r"(?:(?P<start>started|initiated|prescribed|added)|(?P<stop>stopped|discontinued)"
+        r"|(?P<change>changed|adjusted|increased|decreased|reduced))"
+        r"(?:\s+(?:(?:at|on|upon)\s+(?:the\s+)?(?:discharge|visit)|when\s+§\s+(?:was|is|got)\s+discharged))?\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
         rf"^{_WHICH}\s+(?:(?:is|are|were)\s+)?(?:§'s\s+)?(?P<new>new)\s+{_DRUGS}\b[^,;]*[?.!]*$",
         re.IGNORECASE,
     ),
@@ -38,6 +45,12 @@ _BY_PURPOSE = (
     re.compile(
         rf"^{_WHICH}(?:\s+{_DRUGS})?\s+{_AUXILIARY}\s+§\s+(?:been\s+)?(?:currently\s+)?(?:on|take|taking|takes|use|using"
         r"|prescribed|given|get|getting|have|treated with)\s+for\s+(?P<purpose>[^,;?!]+?)\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^(?P<purpose>(?!(?:current|new|other|home|active|old|all|list|what|which|any|how|the)\b)[a-z][\w -]{0,30}?)"
+        r"\s+"
+        rf"{_DRUGS}\s+(?:of\s+|for\s+)?§(?:\s+(?:takes?|is\s+on|uses))?\s*[?.!]*$",
         re.IGNORECASE,
     ),
     re.compile(
@@ -83,6 +96,12 @@ _PLAN_FOR = (
     re.compile(
         r"^what(?:['’]s|\s+(?:is|was|are\s+(?:we|they|you)|will\s+be|should\s+be))\s+(?:being\s+|going\s+to\s+be\s+)?"
         rf"(?:done|doing|planned|recommended)\s+(?:about|for|with|to\s+treat)\s+§'s\s+{_OF_PROBLEM}\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"^what\s+(?:(?:did|do|have|has|are|were)\s+)?(?:we|they|you|was|is)\s+"
+        r"(?:decided?|planned|agreed?|plan(?:ning)?|recommend(?:ed)?|doing|going\s+to\s+do)(?:\s+to\s+do)?\s+"
+        rf"(?:about|on|for|regarding|with)\s+(?:the\s+|§'s\s+)?{_OF_PROBLEM}(?:\s+(?:of|for|in)\s+§)?\s*[?.!]*$",
         re.IGNORECASE,
     ),
     re.compile(

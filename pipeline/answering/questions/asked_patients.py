@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 
 from pipeline.answering.questions.plan import AskedPatients, Whom, WrittenPatient
+from pipeline.answering.questions.shorthand import spelled_out
 from pipeline.answering.questions.subject import subject_of
 from pipeline.text.names import Name
 from pipeline.text.question_names import QuestionNames
@@ -34,7 +35,8 @@ _NUMBERED_NAME = re.compile(
 )
 """As synthetic records write them: "Isaura563 Turner526"."""
 PRONOUN = re.compile(
-    r"\b(?:the|this|that|our|my) (?:patient|man|woman|gentleman|lady|boy|girl)\b(?! (?:who|whose|named|called|with)\b)"
+    r"\b(?:the|this|that|our|my) (?:patient|pt|man|woman|gentleman|lady|boy|girl)\b"
+    r"(?! (?:who|whose|named|called|with)\b)"
     r"|\b(?:she|he|her|him|his|hers|they|them|their)\b(?!-)",
     re.IGNORECASE,
 )
@@ -73,7 +75,8 @@ def ids_among(question: str, ids: Collection[str]) -> tuple[WrittenPatient, ...]
 
 
 def framed(question: str, patients: AskedPatients) -> str:
-    """The question with "§" for each patient that it writes or says "she" of, and "§'s" for "her" before a word."""
+    """The question with "§" for each patient that it writes or says "she" of, "§'s" for "her" before a word, and what
+    it writes short in full."""
     spans = [(each.start, each.end) for each in patients.written if each.is_id or each.sure]
     spans += [
         pronoun.span()
@@ -85,7 +88,7 @@ def framed(question: str, patients: AskedPatients) -> str:
         owning = question[start:end].lower() in _OWNING and question[end : end + 1] == " "
         parts += [question[at:start], f"{SUBJECT}'s" if owning else SUBJECT]
         at = end
-    return _OWN_SUBJECT.sub(f"{SUBJECT}'s", "".join([*parts, question[at:]]))
+    return spelled_out(_OWN_SUBJECT.sub(f"{SUBJECT}'s", "".join([*parts, question[at:]])))
 
 
 def _whom(names: QuestionNames, written: tuple[WrittenPatient, ...]) -> Whom:

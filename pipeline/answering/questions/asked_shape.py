@@ -32,6 +32,12 @@ class AskedShape:
     part: ListPart | None = None
 
 
+TESTS = (
+    r"(?:x-?rays?|films?|radiographs?|cts?|ct scans?|mris?|scans?|imaging|ultrasounds?|sonograms?|echo(?:cardiograms?)?"
+    r"|mammograms?|ekgs?|ecgs?|electrocardiograms?|labs?|blood ?work|biops(?:y|ies)|colonoscop(?:y|ies)"
+    r"|endoscop(?:y|ies)|(?:physical )?exam(?:ination)?)"
+)
+"""What shows a finding."""
 _PEOPLE = r"(?:patients?|people|persons?|men|women|children|adults|cases)"
 _ADVERB = r"(?:ever|still|also|already|currently|now|been|previously|recently|yet|never|not|actually|all)"
 _TAKE = (
@@ -139,6 +145,12 @@ _IS_THERE = re.compile(
     rf"(?:\s+(?:in|for|of)\s+§(?:'s (?:notes?|chart|record))?)?{_END}",
     re.IGNORECASE,
 )
+_SHOWN_BY = re.compile(
+    rf"^(?:did|does|do)\s+(?:the\s+|§'s\s+|this\s+|that\s+)?(?P<test>(?:[\w-]+\s+){{0,3}}?{TESTS})"
+    rf"(?:\s+(?:of|for|on|in)\s+§)?\s+(?:show|reveal|find|demonstrate|confirm)\s+{_FINDING}(?:\s+in\s+§)?{_END}",
+    re.IGNORECASE,
+)
+_OWN_TEST = re.compile(rf"(?<= )§'s (?=(?:[\w-]+ ){{0,3}}{TESTS}$)", re.IGNORECASE)
 _ALLERGY_TO = re.compile(
     rf"^(?:known )?(?:drug )?allerg(?:y|ies|ic)(?: reactions?)? to {_FINDING}{_END}", re.IGNORECASE
 )
@@ -301,6 +313,9 @@ def _yes_no(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
         return _with_finding(
             AnswerShape.YES_NO, found, negated=bool(found["no"] or found["deny"] or found["without"])
         )
+    if (shown := _SHOWN_BY.match(text)) is not None:
+        finding = f"{_ARTICLES.sub('', shown['finding'])} on the {shown['test']}"
+        return AskedShape(AnswerShape.YES_NO, finding, None, tuple(_SEVERAL_THINGS.findall(finding)))
     found = _HAS_SUBJECT.match(text) or _IS_THERE.match(text)
     if found is not None:
         return _with_finding(AnswerShape.YES_NO, found)
@@ -310,7 +325,7 @@ def _yes_no(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
 def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = False) -> AskedShape:
     parts = found.groupdict()
     kind = ThingKind.MEDICATION if parts.get("take") else ThingKind.ALLERGY if parts.get("allergic") else None
-    finding = _TAIL.sub("", _ARTICLES.sub("", found["finding"].strip()))
+    finding = _TAIL.sub("", _ARTICLES.sub("", _OWN_TEST.sub("the ", found["finding"].strip())))
     if (allergy := _ALLERGY_TO.match(finding) or _OF_ALLERGY.match(finding)) is not None:
         kind, finding = ThingKind.ALLERGY, _ARTICLES.sub("", allergy["finding"])
     if kind is ThingKind.ALLERGY:

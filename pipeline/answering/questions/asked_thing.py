@@ -76,6 +76,8 @@ COMES_BACK = re.compile(
     re.IGNORECASE,
 )
 """Asks for the next visit, which is no value in time."""
+_TO_COME = re.compile(r"\b(?:next|due|upcoming)\b", re.IGNORECASE)
+"""What is to come has no value in time."""
 _WHITE_CELLS = re.compile(r"\bwhite (?:blood )?cells?(?: counts?)?\b", re.IGNORECASE)
 _OF_A_COMPARATIVE = {"heavier": "weight", "lighter": "weight", "taller": "height", "shorter": "height"}
 _UNREAD_DATE = re.compile(r"\b(?:on )?\d{1,2}[/.-]\d{1,2}[/.-]\d{2,4}\b")
@@ -91,7 +93,7 @@ def asked_thing(question: str) -> AskedThing | None:
     """What `question` is of; None where it cannot be told. `question`: framed, and without its time."""
     when = _WHEN.search(question) is not None
     change = _change(question)
-    if when and COMES_BACK.search(question):
+    if when and (COMES_BACK.search(question) or _TO_COME.search(question)):
         return None
     fact = asked_personal_fact(question)
     left = _words(fact.asked.sub(" ", question) if fact else question)

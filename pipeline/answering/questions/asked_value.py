@@ -27,13 +27,15 @@ education: education, educated, schooling, highest degree, (get|go|went) (at|in|
 occupation: occupation, job, for a living, profession, work as
 race: race, ethnicity, racial background, ethnic background
 marital status: marital status
-tobacco use: smoking (status|history|habits?), tobacco (use|status|history)
+tobacco use: smoking (status|history|habits?), tobacco (use|status|history), (how many )?packs? (per|a|each) day, ppd
 age: how old, (at )?(what|which) age, age
 side: (on |from )?(what|which) side, left or right, (what|which) {_PAIRED}
 time: when, how long ago, how many \w+ ago, (on |in |since )?(what|which) (date|day|year|month|time), since when
+    (date|year|month|day) of
 duration: (for )?how long, (for )?how many (minutes|hours|days|weeks|months|years), how far along, how far
 frequency: how (often|frequently), how many times
 dose: (at |in )?(what|which) (dose|doses|dosage|strength)( of)?, (dose|dosage|strength)( of)?
+    (?<!\d )(?<!\d)(how many )?(mgs?|mcg|milligrams?)( of)?, how many (units|puffs|tablets|tabs|pills|capsules)( of)?
 size: how (big|large|wide|deep|thick|tall|small), (what|which) (size|diameter), (size|diameter)( of)?
 severity: how (bad|severe|intense|strong), severity( of)?
 amount: how (much|many|high|low|heavy|fast), in (numbers|figures)
@@ -61,6 +63,7 @@ _UNDOSED = re.compile(
     r"\b(?:smok|drink|drank|weigh|weight|lost|lose|gain|eat|sleep|blood|pain)\w*\b", re.IGNORECASE
 )
 """What is no drug, however much of it is taken."""
+_IN_THE_FAMILY = re.compile(r"\bruns? in (?:§'s|the) family(?: of §)?", re.IGNORECASE)
 _WEIGHS = re.compile(r"\bweighs?\b|\btall\b", re.IGNORECASE)
 
 
@@ -93,6 +96,7 @@ class AskedValue:
 def asked_value(plan: QuestionPlan) -> AskedValue:
     """The kind of value that a question asks for, None where any words may answer."""
     text = COMES_BACK.sub(" return", asked_time(framed(plan.text, plan.patients))[1])
+    text = _IN_THE_FAMILY.sub("family", text)
     for kind, asks in _LEXICON:
         if (found := asks.search(text)) is not None:
             narrowed = _OF_THE_KIND.sub(" ", found.group()) if kind in _NARROWED else " "
@@ -101,7 +105,8 @@ def asked_value(plan: QuestionPlan) -> AskedValue:
                 return AskedValue(_K.MEASUREMENT, words)
             dosed = kind is _K.AMOUNT and _asks_for_a_dose(plan, found.group(), text)
             return AskedValue(_K.DOSE if dosed else kind, words)
-    measured = not _MEASURED.isdisjoint(plan.kinds) and _WHAT_IS.match(text)
+    named_alone = plan.shape is None and not plan.rest
+    measured = not _MEASURED.isdisjoint(plan.kinds) and (named_alone or _WHAT_IS.match(text))
     return AskedValue(_K.MEASUREMENT if measured else None, text)
 
 

@@ -34,13 +34,43 @@ _WHOLE = (AnswerShape.LIST, AnswerShape.SUMMARY, AnswerShape.COMPARE, AnswerShap
 _OF_PATIENTS = frozenset(map(shape_id, (AnswerShape.WHO, AnswerShape.COUNT)))
 _FOR = re.compile(r"\s*for\b", re.IGNORECASE)
 """Asks for the part of a list that is for something: "And for his reflux?"."""
+_POINTS_BACK = re.compile(
+    r"\bit\b(?!-)|\b(?:last|latest|first|previous|earlier|other|new|old) ones?\b"
+    r"|\b(?:this|that|these|those)\b(?=\s*[?.!]*$|\s+(?:start|begin|beg[au]n|happen|done|given|found|treat|stop|go|get|help|work|hurt"
+    r"|for|from|when|at|in|on)\w*\b)",
+    re.IGNORECASE,
+)
+"""Says what is meant by pointing at the turn before: "Is she still taking it?"."""
+_OF_A_PERSON = re.compile(r"\b(?:he|she|they|him|her|his|their|the patient|the pt)\b")
+_ASKED_OF_IT = frozenset(
+    """
+    a all also always an and any are at back be been before being better but by can cause caused changed continue
+    continued controlled could date did do does doing done dosage dose ever for found from get given go going had
+    has have help helped helping here how if in increased is last long many may more much need needed now of off
+    often ok okay on or order ordered out over put reason repeated resolved restarted result results ruled safe said
+    say should show showed shown since so sometimes start started still stop stopped supposed take taken takes
+    taking than that the then there to treat treated treating try up use used using was we well were what when where
+    which who why will with work worked working worse would yet
+    """.split()
+)
+"""Words that ask of a thing and are none."""
+_ASKED_BEFORE = re.compile(
+    r"^(?:(?:why|how|when|where|what|who|which|much|many|long|often|next|last|latest|likely|current|new|dose|dosage|doses"
+    r"|strength|cause|reason|results?|size|date|year|start(?:ed)?|stop(?:ped)?|on|of|for|in|the|§'s|an?|taking|takes?"
+    r"|level|value|given|started)\s+)+",
+    re.IGNORECASE,
+)
+_ASKED_AFTER = re.compile(
+    r"(?:\s+(?:due|when|done|taking|on|for|shows?|showed|given|doses?|changed?|ordered|started|stopped|mg|used|why))+$",
+    re.IGNORECASE,
+)
 _FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 def may_carry(question: str, patients: AskedPatients | None = None) -> bool:
     """Whether a question is none without the one before. Touches nothing. `patients`: whom its words mean, where that
     was read already."""
-    if OPENER.match(question) is not None:
+    if OPENER.match(question) is not None or _points_back(question):
         return True
     return _is_bare(_own_words(question, patients or asked_patients(question)))
 
@@ -52,19 +82,41 @@ def carried_parts(
     the frame is taken over, is among them. `before`: what the last question was understood to ask."""
     patients = patients or asked_patients(question.text)
     words = _own_words(question.text, patients)
-    if OPENER.match(question.text) is None and not _is_bare(words):
+    points_back = _points_back(question.text)
+    if OPENER.match(question.text) is None and not (points_back or _is_bare(words)):
         return ()
     told = [each for each in before() if each.id not in question.without]
     if not told:
         return ()
     plan = plan_of(without_opener(question.text), patients)
-    carried = [*_thing(plan, words, told), *_time(plan, told)]
+    if points_back and (pointed_at := _pointed_at(plan, told)):
+        carried = pointed_at
+    else:
+        carried = [*_thing(plan, words, told), *_time(plan, told)]
     return tuple(each for each in carried if each not in question.without)
 
 
 def asks_of_several(carried: Sequence[str]) -> bool:
     """Whether what is carried asks which patients, or how many."""
     return not _OF_PATIENTS.isdisjoint(carried)
+
+
+def _points_back(question: str) -> bool:
+    """Whether nothing but a word such as "it" says what is asked about: not "Which stage is it?"."""
+    if _POINTS_BACK.search(question) is None:
+        return False
+    words = _POINTS_BACK.sub(" ", _OF_A_PERSON.sub(" ", question.lower()))
+    return _ASKED_OF_IT.issuperset(_FIRST_TO_LAST.findall(words))
+
+
+def _pointed_at(plan: QuestionPlan, told: Sequence[UnderstoodPart]) -> list[str]:
+    """What "it" is: the finding before, without the words that asked for something of it."""
+    finding = next((each.text for each in told if each.part == "finding"), "")
+    thing = _ASKED_AFTER.sub("", _ASKED_BEFORE.sub("", finding))
+    if not thing:
+        return []
+    kinds = [] if plan.kinds else [each.id for each in told if each.part == "kind"]
+    return [*kinds, f"{FINDING}{thing}"]
 
 
 def _thing(plan: QuestionPlan, words: str, told: Sequence[UnderstoodPart]) -> list[str]:

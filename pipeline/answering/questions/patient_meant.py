@@ -91,7 +91,8 @@ def _with_names_of_those(question: Question, asked: AskedPatients, store: Store)
     """A single word that may be a name is sure to be one where a patient is called so to whom the question is limited:
     "What is Mitchell allergic to?" of the Mitchell who was chosen."""
     limited = question.filters.patient_ids
-    if not asked.written and (ids := ids_among(question.text, limited)):
+    told = any(each.is_id or each.sure for each in asked.written)
+    if not told and (ids := ids_among(question.text, limited)):
         return replace(asked, whom="id", written=ids)
     unsure = any(not (each.sure or each.is_id) for each in asked.written)
     if not limited or not unsure or not store.has_register():

@@ -14,7 +14,7 @@ from pipeline.text.question_names import names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 
-PERSON = "(?:patient|man|woman|gentleman|lady|boy|girl)"
+PERSON = "(?:patient|pt|man|woman|gentleman|lady|boy|girl)"
 _PRONOUN = re.compile(
     r"\b(?:he|she|him|her|hers|his|himself|herself)\b(?!-)|(?:^|[.?!]\s+)(?:He|She|Him|Hers?|His(?!\s+bundle))\b(?!-)"
     rf"|\b(?:[Tt]his|[Mm]y|[Oo]ur|[Tt]he other|[Tt]he next) {PERSON}\b"
@@ -29,7 +29,7 @@ _SOMEBODY_BEFORE = re.compile(
 )
 _ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b")
 """What follows a name that stands for no patient. Not a drain or a line: those may be the patient's."""
-_PEOPLE = r"(?:patients|people|persons|men|women|children|infants|adults|cases|others)"
+_PEOPLE = r"(?:patients|pts|people|persons|men|women|children|infants|adults|cases|others)"
 _SOMEBODY = r"(?:he|she|him|his|her|hers|their)\b"
 """Whom "Who is she?" and "Who has he seen?" are about: not several."""
 _SEVERAL = re.compile(

@@ -223,7 +223,7 @@ def _finding_of(plan: QuestionPlan, carried: Collection[str]) -> str | None:
         return plan.thing.words
     if plan.part is not None:
         return plan.part.purpose or plan.part.change or _TESTS
-    if plan.rest and plan.finding is None and plan.shape in (AnswerShape.FACT, AnswerShape.LIST):
+    if plan.rest and plan.finding is None and plan.shape in (None, AnswerShape.FACT, AnswerShape.LIST):
         return _words_of_a_fact(plan)
     return None
 

@@ -18,7 +18,7 @@ from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKi
 from pipeline.answering.shapes.dated_statements import COMING
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
-from pipeline.answering.shapes.section_list import ASSESSED, ends_problem, is_problem
+from pipeline.answering.shapes.section_list import ASSESSED, SECTIONS, ends_problem, is_problem
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
@@ -40,6 +40,8 @@ FOUND_MAX = 60
 READ_MAX = 400
 """Of a patient with more, where no word must stand in what answers."""
 NEAR_SHARE_MIN = 0.3
+PLANNED_WEIGHT = 0.3
+_PLANNED_IN = SECTIONS[ThingKind.PLAN] | ASSESSED
 VALUE_WEIGHT, ADJACENT_WEIGHT, NUMBER_WEIGHT = 0.3, 0.15, 0.1
 NEARER = 0.05
 ADJACENT = 40
@@ -93,6 +95,8 @@ class AnsweringSentence:
     start: int
     end: int
     score: float
+    illness: str = ""
+    """The headline of an assessment that it stands under."""
 
     @property
     def text(self) -> str:
@@ -111,6 +115,7 @@ class _ReadSentence:
     before: frozenset[str]
     passage: frozenset[str]
     section: Section | None
+    illness: str = ""
 
     @property
     def here(self) -> frozenset[str]:
@@ -134,7 +139,7 @@ class ReadSentences:
         """Those that answer, the newest first."""
         scored = ((each, self._score(each)) for each in self.sentences)
         found = [
-            (each, AnsweringSentence(each.hit, each.start, each.end, score))
+            (each, AnsweringSentence(each.hit, each.start, each.end, score, each.illness))
             for each, score in scored
             if score is not None and self._is_what_is_asked(each)
         ]
@@ -149,6 +154,7 @@ class ReadSentences:
     def _score(self, sentence: _ReadSentence) -> float | None:
         """How well it answers by its words; None where it does not."""
         kind = self.fact.value.kind
+        planned = PLANNED_WEIGHT * (self._asks_a_plan and _is_planned(sentence))
         share = 1.0
         if self.weights:
             leans = kind is not None and not self.fact.of_a_relative
@@ -157,7 +163,7 @@ class ReadSentences:
         if not may_answer(share) or self._is_of_other_side(sentence) or not self._is_in_time(sentence):
             return None
         if kind is None:
-            return share if sentence.places else None
+            return share + planned if sentence.places else None
         places = sentence.places.values()
         value = find_value(kind, sentence.hit.text, sentence.start, sentence.end, places)
         if value is None:
@@ -166,7 +172,7 @@ class ReadSentences:
         start, end = value
         near = any(min(abs(start - b), abs(a - end)) <= ADJACENT for a, b in places)
         number = any(map(str.isdigit, sentence.hit.text[start:end]))
-        return share + VALUE_WEIGHT + ADJACENT_WEIGHT * near + NUMBER_WEIGHT * number
+        return share + planned + VALUE_WEIGHT + ADJACENT_WEIGHT * near + NUMBER_WEIGHT * number
 
     def _is_what_is_asked(self, sentence: _ReadSentence) -> bool:
         return (
@@ -183,6 +189,10 @@ class ReadSentences:
         return _ASKS_A_RESULT.search(self.fact.plan.text) is not None and not set(kinds).isdisjoint(
             self.fact.plan.kinds
         )
+
+    @cached_property
+    def _asks_a_plan(self) -> bool:
+        return ThingKind.PLAN in self.fact.plan.kinds
 
     def _is_bare_headline(self, sentence: _ReadSentence) -> bool:
         """Whether it is the name of an illness alone, which says that it is there and nothing of it."""
@@ -274,6 +284,10 @@ class ReadSentences:
         return sorted(near, key=lambda each: -each.score)
 
 
+def _is_planned(sentence: _ReadSentence) -> bool:
+    return sentence.section is not None and not _PLANNED_IN.isdisjoint(sentence.section.kinds)
+
+
 def _is_to_come(sentence: _ReadSentence) -> bool:
     span = (sentence.start, sentence.end)
     text = sentence.hit.text
@@ -316,7 +330,9 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
         titles = " ".join(filter(None, (section.title, section.part_of, illness))) if section else ""
         places = words.held(text, start, end)
         said = before[1] if before[0] is section else frozenset[str]()
-        yield _ReadSentence(hit, start, end, places, frozenset(words.held(titles)), said, passage, section)
+        yield _ReadSentence(
+            hit, start, end, places, frozenset(words.held(titles)), said, passage, section, illness
+        )
         if section and not ASSESSED.isdisjoint(section.kinds) and is_problem(text, start, end):
             illness = text[start:end]
         before = section, frozenset(places)

@@ -63,7 +63,7 @@ _BEFORE = re.compile(
 )
 _LONG_AGO = re.compile(
     r"\b(?:ago|last (?:month|year|summer|winter)|previous(?:ly)?|prior|in the past|formerly|used to|at that time"
-    r"|(?:years?|months?|weeks?) (?:before|earlier)|baseline)\b",
+    r"|(?:years?|months?|weeks?) (?:before|earlier)|baseline|the (?:early |mid-?|late )?(?:1[89]|20)\d0s)\b",
     re.IGNORECASE,
 )
 _ORDERED = re.compile(

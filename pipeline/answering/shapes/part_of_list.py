@@ -57,7 +57,12 @@ _TESTS = re.compile(
     r"(?:ordered|obtained|sent|drawn|done|checked|repeated|scheduled)\b",
     re.IGNORECASE,
 )
-_ALSO = {"blood pressure": "hypertension", "cholesterol": "hyperlipidemia", "blood sugar": "diabetes"}
+_ALSO = {
+    "blood pressure": "hypertension",
+    "bp": "hypertension",
+    "cholesterol": "hyperlipidemia",
+    "blood sugar": "diabetes",
+}
 """Illnesses that drugs are named for by what they lower."""
 _NUMBER = re.compile(r"[ \t]*(?:#\s*)?\d{1,2}[.)][ \t]+")
 _HEAD_END = re.compile(r"(?<=\D)[.:;,]\s|\s[-–—]+\s")

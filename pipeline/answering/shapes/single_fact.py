@@ -70,7 +70,9 @@ class SingleFact:
             )
             best = _best(read.answering, asked, of_now=of_now)
             several = len({_day(each) for each in best}) > 1
-            return Reply(tuple(_quotation(each, dated=several) for each in best), selected=True)
+            of_illness = value.kind is ValueKind.REASON
+            lines = (_quotation(each, dated=several, of_illness=of_illness) for each in best)
+            return Reply(tuple(lines), selected=True)
         if asked.plan.shape is None and value.kind is None:
             return None
         if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
@@ -109,6 +111,8 @@ def _day(sentence: AnsweringSentence) -> str:
     return f"note of {sentence.hit.date[:10]}" if sentence.hit.date else "undated note"
 
 
-def _quotation(sentence: AnsweringSentence, *, dated: bool = False) -> Quotation:
+def _quotation(sentence: AnsweringSentence, *, dated: bool = False, of_illness: bool = False) -> Quotation:
+    """`of_illness`: with the headline of an assessment that it stands under, which is why."""
     span = with_line_above(sentence.hit.text, sentence.start, sentence.end)
-    return Quotation(sentence.hit, *span, dated=_day(sentence) if dated else "")
+    illness = sentence.illness.strip(" .:\n") if of_illness else ""
+    return Quotation(sentence.hit, *span, dated=_day(sentence) if dated else "", under=illness)

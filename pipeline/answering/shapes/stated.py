@@ -9,16 +9,27 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from pipeline.answering.questions.asked_shape import TESTS
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
-from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, patient_notes
+from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
+from pipeline.text.answerability.asked_words import AskedWords
 from pipeline.text.finding import Finding
+from pipeline.text.sentences import passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
+from pipeline.text.structure.sections import section_at
 
 SENTENCES_MAX = 3
+SENTENCES_BEFORE = 3
+"""How far above a finding the test that showed it is named."""
+_ON_A_TEST = re.compile(
+    rf"\s+(?:on|in|by|at|from|per)\s+(?:(?:the|an?|§'s|this|that|last|latest|recent|repeat|initial)\s+)*"
+    rf"(?P<test>(?:[\w-]+\s+){{0,2}}?{TESTS})$",
+    re.IGNORECASE,
+)
 _NONE = re.compile(
     r"\s*(?:[-*•]\s*)?(?P<said>(?:no(?: known| active| current| drug| food| medication)*"
     r" (?:allerg(?:y|ies)|medications?|medicines?)|none(?: known)?|nkd?a)\b\.?)\s*\Z",
@@ -45,17 +56,18 @@ class Stated:
         )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
-        finding = Finding(asked.plan.finding or "")
+        words, test = _without_test(asked.plan.finding or "")
+        finding = Finding(words)
         if not finding.keys:
             return None
         read = patient_notes(asked)
-        mentions = list(_mentions(read, finding, asked.plan.kind))
+        mentions = list(_mentions(read, finding, asked.plan.kind, test))
         found = sorted(
             ((rank, line) for rank, line in mentions if rank is not None), key=lambda each: each[0]
         )
         if found:
             return Reply(_shown(found))
-        if not (read.complete and read.notes):
+        if test is not None or not (read.complete and read.notes):
             return None
         if lines := tuple(_none_at_all(read.newest, asked.plan.kind)):
             return Reply(lines)
@@ -91,8 +103,26 @@ def _is_of_the_other_side(read: PatientNotes, finding: Finding) -> bool:
     )
 
 
+def _without_test(finding: str) -> tuple[str, AskedWords | None]:
+    """A finding without the test that is to have shown it, and the test: "a fracture on the films"."""
+    shown = _ON_A_TEST.search(finding)
+    if shown is None:
+        return finding, None
+    return finding[: shown.start()], AskedWords(shown["test"])
+
+
+def _is_told_of(test: AskedWords, passage: ReadPassage, start: int, end: int) -> bool:
+    """Whether a sentence is about the test: it, its headings or one of those just before it in its section say so."""
+    text, section = passage.hit.text, section_at(passage.sections, start)
+    begins = section.text_start if section else 0
+    before = [each for each in passage_sentences(text) if begins <= each[0] < start][-SENTENCES_BEFORE:]
+    titles = " ".join(filter(None, (section.title, section.part_of))) if section else ""
+    from_ = before[0][0] if before else start
+    return len(test.held(text, from_, end)) == len(test.terms) or len(test.held(titles)) == len(test.terms)
+
+
 def _mentions(
-    read: PatientNotes, finding: Finding, kind: ThingKind | None
+    read: PatientNotes, finding: Finding, kind: ThingKind | None, test: AskedWords | None
 ) -> Iterator[tuple[tuple[int, int] | None, Quotation]]:
     """Each with how it ranks; None for what is said of someone else."""
     for age, note in enumerate(read.notes):
@@ -100,6 +130,8 @@ def _mentions(
             assertions: NoteAssertions | None = None
             for mention in finding.mentions(passage.hit.text, title_of(passage.hit) or ""):
                 if not is_of_kind(passage.hit.text, mention, passage.sections, kind):
+                    continue
+                if test and not _is_told_of(test, passage, mention.sentence_start, mention.sentence_end):
                     continue
                 assertions = assertions or NoteAssertions(passage.hit.text, passage.sections)
                 said = assertions.of(mention.start, mention.end).kind

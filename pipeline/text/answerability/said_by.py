@@ -37,6 +37,8 @@ backpart: {_SPINE}
 break|brok: fractur[a-z]*, broke[a-z]*
 cancer: [a-z]*carcinoma[a-z]*, [a-z]*sarcoma, lymphoma, leuk[a-z]+, myeloma, melanoma, malignan[a-z]+, metasta[a-z]+
     tumou?rs?, neoplasm[a-z]*
+chang|change: increas[a-z]+, decreas[a-z]+, reduc[a-z]+, lower(?:ed)?, rais(?:e|ed), adjust[a-z]*, titrat[a-z]+
+    switch[a-z]*, stop(?:ped)?, discontinu[a-z]+
 chemotherap: chemo, [a-z]+platin, [a-z]+taxel, [a-z]+mab, [a-z]+rubicin, cyclophosphamide, fluorouracil, folfox
 corticosteroid: {_STEROIDS}
 die: deceased, death
@@ -85,6 +87,8 @@ ace[ -]inhibitors?: [a-z]+pril
 water pills?: lasix, furosemide, hydrochlorothiazide, hctz, diuretics?
 birth control|contracepti[a-z]+: iud, mirena, nexplanon, depo, ocps?, oral contraceptives?, nuvaring, condoms?, the pill
 coronary (?:heart |artery )?disease: cad, chd, ischemic heart disease
+(?:back|resulted|available|in) yet: pending, awaited, awaiting, resulted, came back, returned
+next|due: next, due, repeat(?:ed)?, again, upcoming, scheduled?, follow[ -]?up
 (?:been )?ordered: order(?:s|ed|ing)?, requested, obtain, will get, scheduled?
 planned|upcoming: planned, plans, scheduled?, will, proceed, going to, upcoming, recommend(?:ed)?
 imaging|scans?: x-?rays?, radiographs?, ct, mri, ultrasound, sonogram, echo[a-z]*, mammogram, films?, pet, scans?

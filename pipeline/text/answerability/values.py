@@ -96,7 +96,7 @@ side: (?:left|right|bilateral|unilateral)(?:ly|-sided)?; both
 size: \d+(?:[.,]\d+)? ?-?(?:mm|cm|m|millimet\w+|centimet\w+|inch(?:es)?|in\.|feet|ft|meters?); \d+ ?[x×] ?\d+; small
     large
     tiny; huge; (?:dime|quarter|pea|golf ?ball)[ -]sized?
-time: {_LENGTH}; (?:19|20)\d\d; \d{{1,2}}/\d{{1,4}}(?:/\d{{2,4}})?; january; february; march; april; may; june; july
+time: {_LENGTH}; (?:19|20)\d\ds?; \d{{1,2}}/\d{{1,4}}(?:/\d{{2,4}})?; january; february; march; april; may; june; july
     august
     september; october; november; december; (?:jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)\b\.?; age (?:of )?\d+
     today

@@ -21,6 +21,10 @@ from pipeline.text.answerability.values import ValueKind
         ("How long ago was the embolism?", ValueKind.TIME, "was the embolism?"),
         ("For how long has she taken Crestor?", ValueKind.DURATION, "has § taken Crestor?"),
         ("What was her blood pressure?", ValueKind.MEASUREMENT, "What was §'s blood pressure?"),
+        ("lexapro mg for her", ValueKind.DOSE, "lexapro for §"),
+        ("year of her bypass", ValueKind.TIME, "§'s bypass"),
+        ("packs per day", ValueKind.TOBACCO_USE, ""),
+        ("her ALT", ValueKind.MEASUREMENT, "§'s ALT"),
         ("What did the x-ray show?", None, "What did the x-ray show?"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from pipeline.answering.carried_words import CarriedWords, with_carried_words
 from pipeline.answering.flow import Answering, answer
 from pipeline.answering.follow_up import in_conversation, needs_no_lookup, patients_of
+from pipeline.answering.questions.carried_parts import may_carry
 from pipeline.answering.questions.subject import subject_of
 from pipeline.answering.shapes.shaped_answering import ShapedAnswering
 from pipeline.answering.shapes.shapes import SHAPES
@@ -273,3 +274,23 @@ def test_a_search_reads_the_words_that_are_carried() -> None:
     assert (
         with_carried_words(Question("And gout?", carried=("finding:gout", "shape:who"))).text == "And gout?"
     )
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "quoted"),
+    [
+        ("Why is Martha Collins on warfarin?", "What dose of it does she take?", ["Warfarin 5 mg"]),
+        ("Does Anna Mitchell have gout?", "Was it ruled out?", ["She has gout."]),
+        ("What dose of warfarin is Martha Collins on?", "Is she still taking it?", ["Warfarin 5 mg"]),
+    ],
+)
+def test_it_is_what_was_asked_about_before(talk: Talk, first: str, then: str, quoted: list[str]) -> None:
+    talk.ask(first)
+    assert [each.quote for each in talk.ask(then).citations] == quoted
+
+
+@pytest.mark.parametrize(
+    "question", ["Which stage is it?", "Has it spread to the liver?", "Is the left knee swollen?"]
+)
+def test_a_question_that_names_its_thing_points_at_nothing(question: str) -> None:
+    assert not may_carry(question)

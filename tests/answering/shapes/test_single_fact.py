@@ -284,3 +284,64 @@ def test_a_dose_that_is_taken_is_the_newest_notes_and_values_of_several_days_say
         'note of 2020-01-05: "lisinopril 10 mg daily"',
         'note of 2021-01-05: "lisinopril 20 mg daily"',
     }
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "said"),
+    [
+        (
+            "Why was Nora Patel started on Lasix?",
+            (
+                "ASSESSMENT AND PLAN\n\nHeart failure.\n• Medical Treatment: Initiate Lasix 40 mg daily.\n\nGout.\n"
+                "• Medical Treatment: Continue allopurinol."
+            ),
+            'Heart failure: "Medical Treatment: Initiate Lasix 40 mg daily." [1]',
+        ),
+        (
+            "any fam hx of breast ca Nora Patel",
+            "FAMILY HISTORY\n\nDenies family history of breast cancer.\n\nHISTORY\n\nBreast biopsy in 2019.",
+            '"Denies family history of breast cancer." [1]',
+        ),
+        (
+            "next mammogram due when? Nora Patel",
+            "RESULTS\n\nA mammogram in 01/2021 was normal.\n\nPLAN\n\nShe is due for a mammogram in 04/2022.",
+            '"She is due for a mammogram in 04/2022." [1]',
+        ),
+        (
+            "Which dose of metformin is in the plan for Nora Patel?",
+            "MEDICATIONS\n\nTakes metformin 500 mg twice a day.\n\nPLAN\n\nIncrease metformin to 1000 mg twice a day.",
+            '"Increase metformin to 1000 mg twice a day." [1]',
+        ),
+        (
+            "Nora Patel appendix removed when",
+            "HISTORY\n\nHe had an ankle fracture in 1975. She had an appendectomy in the 1940s.",
+            'told in the note of 2020-01-05: "She had an appendectomy in the 1940s." [1]',
+        ),
+        (
+            "Lasix change Nora Patel",
+            "PLAN\n\nContinue Lasix for now, she likes it. Increase Lasix from 20 mg to 60 mg for 4 days.",
+            '"Increase Lasix from 20 mg to 60 mg for 4 days." [1]',
+        ),
+    ],
+)
+def test_questions_as_they_are_typed(tmp_path: Path, question: str, text: str, said: str) -> None:
+    assert lines(told_of(tmp_path, question, text))[0] == said
+
+
+FILMS = "IMAGING\n\nX-rays of the hips were taken. No fractures noted.\n\nEXAM\n\nThe abdomen has no mass."
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted"),
+    [
+        ("Were there any fractures on Nora Patel's films?", ["No fractures noted."]),
+        ("Did Nora Patel's x-rays show a fracture?", ["No fractures noted."]),
+    ],
+)
+def test_what_a_test_showed_is_said_of_that_test(tmp_path: Path, question: str, quoted: list[str]) -> None:
+    assert quotes(told_of(tmp_path, question, FILMS)) == quoted
+
+
+def test_what_another_test_showed_is_no_answer(tmp_path: Path) -> None:
+    told = told_of(tmp_path, "Did Nora Patel's x-ray show a mass?", FILMS)
+    assert told.outcome == "nothing_relevant"

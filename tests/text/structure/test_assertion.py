@@ -14,6 +14,7 @@ present | Unstable [angina].
 present | Abnormal [weight gain].
 present | Afebrile with a [cough].
 present | History of asthma, presents with [cough].
+present | Denies any stroke risk factors and states that she has a [rash].
 present | Previous MI, now with [angina]
 present | He comes with a three-day history of [cough].
 present | Heavy smoking history, and [chest pain].
