@@ -274,14 +274,17 @@ class ReadSentences:
 
     @property
     def near(self) -> list[AnsweringSentence]:
-        """What comes near, best first: a part of what is asked, said of the patient."""
+        """What comes near, best first and in each wording once: a part of what is asked, said of the patient."""
         shares = ((each, share_held(self.weights, each.places)) for each in self.sentences)
         near = [
             AnsweringSentence(each.hit, each.start, each.end, share)
             for each, share in shares
             if share >= NEAR_SHARE_MIN and self._is_near(each)
         ]
-        return sorted(near, key=lambda each: -each.score)
+        by_text: dict[str, AnsweringSentence] = {}
+        for each in sorted(near, key=lambda each: -each.score):
+            by_text.setdefault(each.hit.text[each.start : each.end], each)
+        return list(by_text.values())
 
 
 def _is_planned(sentence: _ReadSentence) -> bool:

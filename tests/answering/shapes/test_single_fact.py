@@ -166,6 +166,8 @@ def test_what_comes_near_is_shown_as_that_and_is_no_answer(tmp_path: Path) -> No
         "Not stated in the notes. What comes near:",
         '"Right upper lobe lung nodule." [1]',
     ]
+    twice = ("Right upper lobe lung nodule.",) * 2
+    assert lines(told_of(tmp_path / "twice", "How big is Nora Patel's lung nodule?", *twice)) == lines(told)
 
 
 def test_a_passage_is_as_near_to_the_question_as_its_vector_says(tmp_path: Path) -> None:
