@@ -218,6 +218,50 @@ class ImageEmbedderSettings(SettingsGroup):
     api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
 
 
+class DeidentificationSettings(SettingsGroup):
+    """What is taken out of images before anything leaves the reading (docs/images.md)."""
+
+    key_file: Path | None = Field(
+        None,
+        description="file with the key that ids and days are derived from; empty: deidentification.key in data_dir, "
+        "made once",
+    )
+    patient_id: Literal["keep", "map"] = Field(
+        "keep", description="keep: images are the patients' whose notes are here; map: P and 20 hex digits"
+    )
+    dates: Literal["keep", "shift", "remove"] = Field(
+        "keep",
+        description="keep: as the notes have them; shift: back by a number of days for each patient; remove",
+    )
+    shift_days_max: int = Field(3650, ge=1, le=36500, description="longest shift in days")
+    uids: Literal["map", "keep"] = Field(
+        "map", description="map: valid UIDs below 2.25 derived from the key; keep: those of the archive"
+    )
+    descriptions: Literal["clean", "remove"] = Field(
+        "clean", description="clean: of a study's and series' description the words that name no one; remove"
+    )
+    source_names: Literal["clean", "keep"] = Field(
+        "clean",
+        description="clean: names of files and folders that may name someone are given as a code; keep",
+    )
+    pixel_text: Literal["refuse", "mask", "keep"] = Field(
+        "refuse",
+        description="an image that shows other text than marks (L, AP, PORTABLE): refuse it, mask the text; "
+        "keep: do not look",
+    )
+    pixel_text_modalities: str = Field(
+        "US SC OT XC ES GM UNKNOWN",
+        description="modalities whose every image is read for text, with blanks between; UNKNOWN: no modality given",
+    )
+    pixel_text_sample: float = Field(
+        0.01, ge=0, le=1, description="share of all other images that is read for text"
+    )
+    without_ocr: Literal["refuse", "pass"] = Field(
+        "refuse",
+        description="an image that must be read for text where the extra ocr is not installed; pass: take it, counted",
+    )
+
+
 class BedrockSettings(SettingsGroup):
     """Amazon Bedrock, used where a provider is bedrock. Credentials come from the usual AWS places."""
 
@@ -538,6 +582,7 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     ranker: RankerSettings = RankerSettings()
     image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
+    deidentification: DeidentificationSettings = DeidentificationSettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()
     indexing: IndexingSettings = IndexingSettings()

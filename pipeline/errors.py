@@ -6,6 +6,7 @@
     │   ├── InputMissing           a path that is not there
     │   └── InputUnusable          wrong format, wrong columns, nothing in it
     ├── ModelFileError             a model file is missing, or is not the file whose hash we know
+    ├── DeidentificationUnavailable  the key, the profile's table or what reads text in pixels is missing or not sound
     ├── StoreError                 the store refuses or cannot be trusted
     │   ├── SpaceMismatch          vectors of two embedding spaces would mix
     │   ├── StoreMissing           there is no store where it was looked for, and a reader makes none
@@ -100,6 +101,12 @@ class ModelFileError(ChartwellError):
     """A model file is absent or its SHA-256 is not the one we know; it is not loaded."""
 
     code = "CW-MODEL-FILE"
+
+
+class DeidentificationUnavailable(ChartwellError):
+    """What images are de-identified with is missing or cannot be trusted: none is read."""
+
+    code = "CW-DEIDENTIFICATION"
 
 
 class StoreError(ChartwellError):

@@ -1,0 +1,63 @@
+"""Dates of an image: kept, moved back by the patient's number of days, or taken out.
+
+Decides how DICOM's dates are read (DA, DT, and the older 2004.08.26), that all dates of a patient move by the same
+days, and that what is no whole date is not given. Refuses to know which attributes are dates of care.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Literal, TypeAlias
+
+from pipeline.imaging.deidentification.key import DeidentificationKey
+
+DatePolicy: TypeAlias = Literal["keep", "shift", "remove"]
+
+_DAY = re.compile(r"\s*(\d{4})([.-]?)(\d{2})\2(\d{2})")
+
+
+@dataclass(frozen=True, slots=True)
+class PatientDates:
+    """What is done with the dates of one patient."""
+
+    policy: DatePolicy
+    days: int = 0
+    """By how many they are moved back, where they are."""
+
+    def iso(self, written: str) -> str | None:
+        """What may be given of a DA, a DT or an ISO date, as an ISO date; None where it may not, or is no whole day."""
+        day = _read(written)
+        if day is None or self.policy == "remove":
+            return None
+        return _earlier(day, self.days if self.policy == "shift" else 0)
+
+    def value(self, written: str) -> str:
+        """The same as a DA or DT value, the time of day of a DT as it was; "" where nothing may be given."""
+        day = self.iso(written)
+        if day is None:
+            return ""
+        return day.replace("-", "") + _DAY.sub("", written.rstrip("\0 "), count=1)
+
+
+def dates_of(key: DeidentificationKey, patient: str, policy: DatePolicy, days_max: int) -> PatientDates:
+    """Of the patient with that id: moved back by 1 to `days_max` days, by the same number in every run."""
+    return PatientDates(policy, 1 + int.from_bytes(key.digest("days", patient.strip())[:8], "big") % days_max)
+
+
+def _read(written: str) -> date | None:
+    found = _DAY.match(written)
+    if found is None:
+        return None
+    try:
+        return date(int(found[1]), int(found[3]), int(found[4]))
+    except ValueError:
+        return None
+
+
+def _earlier(day: date, days: int) -> str | None:
+    try:
+        return (day - timedelta(days=days)).isoformat()
+    except OverflowError:  # before the year 1
+        return None

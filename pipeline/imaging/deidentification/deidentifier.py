@@ -1,0 +1,177 @@
+"""One deployment's de-identification: the key and the settings, put to work on one image after another.
+
+Decides nothing itself: it hands each part of an image to the file that knows it, and gives back what may leave the
+reading. It can be sent to another process; its key stays out of every text that it gives or that is made of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pipeline.config import DeidentificationSettings
+from pipeline.imaging.deidentification.dates import PatientDates, dates_of
+from pipeline.imaging.deidentification.elements import readable_element, texts_of
+from pipeline.imaging.deidentification.free_text import keep_harmless_words
+from pipeline.imaging.deidentification.header import HeaderRules
+from pipeline.imaging.deidentification.identifiers import Identifiers
+from pipeline.imaging.deidentification.key import DeidentificationKey
+from pipeline.imaging.deidentification.library_messages import silent_libraries
+from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid
+from pipeline.imaging.deidentification.source_names import clean_source
+from pipeline.imaging.deidentification.vocabulary import says_nothing_of_a_person
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
+_CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,15}")
+_METADATA_KEYWORDS: Mapping[str, str] = {
+    "series_number": "SeriesNumber",
+    "instance_number": "InstanceNumber",
+    "image_type": "ImageType",
+    "manufacturer": "Manufacturer",
+    "pixel_spacing": "PixelSpacing",
+    "slice_thickness": "SliceThickness",
+    "kvp": "KVP",
+}
+_DATES = ("StudyDate", "AcquisitionDate", "SeriesDate", "ContentDate", "AcquisitionDateTime")
+"""The first that is there is the image's: the day of the examination before that of a copy."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanHeader:
+    """What of a DICOM header may leave the reading; the fields are called as those of `ImageDescription`."""
+
+    dataset: Dataset
+    """Without pixels, with the flags of the method: for who writes a file of it."""
+    identifiers: Identifiers
+    """Must not leave: what else of this image is searched for."""
+    patient_id: str
+    image_id: str
+    series_id: str
+    study_id: str
+    modality: str
+    body_part: str
+    view: str
+    laterality: str
+    description: str
+    date: str | None
+    burned_in: str
+    """"YES", "NO" or "", as the header says of text in the pixels."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Deidentifier:
+    """What a deployment takes out of its images. Safe to call from threads and to send to other processes."""
+
+    key: DeidentificationKey
+    settings: DeidentificationSettings = field(default_factory=DeidentificationSettings)
+
+    def clean(self, dataset: Dataset, *, patient_id: str | None = None) -> CleanHeader:
+        """A header's fields as they may be given. `patient_id`: as other metadata has it, where the header's is not the
+        chart's.
+
+        Raises DeidentificationUnavailable where the table of the profile is not installed.
+        """
+        with silent_libraries():
+            return self._clean(dataset, patient_id)
+
+    def _clean(self, dataset: Dataset, patient_id: str | None) -> CleanHeader:
+        identifiers = Identifiers.of_dataset(dataset)
+        patient = patient_id if patient_id is not None else _text(dataset, "PatientID")
+        rules = HeaderRules(
+            self.settings,
+            identifiers,
+            self.dates_of(patient or _text(dataset, "StudyInstanceUID")),
+            self.patient_id(patient),
+            self.uid,
+        )
+        return _header(rules.clean(dataset), identifiers)
+
+    def patient_id(self, given: str) -> str:
+        """A patient's id as it may be given."""
+        plain = given.strip()
+        return map_patient_id(self.key, plain) if self.settings.patient_id == "map" else plain
+
+    def uid(self, given: str) -> str:
+        """A DICOM UID as it may be given: the same for every object of a study."""
+        return map_uid(self.key, given) if self.settings.uids == "map" else given.strip("\0 ")
+
+    def dates_of(self, patient: str) -> PatientDates:
+        """What is done with the dates of the patient whose id, as it was read, is given."""
+        return dates_of(self.key, patient, self.settings.dates, self.settings.shift_days_max)
+
+    def text(self, written: str, identifiers: Identifiers) -> str:
+        """A description as it may be given."""
+        if self.settings.descriptions == "remove":
+            return ""
+        return keep_harmless_words(written, identifiers)
+
+    def findings(self, labels: Iterable[str], identifiers: Identifiers) -> tuple[str, ...]:
+        """Labels as they may be given: whole or not at all, because half a finding is another finding."""
+        plain = (" ".join(label.split()) for label in labels)
+        return tuple(label for label in plain if label and not identifiers.are_in(label))
+
+    def source(self, path: str, identifiers: Identifiers, *, patient_id: str = "", inside: str = "") -> str:
+        """A path as it may be given, as `clean_source` has it; `patient_id` as it was read, which may stand in a path
+        where the settings keep it."""
+        if self.settings.source_names == "keep":
+            return path
+        kept = self.settings.patient_id == "keep"
+        return clean_source(
+            path,
+            key=self.key,
+            identifiers=identifiers.without_id(patient_id) if kept else identifiers,
+            inside=inside,
+            dates_stay=self.settings.dates == "keep",
+        )
+
+
+def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:
+    return CleanHeader(
+        dataset=cleaned,
+        identifiers=identifiers,
+        patient_id=_text(cleaned, "PatientID"),
+        image_id=_text(cleaned, "SOPInstanceUID"),
+        series_id=_text(cleaned, "SeriesInstanceUID"),
+        study_id=_text(cleaned, "StudyInstanceUID"),
+        modality=_code(cleaned, "Modality"),
+        body_part=_code(cleaned, "BodyPartExamined"),
+        view=_code(cleaned, "ViewPosition"),
+        laterality=_code(cleaned, "ImageLaterality") or _code(cleaned, "Laterality"),
+        description=_description(cleaned),
+        date=_date(cleaned),
+        burned_in=_code(cleaned, "BurnedInAnnotation"),
+        metadata={
+            name: value for name, keyword in _METADATA_KEYWORDS.items() if (value := _text(cleaned, keyword))
+        },
+    )
+
+
+def _description(cleaned: Dataset) -> str:
+    """The study's and the series' description, each once."""
+    texts = (_text(cleaned, keyword) for keyword in ("StudyDescription", "SeriesDescription"))
+    return ", ".join(dict.fromkeys(filter(None, texts)))
+
+
+def _date(cleaned: Dataset) -> str | None:
+    dates = (PatientDates("keep").iso(_text(cleaned, keyword)) for keyword in _DATES)
+    return next(filter(None, dates), None)
+
+
+def _code(dataset: Dataset, keyword: str) -> str:
+    """A code string of words that any patient's image may have; "" where the value is none."""
+    text = _text(dataset, keyword).upper()
+    known = all(says_nothing_of_a_person(word) for word in text.replace("_", " ").split())
+    return text if known and _CODE.fullmatch(text) else ""
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    from pydicom.datadict import tag_for_keyword
+
+    tag = tag_for_keyword(keyword)
+    element = readable_element(dataset, tag) if tag is not None else None
+    return " ".join(texts_of(element)) if element is not None else ""

@@ -1,0 +1,141 @@
+"""Free text, findings and names of files: what names someone goes, what names no one stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import DeidentificationSettings
+from pipeline.imaging.deidentification.deidentifier import Deidentifier
+from pipeline.imaging.deidentification.free_text import keep_harmless_words
+from pipeline.imaging.deidentification.identifiers import Identifiers
+from pipeline.imaging.deidentification.key import DeidentificationKey
+from pipeline.imaging.deidentification.source_names import locate_source
+
+KEY = DeidentificationKey(b"0123456789abcdef" * 4)
+ANNA = Identifiers.of(
+    names=["MITCHELL^ANNA^M", "Müller-Lüdenscheidt^Jörg", "Li^Wu", "山田^太郎"],
+    ids=["MRN-773 4512", "19560712", "7"],
+    places=["Baptist Sycamore Hospital"],
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mitchell",
+        "Chest of anna",
+        "ANNA MITCHELL",
+        "annamitchell_pa",
+        "film.Mitchell,A",
+        "MITCHELL2",
+        "muller",
+        "MUELLER film",
+        "luedenscheidt",
+        "liwu",
+        "WULI",
+        "MRN7734512",
+        "mrn 773-4512",
+        "7734512mrn773 4512",
+        "1956-07-12",
+        "at baptist  sycamore hospital",
+        "film of 山田さん",
+        "7",
+    ],
+)
+def test_an_identifier_is_found_in_any_writing(text: str) -> None:
+    assert ANNA.are_in(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "annual film", "L17", "savannah", "wu-shaped", "li", "T7", "hospital", "M"][:7]
+)
+def test_other_words_are_none(text: str) -> None:
+    found = ANNA.are_in(text)
+    assert found == (text in {"wu-shaped", "li"}), "a short name is found as a word of its own"
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("CHEST PA AND LATERAL", "CHEST PA AND LATERAL"),
+        ("CT THORAX W/O CONTRAST", "CT THORAX W/O CONTRAST"),
+        ("MR BRAIN T2 FLAIR AX 3mm", "MR BRAIN T2 FLAIR AX 3mm"),
+        ("t1_vibe_fs_tra_bh_dyn", "t1_vibe_fs_tra_bh_dyn"),
+        ("Thorax pa/lat", "Thorax pa/lat"),
+        ("CHEST PORTABLE 08:15", "CHEST PORTABLE 08:15"),
+        ("Chest Mitchell, Anna portable", "Chest … portable"),
+        ("Abdomen, Zimmerlund", "Abdomen …"),
+        ("Knee for Dr. Grace", "Knee for Dr …"),
+        ("chest 2026-03-05 12345", "chest …"),
+        ("chest, 555-0173-884", "chest …"),
+        ("MR HAND left", "MR HAND left"),
+        ("left knee, mr hand", "left knee, mr …"),
+        ("Zimmerlund", ""),
+        ("", ""),
+        ("\n\t", ""),
+    ],
+)
+def test_of_a_description_the_harmless_words_stay(written: str, given: str) -> None:
+    assert keep_harmless_words(written, ANNA) == given
+
+
+def test_half_a_finding_is_no_finding() -> None:
+    deidentifier = Deidentifier(KEY, DeidentificationSettings())
+    labels = ["Effusion", " no  Pneumothorax ", "seen by Mitchell", "", "Hodgkin lymphoma"]
+    assert deidentifier.findings(labels, ANNA) == ("Effusion", "no Pneumothorax", "Hodgkin lymphoma")
+
+
+@pytest.mark.parametrize(
+    ("path", "inside", "stays"),
+    [
+        ("/data/files/p10/p10000032/s50414267/02aa804e-bde0afdd-112c0b34-7bc16630-4e384014.dcm", "p10", True),
+        ("/data/cxr/images_001/00000013_005.png", "images_001/00000013_005.png", True),
+        ("/data/study/1.2.840.113619.2.5.dcm", "study/1.2.840.113619.2.5.dcm", True),
+        ("/data/CT_small.dcm", "CT_small.dcm", True),
+        ("/data/MITCHELL_ANNA/1.dcm", "", False),
+        ("/data/Anna Mitchell.png", "", False),
+        ("/data/annamitchell.jpeg", "", False),
+        ("/data/Zimmerlund Eva/chest.png", "", False),
+        ("/data/ZIMMERLUND/chest.png", "ZIMMERLUND/chest.png", False),
+        ("/data/zimmerlund-19600101.nii.gz", "zimmerlund-19600101.nii.gz", False),
+        ("/data/MRN7734512/1.dcm", "", False),
+    ],
+)
+def test_a_path_names_no_one(path: str, inside: str, stays: bool) -> None:
+    given = Deidentifier(KEY, DeidentificationSettings()).source(path, ANNA, inside=inside)
+    assert (given == path) is stays
+    assert given.startswith("/data/")
+    assert given.endswith(Path(path).suffix)
+    for word in ("mitchell", "anna", "zimmerlund", "mrn"):
+        assert word not in given.lower()
+
+
+def test_the_patients_id_stays_in_a_path_where_it_may_be_given() -> None:
+    p10 = Identifiers.of(ids=["10000032"])
+    path = "/data/p10/p10000032/s1.dcm"
+    kept = Deidentifier(KEY, DeidentificationSettings())
+    assert kept.source(path, p10, patient_id="10000032") == path
+    mapped = Deidentifier(KEY, DeidentificationSettings(patient_id="map"))
+    assert "10000032" not in mapped.source(path, p10, patient_id="10000032")
+
+
+def test_days_in_a_path_stay_only_where_dates_do() -> None:
+    path = "/data/2026-03-05/chest.png"
+    assert Deidentifier(KEY, DeidentificationSettings()).source(path, Identifiers()) == path
+    shifted = Deidentifier(KEY, DeidentificationSettings(dates="shift"))
+    assert "2026" not in shifted.source(path, Identifiers())
+
+
+def test_who_holds_key_and_files_finds_the_file_again(tmp_path: Path) -> None:
+    film = tmp_path / "MITCHELL_ANNA" / "Zimmerlund Eva.nii.gz"
+    film.parent.mkdir()
+    film.touch()
+    (film.parent / "other.nii.gz").touch()
+    given = Deidentifier(KEY, DeidentificationSettings()).source(str(film), ANNA)
+    assert "ZIMM" not in given.upper()
+    assert locate_source(given, KEY) == film
+    assert locate_source(given, DeidentificationKey(b"another" * 8)) is None
+    film.unlink()
+    assert locate_source(given, KEY) is None
