@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
+from pipeline.images import EmbeddedImage, ImageCounts, ImageFilters, ImageHit, Thumbnail
+from pipeline.imaging.records import ImageDescription
 from pipeline.patients import NamePart, RegisteredPatient
 from pipeline.records import (
     EVERYTHING,
@@ -319,6 +321,73 @@ class Store(Protocol):
     def optimise(self, *, rebuild: bool = False) -> None:
         """Bring indexes into their best shape after many writes; may take a while, changes no result. `rebuild`: make
         them again, where a store can."""
+
+    def close(self) -> None: ...
+
+
+class ImageStore(Protocol):
+    """Images with their vectors, of exactly one image space, next to the notes of a `Store` that has been prepared.
+
+    Writes are idempotent: an image is replaced as a whole. The report of an image is linked when it is read: wherever a
+    description is given to a person (`image`, `images`, `search`), its `report_id` is the note that the source names,
+    as long as that note is stored, is of the image's patient and lies inside the scope; None otherwise, so that no id
+    tells of a note out of sight. Scopes are held where rows are selected, never on a finished list.
+    """
+
+    def prepare(self, space: EmbeddingSpace) -> None:
+        """Create what is missing; safe to call always. Raises SpaceMismatch where images of another space are stored,
+        StoreError where the store of the notes was never prepared."""
+
+    def space(self) -> EmbeddingSpace | None:
+        """The space of the stored images, None where there never were any."""
+
+    def version(self) -> str | None:
+        """That of the store: an answer may show images, so it changes with each commit that writes or removes one."""
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """As Store.transaction; notes written inside are of the same one."""
+
+    def upsert(self, images: Sequence[EmbeddedImage]) -> None:
+        """Replace each image with its vector and thumbnail. Raises StoreRejectedRow, with nothing written, where a
+        vector has the wrong width or is not finite, or a thumbnail is none."""
+
+    def delete(self, image_ids: Sequence[str]) -> int:
+        """Remove images with their thumbnails; returns how many were there. Unknown ids are ignored."""
+
+    def clear(self) -> None:
+        """Remove every image, and forget the space. Notes stay."""
+
+    def vectors(self, image_ids: Sequence[str]) -> Mapping[str, Vector]:
+        """Stored vectors by image id."""
+
+    def descriptions(self, image_ids: Sequence[str]) -> Mapping[str, ImageDescription]:
+        """As handed in, `report_id` as the source names it, for any caller: for reconciling, never for a person."""
+
+    def image(self, image_id: str, scope: AccessScope) -> ImageDescription | None:
+        """One image inside a scope."""
+
+    def images(self, filters: ImageFilters, *, skip: int = 0, limit: int = 100) -> list[ImageDescription]:
+        """At most `limit` images behind the first `skip`, the newest first, those without a date last: of a patient, a
+        study, a report, by the filters."""
+
+    def thumbnail(self, image_id: str, scope: AccessScope) -> Thumbnail | None:
+        """The picture for people; None where the image has none or lies outside the scope."""
+
+    def counts(self, scope: AccessScope = EVERYTHING) -> ImageCounts:
+        """Inside a scope: what lies outside is not counted."""
+
+    def image_ids(self) -> Iterator[str]:
+        """Of every stored image, ordered; for reconciling with the ledger."""
+
+    def search(self, vector: Vector, k: int, filters: ImageFilters) -> list[ImageHit]:
+        """The k images nearest by cosine among those the filters admit, best first. Exact."""
+
+    def check(self) -> list[str]:
+        """Every problem an integrity check finds, in words; an empty list where the images are sound."""
+
+    def foreign_reports(self) -> list[str]:
+        """Ids of images whose source names a report of another patient. It is never shown; the source is to be
+        corrected."""
 
     def close(self) -> None: ...
 

@@ -12,7 +12,7 @@ from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import InputUnusable, StoreMissing
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
-from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, Ledger, Ranker, Store
+from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, ImageStore, Ledger, Ranker, Store
 from pipeline.records import AnswerEvent, Question, SearchResult
 from pipeline.storage.sqlite import Database, was_never_written
 from pipeline.telemetry.setup import SILENT, Telemetry
@@ -136,6 +136,18 @@ def open_store(settings: Settings, database: Database | None = None) -> Store:
     from pipeline.backends.embedded.store import EmbeddedStore
 
     return EmbeddedStore(database or ledger_database(settings), settings.store)
+
+
+def open_image_store(store: Store) -> ImageStore:
+    """The images next to the notes of a store that `open_store` opened: the same file or schema, and transactions."""
+    from pipeline.backends.embedded.store import EmbeddedStore
+
+    if isinstance(store, EmbeddedStore):
+        return store.images()
+    from pipeline.backends.iris.store import IrisStore
+
+    assert isinstance(store, IrisStore)
+    return store.images()
 
 
 def require_store(settings: Settings, *, ledger: bool = False) -> None:

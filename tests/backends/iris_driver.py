@@ -322,8 +322,10 @@ class Server:
                 and sql.endswith("ORDER BY Similarity DESC")
             ):
                 sql = self._by_index(database, sql, int(top.group(1)), values)
-            if "ClinicalNoteVectors" in sql:  # equal scores come in another order every time
-                sql = f"{sql}, (VectorNumber * 7919 + {next(self._turn)}) % 97"
+            if numbered := re.search(r"(ClinicalNote|MedicalImage)Vectors", sql):
+                number = "VectorNumber" if numbered.group(1) == "ClinicalNote" else "ImageNumber"
+                # Equal scores come in another order every time.
+                sql = f"{sql}, ({number} * 7919 + {next(self._turn)}) % 97"
             sql = f"{sql} LIMIT {top.group(1)}"
             sql = sql.replace(top.group(0), "SELECT ", 1)
         for index in re.findall(r"search_index\((\w+), \?\)", sql):

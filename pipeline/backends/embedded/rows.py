@@ -204,14 +204,14 @@ def checked(embedded: EmbeddedDocument, dimension: int) -> None:
     for embedded_chunk in embedded.chunks:
         chunk, vector = embedded_chunk.chunk, embedded_chunk.vector
         if chunk.resource_id != document.resource_id:
-            raise _refused(chunk.chunk_id, f"belongs to {chunk.resource_id}, not to {document.resource_id}")
+            raise refused(chunk.chunk_id, f"belongs to {chunk.resource_id}, not to {document.resource_id}")
         if chunk.chunk_id in seen:
-            raise _refused(chunk.chunk_id, f"occurs twice in {document.resource_id}")
+            raise refused(chunk.chunk_id, f"occurs twice in {document.resource_id}")
         seen.add(chunk.chunk_id)
         if vector.shape != (dimension,):
-            raise _refused(chunk.chunk_id, f"has a vector of shape {vector.shape}, not ({dimension},)")
+            raise refused(chunk.chunk_id, f"has a vector of shape {vector.shape}, not ({dimension},)")
         if not np.isfinite(vector).all():
-            raise _refused(chunk.chunk_id, "has a vector with NaN or infinity in it")
+            raise refused(chunk.chunk_id, "has a vector with NaN or infinity in it")
         storable(chunk.text + (chunk.section or ""), chunk.chunk_id)
 
 
@@ -220,10 +220,11 @@ def storable(text: str, owner: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise _refused(owner, f"has half of a surrogate pair at character {error.start}") from None
+        raise refused(owner, f"has half of a surrogate pair at character {error.start}") from None
 
 
-def _refused(owner: str, reason: str) -> StoreRejectedRow:
+def refused(owner: str, reason: str) -> StoreRejectedRow:
+    """`reason` follows the id, and holds no word of the record."""
     return StoreRejectedRow(
         f"{owner!r} {reason}.",
         remedy="Nothing of this batch was written. Correct that record, or the embedder that made its vector.",

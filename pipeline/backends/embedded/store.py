@@ -21,12 +21,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.backends.embedded import register, rows
+from pipeline.backends.embedded.images import EmbeddedImages
 from pipeline.backends.embedded.integrity import problems_of
 from pipeline.backends.embedded.upgrades import (
     CORPUS_VERSION_SINCE,
     LOCATORS_SINCE,
     REGISTER_SINCE,
     UPGRADES,
+    create_images,
 )
 from pipeline.backends.embedded.vector_index import (
     ExactRows,
@@ -118,6 +120,10 @@ class EmbeddedStore:
         self._word_counts: dict[str, int] = {}
         self._word_counts_at = 0
 
+    def images(self) -> EmbeddedImages:
+        """The images next to these notes, in the same file."""
+        return EmbeddedImages(self._database)
+
     # --- preparing
 
     def prepare(self, space: EmbeddingSpace) -> None:
@@ -138,6 +144,7 @@ class EmbeddedStore:
             for name, statement in _SQL.items():
                 if name.startswith("create_"):
                     connection.execute(statement.replace("{tokenizer}", TOKENIZER))
+            create_images(connection)
             register.begin(connection)
             connection.execute(_SQL.insert_schema_version, (UPGRADES.version,))
             stored = _space(connection)

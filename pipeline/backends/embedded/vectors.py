@@ -44,6 +44,8 @@ CENTRE_GROWTH = 4
 CENTRE_SHIFT_MIN = 0.05
 """A centre that would move by less stays: three times the error of a mean of so many unit vectors."""
 
+NOTE_TABLES = ("ClinicalNoteVectors", "DeletedVectors")
+
 
 @dataclass(frozen=True, slots=True)
 class Centre:
@@ -62,11 +64,15 @@ class Centre:
 
 
 class FollowedIndex:
-    """The shared index of one store, and the way to bring it up to date. Safe between threads."""
+    """The shared index of one table of vectors, and the way to bring it up to date. Safe between threads."""
 
-    def __init__(self, statements: Statements, exact_chunks_max: int) -> None:
+    def __init__(
+        self, statements: Statements, exact_chunks_max: int, tables: tuple[str, str] = NOTE_TABLES
+    ) -> None:
+        """`tables`: where rows and their deletions are numbered, as the statement `sequences` names them."""
         self._sql = statements
         self._exact_chunks_max = exact_chunks_max
+        self._rows, self._deletions = tables
         self._lock = threading.Lock()
         self._shared: VectorIndex | None = None
 
@@ -92,7 +98,7 @@ class FollowedIndex:
 
     def watermark(self, connection: sqlite3.Connection) -> Watermark:
         numbers = dict(connection.execute(self._sql.sequences).fetchall())
-        return Watermark(numbers.get("ClinicalNoteVectors", 0), numbers.get("DeletedVectors", 0))
+        return Watermark(numbers.get(self._rows, 0), numbers.get(self._deletions, 0))
 
     def _followed(
         self,

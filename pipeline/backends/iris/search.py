@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from pipeline.backends.iris.connections import PARAMETERS_MAX, Session, SqlRow, SqlValue, lists_of, marks_of
 from pipeline.backends.iris.rows import WORDS_MAX, bm25, score, text_of
@@ -142,22 +142,34 @@ def admissions(
         "document_types": filters.document_types or None,
         "domains": filters.admitted_domains,
     }
+    bounds = [(f"admit_{name}", bound) for name, bound in bounds_of(Period.of(filters.since, filters.until))]
+    first = [] if words is None else [("admit_words", [words])]
+    yield from conditions_of(session, lists, bounds, first)
+
+
+def conditions_of(
+    session: Session,
+    lists: Mapping[str, Collection[str] | None],
+    bounds: Sequence[tuple[str, list[str]]] = (),
+    first: Sequence[tuple[str, list[str]]] = (),
+) -> Iterator[tuple[str, list[SqlValue]]]:
+    """As `admissions`: every combination of parts of the lists (`admit_<name>`; None restricts nothing), with the
+    conditions `first` before and `bounds` behind them, by the names of their statements."""
     given = {name: ids for name, ids in lists.items() if ids is not None}
     size = PARAMETERS_MAX // max(1, len(given))
     asked = {name: list(lists_of(dict.fromkeys(ids), size)) for name, ids in given.items()}
-    bounds = list(_bounds(Period.of(filters.since, filters.until)))
     for combination in itertools.product(*asked.values()):
-        conditions, values = [], []
-        if words is not None:
-            conditions.append(session.statements["admit_words"])
-            values.append(words)
+        conditions, values = [], list[SqlValue]()
+        for name, bound in first:
+            conditions.append(session.statements[name])
+            values += bound
         for name, ids in zip(asked, combination, strict=True):
             conditions.append(session.statements[f"admit_{name}"].format(marks=marks_of(ids)))
             values += ids
         for name, bound in bounds:
             conditions.append(session.statements[name].format(marks=marks_of(bound[1:])))
             values += bound
-        yield " AND ".join(conditions), list(values)
+        yield " AND ".join(conditions), values
 
 
 def count_chunks(session: Session, filters: Filters, words: str | None = None) -> int:
@@ -225,10 +237,10 @@ def admission(filters: Filters) -> Callable[[SqlRow], bool]:
     return passes
 
 
-def _bounds(period: Period) -> Iterator[tuple[str, list[str]]]:
-    """The conditions of a period, by name, with the values that each binds. "~" sorts behind all that a date holds."""
+def bounds_of(period: Period) -> Iterator[tuple[str, list[str]]]:
+    """The bounds of a period, by name, with the values that each binds. "~" sorts behind all that a date holds."""
     if period.since is not None:
         around = period.containing
-        yield ("admit_since_or_around" if around else "admit_since"), [period.since, *around]
+        yield ("since_or_around" if around else "since"), [period.since, *around]
     if (last := period.last("~")) is not None:
-        yield "admit_until", [last]
+        yield "until", [last]

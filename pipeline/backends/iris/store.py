@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import json
 import re
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +41,7 @@ from pipeline.backends.iris.errors import (
     UNIQUE,
     IrisRefusal,
 )
+from pipeline.backends.iris.images import IrisImages
 from pipeline.backends.iris.rows import (
     checksum_of,
     chunk_row,
@@ -69,8 +69,10 @@ from pipeline.backends.iris.search import (
     search_plan,
     with_all,
 )
+from pipeline.backends.iris.sessions import Sessions, change_corpus_version
 from pipeline.backends.iris.upgrades import (
     CORPUS_VERSION_SINCE,
+    IMAGES_SINCE,
     LOCATORS_SINCE,
     REGISTER_SINCE,
     STORE,
@@ -78,7 +80,7 @@ from pipeline.backends.iris.upgrades import (
     begin_corpus_version,
     begin_register,
     define,
-    holds_image_table,
+    image_table,
     insert_unless_there,
     m0003_without_images,
 )
@@ -125,10 +127,12 @@ TABLES = (
     "PatientRegister",
     "PatientFacts",
     "PatientNameWords",
+    "MedicalImageThumbnails",
 )
 TABLES_SINCE = {
     "CorpusVersion": CORPUS_VERSION_SINCE,
     **dict.fromkeys(("PatientRegister", "PatientFacts", "PatientNameWords"), REGISTER_SINCE),
+    "MedicalImageThumbnails": IMAGES_SINCE,
 }
 """Tables that the first schema did not have."""
 READ_NOTES = 100
@@ -150,13 +154,14 @@ _SCHEMA = re.compile(r"\bDEMO(?=[.])|(?<=')DEMO(?=')")
 
 
 def iris_statements(schema: str = DEFAULT_SCHEMA) -> Mapping[str, str]:
-    """The statements of store.sql as they are sent: for the tables of `schema`, and without comments, because the
-    driver parses them as well. `schema` is a plain identifier; the settings see to that."""
+    """The statements of store.sql and images.sql as they are sent: for the tables of `schema`, and without comments,
+    because the driver parses them as well. `schema` is a plain identifier; the settings see to that."""
     return {
         name: _SCHEMA.sub(
             schema, "\n".join(line for line in statement.splitlines() if not line.startswith("--")).strip()
         )
-        for name, statement in Statements(Path(__file__).with_name("store.sql")).items()
+        for file in ("store.sql", "images.sql")
+        for name, statement in Statements(Path(__file__).with_name(file)).items()
     }
 
 
@@ -166,12 +171,18 @@ class IrisStore:
     def __init__(self, settings: IrisSettings, connect: Connect | None = None) -> None:
         """`connect` takes the named arguments of `iris.dbapi.connect`, which is the default."""
         self._connections = Connections(settings, iris_statements(settings.sql_schema), connect)
+        self.sessions = Sessions(self._connections)
+        """Shared with `IrisImages`: one pool of connections, one transaction."""
         self._schema = settings.sql_schema
         self._namespace = settings.namespace
         self._width: int | None = None
         self._newest = False
         """Whether the tables are known to be of the newest version, which is never taken back."""
         self._rank_missing = False
+
+    def images(self) -> IrisImages:
+        """The images next to these notes."""
+        return IrisImages(self.sessions, f"Namespace {self._namespace}, schema {self._schema},")
 
     # --- preparing
 
@@ -182,18 +193,18 @@ class IrisStore:
         Raises SpaceMismatch for another space, SchemaMismatch for tables of another version, StoreAccessDenied where
         the account may not create tables.
         """
-        self._repeated(lambda session: self._prepare(session, space))
+        self.sessions.repeated(lambda session: self._prepare(session, space))
         self._width = space.dimension
         self._complete_register()
 
     def space(self) -> EmbeddingSpace | None:
         """The space of the stored vectors, None before the first `prepare`."""
-        return self._repeated(lambda session: self._stored_space(session, self._tables(session)))
+        return self.sessions.repeated(lambda session: self._stored_space(session, self._tables(session)))
 
     def version(self) -> str | None:
         """From committed rows. A search may also list rows that are not committed yet, and whose writer fails: what was
         answered meanwhile lacks those passages, and has this version."""
-        return self._repeated(self._corpus_version, committed=True)
+        return self.sessions.repeated(self._corpus_version, committed=True)
 
     def optimise(self, *, rebuild: bool = False) -> None:
         """Build the vector index if it is missing, and let IRIS count its rows. Call it after a bulk load.
@@ -201,7 +212,7 @@ class IrisStore:
         Builds immediately and holds the table meanwhile; afterwards IRIS keeps the index up to date. `rebuild` drops it
         first, which an upgrade of IRIS may ask for. Searches are right without it, only slower.
         """
-        self._repeated(lambda session: self._build(session, rebuild=rebuild))
+        self.sessions.repeated(lambda session: self._build(session, rebuild=rebuild))
 
     def _prepare(self, session: Session, space: EmbeddingSpace) -> None:
         present, version = self._present(session)
@@ -219,7 +230,7 @@ class IrisStore:
             self._refuse_other(stored, space)
         if stored.similarity_floor != space.similarity_floor:
             session.execute("update_space", (definition(space), TEXT))
-            self._change_corpus_version(session)
+            change_corpus_version(session)
             session.commit()
 
     def _build(self, session: Session, *, rebuild: bool) -> None:
@@ -296,9 +307,6 @@ class IrisStore:
         rows = session.rows("corpus_version", (STORE,))
         return str(rows[0][0]) if rows else None
 
-    def _change_corpus_version(self, session: Session) -> None:
-        session.execute("update_corpus_version", (uuid.uuid4().hex, STORE))
-
     def _stored_space(self, session: Session, present: set[str]) -> EmbeddingSpace | None:
         if "EmbeddingSpace" not in present:
             return None
@@ -316,30 +324,9 @@ class IrisStore:
 
     # --- writing
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """All writes inside are committed together at the end of the outermost one, or undone."""
-        with self._session() as session:
-            if session.in_transaction:
-                yield
-                return
-            session.in_transaction = True
-            try:
-                yield
-            except BaseException:
-                if not session.broken:
-                    self._undo(session)
-                raise
-            finally:
-                session.in_transaction = False
-            if session.broken:
-                raise StoreUnavailable(
-                    "The connection to IRIS broke within a transaction; nothing of it is stored.",
-                    remedy="Run the same command again.",
-                )
-            if session.wrote:
-                self._change_corpus_version(session)  # last: its row stays locked until the commit
-            session.commit()
+        return self.sessions.transaction()
 
     def upsert(self, documents: Sequence[EmbeddedDocument]) -> None:
         """Replace each note and all of its chunks; see the module for the order of things.
@@ -362,7 +349,7 @@ class IrisStore:
         for document in ordered:
             _refuse_unfit(document, width)
         for batch in _batches(ordered, lambda document: len(document.chunks) + 1):
-            with self.transaction(), self._session() as session:
+            with self.transaction(), self.sessions.session() as session:
                 self._replace(session, batch)
 
     def delete(self, resource_ids: Sequence[str]) -> int:
@@ -372,10 +359,10 @@ class IrisStore:
         self._require_newest()
         removed = 0
         for some in lists_of(dict.fromkeys(resource_ids), PARAMETERS_MAX):
-            with self._session() as session:
+            with self.sessions.session() as session:
                 states = session.rows_in("note_states", some)
             for batch in _batches(states, lambda state: int(state[2]) + 1):
-                with self.transaction(), self._session() as session:
+                with self.transaction(), self.sessions.session() as session:
                     removed += self._remove(session, [str(state[0]) for state in batch])
         return removed
 
@@ -387,12 +374,11 @@ class IrisStore:
         """
         if self._prepared_width():
             self._require_newest()
-            current = self._connections.current
-            if current is None or not current.in_transaction:
-                with self._session() as session:
+            if not self.sessions.in_transaction():
+                with self.sessions.session() as session:
                     define(session, "drop_index_vectors", tolerate=INDEX_MISSING)
             self.delete(self._resource_ids())
-            with self.transaction(), self._session() as session:
+            with self.transaction(), self.sessions.session() as session:
                 session.execute("delete_space", (CLEARED,))
                 session.execute("rename_space", (CLEARED, TEXT))
         self._width = None
@@ -400,7 +386,7 @@ class IrisStore:
     def _require_newest(self) -> None:
         """Raises SchemaMismatch where the tables are of an earlier release: no one who may change them came by yet."""
         if not self._newest:
-            version = self._repeated(_version)
+            version = self.sessions.repeated(_version)
             if version != UPGRADES.version:
                 raise SchemaMismatch(
                     f"The tables in namespace {self._namespace}, schema {self._schema}, have schema version {version}; "
@@ -411,15 +397,19 @@ class IrisStore:
             self._newest = True
 
     def drop(self) -> None:
-        """Remove the tables of this schema. Raises MigrationRefused while it holds images, which exist nowhere else."""
-        with self._session() as session:
+        """Remove the tables of this schema. Raises MigrationRefused while it holds images, which may exist nowhere
+        else."""
+        with self.sessions.session() as session:
             present = self._tables(session)
-            if holds_image_table(session) and (images := session.count("count_images")):
+            images = 0 if image_table(session) == "none" else session.count("count_images")
+            if images:
                 raise MigrationRefused(
                     f"Schema {self._schema} of namespace {self._namespace} holds {images} images.",
                     remedy="They have no copy in the space that serves: keep the schema, or move them first.",
                 )
             m0003_without_images(session)
+            if image_table(session) == "ours":
+                define(session, "drop_image_vectors")
             for table in reversed(TABLES):
                 if table in present:
                     define(session, _named("drop", table))
@@ -517,14 +507,14 @@ class IrisStore:
         if not self._prepared_width():
             return {}
         ids = list(dict.fromkeys(chunk_ids))
-        rows = self._repeated(lambda session: session.rows_in("vectors_of_chunks", ids))
+        rows = self.sessions.repeated(lambda session: session.rows_in("vectors_of_chunks", ids))
         return {str(row[0]): parse_vector(row[1]) for row in rows}
 
     def document(self, resource_id: str) -> Document | None:
         """The whole note as handed in."""
         if not self._prepared_width():
             return None
-        return self._repeated(lambda session: self._document(session, resource_id), committed=True)
+        return self.sessions.repeated(lambda session: self._document(session, resource_id), committed=True)
 
     def counts(self, scope: AccessScope = EVERYTHING) -> StoreCounts:
         """Stored notes and chunks inside a scope. IRIS counts rows of open transactions too."""
@@ -534,13 +524,15 @@ class IrisStore:
                 count_notes(session, Filters(scope=scope)), count_chunks(session, Filters(scope=scope))
             )
 
-        return self._repeated(count) if self._prepared_width() else StoreCounts(0, 0)
+        return self.sessions.repeated(count) if self._prepared_width() else StoreCounts(0, 0)
 
     def count_notes(self, filters: Filters, *, undated: bool = False, most: int) -> int:
         """Notes that the filters admit. IRIS counts rows of open transactions too."""
         if not self._prepared_width():
             return 0
-        return min(most, self._repeated(lambda session: count_notes(session, filters, undated=undated)))
+        return min(
+            most, self.sessions.repeated(lambda session: count_notes(session, filters, undated=undated))
+        )
 
     def values(
         self, field: NoteField, scope: AccessScope, *, beginning: str = "", limit: int = 100
@@ -548,7 +540,7 @@ class IrisStore:
         """Values of a field inside a scope. IRIS lists rows of open transactions too."""
         if "\0" in beginning or not self._prepared_width():
             return []
-        return self._repeated(lambda session: note_values(session, field, scope, beginning, limit))
+        return self.sessions.repeated(lambda session: note_values(session, field, scope, beginning, limit))
 
     def chunk_ids(self) -> Iterator[tuple[str, str]]:
         """(resource_id, chunk_id) in the order of code points, read in pages.
@@ -556,7 +548,7 @@ class IrisStore:
         Sorted here: IRIS sorts ids that look like numbers before all others, and by value.
         """
         for some in lists_of(sorted(self._resource_ids()), PARAMETERS_MAX):
-            rows = self._repeated(lambda session, page=some: session.rows_in("chunk_ids", page))  # type: ignore[misc]
+            rows = self.sessions.repeated(lambda session, page=some: session.rows_in("chunk_ids", page))  # type: ignore[misc]
             yield from sorted((str(row[0]), str(row[1])) for row in rows)
 
     def hits(self, chunk_ids: Sequence[str], vector: Vector) -> list[Hit]:
@@ -564,7 +556,7 @@ class IrisStore:
         if not self._prepared_width():
             return []
         question, ids = self._question(vector), list(dict.fromkeys(chunk_ids))
-        rows = self._repeated(lambda session: self._hits(session, ids, question), committed=True)
+        rows = self.sessions.repeated(lambda session: self._hits(session, ids, question), committed=True)
         by_id = {hit.chunk_id: hit for hit in map(hit_of, rows)}
         return [by_id[chunk_id] for chunk_id in chunk_ids if chunk_id in by_id]
 
@@ -582,7 +574,7 @@ class IrisStore:
     def _resource_ids(self) -> list[str]:
         if not self._prepared_width():
             return []
-        rows = self._repeated(lambda session: session.rows("resource_ids"))
+        rows = self.sessions.repeated(lambda session: session.rows("resource_ids"))
         return [str(row[0]) for row in rows]
 
     def _document(self, session: Session, resource_id: str) -> Document | None:
@@ -598,7 +590,7 @@ class IrisStore:
 
     def has_register(self) -> bool:
         """Whether every note is in the register."""
-        return bool(self._prepared_width()) and self._repeated(self._is_registered)
+        return bool(self._prepared_width()) and self.sessions.repeated(self._is_registered)
 
     def patients(
         self, scope: AccessScope, *, ids: Sequence[str] | None = None, after: str = "", limit: int = 100
@@ -655,13 +647,15 @@ class IrisStore:
         """Notes of one patient inside a scope, the newest first."""
         if not self._prepared_width():
             return []
-        return self._repeated(lambda session: register.notes_of(session, patient_id, scope, skip, limit))
+        return self.sessions.repeated(
+            lambda session: register.notes_of(session, patient_id, scope, skip, limit)
+        )
 
     def _of_register(self, work: Callable[[Session], list[T]]) -> list[T]:
         """Nothing where the tables of an earlier release have no register."""
         if not self._prepared_width():
             return []
-        return self._repeated(
+        return self.sessions.repeated(
             lambda session: work(session) if self._present(session)[1] >= REGISTER_SINCE else []
         )
 
@@ -670,10 +664,10 @@ class IrisStore:
 
     def _complete_register(self) -> None:
         """Read the notes of an earlier release into the register, a few with each commit: a cut costs nothing."""
-        if self._repeated(lambda session: self._present(session)[1]) < REGISTER_SINCE:
+        if self.sessions.repeated(lambda session: self._present(session)[1]) < REGISTER_SINCE:
             return
-        while left := self._repeated(lambda session: register.unread(session, STORE)):
-            with self.transaction(), self._session() as session:
+        while left := self.sessions.repeated(lambda session: register.unread(session, STORE)):
+            with self.transaction(), self.sessions.session() as session:
                 notes = register.notes_up_to(session, left, READ_NOTES)
                 self._write_register(session, [note for _, note in notes])
                 session.execute("update_unread", (notes[-1][0] - 1 if notes else 0, STORE))
@@ -687,7 +681,7 @@ class IrisStore:
         question = self._question(vector)
         if k < 1:
             return []
-        rows = self._repeated(lambda session: nearest(session, question, k, filters))
+        rows = self.sessions.repeated(lambda session: nearest(session, question, k, filters))
         matches = [Match(str(row[0]), score(row[-1])) for row in rows]
         return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
 
@@ -696,7 +690,7 @@ class IrisStore:
         words = terms(text)
         if k < 1 or not words or not self._prepared_width():
             return []
-        matches = self._repeated(lambda session: self._ranked(session, words, k, filters))
+        matches = self.sessions.repeated(lambda session: self._ranked(session, words, k, filters))
         return sorted(matches, key=lambda match: (-match.score, match.chunk_id))[:k]
 
     def chunks_with(
@@ -706,7 +700,7 @@ class IrisStore:
         words = [sorted({longest_word(each) for each in term} - {""}) for term in terms]
         if limit < 1 or not words or not all(words) or not self._prepared_width():
             return []
-        rows = self._repeated(lambda session: with_all(session, words, limit, filters))
+        rows = self.sessions.repeated(lambda session: with_all(session, words, limit, filters))
         found = [ChunkOfPatient(str(row[0]), text_of(row[1]), optional(row[2])) for row in rows]
         return sorted(found, key=lambda each: each.date or "", reverse=True)[:limit]
 
@@ -724,20 +718,20 @@ class IrisStore:
 
     def check(self) -> list[str]:
         """Every problem found, in words: counts, references, filter columns, and the newest vectors' checksums."""
-        return self._repeated(lambda session: list(self._problems(session)))
+        return self.sessions.repeated(lambda session: list(self._problems(session)))
 
     def ping(self) -> None:
         """One statement that reads no table."""
-        self._repeated(lambda session: session.rows("ping"))
+        self.sessions.repeated(lambda session: session.rows("ping"))
 
     def missing_tables(self) -> tuple[str, ...]:
         """Names of tables that are not there, in the order in which they are made."""
-        present, version = self._repeated(self._present)
+        present, version = self.sessions.repeated(self._present)
         return tuple(table for table in _tables_of(version) if table not in present)
 
     def newest_vector(self) -> tuple[str, Vector] | None:
         """(chunk_id, vector) of the passage stored last, None where there is none."""
-        rows = self._repeated(lambda session: session.rows("check_vectors", k="1"))
+        rows = self.sessions.repeated(lambda session: session.rows("check_vectors", k="1"))
         return (str(rows[0][0]), parse_vector(rows[0][1])) if rows else None
 
     def plan(self, vector: Vector) -> SearchPlan:
@@ -752,7 +746,7 @@ class IrisStore:
         return search_plan(text_of(value) for row in rows for value in row)
 
     def close(self) -> None:
-        self._connections.close()
+        self.sessions.close()
 
     def _problems(self, session: Session) -> Iterator[str]:
         present, version = self._present(session)
@@ -778,48 +772,6 @@ class IrisStore:
                 yield f"note {note} has {chunks.get(note, 0)} chunks, but was written with {chunk_count}"
             if parts.get(note, 0) != int(text_parts):
                 yield f"the text of note {note} is incomplete: {parts.get(note, 0)} of {text_parts} further parts"
-
-    # --- sessions
-
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        """This thread's connection; what IRIS refuses leaves as our error."""
-        try:
-            with self._connections.use() as session:
-                yield session
-        except IrisRefusal as refusal:
-            if refusal.lost:
-                self._connections.forget_idle()
-            raise refusal.error from None
-
-    def _repeated(self, work: Callable[[Session], T], *, committed: bool = False) -> T:
-        """Run a read; once more on another connection where the first one broke, or where rows were locked."""
-        try:
-            return self._read_once(work, committed=committed)
-        except IrisRefusal as refusal:
-            if refusal.lost:
-                self._connections.forget_idle()
-            # Within a transaction nothing is repeated: its writes went with its connection.
-            inside = self._connections.current is not None
-            if inside or not (refusal.lost or refusal.locked):
-                raise refusal.error from None
-        try:
-            return self._read_once(work, committed=committed)
-        except IrisRefusal as refusal:
-            raise refusal.error from None
-
-    def _read_once(self, work: Callable[[Session], T], *, committed: bool) -> T:
-        level = "read_committed" if committed else "read_uncommitted"
-        with self._connections.use() as session:
-            session.isolate(level)
-            return work(session)
-
-    def _undo(self, session: Session) -> None:
-        """Roll back; where even that fails the connection is closed, and IRIS undoes its work with it."""
-        try:
-            session.rollback()
-        except IrisRefusal:
-            session.broken = True
 
     def _prepared_width(self, expected: int | None = None) -> int:
         """Width of this store's vectors, 0 where it was never prepared.

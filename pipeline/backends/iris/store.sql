@@ -401,9 +401,6 @@ SELECT COUNT(*) FROM DEMO.ClinicalNotes
 -- name: count_chunks
 SELECT COUNT(*) FROM DEMO.ClinicalNoteVectors
 
--- name: count_images
-SELECT COUNT(*) FROM DEMO.MedicalImageVectors
-
 -- name: resource_ids
 SELECT ResourceID FROM DEMO.ClinicalNotes
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from typing import Literal
 
 from pipeline.backends.iris.connections import Session, SqlValue
 from pipeline.backends.iris.errors import (
@@ -29,6 +30,8 @@ LOCATORS_SINCE = 2
 CORPUS_VERSION_SINCE = 4
 REGISTER_SINCE = 5
 """From this version on there is a register of patients, and a note has a column for what its source says of them."""
+IMAGES_SINCE = 6
+"""From this version on there is a table of thumbnails. That of images comes with the first image: it needs a width."""
 REGISTER_TABLES = ("create_patient_register", "create_patient_facts", "create_patient_name_words")
 REGISTER_INDEXES = (
     "create_index_facts_resource",
@@ -48,7 +51,7 @@ def m0002_locators(session: Session) -> None:
 def m0003_without_images(session: Session) -> None:
     """The first schema had a table for images that nothing filled. It goes where it is empty. Rows that someone put
     there stay, and keep no note from being removed."""
-    if holds_image_table(session):
+    if image_table(session) == "first schema":
         define(session, "upgrade_part_with_images", tolerate=CONSTRAINT_MISSING + TABLE_MISSING)
     if _has_no_images(session):
         define(session, "upgrade_drop_images", tolerate=TABLE_MISSING)
@@ -72,23 +75,32 @@ def m0005_patient_register(session: Session) -> None:
     insert_unless_there(session, "insert_unread", (int(newest or 0), STORE))
 
 
+def m0006_images(session: Session) -> None:
+    """The table of thumbnails. An earlier release is kept from tables in which there may be images from now on."""
+    define(session, "create_medical_image_thumbnails", tolerate=TABLE_EXISTS)
+
+
 UPGRADES: Upgrades[Session] = Upgrades(
-    m0002_locators, m0003_without_images, m0004_corpus_version, m0005_patient_register
+    m0002_locators, m0003_without_images, m0004_corpus_version, m0005_patient_register, m0006_images
 )
 
 
 def _has_no_images(session: Session) -> bool:
-    """Whether the table is there and empty; another process may drop it meanwhile."""
+    """Whether the table of the first schema is there and empty; another process may drop it meanwhile."""
     try:
-        return holds_image_table(session) and not session.count("count_images")
+        return image_table(session) == "first schema" and not session.count("count_images")
     except IrisRefusal as refusal:
         if refusal.code not in TABLE_MISSING:
             raise
         return False
 
 
-def holds_image_table(session: Session) -> bool:
-    return any(str(row[0]).lower() == "medicalimagevectors" for row in session.rows("tables"))
+def image_table(session: Session) -> Literal["none", "first schema", "ours"]:
+    """Which table of images is there. That of the first schema kept no hash of a file's content."""
+    columns = {str(row[0]).lower() for row in session.rows("columns_of_images")}
+    if not columns:
+        return "none"
+    return "ours" if "contenthash" in columns else "first schema"
 
 
 def begin_corpus_version(session: Session) -> None:
