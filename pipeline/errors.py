@@ -4,7 +4,8 @@
     ├── SettingsInvalid            a setting is wrong or missing
     ├── InputError                 the input as a whole cannot be used (one bad record is a Rejection)
     │   ├── InputMissing           a path that is not there
-    │   └── InputUnusable          wrong format, wrong columns, nothing in it
+    │   ├── InputUnusable          wrong format, wrong columns, nothing in it
+    │   └── UnreadableImage        one image that is not read: damaged, too large, or no picture of a patient
     ├── ModelFileError             a model file is missing, or is not the file whose hash we know
     ├── DeidentificationUnavailable  the key, the profile's table or what reads text in pixels is missing or not sound
     ├── StoreError                 the store refuses or cannot be trusted
@@ -40,6 +41,8 @@ lives in one place, `pipeline/backends/http/transport.py`. This module knows no 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 TROUBLESHOOTING = "docs/troubleshooting.md"
@@ -95,6 +98,22 @@ class InputUnusable(InputError):
     """The input exists, but no record can be read from it."""
 
     code = "CW-INPUT-UNUSABLE"
+
+
+class UnreadableImage(InputError):
+    """One image that is not taken: damaged, too large, or nothing that can be shown as a film.
+
+    `kind` is a stable word, so that refusals are counted; `what` a fixed sentence, in which nothing of the file is.
+    """
+
+    code = "CW-IMAGE"
+
+    def __init__(self, what: str, *, remedy: str, kind: str) -> None:
+        super().__init__(what, remedy=remedy)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[Callable[[], UnreadableImage], tuple[()]]:
+        return partial(UnreadableImage, self.what, remedy=self.remedy, kind=self.kind), ()
 
 
 class ModelFileError(ChartwellError):

@@ -1,0 +1,273 @@
+"""One frame of a DICOM file: opened, judged by its header, decoded and rendered.
+
+Decides which frame of many is taken, what counts as cut off, and in which order decoders are asked. Which objects are
+pictures is `dicom_objects.py`'s judgement, how values become grey `dicom_grey.py`'s. Names, dates and ids in the header
+are de-identification's, which gets the data set as it is.
+"""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut
+from pydicom.pixels.utils import pixel_array
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    RLELossless,
+)
+
+from pipeline.errors import UnreadableImage
+from pipeline.imaging.dicom_grey import (
+    frame_header,
+    malformed,
+    numbers,
+    pixel_aspect,
+    render_grey,
+    whole_number,
+)
+from pipeline.imaging.dicom_objects import require_picture
+from pipeline.imaging.limits import ImageLimits, too_large
+from pipeline.imaging.records import Rendering
+from pipeline.imaging.rendering import RenderedFrame, grey_where_equal, require_contrast, square_pixels
+
+FRAMES_MAX: Final = 1_000_000
+
+_PIXEL_DATA: Final = (0x7FE0, 0x0010)
+_FLOAT_PIXEL_DATA: Final = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
+_GREY: Final = ("MONOCHROME1", "MONOCHROME2")
+_COLOUR: Final = (
+    "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "PALETTE COLOR",
+)  # fmt: skip
+_UNDEFINED: Final = 0xFFFFFFFF
+_END_OF_IMAGE: Final = b"\xff\xd9"
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFile:
+    """An opened DICOM image: its header, and where its pixels begin."""
+
+    dataset: Dataset
+    """Everything before the pixels. Not cleaned: never leaves the reading."""
+    stream: BinaryIO
+    syntax: UID
+    value_at: int
+    """Position in `stream` of the first byte of the pixels' value."""
+    value_bytes: int | None
+    """Its length; None where the frames are encapsulated."""
+
+
+def open_dicom(stream: BinaryIO, size: int, limits: ImageLimits) -> DicomFile:
+    """The header of a file of `size` bytes, `stream` at its first. Raises UnreadableImage where it is no picture, or
+    one that is not decoded."""
+    stream, size = _inflated(stream, size, limits)
+    dataset = dcmread(stream, force=True, stop_before_pixels=True)
+    pixels_at = stream.tell()
+    syntax = _syntax(dataset)
+    require_picture(dataset, syntax)
+    value_at, value_bytes = _pixel_element(stream, pixels_at, size, syntax)
+    _require_decodable(dataset, syntax, limits)
+    return DicomFile(dataset, stream, syntax, value_at, value_bytes)
+
+
+def _inflated(stream: BinaryIO, size: int, limits: ImageLimits) -> tuple[BinaryIO, int]:
+    """A file whose data set is deflated as a whole, unpacked up to a limit: pydicom has none."""
+    head = stream.read(4096)
+    stream.seek(0)
+    deflated, plain = DeflatedExplicitVRLittleEndian.encode(), ExplicitVRLittleEndian.encode()
+    if head[128:132] != b"DICM" or deflated not in head or head[132:138] != b"\x02\0\0\0UL":
+        return stream, size
+    starts = 144 + int.from_bytes(head[140:144], "little")
+    meta = stream.read(min(starts, size)).replace(deflated, plain.ljust(len(deflated), b"\0"))
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    try:
+        content = unpacker.decompress(stream.read(), limits.inflated_bytes_max)
+    except zlib.error as error:
+        raise truncated() from error
+    if unpacker.unconsumed_tail:
+        raise too_large(
+            f"The data set is deflated, and unpacks to more than {limits.inflated_bytes_max:,} bytes."
+        )
+    if not unpacker.eof:
+        raise truncated()
+    return io.BytesIO(meta + content), len(meta) + len(content)
+
+
+def _syntax(dataset: Dataset) -> UID:
+    named = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    if named:
+        return UID(str(named).strip())
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _pixel_element(stream: BinaryIO, at: int, size: int, syntax: UID) -> tuple[int, int | None]:
+    """Where the value of the pixels begins, and its length."""
+    order = "little" if syntax.is_little_endian else "big"
+    number: Callable[[bytes], int] = lambda part: int.from_bytes(part, order)  # type: ignore[arg-type]  # noqa: E731
+    stream.seek(at)
+    element = stream.read(8 if syntax.is_implicit_VR else 12)
+    tag = (number(element[:2]), number(element[2:4]))
+    if tag in _FLOAT_PIXEL_DATA:
+        raise UnreadableImage(
+            "The DICOM object holds computed values (float pixels), no film.",
+            remedy="Index the images that it was computed from.",
+            kind="parametric-map",
+        )
+    if tag != _PIXEL_DATA or len(element) < 8:
+        raise UnreadableImage(
+            "The DICOM object has no pixels.",
+            remedy="If it should be an image, export it again: the file may be cut off in its header.",
+            kind="no-pixels",
+        )
+    length, value_at = number(element[-4:]), stream.tell()
+    if length == _UNDEFINED:
+        return value_at, None
+    if value_at + length > size:
+        raise truncated()
+    return value_at, length
+
+
+def truncated() -> UnreadableImage:
+    """A file that ends before its image does."""
+    return UnreadableImage(
+        "The file is cut off: it ends before its image does.",
+        remedy="Copy it again from where it came from.",
+        kind="truncated",
+    )
+
+
+def _require_decodable(dataset: Dataset, syntax: UID, limits: ImageLimits) -> None:
+    missing = [
+        name
+        for name in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
+        if dataset.get(name) in (None, "")
+    ]
+    if missing:
+        raise UnreadableImage(
+            f"The header lacks {', '.join(missing)}: nothing says how the pixels are to be read.",
+            remedy="Export the image again from where it came from.",
+            kind="header",
+        )
+    limits.require_shape(whole_number(dataset, "Rows", 0), whole_number(dataset, "Columns", 0))
+    if _photometric(dataset) not in (*_GREY, *_COLOUR):
+        raise UnreadableImage(
+            "The header names a way to store colours that is not read (PhotometricInterpretation).",
+            remedy="Export it as MONOCHROME2 or RGB.",
+            kind="colours",
+        )
+    try:
+        get_decoder(syntax)
+    except NotImplementedError as error:
+        raise UnreadableImage(
+            "The pixels are compressed in a way for which there is no decoder (TransferSyntaxUID).",
+            remedy="Export the image as JPEG 2000, JPEG or uncompressed.",
+            kind="transfer-syntax",
+        ) from error
+
+
+def _photometric(dataset: Dataset) -> str:
+    return str(dataset.get("PhotometricInterpretation", "")).strip().upper()
+
+
+def read_frame(opened: DicomFile, number: int | None = None) -> RenderedFrame:
+    """The frame `number`, counted from 1, rendered; without one the representative frame, else that in the middle.
+
+    Raises UnreadableImage where it cannot be decoded.
+    """
+    dataset = opened.dataset
+    count = frame_count(dataset)
+    number, why = _chosen(dataset, count, number)
+    stored = _decoded(opened, number - 1, count)
+    header = frame_header(dataset, number - 1)
+    rendering = _rendered(stored, dataset, header)
+    pixels = square_pixels(rendering.pixels, pixel_aspect(header))
+    rows, columns = stored.shape[:2]
+    remarks = {"frame_choice": why} if count > 1 else {}
+    return RenderedFrame(Rendering(pixels, rendering.window), rows, columns, number, count, remarks)
+
+
+def frame_count(dataset: Dataset) -> int:
+    """How many frames the header promises."""
+    count = whole_number(dataset, "NumberOfFrames", 1)
+    if not 1 <= count <= FRAMES_MAX:
+        raise malformed("NumberOfFrames")
+    return count
+
+
+def _chosen(dataset: Dataset, count: int, wanted: int | None) -> tuple[int, str]:
+    if wanted is not None:
+        if not 1 <= wanted <= count:
+            raise UnreadableImage(
+                f"There is no frame {wanted}: the image has {count}.",
+                remedy="Name a frame that it has; they are counted from 1.",
+                kind="no-such-frame",
+            )
+        return wanted, "as asked"
+    named = numbers(dataset, "RepresentativeFrameNumber")
+    if named and 1 <= named[0] <= count:
+        return int(named[0]), "representative"
+    return count // 2 + 1, "middle"
+
+
+def _decoded(opened: DicomFile, index: int, count: int) -> NDArray[Any]:
+    if opened.value_bytes is None:
+        _require_whole_frame(opened, index, count)
+    elif opened.value_bytes < _bytes_needed(opened.dataset, count):
+        raise truncated()
+    opened.stream.seek(0)
+    return pixel_array(opened.stream, index=index, transfer_syntax_uid=opened.syntax, number_of_frames=count)
+
+
+def _bytes_needed(dataset: Dataset, count: int) -> int:
+    values = (
+        whole_number(dataset, "Rows", 0)
+        * whole_number(dataset, "Columns", 0)
+        * whole_number(dataset, "SamplesPerPixel", 1)
+        * count
+    )
+    if _photometric(dataset) == "YBR_FULL_422":
+        values = values * 2 // 3
+    return values * whole_number(dataset, "BitsAllocated", 8) // 8
+
+
+def _require_whole_frame(opened: DicomFile, index: int, count: int) -> None:
+    """A compressed frame that is cut off is half decoded, without a word, by some decoders."""
+    opened.stream.seek(opened.value_at)
+    try:
+        frame = get_frame(opened.stream, index, number_of_frames=count)
+    except (ValueError, EOFError) as error:
+        raise truncated() from error
+    if opened.syntax != RLELossless and _END_OF_IMAGE not in frame[-64:]:
+        raise truncated()
+
+
+def _rendered(stored: NDArray[Any], dataset: Dataset, header: Dataset) -> Rendering:
+    photometric = _photometric(dataset)
+    if photometric in _GREY and stored.ndim == 2:
+        return render_grey(stored, header)
+    if photometric == "PALETTE COLOR":
+        stored = apply_color_lut(stored, dataset)
+        bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
+    else:
+        bits = whole_number(dataset, "BitsStored", 8)
+    if stored.ndim != 3 or stored.shape[-1] != 3:
+        raise malformed("SamplesPerPixel")
+    pixels = stored if bits <= 8 else stored >> (bits - 8)
+    require_contrast(pixels)
+    return Rendering(grey_where_equal(np.ascontiguousarray(pixels, dtype=np.uint8)))
