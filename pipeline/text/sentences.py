@@ -57,6 +57,7 @@ _JOINERS = _words(
     "about over under against"
 )
 
+_INDEX_WORDS = re.compile(r"(?<=[^\W\d_][.,])(?=[a-z]{3}[a-z /-]*,(?:\s?[^,.\n]{2,60},){5}[^.\n]*\Z)")
 _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
 _BLANK_LINE = re.compile(r"(?:\r\n|[\n\r\f\v\x85\u2028\u2029])[ \t]*(?:[\n\r\f\v\x85\u2028\u2029])")
 _LIST_ITEM = re.compile(rf"\s*(?:[{BULLETS}]\s+|\(?\d{{1,3}}[.)]\s+|\(?[A-Za-z][.)]\s+(?=[A-Z(])|#\d)")
@@ -107,8 +108,16 @@ def sentence_spans(text: str) -> list[Span]:
 
 @lru_cache(maxsize=PASSAGES_KEPT)
 def passage_sentences(text: str) -> tuple[Span, ...]:
-    """The same of a passage, remembered: who writes an answer and who checks it ask for the same ones."""
-    return tuple(sentence_spans(text))
+    """The same of a passage, remembered: who writes an answer and who checks it ask for the same ones. Index words
+    are no sentence."""
+    return tuple(sentence_spans(text[: end_of_sentences(text)]))
+
+
+def end_of_sentences(text: str, start: int = 0) -> int:
+    """Where index words begin that a library has put behind the last full stop ("... in place.radiology, ureter, stent,
+    ..."); the end of the text where there are none."""
+    words = _INDEX_WORDS.search(text, start)
+    return words.start() if words else len(text)
 
 
 def is_heading(line: str) -> bool:

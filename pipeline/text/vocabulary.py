@@ -101,6 +101,13 @@ _SAME = """
     stroke : cva, stroke, strokes, cerebrovascular accident
     contraceptive : birth control, contraceptive, contraceptives, contraception
     chronickidneydisease : ckd, chronic kidney disease
+    lumbarpuncture : lp, lumbar puncture, spinal tap
+    cruciateligament anterior : acl, anterior cruciate ligament, anterior cruciate
+    cruciateligament posterior : pcl, posterior cruciate ligament, posterior cruciate
+    collateralligament medial : mcl, medial collateral ligament
+    heartcatheter : heart cath, cardiac cath, heart catheterization, cardiac catheterization
+    heartcatheter : cardiac catheterisation, heart catheterisation
+    chest xray : cxr
     kidney : kidney, kidneys, renal
     liver : liver, hepatic
     stomach : stomach, gastric, stomachs
@@ -125,7 +132,7 @@ _SAME = """
     nausea : nausea, nauseous, nauseated
     swell : swelling, swollen, swell, swells, edema, oedema, edematous
     pain : pain, pains, painful, ache, aches, aching, discomfort
-    abdomen : abdomen, abdominal, belly
+    abdomen : abdomen, abdominal, belly, abd, abdo
     chest : chest, thoracic
     backpart : back
     neck : neck

@@ -17,7 +17,8 @@ whole visit: visits?, encounters?, consultation, appointment
 reason for visit: reason for (the |§'s )?(visit|consultation|admission|referral), chief complaint, presenting complaint,
     why (did|does|was|is) § (come|came|seen|here|admitted|referred|present), complaints?
 allergy: ((drug|medication|food|known) )*allerg(y|ies|ic), allergens?, intoleran(t|ces?), sensitivit(y|ies)
-medication: medications?, medicines?, meds?, drugs?, prescri(bed|ptions?), pills?, tablets?, doses?, dosages?, dosed,
+medication: medications?, medicines?, meds?, med list, med rec,
+    drugs?, prescri(bed|ptions?), pills?, tablets?, doses?, dosages?, dosed,
     take, takes, taking, took, taken, started on, is § on, are § on
 vital sign: vital signs?, vitals?, blood pressures?, bp, heart rates?, pulse, temperature, respiratory rate, weights?,
     weigh, heavier, lighter, height, bmi, body mass index, oxygen saturation, o2 sat(uration)?, spo2, pain score
@@ -29,7 +30,8 @@ laboratory: labs?, lab(oratory)? (values?|results?|tests?), blood (tests?|work|c
     microalbumin
 imaging: imaging, x-?rays?, x rays?, radiographs?, ct, cts, ct scans?, mri, mris, ultrasounds?, sonograms?, scans?,
     echo, echocardiograms?, mammograms?, films?, ekg, ecg, electrocardiogram
-procedure: procedures?, surger(y|ies), operations?, operated, surgical, transplant(ed|ation)?, biops(y|ies),
+procedure: procedures?, surger(y|ies), operations?, (?<!post )(?<!pre )ops?(?! notes?| reports?),
+    operated, surgical, transplant(ed|ation)?, biops(y|ies),
     vaccine, colonoscop(y|ies), endoscop(y|ies)
 immunization: ((vaccine|vaccination|immuni[sz]ation) (history|record)), immuni[sz]ations?, immuni[sz]ed, vaccines,
     vaccinations?, vaccinated, shots
@@ -39,7 +41,7 @@ plan: plans?, planned, treatment plan, recommendations?, next steps?, follow-?up
 social history: social history, smok(e|es|ed|ing|er), tobacco, cigarettes?, packs?, alcohol, drinks?, drinking, married,
     marital status, occupation, job, insurance, insurances, insured, lives?, education,
     socioeconomic, employed, live with
-history: (past |past medical |medical )history, history
+history: (past |past medical |medical )history, history, pmhx?, medical hx, past hx
 problem: ((medical|health|chronic|active|ongoing) )*(problems?|conditions?), diagnos(is|es|ed), illness(es)?,
     diseases?, comorbidit(y|ies), disorders?
 """

@@ -33,6 +33,8 @@ discharge.*(?:instruction|follow): {_DISCHARGE} (?:instructions?|orders|advice)|
 condition: (?:condition|state|status) (?:at|on|upon) {_DISCHARGE}|{_DISCHARGE} (?:condition|status)
 impression|conclusion|interpretation: impressions?|conclusions?|(?:the )?read(?= (?:of|on)\b)
 findings: (?:(?:intra-?\s?op(?:erative)?|operative|surgical|gross) )?findings
+reason for (?:the )?(?:admission|hospital)|admi(?:ssion|tting).*diagnos > reason for|complaint: why admitted
+    why (?:was|is|did) §(?: get)? (?:admitted|hospitali[sz]ed)|reason for (?:the )?(?:admission|hospitali[sz]ation)
 hospital course: (?:hospital|inpatient) course
 comparison: comparison
 """

@@ -66,8 +66,9 @@ _ASKING = re.compile(
     re.IGNORECASE,
 )
 _SUMMARY = re.compile(
-    r"^(?:give|show|write|make)?\s*(?:me\s+)?(?:an?\s+|the\s+)?(?:short\s+|brief\s+)?"
-    r"(?:summari[sz]e|summary|overview|sum up)\b"
+    r"^(?:give|show|write|make)?\s*(?:me\s+)?(?:an?\s+|the\s+)?(?:short\s+|brief\s+|quick\s+|concise\s+|clinical\s+)*"
+    r"(?:summari[sz]e|summary|overview|sum up|synopsis)\b"
+    r"|^what happened (?:with|to) §(?:,? (?:in short|in brief|briefly|overall|in a nutshell))?\s*[?.!]*$"
     r"|^what happened (?:at|during|in|on)\b|^describe\b.*\bvisit\b|^what was done (?:at|during)\b.*\bvisit\b",
     re.IGNORECASE,
 )
@@ -138,6 +139,11 @@ _OF_SUBJECT = re.compile(
 _HAS_SUBJECT = re.compile(
     rf"^(?P<have>has|have|had)\s+§\s+(?!(?:a|an|the)?\s*(?:been|gone|started|stopped|changed)\b)(?:(?:{_ADVERB}|got|had)\s+)*"
     rf"{_FINDING}{_END}",
+    re.IGNORECASE,
+)
+_RULED_OUT = re.compile(
+    rf"^(?:(?:was|were|is|has|have|had)\s+)?(?:(?:an?|the|any)\s+)?{_FINDING}\s+(?:been\s+)?(?:ruled[ -]out|r/o(?:'?d)?"
+    rf"|excluded)(?:\s+(?:in|for)\s+§)?{_END}",
     re.IGNORECASE,
 )
 _IS_THERE = re.compile(
@@ -228,6 +234,8 @@ _SMALL_WORDS = frozenset(
     "note".split()
 )
 _WORD = re.compile(r"§|[^\W_]+(?:['’-][^\W_]+)*")
+_DONE = frozenset("done performed undergone underwent carried out".split())
+"""What every procedure is."""
 _LISTED = frozenset(
     [
         *(ThingKind.MEDICATION, ThingKind.ALLERGY, ThingKind.PROBLEM, ThingKind.PROCEDURE, ThingKind.VITAL),
@@ -243,7 +251,9 @@ _LISTED = frozenset(
 )
 _PLURAL_ONLY = re.compile(
     r"\b(?:vitals|vital signs|labs|lab(?:oratory)? (?:values|results|tests)|diagnos[ei]s|problems|allerg\w+|"
-    r"medications?|medicines?|meds|drugs|prescriptions|conditions|illnesses|diseases|procedures|surger\w+|operations|"
+    r"medications?|medicines?|meds|med list|med rec|drugs|prescriptions|"
+    r"conditions|illnesses|diseases|procedures?|surger\w+|operations?|ops?|"
+    r"pmhx?|(?:\w+ )?hx|"
     r"immuni\w+|vaccin\w+|shots|plans?|recommendations?|instructions|imaging|(?:\w+ )?history|reason|complaints?"
     r"|follow-?up|"
     r"comorbidities|disorders|examination|exam)\b",
@@ -277,7 +287,7 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
         return AskedShape(AnswerShape.WHO, people["noun"], is_attribute=True)
     if whom == "everyone":
         return AskedShape(None)
-    if _YES_NO.match(text):
+    if _YES_NO.match(text) or _RULED_OUT.match(text):
         return _yes_no(text, kinds)
     return _list_or_fact(text, kinds)
 
@@ -308,6 +318,8 @@ def _yes_no(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
         r"(?:does|do|has|have|any|are)\b", text, re.IGNORECASE
     ):
         return listed
+    if (found := _RULED_OUT.match(text)) is not None:
+        return _with_finding(AnswerShape.YES_NO, found)
     found = _OF_SUBJECT.match(text)
     if found is not None:
         return _with_finding(
@@ -388,6 +400,8 @@ def _whole_kind(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape | None:
         return None
     found = _LIST_NOUN.match(text) or _BARE.match(text)
     rest = _rest(without_kinds(found["what"] if found else text))
+    if kinds[0] is ThingKind.PROCEDURE:
+        rest = tuple(word for word in rest if word.lower() not in _DONE)
     return None if rest else AskedShape(AnswerShape.LIST, None, kinds[0])
 
 

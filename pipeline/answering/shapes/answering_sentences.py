@@ -16,7 +16,7 @@ from itertools import pairwise
 from pipeline.answering.questions.asked_value import AskedValue
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.dated_statements import COMING
-from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.kind_of_mention import is_of_kind, is_only_looked_for, title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
 from pipeline.answering.shapes.section_list import ASSESSED, SECTIONS, ends_problem, is_problem
 from pipeline.call_context import cancellation
@@ -259,9 +259,8 @@ class ReadSentences:
         start, end = place or (sentence.start, sentence.end)
         said = NoteAssertions(text, sections).of(start, end).kind
         asks_whether = self.fact.plan.shape is AnswerShape.YES_NO and self.fact.plan.finding is not None
-        never = (asks_whether and said is AssertionKind.PLANNED) or (
-            kind in _OF_WHAT_IS and said is AssertionKind.ABSENT
-        )
+        looked_for = said is AssertionKind.PLANNED or is_only_looked_for(said, sections, start)
+        never = (asks_whether and looked_for) or (kind in _OF_WHAT_IS and said is AssertionKind.ABSENT)
         return said is not AssertionKind.FAMILY and not never
 
     def _is_near(self, sentence: _ReadSentence) -> bool:

@@ -1,4 +1,5 @@
-"""Whether a mention is of the kind of thing asked for: a drug that is taken, or one that someone reacts to.
+"""Whether a mention is of the kind of thing asked for: a drug that is taken, or one that someone reacts to; and no more
+than what an examination is to look for.
 
 Decides it by section and sentence. Everything but drugs, allergies and vaccines is of any kind.
 """
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from pipeline.answering.questions.plan import ThingKind
 from pipeline.records import Hit
 from pipeline.text.finding import Mention
+from pipeline.text.structure.assertion import AssertionKind
 from pipeline.text.structure.section_kinds import SectionKind, kinds_of_title
 from pipeline.text.structure.sections import Section, section_at
 
@@ -32,6 +34,16 @@ def is_of_kind(text: str, mention: Mention, sections: Sequence[Section], kind: T
     listed = section is not None and SectionKind.ALLERGIES in section.kinds
     reacts = _REACTS.search(text, mention.sentence_start, mention.sentence_end) is not None
     return (listed or reacts) is (kind is ThingKind.ALLERGY)
+
+
+_ASKS_FOR = frozenset([SectionKind.INDICATION, SectionKind.REASON_FOR_VISIT])
+
+
+def is_only_looked_for(said: AssertionKind, sections: Sequence[Section], at: int) -> bool:
+    """Whether what is possible is the question that an examination is to answer: "REASON FOR EXAM: rule out
+    appendicitis". `at`: where the mention stands."""
+    section = section_at(sections, at) if said is AssertionKind.POSSIBLE else None
+    return section is not None and not _ASKS_FOR.isdisjoint(section.kinds)
 
 
 def title_of(hit: Hit) -> str | None:

@@ -21,7 +21,7 @@ from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.section_kinds import SectionKind
-from pipeline.text.structure.sections import section_at
+from pipeline.text.structure.sections import Section, section_at
 from pipeline.text.vocabulary import RELATIVES
 
 _K = AssertionKind
@@ -89,6 +89,12 @@ _HAPPENED = frozenset([_K.PRESENT, _K.HISTORICAL])
 _NOT_PROCEDURES = frozenset(
     [SectionKind.INSTRUCTIONS, SectionKind.PLAN, SectionKind.FAMILY_HISTORY, SectionKind.PHYSICAL_EXAM]
 )
+STEPS_MIN = 3
+_STEP = re.compile(r"\b(?:was|were) (?:then |also )?\w+(?:ed|en|n|t|id|ght)\b", re.IGNORECASE)
+_OF_ONE_OPERATION = frozenset(
+    [SectionKind.PROCEDURE_DESCRIPTION, SectionKind.FINDINGS, SectionKind.SPECIMENS]
+)
+"""What was done step by step in an operation that the note names elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,15 @@ def prose_mentions(note: PatientNote, kind: ThingKind) -> Iterator[ProseMention]
         yield from islice(_of_words(note, _COMES_FOR, kind), 1)
     elif kind is ThingKind.PROBLEM:
         yield from _of_words(note, re.compile(_PROBLEM, re.IGNORECASE), kind)
+
+
+def is_of_one_operation(text: str, section: Section) -> bool:
+    """Whether a section tells the steps of an operation, whatever its title: each of them is no operation."""
+    if not _OF_ONE_OPERATION.isdisjoint(section.kinds):
+        return True
+    if SectionKind.PROCEDURES not in section.kinds:
+        return False
+    return sum(1 for _ in _STEP.finditer(text, section.text_start, section.end)) >= STEPS_MIN
 
 
 def _is_measured(mention: ProseMention) -> bool:
@@ -195,6 +210,8 @@ def _of_words(note: PatientNote, words: re.Pattern[str], kind: ThingKind) -> Ite
         assertions: NoteAssertions | None = None
         for start, end in passage_sentences(text):
             section = section_at(passage.sections, start)
+            if kind is ThingKind.PROCEDURE and section is not None and is_of_one_operation(text, section):
+                continue
             if (
                 is_heading(text[start:end])
                 or text[start:end].endswith(":")

@@ -24,10 +24,6 @@ _SHAPES = (None, AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST)
 _K = SectionKind
 _BRIEF = frozenset([_K.ANESTHESIA, _K.BLOOD_LOSS, _K.COMPLICATIONS, _K.DISPOSITION, _K.SPECIMENS])
 """Sections of a few words: what follows on another line is no more of them."""
-_SAYS_WHAT = frozenset([_K.PROCEDURES, _K.DIAGNOSES, _K.PHYSICAL_EXAM, _K.IMAGING, _K.INDICATION])
-"""Sections that say of which operation or examination a note is."""
-OPENING_CHARACTERS = 160
-"""Of a note's first passage, which says the same."""
 _SMALL = frozenset("any used use list done have had get during of".split())
 _LINE_END = re.compile(r"\n|[.,],(?=[A-Z])")
 _LETTER = re.compile(r"[^\W\d_]")
@@ -50,7 +46,7 @@ class NamedSection:
         if named is None:
             return None
         about = AskedWords(" ".join(each for each in named.words.split() if each.lower() not in _SMALL))
-        notes = [note for note in patient_notes(asked).notes if _is_about(note, about)]
+        notes = [note for note in patient_notes(asked).notes if note.is_about(about)]
         for title in named.titles:
             lines: list[ReplyLine] = []
             day = ""
@@ -61,16 +57,6 @@ class NamedSection:
             if lines:
                 return Reply(tuple(lines[:LINES_MAX]))
         return None
-
-
-def _is_about(note: PatientNote, about: AskedWords) -> bool:
-    """Whether a note says of itself that it is of all that a question names beside the section."""
-    wanted = {term.key for term in about.terms}
-    if not wanted:
-        return True
-    told = [note.first.document_type, note.first.text[:OPENING_CHARACTERS]]
-    told += [passage.hit.text[each.start : each.end] for passage, each in note.of_kinds(_SAYS_WHAT)]
-    return wanted <= set(about.held("\n".join(told)))
 
 
 def _of_note(note: PatientNote, title: re.Pattern[str]) -> Iterator[ReplyLine]:

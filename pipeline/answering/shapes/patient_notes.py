@@ -15,6 +15,7 @@ from functools import cached_property
 from pipeline.answering.shapes.kind_of_mention import title_of
 from pipeline.answering.shapes.reply import PlannedQuestion
 from pipeline.records import Hit, Match
+from pipeline.text.answerability.asked_words import AskedWords
 from pipeline.text.periods import Period
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, sections_of
@@ -25,6 +26,13 @@ _OF_A_STAY = re.compile(
     r"\b(?:discharge|admission|inpatient|hospital (?:course|stay)|hospitali[sz]ation)\b", re.IGNORECASE
 )
 _ADMITTED = re.compile(r"\badmission\b", re.IGNORECASE)
+OPENING_CHARACTERS = 160
+_SAYS_WHAT = frozenset(
+    [
+        *(SectionKind.PROCEDURES, SectionKind.DIAGNOSES, SectionKind.PHYSICAL_EXAM, SectionKind.IMAGING),
+        SectionKind.INDICATION,
+    ]
+)
 PASSAGES_MAX = 800
 """Passages of one patient that are read."""
 
@@ -59,6 +67,22 @@ class PatientNote:
     def called(self) -> str:
         """How a line of ours names the note: "Visit note of 2020-01-05"."""
         return f"{self.first.document_type}, {f'{self.day}' if self.day else 'undated'}"
+
+    @property
+    def is_of_a_stay(self) -> bool:
+        """Whether it tells of days in a hospital."""
+        typed = _OF_A_STAY.search(self.first.document_type) is not None
+        return typed or any(True for _ in self.of_kinds([SectionKind.HOSPITAL_COURSE]))
+
+    def is_about(self, about: AskedWords) -> bool:
+        """Whether it says of itself, in its type, its first words or the sections that say of which operation or
+        examination it is, all that is asked about."""
+        wanted = {term.key for term in about.terms}
+        if not wanted:
+            return True
+        told = [self.first.document_type, self.first.text[:OPENING_CHARACTERS]]
+        told += [passage.hit.text[each.start : each.end] for passage, each in self.of_kinds(_SAYS_WHAT)]
+        return wanted <= set(about.held("\n".join(told)))
 
     def of_kinds(self, kinds: Collection[SectionKind]) -> Iterator[tuple[ReadPassage, Section]]:
         """The sections of these kinds."""

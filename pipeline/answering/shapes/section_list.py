@@ -16,6 +16,7 @@ from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKi
 from pipeline.answering.shapes.kinds_in_prose import (
     NOT_STATED_KINDS,
     SAID_IN,
+    is_of_one_operation,
     may_be_stated,
     prose_mentions,
 )
@@ -205,6 +206,8 @@ def _with_prose(
 
 def _of_sections(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
     for passage, section in note.of_kinds(SECTIONS[kind]):
+        if kind is ThingKind.PROCEDURE and is_of_one_operation(passage.hit.text, section):
+            continue
         quoted = list(_under_their_lines(passage, items_in(passage, section, kind), told))
         if quoted:
             yield Lead(f"{section.title or kind.value.capitalize()} ({note.called}):")

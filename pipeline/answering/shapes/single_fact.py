@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.answering.questions.asked_section import asked_section
 from pipeline.answering.questions.asked_value import asked_value
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
 from pipeline.answering.shapes.answering_sentences import (
@@ -73,7 +74,7 @@ class SingleFact:
             of_illness = value.kind is ValueKind.REASON
             lines = (_quotation(each, dated=several, of_illness=of_illness) for each in best)
             return Reply(tuple(lines), selected=True)
-        if asked.plan.shape is None and value.kind is None:
+        if asked.plan.shape is None and value.kind is None and asked_section(asked.plan) is None:
             return None
         if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
             return None

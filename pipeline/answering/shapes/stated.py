@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.answering.questions.asked_shape import TESTS
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
-from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
+from pipeline.answering.shapes.kind_of_mention import is_of_kind, is_only_looked_for, title_of
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
@@ -135,6 +135,9 @@ def _mentions(
                     continue
                 assertions = assertions or NoteAssertions(passage.hit.text, passage.sections)
                 said = assertions.of(mention.start, mention.end).kind
-                rank = (_OF_THE_PATIENT.index(said), age) if said in _OF_THE_PATIENT else None
+                counts = said in _OF_THE_PATIENT and not is_only_looked_for(
+                    said, passage.sections, mention.start
+                )
+                rank = (_OF_THE_PATIENT.index(said), age) if counts else None
                 place = with_line_above(passage.hit.text, mention.sentence_start, mention.sentence_end)
                 yield rank, Quotation(passage.hit, *place)

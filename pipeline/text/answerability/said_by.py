@@ -23,7 +23,7 @@ _STEROIDS = """[a-z]*predniso[a-z]+, dexamethasone, decadron, [a-z]*cortisone, m
     triamcinolone, kenalog"""
 _THINNERS = """warfarin, coumadin, [a-z]+xaban, eliquis, xarelto, dabigatran, pradaxa, heparin, enoxaparin, lovenox
     plavix, clopidogrel, blood thinners?, anticoagula[a-z]+"""
-_WORDS = f"""
+_WORDS = rf"""
 alcohol: {_ALCOHOL}
 antibiot|antibiotic: [a-z]+(?:cillin|mycin|floxacin|cycline), cef[a-z]+, ceph[a-z]+, bactrim, septra, metronidazole
     flagyl
@@ -41,7 +41,9 @@ chang|change: increas[a-z]+, decreas[a-z]+, reduc[a-z]+, lower(?:ed)?, rais(?:e|
     switch[a-z]*, stop(?:ped)?, discontinu[a-z]+
 chemotherap: chemo, [a-z]+platin, [a-z]+taxel, [a-z]+mab, [a-z]+rubicin, cyclophosphamide, fluorouracil, folfox
 corticosteroid: {_STEROIDS}
+chlorid: cl(?=:?\s?\d)
 die: deceased, death
+diet: liquids?, npo, nothing by mouth, soft foods?, purees?, pureed
 dispens: quantity, qty
 diuret|diuretic: lasix, furosemide, hydrochlorothiazide, hctz, spironolactone, aldactone, bumetanide, bumex, torsemide
     chlorthalidone, metolazone, triamterene
@@ -52,18 +54,22 @@ infect: pneumonia, utis?, cellulitis, sepsis, septic, abscess, bacteremia, urina
 inhal: albuterol, proair, ventolin, flovent, symbicort, advair, spiriva, combivent, atrovent, qvar, pulmicort
 injure: hurt, sprain[a-z]*, trauma[a-z]*, fractur[a-z]*, twist[a-z]*, fell
 insulin: lantus, glargine, humalog, lispro, novolog, aspart, levemir, detemir, tresiba, degludec, humulin, novolin, nph
+lesion: mass(?:es)?, nodules?, tumou?rs?, growths?
 low: normal[a-z]*, wnl, high, elevated
 marry: single, divorced, widow[a-z]*, separated
 narcot|narcotic: {_OPIOIDS}
 normal: abnormal[a-z]*, elevated, high, low, wnl, unremarkable, positive, negative
 opioid: {_OPIOIDS}
+potassium: k(?=:?\s?\d)
 positive: negative, neg, normal
+sodium: na(?=:?\s?1\d\d)
 spin: {_SPINE}, back
 start: began, begun, begins?, onset, since, initiat[a-z]+, prescri[a-z]+
 statin: [a-z]+statin, lipitor, crestor, zocor, pravachol
 steroid: {_STEROIDS}
 supple|supplement: vitamins?, multivitamins?, calcium, iron, fish oil, magnesium, zinc, probiotics?, melatonin
 thought: ideation[a-z]*
+torn|tear: tears?, torn, ruptur[a-z]*
 vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
 weight: weigh[a-z]*
 """

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
 from pipeline.text.facts import may_stand_over
-from pipeline.text.sentences import BULLETS, sentence_spans
+from pipeline.text.sentences import BULLETS, end_of_sentences, sentence_spans
 from pipeline.text.vocabulary import CLAUSE_VERBS
 
 
@@ -84,7 +84,7 @@ def items_of(text: str, start: int = 0, end: int | None = None) -> tuple[ListIte
 
     Linear in the length of the text.
     """
-    stop = len(text) if end is None else end
+    stop = end_of_sentences(text, start) if end is None or end == len(text) else end
     return tuple(_hung(text, [item for item in _items(text, start, stop) if item.start < item.end]))
 
 

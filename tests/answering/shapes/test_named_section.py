@@ -25,7 +25,12 @@ STAY = (
 )
 SCAN = (
     "Nora Patel is a 51-year-old female.,EXAM: , CT of the chest.,FINDINGS: , There is a nodule in the left lung.,"
-    "IMPRESSION:,1.  Pulmonary nodule of 6 mm.,2.  No effusion.,"
+    "IMPRESSION:,1.  Pulmonary nodule of 6 mm.,2.  No effusion.radiology, chest, pulmonary nodule, pneumonia, ct, "
+    "lobe, effusion, embolism,"
+)
+ABDOMEN = (
+    "Nora Patel is a 49-year-old female. REASON FOR EXAM: Right lower quadrant pain, rule out appendicitis. FINDINGS: "
+    "The liver is normal.\n"
 )
 
 
@@ -33,6 +38,7 @@ SCAN = (
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
     folder: Path = tmp_path_factory.mktemp("sections")
     notes = [
+        Document("n0", "p1", "Imaging report", ABDOMEN, "2020-02-01", "ward"),
         Document("n1", "p1", "Operative note", OPERATION, "2021-02-01", "ward"),
         Document("n2", "p1", "Discharge summary", STAY, "2022-03-01", "ward"),
         Document("n3", "p1", "Imaging report", SCAN, "2022-05-01", "ward"),
@@ -55,6 +61,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
             ["Cephalexin 500 mg four times daily", "metformin 500 mg twice daily"],
         ),
         ("condition at discharge of Nora Patel", ["Stable"]),
+        ("Why was Nora Patel admitted?", ["Cellulitis of the left leg"]),
+        ("what op did Nora Patel have", ["Umbilical hernia repair with mesh"]),
         ("Impression of Nora Patel's chest CT?", ["Pulmonary nodule of 6 mm", "No effusion"]),
     ],
 )
@@ -73,3 +81,30 @@ def test_a_section_that_is_named(store: EmbeddedStore, question: str, said: list
 def test_a_section_of_something_else_is_not_shown(store: EmbeddedStore, question: str) -> None:
     said = quotes(asked(question, store))
     assert not {"None", "Less than 20 mL", "There is a nodule in the left lung"}.intersection(said)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Does Nora Patel have appendicitis?",
+        "appendicitis ruled out in Nora Patel?",
+        "Has Nora Patel got an embolism?",
+    ],
+)
+def test_what_is_looked_for_and_index_words_state_nothing(store: EmbeddedStore, question: str) -> None:
+    assert asked(question, store).outcome == "nothing_relevant"
+
+
+@pytest.mark.parametrize(
+    ("question", "note"),
+    [
+        ("quick summary of Nora Patel's admission", "n2"),
+        ("Sum up the chest CT of Nora Patel", "n3"),
+        ("Summary of Nora Patel's hernia operation", "n1"),
+        ("What happened with Nora Patel, in short?", "n3"),
+    ],
+)
+def test_a_summary_is_of_the_note_that_is_meant(store: EmbeddedStore, question: str, note: str) -> None:
+    answer = asked(question, store)
+    assert answer.outcome == "answered"
+    assert {each.resource_id for each in answer.citations} == {note}
