@@ -79,7 +79,8 @@ _Place: TypeAlias = tuple[tuple[int, int], int]
 class Finding:
     """A finding in its words."""
 
-    def __init__(self, words: str) -> None:
+    def __init__(self, words: str, members: Sequence[str] = ()) -> None:
+        """`members`: what it is said by as well, each by itself: the drugs of a class."""
         self.text = _TYPED_DIABETES.sub(r"type \g<type> diabetes", _SHOT.sub("vaccine", _in_full(words)))
         designated = [match.group() for match in DESIGNATED.finditer(self.text)]
         plain = _keys(DESIGNATED.sub(" ", self.text))
@@ -88,12 +89,16 @@ class Finding:
         parts = {key: _pattern(key) for key in plain if not (self.is_vaccine and key == _IMMUNIZED)}
         if plain or not DESIGNATED.sub(" ", self.text).strip():
             parts |= {each.lower(): _designated_pattern(each.lower()) for each in designated}
+        self._members = _members(self.text, tuple(members)) if members and plain else ()
+        if self._members:
+            parts = {" ".join(parts): _any_pattern(self._members)}
         self.keys = tuple(parts)
         self._patterns = list(parts.values())
         self._exact = frozenset(each.lower() for each in designated)
         self._asked = frozenset(words.lower().split())
         self._written = frozenset(
-            " ".join(phrase).replace("-", " ") for key in self.keys for phrase in _spellings(key)
+            " ".join(phrase).replace("-", " ")
+            for phrase in (*self._members, *(each for key in self.keys for each in _spellings(key)))
         )
 
     @property
@@ -110,6 +115,8 @@ class Finding:
     @property
     def search_terms(self) -> tuple[tuple[str, ...], ...]:
         """Each of its words in every spelling, for a search by words that must have all of them."""
+        if self._members:
+            return (tuple(" ".join(phrase) for phrase in self._members),)
         asked = _words_by_key(self.text)
         return tuple(
             _designated_words(key)
@@ -267,6 +274,27 @@ def _pattern(key: str) -> re.Pattern[str]:
         forms.append(rf"{re.escape(key)}(?=[^\W_]*(?![^\W_]))[a-z]{{0,6}}")
     else:
         forms.append(re.escape(key))
+    return re.compile(rf"{_BEFORE}(?:{'|'.join(forms)}){_AFTER}", re.IGNORECASE)
+
+
+@lru_cache(maxsize=256)
+def _members(words: str, members: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
+    """Every way to write one of them, or the words themselves, as one of them or as several."""
+    found: dict[tuple[str, ...], None] = {}
+    for each in (words, *members):
+        own = tuple(each.lower().replace("-", " ").split())
+        keys = _keys(each)
+        forms = [own, *(_spellings(keys[0]) if len(keys) == 1 else ())]
+        found.update(dict.fromkeys(forms))
+        last = own[-1]
+        found[*own[:-1], last.removesuffix("s") if last.endswith("s") else f"{last}s"] = None
+    return tuple(found)
+
+
+@lru_cache(maxsize=256)
+def _any_pattern(phrases: tuple[tuple[str, ...], ...]) -> re.Pattern[str]:
+    listed = sorted(phrases, key=lambda phrase: -sum(map(len, phrase)))
+    forms = (r"[\s-]+".join(map(re.escape, phrase)) for phrase in listed)
     return re.compile(rf"{_BEFORE}(?:{'|'.join(forms)}){_AFTER}", re.IGNORECASE)
 
 

@@ -72,6 +72,11 @@ def is_one_term(
     return _share(text, first, between)
 
 
+def may_share(words: str) -> bool:
+    """Whether words may be half of a term, the rest of which follows: "chest" in "chest and abdominal pain"."""
+    return _PART.fullmatch(words.strip()) is not None
+
+
 def _share(text: str, first: tuple[int, int], between: str) -> bool:
     """Whether the first word is one of several that share what the second says."""
     if _PART.fullmatch(text, *first) is None:

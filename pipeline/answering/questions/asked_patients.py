@@ -59,7 +59,11 @@ def asked_patients(question: str) -> AskedPatients:
     written = tuple(_written(names))
     if written and subject_of(question, names.shaped) == "several":
         written = tuple(
-            each for each in written if each.is_id or each.said or not _HAD.search(question, 0, each.start)
+            each
+            for each in written
+            if each.is_id
+            or each.said
+            or not (_HAD.search(question, 0, each.start) or question[each.start : each.end].islower())
         )
     return AskedPatients(_whom(names, written), written, names)
 

@@ -8,13 +8,24 @@ told. Refuses to know what X is.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.answering.questions.asked_count import asked_count
-from pipeline.answering.questions.asked_kinds import PATTERNS, without_kinds
+from pipeline.answering.questions.asked_kinds import PATTERNS, asked_kinds, without_kinds
 from pipeline.answering.questions.asked_of_people import asked_of_people, without_again
 from pipeline.answering.questions.asked_part import asked_part
-from pipeline.answering.questions.plan import AnswerShape, ListPart, ThingKind, Whom
+from pipeline.answering.questions.people_clauses import Clauses, clauses_of
+from pipeline.answering.questions.people_question import PeopleQuestion, people_question
+from pipeline.answering.questions.plan import (
+    ANY_AGE,
+    EVERYONE,
+    AnswerShape,
+    AskedCondition,
+    AskedGroup,
+    ListPart,
+    ThingKind,
+    Whom,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,11 @@ class AskedShape:
     is_attribute: bool = False
     """Whether the patient is the finding ("are married") and does not have it."""
     part: ListPart | None = None
+    also: tuple[AskedCondition, ...] = ()
+    any_of: bool = False
+    group: AskedGroup = EVERYONE
+    kinds: tuple[ThingKind, ...] | None = None
+    """Those that the words of the finding name, where others name other kinds."""
 
 
 TESTS = (
@@ -273,6 +289,21 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
     ):
         if pattern.search(text):
             return AskedShape(shape, rest=_rest(without_kinds(pattern.sub(" ", text))))
+    if (counted_or_listed := _of_people_or_times(text, whom)) is not None:
+        return counted_or_listed
+    if whom == "everyone":
+        return AskedShape(None)
+    if _YES_NO.match(text) or _RULED_OUT.match(text):
+        return _yes_no(text, kinds)
+    return _list_or_fact(text, kinds)
+
+
+def _of_people_or_times(text: str, whom: Whom) -> AskedShape | None:
+    """Which patients, how many of them, or how many times."""
+    of_people = whom in ("everyone", "open")
+    several = people_question(text) if of_people else None
+    if several is not None and (read := _of_several(several)) is not None:
+        return read
     if (people := _COUNT_PEOPLE.match(text)) is not None:
         return _of_them(AnswerShape.COUNT, text[people.end() :])
     if (counted := asked_count(text)) is not None:
@@ -281,15 +312,39 @@ def asked_shape(question: str, whom: Whom, kinds: tuple[ThingKind, ...]) -> Aske
         return AskedShape(AnswerShape.COUNT, counted.what, visits, rest)
     if _COUNT.match(text):
         return AskedShape(AnswerShape.COUNT, rest=_rest(text))
-    if whom in ("everyone", "open") and (who := _WHO.match(text)) is not None:
+    if of_people and (who := _WHO.match(text)) is not None:
         return _of_them(AnswerShape.WHO, text[who.end() :])
-    if whom in ("everyone", "open") and (people := _BY_NOUN.match(text)) is not None:
+    if of_people and (people := _BY_NOUN.match(text)) is not None:
         return AskedShape(AnswerShape.WHO, people["noun"], is_attribute=True)
-    if whom == "everyone":
-        return AskedShape(None)
-    if _YES_NO.match(text) or _RULED_OUT.match(text):
-        return _yes_no(text, kinds)
-    return _list_or_fact(text, kinds)
+    return None
+
+
+def _of_several(question: PeopleQuestion) -> AskedShape | None:
+    """What is asked of several patients; with words left over where one of its clauses is not understood."""
+    shape = AnswerShape.COUNT if question.counts else AnswerShape.WHO
+    said = clauses_of(without_again(question.asked)[0])
+    read = [(_of_them(shape, clause), clause) for clause in said.clauses]
+    if not read or not all(each.finding for each, _ in read):
+        return None
+    first, words = read[0]
+    return replace(
+        first,
+        rest=tuple(word for each, _ in read for word in each.rest),
+        also=tuple(_condition(each, clause) for each, clause in read[1:]),
+        any_of=said.any_of,
+        group=_group(question, said),
+        kinds=asked_kinds(words) if len(read) > 1 else None,
+    )
+
+
+def _condition(read: AskedShape, clause: str) -> AskedCondition:
+    kinds = asked_kinds(clause)
+    kind = read.kind or (kinds[0] if kinds else None)
+    return AskedCondition(read.finding or "", kind, read.negated, read.is_attribute)
+
+
+def _group(question: PeopleQuestion, said: Clauses) -> AskedGroup:
+    return AskedGroup(question.sex, said.ages or ANY_AGE)
 
 
 def _of_them(shape: AnswerShape, text: str) -> AskedShape:

@@ -13,9 +13,20 @@ from collections.abc import Callable, Sequence
 from pipeline.answering.questions.asked_patients import asked_patients, framed
 from pipeline.answering.questions.asked_shape import meaning_words
 from pipeline.answering.questions.asked_time import asked_time
-from pipeline.answering.questions.interpretation import OPENER, plan_of, without_opener
-from pipeline.answering.questions.plan import AnswerShape, AskedPatients, QuestionPlan, ThingKind
-from pipeline.answering.questions.understood_parts import FINDING, shape_id
+from pipeline.answering.questions.condition_parts import ALSO, GROUP, also_id
+from pipeline.answering.questions.interpretation import OF_THOSE, OPENER, plan_of, without_opener
+from pipeline.answering.questions.plan import (
+    AnswerShape,
+    AskedCondition,
+    AskedPatients,
+    QuestionPlan,
+    ThingKind,
+)
+from pipeline.answering.questions.understood_parts import (
+    FINDING,
+    shape_id,
+    with_carried,
+)
 from pipeline.records import Question, UnderstoodPart
 
 MEASURED = frozenset([ThingKind.VITAL, ThingKind.LABORATORY])
@@ -70,7 +81,7 @@ _FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 def may_carry(question: str, patients: AskedPatients | None = None) -> bool:
     """Whether a question is none without the one before. Touches nothing. `patients`: whom its words mean, where that
     was read already."""
-    if OPENER.match(question) is not None or _points_back(question):
+    if OPENER.match(question) or OF_THOSE.match(question) or _points_back(question):
         return True
     return _is_bare(_own_words(question, patients or asked_patients(question)))
 
@@ -81,6 +92,8 @@ def carried_parts(
     """Ids of the parts that `question` takes over, without those its asker removed; a finding of its own, where only
     the frame is taken over, is among them. `before`: what the last question was understood to ask."""
     patients = patients or asked_patients(question.text)
+    if OF_THOSE.match(question.text) is not None:
+        return _narrowed([each for each in before() if each.id not in question.without])
     words = _own_words(question.text, patients)
     points_back = _points_back(question.text)
     if OPENER.match(question.text) is None and not (points_back or _is_bare(words)):
@@ -94,6 +107,19 @@ def carried_parts(
     else:
         carried = [*_thing(plan, words, told), *_time(plan, told)]
     return tuple(each for each in carried if each not in question.without)
+
+
+def _narrowed(told: Sequence[UnderstoodPart]) -> tuple[str, ...]:
+    """What was asked of patients before, as conditions that hold on; nothing where nothing was asked of several."""
+    shape = next((each.id for each in told if each.part == "shape"), "")
+    if shape not in _OF_PATIENTS or any(each.id.startswith(f"{ALSO}or") for each in told):
+        return ()
+    plan = with_carried(QuestionPlan(""), [each.id for each in told])
+    if plan.finding is None:
+        return ()
+    first = AskedCondition(plan.finding, plan.kind, plan.negated, plan.is_attribute)
+    kept = [each.id for each in told if each.part == "time" or each.id.startswith(GROUP)]
+    return (*map(also_id, (first, *plan.also)), *kept, shape_id(AnswerShape.WHO))
 
 
 def asks_of_several(carried: Sequence[str]) -> bool:

@@ -14,6 +14,7 @@ from pipeline.answering.questions.asked_patients import asked_patients, framed
 from pipeline.answering.questions.asked_shape import asked_shape, names_a_list
 from pipeline.answering.questions.asked_thing import asked_thing
 from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.condition_parts import ALSO
 from pipeline.answering.questions.plan import (
     LISTED_KINDS,
     AnswerShape,
@@ -23,7 +24,12 @@ from pipeline.answering.questions.plan import (
     ThingKind,
 )
 from pipeline.answering.questions.proposed_parts import with_proposed
-from pipeline.answering.questions.understood_parts import carried_words, with_carried, without_parts
+from pipeline.answering.questions.understood_parts import (
+    SHAPE,
+    carried_words,
+    with_carried,
+    without_parts,
+)
 from pipeline.records import Question
 from pipeline.text.structure.personal_facts import PERSONAL_FACTS
 
@@ -33,6 +39,12 @@ OPENER = re.compile(
     re.IGNORECASE,
 )
 """How a question begins that goes on with the one before."""
+OF_THOSE = re.compile(
+    r"\A\s*(?:(?:and|so|ok(?:ay)?)\b[,\s]*)*(?:(?:which|who|how many|(?:are |do |have |is )?any)\s+(?:ones?\s+)?of"
+    r"\s+(?:them|these|those)(?:\s+(?:patients|people|ones))?|(?:which|what)\s+ones)\b",
+    re.IGNORECASE,
+)
+"""How a question begins that asks of the patients of the answer before."""
 CHARACTERS_MAX = 400
 """A longer question tells a story, and is not one frame."""
 _ONE_VALUE = re.compile(
@@ -59,7 +71,11 @@ _CHANGES = re.compile(
 def plan_for(question: Question, patients: AskedPatients | None = None) -> QuestionPlan:
     """What `question` asks for with what it carries from the turn before, and without what its asker removed.
     `patients`: as in `plan_of`."""
-    if question.carried:
+    if OF_THOSE.match(question.text) and any(each.startswith(ALSO) for each in question.carried):
+        people = "how many patients" if "how many" in question.text.lower() else "which patients"
+        conditions = [each for each in question.carried if not each.startswith(SHAPE)]
+        plan = with_carried(plan_of(OF_THOSE.sub(people, question.text)), conditions)
+    elif question.carried:
         plan = with_carried(plan_of(without_opener(question.text), patients), question.carried)
         if words := carried_words(plan, question.carried):
             plan = replace(plan, text=f"{plan.text.rstrip(' ?.!')} {words}?")
@@ -86,6 +102,7 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     time, text = asked_time(_OF_THIS_VISIT.sub("", framed(question, patients)))
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
+    kinds = kinds if read.kinds is None else read.kinds
     if read.kind is not None and (read.part is not None or read.kind in _ALONE):
         kinds = (read.kind,)
     elif read.kind is not None and not (read.kind is ThingKind.MEDICATION and ThingKind.PROCEDURE in kinds):
@@ -101,6 +118,9 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
         negated=read.negated,
         is_attribute=read.is_attribute,
         part=read.part,
+        also=read.also,
+        any_of=read.any_of,
+        group=read.group,
     )
     return _in_time(plan, text)
 

@@ -141,6 +141,38 @@ class AskedThing:
     """Asked for what began, or ended."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """Whole years, both included; None: no limit."""
+
+    least: int | None = None
+    most: int | None = None
+
+
+ANY_AGE = Ages()
+
+
+@dataclass(frozen=True, slots=True)
+class AskedCondition:
+    """What else is asked of the same patients, as `QuestionPlan` has the first of it."""
+
+    finding: str
+    kind: ThingKind | None = None
+    negated: bool = False
+    is_attribute: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AskedGroup:
+    """Of which patients it is asked, by what the register of patients says of them."""
+
+    sex: Literal["female", "male"] | None = None
+    ages: Ages = ANY_AGE
+
+
+EVERYONE = AskedGroup()
+
+
 ListChange: TypeAlias = Literal["started", "stopped", "changed"]
 
 
@@ -177,6 +209,11 @@ class QuestionPlan:
     """Of a trend, a comparison, or a fact with a time, when it can be told; None for all other questions."""
     part: ListPart | None = None
     """None: all of the list."""
+    also: tuple[AskedCondition, ...] = ()
+    """Of a question about several patients what they must have besides the finding."""
+    any_of: bool = False
+    """Whether one of these conditions is enough."""
+    group: AskedGroup = EVERYONE
 
     @property
     def kind(self) -> ThingKind | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
+from pipeline.answering.questions.people_question import people_question
 from pipeline.text.names import ILLNESSES, Name
 from pipeline.text.question_names import names
 
@@ -47,7 +48,7 @@ _SEVERAL = re.compile(
 def subject_of(question: str, written: Sequence[Name] | None = None) -> About:
     """Whether a question is about several patients, names one, says he or she, or does none of it. `written`: its names
     as `question_names.names` gives them, where they were read already."""
-    if _SEVERAL.search(question):
+    if _SEVERAL.search(question) or people_question(question) is not None:
         return "several"
     # Also "Nguyen's potassium", where nothing is sure: otherwise the patient before would answer for Nguyen.
     shaped = names(question) if written is None else written

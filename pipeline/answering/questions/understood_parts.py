@@ -14,7 +14,9 @@ from typing import Literal, cast, get_args
 
 from pipeline.answering.questions.asked_patients import framed
 from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.condition_parts import also_id, condition_parts, with_condition
 from pipeline.answering.questions.plan import (
+    EVERYONE,
     AnswerShape,
     AskedThing,
     AskedTime,
@@ -115,6 +117,8 @@ def with_carried(plan: QuestionPlan, ids: Iterable[str]) -> QuestionPlan:
                 plan = replace(plan, shape=_shape(value), rest=())
             case "negation":
                 plan = replace(plan, negated=True)
+            case _:
+                plan = with_condition(plan, each)
     if kinds:
         plan = replace(plan, kinds=tuple(kinds))
     if plan.finding and plan.shape is AnswerShape.LIST:
@@ -138,7 +142,7 @@ def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
     """The plan without these parts. Its patients are `patient_meant`'s."""
     gone = {each.id for each in plan_parts(plan, ids)}.intersection(ids)
     parts = {each.partition(":")[0] for each in gone}
-    return replace(
+    left = replace(
         plan,
         kinds=tuple(kind for kind in plan.kinds if kind_id(kind) not in gone),
         finding=None if "finding" in parts else plan.finding,
@@ -147,6 +151,23 @@ def without_parts(plan: QuestionPlan, ids: Collection[str]) -> QuestionPlan:
         time=AskedTime() if "time" in parts else plan.time,
         shape=None if "shape" in parts else plan.shape,
         negated=plan.negated and NEGATION not in gone,
+        also=tuple(each for each in plan.also if also_id(each, any_of=plan.any_of) not in gone),
+        group=EVERYONE if "group" in parts else plan.group,
+    )
+    return _with_the_next(left) if "finding" in parts and left.also else left
+
+
+def _with_the_next(plan: QuestionPlan) -> QuestionPlan:
+    """The plan whose first condition is gone, with the next one in its place."""
+    first, *others = plan.also
+    kinds = (first.kind,) if first.kind else ()
+    return replace(
+        plan,
+        finding=first.finding,
+        kinds=kinds,
+        negated=first.negated,
+        is_attribute=first.is_attribute,
+        also=tuple(others),
     )
 
 
@@ -207,6 +228,8 @@ def _plan_parts(plan: QuestionPlan, carried: Collection[str]) -> Iterator[Unders
         yield UnderstoodPart(kind_id(kind), "kind", _PLURALS.get(kind, kind.value))
     if finding := _finding_of(plan, carried):
         yield UnderstoodPart(f"{FINDING}{finding}", "finding", finding)
+    if not plan.rest:
+        yield from condition_parts(plan)
     if (time := _time_value(plan.time)) is not None:
         yield UnderstoodPart(f"{TIME}{time}", "time", _time_text(plan.time))
     if plan.shape is not None and (not plan.rest or _is_of_a_thing(plan)):

@@ -68,7 +68,7 @@ def _shortened(lines: Sequence[ReplyLine], sentences: Mapping[Quotation, str]) -
 
 
 def _stands_for(statement: Statement, line: Quotation, finding: Finding | None) -> bool:
-    if not _cites(statement, line):
+    if line.beside or not _cites(statement, line):
         return False
     start, end = without_mark(line.hit.text, line.start, line.end)
     quote = line.hit.text[start:end]

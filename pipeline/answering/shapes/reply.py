@@ -48,6 +48,12 @@ class Quotation:
     """When it was, in our words, where the line begins with it."""
     under: str = ""
     """The title that it stands under, where it says little without."""
+    beside: tuple[Quotation, ...] = ()
+    """Other places of the same patient that the line stands on: without one of them it is none."""
+
+    @property
+    def places(self) -> tuple[Quotation, ...]:
+        return (self, *self.beside)
 
 
 ReplyLine: TypeAlias = Lead | Counted | Quotation
@@ -70,7 +76,8 @@ class Reply:
     @property
     def passages(self) -> tuple[Hit, ...]:
         """What is quoted, each once."""
-        return tuple({line.hit.chunk_id: line.hit for line in self.quotations}.values())
+        places = (place for line in self.quotations for place in line.places)
+        return tuple({place.hit.chunk_id: place.hit for place in places}.values())
 
 
 NOT_STATED = Reply((), "not_stated")

@@ -15,6 +15,7 @@ from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
 from pipeline.answering.shapes.kinds_in_prose import SAID_IN
 from pipeline.answering.shapes.reply import Quotation
 from pipeline.records import Hit
+from pipeline.text.drug_classes import class_members
 from pipeline.text.finding import Finding, Mention
 from pipeline.text.predicate import is_said_of_person
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
@@ -104,7 +105,9 @@ class AskedThing:
         words = plan.finding or ""
         none, family = _NONE_OF.match(words), _FAMILY_OF.match(words)
         before = none or family
-        finding = Finding(words[before.end() :] if before else words)
+        words_left = words[before.end() :] if before else words
+        allergy = plan.kind is ThingKind.ALLERGY
+        finding = Finding(words_left, class_members(words_left, allergy=allergy))
         negated = plan.negated is not bool(none)
         unknown = len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS
         return cls(
@@ -140,6 +143,18 @@ class Said:
     quotation: Quotation
     over: bool = False
     """Whether the sentence says that it is there no more."""
+
+    def kind_for(self, thing: AskedThing) -> AssertionKind:
+        """How it is said where what is over, and asked for as of now, is of the past."""
+        over = self.over and thing.wanted is _K.PRESENT and not thing.over_counts
+        return _K.HISTORICAL if over and self.kind in HAS else self.kind
+
+    def counts(self, thing: AskedThing) -> bool:
+        """Whether the patient is one of those asked for."""
+        if thing.now or thing.wanted is not _K.PRESENT:
+            return self.kind_for(thing) is thing.wanted
+        gone = self.over and not thing.over_counts
+        return self.kind in HAS and not gone
 
     def settles(self, thing: AskedThing) -> bool:
         """Whether no older note changes it."""

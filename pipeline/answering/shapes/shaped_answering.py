@@ -138,7 +138,8 @@ class ShapedAnswering:
         near = reply.missing is not None
         cut = not near and any(
             is_cut_from_its_line(line.hit, line.start, line.end, note)
-            for line in reply.quotations
+            for quotation in reply.quotations
+            for line in quotation.places
             if (note := original(line.hit.resource_id))
         )
         if reply.quotations and not (cited or cut or near):
@@ -223,14 +224,26 @@ def _said(lead: Lead | Counted, missing: int) -> str:
 def _statement(
     line: Quotation, checker: StatementChecker, numbers: dict[str, int], wording: Wording
 ) -> Statement | None:
-    sentence = wording(line)
+    sentence = "" if line.beside else wording(line)
     statement = checker.check(sentence) if sentence else None
     if statement is None:
-        statement = _quoted(line, checker, numbers)
+        statement = _all_quoted(line.places, checker, numbers)
     before = _before(line)
     if statement is None or not before:
         return statement
     return replace(statement, text=f"{before}: {statement.text}")
+
+
+def _all_quoted(
+    places: Sequence[Quotation], checker: StatementChecker, numbers: dict[str, int]
+) -> Statement | None:
+    """The quotations of one line after one another; None where one of them does not pass."""
+    quoted = [_quoted(place, checker, numbers) for place in places]
+    passed = [each for each in quoted if each is not None]
+    if len(passed) < len(quoted):
+        return None
+    citations = [citation for each in passed for citation in each.citations]
+    return Statement(" ".join(each.text for each in passed), _once(citations))
 
 
 def _quoted(line: Quotation, checker: StatementChecker, numbers: dict[str, int]) -> Statement | None:

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
-from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.questions.condition_parts import group_in_words
+from pipeline.answering.questions.plan import EVERYONE, AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.group_of_patients import belongs_to
 from pipeline.answering.shapes.other_words import is_told_by_others
 from pipeline.answering.shapes.reply import (
     NOT_STATED,
     Counted,
+    Lead,
     PlannedQuestion,
     Quotation,
     Reply,
@@ -39,7 +43,6 @@ APART_MAX = 20
 """Patients of each other group that are listed."""
 _K = AssertionKind
 _APART: Mapping[AssertionKind, str] = {
-    _K.PRESENT: "as theirs",
     _K.POSSIBLE: "not as his or hers, but as possible",
     _K.PLANNED: "not as his or hers, but as planned, feared or to be watched for",
     _K.HISTORICAL: "in a sentence about what was taken before, stopped or held",
@@ -83,16 +86,25 @@ class Who:
         )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
-        thing = AskedThing.of(asked.plan)
-        if not thing.finding.keys or thing.finding.says_nothing:
+        things = [AskedThing.of(each) for each in _conditions(asked.plan)]
+        if any(not thing.finding.keys or thing.finding.says_nothing for thing in things):
             return None
-        by_patient, found, complete = _read(asked, thing)
+        group = _in_group(asked)
+        if group is None:
+            return None
+        read = [_read(asked, thing) for thing in things]
+        if len(read) > 1 and not asked.plan.any_of:
+            return _all_of(asked, read, group)
+        found = _any_of(read)
+        by_patient = group.only(found.by_patient)
         if not by_patient:
-            return None if not complete or _may_be_told(asked, thing, found) else NOT_STATED
-        lines = list(_lines(by_patient, thing, asked.plan, complete))
+            told = any(_may_be_told(asked, each.thing, each.found) for each in read)
+            return None if not found.complete or told else NOT_STATED
+        thing = things[0]
+        lines = list(_lines(by_patient, things, asked.plan, found.complete))
         if thing.kind is ThingKind.ALLERGY and is_open_question(asked.plan) and not thing.is_any_allergy:
             lines += _without_any(asked, by_patient)
-        return Reply(tuple(lines))
+        return Reply((*group.leads, *lines))
 
 
 def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool:
@@ -108,7 +120,7 @@ def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool
 
 def _without_any(asked: PlannedQuestion, by_patient: Collection[str]) -> Iterator[ReplyLine]:
     """Of those of whom nothing else is said the ones without any known allergy."""
-    allergies, _, _ = _read(asked, AskedThing(Finding("allergy"), ThingKind.ALLERGY, wanted=_K.ABSENT))
+    allergies = _read(asked, AskedThing(Finding("allergy"), ThingKind.ALLERGY, wanted=_K.ABSENT)).by_patient
     none = [
         said.quotation
         for patient, said in sorted(allergies.items())
@@ -134,9 +146,130 @@ def is_open_question(plan: QuestionPlan) -> bool:
     )
 
 
-def _read(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, Said], bool, bool]:
-    """What stands for each patient, whether any passage has the words, and whether all were read that could change
-    it. Of each patient the newest passage is read first, and an older one only where none has settled it."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the notes say of one thing."""
+
+    thing: AskedThing
+    by_patient: Mapping[str, Said]
+    found: bool
+    """Whether any passage has the words."""
+    complete: bool
+    """Whether all were read that could change it."""
+
+    @property
+    def has(self) -> Mapping[str, Said]:
+        """Those of whom it is said as it is asked for."""
+        return {patient: said for patient, said in self.by_patient.items() if said.counts(self.thing)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The patients of whom it is asked."""
+
+    patients: frozenset[str] | None = None
+    """None: all."""
+    leads: tuple[Lead, ...] = ()
+
+    def only(self, by_patient: Mapping[str, Said]) -> Mapping[str, Said]:
+        if self.patients is None:
+            return by_patient
+        return {patient: said for patient, said in by_patient.items() if patient in self.patients}
+
+
+def _conditions(plan: QuestionPlan) -> Iterator[QuestionPlan]:
+    """The question of each condition by itself."""
+    yield plan
+    for each in plan.also:
+        yield replace(
+            plan,
+            finding=each.finding,
+            kinds=(each.kind,) if each.kind else (),
+            negated=each.negated,
+            is_attribute=each.is_attribute,
+        )
+
+
+def _in_group(asked: PlannedQuestion) -> _Group | None:
+    """None where the register of patients does not know who is of the group."""
+    group = asked.plan.group
+    if group == EVERYONE:
+        return _Group()
+    if not asked.store.has_register():
+        return None
+    scope = asked.question.filters.scope
+    found: set[str] = set()
+    unknown = 0
+    after = ""
+    while page := asked.store.patients(scope, after=after, limit=READ_AT_ONCE):
+        cancellation.check()
+        of_group = [(each.patient_id, belongs_to(each, group)) for each in page]
+        found.update(patient for patient, known in of_group if known)
+        unknown += sum(known is None for _, known in of_group)
+        after = page[-1].patient_id
+    what = group_in_words(group)
+    more = f"; of {_patients(unknown)} they do not say it" if unknown else ""
+    return _Group(frozenset(found), (Lead(f"Of patients {what}, as notes and records say it{more}:"),))
+
+
+def _any_of(read: Sequence[_Read]) -> _Read:
+    """What stands for each patient of any of them: who has one is not said to have none."""
+    by_patient: dict[str, Said] = {}
+    for each in read:
+        rank = (each.thing.wanted, *RANK)
+        for patient, said in each.by_patient.items():
+            before = by_patient.get(patient)
+            if before is None or rank.index(said.kind) < rank.index(before.kind):
+                by_patient[patient] = said
+    return _Read(
+        read[0].thing, by_patient, any(each.found for each in read), all(each.complete for each in read)
+    )
+
+
+def _all_of(asked: PlannedQuestion, read: Sequence[_Read], group: _Group) -> Reply | None:
+    """Those of whom each condition is said; of what they are not to have, that no note says it."""
+    wanted = [each for each in read if each.thing.wanted is not _K.ABSENT]
+    without = [each for each in read if each.thing.wanted is _K.ABSENT]
+    complete = all(each.complete for each in read)
+    if not wanted:  # each is denied
+        wanted, without = list(read), []
+    if without and not complete:
+        return None
+    having = [group.only(each.has) for each in wanted]
+    patients = set(having[0]).intersection(*having[1:])
+    for each in without:
+        patients.difference_update(
+            patient for patient, said in each.by_patient.items() if said.kind not in (_K.ABSENT, _K.FAMILY)
+        )
+    if not patients:
+        told = any(_may_be_told(asked, each.thing, each.found) for each in read if not each.by_patient)
+        return None if told or not complete else NOT_STATED
+    denied = [each.by_patient for each in without]
+    lines = [_line_of([said[patient] for said in having], denied, patient) for patient in sorted(patients)]
+    what = _all_called([each.thing for each in wanted], [each.thing for each in without])
+    lead = Counted(len(lines), partial(_counted, what=what, whole=_whole(asked.plan, complete)))
+    return Reply((*group.leads, lead, *lines[:PATIENTS_MAX]))
+
+
+def _line_of(has: Sequence[Said], denied: Sequence[Mapping[str, Said]], patient: str) -> Quotation:
+    """The places that say it, each once, and those that deny what is not to be."""
+    denials = [said[patient] for said in denied if patient in said and said[patient].kind is _K.ABSENT]
+    first, *others = dict.fromkeys(said.quotation for said in (*has, *denials))
+    places = {(first.hit.chunk_id, first.start): first}
+    for each in others:
+        places.setdefault((each.hit.chunk_id, each.start), each)
+    return replace(first, beside=tuple(places.values())[1:])
+
+
+def _all_called(wanted: Sequence[AskedThing], without: Sequence[AskedThing]) -> str:
+    said = " and ".join(_words_of(thing) for thing in wanted)
+    verb = "without" if wanted[0].wanted is _K.ABSENT else "with"
+    none = " or ".join(thing.finding.text for thing in without)
+    return f"{verb} {said}" + (f" and no note that says {none} of them" if none else "")
+
+
+def _read(asked: PlannedQuestion, thing: AskedThing) -> _Read:
+    """Of each patient the newest passage is read first, and an older one only where none has settled it."""
     waiting, complete = _waiting(asked, thing)
     found = bool(waiting)
     by_patient: dict[str, Said] = {}
@@ -153,7 +286,7 @@ def _read(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, Said], b
             for patient, passages in waiting.items()
             if (rest := _that_may_change(by_patient.get(patient), passages[1:], thing))
         }
-    return by_patient, found, complete and not waiting
+    return _Read(thing, by_patient, found, complete and not waiting)
 
 
 def _waiting(asked: PlannedQuestion, thing: AskedThing) -> tuple[dict[str, list[ChunkOfPatient]], bool]:
@@ -192,39 +325,46 @@ def _that_may_change(
 
 
 def _lines(
-    by_patient: Mapping[str, Said], thing: AskedThing, plan: QuestionPlan, complete: bool
+    by_patient: Mapping[str, Said], things: Sequence[AskedThing], plan: QuestionPlan, complete: bool
 ) -> Iterator[ReplyLine]:
+    thing = things[0]
     groups: dict[AssertionKind, list[Quotation]] = {}
-    counted = (thing.wanted,) if thing.now or thing.wanted is not _K.PRESENT else HAS
     for _, said in sorted(by_patient.items()):
-        over = said.over and thing.wanted is _K.PRESENT and not thing.over_counts
-        kind = _K.HISTORICAL if over and said.kind in HAS else said.kind
-        has_it = kind in counted and not (over and kind is _K.HISTORICAL)
-        groups.setdefault(counted[0] if has_it else kind, []).append(said.quotation)
-    has = groups.pop(counted[0], [])
-    what = _called(thing, plan)
+        kind = thing.wanted if said.counts(thing) else said.kind_for(thing)
+        groups.setdefault(kind, []).append(said.quotation)
+    has = groups.pop(thing.wanted, [])
+    what = _called(things, plan)
     if has:
         yield Counted(len(has), partial(_counted, what=what, whole=_whole(plan, complete)))
         yield from has[:PATIENTS_MAX]
     nobody = "" if has else f"No patient {what} {_whole(plan, complete, one=True)}, but "
     for kind in RANK:
-        if listed := groups.get(kind):
-            how = "as past or over" if kind is _K.HISTORICAL and not thing.now else _APART[kind]
-            yield Counted(len(listed), partial(_apart, how=how, more=bool(has), before=nobody))
+        asked_for_none = thing.wanted is _K.ABSENT and kind in HAS
+        if not asked_for_none and (listed := groups.get(kind)):
+            over = kind is _K.HISTORICAL and not thing.now
+            how = "as past or over" if over else _APART[kind]
+            near = kind not in (_K.ABSENT, _K.FAMILY)
+            yield Counted(len(listed), partial(_apart, how=how, more=bool(has), before=nobody, near=near))
             yield from listed[:APART_MAX]
             nobody = ""
 
 
-def _called(thing: AskedThing, plan: QuestionPlan) -> str:
+def _called(things: Sequence[AskedThing], plan: QuestionPlan) -> str:
     """What is counted, in the question's words."""
-    words = f"family history of {thing.finding.text}" if thing.wanted is _K.FAMILY else thing.finding.text
+    thing = things[0]
+    words = " or ".join(_words_of(each) for each in things)
+    absent = thing.wanted is _K.ABSENT
     if plan.is_attribute or not _HAD.search(plan.text):
-        return f'of whom "{words}" is said{" not to be so" if thing.wanted is _K.ABSENT else ""}'
-    return f"{'without' if thing.wanted is _K.ABSENT else 'with'} {'an allergy to ' if _is_of(thing) else ''}{words}"
+        return f'of whom "{words}" is said{" not to be so" if absent else ""}'
+    return f"{'without' if absent else 'with'} {words}"
 
 
-def _is_of(thing: AskedThing) -> bool:
-    return thing.kind is ThingKind.ALLERGY and "allergy" not in thing.finding.keys
+def _words_of(thing: AskedThing) -> str:
+    """What is asked for, as it stands behind "with"."""
+    if thing.wanted is _K.FAMILY:
+        return f"family history of {thing.finding.text}"
+    of = thing.kind is ThingKind.ALLERGY and "allergy" not in thing.finding.keys
+    return f"an allergy to {thing.finding.text}" if of else thing.finding.text
 
 
 def _whole(plan: QuestionPlan, complete: bool, *, one: bool = False) -> str:
@@ -244,10 +384,10 @@ def _counted(number: int, what: str, whole: str) -> str:
     return f"{_patients(number)} {what}, {whole}{shown}:"
 
 
-def _apart(number: int, how: str, more: bool, before: str) -> str:
+def _apart(number: int, how: str, more: bool, before: str, near: bool = False) -> str:
     mention = "mentions" if number == 1 else "mention"
     shown = f", the first {APART_MAX} listed" if number > APART_MAX else ""
-    return f"{before}{_patients(number, more=more)} {mention} it {how}{shown}:"
+    return f"{before}{_patients(number, more=more)} {mention} it{', which comes near,' if near else ''} {how}{shown}:"
 
 
 def _patients(number: int, *, more: bool = False) -> str:

@@ -116,6 +116,16 @@ def parts(found: Answer) -> dict[str, bool]:
             {"patient:P1": False, "finding:diabetes": True, "shape:yes-no": True},
         ),
         (
+            "Which patients have hypertension?",
+            "and which of them take warfarin?",
+            {
+                "kind:medication": False,
+                "finding:warfarin": False,
+                "also://hypertension": True,
+                "shape:who": True,
+            },
+        ),
+        (
             "Which patients do not have diabetes?",
             "And gout?",
             {"finding:gout": False, "shape:who": True, "negation": True},

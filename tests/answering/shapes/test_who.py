@@ -204,3 +204,67 @@ def test_a_denial_of_one_kind_of_allergy_is_not_of_any(tmp_path: Path) -> None:
         "Patient ben",
         "Patient fay",
     ]
+
+
+TWO_THINGS = {
+    "fay": "Ms. Fay is a 71-year-old woman with diabetes and heart failure. She takes atorvastatin and aspirin.",
+    "gus": "Mr. Gus is a 64-year-old man with asthma. Coumadin 5 mg daily and aspirin 81 mg daily. Denies COPD.",
+    "hal": "Mr. Hal is a 40-year-old man with asthma and COPD. He stopped simvastatin. Lopressor 25 mg twice a day.",
+    "ida": "Ms. Ida is a 58-year-old woman with diabetes. Her mother had heart failure. She is allergic to Augmentin.",
+    "jon": "Mr. Jon has asthma. Warfarin 2 mg.",
+}
+
+
+@pytest.fixture(scope="module")
+def two_things(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    documents = [
+        Document(f"note-{name}", name, "Visit note", text, f"2022-0{day}-01", "ward")
+        for day, (name, text) in enumerate(TWO_THINGS.items(), start=1)
+    ]
+    with stored(tmp_path_factory.mktemp("two"), documents) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("question", "who"),
+    [
+        ("diabetics with heart failure", "fay"),
+        ("Who takes warfarin and aspirin?", "gus"),
+        ("Which patients have asthma but no COPD?", "gus jon"),
+        ("who is on warfarin but not aspirin", "jon"),
+        ("Who takes warfarin or metoprolol?", "gus hal jon"),
+        ("pts on a statin", "fay"),
+        ("anyone on a beta blocker?", "hal"),
+        ("list everyone on blood thinners", "gus jon"),
+        ("Who is allergic to penicillin?", "ida"),
+        ("Which patients have asthma and take insulin?", ""),
+    ],
+)
+def test_several_conditions_and_classes_of_drugs(two_things: EmbeddedStore, question: str, who: str) -> None:
+    assert listed(asked(question, two_things)) == who
+
+
+@pytest.mark.parametrize(
+    ("question", "who"),
+    [
+        ("asthmatics over 60", "gus"),
+        ("women with diabetes", "fay ida"),
+        ("Patients under 60 with diabetes", "ida"),
+    ],
+)
+def test_a_group_is_of_whom_the_register_knows_it(two_things: EmbeddedStore, question: str, who: str) -> None:
+    told = asked(question, two_things)
+    assert lines(told)[0].startswith("Of patients ")
+    assert [line.split(",")[0].removeprefix("Patient ") for line in lines(told)[2:]] == who.split()
+
+
+def test_a_line_cites_each_condition_of_its_patient(two_things: EmbeddedStore) -> None:
+    told = asked("Who has diabetes and takes aspirin?", two_things)
+    assert [each.quote for each in told.statements[1].citations] == [
+        "Ms. Fay is a 71-year-old woman with diabetes and heart failure.",
+        "She takes atorvastatin and aspirin.",
+    ]
+
+
+def test_what_names_no_thing_beside_one_that_does_is_not_half_answered(two_things: EmbeddedStore) -> None:
+    assert not listed(asked("Which patients have asthma and are not on any medication?", two_things))
