@@ -11,25 +11,20 @@ import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pipeline.answering.questions.shorthand import spelled_out
+
 Sex: TypeAlias = Literal["female", "male"]
 
 _SHORTHAND = (
-    (r"\bpts\b", "patients"),
-    (r"\bw/o\b\s*", "without "),
-    (r"\bw/\s*", "with "),
     (r"\b(?:s/p|status post)\b", "had"),
     (r"\b(?:fam(?:ily)?|fh)[\s-]*(?:hx|hist)\b(?:\s+of)?|\bfhx\b(?:\s+of)?", "family history of"),
-    (r"\b(?:h/o|hx of|hist of|past medical history of|pmhx? of|past history of)\b", "history of"),
+    (r"\b(?:h/o|hx of|hist of|pmhx? of)\b|\bpast (?:medical )?history of\b", "history of"),
     (r"\bc/o\b", "complains of"),
-    (r"\b(?:dx['’]?d|dxed) (?:with|w/)", "diagnosed with"),
-    (r"\brx['’]?d\b", "prescribed"),
-    (r"\b(who)['’]?s(?=\s+(?:had|got|been|ever)\b)", r"\1 has"),
-    (r"\b(who)['’]?s(?=\s)", r"\1 is"),
-    (
-        r"\b(breast|colon|lung|prostate|ovarian|cervical|bladder|skin|thyroid|pancreatic|renal) ca\b",
-        r"\1 cancer",
-    ),
+    (r"\bwho['’]?s(?=\s+(?:had|got|been|ever)\b)", "who has"),
+    (r"\bwhos(?=\s)", "who is"),
+    (r"\bNKD?A\b", "no known drug allergies"),
 )
+"""What says more in a question about patients than its words alone: "s/p hysterectomy" is had."""
 _PEOPLE = (
     r"(?:patients|(?<=which )patient|(?<=every )patient|(?<=any )patient|(?<=each )patient"
     r"|people|persons?|folks|clients|everyone|everybody|anyone|anybody|someone|somebody|cases"
@@ -158,7 +153,7 @@ def in_full(question: str) -> str:
     """The question with what charts abbreviate written out: "pts w/ h/o MI"."""
     for short, full in _SHORTHAND:
         question = re.sub(short, full, question, flags=re.IGNORECASE)
-    return question
+    return spelled_out(question)
 
 
 def _people(text: str, *, bare: bool = False) -> PeopleQuestion | None:

@@ -31,7 +31,7 @@ MEDICATION, ALLERGY = ThingKind.MEDICATION, ThingKind.ALLERGY
         ("gout: who has it?", "gout", None),
         ("Has anyone here had a splenectomy?", "splenectomy", None),
         ("pts s/p splenectomy", "splenectomy", None),
-        ("fam hx of lung ca, who", "family history of lung cancer", None),
+        ("fam hx of lung ca, who", "family history of lung cancer", ThingKind.FAMILY),
     ],
 )
 def test_is_read_as_which_patients(question: str, finding: str, kind: ThingKind | None) -> None:
