@@ -208,14 +208,19 @@ class RankerSettings(SettingsGroup):
 
 
 class ImageEmbedderSettings(SettingsGroup):
-    """Who turns images into vectors."""
+    """Who turns images into vectors. Another choice is another space: indexed images must be embedded again."""
 
-    provider: Literal["none", "nim"] = Field(
-        "none", description="none: images are not embedded; nim: NV-CLIP"
+    provider: Literal["local", "nim", "bedrock", "none"] = Field(
+        "local",
+        description="local: near-identical look, no weights, no text side; nim: NV-CLIP; bedrock: Titan Multimodal "
+        "Embeddings; none: images are not embedded",
     )
     model: str = Field("", description="model id; empty: the provider's default")
     url: HttpUrl = Field("", description="base URL of a nim server, for example http://127.0.0.1:8002/v1")
     api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+    dimension: int = Field(
+        0, ge=0, le=8192, description="bedrock: 256, 384 or 1024; 0: what is known of the model"
+    )
 
 
 class DeidentificationSettings(SettingsGroup):

@@ -184,16 +184,39 @@ class Ranker(Protocol):
 
 
 class ImageEmbedder(Protocol):
-    """Turns images, and where the model can, texts, into vectors of one image space."""
+    """Turns images, and where the model can, texts, into vectors of one image space.
+
+    An image space is never a text space: a vector of a note and a vector of an image meet in no search, whatever
+    their widths.
+    """
 
     @property
     def space(self) -> EmbeddingSpace: ...
 
+    @property
+    def reads_texts(self) -> bool:
+        """Whether the space has a text side. Where it has none, words find images by the linked report and by the
+        metadata alone, and whoever shows the result says so."""
+
+    @property
+    def image_side(self) -> int:
+        """Longest side in pixels that an image should be prepared to: the model sees no more of a larger one."""
+
+    @property
+    def images_at_once(self) -> int:
+        """Images that one call of `embed_images` takes best: one request, or what keeps a core busy."""
+
+    @property
+    def calls_at_once(self) -> int:
+        """As Embedder.calls_at_once."""
+
     def embed_images(self, images: Sequence[bytes]) -> Vector:
-        """Encoded PNG or JPEG files to vectors, shape (n, dimension), order kept."""
+        """Encoded PNG or JPEG files to vectors, shape (n, dimension), unit length, order kept; an empty list gives
+        (0, dimension). Raises RequestInvalid for what is neither, or larger than the model reads."""
 
     def embed_texts(self, texts: Sequence[str]) -> Vector:
-        """Texts into the same space, shape (n, dimension)."""
+        """Texts into the same space, shape (n, dimension). Raises RequestInvalid where it has no text side, and for a
+        text that is longer than the model reads."""
 
     def check(self) -> None:
         """As Embedder.check."""

@@ -277,12 +277,22 @@ def open_ranker(settings: Settings) -> Ranker | None:
 
 
 def open_image_embedder(settings: Settings) -> ImageEmbedder | None:
-    """None where the settings name no image model."""
-    if settings.image_embedder.provider == "none":
-        return None
-    from pipeline.backends.nim import image_embedder
+    """None where the settings name no image model. `ImageEmbedder.reads_texts` says whether words find images by it."""
+    match settings.image_embedder.provider:
+        case "none":
+            return None
+        case "local":
+            from pipeline.backends.local.image_embedder import LocalImageEmbedder
 
-    return image_embedder(settings.image_embedder, settings.transport)
+            return LocalImageEmbedder(settings.image_embedder)
+        case "nim":
+            from pipeline.backends.nim import image_embedder
+
+            return image_embedder(settings.image_embedder, settings.transport)
+        case "bedrock":
+            from pipeline.backends.bedrock import BedrockImageEmbedder
+
+            return BedrockImageEmbedder(settings.image_embedder, settings.bedrock, settings.transport)
 
 
 def generator_needs_embedder(settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""Amazon Bedrock: Titan V2 embeddings by InvokeModel, answers of Nova and others by ConverseStream.
+"""Amazon Bedrock: Titan embeddings of texts and of images by InvokeModel, answers of Nova and others by ConverseStream.
 
 Decides what goes into Bedrock's requests and which of our errors each of botocore's is. botocore's own retries are
 off: trying again happens in one place, `transport.RetryPolicy`, behind the same limiter as every other server.
@@ -22,12 +22,19 @@ from botocore.config import Config
 
 from pipeline.backends.http.chat_request import thinks
 from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock, Slot, map_bounded
+from pipeline.backends.http.encoded_image import read_header, refuse_many_words, require_size
 from pipeline.backends.http.errors import Server, quotable_detail, timed_out, unreadable
 from pipeline.backends.http.openai_protocol import checked_vectors, floor_of, never_empty
 from pipeline.backends.http.transport import RetryPolicy, concurrency_limiter
 from pipeline.backends.local.token_counts import EstimatedTokens
 from pipeline.backends.local.wordpiece import WordPiece
-from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
+from pipeline.config import (
+    BedrockSettings,
+    EmbedderSettings,
+    GeneratorSettings,
+    ImageEmbedderSettings,
+    TransportSettings,
+)
 from pipeline.errors import (
     AuthenticationFailed,
     ConnectionBroken,
@@ -55,11 +62,20 @@ from pipeline.records import (
 Result = TypeVar("Result")
 
 EMBEDDER_DEFAULT = "amazon.titan-embed-text-v2:0"
+IMAGE_EMBEDDER_DEFAULT = "amazon.titan-embed-image-v1"
 GENERATOR_DEFAULT = "amazon.nova-lite-v1:0"
 TITAN_DIMENSIONS = (256, 512, 1024)
 TITAN_TOKENS_MAX = 8192
 TITAN_SIMILARITY_FLOOR = 0.20
 """An assumption until calibrated on the notes at hand."""
+# Limits of Titan Multimodal Embeddings G1 are those of its page in the Bedrock user guide.
+TITAN_IMAGE_DIMENSIONS = (256, 384, 1024)
+TITAN_IMAGE_TOKENS_MAX = 256
+TITAN_IMAGE_SIDE_MAX = 2048
+TITAN_IMAGE_BYTES_MAX = 25 * 1024**2 * 3 // 4
+"""25 MB, taken as the length of the request: base64 makes four bytes of three."""
+TITAN_IMAGE_SIDE = 512
+"""What it scales to inside is not published; more makes requests larger and, as far as is known, nothing better."""
 
 FINISH_REASONS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length"}
 """Bedrock's words for what everyone else calls differently; any other reason is passed on as it is."""
@@ -119,6 +135,29 @@ class _Caller:
                 return answer
 
         return self._patience.run(attempt, attempts_max)
+
+    def invoke(
+        self, model: str, request: Mapping[str, Any], weight: float, attempts_max: int | None = None
+    ) -> dict[str, Any]:
+        """The answer of InvokeModel, a JSON object. Raises ResponseInvalid where it is none."""
+
+        def invoke() -> bytes:
+            answer = self.client.invoke_model(
+                modelId=model,
+                body=json.dumps(request),
+                contentType="application/json",
+                accept="application/json",
+            )
+            with closing(answer["body"]) as body:
+                return bytes(body.read())
+
+        try:
+            found = json.loads(self.call(invoke, weight, request, attempts_max))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise unreadable(self.server, "no JSON object")
+        return found
 
     def opened(
         self, function: Callable[[], Result], request: object, attempts_max: int | None = None
@@ -213,31 +252,128 @@ class BedrockEmbedder:
 
     def _embed_one(self, text: str, attempts_max: int | None = None) -> Vector:
         request = {"inputText": never_empty(text), "dimensions": self._space.dimension, "normalize": True}
+        answer = self._caller.invoke(self._space.model, request, 1.0 + len(text), attempts_max)
+        return _vector(answer, self._space.dimension, self._caller.server)
 
-        def invoke() -> bytes:
-            answer = self._caller.client.invoke_model(
-                modelId=self._space.model,
-                body=json.dumps(request),
-                contentType="application/json",
-                accept="application/json",
+
+def _vector(answer: Mapping[str, Any], dimension: int, server: Server) -> Vector:
+    """Titan's vector at unit length, shape (1, dimension). Raises ResponseInvalid for any other."""
+    try:
+        vector = np.asarray(answer["embedding"], dtype=np.float32)
+    except (ValueError, TypeError, KeyError):
+        raise unreadable(server, "no list of numbers under `embedding`") from None
+    if vector.shape != (dimension,):
+        raise unreadable(server, f"a vector of {vector.size} dimensions instead of {dimension}")
+    return checked_vectors(vector[np.newaxis], server)
+
+
+class BedrockImageEmbedder:
+    """Titan Multimodal Embeddings G1: images and English texts in one space, one of them a request.
+
+    A request with both would give the mean of the two vectors: that is never asked for.
+    """
+
+    def __init__(
+        self,
+        settings: ImageEmbedderSettings,
+        bedrock: BedrockSettings,
+        transport: TransportSettings,
+        *,
+        make_client: Callable[[], Any] | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Raises SettingsInvalid for a width that the model does not have. Opens no connection."""
+        model = settings.model or IMAGE_EMBEDDER_DEFAULT
+        dimension = settings.dimension or TITAN_IMAGE_DIMENSIONS[-1]
+        if dimension not in TITAN_IMAGE_DIMENSIONS:
+            raise SettingsInvalid(
+                f"CHARTWELL_IMAGE_EMBEDDER__DIMENSION is {dimension}; {model} gives 256, 384 or 1024.",
+                remedy="Choose one of the three, or 0 for 1024.",
             )
-            with closing(answer["body"]) as body:
-                return bytes(body.read())
+        self._space = EmbeddingSpace(
+            provider="bedrock",
+            model=model,
+            dimension=dimension,
+            tokens_max=TITAN_IMAGE_TOKENS_MAX,
+            similarity_floor=TITAN_SIMILARITY_FLOOR,
+        )
+        server = _server("image embedder", "IMAGE_EMBEDDER", model, bedrock)
+        self._caller = _Caller(
+            server, make_client or partial(bedrock_client, bedrock, transport), transport, 1, clock
+        )
 
-        answer = self._caller.call(invoke, 1.0 + len(text), request, attempts_max)
-        return self._vector(answer)
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._space
 
-    def _vector(self, answer: bytes) -> Vector:
-        server = self._caller.server
-        try:
-            vector = np.asarray(json.loads(answer)["embedding"], dtype=np.float32)
-        except (ValueError, TypeError, KeyError):
-            raise unreadable(server, "no list of numbers under `embedding`") from None
-        if vector.shape != (self._space.dimension,):
-            raise unreadable(
-                server, f"a vector of {vector.size} dimensions instead of {self._space.dimension}"
-            )
-        return checked_vectors(vector[np.newaxis], server)
+    @property
+    def reads_texts(self) -> bool:
+        return True
+
+    @property
+    def image_side(self) -> int:
+        return TITAN_IMAGE_SIDE
+
+    @property
+    def images_at_once(self) -> int:
+        return 1
+
+    @property
+    def calls_at_once(self) -> int:
+        """The most that can be in flight; the limiter lets through what the server stands."""
+        return self._caller.limiter.in_flight_max
+
+    def stop(self) -> None:
+        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
+        self._caller.limiter.stop()
+
+    def embed_images(self, images: Sequence[bytes]) -> Vector:
+        """As the port says; several requests at the same time."""
+        return self._embed([self._image_input(image, number) for number, image in enumerate(images, start=1)])
+
+    def embed_texts(self, texts: Sequence[str]) -> Vector:
+        """As the port says; several requests at the same time."""
+        for number, text in enumerate(texts, start=1):
+            refuse_many_words(text, number, self._space)
+        return self._embed([("inputText", never_empty(text)) for text in texts])
+
+    def check(self) -> None:
+        """A real embedding of one word, once."""
+        self._embed_one(("inputText", "ready"), attempts_max=1)
+
+    def _image_input(self, content: bytes, number: int) -> tuple[str, str]:
+        image = read_header(content, number)
+        require_size(
+            image,
+            number,
+            self._space.model,
+            side_max=TITAN_IMAGE_SIDE_MAX,
+            bytes_max=TITAN_IMAGE_BYTES_MAX,
+        )
+        return "inputImage", image.base64
+
+    def _embed(self, inputs: Sequence[tuple[str, str]]) -> Vector:
+        if len(inputs) == 1:
+            return self._embed_one(inputs[0])
+        vectors = list(map_bounded(self._embed_one, inputs, self._caller.limiter))
+        return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *vectors])
+
+    def _embed_one(self, given: tuple[str, str], attempts_max: int | None = None) -> Vector:
+        field, value = given
+        request = {field: value, "embeddingConfig": {"outputEmbeddingLength": self._space.dimension}}
+        answer = self._caller.invoke(self._space.model, request, 1.0 + len(value), attempts_max)
+        self._refuse_message(answer, request)
+        return _vector(answer, self._space.dimension, self._caller.server)
+
+    def _refuse_message(self, answer: Mapping[str, Any], request: object) -> None:
+        """Titan tells of its own errors in a field of an answer that is otherwise a success."""
+        if not answer.get("message"):
+            return
+        said = quotable_detail(json.dumps({"message": answer["message"]}).encode(), request)
+        raise RequestInvalid(
+            f"{self._caller.server.name} could not embed it." + (f' It says: "{said}".' if said else ""),
+            remedy=f"Check that the image opens, and has {TITAN_IMAGE_SIDE_MAX:,} pixels at most on each side.",
+        )
 
 
 class BedrockGenerator:

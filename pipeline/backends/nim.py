@@ -7,7 +7,6 @@ of the NIM reference (docs.nvidia.com/nim: text embedding 1.x and 2.x, text rera
 
 from __future__ import annotations
 
-import base64
 import json
 import math
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,7 @@ from pipeline.backends.http.concurrency import (
     batches_of,
     map_bounded,
 )
+from pipeline.backends.http.encoded_image import read_header, refuse_many_words, require_size
 from pipeline.backends.http.errors import Server, unreadable
 from pipeline.backends.http.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.http.transport import Transport
@@ -48,7 +48,15 @@ IMAGE_EMBEDDER_DEFAULT = "nvidia/nvclip"
 HOSTED_RANKING_HOST = "ai.api.nvidia.com"
 RANKING_BATCH_SIZE = 32
 IMAGE_BATCH_SIZE = 16
-"""NV-CLIP's real limit per request is not documented."""
+"""NV-CLIP's real limits per request are not documented: what is sent stays small, and is halved where it is refused."""
+IMAGE_REQUEST_CHARACTERS_MAX = 4 * 1024**2
+IMAGE_BYTES_MAX = 2 * 1024**2
+IMAGE_SIDE = 448
+"""Twice what its ViT-H/14 sees, so that the shorter side of a long image still has what it crops to."""
+IMAGE_SIDE_MAX = 518
+"""The most that a working client was seen to send."""
+IMAGE_TEXT_TOKENS_MAX = 77
+"""CLIP's context, special tokens included."""
 GENERATOR_IN_FLIGHT_START = 8
 """Where an 8B model on one card stops gaining much (A100 sweep); the limiter goes on from there by itself."""
 CHECK_ATTEMPTS = 1
@@ -364,23 +372,55 @@ def ranking_path(url: str, model: str) -> str:
 
 
 class NimImageEmbedder:
-    """NV-CLIP: images and texts in one space of 1024 dimensions."""
+    """NV-CLIP: images and texts in one space of 1024 dimensions.
+
+    What a request may hold is not documented. So it holds few images and few bytes, and where the server refuses it,
+    its halves are sent: a limit below ours is found, and an image that the server does not read is named.
+    """
 
     def __init__(
         self, transport: Transport, model: str = IMAGE_EMBEDDER_DEFAULT, dimension: int = 1024
     ) -> None:
         self._transport = transport
+        self._batch_size = IMAGE_BATCH_SIZE
         self._space = EmbeddingSpace(
-            provider="nim", model=model, dimension=dimension, tokens_max=77, similarity_floor=0.20
+            provider="nim",
+            model=model,
+            dimension=dimension,
+            tokens_max=IMAGE_TEXT_TOKENS_MAX,
+            similarity_floor=0.20,
         )
 
     @property
     def space(self) -> EmbeddingSpace:
         return self._space
 
+    @property
+    def reads_texts(self) -> bool:
+        return True
+
+    @property
+    def image_side(self) -> int:
+        return IMAGE_SIDE
+
+    @property
+    def images_at_once(self) -> int:
+        """Fewer once the server has refused a request that its halves were not refused for."""
+        return self._batch_size
+
+    @property
+    def calls_at_once(self) -> int:
+        """The most that can be in flight; the limiter lets through what the server stands."""
+        return self._transport.limiter.in_flight_max
+
+    def stop(self) -> None:
+        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
+        self._transport.stop()
+
     def embed_images(self, images: Sequence[bytes]) -> Vector:
-        """As the port says. Raises RequestInvalid for bytes that are neither PNG nor JPEG."""
-        return self._embed([data_url(image, number) for number, image in enumerate(images, start=1)])
+        """As the port says. Raises RequestInvalid for bytes that are neither PNG nor JPEG, and for an image of more
+        pixels or bytes than NV-CLIP is sent."""
+        return self._embed([self._data_url(image, number) for number, image in enumerate(images, start=1)])
 
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         """As the port says. A text that looks like a data URL is refused: the server would read it as an image."""
@@ -390,39 +430,78 @@ class NimImageEmbedder:
                     f"Text number {number} opens like an image.",
                     remedy="Leave out what stands before the text.",
                 )
-        return self._embed(texts)
+            refuse_many_words(text, number, self._space)
+        return self._embed([never_empty(text) for text in texts])
 
     def check(self) -> None:
         """A real embedding of one word, once."""
-        self._embed_batch(("ready",), CHECK_ATTEMPTS)
+        self._request_vectors(("ready",), CHECK_ATTEMPTS)
+
+    def _data_url(self, content: bytes, number: int) -> str:
+        image = read_header(content, number)
+        require_size(image, number, self._space.model, side_max=IMAGE_SIDE_MAX, bytes_max=IMAGE_BYTES_MAX)
+        return image.data_url
 
     def _embed(self, inputs: Sequence[str]) -> Vector:
-        batches = batches_of(inputs, IMAGE_BATCH_SIZE)
+        batches = list(_image_batches(inputs, self._batch_size))
+        if len(batches) == 1:
+            return self._embed_batch(batches[0])
         found = list(map_bounded(self._embed_batch, batches, self._transport.limiter))
         return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *found])
 
-    def _embed_batch(self, batch: tuple[str, ...], attempts_max: int | None = None) -> Vector:
-        request = {"model": self._space.model, "input": list(batch), "encoding_format": "base64"}
-        answer = self._transport.post("/embeddings", request, weight=len(batch), attempts_max=attempts_max)
-        return read_vectors(answer, len(batch), self._space.dimension, self._transport.server)
+    def _embed_batch(self, batch: _ImageBatch) -> Vector:
+        try:
+            return self._request_vectors(batch.inputs)
+        except RequestInvalid as error:
+            if len(batch.inputs) == 1:
+                error.what += f" It was about input number {batch.first + 1} of the call."
+                raise
+        halves = np.concatenate([self._embed_batch(half) for half in batch.halves()])
+        # Both halves are taken: the whole was too large, and so is the next of its size.
+        self._batch_size = max(1, min(self._batch_size, len(batch.inputs) // 2))
+        return halves
+
+    def _request_vectors(self, inputs: tuple[str, ...], attempts_max: int | None = None) -> Vector:
+        request = {"model": self._space.model, "input": list(inputs), "encoding_format": "base64"}
+        answer = self._transport.post("/embeddings", request, weight=len(inputs), attempts_max=attempts_max)
+        return read_vectors(answer, len(inputs), self._space.dimension, self._transport.server)
+
+
+@dataclass(frozen=True, slots=True)
+class _ImageBatch:
+    first: int
+    """Place of its first input in the call, from 0."""
+    inputs: tuple[str, ...]
+
+    def halves(self) -> tuple[_ImageBatch, _ImageBatch]:
+        middle = len(self.inputs) // 2
+        return (
+            _ImageBatch(self.first, self.inputs[:middle]),
+            _ImageBatch(self.first + middle, self.inputs[middle:]),
+        )
+
+
+def _image_batches(inputs: Sequence[str], size: int) -> Iterator[_ImageBatch]:
+    """Runs of at most `size` inputs and `IMAGE_REQUEST_CHARACTERS_MAX` characters, one input at least."""
+    first, characters = 0, 0
+    for place, each in enumerate(inputs):
+        full = place - first >= size or characters + len(each) > IMAGE_REQUEST_CHARACTERS_MAX
+        if place > first and full:
+            yield _ImageBatch(first, tuple(inputs[first:place]))
+            first, characters = place, 0
+        characters += len(each)
+    if first < len(inputs):
+        yield _ImageBatch(first, tuple(inputs[first:]))
 
 
 def image_embedder(settings: ImageEmbedderSettings, transport: TransportSettings) -> NimImageEmbedder:
     """NV-CLIP by its settings. Raises SettingsInvalid without a URL. Opens no connection."""
     name = settings.model or IMAGE_EMBEDDER_DEFAULT
     server = server_of("image embedder", "IMAGE_EMBEDDER", settings.url, name)
-    return NimImageEmbedder(Transport(server, transport, api_key=settings.api_key.get_secret_value()), name)
+    client = Transport(server, transport, api_key=settings.api_key.get_secret_value())
+    return NimImageEmbedder(client, name, settings.dimension or 1024)
 
 
 def data_url(image: bytes, number: int = 1) -> str:
-    """The image as NIM takes it. The type is read from the bytes: a label that differs from them is refused there."""
-    if image.startswith(b"\x89PNG\r\n\x1a\n"):
-        kind = "png"
-    elif image.startswith(b"\xff\xd8\xff"):
-        kind = "jpeg"
-    else:
-        raise RequestInvalid(
-            f"Image number {number} is neither PNG nor JPEG.",
-            remedy="Convert it first; NV-CLIP reads these two.",
-        )
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
+    """The image as NIM takes it. Raises RequestInvalid for bytes that are neither PNG nor JPEG."""
+    return read_header(image, number).data_url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import struct
 import time
 import zlib
@@ -74,6 +75,8 @@ def vision_check(context: CheckContext) -> Finding:
     embedder = context.image_embedder
     if embedder is None:
         return skipped("no image model is configured (CHARTWELL_IMAGE_EMBEDDER__PROVIDER)")
+    if context.settings.image_embedder.provider == "local" and importlib.util.find_spec("PIL") is None:
+        return skipped("images are not read here: the extra `images` is not installed")
     space = embedder.space
     started = time.perf_counter()
     vectors = embedder.embed_images([grey_png()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,16 @@ def test_an_image_is_embedded_for_real(server: NimServer, tmp_path: Path) -> Non
     assert found.status == "pass"
     assert found.measured["width"] == 1024
     assert server.calls["/v1/embeddings 200"] == 1
+    assert vision_check(bench(tmp_path, image_embedder={"provider": "none"})).status == "skip"
+
+
+def test_the_local_image_model_is_tried_where_images_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = vision_check(bench(tmp_path))
+    assert found.status == "pass"
+    assert found.measured["width"] == 2320
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert vision_check(bench(tmp_path)).status == "skip"
 
 
