@@ -21,7 +21,7 @@ from pipeline.indexing.validation import ValidNote, accept_all
 from pipeline.ports import Embedder
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources
-from pipeline.records import Rejection
+from pipeline.records import Document, Rejection
 from pipeline.wiring import open_corpus, open_embedder
 
 NOTES = Path(__file__).resolve().parents[1] / "pipeline" / "demo" / "notes"
@@ -78,7 +78,7 @@ def _passages(settings: Settings, embedder: Embedder) -> list[str]:
     return [
         chunk.embedding_text
         for outcome in accept_all(records, settings.indexing)
-        if isinstance(outcome, ValidNote)
+        if isinstance(outcome, ValidNote) and isinstance(outcome.document, Document)
         for chunk in chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
     ]
 

@@ -38,6 +38,11 @@ class EmbeddedImage:
     vector: Vector
     thumbnail: Thumbnail | None = None
 
+    @property
+    def parts(self) -> int:
+        """How many vectors it has, as `EmbeddedDocument.parts`."""
+        return 1
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFilters:

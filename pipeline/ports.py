@@ -39,6 +39,7 @@ from pipeline.records import (
     Prompt,
     Question,
     SearchResult,
+    StagedMaterial,
     StagedNote,
     StoreCounts,
     TextKind,
@@ -402,6 +403,9 @@ class ImageStore(Protocol):
     def image_ids(self) -> Iterator[str]:
         """Of every stored image, ordered; for reconciling with the ledger."""
 
+    def images_of(self, content_hashes: Sequence[str]) -> list[str]:
+        """Ids of the stored images that are made of these bytes."""
+
     def search(self, vector: Vector, k: int, filters: ImageFilters) -> list[ImageHit]:
         """The k images nearest by cosine among those the filters admit, best first. Exact."""
 
@@ -462,8 +466,8 @@ class NoteRegister(Protocol):
     def known(self, resource_ids: Iterable[str]) -> Mapping[str, KnownNote]:
         """Those of the notes that are here, by id."""
 
-    def staged(self, resource_id: str) -> Document | None:
-        """The note as it was staged, None where it is no longer (or never was)."""
+    def staged(self, resource_id: str) -> StagedMaterial | None:
+        """The note or image as it was staged, None where it is no longer (or never was)."""
 
     def stage(self, notes: Sequence[StagedNote]) -> None:
         """Take notes to be embedded, new or changed. An earlier claim on one of them is void."""

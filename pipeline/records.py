@@ -105,6 +105,48 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
+class ImageReference:
+    """An image that waits: where it lies, what it holds, and what other files say of it. No pixels, and nothing of its
+    header, which may name the patient."""
+
+    path: str
+    """As the system opens it; bytes that are no UTF-8 are surrogates."""
+    content_hash: str
+    """SHA-256 of the file's bytes: what the ledger knows the image by."""
+    source_format: str
+    patient_id: str = ""
+    """As other files have it; "" where only the header says."""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """What other files say of the image, by the names of its description."""
+
+    @property
+    def resource_id(self) -> str:
+        return self.content_hash
+
+    @property
+    def patient(self) -> SourcePatient | None:
+        """As that of a note. What images say of their patients makes no register."""
+        return None
+
+    def fingerprint(self) -> str:
+        """SHA-256 over every field. One that lies elsewhere is another: what is stored says where the original is."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_json(cls, text: str) -> ImageReference:
+        return cls(**json.loads(text))
+
+
+StagedMaterial: TypeAlias = Document | ImageReference
+"""What waits in a ledger; one ledger has one kind."""
+
+MaterialKind: TypeAlias = Literal["notes", "images"]
+
+
+@dataclass(frozen=True, slots=True)
 class NoteHead:
     """A note without its text: what a list of notes shows."""
 
@@ -223,6 +265,11 @@ class EmbeddedDocument:
 
     document: Document
     chunks: tuple[EmbeddedChunk, ...]
+
+    @property
+    def parts(self) -> int:
+        """How many vectors it has."""
+        return len(self.chunks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -659,9 +706,9 @@ class KnownNote:
 
 @dataclass(frozen=True, slots=True)
 class StagedNote:
-    """A note for the ledger, to be embedded."""
+    """A note, or an image by reference, for the ledger, to be embedded."""
 
-    document: Document
+    document: StagedMaterial
     source: str
     fingerprint: str
     file: str = ""
@@ -672,9 +719,9 @@ class StagedNote:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A note handed to a worker, with the fingerprint under which its result must come back."""
+    """A note or an image handed to a worker, with the fingerprint under which its result must come back."""
 
-    document: Document
+    document: StagedMaterial
     fingerprint: str
     attempt: int
     replaces: str | None = None

@@ -14,9 +14,10 @@ from typing import TypeVar
 import tenacity
 
 from pipeline.errors import StoreUnavailable
+from pipeline.indexing.material import EmbeddedMaterial, MaterialStore
 from pipeline.logs import LOGGER
-from pipeline.ports import Ledger, Store
-from pipeline.records import Claim, EmbeddedDocument
+from pipeline.ports import Ledger
+from pipeline.records import Claim
 
 Result = TypeVar("Result")
 
@@ -28,13 +29,13 @@ STORE_WAIT_SECONDS_MAX = 5.0
 class Committer:
     """The one writer of store and ledger together."""
 
-    store: Store
+    store: MaterialStore
     ledger: Ledger
     patience_seconds: float
     """How long a store that is away is waited for."""
     stop: Callable[[], bool]
 
-    def commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedDocument]) -> list[Claim]:
+    def commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedMaterial]) -> list[Claim]:
         """Store the notes whose claims still hold. Those that held until all was done."""
         return self.patiently(lambda: self._commit(claims, documents))
 
@@ -42,7 +43,7 @@ class Committer:
         """Take notes out of store and ledger. How many the store held."""
         return self.patiently(lambda: self._remove(resource_ids))
 
-    def _commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedDocument]) -> list[Claim]:
+    def _commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedMaterial]) -> list[Claim]:
         with self.ledger.storing():
             held = [
                 (claim, document)
@@ -54,7 +55,7 @@ class Committer:
                 self.store.upsert([document for _, document in held])
                 if replaced:
                     self.store.delete(replaced)
-            lost = self.ledger.complete([(claim, len(document.chunks)) for claim, document in held])
+            lost = self.ledger.complete([(claim, document.parts) for claim, document in held])
             if replaced:
                 kept = {claim.replaces for claim in lost}
                 self.ledger.forget(key for key in replaced if key not in kept)

@@ -83,14 +83,15 @@ def survey(
         elif isinstance(outcome, Older):
             tally.older += 1
         else:
+            document = outcome.document
+            assert isinstance(document, Document)
             if not outcome.again:
-                document = outcome.document
                 tally.count_accepted(
                     document.resource_id, document.patient_id, placeholder_date=outcome.placeholder_date
                 )
             tally.older += outcome.again
-            dates.add(outcome.document)
-            passages = chunk_document(outcome.document, count_tokens=embedder.count_tokens, tokens_max=limit)
+            dates.add(document)
+            passages = chunk_document(document, count_tokens=embedder.count_tokens, tokens_max=limit)
             chunks += len(passages)
             tokens += sum(embedder.count_tokens([passage.embedding_text for passage in passages]))
     columns, rest = mapping.used() if mapping else ({}, ())

@@ -21,8 +21,9 @@ import numpy as np
 
 from pipeline.call_context.retry_budget import attempts_at_most
 from pipeline.errors import ChartwellError, Overloaded, ProviderTimeout, ResponseInvalid
-from pipeline.ports import Embedder, Interruptible, Store
-from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, Vector
+from pipeline.indexing.material import EmbeddedMaterial, Material, Piece
+from pipeline.ports import Embedder, ImageEmbedder, Interruptible, Store
+from pipeline.records import StagedMaterial, Vector
 
 STOP_SECONDS = 40.0
 """How long an end that was asked for waits for requests on the wire. Within the 60 s that the host gives the service
@@ -34,10 +35,10 @@ LOOK_SECONDS = 0.25
 class VectorCache(Protocol):
     """Where vectors are kept between the embedder's answer and the store."""
 
-    def kept(self, chunks: Sequence[Chunk]) -> Mapping[str, Vector]:
+    def kept(self, chunks: Sequence[Piece]) -> Mapping[str, Vector]:
         """Vectors that are there already, by chunk id."""
 
-    def keep(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
+    def keep(self, chunks: Sequence[Piece], vectors: Vector) -> None:
         """Keep the rows of `vectors`, one a chunk. Called from a thread of its own."""
 
 
@@ -47,16 +48,16 @@ class StoredVectors:
 
     store: Store
 
-    def kept(self, chunks: Sequence[Chunk]) -> Mapping[str, Vector]:
+    def kept(self, chunks: Sequence[Piece]) -> Mapping[str, Vector]:
         return self.store.vectors([chunk.chunk_id for chunk in chunks])
 
-    def keep(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
+    def keep(self, chunks: Sequence[Piece], vectors: Vector) -> None:
         """The store takes them with the batch."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedBatch:
-    documents: tuple[EmbeddedDocument, ...]
+    documents: tuple[EmbeddedMaterial, ...]
     chunks_embedded: int
     chunks_reused: int
 
@@ -65,7 +66,7 @@ class EmbeddedBatch:
 class Request:
     """Passages that are embedded in one call. The answer is there once its vectors are kept."""
 
-    chunks: list[Chunk]
+    chunks: list[Piece]
     attempts: int | None = None
     """How often it is tried at most; None where the pool decides."""
     answer: Future[Vector] = field(default_factory=Future)
@@ -79,7 +80,7 @@ class Request:
 class PendingBatch:
     """A batch whose requests are in flight."""
 
-    notes: Sequence[tuple[Document, Sequence[Chunk]]]
+    notes: Sequence[tuple[StagedMaterial, Sequence[Piece]]]
     vectors: dict[str, Vector]
     """By chunk id; those of the requests are added when they are there."""
     wanted: int
@@ -111,10 +112,7 @@ class PendingBatch:
                 if chunk.chunk_id not in self.vectors:
                     self.vectors[chunk.chunk_id] = by_text[chunk.embedding_text]
         documents = tuple(
-            EmbeddedDocument(
-                document, tuple(EmbeddedChunk(chunk, self.vectors[chunk.chunk_id]) for chunk in parts)
-            )
-            for document, parts in self.notes
+            self.pool.material.whole(document, parts, self.vectors) for document, parts in self.notes
         )
         total = sum(len(parts) for _, parts in self.notes)
         return EmbeddedBatch(documents, self.wanted, total - self.wanted)
@@ -129,13 +127,15 @@ class EmbeddingPool:
 
     def __init__(
         self,
-        embedder: Embedder,
+        material: Material,
+        embedder: Embedder | ImageEmbedder,
         cache: VectorCache,
         *,
         request_texts: int,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         """`stop`: asked while waiting; once true, whatever waits for the server is given up."""
+        self.material = material
         self._embedder = embedder
         self._cache = cache
         self._request_texts = request_texts
@@ -177,7 +177,7 @@ class EmbeddingPool:
 
     def begin(
         self,
-        notes: Sequence[tuple[Document, Sequence[Chunk]]],
+        notes: Sequence[tuple[StagedMaterial, Sequence[Piece]]],
         *,
         alone: bool = False,
         attempts: int | None = None,
@@ -192,7 +192,7 @@ class EmbeddingPool:
         asked = {text: request for text, request in self._asked.items() if not request.answer.done()}
         chunks = [chunk for _, parts in notes for chunk in parts]
         vectors = dict(self._cache.kept(chunks))
-        new: dict[str, Chunk] = {}
+        new: dict[str, Piece] = {}
         shared: dict[int, Request] = {}
         for chunk in chunks:
             if chunk.chunk_id in vectors:
@@ -235,7 +235,7 @@ class EmbeddingPool:
             if isinstance(self._embedder, Interruptible):
                 self._embedder.stop()
 
-    def _send_full(self, new: list[Chunk]) -> list[Request]:
+    def _send_full(self, new: list[Piece]) -> list[Request]:
         """Fill the request that was begun before, send as many as get full, begin another with the shortest."""
         size, before = self._request_texts, self._rest
         room = size - len(before.chunks)
@@ -250,7 +250,7 @@ class EmbeddingPool:
         sent = [before, *self._send_in_groups(new[room:])]
         return [*sent, rest] if over else sent
 
-    def _send_in_groups(self, chunks: Sequence[Chunk], attempts: int | None = None) -> list[Request]:
+    def _send_in_groups(self, chunks: Sequence[Piece], attempts: int | None = None) -> list[Request]:
         size = self._request_texts
         requests = [
             Request(list(chunks[start : start + size]), attempts) for start in range(0, len(chunks), size)
@@ -260,7 +260,7 @@ class EmbeddingPool:
         return requests
 
     def _send(self, request: Request) -> None:
-        if len(self._senders) < self._embedder.calls_at_once:
+        if len(self._senders) < self.material.calls_at_once:
             thread = threading.Thread(target=self._embed_outgoing, name="embed", daemon=True)
             self._senders.append(thread)
             thread.start()
@@ -282,9 +282,9 @@ class EmbeddingPool:
                 # senders. Meanwhile others take the turn at the server.
                 wait([request.answer])
 
-    def _embed(self, chunks: Sequence[Chunk]) -> Vector:
+    def _embed(self, chunks: Sequence[Piece]) -> Vector:
         started = time.perf_counter()
-        vectors = self._embedder.embed([chunk.embedding_text for chunk in chunks], "passage")
+        vectors = self.material.embed(chunks)
         self.busy_seconds += time.perf_counter() - started
         insist_on_shape(vectors, len(chunks), self._embedder.space.dimension)
         return vectors
@@ -331,6 +331,6 @@ def insist_on_shape(vectors: Vector, rows: int, dimension: int) -> None:
         )
 
 
-def text_hash(chunk: Chunk) -> str:
+def text_hash(chunk: Piece) -> str:
     """SHA-256 of what the embedder reads of a passage: equal texts have equal vectors in one space."""
     return hashlib.sha256(chunk.embedding_text.encode("utf-8", errors="surrogatepass")).hexdigest()

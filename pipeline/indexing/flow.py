@@ -18,11 +18,12 @@ from pipeline.indexing.chunking import Chunker
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import StoredVectors, VectorCache
 from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.material import Material, NoteMaterial
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts, SilentObserver
 from pipeline.indexing.staging import Stager, identify
-from pipeline.indexing.validation import NO_PREFIXES, accept_all
+from pipeline.indexing.validation import NO_PREFIXES, Accept, accept, accept_all
 from pipeline.indexing.worker import Worker
-from pipeline.ports import Embedder, Ledger, Store
+from pipeline.ports import Embedder, ImageEmbedder, Ledger, Store
 from pipeline.records import Rejection, SourceRecord
 
 __all__ = ["Indexing", "Observer", "RejectionSink", "RunCounts", "SilentObserver"]
@@ -38,7 +39,7 @@ OPTIMISE_NOTES = 100
 class Indexing:
     """The parts of one indexing run. `stop` is asked between batches; once true, the run ends cleanly."""
 
-    embedder: Embedder
+    embedder: Embedder | ImageEmbedder
     store: Store
     ledger: Ledger
     settings: IndexingSettings
@@ -51,14 +52,26 @@ class Indexing:
     prefixes: Prefixes = NO_PREFIXES
     on_committed: OnCommitted | None = None
     """Called with the ids of notes that are done (`acknowledgement.CommitNotices`): for a source that acknowledges."""
+    other_material: Material | None = None
+    """What is indexed next to the notes of `store`; None: those notes."""
+    accept: Accept = accept
+    """How a record of that material is judged."""
+
+    @property
+    def material(self) -> Material:
+        return self.other_material or self.notes
+
+    @property
+    def notes(self) -> NoteMaterial:
+        return NoteMaterial(self.embedder, self.settings, self.store)  # type: ignore[arg-type]  # notes have a text embedder
 
     @property
     def chunker(self) -> Chunker:
-        return Chunker(self.embedder, self.settings)
+        return self.notes.chunker
 
     @property
     def committer(self) -> Committer:
-        return Committer(self.store, self.ledger, self.settings.store_patience_seconds, self.stop)
+        return Committer(self.material.target, self.ledger, self.settings.store_patience_seconds, self.stop)
 
     def run(
         self,
@@ -74,9 +87,10 @@ class Indexing:
         a limit, not from standard input): only then can a note be missing.
         """
         tally, notices = RunCounts(), CommitNotices(self.ledger, self.on_committed)
-        self.store.prepare(self.embedder.space)
+        self.material.prepare()
         self.ledger.prepare()
-        identify(self.ledger, self.store)
+        if self.other_material is None:
+            identify(self.ledger, self.store)
         tally.waiting, before = self._waiting(), self.ledger.counts()["completed"]
 
         def read(reading: BackgroundReader) -> None:
@@ -90,7 +104,7 @@ class Indexing:
             tally.interrupted |= self.stop() and (not reading.ended or self._waiting() > 0)
         notices.end()
         if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
-            self.committer.patiently(self.store.optimise)
+            self.committer.patiently(self.material.optimise)
         return tally
 
     def stage(
@@ -108,7 +122,7 @@ class Indexing:
         notices = notices or CommitNotices(self.ledger, None)
         stager = self._stager(tally, mirrored=mirrored)
         stager.begin()
-        outcomes = accept_all(records, self.settings, self.prefixes)
+        outcomes = accept_all(records, self.settings, self.prefixes, self.accept)
         while group := list(islice(outcomes, STAGING_NOTES)):
             stager.take(group)
             notices.staged(outcome.resource_id for outcome in group)
@@ -149,7 +163,7 @@ class Indexing:
             self.ledger,
             tally,
             self.rejections,
-            self.chunker.recipe,
+            self.material.recipe,
             float("inf") if self.retry_failed else self.settings.attempts_max,
             self.committer.remove,
             self.prefixes,
@@ -162,7 +176,7 @@ class Indexing:
         return Worker(
             self.embedder,
             self.ledger,
-            self.chunker,
+            self.material,
             self.committer,
             notices,
             self.vector_cache or StoredVectors(self.store),

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StoreError
@@ -25,9 +26,12 @@ from pipeline.records import (
     Document,
     FailedNote,
     HeldElsewhere,
+    ImageReference,
     KnownNote,
+    MaterialKind,
     NoteState,
     NoteVersion,
+    StagedMaterial,
     StagedNote,
     Throughput,
     Withdrawal,
@@ -37,6 +41,14 @@ from pipeline.storage.schema_upgrades import SqliteVersions, Upgrades
 from pipeline.storage.sqlite import Database, storage_errors
 
 _SQL = Statements(Path(__file__).with_suffix(".sql"))
+_IMAGE_TABLES = {
+    "VectorizationState": "ImageVectorizationState",
+    "StagedNotes": "StagedImages",
+    "WithdrawnNotes": "WithdrawnImages",
+    "PatientAuthorities": "ImageAuthorities",
+    "SeenNotes": "SeenImages",
+}
+"""A ledger of images is the same on tables of its own: a process of an earlier release never meets an image."""
 
 REMOVAL_CUT_SHORT = "Its removal was cut short; run the same command again."
 
@@ -53,23 +65,36 @@ ADDED_COLUMNS = {
 running goes on."""
 
 
-def m0001_first(connection: sqlite3.Connection) -> None:
-    for name in ("create_state", "create_open_index", "create_staged"):
-        connection.execute(getattr(_SQL, name))
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Statements and versions of one kind of ledger, and how what is staged in it is read."""
+
+    sql: Statements
+    component: str
+    read: Callable[[str], StagedMaterial]
+
+    @property
+    def versions(self) -> SqliteVersions:
+        def m0001_first(connection: sqlite3.Connection) -> None:
+            for name in ("create_state", "create_open_index", "create_staged"):
+                connection.execute(getattr(self.sql, name))
+
+        def m0002_identity(connection: sqlite3.Connection) -> None:
+            """Whose note it is, where it came from, in which version, and what was taken back. A ledger from between
+            the releases has some of the columns."""
+            held = {name for (name,) in connection.execute(self.sql.columns)}
+            for column, statement in ADDED_COLUMNS.items():
+                if column not in held:
+                    connection.execute(getattr(self.sql, statement))
+            for name in ("create_withdrawn", "create_authorities"):
+                connection.execute(getattr(self.sql, name))
+
+        return SqliteVersions(self.component, Upgrades(m0001_first, m0002_identity, first=0))
 
 
-def m0002_identity(connection: sqlite3.Connection) -> None:
-    """Whose note it is, where it came from, in which version, and what was taken back. A ledger from between the
-    releases has some of the columns."""
-    held = {name for (name,) in connection.execute(_SQL.columns)}
-    for column, statement in ADDED_COLUMNS.items():
-        if column not in held:
-            connection.execute(getattr(_SQL, statement))
-    for name in ("create_withdrawn", "create_authorities"):
-        connection.execute(getattr(_SQL, name))
-
-
-_VERSIONS = SqliteVersions("ledger", Upgrades(m0001_first, m0002_identity, first=0))
+_NOTES = _Tables(_SQL, "ledger", Document.of_json)
+_IMAGES = _Tables(_SQL.renamed(_IMAGE_TABLES), "ledger of images", ImageReference.of_json)
+_BY_KIND: Mapping[MaterialKind, _Tables] = {"notes": _NOTES, "images": _IMAGES}
 
 LEASE_SLACK_SECONDS = 60.0
 """How far the clocks of two workers may differ. A lease that ends later than that was given by a clock that ran ahead,
@@ -79,10 +104,10 @@ PACE_SECONDS = 600.0
 """Of work before the last note that was done."""
 
 
-def is_there(database: Database) -> bool:
+def is_there(database: Database, kind: MaterialKind = "notes") -> bool:
     """Whether a ledger was ever made in this database; makes none."""
     with database.snapshot() as connection:
-        return connection.execute(_SQL.columns).fetchone() is not None
+        return connection.execute(_BY_KIND[kind].sql.columns).fetchone() is not None
 
 
 class SqliteLedger:
@@ -96,9 +121,12 @@ class SqliteLedger:
         owner: str | None = None,
         keep_notes: bool = False,
         clock: Callable[[], float] = time.time,
+        kind: MaterialKind = "notes",
     ) -> None:
         """`keep_notes`: notes stay staged when they are done, so that a separate store can be repaired from here."""
         self._database = database
+        self._tables = _BY_KIND[kind]
+        self._sql = self._tables.sql
         self._lease_seconds = lease_seconds
         self._keep_notes = keep_notes
         self._clock = clock
@@ -107,15 +135,15 @@ class SqliteLedger:
     def prepare(self) -> None:
         """Create the tables where missing, upgrade those of an earlier release, and take back the leases of processes
         of this machine that have died. Raises SchemaMismatch where a newer release made them."""
-        _VERSIONS.upgrade(self.transaction, f"The ledger in {self._database.path}")
+        self._tables.versions.upgrade(self.transaction, f"The ledger in {self._database.path}")
         with self.transaction() as connection:
             self._take_back(connection)
 
     def _take_back(self, connection: sqlite3.Connection) -> int:
         """Release what processes of this machine held that are gone. How many notes that were."""
         now = self._clock()
-        gone = [owner for (owner,) in connection.execute(_SQL.owners) if has_died(owner)]
-        return sum(connection.execute(_SQL.release, (now, owner)).rowcount for owner in gone)
+        gone = [owner for (owner,) in connection.execute(self._sql.owners) if has_died(owner)]
+        return sum(connection.execute(self._sql.release, (now, owner)).rowcount for owner in gone)
 
     @contextmanager
     def storing(self) -> Iterator[None]:
@@ -142,7 +170,7 @@ class SqliteLedger:
     # --- staging
 
     def known(self, resource_ids: Iterable[str]) -> dict[str, KnownNote]:
-        rows = self._rows(_SQL.known, (json.dumps(list(resource_ids)),))
+        rows = self._rows(self._sql.known, (json.dumps(list(resource_ids)),))
         return {
             str(key): KnownNote(*rest, version=_version(updated, number))  # type: ignore[arg-type,misc]  # in its order
             for key, *rest, updated, number in rows
@@ -156,7 +184,7 @@ class SqliteLedger:
                 document = note.document
                 text = document.as_json()
                 connection.execute(
-                    _SQL.stage_state,
+                    self._sql.stage_state,
                     {
                         "resource_id": document.resource_id,
                         "source": note.source,
@@ -168,54 +196,54 @@ class SqliteLedger:
                         "now": now,
                     },
                 )
-                connection.execute(_SQL.stage_note, {"resource_id": document.resource_id, "note": text})
+                connection.execute(self._sql.stage_note, {"resource_id": document.resource_id, "note": text})
 
     def retry(self, resource_ids: Iterable[str]) -> None:
         """Put failed notes back in the queue."""
         now = self._clock()
         with self.transaction() as connection:
-            connection.executemany(_SQL.retry, [(now, resource_id) for resource_id in resource_ids])
+            connection.executemany(self._sql.retry, [(now, resource_id) for resource_id in resource_ids])
 
     def place(self, resource_id: str, source: str, file: str, version: NoteVersion | None) -> None:
         """Record where this note is found now, and in which version."""
         with self.transaction() as connection:
             row = {"resource_id": resource_id, "source": source, "file": file, **_version_row(version)}
-            connection.execute(_SQL.place, row)
+            connection.execute(self._sql.place, row)
 
     # --- notes of the first release, which knew a FHIR resource by its bare id
 
     def unidentified(self, number: int) -> list[str]:
         """Up to `number` notes whose patient no one has looked up yet."""
-        return [str(row[0]) for row in self._rows(_SQL.unidentified, (number,))]
+        return [str(row[0]) for row in self._rows(self._sql.unidentified, (number,))]
 
     def identify(self, notes: Iterable[tuple[str, str, str | None]]) -> None:
         """(resource_id, patient_id, type of a FHIR resource that has a bare id) of notes that had been unidentified."""
         with self.transaction() as connection:
-            connection.executemany(_SQL.identify, [(patient, kind, key) for key, patient, kind in notes])
+            connection.executemany(self._sql.identify, [(patient, kind, key) for key, patient, kind in notes])
 
     def has_bare_ids(self) -> bool:
-        return bool(self._rows(_SQL.any_bare))
+        return bool(self._rows(self._sql.any_bare))
 
     def bare(self, ids: Iterable[str]) -> dict[str, tuple[str, str]]:
         """Of bare ids, those that are known here, with resource type and patient."""
-        rows = self._rows(_SQL.bare, (json.dumps(list(ids)),))
+        rows = self._rows(self._sql.bare, (json.dumps(list(ids)),))
         return {str(key): (str(kind), str(patient)) for key, kind, patient in rows}
 
     def bare_parts(self, kind: str, bare: str) -> list[str]:
         """The notes that the first release made of one resource."""
-        return [str(row[0]) for row in self._rows(_SQL.bare_parts, {"type": kind, "id": bare})]
+        return [str(row[0]) for row in self._rows(self._sql.bare_parts, {"type": kind, "id": bare})]
 
     # --- what a source took back
 
     def withdrawals(self, resource_ids: Iterable[str]) -> dict[str, Withdrawal]:
         """Of these ids, of whole resources where they are FHIR's, those that are withdrawn."""
-        return _withdrawals(self._rows(_SQL.withdrawn, (json.dumps(list(resource_ids)),)))
+        return _withdrawals(self._rows(self._sql.withdrawn, (json.dumps(list(resource_ids)),)))
 
     def has_withdrawals(self) -> bool:
-        return bool(self._rows(_SQL.any_withdrawn))
+        return bool(self._rows(self._sql.any_withdrawn))
 
     def all_withdrawals(self) -> dict[str, Withdrawal]:
-        return _withdrawals(self._rows(_SQL.all_withdrawn))
+        return _withdrawals(self._rows(self._sql.all_withdrawn))
 
     def withdraw(self, withdrawals: Mapping[str, Withdrawal]) -> None:
         """Remember them, so that an older version that is read again stays away."""
@@ -223,73 +251,75 @@ class SqliteLedger:
             for key, each in withdrawals.items():
                 version = each.version or NoteVersion()
                 row = (key, each.patient, each.file, version.last_updated, version.number)
-                connection.execute(_SQL.withdraw, row)
+                connection.execute(self._sql.withdraw, row)
 
     def restore(self, resource_ids: Iterable[str]) -> None:
         """Forget that these were withdrawn: a newer version is there."""
         with self.transaction() as connection:
-            connection.executemany(_SQL.restore, [(resource_id,) for resource_id in resource_ids])
+            connection.executemany(self._sql.restore, [(resource_id,) for resource_id in resource_ids])
 
     # --- who gave the patients' ids
 
     def authorities(self, patients: Iterable[str]) -> dict[tuple[str, str], str]:
         """Of these patients, by id and way of naming: who gave the id."""
-        rows = self._rows(_SQL.authorities, (json.dumps(list(patients)),))
+        rows = self._rows(self._sql.authorities, (json.dumps(list(patients)),))
         return {(str(patient), str(naming)): str(name) for patient, naming, name in rows}
 
     def all_authorities(self) -> dict[tuple[str, str], str]:
-        rows = self._rows(_SQL.all_authorities)
+        rows = self._rows(self._sql.all_authorities)
         return {(str(patient), str(naming)): str(name) for patient, naming, name in rows}
 
     def remember_authorities(self, given: Mapping[tuple[str, str], str]) -> None:
         with self.transaction() as connection:
-            connection.executemany(_SQL.remember_authority, [(*key, name) for key, name in given.items()])
+            connection.executemany(
+                self._sql.remember_authority, [(*key, name) for key, name in given.items()]
+            )
 
     def patients_held(self, patients: Iterable[str]) -> set[str]:
         """Which of these patients have a note here. Looks at every note."""
-        return {str(row[0]) for row in self._rows(_SQL.patients_held, (json.dumps(list(patients)),))}
+        return {str(row[0]) for row in self._rows(self._sql.patients_held, (json.dumps(list(patients)),))}
 
     # --- what a source no longer holds
 
     def begin_sighting(self) -> None:
         """Forget which notes were seen; call before reading sources."""
         with storage_errors(self._database.path):
-            self._database.connection.execute(_SQL.create_seen)
-            self._database.connection.execute(_SQL.forget_seen)
+            self._database.connection.execute(self._sql.create_seen)
+            self._database.connection.execute(self._sql.forget_seen)
 
     def saw(self, resource_ids: Iterable[str]) -> None:
         """Remember, for this connection only, that the sources hold these notes, accepted or not."""
         with storage_errors(self._database.path):
             self._database.connection.executemany(
-                _SQL.mark_seen, [(resource_id,) for resource_id in resource_ids]
+                self._sql.mark_seen, [(resource_id,) for resource_id in resource_ids]
             )
 
     def parts(self, resource_id: str) -> list[str]:
         """This id, and the notes `id#1`, `id#2`, ... that a resource with several texts became."""
-        rows = self._rows(_SQL.parts, {"resource_id": resource_id})
+        rows = self._rows(self._sql.parts, {"resource_id": resource_id})
         return [resource_id, *(str(key) for (key,) in rows if str(key)[len(resource_id) + 1 :].isdecimal())]
 
     def unseen_parts(self) -> list[str]:
         """Notes that are one of several texts of a resource and were not seen since `begin_sighting`."""
-        return [str(row[0]) for row in self._rows(_SQL.unseen_parts)]
+        return [str(row[0]) for row in self._rows(self._sql.unseen_parts)]
 
     def seen_parts(self) -> list[str]:
-        return [str(row[0]) for row in self._rows(_SQL.seen_parts)]
+        return [str(row[0]) for row in self._rows(self._sql.seen_parts)]
 
     def seen(self, resource_ids: Iterable[str]) -> set[str]:
         """Which of these were seen since `begin_sighting`."""
-        return {str(row[0]) for row in self._rows(_SQL.seen, (json.dumps(list(resource_ids)),))}
+        return {str(row[0]) for row in self._rows(self._sql.seen, (json.dumps(list(resource_ids)),))}
 
     def missing(self, sources: Sequence[str]) -> list[str]:
         """Notes that came from these sources once and were not seen since `begin_sighting`."""
-        return [str(row[0]) for row in self._rows(_SQL.missing, (json.dumps(list(sources)),))]
+        return [str(row[0]) for row in self._rows(self._sql.missing, (json.dumps(list(sources)),))]
 
     def forget(self, resource_ids: Iterable[str]) -> None:
         """Drop notes from the ledger, for those that are pruned from the store."""
         keys = [(resource_id,) for resource_id in resource_ids]
         with self.transaction() as connection:
-            connection.executemany(_SQL.forget_note, keys)
-            connection.executemany(_SQL.unstage, keys)
+            connection.executemany(self._sql.forget_note, keys)
+            connection.executemany(self._sql.unstage, keys)
 
     @contextmanager
     def removing(self, resource_ids: Sequence[str]) -> Iterator[None]:
@@ -298,21 +328,21 @@ class SqliteLedger:
         with self.storing():
             with self.transaction() as connection:
                 keys = [(REMOVAL_CUT_SHORT, self._clock(), resource_id) for resource_id in resource_ids]
-                connection.executemany(_SQL.condemn, keys)
+                connection.executemany(self._sql.condemn, keys)
             yield
             self.forget(resource_ids)
 
     def condemned(self) -> list[str]:
         """Notes whose removal was cut short."""
-        return [str(row[0]) for row in self._rows(_SQL.condemned)]
+        return [str(row[0]) for row in self._rows(self._sql.condemned)]
 
     def forget_all(self) -> None:
         """Start over."""
         with self.transaction() as connection:
-            connection.execute(_SQL.forget_all_states)
-            connection.execute(_SQL.forget_all_staged)
-            connection.execute(_SQL.forget_all_withdrawn)
-            connection.execute(_SQL.forget_all_authorities)
+            connection.execute(self._sql.forget_all_states)
+            connection.execute(self._sql.forget_all_staged)
+            connection.execute(self._sql.forget_all_withdrawn)
+            connection.execute(self._sql.forget_all_authorities)
 
     # --- work
 
@@ -324,9 +354,9 @@ class SqliteLedger:
             if not rows and self._take_back(connection):
                 rows = self._claimable(connection, now, number)
             until = now + self._lease_seconds
-            connection.executemany(_SQL.claim, [(self.owner, until, now, row[0]) for row in rows])
+            connection.executemany(self._sql.claim, [(self.owner, until, now, row[0]) for row in rows])
         return [
-            Claim(Document.of_json(str(note)), fingerprint, attempts + 1, replaces)
+            Claim(self._tables.read(str(note)), fingerprint, attempts + 1, replaces)
             for _, fingerprint, attempts, note, replaces in rows
         ]
 
@@ -334,23 +364,23 @@ class SqliteLedger:
         self, connection: sqlite3.Connection, now: float, number: int
     ) -> list[tuple[str, str, int, str, str | None]]:
         ahead = now + self._lease_seconds + LEASE_SLACK_SECONDS
-        expired = connection.execute(_SQL.expired, (now, ahead, self.owner, number)).fetchall()
-        return [*expired, *connection.execute(_SQL.pending, (number - len(expired),))]
+        expired = connection.execute(self._sql.expired, (now, ahead, self.owner, number)).fetchall()
+        return [*expired, *connection.execute(self._sql.pending, (number - len(expired),))]
 
     def elsewhere(self) -> HeldElsewhere | None:
         """What other workers hold at this moment; None where that is nothing. It ends here as completed, or is claimed
         once the worker is found dead or its lease has run out."""
-        ((notes, owner, until),) = self._rows(_SQL.elsewhere, (self.owner,))
+        ((notes, owner, until),) = self._rows(self._sql.elsewhere, (self.owner,))
         return HeldElsewhere(int(str(notes)), str(owner), float(str(until))) if notes else None
 
     def claimable(self) -> bool:
         """Is there a note that waits?"""
-        return bool(self._rows(_SQL.pending, (1,)))
+        return bool(self._rows(self._sql.pending, (1,)))
 
     def extend(self) -> None:
         """Renew the leases of this worker's notes."""
         with self.transaction() as connection:
-            connection.execute(_SQL.extend, (self._clock() + self._lease_seconds, self.owner))
+            connection.execute(self._sql.extend, (self._clock() + self._lease_seconds, self.owner))
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -385,18 +415,18 @@ class SqliteLedger:
             for claim, chunks in chunk_counts:
                 key = claim.document.resource_id
                 done = connection.execute(
-                    _SQL.complete, (chunks, now, now, key, claim.fingerprint, self.owner)
+                    self._sql.complete, (chunks, now, now, key, claim.fingerprint, self.owner)
                 )
                 if not done.rowcount:
                     lost.append(claim)
                 elif not self._keep_notes:
-                    connection.execute(_SQL.unstage, (key,))
+                    connection.execute(self._sql.unstage, (key,))
         return lost
 
     def held(self, claims: Sequence[Claim]) -> list[bool]:
         """Which of these claims still hold: the note is as it was claimed, and no other worker has it."""
         rows = self._rows(
-            _SQL.held, (json.dumps([claim.document.resource_id for claim in claims]), self.owner)
+            self._sql.held, (json.dumps([claim.document.resource_id for claim in claims]), self.owner)
         )
         held = {str(key): fingerprint for key, fingerprint in rows}
         return [held.get(claim.document.resource_id) == claim.fingerprint for claim in claims]
@@ -414,14 +444,15 @@ class SqliteLedger:
             elif now.fingerprint != claim.fingerprint:
                 changed.append(claim.document.resource_id)
         with self.transaction() as connection:
-            connection.executemany(_SQL.again, [(self._clock(), key) for key in changed])
+            connection.executemany(self._sql.again, [(self._clock(), key) for key in changed])
         return gone
 
     def fail(self, claim: Claim, error: str) -> None:
         """Park a note with its reason. It stays staged, so that a later run can try it again."""
         with self.transaction() as connection:
             connection.execute(
-                _SQL.fail, (error, self._clock(), claim.document.resource_id, claim.fingerprint, self.owner)
+                self._sql.fail,
+                (error, self._clock(), claim.document.resource_id, claim.fingerprint, self.owner),
             )
 
     def give_back(self, claims: Sequence[Claim]) -> None:
@@ -429,46 +460,48 @@ class SqliteLedger:
         now = self._clock()
         with self.transaction() as connection:
             keys = [(now, claim.document.resource_id, self.owner) for claim in claims]
-            connection.executemany(_SQL.give_back, keys)
+            connection.executemany(self._sql.give_back, keys)
 
     def release(self) -> None:
         """Give back what this worker holds and has not finished."""
         with self.transaction() as connection:
-            connection.execute(_SQL.release, (self._clock(), self.owner))
+            connection.execute(self._sql.release, (self._clock(), self.owner))
 
     # --- questions
 
     def counts(self) -> Mapping[NoteState, int]:
         """Notes by state; every state is there."""
-        found = {str(state): int(str(number)) for state, number in self._rows(_SQL.counts)}
+        found = {str(state): int(str(number)) for state, number in self._rows(self._sql.counts)}
         states: tuple[NoteState, ...] = ("pending", "processing", "completed", "failed")
         return {state: found.get(state, 0) for state in states}
 
     def failures(self, limit: int = 100) -> list[FailedNote]:
         return [
             FailedNote(str(resource_id), int(str(attempts)), str(error))
-            for resource_id, attempts, error in self._rows(_SQL.failures, (limit,))
+            for resource_id, attempts, error in self._rows(self._sql.failures, (limit,))
         ]
 
     def failure_reasons(self, limit: int = 20) -> dict[str, int]:
         """Failed notes by what was wrong, the most frequent first."""
-        return {str(error): int(str(number)) for error, number in self._rows(_SQL.failure_reasons, (limit,))}
+        return {
+            str(error): int(str(number)) for error, number in self._rows(self._sql.failure_reasons, (limit,))
+        }
 
     def pace(self) -> Throughput | None:
         """How fast notes were done lately; None before two batches were."""
-        ((number, seconds, last),) = self._rows(_SQL.recent, (PACE_SECONDS,))
+        ((number, seconds, last),) = self._rows(self._sql.recent, (PACE_SECONDS,))
         if not seconds:
             return None
         return Throughput(60.0 * int(str(number)) / float(str(seconds)), float(str(last)))
 
-    def staged(self, resource_id: str) -> Document | None:
+    def staged(self, resource_id: str) -> StagedMaterial | None:
         """The note as it was staged, None where it is no longer (or never was)."""
-        rows = self._rows(_SQL.staged_note, (resource_id,))
-        return Document.of_json(str(rows[0][0])) if rows else None
+        rows = self._rows(self._sql.staged_note, (resource_id,))
+        return self._tables.read(str(rows[0][0])) if rows else None
 
     def completed(self) -> Iterator[tuple[str, int]]:
         """(resource_id, number of chunks) of every note that is done, ordered by id."""
-        for resource_id, chunks in self._rows(_SQL.completed):
+        for resource_id, chunks in self._rows(self._sql.completed):
             yield str(resource_id), int(str(chunks))
 
 

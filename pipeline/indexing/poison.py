@@ -20,9 +20,9 @@ from pipeline.errors import (
     StoreRejectedRow,
 )
 from pipeline.indexing.acknowledgement import CommitNotices
-from pipeline.indexing.chunking import Chunker
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch
+from pipeline.indexing.material import Material
 from pipeline.indexing.run_counts import RunCounts
 from pipeline.ports import Ledger
 from pipeline.records import Claim
@@ -51,7 +51,7 @@ class BatchFinisher:
     """Stores batches once they are embedded, each note or none of it."""
 
     ledger: Ledger
-    chunker: Chunker
+    material: Material
     committer: Committer
     notices: CommitNotices
     pool: EmbeddingPool
@@ -91,7 +91,7 @@ class BatchFinisher:
 
     def _index_alone(self, claim: Claim, attempts: int | None = None) -> ChartwellError | None:
         def begun() -> PendingBatch:
-            note = (claim.document, self.chunker.split(claim.document))
+            note = (claim.document, self.material.split(claim.document))
             return self.pool.begin([note], alone=True, attempts=attempts)
 
         return self._try(begun, [claim])
@@ -115,7 +115,7 @@ class BatchFinisher:
         if self.stop():
             raise error
         try:
-            self.chunker.embedder.check()
+            self.material.check()
         except ProviderError:
             self.pool.attempts = None
             raise error from None

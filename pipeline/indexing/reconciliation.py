@@ -186,7 +186,7 @@ def _difference(
 ) -> _Difference:
     """Cut the note again, and hold its passages against the store's, and their vectors against those paid for."""
     staged, held_note = ledger.staged(key), store.document(key)
-    document = staged or held_note
+    document = staged if isinstance(staged, Document) else held_note
     if document is None or held_note is None or document.fingerprint() != held_note.fingerprint():
         return _Difference(different=True)
     chunks = split(document)

@@ -35,7 +35,7 @@ from pipeline.indexing.validation import (
     withdrawal_of,
 )
 from pipeline.ports import FirstReleaseNotes, Ledger, Store
-from pipeline.records import KnownNote, Rejection, Sighting, StagedNote, Withdrawal
+from pipeline.records import Document, KnownNote, Rejection, Sighting, StagedNote, Withdrawal
 
 StagingOutcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
 
@@ -439,7 +439,8 @@ def identify(ledger: Ledger, store: Store) -> None:
     while keys := ledger.unidentified(IDENTIFIED_NOTES):
         found = []
         for key in keys:
-            document = ledger.staged(key) or store.document(key)
+            staged = ledger.staged(key)
+            document = staged if isinstance(staged, Document) else store.document(key)
             kind = None if document is None else document.metadata.get("resource_type")
             bare = kind if kind and whole_resource(f"{kind}/{key}") and not whole_resource(key) else None
             found.append((key, document.patient_id if document else "", bare))

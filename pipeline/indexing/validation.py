@@ -8,8 +8,9 @@ can be counted; neither they nor remedies ever hold a piece of a note.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.field_values import FieldRefused, document_of, has_placeholder_date, id_for_report
@@ -24,16 +25,16 @@ from pipeline.indexing.identity import (
     whole_resource,
 )
 from pipeline.logs import LOGGER, fault_fields
-from pipeline.records import Document, NoteVersion, Rejection, Sighting, SourceRecord, Withdrawal
+from pipeline.records import NoteVersion, Rejection, Sighting, SourceRecord, StagedMaterial, Withdrawal
 
 NO_PREFIXES = Prefixes()
 
 
 @dataclass(frozen=True, slots=True)
 class ValidNote:
-    """A document and where it was read."""
+    """A document, or an image by reference, and where it was read."""
 
-    document: Document
+    document: StagedMaterial
     source: str
     position: str
     fingerprint: str
@@ -123,10 +124,15 @@ def _rejection(record: SourceRecord, prefixes: Prefixes, refusal: FieldRefused) 
     )
 
 
+Accept: TypeAlias = Callable[[SourceRecord, IndexingSettings, Prefixes], ValidNote | Rejection]
+"""How a record of one kind of material is judged."""
+
+
 def accept_all(
     records: Iterable[SourceRecord | Rejection],
     settings: IndexingSettings,
     prefixes: Prefixes = NO_PREFIXES,
+    judge: Accept = accept,
 ) -> Iterator[ValidNote | Duplicate | Older | Rejection]:
     """Each record judged, in order; Rejections of the reader pass through.
 
@@ -143,7 +149,7 @@ def accept_all(
                 run.withdrawn(judged.resource_id, withdrawal_of(judged))
             yield judged
             continue
-        found = accept(record, settings, prefixes)
+        found = judge(record, settings, prefixes)
         yield found if isinstance(found, Rejection) else run.judge(found)
 
 

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.indexing.embedding import text_hash
-from pipeline.records import Chunk, EmbeddingSpace, Vector
+from pipeline.indexing.material import Piece
+from pipeline.records import EmbeddingSpace, Vector
 from pipeline.storage.named_sql import Statements
 from pipeline.storage.schema_upgrades import SqliteVersions, Upgrades
 from pipeline.storage.sqlite import Database, storage_errors
@@ -45,7 +46,7 @@ class SqliteVectorCache:
         self.damaged = 0
         """Rows met so far whose checksum failed."""
 
-    def kept(self, chunks: Sequence[Chunk]) -> Mapping[str, Vector]:
+    def kept(self, chunks: Sequence[Piece]) -> Mapping[str, Vector]:
         """Vectors that are there and sound, by chunk id."""
         found = {}
         with storage_errors(self._database.path):
@@ -60,7 +61,7 @@ class SqliteVectorCache:
                     found[chunk.chunk_id] = vector
         return found
 
-    def keep(self, chunks: Sequence[Chunk], vectors: Vector) -> None:
+    def keep(self, chunks: Sequence[Piece], vectors: Vector) -> None:
         """Commit the rows of `vectors`, one a chunk, to disk."""
         rows = []
         for chunk, vector in zip(chunks, vectors, strict=True):
@@ -84,5 +85,5 @@ class SqliteVectorCache:
         return np.frombuffer(content, dtype="<f4")
 
 
-def _key(chunk: Chunk) -> bytes:
+def _key(chunk: Piece) -> bytes:
     return bytes.fromhex(text_hash(chunk))

@@ -16,16 +16,16 @@ from typing import TypeAlias
 from pipeline.errors import ChartwellError, ProviderError
 from pipeline.indexing.acknowledgement import CommitNotices
 from pipeline.indexing.background_reader import BackgroundReader
-from pipeline.indexing.chunking import Chunker
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
+from pipeline.indexing.material import Material, Piece
 from pipeline.indexing.poison import BatchFinisher
 from pipeline.indexing.run_counts import Observer, RunCounts
 from pipeline.logs import LOGGER, fault_fields
-from pipeline.ports import Embedder, Ledger
-from pipeline.records import Chunk, Claim, Document, HeldElsewhere
+from pipeline.ports import Embedder, ImageEmbedder, Ledger
+from pipeline.records import Claim, HeldElsewhere, StagedMaterial
 
-ChunkedNote: TypeAlias = tuple[Document, list[Chunk]]
+ChunkedNote: TypeAlias = tuple[StagedMaterial, Sequence[Piece]]
 ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
 
 BATCHES_IN_WORK_MAX = 16
@@ -45,9 +45,9 @@ CUTTING_FAULT = "The note could not be cut into passages, because of a fault in 
 class Worker:
     """Works off the ledger, batch by batch. `reading`: who puts notes into it meanwhile; None where all are there."""
 
-    embedder: Embedder
+    embedder: Embedder | ImageEmbedder
     ledger: Ledger
-    chunker: Chunker
+    material: Material
     committer: Committer
     notices: CommitNotices
     cache: VectorCache
@@ -57,11 +57,13 @@ class Worker:
     tally: RunCounts
     reading: BackgroundReader | None = None
     _waited_for: set[tuple[str, float]] = field(default_factory=set)
+    _ahead: deque[list[Claim]] = field(default_factory=deque)
+    """Claimed, and being got ready."""
 
     def work(self) -> None:
         """Embed and store what waits in the ledger; the next batches are in flight meanwhile."""
-        size = self.embedder.texts_at_once
-        pool = EmbeddingPool(self.embedder, self.cache, request_texts=size, stop=self.stop)
+        size = self.material.pieces_at_once
+        pool = EmbeddingPool(self.material, self.embedder, self.cache, request_texts=size, stop=self.stop)
         try:
             with self.ledger.heartbeat(), pool:
                 self._finish_batches(pool)
@@ -76,7 +78,7 @@ class Worker:
 
     def _finish_batches(self, pool: EmbeddingPool) -> None:
         finisher = BatchFinisher(
-            self.ledger, self.chunker, self.committer, self.notices, pool, self.tally, self.stop
+            self.ledger, self.material, self.committer, self.notices, pool, self.tally, self.stop
         )
         failed = 0
         for claims, batch in self._in_flight(pool):
@@ -97,7 +99,7 @@ class Worker:
         window: deque[ClaimedBatch] = deque()
         while True:
             while self._wants_more(window) and not self.stop():
-                claims = self.ledger.claim(self.batch_size)
+                claims = self._next_claims()
                 if not claims:
                     break
                 split = self._split_each(claims)
@@ -108,10 +110,20 @@ class Worker:
             elif self.stop() or not self._more_to_come():
                 return
 
+    def _next_claims(self) -> list[Claim]:
+        """Of material that takes time to be read, some batches are claimed ahead, and read meanwhile."""
+        while len(self._ahead) <= self.material.read_ahead:
+            claims = self.ledger.claim(self.batch_size)
+            if not claims:
+                break
+            self.material.begin([claim.document for claim in claims])
+            self._ahead.append(claims)
+        return self._ahead.popleft() if self._ahead else []
+
     def _wants_more(self, window: Sequence[ClaimedBatch]) -> bool:
         waiting = sum(batch.running for _, batch in window)
         return not window or (
-            waiting < 2 * self.embedder.calls_at_once - 1 and len(window) < BATCHES_IN_WORK_MAX
+            waiting < 2 * self.material.calls_at_once - 1 and len(window) < BATCHES_IN_WORK_MAX
         )
 
     def _more_to_come(self) -> bool:
@@ -139,11 +151,11 @@ class Worker:
         )
 
     def _split_each(self, claims: Sequence[Claim]) -> list[tuple[Claim, ChunkedNote]]:
-        """The notes cut into passages. A fault of ours parks the note that set it off, and no other."""
+        """The notes cut into passages. A fault of ours parks the note that set it off, and no other"""
         split: list[tuple[Claim, ChunkedNote]] = []
         for claim in claims:
             try:
-                split.append((claim, (claim.document, self.chunker.split(claim.document))))
+                split.append((claim, (claim.document, self.material.split(claim.document))))
             except ChartwellError:
                 raise
             except Exception as error:  # noqa: BLE001  whatever a text may set off, the next note has another one

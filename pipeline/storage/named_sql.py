@@ -7,7 +7,7 @@ and a test asks for every name that the code asks for, so that none is missing a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
@@ -34,6 +34,14 @@ class Statements:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._statements)
+
+    def renamed(self, names: Mapping[str, str]) -> Statements:
+        """The same statements on tables of other names, wherever those stand in them."""
+        copy = object.__new__(Statements)
+        copy._path, copy._statements = self._path, dict(self._statements)
+        for one, other in names.items():
+            copy._statements = {name: body.replace(one, other) for name, body in copy._statements.items()}
+        return copy
 
     def items(self) -> list[tuple[str, str]]:
         """(name, statement) in the order of the file."""

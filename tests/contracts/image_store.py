@@ -459,6 +459,11 @@ class ImageStoreContract:
         images.upsert([film(name) for name in names])
         assert list(images.image_ids()) == sorted(names)
 
+    def test_images_are_found_by_their_bytes(self, images: ImageStore) -> None:
+        images.upsert([film("i", content_hash="a" * 64), film("j", content_hash="b" * 64), film("k")])
+        assert images.images_of(["b" * 64, "a" * 64, "d" * 64]) == ["i", "j"]
+        assert images.images_of([]) == []
+
     def test_what_a_person_types_is_never_syntax(self, images: ImageStore) -> None:
         images.upsert([film("i")])
         for typed in ("' OR 1=1 --", 'i"', "%", "i\0x", ""):

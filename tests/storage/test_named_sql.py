@@ -71,7 +71,7 @@ def attributes(sql: Path) -> set[str]:
     found = {
         node.attr for node in nodes(sql) if isinstance(node, ast.Attribute) and holder(node.value) in HOLDERS
     }
-    return found - {"items", "get", "values", "keys"}
+    return found - {"items", "get", "values", "keys", "renamed"}
 
 
 def holder(value: ast.expr) -> str:

@@ -241,6 +241,13 @@ class EmbeddedImages:
             yield from page
             last = page[-1]
 
+    def images_of(self, content_hashes: Sequence[str]) -> list[str]:
+        with self._reading() as (connection, space):
+            if space is None:
+                return []
+            found = connection.execute(_SQL.images_of, (rows.json_list(content_hashes),))
+            return [key for (key,) in found]
+
     # --- searching
 
     def search(self, vector: Vector, k: int, filters: ImageFilters) -> list[ImageHit]:

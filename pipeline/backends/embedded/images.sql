@@ -57,6 +57,9 @@ CREATE INDEX IF NOT EXISTS MedicalImageVectorsStudy ON MedicalImageVectors (Stud
 -- name: create_index_image_report
 CREATE INDEX IF NOT EXISTS MedicalImageVectorsReport ON MedicalImageVectors (RelatedReportID)
 
+-- name: create_index_image_content
+CREATE INDEX IF NOT EXISTS MedicalImageVectorsContent ON MedicalImageVectors (ContentHash)
+
 -- name: create_medical_image_thumbnails
 -- In a table of its own, so that reading vectors does not read pictures.
 CREATE TABLE IF NOT EXISTS MedicalImageThumbnails (
@@ -176,6 +179,9 @@ FROM MedicalImageVectors AS image WHERE {admitted}
 
 -- name: image_ids_after
 SELECT ImageID FROM MedicalImageVectors WHERE ImageID > ? ORDER BY ImageID LIMIT ?
+
+-- name: images_of
+SELECT ImageID FROM MedicalImageVectors WHERE ContentHash IN (SELECT value FROM json_each(?)) ORDER BY ImageID
 
 -- name: admit_image_ids
 image.ImageID IN (SELECT value FROM json_each(:image_ids))

@@ -54,7 +54,12 @@ from pipeline.text.periods import Period
 
 IMAGES = "images"
 """Purpose of the row of EmbeddingSpace that names the space of the images."""
-IMAGE_INDEXES = ("create_image_index_patient", "create_image_index_study", "create_image_index_report")
+IMAGE_INDEXES = (
+    "create_image_index_patient",
+    "create_image_index_study",
+    "create_image_index_report",
+    "create_image_index_content",
+)
 IMAGES_PER_COMMIT = 300
 CHECKED_VECTORS = 1_000
 ROWS_BEYOND = 64
@@ -219,6 +224,11 @@ class IrisImages:
     def image_ids(self) -> Iterator[str]:
         found = self._read(lambda session: session.rows("image_ids"))
         yield from sorted(text_of(row[0]) for row in found)
+
+    def images_of(self, content_hashes: Sequence[str]) -> list[str]:
+        hashes = list(dict.fromkeys(content_hashes))
+        found = self._read(lambda session: session.rows_in("images_of", hashes))
+        return sorted(text_of(row[0]) for row in found)
 
     # --- searching
 

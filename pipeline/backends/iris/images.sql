@@ -52,6 +52,9 @@ CREATE INDEX MedicalImageVectorsStudy ON DEMO.MedicalImageVectors (StudyID)
 -- name: create_image_index_report
 CREATE INDEX MedicalImageVectorsReport ON DEMO.MedicalImageVectors (RelatedReportID)
 
+-- name: create_image_index_content
+CREATE INDEX MedicalImageVectorsContent ON DEMO.MedicalImageVectors (ContentHash)
+
 -- name: columns_of_images
 SELECT COLUMN_NAME FROM INFORMATION_SCHEMA.COLUMNS WHERE TABLE_SCHEMA = 'DEMO' AND TABLE_NAME = 'MedicalImageVectors'
 
@@ -114,6 +117,9 @@ SELECT ImageID, ImageEmbedding FROM DEMO.MedicalImageVectors WHERE ImageID IN ({
 
 -- name: image_ids
 SELECT ImageID FROM DEMO.MedicalImageVectors
+
+-- name: images_of
+SELECT ImageID FROM DEMO.MedicalImageVectors WHERE ContentHash IN ({marks})
 
 -- name: reports_seen
 -- The notes that are reports: those that are here and may be seen. Whose they are is compared with the image.
