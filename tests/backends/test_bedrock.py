@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from collections.abc import Iterator
@@ -20,14 +21,23 @@ from pipeline.backends.bedrock import (
     CODES,
     BedrockEmbedder,
     BedrockGenerator,
+    BedrockImageEmbedder,
     bedrock_client,
     translate,
 )
 from pipeline.backends.http.errors import Server
-from pipeline.config import BedrockSettings, EmbedderSettings, GeneratorSettings, TransportSettings
-from pipeline.ports import Embedder, Generator
+from pipeline.config import (
+    BedrockSettings,
+    EmbedderSettings,
+    GeneratorSettings,
+    ImageEmbedderSettings,
+    TransportSettings,
+)
+from pipeline.ports import Embedder, Generator, ImageEmbedder
 from pipeline.records import Prompt
 from tests.contracts.embedder import EmbedderContract
+from tests.contracts.image_embedder import ImageEmbedderContract
+from tests.images import jpeg, png, rings
 from tests.servers.bedrock import BedrockServer
 from tests.servers.clock import ManualClock
 
@@ -61,6 +71,18 @@ def embedder_of(
 ) -> BedrockEmbedder:
     return BedrockEmbedder(
         EmbedderSettings(provider="bedrock", **settings),
+        BedrockSettings(),
+        TransportSettings(in_flight_max=4, attempts_max=attempts_max),
+        make_client=lambda: client,
+        clock=clock or ManualClock(),
+    )
+
+
+def images_of(
+    client: Any, clock: ManualClock | None = None, attempts_max: int = 6, **settings: Any
+) -> BedrockImageEmbedder:
+    return BedrockImageEmbedder(
+        ImageEmbedderSettings(provider="bedrock", **settings),
         BedrockSettings(),
         TransportSettings(in_flight_max=4, attempts_max=attempts_max),
         make_client=lambda: client,
@@ -120,6 +142,72 @@ def test_throttling_is_waited_out_in_our_one_place(bedrock: BedrockServer) -> No
     assert len(bedrock.requests) == 3
     assert len(clock.waits) == 2
     assert min(clock.waits) >= 10
+
+
+class TestTitanImages(ImageEmbedderContract):
+    @pytest.fixture
+    def images(self, bedrock: BedrockServer) -> Iterator[ImageEmbedder]:
+        client = client_to(bedrock.url)
+        yield images_of(client)
+        client.close()
+
+
+def test_what_titan_is_asked_of_an_image(bedrock: BedrockServer) -> None:
+    film = png(rings(60, 50))
+    embedder = images_of(client_to(bedrock.url), dimension=384)
+    assert embedder.embed_images([film]).shape == (1, 384)
+    assert embedder.embed_texts(["pleural effusion"]).shape == (1, 384)
+    config = {"outputEmbeddingLength": 384}
+    path = "/model/amazon.titan-embed-image-v1/invoke"
+    assert bedrock.requests == [
+        (path, {"inputImage": base64.b64encode(film).decode(), "embeddingConfig": config}),
+        (path, {"inputText": "pleural effusion", "embeddingConfig": config}),
+    ]
+
+
+@pytest.mark.parametrize("dimension", [512, 768, 2048])
+def test_a_width_that_titan_does_not_give_is_refused_before_any_call(
+    bedrock: BedrockServer, dimension: int
+) -> None:
+    """512 is a width of its text model, and 400 here."""
+    with pytest.raises(errors.SettingsInvalid, match="256, 384 or 1024"):
+        images_of(client_to(bedrock.url), dimension=dimension)
+
+
+def test_many_images_keep_their_order_through_throttling(bedrock: BedrockServer) -> None:
+    bedrock.throttled_every = 3
+    clock = ManualClock()
+    files = [png(rings(30, 30 + number)) for number in range(12)]
+    vectors = images_of(client_to(bedrock.url), clock, attempts_max=20).embed_images(files)
+    bedrock.throttled_every = 0
+    one_by_one = [images_of(client_to(bedrock.url)).embed_images([file])[0] for file in files]
+    np.testing.assert_allclose(vectors, one_by_one, atol=1e-6)
+    assert clock.waits
+
+
+def test_images_beyond_the_documented_limits_do_not_leave(bedrock: BedrockServer) -> None:
+    embedder = images_of(client_to(bedrock.url))
+    assert embedder.embed_images([jpeg(rings(2048, 64))]).shape == (1, 1024)
+    with pytest.raises(errors.RequestInvalid, match="2,049 pixels long"):
+        embedder.embed_images([jpeg(rings(2049, 64))])
+    with pytest.raises(errors.RequestInvalid, match="19,660,800 at most"):
+        embedder.embed_images([jpeg(rings(64, 64)) + bytes(20_000_000)])
+    assert len(bedrock.requests) == 1
+
+
+def test_what_only_the_server_sees_is_its_error(bedrock: BedrockServer) -> None:
+    embedder = images_of(client_to(bedrock.url))
+    with pytest.raises(errors.RequestInvalid, match="Unable to process provided image"):
+        embedder.embed_images([png(rings(90, 90))[:80]])
+    with pytest.raises(errors.RequestInvalid, match="Too many input tokens"):
+        embedder.embed_texts(["? " * 400])
+    bedrock.message = "The image could not be processed."
+    with pytest.raises(errors.RequestInvalid, match='It says: "The image could not be processed'):
+        embedder.embed_images([png(rings(90, 90))])
+    bedrock.message = None
+    bedrock.narrow = True
+    with pytest.raises(errors.ResponseInvalid, match="8 dimensions instead of 1024"):
+        embedder.embed_images([png(rings(90, 90))])
 
 
 def test_an_answer_in_pieces(bedrock: BedrockServer) -> None:

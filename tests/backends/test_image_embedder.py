@@ -32,6 +32,15 @@ def test_it_is_what_runs_where_nothing_is_said() -> None:
     assert open_image_embedder(Settings(_env_file=None, image_embedder={"provider": "none"})) is None
 
 
+@pytest.mark.parametrize(("provider", "reads_texts"), [("local", False), ("nim", True), ("bedrock", True)])
+def test_callers_know_whether_words_find_images(provider: str, reads_texts: bool) -> None:
+    chosen = {"provider": provider, "url": "http://127.0.0.1:1/v1" if provider == "nim" else ""}
+    embedder = open_image_embedder(Settings(_env_file=None, image_embedder=chosen))
+    assert embedder is not None
+    assert embedder.reads_texts == reads_texts
+    assert embedder.space.provider == provider
+
+
 @pytest.mark.parametrize("settings", [{"model": "pixels-hog-v0"}, {"dimension": 1024}])
 def test_another_version_or_width_is_refused(settings: dict[str, str]) -> None:
     with pytest.raises(SettingsInvalid, match=f"pixels-hog-v{VERSION} with {DIMENSION} dimensions"):

@@ -35,14 +35,16 @@ from pipeline.ports import Embedder, Generator, ImageEmbedder, Ranker, text_toke
 from pipeline.records import Document, Prompt
 from pipeline.telemetry.wrappers import ObservedEmbedder
 from tests.contracts.embedder import EmbedderContract
+from tests.contracts.image_embedder import ImageEmbedderContract
+from tests.images import jpeg, png, rings
 from tests.servers.clock import ManualClock
 from tests.servers.nim import NimServer, nim_process
 from tests.servers.nim_models import EMBEDDER, EMBEDDER_WIDE, IMAGE_EMBEDDER, RANKER, embedding
 from tests.servers.queueing import ServiceTime
 
 WORDPIECE = WordPiece()
-PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
-JPEG = b"\xff\xd8\xff\xe0" + bytes(range(100, 250))
+PNG = png(rings(40, 50))
+JPEG = jpeg(rings(50, 40))
 NOTE = "Mrs Zanzibar, MRN 00817263, has gout in the left knee."
 PROMPT = Prompt(
     question="Where is the gout?",
@@ -435,6 +437,64 @@ def test_the_label_of_an_image_is_read_from_its_bytes() -> None:
     assert data_url(JPEG).startswith("data:image/jpeg;base64,")
     with pytest.raises(errors.RequestInvalid, match="Image number 3"):
         data_url(b"GIF89a", 3)
+
+
+class TestNvClip(ImageEmbedderContract):
+    @pytest.fixture
+    def images(self, nim: NimServer) -> ImageEmbedder:
+        return images_of(nim)
+
+
+def test_a_request_that_is_too_large_for_the_server_is_sent_in_halves_and_remembered(nim: NimServer) -> None:
+    nim.faults.images_max = 5
+    embedder = images_of(nim)
+    files = [png(rings(30, 30 + number)) for number in range(40)]
+    vectors = embedder.embed_images(files)
+    assert vectors.shape == (40, 1024)
+    assert embedder.images_at_once == 4
+    refused = nim.calls["/v1/embeddings 422"]
+    assert refused >= 2
+    embedder.embed_images(files[:12])
+    assert nim.calls["/v1/embeddings 422"] == refused
+    nim.faults.images_max = 16
+    np.testing.assert_allclose(vectors, images_of(nim).embed_images(files), atol=1e-6)
+
+
+def test_bytes_of_a_request_are_limited_here_and_halved_there(nim: NimServer) -> None:
+    files = [png(rings(30, 30 + number)) + bytes(300_000) for number in range(8)]
+    embedder = images_of(nim)
+    embedder.embed_images([*files, *files, *files])
+    assert nim.calls == {"/v1/embeddings 200": 3}
+    assert embedder.images_at_once == 16
+    nim.faults.image_characters_max = 3 * len(data_url(files[0]))
+    embedder.embed_images(files)
+    assert nim.calls["/v1/embeddings 413"] == 3
+    assert embedder.images_at_once == 2
+
+
+def test_one_image_that_does_not_open_is_named_and_no_reason_for_smaller_requests(nim: NimServer) -> None:
+    embedder = images_of(nim)
+    files = [png(rings(30, 30 + number)) for number in range(20)]
+    files[17] = files[17][:60]
+    with pytest.raises(errors.RequestInvalid, match="It was about input number 18 of the call"):
+        embedder.embed_images(files)
+    assert embedder.images_at_once == 16
+
+
+def test_an_image_larger_than_the_model_is_sent_is_refused_before_it_leaves(nim: NimServer) -> None:
+    embedder = images_of(nim)
+    assert embedder.embed_images([png(rings(518, 300))]).shape == (1, 1024)
+    with pytest.raises(errors.RequestInvalid, match="Image number 1 is 519 pixels long"):
+        embedder.embed_images([png(rings(519, 300))])
+    with pytest.raises(errors.RequestInvalid, match="is sent 2,097,152 at most"):
+        embedder.embed_images([PNG + bytes(2 * 1024**2)])
+    assert nim.calls == {"/v1/embeddings 200": 1}
+
+
+def test_another_width_than_the_space_has_is_refused(nim: NimServer) -> None:
+    nim.faults.wrong_width = 768
+    with pytest.raises(errors.ResponseInvalid, match="768"):
+        images_of(nim).embed_images([PNG])
 
 
 def test_a_text_that_would_be_read_as_an_image(nim: NimServer) -> None:

@@ -48,6 +48,12 @@ class Faults:
     """Answer with 202, and that often again when asked, before the answer is handed out."""
     failing_on: tuple[str, ...] = ()
     """Embedding a text that holds one of these fails every time, with a 500 in Ollama's words."""
+    images_max: int = 16
+    """Inputs of one request to the image model; more are a 422. The real limit is not documented."""
+    image_characters_max: int = 0
+    """Characters of all inputs of one request to the image model; more are a 413 without JSON. 0: no limit."""
+    image_side_max: int = 0
+    """Of an image in pixels; larger ones are a 400. 0: no limit."""
     wrong_order: bool = False
     wrong_width: int = 0
     not_finite: bool = False

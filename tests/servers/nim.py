@@ -384,7 +384,7 @@ class NimServer:
             raise Refusal(500, {"error": "failed to encode response: json: unsupported value: NaN"})
         image = model == IMAGE_EMBEDDER
         if image:
-            check_images(texts)
+            check_images(texts, self.faults)
             tokens = [64] * len(texts)
         else:
             tokens = checked_tokens(model, asked, texts)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
+from tests.servers.faults import Faults
 from tests.servers.wire import Refusal
 
 EMBEDDER = "nvidia/nv-embedqa-e5-v5"
@@ -32,7 +35,6 @@ OPENAI_DIMENSIONS = {"nomic-embed-text": 768, "text-embedding-3-small": 1536}
 """As an OpenAI-compatible server has them: no `input_type`; the second may be asked for fewer dimensions."""
 DIMENSIONS = TEXT_DIMENSIONS | OPENAI_DIMENSIONS
 IMAGE_DIMENSION = 1024
-IMAGES_MAX = 16
 MODELS = (EMBEDDER, EMBEDDER_WIDE, EMBEDDER_SMALL, IMAGE_EMBEDDER, CHAT, RANKER, *OPENAI_DIMENSIONS)
 VECTOR_SCALE = 2.5
 """The real servers do not promise unit length; this one never gives it."""
@@ -120,20 +122,34 @@ def checked_tokens(model: str, asked: Mapping[str, Any], texts: list[str]) -> li
     return [min(count, limit) for count in tokens]
 
 
-def check_images(inputs: list[str]) -> None:
-    if len(inputs) > IMAGES_MAX:
-        raise Refusal(400, {"error": f"at most {IMAGES_MAX} inputs a request"})
+def check_images(inputs: list[str], faults: Faults) -> None:
+    """What NV-CLIP refuses: too many or too large inputs, and an image that does not open or is labelled as another."""
+    if len(inputs) > faults.images_max:
+        problem = {"loc": ["body", "input"], "msg": f"List should have at most {faults.images_max} items"}
+        raise Refusal(422, {"detail": [{"type": "too_long", **problem}]})
+    if 0 < faults.image_characters_max < sum(map(len, inputs)):
+        raise Refusal(413, "Request Entity Too Large")
     for entry in inputs:
-        if not entry.startswith("data:"):
-            continue
-        head, _, content = entry.partition(",")
-        try:
-            raw = base64.b64decode(content, validate=True)
-        except ValueError:
-            raise Refusal(400, {"error": "image is not base64"}) from None
-        magic = {"data:image/png;base64": b"\x89PNG", "data:image/jpeg;base64": b"\xff\xd8\xff"}.get(head)
-        if magic is None or not raw.startswith(magic):
-            raise Refusal(400, {"error": "image format does not match its content"})
+        if entry.startswith("data:"):
+            _check_image(entry, faults.image_side_max)
+
+
+def _check_image(entry: str, side_max: int) -> None:
+    head, _, encoded_image = entry.partition(",")
+    kind = {"data:image/png;base64": "PNG", "data:image/jpeg;base64": "JPEG"}.get(head)
+    if kind is None:
+        raise Refusal(400, {"error": "image format is not supported"})
+    try:
+        raw = base64.b64decode(encoded_image, validate=True)
+    except ValueError:
+        raise Refusal(400, {"error": "image is not base64"}) from None
+    try:
+        with Image.open(io.BytesIO(raw), formats=[kind]) as image:
+            image.load()
+    except (OSError, SyntaxError):
+        raise Refusal(400, {"error": "image format does not match its content"}) from None
+    if 0 < side_max < max(image.size):
+        raise Refusal(400, {"error": f"image is larger than {side_max} pixels"})
 
 
 def content(text: str) -> str:
