@@ -15,6 +15,7 @@ BENCHMARKS = (
     "observing",
     "state",
     "service",
+    "images",
 )
 
 

@@ -223,6 +223,24 @@ class ImageEmbedderSettings(SettingsGroup):
     )
 
 
+class ImageReadingSettings(SettingsGroup):
+    """How images are decoded and prepared (docs/images.md)."""
+
+    side: int = Field(
+        518, ge=224, le=518, description="longest side of the picture that a model is given, in pixels"
+    )
+    processes: int = Field(0, ge=0, description="processes that decode; 0: one a core")
+    patient_from: Literal["both", "table"] = Field(
+        "both",
+        description="both: an image whose header and table name two patients is refused; table: the table counts",
+    )
+    seconds_max: int = Field(60, ge=1, description="patience with one image; after that it is refused")
+    memory_mib_max: int = Field(4096, ge=1024, description="memory of a process that decodes, in MiB")
+    pixels_max: int = Field(
+        64_000_000, ge=1_000_000, description="pixels of one frame; a larger one is refused by its header"
+    )
+
+
 class DeidentificationSettings(SettingsGroup):
     """What is taken out of images before anything leaves the reading (docs/images.md)."""
 
@@ -587,6 +605,7 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     ranker: RankerSettings = RankerSettings()
     image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
+    image_reading: ImageReadingSettings = ImageReadingSettings()
     deidentification: DeidentificationSettings = DeidentificationSettings()
     bedrock: BedrockSettings = BedrockSettings()
     transport: TransportSettings = TransportSettings()

@@ -42,7 +42,6 @@ lives in one place, `pipeline/backends/http/transport.py`. This module knows no 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import ClassVar
 
 TROUBLESHOOTING = "docs/troubleshooting.md"
@@ -67,6 +66,10 @@ class ChartwellError(Exception):
         self.remedy = remedy
         super().__init__(what)
 
+    def __reduce__(self) -> tuple[Callable[..., ChartwellError], tuple[object, ...], dict[str, object]]:
+        """So that a process which reads images can hand it to the one that asked."""
+        return _bare, (type(self), *self.args), self.__dict__
+
     @property
     def section(self) -> str:
         """Where the documentation explains this error, as path and anchor."""
@@ -74,6 +77,10 @@ class ChartwellError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what} {self.remedy} [{self.code}, see {self.section}]"
+
+
+def _bare(kind: type[ChartwellError], *args: object) -> ChartwellError:
+    return kind.__new__(kind, *args)
 
 
 class SettingsInvalid(ChartwellError):
@@ -111,9 +118,6 @@ class UnreadableImage(InputError):
     def __init__(self, what: str, *, remedy: str, kind: str) -> None:
         super().__init__(what, remedy=remedy)
         self.kind = kind
-
-    def __reduce__(self) -> tuple[Callable[[], UnreadableImage], tuple[()]]:
-        return partial(UnreadableImage, self.what, remedy=self.remedy, kind=self.kind), ()
 
 
 class ModelFileError(ChartwellError):

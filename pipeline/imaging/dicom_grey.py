@@ -8,7 +8,7 @@ it looks at the top. Knows no transfer syntax.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -128,13 +128,15 @@ def render_grey(stored: NDArray[Any], header: Dataset) -> Rendering:
     require_contrast(stored)
     low, high = int(stored.min()), int(stored.max())
     if high - low >= _TABLE_SPAN_MAX:
-        levels, counts = np.unique(stored, return_counts=True)
-        shown, window = _levels(levels, counts, header)
-        return Rendering(shown[np.searchsorted(levels, stored)], window)
-    levels = np.arange(low, high + 1, dtype=np.int64)
-    places = _less(stored, low)
-    shown, window = _levels(levels, _counts(places, levels.size), header)
-    return Rendering(shown[places], window)
+        levels, places, counts = np.unique(stored, return_inverse=True, return_counts=True)
+        shown, window = _levels(levels, lambda: counts, header)
+    else:
+        places = _less(stored, low)
+        levels = np.arange(low, high + 1, dtype=np.int64)
+        shown, window = _levels(levels, lambda: _counts(places, levels.size), header)
+    pixels = shown[places]
+    require_contrast(pixels)
+    return Rendering(pixels, window)
 
 
 def _less(stored: NDArray[Any], low: int) -> NDArray[Any]:
@@ -168,33 +170,33 @@ def _without_unused_bits(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
 
 
 def _levels(
-    levels: NDArray[Any], counts: NDArray[Any], header: Dataset
+    levels: NDArray[Any], counts: Callable[[], NDArray[Any]], header: Dataset
 ) -> tuple[NDArray[np.uint8], tuple[float, float] | None]:
-    """What each stored value is shown as, and the window that did it."""
-    padding = _padding(levels, header)
-    shown, window = _through_window(levels, np.where(padding, 0, counts), header)
+    """What each stored value is shown as, and the window that did it. `counts` says how many pixels have each."""
+    values, padding = _real_values(levels, header), _padding(levels, header)
+    window, function = _window(header)
+    if header.get("VOILUTSequence"):
+        shown, window = _through_table(values, header), None
+    elif window is not None:
+        shown = apply_window(values, window, function)
+    elif _fills_eight_bits(header) and levels[0] >= 0:
+        shown = levels.astype(np.uint8)
+    else:
+        order = np.argsort(values)
+        window = stand_in_window(values[order], np.where(padding, 0, counts())[order])
+        shown = apply_window(values, window, "LINEAR_EXACT")
     if str(header.get("PhotometricInterpretation", "")).strip().upper() == "MONOCHROME1":
         shown = 255 - shown
     shown[padding] = 0
     return shown, window
 
 
-def _through_window(
-    levels: NDArray[Any], counts: NDArray[Any], header: Dataset
-) -> tuple[NDArray[np.uint8], tuple[float, float] | None]:
-    values = _real_values(levels, header)
-    if header.get("VOILUTSequence"):
-        return _through_table(values, header), None
-    window = _first_window(header)
-    if window is not None:
-        return apply_window(values, window, _function(header)), window
-    if _is_hounsfield(header):
-        return apply_window(values, CT_WINDOW), CT_WINDOW
-    if _fills_eight_bits(header) and levels[0] >= 0:
-        return levels.astype(np.uint8), None
-    order = np.argsort(values)
-    window = stand_in_window(values[order], counts[order])
-    return apply_window(values, window, "LINEAR_EXACT"), window
+def _window(header: Dataset) -> tuple[tuple[float, float] | None, WindowFunction]:
+    """The first window of the header; of CT the one that stands in."""
+    centre, width = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
+    if centre and width and width[0] > 0:
+        return (centre[0], width[0]), _function(header)
+    return (CT_WINDOW if _is_hounsfield(header) else None), "LINEAR"
 
 
 def _real_values(levels: NDArray[Any], header: Dataset) -> NDArray[Any]:
@@ -213,11 +215,6 @@ def _through_table(values: NDArray[Any], header: Dataset) -> NDArray[np.uint8]:
     bits = int(entries.LUTDescriptor[2])
     most = float(2**bits - 1) if 8 <= bits <= 16 else float(table.max())
     return apply_window(table, (most / 2, max(most, 1.0)), "LINEAR_EXACT")
-
-
-def _first_window(header: Dataset) -> tuple[float, float] | None:
-    centre, width = numbers(header, "WindowCenter"), numbers(header, "WindowWidth")
-    return (centre[0], width[0]) if centre and width and width[0] > 0 else None
 
 
 def _function(header: Dataset) -> WindowFunction:

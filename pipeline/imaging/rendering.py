@@ -97,7 +97,9 @@ def require_contrast(values: NDArray[Any]) -> None:
 
 def require_shades(values: NDArray[Any], shades_min: int = 9) -> None:
     """Raises UnreadableImage where an image that says nothing of its kind has so few values that it is a mask."""
-    if np.unique(values).size < shades_min:
+    eight_bits = values.dtype == np.uint8
+    shades = np.count_nonzero(np.bincount(values.ravel())) if eight_bits else np.unique(values).size
+    if shades < shades_min:
         raise UnreadableImage(
             f"The image has fewer than {shades_min} different values: it is a mask or a drawing.",
             remedy="Leave it out; index the image that it was drawn on.",

@@ -1,0 +1,148 @@
+"""One image file to what may leave the reading: a rendered frame and its cleaned description.
+
+Decides which of two sources says what of an image, the header or the row of a table beside it: the row, because it was
+written for this collection; where it is silent, the header. Where the two name two patients, the image is refused.
+Everything passes de-identification here, and nothing else of the file is given on. An image without a patient is read,
+as a question may be: who stores it refuses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from pipeline.errors import ChartwellError, UnreadableImage
+from pipeline.imaging.decoding import DecodedImage, DecodingOptions, decode_image
+from pipeline.imaging.deidentification.deidentifier import CleanHeader, Deidentifier
+from pipeline.imaging.deidentification.identifiers import Identifiers
+from pipeline.imaging.files import ImageFile, ImageMetadata, open_image
+from pipeline.imaging.records import ImageDescription, MedicalImage
+from pipeline.logs import LOGGER, fault_fields
+
+_HASH_AS_ID: Final = 32
+"""Hex digits of the content hash that stand for an id where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingOptions:
+    """How images are read, for all images of a run."""
+
+    deidentifier: Deidentifier
+    decoding: DecodingOptions = field(default_factory=DecodingOptions)
+    patient_from: Literal["both", "table"] = "both"
+    """table: a row's patient counts against that of a header, which may be another archive's."""
+
+
+def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
+    """The image at `file`, cleaned. Raises UnreadableImage where it is not taken, SettingsInvalid where the libraries
+    are missing, DeidentificationUnavailable where it cannot be cleaned."""
+    with open_image(file, options.decoding.limits) as stream:
+        decoded = decode_image(stream, options.decoding)
+    patient = _patient(file.metadata.patient_id, decoded, options.patient_from)
+    try:
+        description = _description(file, decoded, patient, options.deidentifier)
+    except ChartwellError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever a header may set off, the next image has another one
+        fault = fault_fields(error)
+        LOGGER.error("an image could not be described", extra=fault)
+        raise UnreadableImage(
+            "The image could not be described, because of a fault in this program.",
+            remedy=f"It is a {fault['error']} at {fault['place']}: report that. The other images are not touched.",
+            kind="fault",
+        ) from None
+    return MedicalImage(description, decoded.frame.rendering)
+
+
+def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "table"]) -> str:
+    """Whose image it is, as it was read; "" where nothing says."""
+    row = of_row.strip()
+    header = "" if decoded.dataset is None else str(decoded.dataset.get("PatientID") or "").strip()
+    if row and header and row != header and patient_from == "both":
+        raise UnreadableImage(
+            "The header names another patient than the table of metadata.",
+            remedy="Correct the one that is wrong. Where the headers' ids are another archive's: "
+            "CHARTWELL_IMAGE_READING__PATIENT_FROM=table.",
+            kind="two-patients",
+        )
+    return row or header
+
+
+def _description(
+    file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: Deidentifier
+) -> ImageDescription:
+    row = file.metadata
+    header, identifiers = _cleaned(decoded, row, patient, deidentifier)
+    frame = decoded.frame
+    kept = deidentifier.settings.patient_id == "keep"
+    open_to_all = identifiers.without_id(patient) if kept else identifiers
+    return ImageDescription(
+        image_id=header.image_id
+        or _row_value(row.image_id, open_to_all)
+        or decoded.content_hash[:_HASH_AS_ID],
+        patient_id=deidentifier.patient_id(patient),
+        source=deidentifier.source(file.written_source, identifiers, patient_id=patient, inside=file.inside),
+        source_format=decoded.source_format,
+        content_hash=decoded.content_hash,
+        series_id=_mapped(row.series_id, deidentifier) or header.series_id,
+        study_id=_mapped(row.study_id, deidentifier) or header.study_id,
+        modality=_row_value(row.modality.upper(), identifiers) or header.modality,
+        body_part=_row_value(row.body_part.upper(), identifiers) or header.body_part,
+        view=_row_value(row.view.upper(), identifiers) or header.view,
+        laterality=_row_value(row.laterality.upper(), identifiers) or header.laterality,
+        description=deidentifier.text(row.description, identifiers) or header.description,
+        date=deidentifier.dates_of(patient).iso(row.date) if row.date.strip() else header.date,
+        rows=frame.rows,
+        columns=frame.columns,
+        frame=frame.number,
+        frames=frame.count,
+        report_id=row.report_id.strip() or None,
+        findings=deidentifier.findings(row.findings, identifiers),
+        domain=row.domain.strip() or None,
+        encounter_id=row.encounter_id.strip() or None,
+        metadata={**header.metadata, **frame.remarks, **_window(decoded)},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _NoHeader:
+    """What a PNG, a JPEG or a NIfTI file says of its patient: nothing that is read."""
+
+    patient_id: str = ""
+    image_id: str = ""
+    series_id: str = ""
+    study_id: str = ""
+    modality: str = ""
+    body_part: str = ""
+    view: str = ""
+    laterality: str = ""
+    description: str = ""
+    date: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def _cleaned(
+    decoded: DecodedImage, row: ImageMetadata, patient: str, deidentifier: Deidentifier
+) -> tuple[CleanHeader | _NoHeader, Identifiers]:
+    """The header as it may be given, and what must stand in nothing else."""
+    known = Identifiers.of(ids=[patient, row.study_id, row.series_id])
+    if decoded.dataset is None:
+        return _NoHeader(), known
+    header = deidentifier.clean(decoded.dataset, patient_id=patient)
+    return header, header.identifiers.and_also(known)
+
+
+def _row_value(written: str, identifiers: Identifiers) -> str:
+    """A value of the row as it may be given; "" where it repeats what must not leave."""
+    plain = " ".join(written.split())
+    return "" if identifiers.are_in(plain) else plain
+
+
+def _mapped(given: str, deidentifier: Deidentifier) -> str:
+    return deidentifier.uid(given.strip()) if given.strip() else ""
+
+
+def _window(decoded: DecodedImage) -> Mapping[str, str]:
+    window = decoded.frame.rendering.window
+    return {} if window is None else {"window": f"{window[0]:g} {window[1]:g}"}

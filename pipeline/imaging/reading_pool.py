@@ -1,0 +1,256 @@
+"""Many image files read and prepared in processes of their own, so that a model waits for none of them.
+
+Decides what a decoder that hangs, dies or eats memory costs: its image. Files are read ahead, a few a process, and come
+out in the order in which they went in. Knows no model and no store. What crosses between the processes is cleaned: a
+header, a key's digest or a path that was not cleaned stays where it was read.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import signal
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from types import TracebackType
+from typing import Final, TypeAlias
+
+from pipeline.errors import ChartwellError, UnreadableImage
+from pipeline.imaging.files import ImageFile
+from pipeline.imaging.limits import too_large
+from pipeline.imaging.preparation import SIDE_MAX, PictureType, prepare_with_thumbnail
+from pipeline.imaging.reading import ReadingOptions, read_image
+from pipeline.imaging.records import ImageDescription
+
+IMAGES_PER_PROCESS: Final = 2000
+"""After so many a process is replaced: what a decoder leaks goes with it."""
+
+AHEAD_PER_PROCESS: Final = 4
+"""Images that are read while the model works on those before. Each waits as some ten kilobytes."""
+
+_GRACE_SECONDS: Final = 5
+"""A process whose parent was killed ends itself that much later than the parent would have ended it."""
+
+_STOP_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """What embedding and storing need of one image. The picture is encoded once, here."""
+
+    description: ImageDescription
+    content: bytes
+    """For the model: longest side as the options say."""
+    media_type: PictureType
+    thumbnail: bytes
+    """For people: a JPEG, longest side 256 pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolOptions:
+    """How files are read and prepared, and what one may cost."""
+
+    reading: ReadingOptions
+    side: int = SIDE_MAX
+    encoding: PictureType = "image/jpeg"
+    processes: int = 0
+    """0: one a core."""
+    seconds_max: float = 60.0
+    memory_bytes_max: int = 4 * 1024**3
+    images_per_process: int = IMAGES_PER_PROCESS
+
+
+Outcome: TypeAlias = PreparedImage | UnreadableImage
+
+
+def prepare_file(file: ImageFile, options: PoolOptions) -> PreparedImage:
+    """In this process. Raises what `read_image` raises."""
+    image = read_image(file, options.reading)
+    content, small = prepare_with_thumbnail(image.rendering, options.side, options.encoding)
+    return PreparedImage(image.description, content, options.encoding, small)
+
+
+class ReadingPool:
+    """Processes that read. Use as a context; what is under way when it ends is given up."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        self._size = options.processes or _cores()
+        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._all = [_Process(options) for _ in range(self._size)]
+        for process in self._all:
+            self._free.put(process)
+        self._threads = ThreadPoolExecutor(self._size, thread_name_prefix="image-reading")
+
+    def __enter__(self) -> ReadingPool:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._all:
+            process.stop()
+        self._threads.shutdown(wait=True)
+        for process in self._all:
+            process.end()
+
+    def prepare(self, files: Iterable[ImageFile]) -> Iterator[tuple[ImageFile, Outcome]]:
+        """Each file with what became of it, in order; `files` is asked for no more than are read ahead.
+
+        Raises what concerns all of them alike: SettingsInvalid, DeidentificationUnavailable.
+        """
+        ahead = self._size * AHEAD_PER_PROCESS
+        pending: deque[tuple[ImageFile, Future[Outcome]]] = deque()
+        for file in files:
+            pending.append((file, self._threads.submit(self._prepare_one, file)))
+            if len(pending) >= ahead:
+                yield _next(pending)
+        while pending:
+            yield _next(pending)
+
+    def _prepare_one(self, file: ImageFile) -> Outcome:
+        process = self._free.get()
+        try:
+            return process.prepare(file)
+        finally:
+            self._free.put(process)
+
+
+def _next(pending: deque[tuple[ImageFile, Future[Outcome]]]) -> tuple[ImageFile, Outcome]:
+    file, future = pending.popleft()
+    return file, future.result()
+
+
+class _Process:
+    """One process, started when it is first needed and again when it has ended."""
+
+    def __init__(self, options: PoolOptions) -> None:
+        self._options = options
+        self._process: BaseProcess | None = None
+        self._line: Connection | None = None
+        self._read = 0
+        self._stopped = False
+
+    def prepare(self, file: ImageFile) -> Outcome:
+        line = self._ready_line()
+        try:
+            line.send(file)
+            if not line.poll(self._options.seconds_max):
+                self.end()
+                return _hung(self._options.seconds_max)
+            outcome = line.recv()
+        except (EOFError, OSError):
+            self.end()
+            return _died()
+        self._read += 1
+        if isinstance(outcome, ChartwellError) and not isinstance(outcome, UnreadableImage):
+            raise outcome
+        if not isinstance(outcome, PreparedImage | UnreadableImage):
+            raise TypeError(f"a process that reads images answered with {type(outcome).__name__}")
+        return outcome
+
+    def _ready_line(self) -> Connection:
+        if self._read >= self._options.images_per_process:
+            self.end()
+        if self._line is None or self._process is None or not self._process.is_alive():
+            self.end()
+            self._start()
+        if self._line is None:
+            raise RuntimeError("the pool has been closed")
+        return self._line
+
+    def _start(self) -> None:
+        if self._stopped:
+            return
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        self._process = context.Process(
+            target=_serve, args=(theirs, self._options), daemon=True, name="image-reading"
+        )
+        self._process.start()
+        theirs.close()
+        self._line, self._read = ours, 0
+        if not ours.poll(self._options.seconds_max + _GRACE_SECONDS) or ours.recv() != "ready":
+            self.end()
+            raise OSError("a process that reads images did not start")
+
+    def stop(self) -> None:
+        """From any thread: what it is doing is given up, and it is not started again."""
+        self._stopped = True
+        if self._process is not None and self._process.pid is not None:
+            self._process.kill()
+
+    def end(self) -> None:
+        if self._process is not None and self._process.pid is not None:
+            self._process.kill()
+            self._process.join(_STOP_SECONDS)
+        if self._line is not None:
+            self._line.close()
+        self._process = self._line = None
+        self._read = 0
+
+
+def _hung(seconds: float) -> UnreadableImage:
+    return UnreadableImage(
+        f"The decoder was not done after {seconds:g} seconds, and was ended.",
+        remedy="Open it in a viewer; where that shows it, export it again uncompressed. "
+        "CHARTWELL_IMAGE_READING__SECONDS_MAX is the patience.",
+        kind="hung",
+    )
+
+
+def _died() -> UnreadableImage:
+    return UnreadableImage(
+        "The decoder's process died over the image.",
+        remedy="Open it in a viewer; where that shows it, export it again uncompressed. If it happens to many images, "
+        "look whether the machine runs out of memory.",
+        kind="died",
+    )
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _serve(line: Connection, options: PoolOptions) -> None:
+    """The process: one file after another, until no one asks any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption ends
+    _limit_memory(options.memory_bytes_max)
+    line.send("ready")
+    while True:
+        try:
+            file = line.recv()
+        except (EOFError, OSError):
+            return
+        signal.alarm(int(options.seconds_max) + _GRACE_SECONDS)
+        answer = _answer(file, options)
+        signal.alarm(0)
+        line.send(answer)
+
+
+def _answer(file: ImageFile, options: PoolOptions) -> PreparedImage | ChartwellError:
+    try:
+        return prepare_file(file, options)
+    except ChartwellError as error:
+        return error
+    except MemoryError:
+        return too_large("The image needs more memory than a reading process has.")
+
+
+def _limit_memory(bytes_max: int) -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    most = bytes_max if hard == resource.RLIM_INFINITY else min(bytes_max, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))

@@ -1,0 +1,139 @@
+"""A file to what may leave the reading: whose image it is, what is said of it, and what is not."""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeline.config import DeidentificationSettings
+from pipeline.errors import RateLimited, UnreadableImage
+from pipeline.imaging.decoding import DecodingOptions
+from pipeline.imaging.deidentification.deidentifier import Deidentifier
+from pipeline.imaging.deidentification.key import DeidentificationKey
+from pipeline.imaging.files import ImageFile, ImageMetadata
+from pipeline.imaging.limits import ImageLimits
+from pipeline.imaging.reading import ReadingOptions, read_image
+from pipeline.imaging.records import MedicalImage
+from tests.imaging.samples import dicom, grey, picture
+
+KEY = DeidentificationKey(b"0123456789abcdef" * 4)
+ROW = ImageMetadata(
+    patient_id="P-1",
+    study_id="s50414267",
+    date="2019-03-04",
+    modality="dx",
+    body_part="chest",
+    findings=("Effusion", "Edema"),
+    report_id="n-7",
+    encounter_id="e-2",
+    domain="radiology",
+)
+
+
+def options(**settings: Any) -> ReadingOptions:
+    return ReadingOptions(Deidentifier(KEY, DeidentificationSettings(**settings)))
+
+
+def read(
+    content: bytes, name: str, row: ImageMetadata = ROW, how: ReadingOptions | None = None
+) -> MedicalImage:
+    path = Path(name)
+    path.write_bytes(content)
+    return read_image(ImageFile(path, metadata=row), how or options())
+
+
+def kind_of(*arguments: Any, **named: Any) -> str:
+    with pytest.raises(UnreadableImage) as caught:
+        read(*arguments, **named)
+    return caught.value.kind
+
+
+def test_a_picture_is_described_by_its_row() -> None:
+    found = read(picture(grey()), "film.png").description
+    assert (found.patient_id, found.modality, found.body_part, found.date) == (
+        "P-1",
+        "DX",
+        "CHEST",
+        "2019-03-04",
+    )
+    assert (found.findings, found.report_id) == (("Effusion", "Edema"), "n-7")
+    assert (found.encounter_id, found.domain) == ("e-2", "radiology")
+    assert found.image_id == found.content_hash[:32]
+    assert (found.rows, found.columns, found.frame, found.frames) == (64, 64, 1, 1)
+    assert found.source == "film.png"
+
+
+def test_an_id_of_the_row_stands_unless_it_tells_what_must_not_leave() -> None:
+    row = ImageMetadata(patient_id="00004893", image_id="00004893_070.png")
+    assert read(picture(grey()), "film.png", row).description.image_id == "00004893_070.png"
+    mapped = read(picture(grey()), "film.png", row, options(patient_id="map")).description
+    assert mapped.image_id == mapped.content_hash[:32]
+    assert "00004893" not in repr(asdict(mapped))
+
+
+def test_a_header_is_described_where_the_row_is_silent() -> None:
+    content = dicom(
+        PatientName="MITCHELL^ANNA", BodyPartExamined="CHEST", StudyDate="20200229", ViewPosition="PA"
+    )
+    found = read(content, "film.dcm", ImageMetadata())
+    description = found.description
+    assert (description.patient_id, description.modality, description.view) == ("P-1", "DX", "PA")
+    assert (description.body_part, description.date) == ("CHEST", "2020-02-29")
+    assert description.image_id.startswith("2.25.")
+    assert "MITCHELL" not in repr(description).upper()
+    assert description.metadata["window"]
+
+
+def test_dates_of_header_and_row_move_by_the_same_days() -> None:
+    how = options(dates="shift")
+    of_row = read(picture(grey()), "film.png", ROW, how).description.date
+    header = read(dicom(StudyDate="20190304"), "film.dcm", ImageMetadata(), how).description.date
+    assert of_row == header
+    assert of_row != "2019-03-04"
+
+
+def test_two_patients_of_one_image_are_refused() -> None:
+    other = ImageMetadata(patient_id="P-2")
+    assert kind_of(dicom(), "film.dcm", other) == "two-patients"
+    trusting = ReadingOptions(options().deidentifier, patient_from="table")
+    assert read(dicom(), "film.dcm", other, trusting).description.patient_id == "P-2"
+
+
+def test_an_image_without_a_patient_is_read_and_has_none() -> None:
+    assert read(picture(grey()), "film.png", ImageMetadata()).description.patient_id == ""
+
+
+def test_a_member_of_an_archive_is_read_and_a_bomb_is_not() -> None:
+    with zipfile.ZipFile("films.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("chest/film.png", picture(grey()))
+        archive.writestr("bomb.png", b"\0" * 5_000_000)
+    path = Path("films.zip")
+    found = read_image(ImageFile(path, "chest/film.png", metadata=ROW), options())
+    assert found.description.content_hash == read(picture(grey()), "film.png").description.content_hash
+    small = ReadingOptions(
+        options().deidentifier, DecodingOptions(limits=ImageLimits(inflated_bytes_max=10**6))
+    )
+    for member, kind in (("bomb.png", "too-large"), ("none.png", "unopened")):
+        with pytest.raises(UnreadableImage) as caught:
+            read_image(ImageFile(path, member), small)
+        assert caught.value.kind == kind
+
+
+def test_a_file_that_is_gone() -> None:
+    with pytest.raises(UnreadableImage, match="cannot be opened"):
+        read_image(ImageFile(Path("gone.dcm")), options())
+
+
+def test_errors_cross_between_processes_whole() -> None:
+    for error in (
+        UnreadableImage("It is cut off.", remedy="Copy it again.", kind="truncated"),
+        RateLimited("Too many.", remedy="Wait.", retry_after_seconds=3.0),
+    ):
+        back = pickle.loads(pickle.dumps(error))
+        assert type(back) is type(error)
+        assert (str(back), vars(back)) == (str(error), vars(error))
