@@ -101,6 +101,9 @@ _SAME = """
     stroke : cva, stroke, strokes, cerebrovascular accident
     contraceptive : birth control, contraceptive, contraceptives, contraception
     chronickidneydisease : ckd, chronic kidney disease
+    pneumothorax : pneumothorax, pneumothoraces, ptx
+    intraocularpressure : iop, iops, intraocular pressure, intraocular pressures
+    metastasis : metastasis, metastases, metastatic, mets
     lumbarpuncture : lp, lumbar puncture, spinal tap
     cruciateligament anterior : acl, anterior cruciate ligament, anterior cruciate
     cruciateligament posterior : pcl, posterior cruciate ligament, posterior cruciate

@@ -16,17 +16,25 @@ from pipeline.answering.questions.plan import QuestionPlan
 _DX = r"(?:dx|diagnos[ie]s)"
 _PRE, _POST = r"pre-?\s?op(?:erative)?", r"post-?\s?op(?:erative)?"
 _DISCHARGE = r"(?:discharge|d/c|dc)"
-_NAMES = rf"""
+_FACTS = r"""
 an(?:a)?esthe: (?:(?:type|kind|sort) of )?an(?:a)?esth(?:esia|etics?)(?: type)?
 blood loss|\bebl\b: ebl|(?:(?:est(?:imated|\.)?|total|operative) )?blood loss|how much blood (?:was|did §) los[et]
 complication: (?:(?:intra-?\s?op(?:erative)?|operative|surgical|procedural) )?complications?
 specimen: specimens?(?: (?:sent|removed|taken))?
+"""
+"""Words of a title before the colon, behind it what asks for it; notes without these words say nothing of it."""
+_NAMES = rf"""
 indication: indications?
 \b{_PRE}.*diagnos: {_PRE} {_DX}
 \b{_POST}.*diagnos: {_POST} {_DX}
 admi(?:ssion|tting).*diagnos: (?:admission|admitting) {_DX}|{_DX} (?:at|on) admission
 discharge.*diagnos > final.*diagnos: {_DISCHARGE} {_DX}|{_DX} (?:at|on) {_DISCHARGE}
 final.*diagnos > discharge.*diagnos > {_POST}.*diagnos > ^diagnos > impression|assessment: final {_DX}
+secondary.*diagnos: secondary {_DX}
+(?:principal|primary).*diagnos: (?:principal|primary) {_DX}
+home.*med|admission.*med|med.*(?:home|admission) > (?:current|active|outpatient).*med|^med: home meds
+    (?:home|admission|pre-?admission) (?:med(?:ication|icine)?s?|drugs)(?: list)?(?: (?:at|on|before) admission)?
+    (?:med(?:ication|icine)?s?|drugs) (?:at|on|before|prior to) admission
 discharge.*med|med.*discharge: {_DISCHARGE} (?:med(?:ication|icine)?s?|drugs|prescriptions)(?: list)?
     (?:med(?:ication|icine)?s?|drugs|prescriptions) (?:at|on|upon) {_DISCHARGE}
 discharge.*(?:instruction|follow): {_DISCHARGE} (?:instructions?|orders|advice)|instructions (?:at|on) {_DISCHARGE}
@@ -53,18 +61,21 @@ class AskedSection:
     """Of which a title has one; the surest first."""
     words: str
     """The rest of the question; "§" stands for the patient."""
+    is_fact: bool
+    """Whether notes that have none of its words say nothing of it."""
 
 
-def _lexicon() -> tuple[tuple[tuple[re.Pattern[str], ...], re.Pattern[str]], ...]:
+def _lexicon(listed: str) -> tuple[tuple[tuple[re.Pattern[str], ...], re.Pattern[str]], ...]:
     found = []
-    for line in re.sub(r"\n +", "|", _NAMES).strip().splitlines():
+    for line in re.sub(r"\n +", "|", listed).strip().splitlines():
         titles, _, asks = line.partition(": ")
         asked = re.compile(rf"(?<![\w-])(?:{asks})(?![\w-])", re.IGNORECASE)
         found.append((tuple(re.compile(each, re.IGNORECASE) for each in titles.split(" > ")), asked))
     return tuple(found)
 
 
-_LEXICON = _lexicon()
+_LEXICON = (*_lexicon(_FACTS), *_lexicon(_NAMES))
+_FACTS_END = len(_lexicon(_FACTS))
 
 
 def asked_section(plan: QuestionPlan) -> AskedSection | None:
@@ -72,7 +83,9 @@ def asked_section(plan: QuestionPlan) -> AskedSection | None:
     text = asked_time(framed(plan.text, plan.patients))[1]
     if _NO_SECTION.search(text) is not None:
         return None
-    for titles, asks in _LEXICON:
+    for place, (titles, asks) in enumerate(_LEXICON):
         if (found := asks.search(text)) is not None:
-            return AskedSection(titles, f"{text[: found.start()]} {text[found.end() :]}")
+            return AskedSection(
+                titles, f"{text[: found.start()]} {text[found.end() :]}", is_fact=place < _FACTS_END
+            )
     return None

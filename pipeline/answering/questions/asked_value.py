@@ -38,7 +38,7 @@ dose: (at |in )?(what|which) (dose|doses|dosage|strength)( of)?, (dose|dosage|st
     (?<!\d )(?<!\d)(how many )?(mgs?|mcg|milligrams?)( of)?, how many (units|puffs|tablets|tabs|pills|capsules)( of)?
 size: how (big|large|wide|deep|thick|tall|small), (what|which) (size|diameter), (size|diameter)( of)?
 severity: how (bad|severe|intense|strong), severity( of)?
-amount: how (much|many|high|low|heavy|fast), in (numbers|figures)
+amount: (volume|vol)( of)?, how (much|many|high|low|heavy|fast), in (numbers|figures)
 person: who, whom, by whom, (what|which) (doctor|physician|provider|relatives?|family members?|person)
 reason: why, (for )?what reason, what (is|was) the reason for, what caused
 drug: (what|which) ([\w-]+ ){{0,3}}?{_DRUGS}, what did § start, what was § (started on|given|prescribed)

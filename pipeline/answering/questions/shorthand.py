@@ -18,6 +18,10 @@ when is: whens|when['’]s
 how is: hows|how['’]s
 will §: (?:is|are) § going to(?! (?:the|an?)\b)
 patients: pts
+please: pls|plz
+lumbar spine: l-?\s?spine
+cervical spine: c-?\s?spine
+thoracic spine: t-?\s?spine
 the patient: (?:this|the|my|our) pt
 family history: (?:fam(?:ily)?|fm) ?hx|fm?hx
 social history: soc(?:ial)? hx

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
+from pipeline.answering.questions.asked_shape import TESTS
 from pipeline.answering.questions.asked_value import AskedValue
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.dated_statements import COMING
@@ -43,6 +44,8 @@ NEAR_SHARE_MIN = 0.3
 PLANNED_WEIGHT = 0.3
 _PLANNED_IN = SECTIONS[ThingKind.PLAN] | ASSESSED
 VALUE_WEIGHT, ADJACENT_WEIGHT, NUMBER_WEIGHT = 0.3, 0.15, 0.1
+MEASURED_WEIGHT = 0.35
+"""Of a number where one was measured: "PSA 4.1" goes before "PSA was elevated"."""
 NEARER = 0.05
 ADJACENT = 40
 """Characters between what is asked about and its value."""
@@ -59,6 +62,7 @@ _WILL_BE_SEEN = re.compile(
     r"|\b(?:obtain|order|send|schedule)\s",
     re.IGNORECASE,
 )
+_TEST = re.compile(TESTS, re.IGNORECASE)
 _TELLS_A_RESULT = re.compile(
     r"\b(?:show\w*|demonstrat\w+|reveal\w*|found|finding\w*|normal|abnormal|negative|positive|consistent|evidence"
     r"|unremarkable|unchanged|stable|no|within|without(?! contrast))\b|\d\s?(?:%|cm|mm|mg/dl)",
@@ -145,11 +149,18 @@ class ReadSentences:
         ]
         if not self._asks_a_result:
             return [answer for _, answer in found]
-        results = [answer for each, answer in found if not _is_to_come(each)]
+        results = [answer for each, answer in found if not self._is_to_come(each)]
         best = max((answer.score for answer in results), default=0.0)
         # Where what is ordered holds more of what is asked, the rest is another test's.
-        of_another = any(answer.score > best + NEARER for each, answer in found if _is_to_come(each))
+        of_another = any(answer.score > best + NEARER for each, answer in found if self._is_to_come(each))
         return [] if of_another else results
+
+    @property
+    def is_only_ordered(self) -> bool:
+        """Whether the result of a test is asked for, and all that is said of the test is that it is to come."""
+        return self._asks_a_result and any(
+            self._score(each) is not None and self._is_to_come(each) for each in self.sentences
+        )
 
     def _score(self, sentence: _ReadSentence) -> float | None:
         """How well it answers by its words; None where it does not."""
@@ -172,7 +183,8 @@ class ReadSentences:
         start, end = value
         near = any(min(abs(start - b), abs(a - end)) <= ADJACENT for a, b in places)
         number = any(map(str.isdigit, sentence.hit.text[start:end]))
-        return share + planned + VALUE_WEIGHT + ADJACENT_WEIGHT * near + NUMBER_WEIGHT * number
+        weight = MEASURED_WEIGHT if kind is ValueKind.MEASUREMENT else NUMBER_WEIGHT
+        return share + planned + VALUE_WEIGHT + ADJACENT_WEIGHT * near + weight * number
 
     def _is_what_is_asked(self, sentence: _ReadSentence) -> bool:
         return (
@@ -193,6 +205,19 @@ class ReadSentences:
     @cached_property
     def _asks_a_plan(self) -> bool:
         return ThingKind.PLAN in self.fact.plan.kinds
+
+    def _is_to_come(self, sentence: _ReadSentence) -> bool:
+        """Whether the sentence, or each part of it that names the test asked about, says only that it is ordered."""
+        text, start, end = sentence.hit.text, sentence.start, sentence.end
+        if _is_coming(text, start, end):
+            return True
+        parts = [
+            _part_around(text, start, end, place)
+            for term in self.fact.words.terms
+            if term.key in sentence.places and _TEST.fullmatch(text[slice(*sentence.places[term.key])])
+            for place in term.places(text, start, end)
+        ]
+        return bool(parts) and all(_is_coming(text, *part) for part in parts)
 
     def _is_bare_headline(self, sentence: _ReadSentence) -> bool:
         """Whether it is the name of an illness alone, which says that it is there and nothing of it."""
@@ -290,24 +315,30 @@ def _is_planned(sentence: _ReadSentence) -> bool:
     return sentence.section is not None and not _PLANNED_IN.isdisjoint(sentence.section.kinds)
 
 
-def _is_to_come(sentence: _ReadSentence) -> bool:
-    span = (sentence.start, sentence.end)
-    text = sentence.hit.text
-    coming = COMING.search(text, *span) or _WILL_BE_SEEN.search(text, *span)
-    return coming is not None and _TELLS_A_RESULT.search(text, *span) is None
+def _is_coming(text: str, start: int, end: int) -> bool:
+    coming = COMING.search(text, start, end) or _WILL_BE_SEEN.search(text, start, end)
+    return coming is not None and _TELLS_A_RESULT.search(text, start, end) is None
+
+
+def _part_around(text: str, start: int, end: int, place: tuple[int, int]) -> tuple[int, int]:
+    """The part of a sentence that a word stands in, between two commas or joining words."""
+    before = [each.end() for each in _PARTS.finditer(text, start, place[0])]
+    after = _PARTS.search(text, place[1], end)
+    return (before[-1] if before else start), (after.start() if after else end)
 
 
 def read_for(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences:
     """Reads the patient's passages for one question."""
-    return _sentences_of(fact, _hits(fact, asked))
+    return read_in(fact, _hits(fact, asked))
 
 
 def read_apart(read: ReadSentences) -> ReadSentences:
     """The same passages read for each word of a term: for what comes near it."""
-    return _sentences_of(replace(read.fact, words=read.fact.words.apart), read.hits)
+    return read_in(replace(read.fact, words=read.fact.words.apart), read.hits)
 
 
-def _sentences_of(fact: AskedFact, hits: Sequence[Hit]) -> ReadSentences:
+def read_in(fact: AskedFact, hits: Sequence[Hit]) -> ReadSentences:
+    """Reads these passages for one question."""
     sentences: list[_ReadSentence] = []
     for hit in hits:
         cancellation.check()

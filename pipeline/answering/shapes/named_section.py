@@ -24,7 +24,11 @@ _SHAPES = (None, AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST)
 _K = SectionKind
 _BRIEF = frozenset([_K.ANESTHESIA, _K.BLOOD_LOSS, _K.COMPLICATIONS, _K.DISPOSITION, _K.SPECIMENS])
 """Sections of a few words: what follows on another line is no more of them."""
-_SMALL = frozenset("any used use list done have had get during of".split())
+_IN_PASSING = re.compile(
+    r"\b(?:any|all|used|use|list|done|have|had|get|during|of|with|dos(?:e|es|ages?)|details|current|admission|discharge)\b",
+    re.IGNORECASE,
+)
+"""Words of a question that say nothing of which note is meant."""
 _LINE_END = re.compile(r"\n|[.,],(?=[A-Z])")
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -45,7 +49,7 @@ class NamedSection:
         named = asked_section(asked.plan)
         if named is None:
             return None
-        about = AskedWords(" ".join(each for each in named.words.split() if each.lower() not in _SMALL))
+        about = AskedWords(_IN_PASSING.sub(" ", named.words))
         notes = [note for note in patient_notes(asked).notes if note.is_about(about)]
         for title in named.titles:
             lines: list[ReplyLine] = []

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pipeline.answering.questions.asked_examination import examination_in
 from pipeline.answering.questions.asked_section import asked_section
 from pipeline.answering.questions.asked_value import asked_value
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
@@ -20,8 +21,10 @@ from pipeline.answering.shapes.answering_sentences import (
     ReadSentences,
     read_apart,
     read_for,
+    read_in,
 )
 from pipeline.answering.shapes.other_words import may_be_called
+from pipeline.answering.shapes.patient_notes import patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply
 from pipeline.text.answerability.asked_words import AskedWords
 from pipeline.text.answerability.values import ValueKind
@@ -35,7 +38,7 @@ LIKENED_MAX = 16
 LIKENESS_WEIGHT = 0.6
 MARGIN = 0.2
 """A further sentence this much worse than the best is no answer next to it."""
-_CHANGING = frozenset([ValueKind.DOSE, ValueKind.MEASUREMENT])
+_CHANGING = frozenset([ValueKind.DOSE, ValueKind.MEASUREMENT, ValueKind.SIZE])
 """Values of which the newest is what is so now."""
 _IS_SO = re.compile(
     r"(?!.*\b(?:was|were|did|had|been|ever|first|initial\w*|previous\w*)\b).*\b(?:is|are|does|do|['’]s)\b",
@@ -64,7 +67,7 @@ class SingleFact:
         fact = AskedFact(asked.plan, value, AskedWords(value.words))
         if not (fact.words.terms or value.of_the_patient):
             return None
-        read = read_for(fact, asked)
+        read = _read_within_examination(fact, asked) or read_for(fact, asked)
         if read.answering:
             of_now = value.of_the_patient or (
                 value.kind in _CHANGING and _IS_SO.match(asked.plan.text) is not None
@@ -74,12 +77,29 @@ class SingleFact:
             of_illness = value.kind is ValueKind.REASON
             lines = (_quotation(each, dated=several, of_illness=of_illness) for each in best)
             return Reply(tuple(lines), selected=True)
-        if asked.plan.shape is None and value.kind is None and asked_section(asked.plan) is None:
-            return None
+        if asked.plan.shape is None and value.kind is None and not read.is_only_ordered:
+            named = asked_section(asked.plan)
+            if named is None or not named.is_fact:
+                return None
         if asked.plan.finding and _is_said_otherwise(asked.plan.finding, read):
             return None
         near = (read.near or read_apart(read).near)[:NEAR_MAX]
         return replace(NOT_STATED, lines=(Lead(NEAR), *map(_quotation, near))) if near else NOT_STATED
+
+
+def _read_within_examination(fact: AskedFact, asked: PlannedQuestion) -> ReadSentences | None:
+    """The notes of the examination or operation that is named beside what is asked, where they answer the rest: a
+    report need not say in each sentence what it is of."""
+    named, words = examination_in(fact.value.words)
+    rest = AskedWords(words)
+    if not (named and rest.terms):
+        return None
+    about = AskedWords(named)
+    notes = [note for note in patient_notes(asked).notes if note.is_about(about)]
+    if not notes:
+        return None
+    read = read_in(replace(fact, words=rest), [each.hit for note in notes for each in note.passages])
+    return read if read.answering else None
 
 
 def _is_said_otherwise(finding: str, read: ReadSentences) -> bool:

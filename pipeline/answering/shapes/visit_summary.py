@@ -72,7 +72,8 @@ def _meant(notes: Sequence[PatientNote], plan: QuestionPlan) -> Sequence[Patient
     words = " ".join((*plan.rest, *named))
     about, stay = AskedWords(_STAY.sub(" ", words)), _STAY.search(words) is not None
     meant = [note for note in notes if note.is_about(about) and (note.is_of_a_stay or not stay)]
-    return meant if meant or plan.rest else notes
+    only = len(notes) == 1 and not stay
+    return meant if meant or (plan.rest and not only) else notes
 
 
 def _summary(note: PatientNote) -> Iterator[ReplyLine]:

@@ -108,3 +108,48 @@ def test_a_summary_is_of_the_note_that_is_meant(store: EmbeddedStore, question: 
     answer = asked(question, store)
     assert answer.outcome == "answered"
     assert {each.resource_id for each in answer.citations} == {note}
+
+
+ULTRASOUND = (
+    "Omar Reyes is a 60-year-old male. EXAM: Renal ultrasound. FINDINGS: The right kidney is normal. A cyst of the "
+    "left kidney measures 14 mm. IMPRESSION: Left renal cyst.\n"
+)
+LATER = "Omar Reyes is a 61-year-old man. EXAM: Renal ultrasound. No clot. A cyst of the left kidney measures 18 mm.\n"
+OFFICE = (
+    "Omar Reyes is a 61-year-old male. HISTORY OF PRESENT ILLNESS: A cyst of the skin of 3 mm. PSA was elevated. HOME "
+    "MEDICATIONS: Terazosin 5 mg, aspirin 81 mg. LABORATORY: PSA 6.1. PLAN: He was told what the ultrasound showed and "
+    "an MRI of the spine was ordered.\n"
+)
+
+
+@pytest.fixture(scope="module")
+def omar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    notes = [
+        Document("o1", "p2", "Imaging report", ULTRASOUND, "2021-02-01", "ward"),
+        Document("o2", "p2", "Imaging report", LATER, "2022-03-01", "ward"),
+        Document("o3", "p2", "Visit note", OFFICE, "2022-04-01", "ward"),
+    ]
+    with stored(tmp_path_factory.mktemp("omar"), notes) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        (
+            "How big is the cyst on the renal ultrasound of Omar Reyes?",
+            "A cyst of the left kidney measures 18 mm.",
+        ),
+        ("size of cyst on Omar Reyes's most recent ultrasound", "A cyst of the left kidney measures 18 mm."),
+        ("What was Omar Reyes's PSA?", "LABORATORY: PSA 6.1."),
+        ("home meds of Omar Reyes on admission, with doses", "Terazosin 5 mg"),
+    ],
+)
+def test_a_fact_of_the_examination_that_is_named(omar: EmbeddedStore, question: str, first: str) -> None:
+    said = quotes(asked(question, omar))
+    assert said[0] == first
+    assert "3 mm" not in "".join(said)
+
+
+def test_a_test_that_is_ordered_has_no_result_whatever_another_showed(omar: EmbeddedStore) -> None:
+    assert asked("Result of the spine MRI for Omar Reyes", omar).outcome == "nothing_relevant"
