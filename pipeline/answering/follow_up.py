@@ -28,7 +28,7 @@ from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question, UnderstoodPart
 from pipeline.text.names import is_doubtful
-from pipeline.text.question_names import lone_names
+from pipeline.text.question_names import lone_names, words_of
 
 _ANOTHER = re.compile(
     rf"\b(?:the (?:other|next)|another) {PERSON}\b|\ban? (?:\w+ )?{PERSON}\b|\b\d+[ -]?year[ -]?old\b"
@@ -48,6 +48,8 @@ _INTRODUCED = (
 )
 """How a note says who a person is."""
 PASSAGES_WITH_A_NAME = 20
+SMALL_NAME_MIN = 4
+"""Letters of a surname in small letters."""
 _CHOOSE = "choose one: among the filters of the page, with --patient-id, or in patient_ids over HTTP"
 
 
@@ -137,10 +139,10 @@ def _of_whom(
     embedder: Embedder | None,
 ) -> QuestionContext:
     """The question with its patient, whoever says so."""
-    if store is not None and (about == "several" or asked.whom != "name"):
+    if store is not None and (about == "several" or asked.whom == "id"):
         question = of_its_patient(question, store)
     elif store is not None:
-        meant = patient_meant(question, store, asked)
+        meant = patient_meant(question, store, asked)  # also by a name in small letters
         question = meant.question
         if meant.reason is not None:
             return QuestionContext(question)  # the search says which of several, or that no one is called so
@@ -198,6 +200,8 @@ def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, .
 def _somebody_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
     """Whether a single word of the question, a first name for example, is in the notes the name of others alone, or
     stands where only a person can and is in no note at all."""
+    if _names_another_in_small_letters(question, patient, store):
+        return True
     alone = [word for name in lone_names(question.text) for word in name.words if word[0].isupper()]
     words = dict.fromkeys([*_MAY_BE_A_NAME.findall(question.text), *alone])
     if not words:
@@ -211,6 +215,23 @@ def _somebody_else(question: Question, patient: str, store: Store, embedder: Emb
         hits = store.hits([match.chunk_id for match in matches], direction)
         name = re.compile(_INTRODUCED.format(name=word.capitalize()))
         if patient not in {hit.patient_id for hit in hits} and any(name.search(hit.text) for hit in hits):
+            return True
+    return False
+
+
+def _names_another_in_small_letters(question: Question, patient: str, store: Store) -> bool:
+    """Whether a word that no ordinary word is, is the surname of other patients than the one before: "and collins?"."""
+    scope = question.filters.scope
+    words = [each.text for each in words_of(question.text) if each.text.isalpha() and each.text.islower()]
+    alone = [word for word in words if len(word) >= SMALL_NAME_MIN and not is_doubtful(word)]
+    if not alone or not store.has_register():
+        return False
+    for word in store.name_words(alone, scope):
+        called = {
+            each.patient_id
+            for each in store.patients_called((word,), scope, part="family", limit=PASSAGES_WITH_A_NAME)
+        }
+        if called and patient not in called:
             return True
     return False
 

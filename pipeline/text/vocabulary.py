@@ -328,6 +328,8 @@ _SAME = """
     cholecystectomy : gallbladder taken out, gallbladder operation, gallbladder surgery
     tonsillectomy : tonsillectomy, tonsils removed, tonsils out, tonsils taken out
     hysterectomy : hysterectomy, uterus removed, womb removed
+    oxygen : oxygen, o2
+    catheterization : cath, caths, catheterization, catheterizations, catheterisation
     menstrualperiod : lmp, last menstrual period, menstrual period, menstrual periods
     jugularvenousdistention : jvd, jugular venous distention, jugular venous distension
     intact : intact

@@ -30,6 +30,8 @@ CHOICES_MAX = 10
 """Patients of one name that are told apart for the asker."""
 _NUMBERED = re.compile(r"[^\W\d_]{2,}\d{1,4}")
 _ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b", re.IGNORECASE)
+_CAPITALISED = re.compile(r"(?<![^\W_])[A-Z](?=[a-z]+(?![^\W_]))")
+"""How a name begins, and not "BP" or "A1c"."""
 _SMALL_PAIRS_MAX = 3
 
 
@@ -215,7 +217,7 @@ def _may_be_alone(question: str, name: WrittenPatient) -> bool:
 def _small_names(question: Question, store: Store) -> list[WrittenPatient]:
     """Two words side by side that are no ordinary ones, of a question without capitals: "is anna kowalski diabetic".
     Only where one of them stands in a patient's name: most such words are medicine."""
-    if any(map(str.isupper, question.text[1:])):
+    if _CAPITALISED.search(question.text, 1):
         return []
     words = words_of(question.text)
     pairs = [

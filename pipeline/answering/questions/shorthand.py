@@ -38,6 +38,7 @@ with: w/
 without: w/o(?:ut)?
 pathology: path
 recommendations: recs
+dose: sig
 epinephrine: epi(?![ -]?pen)
 mammogram: mammo
 chest x-ray: cxr

@@ -26,7 +26,7 @@ _DOSED = re.compile(
 _TAKEN = re.compile(
     r"\b(?:taking|takes|take|continu(?:e|es|ed|ing)(?:\s+(?:on|taking|with|to\s+take))?|start(?:ed|s|ing)?(?:\s+(?:on|taking))?"
     r"|restart(?:ed)?|prescrib(?:e|ed|ing)|placed\s+on|put\s+on|initiate[ds]?|(?:well|stable|controlled|managed|maintained)\s+on"
-    r"|remains?\s+on|refill(?:ed)?(?:\s+of)?|increase[ds]?|decrease[ds]?|using|uses)\s+"
+    r"|remains?\s+on|(?:is|he['’]s|she['’]s)\s+(?:(?:currently|also|now|still|only)\s+)?on(?!\s+(?:Medic|[A-Z][a-z]+day\b))|refill(?:ed)?(?:\s+of)?|increase[ds]?|decrease[ds]?|using|uses)\s+"
     r"(?:(?:her|his|their|the|an?|some|daily|home|on|patient|with|over-the-counter|low-dose|oral)\s+)*"
     r"(?P<drug>[A-Z][a-z]{3,}\b(?!\s+(?:Reasoning|Education))|[a-z]{3,}(?:ol|pril|artan|statin|azole|cillin|mycin|pam|lam|oxin|arin"
     r"|gliptin|formin|profen|oxone|codone|phylline|terol|sone|solone|semide|thiazide|dipine|zepam|triptan|cycline|floxacin"

@@ -48,6 +48,11 @@ _GENERAL = re.compile(
     re.IGNORECASE,
 )
 """Words that name a sort of thing, and not which."""
+_HOW_LONG = re.compile(
+    r"\b(?:no|not|n['’]t|never|without|free)\b[^.;]*\b(?:in|for|over|during|since|within)\b[^.;]{0,25}?"
+    r"\b(?:days?|weeks?|months?|years?|(?:19|20)\d\d)\b",
+    re.IGNORECASE,
+)
 NOT_BEGUN = "When it began, no note says. First stated:"
 PARTLY = f"Of {PASSAGES_MAX} passages that were read; the notes have more:"
 UNDATED = "In notes without a date, whose order is not known:"
@@ -192,8 +197,17 @@ def nothing_dated(asked: PlannedQuestion, read: PatientNotes, found: StatementsI
     if not found.dated and thing.fact is None and _may_be_said_otherwise(read, thing.words, found.apart):
         return None
     if found.apart and not found.dated and not limited:
+        if asked.plan.time.order == "latest" and (
+            spans := [each for each in found.apart if _says_how_long(each)]
+        ):
+            return Reply(tuple(spans[:APART_MAX]))
         return Reply((Lead(APART), *found.apart[:APART_MAX]))
     return NOT_STATED
+
+
+def _says_how_long(line: Quotation) -> bool:
+    """Whether it says since when, or for how long, there was none: "no seizures in six months"."""
+    return _HOW_LONG.search(line.hit.text, line.start, line.end) is not None
 
 
 def _may_be_said_otherwise(read: PatientNotes, words: str, apart: Sequence[Quotation]) -> bool:

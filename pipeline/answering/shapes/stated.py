@@ -16,7 +16,7 @@ from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, R
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
 from pipeline.answering.shapes.section_list import SECTIONS
 from pipeline.text.answerability.asked_words import AskedWords
-from pipeline.text.finding import Finding
+from pipeline.text.finding import Finding, Mention
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
@@ -39,6 +39,13 @@ _NONE = re.compile(
 _K = AssertionKind
 _OF_THE_PATIENT = (_K.PRESENT, _K.ABSENT, _K.HISTORICAL, _K.POSSIBLE)
 """In the order in which they answer "does she have it?"; of one kind the newest note first. What may come is none."""
+
+
+ENDED = -1
+"""Ranks before all others."""
+_ENDS = re.compile(
+    r"\b(?:held|hold(?:ing)?|stop(?:ped|ping)?|discontinu\w+|d/c['’]?d|taken off)\b", re.IGNORECASE
+)
 
 
 class Stated:
@@ -121,6 +128,11 @@ def _is_told_of(test: AskedWords, passage: ReadPassage, start: int, end: int) ->
     return len(test.held(text, from_, end)) == len(test.terms) or len(test.held(titles)) == len(test.terms)
 
 
+def _is_ended(passage: ReadPassage, mention: Mention) -> bool:
+    """Whether its sentence says that a drug was stopped: who is asked whether it is taken must see that first."""
+    return _ENDS.search(passage.hit.text, mention.sentence_start, mention.sentence_end) is not None
+
+
 def _mentions(
     read: PatientNotes, finding: Finding, kind: ThingKind | None, test: AskedWords | None
 ) -> Iterator[tuple[tuple[int, int] | None, Quotation]]:
@@ -139,5 +151,7 @@ def _mentions(
                     said, passage.sections, mention.start
                 )
                 rank = (_OF_THE_PATIENT.index(said), age) if counts else None
+                if kind is ThingKind.MEDICATION and said is _K.HISTORICAL and _is_ended(passage, mention):
+                    rank = (ENDED, age)
                 place = with_line_above(passage.hit.text, mention.sentence_start, mention.sentence_end)
                 yield rank, Quotation(passage.hit, *place)

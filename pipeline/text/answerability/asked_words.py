@@ -34,7 +34,7 @@ _ASKING = frozenset(
     "still also already currently recently before again and or of in on at to for from with without by than then there "
     "it its this that these those time date day kind type name level value number numbers amount please tell give show "
     "mean call called happen done go get got given new other another exact tablet tablets pill pills capsule capsules "
-    "according exactly actually yet lately just usual usually typical typically last latest first we us "
+    "according exactly actually yet lately just usual usually typical typically last latest first we us but put "
     "decide decided agree agreed".split()
 )
 """Words that ask, and say nothing of what about."""

@@ -72,6 +72,7 @@ thought: ideation[a-z]*
 torn|tear: tears?, torn, ruptur[a-z]*
 vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
 weight: weigh[a-z]*
+work|employ: retired?, unemployed, disability, help[a-z]*, effective, relie[a-z]+, benefi[a-z]+
 """
 """Canonical words before the colon, apart by bars; behind it what says them too."""
 _BY_VALUE = {
@@ -95,6 +96,7 @@ birth control|contracepti[a-z]+: iud, mirena, nexplanon, depo, ocps?, oral contr
 coronary (?:heart |artery )?disease: cad, chd, ischemic heart disease
 (?:back|resulted|available|in) yet: pending, awaited, awaiting, resulted, came back, returned
 next|due: next, due, repeat(?:ed)?, again, upcoming, scheduled?, follow[ -]?up
+ok(?:ay)?|safe|allowed: ok, okay, safe, allowed, may, can, continue, tolerat[a-z]+, avoid
 (?:been )?ordered: order(?:s|ed|ing)?, requested, obtain, will get, scheduled?
 planned|upcoming: planned, plans, scheduled?, will, proceed, going to, upcoming, recommend(?:ed)?
 imaging|scans?: x-?rays?, radiographs?, ct, mri, ultrasound, sonogram, echo[a-z]*, mammogram, films?, pet, scans?

@@ -89,7 +89,8 @@ race: white; caucasian; black; african[ -]american; asian; hispanic; latin[oax];
     alaska native; pacific islander; native hawaiian; multiracial; biracial; mixed race
 reason: because; due to; secondary to; caus\w+; result\w*; related to; led to; likely; attribut\w+; since; so that
     in order to; given (?:the|his|her|that); for (?:his|her|the|an?|evaluation|pain); reasons?; from (?:the|his|her)
-    to (?:treat|prevent|help|rule|evaluate|control|avoid); concern\w*; unable; refus\w+; declin\w+; prefer\w*; cost
+    to (?:treat|prevent|help|rule|evaluate|control|avoid); concern\w*; contribut\w+; unable; refus\w+; declin\w+
+    prefer\w*; cost
 severity: \d{{1,2}}(?:\.\d)? ?(?:/|out of|over) ?10; mild(?:ly)?; moderate(?:ly)?; severe(?:ly)?; slight(?:ly)?; worst
     minimal; intense; excruciating; tolerable; unbearable; significant
 side: (?:left|right|bilateral|unilateral)(?:ly|-sided)?; both

@@ -304,3 +304,31 @@ def test_it_is_what_was_asked_about_before(talk: Talk, first: str, then: str, qu
 )
 def test_a_question_that_names_its_thing_points_at_nothing(question: str) -> None:
     assert not may_carry(question)
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "what does martha collins say she takes",
+        "what is martha collins taking, and why is she",
+        "martha collins warfarin dose",
+        "martha collins BP or INR, warfarin?",
+    ],
+)
+def test_a_name_in_small_letters_is_not_the_patient_before(talk: Talk, question: str) -> None:
+    talk.ask("What is Anna Mitchell allergic to?")
+    assert {each.patient_id for each in talk.ask(question).citations} <= {"P2"}
+    assert talk.last is not None
+    assert talk.last.question.filters.patient_ids == ("P2",)
+
+
+@pytest.mark.parametrize(
+    "question", ["what is collins allergic to", "collins allergies", "and collins warfarin dose"]
+)
+def test_another_surname_in_small_letters_is_not_answered_from_the_patient_before(
+    talk: Talk, question: str
+) -> None:
+    talk.ask("What is Anna Mitchell allergic to?")
+    with pytest.raises(BadRequest, match="someone other"):
+        talk.ask(question)
+    assert talk.ask("and what does mitchell take?").citations

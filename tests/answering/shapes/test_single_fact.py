@@ -347,3 +347,44 @@ def test_what_a_test_showed_is_said_of_that_test(tmp_path: Path, question: str, 
 def test_what_another_test_showed_is_no_answer(tmp_path: Path) -> None:
     told = told_of(tmp_path, "Did Nora Patel's x-ray show a mass?", FILMS)
     assert told.outcome == "nothing_relevant"
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "first"),
+    [
+        (
+            "Is Nora Patel still on warfarin?",
+            "She is on warfarin for a clot. We spoke of bleeding. Her warfarin has been held.",
+            "Her warfarin has been held.",
+        ),
+        (
+            "Nora Patel's last seizure?",
+            "She has not had any seizures in a few months.",
+            "She has not had any seizures in a few months.",
+        ),
+        (
+            "What might be raising Nora Patel's liver enzymes?",
+            "PLAN\n\nRepeat liver enzymes.\n\nHISTORY\n\nCrestor may be contributing to her elevated liver enzymes.",
+            "Crestor may be contributing to her elevated liver enzymes.",
+        ),
+        (
+            "But ibuprofen is ok for Nora Patel?",
+            "She took ibuprofen on Monday. She may continue ibuprofen as needed.",
+            "She may continue ibuprofen as needed.",
+        ),
+        (
+            "why was Nora Patel put on warfarin",
+            "She has gout. She is on warfarin because of a clot in 2019.",
+            "She is on warfarin because of a clot in 2019.",
+        ),
+        (
+            "does Nora Patel still work",
+            "She has gout. She retired last year.",
+            "She retired last year.",
+        ),
+    ],
+)
+def test_what_tells_most_comes_first(tmp_path: Path, question: str, text: str, first: str) -> None:
+    told = told_of(tmp_path, question, text)
+    assert quotes(told)[0] == first
+    assert not lines(told)[0].startswith("Only as denied")
