@@ -76,6 +76,7 @@ def test_ratios_name_the_best_default_and_the_best_tuned_peer() -> None:
     ]
 
 
+@pytest.mark.long
 def test_an_undisturbed_run_leaves_an_entry_for_each_text_that_the_server_embedded(tmp_path: Path) -> None:
     corpus.write(tmp_path / "notes.jsonl", 20)
     found = full_run(CONTENDERS[0], tmp_path / "notes.jsonl", tmp_path / "corpus", Server(slots=8))

@@ -173,7 +173,7 @@ def test_a_fifth_of_all_requests_fails(corpus: Corpus) -> None:
 
 
 def test_a_limit_per_minute(corpus: Corpus) -> None:
-    corpus.server.faults = Faults(requests_per_minute=20, minute_seconds=60 / SPEED)
+    corpus.server.faults = Faults(requests_per_minute=12, minute_seconds=60 / SPEED)
     assert corpus.run().embedded == NOTES
     assert corpus.server.calls["/v1/embeddings 429"] > 0
     corpus.insist_on_all()

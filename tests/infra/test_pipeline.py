@@ -286,6 +286,7 @@ def quick_python(root: Path) -> Path:
     return program
 
 
+@pytest.mark.long
 def test_the_environment_is_made_once_and_replaced_when_the_lock_changes(tmp_path: Path) -> None:
     wheel = hand_made_wheel(tmp_path / "build")
     lock = tmp_path / "host.txt"

@@ -141,6 +141,7 @@ def test_the_hospitals_account_lets_in_too(indexed: Path, tmp_path: Path, visit:
             expect(page.get_by_role("alert")).to_contain_text("CW-SIGN-IN")
 
 
+@pytest.mark.long
 def test_a_sign_in_that_has_ended_leads_back_to_where_one_was(service: Running, visit: Any) -> None:
     visitor = visit("reader")
     page = visitor.page
@@ -188,6 +189,7 @@ def test_an_answer_streams_in_and_its_citation_opens_the_note_at_the_words(visit
     assert "note=" not in page.url
 
 
+@pytest.mark.long
 def test_everything_is_reached_by_keyboard(visit: Any) -> None:
     visitor = visit("reader")
     page = visitor.page
@@ -221,6 +223,7 @@ def test_everything_is_reached_by_keyboard(visit: Any) -> None:
     assert "/conversations/" in page.url  # switched off
 
 
+@pytest.mark.long
 def test_filters_offer_what_one_may_see_and_hold(service: Running, visit: Any) -> None:
     visitor = visit("reader", sees=Visibility(frozenset({"outpatient"}), None))
     page = visitor.page
@@ -367,6 +370,7 @@ def test_a_service_that_is_away_is_seen_to_be_away(visit: Any) -> None:
     expect(said).to_have_count(0)
 
 
+@pytest.mark.long
 def test_a_conversation_opens_at_its_newest_answer(visit: Any) -> None:
     visitor = visit("reader")
     page = visitor.page
@@ -415,6 +419,7 @@ def test_only_the_answer_that_was_asked_for_goes_to_paper(visit: Any) -> None:
     expect(page.locator(".turn").first).to_be_visible()
 
 
+@pytest.mark.long
 def test_an_answer_is_copied_with_its_sources(visit: Any) -> None:
     visitor = visit("reader", permissions=["clipboard-read", "clipboard-write"])
     page = visitor.page
@@ -441,6 +446,7 @@ def test_without_javascript_the_answer_and_its_notes_are_there(visit: Any) -> No
 # --- history
 
 
+@pytest.mark.long
 def test_history_is_listed_renamed_exported_and_deleted(visit: Any) -> None:
     visitor = visit("reader")
     page = visitor.page
@@ -491,6 +497,7 @@ def test_anothers_conversation_and_note_are_not_there(visit: Any) -> None:
 # --- jobs and administration
 
 
+@pytest.mark.long
 def test_a_job_shows_its_progress_until_it_ends(visit: Any) -> None:
     page = visit("contributor").page
     page.goto("/jobs")

@@ -289,6 +289,7 @@ def test_statements_are_ordered_under_the_line_that_says_how_they_are_meant(visi
     assert lines() == as_answered
 
 
+@pytest.mark.long
 def test_without_javascript_a_patient_is_found_chosen_and_taken_away(visit: Any) -> None:
     visitor: Visitor = visit("reader", java_script_enabled=False)
     page = visitor.page
@@ -331,6 +332,7 @@ def test_who_wrote_an_answer_is_said_plainly(visit: Any) -> None:
     expect(turn.locator(".answerer")).to_have_text("Quotations from the notes, no language model")
 
 
+@pytest.mark.long
 def test_the_pages_of_patients_are_accessible_and_fit_a_phone(visit: Any) -> None:
     page = visit("reader").page
     for address in ("/", "/?patient=P-100", "/patients", "/patients?query=mit", "/patients/P-100"):

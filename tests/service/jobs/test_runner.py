@@ -143,7 +143,7 @@ def test_who_watches_is_told_what_another_service_made_of_the_job(empty: Running
     assert client.get(f"/v1/jobs/{job_id}").json() == job
 
 
-@pytest.mark.parametrize("back", [True, False])
+@pytest.mark.parametrize("back", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_who_watches_is_told_the_end_of_a_job_that_cannot_be_kept(
     tmp_path: Path,
     state_url: str,
