@@ -109,7 +109,7 @@ def _listed() -> dict[str, tuple[str, ...]]:
 
 
 def _folded(name: str) -> str:
-    return _AGENTS.sub("", " ".join(name.lower().replace("-", " ").split())).rstrip("s")
+    return " ".join(name.lower().replace("-", " ").split()).rstrip("s")
 
 
 def class_members(words: str, *, allergy: bool = False) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ def class_members(words: str, *, allergy: bool = False) -> tuple[str, ...]:
     folded = _folded(words)
     if allergy:
         folded = _folded(_OF_AN_ALLERGY.get(folded, folded))
-    return _MEMBERS.get(folded, ())
+    return _MEMBERS.get(folded) or _MEMBERS.get(_folded(_AGENTS.sub("", words)), ())
 
 
 _MEMBERS = _listed()

@@ -102,6 +102,11 @@ class Finding:
         )
 
     @property
+    def is_class(self) -> bool:
+        """Whether it is said by naming one of several."""
+        return bool(self._members)
+
+    @property
     def says_nothing(self) -> bool:
         """Whether all of its words claim nothing: "seen", "noted"."""
         return all(token.kind in ("neutral", "comma", "break") for token in read(self.text).tokens)

@@ -22,6 +22,7 @@ _TERMS = """
     heat stroke; stroke volume; stroke work; stroke index; stroke risk
     lupus anticoagulant; lupus vulgaris; lupus pernio; panic attack; cardiac asthma; german measles
     non-hodgkin lymphoma; non-hodgkin's lymphoma; wolff-parkinson-white; non-small cell; nonsmall cell
+    cva tenderness; cva tender; cva angle; cva percussion
     hay fever; scarlet fever; rheumatic fever; yellow fever; dengue fever; typhoid fever; fever blister; fever blisters
     cold sore; cold sores; cold sweat; cold sweats; cold intolerance; cold extremities
     insulin resistance; insulin resistant; insulin level; insulin levels; insulin antibodies
@@ -59,7 +60,7 @@ _WORDS = frozenset(word for term in _listed() for word in re.split(r"[\s-]+", te
 _PREFIXED = re.compile(r"\b(?:pre|non|pseudo|para|anti|quasi|peri)[-‑–]\Z", re.IGNORECASE)
 """Written with a hyphen before a word these make another thing of it: "pre-diabetes", "non-smoker"."""
 _FOLLOWED = re.compile(
-    r"\s+(?:prevention|prophylaxis|screening|screen|education|awareness|risk|precautions|exposure|immunity|antibod(?:y|ies)"
+    r"\s+(?:prevention|prophylaxis|screening|screen|assessment|education|awareness|risk|precautions|exposure|immunity|antibod(?:y|ies)"
     r"|test(?:ing|s|ed)?(?!\s+(?:was\s+|is\s+|came\s+back\s+)?positive))\b",
     re.IGNORECASE,
 )
@@ -67,11 +68,25 @@ _FOLLOWED = re.compile(
 _SUFFIXED = re.compile(r"[-‑–](?:like|free|negative|naive|sparing|exposed)\b", re.IGNORECASE)
 
 
+_OTHER_SENSES = {
+    "cva": re.compile(r"\b(?:tender\w*|flank|angle|percussion)\b", re.IGNORECASE),
+    "ra": re.compile(r"%\s*(?:on\s+)?\Z|\bsat\w*\b|\bspo2\b|\boxygen\b", re.IGNORECASE),
+    "ms": re.compile(r"\bMS\s+contin\b|\bmental\b|\boriented\b", re.IGNORECASE),
+}
+"""What stands near an abbreviation that means something else there: "CVA located near her flank with tenderness"."""
+SENSE_REACH = 60
+
+
 def is_part_of_another(text: str, start: int, end: int, asked: str) -> bool:
     """Whether what stands at `[start, end)` is only a part of a longer term with another meaning. `asked`: the words
     asked for; a longer term that they have themselves is no other."""
     if _PREFIXED.search(text, max(0, start - 8), start) or _SUFFIXED.match(text, end):
         return re.search(r"\w[-‑–]\w", asked) is None
+    sense = _OTHER_SENSES.get(text[start:end].lower())
+    if sense and (
+        sense.search(text, max(0, start - REACH), start) or sense.search(text, end, end + SENSE_REACH)
+    ):
+        return True
     if _FOLLOWED.match(text, end) and not _FOLLOWED.search(f" {asked}"):
         return True
     if _WORDS.isdisjoint(re.split(r"[\s-]+", text[start:end].lower())):

@@ -76,7 +76,10 @@ _SAME = """
     heartfailure : hf, heart failure, cardiac failure
     congestive heartfailure : chf, congestive heart failure, congestive cardiac failure
     coronaryartery disease : cad, coronary artery disease, coronary disease
-    heartattack : mi, myocardial infarction, myocardial infarct, heart attack
+    heartattack : mi, mis, myocardial infarction, myocardial infarctions, myocardial infarct
+    heartattack : heart attack, heart attacks
+    heartattack stelevation : stemi, st elevation mi, st elevation myocardial infarction
+    heartattack nonstelevation : nstemi, non st elevation mi, non st elevation myocardial infarction
     dyspnea : sob, shortness of breath, short of breath, dyspnoea
     dyspnea : breathless, breathlessness, difficulty breathing, trouble breathing
     heartrate : hr, pulse, pulse rate, heart rate
@@ -91,8 +94,8 @@ _SAME = """
     xray : xray, x ray, x rays, radiograph, radiographs, radiography, film, films, xrays
     ultrasound : us scan, ultrasound, ultrasonography, sonogram, sonography
     copd : copd, chronic obstructive pulmonary disease
-    gerd : gerd, gastroesophageal reflux disease, acid reflux disease
-    refluxdisease : acid reflux, reflux
+    gerd : gerd, gastroesophageal reflux disease, acid reflux disease, gastroesophageal reflux, gastro esophageal reflux
+    gerd : acid reflux, reflux, reflux disease
     atrialfibrillation : afib, a fib, af, atrial fibrillation
     urinarytractinfection : uti, utis, urinary tract infection
     pulmonaryembolism : pe, pulmonary embolism, pulmonary embolus
@@ -198,14 +201,20 @@ _SAME = """
     primarycare : pcp, primary care, primary care physician, primary care provider, primary care doctor
     specialist : specialist
     refer : refer, referred, referral, referrals, refers
-    nurse : nurse, rn
+    nurse : nurse, nurses, rn, rns
     counselor : counselor, counsellor, therapist
     lastprior : previous, previously, prior, formerly
     comply : compliant, compliance, adherent, adherence
     excise : excised, excision, resected, resection, removal, removed, remove
     excise : extracted, extraction, taken out
     biopsy : biopsy, biopsied, biopsies
+    csection : c section, c sections, cesarean section, cesarean sections, caesarean section, cesarean, caesarean
+    csection : cesarean delivery, caesarean delivery
     repair : repair, repaired, repairs
+    kneearthroplasty : knee replacement, knee replacements, knee replaced, knee arthroplasty
+    kneearthroplasty : knee joint replacement, tka, tkr
+    hiparthroplasty : hip replacement, hip replacements, hip replaced, hip arthroplasty, hip joint replacement, tha, thr
+    shoulderarthroplasty : shoulder replacement, shoulder replacements, shoulder replaced, shoulder arthroplasty
     replace : replacement, replaced
     weight : weight, weighs, weighed, weigh, weighing, wt
     height : height, tall, ht
@@ -302,7 +311,8 @@ _SAME = """
     marry : married, marriage, marry, marries
     premature : premature, prematurely, preterm
     rhinorrhea : rhinorrhea, rhinorrhoea, runny nose
-    hyperlipidemia : hyperlipidemia, hyperlipidaemia, hld, high cholesterol, elevated cholesterol
+    hyperlipidemia : hyperlipidemia, hyperlipidaemia, hld, high cholesterol, elevated cholesterol, hypercholesterolemia
+    hyperlipidemia : elevated lipids, high lipids, dyslipidemia, raised cholesterol
     hypothyroid : hypothyroidism, hypothyroid, underactive thyroid
     hyperglycemia : hyperglycemia, hyperglycaemia, high blood sugar, high blood sugars, high blood glucose
     hypoglycemia : hypoglycemia, hypoglycaemia, low blood sugar, low blood sugars, low blood glucose
@@ -327,6 +337,7 @@ _SAME = """
     cholecystectomy : cholecystectomy, gallbladder removed, gallbladder removal, gallbladder out
     cholecystectomy : gallbladder taken out, gallbladder operation, gallbladder surgery
     tonsillectomy : tonsillectomy, tonsils removed, tonsils out, tonsils taken out
+    hysterectomy : hysterectomies, tah, tlh, tvh
     hysterectomy : hysterectomy, uterus removed, womb removed
     oxygen : oxygen, o2
     catheterization : cath, caths, catheterization, catheterizations, catheterisation

@@ -11,7 +11,8 @@ from types import MappingProxyType
 from pipeline.answering.questions.plan import ThingKind
 
 _WORDS = """
-family history: family, familial, mother('s)?, father('s)?, brothers?, sisters?, siblings?, parents?, grandmother,
+family history: (family|familial) (medical )?(history|hx), family, familial,
+    mother('s)?, father('s)?, brothers?, sisters?, siblings?, parents?, grandmother,
     grandfather, relatives?, hereditary, run(s)? in
 whole visit: visits?, encounters?, consultation, appointment
 reason for visit: reason for (the |§'s )?(visit|consultation|admission|referral), chief complaint, presenting complaint,

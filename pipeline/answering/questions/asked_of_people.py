@@ -33,7 +33,8 @@ _INSURED = re.compile(
 )
 _ARTICLES = re.compile(r"^(?:an?|the|any)\s+", re.IGNORECASE)
 _AGAIN = re.compile(
-    r",?\s+(?:or|and)\s+(?:ever\s+)?(?:(?:have|has)\s+)?(?:had|took|taken)\s+(?:them|it|one|any|some|§)(?:\s+before)?$"
+    r",?\s+(?:or|and)\s+(?:ever\s+)?(?:(?:have|has)\s+)?(?:had|took|taken)\s+(?:them|it|one|any|some|§)"
+    r"(?:\s+(?:before|fixed|repaired|removed|treated|done))?$"
     r"|\s+(?:are|is) there(?: in all| in total)?$|\s+do (?:we|you) have$"
     r"|\s+(?:now\s+)?or\s+(?:in the past|before|previously|earlier)$|\s+(?:in the past|before)$",
     re.IGNORECASE,

@@ -333,7 +333,7 @@ def _of_several(question: PeopleQuestion) -> AskedShape | None:
         also=tuple(_condition(each, clause) for each, clause in read[1:]),
         any_of=said.any_of,
         group=_group(question, said),
-        kinds=asked_kinds(words) if len(read) > 1 else None,
+        kinds=asked_kinds(words),
     )
 
 

@@ -36,7 +36,9 @@ _CIRCUMSTANCE = re.compile(
     re.IGNORECASE,
 )
 _PRONOUN = re.compile(r"^(?:who|that)\s+", re.IGNORECASE)
-_BOTH = re.compile(r"^(?:both|either)\s+|(?<=\s)(?:both|either)\s+", re.IGNORECASE)
+_BOTH = re.compile(
+    r"^(?:both|either)\s+|(?<=\s)(?:both|either|(?:any|some)?\s*other)\s+", re.IGNORECASE
+)
 _DENIED = re.compile(r"^(?:no|not|without|never)\s+(?!on\b|taking\b|allergic\b|longer\b)", re.IGNORECASE)
 _VERB = re.compile(
     r"^(?:(?:is|are|was|were|do|does|did|has|have|had|been|not|currently|also|still|now|ever|never|don['’]t|doesn['’]t"

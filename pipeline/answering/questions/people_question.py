@@ -69,8 +69,8 @@ _HOW_MANY = re.compile(
     re.IGNORECASE,
 )
 _OF_WHOM = re.compile(
-    r"^(?P<what>[^,:;?]{2,60}?)\s*(?:[,:;]|\s[-–—])\s*"
-    r"(?:who|which (?:patients|people)|anyone|anybody|any patients?|list (?:them|patients)|whom?)"
+    r"^(?P<what>[^,:;?]{2,60}?)\s*(?:[,:;?]+|\s[-–—])\s*"
+    r"(?:(?:and\s+)?list(?:\s+(?:all|them all))?|who|which (?:patients|people)|anyone|anybody|any patients?|list (?:them|patients)|whom?)"
     r"(?:\s+(?:all|else))*"
     r"(?:\s+(?:has|have|had|is|are|takes?|does|do|on)(?:\s+(?:it|them|that|this|one|any|on it|on them))*)?$",
     re.IGNORECASE,
@@ -81,6 +81,11 @@ _AMONG = re.compile(
 )
 _SORT = re.compile(rf"^{_EACH}*(?P<what>[^,:;?§]{{2,60}}?)\s+patients$", re.IGNORECASE)
 """People named by what they have: "kidney stone patients"."""
+_BUT_NO = re.compile(
+    r"^(?P<what>[^,:;?§]{2,40}?),?\s+but\s+(?:no|not|without)\s+[^,:;?§]{2,40}$", re.IGNORECASE
+)
+"""Asks for those who have one and not the other."""
+_TAKES_BUT = re.compile(r"^(?:on|taking|allergic to|with)\s+[^,:;?§]{2,40}?,?\s+but\s+(?:no|not|without)\s+[^,:;?§]{2,40}$", re.I)
 _NOUN = re.compile(
     rf"^{_EACH}*(?P<how>(?:current(?:ly)?|active|former|ex|past|previous|heavy|known|never)[\s-]+)*"
     r"(?P<noun>non-?\s?(?:smokers|drinkers|diabetics)|ex-?\s?smokers|diabetics|asthmatics|hypertensives|epileptics|smokers"
@@ -172,6 +177,10 @@ def _people(text: str, *, bare: bool = False) -> PeopleQuestion | None:
         return PeopleQuestion(f"are {among['what']}")
     if (sort := _SORT.match(text)) is not None and not _NO_SORT.search(sort["what"]):
         return _having(sort["what"])
+    if (pair := _BUT_NO.match(text)) is not None and not _NO_SORT.search(pair["what"]):
+        return PeopleQuestion(f"have {text}")
+    if _TAKES_BUT.match(text):
+        return PeopleQuestion(text)
     if bare and _VERBS.match(text) and not _NO_QUESTION.match(text):
         return PeopleQuestion(text)
     return None

@@ -17,7 +17,7 @@ from pipeline.text.structure.section_kinds import SectionKind, kinds_of_title
 from pipeline.text.structure.sections import Section, section_at
 
 _REACTS = re.compile(
-    r"allerg|intoleran|adverse (?:drug )?(?:reaction|effect)|anaphyla|\bsensitiv"
+    r"allerg|intoleran|adverse (?:drug )?(?:reaction|effect)|anaphyla|\b(?:hyper)?sensitiv"
     r"|\breact(?:s|ion|ed)? (?:to|with)\b|NKDA",
     re.IGNORECASE,
 )

@@ -68,6 +68,34 @@ _OF_A_RELATIVE = re.compile(
     r"\b(?:husband|wife|spouse|partner|mother|father|mom|dad|sister|brother|son|daughter)['’]s\b",
     re.IGNORECASE,
 )
+_ONLY_LIKE = re.compile(
+    r"\b(?:(?:felt|feels|feel|feeling|look(?:s|ed)?|seem(?:s|ed)?|much) like|similar to|as if|resembl\w+|reminiscent of"
+    r"|thought (?:it|that|she|he|they)[\w ]{0,20}|(?:worried|concerned|afraid) (?:about|of|for|that)[\w ]{0,20}"
+    r"|fear(?:s|ed)? of)\s+(?:an?\s+|the\s+)?(?:having\s+)?\Z",
+    re.IGNORECASE,
+)
+"""What it was like, or was feared to be, is not there."""
+_NO_RELATIVE = re.compile(
+    r"\b(?:no|not|denies|denied|deny|negative|without|nor|unaware|unremarkable)\b(?![^.;]{0,80}\b(?:but|however|except|although"
+    r"|had|has|have|with|died|mother|father|brother|sister|aunt|uncle|grand\w+|cousin)\b)[^.;]*\Z",
+    re.IGNORECASE,
+)
+"""Before what no relative has."""
+_OF_ANOTHER_CLAUSE = re.compile(r"\bwith(?:out| no)\s+(?:\w+\s+){0,2}\w+,[^;]*\Z", re.IGNORECASE)
+"""Between a procedure and what another one went without: "colectomy with no recurrence, appendectomy"."""
+_RUN_ON_TITLE = re.compile(r"\b[A-Z]{4}[A-Z /&]*:[\s,]*")
+"""Where a section begins in the middle of a line."""
+_GIVEN_UP = re.compile(
+    r"\b(?:quit|stopped|former(?:ly)?|ex|used to|previous(?:ly)?|no longer|gave up|remote|ceased)\b",
+    re.IGNORECASE,
+)
+_TO_GIVE_UP = re.compile(
+    r"\b(?:try\w*|tries|wants?|ready|motivat\w+|attempt\w*|plan\w*|like|help\w*|encourag\w*|advis\w*"
+    r"|counsel\w*|discuss\w*|need\w*|would|should|importance|urged?|work\w*)\b[^.;]{0,30}\b(?:quit|stop|ceas)",
+    re.IGNORECASE,
+)
+_NON = re.compile(r"\bnon-?\s?(?:[a-z]+[\s-])?\Z", re.IGNORECASE)
+"""Before a habit, of one who has it not: "a non-cigarette smoker"."""
 _K = AssertionKind
 HAS = (_K.PRESENT, _K.HISTORICAL)
 RANK = (_K.PRESENT, _K.HISTORICAL, _K.POSSIBLE, _K.PLANNED, _K.ABSENT, _K.FAMILY)
@@ -91,6 +119,10 @@ class AskedThing:
     """Whether what was and is no more does not count: a drug that is taken, a habit."""
 
     @property
+    def is_habit(self) -> bool:
+        return _is_habit(self.finding)
+
+    @property
     def is_any_allergy(self) -> bool:
         return self.kind is ThingKind.ALLERGY and self.finding.keys == ("allergy",)
 
@@ -103,18 +135,18 @@ class AskedThing:
     @classmethod
     def of(cls, plan: QuestionPlan) -> AskedThing:
         words = plan.finding or ""
-        none, family = _NONE_OF.match(words), _FAMILY_OF.match(words)
-        before = none or family
+        none, family, former = _NONE_OF.match(words), _FAMILY_OF.match(words), _FORMER.match(words)
+        before = none or family or former
         words_left = words[before.end() :] if before else words
         allergy = plan.kind is ThingKind.ALLERGY
         finding = Finding(words_left, class_members(words_left, allergy=allergy))
         negated = plan.negated is not bool(none)
-        unknown = len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS
+        unknown = finding.keys in _WORK or (len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS)
         return cls(
             finding,
             None if family else plan.kind,
             plan.is_attribute and unknown,
-            _K.ABSENT if negated else _K.FAMILY if family else _K.PRESENT,
+            _wanted(negated=negated, of_family=family is not None, former=former is not None),
             plan.kind is ThingKind.PROCEDURE or finding.is_vaccine or _DONE_THING.search(words) is not None,
             _EVER.search(plan.text) is not None,
             plan.kind is ThingKind.MEDICATION
@@ -124,13 +156,26 @@ class AskedThing:
 
 
 _FAMILY_OF = re.compile(r"(?:an? )?(?:positive )?family history of ", re.IGNORECASE)
+_FORMER = re.compile(
+    r"(?:(?:former(?:ly)?|ex|past|previous(?:ly)?)[\s-]+|(?:quit|stopped|gave up|used to|discontinued|came off)"
+    r"\s+(?:taking\s+)?)(?=\w)",
+    re.IGNORECASE,
+)
 _NONE_OF = re.compile(r"no (?:known )?|non-?\s*(?=smok|drink|diabetic|allergic)", re.IGNORECASE)
 _EVER = re.compile(
     r"\b(?:ever|(?:have|has)\s+(?:ever\s+)?(?:had|been|taken|\w+ed)|had|history|used to|former\w*|ex-?smok\w*|did"
     r"|smoked|drank|in the past)\b",
     re.IGNORECASE,
 )
+_WORK = (("nurse",), ("doctor",), ("specialist",), ("counselor",))
+"""What others are as well who stand in a note."""
 _HABITS = frozenset(["smoke", "tobacco", "drink", "alcohol", "illicit"])
+
+
+def _wanted(*, negated: bool, of_family: bool, former: bool) -> AssertionKind:
+    if negated:
+        return _K.ABSENT
+    return _K.FAMILY if of_family else _K.HISTORICAL if former else _K.PRESENT
 
 
 def _is_habit(finding: Finding) -> bool:
@@ -143,6 +188,8 @@ class Said:
     quotation: Quotation
     over: bool = False
     """Whether the sentence says that it is there no more."""
+    words: str = ""
+    """What says it, as the note has it."""
 
     def kind_for(self, thing: AskedThing) -> AssertionKind:
         """How it is said where what is over, and asked for as of now, is of the past."""
@@ -165,7 +212,8 @@ class Said:
     def replaces(self, before: Said, thing: AskedThing) -> bool:
         """Whether it stands for the patient in place of what was read before it, in a note as new or newer. What was
         stopped or given up is not so again because an older note, or the same note's list, has it."""
-        if thing.now and {self.kind, before.kind} == set(HAS):
+        another = thing.finding.is_class and self.words.lower() != before.words.lower()
+        if thing.now and not another and {self.kind, before.kind} == set(HAS):
             return self.kind is _K.HISTORICAL and self.quotation.hit.date == before.quotation.hit.date
         rank = (thing.wanted, *RANK)
         return rank.index(self.kind) < rank.index(before.kind)
@@ -193,7 +241,17 @@ def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
         ):
             continue
         title = section.title if section is not None and section.title else ""
-        yield _said(hit, mention, assertions.of(mention.start, mention.end).kind, thing, title)
+        yield _said(hit, mention, _asserted(hit.text, mention, assertions), thing, title)
+
+
+def _asserted(text: str, mention: Mention, assertions: NoteAssertions) -> AssertionKind:
+    """How it is said where it stands; what is denied before a section that begins in the same line is not this."""
+    said = assertions.of(mention.start, mention.end).kind
+    titles = list(_RUN_ON_TITLE.finditer(text, mention.sentence_start, mention.start))
+    if said is not _K.ABSENT or not titles:
+        return said
+    start = titles[-1].start()
+    return NoteAssertions(text[start:]).of(mention.start - start, mention.end - start).kind
 
 
 def _sections_up_to(hit: Hit, end: int) -> Sequence[Section]:
@@ -215,6 +273,9 @@ def _listed_allergies(hit: Hit) -> Iterator[Said]:
             line = hit.text[start : item.start].partition("\n")[0]
             none = _NO_ALLERGY.match(hit.text, item.start, item.end) is not None
             said = _put_right(_K.PRESENT, line, hit.text[item.start : end], ThingKind.ALLERGY)
+            in_line = "\n" not in hit.text[section.start : item.start]
+            if none and in_line and section.start < section.text_start:
+                start = section.start  # "None" alone says nothing
             under = (section.title or "") if start == item.start else ""
             quotation = Quotation(hit, start, end, names_patient=True, under=under)
             yield Said(_K.ABSENT if none else said, quotation)
@@ -223,7 +284,16 @@ def _listed_allergies(hit: Hit) -> Iterator[Said]:
 def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, title: str) -> Said:
     start, end = with_line_above(hit.text, mention.sentence_start, mention.sentence_end)
     sentence = hit.text[mention.sentence_start : end]
+    before = hit.text[mention.sentence_start : mention.start]
     over = False
+    if said is _K.FAMILY and _NO_RELATIVE.search(before):
+        said = _K.ABSENT
+    elif said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
+        said = _K.PRESENT
+    elif said in HAS and _ONLY_LIKE.search(before):
+        said = _K.POSSIBLE
+    elif said in HAS and thing.is_habit:
+        said = _of_habit(before, sentence)
     if said in HAS:
         line = hit.text[start : mention.sentence_start].partition("\n")[0]
         said = _put_right(said, line, sentence, thing.kind)
@@ -235,7 +305,16 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
             said = _K.PLANNED
         over = _OVER.search(sentence) is not None
     fragment = start == mention.sentence_start and len(hit.text[start:end].split()) <= FRAGMENT_WORDS_MAX
-    return Said(said, Quotation(hit, start, end, names_patient=True, under=title if fragment else ""), over)
+    quotation = Quotation(hit, start, end, names_patient=True, under=title if fragment else "")
+    return Said(said, quotation, over, hit.text[mention.start : mention.end])
+
+
+def _of_habit(before: str, sentence: str) -> AssertionKind:
+    """How a habit is said that is not denied: whoever has "a history of smoking" may still smoke."""
+    if _NON.search(before):
+        return _K.ABSENT
+    given_up = _GIVEN_UP.search(sentence) and not _TO_GIVE_UP.search(sentence)
+    return _K.HISTORICAL if given_up else _K.PRESENT
 
 
 def _put_right(said: AssertionKind, line: str, sentence: str, kind: ThingKind | None) -> AssertionKind:

@@ -43,6 +43,7 @@ APART_MAX = 20
 """Patients of each other group that are listed."""
 _K = AssertionKind
 _APART: Mapping[AssertionKind, str] = {
+    _K.PRESENT: "as theirs",
     _K.POSSIBLE: "not as his or hers, but as possible",
     _K.PLANNED: "not as his or hers, but as planned, feared or to be watched for",
     _K.HISTORICAL: "in a sentence about what was taken before, stopped or held",
@@ -114,8 +115,7 @@ def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool
         return True
     if thing.kind is ThingKind.MEDICATION or len(finding.keys) < 2:
         return False
-    any_word = [spelling for term in finding.search_terms for spelling in term]
-    return bool(asked.store.chunks_with([any_word], asked.question.filters, limit=1))
+    return found
 
 
 def _without_any(asked: PlannedQuestion, by_patient: Collection[str]) -> Iterator[ReplyLine]:
