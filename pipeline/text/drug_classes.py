@@ -121,4 +121,9 @@ def class_members(words: str, *, allergy: bool = False) -> tuple[str, ...]:
     return _MEMBERS.get(folded) or _MEMBERS.get(_folded(_AGENTS.sub("", words)), ())
 
 
+def all_drugs() -> frozenset[str]:
+    """Every name of a drug that is listed."""
+    return frozenset(drug for members in _MEMBERS.values() for drug in members)
+
+
 _MEMBERS = _listed()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _TERMS = """
-    diabetes insipidus; bronze diabetes; borderline diabetes; diabetes screening; diabetes risk
+    diabetes insipidus; gestational diabetes; bronze diabetes; borderline diabetes; diabetes screening; diabetes risk
     portal hypertension; portal htn; portopulmonary hypertension; pulmonary hypertension; pulmonary htn
     pulmonary arterial hypertension; pulmonary artery hypertension; pulmonary venous hypertension; venous hypertension
     intracranial hypertension; ocular hypertension; intraocular hypertension; intra-abdominal hypertension

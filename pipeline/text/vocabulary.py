@@ -323,6 +323,7 @@ _SAME = """
     bloodcount : cbc, complete blood count
     metabolicpanel : cmp, comprehensive metabolic panel
     osteoarthritis : osteoarthritis, oa
+    epilepsy : epilepsy, epileptic, epileptics, seizure disorder, seizure disorders
     sleepapnea : osa, obstructive sleep apnea
     prostatichyperplasia : bph, benign prostatic hyperplasia, benign prostatic hypertrophy
     renaldiseaseendstage : esrd, end stage renal disease, end stage kidney disease

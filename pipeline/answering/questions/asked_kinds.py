@@ -43,7 +43,8 @@ social history: social history, smok(e|es|ed|ing|er), tobacco, cigarettes?, pack
     marital status, occupation, job, insurance, insurances, insured, lives?, education,
     socioeconomic, employed, live with
 history: (past |past medical |medical )history, history, pmhx?, medical hx, past hx
-problem: ((medical|health|chronic|active|ongoing) )*(problems?|conditions?), diagnos(is|es|ed), illness(es)?,
+problem: problem list,
+    ((medical|health|chronic|active|ongoing) )*(problems?|conditions?), diagnos(is|es|ed), illness(es)?,
     diseases?, comorbidit(y|ies), disorders?
 """
 """Kinds before the colon, patterns of words behind it; of two that meet, the longer one holds."""

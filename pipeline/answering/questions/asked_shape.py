@@ -238,7 +238,7 @@ _TAIL = re.compile(
     r"\s+(?:(?:in|according to|by)\s+(?:the|§'s)\s+notes?|at all|as well|too|yet|ever|recently|lately)$",
     re.IGNORECASE,
 )
-_NEVER = re.compile(r"\b(?:never|no longer)\b", re.IGNORECASE)
+_NEVER = re.compile(r"\b(?:never|not|no longer)\b|n['’]t\b", re.IGNORECASE)
 _SEVERAL_THINGS = re.compile(
     r"\b(?:and|or|but|who|which|that|because|if|when|while|than|before|again|anything|something|everything|anyone"
     r"|(?<!do )not|are|is|was|were|takes?|taking)\b|§",
@@ -267,7 +267,7 @@ _LISTED = frozenset(
 )
 _PLURAL_ONLY = re.compile(
     r"\b(?:vitals|vital signs|labs|lab(?:oratory)? (?:values|results|tests)|diagnos[ei]s|problems|allerg\w+|"
-    r"medications?|medicines?|meds|med list|med rec|drugs|prescriptions|"
+    r"medications?|medicines?|meds|med list|med rec|problem list|drugs|prescriptions|"
     r"conditions|illnesses|diseases|procedures?|surger\w+|operations?|ops?|"
     r"pmhx?|(?:\w+ )?hx|"
     r"immuni\w+|vaccin\w+|shots|plans?|recommendations?|instructions|imaging|(?:\w+ )?history|reason|complaints?"

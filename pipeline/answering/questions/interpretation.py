@@ -40,7 +40,8 @@ OPENER = re.compile(
 )
 """How a question begins that goes on with the one before."""
 OF_THOSE = re.compile(
-    r"\A\s*(?:(?:and|so|ok(?:ay)?)\b[,\s]*)*(?:(?:which|who|how many|(?:are |do |have |is )?any)\s+(?:ones?\s+)?(?:of|among|amongst|from)"
+    r"\A\s*(?:(?:and|so|ok(?:ay)?)\b[,\s]*)*(?:(?:which|who|how many|(?:are |do |have |is )?any)"
+    r"\s+(?:ones?\s+)?(?:of|among|amongst|from)"
     r"\s+(?:them|these|those)(?:\s+(?:patients|people|ones))?|(?:which|what)\s+ones)\b",
     re.IGNORECASE,
 )

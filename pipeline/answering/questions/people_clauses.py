@@ -37,7 +37,8 @@ _CIRCUMSTANCE = re.compile(
 )
 _PRONOUN = re.compile(r"^(?:who|that)\s+", re.IGNORECASE)
 _BOTH = re.compile(
-    r"^(?:both|either)\s+|(?<=\s)(?:both|either|(?:any|some)?\s*other)\s+", re.IGNORECASE
+    r"^(?:both|either|(?:(?:any|some)\s+)?other)\s+|(?<=\s)(?:both|either|(?:any|some)?\s*other)\s+",
+    re.IGNORECASE,
 )
 _DENIED = re.compile(r"^(?:no|not|without|never)\s+(?!on\b|taking\b|allergic\b|longer\b)", re.IGNORECASE)
 _VERB = re.compile(

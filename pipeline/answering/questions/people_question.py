@@ -70,7 +70,8 @@ _HOW_MANY = re.compile(
 )
 _OF_WHOM = re.compile(
     r"^(?P<what>[^,:;?]{2,60}?)\s*(?:[,:;?]+|\s[-–—])\s*"
-    r"(?:(?:and\s+)?list(?:\s+(?:all|them all))?|who|which (?:patients|people)|anyone|anybody|any patients?|list (?:them|patients)|whom?)"
+    r"(?:(?P<list>list(?: (?:all|them|them all))?)|list patients|whom?|which (?:patients|people)|anyone|anybody"
+    r"|any patients?)"
     r"(?:\s+(?:all|else))*"
     r"(?:\s+(?:has|have|had|is|are|takes?|does|do|on)(?:\s+(?:it|them|that|this|one|any|on it|on them))*)?$",
     re.IGNORECASE,
@@ -85,7 +86,9 @@ _BUT_NO = re.compile(
     r"^(?P<what>[^,:;?§]{2,40}?),?\s+but\s+(?:no|not|without)\s+[^,:;?§]{2,40}$", re.IGNORECASE
 )
 """Asks for those who have one and not the other."""
-_TAKES_BUT = re.compile(r"^(?:on|taking|allergic to|with)\s+[^,:;?§]{2,40}?,?\s+but\s+(?:no|not|without)\s+[^,:;?§]{2,40}$", re.I)
+_TAKES_BUT = re.compile(
+    r"^(?:on|taking|allergic to|with)\s+[^,:;?§]{2,40}?,?\s+but\s+(?:no|not|without)\s+[^,:;?§]{2,40}$", re.I
+)
 _NOUN = re.compile(
     rf"^{_EACH}*(?P<how>(?:current(?:ly)?|active|former|ex|past|previous|heavy|known|never)[\s-]+)*"
     r"(?P<noun>non-?\s?(?:smokers|drinkers|diabetics)|ex-?\s?smokers|diabetics|asthmatics|hypertensives|epileptics|smokers"
@@ -163,7 +166,8 @@ def in_full(question: str) -> str:
 
 def _people(text: str, *, bare: bool = False) -> PeopleQuestion | None:
     """`bare`: whether a verb alone may follow, as behind "how many": "how many smoke"."""
-    if (of := _OF_WHOM.match(text)) is not None:
+    of = _OF_WHOM.match(text)
+    if of is not None and (not of["list"] or " and " in of["what"].lower()):
         return _having(_without_each(of["what"]))
     if (noun := _NOUN.match(text)) is not None:
         return _of_noun(noun)

@@ -147,7 +147,9 @@ class AskedThing:
             None if family else plan.kind,
             plan.is_attribute and unknown,
             _wanted(negated=negated, of_family=family is not None, former=former is not None),
-            plan.kind is ThingKind.PROCEDURE or finding.is_vaccine or _DONE_THING.search(words) is not None,
+            plan.kind is ThingKind.PROCEDURE
+            or finding.is_vaccine
+            or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None,
             _EVER.search(plan.text) is not None,
             plan.kind is ThingKind.MEDICATION
             or (_is_habit(finding) and not _EVER.search(plan.text))
@@ -233,6 +235,8 @@ def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
         section = section_at(assertions.sections, mention.start)
         if section is not None and section.kinds and mention.start < section.text_start:
             continue  # the title alone
+        if hit.text[mention.start : mention.end].isupper() and hit.text[mention.end : mention.end + 1] == ":":
+            continue  # the title of a section that begins in the line
         if thing.is_attribute and not is_said_of_person(
             hit.text,
             mention.start,

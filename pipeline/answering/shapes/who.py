@@ -30,6 +30,7 @@ from pipeline.answering.shapes.said import HAS, RANK, AskedThing, Said, said_in
 from pipeline.call_context import cancellation
 from pipeline.records import ChunkOfPatient, Hit
 from pipeline.text.finding import Finding
+from pipeline.text.spelling import nearest_known
 from pipeline.text.structure.assertion import AssertionKind
 
 PASSAGES_MAX = 10_000
@@ -87,7 +88,8 @@ class Who:
         )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
-        things = [AskedThing.of(each) for each in _conditions(asked.plan)]
+        plans = [_as_known(asked, each) for each in _conditions(asked.plan)]
+        things = [AskedThing.of(each) for each in plans]
         if any(not thing.finding.keys or thing.finding.says_nothing for thing in things):
             return None
         group = _in_group(asked)
@@ -95,7 +97,9 @@ class Who:
             return None
         read = [_read(asked, thing) for thing in things]
         if len(read) > 1 and not asked.plan.any_of:
-            return _all_of(asked, read, group)
+            reply = _all_of(asked, read, group)
+            respelled = _respelled(asked.plan, plans)
+            return replace(reply, lines=(*respelled, *reply.lines)) if reply and reply.lines else reply
         found = _any_of(read)
         by_patient = group.only(found.by_patient)
         if not by_patient:
@@ -105,7 +109,7 @@ class Who:
         lines = list(_lines(by_patient, things, asked.plan, found.complete))
         if thing.kind is ThingKind.ALLERGY and is_open_question(asked.plan) and not thing.is_any_allergy:
             lines += _without_any(asked, by_patient)
-        return Reply((*group.leads, *lines))
+        return Reply((*_respelled(asked.plan, plans), *group.leads, *lines))
 
 
 def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool:
@@ -188,6 +192,22 @@ def _conditions(plan: QuestionPlan) -> Iterator[QuestionPlan]:
             negated=each.negated,
             is_attribute=each.is_attribute,
         )
+
+
+def _as_known(asked: PlannedQuestion, plan: QuestionPlan) -> QuestionPlan:
+    """The question with known words for those that are mistyped: no note has them, and they are nearly one."""
+    words = (plan.finding or "").split()
+    near = {word: known for word in words if (known := nearest_known(word)) is not None}
+    typed = [word for word in near if not asked.store.chunks_with([[word]], asked.question.filters, limit=1)]
+    if not typed:
+        return plan
+    return replace(plan, finding=" ".join(near[word] if word in typed else word for word in words))
+
+
+def _respelled(plan: QuestionPlan, plans: Sequence[QuestionPlan]) -> Iterator[Lead]:
+    for asked, read in zip(_conditions(plan), plans, strict=True):
+        if asked.finding != read.finding:
+            yield Lead(f'"{asked.finding}" stands in no note and is read as "{read.finding}".')
 
 
 def _in_group(asked: PlannedQuestion) -> _Group | None:

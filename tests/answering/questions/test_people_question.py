@@ -52,6 +52,7 @@ def test_is_read_as_which_patients(question: str, finding: str, kind: ThingKind 
         "How many visits did the patient have?",
         "What medications are patients with diabetes on?",
         "List the medications of patient P12",
+        "allergies - list",
     ],
 )
 def test_a_question_about_one_patient_is_none(question: str) -> None:
@@ -71,6 +72,9 @@ def conditions(plan: QuestionPlan) -> list[tuple[str | None, bool]]:
         ("patients with asthma but no COPD", [("asthma", False), ("COPD", True)]),
         ("patients with gout on allopurinol", [("gout", False), ("allopurinol", False)]),
         ("Who has gout, diabetes and asthma?", [("gout", False), ("diabetes", False), ("asthma", False)]),
+        ("on lisinopril but not on a beta blocker", [("lisinopril", False), ("beta blocker", True)]),
+        ("gout and asthma - list", [("gout", False), ("asthma", False)]),
+        ("Who is allergic to latex or other antibiotics?", [("latex", False), ("antibiotics", False)]),
         ("anyone with pain on exertion", [("pain on exertion", False)]),
     ],
 )

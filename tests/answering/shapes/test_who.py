@@ -125,6 +125,8 @@ def test_those_of_whom_a_note_says_so(notes: EmbeddedStore, question: str, who: 
         ("Who takes warfarin?", "We discussed starting warfarin but she declined.", False),
         ("Who takes warfarin?", "Coumadin 5 mg nightly.", True),
         ("Who takes aspirin?", "MEDICATIONS\n\n- ASA 81 mg\n", True),
+        ("Which patients have seizures?", "She takes gabapentin for pain.", False),
+        ("Which patients have diabetes?", "History of gestational diabetes.", False),
         ("Who takes iron?", "Iron deficiency anemia.", False),
         ("Who got a flu shot?", "Due for influenza vaccine.", False),
         ("Who got a flu shot?", "Influenza vaccine given today.", True),
@@ -292,3 +294,9 @@ def test_a_line_cites_each_condition_of_its_patient(two_things: EmbeddedStore) -
 
 def test_what_names_no_thing_beside_one_that_does_is_not_half_answered(two_things: EmbeddedStore) -> None:
     assert not listed(asked("Which patients have asthma and are not on any medication?", two_things))
+
+
+def test_a_mistyped_word_is_read_as_the_known_one_and_says_so(two_things: EmbeddedStore) -> None:
+    assert lines(asked("Which patients have asthmma?", two_things))[0] == (
+        '"asthmma" stands in no note and is read as "asthma".'
+    )
