@@ -51,7 +51,10 @@ class DecodedImage:
 
 def decode_image(stream: BinaryIO, options: DecodingOptions) -> DecodedImage:
     """The frame of an open file, which can be sought in. Raises UnreadableImage where it is not read, SettingsInvalid
-    where the libraries are missing."""
+    where the libraries are missing.
+
+    A decoder may also end the process, or never end: what strangers send goes through `ReadingPool`.
+    """
     load_libraries()
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)

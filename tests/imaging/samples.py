@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import nibabel
@@ -94,6 +95,25 @@ def encapsulated(frames: Iterable[bytes], syntax: str, pixels: NDArray[Any], **a
     made["PixelData"].VR = "OB"
     made["PixelData"].is_undefined_length = True
     return written(made, syntax)
+
+
+def lossless_jpeg(content: bytes, process: str = "JPEGLosslessProcess14_1") -> bytes:
+    """The same film, its pixels compressed by gdcm; writes two files into the working directory."""
+    import gdcm
+
+    source, target = Path("source.dcm"), Path("target.dcm")
+    source.write_bytes(content)
+    reader, writer, change = gdcm.ImageReader(), gdcm.ImageWriter(), gdcm.ImageChangeTransferSyntax()
+    reader.SetFileName(str(source))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(getattr(gdcm.TransferSyntax, process)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(target))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    return target.read_bytes()
 
 
 def picture(pixels: NDArray[Any], kind: str = "PNG", mode: str | None = None, **options: Any) -> bytes:
