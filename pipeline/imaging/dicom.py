@@ -31,6 +31,7 @@ from pydicom.uid import (
 )
 
 from pipeline.errors import UnreadableImage
+from pipeline.imaging.code_streams import coded_shape
 from pipeline.imaging.dicom_grey import (
     frame_header,
     malformed,
@@ -271,8 +272,17 @@ def _require_whole_frame(opened: DicomFile, index: int, count: int) -> None:
         frame = get_frame(opened.stream, index, number_of_frames=count)
     except (ValueError, EOFError) as error:
         raise truncated() from error
-    if opened.syntax != RLELossless and _END_OF_IMAGE not in frame[-64:]:
+    if opened.syntax == RLELossless:
+        return
+    if _END_OF_IMAGE not in frame[-64:]:
         raise truncated()
+    stored = (whole_number(opened.dataset, "Rows", 0), whole_number(opened.dataset, "Columns", 0))
+    if coded_shape(frame) not in (None, stored):
+        raise UnreadableImage(
+            "The compressed frame has another size than the header says.",
+            remedy="Export the image again from where it came from. Nothing of it was decoded.",
+            kind="header",
+        )
 
 
 def _rendered(stored: NDArray[Any], dataset: Dataset, header: Dataset) -> Rendering:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from pipeline.errors import UnreadableImage
+from pipeline.imaging.code_streams import coded_shape
 from pipeline.imaging.limits import ImageLimits
 from tests.imaging import samples
 from tests.imaging.samples import (
@@ -29,6 +30,7 @@ from tests.imaging.samples import (
 )
 
 from pydicom.dataset import Dataset  # isort: skip  after samples, which loads the libraries
+from pydicom.encaps import generate_frames  # isort: skip
 from pydicom.pixels.processing import apply_windowing  # isort: skip
 from pydicom.sequence import Sequence  # isort: skip
 
@@ -319,6 +321,19 @@ def test_a_stream_that_is_cut_off_inside_a_whole_file_is_refused() -> None:
     stream = picture(grey(), "JPEG", quality=95)
     content = encapsulated([stream[: len(stream) // 2]], "1.2.840.10008.1.2.4.50", grey())
     assert refused(content).kind == "truncated"
+
+
+def test_a_stream_that_unpacks_to_more_than_the_header_says_is_not_decoded() -> None:
+    big = grey(256)
+    streams = {"1.2.840.10008.1.2.4.50": picture(big, "JPEG")}
+    for syntax in ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"):
+        made = dataset(big)
+        made.compress(syntax)
+        streams[syntax] = next(generate_frames(made.PixelData, number_of_frames=1))
+    for syntax, stream in streams.items():
+        assert coded_shape(stream) == (256, 256), syntax
+        assert refused(encapsulated([stream], syntax, grey())).kind == "header", syntax
+    assert coded_shape(b"\xff\xd8\xff\xff\xff") is None
 
 
 def test_a_folder_called_dl_and_the_order_of_imports(tmp_path: Path) -> None:
