@@ -19,9 +19,12 @@ from pipeline.imaging.deidentification.header import HeaderRules
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.library_messages import silent_libraries
+from pipeline.imaging.deidentification.pixel_text import PixelCheck, check_pixels, need_of
 from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid
 from pipeline.imaging.deidentification.source_names import clean_source
+from pipeline.imaging.deidentification.text_recognition import TextReader, installed_reader
 from pipeline.imaging.deidentification.vocabulary import says_nothing_of_a_person
+from pipeline.imaging.records import Rendering
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -69,6 +72,8 @@ class Deidentifier:
 
     key: DeidentificationKey
     settings: DeidentificationSettings = field(default_factory=DeidentificationSettings)
+    reader: TextReader | None = None
+    """Who reads text in pixels; None: the extra `ocr`, where it is installed."""
 
     def clean(self, dataset: Dataset, *, patient_id: str | None = None) -> CleanHeader:
         """A header's fields as they may be given. `patient_id`: as other metadata has it, where the header's is not the
@@ -114,6 +119,33 @@ class Deidentifier:
         """Labels as they may be given: whole or not at all, because half a finding is another finding."""
         plain = (" ".join(label.split()) for label in labels)
         return tuple(label for label in plain if label and not identifiers.are_in(label))
+
+    def pixels(
+        self,
+        rendering: Rendering,
+        *,
+        image_id: str,
+        identifiers: Identifiers,
+        modality: str = "",
+        burned_in: str = "",
+    ) -> tuple[Rendering, PixelCheck]:
+        """A rendering as it may be given, and what was done to know it. `modality`, `burned_in`: as `CleanHeader` has
+        them; `image_id`: any id that stays the same.
+
+        Raises UnreadableImage where the image is refused, DeidentificationUnavailable where the reader is not sound.
+        """
+        need = need_of(modality, burned_in, self.settings, self.key, image_id)
+        reader = self.reader or (installed_reader() if need != "no" else None)
+        with silent_libraries():
+            checked = check_pixels(
+                rendering.pixels,
+                need=need,
+                says_burned_in=burned_in == "YES",
+                settings=self.settings,
+                reader=reader,
+                identifiers=identifiers,
+            )
+        return Rendering(checked.pixels, rendering.window), checked.check
 
     def source(self, path: str, identifiers: Identifiers, *, patient_id: str = "", inside: str = "") -> str:
         """A path as it may be given, as `clean_source` has it; `patient_id` as it was read, which may stand in a path
