@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.errors import UnreadableImage
-from pipeline.imaging.libraries import load_libraries
+from pipeline.imaging.libraries import load_libraries, without_warnings
 from pipeline.imaging.limits import ImageLimits, too_large
 from pipeline.imaging.records import ImageFormat
 from pipeline.imaging.rendering import RenderedFrame
@@ -108,8 +107,7 @@ def _decoded(
 def _nothing_quoted() -> Iterator[None]:
     """The libraries' exceptions and warnings quote values of the header: neither gets out."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with without_warnings():
             yield
     except UnreadableImage:
         raise

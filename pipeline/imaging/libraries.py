@@ -10,6 +10,9 @@ import importlib
 import importlib.util
 import logging
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 
@@ -28,11 +31,24 @@ def load_libraries() -> None:
             remedy="Install the extra `images`: pip install 'chartwell[images]'.",
         )
     _import_gdcm()
-    for name in ("pydicom", "nibabel", "nibabel.global"):
-        logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # their warnings quote values of the header
+    for name in ("pydicom", "PIL", "nibabel", "nibabel.global"):
+        logging.getLogger(name).setLevel(
+            logging.CRITICAL + 1
+        )  # they quote values of the header, Pillow those of EXIF
     from pydicom import config
 
     config.settings.reading_validation_mode = config.IGNORE
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Around calls that see a file's values: warnings quote them ("Invalid value for VR PN: 'MITCHELL^ANNA'").
+
+    The filter of warnings belongs to the whole process: images are read in processes of their own, or one at a time.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _import_gdcm() -> None:

@@ -6,12 +6,20 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
+import nibabel
 import numpy as np
-from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRLittleEndian
+from nibabel.nifti1 import Nifti1Extension
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+from tests.imaging import samples
+
+from pydicom.dataelem import DataElement  # isort: skip  after samples, which loads the libraries
+from pydicom.dataset import Dataset, FileMetaDataset  # isort: skip
+from pydicom.sequence import Sequence  # isort: skip
+from pydicom.uid import ExplicitVRLittleEndian  # isort: skip
 
 PATIENT_ID = "MRN7734512"
 UID_ROOT = "1.2.840.99999.4711"
@@ -66,6 +74,10 @@ PLANTED = {
     "title in description": "Grace",
 }
 """Where it stands to what stands there; more than forty."""
+
+
+NAME = f"{PLANTED['PatientName']}, {PLANTED['first name']}"
+BURNED_IN = f"{NAME}  {PATIENT_ID}"
 
 
 def planted_dataset(pixels: np.ndarray | None = None) -> Dataset:  # type: ignore[type-arg]
@@ -171,6 +183,66 @@ def _add_pixels(ds: Dataset, pixels: np.ndarray) -> None:  # type: ignore[type-a
     ds.Rows, ds.Columns = pixels.shape
     ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 8, 8, 7, 0
     ds.PixelData = pixels.tobytes()
+
+
+def planted_film() -> np.ndarray:  # type: ignore[type-arg]
+    """A grey film with the patient's name and number burned in at the top, and marks of side and position below."""
+    ramp = np.add.outer(np.arange(320), np.arange(420)) / 740 * 90
+    film = Image.fromarray(ramp.astype(np.uint8))
+    pen = ImageDraw.Draw(film)
+    for at, text, size in (((10, 12), BURNED_IN, 22), ((10, 250), "PORTABLE", 20), ((390, 60), "L", 24)):
+        pen.text(at, text, fill=235, font=ImageFont.load_default(size))
+    return np.asarray(film)
+
+
+def planted_files(folder: Path, pixels: np.ndarray | None = None) -> dict[str, Path]:  # type: ignore[type-arg]
+    """A DICOM, a PNG, a JPEG and a NIfTI, each with identifiers wherever its format has room for text, in a folder that
+    is called like the patient. By format."""
+    folder = folder / f"{PLANTED['PatientName']}_{PLANTED['first name']}"
+    folder.mkdir()
+    pixels = samples.grey() if pixels is None else pixels
+    content = {
+        "dicom": samples.written(planted_dataset(pixels)),
+        "png": samples.picture(pixels, "PNG", pnginfo=_png_chunks(), exif=_exif()),
+        "jpg": samples.picture(pixels, "JPEG", quality=95, exif=_exif(), comment=NAME.encode(), xmp=_xmp()),
+        "nifti": _nifti(pixels),
+    }
+    ends = {"dicom": "dcm", "nifti": "nii"}
+    paths = {kind: folder / f"{PLANTED['OtherPatientNames']} 1.{ends.get(kind, kind)}" for kind in content}
+    for kind, path in paths.items():
+        path.write_bytes(content[kind])
+        assert PLANTED["PatientName"].encode() in content[kind], kind
+    return paths
+
+
+def _png_chunks() -> PngInfo:
+    chunks = PngInfo()
+    chunks.add_text("Patient", NAME)
+    chunks.add_text("Comment", f"{NAME} {PLANTED['PatientBirthDate']}", zip=True)
+    chunks.add_itxt("Description", f"{NAME} {PLANTED['ideographic name']}", "en", "Beschreibung")
+    return chunks
+
+
+def _exif() -> bytes:
+    exif = Image.Exif()
+    exif[0x010E] = f"film of {NAME}"  # ImageDescription
+    exif[0x013B] = PLANTED["OperatorsName"]  # Artist
+    exif[0x8298] = PLANTED["InstitutionName"]  # Copyright
+    exif[0x9C9D] = NAME.encode("utf-16le")  # XPAuthor
+    return exif.tobytes()
+
+
+def _xmp() -> bytes:
+    return f"<x:xmpmeta xmlns:x='adobe:ns:meta/'><dc:creator>{NAME}</dc:creator></x:xmpmeta>".encode()
+
+
+def _nifti(pixels: np.ndarray) -> bytes:  # type: ignore[type-arg]
+    image = nibabel.Nifti1Image(np.stack([pixels.T] * 3, axis=-1).astype(np.int16), np.eye(4))
+    image.header["descrip"], image.header["aux_file"] = NAME.encode(), PLANTED["OtherPatientNames"].encode()
+    image.header["db_name"], image.header["intent_name"] = b"MITCHELL", b"ANNABELLA"
+    image.header.extensions.append(Nifti1Extension("comment", f"{NAME} {PLANTED['PatientAddress']}".encode()))
+    content: bytes = image.to_bytes()
+    return content
 
 
 def found_in(text: str) -> list[str]:

@@ -18,13 +18,13 @@ from pipeline.imaging.deidentification.free_text import keep_harmless_words
 from pipeline.imaging.deidentification.header import HeaderRules
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
-from pipeline.imaging.deidentification.library_messages import silent_libraries
-from pipeline.imaging.deidentification.pixel_text import PixelCheck, check_pixels, need_of
+from pipeline.imaging.deidentification.pixel_text import UNKNOWN_MODALITY, PixelCheck, check_pixels, need_of
 from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid
 from pipeline.imaging.deidentification.source_names import clean_source
 from pipeline.imaging.deidentification.text_recognition import TextReader, installed_reader
 from pipeline.imaging.deidentification.vocabulary import says_nothing_of_a_person
-from pipeline.imaging.records import Rendering
+from pipeline.imaging.libraries import load_libraries, without_warnings
+from pipeline.imaging.records import ImageFormat, Rendering
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
@@ -81,7 +81,8 @@ class Deidentifier:
 
         Raises DeidentificationUnavailable where the table of the profile is not installed.
         """
-        with silent_libraries():
+        load_libraries()
+        with without_warnings():
             return self._clean(dataset, patient_id)
 
     def _clean(self, dataset: Dataset, patient_id: str | None) -> CleanHeader:
@@ -103,6 +104,7 @@ class Deidentifier:
 
     def uid(self, given: str) -> str:
         """A DICOM UID as it may be given: the same for every object of a study."""
+        load_libraries()
         return map_uid(self.key, given) if self.settings.uids == "map" else given.strip("\0 ")
 
     def dates_of(self, patient: str) -> PatientDates:
@@ -126,17 +128,19 @@ class Deidentifier:
         *,
         image_id: str,
         identifiers: Identifiers,
+        source_format: ImageFormat,
         modality: str = "",
         burned_in: str = "",
     ) -> tuple[Rendering, PixelCheck]:
         """A rendering as it may be given, and what was done to know it. `modality`, `burned_in`: as `CleanHeader` has
-        them; `image_id`: any id that stays the same.
+        them; `image_id`: any id that stays the same. A volume (NIfTI) of no modality is no export of a screen.
 
         Raises UnreadableImage where the image is refused, DeidentificationUnavailable where the reader is not sound.
         """
-        need = need_of(modality, burned_in, self.settings, self.key, image_id)
+        kind = modality or ("" if source_format == "nifti" else UNKNOWN_MODALITY)
+        need = need_of(kind, burned_in, self.settings, self.key, image_id)
         reader = self.reader or (installed_reader() if need != "no" else None)
-        with silent_libraries():
+        with without_warnings():
             checked = check_pixels(
                 rendering.pixels,
                 need=need,

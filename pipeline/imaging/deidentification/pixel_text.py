@@ -1,4 +1,4 @@
-"""Text in an image's pixels: which images are read for it, what is a mark, and what becomes of an image with other text.
+"""Text in an image's pixels: which images are read for it, what is a mark, and what is done about other text.
 
 Decides that sides, positions and measures are marks and everything else may be a name, that an image which says of
 itself that it names its patient is not taken on the word of a reader that finds nothing, and that what was masked is
@@ -52,11 +52,12 @@ class CheckedPixels:
 def need_of(
     modality: str, burned_in: str, settings: DeidentificationSettings, key: DeidentificationKey, image_id: str
 ) -> Need:
-    """Whether an image is read for text: of the same image the same in every run."""
+    """Whether an image is read for text: of the same image the same in every run. `modality`: as DICOM codes it,
+    UNKNOWN_MODALITY, or "" for one that is read by sample."""
     if burned_in == "YES":
         return "must"
     listed = settings.pixel_text_modalities.upper().replace(",", " ").split()
-    if burned_in != "NO" and (modality or UNKNOWN_MODALITY) in listed:
+    if burned_in != "NO" and modality in listed:
         return "must"
     drawn = int.from_bytes(key.digest("sample", image_id)[:8], "big") / 2**64
     return "may" if drawn < settings.pixel_text_sample else "no"
@@ -71,8 +72,8 @@ def check_pixels(
     reader: TextReader | None,
     identifiers: Identifiers,
 ) -> CheckedPixels:
-    """Pixels as they may be given. Raises UnreadableImage where the image is refused, by setting or for want of a reader;
-    no text of the image is in the message."""
+    """Pixels as they may be given. Raises UnreadableImage where the image is refused, by setting or because no reader
+    is installed; no text of the image is in the message."""
     if settings.pixel_text == "keep":
         return CheckedPixels(pixels, "kept")
     if need == "no":
@@ -145,8 +146,9 @@ def _said_and_not_found() -> UnreadableImage:
 
 def _not_read() -> UnreadableImage:
     return UnreadableImage(
-        "The image is of a kind that often shows its patient's name, and nothing is installed that reads text in pixels.",
-        remedy="Install the extra: pip install 'chartwell[ocr]'; or give its modality (--metadata); or take such images "
-        "unread: CHARTWELL_DEIDENTIFICATION__WITHOUT_OCR=pass.",
+        "The image is of a kind that often shows its patient's name, and nothing is installed that reads text in "
+        "pixels.",
+        remedy="Install the extra: pip install 'chartwell[ocr]'; or give its modality (--metadata); or take such "
+        "images unread: CHARTWELL_DEIDENTIFICATION__WITHOUT_OCR=pass.",
         kind="text-not-read",
     )
