@@ -26,7 +26,7 @@ MODELS = {
 }
 """What finds lines of text and what reads them."""
 SIDE_MAX = 1280
-"""Longest side that is read, larger images scaled down: at 3,000 the reader takes 3.5 s, 1 GB, and reads marks wrongly."""
+"""Longest side that is read; larger images are scaled down. At 3,000 it takes 3.5 s, 1 GB, and reads marks wrongly."""
 
 
 @dataclass(frozen=True, slots=True)
