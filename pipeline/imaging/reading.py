@@ -9,7 +9,7 @@ as a question may be: who stores it refuses it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pipeline.errors import ChartwellError, UnreadableImage
@@ -41,7 +41,7 @@ def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
         decoded = decode_image(stream, options.decoding)
     patient = _patient(file.metadata.patient_id, decoded, options.patient_from)
     try:
-        description = _description(file, decoded, patient, options.deidentifier)
+        return _image(file, decoded, patient, options.deidentifier)
     except ChartwellError:
         raise
     except Exception as error:  # noqa: BLE001  whatever a header may set off, the next image has another one
@@ -52,7 +52,22 @@ def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
             remedy=f"It is a {fault['error']} at {fault['place']}: report that. The other images are not touched.",
             kind="fault",
         ) from None
-    return MedicalImage(description, decoded.frame.rendering)
+
+
+def _image(file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: Deidentifier) -> MedicalImage:
+    header, identifiers = _cleaned(decoded, file.metadata, patient, deidentifier)
+    description = _description(file, decoded, patient, deidentifier, header, identifiers)
+    rendering, check = deidentifier.pixels(
+        decoded.frame.rendering,
+        image_id=decoded.content_hash,
+        identifiers=identifiers,
+        source_format=decoded.source_format,
+        modality=description.modality,
+        burned_in=header.burned_in,
+    )
+    return MedicalImage(
+        replace(description, metadata={**description.metadata, "pixel_text": check}), rendering
+    )
 
 
 def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "table"]) -> str:
@@ -70,10 +85,14 @@ def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "
 
 
 def _description(
-    file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: Deidentifier
+    file: ImageFile,
+    decoded: DecodedImage,
+    patient: str,
+    deidentifier: Deidentifier,
+    header: CleanHeader | _NoHeader,
+    identifiers: Identifiers,
 ) -> ImageDescription:
     row = file.metadata
-    header, identifiers = _cleaned(decoded, row, patient, deidentifier)
     frame = decoded.frame
     kept = deidentifier.settings.patient_id == "keep"
     open_to_all = identifiers.without_id(patient) if kept else identifiers
@@ -119,6 +138,7 @@ class _NoHeader:
     laterality: str = ""
     description: str = ""
     date: str | None = None
+    burned_in: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 

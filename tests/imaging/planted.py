@@ -237,7 +237,7 @@ def _xmp() -> bytes:
 
 
 def _nifti(pixels: np.ndarray) -> bytes:  # type: ignore[type-arg]
-    image = nibabel.Nifti1Image(np.stack([pixels.T] * 3, axis=-1).astype(np.int16), np.eye(4))
+    image = nibabel.Nifti1Image(np.stack([pixels.T] * 3, axis=-1).astype(np.int16), np.diag([-1, -1, 1, 1]))
     image.header["descrip"], image.header["aux_file"] = NAME.encode(), PLANTED["OtherPatientNames"].encode()
     image.header["db_name"], image.header["intent_name"] = b"MITCHELL", b"ANNABELLA"
     image.header.extensions.append(Nifti1Extension("comment", f"{NAME} {PLANTED['PatientAddress']}".encode()))

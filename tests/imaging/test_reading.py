@@ -36,7 +36,7 @@ ROW = ImageMetadata(
 
 
 def options(**settings: Any) -> ReadingOptions:
-    return ReadingOptions(Deidentifier(KEY, DeidentificationSettings(**settings)))
+    return ReadingOptions(Deidentifier(KEY, DeidentificationSettings(**{"pixel_text": "keep", **settings})))
 
 
 def read(

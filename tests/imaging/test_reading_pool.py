@@ -24,7 +24,9 @@ from tests.imaging.samples import dicom, grey, picture
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="limits and signals of Unix")
 
-DEIDENTIFIER = Deidentifier(DeidentificationKey(b"0123456789abcdef" * 4), DeidentificationSettings())
+DEIDENTIFIER = Deidentifier(
+    DeidentificationKey(b"0123456789abcdef" * 4), DeidentificationSettings(pixel_text="keep")
+)
 
 
 def options(**changes: object) -> PoolOptions:

@@ -139,7 +139,8 @@ class Deidentifier:
         """
         kind = modality or ("" if source_format == "nifti" else UNKNOWN_MODALITY)
         need = need_of(kind, burned_in, self.settings, self.key, image_id)
-        reader = self.reader or (installed_reader() if need != "no" else None)
+        wanted = need != "no" and self.settings.pixel_text != "keep"
+        reader = self.reader or (installed_reader() if wanted else None)
         with without_warnings():
             checked = check_pixels(
                 rendering.pixels,

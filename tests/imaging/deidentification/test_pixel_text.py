@@ -186,6 +186,15 @@ def test_a_header_that_says_so_is_believed_more_than_a_reader_that_finds_nothing
     assert checked(Lines("L"), burned_in="YES", pixel_text="keep")[1] == "kept"
 
 
+def test_no_reader_is_loaded_where_none_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise AssertionError("OpenCV and 30 MB of models for nothing")
+
+    monkeypatch.setattr(room, "installed_reader", fail)
+    assert checked(None, pixel_text="keep")[1] == "kept"
+    assert checked(None, modality="CR", pixel_text_sample=0)[1] == "not sampled"
+
+
 def test_without_a_reader_it_is_refused_or_passed_by_setting_and_the_sample_is_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import pickle
 from pathlib import Path
@@ -13,42 +12,47 @@ import pytest
 
 from pipeline.config import DeidentificationSettings
 from pipeline.errors import UnreadableImage
-from pipeline.imaging.decoding import DecodedImage, DecodingOptions, decode_image
 from pipeline.imaging.deidentification.deidentifier import Deidentifier
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.text_recognition import installed_reader
-from pipeline.imaging.records import Rendering
+from pipeline.imaging.files import ImageFile
+from pipeline.imaging.preparation import prepare, prepare_with_thumbnail
+from pipeline.imaging.reading import ReadingOptions, read_image
+from pipeline.imaging.records import MedicalImage, Rendering
 from tests.imaging.planted import NAME, PATIENT_ID, PLANTED, found_in, planted_files, planted_film
 
 KEY = DeidentificationKey(b"0123456789abcdef" * 4)
 needs_ocr = pytest.mark.skipif(installed_reader() is None, reason="needs the extra `ocr`")
 
 
-def read(path: Path) -> DecodedImage:
-    return decode_image(io.BytesIO(path.read_bytes()), DecodingOptions())
+def read(path: Path, **settings: Any) -> MedicalImage:
+    options = ReadingOptions(Deidentifier(KEY, DeidentificationSettings(**settings)))
+    return read_image(ImageFile(path, inside=f"{path.parent.name}/{path.name}"), options)
 
 
 @pytest.mark.parametrize("kind", ["dicom", "png", "jpg", "nifti"])
-def test_nothing_that_is_planted_leaves(kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("settings", [{}, {"patient_id": "map", "dates": "shift"}])
+def test_nothing_that_is_planted_leaves(
+    kind: str, settings: dict[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
     path = planted_files(tmp_path)[kind]
     caplog.clear()
-    clean = Deidentifier(KEY, DeidentificationSettings())
-    image = read(path)
-    leaves: list[Any] = [image.source_format, image.content_hash, image.frame]
-    identifiers = Identifiers()
-    if image.dataset is not None:
-        header = clean.clean(image.dataset)
-        identifiers = header.identifiers
-        leaves += [
-            getattr(header, name) for name in header.__slots__ if name not in {"dataset", "identifiers"}
-        ]
-        leaves.append(header.dataset.to_json(suppress_invalid_tags=False))
-    leaves.append(clean.source(str(path), identifiers, patient_id=PATIENT_ID, inside=path.name))
-    everything = f"{leaves} {pickle.dumps(leaves).decode('latin-1')} {caplog.text}"
-    assert [where for where in found_in(everything) if where != "UID"] == []
-    assert "1.2.840.99999" not in everything
+    image = read(path, pixel_text="keep", **settings)
+    pictures = [
+        *prepare_with_thumbnail(image.rendering),
+        prepare(image.rendering, encoding="image/png"),
+    ]
+    leaves = (
+        f"{image} {pickle.dumps(image).decode('latin-1')} {[each.decode('latin-1') for each in pictures]}"
+    )
+    everything = f"{leaves} {caplog.text}"
+    assert found_in(everything) == []
+    assert (PATIENT_ID in everything) is (kind == "dicom" and not settings)
+    folder, name = Path(image.description.source).parts[-2:]
+    assert folder.startswith("~"), "it is called like a person"
+    assert name.startswith("~")
 
 
 @pytest.mark.parametrize("kind", ["dicom", "png", "jpg", "nifti"])
@@ -62,9 +66,7 @@ def test_errors_over_a_damaged_file_quote_nothing(
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * cut)])
     said = ""
     try:
-        image = read(path)
-        if image.dataset is not None:
-            Deidentifier(KEY).clean(image.dataset)
+        read(path, pixel_text="keep")
     except UnreadableImage as error:
         said = f"{error} {error!r} {error.kind} {error.__cause__!r}"
     assert found_in(f"{said} {caplog.text}") == []
@@ -95,21 +97,21 @@ def test_a_name_in_the_pixels_is_refused_or_masked_and_marks_stay() -> None:
 @needs_ocr
 @pytest.mark.parametrize("name", ["examples_palette.dcm", "examples_jpeg2k.dcm"])
 def test_real_films_with_real_text_are_refused(name: str, shared_data: Path) -> None:
-    image = read(shared_data / "images" / "dicom" / name)
-    assert image.dataset is not None
-    clean = Deidentifier(KEY)
-    header = clean.clean(image.dataset)
     with pytest.raises(UnreadableImage) as caught:
-        clean.pixels(
-            image.frame.rendering,
-            image_id=header.image_id,
-            identifiers=header.identifiers,
-            source_format="dicom",
-            modality=header.modality,
-            burned_in=header.burned_in,
-        )
+        read(shared_data / "images" / "dicom" / name)
     assert caught.value.kind == "text-in-pixels"
     assert "BAPTIST" not in str(caught.value)
+
+
+@pytest.mark.long
+@needs_ocr
+def test_a_planted_film_of_every_format_is_refused_or_masked(tmp_path: Path) -> None:
+    for kind, path in planted_files(tmp_path, planted_film()).items():
+        with pytest.raises(UnreadableImage) as caught:
+            read(path, pixel_text_sample=1)
+        assert caught.value.kind == "text-in-pixels", kind
+        masked = read(path, pixel_text_sample=1, pixel_text="mask")
+        assert masked.description.metadata["pixel_text"] == "masked", kind
 
 
 def test_more_than_forty_are_planted() -> None:
