@@ -57,7 +57,9 @@ _JOINERS = _words(
     "about over under against"
 )
 
-_INDEX_WORDS = re.compile(r"(?<=[^\W\d_][.,])(?=[a-z]{3}[a-z /-]*,(?:\s?[^,.\n]{2,60},){5}[^.\n]*\Z)")
+_INDEX_WORDS = re.compile(
+    r"(?:(?<=[^\W\d_][.,])|(?<=[^\W\d_]\.,))(?=[a-z]{3}[a-z /-]*,(?:\s?[^,.\n]{2,60},){5}[^.\n]*\Z)"
+)
 _LINE = re.compile(r"[^\n\r\f\v\x85\u2028\u2029]+")
 _BLANK_LINE = re.compile(r"(?:\r\n|[\n\r\f\v\x85\u2028\u2029])[ \t]*(?:[\n\r\f\v\x85\u2028\u2029])")
 _LIST_ITEM = re.compile(rf"\s*(?:[{BULLETS}]\s+|\(?\d{{1,3}}[.)]\s+|\(?[A-Za-z][.)]\s+(?=[A-Z(])|#\d)")

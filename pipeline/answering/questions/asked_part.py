@@ -48,7 +48,8 @@ _BY_PURPOSE = (
         re.IGNORECASE,
     ),
     re.compile(
-        r"^(?P<purpose>(?!(?:current|new|other|home|active|old|all|list|what|which|any|how|the)\b)[a-z][\w -]{0,30}?)"
+        r"^(?P<purpose>(?!(?:current|new|other|home|active|old|all|list|what|which|any|how|the|discharge|d/c|dc|admission"
+        r"|in-?patient|out-?patient|pre-?\s?op\w*|post-?\s?op\w*|usual|regular|daily)\b)[a-z][\w -]{0,30}?)"
         r"\s+"
         rf"{_DRUGS}\s+(?:of\s+|for\s+)?§(?:\s+(?:takes?|is\s+on|uses))?\s*[?.!]*$",
         re.IGNORECASE,

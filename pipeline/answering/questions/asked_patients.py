@@ -43,6 +43,12 @@ PRONOUN = re.compile(
 _OWNING = frozenset(["his", "her", "their"])
 _OWN_SUBJECT = re.compile(rf"{SUBJECT}['’](?=\s)")
 """A name that ends in an s: "Martha Collins' plan"."""
+_DESCRIBED = re.compile(
+    rf"\b(?:the|our|my|this|that|new)\s+(?:(?!(?:of|in|on|for|at|is|was|does|did|has|if)\b)[\w/-]+\s+){{0,4}}?"
+    rf"(?:patient|pt|lady|gent|gentleman|guy|man|woman|girl|boy|male|female|kid)\s+(?={SUBJECT})",
+    re.IGNORECASE,
+)
+"""What tells a person from others and is not asked: "the flank pain lady P-12"."""
 _POSSESSIVE = re.compile(r"['’]s?\b|['’](?=\s)")
 
 
@@ -92,7 +98,8 @@ def framed(question: str, patients: AskedPatients) -> str:
         owning = question[start:end].lower() in _OWNING and question[end : end + 1] == " "
         parts += [question[at:start], f"{SUBJECT}'s" if owning else SUBJECT]
         at = end
-    return spelled_out(_OWN_SUBJECT.sub(f"{SUBJECT}'s", "".join([*parts, question[at:]])))
+    named = _OWN_SUBJECT.sub(f"{SUBJECT}'s", "".join([*parts, question[at:]]))
+    return spelled_out(_DESCRIBED.sub("", named))
 
 
 def _whom(names: QuestionNames, written: tuple[WrittenPatient, ...]) -> Whom:

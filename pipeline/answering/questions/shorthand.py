@@ -19,6 +19,7 @@ how is: hows|how['’]s
 will §: (?:is|are) § going to(?! (?:the|an?)\b)
 patients: pts
 please: pls|plz
+penicillin: pen(?= allerg)|pcn
 lumbar spine: l-?\s?spine
 cervical spine: c-?\s?spine
 thoracic spine: t-?\s?spine

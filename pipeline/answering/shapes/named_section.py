@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Sequence
 
 from pipeline.answering.questions.asked_section import asked_section
-from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
+from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
+from pipeline.answering.shapes.kinds_in_prose import prose_mentions
 from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.text.answerability.asked_words import AskedWords
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
-from pipeline.text.structure.sections import Section
+from pipeline.text.structure.sections import Section, section_at
 
 LINES_MAX = 24
 _SHAPES = (None, AnswerShape.FACT, AnswerShape.YES_NO, AnswerShape.LIST)
@@ -29,6 +30,7 @@ _IN_PASSING = re.compile(
     re.IGNORECASE,
 )
 """Words of a question that say nothing of which note is meant."""
+_AT_DISCHARGE = frozenset([_K.PLAN, _K.INSTRUCTIONS, _K.DISPOSITION, _K.ASSESSMENT_AND_PLAN])
 _LINE_END = re.compile(r"\n|[.,],(?=[A-Z])")
 _LETTER = re.compile(r"[^\W\d_]")
 
@@ -50,7 +52,10 @@ class NamedSection:
         if named is None:
             return None
         about = AskedWords(_IN_PASSING.sub(" ", named.words))
-        notes = [note for note in patient_notes(asked).notes if note.is_about(about)]
+        notes = patient_notes(asked).of(about)
+        if named.of_report:
+            reports = [note for note in notes if note.is_report and about.terms]
+            notes = tuple(note for note in reports if note.day == reports[0].day)
         for title in named.titles:
             lines: list[ReplyLine] = []
             day = ""
@@ -60,7 +65,22 @@ class NamedSection:
                     day = note.day
             if lines:
                 return Reply(tuple(lines[:LINES_MAX]))
-        return None
+        stays = [note for note in notes if note.is_of_a_stay] if named.drugs_at_discharge else []
+        told = list(_drugs_told(stays[0])) if stays else []
+        return Reply(tuple(told[:LINES_MAX])) if told else None
+
+
+def _drugs_told(note: PatientNote) -> Iterator[ReplyLine]:
+    """What sentences of the plan at discharge say is taken."""
+    quoted = [
+        Quotation(each.passage.hit, each.start, each.end)
+        for each in prose_mentions(note, ThingKind.MEDICATION)
+        if (section := section_at(each.passage.sections, each.start)) is not None
+        and not _AT_DISCHARGE.isdisjoint(section.kinds)
+    ]
+    if quoted:
+        yield Lead(f"Taken or ordered at discharge, as sentences say it ({note.called}):")
+        yield from quoted
 
 
 def _of_note(note: PatientNote, title: re.Pattern[str]) -> Iterator[ReplyLine]:

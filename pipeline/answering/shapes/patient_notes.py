@@ -33,6 +33,12 @@ _SAYS_WHAT = frozenset(
         SectionKind.INDICATION,
     ]
 )
+_OF_A_VISIT = frozenset(
+    [
+        *(SectionKind.PRESENT_ILLNESS, SectionKind.SUBJECTIVE, SectionKind.REVIEW_OF_SYSTEMS),
+        *(SectionKind.SOCIAL_HISTORY, SectionKind.HOSPITAL_COURSE),
+    ]
+)
 PASSAGES_MAX = 800
 """Passages of one patient that are read."""
 
@@ -74,6 +80,11 @@ class PatientNote:
         typed = _OF_A_STAY.search(self.first.document_type) is not None
         return typed or any(True for _ in self.of_kinds([SectionKind.HOSPITAL_COURSE]))
 
+    @property
+    def is_report(self) -> bool:
+        """Whether it tells of one examination or operation, and not of a visit."""
+        return not any(True for _ in self.of_kinds(_OF_A_VISIT))
+
     def is_about(self, about: AskedWords) -> bool:
         """Whether it says of itself, in its type, its first words or the sections that say of which operation or
         examination it is, all that is asked about."""
@@ -100,6 +111,10 @@ class PatientNotes:
     """The newest first, those without a date last."""
     complete: bool
     """Whether all passages were read."""
+
+    def of(self, about: AskedWords) -> tuple[PatientNote, ...]:
+        """The notes that are about what is asked."""
+        return tuple(note for note in self.notes if note.is_about(about))
 
     @property
     def newest(self) -> tuple[PatientNote, ...]:

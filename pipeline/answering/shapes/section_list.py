@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 
+from pipeline.answering.questions.asked_examination import examination_in
+from pipeline.answering.questions.asked_patients import framed
+from pipeline.answering.questions.asked_time import asked_time
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kinds_in_prose import (
     NOT_STATED_KINDS,
@@ -22,6 +26,7 @@ from pipeline.answering.shapes.kinds_in_prose import (
 )
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
+from pipeline.text.answerability.asked_words import AskedWords
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
@@ -122,15 +127,18 @@ class SectionList:
             (plan.shape is AnswerShape.LIST or _is_of_family_alone(plan))
             and plan.part is None
             and len(patients) == 1
-            and len(plan.kinds) == 1
+            and (len(plan.kinds) == 1 or _examination(plan) != "")
             and plan.kind in SECTIONS
-            and (_is_of_family_alone(plan) or not (plan.rest or plan.negated or plan.finding))
+            and (_is_of_family_alone(plan) or not (plan.negated or plan.finding))
+            and (_is_of_family_alone(plan) or not plan.rest or _examination(plan) != "")
             and not (plan.time.relative or plan.time.stay or plan.time.order == "first")
         )
 
     def reply(self, asked: PlannedQuestion) -> Reply | None:
         kind = asked.plan.kinds[0]
         read = patient_notes(asked)
+        if examination := _examination(asked.plan):
+            read = replace(read, notes=read.of(AskedWords(examination)))
         if asked.plan.shape is not AnswerShape.LIST:
             return _nowhere(read, kind)
         lines: list[ReplyLine] = []
@@ -147,6 +155,13 @@ class SectionList:
         if lines:
             return Reply(tuple(lines[:LINES_MAX]))
         return _nowhere(read, kind)
+
+
+def _examination(plan: QuestionPlan) -> str:
+    """The examination or operation that a list is of, where nothing else narrows it: "drugs at the stress test"."""
+    named, _ = examination_in(asked_time(framed(plan.text, plan.patients))[1])
+    words = {word.lower() for word in named.split()}
+    return named if words and words.issuperset(word.lower() for word in plan.rest) else ""
 
 
 def _is_of_family_alone(plan: QuestionPlan) -> bool:

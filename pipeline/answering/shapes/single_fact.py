@@ -95,7 +95,7 @@ def _read_within_examination(fact: AskedFact, asked: PlannedQuestion) -> ReadSen
     if not (named and rest.terms):
         return None
     about = AskedWords(named)
-    notes = [note for note in patient_notes(asked).notes if note.is_about(about)]
+    notes = patient_notes(asked).of(about)
     if not notes:
         return None
     read = read_in(replace(fact, words=rest), [each.hit for note in notes for each in note.passages])

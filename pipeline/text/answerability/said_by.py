@@ -60,8 +60,11 @@ marry: single, divorced, widow[a-z]*, separated
 narcot|narcotic: {_OPIOIDS}
 normal: abnormal[a-z]*, elevated, high, low, wnl, unremarkable, positive, negative
 opioid: {_OPIOIDS}
+organism|pathogen: pseudomonas, e\.? ?coli, klebsiella, enterococc[a-z]+, staph[a-z]*, strep[a-z]*, mrsa, candida
+    proteus, grew, positive culture
 potassium: k(?=:?\s?\d)
 positive: negative, neg, normal
+restrict|restriction: lift[a-z]*, strain[a-z]*, bed ?rest, weight ?bear[a-z]*, avoid[a-z]*
 sodium: na(?=:?\s?1\d\d)
 spin: {_SPINE}, back
 start: began, begun, begins?, onset, since, initiat[a-z]+, prescri[a-z]+

@@ -62,6 +62,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
         ),
         ("condition at discharge of Nora Patel", ["Stable"]),
         ("Why was Nora Patel admitted?", ["Cellulitis of the left leg"]),
+        ("What did the chest CT of Nora Patel show?", ["Pulmonary nodule of 6 mm", "No effusion"]),
+        ("what was found at the hernia repair of Nora Patel", ["Umbilical hernia", "Adhesions"]),
+        (
+            "What was Nora Patel discharged on?",
+            ["Cephalexin 500 mg four times daily", "metformin 500 mg twice daily"],
+        ),
         ("what op did Nora Patel have", ["Umbilical hernia repair with mesh"]),
         ("Impression of Nora Patel's chest CT?", ["Pulmonary nodule of 6 mm", "No effusion"]),
     ],
@@ -142,6 +148,7 @@ def omar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
         ),
         ("size of cyst on Omar Reyes's most recent ultrasound", "A cyst of the left kidney measures 18 mm."),
         ("What was Omar Reyes's PSA?", "LABORATORY: PSA 6.1."),
+        ("What did Omar Reyes's renal ultrasound show?", "EXAM: Renal ultrasound."),
         ("home meds of Omar Reyes on admission, with doses", "Terazosin 5 mg"),
     ],
 )
@@ -153,3 +160,36 @@ def test_a_fact_of_the_examination_that_is_named(omar: EmbeddedStore, question: 
 
 def test_a_test_that_is_ordered_has_no_result_whatever_another_showed(omar: EmbeddedStore) -> None:
     assert asked("Result of the spine MRI for Omar Reyes", omar).outcome == "nothing_relevant"
+
+
+TOLD = (
+    "Lena Fox is a 44-year-old female. PROCEDURES: Pacemaker placement. HOSPITAL COURSE: She was given cefazolin 1 g. "
+    "PLAN: She goes home on her home medications, which are: 1. Pioglitazone 45 mg daily. 2. Famotidine 20 mg daily.\n"
+)
+STRESS = "Lena Fox is a 45-year-old woman. EXAM: Stress test. MEDICATIONS: Carvedilol, aspirin. FINDINGS: Normal.\n"
+
+
+@pytest.fixture(scope="module")
+def lena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    notes = [
+        Document("l1", "p3", "Discharge summary", TOLD, "2021-02-01", "ward"),
+        Document("l2", "p3", "Imaging report", STRESS, "2022-03-01", "ward"),
+    ]
+    with stored(tmp_path_factory.mktemp("lena"), notes) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("question", "said", "not_said"),
+    [
+        ("discharge meds Lena Fox", ("Pioglitazone 45 mg", "Famotidine 20 mg"), ("cefazolin", "Carvedilol")),
+        ("Which drugs was Lena Fox taking at the stress test?", ("Carvedilol", "aspirin"), ("Pioglitazone",)),
+        ("dose of pioglitazone for our pacemaker lady Lena Fox?", ("Pioglitazone 45 mg",), ("cefazolin",)),
+    ],
+)
+def test_drugs_of_one_time(
+    lena: EmbeddedStore, question: str, said: tuple[str, ...], not_said: tuple[str, ...]
+) -> None:
+    told = " ".join(quotes(asked(question, lena)))
+    assert all(each in told for each in said)
+    assert not any(each in told for each in not_said)
