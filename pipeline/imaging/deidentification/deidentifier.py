@@ -164,6 +164,7 @@ class Deidentifier:
             identifiers=identifiers.without_id(patient_id) if kept else identifiers,
             inside=inside,
             dates_stay=self.settings.dates == "keep",
+            uids_stay=self.settings.uids == "keep",
         )
 
 

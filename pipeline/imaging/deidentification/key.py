@@ -1,7 +1,7 @@
 """The deployment's key: what ids and days are derived from, so that they are the same in every run and no one else's.
 
-Decides where the key lies, that it is made once, for its owner's eyes, and that a key which is not sound is refused
-rather than replaced: with another key every image would come back under another id. It is never logged or printed.
+Decides where the key lies, that it is made once, for its owner's eyes, and that one which is gone, not sound or another
+than before is refused, never replaced: every image would come back under another id. It is never logged or printed.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pipeline.storage.locks import exclusive_lock
 from pipeline.storage.sqlite import storage_errors
 
 KEY_FILE = "deidentification.key"
-MAKING_LOCK = "deidentification.key.lock"
+FINGERPRINT_FILE = "deidentification.fingerprint"
+"""By which a later run knows that it has the same key."""
+OPENING_LOCK = "deidentification.lock"
 KEY_BYTES = 32
 KEY_CHARACTERS_MIN = 32
 KEY_CHARACTERS_MAX = 1024
@@ -46,16 +48,22 @@ class DeidentificationKey:
 def open_key(data_dir: Path, key_file: Path | None = None) -> DeidentificationKey:
     """The key in `key_file`; where none is named, the one of the data folder, which is made the first time.
 
-    Raises DeidentificationUnavailable where a named file is not there, cannot be read, is open to other accounts or
-    holds no key, and StoreUnavailable where the data folder cannot be written.
+    Raises DeidentificationUnavailable where the file is not there, cannot be read, is open to other accounts, holds no
+    key or another one than the data folder was used with, and StoreUnavailable where that cannot be written.
     """
-    if key_file is not None:
-        return read_key(key_file)
-    path = data_dir / KEY_FILE
-    with exclusive_lock(data_dir / MAKING_LOCK, wait=True):
-        if not path.exists():
-            _make(path)
-    return read_key(path)
+    path = key_file or data_dir / KEY_FILE
+    seen = data_dir / FINGERPRINT_FILE
+    with exclusive_lock(data_dir / OPENING_LOCK, wait=True):
+        if key_file is None and not path.exists() and not seen.exists():
+            _write(path, secrets.token_hex(KEY_BYTES))
+        key = read_key(path)
+        if not seen.exists():
+            _write(seen, key.fingerprint)
+    if seen.read_text(encoding="ascii", errors="replace").strip() != key.fingerprint:
+        raise _invalid(
+            f"{path} holds another key of de-identification than the one that {data_dir} was used with."
+        )
+    return key
 
 
 def read_key(path: Path) -> DeidentificationKey:
@@ -78,7 +86,7 @@ def read_key(path: Path) -> DeidentificationKey:
     return DeidentificationKey(written.encode("ascii"))
 
 
-def _make(path: Path) -> None:
+def _write(path: Path, text: str) -> None:
     """On disk, whole, before it has its name: a crash leaves no half key that would count as one."""
     fresh = path.with_name(f"{path.name}.new")
     with storage_errors(path):
@@ -86,7 +94,7 @@ def _make(path: Path) -> None:
             fresh.unlink()
         descriptor = os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(KEY_BYTES) + "\n")
+            file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
@@ -101,5 +109,6 @@ def _invalid(what: str) -> DeidentificationUnavailable:
     return DeidentificationUnavailable(
         what,
         remedy="Bring back the file from a snapshot with mode 0600, or name the right one in "
-        "CHARTWELL_DEIDENTIFICATION__KEY_FILE. Another key gives every image another id.",
+        "CHARTWELL_DEIDENTIFICATION__KEY_FILE. Another key gives every image another id: only where no image is "
+        f"stored, remove {FINGERPRINT_FILE} from the data folder and begin with it.",
     )

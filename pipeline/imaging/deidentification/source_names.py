@@ -21,7 +21,8 @@ MASK = "~"
 _SUFFIX = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,5}){1,2}$")
 _SUFFIXES = frozenset(".dcm .dicom .ima .png .jpg .jpeg .nii .gz .zip .tar".split())
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
-_ID = re.compile(r"[A-Za-z]{0,4}[-_]?\d[\d.\-_]*|[0-9a-f]{8,}|(?=.*\d)[0-9a-f-]{32,64}")
+_ID = re.compile(r"[A-Za-z]{0,2}[-_]?\d[\d.\-_]*|[0-9a-f]{8,}|(?=.*\d)[0-9a-f-]{32,64}")
+_UID = re.compile(r"\d+(?:\.\d+){4,}")
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d{2}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
 
@@ -32,58 +33,61 @@ def clean_source(
     identifiers: Identifiers,
     inside: str = "",
     dates_stay: bool = True,
+    uids_stay: bool = False,
 ) -> str:
     """A path as it may be given. `inside` is its end below the folder that was named; "" for a file named itself.
 
-    An id that is not one of `identifiers` stays: who may give the patient's id takes it out of them first.
+    An id that is not one of `identifiers` stays (who may give the patient's id takes it out of them first), and no UID.
     """
     parts = PurePath(path).parts
     strict_from = len(parts) - len(PurePath(inside).parts)
-    return str(
-        PurePath(
-            *(
-                part
-                if part in {"/", ".", ".."}
-                or _may_stay(part, identifiers, strict=at >= strict_from, dates=dates_stay)
-                else _mask(part, key, last=at == len(parts) - 1)
-                for at, part in enumerate(parts)
-            )
-        )
-    )
+    forbidden = [form for form, stays in ((_DATE, dates_stay), (_UID, uids_stay)) if not stays]
+
+    def given(at: int, part: str) -> str:
+        if part in {"/", ".", ".."} or _may_stay(part, identifiers, forbidden, strict=at >= strict_from):
+            return part
+        return _mask(part, key)
+
+    return str(PurePath(*(given(at, part) for at, part in enumerate(parts))))
 
 
 def locate_source(cleaned: str, key: DeidentificationKey) -> Path | None:
-    """The file that `clean_source` gave that path for, by looking into the folders; None where it is gone."""
+    """The file that `clean_source` gave that path for, by looking into the folders; None where it is gone. Of a member
+    of an archive the archive."""
     at = Path("/") if cleaned.startswith("/") else Path()
     return _descend(at, [part for part in PurePath(cleaned).parts if part != "/"], key)
 
 
 def _descend(at: Path, parts: Sequence[str], key: DeidentificationKey) -> Path | None:
-    for number, part in enumerate(parts):
-        if part.startswith(MASK) and at.is_dir() and not (at / part).exists():
-            last = number == len(parts) - 1
-            found = next((each for each in at.iterdir() if _mask(each.name, key, last=last) == part), None)
-            if found is None:
-                return None
-            at = found
-        else:
-            at /= part
+    for part in parts:
+        if at.is_file():
+            return at
+        masked = part.startswith(MASK) and at.is_dir() and not (at / part).exists()
+        found = _entry(at, part, key) if masked else at / part
+        if found is None:
+            return None
+        at = found
     return at if at.exists() else None
 
 
-def _mask(part: str, key: DeidentificationKey, *, last: bool) -> str:
-    return f"{MASK}{token_for(key, part)}{_known_suffix(part) if last else ''}"
+def _entry(folder: Path, masked: str, key: DeidentificationKey) -> Path | None:
+    return next((entry for entry in folder.iterdir() if _mask(entry.name, key) == masked), None)
 
 
-def _may_stay(part: str, identifiers: Identifiers, *, strict: bool, dates: bool) -> bool:
+def _mask(part: str, key: DeidentificationKey) -> str:
+    return f"{MASK}{token_for(key, part)}{_known_suffix(part)}"
+
+
+def _may_stay(
+    part: str, identifiers: Identifiers, forbidden: Sequence[re.Pattern[str]], *, strict: bool
+) -> bool:
     stem = part.removesuffix(_known_suffix(part))
-    if identifiers.are_in(stem) or (not dates and _DATE.search(stem)):
+    if identifiers.are_in(stem) or any(form.search(stem) for form in forbidden):
         return False
     if _ID.fullmatch(stem):
         return True
     unknown = [word for word in _PIECE.findall(stem) if len(word) > 1 and not _is_known(word)]
-    letters = [word for word in unknown if not word.isdigit()]
-    return not letters if strict else len(letters) < 2
+    return not unknown if strict else len(unknown) < 2
 
 
 def _is_known(word: str) -> bool:

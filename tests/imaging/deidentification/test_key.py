@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import DeidentificationUnavailable
-from pipeline.imaging.deidentification.key import KEY_FILE, open_key
+from pipeline.imaging.deidentification.key import FINGERPRINT_FILE, KEY_FILE, open_key
 
 
 def test_it_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_a_named_file_is_the_key(tmp_path: Path) -> None:
     named.write_text("a" * 40 + "\n")
     named.chmod(0o400)
     assert open_key(tmp_path / "data", named).secret == b"a" * 40
-    assert not (tmp_path / "data").exists()
+    assert not (tmp_path / "data" / KEY_FILE).exists()
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,28 @@ def test_a_spoilt_key_of_the_data_folder_is_not_replaced(tmp_path: Path) -> None
         open_key(tmp_path)
     assert (tmp_path / KEY_FILE).read_text() == ""
     assert first.secret.decode() not in repr(first)
+    assert first.secret.decode() not in (tmp_path / FINGERPRINT_FILE).read_text()
+
+
+def test_a_key_that_is_gone_is_not_made_again(tmp_path: Path) -> None:
+    open_key(tmp_path)
+    (tmp_path / KEY_FILE).unlink()
+    with pytest.raises(DeidentificationUnavailable, match="FileNotFoundError"):
+        open_key(tmp_path)
+    assert not (tmp_path / KEY_FILE).exists()
+
+
+def test_another_key_than_before_is_refused(tmp_path: Path) -> None:
+    first = open_key(tmp_path)
+    named = tmp_path / "secret"
+    named.write_text("b" * 40)
+    named.chmod(0o600)
+    with pytest.raises(DeidentificationUnavailable, match="another key"):
+        open_key(tmp_path, named)
+    (tmp_path / FINGERPRINT_FILE).unlink()
+    assert open_key(tmp_path, named) != first
+    with pytest.raises(DeidentificationUnavailable, match="another key"):
+        open_key(tmp_path)
 
 
 def test_keys_are_told_apart_without_being_told(tmp_path: Path) -> None:

@@ -92,7 +92,9 @@ def test_half_a_finding_is_no_finding() -> None:
     [
         ("/data/files/p10/p10000032/s50414267/02aa804e-bde0afdd-112c0b34-7bc16630-4e384014.dcm", "p10", True),
         ("/data/cxr/images_001/00000013_005.png", "images_001/00000013_005.png", True),
-        ("/data/study/1.2.840.113619.2.5.dcm", "study/1.2.840.113619.2.5.dcm", True),
+        ("/data/study/1.2.840.113619.2.5.dcm", "study/1.2.840.113619.2.5.dcm", False),
+        ("/data/study/CT.1.2.840.113619.2.5.dcm", "", False),
+        ("/data/study/v1.2.3/IM-0001-0042.dcm", "", True),
         ("/data/CT_small.dcm", "CT_small.dcm", True),
         ("/data/MITCHELL_ANNA/1.dcm", "", False),
         ("/data/Anna Mitchell.png", "", False),
@@ -101,6 +103,8 @@ def test_half_a_finding_is_no_finding() -> None:
         ("/data/ZIMMERLUND/chest.png", "ZIMMERLUND/chest.png", False),
         ("/data/zimmerlund-19600101.nii.gz", "zimmerlund-19600101.nii.gz", False),
         ("/data/MRN7734512/1.dcm", "", False),
+        ("/data/anna1956/1.dcm", "anna1956/1.dcm", False),
+        ("/data/IMG_0001.dcm", "IMG_0001.dcm", True),
     ],
 )
 def test_a_path_names_no_one(path: str, inside: str, stays: bool) -> None:
@@ -108,7 +112,7 @@ def test_a_path_names_no_one(path: str, inside: str, stays: bool) -> None:
     assert (given == path) is stays
     assert given.startswith("/data/")
     assert given.endswith(Path(path).suffix)
-    for word in ("mitchell", "anna", "zimmerlund", "mrn"):
+    for word in ("mitchell", "anna", "zimmerlund", "mrn", "113619"):
         assert word not in given.lower()
 
 
@@ -128,6 +132,13 @@ def test_days_in_a_path_stay_only_where_dates_do() -> None:
     assert "2026" not in shifted.source(path, Identifiers())
 
 
+def test_a_uid_in_a_path_stays_only_where_uids_do() -> None:
+    path = "/data/1.2.840.113619.2.5/1.dcm"
+    kept = Deidentifier(KEY, DeidentificationSettings(uids="keep"))
+    assert kept.source(path, Identifiers()) == path
+    assert "113619" not in Deidentifier(KEY).source(path, Identifiers())
+
+
 def test_who_holds_key_and_files_finds_the_file_again(tmp_path: Path) -> None:
     film = tmp_path / "MITCHELL_ANNA" / "Zimmerlund Eva.nii.gz"
     film.parent.mkdir()
@@ -137,5 +148,6 @@ def test_who_holds_key_and_files_finds_the_file_again(tmp_path: Path) -> None:
     assert "ZIMM" not in given.upper()
     assert locate_source(given, KEY) == film
     assert locate_source(given, DeidentificationKey(b"another" * 8)) is None
+    assert locate_source(f"{given}/inside/1.png", KEY) == film, "of a member of an archive the archive"
     film.unlink()
     assert locate_source(given, KEY) is None
