@@ -342,6 +342,7 @@ _SAME = """
     hysterectomy : hysterectomy, uterus removed, womb removed
     oxygen : oxygen, o2
     catheterization : cath, caths, catheterization, catheterizations, catheterisation
+    mammoplasty : mammoplasty, mammaplasty
     menstrualperiod : lmp, last menstrual period, menstrual period, menstrual periods
     jugularvenousdistention : jvd, jugular venous distention, jugular venous distension
     intact : intact

@@ -33,7 +33,8 @@ imaging: imaging, x-?rays?, x rays?, radiographs?, ct, cts, ct scans?, mri, mris
     echo, echocardiograms?, mammograms?, films?, ekg, ecg, electrocardiogram
 procedure: procedures?, surger(y|ies), operations?, (?<!post )(?<!pre )ops?(?! notes?| reports?),
     operated, surgical, transplant(ed|ation)?, biops(y|ies),
-    vaccine, colonoscop(y|ies), endoscop(y|ies)
+    vaccine, colonoscop(y|ies), endoscop(y|ies), egds?, bronchoscop(y|ies), cystoscop(y|ies), caths?,
+    catheteri[sz]ations?
 immunization: ((vaccine|vaccination|immuni[sz]ation) (history|record)), immuni[sz]ations?, immuni[sz]ed, vaccines,
     vaccinations?, vaccinated, shots
 examination: exam, examination, physical exam(ination)?

@@ -172,6 +172,12 @@ _SHOWN_BY = re.compile(
     rf"(?:\s+(?:of|for|on|in)\s+§)?\s+(?:show|reveal|find|demonstrate|confirm)\s+{_FINDING}(?:\s+in\s+§)?{_END}",
     re.IGNORECASE,
 )
+_ON_ONE_TEST = re.compile(
+    rf"^(?P<finding>(?!(?:what|which|when|where|why|how|who|list|show|give|tell|find|results?|history)\b)[a-z][\w -]*?"
+    rf"\s+(?:on|by)\s+(?:the\s+)?(?:[\w-]+\s+){{0,2}}?{TESTS})(?:\s+(?:of|for|in)\s+§)?{_END}",
+    re.IGNORECASE,
+)
+"""A finding and the test alone: "fracture on the films?"."""
 _OWN_TEST = re.compile(rf"(?<= )§'s (?=(?:[\w-]+ ){{0,3}}{TESTS}$)", re.IGNORECASE)
 _ALLERGY_TO = re.compile(
     rf"^(?:known )?(?:drug )?allerg(?:y|ies|ic)(?: reactions?)? to {_FINDING}{_END}", re.IGNORECASE
@@ -402,6 +408,9 @@ def _with_finding(shape: AnswerShape, found: re.Match[str], *, negated: bool = F
 
 
 def _list_or_fact(text: str, kinds: tuple[ThingKind, ...]) -> AskedShape:
+    if (shown := _ON_ONE_TEST.match(text)) is not None:
+        finding = _ARTICLES.sub("", shown["finding"])
+        return AskedShape(AnswerShape.YES_NO, finding, None, tuple(_SEVERAL_THINGS.findall(finding)))
     if (part := asked_part(text)) is not None and not _SEVERAL_THINGS.search(part[1].purpose or ""):
         return AskedShape(AnswerShape.LIST, None, part[0], part=part[1])
     if _REASON_FOR_VISIT.match(text):

@@ -41,6 +41,8 @@ severity: how (bad|severe|intense|strong), severity( of)?
 amount: (volume|vol)( of)?, how (much|many|high|low|heavy|fast), in (numbers|figures)
 person: who, whom, by whom, (what|which) (doctor|physician|provider|relatives?|family members?|person)
 reason: why, (for )?what reason, what (is|was) the reason for, what caused
+    what (do|does|did) (§|we|they|you) (think|suspect|believe) (caused|brought on|triggered|is causing|was causing)
+    what (brought on|triggered|set off|provoked|led to)
     what (is|was|might be|may be|could be) (causing|raising|driving|behind)( of)?
 drug: (what|which) ([\w-]+ ){{0,3}}?{_DRUGS}, what did § start, what was § (started on|given|prescribed)
     what (does|did|should) § (take|use)

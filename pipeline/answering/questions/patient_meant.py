@@ -21,6 +21,7 @@ from pipeline.patients import FEMALE, MALE, RegisteredPatient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, NearValue, Notice, Question, WhyNothingFound
 from pipeline.text.names import ILLNESSES, is_doubtful
+from pipeline.text.ordinary_words import NAMES_TOO
 from pipeline.text.patients.person_name import SEX_OF_TITLE, forms
 from pipeline.text.question_names import words_of
 
@@ -32,7 +33,7 @@ _NUMBERED = re.compile(r"[^\W\d_]{2,}\d{1,4}")
 _ILLNESS = re.compile(rf"\W*(?:{'|'.join(sorted(ILLNESSES))})\b", re.IGNORECASE)
 _CAPITALISED = re.compile(r"(?<![^\W_])[A-Z](?=[a-z]+(?![^\W_]))")
 """How a name begins, and not "BP" or "A1c"."""
-_SMALL_PAIRS_MAX = 3
+_SMALL_PAIRS_MAX = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +216,7 @@ def _may_be_alone(question: str, name: WrittenPatient) -> bool:
 
 
 def _small_names(question: Question, store: Store) -> list[WrittenPatient]:
-    """Two words side by side that are no ordinary ones, of a question without capitals: "is anna kowalski diabetic".
+    """Two words side by side, one of them no ordinary one, of a question without capitals: "is anna kowalski diabetic".
     Only where one of them stands in a patient's name: most such words are medicine."""
     if _CAPITALISED.search(question.text, 1):
         return []
@@ -225,7 +226,9 @@ def _small_names(question: Question, store: Store) -> list[WrittenPatient]:
         for one, two in pairwise(words)
         if one.text.isalpha()
         and two.text.isalpha()
-        and not (one.mark or is_doubtful(one.text) or is_doubtful(two.text))
+        and not one.mark
+        and not (is_doubtful(one.text) and is_doubtful(two.text))
+        and all(not is_doubtful(each.text) or each.text in NAMES_TOO for each in (one, two))
     ][:_SMALL_PAIRS_MAX]
     if not pairs:
         return []

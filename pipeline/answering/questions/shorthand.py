@@ -40,6 +40,8 @@ without: w/o(?:ut)?
 pathology: path
 recommendations: recs
 dose: sig
+blood sugar: (?<!blood )sugar(?! (?:intake|free|pills?)\b)
+chemotherapy: chemo
 epinephrine: epi(?![ -]?pen)
 mammogram: mammo
 chest x-ray: cxr

@@ -42,6 +42,13 @@ READ_MAX = 400
 """Of a patient with more, where no word must stand in what answers."""
 NEAR_SHARE_MIN = 0.3
 PLANNED_WEIGHT = 0.3
+STILL_WEIGHT = 0.3
+_STILL = re.compile(r"\b(?:still|any ?more|(?:come|came|coming) back|again|resolved|gone)\b", re.IGNORECASE)
+_IS_STILL = re.compile(
+    r"\b(?:resolved|no longer|not any ?more|still|persist\w*|continu\w+|gone|subsided|recur\w*|remain\w*|ongoing"
+    r"|went away|retired|stopped|discontinued|held)\b",
+    re.IGNORECASE,
+)
 _PLANNED_IN = SECTIONS[ThingKind.PLAN] | ASSESSED
 VALUE_WEIGHT, ADJACENT_WEIGHT, NUMBER_WEIGHT = 0.3, 0.15, 0.1
 MEASURED_WEIGHT = 0.35
@@ -59,7 +66,7 @@ _ASKS_A_RESULT = re.compile(
 )
 _WILL_BE_SEEN = re.compile(
     r"\bfor (?:an?|her|his|the)?\s*(?:repeat|follow-?up)\s+\w|\b(?:will|we'll|to) (?:return|come back)\b"
-    r"|\b(?:obtain|order|send|schedule)\s",
+    r"|\b(?:obtain|order|send|schedule)\s|\b(?:role of|forego\w*|defer\w*|declin\w+|options? (?:of|include))\b",
     re.IGNORECASE,
 )
 _TEST = re.compile(TESTS, re.IGNORECASE)
@@ -74,6 +81,8 @@ _OF_WHAT_IS = frozenset(
     [ValueKind.TIME, ValueKind.DURATION, ValueKind.SIZE, ValueKind.SEVERITY, ValueKind.SIDE, ValueKind.DOSE]
 )
 """What has one of these is there: what is denied has none."""
+_POINTS_BACK = re.compile(r"\W*(?:it|this|these|they|both)\b", re.IGNORECASE)
+"""How a sentence begins that says something of the thing before."""
 _OTHER_SIDE = {
     "left": re.compile(r"\bright\b", re.IGNORECASE),
     "right": re.compile(r"\bleft\b", re.IGNORECASE),
@@ -174,7 +183,7 @@ class ReadSentences:
         if not may_answer(share) or self._is_of_other_side(sentence) or not self._is_in_time(sentence):
             return None
         if kind is None:
-            return share + planned if sentence.places else None
+            return share + planned + self._tells_whether_still(sentence) if sentence.places else None
         places = sentence.places.values()
         value = find_value(kind, sentence.hit.text, sentence.start, sentence.end, places)
         if value is None:
@@ -200,6 +209,15 @@ class ReadSentences:
         kinds = (ThingKind.IMAGING, ThingKind.LABORATORY, ThingKind.PROCEDURE, ThingKind.EXAMINATION)
         return _ASKS_A_RESULT.search(self.fact.plan.text) is not None and not set(kinds).isdisjoint(
             self.fact.plan.kinds
+        )
+
+    def _tells_whether_still(self, sentence: _ReadSentence) -> float:
+        """More, where it is asked whether a thing is still so, for what says that it is or is no more."""
+        asked = self.fact.plan.shape is AnswerShape.YES_NO and _STILL.search(self.fact.plan.text)
+        return (
+            STILL_WEIGHT
+            if asked and _IS_STILL.search(sentence.hit.text, sentence.start, sentence.end)
+            else 0.0
         )
 
     @cached_property
@@ -352,6 +370,7 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
     sections = sections_of(text, within=title_of(hit))
     passage = frozenset(words.held(text))
     before: tuple[Section | None, frozenset[str]] = (None, frozenset())
+    before_start = 0
     illness = ""
     for start, end in passage_sentences(text):
         if is_heading(text[start:end]):
@@ -363,12 +382,25 @@ def _read(hit: Hit, fact: AskedFact) -> Iterator[_ReadSentence]:
         titles = " ".join(filter(None, (section.title, section.part_of, illness))) if section else ""
         places = words.held(text, start, end)
         said = before[1] if before[0] is section else frozenset[str]()
+        begins = start
+        if said and _has_its_value(text, before_start, start, end, fact.value.kind):
+            begins, places = before_start, words.held(text, before_start, end)
         yield _ReadSentence(
-            hit, start, end, places, frozenset(words.held(titles)), said, passage, section, illness
+            hit, begins, end, places, frozenset(words.held(titles)), said, passage, section, illness
         )
         if section and not ASSESSED.isdisjoint(section.kinds) and is_problem(text, start, end):
             illness = text[start:end]
-        before = section, frozenset(places)
+        before, before_start = (section, frozenset(places)), start
+
+
+def _has_its_value(text: str, before: int, start: int, end: int, kind: ValueKind | None) -> bool:
+    """Whether the sentence at `start` says of the one at `before` what is asked: "A wound. It is 2 cm wide."."""
+    return (
+        kind in _OF_WHAT_IS
+        and _POINTS_BACK.match(text, start, end) is not None
+        and find_value(kind, text, start, end) is not None
+        and find_value(kind, text, before, start) is None
+    )
 
 
 def _hits(fact: AskedFact, asked: PlannedQuestion) -> list[Hit]:

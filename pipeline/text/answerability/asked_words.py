@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from types import MappingProxyType
 
 from pipeline.text.answerability.said_by import SAID_BY, TERMS_SAID_BY
 from pipeline.text.facts import Token, read
@@ -42,6 +43,16 @@ _KEPT = frozenset(["admitted", "admission", "performed"])
 """Words that claim nothing and still are what a question is about."""
 
 
+_SIBLINGS, _PARENTS = (
+    frozenset(map(canonical, each.split())) for each in ("brother sister sibling sib", "mother father parent")
+)
+_SEVERAL_RELATIVES = MappingProxyType(
+    {
+        **dict.fromkeys(("sibling", "siblings", "sibs"), _SIBLINGS),
+        **dict.fromkeys(("parent", "parents"), _PARENTS),
+    }
+)
+"""Relatives who are of either sex."""
 _WORD = re.compile(r"[^\W\d_]{4,}")
 _LETTERS = re.compile(r"[^\W_]+")
 _SMALL = frozenset("a an the of in on at to for with and or his her their".split())
@@ -202,6 +213,8 @@ def _relatives(word: str) -> Collection[str]:
     """Those that a relative's word may stand for: all of them for "family"."""
     if word in ("family", "familial", "relative", "relatives"):
         return RELATIVES
+    if word in _SEVERAL_RELATIVES:
+        return [each for each in RELATIVES if canonical(each) in _SEVERAL_RELATIVES[word]]
     return [each for each in RELATIVES if canonical(each) == canonical(word)]
 
 

@@ -75,6 +75,7 @@ thought: ideation[a-z]*
 torn|tear: tears?, torn, ruptur[a-z]*
 vitamin: multivitamins?, cholecalciferol, ergocalciferol, folic acid, folate, cyanocobalamin
 weight: weigh[a-z]*
+switch: chang(?:e|ed|ing)
 work|employ: retired?, unemployed, disability, help[a-z]*, effective, relie[a-z]+, benefi[a-z]+
 """
 """Canonical words before the colon, apart by bars; behind it what says them too."""
@@ -99,6 +100,8 @@ birth control|contracepti[a-z]+: iud, mirena, nexplanon, depo, ocps?, oral contr
 coronary (?:heart |artery )?disease: cad, chd, ischemic heart disease
 (?:back|resulted|available|in) yet: pending, awaited, awaiting, resulted, came back, returned
 next|due: next, due, repeat(?:ed)?, again, upcoming, scheduled?, follow[ -]?up
+com(?:e|es|ing) back|recur(?:s|red|ring)?: recur[a-z]*, came back, come back, returned
+follows?(?! up): follow[a-z]*(?: up)?, manag[a-z]+
 ok(?:ay)?|safe|allowed: ok, okay, safe, allowed, may, can, continue, tolerat[a-z]+, avoid
 (?:been )?ordered: order(?:s|ed|ing)?, requested, obtain, will get, scheduled?
 planned|upcoming: planned, plans, scheduled?, will, proceed, going to, upcoming, recommend(?:ed)?

@@ -57,6 +57,7 @@ body part: toes?; fingers?; thumbs?; knees?; hips?; ankles?; wrists?; elbows?; s
     spleen; skin
 dose: \d+(?:[.,]\d+)? ?-?(?:mg|mcg|µg|ug|g|grams?|ml|cc|l|iu|meq|mmol|{_PORTION}); \d+(?:[.,]\d+)? ?%
     \d+/\d+ ?(?:mg|tab\w*|cap\w*); {_COUNT} (?:a )?{_PORTION}
+    {_COUNT} (?:extra|regular|double)[ -]strength
 drug: \d+(?:[.,]\d+)? ?-?(?:mg|mcg|units?|iu|meq); aspirin; insulin; warfarin; tylenol; acetaminophen; lithium; digoxin
     methotrexate; gabapentin; prednisone; tramadol; steroids?; antibiotics?; inhalers?; \w{{3,}}(?:olol|pril|sartan)
     \w{{3,}}(?:statin|azole|cillin|mycin|oxacin|cycline|zepam|zolam|triptan|gliptin|gliflozin|formin|profen|codone)

@@ -221,6 +221,7 @@ class Counting(EmbeddedStore):
         ("fluoxetine tramadol serotonin toxicity", 0),
         ("is sarcoid anna mitchell on allopurinol", 2),  # "sarcoid anna", "anna mitchell"
         ("is eva nowak diabetic", 1),
+        ("is there a cause, eva brown", 1),  # a name that is an ordinary word too
     ],
 )
 def test_small_words_are_looked_up_as_a_name_only_where_one_is_a_patients(

@@ -373,6 +373,51 @@ def test_what_another_test_showed_is_no_answer(tmp_path: Path) -> None:
             "She may continue ibuprofen as needed.",
         ),
         (
+            "size of Nora Patel's heel wound",
+            "EXAM\n\nThe heel wound is black. It is about 2 cm x 2 cm. A lump of 5 mm is on the toe.",
+            "The heel wound is black. It is about 2 cm x 2 cm.",
+        ),
+        (
+            "fracture on the films of Nora Patel?",
+            "IMAGING\n\nX-ray of the foot shows no fracture.",
+            "X-ray of the foot shows no fracture.",
+        ),
+        (
+            "how high did Nora Patel's sugar go?",
+            "Her blood sugar went up to 500 once.",
+            "Her blood sugar went up to 500 once.",
+        ),
+        (
+            "what does she think brought on the pain of Nora Patel",
+            "Her elbow pain began in May. The elbow pain is due to pottery.",
+            "The elbow pain is due to pottery.",
+        ),
+        (
+            "cancer in a sibling? Nora Patel",
+            "FAMILY HISTORY\n\nHer brother had cancer of the colon.",
+            "Her brother had cancer of the colon.",
+        ),
+        (
+            "Is the lump still there in Nora Patel?",
+            "In May there was a lump in the breast. The lump has resolved with massage.",
+            "The lump has resolved with massage.",
+        ),
+        (
+            "how much tylenol does Nora Patel take",
+            "She takes 2 Extra Strength Tylenol every 6 hours.",
+            "She takes 2 Extra Strength Tylenol every 6 hours.",
+        ),
+        (
+            "Who follows Nora Patel's insulin pump?",
+            "She is to see her endocrinologist, who follows up on her insulin pump.",
+            "She is to see her endocrinologist, who follows up on her insulin pump.",
+        ),
+        (
+            "date of Nora Patel's mammoplasty",
+            "A breast lump was seen in 03/2018. Mammaplasty was done on 10/15/2019.",
+            "Mammaplasty was done on 10/15/2019.",
+        ),
+        (
             "why was Nora Patel put on warfarin",
             "She has gout. She is on warfarin because of a clot in 2019.",
             "She is on warfarin because of a clot in 2019.",
@@ -388,3 +433,8 @@ def test_what_tells_most_comes_first(tmp_path: Path, question: str, text: str, f
     told = told_of(tmp_path, question, text)
     assert quotes(told)[0] == first
     assert not lines(told)[0].startswith("Only as denied")
+
+
+def test_a_test_that_was_talked_of_has_no_result(tmp_path: Path) -> None:
+    text = "PLAN\n\nWe discussed the role of an EGD. She is comfortable with foregoing the EGD for now."
+    assert told_of(tmp_path, "What did the EGD of Nora Patel show?", text).outcome == "nothing_relevant"
