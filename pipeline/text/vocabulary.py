@@ -90,7 +90,7 @@ _SAME = """
     echocardiogram : echo, tte, echocardiogram, echocardiography, transthoracic echocardiogram
     electrocardiogram : ecg, ekg, electrocardiogram, electrocardiography
     ctscan : ct, ct scan, cat scan, computed tomography
-    mriscan : mri, mri scan, magnetic resonance imaging
+    mriscan : mri, mris, mri scans, mri scan, magnetic resonance imaging
     xray : xray, x ray, x rays, radiograph, radiographs, radiography, film, films, xrays
     ultrasound : us scan, ultrasound, ultrasonography, sonogram, sonography
     copd : copd, chronic obstructive pulmonary disease

@@ -50,7 +50,7 @@ _VERB = re.compile(
     re.IGNORECASE,
 )
 _OWN = re.compile(
-    r"^(?:smok\w*|drink\w*|drank|liv(?:e|es|ing)|work\w*|whose|under|over|quit|retired|married|widowed|divorced|single|pregnant)\b",
+    r"^(?:(?:do|does|did|has|have|had|is|are|was|were)\s+)?(?:(?:not|never)\s+)?(?:smok\w*|drink\w*|drank|liv(?:e|es|ing)|work\w*|whose|under|over|quit|retired|married|widowed|divorced|single|pregnant)\b",
     re.IGNORECASE,
 )
 """A clause that is whole without a verb before it."""

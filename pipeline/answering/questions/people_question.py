@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from pipeline.answering.questions.shorthand import spelled_out
@@ -22,6 +23,7 @@ _SHORTHAND = (
     (r"\bc/o\b", "complains of"),
     (r"\bwho['’]?s(?=\s+(?:had|got|been|ever)\b)", "who has"),
     (r"\bwhos(?=\s)", "who is"),
+    (r"\b(do|does|did|is|are|was|were|has|have|had)n['’]?t\b", r"\1 not"),
     (r"\bNKD?A\b", "no known drug allergies"),
 )
 """What says more in a question about patients than its words alone: "s/p hysterectomy" is had."""
@@ -76,6 +78,13 @@ _OF_WHOM = re.compile(
     r"(?:\s+(?:has|have|had|is|are|takes?|does|do|on)(?:\s+(?:it|them|that|this|one|any|on it|on them))*)?$",
     re.IGNORECASE,
 )
+_OF_THOSE = re.compile(
+    r"^(?:of|among|from|out of)\s+(?:(?:all|the|our)\s+)*(?:those|patients|people|everyone)\s+"
+    r"(?P<first>(?:on|with|who|taking)\s[^,;?]{2,60}),\s*(?:who|which(?: (?:ones|patients|people))?)(?:\s+of them)?"
+    r"\s+(?P<asked>.+)$",
+    re.IGNORECASE,
+)
+"""Asks of some of the patients: "Of those on lisinopril, who has diabetes?"."""
 _AMONG = re.compile(
     rf"^{_EACH}*(?P<what>[^,:;?]{{2,40}}?)\s+(?:among|amongst|in|of)\s+(?:the|these|our|those|my|all)\s+(?:\w+\s+)?patients?$",
     re.IGNORECASE,
@@ -144,6 +153,7 @@ class PeopleQuestion:
     sex: Sex | None = None
 
 
+@lru_cache(maxsize=64)
 def people_question(question: str) -> PeopleQuestion | None:
     """The question where it asks of several patients and of none of them by name; None for any other."""
     if _ONE.search(question):
@@ -166,6 +176,8 @@ def in_full(question: str) -> str:
 
 def _people(text: str, *, bare: bool = False) -> PeopleQuestion | None:
     """`bare`: whether a verb alone may follow, as behind "how many": "how many smoke"."""
+    if (those := _OF_THOSE.match(text)) is not None:
+        return PeopleQuestion(f"{those['first']} and {those['asked']}")
     of = _OF_WHOM.match(text)
     if of is not None and (not of["list"] or " and " in of["what"].lower()):
         return _having(_without_each(of["what"]))
@@ -177,17 +189,20 @@ def _people(text: str, *, bare: bool = False) -> PeopleQuestion | None:
         asked = who["asked"]
         other = _NO_QUESTION.match(asked) or _OTHER_PERSON.match(asked)
         return None if other or not _VERBS.match(asked) else PeopleQuestion(asked)
+    if bare and _VERBS.match(text) and not _NO_QUESTION.match(text):
+        return PeopleQuestion(text)
+    return _without_people(text)
+
+
+def _without_people(text: str) -> PeopleQuestion | None:
+    """What asks of patients by what they are or have alone: "COPD patients", "asthma but no COPD"."""
     if (among := _AMONG.match(text)) is not None and not _NO_SORT.search(among["what"]):
         return PeopleQuestion(f"are {among['what']}")
     if (sort := _SORT.match(text)) is not None and not _NO_SORT.search(sort["what"]):
         return _having(sort["what"])
     if (pair := _BUT_NO.match(text)) is not None and not _NO_SORT.search(pair["what"]):
         return PeopleQuestion(f"have {text}")
-    if _TAKES_BUT.match(text):
-        return PeopleQuestion(text)
-    if bare and _VERBS.match(text) and not _NO_QUESTION.match(text):
-        return PeopleQuestion(text)
-    return None
+    return PeopleQuestion(text) if _TAKES_BUT.match(text) else None
 
 
 def _of_subject(subject: re.Match[str]) -> PeopleQuestion | None:

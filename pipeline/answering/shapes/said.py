@@ -17,6 +17,7 @@ from pipeline.answering.shapes.reply import Quotation
 from pipeline.records import Hit
 from pipeline.text.drug_classes import class_members
 from pipeline.text.finding import Finding, Mention
+from pipeline.text.illness_groups import group_members
 from pipeline.text.predicate import is_said_of_person
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
@@ -45,7 +46,7 @@ _NOT_TAKEN = re.compile(
 _TO_BE_DONE = re.compile(
     r"\b(?:(?:over)?due for|will (?:be )?\w+|needs?|recommend\w*|refer(?:red|ral)?|schedul\w+|plan(?:s|ned|ning)?"
     r"|consider\w*|candidate for|eligible for|offer(?:ed|s)?|discuss\w*|declin\w+|refus\w+|pending|awaiting|should"
-    r"|order(?:ed)?|next visit|advised|encouraged|would like)\b",
+    r"|order(?:ed)?|going to|send|set (?:him|her|them) up|next visit|advised|encouraged|would like)\b",
     re.IGNORECASE,
 )
 """What is to be done, or was only spoken of."""
@@ -68,6 +69,7 @@ _OF_A_RELATIVE = re.compile(
     r"\b(?:husband|wife|spouse|partner|mother|father|mom|dad|sister|brother|son|daughter)['’]s\b",
     re.IGNORECASE,
 )
+LIKE_REACH = 60
 _ONLY_LIKE = re.compile(
     r"\b(?:(?:felt|feels|feel|feeling|look(?:s|ed)?|seem(?:s|ed)?|much) like|similar to|as if|resembl\w+|reminiscent of"
     r"|thought (?:it|that|she|he|they)[\w ]{0,20}|(?:worried|concerned|afraid) (?:about|of|for|that)[\w ]{0,20}"
@@ -139,7 +141,8 @@ class AskedThing:
         before = none or family or former
         words_left = words[before.end() :] if before else words
         allergy = plan.kind is ThingKind.ALLERGY
-        finding = Finding(words_left, class_members(words_left, allergy=allergy))
+        members = class_members(words_left, allergy=allergy) or group_members(words_left)
+        finding = Finding(words_left, members)
         negated = plan.negated is not bool(none)
         unknown = finding.keys in _WORK or (len(finding.keys) == 1 and finding.keys[0] not in SPELLINGS)
         return cls(
@@ -147,7 +150,7 @@ class AskedThing:
             None if family else plan.kind,
             plan.is_attribute and unknown,
             _wanted(negated=negated, of_family=family is not None, former=former is not None),
-            plan.kind is ThingKind.PROCEDURE
+            plan.kind in (ThingKind.PROCEDURE, ThingKind.IMAGING)
             or finding.is_vaccine
             or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None,
             _EVER.search(plan.text) is not None,
@@ -235,7 +238,7 @@ def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
         section = section_at(assertions.sections, mention.start)
         if section is not None and section.kinds and mention.start < section.text_start:
             continue  # the title alone
-        if hit.text[mention.start : mention.end].isupper() and hit.text[mention.end : mention.end + 1] == ":":
+        if hit.text.startswith(":", mention.end) and hit.text[mention.start : mention.end].isupper():
             continue  # the title of a section that begins in the line
         if thing.is_attribute and not is_said_of_person(
             hit.text,
@@ -251,8 +254,10 @@ def said_in(hit: Hit, thing: AskedThing) -> Iterator[Said]:
 def _asserted(text: str, mention: Mention, assertions: NoteAssertions) -> AssertionKind:
     """How it is said where it stands; what is denied before a section that begins in the same line is not this."""
     said = assertions.of(mention.start, mention.end).kind
+    if said is not _K.ABSENT or text.find(":", mention.sentence_start, mention.start) < 0:
+        return said
     titles = list(_RUN_ON_TITLE.finditer(text, mention.sentence_start, mention.start))
-    if said is not _K.ABSENT or not titles:
+    if not titles:
         return said
     start = titles[-1].start()
     return NoteAssertions(text[start:]).of(mention.start - start, mention.end - start).kind
@@ -294,7 +299,7 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
         said = _K.ABSENT
     elif said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
         said = _K.PRESENT
-    elif said in HAS and _ONLY_LIKE.search(before):
+    elif said in HAS and _ONLY_LIKE.search(before[-LIKE_REACH:]):
         said = _K.POSSIBLE
     elif said in HAS and thing.is_habit:
         said = _of_habit(before, sentence)

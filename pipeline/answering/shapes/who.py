@@ -102,6 +102,10 @@ class Who:
             return replace(reply, lines=(*respelled, *reply.lines)) if reply and reply.lines else reply
         found = _any_of(read)
         by_patient = group.only(found.by_patient)
+        having = {patient: said.quotation for patient, said in sorted(found.has.items())}
+        open_ones = tuple(group.left_open(having, more=bool(by_patient)))
+        if not by_patient and open_ones:
+            return Reply((*group.leads, *open_ones), "not_stated")
         if not by_patient:
             told = any(_may_be_told(asked, each.thing, each.found) for each in read)
             return None if not found.complete or told else NOT_STATED
@@ -109,7 +113,7 @@ class Who:
         lines = list(_lines(by_patient, things, asked.plan, found.complete))
         if thing.kind is ThingKind.ALLERGY and is_open_question(asked.plan) and not thing.is_any_allergy:
             lines += _without_any(asked, by_patient)
-        return Reply((*_respelled(asked.plan, plans), *group.leads, *lines))
+        return Reply((*_respelled(asked.plan, plans), *group.leads, *lines, *open_ones))
 
 
 def _may_be_told(asked: PlannedQuestion, thing: AskedThing, found: bool) -> bool:
@@ -174,6 +178,15 @@ class _Group:
     patients: frozenset[str] | None = None
     """None: all."""
     leads: tuple[Lead, ...] = ()
+    unknown: frozenset[str] = frozenset()
+    """Those of whom it is not known."""
+
+    def left_open(self, lines: Mapping[str, Quotation], *, more: bool) -> Iterator[ReplyLine]:
+        """Those who have it and of whom it is not known whether they are of the group."""
+        open_ones = [line for patient, line in lines.items() if patient in self.unknown]
+        if open_ones:
+            yield Counted(len(open_ones), partial(_left_open, more=more))
+            yield from open_ones[:APART_MAX]
 
     def only(self, by_patient: Mapping[str, Said]) -> Mapping[str, Said]:
         if self.patients is None:
@@ -219,17 +232,18 @@ def _in_group(asked: PlannedQuestion) -> _Group | None:
         return None
     scope = asked.question.filters.scope
     found: set[str] = set()
-    unknown = 0
+    unknown: set[str] = set()
     after = ""
     while page := asked.store.patients(scope, after=after, limit=READ_AT_ONCE):
         cancellation.check()
         of_group = [(each.patient_id, belongs_to(each, group)) for each in page]
         found.update(patient for patient, known in of_group if known)
-        unknown += sum(known is None for _, known in of_group)
+        unknown.update(patient for patient, known in of_group if known is None)
         after = page[-1].patient_id
     what = group_in_words(group)
-    more = f"; of {_patients(unknown)} they do not say it" if unknown else ""
-    return _Group(frozenset(found), (Lead(f"Of patients {what}, as notes and records say it{more}:"),))
+    more = f"; of {_patients(len(unknown))} they do not say it" if unknown else ""
+    lead = Lead(f"Of patients {what}, as notes and records say it{more}:")
+    return _Group(frozenset(found), (lead,), frozenset(unknown))
 
 
 def _any_of(read: Sequence[_Read]) -> _Read:
@@ -255,20 +269,48 @@ def _all_of(asked: PlannedQuestion, read: Sequence[_Read], group: _Group) -> Rep
         wanted, without = list(read), []
     if without and not complete:
         return None
-    having = [group.only(each.has) for each in wanted]
-    patients = set(having[0]).intersection(*having[1:])
+    having = [each.has for each in wanted]
+    everyone = set(having[0]).intersection(*having[1:])
     for each in without:
-        patients.difference_update(
-            patient for patient, said in each.by_patient.items() if said.kind not in (_K.ABSENT, _K.FAMILY)
+        everyone.difference_update(
+            patient for patient, said in each.by_patient.items() if not _is_not_so(said, each.thing)
         )
-    if not patients:
-        told = any(_may_be_told(asked, each.thing, each.found) for each in read if not each.by_patient)
-        return None if told or not complete else NOT_STATED
     denied = [each.by_patient for each in without]
-    lines = [_line_of([said[patient] for said in having], denied, patient) for patient in sorted(patients)]
+    drawn = {
+        patient: _line_of([said[patient] for said in having], denied, patient) for patient in sorted(everyone)
+    }
+    lines = [line for patient, line in drawn.items() if group.patients is None or patient in group.patients]
+    open_ones = tuple(group.left_open(drawn, more=bool(lines)))
+    if not lines and open_ones:
+        return Reply((*group.leads, *open_ones), "not_stated")
+    if not lines:
+        return _half_known(read) or (NOT_STATED if complete else None)
     what = _all_called([each.thing for each in wanted], [each.thing for each in without])
     lead = Counted(len(lines), partial(_counted, what=what, whole=_whole(asked.plan, complete)))
-    return Reply((*group.leads, lead, *lines[:PATIENTS_MAX]))
+    return Reply((*group.leads, lead, *lines[:PATIENTS_MAX], *open_ones))
+
+
+def _is_not_so(said: Said, thing: AskedThing) -> bool:
+    """Whether it does not speak against a patient who is not to have it."""
+    return said.kind in (_K.ABSENT, _K.FAMILY) or (_is_of_now(thing) and said.kind is _K.HISTORICAL)
+
+
+def _is_of_now(thing: AskedThing) -> bool:
+    return thing.now or thing.is_habit
+
+
+def _half_known(read: Sequence[_Read]) -> Reply | None:
+    """Where no note says one of the conditions in the question's words: those of whom the others are said come near,
+    and are no answer."""
+    wanted = [each for each in read if each.thing.wanted is not _K.ABSENT]
+    unsaid = [each.thing for each in wanted if not each.has]
+    said = [each for each in wanted if each.has]
+    patients = sorted(set(said[0].has).intersection(*(each.has for each in said[1:]))) if said else []
+    if not unsaid or not patients:
+        return None
+    none, near = " or ".join(map(_words_of, unsaid)), " and ".join(_words_of(each.thing) for each in said)
+    lead = Lead(f"No note says {none} in these words of any patient; patients with {near} come near:")
+    return Reply((lead, *(said[0].has[patient].quotation for patient in patients[:APART_MAX])), "not_stated")
 
 
 def _line_of(has: Sequence[Said], denied: Sequence[Mapping[str, Said]], patient: str) -> Quotation:
@@ -408,6 +450,11 @@ def _apart(number: int, how: str, more: bool, before: str, near: bool = False) -
     mention = "mentions" if number == 1 else "mention"
     shown = f", the first {APART_MAX} listed" if number > APART_MAX else ""
     return f"{before}{_patients(number, more=more)} {mention} it{', which comes near,' if near else ''} {how}{shown}:"
+
+
+def _left_open(number: int, more: bool) -> str:
+    come = "has it and comes" if number == 1 else "have it and come"
+    return f"{_patients(number, more=more)} {come} near: whether of that group is not said:"
 
 
 def _patients(number: int, *, more: bool = False) -> str:

@@ -73,6 +73,8 @@ def conditions(plan: QuestionPlan) -> list[tuple[str | None, bool]]:
         ("patients with gout on allopurinol", [("gout", False), ("allopurinol", False)]),
         ("Who has gout, diabetes and asthma?", [("gout", False), ("diabetes", False), ("asthma", False)]),
         ("on lisinopril but not on a beta blocker", [("lisinopril", False), ("beta blocker", True)]),
+        ("of those on lisinopril, who has diabetes?", [("lisinopril", False), ("diabetes", False)]),
+        ("who smokes but doesn't drink", [("smokes", False), ("drink", True)]),
         ("gout and asthma - list", [("gout", False), ("asthma", False)]),
         ("Who is allergic to latex or other antibiotics?", [("latex", False), ("antibiotics", False)]),
         ("anyone with pain on exertion", [("pain on exertion", False)]),

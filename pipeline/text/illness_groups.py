@@ -1,0 +1,42 @@
+"""Which illnesses are meant by a word for many of them: "cancer", "arthritis", "heart disease".
+
+Decides by a list that a person can read and lengthen; each illness is one of the group whoever asks. The word for a
+group finds its illnesses; an illness never stands for its group in what is verified. Refuses to know drugs, which are
+`drug_classes`'.
+"""
+
+from __future__ import annotations
+
+_GROUPS = """
+    cancer, malignancy, cancers : cancer, carcinoma, adenocarcinoma, malignancy, lymphoma, leukemia, melanoma, sarcoma,
+        myeloma, glioblastoma, dcis, mesothelioma
+    arthritis : arthritis, osteoarthritis, polyarthritis
+    heart disease, cardiac disease : heart disease, coronary artery disease, cad, heart failure, chf, cardiomyopathy,
+        heart attack, ischemic heart disease, valvular heart disease
+    lung disease, pulmonary disease : lung disease, copd, emphysema, pulmonary fibrosis, interstitial lung disease,
+        chronic bronchitis
+    kidney disease, renal disease : kidney disease, renal disease, ckd, renal insufficiency, renal failure,
+        kidney failure, nephropathy
+    liver disease, hepatic disease : liver disease, cirrhosis, fatty liver, steatohepatitis
+    blood clots, clots : blood clot, blood clots, dvt, deep vein thrombosis, deep venous thrombosis, pulmonary embolism,
+        thromboembolism
+    arrhythmia, arrhythmias : arrhythmia, arrhythmias, atrial fibrillation, atrial flutter, svt, ventricular tachycardia
+"""
+"""The names of a group before the colon, its illnesses after it."""
+
+
+def _listed() -> dict[str, tuple[str, ...]]:
+    found = {}
+    for line in _GROUPS.replace(",\n        ", ", ").strip().splitlines():
+        names, _, illnesses = line.partition(" : ")
+        members = tuple(illness.strip() for illness in illnesses.split(","))
+        found.update({name.strip(): members for name in names.split(",")})
+    return found
+
+
+_MEMBERS = _listed()
+
+
+def group_members(words: str) -> tuple[str, ...]:
+    """The illnesses of the group that is called so; empty where that is none."""
+    return _MEMBERS.get(" ".join(words.lower().split()), ())
