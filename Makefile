@@ -16,7 +16,7 @@ PEERS  := .venv-peers
 UNUSED := $(foreach package,scipy debugpy hf-xet huggingface-hub xllamacpp,--no-emit-package $(package))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve infra engine test test-long test-engine test-live-iris nim-simulator lint format lock docs clean evaluate evaluate-answers evaluate-assertion bench bench-peers llm
+.PHONY: help demo serve infra engine test test-long test-engine test-live-iris nim-simulator lint format lock docs clean evaluate evaluate-answers evaluate-assertion evaluate-images bench bench-peers llm
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | awk -F'\t' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -103,6 +103,10 @@ evaluate: $(VENV)/.test  ## retrieval quality on the development sets, written t
 
 evaluate-answers: $(VENV)/.test  ## how good answers are, on the development splits, written to docs/evaluation.md
 	@$(BIN)/python -m pipeline.evaluate answers $(foreach set,visits synthea,--set benchmarks/answers/$(set)) --write docs/evaluation.md
+
+evaluate-images: $(VENV)/.test  ## whether like images are found, on the development sets, written to docs/evaluation.md
+	@mkdir -p chartwell-data/evaluation && $(BIN)/python -m zipfile -e $(SHARED)/data/images/mednist.zip chartwell-data/evaluation/mednist
+	@$(BIN)/python -m pipeline.evaluate images --set chartwell-data/evaluation/mednist --set $(SHARED)/data/images/cxr_nih --label view --label finding_labels --write docs/evaluation.md
 
 evaluate-assertion: $(VENV)/.test  ## how well the assertion of findings is read, written to docs/evaluation.md
 	@$(BIN)/python -m pipeline.evaluate assertion --set benchmarks/assertion --write docs/evaluation.md
