@@ -45,12 +45,12 @@ def image_format(head: bytes) -> ImageFormat:
         raise UnreadableImage(
             "The file is empty.", remedy="Copy it again from where it came from.", kind="empty"
         )
+    if _is_dicom(head):  # first: its preamble may hold the head of another format
+        return "dicom"
     if head.startswith(_PNG):
         return "png"
     if head.startswith(_JPEG):
         return "jpg"
-    if _is_dicom(head):
-        return "dicom"
     inner = _inflated(head) if head.startswith(_GZIP) else head
     if _has(inner, _NIFTI_MARKS):
         return "nifti"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.errors import UnreadableImage
 from pipeline.imaging.code_streams import coded_shape
@@ -29,6 +30,7 @@ from tests.imaging.samples import (
     written,
 )
 
+from pydicom.dataelem import DataElement  # isort: skip
 from pydicom.dataset import Dataset  # isort: skip  after samples, which loads the libraries
 from pydicom.encaps import generate_frames  # isort: skip
 from pydicom.pixels.processing import apply_windowing  # isort: skip
@@ -82,6 +84,33 @@ def test_both_byte_orders_and_implicit_headers() -> None:
         made = dataset(**WINDOW)
         made.PixelData = slope().astype(f"{order}u2").tobytes()
         assert abs(pixels_of(written(made, syntax)) - SHOWN).max() <= 1
+
+
+def test_what_a_preamble_holds_does_not_hide_a_film() -> None:
+    whole = dicom(**WINDOW)
+    for head in (b"II*\0", b"\x89PNG\r\n\x1a\n", b"%PDF"):
+        assert decoded(head.ljust(128, b"\0") + whole[128:]).source_format == "dicom"
+
+
+def test_values_of_a_wrong_kind_are_read_where_they_can_be() -> None:
+    """Explicit files whose numbers are written as texts, or as wider numbers."""
+    made = dataset(**WINDOW)
+    for name, kind, value in (
+        ("WindowCenter", "LO", "2048"),
+        ("WindowWidth", "SH", "4096"),
+        ("BitsStored", "UL", 12),
+    ):
+        made[name] = DataElement(made[name].tag, kind, value)
+    assert abs(pixels_of(written(made)) - SHOWN).max() <= 1
+
+
+def test_ybr_that_is_not_compressed_and_films_of_one_bit() -> None:
+    colours = np.stack([grey(), 255 - grey(), grey() // 2], axis=-1)
+    ybr = np.asarray(Image.fromarray(colours).convert("YCbCr"))
+    assert abs(pixels_of(dicom(ybr, PhotometricInterpretation="YBR_FULL")) - colours).max() <= 4
+    bits = np.packbits((grey() > 100).ravel(), bitorder="little").tobytes()
+    one = dicom(grey(), BitsAllocated=1, BitsStored=1, HighBit=0, PixelData=bits)
+    assert (pixels_of(one) == np.where(grey() > 100, 255, 0)).all()
 
 
 def test_without_preamble_or_meta_group() -> None:

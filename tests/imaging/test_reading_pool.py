@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -65,6 +66,31 @@ def test_order_refusals_and_an_end_without_processes(films: list[ImageFile]) -> 
     prepared = [outcome for _, outcome in outcomes if isinstance(outcome, PreparedImage)]
     assert all(each.content.startswith(b"\xff\xd8") and each.thumbnail for each in prepared)
     assert readers() == []
+
+
+@pytest.mark.long
+def test_processes_end_with_a_parent_that_was_killed(films: list[ImageFile], tmp_path: Path) -> None:
+    program = tmp_path / "parent.py"
+    program.write_text(
+        "import sys, time\n"
+        f"sys.path.insert(0, {str(Path(__file__).parents[2])!r})\n"
+        "from pathlib import Path\n"
+        "from tests.imaging.test_reading_pool import ImageFile, ReadingPool, options\n"
+        "if __name__ == '__main__':\n"
+        "    with ReadingPool(options(processes=2)) as pool:\n"
+        f"        list(pool.prepare([ImageFile(Path({str(films[0].path)!r}))] * 8))\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(60)\n",
+        encoding="utf-8",
+    )
+    with subprocess.Popen([sys.executable, str(program)], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == "ready\n"
+        children = psutil.Process(parent.pid).children()
+        assert len(children) >= 2
+        parent.kill()
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
 
 
 @pytest.mark.long
