@@ -124,7 +124,7 @@ def pixel_aspect(header: Dataset) -> float:
 
 def render_grey(stored: NDArray[Any], header: Dataset) -> Rendering:
     """Stored values, shape (rows, columns), as `header` wants them shown. Raises UnreadableImage for an empty frame."""
-    stored = _without_unused_bits(stored, header)
+    _require_low_bits(header)
     require_contrast(stored)
     low, high = int(stored.min()), int(stored.max())
     if high - low >= _TABLE_SPAN_MAX:
@@ -153,20 +153,11 @@ def _counts(places: NDArray[Any], size: int) -> NDArray[Any]:
     return counts
 
 
-def _without_unused_bits(stored: NDArray[Any], header: Dataset) -> NDArray[Any]:
-    """Bits above those stored hold drawings in old objects: never a part of the film."""
-    allocated = stored.dtype.itemsize * 8
-    used = whole_number(header, "BitsStored", allocated)
-    if whole_number(header, "HighBit", used - 1) != used - 1:
+def _require_low_bits(header: Dataset) -> None:
+    """Of pixels that stand in the upper bits, as very old objects have them, only a viewer may guess what is meant."""
+    stored = whole_number(header, "BitsStored", 0)
+    if whole_number(header, "HighBit", stored - 1) != stored - 1:
         raise malformed("HighBit")
-    if not 0 < used < allocated or stored.dtype.kind not in "iu":
-        return stored
-    if stored.dtype.kind == "u":
-        kept: NDArray[Any] = stored & stored.dtype.type((1 << used) - 1)
-        return kept
-    shift = stored.dtype.type(allocated - used)
-    moved: NDArray[Any] = (stored << shift) >> shift
-    return moved
 
 
 def _levels(

@@ -181,13 +181,13 @@ def test_monochrome1_is_turned_round() -> None:
 
 
 def test_padding_is_black_and_no_part_of_the_window_that_stands_in() -> None:
-    padded = slope()
+    padded = slope(most=2000)
     padded[: SIZE // 4] = 4095
     for photometric in ("MONOCHROME1", "MONOCHROME2"):
         frame = decoded(dicom(padded, PixelPaddingValue=4095, PhotometricInterpretation=photometric)).frame
         assert frame.rendering.pixels[: SIZE // 4].max() == 0
         assert frame.rendering.window is not None
-        assert sum(frame.rendering.window) < 6000
+        assert frame.rendering.window[0] + frame.rendering.window[1] / 2 <= 2000
 
 
 def test_bits_above_those_stored_are_no_part_of_the_film() -> None:
@@ -369,13 +369,14 @@ def test_a_folder_called_dl_and_the_order_of_imports(tmp_path: Path) -> None:
     """In a process of its own: what was imported stays. A broken heap ends it with a signal."""
     (tmp_path / "dl").mkdir()
     program = (
-        "import io, numpy as np\n"
+        "import io\n"
         "from pipeline.imaging.libraries import load_libraries\n"
         "load_libraries()\n"
+        "import numpy as np\n"
         "from PIL import Image\n"
         "import gdcm, pydicom.pixels\n"
-        "for _ in range(50): Image.fromarray(np.arange(2**18, dtype=np.uint32).astype(np.uint8).reshape(512, 512))"
-        ".save(io.BytesIO(), 'PNG')\n"
+        "film = Image.fromarray((np.arange(512 * 512) % 251).astype(np.uint8).reshape(512, 512))\n"
+        "for _ in range(50): film.save(io.BytesIO(), 'PNG')\n"
         "print('whole')"
     )
     done = subprocess.run(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,11 @@ def test_dates_of_header_and_row_move_by_the_same_days() -> None:
     header = read(dicom(StudyDate="20190304"), "film.dcm", ImageMetadata(), how).description.date
     assert of_row == header
     assert of_row != "2019-03-04"
+    trusting = ReadingOptions(how.deidentifier, patient_from="table")
+    other = ImageMetadata(patient_id="P-2")
+    moved = read(dicom(StudyDate="20190304"), "film.dcm", other, trusting).description.date
+    assert moved != header
+    assert moved == read(picture(grey()), "film.png", replace(other, date="2019-03-04"), how).description.date
 
 
 def test_two_patients_of_one_image_are_refused() -> None:
