@@ -86,6 +86,8 @@ _SAME = """
     respiratoryrate : rr, respiratory rate, respirations, breathing rate
     temperature : temp, temperature, temperatures
     oxygensaturation : spo2, o2 sat, o2 sats, o2 saturation, oxygen saturation, oxygen sat, sao2, pulse ox
+    oxygensaturation : pulse oximetry
+    pacemaker : pacemaker, pacemakers, pacer, ppm
     ejectionfraction : ef, lvef, ejection fraction, left ventricular ejection fraction
     echocardiogram : echo, tte, echocardiogram, echocardiography, transthoracic echocardiogram
     electrocardiogram : ecg, ekg, electrocardiogram, electrocardiography

@@ -22,10 +22,18 @@ _WITHIN = re.compile(
 )
 
 
+_SHOWN = re.compile(
+    rf"^\s*(?:and\s+)?what\s+(?:did|does|do)\s+(?:(?:the|that|this|§'s)\s+)*(?P<words>{_NAMED})(?:\s+(?:of|for|on)\s+§)?\s+"
+    r"(?:show|reveal|say|find)\s+(?:(?:about|at|in|of|for|regarding|on)\s+)?(?=\S*[^\W\d_]{3})",
+    re.IGNORECASE,
+)
+"""Asks of one thing that a test showed: "What did the CT show at the gallbladder?"."""
+
+
 def examination_in(words: str) -> tuple[str, str]:
     """What names an examination or an operation in `words`, and the words without it; "" and all of them where nothing
     does. `words`: of a question, framed."""
-    found = _WITHIN.search(words)
+    found = _SHOWN.match(words) or _WITHIN.search(words)
     if found is None:
         return "", words
     return found["words"], f"{words[: found.start()]} {words[found.end() :]}"

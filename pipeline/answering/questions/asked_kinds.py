@@ -31,7 +31,8 @@ laboratory: labs?, lab(oratory)? (values?|results?|tests?), blood (tests?|work|c
     microalbumin
 imaging: imaging, x-?rays?, x rays?, radiographs?, ct, cts, ct scans?, mri, mris, ultrasounds?, sonograms?, scans?,
     echo, echocardiograms?, mammograms?, films?, ekg, ecg, electrocardiogram
-procedure: procedures?, surger(y|ies), operations?, (?<!post )(?<!pre )ops?(?! notes?| reports?),
+procedure: (past )?surgical history, procedures?, surger(y|ies), operations?,
+    (?<!post )(?<!pre )ops?(?! notes?| reports?),
     operated, surgical, transplant(ed|ation)?, biops(y|ies),
     vaccine, colonoscop(y|ies), endoscop(y|ies), egds?, bronchoscop(y|ies), cystoscop(y|ies), caths?,
     catheteri[sz]ations?
@@ -43,7 +44,7 @@ plan: plans?, planned, treatment plan, recommendations?, next steps?, follow-?up
 social history: social history, smok(e|es|ed|ing|er), tobacco, cigarettes?, packs?, alcohol, drinks?, drinking, married,
     marital status, occupation, job, insurance, insurances, insured, lives?, education,
     socioeconomic, employed, live with
-history: (past |past medical |medical )history, history, pmhx?, medical hx, past hx
+history: (past |past medical |medical )history, history, past hx
 problem: problem list,
     ((medical|health|chronic|active|ongoing) )*(problems?|conditions?), diagnos(is|es|ed), illness(es)?,
     diseases?, comorbidit(y|ies), disorders?

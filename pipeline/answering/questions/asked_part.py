@@ -43,6 +43,11 @@ _BY_VERB = (
 )
 _BY_PURPOSE = (
     re.compile(
+        r"^what\s+(?:did|do|have|has)\s+(?:they|we|you|i|§)\s+(?:give|given|prescribe|prescribed|start|started|order|use)"
+        r"(?:\s+(?:for\s+)?§)?(?:\s+on)?\s+for\s+(?:the\s+|§'s\s+)?(?P<purpose>[^,;?!]+?)\s*[?.!]*$",
+        re.IGNORECASE,
+    ),
+    re.compile(
         rf"^{_WHICH}(?:\s+{_DRUGS})?\s+{_AUXILIARY}\s+§\s+(?:been\s+)?(?:currently\s+)?(?:on|take|taking|takes|use|using"
         r"|prescribed|given|get|getting|have|treated with)\s+for\s+(?P<purpose>[^,;?!]+?)\s*[?.!]*$",
         re.IGNORECASE,

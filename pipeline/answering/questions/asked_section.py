@@ -49,7 +49,8 @@ hospital course: (?:hospital|inpatient) course
 comparison: comparison
 """
 _RESULTS = r"""
-impression|conclusion|interpretation > findings > post-?\s?op.*diagnos: (?:results?|report)(?= (?:of|from)\b)
+impression|conclusion|interpretation > findings > post-?\s?op.*diagnos: results?(?= (?:of|from)\b)
+    (?:report|bottom line|gist)(?= (?:of|from)\b)
     what (?:did|does|do)(?= .*\b(?:show|reveal|find|demonstrate|say)\b)
     what (?:was|were) (?:found|seen|shown)(?= (?:at|on|during|in)\b)
 """

@@ -26,8 +26,8 @@ thoracic spine: t-?\s?spine
 the patient: (?:this|the|my|our) pt
 family history: (?:fam(?:ily)?|fm) ?hx|fm?hx
 social history: soc(?:ial)? hx
-surgical history: surg(?:ical)? hx
-medical history: med(?:ical)? hx
+surgical history: surg(?:ical)? hx|pshx?
+medical history: med(?:ical)? hx|pmhx?
 history: hx
 diagnosis: dx(?!['’])
 diagnosed: dx['’]?d

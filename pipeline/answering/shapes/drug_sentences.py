@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
@@ -32,6 +33,8 @@ _TAKEN = re.compile(
     r"|gliptin|formin|profen|oxone|codone|phylline|terol|sone|solone|semide|thiazide|dipine|zepam|triptan|cycline|floxacin"
     r"|caine|ine|ide|insulin|aspirin|tylenol))\b"
 )
+_GIVEN = re.compile(rf"\b\d[\d.,/-]*\s?{_UNIT}\s+of\s+(?P<drug>[A-Z][a-z]{{3,}})\b")
+"""A dose before its drug: "0.5 mg of Ativan"."""
 _NO_DRUG = frozenset(
     "medicine medicines routine exercise exercises alcohol caffeine vaccine dietary physical medication medications "
     "blood weight heart diet outside inside provide decline online spine machine guideline headline baseline "
@@ -71,7 +74,8 @@ def drug_mentions(text: str, sections: Sequence[Section]) -> Iterator[DrugMentio
         section = section_at(sections, start)
         if section is not None and not _NOT_READ.isdisjoint(section.kinds):
             continue
-        for match in (*_DOSED.finditer(text, start, end), *_TAKEN.finditer(text, start, end)):
+        found = (each.finditer(text, start, end) for each in (_DOSED, _GIVEN, _TAKEN))
+        for match in chain.from_iterable(found):
             drug = match["drug"]
             if drug.lower() in _NO_DRUG:
                 continue

@@ -91,9 +91,16 @@ class PatientNote:
         wanted = {term.key for term in about.terms}
         if not wanted:
             return True
-        told = [self.first.document_type, self.first.text[:OPENING_CHARACTERS]]
+        told = [self.first.document_type, self._opening]
         told += [passage.hit.text[each.start : each.end] for passage, each in self.of_kinds(_SAYS_WHAT)]
         return wanted <= set(about.held("\n".join(told)))
+
+    @property
+    def _opening(self) -> str:
+        """What stands before the first title."""
+        first = self.passages[0].sections[:1]
+        end = first[0].end if first and first[0].title is None else 0
+        return self.first.text[: min(end, OPENING_CHARACTERS)]
 
     def of_kinds(self, kinds: Collection[SectionKind]) -> Iterator[tuple[ReadPassage, Section]]:
         """The sections of these kinds."""

@@ -83,6 +83,10 @@ _NO_PROBLEM = re.compile(
 _ENDS_PROBLEM = re.compile(rf"\W*(?:\d+[.)]\s*)?(?:{_LOOKED_AFTER}|patient agreements?\b)", re.IGNORECASE)
 _SAY_NOTHING = frozenset(["also", "and", "other", "others", "none other", "as above", "see above"])
 _NO_ALLERGY = re.compile(r"\s*(?:no\b.*\ballerg\w+|none(?: known)?|nkd?a)\W*", re.IGNORECASE)
+_SAYS_NONE = re.compile(r"\W*(?:none|nil|unknown|negative|non-?contributory|unremarkable)\W*", re.IGNORECASE)
+_MEDICAL_HISTORY = re.compile(r"\b(?:pmhx?|(?:past )?medical (?:history|hx))\b", re.IGNORECASE)
+_PAST_MEDICAL = frozenset([_K.PAST_HISTORY])
+_WITH_NONE = frozenset([ThingKind.PROBLEM, ThingKind.HISTORY])
 _CHANGE = (
     r"(?:(?:re)?stop(?:ped|ping)?|discontinu(?:e|ed|ing)|d/c(?:'?d)?|hold(?:ing)?|held|no longer(?: tak(?:es|ing))?"
     r"|increase[ds]?|decrease[ds]?|reduce[ds]?|chang(?:e|ed)|quit|off)"
@@ -142,12 +146,14 @@ class SectionList:
         if asked.plan.shape is not AnswerShape.LIST:
             return _nowhere(read, kind)
         lines: list[ReplyLine] = []
+        sections = _PAST_MEDICAL if _MEDICAL_HISTORY.search(asked.plan.text) else SECTIONS[kind]
         told = _Told()
         for notes in _by_day(read.notes):
             for note in notes:
-                lines += _of_sections(note, kind, told)
+                lines += _of_sections(note, kind, told, sections)
             if lines and kind not in _EVENTS and not (kind is ThingKind.ALLERGY and _says_none(lines)):
                 break
+        lines = _without_none(lines) if kind in _WITH_NONE else lines
         drugs = _drugs(lines) if kind is ThingKind.MEDICATION else frozenset[str]()
         for note in _with_prose(read.notes, lines, kind):
             lines += _changes(note, drugs, told)
@@ -159,6 +165,8 @@ class SectionList:
 
 def _examination(plan: QuestionPlan) -> str:
     """The examination or operation that a list is of, where nothing else narrows it: "drugs at the stress test"."""
+    if not plan.rest and len(plan.kinds) < 2:
+        return ""
     named, _ = examination_in(asked_time(framed(plan.text, plan.patients))[1])
     words = {word.lower() for word in named.split()}
     return named if words and words.issuperset(word.lower() for word in plan.rest) else ""
@@ -219,8 +227,10 @@ def _with_prose(
     return next((day for day in _by_day(notes) if any(any(prose_mentions(note, kind)) for note in day)), ())
 
 
-def _of_sections(note: PatientNote, kind: ThingKind, told: _Told) -> Iterator[ReplyLine]:
-    for passage, section in note.of_kinds(SECTIONS[kind]):
+def _of_sections(
+    note: PatientNote, kind: ThingKind, told: _Told, sections: frozenset[SectionKind]
+) -> Iterator[ReplyLine]:
+    for passage, section in note.of_kinds(sections):
         if kind is ThingKind.PROCEDURE and is_of_one_operation(passage.hit.text, section):
             continue
         quoted = list(_under_their_lines(passage, items_in(passage, section, kind), told))
@@ -242,6 +252,17 @@ def _under_their_lines(
             joined[above] = end
     for start, end in joined.items():
         yield Quotation(passage.hit, start, end)
+
+
+def _without_none(lines: Sequence[ReplyLine]) -> list[ReplyLine]:
+    """Without "None." of one section, where another has something."""
+    none = [
+        each
+        for each in lines
+        if isinstance(each, Quotation) and _SAYS_NONE.fullmatch(each.hit.text, each.start, each.end)
+    ]
+    something = any(isinstance(each, Quotation) and each not in none for each in lines)
+    return [each for each in lines if each not in none] if something else list(lines)
 
 
 def _says_none(lines: Sequence[ReplyLine]) -> bool:
@@ -282,7 +303,7 @@ def _is_of_another_kind(text: str, start: int, end: int, kind: ThingKind) -> boo
 def _of_assessment(text: str, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
     """Of an assessment its headlines, or what is done: not what is thought."""
     if kind is ThingKind.PROBLEM and not _has_headlines(text, section):
-        yield from _numbered(text, section)
+        yield from list(_numbered(text, section)) or _named_at_first(text, section)
         return
     for start, end in passage_sentences(text[section.text_start : section.end]):
         a, b = start + section.text_start, end + section.text_start
@@ -320,6 +341,20 @@ def _numbered(text: str, section: Section) -> Iterator[tuple[int, int]]:
             and not _NO_PROBLEM.match(text, item.start)
         ):
             yield item.start, end
+
+
+def _named_at_first(text: str, section: Section) -> Iterator[tuple[int, int]]:
+    """The illnesses that an assessment begins with, each named and no more: "Ankle sprain. Rest for a week."."""
+    for start, end in passage_sentences(text[section.text_start : section.end]):
+        a, b = section.text_start + start, section.text_start + end
+        words = [word.strip(".,").lower() for word in text[a:b].split()]
+        if (
+            len(words) > FRAGMENT_WORDS_MAX
+            or not _OF_SENTENCES.isdisjoint(words)
+            or _NO_PROBLEM.match(text, a)
+        ):
+            return
+        yield a, b
 
 
 def is_problem(text: str, start: int, end: int) -> bool:

@@ -96,7 +96,7 @@ severity: \d{{1,2}}(?:\.\d)? ?(?:/|out of|over) ?10; mild(?:ly)?; moderate(?:ly)
     minimal; intense; excruciating; tolerable; unbearable; significant
 side: (?:left|right|bilateral|unilateral)(?:ly|-sided)?; both
 size: \d+(?:[.,]\d+)? ?-?(?:mm|cm|m|millimet\w+|centimet\w+|inch(?:es)?|in\.|feet|ft|meters?); \d+ ?[x×] ?\d+; small
-    [1-4]\+; enlarged
+    [1-4]\+; enlarged; \d+[ -]?(?:french|fr|gauge)
     large
     tiny; huge; (?:dime|quarter|pea|golf ?ball)[ -]sized?
 time: {_LENGTH}; (?:19|20)\d\ds?; \d{{1,2}}/\d{{1,4}}(?:/\d{{2,4}})?; january; february; march; april; may; june; july

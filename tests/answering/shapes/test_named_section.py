@@ -193,3 +193,43 @@ def test_drugs_of_one_time(
     told = " ".join(quotes(asked(question, lena)))
     assert all(each in told for each in said)
     assert not any(each in told for each in not_said)
+
+
+SPRAIN = (
+    "Ida Wolf is a 33-year-old female. PAST MEDICAL HISTORY: None. PAST SURGICAL HISTORY: Hernia repair. "
+    "EXAM: Swollen ankle. ASSESSMENT: Right ankle sprain. She walks well and needs rest.\n"
+)
+TUBE = (
+    "Ida Wolf is a 33-year-old female.,PROCEDURE PERFORMED: , Insertion of a 28 French chest tube.,FINDINGS: , Some "
+    "blood.  She was given 2 mg of Midazolam.,"
+)
+
+
+@pytest.fixture(scope="module")
+def ida(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStore]:
+    notes = [
+        Document("i1", "p4", "Emergency visit", SPRAIN, "2022-03-01", "ward"),
+        Document("i0", "p4", "Operative note", TUBE, "2021-02-01", "ward"),
+    ]
+    with stored(tmp_path_factory.mktemp("ida"), notes) as store:
+        yield store
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Ida Wolf dx", ["Right ankle sprain."]),
+        ("PMH of Ida Wolf", ["None"]),
+        (
+            "What size chest tube did Ida Wolf get?",
+            ["PROCEDURE PERFORMED: , Insertion of a 28 French chest tube.,"],
+        ),
+    ],
+)
+def test_short_sections_of_one_line(ida: EmbeddedStore, question: str, said: list[str]) -> None:
+    assert quotes(asked(question, ida))[: len(said)] == said
+
+
+def test_one_thing_that_a_test_showed(store: EmbeddedStore) -> None:
+    told = quotes(asked("What did Nora Patel's chest CT show in the left lung?", store))
+    assert told == ["FINDINGS: , There is a nodule in the left lung.,"]
