@@ -44,9 +44,7 @@ _VALUE = re.compile(r"[A-Z][A-Z ]*[A-Z] \d+(?:[./-]\d+)*%?")
 """In capitals and no title: "BP 120/80"."""
 _IN_CAPITALS = re.compile(r"[A-Z][A-Z /&()'\-]{3,48}")
 _BEFORE_TITLE = re.compile(r"[\n.,;:]")
-_FLATTENED_TITLE = re.compile(
-    r"(?:^|(?<=\n)|(?<=[.:;],))(?P<title>[A-Z][A-Z /&()'\-]{3,48})(?P<comma>,)(?=\d{1,2}[.)]|[A-Z])"
-)
+_FLATTENED_TITLE = re.compile(r"(?P<title>[A-Z][A-Z /&()'\-]{3,48}),(?=\d{1,2}[.)]|[A-Z])")
 """In a note whose line ends have become commas: "ALLERGIES,1. Penicillin.,MEDICATIONS,1. ..."."""
 _LINE_OPENING = re.compile(r"[\s*_#•●▪-]*(?:\(?(?:\d{1,2}|[IVX]{1,4})[.)]\s+)?[*_]*")
 _LABELS = frozenset(
@@ -174,12 +172,22 @@ def _after(text: str, at: int, end: int) -> int:
 
 def _titles_in(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Where titles that text follows begin, and their colons, or the commas that lines ended in."""
-    flattened = [
-        (found.start("title"), found.start("comma"))
-        for found in _FLATTENED_TITLE.finditer(text, start, end)
-        if kinds_of_title(found["title"])
-    ]
-    yield from merge(flattened, _titles_before_colons(text, start, end))
+    colons = _titles_before_colons(text, start, end)
+    if text.find(".,", start, end) < 0:
+        return colons
+    return merge(_titles_before_commas(text, start, end), colons)
+
+
+def _titles_before_commas(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    at = start
+    while True:
+        found = _FLATTENED_TITLE.match(text, at, end)
+        if found is not None and kinds_of_title(found["title"]):
+            yield found.span("title")
+        ended = text.find(".,", at, end)
+        if ended < 0:
+            return
+        at = ended + len(".,")
 
 
 def _titles_before_colons(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
