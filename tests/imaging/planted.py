@@ -70,6 +70,10 @@ PLANTED = {
     "preamble": "PREAMBLEWORD",
     "file meta": "AETITLEWORD",
     "content label": "Featherstone",
+    "free text that no rule names": "walked in with Harrowgate",
+    "name that no rule names": "EVALUATOROVA",
+    "address that no rule names": "urn:x-ward:Northumberland",
+    "bytes": "BYTESWORD",
     "name in description": "Zimmerlund",
     "title in description": "Grace",
 }
@@ -170,6 +174,10 @@ def _plant_nested(ds: Dataset) -> None:
     kept.FilterType = PLANTED["character string"]
     kept.ReferencedFrameOfReferenceUID = FRAME_UID
     ds.ViewCodeSequence = Sequence([kept])
+    ds.ReferenceLocationDescription = PLANTED["free text that no rule names"]
+    ds.EvaluatorName = PLANTED["name that no rule names"]
+    ds.CodingSchemeURL = PLANTED["address that no rule names"]
+    ds.RecordKey = PLANTED["bytes"].encode() + b"\0"
 
 
 def _code(value: str) -> Dataset:

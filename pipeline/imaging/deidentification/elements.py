@@ -6,7 +6,7 @@ not be given on either. Refuses to know what any element means.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,10 +14,22 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 
-def readable_elements(dataset: Dataset) -> Iterator[DataElement]:
-    """Those that pydicom can read, in the order of their tags."""
+PER_FRAME = 0x52009230
+"""Thousands of items of geometry and times of each frame, of which none is given on and none names anyone."""
+
+
+def every_group(_group: int) -> bool:
+    return True
+
+
+def readable_elements(
+    dataset: Dataset, *, groups: Callable[[int], bool] = every_group
+) -> Iterator[DataElement]:
+    """Those that pydicom can read, in the order of their tags, without those of each frame; of the groups that
+    `groups` lets through."""
     for tag in sorted(dataset.keys()):
-        element = readable_element(dataset, tag)
+        wanted = tag != PER_FRAME and groups(tag.group)
+        element = readable_element(dataset, tag) if wanted else None
         if element is not None:
             yield element
 

@@ -22,7 +22,7 @@ from pipeline.imaging.deidentification.dates import PatientDates
 from pipeline.imaging.deidentification.elements import add_element, readable_elements, texts_of
 from pipeline.imaging.deidentification.free_text import keep_harmless_words
 from pipeline.imaging.deidentification.identifiers import Identifiers
-from pipeline.imaging.deidentification.profile import Action, action_for, is_outside
+from pipeline.imaging.deidentification.profile import Action, action_for, may_be_given
 from pipeline.imaging.deidentification.vocabulary import says_nothing_of_a_person
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 PLACEHOLDER = "REMOVED"
 _SEARCHED = frozenset({"CS", "DS", "IS", "LO", "SH"})
 _NUMBERS = frozenset({"FL", "FD", "SL", "SS", "UL", "US", "SV", "UV", "AT"})
-_PER_FRAME = 0x52009230
-"""Thousands of items of geometry and times of each frame, of which none is given on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +58,9 @@ class HeaderRules:
         from pydicom.dataset import Dataset
 
         cleaned = Dataset()
-        for element in readable_elements(dataset):
-            if element.tag.element == 0 or is_outside(element.tag.group) or not element.keyword:
-                continue
-            value = self._value(element)
+        for element in readable_elements(dataset, groups=may_be_given):
+            named = element.keyword and element.tag.element != 0
+            value = self._value(element) if named else None
             if value is not None:
                 add_element(cleaned, element, value)
         return cleaned
@@ -91,7 +88,7 @@ class HeaderRules:
     def _kept(self, element: DataElement) -> Any:
         """What the profile does not name."""
         if element.VR == "SQ":
-            return None if element.tag == _PER_FRAME else [self._clean_items(item) for item in element.value]
+            return [self._clean_items(item) for item in element.value]
         if element.VR == "UI":
             return self._uid(element)
         if element.VR in _NUMBERS:

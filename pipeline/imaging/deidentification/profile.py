@@ -20,7 +20,7 @@ EDITION = "2026c"
 TABLE_FILE = f"dicom_anonymization_databases/dicomfields_{EDITION}.py"
 TABLE_SHA256 = "a6b68dc888ab4b1ebfc9979796df194d9f1d836bc88ece7793dee93b1c98e1c2"
 ATTRIBUTES = 652
-"""Besides three ranges of repeating groups: curves, overlays and their comments, which `is_outside` covers."""
+"""Besides three ranges of repeating groups: curves, overlays and their comments, which `may_be_given` covers."""
 
 Action: TypeAlias = Literal["remove", "empty", "replace", "map"]
 """X, Z, D and U of the standard."""
@@ -47,9 +47,9 @@ def action_for(tag: int) -> Action | None:
     return _table().get(tag)
 
 
-def is_outside(group: int) -> bool:
-    """Whether no attribute of that group is given on: private groups, curves (50xx), overlays (60xx)."""
-    return bool(group % 2) or (group & 0xFF00) in {0x5000, 0x6000}
+def may_be_given(group: int) -> bool:
+    """Whether an attribute of that group may be given on: not of private groups, curves (50xx), overlays (60xx)."""
+    return group % 2 == 0 and (group & 0xFF00) not in {0x5000, 0x6000}
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ import pickle
 from dataclasses import replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -18,6 +19,8 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from pipeline.config import DeidentificationSettings
+from pipeline.errors import DeidentificationUnavailable
+from pipeline.imaging.deidentification import profile
 from pipeline.imaging.deidentification.deidentifier import CleanHeader, Deidentifier
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.profile import ATTRIBUTES, _table
@@ -89,6 +92,7 @@ def test_uids_are_valid_and_the_same_in_every_object() -> None:
     )
     assert one.dataset.SOPClassUID == first.SOPClassUID, "what the standard registers stays"
     assert Deidentifier(DeidentificationKey(b"another" * 8)).clean(first).image_id != one.image_id
+    assert UUID(int=int(one.image_id.removeprefix("2.25."))).version == 5, "a UUID, as 2.25 wants"
     assert deidentifier(uids="keep").clean(first).study_id == STUDY_UID
 
 
@@ -159,6 +163,20 @@ def test_damaged_values_are_not_given_and_not_told(caplog: pytest.LogCaptureFixt
 def test_the_table_is_the_one_of_2026() -> None:
     assert len(_table()) == ATTRIBUTES
     assert {"remove", "empty", "replace", "map"} == set(_table().values())
+
+
+def test_another_table_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    _table.cache_clear()
+    monkeypatch.setattr(profile, "TABLE_SHA256", "0" * 64)
+    with pytest.raises(DeidentificationUnavailable, match="not the table"):
+        deidentifier().clean(planted_dataset())
+
+
+@pytest.mark.parametrize(
+    ("group", "leaves"), [(0x0029, False), (0x50FE, False), (0x6002, False), (0x0008, True)]
+)
+def test_groups_that_never_leave(group: int, leaves: bool) -> None:
+    assert profile.may_be_given(group) is leaves
 
 
 def test_it_goes_to_another_process_and_its_key_into_no_text() -> None:
