@@ -114,6 +114,8 @@ class ImageReference:
     content_hash: str
     """SHA-256 of the file's bytes: what the ledger knows the image by."""
     source_format: str
+    inside: str = ""
+    """The end of `path` below the folder that was named; "" for a file named itself."""
     patient_id: str = ""
     """As other files have it; "" where only the header says."""
     given: Mapping[str, Any] = field(default_factory=dict)

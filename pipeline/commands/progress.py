@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from pipeline.commands.console import duration
 from pipeline.indexing.flow import Observer, RunCounts, SilentObserver
+from pipeline.records import MaterialKind
 
 PROGRESS_KEY = "progress"
 JSON_SECONDS = 0.25
@@ -23,9 +24,16 @@ LINE_SECONDS = 5.0
 
 @contextmanager
 def observer_for(
-    console: Console, batch_size: int, *, quiet: bool, lines: bool = False
+    console: Console,
+    batch_size: int,
+    *,
+    quiet: bool,
+    lines: bool = False,
+    kind: MaterialKind = "notes",
+    more: Callable[[], str] = str,
 ) -> Iterator[Observer]:
-    """The observer that suits where the output goes. `lines`: a program reads them."""
+    """The observer that suits where the output goes. `lines`: a program reads them. `more`: what else is said at the end
+    of a line."""
     if lines:
         yield JsonObserver(console.file)
     elif quiet:
@@ -39,17 +47,21 @@ def observer_for(
             TimeElapsedColumn(),
             console=console,
         ) as progress:
-            yield BarObserver(progress, batch_size)
+            yield BarObserver(progress, Pace(batch_size, kind, more))
     else:
-        yield LineObserver(console, batch_size)
+        yield LineObserver(console, Pace(batch_size, kind, more))
 
 
 class Pace:
     """Batches, rate and time left, from what waits and what has been done since the first batch."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(
+        self, batch_size: int, kind: MaterialKind = "notes", more: Callable[[], str] = str
+    ) -> None:
         self.batch = 0
+        self.kind = kind
         self._batch_size = batch_size
+        self._more = more
         self._reading = True
         self._started = time.monotonic()
 
@@ -68,26 +80,28 @@ class Pace:
             left = "still reading"
         else:
             left = f"{duration((tally.waiting - done) / rate)} left" if rate else "unknown time left"
+        pace = f"{rate * 60:,.0f} a minute" if self.kind == "notes" else f"{rate:,.1f} a second"
+        more = self._more()
         return (
-            f"batch {self.batch} of {self.batches(tally)}, {done:,} of {tally.waiting:,} notes, "
-            f"{rate * 60:,.0f} a minute, {tally.rejected:,} rejected, {left}"
+            f"batch {self.batch} of {self.batches(tally)}, {done:,} of {tally.waiting:,} {self.kind}, "
+            f"{pace}, {tally.rejected:,} rejected, {left}{f', {more}' if more else ''}"
         )
 
 
 class LineObserver:
     """Plain lines for logs and pipes."""
 
-    def __init__(self, console: Console, batch_size: int) -> None:
+    def __init__(self, console: Console, pace: Pace) -> None:
         self._console = console
         self._last = 0.0
-        self._pace = Pace(batch_size)
+        self._pace = pace
 
     def read(self, tally: RunCounts) -> None:
         self._print(f"read {tally.read:,} records, {tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
         self._pace.all_read()
-        self._print(f"{waiting:,} notes to embed, {done:,} stored already", always=True)
+        self._print(f"{waiting:,} {self._pace.kind} to embed, {done:,} stored already", always=True)
 
     def batch(self, tally: RunCounts) -> None:
         self._pace.batch += 1
@@ -143,11 +157,11 @@ class JsonObserver:
 class BarObserver:
     """A live bar for people: of what is read, then of what is embedded."""
 
-    def __init__(self, progress: Progress, batch_size: int) -> None:
+    def __init__(self, progress: Progress, pace: Pace) -> None:
         self._progress = progress
         self._task: TaskID = progress.add_task("reading", total=None, detail="")
         self._embedding: TaskID | None = None
-        self._pace = Pace(batch_size)
+        self._pace = pace
 
     def read(self, tally: RunCounts) -> None:
         self._progress.update(self._task, completed=tally.read, detail=f"{tally.rejected:,} rejected")

@@ -180,6 +180,7 @@ class Indexing:
             self.committer,
             notices,
             self.vector_cache or StoredVectors(self.store),
+            self.rejections,
             self.observer,
             self.settings.batch_size,
             self.stop,

@@ -13,17 +13,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from pipeline.errors import ChartwellError, ProviderError
+from pipeline.errors import ChartwellError, ProviderError, UnreadableImage
 from pipeline.indexing.acknowledgement import CommitNotices
 from pipeline.indexing.background_reader import BackgroundReader
 from pipeline.indexing.commit import Committer
 from pipeline.indexing.embedding import EmbeddingPool, PendingBatch, VectorCache
 from pipeline.indexing.material import Material, Piece
 from pipeline.indexing.poison import BatchFinisher
-from pipeline.indexing.run_counts import Observer, RunCounts
+from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts
 from pipeline.logs import LOGGER, fault_fields
 from pipeline.ports import Embedder, ImageEmbedder, Ledger
-from pipeline.records import Claim, HeldElsewhere, StagedMaterial
+from pipeline.records import Claim, HeldElsewhere, ImageReference, Rejection, StagedMaterial
 
 ChunkedNote: TypeAlias = tuple[StagedMaterial, Sequence[Piece]]
 ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
@@ -51,6 +51,7 @@ class Worker:
     committer: Committer
     notices: CommitNotices
     cache: VectorCache
+    rejections: RejectionSink
     observer: Observer
     batch_size: int
     stop: Callable[[], bool]
@@ -151,11 +152,14 @@ class Worker:
         )
 
     def _split_each(self, claims: Sequence[Claim]) -> list[tuple[Claim, ChunkedNote]]:
-        """The notes cut into passages. A fault of ours parks the note that set it off, and no other"""
+        """The notes cut into passages. A fault of ours parks the note that set it off, and no other; an image that is
+        not read is rejected."""
         split: list[tuple[Claim, ChunkedNote]] = []
         for claim in claims:
             try:
                 split.append((claim, (claim.document, self.material.split(claim.document))))
+            except UnreadableImage as error:
+                self._reject(claim, error)
             except ChartwellError:
                 raise
             except Exception as error:  # noqa: BLE001  whatever a text may set off, the next note has another one
@@ -165,3 +169,20 @@ class Worker:
                 self.tally.failed += 1
                 self.tally.reasons[CUTTING_FAULT] += 1
         return split
+
+    def _reject(self, claim: Claim, error: UnreadableImage) -> None:
+        """Told like a record that could not be taken, and parked, so that the next run tries it again."""
+        reference = claim.document
+        assert isinstance(reference, ImageReference)
+        self.ledger.fail(claim, str(error))
+        rejection = Rejection(
+            reference.path,
+            "",
+            reference.resource_id,
+            error.kind,
+            error.what,
+            error.remedy,
+            file=reference.path,
+        )
+        self.rejections.write(rejection)
+        self.tally.count_rejection(rejection)

@@ -192,7 +192,7 @@ def open_source(source: Source, standard_input: BinaryIO | None = None) -> Opene
 
     Raises InputMissing (cannot be opened), InputUnusable (a terminal), UnreadableSource (bad gzip).
     """
-    raw = _open_file(source) if source.path else _standard_input(standard_input)
+    raw = open_file(source) if source.path else _standard_input(standard_input)
     try:
         head, stream = beginning(raw)
     except UnreadableSource:
@@ -223,7 +223,8 @@ def _standard_input(given: BinaryIO | None) -> BinaryIO:
     return stream
 
 
-def _open_file(source: Source) -> BinaryIO:
+def open_file(source: Source) -> BinaryIO:
+    """The bytes of a source that is a file, as they are. Raises InputMissing."""
     path = source.path or Path()
     status = _status(path, source.label)
     if status is None:

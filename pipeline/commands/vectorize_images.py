@@ -1,0 +1,423 @@
+"""Turn images into vectors, resumably: the subcommand `images` of `python -m pipeline.vectorize`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Annotated, Any, get_args
+
+import typer
+
+from pipeline import logs
+from pipeline.commands.console import (
+    EXIT_INTERRUPTED,
+    EXIT_SOME_REJECTED,
+    StackOption,
+    duration,
+    err,
+    errors_as_exit_codes,
+    out,
+    stop_requests,
+)
+from pipeline.commands.progress import observer_for
+from pipeline.config import Settings, load_settings
+from pipeline.embedding_spaces import writing
+from pipeline.errors import InputUnusable, UnreadableImage
+from pipeline.images import EVERY_IMAGE, ImageHit
+from pipeline.imaging.files import ImageFile
+from pipeline.imaging.records import ImageFormat
+from pipeline.indexing.flow import Indexing, Observer, RunCounts
+from pipeline.indexing.images.material import ImageMaterial, image_file
+from pipeline.indexing.images.reconciliation import reconcile_images, reopen_images
+from pipeline.indexing.images.sources import ImageSources, accept_image
+from pipeline.indexing.images.tables import ImageTables
+from pipeline.indexing.reconciliation import Reconciliation
+from pipeline.indexing.rejections import RejectionLog
+from pipeline.readers.flow import source_name
+from pipeline.records import IndexReport, Rejection
+from pipeline.telemetry.setup import open_run_telemetry
+from pipeline.wiring import ImageCorpus, open_image_corpus, open_image_preparation
+
+FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
+REJECTIONS_FILE = "rejected-images.jsonl"
+FIRST = "first"
+HITS_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSurvey:
+    """What a run would take, after a dry one."""
+
+    accepted: int
+    rejected: int
+    duplicates: int
+    formats: dict[str, int]
+    reasons: dict[str, int]
+
+
+def images(
+    folders: Annotated[
+        list[str] | None, typer.Argument(metavar="FOLDER...", help="folders or files: DICOM, PNG, JPEG, NIfTI")
+    ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", metavar="NAMES", help=f"only these, of {','.join(FORMATS)}")
+    ] = ",".join(FORMATS),
+    metadata: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="CSV or JSON Lines: image, patient, study, date, modality, body part, findings, report id; repeatable",
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, max=1000, help="images embedded and stored together")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume/--fresh", help="go on where the last run ended, or forget all images and start over"),
+    ] = True,
+    retry_failed: Annotated[bool, typer.Option(help="also retry images that failed too often")] = False,
+    prune: Annotated[bool, typer.Option(help="remove images that these folders no longer hold")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="read this many files at most")] = None,
+    errors: Annotated[
+        Path | None, typer.Option(help="where rejected files are listed, as JSON Lines")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="read and prepare; store nothing")] = False,
+    test_search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="IMAGE", help=f"search by an image once all is stored; {FIRST!r}: the first of the folders"
+        ),
+    ] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
+    progress_lines: Annotated[
+        bool, typer.Option("--progress-lines", help="print progress as JSON lines on standard error")
+    ] = False,
+    stack: StackOption = None,
+) -> None:
+    """Index medical images. Safe to run again: what is stored costs nothing.
+
+    MIMIC-CXR's folders and NIH's table are recognised. What an image shows of its patient is taken out before anything
+    is stored (docs/images.md); originals stay where they are.
+
+    Exit code 0: all images are in; 1: some were rejected or failed; 2: could not run; 70: a fault in this program;
+    75: a server or the store stayed away, run it again; 130: interrupted, run it again.
+    """
+    with errors_as_exit_codes():
+        given = {} if batch_size is None else {"indexing": {"batch_size": batch_size}}
+        settings = load_settings(stack=stack, **given)
+        logs.configure(settings.log_level)
+        inputs = _inputs(folders or (), prune=prune, limit=limit, formats=formats)
+        sources = ImageSources(inputs, _tables(inputs, metadata or ()), _formats(formats))
+        records = islice(sources, limit)
+        rejections_file = _outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
+        if dry_run:
+            _print_survey(_survey(records, sources, settings, rejections_file), json_output, rejections_file)
+            return
+        with open_images(
+            settings,
+            rejections_file,
+            sources.seen,
+            quiet=json_output,
+            lines=progress_lines,
+            retry_failed=retry_failed,
+        ) as (indexing, corpus):
+            if not resume:
+                corpus.embedder.check()
+                corpus.start_over()
+            whole = limit is None and set(sources.formats) == set(FORMATS)
+            names = [source_name(each) for each in inputs]
+            tally = indexing.run(records, sources=names, prune=prune, complete_sources=whole)
+            report = tally.report(str(rejections_file) if tally.rejected or tally.unread_files else None)
+            foreign = corpus.images.foreign_reports()
+            hits = _search(corpus, settings, inputs, test_search) if test_search else []
+        _print(report, sources, foreign, hits, test_search, json_output)
+    if report.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if report.rejected or report.unread_files or report.failed:
+        raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+@contextmanager
+def open_images(
+    settings: Settings,
+    rejections_file: Path | None,
+    formats_seen: Counter[str] | None = None,
+    *,
+    quiet: bool,
+    lines: bool = False,
+    retry_failed: bool = False,
+) -> Iterator[tuple[Indexing, ImageCorpus]]:
+    """The flow over images, ready to run."""
+    with ExitStack() as stack:
+        stack.enter_context(writing(settings.data_dir))
+        corpus = stack.enter_context(open_image_corpus(settings))
+        telemetry = stack.enter_context(open_run_telemetry(settings))
+        rejections = stack.enter_context(RejectionLog(rejections_file))
+        shown = stack.enter_context(
+            observer_for(
+                err,
+                settings.indexing.batch_size,
+                quiet=quiet,
+                lines=lines,
+                kind="images",
+                more=lambda: _in_words(formats_seen or Counter()),
+            )
+        )
+        observer: Observer = stack.enter_context(telemetry.indexing(shown))
+        stop = stack.enter_context(stop_requests())
+        yield (
+            Indexing(
+                embedder=corpus.embedder,
+                store=corpus.notes,
+                ledger=corpus.ledger,
+                settings=settings.indexing,
+                rejections=rejections,
+                observer=observer,
+                stop=stop,
+                retry_failed=retry_failed,
+                vector_cache=corpus.vector_cache,
+                other_material=corpus.material,
+                accept=accept_image,
+            ),
+            corpus,
+        )
+
+
+def verify_images(settings: Settings, *, sample: int | None, repair: bool, quiet: bool) -> Reconciliation:
+    """Hold ledger, kept vectors and stored images against each other, and repair where that is asked for."""
+    with open_images(settings, None, quiet=quiet) as (indexing, corpus):
+        corpus.ledger.prepare()
+        found = _reconciled(corpus, sample)
+        if repair and not found.sound:
+            gone = reopen_images(found, ledger=corpus.ledger, images=corpus.images)
+            tally = RunCounts()
+            indexing.work(tally)
+            out.print(f"repaired {tally.embedded:,} images", markup=False)
+            if gone:
+                out.print(f"{len(gone):,} images must be read from their folder again", markup=False)
+            found = _reconciled(corpus, sample)
+        return found
+
+
+def _reconciled(corpus: ImageCorpus, sample: int | None) -> Reconciliation:
+    material = corpus.material
+    assert isinstance(material, ImageMaterial)
+    return reconcile_images(
+        ledger=corpus.ledger,
+        images=corpus.images,
+        vector_cache=corpus.vector_cache,
+        kept_as=material.kept_as,
+        sample=sample,
+    )
+
+
+def _inputs(
+    folders: Sequence[str], *, prune: bool, limit: int | None, formats: str
+) -> Sequence[str]:
+    if not folders:
+        raise InputUnusable("No folder was named.", remedy="Name folders or files with images.")
+    if prune and (limit is not None or set(_formats(formats)) != set(FORMATS)):
+        raise InputUnusable(
+            "--prune cannot be combined with --limit or --format.",
+            remedy="An image that was not looked for is not missing. Leave out one of the two.",
+        )
+    return folders
+
+
+def _formats(written: str) -> frozenset[ImageFormat]:
+    names = [name.strip().lower() for name in written.split(",") if name.strip()]
+    chosen = frozenset(name for name in FORMATS if name in names)
+    if unknown := [name for name in names if name not in FORMATS]:
+        raise InputUnusable(
+            f"{unknown[0]!r} is not a format of images that is read.",
+            remedy=f"Name some of {', '.join(FORMATS)}.",
+        )
+    return chosen
+
+
+def _tables(inputs: Sequence[str], named: Sequence[Path]) -> ImageTables:
+    tables = ImageTables()
+    for path in named:
+        tables.add(path)
+    tables.add_found(inputs)
+    return tables
+
+
+def _outside(inputs: Sequence[str], rejections_file: Path) -> Path:
+    for each in inputs:
+        if rejections_file.resolve().is_relative_to(Path(each).resolve()):
+            raise InputUnusable(
+                f"The errors file {rejections_file} lies inside the input {each}.",
+                remedy="Name one elsewhere: --errors FILE, or CHARTWELL_DATA_DIR=FOLDER for all that is written.",
+            )
+    return rejections_file
+
+
+def _survey(
+    records: Iterator[Any], sources: ImageSources, settings: Settings, rejections_file: Path
+) -> ImageSurvey:
+    """Read and prepare every image, a few ahead, and keep none."""
+    tally, seen = RunCounts(), set[str]()
+    with RejectionLog(rejections_file) as rejections, open_image_preparation(settings) as preparation:
+
+        def files() -> Iterator[ImageFile]:
+            for record in records:
+                if isinstance(record, Rejection):
+                    rejections.write(record)
+                    tally.count_rejection(record)
+                    continue
+                reference = record.fields["reference"]
+                tally.duplicates += reference.content_hash in seen
+                if reference.content_hash not in seen:
+                    seen.add(reference.content_hash)
+                    yield image_file(reference)
+
+        for file, outcome in preparation.prepare(files()):
+            if isinstance(outcome, UnreadableImage) or not outcome.description.patient_id:
+                refused = outcome if isinstance(outcome, UnreadableImage) else None
+                rejection = Rejection(
+                    str(file.path),
+                    "",
+                    "",
+                    refused.kind if refused else "no-patient",
+                    refused.what if refused else "Nothing says whose image it is.",
+                    refused.remedy if refused else "Name the patient in a table: --metadata FILE.",
+                )
+                rejections.write(rejection)
+                tally.count_rejection(rejection)
+            else:
+                tally.accepted += 1
+    return ImageSurvey(
+        tally.accepted,
+        tally.rejected + tally.unread_files,
+        tally.duplicates,
+        dict(sources.seen),
+        dict(tally.reasons),
+    )
+
+
+def _search(corpus: ImageCorpus, settings: Settings, inputs: Sequence[str], asked: str) -> list[ImageHit]:
+    path = Path(asked)
+    if asked == FIRST:
+        records = ImageSources(inputs, ImageTables(), FORMATS)
+        references = (each.fields["reference"] for each in records if not isinstance(each, Rejection))
+        reference = next(references, None)
+        if reference is None:
+            return []
+        path = Path(reference.path)
+    with open_image_preparation(settings) as preparation:
+        ((_, outcome),) = preparation.prepare([ImageFile(path)])
+    if isinstance(outcome, UnreadableImage):
+        raise outcome
+    vector = corpus.embedder.embed_images([outcome.content])[0]
+    return corpus.images.search(vector, HITS_SHOWN, EVERY_IMAGE)
+
+
+# --- printing
+
+
+def _print(
+    report: IndexReport,
+    sources: ImageSources,
+    foreign: Sequence[str],
+    hits: Sequence[ImageHit],
+    asked: str | None,
+    json_output: bool,
+) -> None:
+    if json_output:
+        shown = _as_record(report) | {"formats": dict(sources.seen), "foreign_reports": list(foreign)}
+        if asked:
+            shown["test_search"] = [_shown(hit) for hit in hits]
+        out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
+        return
+    rate = report.embedded / report.seconds if report.seconds else 0.0
+    out.print(
+        f"{report.accepted:,} images accepted of {report.read:,} files: {report.embedded:,} stored "
+        f"({report.chunks_embedded:,} embedded, {report.chunks_reused:,} vectors kept), {report.unchanged:,} "
+        f"unchanged, {report.duplicates + report.older:,} duplicates, {report.rejected:,} rejected, "
+        f"{report.failed:,} failed",
+        markup=False,
+    )
+    out.print(f"formats: {_in_words(sources.seen) or 'none'}", markup=False)
+    out.print(f"{duration(report.seconds)}, {rate:,.1f} images a second", markup=False)
+    _print_rejected(report.reasons, report.unread_files, report.rejections_file)
+    if sources.tables.unused:
+        out.print(f"{sources.tables.unused:,} rows of the tables are about no image here", markup=False)
+    if foreign:
+        out.print(
+            f"{len(foreign):,} images name a report of another patient, for example {foreign[0]}: it is not shown; "
+            "correct the source",
+            markup=False,
+        )
+    if report.pruned:
+        out.print(f"{report.pruned:,} images that the folders no longer hold were removed", markup=False)
+    if report.missing:
+        kept = "not pruned: some files could not be read" if report.unread else "--prune removes them"
+        out.print(
+            f"{len(report.missing):,} images are stored that these folders no longer hold; {kept}", markup=False
+        )
+    if report.interrupted:
+        out.print("interrupted; run the same command again to go on", markup=False)
+    if asked:
+        out.print("nearest:" if hits else "nothing is stored that is near", markup=False)
+        for hit in hits:
+            each = hit.description
+            out.print(
+                f"  {hit.similarity:.2f}  {each.image_id}  {each.modality} {each.date or 'no date'}", markup=False
+            )
+
+
+def _print_rejected(reasons: Any, unread_files: int, rejections_file: str | None) -> None:
+    for reason, number in sorted(reasons.items(), key=lambda entry: -entry[1]):
+        out.print(f"  {number:>7,}  {reason}", markup=False)
+    if unread_files:
+        out.print(f"{unread_files:,} files could not be opened", markup=False)
+    if rejections_file:
+        out.print(f"rejected files, and what to do about each: {rejections_file}", markup=False)
+
+
+def _print_survey(found: ImageSurvey, json_output: bool, rejections_file: Path) -> None:
+    if json_output:
+        out.print(json.dumps(asdict(found), ensure_ascii=False, indent=2), markup=False)
+    else:
+        out.print(
+            f"dry run: {found.accepted:,} images would be indexed; {found.rejected:,} rejected, "
+            f"{found.duplicates:,} duplicates; nothing stored",
+            markup=False,
+        )
+        out.print(f"formats: {_in_words(Counter(found.formats)) or 'none'}", markup=False)
+        _print_rejected(found.reasons, 0, str(rejections_file) if found.rejected else None)
+    if found.rejected:
+        raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _in_words(formats: Counter[str]) -> str:
+    return ", ".join(f"{number:,} {name}" for name, number in formats.most_common())
+
+
+_OF_NOTES = frozenset(
+    {"withdrawals", "withdrawn", "placeholder_dates", "decimal_ids", "chunks_embedded", "chunks_reused"}
+)
+
+
+def _as_record(report: IndexReport) -> dict[str, Any]:
+    fields = {name: value for name, value in asdict(report).items() if name not in _OF_NOTES}
+    return fields | {"vectors_embedded": report.chunks_embedded, "vectors_kept": report.chunks_reused}
+
+
+def _shown(hit: ImageHit) -> dict[str, Any]:
+    each = hit.description
+    return {
+        "similarity": round(hit.similarity, 4),
+        "image_id": each.image_id,
+        "patient_id": each.patient_id,
+        "modality": each.modality,
+        "date": each.date,
+        "report_id": each.report_id,
+    }

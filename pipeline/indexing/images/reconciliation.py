@@ -1,0 +1,114 @@
+"""Holds ledger, kept vectors and stored images against each other: lost, doubled, stale, different.
+
+The ledger knows an image by its bytes, the store by its id: every stored image says of which bytes it is made. Answers
+as `indexing.reconciliation` does for notes, without reading a file.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+
+import numpy as np
+
+from pipeline.indexing.embedding import VectorCache
+from pipeline.indexing.material import Piece
+from pipeline.indexing.reconciliation import VECTOR_TOLERANCE, Reconciliation
+from pipeline.ports import ImageStore, Ledger
+from pipeline.records import StagedNote
+
+GROUP_IMAGES = 500
+
+KeptAs = Callable[[str], Piece]
+"""Where the vector of a file's bytes is kept."""
+
+
+def reconcile_images(
+    *,
+    ledger: Ledger,
+    images: ImageStore,
+    vector_cache: VectorCache,
+    kept_as: KeptAs,
+    sample: int | None,
+    seed: int = 0,
+) -> Reconciliation:
+    """Everything by id and bytes, `sample` images (None: all) vector by vector. "notes" and "chunks" of the result are
+    images."""
+    expected = {key for key, parts in ledger.completed() if parts}
+    stored = dict(_contents(images))
+    held = Counter(stored.values())
+    in_work = {
+        key for group in _groups(held) for key, known in ledger.known(group).items() if known.fingerprint
+    }
+    chosen = sorted(image_id for image_id, content in stored.items() if content in expected)
+    if sample is not None and sample < len(chosen):
+        chosen = sorted(random.Random(seed).sample(chosen, sample))  # noqa: S311  # a sample, not a secret
+    different, unkept = _compared(chosen, stored, images, vector_cache, kept_as)
+    return Reconciliation(
+        notes=len(expected),
+        chunks=len(stored),
+        lost=tuple(sorted(expected - set(held))),
+        doubled=tuple(sorted(content for content, number in held.items() if number > 1)),
+        stale=tuple(sorted(set(held) - expected - in_work)),
+        different=tuple(different),
+        outdated=(),
+        compared=len(chosen),
+        unkept=unkept,
+        problems=tuple(images.check()),
+    )
+
+
+def reopen_images(found: Reconciliation, *, ledger: Ledger, images: ImageStore) -> list[str]:
+    """Put every image that is lost, doubled or different back to work. Returns those that are to be read from their
+    folder again."""
+    gone: list[str] = []
+    wrong = sorted({*found.doubled, *found.different})
+    images.delete(images.images_of(wrong))
+    for group in _groups(sorted({*found.lost, *wrong})):
+        known = ledger.known(group)
+        staged = {key: ledger.staged(key) for key in group}
+        again = [
+            StagedNote(reference, known[key].source, known[key].fingerprint, known[key].file)
+            for key, reference in staged.items()
+            if reference is not None and key in known
+        ]
+        ledger.stage(again)
+        lost = sorted(set(group) - {each.document.resource_id for each in again})
+        ledger.forget(lost)
+        gone += lost
+    return gone
+
+
+def _contents(images: ImageStore) -> Iterator[tuple[str, str]]:
+    """(image id, hash of its file's bytes) of every stored image."""
+    for group in _groups(images.image_ids()):
+        for image_id, description in images.descriptions(group).items():
+            yield image_id, description.content_hash
+
+
+def _compared(
+    chosen: Sequence[str],
+    stored: dict[str, str],
+    images: ImageStore,
+    vector_cache: VectorCache,
+    kept_as: KeptAs,
+) -> tuple[list[str], int]:
+    """Of these images the bytes of those whose vector is not the one that was kept, and how many were not kept."""
+    different, unkept = [], 0
+    for group in _groups(chosen):
+        kept = vector_cache.kept([kept_as(stored[image_id]) for image_id in group])
+        for image_id, vector in images.vectors(group).items():
+            content = stored[image_id]
+            if content not in kept:
+                unkept += 1
+            elif not np.allclose(vector, kept[content], rtol=0, atol=VECTOR_TOLERANCE):
+                different.append(content)
+    return sorted(different), unkept
+
+
+def _groups(keys: Iterable[str]) -> Iterator[list[str]]:
+    remaining = iter(keys)
+    while group := list(islice(remaining, GROUP_IMAGES)):
+        yield group

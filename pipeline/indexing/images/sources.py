@@ -1,0 +1,97 @@
+"""Images in folders, by reference: where each lies, the hash of its bytes, its format, and what tables say of it.
+
+Decides what of a folder is taken for an image. Decodes nothing and reads no header: that is the worker's affair, in
+processes of their own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from pipeline.config import IndexingSettings
+from pipeline.errors import InputMissing, UnreadableImage
+from pipeline.imaging.records import ImageFormat
+from pipeline.imaging.sniffing import HEAD_BYTES, image_format
+from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.images.tables import ImageTables
+from pipeline.indexing.validation import ValidNote
+from pipeline.readers.sources import Source, locate, open_file, source_name
+from pipeline.records import ImageReference, Rejection, SourceRecord
+
+_BLOCK_BYTES = 2**20
+
+
+@dataclass
+class ImageSources:
+    """The images of one run, read once."""
+
+    inputs: Sequence[str]
+    tables: ImageTables
+    formats: Collection[ImageFormat]
+    seen: Counter[str] = field(default_factory=Counter)
+    """Formats that were met so far."""
+
+    def __iter__(self) -> Iterator[SourceRecord | Rejection]:
+        for source in locate(self.inputs):
+            if source.path is None or source.path.resolve() in self.tables.files:
+                continue
+            yield from self._record(source)
+
+    def _record(self, source: Source) -> Iterator[SourceRecord | Rejection]:
+        try:
+            with open_file(source) as stream:
+                head = stream.read(HEAD_BYTES)
+                digest = _sha256(head, stream)
+        except (InputMissing, OSError) as error:
+            yield _unopened(source, error)
+            return
+        try:
+            found = image_format(head)
+        except UnreadableImage as error:
+            yield _refused(source, digest, error)
+            return
+        self.seen[found] += 1
+        if found in self.formats:
+            yield self._reference(source, digest, found)
+
+    def _reference(self, source: Source, digest: str, found: ImageFormat) -> SourceRecord:
+        inside = source.inside or ""
+        path = str((source.path or Path()).absolute())
+        said = {name: value for name, value in asdict(self.tables.about(path)).items() if value}
+        reference = ImageReference(path, digest, found, inside, said.pop("patient_id", ""), said)
+        return SourceRecord(
+            source_name(source.given), source.position(""), {"reference": reference}, source.file
+        )
+
+
+def accept_image(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> ValidNote:
+    """As `validation.accept`. What is wrong with an image is seen when it is read."""
+    del settings, prefixes
+    reference = record.fields["reference"]
+    assert isinstance(reference, ImageReference)
+    return ValidNote(reference, record.source, record.position, reference.fingerprint(), record.file)
+
+
+def _sha256(head: bytes, rest: BinaryIO) -> str:
+    digest = hashlib.sha256(head)
+    while block := rest.read(_BLOCK_BYTES):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _refused(source: Source, digest: str, error: UnreadableImage) -> Rejection:
+    place = (source_name(source.given), source.position(""))
+    return Rejection(*place, digest, error.kind, error.what, error.remedy, file=source.file)
+
+
+def _unopened(source: Source, error: InputMissing | OSError) -> Rejection:
+    """It may be any image that is stored."""
+    remedy = error.remedy if isinstance(error, InputMissing) else "Look whether this user may read it."
+    what = "The file cannot be opened or read."
+    place = (source_name(source.given), source.position(""))
+    return Rejection(*place, None, None, what, remedy, whole_source=True, file=source.file)
