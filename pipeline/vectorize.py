@@ -1,4 +1,4 @@
-"""Turn clinical notes into vectors, resumably: `python -m pipeline.vectorize notes INPUT...`"""
+"""Turn notes and images into vectors, resumably: `python -m pipeline.vectorize notes INPUT...`, `images FOLDER...`"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.progress import observer_for
 from pipeline.commands.reembed import migrate
+from pipeline.commands.vectorize_images import images, verify_images
 from pipeline.config import IndexingSettings, Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
@@ -40,15 +41,25 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.indexing.staging import Stored
 from pipeline.indexing.validation import NO_PREFIXES, ValidNote, accept
 from pipeline.locators import locator_record
+from pipeline.ports import Ledger
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
-from pipeline.records import Filters, Hit, IndexReport, Rejection, SourceRecord
+from pipeline.records import Filters, Hit, IndexReport, MaterialKind, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
-from pipeline.wiring import Corpus, ledger_database, open_corpus, open_embedder, open_ledger, require_store
+from pipeline.wiring import (
+    Corpus,
+    ledger_database,
+    ledger_is_there,
+    open_corpus,
+    open_embedder,
+    open_ledger,
+    require_store,
+)
 
 app = command_line(__doc__ or "")
 app.command()(migrate)
+app.command()(images)
 
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
@@ -59,7 +70,7 @@ RECORDS_LOOKED_AT_MAX = 100
 
 @app.callback()
 def _() -> None:
-    """Keeps `notes` a subcommand while it is alone."""
+    """Notes and images, into vectors."""
 
 
 @app.command()
@@ -202,35 +213,52 @@ def status(
     json_output: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
     stack: StackOption = None,
 ) -> None:
-    """How far indexing is: notes by state, how fast it goes, and why some failed."""
+    """How far indexing is: notes and images by state, how fast it goes, and why some failed."""
     with errors_as_exit_codes():
         settings = load_settings(stack=stack)
         require_store(settings, ledger=True)
         settings = serving_settings(settings)
-        ledger = open_ledger(settings, ledger_database(settings))
-        ledger.prepare()
-        counts, pace, reasons = ledger.counts(), ledger.pace(), ledger.failure_reasons()
-        failed = ledger.failures(failures)
+        database = ledger_database(settings)
+        kinds: list[MaterialKind] = ["notes"]
+        if ledger_is_there(database, "images"):
+            kinds.append("images")
+        ledgers = {kind: open_ledger(settings, database, kind) for kind in kinds}
+        for ledger in ledgers.values():
+            ledger.prepare()
         if json_output:
-            found = {
-                "notes": counts,
-                "notes_per_minute": pace.notes_per_minute if pace else None,
-                "last_done_at": _moment(pace.last_at) if pace else None,
-                "failures_by_reason": reasons,
-                "failures": [asdict(each) for each in failed],
-            }
+            found = _state_of("notes", ledgers["notes"], failures)
+            if "images" in ledgers:
+                found["images"] = _state_of("images", ledgers["images"], failures)
             out.print(json.dumps(found, ensure_ascii=False, indent=2))
             return
-        for state, number in counts.items():
-            out.print(f"{state:<11}{number:>9,}")
-        if pace is not None:
-            out.print(
-                f"{pace.notes_per_minute:,.0f} notes a minute, the last one done at {_moment(pace.last_at)}"
-            )
-        for reason, number in reasons.items():
-            out.print(f"{number:>7,} failed: {reason}")
-        for failure in failed:
-            out.print(f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}")
+        for kind, ledger in ledgers.items():
+            if kind == "images":
+                out.print("images")
+            _print_state(kind, ledger, failures)
+
+
+def _state_of(kind: MaterialKind, ledger: Ledger, failures: int) -> dict[str, Any]:
+    pace = ledger.pace()
+    return {
+        kind: ledger.counts(),
+        f"{kind}_per_minute": pace.notes_per_minute if pace else None,
+        "last_done_at": _moment(pace.last_at) if pace else None,
+        "failures_by_reason": ledger.failure_reasons(),
+        "failures": [asdict(each) for each in ledger.failures(failures)],
+    }
+
+
+def _print_state(kind: MaterialKind, ledger: Ledger, failures: int) -> None:
+    for state, number in ledger.counts().items():
+        out.print(f"{state:<11}{number:>9,}")
+    if (pace := ledger.pace()) is not None:
+        out.print(
+            f"{pace.notes_per_minute:,.0f} {kind} a minute, the last one done at {_moment(pace.last_at)}"
+        )
+    for reason, number in ledger.failure_reasons().items():
+        out.print(f"{number:>7,} failed: {reason}")
+    for failure in ledger.failures(failures):
+        out.print(f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}")
 
 
 def _moment(seconds: float) -> str:
@@ -265,12 +293,25 @@ def verify(
                 indexing.work(tally)
                 _print_repair(tally, gone)
                 found = _reconciled(indexing, corpus, None if everything else sample)
+        of_images = None
+        if _has_images(settings):
+            compared = None if everything else sample
+            of_images = verify_images(settings, sample=compared, repair=repair, quiet=json_output)
         if json_output:
-            out.print(as_json(found), markup=False)
+            both = json.dumps(asdict(found) | {"images": of_images and asdict(of_images)}, indent=2)
+            out.print(as_json(found) if of_images is None else both, markup=False)
         else:
             _print_reconciliation(found)
-    if not found.sound:
+            if of_images is not None:
+                _print_reconciliation(of_images, "images")
+    if not found.sound or not (of_images is None or of_images.sound):
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _has_images(settings: Settings) -> bool:
+    """Whether a run over images ever began here."""
+    with closing(ledger_database(serving_settings(settings))) as database:
+        return ledger_is_there(database, "images")
 
 
 @app.command()
@@ -304,8 +345,9 @@ def _reconciled(indexing: Indexing, corpus: Corpus, sample: int | None) -> Recon
     )
 
 
-def _print_reconciliation(found: Reconciliation) -> None:
-    out.print(f"{found.notes:,} notes done, {found.chunks:,} passages stored", markup=False)
+def _print_reconciliation(found: Reconciliation, kind: MaterialKind = "notes") -> None:
+    parts = "passages" if kind == "notes" else "of them"
+    out.print(f"{found.notes:,} {kind} done, {found.chunks:,} {parts} stored", markup=False)
     for name, keys in (
         ("lost", found.lost),
         ("doubled", found.doubled),
@@ -321,13 +363,15 @@ def _print_reconciliation(found: Reconciliation) -> None:
         )
     if found.unkept:
         out.print(
-            f"{found.unkept:>7,} passages compared are in the store only, not kept besides", markup=False
+            f"{found.unkept:>7,} {'passages' if kind == 'notes' else 'images'} compared are in the store only, not "
+            "kept besides",
+            markup=False,
         )
     for problem in found.problems:
         out.print(f"        {problem}", markup=False)
     if found.stale:
         out.print(
-            "stale notes are stored, but the ledger does not know them: index their source again",
+            f"stale {kind} are stored, but the ledger does not know them: index their source again",
             markup=False,
         )
     if found.problems:
@@ -336,7 +380,7 @@ def _print_reconciliation(found: Reconciliation) -> None:
             markup=False,
         )
     if found.lost or found.doubled or found.different:
-        out.print("--repair repairs lost, doubled and different notes", markup=False)
+        out.print(f"--repair repairs lost, doubled and different {kind}", markup=False)
 
 
 def _print_repair(tally: RunCounts, gone: Sequence[str]) -> None:

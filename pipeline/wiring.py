@@ -6,16 +6,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
-from pipeline.errors import InputUnusable, StoreMissing
+from pipeline.errors import InputUnusable, SettingsInvalid, StoreMissing
+from pipeline.indexing.images.material import ImageMaterial, settings_in_words
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, ImageStore, Ledger, Ranker, Store
-from pipeline.records import AnswerEvent, Question, SearchResult
+from pipeline.records import AnswerEvent, MaterialKind, Question, SearchResult
 from pipeline.storage.sqlite import Database, was_never_written
 from pipeline.telemetry.setup import SILENT, Telemetry
+
+if TYPE_CHECKING:
+    from pipeline.imaging.reading_pool import ReadingPool
 
 STORE_FILE = "chartwell.sqlite"
 LEDGER_FILE = "ledger.sqlite"
@@ -43,6 +48,26 @@ class Corpus:
             self.store.clear()
         if self.vector_cache is not None:
             self.vector_cache.forget()
+
+
+@dataclass(frozen=True)
+class ImageCorpus:
+    """What an indexing run over images needs. `notes`: the store that the images are next to."""
+
+    embedder: ImageEmbedder
+    images: ImageStore
+    notes: Store
+    ledger: Ledger
+    vector_cache: SqliteVectorCache
+    material: ImageMaterial
+
+    def start_over(self) -> None:
+        """Forget every image, vector and state; notes stay."""
+        self.ledger.prepare()
+        with self.ledger.storing():
+            self.ledger.forget_all()
+            self.images.clear()
+        self.vector_cache.forget()
 
 
 @dataclass(frozen=True)
@@ -111,15 +136,87 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
         yield Corpus(embedder, store, open_ledger(settings, database), vector_cache)
 
 
-def ledger_is_there(database: Database) -> bool:
+@contextmanager
+def open_image_corpus(settings: Settings) -> Iterator[ImageCorpus]:
+    """The images next to the notes of the space that serves, and what reads and embeds them; closed on leaving. Raises
+    SettingsInvalid where no image embedder is set."""
+    with serving(settings) as chosen, ExitStack() as stack:
+        stack.enter_context(in_use(chosen.data_dir))
+        embedder = _image_embedder(chosen)
+        database = stack.enter_context(closing(ledger_database(chosen)))
+        notes = stack.enter_context(closing(open_store(chosen, database)))
+        notes.prepare(notes.space() or open_embedder(chosen).space)
+        images = open_image_store(notes)
+        images.prepare(embedder.space)
+        ledger = open_ledger(chosen, database, "images")
+        spool = stack.enter_context(closing(Database(chosen.data_dir / SPOOL_FILE)))
+        material = ImageMaterial(
+            embedder,
+            images,
+            ledger,
+            stack.enter_context(open_image_preparation(settings)),
+            prepared_as=f"{_image_side(settings, embedder)} pixels, {settings.deidentification.pixel_text} text",
+            cleaned_as=settings_in_words(settings.deidentification, settings.image_reading),
+        )
+        yield ImageCorpus(embedder, images, notes, ledger, SqliteVectorCache(spool, embedder.space), material)
+
+
+def _image_embedder(settings: Settings) -> ImageEmbedder:
+    embedder = open_image_embedder(settings)
+    if embedder is None:
+        raise SettingsInvalid(
+            "No image embedder is set.",
+            remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
+        )
+    return embedder
+
+
+def _image_side(settings: Settings, embedder: ImageEmbedder) -> int:
+    from pipeline.imaging.preparation import SIDE_MIN
+
+    return max(SIDE_MIN, min(settings.image_reading.side, embedder.image_side))
+
+
+@contextmanager
+def open_image_preparation(settings: Settings) -> Iterator[ReadingPool]:
+    """Processes that read, clean and prepare images as the settings say. None is started before it is needed."""
+    from pipeline.imaging.decoding import DecodingOptions
+    from pipeline.imaging.deidentification.deidentifier import Deidentifier
+    from pipeline.imaging.deidentification.key import open_key
+    from pipeline.imaging.libraries import load_libraries
+    from pipeline.imaging.limits import ImageLimits
+    from pipeline.imaging.reading import ReadingOptions
+    from pipeline.imaging.reading_pool import PoolOptions, ReadingPool
+
+    load_libraries()
+    cleaning, reading = settings.deidentification, settings.image_reading
+    deidentifier = Deidentifier(open_key(settings.data_dir, cleaning.key_file), cleaning)
+    options = PoolOptions(
+        ReadingOptions(
+            deidentifier,
+            DecodingOptions(limits=ImageLimits(pixels_max=reading.pixels_max)),
+            reading.patient_from,
+        ),
+        side=_image_side(settings, _image_embedder(settings)),
+        processes=reading.processes,
+        seconds_max=reading.seconds_max,
+        memory_bytes_max=reading.memory_mib_max * 2**20,
+    )
+    with ReadingPool(options) as pool:
+        yield pool
+
+
+def ledger_is_there(database: Database, kind: MaterialKind = "notes") -> bool:
     """Whether an indexing run ever began here. A store without one is left by a question that only tried it."""
-    return is_there(database)
+    return is_there(database, kind)
 
 
-def open_ledger(settings: Settings, database: Database) -> Ledger:
+def open_ledger(settings: Settings, database: Database, kind: MaterialKind = "notes") -> Ledger:
     """The ledger. It keeps the notes where the store is another database, which may have to be repaired from here."""
     separate = settings.store.kind != "embedded"
-    return SqliteLedger(database, lease_seconds=settings.indexing.lease_seconds, keep_notes=separate)
+    return SqliteLedger(
+        database, lease_seconds=settings.indexing.lease_seconds, keep_notes=separate, kind=kind
+    )
 
 
 def ledger_database(settings: Settings) -> Database:

@@ -32,8 +32,7 @@ def observer_for(
     kind: MaterialKind = "notes",
     more: Callable[[], str] = str,
 ) -> Iterator[Observer]:
-    """The observer that suits where the output goes. `lines`: a program reads them. `more`: what else is said at the end
-    of a line."""
+    """The observer that suits where the output goes. `lines`: a program reads them. `more`: what ends a line."""
     if lines:
         yield JsonObserver(console.file)
     elif quiet:
@@ -55,9 +54,7 @@ def observer_for(
 class Pace:
     """Batches, rate and time left, from what waits and what has been done since the first batch."""
 
-    def __init__(
-        self, batch_size: int, kind: MaterialKind = "notes", more: Callable[[], str] = str
-    ) -> None:
+    def __init__(self, batch_size: int, kind: MaterialKind = "notes", more: Callable[[], str] = str) -> None:
         self.batch = 0
         self.kind = kind
         self._batch_size = batch_size

@@ -62,7 +62,8 @@ class ImageSurvey:
 
 def images(
     folders: Annotated[
-        list[str] | None, typer.Argument(metavar="FOLDER...", help="folders or files: DICOM, PNG, JPEG, NIfTI")
+        list[str] | None,
+        typer.Argument(metavar="FOLDER...", help="folders or files: DICOM, PNG, JPEG, NIfTI"),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", metavar="NAMES", help=f"only these, of {','.join(FORMATS)}")
@@ -79,7 +80,9 @@ def images(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume/--fresh", help="go on where the last run ended, or forget all images and start over"),
+        typer.Option(
+            "--resume/--fresh", help="go on where the last run ended, or forget all images and start over"
+        ),
     ] = True,
     retry_failed: Annotated[bool, typer.Option(help="also retry images that failed too often")] = False,
     prune: Annotated[bool, typer.Option(help="remove images that these folders no longer hold")] = False,
@@ -91,7 +94,8 @@ def images(
     test_search: Annotated[
         str | None,
         typer.Option(
-            metavar="IMAGE", help=f"search by an image once all is stored; {FIRST!r}: the first of the folders"
+            metavar="IMAGE",
+            help=f"search by an image once all is stored; {FIRST!r}: the first of the folders",
         ),
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="print the report as JSON")] = False,
@@ -109,7 +113,7 @@ def images(
     75: a server or the store stayed away, run it again; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
-        given = {} if batch_size is None else {"indexing": {"batch_size": batch_size}}
+        given: dict[str, Any] = {} if batch_size is None else {"indexing": {"batch_size": batch_size}}
         settings = load_settings(stack=stack, **given)
         logs.configure(settings.log_level)
         inputs = _inputs(folders or (), prune=prune, limit=limit, formats=formats)
@@ -217,9 +221,7 @@ def _reconciled(corpus: ImageCorpus, sample: int | None) -> Reconciliation:
     )
 
 
-def _inputs(
-    folders: Sequence[str], *, prune: bool, limit: int | None, formats: str
-) -> Sequence[str]:
+def _inputs(folders: Sequence[str], *, prune: bool, limit: int | None, formats: str) -> Sequence[str]:
     if not folders:
         raise InputUnusable("No folder was named.", remedy="Name folders or files with images.")
     if prune and (limit is not None or set(_formats(formats)) != set(FORMATS)):
@@ -360,7 +362,8 @@ def _print(
     if report.missing:
         kept = "not pruned: some files could not be read" if report.unread else "--prune removes them"
         out.print(
-            f"{len(report.missing):,} images are stored that these folders no longer hold; {kept}", markup=False
+            f"{len(report.missing):,} images are stored that these folders no longer hold; {kept}",
+            markup=False,
         )
     if report.interrupted:
         out.print("interrupted; run the same command again to go on", markup=False)
@@ -369,7 +372,8 @@ def _print(
         for hit in hits:
             each = hit.description
             out.print(
-                f"  {hit.similarity:.2f}  {each.image_id}  {each.modality} {each.date or 'no date'}", markup=False
+                f"  {hit.similarity:.2f}  {each.image_id}  {each.modality} {each.date or 'no date'}",
+                markup=False,
             )
 
 

@@ -115,6 +115,10 @@ class ReadingPool:
         while pending:
             yield _next(pending)
 
+    def submit(self, file: ImageFile) -> Future[Outcome]:
+        """The same of one file, for whoever decides the order and how many are ahead."""
+        return self._threads.submit(self._prepare_one, file)
+
     def _prepare_one(self, file: ImageFile) -> Outcome:
         process = self._free.get()
         try:

@@ -186,3 +186,4 @@ class Worker:
         )
         self.rejections.write(rejection)
         self.tally.count_rejection(rejection)
+        self.tally.waiting -= 1

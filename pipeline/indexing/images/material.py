@@ -13,16 +13,18 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
-from pipeline.imaging.reading_pool import PreparedImage
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
 from pipeline.records import ImageReference, StagedMaterial, Vector
+
+if TYPE_CHECKING:
+    from pipeline.imaging.reading_pool import PreparedImage
 
 IMAGE_VERSION = 1
 """Part of every image's recipe: a change of reading or preparation that moves vectors raises it."""
