@@ -131,8 +131,10 @@ class ImageReference:
         return None
 
     def fingerprint(self) -> str:
-        """SHA-256 over every field. One that lies elsewhere is another: what is stored says where the original is."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """SHA-256 over every field. One that lies elsewhere is another: what is stored says where the original is. By
+        which folder it was found makes no other."""
+        fields = asdict(self) | {"inside": ""}
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def as_json(self) -> str:
         return json.dumps(asdict(self))

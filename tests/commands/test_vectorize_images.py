@@ -1,0 +1,92 @@
+"""`vectorize images` as it is typed: reports, exit codes, what status and verify say of both kinds, and refusals."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from pipeline.vectorize import app
+from tests.indexing.images.films import about, write_films, write_table
+
+
+@pytest.fixture(autouse=True)
+def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
+    monkeypatch.setenv("CHARTWELL_IMAGE_READING__PROCESSES", "1")
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def test_images_beside_notes_from_the_first_run_to_verify(tmp_path: Path) -> None:
+    note = {"resource_id": "r1", "patient_id": "p0", "document_type": "Report", "text_content": "Effusion."}
+    (tmp_path / "notes.jsonl").write_text(json.dumps(note))
+    assert run("notes", str(tmp_path / "notes.jsonl")).exit_code == 0
+    assert json.loads(run("status", "--json").output)["notes"]["completed"] == 1
+    assert "images" not in run("status").output
+    folder = tmp_path / "films"
+    table = write_table(tmp_path / "said.csv", about(write_films(folder, 3), report="r1"))
+    (folder / "readme.txt").write_text("no image")
+    first = run("images", str(folder), "--metadata", str(table), "--json", "--test-search", "first")
+    assert first.exit_code == 1, first.output
+    report = json.loads(first.output)
+    assert (report["accepted"], report["embedded"], report["rejected"]) == (3, 3, 1)
+    assert report["formats"] == {"png": 3}
+    assert len(report["foreign_reports"]) == 2
+    assert [hit["report_id"] for hit in report["test_search"] if hit["patient_id"] == "p0"] == ["r1"]
+    assert report["test_search"][0]["similarity"] == pytest.approx(1.0, abs=1e-3)
+    (listed,) = map(json.loads, Path(report["rejections_file"]).read_text().splitlines())
+    assert listed["source"] == str(folder)
+    assert listed["remedy"]
+    (folder / "readme.txt").unlink()
+    second = run("images", str(folder), "--metadata", str(table), "--prune")
+    assert second.exit_code == 0, second.output
+    assert "3 images accepted of 3 files: 0 stored" in second.output
+    assert "3 unchanged" in second.output
+    assert "images name a report of another patient" in second.output
+    assert json.loads(run("status", "--json").output)["images"]["images"]["completed"] == 3
+    checked = run("verify")
+    assert checked.exit_code == 0, checked.output
+    assert "1 notes done" in checked.output
+    assert "3 images done, 3 of them stored" in checked.output
+
+
+def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "said.csv", about(write_films(tmp_path / "films", 2)))
+    done = run("images", str(tmp_path / "films"), "--metadata", str(table), "--dry-run")
+    assert done.exit_code == 0, done.output
+    assert "2 images would be indexed; 0 rejected" in done.output
+    assert run("status").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "No folder was named"),
+        (["missing"], "missing does not exist"),
+        (["films", "--format", "gif"], "'gif' is not a format of images"),
+        (["films", "--prune", "--limit", "2"], "--prune cannot be combined"),
+        (["films", "--prune", "--format", "png"], "--prune cannot be combined"),
+        (["films", "--metadata", "films/none.csv"], "cannot be opened"),
+        (["films", "--metadata", "keyless.csv"], "line 2 does not say which image"),
+        (["films", "--metadata", "two.csv"], "of another patient"),
+        (["films", "--metadata", "broken.jsonl"], "line 1 is not a JSON object"),
+        (["films", "--errors", "films/rejected.jsonl"], "lies inside the input"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_cannot_run_says_why_and_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_films(Path("films"), 1)
+    Path("keyless.csv").write_text("patient\np1\n")
+    Path("two.csv").write_text("image,patient\na.png,p1\na.png,p2\n")
+    Path("broken.jsonl").write_text("[1]\n")
+    done = run("images", *arguments)
+    assert done.exit_code == 2, done.output
+    assert words in " ".join(done.stderr.split())

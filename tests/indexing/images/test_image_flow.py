@@ -1,0 +1,239 @@
+"""Images on the flow that notes take: what is staged, stored, embedded again, rejected, pruned, repaired."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.images import EVERY_IMAGE, ImageCounts, ImageFilters
+from pipeline.indexing.ledger import SqliteLedger
+from pipeline.records import EVERYTHING, Document, EmbeddedDocument, StagedNote, StoreCounts
+from pipeline.storage.sqlite import Database
+from pipeline.wiring import STORE_FILE
+from tests.indexing.images.films import NOTE_SPACE, Films, about, write_films, write_table
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Iterator[Films]:
+    films = Films(tmp_path / "data")
+    yield films
+    films.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "films"
+
+
+@pytest.fixture
+def table(tmp_path: Path, folder: Path) -> Path:
+    return write_table(
+        tmp_path / "said.csv", about(write_films(folder, 6), findings="Effusion|Mass", report="r1")
+    )
+
+
+def test_a_folder_is_stored_with_what_its_table_says(films: Films, folder: Path, table: Path) -> None:
+    films.notes.upsert([EmbeddedDocument(Document("r1", "p0", "Report", "effusion"), ())])
+    tally = films.run(folder, tables=[table])
+    assert (tally.read, tally.accepted, tally.embedded, tally.rejected, tally.failed) == (6, 6, 6, 0, 0)
+    assert films.images.counts() == ImageCounts(6, 6, 0)
+    (first,) = films.images.images(ImageFilters(patient_ids=("p0",)))
+    assert (first.findings, first.report_id, first.source_format) == (("Effusion", "Mass"), "r1", "png")
+    (other,) = films.images.images(ImageFilters(patient_ids=("p1",)))
+    assert other.report_id is None  # the note is not this patient's
+    for image_id in films.images.image_ids():
+        picture = films.images.thumbnail(image_id, EVERYTHING)
+        assert picture is not None
+        assert picture.content.startswith(b"\xff\xd8")
+        (vector,) = films.images.vectors([image_id]).values()
+        assert films.images.search(vector, 1, EVERY_IMAGE)[0].description.image_id == image_id
+    assert films.verify().sound
+
+
+def test_a_second_run_reads_no_image_and_embeds_none(films: Films, folder: Path, table: Path) -> None:
+    films.run(folder, tables=[table])
+    tally = films.run(folder, tables=[table])
+    assert (tally.unchanged, tally.embedded, films.preparation.prepared, films.embedder.embedded) == (
+        6,
+        0,
+        0,
+        0,
+    )
+
+
+def test_what_a_table_corrects_is_read_again_and_not_embedded(
+    films: Films, folder: Path, table: Path
+) -> None:
+    films.run(folder, tables=[table])
+    rows = about(sorted(folder.iterdir()), findings="Nodule")
+    tally = films.run(folder, tables=[write_table(table, rows)])
+    assert (tally.changed, tally.chunks_reused, films.embedder.embedded) == (6, 6, 0)
+    assert {each.findings for each in films.images.images(EVERY_IMAGE)} == {("Nodule",)}
+    assert films.verify().sound
+
+
+def test_a_renamed_file_is_the_same_image_at_another_place(films: Films, folder: Path, table: Path) -> None:
+    films.run(folder, tables=[table])
+    (folder / "film000.png").rename(folder / "other.png")
+    rows = [*about(sorted(folder.glob("film*"))), {"image": "other.png", "patient": "p0"}]
+    films.run(folder, tables=[write_table(table, rows)], prune=True)
+    assert films.embedder.embedded == 0
+    assert films.images.counts().images == 6
+    assert any(each.source.endswith("other.png") for each in films.images.images(EVERY_IMAGE))
+    assert films.verify().sound
+
+
+def test_what_is_not_read_is_told_with_its_reason_and_the_rest_is_stored(
+    films: Films, folder: Path, table: Path
+) -> None:
+    (folder / "film001.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"damaged" * 20)
+    (folder / "readme.txt").write_text("no image")
+    write_films(folder, 1, first=50)  # no row names its patient
+    tally = films.run(folder, tables=[table])
+    assert (tally.embedded, tally.rejected, tally.failed) == (5, 3, 0)
+    kinds = {rejection.field for rejection in films.rejections.written}
+    assert "no-patient" in kinds
+    assert len(kinds) == 3
+    assert films.ledger.counts() == {"pending": 0, "processing": 0, "completed": 5, "failed": 2}
+    assert films.verify().sound
+    again = films.run(folder, tables=[table])
+    assert (again.unchanged, again.embedded, again.rejected) == (5, 0, 3)
+
+
+def test_prune_removes_what_the_folder_no_longer_holds(films: Films, folder: Path, table: Path) -> None:
+    films.run(folder, tables=[table])
+    gone = folder / "film002.png"
+    gone.unlink()
+    assert len(films.run(folder, tables=[table]).missing) == 1
+    assert films.images.counts().images == 6
+    assert films.run(folder, tables=[table], prune=True).pruned == 1
+    assert films.images.images(ImageFilters(patient_ids=("p2",))) == []
+    assert films.images.counts().images == 5
+    assert films.verify().sound
+
+
+def test_a_file_that_is_edited_replaces_its_image(films: Films, folder: Path, tmp_path: Path) -> None:
+    paths = write_films(folder, 2)
+    rows = [row | {"dicom_id": row["image"]} for row in about(paths)]
+    rows = [{"image": row["image"], "patient": row["patient"]} for row in rows]
+    table = write_table(tmp_path / "said.csv", rows)
+    films.run(folder, tables=[table])
+    paths[0].write_bytes(write_films(tmp_path / "new", 1, first=90)[0].read_bytes())
+    tally = films.run(folder, tables=[table], prune=True)
+    assert (tally.embedded, tally.pruned) == (1, 1)
+    assert films.images.counts().images == 2
+    assert films.verify().sound
+
+
+MIMIC = "files/p10/p{patient}/s50414267/same-id.png"
+
+
+def test_another_patients_image_with_the_same_id_never_overwrites(films: Films, folder: Path) -> None:
+    for number, patient in enumerate(("10000032", "10000048")):
+        path = folder / MIMIC.format(patient=patient)
+        write_films(path.parent, 1, first=number)[0].rename(path)
+    tally = films.run(folder)
+    assert (tally.embedded, tally.failed) == (1, 1)
+    assert "Another patient's image" in next(iter(tally.reasons))
+    assert films.images.counts() == ImageCounts(1, 1, 1)
+    assert films.verify().sound
+
+
+def test_of_two_files_of_one_image_the_later_by_name_counts(films: Films, folder: Path) -> None:
+    place = folder / "a" / MIMIC.format(patient="10000032")
+    write_films(place.parent, 1)[0].rename(place)
+    assert films.run(folder).embedded == 1
+    later = folder / "b" / MIMIC.format(patient="10000032")
+    write_films(later.parent, 1, first=1)[0].rename(later)
+    films.run(folder)
+    for _ in range(2):
+        tally = films.run(folder)
+        assert (tally.embedded, tally.failed) == (0, 1)
+        assert "lies in two files" in next(iter(tally.reasons))
+        (stored,) = films.images.images(EVERY_IMAGE)
+        assert "/b/" in stored.source
+        assert films.verify().sound
+
+
+def test_the_folders_of_mimic_and_the_table_of_nih_are_recognised(films: Films, folder: Path) -> None:
+    place = folder / MIMIC.format(patient="10000032")
+    write_films(place.parent, 1)[0].rename(place)
+    nih = folder / "nih"
+    write_films(nih, 2, first=7)
+    write_table(
+        nih / "Data_Entry_2017.csv",
+        [
+            {
+                "Image Index": "film007.png",
+                "Finding Labels": "No Finding",
+                "Patient ID": "1",
+                "View Position": "PA",
+            },
+            {
+                "Image Index": "film008.png",
+                "Finding Labels": "Mass|Nodule",
+                "Patient ID": "2",
+                "View Position": "AP",
+            },
+        ],
+    )
+    tally = films.run(folder, nih)
+    assert (tally.embedded, tally.rejected) == (3, 0)
+    found = {each.patient_id: each for each in films.images.images(EVERY_IMAGE)}
+    assert set(found) == {"10000032", "1", "2"}
+    assert (found["1"].findings, found["1"].view) == ((), "PA")
+    assert found["2"].findings == ("Mass", "Nodule")
+    assert found["10000032"].image_id == "same-id"
+
+
+def test_formats_that_are_not_asked_for_are_passed_over(films: Films, folder: Path, table: Path) -> None:
+    tally = films.run(folder, tables=[table], formats=["dicom"])
+    assert (tally.read, tally.embedded, tally.rejected) == (0, 0, 0)
+
+
+def test_lost_and_different_images_are_found_and_repaired(films: Films, folder: Path, table: Path) -> None:
+    films.run(folder, tables=[table])
+    lost, wrong, *_ = films.images.image_ids()
+    with closing(sqlite3.connect(films._data / STORE_FILE)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("DELETE FROM MedicalImageVectors WHERE ImageID = ?", [lost])
+        connection.execute(
+            "UPDATE MedicalImageVectors SET Embedding = (SELECT Embedding FROM MedicalImageVectors "
+            "WHERE ImageID <> ?) WHERE ImageID = ?",
+            [wrong, wrong],
+        )
+        connection.commit()
+    found = films.verify()
+    assert (len(found.lost), len(found.different), found.sound) == (1, 1, False)
+    assert len(films.repair()) == 2  # this store keeps no reference of what is done
+    films.embedder.embedded = 0
+    tally = films.run(folder, tables=[table])
+    assert (tally.embedded, films.embedder.embedded) == (2, 0)
+    assert films.verify().sound
+
+
+def test_notes_and_images_have_ledgers_of_their_own(
+    tmp_path: Path, films: Films, folder: Path, table: Path
+) -> None:
+    films.run(folder, tables=[table])
+    database = Database(films._data / STORE_FILE)
+    notes = SqliteLedger(database, lease_seconds=60)
+    notes.prepare()
+    assert notes.counts()["completed"] == 0
+    (content, *_) = (key for key, _ in films.ledger.completed())
+    notes.stage([StagedNote(Document(content, "p", "Note", "text"), "s", "f")])
+    (claim,) = notes.claim(10)
+    assert isinstance(claim.document, Document)
+    assert films.ledger.claim(10) == []
+    notes.forget_all()
+    films.notes.clear()
+    films.notes.prepare(NOTE_SPACE)
+    assert films.run(folder, tables=[table]).unchanged == 6
+    films.ledger.forget_all()
+    films.images.clear()
+    assert films.notes.counts() == StoreCounts(0, 0)
+    database.close()
