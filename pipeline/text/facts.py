@@ -209,11 +209,26 @@ def _tokens(text: str) -> list[Token]:
             )
         elif word:
             at = piece.end()
+            if word == "may" and _is_the_month(written, found):
+                found.append(Token("word", "may", word))
+                continue
             at = _add_words(found, text, "physiotherapy" if written == "PT" else word, at)
         else:
             at = piece.end()
             _add_mark(found, text, written, at)
     return found
+
+
+_BEFORE_A_MONTH = frozenset(
+    "in of last since early late mid until till by this next during through between from".split()
+)
+
+
+def _is_the_month(written: str, before: Sequence[Token]) -> bool:
+    """Whether "may" is a month: after "in" or "last", or with a capital within a sentence."""
+    if not before or before[-1].kind == "break":
+        return False
+    return before[-1].word in _BEFORE_A_MONTH or (written == "May" and before[-1].kind != "comma")
 
 
 def _with_role(figure: Figure, before: Sequence[Token]) -> Figure:
