@@ -39,8 +39,8 @@ def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
     are missing, DeidentificationUnavailable where it cannot be cleaned."""
     with open_image(file, options.decoding.limits) as stream:
         decoded = decode_image(stream, options.decoding)
-    patient = _patient(file.metadata.patient_id, decoded, options.patient_from)
     try:
+        patient = _patient(file.metadata.patient_id, decoded, options.patient_from)
         return _image(file, decoded, patient, options.deidentifier)
     except ChartwellError:
         raise

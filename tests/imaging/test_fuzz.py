@@ -94,7 +94,9 @@ def test_many_damaged_files_through_the_pool(tmp_path: Path, capfd: pytest.Captu
         path = tmp_path / f"{number}.bin"
         path.write_bytes(content)
         files.append(ImageFile(path))
-    cleaner = Deidentifier(DeidentificationKey(b"0123456789abcdef" * 4), DeidentificationSettings())
+    cleaner = Deidentifier(
+        DeidentificationKey(b"0123456789abcdef" * 4), DeidentificationSettings(pixel_text="keep")
+    )
     with ReadingPool(PoolOptions(ReadingOptions(cleaner), processes=2, seconds_max=20)) as pool:
         outcomes = [outcome for _, outcome in pool.prepare(files)]
     assert len(outcomes) == LONG
