@@ -219,7 +219,10 @@ class ImageEmbedderSettings(SettingsGroup):
     url: HttpUrl = Field("", description="base URL of a nim server, for example http://127.0.0.1:8002/v1")
     api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
     dimension: int = Field(
-        0, ge=0, le=8192, description="bedrock: 256, 384 or 1024; 0: what is known of the model"
+        0,
+        ge=0,
+        le=8192,
+        description="bedrock: 256, 384 or 1024; nim: of a model other than NV-CLIP; 0: what is known of the model",
     )
 
 

@@ -500,8 +500,3 @@ def image_embedder(settings: ImageEmbedderSettings, transport: TransportSettings
     server = server_of("image embedder", "IMAGE_EMBEDDER", settings.url, name)
     client = Transport(server, transport, api_key=settings.api_key.get_secret_value())
     return NimImageEmbedder(client, name, settings.dimension or 1024)
-
-
-def data_url(image: bytes, number: int = 1) -> str:
-    """The image as NIM takes it. Raises RequestInvalid for bytes that are neither PNG nor JPEG."""
-    return read_header(image, number).data_url

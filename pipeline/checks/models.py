@@ -71,7 +71,7 @@ def embedding_check(context: CheckContext) -> Finding:
 
 
 def vision_check(context: CheckContext) -> Finding:
-    """One small image: a vector of the right width."""
+    """One small image: a vector of the right width. Says whether the space has a text side."""
     embedder = context.image_embedder
     if embedder is None:
         return skipped("no image model is configured (CHARTWELL_IMAGE_EMBEDDER__PROVIDER)")
@@ -88,8 +88,10 @@ def vision_check(context: CheckContext) -> Finding:
             remedy="The server runs another model than the settings say: correct CHARTWELL_IMAGE_EMBEDDER__MODEL.",
         )
     return passed(
-        f"{space.model}, width {space.dimension}: an image takes {seconds * 1000:.0f} ms",
+        f"{space.model}, width {space.dimension}: an image takes {seconds * 1000:.0f} ms; words find images "
+        + ("by it" if embedder.reads_texts else "by their reports and metadata only"),
         width=space.dimension,
+        reads_texts=embedder.reads_texts,
         image_seconds=round(seconds, 4),
     )
 

@@ -38,9 +38,6 @@ class LabelledSet:
     name: str
     images: tuple[LabelledImage, ...]
 
-    def of(self, images: tuple[LabelledImage, ...]) -> LabelledSet:
-        return LabelledSet(self.name, images)
-
 
 def read_labelled_set(folder: Path, column: str = "") -> LabelledSet:
     """The images of `folder`: those of its `labels.csv`, by `column` or the first that is usual, or those of its

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from pipeline import errors
+from pipeline.backends.http.encoded_image import read_header
 from pipeline.backends.http.errors import Server
 from pipeline.backends.http.openai_protocol import read_vectors
 from pipeline.backends.http.transport import Transport
@@ -26,7 +27,6 @@ from pipeline.backends.nim import (
     NimGenerator,
     NimImageEmbedder,
     NimRanker,
-    data_url,
     ranking_path,
 )
 from pipeline.config import EmbedderSettings, GeneratorSettings, IndexingSettings, TransportSettings
@@ -433,10 +433,10 @@ def test_images_go_by_sixteen(nim: NimServer) -> None:
 
 
 def test_the_label_of_an_image_is_read_from_its_bytes() -> None:
-    assert data_url(PNG).startswith("data:image/png;base64,iVBOR")
-    assert data_url(JPEG).startswith("data:image/jpeg;base64,")
+    assert read_header(PNG).data_url.startswith("data:image/png;base64,iVBOR")
+    assert read_header(JPEG).data_url.startswith("data:image/jpeg;base64,")
     with pytest.raises(errors.RequestInvalid, match="Image number 3"):
-        data_url(b"GIF89a", 3)
+        read_header(b"GIF89a", 3)
 
 
 class TestNvClip(ImageEmbedderContract):
@@ -466,7 +466,7 @@ def test_bytes_of_a_request_are_limited_here_and_halved_there(nim: NimServer) ->
     embedder.embed_images([*files, *files, *files])
     assert nim.calls == {"/v1/embeddings 200": 3}
     assert embedder.images_at_once == 16
-    nim.faults.image_characters_max = 3 * len(data_url(files[0]))
+    nim.faults.image_characters_max = 3 * len(read_header(files[0]).data_url)
     embedder.embed_images(files)
     assert nim.calls["/v1/embeddings 413"] == 3
     assert embedder.images_at_once == 2
@@ -499,7 +499,7 @@ def test_another_width_than_the_space_has_is_refused(nim: NimServer) -> None:
 
 def test_a_text_that_would_be_read_as_an_image(nim: NimServer) -> None:
     with pytest.raises(errors.RequestInvalid):
-        images_of(nim).embed_texts([data_url(PNG)])
+        images_of(nim).embed_texts([read_header(PNG).data_url])
 
 
 # --- the ports, and the simulator by hand ---

@@ -111,6 +111,7 @@ def test_an_image_is_embedded_for_real(server: NimServer, tmp_path: Path) -> Non
     found = vision_check(bench(tmp_path, image_embedder=nim(server)))
     assert found.status == "pass"
     assert found.measured["width"] == 1024
+    assert found.measured["reads_texts"] is True
     assert server.calls["/v1/embeddings 200"] == 1
     assert vision_check(bench(tmp_path, image_embedder={"provider": "none"})).status == "skip"
 
@@ -120,7 +121,8 @@ def test_the_local_image_model_is_tried_where_images_can_be_opened(
 ) -> None:
     found = vision_check(bench(tmp_path))
     assert found.status == "pass"
-    assert found.measured["width"] == 2320
+    assert (found.measured["width"], found.measured["reads_texts"]) == (2320, False)
+    assert "by their reports and metadata only" in found.reason
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert vision_check(bench(tmp_path)).status == "skip"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from pipeline.evaluate import app
 from pipeline.evaluation.images import ImageSetResult, measure_images, plain_pixels
 from pipeline.evaluation.labelled_images import read_labelled_set
 from pipeline.imaging.records import Rendering
+from pipeline.records import EmbeddingSpace
 from tests.images import Film, png, rings
 
 SHARED = Path(__file__).resolve().parents[3] / "shared/data/images"
@@ -114,6 +116,26 @@ def test_what_cannot_be_read_is_counted_and_left_out(tmp_path: Path) -> None:
     result = measure_images(read_labelled_set(folder), EMBEDDER)
     assert result.images == 4
     assert result.left_out == {"damaged": 1, "no-label": 1, "not-an-image": 1, "not-opened": 1}
+
+
+class Elsewhere(LocalImageEmbedder):
+    """The same vectors as if a server gave them."""
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return replace(super().space, provider="nim")
+
+
+def test_a_file_whose_header_may_name_a_patient_is_sent_to_no_server(tmp_path: Path) -> None:
+    rows = [
+        (f"{number}.png", film, "ab"[number % 2], str(number)) for number, film in enumerate(looks(range(5)))
+    ]
+    folder = table(tmp_path, rows)
+    (folder / "0.png").write_bytes(bytes(128) + b"DICM" + bytes(900))
+    here = measure_images(read_labelled_set(folder), EMBEDDER)
+    assert "format-not-asked" not in here.left_out
+    there = measure_images(read_labelled_set(folder), Elsewhere(ImageEmbedderSettings()))
+    assert there.left_out == {"format-not-asked": 1}
 
 
 def test_a_set_that_cannot_be_measured_says_why(tmp_path: Path) -> None:
