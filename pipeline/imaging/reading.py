@@ -120,7 +120,12 @@ def _description(
         findings=deidentifier.findings(row.findings, identifiers),
         domain=row.domain.strip() or None,
         encounter_id=row.encounter_id.strip() or None,
-        metadata={**header.metadata, **frame.remarks, **_window(decoded)},
+        metadata={
+            **header.metadata,
+            **frame.remarks,
+            **_window(decoded),
+            **({"date": "shifted"} if deidentifier.settings.dates == "shift" else {}),
+        },
     )
 
 

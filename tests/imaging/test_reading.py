@@ -91,7 +91,10 @@ def test_a_header_is_described_where_the_row_is_silent() -> None:
 
 def test_dates_of_header_and_row_move_by_the_same_days() -> None:
     how = options(dates="shift")
-    of_row = read(picture(grey()), "film.png", ROW, how).description.date
+    found = read(picture(grey()), "film.png", ROW, how).description
+    of_row = found.date
+    assert found.metadata["date"] == "shifted", "who shows it must be able to say so"
+    assert "date" not in read(picture(grey()), "film.png").description.metadata
     header = read(dicom(StudyDate="20190304"), "film.dcm", ImageMetadata(), how).description.date
     assert of_row == header
     assert of_row != "2019-03-04"

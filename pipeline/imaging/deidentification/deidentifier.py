@@ -22,7 +22,7 @@ from pipeline.imaging.deidentification.pixel_text import UNKNOWN_MODALITY, Pixel
 from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid
 from pipeline.imaging.deidentification.source_names import clean_source
 from pipeline.imaging.deidentification.text_recognition import TextReader, installed_reader
-from pipeline.imaging.deidentification.vocabulary import says_nothing_of_a_person
+from pipeline.imaging.deidentification.vocabulary import is_term, says_nothing_of_a_person
 from pipeline.imaging.libraries import load_libraries, without_warnings
 from pipeline.imaging.records import ImageFormat, Rendering
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,15}")
+_LONG_NUMBER = re.compile(r"\d{5}|\d{1,4}[-/.]\d{1,2}[-/.]\d{2}")
+"""Or a date."""
 _METADATA_KEYWORDS: Mapping[str, str] = {
     "series_number": "SeriesNumber",
     "instance_number": "InstanceNumber",
@@ -120,7 +122,7 @@ class Deidentifier:
     def findings(self, labels: Iterable[str], identifiers: Identifiers) -> tuple[str, ...]:
         """Labels as they may be given: whole or not at all, because half a finding is another finding."""
         plain = (" ".join(label.split()) for label in labels)
-        return tuple(label for label in plain if label and not identifiers.are_in(label))
+        return tuple(label for label in plain if label and _may_be_given(label, identifiers))
 
     def pixels(
         self,
@@ -166,6 +168,13 @@ class Deidentifier:
             dates_stay=self.settings.dates == "keep",
             uids_stay=self.settings.uids == "keep",
         )
+
+
+def _may_be_given(label: str, identifiers: Identifiers) -> bool:
+    """Radiology's terms alone say nothing of a patient who is called so ("Mass"); five digits may be someone's."""
+    if all(map(is_term, label.split())):
+        return True
+    return not identifiers.are_in(label) and _LONG_NUMBER.search(label) is None
 
 
 def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:

@@ -81,9 +81,22 @@ def test_of_a_description_the_harmless_words_stay(written: str, given: str) -> N
     assert keep_harmless_words(written, ANNA) == given
 
 
+def test_a_patient_may_be_called_like_a_finding() -> None:
+    called = Identifiers.of(names=["MASS^ADA"])
+    assert Deidentifier(KEY).findings(["Mass", "Ada Mass", "Mass of Ada"], called) == ("Mass",)
+
+
 def test_half_a_finding_is_no_finding() -> None:
     deidentifier = Deidentifier(KEY, DeidentificationSettings())
-    labels = ["Effusion", " no  Pneumothorax ", "seen by Mitchell", "", "Hodgkin lymphoma"]
+    labels = [
+        "Effusion",
+        " no  Pneumothorax ",
+        "seen by Mitchell",
+        "",
+        "Hodgkin lymphoma",
+        "as of 3/5/2026",
+        "MRN 12345",
+    ]
     assert deidentifier.findings(labels, ANNA) == ("Effusion", "no Pneumothorax", "Hodgkin lymphoma")
 
 
