@@ -11,6 +11,7 @@ from pipeline.backends.local.image_features import (
     BINS,
     DIMENSION,
     EDGES_SIDE,
+    VERSION,
     look,
     oriented_gradients,
     resize,
@@ -62,6 +63,16 @@ def test_what_does_not_count(change: Callable[[Film], Film], least: float) -> No
     likeness = float(look(change(FILM)) @ look(FILM))
     assert likeness > least
     assert likeness > NEAREST_OTHER
+
+
+def test_another_vector_is_another_version() -> None:
+    """Where this fails, stored vectors no longer mean what new ones do: raise VERSION, then write the numbers down."""
+    down, across = np.linspace(0, 1, 150)[:, None], np.linspace(0, 1, 130)
+    film = 100 + 60 * np.sin(9 * down * across) + 40 * (across > down)
+    vector = look(np.pad(film, ((7, 3), (0, 11))))
+    seen = np.cos(np.arange(1, 5)[:, None] * np.arange(DIMENSION)) @ vector
+    assert VERSION == 1
+    np.testing.assert_allclose(seen, [0.2182, -0.2016, 0.1600, 0.0820], atol=5e-4)
 
 
 def test_one_look_one_vector() -> None:
