@@ -38,6 +38,8 @@ class Corpus:
     ledger: Ledger
     vector_cache: SqliteVectorCache | None = None
     """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
+    image_ledger: Ledger | None = None
+    """Of the images next to the notes; its tables are made by whoever indexes or copies images."""
 
     def start_over(self) -> None:
         """Forget every note, vector and state, so that the next run embeds everything again."""
@@ -133,7 +135,8 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
             vector_cache = SqliteVectorCache(
                 stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
             )
-        yield Corpus(embedder, store, open_ledger(settings, database), vector_cache)
+        ledgers = open_ledger(settings, database), open_ledger(settings, database, "images")
+        yield Corpus(embedder, store, ledgers[0], vector_cache, ledgers[1])
 
 
 @contextmanager
@@ -155,10 +158,17 @@ def open_image_corpus(settings: Settings) -> Iterator[ImageCorpus]:
             images,
             ledger,
             stack.enter_context(open_image_preparation(settings)),
-            prepared_as=f"{_image_side(settings, embedder)} pixels, {settings.deidentification.pixel_text} text",
+            prepared_as=_prepared_as(settings, embedder),
             cleaned_as=settings_in_words(settings.deidentification, settings.image_reading),
         )
         yield ImageCorpus(embedder, images, notes, ledger, SqliteVectorCache(spool, embedder.space), material)
+
+
+def _prepared_as(settings: Settings, embedder: ImageEmbedder) -> str:
+    """What of the settings moves the pixels that a model is given: kept vectors are found by it."""
+    text = settings.deidentification
+    looked_for = f"{text.pixel_text_modalities}, {text.pixel_text_sample:g}, {text.without_ocr}"
+    return f"{_image_side(settings, embedder)} pixels, text {text.pixel_text}: {looked_for}"
 
 
 def _image_embedder(settings: Settings) -> ImageEmbedder:
@@ -262,11 +272,12 @@ def require_store(settings: Settings, *, ledger: bool = False) -> None:
 
 
 def remove_tables(settings: Settings) -> None:
-    """Remove the tables of a store that is no file of ours."""
+    """Remove the tables of a store that is no file of ours, with the images: whoever asks for it has copied them."""
     if settings.store.kind == "iris":
         from pipeline.backends.iris.store import IrisStore
 
         with closing(IrisStore(settings.iris)) as store:
+            store.images().clear()
             store.drop()
 
 

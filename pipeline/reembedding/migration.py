@@ -36,12 +36,14 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.ports import Ledger, Store
 from pipeline.records import EmbeddingSpace
 from pipeline.reembedding.catch_up import CatchUpPass, catch_up
+from pipeline.reembedding.image_copies import ImagePlace, copy_images, missing_images
 from pipeline.storage.locks import exclusive_lock
 from pipeline.wiring import (
     STORE_FILES,
     Corpus,
     ledger_database,
     open_embedder,
+    open_image_store,
     open_ledger,
     open_ranker,
     open_space,
@@ -203,6 +205,8 @@ def fill(
             yield done
         if stored >= OPTIMISE_NOTES and not stop():
             both.shadow.store.optimise()
+        if not stop():
+            copy_images(both.source_images, both.shadow_images)
 
 
 @dataclass(frozen=True)
@@ -213,6 +217,8 @@ class _Both:
     ledger: Ledger
     shadow: Corpus
     indexing: Indexing
+    source_images: ImagePlace
+    shadow_images: ImagePlace
 
 
 @contextmanager
@@ -245,7 +251,10 @@ def _both(
             corpus.vector_cache,
         )
 
-        yield _Both(source, ledger, corpus, indexing)
+        assert corpus.image_ledger is not None
+        from_here = ImagePlace(open_image_store(source), open_ledger(serving, database, "images"))
+        to_there = ImagePlace(open_image_store(corpus.store), corpus.image_ledger)
+        yield _Both(source, ledger, corpus, indexing, from_here, to_there)
 
 
 def _with_shadow(pointer: SpacePointer | None) -> SpacePointer:
@@ -347,6 +356,7 @@ def switch(settings: Settings, *, force: bool = False, observer: Observer | None
                     remedy="Run `python -m pipeline.vectorize migrate --to` again (with --retry-failed for notes that "
                     "failed), or switch all the same with --force.",
                 )
+            copy_images(both.source_images, both.shadow_images)
             counts = both.ledger.counts()
         pointer = change_pointer(settings.data_dir, _switched)
         return Switched(
@@ -451,6 +461,7 @@ def _drop(
                 "something or end it, and drop then.",
             )
         size = size_bytes(settings, place)
+        _require_images_served(settings, place)
         change_pointer(settings.data_dir, change)
         placed = place.settings(settings)
         remove_tables(placed)
@@ -460,6 +471,26 @@ def _drop(
         else:
             shutil.rmtree(placed.data_dir)
         return size
+
+
+def _require_images_served(settings: Settings, place: SpaceLocation) -> None:
+    """Raises MigrationRefused where the space holds images that the one that serves does not: after a way back, those
+    that were indexed in between."""
+    serving = pointer_of(settings).serving
+    with ExitStack() as stack:
+        going, staying = (
+            open_image_store(stack.enter_context(closing(open_store(each.settings(settings)))))
+            for each in (place, serving)
+        )
+        if going.space() is None:
+            return
+        alone = missing_images(going, staying)
+    if alone:
+        raise MigrationRefused(
+            f"{place.space_id} holds {len(alone):,} images that the space that serves does not, for example "
+            f"{min(alone)}.",
+            remedy="Index their folders again: python -m pipeline.vectorize images FOLDER. Then drop.",
+        )
 
 
 def _forgotten(written: SpacePointer | None, gone: SpaceLocation) -> SpacePointer:

@@ -24,14 +24,16 @@ from pipeline.backends.local.hashing import HashingEmbedder
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import POINTER_FILE, change_pointer, read_pointer, writing
 from pipeline.errors import ConnectionBroken, RequestInvalid, SpaceMismatch
+from pipeline.images import EVERY_IMAGE
 from pipeline.logs import LOGGER
-from pipeline.records import Answer, Question, TextKind, Vector
+from pipeline.records import EVERYTHING, Answer, Question, TextKind, Vector
 from pipeline.reembedding import catch_up, live_answering, migration
 from pipeline.storage.locks import exclusive_lock
 from pipeline.vectorize import app
 from pipeline.wiring import SPOOL_FILE, open_corpus
 from tests.backends.iris_driver import Server
 from tests.backends.iris_first_release import STATEMENTS, add_image
+from tests.indexing.images.films import Films, about, write_films, write_table
 from tests.servers.nim import NimServer
 from tests.servers.queueing import ServiceTime
 
@@ -686,3 +688,38 @@ def test_iris_keeps_each_space_in_a_schema_of_its_own(iris: Server, source: Path
     kept = migrate("--drop-old")
     assert kept.exit_code == 2
     assert "holds 1 images" in kept.output
+
+
+# --- images
+
+
+def test_images_go_along_and_cost_no_reading(source: Path, embedded: Embedded, tmp_path: Path) -> None:
+    settings = load_settings(None)
+    films = Films(settings.data_dir)
+    folder = tmp_path / "films"
+    table = write_table(tmp_path / "said.csv", about(write_films(folder, 3), patient="p1", report="n001"))
+    films.run(folder, tables=[table])
+    before = films.images.images(EVERY_IMAGE)
+    vectors = films.images.vectors([each.image_id for each in before])
+    assert len(before) == 3
+    films.close()
+    assert to_new("--switch").exit_code == 0
+    there = Films(folder_of_new(settings))
+    assert there.images.images(EVERY_IMAGE) == before
+    for image_id, vector in there.images.vectors([each.image_id for each in before]).items():
+        assert vector.tobytes() == vectors[image_id].tobytes()
+        assert there.images.thumbnail(image_id, EVERYTHING) is not None
+    again = there.run(folder, tables=[table])
+    assert (again.unchanged, again.embedded, there.preparation.prepared) == (3, 0, 0)
+    assert there.verify().sound
+    there.images.delete([before[0].image_id])  # as if it had been indexed into the other space only
+    there.close()
+    refused = migrate("--drop-old")
+    assert refused.exit_code == 2
+    assert "1 images that the space that serves does not" in " ".join(refused.output.split())
+    assert migrate("--roll-back").exit_code == 0
+    assert to_new("--switch").exit_code == 0
+    assert migrate("--drop-old").exit_code == 0
+    there = Films(folder_of_new(settings))
+    assert there.images.images(EVERY_IMAGE) == before
+    there.close()

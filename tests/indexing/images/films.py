@@ -30,7 +30,7 @@ from pipeline.indexing.images.sources import ImageSources, accept_image
 from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.reconciliation import Reconciliation
 from pipeline.indexing.vector_cache import SqliteVectorCache
-from pipeline.ports import ImageStore
+from pipeline.ports import ImageStore, Store
 from pipeline.readers.sources import source_name
 from pipeline.records import EmbeddingSpace, Rejection, Vector
 from pipeline.storage.sqlite import Database
@@ -97,12 +97,15 @@ class Rejections:
 class Films:
     """One store, opened and closed with this object."""
 
-    def __init__(self, data_dir: Path, journal: Path | None = None, **settings: Any) -> None:
+    def __init__(
+        self, data_dir: Path, journal: Path | None = None, notes: Store | None = None, **settings: Any
+    ) -> None:
+        """`notes`: the store next to which the images are; None: the embedded one."""
         self._stack = ExitStack()
         self._data = data_dir
         chosen = load_settings(None, data_dir=data_dir, embedder={"provider": "hashing"}, **settings)
         database = self._stack.enter_context(closing(ledger_database(chosen)))
-        self.notes = self._stack.enter_context(closing(open_store(chosen, database)))
+        self.notes = self._stack.enter_context(closing(notes or open_store(chosen, database)))
         self.notes.prepare(self.notes.space() or NOTE_SPACE)
         self.images: ImageStore = open_image_store(self.notes)
         self.ledger = open_ledger(chosen, database, "images")
