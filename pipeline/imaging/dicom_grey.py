@@ -20,7 +20,13 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi
 
 from pipeline.errors import UnreadableImage
 from pipeline.imaging.records import Rendering
-from pipeline.imaging.rendering import WindowFunction, apply_window, require_contrast, stand_in_window
+from pipeline.imaging.rendering import (
+    WindowFunction,
+    apply_window,
+    count_levels,
+    require_contrast,
+    stand_in_window,
+)
 
 CT_WINDOW: Final = (40.0, 400.0)
 """Of soft tissue, in Hounsfield units: what a CT is shown with where its header has no window."""
@@ -133,7 +139,7 @@ def render_grey(stored: NDArray[Any], header: Dataset) -> Rendering:
     else:
         places = _less(stored, low)
         levels = np.arange(low, high + 1, dtype=np.int64)
-        shown, window = _levels(levels, lambda: _counts(places, levels.size), header)
+        shown, window = _levels(levels, lambda: count_levels(places, levels.size), header)
     pixels = shown[places]
     require_contrast(pixels)
     return Rendering(pixels, window)
@@ -143,14 +149,6 @@ def _less(stored: NDArray[Any], low: int) -> NDArray[Any]:
     if low == 0:
         return stored
     return stored.astype(np.int32 if stored.dtype.itemsize < 4 else np.int64) - low
-
-
-def _counts(places: NDArray[Any], size: int) -> NDArray[Any]:
-    """As numpy's bincount, which makes a copy of eight bytes a pixel of all that it is given."""
-    counts = np.zeros(size, dtype=np.int64)
-    for block in np.array_split(places.ravel(), 1 + places.size // 2**20):
-        counts += np.bincount(block, minlength=size)
-    return counts
 
 
 def _require_low_bits(header: Dataset) -> None:

@@ -12,7 +12,7 @@ from pipeline.errors import UnreadableImage
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What one image may cost a reading process. The memory of a process stays below about ten bytes a pixel."""
+    """What one image may cost a reading process. A frame takes 5 to 15 bytes a pixel, one of 32 bits 36."""
 
     file_bytes_max: int = 2 * 1024**3
     """Of the file. Of a film with many frames only one is decoded, but the whole is hashed."""

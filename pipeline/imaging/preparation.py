@@ -32,7 +32,7 @@ def prepare(rendering: Rendering, side: int = SIDE_MAX, encoding: PictureType = 
 
     A smaller rendering is not enlarged: that is the model's own affair. Raises ValueError for any other side.
     """
-    return _encoded(_scaled(rendering, _checked(side)), encoding, _JPEG_QUALITY)
+    return _encoded(_scaled(rendering, require_side(side)), encoding, _JPEG_QUALITY)
 
 
 def prepare_with_thumbnail(
@@ -40,12 +40,13 @@ def prepare_with_thumbnail(
 ) -> tuple[bytes, bytes]:
     """As `prepare`, and a JPEG for people who look through a list, longest side 256 pixels or less: made of the scaled
     picture, which is half the work."""
-    scaled = _scaled(rendering, _checked(side))
+    scaled = _scaled(rendering, require_side(side))
     small = _scaled(Rendering(np.asarray(scaled)), THUMBNAIL_SIDE)
     return _encoded(scaled, encoding, _JPEG_QUALITY), _encoded(small, "image/jpeg", _THUMBNAIL_QUALITY)
 
 
-def _checked(side: int) -> int:
+def require_side(side: int) -> int:
+    """The side as it is. Raises ValueError where no model is given such a picture."""
     if not SIDE_MIN <= side <= SIDE_MAX:
         raise ValueError(
             f"the longest side of a prepared image is {SIDE_MIN} to {SIDE_MAX} pixels, not {side}"

@@ -19,6 +19,7 @@ from pipeline.imaging.records import Rendering
 from pipeline.imaging.rendering import (
     RenderedFrame,
     apply_window,
+    count_levels,
     grey_where_equal,
     require_contrast,
     require_shades,
@@ -84,10 +85,9 @@ def _rendered(image: Image.Image, limits: ImageLimits, *, shades: bool) -> Rende
 def _sixteen_bits(image: Image.Image) -> Rendering:
     """A PNG has no window: most hold 12 bits in 16, and would be black."""
     stored = np.asarray(image).astype(np.uint16)
-    levels, counts = np.unique(stored, return_counts=True)
-    window = stand_in_window(levels, counts)
-    shown = apply_window(levels, window, "LINEAR_EXACT")
-    return Rendering(shown[np.searchsorted(levels, stored)], window)
+    levels = np.arange(2**16)
+    window = stand_in_window(levels, count_levels(stored, levels.size))
+    return Rendering(apply_window(levels, window, "LINEAR_EXACT")[stored], window)
 
 
 def _eight_bits(image: Image.Image) -> Rendering:

@@ -45,13 +45,18 @@ def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
     except ChartwellError:
         raise
     except Exception as error:  # noqa: BLE001  whatever a header may set off, the next image has another one
-        fault = fault_fields(error)
-        LOGGER.error("an image could not be described", extra=fault)
-        raise UnreadableImage(
-            "The image could not be described, because of a fault in this program.",
-            remedy=f"It is a {fault['error']} at {fault['place']}: report that. The other images are not touched.",
-            kind="fault",
-        ) from None
+        raise image_fault(error) from None
+
+
+def image_fault(error: Exception) -> UnreadableImage:
+    """What a fault of this program costs: the image that set it off. Its words may quote the header, and go nowhere."""
+    fault = fault_fields(error)
+    LOGGER.error("a fault of this program over an image", extra=fault)
+    return UnreadableImage(
+        "The image could not be read, because of a fault in this program.",
+        remedy=f"It is a {fault['error']} at {fault['place']}: report that. The other images are not touched.",
+        kind="fault",
+    )
 
 
 def _image(file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: Deidentifier) -> MedicalImage:

@@ -24,8 +24,8 @@ from typing import Final, TypeAlias
 from pipeline.errors import ChartwellError, UnreadableImage
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.limits import too_large
-from pipeline.imaging.preparation import SIDE_MAX, PictureType, prepare_with_thumbnail
-from pipeline.imaging.reading import ReadingOptions, read_image
+from pipeline.imaging.preparation import SIDE_MAX, PictureType, prepare_with_thumbnail, require_side
+from pipeline.imaging.reading import ReadingOptions, image_fault, read_image
 from pipeline.imaging.records import ImageDescription
 
 IMAGES_PER_PROCESS: Final = 2000
@@ -64,6 +64,9 @@ class PoolOptions:
     seconds_max: float = 60.0
     memory_bytes_max: int = 4 * 1024**3
     images_per_process: int = IMAGES_PER_PROCESS
+
+    def __post_init__(self) -> None:
+        require_side(self.side)
 
 
 Outcome: TypeAlias = PreparedImage | UnreadableImage
@@ -248,6 +251,8 @@ def _answer(file: ImageFile, options: PoolOptions) -> PreparedImage | ChartwellE
         return error
     except MemoryError:
         return too_large("The image needs more memory than a reading process has.")
+    except Exception as error:  # noqa: BLE001  a traceback would quote the image's header
+        return image_fault(error)
 
 
 def _limit_memory(bytes_max: int) -> None:

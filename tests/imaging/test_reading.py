@@ -137,6 +137,14 @@ def test_a_file_that_is_gone() -> None:
         read_image(ImageFile(Path("gone.dcm")), options())
 
 
+def test_a_fault_of_this_program_costs_its_image_and_quotes_nothing() -> None:
+    broken = ReadingOptions(Deidentifier(KEY, None))  # type: ignore[arg-type]
+    with pytest.raises(UnreadableImage, match="AttributeError at") as caught:
+        read(dicom(PatientName="MITCHELL^ANNA"), "film.dcm", ROW, broken)
+    assert caught.value.kind == "fault"
+    assert "MITCHELL" not in str(caught.value)
+
+
 def test_errors_cross_between_processes_whole() -> None:
     for error in (
         UnreadableImage("It is cut off.", remedy="Copy it again.", kind="truncated"),

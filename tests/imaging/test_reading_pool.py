@@ -128,6 +128,11 @@ def test_processes_are_replaced_before_their_leaks_add_up(films: list[ImageFile]
     assert len(set(seen)) == 2
 
 
+def test_a_side_that_no_model_wants_is_told_before_anything_is_read() -> None:
+    with pytest.raises(ValueError, match="224 to 518"):
+        options(side=100)
+
+
 def test_no_more_files_are_asked_for_than_are_read_ahead(films: list[ImageFile]) -> None:
     asked = 0
 
