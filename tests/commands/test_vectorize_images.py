@@ -16,6 +16,7 @@ from tests.indexing.images.films import about, write_films, write_table
 def small_models(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CHARTWELL_EMBEDDER__PROVIDER", "hashing")
     monkeypatch.setenv("CHARTWELL_IMAGE_READING__PROCESSES", "1")
+    monkeypatch.setenv("CHARTWELL_DEIDENTIFICATION__PIXEL_TEXT", "keep")
 
 
 def run(*arguments: str) -> Result:

@@ -40,7 +40,7 @@ from tests.images import png, rings
 NOTE_SPACE = EmbeddingSpace("hashing", "contract-1", 8)
 FORMATS = ("dicom", "png", "jpg", "nifti")
 OPTIONS = PoolOptions(
-    ReadingOptions(Deidentifier(DeidentificationKey(b"k" * 40), DeidentificationSettings()))
+    ReadingOptions(Deidentifier(DeidentificationKey(b"k" * 40), DeidentificationSettings(pixel_text="keep")))
 )
 
 
