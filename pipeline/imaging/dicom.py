@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from functools import partial
+from typing import Any, BinaryIO, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +50,7 @@ FRAMES_MAX: Final = 1_000_000
 _PIXEL_DATA: Final = (0x7FE0, 0x0010)
 _FLOAT_PIXEL_DATA: Final = ((0x7FE0, 0x0008), (0x7FE0, 0x0009))
 _GREY: Final = ("MONOCHROME1", "MONOCHROME2")
-_COLOUR: Final = (
-    "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "PALETTE COLOR",
-)  # fmt: skip
+_COLOUR: Final = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT", "PALETTE COLOR")
 _UNDEFINED: Final = 0xFFFFFFFF
 _PREFERRED: Final = ("pydicom", "pyjpegls", "pylibjpeg", "pillow", "gdcm")
 """gdcm last, for lossless JPEG, which no other decodes: damaged JPEG 2000 makes it end the process, and it takes two to
@@ -122,8 +120,8 @@ def _syntax(dataset: Dataset) -> UID:
 
 def _pixel_element(stream: BinaryIO, at: int, size: int, syntax: UID) -> tuple[int, int | None]:
     """Where the value of the pixels begins, and its length."""
-    order = "little" if syntax.is_little_endian else "big"
-    number: Callable[[bytes], int] = lambda part: int.from_bytes(part, order)  # type: ignore[arg-type]  # noqa: E731
+    order: Literal["little", "big"] = "little" if syntax.is_little_endian else "big"
+    number = partial(int.from_bytes, byteorder=order)
     stream.seek(at)
     element = stream.read(8 if syntax.is_implicit_VR else 12)
     tag = (number(element[:2]), number(element[2:4]))

@@ -318,6 +318,7 @@ def test_a_portal_image_and_an_unknown_class_are_films() -> None:
         ({"Rows": 0}, "header"),
         ({"Rows": None}, "header"),
         ({"PhotometricInterpretation": "CMYK"}, "colours"),
+        ({"PhotometricInterpretation": "YBR_PARTIAL_422"}, "colours"),
         ({"RescaleSlope": 0, "RescaleIntercept": 0}, "header"),
         ({"PixelData": b"\0" * 100}, "truncated"),
         ({"PixelData": b"\0" * SIZE * SIZE * 2}, "blank"),
