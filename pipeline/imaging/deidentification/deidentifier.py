@@ -70,7 +70,7 @@ class CleanHeader:
 
 @dataclass(frozen=True)
 class Deidentifier:
-    """What a deployment takes out of its images. Safe to call from threads and to send to other processes."""
+    """What a deployment takes out of its images. Can be sent to other processes."""
 
     key: DeidentificationKey
     settings: DeidentificationSettings = field(default_factory=DeidentificationSettings)

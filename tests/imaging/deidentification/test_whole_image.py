@@ -20,6 +20,7 @@ from pipeline.imaging.files import ImageFile
 from pipeline.imaging.preparation import prepare, prepare_with_thumbnail
 from pipeline.imaging.reading import ReadingOptions, read_image
 from pipeline.imaging.records import MedicalImage, Rendering
+from tests.imaging import samples
 from tests.imaging.planted import NAME, PATIENT_ID, PLANTED, found_in, planted_files, planted_film
 
 KEY = DeidentificationKey(b"0123456789abcdef" * 4)
@@ -70,6 +71,27 @@ def test_errors_over_a_damaged_file_quote_nothing(
     except UnreadableImage as error:
         said = f"{error} {error!r} {error.kind} {error.__cause__!r}"
     assert found_in(f"{said} {caplog.text}") == []
+
+
+class FindsNothing:
+    """A reader that sees no text."""
+
+    def read(self, pixels: Any) -> list[Any]:
+        return []
+
+
+@pytest.mark.parametrize("says", ["YES", "NO", ""])
+def test_what_the_header_says_of_text_counts(says: str, tmp_path: Path) -> None:
+    path = tmp_path / "1.dcm"
+    path.write_bytes(samples.dicom(BurnedInAnnotation=says))
+    settings = DeidentificationSettings(pixel_text_sample=0)
+    options = ReadingOptions(Deidentifier(KEY, settings, FindsNothing()))
+    if says == "YES":
+        with pytest.raises(UnreadableImage, match="header says"):
+            read_image(ImageFile(path), options)
+    else:
+        description = read_image(ImageFile(path), options).description
+        assert description.metadata["pixel_text"] == "not sampled"
 
 
 @pytest.mark.long
