@@ -25,6 +25,11 @@ EXTRAS = (
     "pynvml",
     "prometheus_client",
     "opentelemetry",
+    "pydicom",
+    "gdcm",
+    "PIL",
+    "nibabel",
+    "dicomanonymizer",
 )
 
 
