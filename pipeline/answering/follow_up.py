@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
-from pipeline.answering.questions.asked_patients import PRONOUN, asked_patients
+from pipeline.answering.questions.asked.patients import PRONOUN, asked_patients
 from pipeline.answering.questions.carried_parts import asks_of_several, carried_parts, may_carry
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.patient_meant import patient_meant
@@ -27,8 +27,8 @@ from pipeline.answering.questions.understood_parts import patient_id_part, plan_
 from pipeline.errors import BadRequest
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question, UnderstoodPart
-from pipeline.text.names import is_doubtful
-from pipeline.text.question_names import lone_names, words_of
+from pipeline.text.person_names.names import is_doubtful
+from pipeline.text.person_names.question_names import lone_names, words_of
 
 _ANOTHER = re.compile(
     rf"\b(?:the (?:other|next)|another) {PERSON}\b|\ban? (?:\w+ )?{PERSON}\b|\b\d+[ -]?year[ -]?old\b"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from pipeline.records import Hit
-from pipeline.text.facts import signature
+from pipeline.text.statements.facts import signature
 
 _FIGURE = re.compile(r"\d+")
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from pipeline.ports import Store
 from pipeline.records import NOTICE_NOTES_MAX, Document, Filters, NearValue, NoteField, Notice
-from pipeline.text.patient_names import names_in
+from pipeline.text.person_names.patient_names import names_in
 
 VALUES_MAX = 20
 """Values of one filter that are looked at."""

@@ -18,8 +18,8 @@ from dataclasses import replace
 
 from pipeline.ports import Store
 from pipeline.records import Filters, Hit, Question
-from pipeline.text.patient_names import resolve_named_patients
-from pipeline.text.question_names import QuestionNames
+from pipeline.text.person_names.patient_names import resolve_named_patients
+from pipeline.text.person_names.question_names import QuestionNames
 
 WORDS_MAX = 12
 """Words of a question that are looked up."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.answering.questions.plan import ThingKind
-from pipeline.answering.shapes.section_list import SECTIONS
+from pipeline.answering.shapes.lists.section_list import SECTIONS
 from pipeline.records import Hit
 from pipeline.text.structure.section_kinds import kinds_of_title
 

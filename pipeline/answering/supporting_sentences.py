@@ -2,7 +2,7 @@
 
 Decides which sentence stands for which part of a statement: all of it by one sentence where one carries it, otherwise
 clause by clause. A part that hangs on another ("…, for her depression") is never looked for alone, so that what two
-sentences say of two things is not said of one. Knows passages; what carries what, `pipeline.text.entailment` decides.
+sentences say of two things is not said of one. Knows passages; what carries what, `text.statements.entailment` decides.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pipeline.records import Hit
-from pipeline.text.condition import OPENING
-from pipeline.text.entailment import SupportContext, carries, says_nothing
-from pipeline.text.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.statements.condition import OPENING
+from pipeline.text.statements.entailment import SupportContext, carries, says_nothing
+from pipeline.text.statements.facts import ENDING_ORDERS, Over, Reading, Token, may_stand_over, read
 from pipeline.text.structure.labels import are_of_the_past, over_labels
 from pipeline.text.structure.list_items import opens_an_item
 from pipeline.text.vocabulary import (

@@ -17,7 +17,7 @@ from typing import Literal, TypeAlias, get_args
 
 from pipeline.evaluation.answer_set import People, PosedQuestion, TruthItem, TruthSpan, Wordings
 from pipeline.records import Answer, Citation, Statement
-from pipeline.text.facts import Token, read
+from pipeline.text.statements.facts import Token, read
 
 Verdict: TypeAlias = Literal["right", "incomplete", "wrong", "wrong_patient", "false_silence", "false_answer"]
 """incomplete: right in part, or after statements that do not answer. false_silence: nothing is said, and notes answer

@@ -26,9 +26,9 @@ from pipeline.patients import (
     in_order,
 )
 from pipeline.records import Document
-from pipeline.text.names import GENERATIONS, PARTICLES, TITLES, keys
 from pipeline.text.patients.note_patient import facts_of_note
 from pipeline.text.patients.person_name import forms, name_words, sound
+from pipeline.text.person_names.names import GENERATIONS, PARTICLES, TITLES, keys
 
 FACTS_READ_MAX = 2_000
 """Different facts that are read for the patients of one call, those that most notes say."""

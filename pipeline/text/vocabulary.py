@@ -7,7 +7,7 @@ full of and of `drug_names`; two drugs are never the same word here.
 
 from __future__ import annotations
 
-from pipeline.text.drug_names import BRANDS
+from pipeline.text.terms.drug_names import BRANDS
 
 
 def _words(listed: str) -> frozenset[str]:

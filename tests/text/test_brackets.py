@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.answering.verification import check_statement
 from pipeline.records import Document, Hit
-from pipeline.text.pairs import in_round_brackets
+from pipeline.text.statements.pairs import in_round_brackets
 
 ALLERGIES = "Allergies: penicillin (rash), sulfa (anaphylaxis)."
 DOSES = "He takes metoprolol (25 mg), lisinopril (40 mg) and buffered aspirin."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.entailment import SupportContext, carries
-from pipeline.text.facts import read
+from pipeline.text.statements.entailment import SupportContext, carries
+from pipeline.text.statements.facts import read
 
 FEVER = "If she develops fever, start amoxicillin 500 mg three times a day."
 RETURNS = "Start amoxicillin 500 mg three times a day if fever returns."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.entailment import SupportContext, carries
-from pipeline.text.facts import read
+from pipeline.text.statements.entailment import SupportContext, carries
+from pipeline.text.statements.facts import read
 
 HIP = "Right hip replaced 2015; left hip is painful."
 STENOSIS = "Mild to moderate stenosis of the left ICA, severe on the right."

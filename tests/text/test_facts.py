@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from pipeline.text.entailment import SupportContext, carries
-from pipeline.text.facts import Over, may_stand_over, read, signature
+from pipeline.text.statements.entailment import SupportContext, carries
+from pipeline.text.statements.facts import Over, may_stand_over, read, signature
 from pipeline.text.vocabulary import HEDGES, NEGATIONS, ORDERS, RELATIVES, SIDES
 
 

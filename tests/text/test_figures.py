@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from pipeline.text.figures import Figure, figure_at
+from pipeline.text.statements.figures import Figure, figure_at
 from pipeline.text.vocabulary import NEUTRAL
 
 SAME = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.finding import Finding
+from pipeline.text.terms.finding import Finding
 
 
 @pytest.mark.parametrize(

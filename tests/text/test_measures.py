@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.entailment import SupportContext, carries
-from pipeline.text.facts import read
+from pipeline.text.statements.entailment import SupportContext, carries
+from pipeline.text.statements.facts import read
 
 VITALS = "Temp: 98.6, pulse 88 and regular, RR 18, BP 130/80, SpO2 97 on room air, weight 80."
 

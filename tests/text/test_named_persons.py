@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.patient_names import resolve_named_patients
+from pipeline.text.person_names.patient_names import resolve_named_patients
 from tests.text.test_patient_names import told
 
 OTHER = "Mr. Otto Baum has a cough. Blood Pressure: 120/80. Heart Rate: 70. Skin: Rash on the arm. Potassium is 5.9."

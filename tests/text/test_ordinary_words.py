@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
-from pipeline.text.patient_names import resolve_named_patients
+from pipeline.text.person_names.patient_names import resolve_named_patients
 from tests.text.test_patient_names import told
 
 NAMES = """

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pipeline.records import Hit
-from pipeline.text.patient_names import resolve_named_patients
-from pipeline.text.question_names import names
+from pipeline.text.person_names.patient_names import resolve_named_patients
+from pipeline.text.person_names.question_names import names
 from tests.contracts.generator import prompt
 
 TEXTS = {

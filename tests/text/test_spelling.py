@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.spelling import nearest_known
+from pipeline.text.terms.spelling import nearest_known
 
 
 @pytest.mark.parametrize(

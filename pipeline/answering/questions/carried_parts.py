@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from pipeline.answering.questions.asked_patients import asked_patients, framed
-from pipeline.answering.questions.asked_shape import meaning_words
-from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.asked.patients import asked_patients, framed
+from pipeline.answering.questions.asked.shape import meaning_words
+from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.condition_parts import ALSO, GROUP, also_id
 from pipeline.answering.questions.interpretation import OF_THOSE, OPENER, plan_of, without_opener
 from pipeline.answering.questions.plan import (

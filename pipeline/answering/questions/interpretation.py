@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from pipeline.answering.questions.asked_kinds import asked_kinds
-from pipeline.answering.questions.asked_patients import asked_patients, framed
-from pipeline.answering.questions.asked_shape import asked_shape, names_a_list
-from pipeline.answering.questions.asked_thing import asked_thing
-from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.asked.kinds import asked_kinds
+from pipeline.answering.questions.asked.patients import asked_patients, framed
+from pipeline.answering.questions.asked.shape import asked_shape, names_a_list
+from pipeline.answering.questions.asked.thing import asked_thing
+from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.condition_parts import ALSO
 from pipeline.answering.questions.plan import (
     LISTED_KINDS,

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipeline.answering.question_patient import asks_of_others_too, of_its_patient, patients_by_id
-from pipeline.answering.questions.asked_patients import asked_patients, ids_among
+from pipeline.answering.questions.asked.patients import asked_patients, ids_among
 from pipeline.answering.questions.plan import AskedPatients, WrittenPatient
 from pipeline.answering.questions.understood_parts import removed_patients
 from pipeline.patients import FEMALE, MALE, RegisteredPatient
 from pipeline.ports import Store
 from pipeline.records import AccessScope, NearValue, Notice, Question, WhyNothingFound
-from pipeline.text.names import ILLNESSES, is_doubtful
 from pipeline.text.ordinary_words import NAMES_TOO
 from pipeline.text.patients.person_name import SEX_OF_TITLE, forms
-from pipeline.text.question_names import words_of
+from pipeline.text.person_names.names import ILLNESSES, is_doubtful
+from pipeline.text.person_names.question_names import words_of
 
 NAMES_MAX = 4
 """Names of one question that are looked up."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pipeline.answering.questions.asked_kinds import PATTERNS
+from pipeline.answering.questions.asked.kinds import PATTERNS
 from pipeline.answering.questions.plan import Ages, ThingKind
-from pipeline.text.noun_phrase import may_share
+from pipeline.text.terms.noun_phrase import may_share
 
 _HAVE = "have "
 _CONNECTED = re.compile(

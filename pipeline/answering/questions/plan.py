@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 from pipeline.text.periods import Period, beside
-from pipeline.text.question_names import QuestionNames
+from pipeline.text.person_names.question_names import QuestionNames
 
 
 class AnswerShape(StrEnum):

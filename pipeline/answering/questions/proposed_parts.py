@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.answering.questions.asked_kinds import without_kinds
-from pipeline.answering.questions.asked_patients import framed
-from pipeline.answering.questions.asked_shape import meaning_words
-from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.asked.kinds import without_kinds
+from pipeline.answering.questions.asked.patients import framed
+from pipeline.answering.questions.asked.shape import meaning_words
+from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.questions.understood_parts import FINDING, KIND, NEGATION, SHAPE, kind_id, shape_id
 

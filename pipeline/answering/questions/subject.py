@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 from pipeline.answering.questions.people_question import people_question
-from pipeline.text.names import ILLNESSES, Name
-from pipeline.text.question_names import names
+from pipeline.text.person_names.names import ILLNESSES, Name
+from pipeline.text.person_names.question_names import names
 
 About: TypeAlias = Literal["several", "named", "pronoun", "open"]
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal, cast, get_args
 
-from pipeline.answering.questions.asked_patients import framed
-from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.asked.patients import framed
+from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.condition_parts import also_id, condition_parts, with_condition
 from pipeline.answering.questions.plan import (
     EVERYONE,

@@ -13,25 +13,25 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
-from pipeline.answering.questions.asked_shape import TESTS
-from pipeline.answering.questions.asked_value import AskedValue
+from pipeline.answering.questions.asked.shape import TESTS
+from pipeline.answering.questions.asked.value import AskedValue
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
-from pipeline.answering.shapes.dated_statements import COMING
+from pipeline.answering.shapes.in_time.dated_statements import COMING
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, is_only_looked_for, title_of
+from pipeline.answering.shapes.lists.section_list import ASSESSED, SECTIONS, ends_problem, is_problem
 from pipeline.answering.shapes.reply import PlannedQuestion
-from pipeline.answering.shapes.section_list import ASSESSED, SECTIONS, ends_problem, is_problem
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
 from pipeline.text.answerability.values import ValueKind, find_value
-from pipeline.text.figures import dates_in
-from pipeline.text.finding import Mention
-from pipeline.text.longer_terms import is_part_of_another
-from pipeline.text.noun_phrase import is_one_term
 from pipeline.text.periods import Period
 from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.statements.figures import dates_in
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.sections import Section, section_at, sections_of
+from pipeline.text.terms.finding import Mention
+from pipeline.text.terms.longer_terms import is_part_of_another
+from pipeline.text.terms.noun_phrase import is_one_term
 from pipeline.text.vocabulary import RELATIVES
 
 ALL_MAX = 120

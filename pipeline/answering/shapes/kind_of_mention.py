@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from pipeline.answering.questions.plan import ThingKind
 from pipeline.records import Hit
-from pipeline.text.finding import Mention
 from pipeline.text.structure.assertion import AssertionKind
 from pipeline.text.structure.section_kinds import SectionKind, kinds_of_title
 from pipeline.text.structure.sections import Section, section_at
+from pipeline.text.terms.finding import Mention
 
 _REACTS = re.compile(
     r"allerg|intoleran|adverse (?:drug )?(?:reaction|effect)|anaphyla|\b(?:hyper)?sensitiv"

@@ -16,9 +16,9 @@ from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
 from pipeline.answering.shapes.kind_of_mention import title_of
 from pipeline.answering.shapes.reply import Counted, Lead, Quotation, Reply, ReplyLine
 from pipeline.records import Statement, original_span
-from pipeline.text.finding import Finding
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.list_items import without_mark
+from pipeline.text.terms.finding import Finding
 from pipeline.text.wording import canonical
 
 SHARE_MIN = 0.5

@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import MappingProxyType
 
 from pipeline.answering.shapes.patient_notes import PatientNotes
-from pipeline.text.finding import Finding
+from pipeline.text.terms.finding import Finding
 
 _NEVER = r"(?!)"
 _LISTED = MappingProxyType(

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, title_of
-from pipeline.answering.shapes.kinds_in_prose import SAID_IN
+from pipeline.answering.shapes.lists.kinds_in_prose import SAID_IN
 from pipeline.answering.shapes.reply import Quotation
 from pipeline.records import Hit
-from pipeline.text.drug_classes import class_members
-from pipeline.text.finding import Finding, Mention
-from pipeline.text.illness_groups import group_members
-from pipeline.text.predicate import is_said_of_person
+from pipeline.text.statements.predicate import is_said_of_person
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at, sections_of
+from pipeline.text.terms.drug_classes import class_members
+from pipeline.text.terms.finding import Finding, Mention
+from pipeline.text.terms.illness_groups import group_members
 from pipeline.text.vocabulary import SPELLINGS
 
 FRAGMENT_WORDS_MAX = 4

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.answering.questions.plan import QuestionPlan
-from pipeline.answering.shapes.comparison import PatientComparison, VisitComparison
-from pipeline.answering.shapes.named_section import NamedSection
-from pipeline.answering.shapes.part_of_list import PartOfList
+from pipeline.answering.shapes.in_time.comparison import PatientComparison, VisitComparison
+from pipeline.answering.shapes.in_time.series import AtATime, ListOfPeriod, Trend
+from pipeline.answering.shapes.in_time.visit_count import VisitCount
+from pipeline.answering.shapes.lists.named_section import NamedSection
+from pipeline.answering.shapes.lists.part_of_list import PartOfList
+from pipeline.answering.shapes.lists.section_list import SectionList
+from pipeline.answering.shapes.lists.visit_summary import VisitSummary
 from pipeline.answering.shapes.reply import ShapeAnswerer
-from pipeline.answering.shapes.section_list import SectionList
-from pipeline.answering.shapes.series import AtATime, ListOfPeriod, Trend
 from pipeline.answering.shapes.single_fact import SingleFact
 from pipeline.answering.shapes.stated import Stated
-from pipeline.answering.shapes.visit_count import VisitCount
-from pipeline.answering.shapes.visit_summary import VisitSummary
 from pipeline.answering.shapes.who import Who
 
 SHAPES: tuple[ShapeAnswerer, ...] = (

@@ -11,9 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.answering.questions.asked_examination import examination_in
-from pipeline.answering.questions.asked_section import asked_section
-from pipeline.answering.questions.asked_value import asked_value
+from pipeline.answering.questions.asked.examination import examination_in
+from pipeline.answering.questions.asked.section import asked_section
+from pipeline.answering.questions.asked.value import asked_value
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan
 from pipeline.answering.shapes.answering_sentences import (
     AnsweringSentence,

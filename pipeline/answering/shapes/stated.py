@@ -9,18 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from pipeline.answering.questions.asked_shape import TESTS
+from pipeline.answering.questions.asked.shape import TESTS
 from pipeline.answering.questions.plan import AnswerShape, QuestionPlan, ThingKind
 from pipeline.answering.shapes.kind_of_mention import is_of_kind, is_only_looked_for, title_of
+from pipeline.answering.shapes.lists.section_list import SECTIONS
 from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, ReadPassage, patient_notes
 from pipeline.answering.shapes.reply import NOT_STATED, PlannedQuestion, Quotation, Reply
-from pipeline.answering.shapes.section_list import SECTIONS
 from pipeline.text.answerability.asked_words import AskedWords
-from pipeline.text.finding import Finding, Mention
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.sections import section_at
+from pipeline.text.terms.finding import Finding, Mention
 
 SENTENCES_MAX = 3
 SENTENCES_BEFORE = 3

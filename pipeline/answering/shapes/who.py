@@ -29,9 +29,9 @@ from pipeline.answering.shapes.reply import (
 from pipeline.answering.shapes.said import HAS, RANK, AskedThing, Said, said_in
 from pipeline.call_context import cancellation
 from pipeline.records import ChunkOfPatient, Hit
-from pipeline.text.finding import Finding
-from pipeline.text.spelling import nearest_known
 from pipeline.text.structure.assertion import AssertionKind
+from pipeline.text.terms.finding import Finding
+from pipeline.text.terms.spelling import nearest_known
 
 PASSAGES_MAX = 10_000
 """Passages that are read for one question: of each patient the newest first, until one says so."""

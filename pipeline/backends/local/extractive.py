@@ -26,8 +26,8 @@ from pipeline.ports import Embedder, SimilarityScale, similarity_scale
 from pipeline.records import DraftPiece, GeneratorModel, Hit, Prompt, Usage
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
 from pipeline.text.answerability.values import ValueKind, find_value
-from pipeline.text.facts import signature
 from pipeline.text.sentences import BULLETS, is_heading, passage_sentences
+from pipeline.text.statements.facts import signature
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.vocabulary import NEGATIONS
 

@@ -11,7 +11,7 @@ import re
 
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.vocabulary import is_row_of_terms, says_nothing_of_a_person
-from pipeline.text.names import TITLES
+from pipeline.text.person_names.names import TITLES
 
 _PIECE = re.compile(r"\d+(?:[-/]\d+)+|[^\W_]+(?:[.,:'’][^\W_]+)*%?")
 """A date or a telephone number is one piece."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.imaging.deidentification.elements import readable_elements, texts_of
-from pipeline.text.names import GENERATIONS, PARTICLES, SUFFIXES, TITLES, keys
+from pipeline.text.person_names.names import GENERATIONS, PARTICLES, SUFFIXES, TITLES, keys
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset

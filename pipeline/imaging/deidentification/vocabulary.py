@@ -11,8 +11,8 @@ import re
 from functools import lru_cache
 from importlib.resources import files
 
-from pipeline.text.names import keys
 from pipeline.text.ordinary_words import is_ordinary
+from pipeline.text.person_names.names import keys
 
 _SHORT_NUMBER = re.compile(r"\d{1,3}(?:[.,]\d{1,3})?")
 _NUMBER_WITH_UNIT = re.compile(

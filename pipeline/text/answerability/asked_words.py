@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 
 from pipeline.text.answerability.said_by import SAID_BY, TERMS_SAID_BY
-from pipeline.text.facts import Token, read
-from pipeline.text.finding import DESIGNATED, Finding
+from pipeline.text.statements.facts import Token, read
+from pipeline.text.terms.finding import DESIGNATED, Finding
 from pipeline.text.vocabulary import DENYING, ORDERS, RELATIVES, SAME_PHRASE, SIDES
 from pipeline.text.wording import canonical
 

@@ -13,11 +13,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from pipeline.patients import FEMALE, MALE, PatientFact, PersonName
-from pipeline.text.names import TITLES, keys
 from pipeline.text.ordinary_words import NAMES_TOO, is_ordinary
 from pipeline.text.patients.bystanders import RELATIVE, is_among_others, is_of_someone_else
 from pipeline.text.patients.person_name import SEX_OF_TITLE, parse_name
 from pipeline.text.patients.record_fields import age_in_words, years_of
+from pipeline.text.person_names.names import TITLES, keys
 
 INTRODUCTION_CHARACTERS = 3_000
 STATEMENTS_MAX = 6

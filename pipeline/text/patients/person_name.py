@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from pipeline.patients import FEMALE, MALE, PersonName
-from pipeline.text.names import GENERATIONS, PARTICLES, TITLES, keys
 from pipeline.text.ordinary_words import is_no_name
+from pipeline.text.person_names.names import GENERATIONS, PARTICLES, TITLES, keys
 
 NAME_CHARACTERS_MAX = 80
 WORDS_MAX = 6

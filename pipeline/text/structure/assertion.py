@@ -1,7 +1,7 @@
 """How a note asserts a finding: as present, absent, possible, of the past, of a relative, or not (yet) so.
 
 The classes and their cues are those of ConText (Harkema et al. 2009; ATTRIBUTION.md). What is denied, doubted, ended or
-a relative's is not judged here: `pipeline.text.facts` reads it, for verification as for this, and `labels` says what
+a relative's is not judged here: `statements.facts` reads it, for verification as for this, and `labels` says what
 the headings add. Added are the past ("history of") and what has not come about ("if", "risk of", "as needed for").
 Refuses to know what a finding is, and whether a condition of the past still is: "history of diabetes" is of the past.
 """
@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
-from pipeline.text.facts import Over, doubts_over, may_stand_over, places_of, read
 from pipeline.text.sentences import passage_sentences
+from pipeline.text.statements.facts import Over, doubts_over, may_stand_over, places_of, read
 from pipeline.text.structure.labels import over_labels
 from pipeline.text.structure.list_items import opens_an_item
 from pipeline.text.structure.section_kinds import SectionKind

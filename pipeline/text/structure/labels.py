@@ -1,7 +1,7 @@
 """What the headings above a stretch of a note say of everything in it: the family's, denied, doubted, or no more.
 
 Decides by the words of the labels alone: of a section, and of the line that a list hangs on. Refuses to read what
-stands under them: `pipeline.text.facts` does.
+stands under them: `pipeline.text.statements.facts` does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from pipeline.text.facts import Over
+from pipeline.text.statements.facts import Over
 
 _FAMILY = re.compile(r"\bfamily\b|\bfamilial\b|\bFHX?\b", re.IGNORECASE)
 _SHARED = re.compile(r"\bsocial\b|\bSHX?\b|\bpast\b|\bPMHX?\b", re.IGNORECASE)

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise, zip_longest
 
-from pipeline.text.facts import may_stand_over
 from pipeline.text.sentences import BULLETS, end_of_sentences, sentence_spans
+from pipeline.text.statements.facts import may_stand_over
 from pipeline.text.vocabulary import CLAUSE_VERBS
 
 

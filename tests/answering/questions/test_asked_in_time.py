@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.answering.questions.asked_time import asked_time
+from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.interpretation import plan_of
 
 LATEST = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.answering.questions.asked_value import asked_value
+from pipeline.answering.questions.asked.value import asked_value
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.text.answerability.values import ValueKind
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.answering.questions.asked_patients import asked_patients, framed
+from pipeline.answering.questions.asked.patients import asked_patients, framed
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.plan import AnswerShape, ThingKind
 from pipeline.answering.questions.shorthand import spelled_out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.facts import read
+from pipeline.text.statements.facts import read
 from pipeline.text.structure.assertion import Assertion, AssertionKind, NoteAssertions, assertion_in_sentence
 
 CASES = """

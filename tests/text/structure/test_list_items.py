@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.text.facts import read, signature
+from pipeline.text.statements.facts import read, signature
 from pipeline.text.structure.list_items import items_of, opens_an_item
 
 

@@ -1,0 +1,1 @@
+"""Terms of medicine: their parts, other spellings, kinds and classes."""
