@@ -17,6 +17,8 @@ DatePolicy: TypeAlias = Literal["keep", "shift", "remove"]
 
 _DAY = re.compile(r"\s*(\d{4})([.-]?)(\d{2})\2(\d{2})")
 
+_TIME = re.compile(r"\d{2}(?::?\d{2}){0,2}(?:\.\d{1,6})?(?:[+-]\d{4})?")
+
 
 @dataclass(frozen=True, slots=True)
 class PatientDates:
@@ -38,12 +40,18 @@ class PatientDates:
         day = self.iso(written)
         if day is None:
             return ""
-        return day.replace("-", "") + _DAY.sub("", written.rstrip("\0 "), count=1)
+        return day.replace("-", "") + time_of_day(_DAY.sub("", written, count=1))
 
 
 def dates_of(key: DeidentificationKey, patient: str, policy: DatePolicy, days_max: int) -> PatientDates:
     """Of the patient with that id: moved back by 1 to `days_max` days, by the same number in every run."""
     return PatientDates(policy, 1 + int.from_bytes(key.digest("days", patient.strip())[:8], "big") % days_max)
+
+
+def time_of_day(written: str) -> str:
+    """A TM value, or what follows the day in a DT value; "" for what is none."""
+    plain = written.strip("\0 ")
+    return plain if _TIME.fullmatch(plain) else ""
 
 
 def _read(written: str) -> date | None:

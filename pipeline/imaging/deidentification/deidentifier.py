@@ -30,13 +30,12 @@ if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
 _CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,15}")
+_NUMBERS = re.compile(r"[-+.\de ]{1,64}", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"\d{5}|\d{1,4}[-/.]\d{1,2}[-/.]\d{2}")
 """Or a date."""
-_METADATA_KEYWORDS: Mapping[str, str] = {
+_NUMBER_KEYWORDS: Mapping[str, str] = {
     "series_number": "SeriesNumber",
     "instance_number": "InstanceNumber",
-    "image_type": "ImageType",
-    "manufacturer": "Manufacturer",
     "pixel_spacing": "PixelSpacing",
     "slice_thickness": "SliceThickness",
     "kvp": "KVP",
@@ -192,10 +191,15 @@ def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:
         description=_description(cleaned),
         date=_date(cleaned),
         burned_in=_code(cleaned, "BurnedInAnnotation"),
-        metadata={
-            name: value for name, keyword in _METADATA_KEYWORDS.items() if (value := _text(cleaned, keyword))
-        },
+        metadata=_metadata(cleaned),
     )
+
+
+def _metadata(cleaned: Dataset) -> dict[str, str]:
+    found = {name: _text(cleaned, keyword) for name, keyword in _NUMBER_KEYWORDS.items()}
+    numbers = {name: text for name, text in found.items() if _NUMBERS.fullmatch(text)}
+    kind = keep_harmless_words(_text(cleaned, "ImageType"), Identifiers())
+    return {**numbers, **({"image_type": kind} if kind else {})}
 
 
 def _description(cleaned: Dataset) -> str:

@@ -18,7 +18,7 @@ from pipeline.imaging.deidentification.choices import (
     method_codes,
     method_in_words,
 )
-from pipeline.imaging.deidentification.dates import PatientDates
+from pipeline.imaging.deidentification.dates import PatientDates, time_of_day
 from pipeline.imaging.deidentification.elements import add_element, readable_elements, texts_of
 from pipeline.imaging.deidentification.free_text import keep_harmless_words
 from pipeline.imaging.deidentification.identifiers import Identifiers
@@ -108,7 +108,7 @@ class HeaderRules:
         if self.dates.policy == "remove":
             return None
         text = next(iter(texts_of(element)), "")
-        return text if element.VR == "TM" else self.dates.value(text)
+        return time_of_day(text) if element.VR == "TM" else self.dates.value(text)
 
     def _description(self, element: DataElement) -> str | None:
         if self.settings.descriptions == "remove":

@@ -13,7 +13,9 @@ import pytest
 pytest.importorskip("pydicom", reason="needs the extra `images`")
 
 from pydicom import dcmread
-from pydicom.dataelem import RawDataElement
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.config import IGNORE
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import UID
@@ -149,6 +151,39 @@ def test_a_patient_may_be_called_like_a_part_of_the_body() -> None:
     header = deidentifier().clean(dataset)
     assert header.body_part == "HAND", "a code that any patient's image may have"
     assert header.description.startswith("X-RAY … AP"), "a description is not"
+
+
+def every_text(value: str, *, without: frozenset[str] = frozenset()) -> Dataset:
+    """A data set in which each attribute of the standard that holds text says the same."""
+    dataset = Dataset()
+    for tag, (vr, _, _, retired, keyword) in DicomDictionary.items():
+        if keyword and vr in TEXT and vr not in without and tag >> 16 > 2 and not retired:
+            dataset.add(DataElement(tag, vr, value, validation_mode=IGNORE))
+    return dataset
+
+
+TEXT = frozenset("AE AS CS DA DT LO LT PN SH ST TM UC UI UR UT".split())
+
+
+@pytest.mark.parametrize(
+    "written", ["Anna-Bella MITCHELL", "20260305MITCHELL", "1.2.3 MITCHELL", "12 MITCHELL"]
+)
+def test_of_all_attributes_none_lets_a_known_name_through(written: str) -> None:
+    dataset = every_text(written)
+    dataset.PatientName = "MITCHELL"
+    assert len(dataset) > 1500
+    dataset.PatientID = "1"
+    assert "MITCHELL" not in given(deidentifier().clean(dataset)).upper()
+
+
+def test_of_all_attributes_none_lets_a_name_out_that_is_nowhere_else() -> None:
+    dataset = every_text("ZIMMERLUND", without=frozenset({"PN"}))
+    dataset.PatientID = "1"
+    header = deidentifier().clean(dataset)
+    fields = {
+        name: getattr(header, name) for name in header.__slots__ if name not in {"dataset", "identifiers"}
+    }
+    assert "ZIMMERLUND" not in str(fields).upper()
 
 
 def test_damaged_values_are_not_given_and_not_told(caplog: pytest.LogCaptureFixture, recwarn: Any) -> None:
