@@ -187,6 +187,18 @@ def _photometric(dataset: Dataset) -> str:
     return str(dataset.get("PhotometricInterpretation", "")).strip().upper()
 
 
+def header_patient(dataset: Dataset) -> str:
+    """The patient's id as the header has it; "" where it has none. Raises UnreadableImage where it cannot be read or is
+    several: whose image it is must not be guessed."""
+    try:
+        value = dataset.get("PatientID")
+    except (ValueError, TypeError, NotImplementedError, LookupError) as error:
+        raise malformed("PatientID") from error
+    if value is not None and not isinstance(value, str):
+        raise malformed("PatientID")
+    return (value or "").strip("\0 ")
+
+
 def read_frame(opened: DicomFile, number: int | None = None) -> RenderedFrame:
     """The frame `number`, counted from 1, rendered; without one the representative frame, else that in the middle.
 

@@ -54,7 +54,7 @@ def frame_header(dataset: Dataset, index: int) -> Dataset:
 def _element(source: Dataset, name: str) -> DataElement:
     try:
         return source[name]
-    except (ValueError, TypeError, ArithmeticError, struct.error) as error:
+    except (ValueError, TypeError, ArithmeticError, NotImplementedError, struct.error) as error:
         raise malformed(name) from error
 
 

@@ -77,8 +77,11 @@ def _image(file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: D
 
 def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "table"]) -> str:
     """Whose image it is, as it was read; "" where nothing says."""
-    row = of_row.strip()
-    header = "" if decoded.dataset is None else str(decoded.dataset.get("PatientID") or "").strip()
+    row, header = of_row.strip(), ""
+    if decoded.dataset is not None:
+        from pipeline.imaging.dicom import header_patient
+
+        header = header_patient(decoded.dataset)
     if row and header and row != header and patient_from == "both":
         raise UnreadableImage(
             "The header names another patient than the table of metadata.",

@@ -112,6 +112,18 @@ def test_two_patients_of_one_image_are_refused() -> None:
     assert read(dicom(), "film.dcm", other, trusting).description.patient_id == "P-2"
 
 
+def test_a_patient_who_cannot_be_read_or_is_two_is_not_guessed() -> None:
+    whole = dicom(PatientID="MRN-4711")
+    at = whole.index(b"LO\x08\0MRN-4711")
+    unknown = whole[:at] + b"L\x7f" + whole[at + 2 :]
+    for content in (unknown, dicom(PatientID="MRN-4711\\MRN-4712")):
+        for row in (ImageMetadata(), ROW):
+            with pytest.raises(UnreadableImage, match="PatientID") as caught:
+                read(content, "film.dcm", row)
+            assert caught.value.kind == "header"
+            assert "4711" not in str(caught.value)
+
+
 def test_an_image_without_a_patient_is_read_and_has_none() -> None:
     assert read(picture(grey()), "film.png", ImageMetadata()).description.patient_id == ""
 
