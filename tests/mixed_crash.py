@@ -19,6 +19,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline import logs
 from pipeline.config import load_settings
 from pipeline.images import EVERY_IMAGE
 from pipeline.indexing.flow import Indexing, SilentObserver
@@ -61,6 +62,7 @@ def make_corpus(folder: Path, notes: int, films: int) -> None:
 
 def work(folder: Path, data_dir: Path) -> None:
     """One run over both kinds, each in a thread of its own, as two processes would."""
+    logs.configure("warning")
     failed: list[BaseException] = []
 
     def index_notes() -> None:

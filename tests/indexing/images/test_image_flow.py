@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.errors import UnreadableImage
 from pipeline.images import EVERY_IMAGE, ImageCounts, ImageFilters
+from pipeline.imaging.files import ImageFile
+from pipeline.imaging.reading_pool import PreparedImage
 from pipeline.indexing.ledger import SqliteLedger
 from pipeline.records import EVERYTHING, Document, EmbeddedDocument, StagedNote, StoreCounts
 from pipeline.storage.sqlite import Database
@@ -102,6 +105,28 @@ def test_what_is_not_read_is_told_with_its_reason_and_the_rest_is_stored(
     assert films.verify().sound
     again = films.run(folder, tables=[table])
     assert (again.unchanged, again.embedded, again.rejected) == (5, 0, 3)
+
+
+def test_a_file_that_changes_while_it_waits_is_put_aside_until_the_next_run(
+    films: Films, folder: Path, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (other,) = write_films(tmp_path / "other", 1, first=70)
+    prepare = films.preparation._prepare
+
+    def changed(file: ImageFile) -> PreparedImage | UnreadableImage:
+        if file.path.name == "film000.png":
+            file.path.write_bytes(other.read_bytes())
+        return prepare(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(films.preparation, "_prepare", changed)
+        tally = films.run(folder, tables=[table])
+    assert (tally.embedded, tally.rejected) == (5, 1)
+    assert [rejection.field for rejection in films.rejections.written] == ["changed"]
+    assert films.images.images(ImageFilters(patient_ids=("p0",))) == []
+    assert films.run(folder, tables=[table]).embedded == 1
+    assert films.images.counts().images == 6
+    assert films.verify().sound
 
 
 def test_prune_removes_what_the_folder_no_longer_holds(films: Films, folder: Path, table: Path) -> None:
