@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,17 @@ from pipeline.errors import SettingsInvalid
 _PACKAGES = ("pydicom", "gdcm", "openjpeg", "jpeg_ls", "PIL", "nibabel")
 
 
-@cache
+_LOADING = threading.Lock()
+
+
 def load_libraries() -> None:
     """Import what decodes, once, before anything else does. Raises SettingsInvalid where the extra is missing."""
+    with _LOADING:  # a cache alone lets two threads in
+        _load()
+
+
+@cache
+def _load() -> None:
     missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise SettingsInvalid(

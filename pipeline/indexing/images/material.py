@@ -76,7 +76,6 @@ class ImageMaterial:
 
     @property
     def calls_at_once(self) -> int:
-        """One more than the model takes would wait at its door: it finds the next request there."""
         return self.embedder.calls_at_once
 
     def prepare(self) -> None:

@@ -45,10 +45,10 @@ OPTIONS = PoolOptions(
 
 
 class InThreads:
-    """Prepares images in threads of this process: a pool of processes takes a second to start."""
+    """Prepares images in a thread of this process, one at a time: a pool of processes takes a second to start."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(2)
+        self._threads = ThreadPoolExecutor(1)
         self.prepared = 0
 
     def submit(self, file: ImageFile) -> Future[PreparedImage | UnreadableImage]:

@@ -14,7 +14,7 @@ from pipeline.images import EVERY_IMAGE, ImageCounts, ImageFilters
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.reading_pool import PreparedImage
 from pipeline.indexing.ledger import SqliteLedger
-from pipeline.records import EVERYTHING, Document, EmbeddedDocument, StagedNote, StoreCounts
+from pipeline.records import EVERYTHING, Document, EmbeddedDocument, ImageReference, StagedNote, StoreCounts
 from pipeline.storage.sqlite import Database
 from pipeline.wiring import STORE_FILE
 from tests.indexing.images.films import NOTE_SPACE, Films, about, write_films, write_table
@@ -250,14 +250,15 @@ def test_notes_and_images_have_ledgers_of_their_own(
     notes.prepare()
     assert notes.counts()["completed"] == 0
     (content, *_) = (key for key, _ in films.ledger.completed())
+    films.ledger.stage([StagedNote(ImageReference("/x.png", content, "png"), "s", "f")])
     notes.stage([StagedNote(Document(content, "p", "Note", "text"), "s", "f")])
-    (claim,) = notes.claim(10)
-    assert isinstance(claim.document, Document)
-    assert films.ledger.claim(10) == []
+    ((of_note,), (of_image,)) = (notes.claim(10), films.ledger.claim(10))
+    assert (type(of_note.document), type(of_image.document)) == (Document, ImageReference)
+    films.ledger.forget([content])
     notes.forget_all()
     films.notes.clear()
     films.notes.prepare(NOTE_SPACE)
-    assert films.run(folder, tables=[table]).unchanged == 6
+    assert films.run(folder, tables=[table]).unchanged == 5
     films.ledger.forget_all()
     films.images.clear()
     assert films.notes.counts() == StoreCounts(0, 0)
