@@ -150,7 +150,6 @@ def open_image_corpus(settings: Settings) -> Iterator[ImageCorpus]:
         notes = stack.enter_context(closing(open_store(chosen, database)))
         notes.prepare(notes.space() or open_embedder(chosen).space)
         images = open_image_store(notes)
-        images.prepare(embedder.space)
         ledger = open_ledger(chosen, database, "images")
         spool = stack.enter_context(closing(Database(chosen.data_dir / SPOOL_FILE)))
         material = ImageMaterial(

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -39,7 +39,7 @@ from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.reconciliation import Reconciliation
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.flow import source_name
-from pipeline.records import IndexReport, Rejection
+from pipeline.records import IndexReport, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.wiring import ImageCorpus, open_image_corpus, open_image_preparation
 
@@ -47,6 +47,8 @@ FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 REJECTIONS_FILE = "rejected-images.jsonl"
 FIRST = "first"
 HITS_SHOWN = 5
+RECORDS_LOOKED_AT_MAX = 100
+"""By --fresh, before it forgets what is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def images(
         logs.configure(settings.log_level)
         inputs = _inputs(folders or (), prune=prune, limit=limit, formats=formats)
         sources = ImageSources(inputs, _tables(inputs, metadata or ()), _formats(formats))
-        records = islice(sources, limit)
+        records: Iterator[SourceRecord | Rejection] = islice(sources, limit)
         rejections_file = _outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             _print_survey(_survey(records, sources, settings, rejections_file), json_output, rejections_file)
@@ -133,6 +135,7 @@ def images(
         ) as (indexing, corpus):
             if not resume:
                 corpus.embedder.check()
+                records = _begun(records)
                 corpus.start_over()
             whole = limit is None and set(sources.formats) == set(FORMATS)
             names = [source_name(each) for each in inputs]
@@ -145,6 +148,20 @@ def images(
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.rejected or report.unread_files or report.failed:
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _begun(records: Iterator[SourceRecord | Rejection]) -> Iterator[SourceRecord | Rejection]:
+    """The same records, once there is an image among the first. Raises InputUnusable where there is none: what is
+    stored must not make way for nothing."""
+    ahead: list[SourceRecord | Rejection] = []
+    for record in islice(records, RECORDS_LOOKED_AT_MAX):
+        ahead.append(record)
+        if isinstance(record, SourceRecord):
+            return chain(ahead, records)
+    raise InputUnusable(
+        f"None of the first {len(ahead)} files is an image, so nothing was removed.",
+        remedy="--dry-run lists what is wrong with each.",
+    )
 
 
 @contextmanager
@@ -262,7 +279,10 @@ def _outside(inputs: Sequence[str], rejections_file: Path) -> Path:
 
 
 def _survey(
-    records: Iterator[Any], sources: ImageSources, settings: Settings, rejections_file: Path
+    records: Iterator[SourceRecord | Rejection],
+    sources: ImageSources,
+    settings: Settings,
+    rejections_file: Path,
 ) -> ImageSurvey:
     """Read and prepare every image, a few ahead, and keep none."""
     tally, seen = RunCounts(), set[str]()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from pipeline.config import load_settings
 from pipeline.vectorize import app
+from pipeline.wiring import STORE_FILE
 from tests.indexing.images.films import about, write_films, write_table
 
 
@@ -54,6 +58,30 @@ def test_images_beside_notes_from_the_first_run_to_verify(tmp_path: Path) -> Non
     assert checked.exit_code == 0, checked.output
     assert "1 notes done" in checked.output
     assert "3 images done, 3 of them stored" in checked.output
+
+
+def test_another_image_embedder_is_refused_and_fresh_begins_again_where_there_is_an_image(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "films"
+    table = write_table(tmp_path / "said.csv", about(write_films(folder, 2)))
+    assert run("images", str(folder), "--metadata", str(table)).exit_code == 0
+    store = load_settings(None).data_dir / STORE_FILE
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("UPDATE ImageSpace SET Model = 'of another time'")
+        connection.commit()
+    refused = run("images", str(folder), "--metadata", str(table))
+    assert refused.exit_code == 2
+    assert "of another time" in refused.stderr
+    (tmp_path / "empty").mkdir()
+    nothing = run("images", str(tmp_path / "empty"), "--fresh")
+    assert nothing.exit_code == 2
+    assert "nothing was removed" in " ".join(nothing.stderr.split())
+    with closing(sqlite3.connect(store)) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM MedicalImageVectors").fetchone() == (2,)
+    fresh = run("images", str(folder), "--metadata", str(table), "--fresh")
+    assert fresh.exit_code == 0, fresh.output
+    assert "2 stored (2 embedded" in fresh.output
 
 
 def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
