@@ -26,6 +26,18 @@ STORE_WAIT_SECONDS_MAX = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class Committed:
+    """What became of a batch."""
+
+    done: list[Claim]
+    """Those that held until all was done."""
+    outdone: int
+    """Of these, those that another record stands for: nothing of them is stored."""
+    refused: list[tuple[Claim, str]]
+    """Parked, each with its reason."""
+
+
+@dataclass(frozen=True, slots=True)
 class Committer:
     """The one writer of store and ledger together."""
 
@@ -35,15 +47,15 @@ class Committer:
     """How long a store that is away is waited for."""
     stop: Callable[[], bool]
 
-    def commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedMaterial]) -> list[Claim]:
-        """Store the notes whose claims still hold. Those that held until all was done."""
+    def commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedMaterial]) -> Committed:
+        """Store the notes whose claims still hold."""
         return self.patiently(lambda: self._commit(claims, documents))
 
     def remove(self, resource_ids: Sequence[str]) -> int:
         """Take notes out of store and ledger. How many the store held."""
         return self.patiently(lambda: self._remove(resource_ids))
 
-    def _commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedMaterial]) -> list[Claim]:
+    def _commit(self, claims: Sequence[Claim], documents: Sequence[EmbeddedMaterial]) -> Committed:
         with self.ledger.storing():
             held = [
                 (claim, document)
@@ -52,16 +64,27 @@ class Committer:
             ]
             replaced = [claim.replaces for claim, _ in held if claim.replaces]
             with self.store.transaction():
-                self.store.upsert([document for _, document in held])
+                unstored = self.store.upsert([document for _, document in held]) or {}
                 if replaced:
                     self.store.delete(replaced)
-            lost = self.ledger.complete([(claim, document.parts) for claim, document in held])
+            refused = [(claim, reason) for claim, _ in held if (reason := unstored.get(_key(claim)))]
+            for claim, reason in refused:
+                self.ledger.fail(claim, reason)
+            counted = [
+                (claim, 0 if _key(claim) in unstored else document.parts)
+                for claim, document in held
+                if not unstored.get(_key(claim))
+            ]
+            lost = self.ledger.complete(counted)
             if replaced:
                 kept = {claim.replaces for claim in lost}
                 self.ledger.forget(key for key in replaced if key not in kept)
         if lost:
             self._delete(self.ledger.overtaken(lost))
-        return [claim for claim, _ in held if claim not in lost] if lost else [claim for claim, _ in held]
+        done = (
+            [claim for claim, _ in counted if claim not in lost] if lost else [claim for claim, _ in counted]
+        )
+        return Committed(done, len(unstored) - len(refused), refused)
 
     def _remove(self, resource_ids: Sequence[str]) -> int:
         with self.ledger.removing(resource_ids):
@@ -84,3 +107,7 @@ class Committer:
             reraise=True,
         )
         return retrying(write)
+
+
+def _key(claim: Claim) -> str:
+    return claim.document.resource_id

@@ -37,7 +37,9 @@ class MaterialStore(Protocol):
 
     def transaction(self) -> AbstractContextManager[None]: ...
 
-    def upsert(self, embedded: Sequence[Any]) -> None: ...
+    def upsert(self, embedded: Sequence[Any]) -> Mapping[str, str] | None:
+        """Replace each. What could not be stored, by what the ledger calls it, with the reason; "" where another one
+        stands for it. None: all is stored."""
 
     def delete(self, keys: Sequence[str]) -> int:
         """By what the ledger calls them."""

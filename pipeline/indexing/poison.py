@@ -80,13 +80,17 @@ class BatchFinisher:
         """Store a batch once it is embedded; the error, where a note in it may be the cause."""
         try:
             embedded = batch().wait()
-            done = self.committer.commit(claims, embedded.documents)
+            committed = self.committer.commit(claims, embedded.documents)
         except (*POISON, *SUSPICIOUS) as error:
             return error
-        self.tally.embedded += len(done)
+        self.tally.embedded += len(committed.done) - committed.outdone
+        self.tally.older += committed.outdone
+        self.tally.waiting -= committed.outdone
+        self.tally.failed += len(committed.refused)
+        self.tally.reasons.update(reason for _, reason in committed.refused)
         self.tally.chunks_embedded += embedded.chunks_embedded
         self.tally.chunks_reused += embedded.chunks_reused
-        self.notices.committed([claim.document.resource_id for claim in done])
+        self.notices.committed([claim.document.resource_id for claim in committed.done])
         return None
 
     def _index_alone(self, claim: Claim, attempts: int | None = None) -> ChartwellError | None:

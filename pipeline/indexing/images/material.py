@@ -13,11 +13,12 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
+from pipeline.imaging.records import ImageDescription
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
@@ -141,48 +142,52 @@ class ImageTarget:
     def transaction(self) -> AbstractContextManager[None]:
         return self.images.transaction()
 
-    def upsert(self, embedded: Sequence[Any]) -> None:
-        """Raises StoreRejectedRow where another image has the id: another patient's, or a later file's."""
+    def upsert(self, embedded: Sequence[Any]) -> Mapping[str, str]:
+        """As `MaterialStore.upsert`: not stored is what another patient's image has the id of, and what a later file of
+        the same image stands for."""
         held = self.images.descriptions([each.description.image_id for each in embedded])
-        replaced = [
-            held[new.image_id].content_hash
-            for each in embedded
-            if (new := each.description).image_id in held
-            and held[new.image_id].content_hash != new.content_hash
+        counting: dict[str, EmbeddedImage] = {}
+        unstored: dict[str, str] = {}
+        for each in embedded:
+            new = each.description
+            earlier = counting.get(new.image_id)
+            rival = earlier.description if earlier else held.get(new.image_id)
+            verdict = "replaces" if rival is None else self._compare(new, rival)
+            if verdict == "replaces":
+                if earlier is not None:
+                    unstored[earlier.description.content_hash] = ""
+                counting[new.image_id] = each
+            else:
+                unstored[new.content_hash] = "" if verdict == "older" else _another_patient(new.image_id)
+        self.images.upsert(list(counting.values()))
+        outdone = [
+            held[key].content_hash
+            for key, each in counting.items()
+            if key in held and held[key].content_hash != each.description.content_hash
         ]
-        if replaced:
-            self._require_later(embedded, held)
-        self._require_one_each(embedded)
-        self.images.upsert(embedded)
-        if replaced:
-            self.ledger.forget(replaced)
+        if outdone:
+            self.ledger.forget(outdone)  # a file that is still there is read again, and found to be older
+        return unstored
 
     def delete(self, keys: Sequence[str]) -> int:
-        return self.images.delete(self.images.images_of(keys))
+        removed = self.images.delete(self.images.images_of(keys))
+        if older := [key for key, parts in self.ledger.completed() if not parts]:
+            self.ledger.forget(older)  # what stood for one of them may just have gone: the next run looks
+        return removed
 
-    def _require_later(self, embedded: Sequence[EmbeddedImage], held: Mapping[str, Any]) -> None:
-        for each in embedded:
-            new, old = each.description, held.get(each.description.image_id)
-            if old is None or old.content_hash == new.content_hash:
-                continue
-            if old.patient_id != new.patient_id:
-                raise _another_patient(new.image_id)
-            known = self.ledger.known([old.content_hash, new.content_hash])
-            files = [known[key].file if key in known else "" for key in (old.content_hash, new.content_hash)]
-            if files[0] and files[0] != files[1] and Path(files[0]).exists() and _is_later(*files):
-                raise StoreRejectedRow(
-                    f"Image {new.image_id!r} lies in two files, and the later one by its name is stored.",
-                    remedy="Take the other one out of the folder.",
-                )
-
-    @staticmethod
-    def _require_one_each(embedded: Sequence[EmbeddedImage]) -> None:
-        """Two of one batch are told apart one after the other."""
-        ids = {each.description.image_id for each in embedded}
-        if len(ids) < len(embedded):
-            raise StoreRejectedRow(
-                "Two files of one batch are the same image.", remedy="Take one of them out of the folder."
-            )
+    def _compare(
+        self, new: ImageDescription, rival: ImageDescription
+    ) -> Literal["replaces", "older", "another patient"]:
+        """Of two images with one id: of two files that are there the later by its name counts, and none before another
+        patient's. One that was edited where it lies, or whose file has gone, makes way."""
+        if new.content_hash == rival.content_hash:
+            return "replaces"
+        known = self.ledger.known([rival.content_hash, new.content_hash])
+        files = [known[key].file if key in known else "" for key in (rival.content_hash, new.content_hash)]
+        gone = bool(files[0]) and (files[0] == files[1] or not Path(files[0]).exists())
+        if new.patient_id != rival.patient_id and not gone:
+            return "another patient"
+        return "older" if files[0] and not gone and by_name(files[0]) > by_name(files[1]) else "replaces"
 
 
 def image_file(reference: ImageReference) -> ImageFile:
@@ -217,12 +222,9 @@ def _require_storable(reference: ImageReference, prepared: PreparedImage) -> Non
         )
 
 
-def _is_later(one: str, other: str) -> bool:
-    return by_name(one) > by_name(other)
-
-
-def _another_patient(image_id: str) -> StoreRejectedRow:
-    return StoreRejectedRow(
+def _another_patient(image_id: str) -> str:
+    refused = StoreRejectedRow(
         f"Another patient's image is stored with the id {image_id!r}.",
         remedy="Two images need ids of their own; correct the one that is wrong, or take it out of the folder.",
     )
+    return str(refused)

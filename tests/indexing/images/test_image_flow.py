@@ -174,14 +174,56 @@ def test_of_two_files_of_one_image_the_later_by_name_counts(films: Films, folder
     assert films.run(folder).embedded == 1
     later = folder / "b" / MIMIC.format(patient="10000032")
     write_films(later.parent, 1, first=1)[0].rename(later)
-    films.run(folder)
-    for _ in range(2):
+    for run in range(4):
         tally = films.run(folder)
-        assert (tally.embedded, tally.failed) == (0, 1)
-        assert "lies in two files" in next(iter(tally.reasons))
+        assert (tally.failed, tally.rejected) == (0, 0)
+        assert tally.unchanged == (1, 1, 2, 2)[run]
         (stored,) = films.images.images(EVERY_IMAGE)
         assert "/b/" in stored.source
         assert films.verify().sound
+    later.unlink()
+    assert films.run(folder, prune=True).pruned == 1
+    assert films.run(folder).embedded == 1  # what it stood for is there again
+    (stored,) = films.images.images(EVERY_IMAGE)
+    assert "/a/" in stored.source
+    assert films.verify().sound
+
+
+def test_many_files_of_the_same_images_end_no_run(films: Films, folder: Path) -> None:
+    """Of two patients in one folder, then in a second one under their ids as well."""
+    for number in range(20):
+        place = folder / "one" / MIMIC.replace("same-id", f"id{number}").format(patient="10000032")
+        write_films(place.parent, 1, first=number)[0].rename(place)
+    assert films.run(folder, batch_size=10).embedded == 20
+    for number in range(20):
+        other = folder / "two" / MIMIC.replace("same-id", f"id{number}").format(patient="10000048")
+        write_films(other.parent, 1, first=40 + number)[0].rename(other)
+        early = folder / "early" / MIMIC.replace("same-id", f"id{number}").format(patient="10000032")
+        write_films(early.parent, 1, first=80 + number)[0].rename(early)
+    tally = films.run(folder, batch_size=10)
+    assert (tally.embedded, tally.older, tally.failed, tally.unchanged) == (0, 20, 20, 20)
+    assert films.images.counts() == ImageCounts(20, 1, 1)
+    assert films.verify().sound
+
+
+def test_a_patient_that_is_corrected_where_the_file_lies_is_no_other_patients_image(
+    films: Films, folder: Path, tmp_path: Path
+) -> None:
+    (path,) = write_films(folder, 1)
+    table = tmp_path / "said.csv"
+    films.run(folder, tables=[write_table(table, [{"image": path.name, "patient": "p1"}])])
+    films.run(folder, tables=[write_table(table, [{"image": path.name, "patient": "p2"}])])
+    assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == ["p2"]
+    place = folder / MIMIC.format(patient="10000032")
+    write_films(place.parent, 1, first=3)[0].rename(place)
+    films.run(folder, tables=[table])
+    moved = folder / MIMIC.format(patient="10000048")
+    moved.parent.mkdir(parents=True)
+    moved.write_bytes(write_films(tmp_path / "new", 1, first=4)[0].read_bytes())
+    place.unlink()
+    films.run(folder, tables=[table], prune=True)
+    assert {each.patient_id for each in films.images.images(EVERY_IMAGE)} == {"p2", "10000048"}
+    assert films.verify().sound
 
 
 def test_the_folders_of_mimic_and_the_table_of_nih_are_recognised(films: Films, folder: Path) -> None:
