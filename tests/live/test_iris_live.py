@@ -18,6 +18,7 @@ from pipeline.backends.iris import search
 from pipeline.backends.iris.store import TABLES, IrisStore
 from pipeline.config import IrisSettings
 from pipeline.records import EmbeddingSpace
+from tests.contracts.image_store import ImageStoreContract, Opened, Pair
 from tests.contracts.store import StoreContract, StoreFactory
 from tests.live.iris_questions import QUESTIONS, Live, answer, corpus
 from tests.live.iris_server import PASSWORD_FILE, PORT, REPORT
@@ -47,7 +48,7 @@ def empty(live_settings: IrisSettings) -> IrisSettings:
 def _drop_everything(settings: IrisSettings) -> None:
     store = IrisStore(settings)
     live = Live(settings, store, SPACE, 0)
-    for table in reversed(TABLES):
+    for table in ("MedicalImageVectors", *reversed(TABLES)):
         live.attempt(f"DROP TABLE DEMO.{table}")
     store.close()
 
@@ -69,6 +70,16 @@ class TestIrisStoreLiveThroughItsVectorIndex(StoreContract):
     def store_factory(self, empty: IrisSettings, monkeypatch: pytest.MonkeyPatch) -> StoreFactory:
         monkeypatch.setattr(search, "EXACT_ROWS_MAX", 0)
         return lambda: IndexedStore(empty)
+
+
+class TestIrisImagesLive(ImageStoreContract):
+    @pytest.fixture
+    def opened(self, empty: IrisSettings) -> Opened:
+        def both() -> Pair:
+            store = IrisStore(empty)
+            return store, store.images()
+
+        return both
 
 
 @pytest.fixture(scope="module")
