@@ -96,7 +96,7 @@ class Definition:
         return each * math.prod(label.size for label in self.labels.values())
 
 
-ERROR_OR_OK = Label(of='"ok" or an error code', most=60)
+ERROR_OR_OK = Label(of='"ok" or an error code', most=80)
 _STAGE = Label(STAGES)
 _KIND = Label(("query", "passage"))
 _ROLE = Label(("embedder", "generator"))
@@ -108,7 +108,7 @@ _ANSWERING = (
         "Questions by how they ended. A failed question's reason is the error's code.",
         {
             "outcome": Label(OUTCOMES),
-            "reason": Label(of="none, why there is no answer, or an error code", most=75),
+            "reason": Label(of="none, why there is no answer, or an error code", most=95),
         },
     ),
     Definition(
@@ -189,7 +189,7 @@ _MODELS = (
         "chartwell_generator_requests_total",
         "counter",
         'Drafts asked of the generator; "abandoned": the reader left, and the request was cancelled.',
-        {"outcome": Label(of='"ok", "abandoned" or an error code', most=60)},
+        {"outcome": Label(of='"ok", "abandoned" or an error code', most=80)},
     ),
     Definition(
         "chartwell_generator_request_duration_seconds",

@@ -42,7 +42,7 @@ def validate(*arguments: str) -> Result:
 def test_the_embedded_default_works_and_what_it_lacks_is_not_checked() -> None:
     done = validate()
     assert done.exit_code == 0, done.output
-    assert "This deployment works: 5 passed, 10 skipped" in done.output
+    assert "This deployment works: 6 passed, 9 skipped" in done.output
     assert "not checked:" in done.output
     assert "nim_llm_health_check: answers come from extractive, not from a NIM" in done.output
 
