@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from pipeline.text.statements.brackets import joins_brackets_of_another
+from pipeline.text.statements.clauses import joins_clauses
 from pipeline.text.statements.condition import leaves_out_condition
 from pipeline.text.statements.contrast import joins_what_is_apart
 from pipeline.text.statements.facts import Over, Reading, Token
@@ -606,6 +607,7 @@ def _speaks_against(
     return (
         joins_what_is_apart(source, claim, start, end)
         or joins_brackets_of_another(source, claim, start, end)
+        or joins_clauses(source, claim, start, end)
         or leaves_out_condition(source, claim, start, end)
         or _tolerates_another(source, theirs, claim, start, end, words)
         or _says_of_more(source, theirs, claim, start, end, words)
