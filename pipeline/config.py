@@ -277,7 +277,8 @@ class DeidentificationSettings(SettingsGroup):
     )
     pixel_text_modalities: str = Field(
         "US SC OT XC ES GM UNKNOWN",
-        description="modalities whose every image is read for text, with blanks between; UNKNOWN: no modality given",
+        description="modalities whose every image is read for text, with blanks between; UNKNOWN: the file "
+        "names none, as PNG and JPEG do",
     )
     pixel_text_sample: float = Field(
         0.01, ge=0, le=1, description="share of all other images that is read for text"

@@ -143,7 +143,9 @@ def images(
             report = tally.report(str(rejections_file) if tally.rejected or tally.unread_files else None)
             foreign = corpus.images.foreign_reports()
             hits = _search(corpus, settings, inputs, test_search) if test_search else []
-        _print(report, sources, foreign, hits, test_search, json_output)
+            assert isinstance(corpus.material, ImageMaterial)
+            left_out = corpus.material.left_out.total()
+        _print(report, sources, foreign, left_out, hits, test_search, json_output)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.rejected or report.unread_files or report.failed:
@@ -348,12 +350,14 @@ def _print(
     report: IndexReport,
     sources: ImageSources,
     foreign: Sequence[str],
+    left_out: int,
     hits: Sequence[ImageHit],
     asked: str | None,
     json_output: bool,
 ) -> None:
     if json_output:
         shown = _as_record(report) | {"formats": dict(sources.seen), "foreign_reports": list(foreign)}
+        shown["values_left_out"] = left_out
         if asked:
             shown["test_search"] = [_shown(hit) for hit in hits]
         out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
@@ -371,12 +375,7 @@ def _print(
     _print_rejected(report.reasons, report.unread_files, report.rejections_file)
     if sources.tables.unused:
         out.print(f"{sources.tables.unused:,} rows of the tables are about no image here", markup=False)
-    if foreign:
-        out.print(
-            f"{len(foreign):,} images name a report of another patient, for example {foreign[0]}: it is not shown; "
-            "correct the source",
-            markup=False,
-        )
+    _print_doubts(left_out, foreign)
     if report.pruned:
         out.print(f"{report.pruned:,} images that the folders no longer hold were removed", markup=False)
     if report.missing:
@@ -395,6 +394,21 @@ def _print(
                 f"  {hit.similarity:.2f}  {each.image_id}  {each.modality} {each.date or 'no date'}",
                 markup=False,
             )
+
+
+def _print_doubts(left_out: int, foreign: Sequence[str]) -> None:
+    if left_out:
+        out.print(
+            f"{left_out:,} values of the tables were left out: they hold a word or a number that may name someone "
+            "(docs/images.md)",
+            markup=False,
+        )
+    if foreign:
+        out.print(
+            f"{len(foreign):,} images name a report of another patient, for example {foreign[0]}: it is not shown; "
+            "correct the source",
+            markup=False,
+        )
 
 
 def _print_rejected(reasons: Any, unread_files: int, rejections_file: str | None) -> None:

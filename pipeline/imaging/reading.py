@@ -17,11 +17,12 @@ from pipeline.imaging.decoding import DecodedImage, DecodingOptions, decode_imag
 from pipeline.imaging.deidentification.deidentifier import CleanHeader, Deidentifier
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.files import ImageFile, ImageMetadata, open_image
-from pipeline.imaging.records import ImageDescription, MedicalImage
+from pipeline.imaging.records import LEFT_OUT, ImageDescription, MedicalImage
 from pipeline.logs import LOGGER, fault_fields
 
 _HASH_AS_ID: Final = 32
 """Hex digits of the content hash that stand for an id where there is none."""
+_CODES: Final = ("modality", "body_part", "view", "laterality")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,8 @@ def _image(file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: D
         image_id=decoded.content_hash,
         identifiers=identifiers,
         source_format=decoded.source_format,
-        modality=description.modality,
+        modality=header.modality,
+        said_modality=description.modality,
         burned_in=header.burned_in,
     )
     return MedicalImage(
@@ -103,6 +105,10 @@ def _description(
     row = file.metadata
     frame = decoded.frame
     kept = deidentifier.settings.patient_id == "keep"
+    codes = {name: deidentifier.code(getattr(row, name), identifiers) for name in _CODES}
+    findings = deidentifier.findings(row.findings, identifiers)
+    left_out = sum(bool(getattr(row, name).strip()) and not code for name, code in codes.items())
+    left_out += sum(bool(label.strip()) for label in row.findings) - len(findings)
     open_to_all = identifiers.without_id(patient) if kept else identifiers
     return ImageDescription(
         image_id=header.image_id
@@ -114,10 +120,10 @@ def _description(
         content_hash=decoded.content_hash,
         series_id=_mapped(row.series_id, deidentifier) or header.series_id,
         study_id=_mapped(row.study_id, deidentifier) or header.study_id,
-        modality=_row_value(row.modality.upper(), identifiers) or header.modality,
-        body_part=_row_value(row.body_part.upper(), identifiers) or header.body_part,
-        view=_row_value(row.view.upper(), identifiers) or header.view,
-        laterality=_row_value(row.laterality.upper(), identifiers) or header.laterality,
+        modality=codes["modality"] or header.modality,
+        body_part=codes["body_part"] or header.body_part,
+        view=codes["view"] or header.view,
+        laterality=codes["laterality"] or header.laterality,
         description=deidentifier.text(row.description, identifiers) or header.description,
         date=deidentifier.dates_of(patient).iso(row.date) if row.date.strip() else header.date,
         rows=frame.rows,
@@ -125,13 +131,14 @@ def _description(
         frame=frame.number,
         frames=frame.count,
         report_id=row.report_id.strip() or None,
-        findings=deidentifier.findings(row.findings, identifiers),
+        findings=findings,
         domain=row.domain.strip() or None,
         encounter_id=row.encounter_id.strip() or None,
         metadata={
             **header.metadata,
             **frame.remarks,
             **_window(decoded),
+            **({LEFT_OUT: str(left_out)} if left_out else {}),
             **({"date": "shifted"} if deidentifier.settings.dates == "shift" else {}),
         },
     )

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ImageFormat: TypeAlias = Literal["dicom", "png", "jpg", "nifti"]
+LEFT_OUT = "left_out"
+"""In an image's metadata: how many values of its row were left out, because they may name someone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,22 @@ def test_an_id_of_the_row_stands_unless_it_tells_what_must_not_leave() -> None:
     assert "00004893" not in repr(asdict(mapped))
 
 
+def test_what_a_row_may_not_say_is_left_out_and_counted() -> None:
+    row = ImageMetadata(
+        patient_id="P-1",
+        modality="ct",
+        body_part="Ottilie Quastenberg",
+        view="617-555-8841",
+        laterality="L",
+        findings=("Effusion", "Seen by Dr. Zwirnmann"),
+    )
+    found = read(picture(grey()), "film.png", row).description
+    assert (found.modality, found.body_part, found.view, found.laterality) == ("CT", "", "", "L")
+    assert (found.findings, found.metadata["left_out"]) == (("Effusion",), "3")
+    assert "left_out" not in read(picture(grey()), "film.png").description.metadata
+    assert read(dicom(BodyPartExamined="CHEST"), "film.dcm", row).description.body_part == "CHEST"
+
+
 def test_a_header_is_described_where_the_row_is_silent() -> None:
     content = dicom(
         PatientName="MITCHELL^ANNA", BodyPartExamined="CHEST", StudyDate="20200229", ViewPosition="PA"

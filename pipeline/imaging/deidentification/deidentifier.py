@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 from pipeline.config import DeidentificationSettings
 from pipeline.imaging.deidentification.dates import PatientDates, dates_of
 from pipeline.imaging.deidentification.elements import readable_element, texts_of
-from pipeline.imaging.deidentification.free_text import keep_harmless_words
+from pipeline.imaging.deidentification.free_text import (
+    harmless_code,
+    is_harmless_label,
+    keep_harmless_words,
+)
 from pipeline.imaging.deidentification.header import HeaderRules
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
@@ -22,17 +26,13 @@ from pipeline.imaging.deidentification.pixel_text import UNKNOWN_MODALITY, Pixel
 from pipeline.imaging.deidentification.pseudonyms import map_patient_id, map_uid
 from pipeline.imaging.deidentification.source_names import clean_source
 from pipeline.imaging.deidentification.text_recognition import TextReader, installed_reader
-from pipeline.imaging.deidentification.vocabulary import is_term, says_nothing_of_a_person
 from pipeline.imaging.libraries import load_libraries, without_warnings
 from pipeline.imaging.records import ImageFormat, Rendering
 
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-_CODE = re.compile(r"[A-Z][A-Z0-9_ ]{0,15}")
 _NUMBERS = re.compile(r"[-+.\de ]{1,64}", re.IGNORECASE)
-_LONG_NUMBER = re.compile(r"\d{5}|\d{1,4}[-/.]\d{1,2}[-/.]\d{2}")
-"""Or a date."""
 _NUMBER_KEYWORDS: Mapping[str, str] = {
     "series_number": "SeriesNumber",
     "instance_number": "InstanceNumber",
@@ -121,7 +121,11 @@ class Deidentifier:
     def findings(self, labels: Iterable[str], identifiers: Identifiers) -> tuple[str, ...]:
         """Labels as they may be given: whole or not at all, because half a finding is another finding."""
         plain = (" ".join(label.split()) for label in labels)
-        return tuple(label for label in plain if label and _may_be_given(label, identifiers))
+        return tuple(label for label in plain if label and is_harmless_label(label, identifiers))
+
+    def code(self, written: str, identifiers: Identifiers) -> str:
+        """A modality, a part of the body, a view or a side as it may be given."""
+        return harmless_code(written, identifiers)
 
     def pixels(
         self,
@@ -131,15 +135,19 @@ class Deidentifier:
         identifiers: Identifiers,
         source_format: ImageFormat,
         modality: str = "",
+        said_modality: str = "",
         burned_in: str = "",
     ) -> tuple[Rendering, PixelCheck]:
         """A rendering as it may be given, and what was done to know it. `modality`, `burned_in`: as `CleanHeader` has
-        them; `image_id`: any id that stays the same. A volume (NIfTI) of no modality is no export of a screen.
+        them; `said_modality`: a table's, which may add to the care that the image's own asks for and takes nothing from
+        it; `image_id`: any id that stays the same. A volume (NIfTI) of no modality is no export of a screen.
 
         Raises UnreadableImage where the image is refused, DeidentificationUnavailable where the reader is not sound.
         """
         kind = modality or ("" if source_format == "nifti" else UNKNOWN_MODALITY)
         need = need_of(kind, burned_in, self.settings, self.key, image_id)
+        if need != "must" and said_modality:
+            need = need_of(said_modality, burned_in, self.settings, self.key, image_id)
         wanted = need != "no" and self.settings.pixel_text != "keep"
         reader = self.reader or (installed_reader() if wanted else None)
         with without_warnings():
@@ -169,13 +177,6 @@ class Deidentifier:
         )
 
 
-def _may_be_given(label: str, identifiers: Identifiers) -> bool:
-    """Radiology's terms alone say nothing of a patient who is called so ("Mass"); five digits may be someone's."""
-    if all(map(is_term, label.split())):
-        return True
-    return not identifiers.are_in(label) and _LONG_NUMBER.search(label) is None
-
-
 def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:
     return CleanHeader(
         dataset=cleaned,
@@ -184,13 +185,14 @@ def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:
         image_id=_text(cleaned, "SOPInstanceUID"),
         series_id=_text(cleaned, "SeriesInstanceUID"),
         study_id=_text(cleaned, "StudyInstanceUID"),
-        modality=_code(cleaned, "Modality"),
-        body_part=_code(cleaned, "BodyPartExamined"),
-        view=_code(cleaned, "ViewPosition"),
-        laterality=_code(cleaned, "ImageLaterality") or _code(cleaned, "Laterality"),
+        modality=_code(cleaned, "Modality", identifiers),
+        body_part=_code(cleaned, "BodyPartExamined", identifiers),
+        view=_code(cleaned, "ViewPosition", identifiers),
+        laterality=_code(cleaned, "ImageLaterality", identifiers)
+        or _code(cleaned, "Laterality", identifiers),
         description=_description(cleaned),
         date=_date(cleaned),
-        burned_in=_code(cleaned, "BurnedInAnnotation"),
+        burned_in=_code(cleaned, "BurnedInAnnotation", Identifiers()),
         metadata=_metadata(cleaned),
     )
 
@@ -213,11 +215,8 @@ def _date(cleaned: Dataset) -> str | None:
     return next(filter(None, dates), None)
 
 
-def _code(dataset: Dataset, keyword: str) -> str:
-    """A code string of words that any patient's image may have; "" where the value is none."""
-    text = _text(dataset, keyword).upper()
-    known = all(says_nothing_of_a_person(word) for word in text.replace("_", " ").split())
-    return text if known and _CODE.fullmatch(text) else ""
+def _code(dataset: Dataset, keyword: str, identifiers: Identifiers) -> str:
+    return harmless_code(_text(dataset, keyword), identifiers)
 
 
 def _text(dataset: Dataset, keyword: str) -> str:

@@ -98,6 +98,10 @@ class Identifiers:
             f" {form} " in f" {place} " for form in keys(word) for place in self.places if len(form) > 2
         )
 
+    def have_id(self, text: str) -> bool:
+        """Whether a text repeats one of the ids, with or without blanks and signs."""
+        return self._ids_in("".join(_words(text)))
+
     def _names_in(self, words: list[str]) -> bool:
         if not self.names:
             return False

@@ -148,7 +148,7 @@ def _not_read() -> UnreadableImage:
     return UnreadableImage(
         "The image is of a kind that often shows its patient's name, and nothing is installed that reads text in "
         "pixels.",
-        remedy="Install the extra: pip install 'chartwell[ocr]'; or give its modality (--metadata); or take such "
-        "images unread: CHARTWELL_DEIDENTIFICATION__WITHOUT_OCR=pass.",
+        remedy="Install the extra: pip install 'chartwell[ocr]'; or take such images unread: "
+        "CHARTWELL_DEIDENTIFICATION__WITHOUT_OCR=pass.",
         kind="text-not-read",
     )

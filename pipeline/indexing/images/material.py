@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
-from pipeline.imaging.records import ImageDescription
+from pipeline.imaging.records import LEFT_OUT, ImageDescription
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
@@ -27,6 +28,8 @@ from pipeline.records import ImageReference, StagedMaterial, Vector
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import PreparedImage
 
+CLEANING_VERSION = 2
+"""Part of every image's recipe: where another judgement decides what is left out, images are read again."""
 IMAGE_VERSION = 1
 """Part of every image's recipe: a change of reading or preparation that moves vectors raises it."""
 
@@ -59,13 +62,16 @@ class ImageMaterial:
     """What of the settings moves the pixels that a model is given."""
     cleaned_as: str = ""
     """What of the settings changes a description."""
+    left_out: Counter[str] = field(default_factory=Counter)
+    """Values of tables that were left out, because they may name someone, by the hash of the image."""
     _begun: dict[str, Future[PreparedImage | UnreadableImage]] = field(default_factory=dict)
 
     read_ahead = 2
 
     @property
     def recipe(self) -> str:
-        return f"image {IMAGE_VERSION}, {self.prepared_as}, {self.cleaned_as}, {self.embedder.space.id}"
+        cleaned = f"cleaning {CLEANING_VERSION} {self.cleaned_as}"
+        return f"image {IMAGE_VERSION}, {self.prepared_as}, {cleaned}, {self.embedder.space.id}"
 
     @property
     def target(self) -> ImageTarget:
@@ -94,6 +100,7 @@ class ImageMaterial:
         if isinstance(outcome, UnreadableImage):
             raise outcome
         _require_storable(staged, outcome)
+        self.left_out[staged.content_hash] = int(outcome.description.metadata.get(LEFT_OUT, 0))
         return [PreparedPiece(staged.content_hash, self._text(staged), outcome)]
 
     def embed(self, pieces: Sequence[Piece]) -> Vector:

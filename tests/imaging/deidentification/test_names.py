@@ -73,6 +73,15 @@ def test_other_words_are_none(text: str) -> None:
         ("MR HAND left", "MR HAND left"),
         ("left knee, mr hand", "left knee, mr …"),
         ("Zimmerlund", ""),
+        ("Chest 617 555 88 41 PA", "Chest … PA"),
+        ("338 190 22", ""),
+        ("chest 338_190_22", "chest …"),
+        ("chest 23 8 47", "chest …"),
+        ("chest 23 Aug 47", "chest …"),
+        ("chest MRN 773 4512", "chest …"),
+        ("chest 7-7-3", "chest …"),
+        ("CT 1 2 3 phase", "CT 1 2 3 phase"),
+        ("MR 3 mm 512", "MR 3 mm 512"),
         ("", ""),
         ("\n\t", ""),
     ],
@@ -98,6 +107,34 @@ def test_half_a_finding_is_no_finding() -> None:
         "MRN 12345",
     ]
     assert deidentifier.findings(labels, ANNA) == ("Effusion", "no Pneumothorax", "Hodgkin lymphoma")
+
+
+def test_of_a_finding_every_word_is_known_not_to_name_anyone() -> None:
+    said = "Ottilie Quastenberg|617-555-8841|617 555 88 41|born 23 Aug 1947|Seen by Dr. Zwirnmann|Rose Young"
+    labels = [*said.split("|"), "Pleural_Thickening", "Enlarged Cardiomediastinum", "Support Devices"]
+    assert Deidentifier(KEY).findings(labels, Identifiers()) == tuple(labels[6:])
+
+
+@pytest.mark.parametrize(
+    ("written", "given"),
+    [
+        ("chest", "CHEST"),
+        ("Left  Lateral", "LEFT LATERAL"),
+        ("AP/LAT", "AP/LAT"),
+        ("WHOLE_BODY", "WHOLE_BODY"),
+        ("Ottilie Quastenberg", ""),
+        ("Mitchell", ""),
+        ("617-555-8841", ""),
+        ("CHEST 617 555 88", ""),
+        ("19470823", ""),
+        ("MRN5566778", ""),
+        ("smith j", ""),
+        ("Grace Hand", ""),
+        ("", ""),
+    ],
+)
+def test_a_code_is_of_words_that_any_patients_image_may_have(written: str, given: str) -> None:
+    assert Deidentifier(KEY).code(written, ANNA) == given
 
 
 @pytest.mark.parametrize(

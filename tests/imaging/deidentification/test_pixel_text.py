@@ -211,3 +211,26 @@ def test_a_model_that_was_changed_is_not_loaded(tmp_path: Any) -> None:
         (tmp_path / name).write_bytes(b"another model")
     with pytest.raises(DeidentificationUnavailable, match="not the model that was checked"):
         RapidOcrReader(tmp_path)
+
+
+def test_a_modality_that_only_a_table_gives_takes_no_care_away() -> None:
+    film = Rendering(np.full((100, 80), 255, np.uint8))
+    chosen = DeidentificationSettings(pixel_text_sample=0)
+    by_sample = DeidentificationSettings(pixel_text_sample=0, pixel_text_modalities="US")
+
+    def done(settings: DeidentificationSettings, said: str, own: str = "") -> str:
+        deidentifier = Deidentifier(KEY, settings, Lines())
+        _, check = deidentifier.pixels(
+            film,
+            image_id="i1",
+            identifiers=Identifiers(),
+            source_format="png",
+            modality=own,
+            said_modality=said,
+        )
+        return check
+
+    assert done(chosen, "CT") == "read"
+    assert done(chosen, "CT", own="US") == "read"
+    assert done(by_sample, "CT") == "not sampled"
+    assert done(by_sample, "US") == "read"
