@@ -232,6 +232,8 @@ def _split(text: str, start: int, end: int, whole: bool) -> Iterator[Span]:
 def _ends_sentence(text: str, opened: int, stop: re.Match[str], end: int) -> bool:
     at = stop.start("stop")
     if stop.group("stop") != ".":
+        if stop.group("stop")[0] == "?" and at == opened:
+            return False  # "? COPD."
         return stop.group("stop")[0] != "." or not _next_character(text, stop.end(), end).islower()
     if stop.group("comma"):
         return True

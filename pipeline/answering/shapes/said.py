@@ -17,8 +17,10 @@ from pipeline.answering.shapes.reply import Quotation
 from pipeline.records import Hit
 from pipeline.text.statements.predicate import is_said_of_person
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.bystander_facts import PERSON
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
+from pipeline.text.structure.outcomes import is_not_done, is_stopped
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at, sections_of
 from pipeline.text.terms.drug_classes import class_members
@@ -50,8 +52,14 @@ _TO_BE_DONE = re.compile(
     re.IGNORECASE,
 )
 """What is to be done, or was only spoken of."""
+_TEST = re.compile(
+    r"\b(?:\w+(?:gram|graphy|therapy|scan|metry|centesis)s?|scans?|(?:\w+ )?tests?|mri|ct|x-?rays?|ultrasounds?|echo"
+    r"|chemo|infusions?|intubat\w+|screening|rehab\w*)\b",
+    re.IGNORECASE,
+)
 _DONE_THING = SAID_IN[ThingKind.PROCEDURE]
 _OVER = re.compile(r"\b(?:resolution of|resolved|no longer (?:seen|present)|cleared)\b", re.IGNORECASE)
+_BRACKET = re.compile(r"\([^()]*\)")
 _NO_KNOWN = re.compile(
     r"\bNK(?:D|F)?A\b|\bno known (?:(?:drug|food|medication|environmental)(?:,| and| or|/)?\s*)*allerg(?:y|ies)\b"
 )
@@ -60,6 +68,7 @@ _IS_PROSE = re.compile(
     re.IGNORECASE,
 )
 """A sentence that runs on after what is listed; what it says of allergies is found by its words."""
+_NAMES_A_PERSON = re.compile(rf"\b{PERSON}s?\b", re.IGNORECASE)
 _NO_ALLERGY = re.compile(r"\W*(?:no\b|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)", re.IGNORECASE)
 _DENYING = re.compile(
     r"\b(?:rul\w+ out|den\w+|negative|no|not|non|none|never|without|error|remov\w+)\b", re.IGNORECASE
@@ -152,7 +161,8 @@ class AskedThing:
             _wanted(negated=negated, of_family=family is not None, former=former is not None),
             plan.kind in (ThingKind.PROCEDURE, ThingKind.IMAGING)
             or finding.is_vaccine
-            or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None,
+            or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None
+            or _TEST.search(words) is not None,
             _EVER.search(plan.text) is not None,
             plan.kind is ThingKind.MEDICATION
             or (_is_habit(finding) and not _EVER.search(plan.text))
@@ -212,6 +222,8 @@ class Said:
         """Whether no older note changes it."""
         if thing.wanted is not _K.PRESENT:
             return self.kind is thing.wanted
+        if thing.now and thing.kind is ThingKind.MEDICATION and self.kind is _K.ABSENT:
+            return True
         return self.kind in HAS if thing.now else self.kind is _K.PRESENT
 
     def replaces(self, before: Said, thing: AskedThing) -> bool:
@@ -276,7 +288,9 @@ def _listed_allergies(hit: Hit) -> Iterator[Said]:
         if SectionKind.ALLERGIES not in section.kinds:
             continue
         for item in items_of(hit.text, section.text_start, section.end):
-            if _IS_PROSE.search(hit.text, item.start, item.end):
+            if _IS_PROSE.search(hit.text, item.start, item.end) or _NAMES_A_PERSON.search(
+                hit.text, item.start, item.end
+            ):
                 continue
             start, end = with_line_above(hit.text, item.start, item.end)
             line = hit.text[start : item.start].partition("\n")[0]
@@ -294,6 +308,7 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
     start, end = with_line_above(hit.text, mention.sentence_start, mention.sentence_end)
     sentence = hit.text[mention.sentence_start : end]
     before = hit.text[mention.sentence_start : mention.start]
+    in_sentence = (sentence, len(before), mention.end - mention.sentence_start)
     over = False
     if said is _K.FAMILY and _NO_RELATIVE.search(before):
         said = _K.ABSENT
@@ -306,16 +321,38 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
     if said in HAS:
         line = hit.text[start : mention.sentence_start].partition("\n")[0]
         said = _put_right(said, line, sentence, thing.kind)
-        if (
-            said in HAS
-            and thing.is_done
-            and _TO_BE_DONE.search(hit.text, mention.sentence_start, mention.start)
-        ):
+        if said in HAS and thing.is_done and (_TO_BE_DONE.search(before) or is_not_done(*in_sentence)):
             said = _K.PLANNED
-        over = _OVER.search(sentence) is not None
+        elif said in HAS and thing.kind is ThingKind.MEDICATION:
+            said = _of_drug(said, *in_sentence)
+        over = _is_over(*in_sentence)
+    elif said is _K.ABSENT and thing.kind is ThingKind.MEDICATION and is_stopped(*in_sentence):
+        said = _K.HISTORICAL
     fragment = start == mention.sentence_start and len(hit.text[start:end].split()) <= FRAGMENT_WORDS_MAX
     quotation = Quotation(hit, start, end, names_patient=True, under=title if fragment else "")
     return Said(said, quotation, over, hit.text[mention.start : mention.end])
+
+
+def _of_drug(said: AssertionKind, sentence: str, start: int, end: int) -> AssertionKind:
+    if is_not_done(sentence, start, end, drug=True):
+        return _K.PLANNED
+    return _K.HISTORICAL if is_stopped(sentence, start, end) else said
+
+
+def _is_over(sentence: str, start: int, end: int) -> bool:
+    """Whether its sentence says that it is over: a bracket says so of its own item alone."""
+    own = re.match(r"[^,;()]*\(", sentence[end:])
+    kept = end + own.end() if own else -1
+    return any(
+        bracket is None or bracket.start() + 1 == kept
+        for over in _OVER.finditer(sentence)
+        for bracket in (_bracket_of(sentence, over.start()),)
+    )
+
+
+def _bracket_of(sentence: str, at: int) -> re.Match[str] | None:
+    """The bracket that `at` stands in."""
+    return next((each for each in _BRACKET.finditer(sentence) if each.start() < at < each.end()), None)
 
 
 def _of_habit(before: str, sentence: str) -> AssertionKind:

@@ -11,14 +11,27 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.statements.facts import Over, doubts_over, may_stand_over, places_of, read
+from pipeline.text.structure.bystander_facts import (
+    SENTENCES_BACK,
+    brings_in,
+    is_of_another,
+    names_another,
+    opens_with_pronoun,
+)
 from pipeline.text.structure.labels import over_labels
 from pipeline.text.structure.list_items import opens_an_item
+from pipeline.text.structure.outcomes import (
+    is_answered_no,
+    is_answered_yes,
+    is_spoken_of,
+    is_struck_out,
+)
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at, sections_of
 
@@ -164,6 +177,8 @@ _ENDED_AFTER = _cues(
     "resolved|subsided|went away|gone away|is gone|no longer present",
     before=r"^[^.;]{0,90}?(?<!not )(?<!not yet )(?<!if )(?<!will )(?<!to )\b",
 )
+_OF_ANOTHER_ITEM = re.compile(r",[^()]*\(")
+"""Before what a bracket says of the last item of a list alone: "asthma, gastric ulcer (resolved)"."""
 _NOT_ENDED = _cues("not|n't|never|until|if|once|when|after")
 _NO_DENIAL = _cues(r"""
 (?:not|never|n't)(?: yet| completely| fully| entirely| really| been)* (?:resolv|improv|subsid|chang|worsen)\w+
@@ -200,6 +215,10 @@ _OTHERS = _cues(
     after=r"(?: (?!and\b|but\b|he\b|she\b|his\b|her\b|their\b)[\w'’-]+)* $",
 )
 """What follows is said of them: "lives with people who smoke", "no one at home smokes"."""
+_ANSWER = re.compile(
+    r"(?<=\?)\s*(?:no|never|none|denies|negative|(?P<yes>yes))\s*(?:[.,;\n]|\Z)", re.IGNORECASE
+)
+"""What follows a question: "Chest pain? No."."""
 _SENTENCES_BACK = 20
 SENTENCES_KEPT = 4096
 """Sentences whose assertion is remembered: notes repeat what they deny."""
@@ -220,12 +239,20 @@ def assertion_in_sentence(
     remission = "remission" in doubts
     answer = _ANSWERED.match(after)
     return Assertion(
-        denied=(answer is not None and answer["denied"] is not None)
-        or (above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None)
-        or "rather" in doubts,
-        family=above.relatives or _OTHERS.search(before) is not None,
+        denied=not is_answered_yes(sentence, start, end)
+        and (
+            (answer is not None and answer["denied"] is not None)
+            or (above.denied % 2 == 1 and not theirs and _TREATED.search(before) is None)
+            or "rather" in doubts
+            or is_answered_no(sentence, start, end)
+            or is_struck_out(sentence, start, end)
+        ),
+        family=above.relatives or _OTHERS.search(before) is not None or is_of_another(sentence, start, end),
         planned=not_yet,
-        doubted=undecided or (not theirs and _is_doubted(before, doubted and not (not_yet or remission))),
+        doubted=undecided
+        or before.rstrip().endswith("?")
+        or is_spoken_of(sentence, start)
+        or (not theirs and _is_doubted(before, doubted and not (not_yet or remission))),
         past=past
         or remission
         or (answer is not None and answer["past"] is not None)
@@ -296,7 +323,9 @@ def _blank(match: re.Match[str]) -> str:
 def _has_ended(after: str) -> bool:
     """Whether the rest of the sentence says that it ended: "was severe but resolved"."""
     ended = _ENDED_AFTER.search(after)
-    return ended is not None and _NOT_ENDED.search(ended.group()) is None
+    if ended is None or _NOT_ENDED.search(ended.group()) is not None:
+        return False
+    return _OF_ANOTHER_ITEM.search(ended.group()) is None
 
 
 class NoteAssertions:
@@ -322,12 +351,27 @@ class NoteAssertions:
         hung = self._line_it_hangs_on(number)
         over = over_labels(tuple([*labels, hung] if hung else labels))
         kinds = section.kinds if section else ()
-        if kinds == (SectionKind.FAMILY_HISTORY,):
+        if kinds == (SectionKind.FAMILY_HISTORY,) or any(map(names_another, labels)):
             over = over._replace(relatives=True)
         past = bool(kinds) and PAST_SECTIONS.issuperset(kinds)
-        return assertion_in_sentence(
+        asserted = assertion_in_sentence(
             self.text[begin : max(stop, end)], start - begin, end - begin, over=over, past=past
         )
+        if self._goes_on_about_another(number):
+            return replace(asserted, family=True)
+        if answer := _ANSWER.match(self.text, stop):
+            no = answer["yes"] is None
+            return replace(asserted, denied=no, doubted=False)
+        return asserted
+
+    def _goes_on_about_another(self, number: int) -> bool:
+        """Whether the sentence begins with a pronoun that is a relative's: "Her husband is here. He has gout."."""
+        pronoun = opens_with_pronoun(self.text[slice(*self._spans[number])])
+        for start, end in reversed(self._spans[max(0, number - SENTENCES_BACK) : number] if pronoun else ()):
+            sentence = self.text[start:end]
+            if opens_with_pronoun(sentence) != pronoun:
+                return brings_in(sentence, pronoun)
+        return False
 
     def _line_it_hangs_on(self, number: int) -> str | None:
         """The line with a colon above a list of bullets or numbers."""

@@ -96,6 +96,16 @@ def test_none_known_is_not_all_where_another_note_has_an_allergy(tmp_path: Path)
     assert quotes(older) == ["No known drug allergies", "Penicillin: anaphylaxis"]
 
 
+def test_a_section_ends_where_another_labelled_line_begins(tmp_path: Path) -> None:
+    note = "Medications: albuterol as needed.\nSmoking: quit in 2019."
+    assert quotes(told_of(tmp_path, "What does Nora Patel take?", note)) == ["albuterol as needed"]
+
+
+def test_a_drug_not_taken_any_more_is_not_taken_because_an_older_note_has_it(tmp_path: Path) -> None:
+    told = told_of(tmp_path, "Who takes celecoxib?", "Takes celecoxib.", "Not taking celecoxib anymore.")
+    assert lines(told)[0].startswith("No patient with celecoxib")
+
+
 def test_a_relatives_allergy_is_not_listed(tmp_path: Path) -> None:
     told = told_of(tmp_path, "What is Nora Patel allergic to?", "Her mother is allergic to sulfa.")
     assert told.reason == "not_stated"
@@ -117,6 +127,9 @@ def test_a_relatives_allergy_is_not_listed(tmp_path: Path) -> None:
         ),
         ("Who is allergic to aspirin?", "ALLERGIES\n\n- Aspirin - entered in error\n", "as denied:"),
         ("Which patients have lupus?", "PROBLEM LIST\n\nRuled out:\n- Lupus\n", "as denied:"),
+        ("Who had a stress test?", "Stress test cancelled.", "watched for:"),
+        ("Who takes apixaban?", "Apixaban not started: insurance denied.", "watched for:"),
+        ("Who takes infliximab?", "Her uncle uses infliximab.", "of the family:"),
     ],
 )
 def test_who_counts_nobody_of_whom_it_is_taken_back(

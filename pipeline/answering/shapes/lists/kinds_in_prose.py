@@ -19,6 +19,7 @@ from pipeline.answering.shapes.patient_notes import PatientNote, ReadPassage
 from pipeline.text.sentences import is_heading, passage_sentences
 from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
 from pipeline.text.structure.line_above import with_line_above
+from pipeline.text.structure.outcomes import is_not_done
 from pipeline.text.structure.section_kinds import SectionKind
 from pipeline.text.structure.sections import Section, section_at
 from pipeline.text.terms.finding import Finding
@@ -86,6 +87,7 @@ _LINE_ABOVE = re.compile(
 _ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(?P<item>[^\n]*[^\s.;])", re.MULTILINE)
 _NONE_KNOWN = re.compile(r"\bNK(?:D|F)?A\b")
 _HAPPENED = frozenset([_K.PRESENT, _K.HISTORICAL])
+_DONE = frozenset([ThingKind.PROCEDURE, ThingKind.IMMUNIZATION])
 _NOT_PROCEDURES = frozenset(
     [SectionKind.INSTRUCTIONS, SectionKind.PLAN, SectionKind.FAMILY_HISTORY, SectionKind.PHYSICAL_EXAM]
 )
@@ -227,5 +229,7 @@ def _of_words(note: PatientNote, words: re.Pattern[str], kind: ThingKind) -> Ite
                 continue
             assertions = assertions or NoteAssertions(text, passage.sections)
             place = found.span() if kind is not ThingKind.PROBLEM else (min(found.end(), end - 1), end)
-            if assertions.of(*place).kind in _HAPPENED:
+            if assertions.of(*place).kind in _HAPPENED and not (
+                kind in _DONE and is_not_done(text[start:end], place[0] - start, place[1] - start)
+            ):
                 yield ProseMention(passage, start, end)

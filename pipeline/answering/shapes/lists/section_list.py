@@ -28,6 +28,7 @@ from pipeline.answering.shapes.patient_notes import PatientNote, PatientNotes, R
 from pipeline.answering.shapes.reply import NOT_STATED, Lead, PlannedQuestion, Quotation, Reply, ReplyLine
 from pipeline.text.answerability.asked_words import AskedWords
 from pipeline.text.sentences import is_heading, passage_sentences
+from pipeline.text.structure.bystander_facts import is_of_another, names_another
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.section_kinds import SectionKind
@@ -60,6 +61,7 @@ _HELD_IN_PROSE = frozenset([ThingKind.MEDICATION, ThingKind.ALLERGY])
 _EVENTS = frozenset([ThingKind.PROCEDURE, ThingKind.IMMUNIZATION])
 """What a note lists because it happened then: each note is read for its own."""
 ASSESSED = frozenset([_K.ASSESSMENT, _K.ASSESSMENT_AND_PLAN])
+_OF_THE_PATIENT = frozenset([*_HELD_IN_PROSE, *_EVENTS, ThingKind.PROBLEM])
 LINES_MAX = 60
 PROBLEM_WORDS_MAX = 14
 FRAGMENT_WORDS_MAX = 8
@@ -96,6 +98,13 @@ _DONE_ABOUT = re.compile(r"\s+[-–—]+\s+|[.;:]\s+(?=[A-Z])")
 _DOSE = re.compile(
     r"\d\s?(?:m?g|mcg|units?|ml|puffs?|tablets?)\b|\b(?:daily|bid|tid|prn|nightly)\b", re.IGNORECASE
 )
+_OTHER_LABEL = re.compile(
+    r"\W*(?:smok\w+|tobacco|alcohol|drink\w*|drugs? use|substance\w*|diet|exercise|sleep|social|occupation|job|work"
+    r"|lives?|living|family|weight|height|bp|blood pressure|pulse|vitals?|labs?|follow-?up|plan|assessment|exam|pain"
+    r"|mood)\b",
+    re.IGNORECASE,
+)
+"""A label of what no list of drugs, allergies or operations goes on with."""
 _CHANGES_DRUG = re.compile(rf"\b{_CHANGE}\b", re.IGNORECASE)
 _SENTENCE_END = re.compile(r"[^\s\d][.]\s")
 _TELLS = re.compile(
@@ -276,6 +285,8 @@ def _says_none(lines: Sequence[ReplyLine]) -> bool:
 
 def items_in(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterator[tuple[int, int]]:
     text = passage.hit.text
+    if kind is not ThingKind.FAMILY and names_another(section.title or ""):
+        return
     if not ASSESSED.isdisjoint(section.kinds):
         yield from _of_assessment(text, section, kind)
         return
@@ -284,13 +295,17 @@ def items_in(passage: ReadPassage, section: Section, kind: ThingKind) -> Iterato
             continue
         if _runs_on(text, section, item.start, item.end, kind):
             continue
+        if _is_of_another_line(text, section, item.start, item.end, kind):
+            return
         if not _is_of_another_kind(text, item.start, item.end, kind):
             yield item.start, item.end
 
 
 def _is_of_another_kind(text: str, start: int, end: int, kind: ThingKind) -> bool:
     """Whether an item stands in a section of its kind and is none: "Stop amoxicillin" among problems, an illness that a
-    sentence adds to operations."""
+    sentence adds to operations, a relative's."""
+    if kind in _OF_THE_PATIENT and is_of_another(text[start:end], end - start, end - start):
+        return True
     if kind is ThingKind.PROBLEM:
         return _NO_PROBLEM.match(text, start) is not None
     if kind is not ThingKind.PROCEDURE or SAID_IN[kind].search(text, start, end):
@@ -323,6 +338,18 @@ def _runs_on(text: str, section: Section, start: int, end: int, kind: ThingKind)
         return False
     own = _OWN_WORDS.get(kind)
     return own is None or own.search(text, start, end) is None
+
+
+def _is_of_another_line(text: str, section: Section, start: int, end: int, kind: ThingKind) -> bool:
+    """Whether another labelled line begins after a section that stands in the line of its title: "Smoking: quit"."""
+    inline = "\n" not in text[section.start : section.text_start]
+    opens = text[section.text_start : start].rpartition("\n")[2].strip(" \t-*•") == ""
+    if not inline or not opens or "\n" not in text[section.text_start : start]:
+        return False
+    if _LABEL.match(text, start, end) is None or kind not in _OWN_WORDS:
+        return False
+    own = _DOSE if kind is ThingKind.MEDICATION else _OWN_WORDS[kind]
+    return _OTHER_LABEL.match(text, start, end) is not None or own.search(text, start, end) is None
 
 
 def _has_headlines(text: str, section: Section) -> bool:
