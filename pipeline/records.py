@@ -126,6 +126,11 @@ class ImageReference:
         return self.content_hash
 
     @property
+    def refused(self) -> Sequence[str]:
+        """Kind, reason and remedy of an image that is not taken, as is known before it is read; empty for others."""
+        return tuple(self.given.get("refused", ()))
+
+    @property
     def patient(self) -> SourcePatient | None:
         """As that of a note. What images say of their patients makes no register."""
         return None

@@ -32,7 +32,7 @@ from pipeline.images import EVERY_IMAGE, ImageHit
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
-from pipeline.indexing.images.material import ImageMaterial, image_file
+from pipeline.indexing.images.material import ImageMaterial, image_file, no_patient, refusal
 from pipeline.indexing.images.reconciliation import reconcile_images, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image
 from pipeline.indexing.images.tables import ImageTables
@@ -297,6 +297,11 @@ def _survey(
                     tally.count_rejection(record)
                     continue
                 reference = record.fields["reference"]
+                if (error := refusal(reference)) is not None:
+                    rejection = _rejection(reference.path, error)
+                    rejections.write(rejection)
+                    tally.count_rejection(rejection)
+                    continue
                 tally.duplicates += reference.content_hash in seen
                 if reference.content_hash not in seen:
                     seen.add(reference.content_hash)
@@ -304,14 +309,8 @@ def _survey(
 
         for file, outcome in preparation.prepare(files()):
             if isinstance(outcome, UnreadableImage) or not outcome.description.patient_id:
-                refused = outcome if isinstance(outcome, UnreadableImage) else None
-                rejection = Rejection(
-                    str(file.path),
-                    "",
-                    "",
-                    refused.kind if refused else "no-patient",
-                    refused.what if refused else "Nothing says whose image it is.",
-                    refused.remedy if refused else "Name the patient in a table: --metadata FILE.",
+                rejection = _rejection(
+                    str(file.path), outcome if isinstance(outcome, UnreadableImage) else no_patient()
                 )
                 rejections.write(rejection)
                 tally.count_rejection(rejection)
@@ -324,6 +323,10 @@ def _survey(
         dict(sources.seen),
         dict(tally.reasons),
     )
+
+
+def _rejection(path: str, error: UnreadableImage) -> Rejection:
+    return Rejection(path, "", "", error.kind, error.what, error.remedy)
 
 
 def _search(corpus: ImageCorpus, settings: Settings, inputs: Sequence[str], asked: str) -> list[ImageHit]:

@@ -35,7 +35,16 @@ from pipeline.indexing.validation import (
     withdrawal_of,
 )
 from pipeline.ports import FirstReleaseNotes, Ledger, Store
-from pipeline.records import Document, KnownNote, Rejection, Sighting, StagedNote, Withdrawal
+from pipeline.records import (
+    Document,
+    ImageReference,
+    KnownNote,
+    Rejection,
+    Sighting,
+    StagedMaterial,
+    StagedNote,
+    Withdrawal,
+)
 
 StagingOutcome: TypeAlias = ValidNote | Duplicate | Older | Rejection
 
@@ -216,7 +225,7 @@ class Stager:
             before = known.get(key)
             if key in withdrawn:
                 self._pass_over(note, seen=False)
-            elif before is None:
+            elif before is None or _is_refused(note.document):  # which stores nothing, and is told
                 if self._counts_against_its_texts(key, note):
                     counting[key] = note
             elif note.again and key not in self._set_aside:  # what is staged is an older record of this run
@@ -293,7 +302,9 @@ class Stager:
                 self.tally.moved += bool(before.file) and before.file != note.file
             if before.state == "completed":
                 self.tally.unchanged += 1
-            elif before.state == "failed" and before.attempts < self.attempts_max:
+            elif before.state == "failed" and (
+                before.attempts < self.attempts_max or _is_refused(note.document)
+            ):
                 again.append(key)
         self.ledger.saw(notes)
         if new or again or placed:
@@ -308,7 +319,8 @@ class Stager:
             self.tally.new += 1
         else:
             self.tally.changed += 1
-        if before is not None and before.patient_id not in (None, "", note.document.patient_id):
+        patient = note.document.patient_id
+        if patient and before is not None and before.patient_id not in (None, "", patient):
             self.tally.patient_changed += 1
 
     def _withdraw(self, withdrawals: Mapping[str, Withdrawal]) -> None:
@@ -404,6 +416,11 @@ class Stager:
         if gone:
             self.forget(gone)
             self.tally.withdrawn += len(gone)
+
+
+def _is_refused(document: StagedMaterial) -> bool:
+    """Whether it costs nothing to say again why an image is not taken."""
+    return isinstance(document, ImageReference) and bool(document.refused)
 
 
 @dataclass

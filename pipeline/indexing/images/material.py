@@ -91,10 +91,14 @@ class ImageMaterial:
     def begin(self, staged: Sequence[StagedMaterial]) -> None:
         for reference in staged:
             assert isinstance(reference, ImageReference)
+            if reference.refused:
+                continue
             self._begun[reference.content_hash] = self.preparation.submit(image_file(reference))
 
     def split(self, staged: StagedMaterial) -> Sequence[Piece]:
         assert isinstance(staged, ImageReference)
+        if (error := refusal(staged)) is not None:
+            raise error
         begun = self._begun.pop(staged.content_hash, None)
         outcome = (begun or self.preparation.submit(image_file(staged))).result()
         if isinstance(outcome, UnreadableImage):
@@ -197,6 +201,14 @@ class ImageTarget:
         return "older" if files[0] and not gone and by_name(files[0]) > by_name(files[1]) else "replaces"
 
 
+def refusal(reference: ImageReference) -> UnreadableImage | None:
+    """Why the image is not taken, where that is known before it is read."""
+    if not reference.refused:
+        return None
+    kind, what, remedy = reference.refused
+    return UnreadableImage(what, remedy=remedy, kind=kind)
+
+
 def image_file(reference: ImageReference) -> ImageFile:
     """The image as the reading opens it."""
     given = dict(reference.given) | {"patient_id": reference.patient_id}
@@ -222,11 +234,15 @@ def _require_storable(reference: ImageReference, prepared: PreparedImage) -> Non
             "The file changed while it waited.", remedy="Run the same command again.", kind="changed"
         )
     if not prepared.description.patient_id:
-        raise UnreadableImage(
-            "Nothing says whose image it is.",
-            remedy="Name the patient in a table: --metadata FILE with the columns image and patient.",
-            kind="no-patient",
-        )
+        raise no_patient()
+
+
+def no_patient() -> UnreadableImage:
+    return UnreadableImage(
+        "Nothing says whose image it is.",
+        remedy="Name the patient in a table: --metadata FILE with the columns image and patient.",
+        kind="no-patient",
+    )
 
 
 def _another_patient(image_id: str) -> str:

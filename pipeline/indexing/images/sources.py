@@ -6,24 +6,22 @@ processes of their own.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing, UnreadableImage
 from pipeline.imaging.records import ImageFormat
 from pipeline.imaging.sniffing import HEAD_BYTES, image_format
 from pipeline.indexing.identity import Prefixes
+from pipeline.indexing.images.disputes import disputed
+from pipeline.indexing.images.hashing import sha256
 from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.validation import ValidNote
 from pipeline.readers.sources import Source, locate, open_file, source_name
 from pipeline.records import ImageReference, Rejection, SourceRecord
-
-_BLOCK_BYTES = 2**20
 
 
 @dataclass
@@ -35,8 +33,10 @@ class ImageSources:
     formats: Collection[ImageFormat]
     seen: Counter[str] = field(default_factory=Counter)
     """Formats that were met so far."""
+    _disputed: Mapping[str, UnreadableImage] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[SourceRecord | Rejection]:
+        self._disputed = disputed(self.inputs, self.tables)
         for source in locate(self.inputs):
             if source.path is None or source.path.resolve() in self.tables.files:
                 continue
@@ -46,7 +46,7 @@ class ImageSources:
         try:
             with open_file(source) as stream:
                 head = stream.read(HEAD_BYTES)
-                digest = _sha256(head, stream)
+                digest = sha256(head, stream)
         except (InputMissing, OSError) as error:
             yield _unopened(source, error)
             return
@@ -63,6 +63,8 @@ class ImageSources:
         inside = source.inside or ""
         path = str((source.path or Path()).absolute())
         said = {name: value for name, value in asdict(self.tables.about(path)).items() if value}
+        if (error := self._disputed.get(path)) is not None:
+            said = {"refused": [error.kind, error.what, error.remedy]}
         reference = ImageReference(path, digest, found, inside, said.pop("patient_id", ""), said)
         return SourceRecord(
             source_name(source.given), source.position(""), {"reference": reference}, source.file
@@ -75,13 +77,6 @@ def accept_image(record: SourceRecord, settings: IndexingSettings, prefixes: Pre
     reference = record.fields["reference"]
     assert isinstance(reference, ImageReference)
     return ValidNote(reference, record.source, record.position, reference.fingerprint(), record.file)
-
-
-def _sha256(head: bytes, rest: BinaryIO) -> str:
-    digest = hashlib.sha256(head)
-    while block := rest.read(_BLOCK_BYTES):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _refused(source: Source, digest: str, error: UnreadableImage) -> Rejection:

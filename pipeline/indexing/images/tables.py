@@ -48,6 +48,8 @@ class ImageTables:
     files: set[Path] = field(default_factory=set)
     """The tables themselves, which are no images."""
     used: set[str] = field(default_factory=set)
+    places: dict[str, str] = field(default_factory=dict)
+    """Table and line of each row."""
 
     @property
     def unused(self) -> int:
@@ -56,13 +58,30 @@ class ImageTables:
 
     def about(self, path: str) -> ImageMetadata:
         """What is said of the image at `path`: by its path below the folder, its name, or its name without suffixes."""
+        key = self.row(path)
+        if key is None:
+            return _of_folders(path)
+        self.used.add(key)
+        return _with_defaults(self.rows[key], _of_folders(path))
+
+    def row(self, path: str) -> str | None:
+        """What the row that fits the file best calls it; None where none does. It may fit other files as well."""
+        if not self.rows:
+            return None
         pure = PurePath(path)
         keys = ("/".join(pure.parts[-depth:]) for depth in range(len(pure.parts), 0, -1))
-        for key in (*keys, pure.name.partition(".")[0], pure.stem):
-            if key in self.rows:
-                self.used.add(key)
-                return _with_defaults(self.rows[key], _of_folders(path))
-        return _of_folders(path)
+        return next(
+            (key for key in (*keys, pure.name.partition(".")[0], pure.stem) if key in self.rows), None
+        )
+
+    def patient(self, path: str) -> str:
+        """Whose image the file is by its row, else by its folders; "" where neither says."""
+        key = self.row(path)
+        return (self.rows[key].patient_id if key is not None else "") or _of_folders(path).patient_id
+
+    def is_confirmed(self, key: str, path: str) -> bool:
+        """Whether the file's folders name the patient of the row."""
+        return bool(self.rows[key].patient_id) and self.rows[key].patient_id == _of_folders(path).patient_id
 
     def add(self, path: Path) -> None:
         """Read one table. Raises InputMissing, InputUnusable."""
@@ -76,6 +95,7 @@ class ImageTables:
                     remedy="Keep the right one of the two.",
                 )
             self.rows[key] = row_said
+            self.places[key] = f"{path.name} {place}"
 
     def add_found(self, folders: Sequence[str]) -> None:
         """NIH's table where it lies in one of these folders."""

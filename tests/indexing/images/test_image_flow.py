@@ -305,3 +305,65 @@ def test_notes_and_images_have_ledgers_of_their_own(
     films.images.clear()
     assert films.notes.counts() == StoreCounts(0, 0)
     database.close()
+
+
+def test_a_row_that_fits_two_files_by_its_name_gives_neither_its_patient(
+    films: Films, folder: Path, tmp_path: Path
+) -> None:
+    for number, place in enumerate(("x", "y")):
+        write_films(folder / place, 1, first=number)[0].rename(folder / place / "film.png")
+    (folder / "film.txt").write_text("a note beside the films, and no image")
+    table = write_table(tmp_path / "said.csv", [{"image": "film.png", "patient": "0001"}])
+    for _ in range(5):
+        tally = films.run(folder, tables=[table])
+        assert (tally.embedded, tally.duplicates) == (0, 0)
+        told = [each for each in films.rejections.written if each.field == "ambiguous-row"]
+        assert len(told) == 2
+        assert all(
+            "said.csv line 2" in each.remedy and "path below the folder" in each.remedy for each in told
+        )
+    rows = [{"image": f"{place}/film.png", "patient": place} for place in ("x", "y")]
+    films.run(folder, tables=[write_table(table, rows)])
+    assert sorted(each.patient_id for each in films.images.images(EVERY_IMAGE)) == ["x", "y"]
+
+
+def test_two_copies_of_one_film_share_a_row(films: Films, folder: Path, tmp_path: Path) -> None:
+    for place in ("x", "y"):
+        write_films(folder / place, 1)
+    table = write_table(tmp_path / "said.csv", [{"image": "film000", "patient": "0001"}])
+    tally = films.run(folder, tables=[table])
+    assert (tally.embedded, tally.rejected) == (1, 0)
+
+
+@pytest.mark.parametrize("first", [("0001", "0001"), ("0002", "0002"), ("0002",), None])
+def test_the_same_bytes_of_two_patients_are_refused_in_every_run(
+    films: Films, folder: Path, tmp_path: Path, first: tuple[str, ...] | None
+) -> None:
+    (one,) = write_films(folder, 1)
+    (folder / "x").mkdir()
+    table = tmp_path / "said.csv"
+    if first is None or len(first) > 1:
+        (folder / "x" / "b.png").write_bytes(one.read_bytes())
+
+    def say(*patients: str) -> Path:
+        return write_table(
+            table,
+            [
+                {"image": name, "patient": patient}
+                for name, patient in zip((one.name, "x/b.png"), patients, strict=False)
+            ],
+        )
+
+    before = []
+    if first is not None:
+        films.run(folder, tables=[say(*first)])
+        before = [each.patient_id for each in films.images.images(EVERY_IMAGE)]
+        assert len(before) == 1
+    (folder / "x" / "b.png").write_bytes(one.read_bytes())
+    for patients in (("0001", "0002"), ("0001", "0002"), ("0002", "0001")) * 2:
+        tally = films.run(folder, tables=[say(*patients)])
+        assert (tally.embedded, tally.rejected, tally.patient_changed) == (0, 1, 0)
+        assert [each.field for each in films.rejections.written] == ["two-patients"]
+        assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == before
+    films.run(folder, tables=[say("0003", "0003")])
+    assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == ["0003"]
