@@ -21,6 +21,8 @@ from pipeline.text.statements.contrast import joins_what_is_apart
 from pipeline.text.statements.facts import Over, Reading, Token
 from pipeline.text.statements.figures import Figure
 from pipeline.text.statements.measures import goes_without_saying, is_a_measurement
+from pipeline.text.statements.parallels import crosses_parallels
+from pipeline.text.statements.reference_figures import takes_reference_figure
 from pipeline.text.vocabulary import (
     AHEAD,
     DENIED_AS_SUCH,
@@ -534,6 +536,8 @@ def _part(reading: Reading, index: int) -> list[str]:
     """The words after a side up to the next side or break, else those before it; after "on the", the other way."""
     after = _up_to_side(reading.tokens[index + 1 :], commas=True)
     placed = {token.word for token in reading.tokens[max(0, index - 2) : index]} & {"on", "to"}
+    if "to" in placed and after and reading.tokens[index + 1].kind == "word":
+        placed = set()  # "radiating to the left arm"
     before = _up_to_side(reading.tokens[:index][::-1], commas=bool(placed))
     return (before or after) if placed else (after or before)
 
@@ -608,6 +612,8 @@ def _speaks_against(
         joins_what_is_apart(source, claim, start, end)
         or joins_brackets_of_another(source, claim, start, end)
         or joins_clauses(source, claim, start, end)
+        or crosses_parallels(source, claim, start, end)
+        or takes_reference_figure(source, claim, start, end)
         or leaves_out_condition(source, claim, start, end)
         or _tolerates_another(source, theirs, claim, start, end, words)
         or _says_of_more(source, theirs, claim, start, end, words)
@@ -648,18 +654,36 @@ def _tolerates_another(
     source: Reading, theirs: Set[str], claim: Reading, start: int, end: int, words: Set[str]
 ) -> bool:
     """Whether a claim says that what the source calls an allergy is tolerated: what stands next to which counts."""
-    if (
-        "allergy" not in source.places
-        or not TOLERATED & theirs
-        or not TOLERATED & words
-        or "allergy" in claim.places
-    ):
+    if not TOLERATED & theirs or not TOLERATED & words or "allergy" in claim.places:
         return False
+    if "allergy" not in source.places:
+        return _tolerates_what_stands_apart(source, claim, start, end)
     said = [at for at, token in enumerate(source.tokens) if token.key == "allergy" or token.word in TOLERATED]
     return any(
         all(_is_said_with_allergy(source, place, said) for place in places)
         for token in claim.tokens[start:end]
         if token.kind == "word" and token.word not in TOLERATED and (places := source.places.get(token.key))
+    )
+
+
+def _tolerates_what_stands_apart(source: Reading, claim: Reading, start: int, end: int) -> bool:
+    """Whether a sentence says of one thing that it is tolerated, and a claim says so of what stands only in other parts
+    of it."""
+    parts = [0]
+    for token in source.tokens:
+        parts.append(parts[-1] + (token.kind == "break" or token.word in ("but", "whereas", "while")))
+    tolerated = {parts[at + 1] for at, token in enumerate(source.tokens) if token.word in TOLERATED}
+    named = {
+        parts[at + 1]
+        for at, token in enumerate(source.tokens)
+        if token.kind == "word" and token.word not in TOLERATED and not token.word.endswith("ly")
+    }
+    return tolerated <= named and any(
+        token.kind == "word"
+        and token.word not in TOLERATED
+        and (places := source.places.get(token.key))
+        and tolerated.isdisjoint(parts[at + 1] for at in places)
+        for token in claim.tokens[start:end]
     )
 
 

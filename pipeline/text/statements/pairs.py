@@ -1,6 +1,6 @@
 """The ways in which a list says one thing of each of its items, in one notation: "penicillin - rash, sulfa - hives",
-"penicillin [rash], sulfa [hives]", "penicillin: rash; sulfa: hives" and "rash with penicillin, hives with sulfa" are
-"penicillin (rash), sulfa (hives)".
+"penicillin [rash], sulfa [hives]", "penicillin: rash; sulfa: hives", "rash with penicillin, hives with sulfa" and
+"penicillin and sulfa cause rash and hives, respectively" are "penicillin (rash), sulfa (hives)".
 
 Decides what is such a list: two items or more that are written alike, each of few words. Knows no reaction, dose or
 organ, and what is in no list stays as it was written.
@@ -27,11 +27,18 @@ _HINT = re.compile(
     r"[\[{=\u2192:]|[-\u2013\u2014] | [-\u2013\u2014]|->|\b(?:caus|g[ai]ve|produce|le[ad]d?s? to|with|to|from|after|on)"
 )
 _DASHES = str.maketrans({"\u2013": " - ", "\u2014": " - "})
+_RESPECTIVELY = re.compile(
+    r"(?P<one>[\w-]+) and (?P<other>[\w-]+)(?P<link>(?: [\w-]+){0,6}?) (?P<first>[\w.%-]+(?: mg| mcg| units)?) and "
+    r"(?P<second>[\w.%-]+(?: mg| mcg| units)?),? respectively\b",
+    re.IGNORECASE,
+)
 _HEADING = re.compile(r"\s*[^\W\d_][\w /&]{0,40}: ?")
 
 
 def in_round_brackets(text: str) -> str:
     """`text` with the pairs of its lists as "item (what is said of it)"; the same text where it has none."""
+    if "respectively" in text:
+        text = _RESPECTIVELY.sub(r"\g<one> (\g<first>), \g<other> (\g<second>)", text)
     if not _HINT.search(text):
         return text
     plain = _ANOTHER.sub(r"(\1)", text)
