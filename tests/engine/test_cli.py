@@ -66,6 +66,9 @@ def test_a_power_cut_ends_every_process_and_leaves_the_lock(workspace: cli.Works
     done = running.kill_when(lambda: "hello from" in running.printed())
     assert done.code == -9
     assert done.seconds < 50
+    until = time.monotonic() + 10  # what is killed takes a moment to be gone
+    while cli.members(running.session) and time.monotonic() < until:
+        time.sleep(0.1)
     assert cli.members(running.session) == []
     again = workspace.up("--skip-preview", "-c", "mood=fine")
     assert again.code != 0

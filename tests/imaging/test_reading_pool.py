@@ -95,7 +95,7 @@ def test_processes_end_with_a_parent_that_was_killed(films: list[ImageFile], tmp
 
 @pytest.mark.long
 def test_a_decoder_that_hangs_and_one_that_dies_cost_their_image(films: list[ImageFile]) -> None:
-    with ReadingPool(options(seconds_max=2.0)) as pool:
+    with ReadingPool(options(seconds_max=10.0)) as pool:
         list(pool.prepare(films[:1]))
         for ill, kind in ((signal.SIGSTOP, "hung"), (signal.SIGKILL, "died")):
             (process,) = readers()

@@ -316,17 +316,21 @@ class ReadSentences:
 
     @property
     def near(self) -> list[AnsweringSentence]:
-        """What comes near, best first and in each wording once: a part of what is asked, said of the patient."""
+        """What comes near, best first: a part of what is asked, said of the patient, and in no sentence before it."""
         shares = ((each, share_held(self.weights, each.places)) for each in self.sentences)
         near = [
             AnsweringSentence(each.hit, each.start, each.end, share)
             for each, share in shares
             if share >= NEAR_SHARE_MIN and self._is_near(each)
         ]
-        by_text: dict[str, AnsweringSentence] = {}
+        shown: list[AnsweringSentence] = []
+        said: list[str] = []
         for each in sorted(near, key=lambda each: -each.score):
-            by_text.setdefault(each.hit.text[each.start : each.end], each)
-        return list(by_text.values())
+            text = each.hit.text[each.start : each.end].strip(" .").casefold()
+            if not any(text in before for before in said):
+                shown.append(each)
+                said.append(text)
+        return shown
 
 
 def _is_planned(sentence: _ReadSentence) -> bool:
