@@ -18,17 +18,25 @@ import numpy as np
 
 from pipeline.answering.question_patient import of_its_patient, writes_an_id
 from pipeline.answering.questions.asked.patients import PRONOUN, asked_patients
+from pipeline.answering.questions.bare_patient import (
+    OF_THE_CALENDAR,
+    bare_patient,
+    is_a_thing,
+    words_with_a_capital,
+)
 from pipeline.answering.questions.carried_parts import asks_of_several, carried_parts, may_carry
 from pipeline.answering.questions.interpretation import plan_of
-from pipeline.answering.questions.patient_meant import patient_meant
+from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.plan import AskedPatients
 from pipeline.answering.questions.subject import PERSON, About, subject_of
 from pipeline.answering.questions.understood_parts import patient_id_part, plan_parts, removed_patients
 from pipeline.errors import BadRequest
+from pipeline.patients import FEMALE, MALE, NamePart
 from pipeline.ports import Embedder, Store
 from pipeline.records import AccessScope, Filters, Question, UnderstoodPart
 from pipeline.text.person_names.names import is_doubtful
 from pipeline.text.person_names.question_names import lone_names, words_of
+from pipeline.text.vocabulary import RELATIVES
 
 _ANOTHER = re.compile(
     rf"\b(?:the (?:other|next)|another) {PERSON}\b|\ban? (?:\w+ )?{PERSON}\b|\b\d+[ -]?year[ -]?old\b"
@@ -47,7 +55,18 @@ _INTRODUCED = (
     r"\b(?:year|male|female|man|woman|gentleman|lady|boy|girl|infant)\b)"
 )
 """How a note says who a person is."""
+_SEX_SAID = {
+    **dict.fromkeys(("she", "her", "hers", "woman", "lady", "girl"), FEMALE),
+    **dict.fromkeys(("he", "him", "his", "man", "gentleman", "boy"), MALE),
+}
 PASSAGES_WITH_A_NAME = 20
+_BESIDE_A_RELATIVE = (
+    rf"\b(?:{'|'.join(sorted(RELATIVES))}|twins?)\b[^.\n]{{{{0,30}}}}\b{{name}}\b"
+    rf"|\b{{name}}\b[^.\n]{{{{0,15}}}}\b(?:{'|'.join(sorted(RELATIVES))}|twins?)\b"
+)
+PARTS_OF_A_NAME: tuple[NamePart, ...] = ("family", "given")
+ABBREVIATION_MAX = 5
+"""Letters of a word in capitals that is short for something."""
 SMALL_NAME_MIN = 4
 """Letters of a surname in small letters."""
 _CHOOSE = "choose one: among the filters of the page, with --patient-id, or in patient_ids over HTTP"
@@ -65,6 +84,8 @@ class QuestionContext:
 
     question: Question
     kept_patient: str | None = None
+    is_unclear: bool = False
+    """The register knows several whom it may mean, or no one: nobody is the patient of the next question."""
 
 
 class EarlierTurns(Protocol):
@@ -74,6 +95,9 @@ class EarlierTurns(Protocol):
         """The patients of its last answer."""
 
     def last_question(self) -> str: ...
+
+    def is_unclear(self) -> bool:
+        """Whether a question after its last answer was refused or asked back: then no one is "she"."""
 
     def understood(self) -> Sequence[UnderstoodPart]:
         """What its last question was understood to ask; empty where that is not known."""
@@ -86,6 +110,7 @@ class LastTurn:
     question: str
     about: tuple[str, ...]
     parts: tuple[UnderstoodPart, ...] = ()
+    unclear: bool = False
 
     def patients(self) -> tuple[str, ...]:
         return self.about
@@ -95,6 +120,9 @@ class LastTurn:
 
     def understood(self) -> tuple[UnderstoodPart, ...]:
         return self.parts
+
+    def is_unclear(self) -> bool:
+        return self.unclear
 
 
 def needs_no_lookup(question: Question, about: About, *, goes_on: bool) -> bool:
@@ -116,7 +144,8 @@ def in_conversation(
 
     `earlier`: None where it begins a conversation. `store` and `embedder`: None while no note can be read; then nothing
     is refused that only notes can tell, and asking says that none can be read. Raises PatientUnclear where the question
-    says "she" or the like and nothing tells who that is, BadRequest where it seems to name someone other than the
+    says "she" or the like and nothing tells who that is, or the patient before is a man,
+    BadRequest where it seems to name someone other than the
     patient before.
     """
     asked = asked_patients(question.text)
@@ -144,28 +173,75 @@ def _of_whom(
     elif store is not None:
         meant = patient_meant(question, store, asked)  # also by a name in small letters
         question = meant.question
+        if meant.reason == "which_patient" and _is_the_one_before(meant, earlier, store):
+            return _of_patient_before(question, _before(earlier)[0], store, None)
         if meant.reason is not None:
-            return QuestionContext(question)  # the search says which of several, or that no one is called so
+            # The search says which of several, or that no one is called so.
+            return QuestionContext(question, is_unclear=True)
     if question.filters.patient_ids or about in ("several", "named"):
-        return QuestionContext(question)
+        kept = (
+            asked.whom == "open" and about != "several" and question.filters.patient_ids == _before(earlier)
+        )
+        return QuestionContext(question, question.filters.patient_ids[0] if kept else None)
     if earlier is not None and not _ANOTHER.search(question.text):
-        patients = earlier.patients()
+        patients = _before(earlier)
         if len(patients) == 1 and patients[0] not in removed_patients(question.without):
             return _of_patient_before(question, patients[0], store, embedder)
+        about = "pronoun" if earlier.is_unclear() else about
         if not patients and _GOES_ON.match(question.text):
             about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
     if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
-        raise PatientUnclear(
-            f"{_whose(question)} The question says {_pronoun_of(question)}, and nothing tells which patient that is.",
-            remedy=f"Name the patient in the question, or {_CHOOSE}.",
-        )
+        raise _unclear(question)
     return QuestionContext(question)
+
+
+def _is_the_one_before(meant: PatientMeant, earlier: EarlierTurns | None, store: Store) -> bool:
+    """Whether a question asks by a first name that the patient before has among others: "Is Anna in pain?". Not where
+    it is no more than the name: then another may be meant."""
+    before = _before(earlier)
+    if meant.notice is None or meant.notice.value is None or len(before) != 1:
+        return False
+    scope = meant.question.filters.scope
+    word = meant.notice.value.split()
+    bare = bare_patient(meant.question.text)
+    if (
+        len(word) != 1
+        or (bare is not None and bare.words == tuple(word))
+        or store.patients_called(word, scope, part="family", limit=1)
+    ):
+        return False
+    return any(each.value == before[0] for each in meant.notice.near)
+
+
+def _before(earlier: EarlierTurns | None) -> tuple[str, ...]:
+    """The patients whom "she" may be: none where it is not clear any more."""
+    return () if earlier is None or earlier.is_unclear() else earlier.patients()
+
+
+def _unclear(question: Question) -> PatientUnclear:
+    return PatientUnclear(
+        f"{_whose(question)} The question says {_pronoun_of(question)}, and nothing tells which patient that is.",
+        remedy=f"Name the patient in the question, or {_CHOOSE}.",
+    )
+
+
+def _is_of_other_sex(question: Question, patient: str, store: Store) -> bool:
+    """Whether the question says "she" of whom the register has as a man, or "he" of a woman."""
+    said = PRONOUN.search(question.text)
+    sex = _SEX_SAID.get(said.group().lower().split()[-1]) if said else None
+    if sex is None or subject_of(question.text) != "pronoun" or not store.has_register():
+        return False
+    known = store.patients(question.filters.scope, ids=[patient])
+    return any({each.sex, sex} == {FEMALE, MALE} for each in known)
 
 
 def _of_patient_before(
     question: Question, patient: str, store: Store | None, embedder: Embedder | None
 ) -> QuestionContext:
-    """The question, limited to the patient of the answer before. Raises BadRequest where it seems to name another."""
+    """The question, limited to the patient of the answer before. Raises BadRequest where it seems to name another,
+    PatientUnclear where it says "she" of a man."""
+    if store is not None and _is_of_other_sex(question, patient, store):
+        raise _unclear(question)
     if store is not None and embedder is not None and _somebody_else(question, patient, store, embedder):
         raise BadRequest(
             "The question seems to name someone other than the patient of the answer before.",
@@ -200,7 +276,7 @@ def patients_of(limited_to: Sequence[str], cited: Iterable[str]) -> tuple[str, .
 def _somebody_else(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
     """Whether a single word of the question, a first name for example, is in the notes the name of others alone, or
     stands where only a person can and is in no note at all."""
-    if _names_another_in_small_letters(question, patient, store):
+    if _names_another(question, patient, store) or _is_unknown(question, patient, store, embedder):
         return True
     alone = [word for name in lone_names(question.text) for word in name.words if word[0].isupper()]
     words = dict.fromkeys([*_MAY_BE_A_NAME.findall(question.text), *alone])
@@ -219,17 +295,55 @@ def _somebody_else(question: Question, patient: str, store: Store, embedder: Emb
     return False
 
 
-def _names_another_in_small_letters(question: Question, patient: str, store: Store) -> bool:
-    """Whether a word that no ordinary word is, is the surname of other patients than the one before: "and collins?"."""
+def _is_unknown(question: Question, patient: str, store: Store, embedder: Embedder) -> bool:
+    """Whether a short follow-up is a name that the register does not know: "And Evan?". Not where it is a word of
+    medicine, or stands in notes as no relative does."""
+    bare = bare_patient(question.text)
+    if bare is not None and bare.is_id:
+        return _is_unknown_id(question, bare.words[0], patient, store)
+    if bare is None or len(bare.words) > 1 or not store.has_register():
+        return False
+    word = bare.words[0]
+    if not word[0].isupper() or (word.isupper() and len(word) <= ABBREVIATION_MAX) or is_a_thing(word):
+        return False
+    if word.lower() in OF_THE_CALENDAR:
+        return False
+    scope = question.filters.scope
+    direction = np.eye(1, embedder.space.dimension, dtype=np.float32)[0]
+    own, all_notes = Filters(patient_ids=(patient,), scope=scope), Filters(scope=scope)
+    matches = store.search_words(word, PASSAGES_WITH_A_NAME, own) or store.search_words(
+        word, PASSAGES_WITH_A_NAME, all_notes
+    )
+    texts = [hit.text for hit in store.hits([match.chunk_id for match in matches], direction)]
+    if any(re.search(rf"\b{re.escape(word.lower())}", text) for text in texts):
+        return False
+    relative = re.compile(_BESIDE_A_RELATIVE.format(name=re.escape(word)), re.IGNORECASE)
+    return not texts or any(relative.search(text) for text in texts)
+
+
+def _is_unknown_id(question: Question, word: str, patient: str, store: Store) -> bool:
+    """Whether a word is written as ids of notes are, is none, and stands in no note of the patient: "And K9?"."""
+    own = Filters(patient_ids=(patient,), scope=question.filters.scope)
+    if is_a_thing(word) or store.search_words(word, 1, own):
+        return False
+    return bool(of_its_patient(replace(question, text=f"patient {word}"), store).filters.patient_ids)
+
+
+def _names_another(question: Question, patient: str, store: Store) -> bool:
+    """Whether a word with a capital, or in small letters one that no ordinary word is, is the name of other patients
+    than the one before: "and collins?"."""
     scope = question.filters.scope
     words = [each.text for each in words_of(question.text) if each.text.isalpha() and each.text.islower()]
     alone = [word for word in words if len(word) >= SMALL_NAME_MIN and not is_doubtful(word)]
+    alone += [word for name in lone_names(question.text) for word in name.words if not is_a_thing(word)]
+    alone += words_with_a_capital(question.text)
     if not alone or not store.has_register():
         return False
     for word in store.name_words(alone, scope):
         called = {
             each.patient_id
-            for each in store.patients_called((word,), scope, part="family", limit=PASSAGES_WITH_A_NAME)
+            for part in PARTS_OF_A_NAME
+            for each in store.patients_called((word,), scope, part=part, limit=PASSAGES_WITH_A_NAME)
         }
         if called and patient not in called:
             return True

@@ -25,7 +25,7 @@ from pipeline.answering.questions.subject import subject_of
 from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import err, out
 from pipeline.commands.naming import as_typed
-from pipeline.errors import ChartwellError, InputUnusable
+from pipeline.errors import BadRequest, ChartwellError, InputUnusable
 from pipeline.records import Question
 from pipeline.reembedding.live_answering import ServingAnswering
 
@@ -60,7 +60,7 @@ class TerminalConversation:
 
     def ask(self, text: str, *, any_patient: bool = False) -> None:
         """Answer it, statement by statement. Raises ChartwellError; a question that is refused leaves the turn before
-        as the last one."""
+        as the last one, but its patient is no longer whom the next question means."""
         self._ask(replace(self.blank, text=self.checked(text)), self.last, any_patient)
 
     def ask_without(self, part: str) -> None:
@@ -79,7 +79,12 @@ class TerminalConversation:
         self._ask(question, last.earlier, any_patient=False)
 
     def _ask(self, question: Question, earlier: TerminalTurn | None, any_patient: bool) -> None:
-        context = self._in_context(question, earlier, any_patient)
+        try:
+            context = self._in_context(question, earlier, any_patient)
+        except BadRequest:
+            if self.last is not None:
+                self.last = replace(self.last, unclear=True)
+            raise
         if context.kept_patient is not None:
             out.print(
                 f"about patient {context.kept_patient} alone, as the answer before; /all QUESTION asks of all",
@@ -87,7 +92,7 @@ class TerminalConversation:
             )
         # Should the answer be stopped half-way, nothing of it may decide who the next question means.
         kept = None if earlier is None else replace(earlier, earlier=None)
-        turn = TerminalTurn(question.text, (), (), question.without, kept)
+        turn = TerminalTurn(question.text, (), (), context.is_unclear, question.without, kept)
         self.last = turn
         answer = print_streamed(self.answering, context.question)
         print_answer(answer, show_context=self.show_context, statements=False, switch="/context")

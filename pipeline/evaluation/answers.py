@@ -11,12 +11,18 @@ import math
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pipeline.answering.flow import answer as finished
-from pipeline.answering.follow_up import LastTurn, in_conversation, needs_no_lookup, patients_of
+from pipeline.answering.follow_up import (
+    LastTurn,
+    QuestionContext,
+    in_conversation,
+    needs_no_lookup,
+    patients_of,
+)
 from pipeline.answering.questions.subject import subject_of
 from pipeline.errors import BadRequest
 from pipeline.evaluation.answer_judge import VERDICTS, Judgement, judge
@@ -129,20 +135,22 @@ class _Conversation:
 
     def answer(self, question: Question) -> Answer | None:
         try:
-            question = self._in_context(question)
+            context = self._in_context(question)
+            question = context.question
             answer = finished(self.asked.answerer, question)
         except BadRequest:
+            self.last = None if self.last is None else replace(self.last, unclear=True)
             return None
         cited = (citation.patient_id for citation in answer.citations)
         about = patients_of(question.filters.patient_ids, cited)
-        self.last = LastTurn(question.text, about, answer.understood)
+        self.last = LastTurn(question.text, about, answer.understood, context.is_unclear)
         return answer
 
-    def _in_context(self, question: Question) -> Question:
+    def _in_context(self, question: Question) -> QuestionContext:
         about = subject_of(question.text)
         if needs_no_lookup(question, about, goes_on=self.last is not None):
-            return question
-        return in_conversation(question, about, self.last, self.asked.store, self.asked.embedder).question
+            return QuestionContext(question)
+        return in_conversation(question, about, self.last, self.asked.store, self.asked.embedder)
 
 
 def summary(answer_set: AnswerSet, judged: Sequence[JudgedAnswer]) -> AnswersResult:

@@ -105,6 +105,9 @@ class Before:
     def patients(self) -> tuple[str, ...]:
         return patients_of((HERS,), [])
 
+    def is_unclear(self) -> bool:
+        return False
+
     def last_question(self) -> str:
         return FIRST
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pipeline.answering.questions.asked.patients import asked_patients, framed
 from pipeline.answering.questions.asked.shape import meaning_words
 from pipeline.answering.questions.asked.time import asked_time
+from pipeline.answering.questions.bare_patient import bare_patient
 from pipeline.answering.questions.condition_parts import ALSO, GROUP, also_id
 from pipeline.answering.questions.interpretation import OF_THOSE, OPENER, plan_of, without_opener
 from pipeline.answering.questions.plan import (
@@ -37,6 +38,7 @@ _ASKING_WHEN = frozenset("when why how long often much many where since ago did 
 _OTHERS = frozenset(
     "other others else who everyone everybody anyone anybody rest patients patient people all".split()
 )
+_AS_WELL = frozenset("too instead please".split())
 _OF_A_FINDING = frozenset(
     map(shape_id, (AnswerShape.YES_NO, AnswerShape.WHO, AnswerShape.COUNT, AnswerShape.FACT))
 )
@@ -81,7 +83,7 @@ _FIRST_TO_LAST = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 def may_carry(question: str, patients: AskedPatients | None = None) -> bool:
     """Whether a question is none without the one before. Touches nothing. `patients`: whom its words mean, where that
     was read already."""
-    if OPENER.match(question) or OF_THOSE.match(question) or _points_back(question):
+    if OPENER.match(question) or OF_THOSE.match(question) or _points_back(question) or bare_patient(question):
         return True
     return _is_bare(_own_words(question, patients or asked_patients(question)))
 
@@ -204,7 +206,9 @@ def _own_words(question: str, patients: AskedPatients) -> str:
     _, left = asked_time(framed(question, patients))
     left = without_opener(left).strip()
     told = [
-        word for word in meaning_words(left) if word.lower() not in _OTHERS or patients.whom != "everyone"
+        word
+        for word in meaning_words(left)
+        if word.lower() not in _AS_WELL and (word.lower() not in _OTHERS or patients.whom != "everyone")
     ]
     if not told:
         return ""

@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from pipeline.answering.question_patient import asks_of_others_too, of_its_patient, patients_by_id
 from pipeline.answering.questions.asked.patients import asked_patients, ids_among
+from pipeline.answering.questions.bare_patient import bare_patient, is_a_thing, words_with_a_capital
 from pipeline.answering.questions.plan import AskedPatients, WrittenPatient
 from pipeline.answering.questions.understood_parts import removed_patients
 from pipeline.patients import FEMALE, MALE, RegisteredPatient
@@ -55,9 +56,23 @@ class PatientMeant:
 def patient_meant(question: Question, store: Store, asked: AskedPatients | None = None) -> PatientMeant:
     """Whom `question` means. One whose filters name patients means those. Patients whom the asker removed are not
     meant, whatever names them. `asked`: whom its words mean, where that was read already."""
-    meant = _patient_meant(question, store, asked or asked_patients(question.text))
+    asked = _with_bare_patient(asked or asked_patients(question.text), question, store)
+    meant = _patient_meant(question, store, asked)
     removed = removed_patients(question.without)
     return _without_removed(meant, removed) if removed else meant
+
+
+def _with_bare_patient(asked: AskedPatients, question: Question, store: Store) -> AskedPatients:
+    """With the one whom a short follow-up consists of, where notes have the id or the register the name."""
+    if asked.written or asked.whom == "everyone" or (bare := bare_patient(question.text)) is None:
+        return asked
+    if bare.is_id:
+        known = patients_by_id(question, store, bare.words)
+        return replace(asked, whom="id", written=(bare,)) if known else asked
+    if not store.has_register() or all(is_a_thing(word) and word.islower() for word in bare.words):
+        return asked
+    known_words = store.name_words(bare.words, question.filters.scope)
+    return replace(asked, written=(bare,)) if known_words.issuperset(bare.words) else asked
 
 
 def _patient_meant(question: Question, store: Store, asked: AskedPatients) -> PatientMeant:
@@ -67,13 +82,18 @@ def _patient_meant(question: Question, store: Store, asked: AskedPatients) -> Pa
             several = replace(question, filters=replace(question.filters, patient_ids=ids))
             return PatientMeant(several, asked, question.text, by_name=True)
     found = of_its_patient(question, store)
+    if not found.filters.patient_ids and asked.whom == "id" and bare_patient(question.text) in asked.written:
+        ids = patients_by_id(question, store, asked.written[0].words)
+        found = replace(question, filters=replace(question.filters, patient_ids=ids))
     if found.filters.patient_ids or asked.whom == "everyone":
         return PatientMeant(found, _with_names_of_those(found, asked, store), question.text)
     if asks_of_others_too(question.text) and len(asked.written) < 2:
         return PatientMeant(found, asked, question.text)
     names = _looked_up(question, asked, store)
-    if not names or not store.has_register():
+    if not store.has_register():
         return PatientMeant(found, asked, question.text)
+    if not names:
+        return _of_one_surname(found, asked, store)
     return _by_names(found, asked, names, store)
 
 
@@ -107,6 +127,19 @@ def _with_names_of_those(question: Question, asked: AskedPatients, store: Store)
     }
     written = tuple(replace(each, sure=True) if each.start in theirs else each for each in asked.written)
     return asked if written == asked.written else replace(asked, whom="name", written=written)
+
+
+def _of_one_surname(question: Question, asked: AskedPatients, store: Store) -> PatientMeant:
+    """Asked back where a word with a capital is the surname of several, wherever it stands: "Has Smith got HIV?". What
+    only one is called is not decided here: it may be a thing that has a person's name."""
+    words = () if asked.whom != "open" else words_with_a_capital(question.text)[:NAMES_MAX]
+    scope = question.filters.scope
+    for word in store.name_words(words, scope) if words else ():
+        called = store.patients_called((word,), scope, part="family", limit=CHOICES_MAX + 1)
+        if len(called) > 1:
+            notice = which_patient(word, called)
+            return PatientMeant(question, asked, question.text, reason="which_patient", notice=notice)
+    return PatientMeant(question, asked, question.text)
 
 
 def _by_names(
@@ -171,7 +204,8 @@ def _told_apart(patient: RegisteredPatient) -> str:
 
 
 def _called(name: WrittenPatient, scope: AccessScope, store: Store) -> list[RegisteredPatient]:
-    """Those of that name, but for whom a title rules out. A single word is a surname before it is a first name."""
+    """Those of that name, but for whom a title rules out. A single word without a title is a surname or
+    a first name."""
     said = SEX_OF_TITLE.get(name.said)
     return [
         each
@@ -196,15 +230,20 @@ def _named(name: WrittenPatient, scope: AccessScope, store: Store) -> list[Regis
     limit = CHOICES_MAX + 1
     if len(name.words) > 1:
         return store.patients_called(name.words, scope, limit=limit)
-    return store.patients_called(name.words, scope, part="family", limit=limit) or (
-        [] if name.sure else store.patients_called(name.words, scope, part="given", limit=limit)
-    )
+    surnamed = store.patients_called(name.words, scope, part="family", limit=limit)
+    if name.sure:
+        return surnamed
+    given = store.patients_called(name.words, scope, part="given", limit=limit)
+    return list({each.patient_id: each for each in (*surnamed, *given)}.values())
 
 
 def _looked_up(question: Question, asked: AskedPatients, store: Store) -> list[WrittenPatient]:
     """The names that are worth asking the register for."""
     found = [
-        each for each in asked.written if not each.is_id and (each.sure or _may_be_alone(question.text, each))
+        each
+        for each in asked.written
+        if not each.is_id
+        and (each.sure or _may_be_alone(question.text, each) or _is_registered(question, each, store))
     ]
     return found[:NAMES_MAX] or _small_names(question, store)
 
@@ -213,6 +252,25 @@ def _may_be_alone(question: str, name: WrittenPatient) -> bool:
     """Whether a single word is no other word, and no illness is called after it."""
     word = name.words[-1]
     return word[0].isupper() and not is_doubtful(word) and _ILLNESS.match(question, name.end) is None
+
+
+def _is_registered(question: Question, name: WrittenPatient, store: Store) -> bool:
+    """Whether a word that may be any other is no thing, and in a patient's name: "Does Smith have HIV?".
+    In small letters, where it is not all of the question, only to be asked back."""
+    word = name.words[-1]
+    if _ILLNESS.match(question.text, name.end) or (is_a_thing(word) and not _is_bare(question, name)):
+        return False
+    scope = question.filters.scope
+    if not store.has_register() or word not in store.name_words((word,), scope):
+        return False
+    if word[0].isupper() or _is_bare(question, name):
+        return True
+    return len(store.patients_called((word,), scope, part="family", limit=2)) > 1
+
+
+def _is_bare(question: Question, name: WrittenPatient) -> bool:
+    bare = bare_patient(question.text)
+    return bare is not None and (bare.start, bare.end) == (name.start, name.end)
 
 
 def _small_names(question: Question, store: Store) -> list[WrittenPatient]:

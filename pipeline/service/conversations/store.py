@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ from pipeline.service.errors import NotKnown
 
 TITLE_CHARACTERS_MAX = 120
 PAGE_MAX = 200
+UNCLEAR_MAX = 10_000
 
 Sight: TypeAlias = Callable[[AbstractSet[str], AccessScope], AbstractSet[str]]
 """Of these notes, by id, those that the scope admits at this moment."""
@@ -120,6 +122,8 @@ class Conversations:
         self._receipts = receipts
         self._settings = settings
         self._sight = sight
+        self._unclear: dict[tuple[str, str], None] = {}  # the last ones, in their order
+        self._unclear_lock = threading.Lock()
 
     # --- asking
 
@@ -215,6 +219,21 @@ class Conversations:
         content, record = found
         limited_to = json.loads(record)["filters"]["patient_ids"] if record else []
         return patients_of(limited_to, (each["patient_id"] for each in _citations(content)))
+
+    def remember_unclear(self, actor: Actor, conversation_id: str, *, unclear: bool) -> None:
+        """Whether the last question of a conversation was refused or asked back because no one
+        could tell whom it meant. A question that is refused is not kept: this is known until the service ends, of the
+        last `UNCLEAR_MAX`."""
+        with self._unclear_lock:
+            self._unclear.pop((actor.id, conversation_id), None)
+            if unclear:
+                self._unclear[actor.id, conversation_id] = None
+            while len(self._unclear) > UNCLEAR_MAX:
+                del self._unclear[next(iter(self._unclear))]
+
+    def is_unclear(self, actor: Actor, conversation_id: str) -> bool:
+        """As `remember_unclear` was told."""
+        return (actor.id, conversation_id) in self._unclear
 
     def understood(self, actor: Actor, conversation_id: str) -> tuple[UnderstoodPart, ...]:
         """What the last answer's question was understood to ask; empty where that was not kept. Raises NotKnown."""

@@ -15,6 +15,7 @@ from pipeline.answering.follow_up import (
     needs_no_lookup,
 )
 from pipeline.answering.questions.subject import About, subject_of
+from pipeline.errors import BadRequest
 from pipeline.records import Question, UnderstoodPart
 from pipeline.service.access.policy import Principal
 from pipeline.service.conversations.store import Conversations
@@ -36,6 +37,9 @@ class _EarlierTurns:
     def understood(self) -> tuple[UnderstoodPart, ...]:
         return self.conversations.understood(self.principal, self.conversation_id)
 
+    def is_unclear(self) -> bool:
+        return self.conversations.is_unclear(self.principal, self.conversation_id)
+
 
 async def in_context(
     services: Services,
@@ -52,6 +56,7 @@ async def in_context(
     """
     about: About = "several" if any_patient else subject_of(question.text)
     if needs_no_lookup(question, about, goes_on=conversation_id is not None):
+        _remember(services, principal, conversation_id, unclear=False)
         return QuestionContext(question)  # no thread is waited for
     return await run_in_threadpool(_in_context, services, principal, question, conversation_id, about)
 
@@ -62,7 +67,26 @@ def _in_context(
     earlier = (
         None if conversation_id is None else _EarlierTurns(services.conversations, principal, conversation_id)
     )
+    try:
+        context = _read_in_context(services, question, earlier, about)
+    except BadRequest:
+        _remember(services, principal, conversation_id, unclear=True)
+        raise
+    _remember(services, principal, conversation_id, unclear=context.is_unclear)
+    return context
+
+
+def _read_in_context(
+    services: Services, question: Question, earlier: _EarlierTurns | None, about: About
+) -> QuestionContext:
     if not services.corpus.ready:
         return in_conversation(question, about, earlier, None, None)
     with services.corpus.answering() as space:
         return in_conversation(question, about, earlier, space.store, space.embedder)
+
+
+def _remember(
+    services: Services, principal: Principal, conversation_id: str | None, *, unclear: bool
+) -> None:
+    if conversation_id is not None:
+        services.conversations.remember_unclear(principal, conversation_id, unclear=unclear)

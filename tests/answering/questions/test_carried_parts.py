@@ -44,6 +44,9 @@ class Turn:
         cited = [each.patient_id for each in self.answered.citations]
         return patients_of(self.question.filters.patient_ids, cited)
 
+    def is_unclear(self) -> bool:
+        return False
+
     def last_question(self) -> str:
         return self.question.text
 

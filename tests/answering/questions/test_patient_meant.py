@@ -172,6 +172,9 @@ class _Before:
     def patients(self) -> tuple[str, ...]:
         return ("p2",)
 
+    def is_unclear(self) -> bool:
+        return False
+
     def last_question(self) -> str:
         return "What does Alan Mitchell take?"
 

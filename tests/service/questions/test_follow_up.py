@@ -14,6 +14,7 @@ from tests.service.running import Running, events_of
 
 FIRST = "Does Anna Mitchell have gout and arthritis?"
 HERS = "D2N006"
+MARTHA = "D2N001"
 
 
 @pytest.fixture
@@ -87,8 +88,6 @@ def test_an_id_in_a_question_is_the_patient(reader: httpx2.Client, question: str
 @pytest.mark.parametrize(
     "question",
     [
-        "Is Martha taking allopurinol?",
-        "Is MARTHA taking allopurinol?",
         "Does the other patient take allopurinol?",
         "Does the next patient take allopurinol?",
         "Andrew: allopurinol?",
@@ -102,6 +101,28 @@ def test_the_patient_before_does_not_answer_for_somebody_else(reader: httpx2.Cli
     refused = reader.post("/v1/ask", json=asked)
     assert refused.status_code == 422
     assert "patient" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Is Martha taking allopurinol?", "Is MARTHA taking allopurinol?", "And Martha?", "and martha?"],
+)
+def test_the_first_name_of_another_is_that_patient(reader: httpx2.Client, question: str) -> None:
+    first = ask(reader, FIRST)
+    second = ask(reader, question, first["conversation_id"])
+    assert second["kept_patient_id"] is None
+    assert {passage["patient_id"] for passage in second["passages"]} <= {MARTHA}
+
+
+@pytest.mark.parametrize("unclear", ["And Zimmermann?", "Does he smoke?", "What about Mr. Zimmermann?"])
+def test_after_an_unclear_question_she_is_asked_back(reader: httpx2.Client, unclear: str) -> None:
+    first = ask(reader, FIRST)["conversation_id"]
+    reader.post("/v1/ask", json={"question": unclear, "conversation_id": first})
+    for about_no_one in ("What is she allergic to?", "And allergies?"):
+        asked = {"question": about_no_one, "conversation_id": first}
+        assert reader.post("/v1/ask", json=asked).status_code == 422
+    assert patients(ask(reader, FIRST, first)) == {HERS}
+    assert ask(reader, "What is she allergic to?", first)["kept_patient_id"] == HERS
 
 
 def test_what_goes_on_about_somebody_unknown_is_not_about_others(reader: httpx2.Client) -> None:
