@@ -33,18 +33,23 @@ _DOES = (
     r"|suffers?|suffered|developed|caught|contracted|is|was|are|were|died|smokes?|smoked|drinks?|carries|tested"
     r"|lives with|lived with|recently|started|stopped|diagnosed|treated|allergic)"
 )
-_PATIENT = r"\b(?:he|she|him|pt|patient|the patient|they|them|himself|herself|i|we|mr|mrs|ms)\b"
+_PATIENT = re.compile(
+    r"\b(?:he|she|him|pt|patient|they|them|himself|herself|i|we|mr|mrs|ms)\b", re.IGNORECASE
+)
 _SUBJECT = re.compile(
-    rf"(?P<before>\b[\w'’-]+[ \t]+)?(?:\b(?:her|his|their|the|a|an|my|one|patient['’]s|pt['’]s)[ \t]+)?(?:(?:older"
-    rf"|younger|elder|late|oldest|youngest|maternal|paternal|own|former|deceased|first|twin|best)[ \t]+)*"
-    rf"\b(?<!-){PERSON}s?\b(?![-'’]s?)"
-    rf"(?:, who [^,;]*,|,? (?:who|that))?"
+    rf"\b(?<!-){PERSON}s?\b(?![-'’]s?)(?P<who>, who [^,;]*,|,? (?:who|that))?"
     r"(?:[ \t]+(?:also|still|now|currently|once|only|both|recently|just|reportedly|apparently))*"
     rf"[ \t]+{_DOES}\b(?P<rest>[^;]*)\Z",
     re.IGNORECASE,
 )
+_LED_BY = re.compile(
+    r"(?:\A|\s)(?:(?:her|his|their|the|a|an|my|one|patient['’]s|pt['’]s)[ \t]+)?(?:(?:older|younger|elder|late|oldest"
+    r"|youngest|maternal|paternal|own|former|deceased|first|twin|best)[ \t]+)*\Z",
+    re.IGNORECASE,
+)
+LED_BY_CHARACTERS = 60
 _WITH_THEM = re.compile(
-    r"(?:with|by|from|to|per|via|and|for|of|that|told|unlike|like)\s*\Z",
+    r"\b(?:with|by|from|to|per|via|and|for|of|that|told|unlike|like)\Z",
     re.IGNORECASE,
 )
 _OWNER = re.compile(
@@ -88,11 +93,12 @@ _OPENING = re.compile(r"\W*(he|she)\b", re.IGNORECASE)
 _HER_MAN = re.compile(rf"\b(?:her (?:[\w-]+ )?{_MALE}|(?:ex-?)?husband|boyfriend)\b", re.IGNORECASE)
 _HIS_WOMAN = re.compile(rf"\b(?:his (?:[\w-]+ )?{_FEMALE}|(?:ex-?)?wife|girlfriend)\b", re.IGNORECASE)
 _ANY = re.compile(
-    r"husband|wife|spouse|partner|father|mother|brother|sister|uncle|aunt|nephew|niece|cousin|sibling|in-law|twin|mate\b"
-    r"|mates\b|worker|colleague|boss|neighb|friend|caregiver|caretaker|carer|donor|guardian|landlord|sitter|nanny|visitor"
-    r"|relative|parent|\bex\b|ex-|fianc|\bson|daughter|\bmom|\bdad|\bmum|\bmama|\bpapa|grandma|grandpa|\bdog|\bcat|\bpet"
-    r"|next|adjacent|opposite|adjoining|across|other|differ|wrong|mistake|mis-?(?:fil|direct)|error|copied|pasted|imported"
-    r"|carried|taken from"
+    r"\b(?:husband|wife|wives|spouse|partner|domestic|life|father|mother|brother|sister|uncle|aunt|nephew|niece|cousin"
+    r"|sibling|in-law|identical|fraternal|twin|co-?(?:twin|work|mate)|room|flat|house|class|bed|team|work|colleague|boss"
+    r"|neighb|friend|caregiver|caretaker|carer|donor|guardian|landlord|babysit|nanny|visitor|relative|parent|foster|birth"
+    r"|ex\b|ex-|fianc|son|daughter|mom|dad|mum|mama|papa|girlfriend|boyfriend|grand|great|step|half|god|dogs?\b|cats?\b"
+    r"|pets?\b|next|adjoin|adjacent|opposite|across|another|other|differ|wrong|mistake|mis-?(?:fil|direct)|erron|error"
+    r"|copied|pasted|imported|carried|taken|by mistake)"
 )
 """Looked for first: mostly nothing is found."""
 SENTENCES_BACK = 4
@@ -115,7 +121,7 @@ def is_of_another(sentence: str, start: int, end: int) -> bool:
         _OF_ANOTHER_CHART.search(sentence) is not None
         or _IN_THE_NEXT_BED.search(before) is not None
         or _LABELLED.search(before) is not None
-        or _HERSELF.search(before) is not None
+        or ("self" in before and _HERSELF.search(before) is not None)
         or _is_had(before)
         or _is_owned(before)
         or (_FOR_THEM.match(after) is not None and _NEAR_PATIENT.search(before) is None)
@@ -127,20 +133,21 @@ def is_of_another(sentence: str, start: int, end: int) -> bool:
 def _is_had(before: str) -> bool:
     """Whether the last person named before it has, takes or is it: "his uncle uses infliximab"."""
     for match in _SUBJECT.finditer(before):
-        led = match["before"] or ""
-        said = re.search(_PATIENT, match["rest"], re.IGNORECASE)
-        if said is None and not (_WITH_THEM.match(led) and ", who" not in match.group()):
+        if _PATIENT.search(match["rest"]) is None and (match["who"] or not _is_led(before, match.start())):
             return True
     return False
 
 
+def _is_led(before: str, start: int) -> bool:
+    """Whether the person at `start` is with the patient, or told by: "lives with her sister"."""
+    near = before[max(0, start - LED_BY_CHARACTERS) : start]
+    own = _LED_BY.search(near)
+    return own is not None and _WITH_THEM.search(near[: own.start()]) is not None
+
+
 def _is_owned(before: str) -> bool:
-    match = _OWNER.search(before)
-    return (
-        match is not None
-        and match["since"] is None
-        and re.search(_PATIENT, match["rest"], re.IGNORECASE) is None
-    )
+    match = _OWNER.search(before) if "'" in before or "’" in before else None
+    return match is not None and match["since"] is None and _PATIENT.search(match["rest"]) is None
 
 
 def _is_his_or_hers(before: str) -> bool:

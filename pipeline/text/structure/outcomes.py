@@ -23,6 +23,22 @@ _STRUCK_OUT = re.compile(
     r"(?=\W*(?:by|with|on|after|via|through|based|in|following|$|[.,;])))",
     re.IGNORECASE,
 )
+_STRIKING = (
+    "error",
+    "errone",
+    "mistake",
+    "incorrect",
+    "wrong",
+    "false",
+    "exclud",
+    "ruled out",
+    "dispro",
+    "refut",
+    "confirmed",
+    "borne",
+)
+_SPEAKING = ("about ", "regarding ", "if ", "whether ")
+"""Looked for first: mostly none is there."""
 _NOT_IT = re.compile(r"\b(?:treated|managed|administered|given|not|never)\s+\Z", re.IGNORECASE)
 _IN_ERROR = re.compile(
     r"\b(?:error|mistake|erroneous\w*|mistaken\w*|incorrect\w*)\b[^.;]{0,25}?(?:\bof|:)\s[^.;,]{0,20}\Z",
@@ -31,7 +47,7 @@ _IN_ERROR = re.compile(
 _SPOKEN_OF = re.compile(
     r"\b(?:read|reads|reading|heard|googled|googling|researched|researching|watched|saw (?:a|an|the) \w+|learned"
     r"|wonder(?:s|ed|ing)?|curious|inquir\w+|articles?|brochures?|pamphlets?|handouts?|booklets?|leaflets?|videos?|websites?)"
-    r" (?:up )?(?:about|on|regarding|if|whether)\b(?! (?:her|his|their|the))[^.;]{0,40}\Z",
+    r" (?:up )?(?:about|regarding|if|whether)\b(?! (?:her|his|their|the))[^.;]{0,40}\Z",
     re.IGNORECASE,
 )
 _BY_ITSELF = r"\A(?:,\s*|[^.;,]{0,50}?\b)"
@@ -111,7 +127,7 @@ def is_answered_yes(sentence: str, start: int, end: int) -> bool:
 
 def _box_of(sentence: str, start: int, end: int) -> re.Match[str] | None:
     """The box of it: before it where the first one opens the line or follows a colon, else behind it."""
-    boxes = list(_BOX.finditer(sentence)) if any(sign in sentence for sign in "[☐□◻☑☒✓✔") else []
+    boxes = list(_BOX.finditer(sentence))
     if not boxes:
         return None
     if not sentence[: boxes[0].start()].strip(" \t-*•") or sentence[: boxes[0].start()].rstrip().endswith(
@@ -123,6 +139,9 @@ def _box_of(sentence: str, start: int, end: int) -> re.Match[str] | None:
 
 def is_struck_out(sentence: str, start: int, end: int) -> bool:
     """ "Diagnosis of lymphoma entered in error", "varicella excluded by serology"."""
+    lower = sentence.lower()
+    if not any(cue in lower for cue in _STRIKING):
+        return False
     found = _STRUCK_OUT.search(sentence[end:])
     if found is not None and _NOT_IT.search(sentence[: end + found.end()].rpartition(" ")[0] + " ") is None:
         return True
@@ -131,7 +150,8 @@ def is_struck_out(sentence: str, start: int, end: int) -> bool:
 
 def is_spoken_of(sentence: str, start: int) -> bool:
     """ "She read about Cushing syndrome"."""
-    return _SPOKEN_OF.search(sentence[:start]) is not None
+    before = sentence[:start]
+    return any(cue in before for cue in _SPEAKING) and _SPOKEN_OF.search(before) is not None
 
 
 def is_not_done(sentence: str, start: int, end: int, *, drug: bool = False) -> bool:
