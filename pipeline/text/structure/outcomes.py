@@ -18,7 +18,7 @@ _ANSWERED_NO = re.compile(rf"{_LABEL}(?i:n|no|none|neg|negative|never|denies|abs
 _ANSWERED_YES = re.compile(rf"{_LABEL}(?i:y|yes|pos|positive|present|\+){_NEXT_LABEL}")
 _STRUCK_OUT = re.compile(
     r"\A[^.;]{0,60}?\b(?:(?:in error|erroneous(?:ly)?|by mistake|mistaken(?:ly)?|incorrectly)\b"
-    r"|(?:is|was) (?:an? )?(?:error|mistake|incorrect|wrong|false)\b"
+    r"|(?:is|was) (?:an? )?(?:error|mistake|incorrect)\b"
     r"|(?:excluded|ruled out|disproved|disproven|refuted|not confirmed|not borne out|unconfirmed)"
     r"(?=\W*(?:by|with|on|after|via|through|based|in|following|$|[.,;])))",
     re.IGNORECASE,
@@ -28,8 +28,6 @@ _STRIKING = (
     "errone",
     "mistake",
     "incorrect",
-    "wrong",
-    "false",
     "exclud",
     "ruled out",
     "dispro",
