@@ -379,6 +379,12 @@ def _print_reconciliation(found: Reconciliation, kind: MaterialKind = "notes") -
             "the store itself is damaged: restore it from a snapshot, or index everything again with --fresh",
             markup=False,
         )
+    if found.refused:
+        out.print(
+            f"{len(found.refused):>7,} refused by the last run and still shown: give --metadata, or remove them with "
+            f"vectorize {kind} --prune",
+            markup=False,
+        )
     if found.lost or found.doubled or found.different:
         out.print(f"--repair repairs lost, doubled and different {kind}", markup=False)
 

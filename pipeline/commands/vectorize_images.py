@@ -33,7 +33,7 @@ from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
 from pipeline.indexing.images.material import ImageMaterial, image_file, no_patient, refusal
-from pipeline.indexing.images.reconciliation import reconcile_images, reopen_images
+from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image
 from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.reconciliation import Reconciliation
@@ -60,6 +60,15 @@ class ImageSurvey:
     duplicates: int
     formats: dict[str, int]
     reasons: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedImages:
+    """Stored images whose files are refused now."""
+
+    shown: int
+    """Still stored."""
+    removed: int
 
 
 def images(
@@ -141,15 +150,25 @@ def images(
             names = [source_name(each) for each in inputs]
             tally = indexing.run(records, sources=names, prune=prune, complete_sources=whole)
             report = tally.report(str(rejections_file) if tally.rejected or tally.unread_files else None)
+            refused = _refused(indexing, corpus, names if prune and not report.interrupted else ())
             foreign = corpus.images.foreign_reports()
             hits = _search(corpus, settings, inputs, test_search) if test_search else []
             assert isinstance(corpus.material, ImageMaterial)
             left_out = corpus.material.left_out.total()
-        _print(report, sources, foreign, left_out, hits, test_search, json_output)
+        _print(report, sources, refused, foreign, left_out, hits, test_search, json_output)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-    if report.rejected or report.unread_files or report.failed:
+    if report.rejected or report.unread_files or report.failed or refused.shown:
         raise typer.Exit(EXIT_SOME_REJECTED)
+
+
+def _refused(indexing: Indexing, corpus: ImageCorpus, pruned: Sequence[str]) -> RefusedImages:
+    """Remove those whose files lie in these sources, and count the others."""
+    refused = refused_and_shown(corpus.ledger, corpus.images)
+    gone = [key for key, known in corpus.ledger.known(refused).items() if known.source in pruned]
+    if gone:
+        indexing.committer.remove(gone)
+    return RefusedImages(len(refused) - len(gone), len(gone))
 
 
 def _begun(records: Iterator[SourceRecord | Rejection]) -> Iterator[SourceRecord | Rejection]:
@@ -352,6 +371,7 @@ def _search(corpus: ImageCorpus, settings: Settings, inputs: Sequence[str], aske
 def _print(
     report: IndexReport,
     sources: ImageSources,
+    refused: RefusedImages,
     foreign: Sequence[str],
     left_out: int,
     hits: Sequence[ImageHit],
@@ -360,6 +380,7 @@ def _print(
 ) -> None:
     if json_output:
         shown = _as_record(report) | {"formats": dict(sources.seen), "foreign_reports": list(foreign)}
+        shown |= {"refused_and_shown": refused.shown, "refused_and_removed": refused.removed}
         shown["values_left_out"] = left_out
         if asked:
             shown["test_search"] = [_shown(hit) for hit in hits]
@@ -379,6 +400,7 @@ def _print(
     if sources.tables.unused:
         out.print(f"{sources.tables.unused:,} rows of the tables are about no image here", markup=False)
     _print_doubts(left_out, foreign)
+    _print_refused(report, refused)
     if report.pruned:
         out.print(f"{report.pruned:,} images that the folders no longer hold were removed", markup=False)
     if report.missing:
@@ -412,6 +434,21 @@ def _print_doubts(left_out: int, foreign: Sequence[str]) -> None:
             "correct the source",
             markup=False,
         )
+
+
+def _print_refused(report: IndexReport, refused: RefusedImages) -> None:
+    if report.patient_changed:
+        out.print(
+            f"patient changed: {report.patient_changed:,} stored images are said to be another patient's now",
+            markup=False,
+        )
+    if refused.shown:
+        out.print(
+            f"{refused.shown:,} stored images are now refused and still shown; give --metadata or --prune",
+            markup=False,
+        )
+    if refused.removed:
+        out.print(f"{refused.removed:,} stored images that are now refused were removed", markup=False)
 
 
 def _print_rejected(reasons: Any, unread_files: int, rejections_file: str | None) -> None:

@@ -47,10 +47,12 @@ class Reconciliation:
     there too would cost an embedding."""
     problems: tuple[str, ...]
     """What the store's own integrity check says."""
+    refused: tuple[str, ...] = ()
+    """Images whose file is refused now, and which are still stored and shown as they were."""
 
     @property
     def sound(self) -> bool:
-        return not (self.lost or self.doubled or self.different or self.problems)
+        return not (self.lost or self.doubled or self.different or self.problems or self.refused)
 
 
 Split = Callable[[Document], list[Chunk]]

@@ -84,6 +84,31 @@ def test_another_image_embedder_is_refused_and_fresh_begins_again_where_there_is
     assert "2 stored (2 embedded" in fresh.output
 
 
+def test_a_stored_image_that_is_refused_now_or_changes_its_patient_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    paths = write_films(folder, 2)
+    table = write_table(tmp_path / "said.csv", about(paths))
+    assert run("images", str(folder), "--metadata", str(table)).exit_code == 0
+    refused = run("images", str(folder))
+    assert refused.exit_code == 1, refused.output
+    assert "2 stored images are now refused and still shown; give --metadata or --prune" in refused.output
+    assert "patient changed" not in refused.output
+    checked = run("verify")
+    assert checked.exit_code == 1, checked.output
+    assert "2 refused by the last run and still shown" in checked.output
+    write_table(table, [row | {"patient": "other"} for row in about(paths)[:1]] + about(paths)[1:])
+    mended = run("images", str(folder), "--metadata", str(table))
+    assert mended.exit_code == 0, mended.output
+    assert run("verify").exit_code == 0
+    corrected = run("images", str(folder), "--metadata", str(write_table(table, about(paths))))
+    assert "patient changed: 1 stored images" in corrected.output
+    pruned = run("images", str(folder), "--prune")
+    assert pruned.exit_code == 1
+    assert "2 stored images that are now refused were removed" in pruned.output
+    assert "still shown" not in pruned.output
+    assert run("verify").exit_code == 0
+
+
 def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
     table = write_table(tmp_path / "said.csv", about(write_films(tmp_path / "films", 2)))
     done = run("images", str(tmp_path / "films"), "--metadata", str(table), "--dry-run")

@@ -57,7 +57,18 @@ def reconcile_images(
         compared=len(chosen),
         unkept=unkept,
         problems=tuple(images.check()),
+        refused=tuple(refused_and_shown(ledger, images)),
     )
+
+
+def refused_and_shown(ledger: Ledger, images: ImageStore) -> list[str]:
+    """Files, by their bytes, that are refused now and of which an earlier run stored the image."""
+    failed = (each.resource_id for each in ledger.failures(ledger.counts()["failed"]))
+    shown: set[str] = set()
+    for group in _groups(failed):
+        if stored := images.images_of(group):
+            shown |= {each.content_hash for each in images.descriptions(stored).values()}
+    return sorted(shown)
 
 
 def reopen_images(found: Reconciliation, *, ledger: Ledger, images: ImageStore) -> list[str]:
