@@ -9,7 +9,7 @@ is of both. Refuses to say what a sentence carries: only what it speaks against.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import TypeAlias
 
@@ -28,35 +28,61 @@ _FORMS = ("ed", "ly")
 
 def crosses_parallels(source: Reading, claim: Reading, start: int, end: int) -> bool:
     """Whether a part of the tokens `[start, end)` of `claim` mixes two clauses of `source` that are built alike."""
-    clauses = list(_clauses(source.tokens))
-    if not 1 < len(clauses) <= _CLAUSES_MAX:
+    owners = _owners(source.tokens)
+    if not 0 < owners[-1] < _CLAUSES_MAX:
         return False
-    return any(_is_mixed(clauses, part) for part in _clauses(claim.tokens[start:end]))
+    parts = _owners(claim.tokens[start:end])
+    said: dict[int, dict[int, list[Token]]] = {}
+    for token, part in zip(claim.tokens[start:end], parts, strict=True):
+        if token.kind in _KINDS and (home := _home(source, owners, token)) is not None:
+            said.setdefault(part, {}).setdefault(home, []).append(token)
+    return any(
+        len(homes) > 1
+        and _is_mixed(
+            {home: _clause(source.tokens, owners, home) for home in homes},
+            homes,
+            _clause(claim.tokens[start:end], parts, part),
+        )
+        for part, homes in said.items()
+    )
 
 
-def _clauses(tokens: Sequence[Token]) -> Iterator[_Words]:
-    """The clauses between commas, breaks and joining words, without what says nothing."""
-    found: list[Token] = []
+def _owners(tokens: Sequence[Token]) -> list[int]:
+    """The number of the clause of each token: between commas, breaks and joining words."""
+    found, clause = [0] * len(tokens), 0
     for at, token in enumerate(tokens):
-        following = tokens[at + 1].word if at + 1 < len(tokens) else ""
-        if token.word in _JOINING or token.kind == "break" or (token.key == "," and not token.word):
-            if following not in _GOES_ON and found:
-                yield found
-                found = []
-        elif token.word not in _SAYING_NOTHING and not (  # "MS" is read as two words
-            found and token.kind == "word" and token.word == found[-1].word
-        ):
-            found.append(token)
-    if found:
-        yield found
+        if token.kind == "break" or token.word in _JOINING or (token.key == "," and not token.word):
+            clause += at + 1 < len(tokens) and tokens[at + 1].word not in _GOES_ON
+        found[at] = clause
+    return found or [0]
 
 
-def _is_mixed(clauses: Sequence[_Words], part: _Words) -> bool:
-    homes: dict[int, list[Token]] = {}
-    for token in part:
-        where = [at for at, clause in enumerate(clauses) if _is_in(clause, token)]
-        if len(where) == 1 and token.kind in _KINDS:
-            homes.setdefault(where[0], []).append(token)
+def _home(source: Reading, owners: Sequence[int], token: Token) -> int | None:
+    """The only clause that has the word, or None."""
+    where = {
+        owners[at]
+        for at in source.places.get(token.key, ())
+        if token.figure is None or _is_same(source.tokens[at], token)
+    }
+    return where.pop() if len(where) == 1 else None
+
+
+def _clause(tokens: Sequence[Token], owners: Sequence[int], clause: int) -> _Words:
+    """The words of a clause, without what says nothing."""
+    found: list[Token] = []
+    for at in range(owners.index(clause), len(tokens)):
+        token = tokens[at]
+        if owners[at] != clause:
+            break
+        if token.kind == "break" or token.key == "," or token.word in _JOINING | _SAYING_NOTHING:
+            continue
+        if found and token.kind == "word" and token.word == found[-1].word:
+            continue  # "HTN" may be read as two words
+        found.append(token)
+    return found
+
+
+def _is_mixed(clauses: Mapping[int, _Words], homes: Mapping[int, Sequence[Token]], part: _Words) -> bool:
     return any(
         _has_other(clauses[one], clauses[other], homes[one], part)
         and _has_other(clauses[other], clauses[one], homes[other], part)

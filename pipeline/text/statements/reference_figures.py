@@ -23,6 +23,7 @@ _CHANGED = frozenset(
     "down up halved doubled tripled reduced decreased lowered raised increased cut changed".split()
 )
 _NORMAL = frozenset(["normal", "reference"])
+_COMPARING = _GIVEN | _NORMAL
 _KINDS = frozenset(["amount", "range", "ratio"])
 _OWN_WORDS_MAX = 2
 """Words between "maximum" and the figure it keeps."""
@@ -30,6 +31,11 @@ _OWN_WORDS_MAX = 2
 
 def takes_reference_figure(source: Reading, claim: Reading, start: int, end: int) -> bool:
     """Whether the tokens `[start, end)` of `claim` say with a figure what `source` says with another one."""
+    if not any(
+        token.word in _COMPARING or (token.figure is not None and token.figure.role)
+        for token in source.tokens
+    ):
+        return False
     said = claim.tokens[start:end]
     words = {token.word for token in said}
     figures = [token.figure for token in said if token.figure is not None and token.figure.kind in _KINDS]
