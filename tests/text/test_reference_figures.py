@@ -41,6 +41,7 @@ def test_a_figure_of_comparison_is_not_taken_for_what_is(note: str, false: str) 
         (SODIUM, "Sodium 128"),
         (WEIGHT, "Weight 61 kg, up from 58 kg"),
         ("Metoprolol was increased from 25 mg to 50 mg.", "Metoprolol was increased from 25 mg to 50 mg"),
+        ("He was prescribed a 7-day course 3 days ago.", "He was prescribed a 7-day course 3 days ago"),
         ("Sodium 140 (normal).", "Sodium normal"),
     ],
 )

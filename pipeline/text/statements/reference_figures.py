@@ -8,7 +8,7 @@ else. Refuses to know which figures are usual.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pipeline.text.statements.facts import Reading, Token
 from pipeline.text.statements.figures import Figure
@@ -42,10 +42,10 @@ def takes_reference_figure(source: Reading, claim: Reading, start: int, end: int
     by_range = any(figure.kind == "range" or figure.bound for figure in figures)
     if words & _NORMAL and not by_range and _is_normal_only_as_range(source):
         return True
-    return any(_is_taken_amiss(source, figure, words) for figure in figures)
+    return any(_is_taken_amiss(source, figure, figures, words) for figure in figures)
 
 
-def _is_taken_amiss(source: Reading, figure: Figure, words: set[str]) -> bool:
+def _is_taken_amiss(source: Reading, figure: Figure, figures: Sequence[Figure], words: set[str]) -> bool:
     theirs = list(_of_unit(source, figure.unit))
     where = [at for at in theirs if _value(source.tokens[at]) == figure.value]
     others = [at for at in theirs if at not in where]
@@ -60,7 +60,8 @@ def _is_taken_amiss(source: Reading, figure: Figure, words: set[str]) -> bool:
     standards = [_standards_of(source, at) for at in where]
     if all(standards) and not words & frozenset[str]().union(*standards):
         return True
-    kept = {source.tokens[word].word for at in others for word in _keeping(source, at)}
+    unsaid = [at for at in others if all(_value(source.tokens[at]) != each.value for each in figures)]
+    kept = {source.tokens[word].word for at in unsaid for word in _keeping(source, at)}
     own = {source.tokens[word].word for at in where for word in _keeping(source, at)}
     return bool(words & kept - own)
 
