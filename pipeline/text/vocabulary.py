@@ -493,9 +493,10 @@ HEDGES = _words(
     "presumed presumably potential potentially unclear differential consider considered poss susp query perhaps "
     "suspect suspects thought believed suggests suggest suggested suggesting suggestive facilitate "
     "prevent prevents preventing hope hopes hopefully request requests requested requesting equivocal indeterminate "
-    "inconclusive"
+    "inconclusive doubtful doubt doubts uncertain"
 )
 DOUBTED_BY = {
+    **dict.fromkeys("probability likelihood possibility".split(), ("of", "for", "that")),
     "rule": ("out",),
     "risk": ("of", "for", "factors", "factor"),
     "screening": ("for",),

@@ -40,7 +40,7 @@ def joins_clauses(source: Reading, claim: Reading, start: int, end: int) -> bool
 
 
 def _swaps_subjects(source: Reading, claim: Reading, start: int, end: int) -> bool:
-    clauses = _distinct(_clauses(source.tokens, range(len(source.tokens))))
+    clauses = _distinct(source.tokens, _clauses(source.tokens, range(len(source.tokens))))
     if sum(bool(clause.subject) for clause in clauses) < 2:
         return False
     return any(
@@ -55,7 +55,11 @@ def _is_of_another(source: Reading, clauses: Sequence[_Clause], said: Sequence[T
     if not meant:
         return False
     for token in said:
-        if token.kind not in _SAYING and token.word not in _VERBS - CLAUSE_VERBS and token.word != "off":
+        if not (
+            token.kind in _SAYING
+            or token.word in _VERBS - CLAUSE_VERBS
+            or token.word in ("off", "negative", "absent")
+        ):
             continue
         where = [
             clause for clause in clauses if any(_is_same(source.tokens[at], token) for at in clause.said)
@@ -71,14 +75,12 @@ def _is_same(source: Token, claim: Token) -> bool:
     return source.kind == claim.kind and source.key == claim.key
 
 
-def _distinct(clauses: Sequence[_Clause]) -> list[_Clause]:
-    """The clauses, each with what its subject has and no other subject."""
+def _distinct(tokens: Sequence[Token], clauses: Sequence[_Clause]) -> list[_Clause]:
+    """The clauses, each with what its subject has and no other clause says."""
+    keys = [frozenset(tokens[at].key for at in clause.said) for clause in clauses]
     return [
-        _Clause(
-            clause.said,
-            clause.subject.difference(*(other.subject for other in clauses if other is not clause)),
-        )
-        for clause in clauses
+        _Clause(clause.said, clause.subject.difference(*keys[:at], *keys[at + 1 :]))
+        for at, clause in enumerate(clauses)
     ]
 
 

@@ -116,6 +116,8 @@ _ABBREVIATION = re.compile(
     rf"(?<![\w/])(?:{'|'.join(map(re.escape, sorted(ABBREVIATED, key=len, reverse=True)))})(?![\w/])",
     re.IGNORECASE,
 )
+_TICKED = re.compile(r":\s?([YN])(?:(,)|(?=\s*(?:[;.]|\Z)))")
+"""In "Stroke: N, seizure: Y" an answer to what stands before it."""
 _ROMAN_RATIO = re.compile(r"\b(I{1,3}|IV|VI?)/(VI|IV|V)\b")
 
 
@@ -190,6 +192,10 @@ def _spelled(text: str) -> str:
     text = " ".join(text.translate(_SPELLED).split())
     if "/" in text or "(-)" in text or "-ve" in text:
         text = _ABBREVIATION.sub(lambda match: f" {ABBREVIATED[match.group().lower()]} ", text)
+    if ": N" in text or ": Y" in text or ":N" in text or ":Y" in text:
+        text = _TICKED.sub(
+            lambda match: f": {'yes' if match[1] == 'Y' else 'no'}{';' if match[2] else ''}", text
+        )
     if "/V" in text or "/I" in text:
         text = _ROMAN_RATIO.sub(lambda match: f"{roman(match[1].lower())}/{roman(match[2].lower())}", text)
     return text
@@ -255,6 +261,22 @@ def _add_mark(found: list[Token], text: str, written: str, end: int) -> None:
 
 
 _TITLES = frozenset(["dr", "drs", "mr", "mrs", "ms", "mx", "prof", "st", "vs"])
+_CANNOT_EXCLUDE = Token("hedge", "cannot exclude", "cannot exclude")
+_NO_DENIALS = {
+    "not": (
+        (("not", "only"), Token("neutral", "only", "not only")),
+        (("not", "limited"), Token("neutral", "limited", "not limited")),
+    ),
+    "no": ((("no", "longer"), Token("order", "stop", "no longer")),),
+    **{
+        word: tuple(
+            ((word, *excluding), _CANNOT_EXCLUDE)
+            for excluding in (("exclude",), ("be", "excluded"), ("rule", "out"), ("be", "ruled", "out"))
+        )
+        for word in ("cannot", "can't")
+    },
+}
+"""Phrases that begin like a denial: "risks including but not limited to stroke", "cannot exclude malignancy"."""
 _DENYING_ITSELF = frozenset(DENYING) - {"unable", "noncompliant", "inconsistent"}
 """Deny what is in them and nothing that follows: "painless hematuria", "afebrile with a cough"."""
 _NEXT = re.compile(r"[\s-]{1,3}([^\W\d_]+(?:'[^\W\d_]+)*)")
@@ -277,17 +299,10 @@ def _add_words(found: list[Token], text: str, word: str, end: int) -> int:
         if other is not None and other[1].lower() in OTHER_PEOPLE:
             found.append(Token("relative", f"other {other[1].lower()}", f"other {other[1].lower()}"))
             return other.end()
-    if word == "not" and (ends := _phrase_end(text, ("not", "only"), end)) is not None:
-        found.append(Token("neutral", "only", "not only"))
-        return ends
-    if word == "not" and (ends := _phrase_end(text, ("not", "limited"), end)) is not None:
-        found.append(
-            Token("neutral", "limited", "not limited")
-        )  # "risks including but not limited to stroke"
-        return ends
-    if word == "no" and (ends := _phrase_end(text, ("no", "longer"), end)) is not None:
-        found.append(Token("order", "stop", "no longer"))
-        return ends
+    for phrase, token in _NO_DENIALS.get(word, ()):
+        if (ends := _phrase_end(text, phrase, end)) is not None:
+            found.append(token)
+            return ends
     if word == "cva" and _is_of_the_back(found, text, end):
         found.append(Token("word", "costovertebral", word))
     else:
@@ -429,6 +444,8 @@ def _what_stands_over(tokens: Sequence[Token], over: Over) -> tuple[Over, ...]:
             _mark(orders, _what_was(tokens, index), "stop")
         elif token.kind == "relative" and _is_experiencer(tokens, index):
             _mark(relatives, _reach_of_relative(tokens, index), True)
+        elif token.word in ("fh", "fhx"):
+            _mark(relatives, _forward(tokens, index, _ends_family_history), True)
         elif token.word in CLINICIANS:
             _mark(relatives, _what_a_clinician_has(tokens, index), True)
     return tuple(map(Over._make, zip(denied, relatives, doubted, orders, strict=True)))
@@ -625,7 +642,10 @@ def _reach_of_denial(tokens: Sequence[Token], index: int) -> list[int]:
 def _reach_of_doubt(tokens: Sequence[Token], index: int) -> list[int]:
     """ "Differential: PE, MI" doubts the whole list."""
     listed = any(after.key == ":" for after in tokens[index + 1 : index + 2])
-    return _reach(tokens, index, _ends_list if listed else _ends_doubt)
+    reach = _reach(tokens, index, _ends_list if listed else _ends_doubt)
+    if tokens[index].word in ("versus", "vs"):
+        reach = [*_backward(tokens, index), *reach]
+    return reach
 
 
 def _what_was(tokens: Sequence[Token], index: int) -> list[int]:
@@ -668,6 +688,8 @@ def _is_experiencer(tokens: Sequence[Token], index: int) -> bool:
     if tokens[index].word in OTHERS:
         follows = next((token.word for token in tokens[index + 1 :]), "")
         return follows != "of" and (follows in RELATIVE_VERBS or follows in LIVING_VERBS)
+    if any(token.word in ("herself", "himself") for token in tokens[index + 1 : index + 6]):
+        return True
     for place, token in enumerate(tokens[index + 1 : index + 6], index + 1):
         if token.word == "also":  # "also has", and "also denies" for the patient
             continue
@@ -751,6 +773,13 @@ def _reach_of_relative(tokens: Sequence[Token], index: int) -> list[int]:
     if _is_in(tokens, index):
         return _backward(tokens, index)
     return _forward(tokens, index, _ends_relative)
+
+
+def _ends_family_history(tokens: Sequence[Token], place: int, something: bool) -> bool:
+    return _ends_relative(tokens, place, something) or tokens[place].word in _OWN_HISTORY
+
+
+_OWN_HISTORY = frozenset("pmh pmhx psh pshx sh shx".split())
 
 
 def _ends_relative(tokens: Sequence[Token], place: int, something: bool) -> bool:
