@@ -1,9 +1,10 @@
 """Names of files and folders without the names of people.
 
 Decides which part of a path may name someone: one that repeats an identifier of the image, one that looks like a first
-name and a surname, and below the folder that was named on the command line every one that no list knows. Such a part is
-given as "~" and a code of the deployment's key, so that the same folder has the same code everywhere and who holds the
-key and the files finds it again. Refuses to open files.
+name and a surname, and below the folder that was named on the command line every one that no list knows and every long
+number, a date too. What is recognised as an archive's layout stays readable (`archive_layouts`). A part
+that may name someone is given as "~" and a code of the deployment's key, so that the same folder has the same code
+everywhere and who holds the key and the files finds it again. Refuses to open files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
+from pipeline.imaging.archive_layouts import is_archive_id, mimic_folders
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.pseudonyms import token_for
@@ -21,7 +23,11 @@ MASK = "~"
 _SUFFIX = re.compile(r"(?:\.[A-Za-z][A-Za-z0-9]{1,5}){1,2}$")
 _SUFFIXES = frozenset(".dcm .dicom .ima .png .jpg .jpeg .nii .gz .zip .tar".split())
 _PIECE = re.compile(r"[^\W\d_]+|\d+")
-_ID = re.compile(r"[A-Za-z]{0,2}[-_]?\d[\d.\-_]*|[0-9a-f]{8,}|(?=.*\d)[0-9a-f-]{32,64}")
+_ID = re.compile(r"[A-Za-z]{0,2}[-_]?\d[\d.\-_]*")
+_GROUPED_DIGITS = re.compile(r"\d(?:[\W_]*\d)*")
+_DIGITS_ONLY = re.compile(r"[\d\W_]+")
+_DIGITS_MAX = 4
+"""Of a counter, leading zeros not counted."""
 _UID = re.compile(r"\d+(?:\.\d+){4,}")
 _DATE = re.compile(r"(?<!\d)(?:19|20)\d{2}[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])(?!\d)")
 
@@ -43,10 +49,20 @@ def clean_source(
     strict_from = len(parts) - len(PurePath(inside).parts)
     forbidden = [form for form, stays in ((_DATE, dates_stay), (_UID, uids_stay)) if not stays]
 
+    mimic = mimic_folders(parts)
+    readable = range(0) if mimic is None else range(mimic.at, mimic.at + 2)
+    study = None if mimic is None else mimic.at + 2
+
     def given(at: int, part: str) -> str:
-        if part in {"/", ".", ".."} or _may_stay(part, identifiers, forbidden, strict=at >= strict_from):
+        if part in {"/", ".", ".."} or at == study:  # a study is given with the image, as its report's name
             return part
-        return _mask(part, key)
+        if at in readable:
+            return _mask(part, key) if identifiers.are_in(part) else part
+        strict = at >= strict_from
+        long_number = (strict or at == len(parts) - 1) and _is_long_number(part, strict, uids_stay)
+        if long_number or not _may_stay(part, identifiers, forbidden, strict=strict):
+            return _mask(part, key)
+        return part
 
     return str(PurePath(*(given(at, part) for at, part in enumerate(parts))))
 
@@ -84,10 +100,24 @@ def _may_stay(
     stem = part.removesuffix(_known_suffix(part))
     if identifiers.are_in(stem) or any(form.search(stem) for form in forbidden):
         return False
-    if _ID.fullmatch(stem):
+    if _ID.fullmatch(stem) or is_archive_id(stem):
         return True
     unknown = [word for word in _PIECE.findall(stem) if len(word) > 1 and not _is_known(word)]
     return not unknown if strict else len(unknown) < 2
+
+
+def _is_long_number(part: str, strict: bool, uids_stay: bool) -> bool:
+    """Whether a telephone number, an id or a date may stand in it; not judged strictly, whether it is nothing else."""
+    stem = part.removesuffix(_known_suffix(part))
+    if is_archive_id(stem) or (uids_stay and _UID.fullmatch(stem)):
+        return False
+    if not strict and not _DIGITS_ONLY.fullmatch(stem):
+        return False
+    return any(_significant(run) > _DIGITS_MAX for run in _GROUPED_DIGITS.findall(stem))
+
+
+def _significant(digits: str) -> int:
+    return len(re.sub(r"\D", "", digits).lstrip("0"))
 
 
 def _is_known(word: str) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from pipeline.errors import InputMissing, InputUnusable
+from pipeline.imaging.archive_layouts import is_dicom_id, mimic_folders
 from pipeline.imaging.files import ImageMetadata
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -37,7 +38,6 @@ _KEYS = ("imageid", "image", "imageindex", "dicomid", "sopinstanceuid", "filenam
 """Columns that say which image a row is about; the first that is there."""
 _NIH_KEY = "imageindex"
 _NO_FINDINGS = frozenset({"", "no finding", "no findings", "none"})
-_MIMIC = re.compile(r"(?:^|/)p\d{2}/p(?P<patient>\d{8})/s(?P<study>\d{8})/(?P<image>[^/]+)\.\w+$")
 
 
 @dataclass
@@ -171,13 +171,17 @@ def _plain(name: str) -> str:
 
 
 def _of_folders(path: str) -> ImageMetadata:
-    """What MIMIC-CXR's folders say; nothing where these are others."""
-    found = _MIMIC.search("/".join(PurePath(path).parts))
+    """What MIMIC-CXR's folders say; nothing where these are others. A file's name that is not of its ids' shape may be
+    a person's, and is no id."""
+    pure = PurePath(path)
+    found = mimic_folders(pure.parts)
     if found is None:
         return ImageMetadata()
-    study = found["study"]
     return ImageMetadata(
-        image_id=found["image"], patient_id=found["patient"], study_id=study, report_id=f"s{study}"
+        image_id=pure.stem if is_dicom_id(pure.stem) else "",
+        patient_id=found.patient_id,
+        study_id=found.study_id,
+        report_id=f"s{found.study_id}",
     )
 
 

@@ -154,7 +154,8 @@ def test_a_file_that_is_edited_replaces_its_image(films: Films, folder: Path, tm
     assert films.verify().sound
 
 
-MIMIC = "files/p10/p{patient}/s50414267/same-id.png"
+SAME_ID = "02aa804e-bde0afdd-112c0b34-7bc16630-4e384014"
+MIMIC = f"files/p10/p{{patient}}/s50414267/{SAME_ID}.png"
 
 
 def test_another_patients_image_with_the_same_id_never_overwrites(films: Films, folder: Path) -> None:
@@ -192,13 +193,13 @@ def test_of_two_files_of_one_image_the_later_by_name_counts(films: Films, folder
 def test_many_files_of_the_same_images_end_no_run(films: Films, folder: Path) -> None:
     """Of two patients in one folder, then in a second one under their ids as well."""
     for number in range(20):
-        place = folder / "one" / MIMIC.replace("same-id", f"id{number}").format(patient="10000032")
+        place = folder / "one" / MIMIC.replace("02aa804e", f"02aa80{number:02}").format(patient="10000032")
         write_films(place.parent, 1, first=number)[0].rename(place)
     assert films.run(folder, batch_size=10).embedded == 20
     for number in range(20):
-        other = folder / "two" / MIMIC.replace("same-id", f"id{number}").format(patient="10000048")
+        other = folder / "two" / MIMIC.replace("02aa804e", f"02aa80{number:02}").format(patient="10000048")
         write_films(other.parent, 1, first=40 + number)[0].rename(other)
-        early = folder / "early" / MIMIC.replace("same-id", f"id{number}").format(patient="10000032")
+        early = folder / "early" / MIMIC.replace("02aa804e", f"02aa80{number:02}").format(patient="10000032")
         write_films(early.parent, 1, first=80 + number)[0].rename(early)
     tally = films.run(folder, batch_size=10)
     assert (tally.embedded, tally.older, tally.failed, tally.unchanged) == (0, 20, 20, 20)
@@ -254,7 +255,18 @@ def test_the_folders_of_mimic_and_the_table_of_nih_are_recognised(films: Films, 
     assert set(found) == {"10000032", "1", "2"}
     assert (found["1"].findings, found["1"].view) == ((), "PA")
     assert found["2"].findings == ("Mass", "Nodule")
-    assert found["10000032"].image_id == "same-id"
+    assert found["10000032"].image_id == SAME_ID
+    assert found["10000032"].source.endswith(MIMIC.format(patient="10000032")), "the layout stays readable"
+
+
+def test_a_name_in_the_folders_of_mimic_is_no_id(films: Films, folder: Path) -> None:
+    place = (folder / MIMIC.format(patient="10000032")).with_name("SZYMBORSKOVA_OTTILIE.png")
+    write_films(place.parent, 1)[0].rename(place)
+    films.run(folder)
+    (found,) = films.images.images(EVERY_IMAGE)
+    assert (found.patient_id, found.report_id) == ("10000032", None), "the note is not stored"
+    assert found.image_id == found.content_hash[:32]
+    assert "SZYM" not in repr(found).upper()
 
 
 def test_formats_that_are_not_asked_for_are_passed_over(films: Films, folder: Path, table: Path) -> None:
