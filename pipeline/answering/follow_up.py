@@ -27,9 +27,15 @@ from pipeline.answering.questions.bare_patient import (
 from pipeline.answering.questions.carried_parts import asks_of_several, carried_parts, may_carry
 from pipeline.answering.questions.interpretation import plan_of
 from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
-from pipeline.answering.questions.plan import AskedPatients
+from pipeline.answering.questions.plan import AskedPatients, ThingKind
 from pipeline.answering.questions.subject import PERSON, About, subject_of
-from pipeline.answering.questions.understood_parts import patient_id_part, plan_parts, removed_patients
+from pipeline.answering.questions.understood_parts import (
+    FINDING,
+    kind_id,
+    patient_id_part,
+    plan_parts,
+    removed_patients,
+)
 from pipeline.errors import BadRequest
 from pipeline.patients import FEMALE, MALE, NamePart
 from pipeline.ports import Embedder, Store
@@ -69,6 +75,8 @@ ABBREVIATION_MAX = 5
 """Letters of a word in capitals that is short for something."""
 SMALL_NAME_MIN = 4
 """Letters of a surname in small letters."""
+_MEASURED_BY = {"weigh": "weight", "weighed": "weight", "heavy": "weight", "tall": "height"}
+_MEASURING = re.compile(rf"\b(?:{'|'.join(_MEASURED_BY)})\b", re.IGNORECASE)
 _CHOOSE = "choose one: among the filters of the page, with --patient-id, or in patient_ids over HTTP"
 
 
@@ -152,11 +160,23 @@ def in_conversation(
     things: tuple[str, ...] = ()
     if earlier is not None and may_carry(question.text, asked):
         written = asked if store is None else patient_meant(question, store, asked).asked
-        things = carried_parts(question, written, earlier.understood)
+        things = _with_verb(carried_parts(question, written, earlier.understood), earlier.last_question())
     about = "several" if asks_of_several(things) else about
     context = _of_whom(question, asked, about, earlier, store, embedder)
     limited = _without_removed(context.question)
     return replace(context, question=replace(limited, carried=(*limited.carried, *things)))
+
+
+def _with_verb(things: tuple[str, ...], before: str) -> tuple[str, ...]:
+    """What is carried, with the finding that only a verb of the question before says: "What does he weigh?"."""
+    verb = _MEASURING.search(before)
+    if verb is None or kind_id(ThingKind.VITAL) not in things or any(map(_is_finding, things)):
+        return things
+    return (*things, f"{FINDING}{_MEASURED_BY[verb.group().lower()]}")
+
+
+def _is_finding(part: str) -> bool:
+    return part.startswith(FINDING)
 
 
 def _of_whom(

@@ -163,3 +163,10 @@ def test_what_alone_may_be_someone() -> None:
     assert bare_patient("And 2021?") is None
     assert bare_patient("And no one?") is None
     assert words_with_a_capital("Is the Foley out since May, and did Hale see Dr. Ford?") == ("Hale",)
+
+
+def test_what_was_asked_by_its_verb_is_carried(store: EmbeddedStore) -> None:
+    turn = LastTurn("What does Owen Hale weigh?", ("K1",), tuple(plan_parts(plan_of("What does § weigh?"))))
+    found = in_conversation(Question("And Omar?"), "open", turn, store, EMBEDDER).question
+    assert found.filters.patient_ids == ("K2",)
+    assert "finding:weight" in found.carried
