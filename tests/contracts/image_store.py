@@ -368,7 +368,6 @@ class ImageStoreContract:
             ({"scope": AccessScope(None, frozenset())}, ""),
             ({"scope": AccessScope(frozenset({""}))}, ""),
         ],
-        ids=str,
     )
     def test_filters_and_scopes_select_rows(
         self, images: ImageStore, wish: dict[str, Any], expected: str
