@@ -25,7 +25,15 @@ from pipeline.indexing.identity import (
     whole_resource,
 )
 from pipeline.logs import LOGGER, fault_fields
-from pipeline.records import NoteVersion, Rejection, Sighting, SourceRecord, StagedMaterial, Withdrawal
+from pipeline.records import (
+    ImageReference,
+    NoteVersion,
+    Rejection,
+    Sighting,
+    SourceRecord,
+    StagedMaterial,
+    Withdrawal,
+)
 
 NO_PREFIXES = Prefixes()
 
@@ -185,7 +193,16 @@ def spared(resource_id: str, withdrawal: Withdrawal, place: str) -> Rejection:
 
 
 def another_patient(found: ValidNote, place: str) -> Rejection:
-    """Of a record whose id another patient's note has, which was read at `place`."""
+    """Of a record whose id another patient's note has, which was read at `place`; of an image, its bytes."""
+    if isinstance(found.document, ImageReference):
+        return _rejected(
+            found,
+            "two-patients",
+            "The same image was taken from another place, as another patient's.",
+            f"That one, {place}, stays; this one stands at {found.source} {found.position}. Where this one is wrong, "
+            "correct its table, or take it out of the folder. Where that one is, correct its table and index its "
+            "folder again, or take it out there and run that folder with --prune; then run this one again.",
+        )
     return _rejected(
         found,
         "resource_id",
@@ -210,6 +227,14 @@ def another_authority(found: ValidNote, other: str) -> Rejection:
 
 
 def _clash(found: ValidNote, place: str) -> Rejection:
+    """Of a record that one file holds besides another of its id, read at `place`; of an image: by another path."""
+    if isinstance(found.document, ImageReference):
+        return _rejected(
+            found,
+            "same-file",
+            "The same file was met before in this run, by another path.",
+            f"The first one, {place}, was taken. Name each folder once, and no link to it.",
+        )
     return _rejected(
         found,
         "resource_id",

@@ -379,3 +379,26 @@ def test_the_same_bytes_of_two_patients_are_refused_in_every_run(
         assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == before
     films.run(folder, tables=[say("0003", "0003")])
     assert [each.patient_id for each in films.images.images(EVERY_IMAGE)] == ["0003"]
+
+
+def test_what_is_said_of_the_same_bytes_is_about_images(films: Films, tmp_path: Path) -> None:
+    """Of another patient's in a run of its own, and of one file by two paths: no prefix of ids helps there."""
+    one, two = write_films(tmp_path / "one", 1)[0], tmp_path / "two" / "b.png"
+    two.parent.mkdir()
+    two.write_bytes(one.read_bytes())
+    (tmp_path / "link").symlink_to(one.parent)
+    tables = [
+        write_table(tmp_path / f"{path.stem}.csv", [{"image": path.name, "patient": patient}])
+        for path, patient in ((one, "P-first"), (two, "P-second"))
+    ]
+    assert films.run(one.parent, tables=tables[:1]).embedded == 1
+    told = []
+    for folders, table in (([two.parent], tables[1]), ([one.parent, tmp_path / "link"], tables[0])):
+        assert films.run(*folders, tables=[table]).rejected == 1
+        told += films.rejections.written
+    assert [each.field for each in told] == ["two-patients", "same-file"]
+    assert str(one) in told[0].remedy
+    assert "--prune" in told[0].remedy
+    for each in told:
+        said = f"{each.reason} {each.remedy}"
+        assert not any(word in said for word in ("resource_id", "--id-prefix", "note", "P-first", "P-second"))
