@@ -37,13 +37,13 @@ class ReadingOptions:
 
 def read_image(file: ImageFile, options: ReadingOptions) -> MedicalImage:
     """The image at `file`, cleaned. Raises UnreadableImage where it is not taken, SettingsInvalid where the libraries
-    are missing, DeidentificationUnavailable where it cannot be cleaned."""
+    are missing, DeidentificationUnavailable where it cannot be cleaned, MemoryError where it needs too much to be."""
     with open_image(file, options.decoding.limits) as stream:
         decoded = decode_image(stream, options.decoding)
     try:
         patient = _patient(file.metadata.patient_id, decoded, options.patient_from)
         return _image(file, decoded, patient, options.deidentifier)
-    except ChartwellError:
+    except (ChartwellError, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001  whatever a header may set off, the next image has another one
         raise image_fault(error) from None

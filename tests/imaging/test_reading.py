@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.dataset import Dataset
 
 from pipeline.config import DeidentificationSettings
 from pipeline.errors import RateLimited, UnreadableImage
 from pipeline.imaging.decoding import DecodingOptions
 from pipeline.imaging.deidentification.deidentifier import Deidentifier
+from pipeline.imaging.deidentification.elements import readable_element
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.files import ImageFile, ImageMetadata
 from pipeline.imaging.limits import ImageLimits
@@ -171,6 +173,30 @@ def test_a_fault_of_this_program_costs_its_image_and_quotes_nothing() -> None:
         read(dicom(PatientName="MITCHELL^ANNA"), "film.dcm", ROW, broken)
     assert caught.value.kind == "fault"
     assert "MITCHELL" not in str(caught.value)
+
+
+class Exhausted(Deidentifier):
+    """Has no memory left to clean pixels."""
+
+    def pixels(self, *_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+
+class ExhaustedHeader(Dataset):
+    """No element of it can be held."""
+
+    def __getitem__(self, key: Any) -> Any:
+        raise MemoryError
+
+
+def test_too_little_memory_is_no_fault_of_this_program_and_loses_no_element() -> None:
+    full = ReadingOptions(Exhausted(KEY, options().deidentifier.settings))
+    with pytest.raises(MemoryError):
+        read(picture(grey()), "film.png", ROW, full)
+    header = ExhaustedHeader()
+    header.PatientName = "MITCHELL^ANNA"
+    with pytest.raises(MemoryError):
+        readable_element(header, 0x00100010)
 
 
 def test_errors_cross_between_processes_whole() -> None:

@@ -41,6 +41,8 @@ def readable_element(dataset: Dataset, tag: int) -> DataElement | None:
     try:
         element = dataset[tag]
         _ = element.value
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 -- any parser of values may fail on a damaged one: then it is not given on
         return None
     return element
@@ -53,6 +55,8 @@ def add_element(dataset: Dataset, element: DataElement, value: Any) -> None:
 
     try:
         made = DataElement(element.tag, element.VR, value, validation_mode=config.IGNORE)
+    except MemoryError:
+        raise
     except Exception:  # noqa: BLE001 -- as above: "1A" as a number was read and cannot be written
         return
     dataset.add(made)
