@@ -1,4 +1,4 @@
-"""What the flow does with one kind of record, and what it does not know itself: notes here, images in `image_material`.
+"""What the flow does with one kind of record and what it does not know itself: notes here, images in `images.material`.
 
 Decides the six questions that the flow asks of a kind: what a record becomes, what its stored form depends on, what is
 embedded of it, who embeds, what is stored, and where. Refuses to know batches, leases and the order of commits.
