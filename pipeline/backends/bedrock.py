@@ -60,6 +60,7 @@ from pipeline.records import (
 )
 
 Result = TypeVar("Result")
+Input = TypeVar("Input")
 
 EMBEDDER_DEFAULT = "amazon.titan-embed-text-v2:0"
 IMAGE_EMBEDDER_DEFAULT = "amazon.titan-embed-image-v1"
@@ -185,7 +186,45 @@ class _Caller:
             raise translated from None
 
 
-class BedrockEmbedder:
+class _TitanEmbedder:
+    """What both of Titan's embedders are: one input a request, several requests at the same time."""
+
+    def __init__(self, space: EmbeddingSpace, caller: _Caller) -> None:
+        self._space = space
+        self._caller = caller
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        return self._space
+
+    @property
+    def calls_at_once(self) -> int:
+        """The most that can be in flight; the limiter lets through what the server stands."""
+        return self._caller.limiter.in_flight_max
+
+    def stop(self) -> None:
+        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
+        self._caller.limiter.stop()
+
+    def _embed_each(self, embed: Callable[[Input], Vector], inputs: Sequence[Input]) -> Vector:
+        """The vectors of all inputs, shape (inputs, dimension)."""
+        if len(inputs) == 1:
+            return embed(inputs[0])
+        vectors = list(map_bounded(embed, inputs, self._caller.limiter))
+        return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *vectors])
+
+
+def _require_dimension(space: EmbeddingSpace, group: str, dimensions: tuple[int, int, int]) -> None:
+    """Raises SettingsInvalid for a width that the model does not have."""
+    if space.dimension not in dimensions:
+        first, second, widest = dimensions
+        raise SettingsInvalid(
+            f"CHARTWELL_{group}__DIMENSION is {space.dimension}; {space.model} gives {first}, {second} or {widest}.",
+            remedy=f"Choose one of the three, or 0 for {widest}.",
+        )
+
+
+class BedrockEmbedder(_TitanEmbedder):
     """Titan Text Embeddings V2: one text a request, no difference between query and passage."""
 
     def __init__(
@@ -197,42 +236,24 @@ class BedrockEmbedder:
         make_client: Callable[[], Any] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        model = settings.model or EMBEDDER_DEFAULT
-        dimension = settings.dimension or TITAN_DIMENSIONS[-1]
-        if dimension not in TITAN_DIMENSIONS:
-            raise SettingsInvalid(
-                f"CHARTWELL_EMBEDDER__DIMENSION is {dimension}; {model} gives 256, 512 or 1024.",
-                remedy="Choose one of the three, or 0 for 1024.",
-            )
         self._counter = EstimatedTokens(WordPiece())
-        self._space = EmbeddingSpace(
+        space = EmbeddingSpace(
             provider="bedrock",
-            model=model,
-            dimension=dimension,
+            model=settings.model or EMBEDDER_DEFAULT,
+            dimension=settings.dimension or TITAN_DIMENSIONS[-1],
             tokens_max=settings.tokens_max or TITAN_TOKENS_MAX,
             similarity_floor=floor_of(settings, TITAN_SIMILARITY_FLOOR),
         )
-        server = _server("embedder", "EMBEDDER", model, bedrock)
-        self._caller = _Caller(
-            server, make_client or partial(bedrock_client, bedrock, transport), transport, 1, clock
+        _require_dimension(space, "EMBEDDER", TITAN_DIMENSIONS)
+        server = _server("embedder", "EMBEDDER", space.model, bedrock)
+        super().__init__(
+            space,
+            _Caller(server, make_client or partial(bedrock_client, bedrock, transport), transport, 1, clock),
         )
-
-    @property
-    def space(self) -> EmbeddingSpace:
-        return self._space
 
     @property
     def texts_at_once(self) -> int:
         return 1
-
-    @property
-    def calls_at_once(self) -> int:
-        """The most that can be in flight; the limiter lets through what the server stands."""
-        return self._caller.limiter.in_flight_max
-
-    def stop(self) -> None:
-        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
-        self._caller.limiter.stop()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """An upper estimate (`EstimatedTokens`): Titan's tokenizer is not published."""
@@ -240,11 +261,7 @@ class BedrockEmbedder:
 
     def embed(self, texts: Sequence[str], kind: TextKind) -> Vector:
         """As the port says; several requests at the same time."""
-        if len(texts) == 1:
-            vectors = [self._embed_one(texts[0])]
-        else:
-            vectors = list(map_bounded(self._embed_one, texts, self._caller.limiter))
-        return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *vectors])
+        return self._embed_each(self._embed_one, texts)
 
     def check(self) -> None:
         """A real embedding of one word, once."""
@@ -267,7 +284,7 @@ def _vector(answer: Mapping[str, Any], dimension: int, server: Server) -> Vector
     return checked_vectors(vector[np.newaxis], server)
 
 
-class BedrockImageEmbedder:
+class BedrockImageEmbedder(_TitanEmbedder):
     """Titan Multimodal Embeddings G1: images and English texts in one space, one of them a request.
 
     A request with both would give the mean of the two vectors: that is never asked for.
@@ -283,28 +300,19 @@ class BedrockImageEmbedder:
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Raises SettingsInvalid for a width that the model does not have. Opens no connection."""
-        model = settings.model or IMAGE_EMBEDDER_DEFAULT
-        dimension = settings.dimension or TITAN_IMAGE_DIMENSIONS[-1]
-        if dimension not in TITAN_IMAGE_DIMENSIONS:
-            raise SettingsInvalid(
-                f"CHARTWELL_IMAGE_EMBEDDER__DIMENSION is {dimension}; {model} gives 256, 384 or 1024.",
-                remedy="Choose one of the three, or 0 for 1024.",
-            )
-        self._space = EmbeddingSpace(
+        space = EmbeddingSpace(
             provider="bedrock",
-            model=model,
-            dimension=dimension,
+            model=settings.model or IMAGE_EMBEDDER_DEFAULT,
+            dimension=settings.dimension or TITAN_IMAGE_DIMENSIONS[-1],
             tokens_max=TITAN_IMAGE_TOKENS_MAX,
             similarity_floor=TITAN_SIMILARITY_FLOOR,
         )
-        server = _server("image embedder", "IMAGE_EMBEDDER", model, bedrock)
-        self._caller = _Caller(
-            server, make_client or partial(bedrock_client, bedrock, transport), transport, 1, clock
+        _require_dimension(space, "IMAGE_EMBEDDER", TITAN_IMAGE_DIMENSIONS)
+        server = _server("image embedder", "IMAGE_EMBEDDER", space.model, bedrock)
+        super().__init__(
+            space,
+            _Caller(server, make_client or partial(bedrock_client, bedrock, transport), transport, 1, clock),
         )
-
-    @property
-    def space(self) -> EmbeddingSpace:
-        return self._space
 
     @property
     def reads_texts(self) -> bool:
@@ -318,24 +326,16 @@ class BedrockImageEmbedder:
     def images_at_once(self) -> int:
         return 1
 
-    @property
-    def calls_at_once(self) -> int:
-        """The most that can be in flight; the limiter lets through what the server stands."""
-        return self._caller.limiter.in_flight_max
-
-    def stop(self) -> None:
-        """End what waits between attempts or for its turn, with Overloaded; requests on the wire end by themselves."""
-        self._caller.limiter.stop()
-
     def embed_images(self, images: Sequence[bytes]) -> Vector:
         """As the port says; several requests at the same time."""
-        return self._embed([self._image_input(image, number) for number, image in enumerate(images, start=1)])
+        inputs = [self._image_input(image, number) for number, image in enumerate(images, start=1)]
+        return self._embed_each(self._embed_one, inputs)
 
     def embed_texts(self, texts: Sequence[str]) -> Vector:
         """As the port says; several requests at the same time."""
         for number, text in enumerate(texts, start=1):
             refuse_many_words(text, number, self._space)
-        return self._embed([("inputText", never_empty(text)) for text in texts])
+        return self._embed_each(self._embed_one, [("inputText", never_empty(text)) for text in texts])
 
     def check(self) -> None:
         """A real embedding of one word, once."""
@@ -351,12 +351,6 @@ class BedrockImageEmbedder:
             bytes_max=TITAN_IMAGE_BYTES_MAX,
         )
         return "inputImage", image.base64
-
-    def _embed(self, inputs: Sequence[tuple[str, str]]) -> Vector:
-        if len(inputs) == 1:
-            return self._embed_one(inputs[0])
-        vectors = list(map_bounded(self._embed_one, inputs, self._caller.limiter))
-        return np.concatenate([np.empty((0, self._space.dimension), dtype=np.float32), *vectors])
 
     def _embed_one(self, given: tuple[str, str], attempts_max: int | None = None) -> Vector:
         field, value = given
