@@ -4,11 +4,12 @@ line of JSON. Decides columns and words; refuses to compute."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
+from pipeline.commands.figures_table import markdown_table, terminal_table
 from pipeline.evaluation.answers import AnswersResult, JudgedAnswer, ShapeResult, Share
 from pipeline.evaluation.retrieval import Estimate
 
@@ -36,28 +37,19 @@ def title(result: AnswersResult) -> str:
 
 def tables(result: AnswersResult) -> Iterator[Table]:
     """Verdicts, shares and traps, each no wider than a terminal of 80 columns."""
-    yield _table(title(result), ("shape", *VERDICT_HEADINGS), map(_verdicts, result.shapes))
-    yield _table("with 95 % intervals", ("shape", *MEASURE_HEADINGS), map(_measures, result.shapes))
+    yield terminal_table(title(result), ("shape", *VERDICT_HEADINGS), map(_verdicts, result.shapes))
+    yield terminal_table("with 95 % intervals", ("shape", *MEASURE_HEADINGS), map(_measures, result.shapes))
     traps = ([trap, _share(share)] for trap, share in result.traps.items())
-    yield _table("by trap", ("trap", "right, silence where it is right among them"), traps)
-
-
-def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    drawn = Table(title=title, title_justify="left")
-    for number, heading in enumerate(headings):
-        drawn.add_column(heading, justify="right" if number else "left")
-    for row in rows:
-        drawn.add_row(*row)
-    return drawn
+    yield terminal_table("by trap", ("trap", "right, silence where it is right among them"), traps)
 
 
 def markdown(results: Sequence[AnswersResult]) -> list[str]:
     """Lines of a table a set."""
-    lines = []
+    lines: list[str] = []
     for result in results:
         headings = ("shape", *VERDICT_HEADINGS, *MEASURE_HEADINGS)
-        lines += ["", f"**{title(result)}**", "", f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
-        lines += [f"| {' | '.join([*_verdicts(row), *_measures(row)[1:]])} |" for row in result.shapes]
+        rows = ([*_verdicts(row), *_measures(row)[1:]] for row in result.shapes)
+        lines += markdown_table(title(result), headings, rows)
         if result.traps:
             traps = "; ".join(f"{trap} {_share(share)}" for trap, share in result.traps.items())
             lines += ["", f"Right by trap: {traps}."]

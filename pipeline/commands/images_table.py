@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from pipeline.commands.figures_table import markdown_table, terminal_table
 from pipeline.evaluation.images import DEPTHS, ImageSetResult
 from pipeline.evaluation.retrieval import Estimate
 
@@ -17,25 +18,11 @@ HEADINGS = ("model", *(f"precision@{depth}" for depth in DEPTHS))
 
 def tables(results: Sequence[ImageSetResult]) -> Iterator[Table]:
     for result in results:
-        drawn = Table(title=_title(result), title_justify="left")
-        for number, heading in enumerate(HEADINGS):
-            drawn.add_column(heading, justify="right" if number else "left")
-        for row in _rows(result):
-            drawn.add_row(*row)
-        yield drawn
+        yield terminal_table(_title(result), HEADINGS, _rows(result))
 
 
 def markdown(results: Sequence[ImageSetResult]) -> list[str]:
-    lines = []
-    for result in results:
-        lines += [
-            "",
-            f"**{_title(result)}**",
-            "",
-            f"| {' | '.join(HEADINGS)} |",
-            f"|{'---|' * len(HEADINGS)}",
-        ]
-        lines += [f"| {' | '.join(row)} |" for row in _rows(result)]
+    lines = [line for result in results for line in markdown_table(_title(result), HEADINGS, _rows(result))]
     return lines[1:]
 
 
