@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,10 +27,11 @@ from pipeline.commands.console import (
     out,
     stop_requests,
 )
+from pipeline.commands.index_inputs import require_one_taken, require_outside
 from pipeline.commands.progress import observer_for
 from pipeline.commands.reembed import migrate
 from pipeline.commands.vectorize_images import images, verify_images
-from pipeline.config import IndexingSettings, Settings, load_settings
+from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable
 from pipeline.indexing.dry_run import Survey, survey
@@ -64,8 +65,6 @@ app.command()(images)
 STANDARD_INPUT = "-"
 REJECTIONS_FILE = "rejected.jsonl"
 COLUMNS_SHOWN_MAX = 40
-RECORDS_LOOKED_AT_MAX = 100
-"""By --fresh, before it forgets what is stored."""
 
 
 @app.callback()
@@ -165,7 +164,8 @@ def notes(
         records: Iterator[SourceRecord | Rejection] = islice(
             read_sources(sources, fields, settings.indexing), limit
         )
-        rejections_file = _outside(sources, errors or settings.data_dir / REJECTIONS_FILE)
+        files = [source for source in sources if source != STANDARD_INPUT]
+        rejections_file = require_outside(files, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             compared = sources if prune and STANDARD_INPUT not in sources else None
             found = _survey(records, settings, rejections_file, prefixes, compared, fields)
@@ -182,7 +182,11 @@ def notes(
         ) as (indexing, corpus):
             if not resume:
                 corpus.embedder.check()
-                records = _begun(records, settings.indexing)
+                records = require_one_taken(
+                    records,
+                    lambda record: isinstance(accept(record, settings.indexing), ValidNote),
+                    lambda number: f"No note can be taken of the first {number} records",
+                )
                 corpus.start_over()
             whole = limit is None and STANDARD_INPUT not in sources
             tally = indexing.run(
@@ -406,33 +410,6 @@ def _settings(batch_size: int | None, date_order: DateOrder | None, stack: str |
     given = {"batch_size": batch_size, "date_order": date_order}
     given = {name: value for name, value in given.items() if value is not None}
     return load_settings(stack=stack, indexing=given) if given else load_settings(stack=stack)
-
-
-def _begun(
-    records: Iterator[SourceRecord | Rejection], settings: IndexingSettings
-) -> Iterator[SourceRecord | Rejection]:
-    """The same records, once there is a note among the first. Raises InputUnusable where there is none: what is stored
-    must not make way for nothing."""
-    ahead: list[SourceRecord | Rejection] = []
-    for record in islice(records, RECORDS_LOOKED_AT_MAX):
-        ahead.append(record)
-        if isinstance(record, SourceRecord) and isinstance(accept(record, settings), ValidNote):
-            return chain(ahead, records)
-    raise InputUnusable(
-        f"No note can be taken of the first {len(ahead)} records, so nothing was removed.",
-        remedy="--dry-run lists what is wrong with each.",
-    )
-
-
-def _outside(sources: Sequence[str], rejections_file: Path) -> Path:
-    """The file for rejections, which must not be read as notes by the next run."""
-    for source in sources:
-        if source != STANDARD_INPUT and rejections_file.resolve().is_relative_to(Path(source).resolve()):
-            raise InputUnusable(
-                f"The errors file {rejections_file} lies inside the input {source}.",
-                remedy="Name one elsewhere: --errors FILE, or CHARTWELL_DATA_DIR=FOLDER for all that is written.",
-            )
-    return rejections_file
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -24,6 +24,7 @@ from pipeline.commands.console import (
     out,
     stop_requests,
 )
+from pipeline.commands.index_inputs import require_one_taken, require_outside
 from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import writing
@@ -47,8 +48,6 @@ FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 REJECTIONS_FILE = "rejected-images.jsonl"
 FIRST = "first"
 HITS_SHOWN = 5
-RECORDS_LOOKED_AT_MAX = 100
-"""By --fresh, before it forgets what is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def images(
         inputs = _inputs(folders or (), prune=prune, limit=limit, formats=formats)
         sources = ImageSources(inputs, _tables(inputs, metadata or ()), _formats(formats))
         records: Iterator[SourceRecord | Rejection] = islice(sources, limit)
-        rejections_file = _outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
+        rejections_file = require_outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
             _print_survey(_survey(records, sources, settings, rejections_file), json_output, rejections_file)
             return
@@ -144,7 +143,11 @@ def images(
         ) as (indexing, corpus):
             if not resume:
                 corpus.embedder.check()
-                records = _begun(records)
+                records = require_one_taken(
+                    records,
+                    lambda _: True,
+                    lambda number: f"None of the first {number} files is an image",
+                )
                 corpus.start_over()
             whole = limit is None and set(sources.formats) == set(FORMATS)
             names = [source_name(each) for each in inputs]
@@ -169,20 +172,6 @@ def _refused(indexing: Indexing, corpus: ImageCorpus, pruned: Sequence[str]) -> 
     if gone:
         indexing.committer.remove(gone)
     return RefusedImages(len(refused) - len(gone), len(gone))
-
-
-def _begun(records: Iterator[SourceRecord | Rejection]) -> Iterator[SourceRecord | Rejection]:
-    """The same records, once there is an image among the first. Raises InputUnusable where there is none: what is
-    stored must not make way for nothing."""
-    ahead: list[SourceRecord | Rejection] = []
-    for record in islice(records, RECORDS_LOOKED_AT_MAX):
-        ahead.append(record)
-        if isinstance(record, SourceRecord):
-            return chain(ahead, records)
-    raise InputUnusable(
-        f"None of the first {len(ahead)} files is an image, so nothing was removed.",
-        remedy="--dry-run lists what is wrong with each.",
-    )
 
 
 @contextmanager
@@ -287,16 +276,6 @@ def _tables(inputs: Sequence[str], named: Sequence[Path]) -> ImageTables:
         tables.add(path)
     tables.add_found(inputs)
     return tables
-
-
-def _outside(inputs: Sequence[str], rejections_file: Path) -> Path:
-    for each in inputs:
-        if rejections_file.resolve().is_relative_to(Path(each).resolve()):
-            raise InputUnusable(
-                f"The errors file {rejections_file} lies inside the input {each}.",
-                remedy="Name one elsewhere: --errors FILE, or CHARTWELL_DATA_DIR=FOLDER for all that is written.",
-            )
-    return rejections_file
 
 
 def _survey(
