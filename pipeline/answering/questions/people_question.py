@@ -24,9 +24,11 @@ _SHORTHAND = (
     (r"\bwho['’]?s(?=\s+(?:had|got|been|ever)\b)", "who has"),
     (r"\bwhos(?=\s)", "who is"),
     (r"\b(do|does|did|is|are|was|were|has|have|had)n['’]?t\b", r"\1 not"),
-    (r"\bNKD?A\b", "no known drug allergies"),
+    (r"\bnkd?a\b", "no known drug allergies"),
 )
 """What says more in a question about patients than its words alone: "s/p hysterectomy" is had."""
+_ANY_SHORTHAND = re.compile("|".join(short for short, _ in _SHORTHAND))
+"""Looked for first, in small letters: most questions have none of it."""
 _PEOPLE = (
     r"(?:patients|(?<=which )patient|(?<=every )patient|(?<=any )patient|(?<=each )patient"
     r"|people|persons?|folks|clients|everyone|everybody|anyone|anybody|someone|somebody|cases"
@@ -169,8 +171,9 @@ def people_question(question: str) -> PeopleQuestion | None:
 
 def in_full(question: str) -> str:
     """The question with what charts abbreviate written out: "pts w/ h/o MI"."""
-    for short, full in _SHORTHAND:
-        question = re.sub(short, full, question, flags=re.IGNORECASE)
+    if _ANY_SHORTHAND.search(question.casefold()) is not None:
+        for short, full in _SHORTHAND:
+            question = re.sub(short, full, question, flags=re.IGNORECASE)
     return spelled_out(question)
 
 

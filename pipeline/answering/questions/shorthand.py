@@ -7,6 +7,7 @@ short is `text.vocabulary`'s. Refuses what is two things: "PT" may be a patient 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 _WRITTEN = r"""
@@ -61,17 +62,24 @@ blood pressure: (?<=§'s )pressures?(?= (?:in|at|on|today|now|when|during)\b|\W*
 """What is meant before the colon, behind it the ways to type it."""
 
 
-def _lexicon() -> tuple[re.Pattern[str], dict[str, str]]:
-    meant = dict(line.split(": ", 1) for line in _WRITTEN.strip().splitlines())
-    groups = {f"g{number}": words for number, words in enumerate(meant)}
-    ways = "|".join(f"(?P<{group}>{meant[words]})" for group, words in groups.items())
-    return re.compile(rf"(?<![\w§/-])(?:{ways})(?![\w/-])", re.IGNORECASE), groups
+_MEANT = dict(line.split(": ", 1) for line in _WRITTEN.strip().splitlines())
+_GROUPS = {f"g{number}": words for number, words in enumerate(_MEANT)}
 
 
-_SHORT, _GROUPS = _lexicon()
+def _alone(ways: Iterable[str]) -> str:
+    return rf"(?<![\w§/-])(?:{'|'.join(ways)})(?![\w/-])"
+
+
+_SHORT = re.compile(
+    _alone(f"(?P<{group}>{_MEANT[words]})" for group, words in _GROUPS.items()), re.IGNORECASE
+)
+_ANY_SHORT = re.compile(_alone(_MEANT.values()))
+"""Looked for first, in small letters: most questions write nothing short."""
 
 
 @lru_cache(maxsize=64)
 def spelled_out(question: str) -> str:
     """`question`, framed, with what it writes short in full."""
+    if _ANY_SHORT.search(question.casefold()) is None:
+        return question
     return _SHORT.sub(lambda match: _GROUPS[match.lastgroup or ""], question)

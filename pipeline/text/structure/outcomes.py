@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 _BOX = re.compile(r"\[(?P<mark>[ _xX✓✔+]?)\]|(?P<empty>[☐□◻])|[☑☒✓✔]")
+_BOX_SIGN = re.compile(r"[\[☐□◻☑☒✓✔]")
+"""Looked for first: few sentences are of a form."""
 _SIGN = re.compile(r"\s*(?:-|–|\(\s*[-–]\s*\)|neg\.?)(?=\s*(?:$|[.,;)\n]))", re.IGNORECASE)
 _PLUS = re.compile(r"\s*(?:\+|\(\s*\+\s*\))(?=\s*(?:$|[.,;)\n]))")
 _LABEL = r"\s*[:=?]\s*"
@@ -125,6 +127,8 @@ def is_answered_yes(sentence: str, start: int, end: int) -> bool:
 
 def _box_of(sentence: str, start: int, end: int) -> re.Match[str] | None:
     """The box of it: before it where the first one opens the line or follows a colon, else behind it."""
+    if _BOX_SIGN.search(sentence) is None:
+        return None
     boxes = list(_BOX.finditer(sentence))
     if not boxes:
         return None

@@ -123,7 +123,8 @@ def class_members(words: str, *, allergy: bool = False) -> tuple[str, ...]:
 
 def all_drugs() -> frozenset[str]:
     """Every name of a drug that is listed."""
-    return frozenset(drug for members in _MEMBERS.values() for drug in members)
+    return _DRUGS
 
 
 _MEMBERS = _listed()
+_DRUGS = frozenset(drug for members in _MEMBERS.values() for drug in members)
