@@ -18,7 +18,7 @@ from functools import lru_cache
 from pipeline.text.sentences import passage_sentences
 from pipeline.text.statements.facts import Over, doubts_over, may_stand_over, places_of, read
 from pipeline.text.structure.bystander_facts import (
-    SENTENCES_BACK,
+    PRONOUN_SENTENCES_MAX,
     brings_in,
     is_of_another,
     names_another,
@@ -219,7 +219,7 @@ _ANSWER = re.compile(
     r"(?<=\?)\s*(?:no|never|none|denies|negative|(?P<yes>yes))\s*(?:[.,;\n]|\Z)", re.IGNORECASE
 )
 """What follows a question: "Chest pain? No."."""
-_SENTENCES_BACK = 20
+_LIST_SENTENCES_MAX = 20
 SENTENCES_KEPT = 4096
 """Sentences whose assertion is remembered: notes repeat what they deny."""
 
@@ -367,7 +367,9 @@ class NoteAssertions:
     def _goes_on_about_another(self, number: int) -> bool:
         """Whether the sentence begins with a pronoun that is a relative's: "Her husband is here. He has gout."."""
         pronoun = opens_with_pronoun(self.text[slice(*self._spans[number])])
-        for start, end in reversed(self._spans[max(0, number - SENTENCES_BACK) : number] if pronoun else ()):
+        for start, end in reversed(
+            self._spans[max(0, number - PRONOUN_SENTENCES_MAX) : number] if pronoun else ()
+        ):
             sentence = self.text[start:end]
             if opens_with_pronoun(sentence) != pronoun:
                 return brings_in(sentence, pronoun)
@@ -377,7 +379,7 @@ class NoteAssertions:
         """The line with a colon above a list of bullets or numbers."""
         if not opens_an_item(self.text, *self._spans[number]):
             return None
-        for start, end in reversed(self._spans[max(0, number - _SENTENCES_BACK) : number]):
+        for start, end in reversed(self._spans[max(0, number - _LIST_SENTENCES_MAX) : number]):
             if not opens_an_item(self.text, start, end):
                 line = self.text[start:end]
                 return line if line.endswith(":") else None

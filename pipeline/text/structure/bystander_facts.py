@@ -101,7 +101,8 @@ _ANY = re.compile(
     r"|copied|pasted|imported|carried|taken|by mistake)"
 )
 """Looked for first: mostly nothing is found."""
-SENTENCES_BACK = 4
+PRONOUN_SENTENCES_MAX = 4
+"""Sentences before one that begins with "he" or "she" in which a relative is looked for."""
 
 
 def names_another(title: str) -> bool:

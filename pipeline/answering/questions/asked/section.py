@@ -48,6 +48,7 @@ reason for (?:the )?(?:admission|hospital)|admi(?:ssion|tting).*diagnos > reason
 hospital course: (?:hospital|inpatient) course
 comparison: comparison
 """
+"""Words of a title before the colon, the surest first; behind it what asks for it."""
 _RESULTS = r"""
 impression|conclusion|interpretation > findings > post-?\s?op.*diagnos: results?(?= (?:of|from)\b)
     (?:report|bottom line|gist)(?= (?:of|from)\b)
@@ -56,7 +57,7 @@ impression|conclusion|interpretation > findings > post-?\s?op.*diagnos: results?
 """
 """Asks what a test showed: what a report of that test concludes."""
 _SHOWED = re.compile(r"\b(?:show|reveal|find|demonstrate|say)\b", re.IGNORECASE)
-"""Words of a title before the colon, the surest first; behind it what asks for it."""
+"""Words that ask for a section, and are none of what it is of."""
 _NO_SECTION = re.compile(
     r"\b(?:exam(?:ination)?|lab(?:oratory)?) findings\b|\bfindings of the exam", re.IGNORECASE
 )
@@ -88,8 +89,8 @@ def _lexicon(listed: str) -> tuple[tuple[tuple[re.Pattern[str], ...], re.Pattern
     return tuple(found)
 
 
-_LEXICON = (*_lexicon(_FACTS), *_lexicon(_NAMES), *_lexicon(_RESULTS))
-_FACTS_END = len(_lexicon(_FACTS))
+_OF_FACTS, _OF_RESULTS = _lexicon(_FACTS), _lexicon(_RESULTS)
+_LEXICON = (*_OF_FACTS, *_lexicon(_NAMES), *_OF_RESULTS)
 
 
 def asked_section(plan: QuestionPlan) -> AskedSection | None:
@@ -102,8 +103,8 @@ def asked_section(plan: QuestionPlan) -> AskedSection | None:
             return AskedSection(
                 titles,
                 _SHOWED.sub(" ", f"{text[: found.start()]} {text[found.end() :]}"),
-                of_report=place >= len(_LEXICON) - 1,
+                of_report=place >= len(_LEXICON) - len(_OF_RESULTS),
                 drugs_at_discharge=titles[0].search("discharge medications") is not None,
-                is_fact=place < _FACTS_END,
+                is_fact=place < len(_OF_FACTS),
             )
     return None
