@@ -58,3 +58,42 @@ def test_what_is_not_so_is_not_said(source: str, claim: str) -> None:
 )
 def test_what_is_so_is_said(source: str, claim: str) -> None:
     assert carried(source, claim)
+
+
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        ("She used to take sertraline for anxiety.", "She takes sertraline"),
+        ("She used to be on warfarin.", "She is on warfarin"),
+        ("She used to have migraines.", "She has migraines"),
+        ("He previously took sertraline.", "He takes sertraline"),
+        ("He was formerly on lithium.", "He is on lithium"),
+        ("He took sertraline in the past.", "He takes sertraline"),
+        ("He was started on lisinopril but stopped it.", "He takes lisinopril"),
+        ("Hypertension, resolved after weight loss.", "He has hypertension"),
+        ("Acute kidney injury resolved with fluids.", "He has acute kidney injury"),
+        ("Hepatitis C, cured with sofosbuvir.", "He has hepatitis C"),
+        ("Rash, now cleared.", "She has a rash"),
+    ],
+)
+def test_what_was_is_not_said_to_be(source: str, claim: str) -> None:
+    assert not carried(source, claim)
+
+
+@pytest.mark.parametrize(
+    ("source", "claim"),
+    [
+        ("She used to take sertraline.", "She used to take sertraline"),
+        ("Previously took sertraline, now takes fluoxetine.", "She takes fluoxetine"),
+        ("Previously on 10 mg of lisinopril, currently on 20 mg of lisinopril.", "She is on lisinopril"),
+        ("Metformin is used to treat her diabetes.", "She has diabetes"),
+        ("Hypertension resolved after weight loss.", "Hypertension resolved after weight loss"),
+        ("Has asthma, cough resolved with prednisone.", "She has asthma"),
+        ("Patient with asthma whose cough resolved with prednisone.", "She has asthma"),
+        ("Patient has diabetes, cleared for surgery.", "She has diabetes"),
+        ("Her rash cleared with steroids but returned.", "She has a rash"),
+        ("Takes metformin and was on lisinopril but stopped it.", "She takes metformin"),
+    ],
+)
+def test_what_is_still_so_is_said(source: str, claim: str) -> None:
+    assert carried(source, claim)

@@ -7,16 +7,33 @@ What is said to be done in that part is done. Refuses to know whether what was p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from pipeline.text.statements.facts import Reading, Token
-from pipeline.text.vocabulary import AHEAD, DONE, HAPPENED, PLANS, TAKING
+from pipeline.text.vocabulary import AHEAD, DONE, HAPPENED, NOW, PLANS, TAKING
 
 _NOT_YET = frozenset("pending awaiting awaited yet discussed would".split())
 _PRESENT = frozenset("takes take taking uses using receives receiving on".split())
 _LAST_DONE = frozenset("took taken used had received".split())
 _BEGUN = frozenset(["began", "begun", "quit"])
+_IN_THE_PRESENT = _PRESENT - {"on"} | frozenset("has have is are suffers".split())
+_IN_THE_PAST = frozenset(
+    "had was were been used took taken received previous previously former formerly past history".split()
+)
+_GONE = frozenset("resolved cured cleared outgrown outgrew subsided disappeared abated".split())
+_GONE_OR_NOT = frozenset(
+    "partially partly mostly largely nearly almost incompletely if unless until once when should will may again "
+    "recurred recurs returned recurrent resumed restarted still takes".split()
+)
+"""Where one of these is said too, what is said of the past may be so today."""
+_DID = _LAST_DONE | {"taking", "using", "on"}
+_DOING = frozenset("take use receive get have be".split())
+_STOPPED_IT = frozenset("stopped discontinued quit".split())
+_CLEARED = frozenset("for by to from".split())
+""" "Cleared for surgery", "resolved to quit"."""
+_OPENS_WHAT_WAS = frozenset("has have is are whose who which that".split())
+_ENDS_WHAT_WAS = frozenset("and but with without because from after before for since while whereas".split())
 _ON = frozenset(["is", "be", "been", "patient", "remains", "still", "currently", "now"])
 
 
@@ -24,7 +41,7 @@ def has_not_come_about(source: Reading, claim: Reading, start: int, end: int) ->
     """Whether the tokens `[start, end)` of `claim` say as done or as taken what `source` does not."""
     said = claim.tokens[start:end]
     words = {token.word for token in said}
-    if _only_to_be_done(source, said):
+    if _only_to_be_done(source, said) or _is_no_longer_so(source, said):
         return True
     taken = bool(words & _PRESENT - {"on"}) or _is_on(said)
     if not taken and not words & DONE and not _used_to(source, said):
@@ -34,6 +51,62 @@ def has_not_come_about(source: Reading, claim: Reading, start: int, end: int) ->
     return (not words & (_NOT_YET | PLANS | AHEAD) and _is_ahead(source, said)) or (
         taken and _is_behind(source, said)
     )
+
+
+def _is_no_longer_so(source: Reading, said: Sequence[Token]) -> bool:
+    """Whether the claim says in the present what the source says was: "used to take", "resolved after the diet"."""
+    words = {token.word for token in said}
+    taken = bool(words & _PRESENT - {"on"}) or _is_on(said)
+    theirs = {token.word for token in source.tokens}
+    if (
+        not (taken or words & _IN_THE_PRESENT)
+        or words & (_IN_THE_PAST | _GONE)
+        or theirs & (NOW - {"now"} | _GONE_OR_NOT)
+        or any(token.kind == "negation" or token.key == "stop" for token in said)
+    ):
+        return False
+    was = frozenset(_places_that_were(source, taken=taken))
+    return bool(was) and any(
+        token.kind == "word"
+        and (places := source.places.get(token.key)) is not None
+        and was.issuperset(places)
+        for token in said
+    )
+
+
+def _places_that_were(source: Reading, *, taken: bool) -> Iterator[int]:
+    """Where the source has what was and is no more; only for a claim of what is `taken`, what somebody stopped too."""
+    tokens = source.tokens
+    words = ["", *(token.word for token in tokens), "", ""]
+    for at, (before, word, after, next_but_one) in enumerate(
+        zip(words, words[1:], words[2:], words[3:], strict=False)
+    ):
+        if word in _GONE and not source.over[at].denied and after not in _CLEARED:
+            yield from _clause(tokens, at, -1)
+        elif word == "used" and after == "to" and next_but_one in _DOING and before not in _ON:
+            yield from _clause(tokens, at + 2, 1)
+        elif word in ("previously", "formerly") and after in _DID:
+            yield from _clause(tokens, at + 1, 1)
+        elif word in ("took", "used"):
+            clause = list(_clause(tokens, at, 1))
+            if any(tokens[place].word == "past" for place in clause):
+                yield from clause
+        elif taken and before in _STOPPED_IT and word in ("it", "them") and "but" in words[:at]:
+            yield from _clause(tokens, at - 1 - words[at::-1].index("but"), -1)
+
+
+def _clause(tokens: Sequence[Token], at: int, step: int) -> Iterator[int]:
+    """The places from `at` on, one way, to the end of what is said there; a comma right before "resolved" ends
+    nothing."""
+    something = False
+    for place in range(at + step, len(tokens) if step > 0 else -1, step):
+        token = tokens[place]
+        if token.kind == "break" or token.word in _ENDS_WHAT_WAS:
+            return
+        if something and (token.kind == "comma" or token.word in _OPENS_WHAT_WAS):
+            return
+        something = something or token.kind in ("word", "figure")
+        yield place
 
 
 def _is_on(said: Sequence[Token]) -> bool:

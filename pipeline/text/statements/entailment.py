@@ -19,6 +19,7 @@ from pipeline.text.statements.clauses import joins_clauses
 from pipeline.text.statements.condition import leaves_out_condition
 from pipeline.text.statements.contrast import joins_what_is_apart
 from pipeline.text.statements.course import has_not_come_about
+from pipeline.text.statements.degrees import takes_degree_of_another
 from pipeline.text.statements.facts import Over, Reading, Token
 from pipeline.text.statements.figures import Figure
 from pipeline.text.statements.measures import goes_without_saying, is_a_measurement
@@ -614,6 +615,7 @@ def _speaks_against(
         or joins_brackets_of_another(source, claim, start, end)
         or joins_clauses(source, claim, start, end)
         or crosses_parallels(source, claim, start, end)
+        or takes_degree_of_another(source, claim, start, end)
         or takes_reference_figure(source, claim, start, end)
         or has_not_come_about(source, claim, start, end)
         or leaves_out_condition(source, claim, start, end)
