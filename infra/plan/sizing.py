@@ -313,13 +313,17 @@ def _llm_fraction(
     cards: dict[ModelRole, int],
     instance: InstanceType,
 ) -> float:
-    """All that the neighbours on its card leave, cut to three decimals, at most LLM_FRACTION_MAX."""
-    neighbours = sum(
-        _gpu_minimum_gib(facts[role], choice)
-        for role, card in cards.items()
-        if role != "llm" and card == cards["llm"]
-    )
-    left = instance.gpu_memory_gib - neighbours - catalog.GPU_RESERVE_GIB
+    """All that the neighbours on its card leave, cut to three decimals, at most LLM_FRACTION_MAX.
+
+    A neighbour whose need is inferred may take twice as much where the card has room for that: vLLM refuses to start
+    when less than its fraction is free.
+    """
+    neighbours = [facts[role] for role, card in cards.items() if role != "llm" and card == cards["llm"]]
+    inferred = sum(_gpu_minimum_gib(each, choice) for each in neighbours if not each.measured)
+    left = instance.gpu_memory_gib - catalog.GPU_RESERVE_GIB
+    left -= sum(_gpu_minimum_gib(each, choice) for each in neighbours)
+    if left - inferred > _gpu_minimum_gib(facts["llm"], choice) + catalog.TIGHT_GPU_GIB:
+        left -= inferred
     return min(catalog.LLM_FRACTION_MAX, math.floor(1000 * left / instance.gpu_memory_gib) / 1000)
 
 

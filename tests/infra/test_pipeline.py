@@ -53,6 +53,16 @@ def test_a_role_that_does_not_run_leaves_the_local_default() -> None:
     assert "CHARTWELL_EMBEDDER__URL" in names
 
 
+def test_nv_clip_is_three_settings_more() -> None:
+    without = pipeline.pipeline_environment((NIMS[0], NIMS[2]), NAMES, "x", public_url="https://x")
+    found = pipeline.pipeline_environment(NIMS, NAMES, "x", public_url="https://x")
+    assert {name: found[name] for name in found.keys() - without.keys()} == {
+        "CHARTWELL_IMAGE_EMBEDDER__PROVIDER": "nim",
+        "CHARTWELL_IMAGE_EMBEDDER__MODEL": "nvidia/nvclip",
+        "CHARTWELL_IMAGE_EMBEDDER__URL": "http://127.0.0.1:8002/v1",
+    }
+
+
 def test_the_checks_are_told_what_the_stack_made() -> None:
     found = pipeline.pipeline_environment(
         NIMS, NAMES, "x", gpu=True, volume_id="vol-0a1b2c3d4e5f67890", public_url="https://x"

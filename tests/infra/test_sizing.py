@@ -48,6 +48,17 @@ def test_the_shared_card_gets_the_fraction_that_the_field_reports() -> None:
     assert [each.role for each in made.placements] == ["image", "embedding", "llm"]
 
 
+def test_a_neighbour_of_unknown_size_may_take_twice_as_much_where_there_is_room() -> None:
+    """vLLM refuses to start when less than its fraction is free, and what NV-CLIP needs is not documented."""
+    roomy = INSTANCE_TYPES["g6e.2xlarge"]
+    made = plan_models(FULL, roomy, 200)
+    claimed = {each.role: each.gpu_memory_gib for each in made.placements}
+    assert 2 * claimed["image"] + claimed["embedding"] + claimed["llm"] <= roomy.gpu_memory_gib
+    without = plan_models(DEFAULT, roomy, 200).placement("llm")
+    assert without is not None
+    assert without.gpu_memory_fraction == pytest.approx(0.9)
+
+
 def test_smaller_and_bigger_ways_out_are_offered_in_that_order() -> None:
     with pytest.raises(PlanError) as caught:
         plan_models(FULL, INSTANCE_TYPES["g5.4xlarge"], 200)

@@ -354,6 +354,22 @@ def test_the_checks_want_a_gpu_where_a_model_was_given_one(
     assert any(f"CHARTWELL_CHECKS__GPU={gpu}\n" in str(value) for _, value in leaves(settings.props))
 
 
+def test_nv_clip_is_one_step_and_one_port_more() -> None:
+    """What a stack without it registers is the same on that host, name by name, and in the same security group."""
+    with_it = {**VARIANTS["all models"], "nimCidrs": '["10.3.0.0/16"]'}
+    without, found = run(instanceType=with_it["instanceType"], nimCidrs=with_it["nimCidrs"]), run(**with_it)
+    names = [{each.name for each in recorded.resources} for recorded in (without, found)]
+    assert [each.rpartition("services-")[2] for each in names[1] - names[0]] == ["nim-image"]
+    assert names[0] <= names[1]
+    rules = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    assert found.of(rules)
+    assert [each.props for each in found.of(rules)] == [each.props for each in without.of(rules)]
+    assert "-L 8002:127.0.0.1:8002" in found.outputs["tunnel"]
+    assert "8002" not in without.outputs["tunnel"]
+    assert found.outputs["urls"]["image"] == "http://127.0.0.1:8002"
+    assert found.outputs["plan"]["models"]["image"] == "nvidia/nvclip on the gpu"
+
+
 def test_an_impossible_plan_registers_nothing() -> None:
     with pytest.raises(PlanError, match=r"set instanceType g6e\.xlarge"):
         run(imageModel="nvidia/nvclip", clipImage="nvcr.io/nim/nvidia/nvclip@sha256:" + "ab" * 32)
