@@ -1,7 +1,8 @@
 """The nouns of stored images: what is kept of one, which of them a search may see, and what it gives back.
 
-Decides that an image has a patient and a domain as a note has, so that one scope holds for both, and that its report is
-a note only where that note is stored, is of the same patient, and may be seen. Knows no store and no file format.
+Decides that an image has a patient and a domain as a note has, so that one scope holds for both, that its report is
+a note only where that note is stored, is of the same patient, and may be seen, and how an image is evidence: a passage
+of one text, made of its cleaned description alone. Knows no store and no file format.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from pipeline.imaging.records import ImageDescription
-from pipeline.records import EVERYTHING, AccessScope, Filters, Vector
+from pipeline.locators import ImageRegion
+from pipeline.records import EVERYTHING, AccessScope, Document, Filters, FoundBy, FoundImage, Hit, Vector
+from pipeline.text.dates import date_in_words
 
 ThumbnailType: TypeAlias = Literal["image/jpeg", "image/png"]
 
@@ -84,6 +88,40 @@ class ImageFilters:
 
 EVERY_IMAGE = ImageFilters()
 
+IMAGE_TYPE = "Image"
+"""The document type of a passage that is an image's."""
+
+_MODALITIES = MappingProxyType(
+    {
+        **dict.fromkeys(("CR", "DX", "RG", "XR"), "X-ray"),
+        **dict.fromkeys(("IO", "PX"), "dental X-ray"),
+        "RF": "fluoroscopy",
+        "XA": "angiogram",
+        "CT": "CT",
+        "MR": "MRI",
+        "US": "ultrasound",
+        "IVUS": "intravascular ultrasound",
+        "MG": "mammogram",
+        "NM": "nuclear medicine scan",
+        "PT": "PET scan",
+        "BMD": "bone density scan",
+        "OP": "eye photograph",
+        "OPT": "retinal scan",
+        "ES": "endoscopy",
+        "XC": "photograph",
+    }
+)
+_FILMS = frozenset(("CR", "DX", "RG", "XR", "IO", "PX", "RF", "XA", "MG"))
+_SPINES = MappingProxyType(
+    {
+        "CSPINE": "cervical spine",
+        "TSPINE": "thoracic spine",
+        "LSPINE": "lumbar spine",
+        "SSPINE": "sacral spine",
+    }
+)
+_SIDES = MappingProxyType({"L": "left", "R": "right", "B": "bilateral"})
+
 
 @dataclass(frozen=True, slots=True)
 class ImageHit:
@@ -100,6 +138,99 @@ class ImageCounts:
     patients: int
     studies: int
     """Different ones that are named; images without a study count to none."""
+
+
+def image_called(image: ImageDescription | FoundImage) -> str:
+    """What an image is in plain words, without its date: "Chest X-ray, PA view", "Left knee MRI, frame 12 of 24"."""
+    words = (
+        _SIDES.get(image.laterality, image.laterality.lower()),
+        _SPINES.get(image.body_part, _plain(image.body_part)),
+        _MODALITIES.get(image.modality, f"{image.modality} image".strip()),
+    )
+    called = " ".join(word for word in words if word)
+    view = f"{image.view if len(image.view) < 4 else _plain(image.view)} view" if image.view else ""
+    frame = f"frame {image.frame} of {image.frames}" if image.frames > 1 else ""
+    return ", ".join(part for part in (called[:1].upper() + called[1:], view, frame) if part)
+
+
+def image_text(image: ImageDescription) -> str:
+    """What is known of an image, as the passage that is cited for it: always the same for the same description."""
+    shifted = " (shifted)" if _date_is_shifted(image) else ""
+    day = f"{date_in_words(image.date)}{shifted}" if image.date else ""
+    called = f"{image_called(image)}, {day or 'undated'}."
+    if not image.findings:
+        return called
+    noun = "film" if image.modality in _FILMS else "image"
+    which = f"The {noun} of {day}" if day else f"The undated {noun}"
+    return f"{called} {which} is labelled with: {', '.join(map(_label, image.findings))}."
+
+
+def image_hit(image: ImageDescription, similarity: float = 0.0) -> Hit:
+    """The image as a passage that can be cited. `similarity`: with what was asked; 0 where nothing was compared."""
+    text = image_text(image)
+    right, bottom = image.columns or 1, image.rows or 1
+    return Hit(
+        chunk_id=f"image:{image.image_id}",
+        resource_id=image.image_id,
+        patient_id=image.patient_id,
+        document_type=IMAGE_TYPE,
+        date=image.date,
+        domain=image.domain,
+        section=None,
+        text=text,
+        start=0,
+        end=len(text),
+        similarity=similarity,
+        region=ImageRegion(image.series_id, image.image_id, image.frame, 0, 0, right, bottom),
+    )
+
+
+def image_as_note(image: ImageDescription) -> Document:
+    """The image as the note that `image_hit` is a passage of."""
+    return Document(
+        image.image_id, image.patient_id, IMAGE_TYPE, image_text(image), date=image.date, domain=image.domain
+    )
+
+
+def found_image(image: ImageDescription, found_by: FoundBy, similarity: float | None = None) -> FoundImage:
+    """The image as it is shown beside an answer. `image`: as a store gives it to the asker, so that its report is one
+    that the asker may see."""
+    return FoundImage(
+        image_id=image.image_id,
+        patient_id=image.patient_id,
+        date=image.date,
+        modality=image.modality,
+        body_part=image.body_part,
+        view=image.view,
+        laterality=image.laterality,
+        description=image.description,
+        series_id=image.series_id,
+        study_id=image.study_id,
+        frame=image.frame,
+        frames=image.frames,
+        rows=image.rows,
+        columns=image.columns,
+        findings=image.findings,
+        report_id=image.report_id,
+        similarity=similarity,
+        found_by=found_by,
+        date_is_shifted=_date_is_shifted(image),
+    )
+
+
+def _date_is_shifted(image: ImageDescription) -> bool:
+    return image.metadata.get("date") == "shifted"
+
+
+def _plain(code: str) -> str:
+    """A code as people write it: "LOWER_LEG" is lower leg."""
+    return " ".join(code.replace("_", " ").split()).lower()
+
+
+def _label(finding: str) -> str:
+    """A label in a sentence: "Pleural_Thickening" is pleural thickening, "COPD" stays."""
+    plain = " ".join(finding.replace("_", " ").split())
+    return " ".join(word if word[1:2].isupper() else word.lower() for word in plain.split())
 
 
 def description_json(description: ImageDescription) -> str:

@@ -420,6 +420,22 @@ class UnderstoodPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedImage:
+    """What a person asks with: the prepared, cleaned picture as an ImageEmbedder takes it, never the file."""
+
+    content: bytes = field(repr=False)
+    """PNG or JPEG."""
+    patient_id: str = ""
+    """Whose it is, as its header says; "" where it says nothing that can be held against the notes'."""
+    modality: str = ""
+    body_part: str = ""
+    content_hash: str = ""
+    """SHA-256 of the file's bytes: an image that is stored is known by it."""
+    date: str | None = None
+    """ISO 8601, as stored images have it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     text: str
     filters: Filters = Filters()
@@ -430,6 +446,8 @@ class Question:
     """Ids of the parts that the asker removed: they have no effect."""
     proposed: tuple[str, ...] = ()
     """Ids of the parts that a model read out of the question where its words alone were not understood."""
+    image: AskedImage | None = None
+    """The text may then be empty: similar images are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -508,6 +526,41 @@ class Citation:
     @property
     def locator(self) -> Locator:
         return self.region or Characters(self.start, self.end)
+
+
+FoundBy: TypeAlias = Literal["image", "text", "report", "metadata"]
+"""How an image was found: by its look, by the question's words in the image model's space, by the words of its report,
+or by what is known of it besides its pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An image that an answer shows beside its statements, in the words of its cleaned description."""
+
+    image_id: str
+    patient_id: str
+    date: str | None
+    modality: str
+    body_part: str
+    view: str
+    laterality: str
+    description: str
+    series_id: str
+    study_id: str
+    frame: int
+    frames: int
+    rows: int
+    columns: int
+    findings: tuple[str, ...]
+    """What it is labelled with. No one's diagnosis."""
+    report_id: str | None
+    """Only of a note that the asker may see."""
+    similarity: float | None
+    """Cosine with what was asked; None where nothing was compared."""
+    found_by: FoundBy
+    number: int = 0
+    """Of its citation; 0 where no statement cites it."""
+    date_is_shifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -610,6 +663,9 @@ class Answer:
     """How the model's answer ended. The statement that a cut left unfinished is not shown, and not counted."""
     understood: tuple[UnderstoodPart, ...] = ()
     """What the question was understood to ask, as far as that is known."""
+    images: tuple[FoundImage, ...] = ()
+    """Images next to the answer, those of the patient asked about, or of the asked image's, first. Of another patient's
+    no statement says anything."""
 
 
 WhyNothingFound: TypeAlias = Literal[
@@ -641,6 +697,8 @@ class Retrieved:
 
     passages: tuple[Hit, ...]
     understood: tuple[UnderstoodPart, ...] = ()
+    """As the answer's."""
+    images: tuple[FoundImage, ...] = ()
     """As the answer's."""
 
 

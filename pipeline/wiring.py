@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.answering.images.deferred_embedder import DeferredImageEmbedder
 from pipeline.config import Settings
 from pipeline.embedding_spaces import in_use, serving, serving_settings
-from pipeline.errors import InputUnusable, SettingsInvalid, StoreMissing
+from pipeline.errors import InputUnusable, SettingsInvalid, StoreMissing, UnreadableImage
+from pipeline.imaging.files import ImageFile
 from pipeline.indexing.images.material import ImageMaterial, settings_in_words
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, ImageStore, Ledger, Ranker, Store
-from pipeline.records import AnswerEvent, MaterialKind, Question, SearchResult
+from pipeline.records import AnswerEvent, AskedImage, MaterialKind, Question, SearchResult
 from pipeline.storage.sqlite import Database, was_never_written
 from pipeline.telemetry.setup import SILENT, Telemetry
 
@@ -81,6 +83,10 @@ class AnsweringSpace:
     embedder: Embedder
     store: Store
     generator: Generator
+    images: ImageStore | None = None
+    """The images next to the notes; None where no one asks for them."""
+    image_embedder: ImageEmbedder | None = None
+    """None where the settings name none."""
 
     def search(self, question: Question) -> SearchResult:
         return self.answerer.search(question)
@@ -161,6 +167,28 @@ def open_image_corpus(settings: Settings) -> Iterator[ImageCorpus]:
             cleaned_as=settings_in_words(settings.deidentification, settings.image_reading),
         )
         yield ImageCorpus(embedder, images, notes, ledger, SqliteVectorCache(spool, embedder.space), material)
+
+
+def prepare_asked_image(source: Path | bytes, settings: Settings) -> AskedImage:
+    """An image to ask with, read, cleaned and refused as one that is indexed. `source`: the file, or its bytes, which
+    are written nowhere. Raises UnreadableImage where it is not taken, SettingsInvalid where the libraries or an image
+    embedder are missing."""
+    file = ImageFile(source) if isinstance(source, Path) else ImageFile(Path("image"), content=source)
+    single = settings.image_reading.model_copy(update={"processes": 1})
+    with open_image_preparation(settings.model_copy(update={"image_reading": single})) as preparation:
+        ((_, outcome),) = preparation.prepare([file])
+    if isinstance(outcome, UnreadableImage):
+        raise outcome
+    description = outcome.description
+    return AskedImage(
+        content=outcome.content,
+        # Where headers have another archive's ids, they say nothing of the notes' patients.
+        patient_id=description.patient_id if settings.image_reading.patient_from == "both" else "",
+        modality=description.modality,
+        body_part=description.body_part,
+        content_hash=description.content_hash,
+        date=description.date,
+    )
 
 
 def _prepared_as(settings: Settings, embedder: ImageEmbedder) -> str:
@@ -400,6 +428,13 @@ def open_image_embedder(settings: Settings) -> ImageEmbedder | None:
             from pipeline.backends.bedrock import BedrockImageEmbedder
 
             return BedrockImageEmbedder(settings.image_embedder, settings.bedrock, settings.transport)
+
+
+def image_embedder_when_asked(settings: Settings) -> ImageEmbedder | None:
+    """As `open_image_embedder`, for whoever answers: most questions need none, and none is refused for its settings."""
+    if settings.image_embedder.provider == "none":
+        return None
+    return DeferredImageEmbedder(lambda: _image_embedder(settings))
 
 
 def generator_needs_embedder(settings: Settings) -> bool:

@@ -51,6 +51,8 @@ class ImageFile:
     inside: str = ""
     """The end of `source` below the folder that was named; "" for a file named itself."""
     metadata: ImageMetadata = field(default_factory=ImageMetadata)
+    content: bytes | None = field(default=None, repr=False)
+    """The image itself, where it was handed over and lies nowhere."""
 
     @property
     def written_source(self) -> str:
@@ -61,6 +63,9 @@ class ImageFile:
 def open_image(file: ImageFile, limits: ImageLimits) -> Iterator[BinaryIO]:
     """Its bytes from the first, in which one can seek. Raises UnreadableImage where it cannot be opened, or is too
     large a member of an archive."""
+    if file.content is not None:
+        yield io.BytesIO(file.content)
+        return
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise OSError("a pipe or a device never ends")

@@ -28,7 +28,9 @@ from pipeline.wiring import (
     AnsweringSpace,
     compose_answerer,
     generator_needs_embedder,
+    image_embedder_when_asked,
     open_generator,
+    open_image_store,
     open_space,
 )
 
@@ -166,7 +168,15 @@ class ServingAnswering:
             if self._generator is None or generator_needs_embedder(self._settings):
                 self._generator = self._telemetry.generator(open_generator(self._settings, embedder))
             answerer = compose_answerer(embedder, store, self._generator, self._settings, self._telemetry)
-            return _Open(AnsweringSpace(answerer, embedder, store, self._generator), chosen, stack.pop_all())
+            space = AnsweringSpace(
+                answerer,
+                embedder,
+                store,
+                self._generator,
+                open_image_store(corpus.store),
+                image_embedder_when_asked(self._settings),
+            )
+            return _Open(space, chosen, stack.pop_all())
 
     # --- letting go
 

@@ -47,6 +47,10 @@ _MONTH_NAMES = (
     "nov november novembre noviembre novembro",
     "dec december dez dezember decembre dic diciembre dezembro dicembre desember des",
 )
+_MONTHS_SPELT = (
+    "January February March April May June July August September October November December".split()
+)
+_ISO_DAY = re.compile(r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d)(?!\d))?)?")
 _MONTHS = {name: number for number, names in enumerate(_MONTH_NAMES, 1) for name in names.split()}
 _DAY_NAMES = (
     "mon monday montag mo lun lundi lunes segunda segunda-feira lunedi maandag",
@@ -138,6 +142,17 @@ def iso_date(text: str, order: DateOrder | None = None) -> str | NotOneDay | Non
         return _written(datetime.fromisoformat(text))
     except ValueError:
         return _loose(_folded(text), order)
+
+
+def date_in_words(date: str) -> str:
+    """An ISO date as people read it: "4 March 2019", "March 2019", "2019". The time of day is left out; what is no ISO
+    date stays as it is."""
+    found = _ISO_DAY.match(date)
+    if found is None or not 1 <= int(found["month"] or 1) <= len(_MONTHS_SPELT):
+        return date
+    month = _MONTHS_SPELT[int(found["month"]) - 1] if found["month"] else ""
+    day = str(int(found["day"])) if found["day"] else ""
+    return " ".join(each for each in (day, month, found["year"]) if each)
 
 
 def is_placeholder(date: str) -> bool:

@@ -1,0 +1,1 @@
+"""Asking with and about images."""
