@@ -534,7 +534,10 @@ class Sightings(Protocol):
         """Notes here with a "#" in their id that were not seen."""
 
     def missing(self, sources: Sequence[str]) -> list[str]:
-        """Notes that came from these sources once and were not seen."""
+        """Notes of these sources (`identity.is_of_sources`) that were not seen."""
+
+    def outdated(self) -> Mapping[str, str]:
+        """Records that were not seen and whose file was seen to hold another one, by that one."""
 
 
 class Progress(Protocol):

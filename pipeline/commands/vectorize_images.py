@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,13 +27,15 @@ from pipeline.commands.console import (
 from pipeline.commands.index_inputs import require_one_taken, require_outside
 from pipeline.commands.progress import observer_for
 from pipeline.config import Settings, load_settings
-from pipeline.embedding_spaces import writing
+from pipeline.embedding_spaces import serving_settings, writing
 from pipeline.errors import InputUnusable, UnreadableImage
 from pipeline.images import EVERY_IMAGE, ImageHit
 from pipeline.imaging.files import ImageFile
 from pipeline.imaging.records import ImageFormat
 from pipeline.indexing.flow import Indexing, Observer, RunCounts
-from pipeline.indexing.images.material import ImageMaterial, image_file, no_patient, refusal
+from pipeline.indexing.identity import is_of_sources
+from pipeline.indexing.images.dry_run import ImageSurvey, StoredImages, survey_images
+from pipeline.indexing.images.material import ImageMaterial
 from pipeline.indexing.images.reconciliation import reconcile_images, refused_and_shown, reopen_images
 from pipeline.indexing.images.sources import ImageSources, accept_image
 from pipeline.indexing.images.tables import ImageTables
@@ -42,23 +44,21 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.flow import source_name
 from pipeline.records import IndexReport, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
-from pipeline.wiring import ImageCorpus, open_image_corpus, open_image_preparation
+from pipeline.wiring import (
+    ImageCorpus,
+    ledger_database,
+    ledger_is_there,
+    open_image_corpus,
+    open_image_preparation,
+    open_image_store,
+    open_ledger,
+    open_store,
+)
 
 FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
 REJECTIONS_FILE = "rejected-images.jsonl"
 FIRST = "first"
 HITS_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class ImageSurvey:
-    """What a run would take, after a dry one."""
-
-    accepted: int
-    rejected: int
-    duplicates: int
-    formats: dict[str, int]
-    reasons: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,12 @@ def images(
         ),
     ] = True,
     retry_failed: Annotated[bool, typer.Option(help="also retry images that failed too often")] = False,
-    prune: Annotated[bool, typer.Option(help="remove images that these folders no longer hold")] = False,
+    prune: Annotated[
+        bool,
+        typer.Option(
+            help="remove images that these folders no longer hold; with --dry-run, say which those are"
+        ),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="read this many files at most")] = None,
     errors: Annotated[
         Path | None, typer.Option(help="where rejected files are listed, as JSON Lines")
@@ -131,7 +136,8 @@ def images(
         records: Iterator[SourceRecord | Rejection] = islice(sources, limit)
         rejections_file = require_outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
-            _print_survey(_survey(records, sources, settings, rejections_file), json_output, rejections_file)
+            found = _survey(records, settings, rejections_file, inputs if prune else None)
+            _print_survey(found, sources.seen, json_output, rejections_file)
             return
         with open_images(
             settings,
@@ -158,7 +164,7 @@ def images(
             hits = _search(corpus, settings, inputs, test_search) if test_search else []
             assert isinstance(corpus.material, ImageMaterial)
             left_out = corpus.material.left_out.total()
-        _print(report, sources, refused, foreign, left_out, hits, test_search, json_output)
+        _print(report, sources, refused, foreign, left_out, tally.replaced, hits, test_search, json_output)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.rejected or report.unread_files or report.failed or refused.shown:
@@ -168,7 +174,8 @@ def images(
 def _refused(indexing: Indexing, corpus: ImageCorpus, pruned: Sequence[str]) -> RefusedImages:
     """Remove those whose files lie in these sources, and count the others."""
     refused = refused_and_shown(corpus.ledger, corpus.images)
-    gone = [key for key, known in corpus.ledger.known(refused).items() if known.source in pruned]
+    known = corpus.ledger.known(refused)
+    gone = [key for key, each in known.items() if is_of_sources(each.source, each.file, pruned)]
     if gone:
         indexing.committer.remove(gone)
     return RefusedImages(len(refused) - len(gone), len(gone))
@@ -278,53 +285,32 @@ def _tables(inputs: Sequence[str], named: Sequence[Path]) -> ImageTables:
     return tables
 
 
+@contextmanager
+def _stored(settings: Settings, compared: Sequence[str] | None) -> Iterator[StoredImages | None]:
+    """The images that are stored; None where none ever were, or where nothing is `compared`."""
+    chosen = serving_settings(settings)
+    with ExitStack() as stack:
+        database = stack.enter_context(closing(ledger_database(chosen)))
+        if compared is None or not ledger_is_there(database, "images"):
+            yield None
+            return
+        ledger = open_ledger(chosen, database, "images")
+        ledger.prepare()
+        store = stack.enter_context(closing(open_store(chosen, database)))
+        yield StoredImages(ledger, open_image_store(store), [source_name(each) for each in compared])
+
+
 def _survey(
     records: Iterator[SourceRecord | Rejection],
-    sources: ImageSources,
     settings: Settings,
     rejections_file: Path,
+    compared: Sequence[str] | None,
 ) -> ImageSurvey:
-    """Read and prepare every image, a few ahead, and keep none."""
-    tally, seen = RunCounts(), set[str]()
-    with RejectionLog(rejections_file) as rejections, open_image_preparation(settings) as preparation:
-
-        def files() -> Iterator[ImageFile]:
-            for record in records:
-                if isinstance(record, Rejection):
-                    rejections.write(record)
-                    tally.count_rejection(record)
-                    continue
-                reference = record.fields["reference"]
-                if (error := refusal(reference)) is not None:
-                    rejection = _rejection(reference.path, error)
-                    rejections.write(rejection)
-                    tally.count_rejection(rejection)
-                    continue
-                tally.duplicates += reference.content_hash in seen
-                if reference.content_hash not in seen:
-                    seen.add(reference.content_hash)
-                    yield image_file(reference)
-
-        for file, outcome in preparation.prepare(files()):
-            if isinstance(outcome, UnreadableImage) or not outcome.description.patient_id:
-                rejection = _rejection(
-                    str(file.path), outcome if isinstance(outcome, UnreadableImage) else no_patient()
-                )
-                rejections.write(rejection)
-                tally.count_rejection(rejection)
-            else:
-                tally.accepted += 1
-    return ImageSurvey(
-        tally.accepted,
-        tally.rejected + tally.unread_files,
-        tally.duplicates,
-        dict(sources.seen),
-        dict(tally.reasons),
-    )
-
-
-def _rejection(path: str, error: UnreadableImage) -> Rejection:
-    return Rejection(path, "", "", error.kind, error.what, error.remedy)
+    with ExitStack() as stack:
+        rejections = stack.enter_context(RejectionLog(rejections_file))
+        stored = stack.enter_context(_stored(settings, compared))
+        preparation = stack.enter_context(open_image_preparation(settings))
+        return survey_images(records, preparation.prepare, rejections, stored)
 
 
 def _search(corpus: ImageCorpus, settings: Settings, inputs: Sequence[str], asked: str) -> list[ImageHit]:
@@ -353,6 +339,7 @@ def _print(
     refused: RefusedImages,
     foreign: Sequence[str],
     left_out: int,
+    replaced: int,
     hits: Sequence[ImageHit],
     asked: str | None,
     json_output: bool,
@@ -360,7 +347,7 @@ def _print(
     if json_output:
         shown = _as_record(report) | {"formats": dict(sources.seen), "foreign_reports": list(foreign)}
         shown |= {"refused_and_shown": refused.shown, "refused_and_removed": refused.removed}
-        shown["values_left_out"] = left_out
+        shown |= {"values_left_out": left_out, "replaced": replaced}
         if asked:
             shown["test_search"] = [_shown(hit) for hit in hits]
         out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
@@ -380,14 +367,12 @@ def _print(
         out.print(f"{sources.tables.unused:,} rows of the tables are about no image here", markup=False)
     _print_doubts(left_out, foreign)
     _print_refused(report, refused)
+    if replaced:
+        out.print(f"{replaced:,} images whose files hold other ones now were removed", markup=False)
     if report.pruned:
         out.print(f"{report.pruned:,} images that the folders no longer hold were removed", markup=False)
     if report.missing:
-        kept = "not pruned: some files could not be read" if report.unread else "--prune removes them"
-        out.print(
-            f"{len(report.missing):,} images are stored that these folders no longer hold; {kept}",
-            markup=False,
-        )
+        _print_missing(len(report.missing), report.unread, "--prune removes them")
     if report.interrupted:
         out.print("interrupted; run the same command again to go on", markup=False)
     if asked:
@@ -430,6 +415,15 @@ def _print_refused(report: IndexReport, refused: RefusedImages) -> None:
         out.print(f"{refused.removed:,} stored images that are now refused were removed", markup=False)
 
 
+def _print_missing(number: int, unread: int, removal: str, *, refused: bool = False) -> None:
+    kept = "not pruned: some files could not be read" if unread else removal
+    whose = ", or that are refused now" if refused else ""
+    out.print(
+        f"{number:,} images are stored that these folders no longer hold{whose}; {kept}",
+        markup=False,
+    )
+
+
 def _print_rejected(reasons: Any, unread_files: int, rejections_file: str | None) -> None:
     for reason, number in sorted(reasons.items(), key=lambda entry: -entry[1]):
         out.print(f"  {number:>7,}  {reason}", markup=False)
@@ -439,17 +433,24 @@ def _print_rejected(reasons: Any, unread_files: int, rejections_file: str | None
         out.print(f"rejected files, and what to do about each: {rejections_file}", markup=False)
 
 
-def _print_survey(found: ImageSurvey, json_output: bool, rejections_file: Path) -> None:
+def _print_survey(
+    found: ImageSurvey, formats: Counter[str], json_output: bool, rejections_file: Path
+) -> None:
     if json_output:
-        out.print(json.dumps(asdict(found), ensure_ascii=False, indent=2), markup=False)
+        shown = asdict(found) | {"formats": dict(formats)}
+        out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
     else:
         out.print(
             f"dry run: {found.accepted:,} images would be indexed; {found.rejected:,} rejected, "
             f"{found.duplicates:,} duplicates; nothing stored",
             markup=False,
         )
-        out.print(f"formats: {_in_words(Counter(found.formats)) or 'none'}", markup=False)
+        out.print(f"formats: {_in_words(formats) or 'none'}", markup=False)
         _print_rejected(found.reasons, 0, str(rejections_file) if found.rejected else None)
+        if found.missing:
+            _print_missing(len(found.missing), found.unread, "a run with --prune removes them", refused=True)
+        elif found.missing is not None:
+            out.print("--prune would remove nothing", markup=False)
     if found.rejected:
         raise typer.Exit(EXIT_SOME_REJECTED)
 

@@ -7,7 +7,7 @@ repeats at most the batch that was in work. Knows ports and stages, no back-end 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -92,9 +92,12 @@ class Indexing:
         if self.other_material is None:
             identify(self.ledger, self.store)
         tally.waiting, before = self._waiting(), self.ledger.counts()["completed"]
+        outdated: dict[str, str] = {}
 
         def read(reading: BackgroundReader) -> None:
             self.stage(records, tally, reading, notices, whole=complete_sources)
+            if self.material.one_a_file:
+                outdated.update(self.ledger.outdated())
             if complete_sources and not tally.interrupted:
                 self.reconcile(sources, tally, prune=prune)
             self.observer.working(tally.waiting, before)
@@ -103,6 +106,7 @@ class Indexing:
             self._worker(tally, notices, reading).work()
             tally.interrupted |= self.stop() and (not reading.ended or self._waiting() > 0)
         notices.end()
+        self._replace(outdated, tally)
         if tally.embedded >= OPTIMISE_NOTES and not tally.interrupted:
             self.committer.patiently(self.material.optimise)
         return tally
@@ -144,6 +148,18 @@ class Indexing:
             tally.pruned = self.committer.remove(missing)
         else:
             tally.missing = tuple(missing)
+
+    def _replace(self, outdated: Mapping[str, str], tally: RunCounts) -> None:
+        """Remove what files held before, once what they hold now is done: asked for or not, it has changed."""
+        known = self.ledger.known({*outdated, *outdated.values()})
+        gone = [
+            old
+            for old, new in outdated.items()
+            if old in known and new in known and known[new].state == "completed"
+        ]
+        if gone:
+            tally.replaced = self.committer.remove(gone)
+            tally.missing = tuple(key for key in tally.missing if key not in gone)
 
     def work(self, tally: RunCounts) -> None:
         """Embed and store what waits in the ledger, without reading anything."""

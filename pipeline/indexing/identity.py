@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
 from pipeline.readers.fhir.notes import NOTE_RESOURCES
-from pipeline.readers.sources import by_name
+from pipeline.readers.sources import by_name, comes_by
 from pipeline.records import NoteVersion, Sighting, Withdrawal
 
 _RESOURCE = re.compile(rf"(?P<type>{'|'.join(NOTE_RESOURCES)})/(?P<id>[^#]+)(?:#\d+)?")
@@ -116,6 +117,12 @@ def _is_overtaken(new: Sighting, stored: Sighting) -> bool:
     )
     later = one_folder and by_name(stored.file) > by_name(new.file)
     return later and os.path.lexists(stored.file)
+
+
+def is_of_sources(source: str, file: str, sources: Sequence[str]) -> bool:
+    """Whether sources that were read whole once held what was read from `file` of `source`: one of them is either, or a
+    folder that holds the file. Whatever they do not hold any more is missing."""
+    return any(given in (source, file) or comes_by(given, file) for given in sources)
 
 
 def _one_feed(new: Sighting, old: Sighting) -> bool:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import StoreError
+from pipeline.indexing.identity import is_of_sources
 from pipeline.logs import LOGGER, fault_fields
 from pipeline.records import (
     Claim,
@@ -311,8 +312,13 @@ class SqliteLedger:
         return {str(row[0]) for row in self._rows(self._sql.seen, (json.dumps(list(resource_ids)),))}
 
     def missing(self, sources: Sequence[str]) -> list[str]:
-        """Notes that came from these sources once and were not seen since `begin_sighting`."""
-        return [str(row[0]) for row in self._rows(self._sql.missing, (json.dumps(list(sources)),))]
+        """Notes that these sources once held (`is_of_sources`) and that were not seen since `begin_sighting`."""
+        rows = self._rows(self._sql.missing, (json.dumps(list(sources)),))
+        return [str(key) for key, source, file in rows if is_of_sources(str(source), str(file), sources)]
+
+    def outdated(self) -> dict[str, str]:
+        """Of files that hold another record since `begin_sighting`: what they held before, by what they hold now."""
+        return {str(old): str(new) for old, new in self._rows(self._sql.outdated)}
 
     def forget(self, resource_ids: Iterable[str]) -> None:
         """Drop notes from the ledger, for those that are pruned from the store."""

@@ -226,14 +226,27 @@ SELECT ResourceID FROM VectorizationState
 WHERE ResourceID > :resource_id || '#' AND ResourceID < :resource_id || '$'
 
 -- name: missing
--- What is being replaced under another id is not missing.
-SELECT ResourceID FROM VectorizationState
-WHERE Source IN (SELECT value FROM json_each(?)) AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
+-- By the source or the very file, or of a file that may lie below ('0' follows '/'). What is being replaced under another
+-- id is not missing.
+SELECT ResourceID, Source, COALESCE(File, '') FROM VectorizationState
+WHERE EXISTS (
+    SELECT 1 FROM json_each(?)
+    WHERE value IN (Source, File) OR (File > rtrim(value, '/') || '/' AND File < rtrim(value, '/') || '0')
+)
+AND ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
 AND (
     ResourceType IS NULL
     OR ResourceID NOT IN (SELECT Replaces FROM VectorizationState WHERE Replaces IS NOT NULL)
 )
 ORDER BY ResourceID
+
+-- name: outdated
+-- Rows that were not seen, of files that were seen to hold another one.
+SELECT old.ResourceID, MIN(new.ResourceID)
+FROM VectorizationState AS old JOIN VectorizationState AS new ON new.File = old.File
+WHERE old.File <> '' AND old.ResourceID NOT IN (SELECT ResourceID FROM temp.SeenNotes)
+AND new.ResourceID IN (SELECT ResourceID FROM temp.SeenNotes)
+GROUP BY old.ResourceID
 
 -- name: unseen_parts
 -- Texts of resources that have several: those that were not seen.

@@ -60,6 +60,10 @@ class Material(Protocol):
         """Batches that are claimed and got ready before they are asked for; 0 where that takes no time."""
 
     @property
+    def one_a_file(self) -> bool:
+        """Whether a file is one record: what it held before is gone."""
+
+    @property
     def pieces_at_once(self) -> int:
         """As Embedder.texts_at_once."""
 
@@ -99,6 +103,7 @@ class NoteMaterial:
     store: Store
 
     read_ahead = 0
+    one_a_file = False
 
     @property
     def chunker(self) -> Chunker:

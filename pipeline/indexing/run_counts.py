@@ -44,6 +44,8 @@ class RunCounts:
     embedded: int = 0
     failed: int = 0
     pruned: int = 0
+    replaced: int = 0
+    """Stored ones that went because their file holds another one now."""
     withdrawn: int = 0
     """Stored or waiting notes that their source has taken back."""
     missing: tuple[str, ...] = ()

@@ -105,6 +105,18 @@ def source_name(given: str) -> str:
     return os.fsencode(os.path.realpath(given)).decode("utf-8", "backslashreplace")
 
 
+def comes_by(folder: str, file: str) -> bool:
+    """Whether a walk over a folder comes by a file of it, both by their `source_name`: not where a name on the way is
+    one that is left out."""
+    if not file.startswith(below := folder.rstrip("/") + "/"):
+        return False
+    return not any(_is_left_out(name) for name in file.removeprefix(below).split("/"))
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or name in IGNORED_NAMES
+
+
 def is_folder(given: str) -> bool:
     """Whether the user named a folder. Raises InputMissing where the system does not let us look."""
     status = _status(Path(given), given)
@@ -163,7 +175,7 @@ def _walk(folder: Path, below: str) -> Iterator[str]:
         yield below or "."
         return
     for entry in entries:
-        if entry.name.startswith(".") or entry.name in IGNORED_NAMES:
+        if _is_left_out(entry.name):
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(folder / entry.name, f"{below}{entry.name}/")

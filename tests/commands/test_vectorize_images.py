@@ -117,6 +117,29 @@ def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
     assert run("status").exit_code == 2
 
 
+def test_a_dry_run_with_prune_says_what_would_go(tmp_path: Path) -> None:
+    folder = tmp_path / "films"
+    paths = write_films(folder / "sub", 3) + write_films(folder, 1, first=9)
+    table = write_table(tmp_path / "said.csv", about(paths))
+    options = ("--metadata", str(table), "--prune", "--dry-run")
+    assert json.loads(run("images", str(folder), *options, "--json").output)["missing"] is None
+    assert run("images", str(folder), "--metadata", str(table)).exit_code == 0
+    assert "--prune would remove nothing" in run("images", str(folder), *options).output
+    paths[0].unlink()
+    paths[1].write_bytes(b"\x89PNG\r\n\x1a\n" + b"damaged" * 20)
+    write_table(table, about(paths)[:2] + about(paths)[3:])
+    told = run("images", str(folder / "sub"), *options)
+    assert told.exit_code == 1
+    assert "3 images are stored that these folders no longer hold, or that are refused now" in told.output
+    assert "a run with --prune removes them" in told.output
+    report = json.loads(run("images", str(folder / "sub"), *options, "--json").output)
+    assert (len(report["missing"]), report["unread"], report["formats"]) == (3, 0, {"png": 2})
+    done = run("images", str(folder / "sub"), "--metadata", str(table), "--prune", "--json")
+    report = json.loads(done.output)
+    assert report["pruned"] + report["refused_and_removed"] == 3
+    assert run("status", "--json").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

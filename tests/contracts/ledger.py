@@ -319,6 +319,30 @@ class LedgerContract:
         ledger.forget(["n2"])
         assert ledger.missing(["a"]) == []
 
+    def test_missing_is_what_lay_below_a_folder_that_was_read(self, ledger: Ledger) -> None:
+        files = {
+            "n1": ("/in", "/in/a/1"),
+            "n2": ("/in/a", "/in/a/2"),
+            "n3": ("/in/ab", "/in/ab/3"),
+            "n4": ("/in/a/.b", "/in/a/.b/4"),
+        }
+        ledger.stage([StagedNote(note(key), source, "f", file=file) for key, (source, file) in files.items()])
+        ledger.begin_sighting()
+        assert ledger.missing(["/in/a"]) == ["n1", "n2"]
+        assert ledger.missing(["/in/a/2", "/in/ab/"]) == ["n2", "n3"]
+        assert ledger.missing(["/"]) == ["n1", "n2", "n3"]
+        assert ledger.missing(["/in/a/.b"]) == ["n4"]
+
+    def test_outdated_is_what_a_file_held_before(self, ledger: Ledger) -> None:
+        files = {"n1": "/in/1", "n2": "/in/1", "n3": "/in/2", "n4": ""}
+        ledger.stage([StagedNote(note(key), "/in", "f", file=file) for key, file in files.items()])
+        ledger.begin_sighting()
+        assert ledger.outdated() == {}
+        ledger.saw(["n2"])
+        assert ledger.outdated() == {"n1": "n2"}
+        ledger.saw(["n1"])
+        assert ledger.outdated() == {}
+
     def test_sightings_begin_empty_and_are_this_workers(self, ledger: Ledger, other: Ledger) -> None:
         ledger.stage([staging("n1"), staging("D/1#1"), staging("D/1#2")])
         ledger.begin_sighting()

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from pipeline.indexing.identity import is_of_sources
 from pipeline.records import (
     Claim,
     Document,
@@ -317,7 +318,17 @@ class MemoryLedger:
     def missing(self, sources: Sequence[str]) -> list[str]:
         with self._memory.lock:
             rows = self._memory.tables.rows.items()
-            return sorted(k for k, row in rows if row.note.source in sources and k not in self._seen)
+            return sorted(
+                k
+                for k, row in rows
+                if k not in self._seen and is_of_sources(row.note.source, row.note.file, sources)
+            )
+
+    def outdated(self) -> dict[str, str]:
+        with self._memory.lock:
+            rows = [(k, row.note.file) for k, row in self._memory.tables.rows.items() if row.note.file]
+        now = {file: k for k, file in rows if k in self._seen}
+        return {k: now[file] for k, file in rows if k not in self._seen and file in now}
 
     # --- progress
 

@@ -67,6 +67,7 @@ class ImageMaterial:
     _begun: dict[str, Future[PreparedImage | UnreadableImage]] = field(default_factory=dict)
 
     read_ahead = 2
+    one_a_file = True
 
     @property
     def recipe(self) -> str:

@@ -141,6 +141,88 @@ def test_prune_removes_what_the_folder_no_longer_holds(films: Films, folder: Pat
     assert films.verify().sound
 
 
+@pytest.mark.parametrize("prune", [False, True])
+@pytest.mark.parametrize(
+    ("first", "then", "gone"),
+    [
+        ("whole", "sub", ["p0"]),
+        ("sub", "whole", ["p0"]),
+        ("sub other", "whole", ["p0"]),
+        ("whole", "sub other", ["p0"]),
+        ("whole sub", "whole", ["p0"]),
+        ("whole", "other", []),
+        ("hidden", "whole", []),
+    ],
+)
+def test_a_run_speaks_for_all_that_lies_below_its_folders_whichever_run_indexed_it(
+    films: Films, folder: Path, tmp_path: Path, first: str, then: str, gone: list[str], prune: bool
+) -> None:
+    places = {
+        "whole": folder,
+        "sub": folder / "sub",
+        "other": folder / "other",
+        "hidden": folder / ".hidden",
+    }
+    place = ".hidden" if first == "hidden" else "sub"
+    paths = write_films(folder / place, 2) + write_films(folder / "other", 1, first=5)
+    table = write_table(tmp_path / "said.csv", about(paths))
+    for each in first.split():
+        films.run(places[each], tables=[table])
+    before = films.images.counts().images
+    paths[0].unlink()
+    for each in then.split()[:-1]:
+        films.run(places[each], tables=[table])
+    tally = films.run(places[then.rsplit(maxsplit=1)[-1]], tables=[table], prune=prune)
+    if then == "sub other":  # the last run speaks for the other folder alone
+        assert (tally.missing, tally.pruned) == ((), 0)
+    elif prune:
+        assert tally.pruned == len(gone)
+        held = {each.patient_id for each in films.images.images(EVERY_IMAGE)}
+        assert not held & set(gone)
+        assert films.images.counts().images >= before - len(gone)
+    else:
+        assert len(tally.missing) == len(gone)
+        assert films.images.counts().images >= before
+    assert films.verify().sound
+
+
+@pytest.mark.parametrize("limited", [False, True], ids=["whole", "limited"])
+def test_what_a_file_held_before_goes_when_it_holds_another_film(
+    films: Films, folder: Path, tmp_path: Path, limited: bool
+) -> None:
+    paths = write_films(folder, 3)
+    table = write_table(tmp_path / "said.csv", about(paths))
+    films.run(folder, tables=[table])
+    new = write_films(tmp_path / "new", 1, first=90)[0].read_bytes()
+    paths[1].rename(folder / "later.png")  # an old film that moved is none that went
+    paths[1].write_bytes(paths[0].read_bytes())
+    paths[0].write_bytes(new)
+    rows = [*about(paths), {"image": "later.png", "patient": "p1"}]
+    rows[1]["patient"] = "p0"
+    tally = films.run(folder, tables=[write_table(table, rows)])
+    assert (tally.replaced, tally.missing, films.images.counts().images) == (0, (), 4)
+    paths[2].write_bytes(write_films(tmp_path / "newer", 1, first=91)[0].read_bytes())
+    tally = films.run(paths[2] if limited else folder, tables=[table])
+    assert (tally.replaced, tally.missing, tally.embedded) == (1, (), 1)
+    (stored,) = films.images.images(ImageFilters(patient_ids=("p2",)))
+    assert stored.source.endswith("film002.png")
+    assert films.images.counts().images == 4
+    assert films.verify().sound
+
+
+def test_what_a_file_held_before_stays_and_is_told_where_it_holds_nothing_that_is_read(
+    films: Films, folder: Path, tmp_path: Path
+) -> None:
+    paths = write_films(folder, 2)
+    table = write_table(tmp_path / "said.csv", about(paths))
+    films.run(folder, tables=[table])
+    paths[0].write_bytes(b"\x89PNG\r\n\x1a\n" + b"damaged" * 20)
+    for _ in range(2):
+        tally = films.run(folder, tables=[table])
+        assert (tally.replaced, len(tally.missing), tally.rejected) == (0, 1, 1)
+        assert films.images.counts().images == 2
+
+
 def test_a_file_that_is_edited_replaces_its_image(films: Films, folder: Path, tmp_path: Path) -> None:
     paths = write_films(folder, 2)
     rows = [row | {"dicom_id": row["image"]} for row in about(paths)]
