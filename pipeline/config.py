@@ -191,9 +191,14 @@ class GeneratorSettings(SettingsGroup):
     @field_validator("extra_body")
     @classmethod
     def _is_no_other_request(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        if ours := sorted(fields.keys() & {"messages", "model", "stream", "n", "tools"}):
-            raise ValueError(f"may not change {', '.join(ours)}")
-        return fields
+        return _same_request(fields)
+
+
+def _same_request(fields: dict[str, Any]) -> dict[str, Any]:
+    """Raises ValueError where fields of one's own would make another request of it."""
+    if ours := sorted(fields.keys() & {"messages", "model", "stream", "n", "tools"}):
+        raise ValueError(f"may not change {', '.join(ours)}")
+    return fields
 
 
 class RankerSettings(SettingsGroup):
@@ -224,6 +229,38 @@ class ImageEmbedderSettings(SettingsGroup):
         le=8192,
         description="bedrock: 256, 384 or 1024; nim: of a model other than NV-CLIP; 0: what is known of the model",
     )
+
+
+class VisionSettings(SettingsGroup):
+    """Who says in words what a picture shows: unchecked, and shown apart from the answer (docs/images.md)."""
+
+    provider: Literal["none", "nim", "openai"] = Field(
+        "none",
+        description="none: no model reads pixels; nim: a vision-language NIM; openai: any compatible server that takes "
+        "pictures in a chat",
+    )
+    model: str = Field("", description="model id; empty: the provider's default, openai has none")
+    url: HttpUrl = Field("", description="base URL of the server, for example http://127.0.0.1:8004/v1")
+    api_key: SecretStr = Field(SecretStr(""), description="bearer token where the server wants one")
+    seconds_max: float = Field(60.0, gt=0, description="longest wait for what it says of one picture")
+    tokens_max: int = Field(
+        512, ge=16, le=8192, description="what it may write of one picture, in tokens, its reasoning included"
+    )
+    characters_max: int = Field(
+        1200, ge=100, le=20_000, description="what is shown of that, cut at the end of a sentence"
+    )
+    thinking: Literal["auto", "never", "always"] = Field(
+        "auto", description="whether it writes down its reasoning first, as for the generator"
+    )
+    films_max: int = Field(
+        2, ge=0, le=10, description="cited images that it is shown for one answer, besides the one asked with"
+    )
+    extra_body: dict[str, Any] = Field({}, description="further fields of the request as JSON")
+
+    @field_validator("extra_body")
+    @classmethod
+    def _is_no_other_request(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        return _same_request(fields)
 
 
 class ImageReadingSettings(SettingsGroup):
@@ -609,6 +646,7 @@ class Settings(BaseSettings):
     generator: GeneratorSettings = GeneratorSettings()
     ranker: RankerSettings = RankerSettings()
     image_embedder: ImageEmbedderSettings = ImageEmbedderSettings()
+    vision: VisionSettings = VisionSettings()
     image_reading: ImageReadingSettings = ImageReadingSettings()
     deidentification: DeidentificationSettings = DeidentificationSettings()
     bedrock: BedrockSettings = BedrockSettings()

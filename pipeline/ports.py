@@ -223,6 +223,23 @@ class ImageEmbedder(Protocol):
         """As Embedder.check."""
 
 
+class VisionModel(Protocol):
+    """Says in words what a picture shows. No one checks it: it is shown apart from an answer, and never makes one."""
+
+    @property
+    def model(self) -> GeneratorModel: ...
+
+    def describe(self, image: bytes, question: str) -> str:
+        """What it sees, with the question in mind, without its reasoning; never empty. `image`: a prepared, cleaned
+        picture, PNG or JPEG. A text that was cut ends with the last whole sentence and "…".
+
+        Raises RequestInvalid where it does not take the picture or a filter withholds its words, ResponseInvalid where
+        it says nothing, ThoughtUnfinished, or what its server meets."""
+
+    def check(self) -> None:
+        """A real picture of ours and a few tokens, once."""
+
+
 class Store(Protocol):
     """Notes, their chunks and their vectors, of exactly one embedding space.
 

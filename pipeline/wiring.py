@@ -16,7 +16,17 @@ from pipeline.imaging.files import ImageFile
 from pipeline.indexing.images.material import ImageMaterial, settings_in_words
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
-from pipeline.ports import Answerer, Embedder, Generator, ImageEmbedder, ImageStore, Ledger, Ranker, Store
+from pipeline.ports import (
+    Answerer,
+    Embedder,
+    Generator,
+    ImageEmbedder,
+    ImageStore,
+    Ledger,
+    Ranker,
+    Store,
+    VisionModel,
+)
 from pipeline.records import AnswerEvent, AskedImage, MaterialKind, Question, SearchResult
 from pipeline.storage.sqlite import Database, was_never_written
 from pipeline.telemetry.setup import SILENT, Telemetry
@@ -428,6 +438,23 @@ def open_image_embedder(settings: Settings) -> ImageEmbedder | None:
             from pipeline.backends.bedrock import BedrockImageEmbedder
 
             return BedrockImageEmbedder(settings.image_embedder, settings.bedrock, settings.transport)
+
+
+def open_vision_model(settings: Settings) -> VisionModel | None:
+    """None where no model reads pixels."""
+    from pipeline.answering.model_output import whole_answer
+
+    match settings.vision.provider:
+        case "none":
+            return None
+        case "nim":
+            from pipeline.backends import nim
+
+            return nim.vision_model(settings.vision, settings.transport, whole_answer)
+        case "openai":
+            from pipeline.backends import openai_compatible
+
+            return openai_compatible.vision_model(settings.vision, settings.transport, whole_answer)
 
 
 def image_embedder_when_asked(settings: Settings) -> ImageEmbedder | None:

@@ -12,6 +12,7 @@ Refuses to know servers and fields (`backends`), and whether a statement is righ
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -264,6 +265,15 @@ class ModelOutput:
             case "cut_off" | "filtered" | "refused" | "tool_call" as ending:
                 return ending
         return "thought_only" if "thought" in self._kinds else "empty"
+
+
+def whole_answer(prompt: Prompt, thinks: Thinks, pieces: Iterable[DraftPiece]) -> tuple[str, Ending]:
+    """The answer in a draft of which nothing is shown before its end, and how it ended. Raises what `rest` does."""
+    output = ModelOutput(prompt, "always" if thinks == "always" else "maybe")
+    for piece in pieces:
+        output.take(piece)
+    text = output.rest().strip()
+    return text, output.ending
 
 
 def _check_prompt_was_read(prompt: Prompt, usage: Usage) -> None:

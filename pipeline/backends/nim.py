@@ -27,6 +27,7 @@ from pipeline.backends.http.encoded_image import read_header, refuse_many_words,
 from pipeline.backends.http.errors import Server, unreadable
 from pipeline.backends.http.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.http.transport import Transport
+from pipeline.backends.http.vision_chat import ChatVisionModel, ReadDraft
 from pipeline.backends.local.token_counts import EstimatedTokens, TokenCounter
 from pipeline.backends.local.wordpiece import WordPiece
 from pipeline.config import (
@@ -35,6 +36,7 @@ from pipeline.config import (
     ImageEmbedderSettings,
     RankerSettings,
     TransportSettings,
+    VisionSettings,
 )
 from pipeline.errors import ModelNotFound, Overloaded, RequestInvalid, SettingsInvalid
 from pipeline.ports import ServerHealth
@@ -44,6 +46,7 @@ EMBEDDER_DEFAULT = "nvidia/nv-embedqa-e5-v5"
 GENERATOR_DEFAULT = "meta/llama-3.1-8b-instruct"
 RANKER_DEFAULT = "nvidia/llama-3.2-nv-rerankqa-1b-v2"
 IMAGE_EMBEDDER_DEFAULT = "nvidia/nvclip"
+VISION_DEFAULT = "meta/llama-3.2-11b-vision-instruct"
 
 HOSTED_RANKING_HOST = "ai.api.nvidia.com"
 RANKING_BATCH_SIZE = 32
@@ -500,3 +503,9 @@ def image_embedder(settings: ImageEmbedderSettings, transport: TransportSettings
     server = server_of("image embedder", "IMAGE_EMBEDDER", settings.url, name)
     client = Transport(server, transport, api_key=settings.api_key.get_secret_value())
     return NimImageEmbedder(client, name, settings.dimension or 1024)
+
+
+def vision_model(settings: VisionSettings, transport: TransportSettings, read: ReadDraft) -> ChatVisionModel:
+    """A vision-language NIM by its settings. Raises SettingsInvalid without a URL. Opens no connection."""
+    server = server_of("vision model", "VISION", settings.url, settings.model or VISION_DEFAULT)
+    return ChatVisionModel(server, "nim", settings, transport, read)

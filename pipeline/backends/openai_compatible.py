@@ -16,9 +16,10 @@ from pipeline.backends.http.concurrency import SYSTEM_CLOCK, Clock, batches_of, 
 from pipeline.backends.http.errors import Server
 from pipeline.backends.http.openai_protocol import ChatGenerator, floor_of, longest, never_empty, read_vectors
 from pipeline.backends.http.transport import Transport
+from pipeline.backends.http.vision_chat import ChatVisionModel, ReadDraft
 from pipeline.backends.local.token_counts import EstimatedTokens
 from pipeline.backends.local.wordpiece import WordPiece
-from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings
+from pipeline.config import EmbedderSettings, GeneratorSettings, TransportSettings, VisionSettings
 from pipeline.errors import RequestInvalid, SettingsInvalid
 from pipeline.records import EmbeddingSpace, TextKind, Vector
 
@@ -170,3 +171,9 @@ class OpenAIGenerator(ChatGenerator):
             clock=clock,
         )
         super().__init__("openai", settings.model, settings, client)
+
+
+def vision_model(settings: VisionSettings, transport: TransportSettings, read: ReadDraft) -> ChatVisionModel:
+    """A vision-language model behind such a server. Raises SettingsInvalid where URL or model is missing."""
+    server = _server("vision model", "VISION", settings.url, settings.model)
+    return ChatVisionModel(server, "openai", settings, transport, read)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import struct
 import time
-import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +12,7 @@ from pipeline.checks.context import CheckContext
 from pipeline.checks.errors import TooSlow
 from pipeline.checks.result import Finding, failed, passed, skipped
 from pipeline.errors import ModelNotFound, Overloaded, ResponseInvalid
+from pipeline.imaging.plain_pictures import grey_png
 from pipeline.ports import Generator, Served
 from pipeline.records import Prompt, Usage
 
@@ -21,7 +20,6 @@ NEAR = "The blood pressure was 120 over 80."
 QUERY = "What was the blood pressure?"
 FAR = "The harbour master repainted both cranes."
 TEST_TOKENS_MAX = 24
-IMAGE_PIXELS = 64
 UNIT_TOLERANCE = 1e-3
 
 
@@ -93,30 +91,6 @@ def vision_check(context: CheckContext) -> Finding:
         width=space.dimension,
         reads_texts=embedder.reads_texts,
         image_seconds=round(seconds, 4),
-    )
-
-
-def grey_png(pixels: int = IMAGE_PIXELS) -> bytes:
-    """A grey gradient as PNG (RFC 2083): of no patient, and small."""
-
-    def part(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content))
-            + kind
-            + content
-            + struct.pack(">I", zlib.crc32(kind + content) & 0xFFFFFFFF)
-        )
-
-    rows = b"".join(
-        b"\0" + bytes((x + y) * 255 // (2 * pixels) for x in range(pixels) for _ in range(3))
-        for y in range(pixels)
-    )
-    header = struct.pack(">IIBBBBB", pixels, pixels, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + part(b"IHDR", header)
-        + part(b"IDAT", zlib.compress(rows, 9))
-        + part(b"IEND", b"")
     )
 
 

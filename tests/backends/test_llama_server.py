@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from pipeline import errors
-from pipeline.answering.model_output import ModelOutput
+from pipeline.answering.model_output import ModelOutput, whole_answer
 from pipeline.backends.local.gguf import DEMO_PACKAGE, _demo_file
-from pipeline.backends.openai_compatible import OpenAIGenerator
-from pipeline.config import GeneratorSettings, TransportSettings
+from pipeline.backends.openai_compatible import OpenAIGenerator, vision_model
+from pipeline.config import GeneratorSettings, TransportSettings, VisionSettings
+from pipeline.imaging.plain_pictures import red_png
 from pipeline.ports import Generator
 from tests.backends.conftest import installed
 from tests.contracts.generator import GeneratorContract, prompt
@@ -102,3 +103,9 @@ def test_closing_a_stream_leaves_the_server_free(url: str) -> None:
     assert next(stream).text
     stream.close()  # type: ignore[attr-defined]
     assert list(generator_of(url).stream(prompt()))
+
+
+def test_without_a_model_of_pictures_it_refuses_one_and_is_not_asked_again(url: str) -> None:
+    settings = VisionSettings(provider="openai", url=url, model="SmolLM2", api_key=KEY)
+    with pytest.raises(errors.RequestInvalid, match=r"image input is not supported.*reads pictures"):
+        vision_model(settings, TransportSettings(), whole_answer).describe(red_png(), "Which colour?")

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.config import GeneratorSettings
+from pipeline.config import GeneratorSettings, VisionSettings
 from pipeline.errors import RequestInvalid
 from pipeline.records import Prompt, Thinks
 
@@ -34,7 +34,7 @@ _ALWAYS_THINKS = re.compile(
 )
 
 
-def thinks(model: str, settings: GeneratorSettings) -> Thinks:
+def thinks(model: str, settings: GeneratorSettings | VisionSettings) -> Thinks:
     """What the settings say, or what is known by the model's name."""
     if settings.thinking != "auto":
         return settings.thinking
