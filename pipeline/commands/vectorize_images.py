@@ -44,6 +44,7 @@ from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.flow import source_name
 from pipeline.records import IndexReport, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
+from pipeline.text.dates import DateOrder
 from pipeline.wiring import (
     ImageCorpus,
     ledger_database,
@@ -70,6 +71,18 @@ class RefusedImages:
     removed: int
 
 
+@dataclass(frozen=True, slots=True)
+class TableLosses:
+    """What tables and headers say of images that is not shown."""
+
+    values: int
+    """That may name someone."""
+    foreign_reports: Sequence[str]
+    """Images whose report is another patient's."""
+    dates: Counter[str]
+    """Of images without one, by why (`DATE_LEFT_OUT`)."""
+
+
 def images(
     folders: Annotated[
         list[str] | None,
@@ -84,6 +97,10 @@ def images(
             metavar="FILE",
             help="CSV or JSON Lines: image, patient, study, date, modality, body part, findings, report id; repeatable",
         ),
+    ] = None,
+    date_order: Annotated[
+        DateOrder | None,
+        typer.Option(help="which number comes first in a table's dates like 03/04/2024: day or month"),
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(min=1, max=1000, help="images embedded and stored together")
@@ -128,11 +145,17 @@ def images(
     75: a server or the store stayed away, run it again; 130: interrupted, run it again.
     """
     with errors_as_exit_codes():
-        given: dict[str, Any] = {} if batch_size is None else {"indexing": {"batch_size": batch_size}}
-        settings = load_settings(stack=stack, **given)
+        given: dict[str, Any] = {"batch_size": batch_size, "date_order": date_order}
+        given = {name: value for name, value in given.items() if value is not None}
+        settings = load_settings(stack=stack, indexing=given) if given else load_settings(stack=stack)
         logs.configure(settings.log_level)
         inputs = _inputs(folders or (), prune=prune, limit=limit, formats=formats)
-        sources = ImageSources(inputs, _tables(inputs, metadata or ()), _formats(formats))
+        sources = ImageSources(
+            inputs,
+            _tables(inputs, metadata or ()),
+            _formats(formats),
+            date_order=settings.indexing.date_order,
+        )
         records: Iterator[SourceRecord | Rejection] = islice(sources, limit)
         rejections_file = require_outside(inputs, errors or settings.data_dir / REJECTIONS_FILE)
         if dry_run:
@@ -163,8 +186,10 @@ def images(
             foreign = corpus.images.foreign_reports()
             hits = _search(corpus, settings, inputs, test_search) if test_search else []
             assert isinstance(corpus.material, ImageMaterial)
-            left_out = corpus.material.left_out.total()
-        _print(report, sources, refused, foreign, left_out, tally.replaced, hits, test_search, json_output)
+            losses = TableLosses(
+                corpus.material.left_out.total(), foreign, Counter(corpus.material.undated.values())
+            )
+        _print(report, sources, refused, losses, tally.replaced, hits, test_search, json_output)
     if report.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
     if report.rejected or report.unread_files or report.failed or refused.shown:
@@ -337,17 +362,23 @@ def _print(
     report: IndexReport,
     sources: ImageSources,
     refused: RefusedImages,
-    foreign: Sequence[str],
-    left_out: int,
+    losses: TableLosses,
     replaced: int,
     hits: Sequence[ImageHit],
     asked: str | None,
     json_output: bool,
 ) -> None:
     if json_output:
-        shown = _as_record(report) | {"formats": dict(sources.seen), "foreign_reports": list(foreign)}
+        shown = _as_record(report) | {
+            "formats": dict(sources.seen),
+            "foreign_reports": list(losses.foreign_reports),
+        }
         shown |= {"refused_and_shown": refused.shown, "refused_and_removed": refused.removed}
-        shown |= {"values_left_out": left_out, "replaced": replaced}
+        shown |= {
+            "values_left_out": losses.values,
+            "dates_left_out": dict(losses.dates),
+            "replaced": replaced,
+        }
         if asked:
             shown["test_search"] = [_shown(hit) for hit in hits]
         out.print(json.dumps(shown, ensure_ascii=False, indent=2), markup=False)
@@ -365,7 +396,7 @@ def _print(
     _print_rejected(report.reasons, report.unread_files, report.rejections_file)
     if sources.tables.unused:
         out.print(f"{sources.tables.unused:,} rows of the tables are about no image here", markup=False)
-    _print_doubts(left_out, foreign)
+    _print_losses(losses)
     _print_refused(report, refused)
     if replaced:
         out.print(f"{replaced:,} images whose files hold other ones now were removed", markup=False)
@@ -385,14 +416,26 @@ def _print(
             )
 
 
-def _print_doubts(left_out: int, foreign: Sequence[str]) -> None:
-    if left_out:
+def _print_losses(losses: TableLosses) -> None:
+    if losses.values:
         out.print(
-            f"{left_out:,} values of the tables were left out: they hold a word or a number that may name someone "
+            f"{losses.values:,} values of the tables were left out: they hold a word or a number that may name someone "
             "(docs/images.md)",
             markup=False,
         )
-    if foreign:
+    if placeholders := losses.dates["placeholder"]:
+        out.print(
+            f"{placeholders:,} images have a date that stands for none (such as 0001-01-01, 1900-01-01 or 9999-12-31): "
+            "taken without a date",
+            markup=False,
+        )
+    if unreadable := losses.dates["unreadable"]:
+        out.print(
+            f"{unreadable:,} images have a date that is no day: taken without a date; a table can name it "
+            "(docs/images.md)",
+            markup=False,
+        )
+    if foreign := losses.foreign_reports:
         out.print(
             f"{len(foreign):,} images name a report of another patient, for example {foreign[0]}: it is not shown; "
             "correct the source",

@@ -14,11 +14,13 @@ from typing import Final, Literal
 
 from pipeline.errors import ChartwellError, UnreadableImage
 from pipeline.imaging.decoding import DecodedImage, DecodingOptions, decode_image
+from pipeline.imaging.deidentification.dates import DateLoss
 from pipeline.imaging.deidentification.deidentifier import CleanHeader, Deidentifier
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.files import ImageFile, ImageMetadata, open_image
-from pipeline.imaging.records import LEFT_OUT, ImageDescription, MedicalImage
+from pipeline.imaging.records import DATE_LEFT_OUT, LEFT_OUT, ImageDescription, MedicalImage
 from pipeline.logs import LOGGER, fault_fields
+from pipeline.text.ids import is_no_header_id, is_no_image_id, is_rounded
 
 _HASH_AS_ID: Final = 32
 """Hex digits of the content hash that stand for an id where there is none."""
@@ -79,11 +81,12 @@ def _image(file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: D
 
 def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "table"]) -> str:
     """Whose image it is, as it was read; "" where nothing says."""
-    row, header = of_row.strip(), ""
+    row, header = _own_id(of_row), ""
     if decoded.dataset is not None:
         from pipeline.imaging.dicom import header_patient
 
-        header = header_patient(decoded.dataset)
+        written = header_patient(decoded.dataset)
+        header = "" if is_no_header_id(written) else written
     if row and header and row != header and patient_from == "both":
         raise UnreadableImage(
             "The header names another patient than the table of metadata.",
@@ -92,6 +95,18 @@ def _patient(of_row: str, decoded: DecodedImage, patient_from: Literal["both", "
             kind="two-patients",
         )
     return row or header
+
+
+def _own_id(of_row: str) -> str:
+    """Whose image it is by a table; "" where it says no more than that it is someone's."""
+    if is_rounded(of_row):
+        raise UnreadableImage(
+            "The patient's id in the table was rounded by a spreadsheet.",
+            remedy="Digits are lost, and several ids have become one. Export the column as text, and do not save the "
+            "table from a spreadsheet.",
+            kind="rounded-patient",
+        )
+    return "" if is_no_image_id(of_row) else of_row.strip()
 
 
 def _description(
@@ -109,6 +124,9 @@ def _description(
     findings = deidentifier.findings(row.findings, identifiers)
     left_out = sum(bool(getattr(row, name).strip()) and not code for name, code in codes.items())
     left_out += sum(bool(label.strip()) for label in row.findings) - len(findings)
+    dates = deidentifier.dates_of(patient)
+    date = dates.of_row(row.date) or header.date
+    undated = "" if date else dates.loss(row.date) or header.date_loss
     open_to_all = identifiers.without_id(patient) if kept else identifiers
     return ImageDescription(
         image_id=header.image_id
@@ -125,7 +143,7 @@ def _description(
         view=codes["view"] or header.view,
         laterality=codes["laterality"] or header.laterality,
         description=deidentifier.text(row.description, identifiers) or header.description,
-        date=deidentifier.dates_of(patient).iso(row.date) if row.date.strip() else header.date,
+        date=date,
         rows=frame.rows,
         columns=frame.columns,
         frame=frame.number,
@@ -139,6 +157,7 @@ def _description(
             **frame.remarks,
             **_window(decoded),
             **({LEFT_OUT: str(left_out)} if left_out else {}),
+            **({DATE_LEFT_OUT: undated} if undated else {}),
             **({"date": "shifted"} if deidentifier.settings.dates == "shift" else {}),
         },
     )
@@ -158,6 +177,7 @@ class _NoHeader:
     laterality: str = ""
     description: str = ""
     date: str | None = None
+    date_loss: DateLoss = ""
     burned_in: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict)
 

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 ImageFormat: TypeAlias = Literal["dicom", "png", "jpg", "nifti"]
+DATE_LEFT_OUT = "date_left_out"
+"""In an image's metadata: why it has no date although its header or its row has one, `placeholder` or `unreadable`."""
 LEFT_OUT = "left_out"
 """In an image's metadata: how many values of its row were left out, because they may name someone."""
 

@@ -12,36 +12,14 @@ from typing import Any
 
 from pipeline.config import IndexingSettings
 from pipeline.indexing.identity import Prefixes
-from pipeline.readers.field_mapping import EMPTY_WORDS, METADATA_VALUE_CHARACTERS_MAX
+from pipeline.readers.field_mapping import METADATA_VALUE_CHARACTERS_MAX
 from pipeline.records import Document
 from pipeline.text.cleaning import is_blank
 from pipeline.text.dates import AMBIGUOUS, OTHER_ORDER, WEEK, DateOrder, NotOneDay, is_placeholder, iso_date
+from pipeline.text.ids import EMPTY_WORDS, is_no_id, is_rounded
 
 SHORT_CHARACTERS_MAX = 200
 """Ids, types, names: longer ones are text in the wrong column. The store's columns are no wider either."""
-
-_NO_IDS = frozenset(
-    (
-        *(
-            "unknown",
-            "unk",
-            "undefined",
-            "(null)",
-            "[null]",
-            "-",
-            "--",
-            "?",
-            "n.a.",
-            "not available",
-            "not known",
-        ),
-        *("unbekannt", "nicht bekannt", "inconnu", "desconocido", "desconhecido", "sconosciuto", "onbekend"),
-        *("#n/a", "#ref!", "#value!", "#name?", "#num!", "#null!", "#div/0!", "#calc!", "#spill!"),
-    )
-)
-"""What people and programs write where they have no id: it would make one patient of many."""
-_ROUNDED = re.compile(r"[+-]?\d(?:[.,]\d+)?[Ee]\+\d{1,3}|#{3,}")
-"""A long number as spreadsheets save it, 1.23457E+12: its last digits are gone, and with them who it was."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\ufeff]")
 _HALF_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -74,7 +52,7 @@ def document_of(fields: Mapping[str, Any], settings: IndexingSettings, prefixes:
 
 def _required(fields: Mapping[str, Any], name: str) -> str:
     value = _short(fields, name)
-    if value is None or (name in {"resource_id", "patient_id"} and value.casefold() in _NO_IDS):
+    if value is None or (name in {"resource_id", "patient_id"} and is_no_id(value)):
         raise FieldRefused(
             name,
             f"{name} is missing.",
@@ -85,7 +63,7 @@ def _required(fields: Mapping[str, Any], name: str) -> str:
                 else f"; or give all notes without one the same (--default {name}=VALUE)."
             ),
         )
-    if name in {"resource_id", "patient_id"} and _ROUNDED.fullmatch(value):
+    if name in {"resource_id", "patient_id"} and is_rounded(value):
         raise FieldRefused(
             name,
             f"{name} was rounded by a spreadsheet.",
@@ -183,12 +161,11 @@ def _refuse_half_surrogates(name: str, value: str) -> None:
 
 def has_placeholder_date(fields: Mapping[str, Any], order: DateOrder | None) -> bool:
     """Whether the date is one that programs write where they have none: the note is taken without it."""
-    date = _read_date(_written_date(fields), order)
+    date = _read_date(_something(fields.get("date")), order)
     return isinstance(date, str) and is_placeholder(date)
 
 
-def _written_date(fields: Mapping[str, Any]) -> Any:
-    value = fields.get("date")
+def _something(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # data frames make decimal numbers of a column with a gap
     if isinstance(value, int) and not isinstance(value, bool):
@@ -201,12 +178,17 @@ def _read_date(value: Any, order: DateOrder | None) -> str | NotOneDay | None:
 
 
 def _date(fields: Mapping[str, Any], order: DateOrder | None) -> str | None:
-    value = _written_date(fields)
-    if value is None:
+    date = written_day(fields.get("date"), order)
+    return None if date is None or is_placeholder(date) else date
+
+
+def written_day(value: Any, order: DateOrder | None) -> str | None:
+    """A date as ISO 8601, a placeholder as well; None where nothing stands there. Raises FieldRefused."""
+    if (value := _something(value)) is None:
         return None
     date = _read_date(value, order)
     if isinstance(date, str):
-        return None if is_placeholder(date) else date
+        return date
     undated = "Without any date: --map date=none."
     if date is AMBIGUOUS:
         raise FieldRefused(

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from pipeline.errors import SettingsInvalid
+from pipeline.text.ids import EMPTY_WORDS
 
 REQUIRED_FIELDS = ("resource_id", "patient_id", "document_type", "text_content")
 FIELDS = (*REQUIRED_FIELDS, "date", "domain", "author", "encounter_id")
@@ -82,9 +83,6 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 
 EMPTY: tuple[Any, ...] = ("", [], {})
 """As good as no value: the next column is asked, or the default."""
-
-EMPTY_WORDS = frozenset(("", "null", "none", "nan", "nat", "n/a", "<na>", "\\n"))
-"""What exports write where there is nothing. As a patient's id, "nan" would make one patient of many."""
 
 NOTHING: Mapping[str, Any] = {}
 

@@ -75,9 +75,10 @@ _NAME = r"(?P<name>[a-z]{3,12})\.?"
 _YEAR = r"(?P<year>\d{4}|\d{2})"
 _PARTIAL = re.compile(r"\d{4}(-(0[1-9]|1[0-2]))?")
 _ISO_WEEK = re.compile(r"\d{4}-?W\d{2}", re.IGNORECASE)
-NOTES_SINCE, NOTES_UNTIL = "1900", "2100"
-"""No note of a patient is older or newer: such a year stands where a program has no date."""
-_PLACEHOLDERS = ("1900", "1900-01-01", "1970-01-01")
+NOTES_SINCE, NOTES_UNTIL = "1900", "2299"
+"""No note or image of a patient is older or newer: such a year stands where a program has no date. Collections whose
+dates were moved to hide them, MIMIC's for one, lie between 2100 and 2220."""
+_PLACEHOLDERS = ("1900", "1900-01-01", "1970-01-01", "2262-04-11", "2299-12-31")
 """What programs write for the number 0, or for no date."""
 _WEEKDAY = re.compile(r"(?P<weekday>[a-z]{2,10}(?:-feira)?)(?:\.?,\s*|\.?\s+)(?=\S)")
 _YEAR_FIRST = re.compile(

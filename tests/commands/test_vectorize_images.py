@@ -109,6 +109,22 @@ def test_a_stored_image_that_is_refused_now_or_changes_its_patient_is_told(tmp_p
     assert run("verify").exit_code == 0
 
 
+def test_dates_that_are_none_are_told_and_an_order_reads_them(tmp_path: Path) -> None:
+    paths = write_films(tmp_path / "films", 2)
+    dates = ("03/04/2019", "9999-12-31")
+    rows = [row | {"date": date} for row, date in zip(about(paths), dates, strict=True)]
+    options = ("images", str(tmp_path / "films"), "--metadata", str(write_table(tmp_path / "said.csv", rows)))
+    dry = run(*options, "--dry-run")
+    assert "1  The date can be read in two ways." in dry.output
+    done = run(*options, "--date-order", "day", "--test-search", "first")
+    assert done.exit_code == 0, done.output
+    assert "1 images have a date that stands for none" in done.output
+    assert "2019-04-03" in done.output
+    assert json.loads(run(*options, "--date-order", "day", "--fresh", "--json").output)["dates_left_out"] == {
+        "placeholder": 1
+    }
+
+
 def test_a_dry_run_stores_nothing(tmp_path: Path) -> None:
     table = write_table(tmp_path / "said.csv", about(write_films(tmp_path / "films", 2)))
     done = run("images", str(tmp_path / "films"), "--metadata", str(table), "--dry-run")

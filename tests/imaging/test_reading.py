@@ -207,3 +207,49 @@ def test_errors_cross_between_processes_whole() -> None:
         back = pickle.loads(pickle.dumps(error))
         assert type(back) is type(error)
         assert (str(back), vars(back)) == (str(error), vars(error))
+
+
+def undated(**attributes: str) -> bytes:
+    return dicom(
+        **dict.fromkeys(("StudyDate", "SeriesDate", "ContentDate", "AcquisitionDate"), "") | attributes
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "header", "settings", "date", "why"),
+    [
+        ("2180-05-06", "", {}, "2180-05-06", None),
+        ("9999-12-31", "", {}, None, "placeholder"),
+        ("1900-01-01", "20190304", {}, "2019-03-04", None),
+        ("2019-03", "", {}, "2019-03", None),
+        ("2019-03", "", {"dates": "shift"}, None, "unreadable"),
+        ("2019-03-04T10:20:00+01:00", "", {}, "2019-03-04", None),
+        ("", "21800506", {}, "2180-05-06", None),
+        ("", "19000101", {"dates": "shift"}, None, "placeholder"),
+        ("", "99991231", {}, None, "placeholder"),
+        ("", "20191399", {}, None, "unreadable"),
+        ("", "20190304xyz", {}, None, "unreadable"),
+        ("", "20191399", {"dates": "remove"}, None, None),
+        ("", "00000000", {}, None, None),
+        ("", "", {}, None, None),
+    ],
+)
+def test_a_date_that_is_not_given_leaves_a_word(
+    row: str, header: str, settings: dict[str, str], date: str | None, why: str | None
+) -> None:
+    said = ImageMetadata(patient_id="P-1", date=row)
+    found = read(undated(StudyDate=header), "a.dcm", said, options(**settings)).description
+    assert (found.date, found.metadata.get("date_left_out")) == (date, why)
+
+
+@pytest.mark.parametrize("written", ["", "unknown", "ANONYMOUS", "N/A", "000000", "nan", " - "])
+def test_what_a_header_writes_for_no_patient_is_none(written: str) -> None:
+    content = dicom(PatientID=written)
+    assert read(content, "a.dcm", ImageMetadata()).description.patient_id == ""
+    assert read(content, "a.dcm", ImageMetadata(patient_id="P-9")).description.patient_id == "P-9"
+
+
+def test_what_a_table_writes_for_no_patient_is_none() -> None:
+    assert read(picture(grey()), "a.png", ImageMetadata(patient_id="Unknown")).description.patient_id == ""
+    assert read(picture(grey()), "a.png", ImageMetadata(patient_id="0")).description.patient_id == "0"
+    assert kind_of(picture(grey()), "a.png", row=ImageMetadata(patient_id="1.23457E+12")) == "rounded-patient"

@@ -250,6 +250,8 @@ def test_the_order_of_day_and_month_is_the_users() -> None:
         ("1900-01-02", "1900-01-02"),
         ("1970-01-02", "1970-01-02"),
         ("2024-W12-3", "2024-03-20"),
+        ("2180-05-06", "2180-05-06"),
+        ("2300-01-01", None),
     ],
 )
 def test_a_date_that_stands_for_none_is_none(written: str, day: str | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.config import DeidentificationSettings
-from pipeline.imaging.deidentification.dates import PatientDates, dates_of
+from pipeline.imaging.deidentification.dates import DateLoss, PatientDates, dates_of
 from pipeline.imaging.deidentification.elements import readable_element, texts_of
 from pipeline.imaging.deidentification.free_text import (
     harmless_code,
@@ -62,6 +62,7 @@ class CleanHeader:
     laterality: str
     description: str
     date: str | None
+    date_loss: DateLoss
     burned_in: str
     """"YES", "NO" or "", as the header says of text in the pixels."""
     metadata: Mapping[str, str] = field(default_factory=dict)
@@ -96,7 +97,7 @@ class Deidentifier:
             self.patient_id(patient),
             self.uid,
         )
-        return _header(rules.clean(dataset), identifiers)
+        return _header(rules.clean(dataset), identifiers, _date_loss(dataset, rules.dates))
 
     def patient_id(self, given: str) -> str:
         """A patient's id as it may be given."""
@@ -177,7 +178,7 @@ class Deidentifier:
         )
 
 
-def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:
+def _header(cleaned: Dataset, identifiers: Identifiers, date_loss: DateLoss) -> CleanHeader:
     return CleanHeader(
         dataset=cleaned,
         identifiers=identifiers,
@@ -193,6 +194,7 @@ def _header(cleaned: Dataset, identifiers: Identifiers) -> CleanHeader:
         description=_description(cleaned),
         date=_date(cleaned),
         burned_in=_code(cleaned, "BurnedInAnnotation", Identifiers()),
+        date_loss=date_loss,
         metadata=_metadata(cleaned),
     )
 
@@ -211,8 +213,16 @@ def _description(cleaned: Dataset) -> str:
 
 
 def _date(cleaned: Dataset) -> str | None:
-    dates = (PatientDates("keep").iso(_text(cleaned, keyword)) for keyword in _DATES)
-    return next(filter(None, dates), None)
+    dates = (_text(cleaned, keyword) for keyword in _DATES)
+    return next((f"{each[:4]}-{each[4:6]}-{each[6:8]}" for each in dates if each), None)
+
+
+def _date_loss(dataset: Dataset, dates: PatientDates) -> DateLoss:
+    """Why none of the dates of the header is given; "" where one is."""
+    written = [_text(dataset, keyword) for keyword in _DATES]
+    if any(dates.iso(each) for each in written):
+        return ""
+    return next(filter(None, map(dates.loss, written)), "")
 
 
 def _code(dataset: Dataset, keyword: str, identifiers: Identifiers) -> str:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, Thumbnail
 from pipeline.imaging.files import ImageFile, ImageMetadata
-from pipeline.imaging.records import LEFT_OUT, ImageDescription
+from pipeline.imaging.records import DATE_LEFT_OUT, LEFT_OUT, ImageDescription
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
@@ -28,7 +28,7 @@ from pipeline.records import ImageReference, StagedMaterial, Vector
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import PreparedImage
 
-CLEANING_VERSION = 2
+CLEANING_VERSION = 3
 """Part of every image's recipe: where another judgement decides what is left out, images are read again."""
 IMAGE_VERSION = 1
 """Part of every image's recipe: a change of reading or preparation that moves vectors raises it."""
@@ -64,6 +64,8 @@ class ImageMaterial:
     """What of the settings changes a description."""
     left_out: Counter[str] = field(default_factory=Counter)
     """Values of tables that were left out, because they may name someone, by the hash of the image."""
+    undated: dict[str, str] = field(default_factory=dict)
+    """Images without a date although one is written, and why (`DATE_LEFT_OUT`), by the hash."""
     _begun: dict[str, Future[PreparedImage | UnreadableImage]] = field(default_factory=dict)
 
     read_ahead = 2
@@ -105,8 +107,13 @@ class ImageMaterial:
         if isinstance(outcome, UnreadableImage):
             raise outcome
         _require_storable(staged, outcome)
-        self.left_out[staged.content_hash] = int(outcome.description.metadata.get(LEFT_OUT, 0))
+        self._note_losses(staged.content_hash, outcome.description)
         return [PreparedPiece(staged.content_hash, self._text(staged), outcome)]
+
+    def _note_losses(self, content_hash: str, description: ImageDescription) -> None:
+        self.left_out[content_hash] = int(description.metadata.get(LEFT_OUT, 0))
+        if DATE_LEFT_OUT in description.metadata:
+            self.undated[content_hash] = description.metadata[DATE_LEFT_OUT]
 
     def embed(self, pieces: Sequence[Piece]) -> Vector:
         return self.embedder.embed_images([_prepared(piece).content for piece in pieces])

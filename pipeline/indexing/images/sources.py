@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import IndexingSettings
 from pipeline.errors import InputMissing, UnreadableImage
 from pipeline.imaging.records import ImageFormat
 from pipeline.imaging.sniffing import HEAD_BYTES, image_format
+from pipeline.indexing.field_values import FieldRefused, written_day
 from pipeline.indexing.identity import Prefixes
 from pipeline.indexing.images.disputes import disputed
 from pipeline.indexing.images.hashing import sha256
@@ -22,6 +24,7 @@ from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.validation import ValidNote
 from pipeline.readers.sources import Source, locate, open_file, source_name
 from pipeline.records import ImageReference, Rejection, SourceRecord
+from pipeline.text.dates import DateOrder
 
 
 @dataclass
@@ -33,6 +36,8 @@ class ImageSources:
     formats: Collection[ImageFormat]
     seen: Counter[str] = field(default_factory=Counter)
     """Formats that were met so far."""
+    date_order: DateOrder | None = None
+    """As `IndexingSettings.date_order`."""
     _disputed: Mapping[str, UnreadableImage] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[SourceRecord | Rejection]:
@@ -63,12 +68,26 @@ class ImageSources:
         inside = source.inside or ""
         path = str((source.path or Path()).absolute())
         said = {name: value for name, value in asdict(self.tables.about(path)).items() if value}
-        if (error := self._disputed.get(path)) is not None:
+        if (error := self._disputed.get(path) or self._undated(path, said)) is not None:
             said = {"refused": [error.kind, error.what, error.remedy]}
         reference = ImageReference(path, digest, found, inside, said.pop("patient_id", ""), said)
         return SourceRecord(
             source_name(source.given), source.position(""), {"reference": reference}, source.file
         )
+
+    def _undated(self, path: str, said: dict[str, Any]) -> UnreadableImage | None:
+        """Writes the table's date as ISO 8601. Why the image is not taken, where it is no date."""
+        try:
+            said["date"] = written_day(said.pop("date", None), self.date_order) or ""
+        except FieldRefused as refused:
+            row = self.tables.places.get(self.tables.row(path) or "", "")
+            return UnreadableImage(
+                refused.reason,
+                remedy=f"It stands in the table, {row}: write it as YYYY-MM-DD, or leave it empty. Where all are "
+                "written in one order: --date-order day or --date-order month.",
+                kind="date",
+            )
+        return None
 
 
 def accept_image(record: SourceRecord, settings: IndexingSettings, prefixes: Prefixes) -> ValidNote:

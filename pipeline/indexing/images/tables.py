@@ -18,6 +18,7 @@ from typing import Any
 from pipeline.errors import InputMissing, InputUnusable
 from pipeline.imaging.archive_layouts import is_dicom_id, mimic_folders
 from pipeline.imaging.files import ImageMetadata
+from pipeline.text.ids import is_no_image_id
 
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "patient_id": ("patientid", "patient", "subjectid", "subject"),
@@ -155,7 +156,7 @@ def _said(path: Path, place: str, row: Mapping[Any, Any]) -> tuple[str, ImageMet
     given: dict[str, Any] = {}
     for name, columns in _COLUMNS.items():
         value = next((values[column] for column in columns if values.get(column) not in (None, "")), None)
-        if value is not None:
+        if value is not None and not (name == "patient_id" and is_no_image_id(str(value))):
             given[name] = _findings(value) if name == "findings" else str(value).strip()
     return key, ImageMetadata(**given)
 

@@ -484,3 +484,33 @@ def test_what_is_said_of_the_same_bytes_is_about_images(films: Films, tmp_path: 
     for each in told:
         said = f"{each.reason} {each.remedy}"
         assert not any(word in said for word in ("resource_id", "--id-prefix", "note", "P-first", "P-second"))
+
+
+def test_a_tables_date_is_judged_as_that_of_a_note(films: Films, folder: Path, tmp_path: Path) -> None:
+    paths = write_films(folder, 6)
+    dates = ["03/04/2019", "soon", "2019-W12", "9999-12-31", "4 March 2019", ""]
+    rows = [row | {"date": date} for row, date in zip(about(paths), dates, strict=True)]
+    table = write_table(tmp_path / "said.csv", rows)
+    tally = films.run(folder, tables=[table])
+    assert (tally.rejected, tally.embedded) == (3, 3)
+    told = {each.file.rpartition("/")[2]: each for each in films.rejections.written}
+    assert [told[path.name].reason for path in paths[:3]] == [
+        "The date can be read in two ways.",
+        "The date cannot be read.",
+        "The date is a week.",
+    ]
+    assert all(each.field == "date" for each in told.values())
+    assert "said.csv line 2" in told[paths[0].name].remedy
+    assert "03/04" not in repr(told)
+    found = {each.patient_id: each.date for each in films.images.images(EVERY_IMAGE)}
+    assert found == {"p3": None, "p4": "2019-03-04", "p5": None}
+    assert list(films.material.undated.values()) == ["placeholder"]
+
+
+@pytest.mark.parametrize("written", ["nan", "unknown", "n/a", "-", "anonymous"])
+def test_a_word_for_no_patient_makes_no_patient_of_many(
+    films: Films, folder: Path, tmp_path: Path, written: str
+) -> None:
+    rows = [{"image": path.name, "patient": written} for path in write_films(folder, 2)]
+    tally = films.run(folder, tables=[write_table(tmp_path / "said.csv", rows)])
+    assert (tally.embedded, {each.field for each in films.rejections.written}) == (0, {"no-patient"})
