@@ -51,10 +51,10 @@ $(VENV)/.infra: requirements/infra.txt | $(VENV)/.made
 	@test -e $(VENV)/.test || { echo "installing the packages of the infrastructure into $(VENV) (about a minute, once)"; $(FAST) requirements/infra.txt; }
 	@touch $@
 
-demo: $(VENV)/.demo  ## index the notes that ship with the project and ask three questions
+demo: $(VENV)/.demo  ## index the notes and films that ship with the project, and ask about them
 	@$(BIN)/python -m pipeline.demo
 
-serve: $(VENV)/.serve  ## the page and the API over those notes, on this machine, without login (Ctrl-C stops it)
+serve: $(VENV)/.serve  ## the page and the API over them, on this machine, without login (Ctrl-C stops it)
 	@$(BIN)/python -m pipeline.serve --demo
 
 infra: $(VENV)/.infra  ## what pulumi and python -m infra.* need, in .venv
@@ -129,7 +129,7 @@ lock: | $(VENV)/.made  ## pin and hash every dependency again
 	@$(PIP) -r requirements/installer.txt
 	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command 'make lock' - -o requirements/installer.txt
-	@for set in "test --all-extras $(UNUSED)" "demo --extra local" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe" "infra --extra infra" "container --extra local --extra nim --extra iris --extra bedrock --extra service --extra postgresql --extra observe --extra images --extra build" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe --extra images"; do \
+	@for set in "test --all-extras $(UNUSED)" "demo --extra local --extra images" "llm --extra local --extra llm" "serve --extra local --extra service --extra observe --extra images" "infra --extra infra" "container --extra local --extra nim --extra iris --extra bedrock --extra service --extra postgresql --extra observe --extra images --extra build" "host --extra local --extra nim --extra iris --extra bedrock --extra service --extra observe --extra images"; do \
 	  set -- $$set; name=$$1; shift; \
 	  constraint=$$(test $$name = test || echo "-c requirements/test.txt"); \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \

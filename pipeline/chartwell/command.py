@@ -35,7 +35,7 @@ class Command:
 COMMANDS = (
     Command(
         "demo",
-        "Index the notes that ship with it and ask three questions.",
+        "Index the notes and films that ship with it, and ask about them.",
         "pipeline.demo.__main__",
         extra="local",
         examples=("chartwell demo",),

@@ -1,4 +1,4 @@
-"""`make demo`: index the notes that ship with the project, ask three questions, say what to type next."""
+"""`make demo`: index the notes and films that ship with the project, ask questions, say what to type next."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ from pipeline.commands.console import (
 )
 from pipeline.commands.naming import as_typed, started_as_chartwell
 from pipeline.commands.progress import observer_for
-from pipeline.config import load_settings
+from pipeline.commands.vectorize_images import FORMATS, open_images
+from pipeline.commands.vectorize_images import REJECTIONS_FILE as REJECTED_IMAGES_FILE
+from pipeline.config import Settings, load_settings
 from pipeline.embedding_spaces import writing
-from pipeline.indexing.flow import Indexing
+from pipeline.imaging.libraries import missing_libraries
+from pipeline.indexing.flow import Indexing, RunCounts
+from pipeline.indexing.images.sources import ImageSources
+from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
@@ -33,6 +38,13 @@ from pipeline.wiring import open_corpus
 app = command_line(__doc__ or "")
 
 NOTES = Path(__file__).parent / "notes"
+FILMS = Path(__file__).parent / "films"
+"""Phantoms that `tools.phantoms` draws."""
+
+WITHOUT_FILMS = (
+    "The films that go with them are left out: reading films takes the extra `images` "
+    "(pip install 'chartwell[images]', then the demo again)."
+)
 
 QUESTIONS = (
     "What dose of allopurinol is Anna Mitchell taking for gout?",
@@ -59,37 +71,16 @@ LAST = "The answers above are quotations chosen by a small local model, without 
 
 @app.command()
 def main() -> None:
-    """Index the notes that ship with Chartwell, ask three questions, and say what to type next."""
+    """Index the notes and films that ship with Chartwell, ask questions, and say what to type next."""
     with errors_as_exit_codes():
         settings = load_settings()
         logs.configure(settings.log_level)
         out.print(f"Indexing the notes that ship with Chartwell into {settings.data_dir}/", markup=False)
-        with (
-            writing(settings.data_dir),
-            open_corpus(settings) as corpus,
-            RejectionLog(settings.data_dir / REJECTIONS_FILE) as rejections,
-            observer_for(err, settings.indexing.batch_size, quiet=False) as observer,
-            stop_requests() as stop,
-        ):
-            parts = (
-                corpus.embedder,
-                corpus.store,
-                corpus.ledger,
-                settings.indexing,
-                rejections,
-                observer,
-                stop,
-            )
-            fields = FieldMapping.parse((), ())
-            records = read_sources([str(NOTES)], fields, settings.indexing)
-            tally = Indexing(*parts).run(records, sources=[source_name(str(NOTES))])
-            if tally.interrupted:
-                out.print("interrupted; run the same command again to go on", markup=False)
-                raise typer.Exit(EXIT_INTERRUPTED)
-            seconds = duration(tally.report().seconds)
-            out.print(
-                f"{tally.embedded} notes embedded, {tally.unchanged} unchanged, {tally.rejected} rejected in {seconds}"
-            )
+        _say(_index_notes(settings), "notes")
+        if settings.image_embedder.provider == "none" or missing_libraries():
+            out.print(WITHOUT_FILMS, markup=False)
+        else:
+            _say(_index_films(settings), "films")
         with open_answering(settings) as answering:
             for question in QUESTIONS:
                 out.print(f"\n> {question}", style="bold", markup=False)
@@ -97,6 +88,50 @@ def main() -> None:
                 print_answer(answer)
                 out.print(f"  answered in {duration(answer.seconds['total'])}", style="dim")
         out.print(f"\nWhat to type next:\n{what_next()}\n{LAST}\n", markup=False)
+
+
+def _index_notes(settings: Settings) -> RunCounts:
+    with (
+        writing(settings.data_dir),
+        open_corpus(settings) as corpus,
+        RejectionLog(settings.data_dir / REJECTIONS_FILE) as rejections,
+        observer_for(err, settings.indexing.batch_size, quiet=False) as observer,
+        stop_requests() as stop,
+    ):
+        parts = (
+            corpus.embedder,
+            corpus.store,
+            corpus.ledger,
+            settings.indexing,
+            rejections,
+            observer,
+            stop,
+        )
+        fields = FieldMapping.parse((), ())
+        records = read_sources([str(NOTES)], fields, settings.indexing)
+        return Indexing(*parts).run(records, sources=[source_name(str(NOTES))])
+
+
+def _index_films(settings: Settings) -> RunCounts:
+    """As `vectorize images` does it, with the table beside them."""
+    tables = ImageTables()
+    tables.add(FILMS / "films.csv")
+    sources = ImageSources([str(FILMS)], tables, FORMATS)
+    with open_images(settings, settings.data_dir / REJECTED_IMAGES_FILE, sources.seen, quiet=False) as (
+        indexing,
+        _,
+    ):
+        return indexing.run(sources, sources=[source_name(str(FILMS))])
+
+
+def _say(counts: RunCounts, kind: str) -> None:
+    if counts.interrupted:
+        out.print("interrupted; run the same command again to go on", markup=False)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    out.print(
+        f"{counts.embedded} {kind} embedded, {counts.unchanged} unchanged, {counts.rejected} rejected in "
+        f"{duration(counts.report().seconds)}"
+    )
 
 
 def what_next() -> str:

@@ -31,10 +31,14 @@ def load_libraries() -> None:
         _load()
 
 
+def missing_libraries() -> list[str]:
+    """The packages of the extra that are not installed; none is imported for it."""
+    return [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+
+
 @cache
 def _load() -> None:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
+    if missing := missing_libraries():
         raise SettingsInvalid(
             f"Images are read by libraries that are not installed: {', '.join(missing)}.",
             remedy="Install the extra `images`: pip install 'chartwell[images]'.",

@@ -1,0 +1,1 @@
+"""Phantoms: films and slices of no one, drawn for the demonstration."""
