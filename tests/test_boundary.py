@@ -254,7 +254,7 @@ def test_what_is_imported_is_asked_for_by_name() -> None:
 
     Peers and the policy pack have lists of their own."""
     sources = [ROOT / "__main__.py"]
-    for folder in ("pipeline", "infra", "tests", "benchmarks"):
+    for folder in ("pipeline", "infra", "tests", "benchmarks", "tools"):
         sources += (ROOT / folder).rglob("*.py")
     known = declared()
     provided = importlib.metadata.packages_distributions()
@@ -264,7 +264,7 @@ def test_what_is_imported_is_asked_for_by_name() -> None:
         if not any(folder in path.as_posix() for folder in ("benchmarks/peers/", "infra/policy_pack/"))
         for name in imported(path)
         if name not in sys.stdlib_module_names
-        and name not in {"pipeline", "infra", "tests", "benchmarks", "pip"}
+        and name not in {"pipeline", "infra", "tests", "benchmarks", "tools", "pip"}
         and known.isdisjoint(canonical(each) for each in provided.get(name, [name]))
     }
     assert strange == set()

@@ -44,12 +44,12 @@ def _load() -> None:
             remedy="Install the extra `images`: pip install 'chartwell[images]'.",
         )
     _import_gdcm()
+    from pydicom import config  # sets the level of its own messages when it is imported
+
     for name in ("pydicom", "PIL", "nibabel", "nibabel.global"):
         logging.getLogger(name).setLevel(
             logging.CRITICAL + 1
         )  # they quote values of the header, Pillow those of EXIF
-    from pydicom import config
-
     config.settings.reading_validation_mode = config.IGNORE
 
 
