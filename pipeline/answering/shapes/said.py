@@ -16,8 +16,9 @@ from pipeline.answering.shapes.lists.kinds_in_prose import SAID_IN
 from pipeline.answering.shapes.reply import Quotation
 from pipeline.records import Hit
 from pipeline.text.statements.predicate import is_said_of_person
-from pipeline.text.structure.assertion import AssertionKind, NoteAssertions
+from pipeline.text.structure.assertion import AssertionKind, NoteAssertions, assertion_in_sentence
 from pipeline.text.structure.bystander_facts import PERSON
+from pipeline.text.structure.drug_orders import is_taken_on, of_one_drug
 from pipeline.text.structure.line_above import with_line_above
 from pipeline.text.structure.list_items import items_of
 from pipeline.text.structure.outcomes import is_not_done, is_stopped
@@ -42,7 +43,7 @@ _TAKEN_BACK = re.compile(
 """What was tolerated is the drug, unless another one is named."""
 _NOT_TAKEN = re.compile(
     r"\b(?:declin\w+|refus\w+|discuss\w*|consider\w*|offer(?:ed|s)?|reluctant|hesitant|contraindicated"
-    r"|candidate for)\b",
+    r"|candidate for|talk(?:ed|ing) about)\b",
     re.IGNORECASE,
 )
 _TO_BE_DONE = re.compile(
@@ -309,7 +310,7 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
     sentence = hit.text[mention.sentence_start : end]
     before = hit.text[mention.sentence_start : mention.start]
     in_sentence = (sentence, len(before), mention.end - mention.sentence_start)
-    over = False
+    line = hit.text[start : mention.sentence_start].partition("\n")[0]
     if said is _K.FAMILY and _NO_RELATIVE.search(before):
         said = _K.ABSENT
     elif said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
@@ -318,25 +319,33 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
         said = _K.POSSIBLE
     elif said in HAS and thing.is_habit:
         said = _of_habit(before, sentence)
-    if said in HAS:
-        line = hit.text[start : mention.sentence_start].partition("\n")[0]
+    if thing.kind is ThingKind.MEDICATION:
+        said = _of_drug(said, line, *in_sentence)
+    elif said in HAS:
         said = _put_right(said, line, sentence, thing.kind)
-        if said in HAS and thing.is_done and (_TO_BE_DONE.search(before) or is_not_done(*in_sentence)):
-            said = _K.PLANNED
-        elif said in HAS and thing.kind is ThingKind.MEDICATION:
-            said = _of_drug(said, *in_sentence)
-        over = _is_over(*in_sentence)
-    elif said is _K.ABSENT and thing.kind is ThingKind.MEDICATION and is_stopped(*in_sentence):
-        said = _K.HISTORICAL
+    if said in HAS and thing.is_done and (_TO_BE_DONE.search(before) or is_not_done(*in_sentence)):
+        said = _K.PLANNED
+    over = said in HAS and _is_over(*in_sentence)
     fragment = start == mention.sentence_start and len(hit.text[start:end].split()) <= FRAGMENT_WORDS_MAX
     quotation = Quotation(hit, start, end, names_patient=True, under=title if fragment else "")
     return Said(said, quotation, over, hit.text[mention.start : mention.end])
 
 
-def _of_drug(said: AssertionKind, sentence: str, start: int, end: int) -> AssertionKind:
-    if is_not_done(sentence, start, end, drug=True):
+def _of_drug(said: AssertionKind, line: str, sentence: str, start: int, end: int) -> AssertionKind:
+    """How a drug is said to be taken: what the sentence says of other drugs is not said of it."""
+    if said is _K.ABSENT and is_stopped(sentence, start, end):
+        return _K.HISTORICAL
+    own = of_one_drug(sentence, start, end)
+    if said is _K.HISTORICAL and own != sentence:
+        said = assertion_in_sentence(own, start, end).kind
+    if said is _K.POSSIBLE and is_taken_on(sentence, start, end):
+        said = _K.PRESENT
+    if said not in HAS:
+        return said
+    said = _put_right(said, line, own, ThingKind.MEDICATION)
+    if said in HAS and is_not_done(own, start, end, drug=True):
         return _K.PLANNED
-    return _K.HISTORICAL if is_stopped(sentence, start, end) else said
+    return _K.HISTORICAL if said in HAS and is_stopped(own, start, end) else said
 
 
 def _is_over(sentence: str, start: int, end: int) -> bool:

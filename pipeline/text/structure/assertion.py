@@ -96,7 +96,7 @@ def _cues(listed: str, before: str = r"\b", after: str = r"\b") -> re.Pattern[st
 _CONDITION = _cues(r"""
 should (?:he|she|they|it|there|the patient|symptoms|any|your?)
 (?:as[ -]needed|prn|p\.r\.n\.?|if needed|needed)(?: and| or| only)?(?: \w+){0,4}? for
-(?:can|could|may|might|will|would)(?: \w+)? (?:cause|lead|result|trigger|precipitate|worsen|increase)
+(?<!\bwe )(?<!\bi )(?:can|could|may|might|will|would)(?: \w+)? (?:cause|lead|result|trigger|precipitate|worsen|increase)
 (?:lead(?:s|ing)?|predispos\w+|predisposition) (?:to|for)
 (?:likelihood|chances?|odds|possibility|probability|danger) of
 risks?\b[^.;]*?\b(?:of|includ\w+|associated with)
@@ -186,6 +186,8 @@ _NO_DENIAL = _cues(r"""
 no (?:\w+ )?(?:change|improvement|increase|decrease|worsening|relief|resolution|progression)
 """)
 """Denies something of the finding, and not the finding (ConText's pseudo-negations)."""
+_OTHER_THAN, _EXCEPT = " other than ", " except     "
+"""Of one length: "no medications other than aspirin"."""
 _NOT_RULED_OUT = _cues(r"""
 (?:can(?:no|')t|could not|can not|not|unable to)(?: be| been| yet| completely| entirely)* (?:rul\w+ out|exclud\w+)
 """)
@@ -230,6 +232,8 @@ def assertion_in_sentence(
 ) -> Assertion:
     """How `sentence` asserts the finding at `[start, end)` of it. `over`, `past`: what its headings say of it."""
     undecided = _is_undecided(sentence, start, end)
+    if _OTHER_THAN in sentence:
+        sentence = sentence.replace(_OTHER_THAN, _EXCEPT)
     sentence = _NO_DENIAL.sub(_blank, _NOT_RULED_OUT.sub(_blank, sentence))
     above, doubts = _above(sentence, start, end, over or Over())
     before, after = sentence[:start], sentence[end:]

@@ -73,7 +73,7 @@ _NOT_YET_DONE = re.compile(
 """Of a test or operation; a drug that is ordered or scheduled is given."""
 _WAS_DONE = re.compile(
     r"\b(?<!not )(?<!not yet )(?<!never )(?:done|performed|completed|showed|shows|revealed|demonstrated|normal|negative"
-    r"|positive|results?|patholog\w+|cultures?|report|tolerated|last|ago|since|history|(?:19|20)\d\d|who|with|for|daily)\b",
+    r"|positive|results?|patholog\w+|cultures?|report|tolerated|last|ago|since|because|history|(?:19|20)\d\d|who|with|for|daily)\b",
     re.IGNORECASE,
 )
 """Between a thing and the cue: then the cue is of something else."""
@@ -81,7 +81,8 @@ _TO_START = re.compile(
     r"\b(?:start|begin|add|initiate|try|trial of|prescribe|switch to)\s[^.;,]*\Z", re.IGNORECASE
 )
 _CONDITION = re.compile(
-    r"\A[^.;]{0,60}?\b(?:if|when|once|unless|should|next (?:visit|week|month|time)|at (?:the )?(?:next|follow)|tomorrow"
+    r"\A[^.;]{0,60}?\b(?:if|when|once(?! (?:an?|per|each|every|daily|nightly|weekly|monthly|at|in the)\b)"
+    r"|unless|should|next (?:visit|week|month|time)|at (?:the )?(?:next|follow)|tomorrow"
     r"|after (?:surgery|labs?|discharge|the)|pending|as soon as)\b",
     re.IGNORECASE,
 )
@@ -96,7 +97,7 @@ _MEANT = re.compile(
 _STOPPED_BEFORE = re.compile(
     r"\b(?:off(?: of)?|finished|completed|ceased|d/?c(?:'?e?d)?|weaned (?:off|from)"
     r"|(?:last|previously|formerly) (?:took|on|used)"
-    r"|tolerates?|(?:switched|changed|transitioned|converted) from|in place of|instead of|rather than)"
+    r"|tolerates?|(?:switch|chang|transition|convert)(?:e?d|ing|e)? from|in place of|instead of|rather than)"
     r"(?: (?:a|an|the|her|his|their|all|any|course|of|taking))*\s+\Z",
     re.IGNORECASE,
 )
