@@ -563,6 +563,24 @@ class FoundImage:
     date_is_shifted: bool = False
 
 
+ASKED_IMAGE = "asked"
+"""The image that a question came with, where images are named by their ids."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model says that one picture shows. Not checked: it is never a statement, and nothing is made from it."""
+
+    image_id: str
+    """Of a cited image, or ASKED_IMAGE."""
+    text: str
+    """"" where no sentence of it may be shown."""
+    model: str
+    """Provider and model id."""
+    withheld: int = 0
+    """Sentences that are not shown because they may name someone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """One sentence of an answer with the citations that carry it."""
@@ -583,6 +601,7 @@ NoticeCode: TypeAlias = Literal[
     "name_not_found",
     "which_patient",
     "not_final",
+    "picture_not_described",
 ]
 """What a filter did that the user may not expect, a name in the question, or what cited notes are.
 value_unknown: no note has the value given. value_written_otherwise: other notes have nearly the same one.
@@ -590,7 +609,8 @@ undated_left_out: a period leaves out notes without a date. none_in_period: note
 period. none_by_all_filters: each filter admits notes, all of them together none. name_not_found: the question names
 a person that no passage found names; `near` has those who are called nearly so. which_patient: several patients have
 that name; `near` has them. not_final: notes that the answer cites are what `value` says, for example
-preliminary; `near` has their ids."""
+preliminary; `near` has their ids. picture_not_described: the vision model said nothing of a picture; `value` is the
+error's code, `near` has the image's id."""
 
 NOTICE_NOTES_MAX = 10_000
 """Notes are counted up to here for a notice, and no further."""
@@ -666,6 +686,8 @@ class Answer:
     images: tuple[FoundImage, ...] = ()
     """Images next to the answer, those of the patient asked about, or of the asked image's, first. Of another patient's
     no statement says anything."""
+    seen: tuple[Seen, ...] = ()
+    """What a vision model says of the image asked with, and of cited ones. Not checked, and no part of the answer."""
 
 
 WhyNothingFound: TypeAlias = Literal[

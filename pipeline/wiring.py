@@ -112,6 +112,7 @@ def compose_answerer(
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
     from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
+    from pipeline.answering.images.vision_answering import VisionAnswering
     from pipeline.answering.plan_proposal import PlanProposal
     from pipeline.answering.shapes.shaped_answering import ShapedAnswering
     from pipeline.answering.shapes.shapes import SHAPES, WITH_A_MODEL
@@ -128,6 +129,8 @@ def compose_answerer(
     answerer: Answerer = UnderstoodAnswering(inside, store)
     if settings.answering.plan_by_model and with_a_model:
         answerer = PlanProposal(answerer, generator, store)
+    if vision := open_vision_model(settings):
+        answerer = VisionAnswering(answerer, vision, store, settings.vision.films_max)
     return telemetry.answerer(answerer, embedder.space.id)
 
 

@@ -121,12 +121,20 @@ def sentence(notice: Notice, note: str = "note", by: str = "--patient-id") -> st
         case "which_patient":
             who = "; ".join(f"{each.value} ({each.told_apart})" for each in notice.near)
             return f"Several patients are called {notice.value}: {who}. Choose one with {by}."
-        case "not_final":
-            are = "note cited is" if notice.notes == 1 else "notes cited are"
-            ids = f": {', '.join(each.value for each in notice.near)}" if notice.near else ""
-            return f"{_many(notice.notes)} {are} not final ({notice.value}){ids}."
         case "none_by_all_filters":
             return f"Each filter admits notes, but no {note} passes all of them."
+        case "not_final" | "picture_not_described":
+            return _of_what_is_shown(notice)
+
+
+def _of_what_is_shown(notice: Notice) -> str:
+    """One that is of no filter: of cited notes, or of a picture."""
+    near = ", ".join(each.value for each in notice.near)
+    if notice.code == "picture_not_described":
+        which = f"image {near}" if near else "the image asked with"
+        return f"The vision model said nothing of {which} ({notice.value}); the answer does not rest on it."
+    are = "note cited is" if notice.notes == 1 else "notes cited are"
+    return f"{_many(notice.notes)} {are} not final ({notice.value}){f': {near}' if near else ''}."
 
 
 def _named(notice: Notice) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from pipeline.answering.endings import NO_ANSWER, UNKNOWN_WHETHER, what_is_missing
+from pipeline.answering.images.vision_answering import NOT_CHECKED, seen_in_words
 from pipeline.answering.notices import sentence
 from pipeline.answering.prompts import source_line
 from pipeline.answering.questions.understood_parts import plan_in_words
@@ -62,11 +63,23 @@ def print_answer(
         out.print(
             f"{answer.withheld} statement(s) withheld: what they cite does not say all of it", style="dim"
         )
+    _print_seen(answer)
     if show_context:
         for number, hit in enumerate(answer.passages, start=1):
             _print_passage(number, hit, [each.number for each in answer.citations if _is_from(hit, each)])
     elif answer.reason == "generator_abstained":
         out.print(f"{switch} shows them.", markup=False)
+
+
+def _print_seen(answer: Answer) -> None:
+    """Below the answer and its sources, under a heading of its own: no one has checked it."""
+    if not answer.seen:
+        return
+    out.print(f"\n{NOT_CHECKED} ({answer.seen[0].model})", style="yellow", markup=False)
+    numbers = {each.resource_id: each.number for each in answer.citations}
+    for seen in answer.seen:
+        which = f"[{numbers[seen.image_id]}]" if seen.image_id in numbers else "Asked with:"
+        out.print(f"{which} {seen_in_words(seen)}", markup=False)
 
 
 def _print_understood(parts: Sequence[UnderstoodPart]) -> None:

@@ -53,6 +53,12 @@ class PatientMeant:
     notice: Notice | None = None
 
 
+def without_patients(question: Question, store: Store) -> str:
+    """Its text without the patients whom it writes, for who need not know them; a name that is unsure stays."""
+    asked = patient_meant(question, store).asked
+    return _without(question.text, [each for each in asked.written if each.is_id or each.sure]).strip()
+
+
 def patient_meant(question: Question, store: Store, asked: AskedPatients | None = None) -> PatientMeant:
     """Whom `question` means. One whose filters name patients means those. Patients whom the asker removed are not
     meant, whatever names them. `asked`: whom its words mean, where that was read already."""

@@ -41,7 +41,7 @@ def keep_harmless_words(text: str, identifiers: Identifiers) -> str:
     """The words that name no one, as they stand, and "…" for what went; "" where none is left."""
     parts: list[str] = []
     left, end = False, 0
-    for piece, harmless in _judged(text[:_CHARACTERS_MAX], identifiers):
+    for piece, harmless in judged_words(text[:_CHARACTERS_MAX], identifiers):
         word = piece.group()
         if harmless:
             parts.append(_joint(text[end : piece.start()]) + word)
@@ -59,7 +59,7 @@ def is_harmless_label(label: str, identifiers: Identifiers) -> bool:
         return True
     if len(label) > _CHARACTERS_MAX or identifiers.are_in(label):
         return False
-    judged = list(_judged(_EPONYM.sub("", label), identifiers))
+    judged = list(judged_words(_EPONYM.sub("", label), identifiers))
     return bool(judged) and all(harmless for _, harmless in judged)
 
 
@@ -72,7 +72,7 @@ def harmless_code(text: str, identifiers: Identifiers) -> str:
     return code if is_harmless_label(code.replace("_", " "), identifiers) else ""
 
 
-def _judged(text: str, identifiers: Identifiers) -> Iterator[tuple[re.Match[str], bool]]:
+def judged_words(text: str, identifiers: Identifiers) -> Iterator[tuple[re.Match[str], bool]]:
     """Each word or number, and whether it names no one."""
     pieces = list(_PIECE.finditer(text))
     words = [piece.group() for piece in pieces]

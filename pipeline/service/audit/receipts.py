@@ -241,7 +241,15 @@ def shown(given: AnswerRecord) -> dict[str, Any]:
             }
             for statement in given.statements
         ],
+        **_seen(answer),
     }
+
+
+def _seen(answer: Answer | None) -> dict[str, Any]:
+    """What a vision model said beside it; nothing where it said nothing, as before there was one."""
+    if answer is None or not answer.seen:
+        return {}
+    return {"seen": [asdict(each) | {"text": storable(each.text)} for each in answer.seen]}
 
 
 def _citation(citation: Citation, domains: Mapping[str, str | None]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from pipeline.service.schemas.ask import (
     AnswerOut,
     CitationOut,
     NoticeOut,
+    SeenOut,
     StatementOut,
     UnderstoodPartOut,
 )
@@ -153,6 +154,8 @@ class AnswerView:
     """With what it was made from and what it took; None where that is in the receipt alone."""
     missing: str | None = None
     """In words, where the answer is not whole."""
+    seen: tuple[SeenOut, ...] = ()
+    """What a vision model says of pictures, not checked."""
 
     @property
     def patients(self) -> tuple[str, ...]:
@@ -204,6 +207,7 @@ class AnswerView:
             choices,
             answer,
             what_is_missing(answer.ending, answer.usage.completion_tokens),
+            tuple(answer.seen),
         )
 
     @classmethod
@@ -230,6 +234,7 @@ class AnswerView:
             _said_above(statements),
             tuple(UnderstoodPartOut.model_validate(each) for each in content.get("understood", ())),
             missing=what_is_missing(content.get("answer_ending"), content.get("completion_tokens", 0)),
+            seen=tuple(SeenOut.model_validate(each) for each in content.get("seen", ())),
         )
 
 

@@ -26,6 +26,7 @@ from pipeline.records import (
     Outcome,
     PlanPart,
     Question,
+    Seen,
     Statement,
     UnderstoodPart,
 )
@@ -253,8 +254,8 @@ class UsageOut(BaseModel):
         description="US dollars that the model's tokens add to a bill; null where no price is known"
     )
     seconds: dict[str, float] = Field(
-        description="by stage: queue, embed, search, rank (where a ranker is set), prompt, generate, verify; total, "
-        "without the queue"
+        description="by stage: queue, embed, search, rank (where a ranker is set), prompt, generate, verify, vision "
+        "(where a model says what it sees in a picture); total, without the queue"
     )
 
     @classmethod
@@ -311,11 +312,15 @@ class NoticeOut(BaseModel):
     field: Literal["patient_id", "document_type", "domain", "date"] | None = Field(
         description="which filter; null: all of them together"
     )
-    value: str | None = Field(description="as it was asked for; of `not_final` the status of the notes cited")
+    value: str | None = Field(
+        description="as it was asked for; of `not_final` the status of the notes cited, of `picture_not_described` the "
+        "code of the error"
+    )
     notes: int = Field(description="how many notes it is about")
     of: int = Field(description="out of how many")
     near: list[NearValueOut] = Field(
-        description="values that may have been meant; of `not_final` the ids of the notes"
+        description="values that may have been meant; of `not_final` the ids of the notes, of `picture_not_described` "
+        "that of the cited image"
     )
     text: str = Field(description="the same in words")
 
@@ -335,6 +340,23 @@ class NoticeOut(BaseModel):
                 text=sentence(each, "note that you may see", by="the patient filter"),
             )
             for each in notices
+        ]
+
+
+class SeenOut(BaseModel):
+    """What a model says that one picture shows. Not checked: show it apart from the answer, and say so."""
+
+    image_id: str = Field(description="of a cited image; `asked`: the one that came with the question")
+    text: str = Field(description="empty where no sentence of it may be shown")
+    model: str
+    withheld: int = Field(description="sentences that are not shown because they may name someone")
+    checked: Literal[False] = False
+
+    @classmethod
+    def all(cls, seen: Sequence[Seen]) -> list[SeenOut]:
+        return [
+            cls(image_id=each.image_id, text=each.text, model=each.model, withheld=each.withheld)
+            for each in seen
         ]
 
 
@@ -384,6 +406,11 @@ class AnswerHead(BaseModel):
     )
     notices: list[NoticeOut] = Field(
         description="what the filters did that you may not expect, and cited notes that are not final"
+    )
+    seen: list[SeenOut] = Field(
+        [],
+        description="what a vision model says of the picture asked with and of cited ones, where one is set: not "
+        "checked, and no part of the answer",
     )
     model: ModelOut
     prompt_version: str | None
