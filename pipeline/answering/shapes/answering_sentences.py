@@ -23,6 +23,7 @@ from pipeline.answering.shapes.reply import PlannedQuestion
 from pipeline.call_context import cancellation
 from pipeline.records import Hit
 from pipeline.text.answerability.asked_words import AskedWords, may_answer, share_held
+from pipeline.text.answerability.sides import is_of_other_side
 from pipeline.text.answerability.values import ValueKind, find_value
 from pipeline.text.periods import Period
 from pipeline.text.sentences import is_heading, passage_sentences
@@ -83,10 +84,6 @@ _OF_WHAT_IS = frozenset(
 """What has one of these is there: what is denied has none."""
 _POINTS_BACK = re.compile(r"\W*(?:it|this|these|they|both)\b", re.IGNORECASE)
 """How a sentence begins that says something of the thing before."""
-_OTHER_SIDE = {
-    "left": re.compile(r"\bright\b", re.IGNORECASE),
-    "right": re.compile(r"\bleft\b", re.IGNORECASE),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +182,9 @@ class ReadSentences:
         if kind is None:
             return share + planned + self._tells_whether_still(sentence) if sentence.places else None
         places = sentence.places.values()
-        value = find_value(kind, sentence.hit.text, sentence.start, sentence.end, places)
+        value = find_value(
+            kind, sentence.hit.text, sentence.start, sentence.end, places, self.fact.value.unit
+        )
         if value is None:
             dated = kind is ValueKind.TIME and sentence.hit.date and self.fact.plan.time.order == "latest"
             return share if (kind in _SOFT or dated) and sentence.places else None
@@ -271,10 +270,17 @@ class ReadSentences:
         return all(together) and not any(is_part_of_another(text, *place, plan.finding) for place in places)
 
     def _is_of_other_side(self, sentence: _ReadSentence) -> bool:
-        return any(
-            other.search(sentence.hit.text, sentence.start, sentence.end) is not None
-            for side, other in _OTHER_SIDE.items()
-            if side in self.weights and side not in sentence.here
+        sides = {side for side in self.weights if side not in sentence.titled}
+        places = [place for key, place in sentence.places.items() if key not in ("left", "right")]
+        return is_of_other_side(sides, sentence.hit.text, sentence.start, sentence.end, places)
+
+    @property
+    def is_of_other_side_alone(self) -> bool:
+        """Whether what is asked of one side is said of the other one, and of this one nowhere."""
+        return not self.answering and any(
+            self._is_of_other_side(each)
+            and may_answer(share_held(self.weights, {*each.here, *("left", "right")} & self.weights.keys()))
+            for each in self.sentences
         )
 
     def _is_in_time(self, sentence: _ReadSentence) -> bool:

@@ -77,6 +77,8 @@ class SingleFact:
             of_illness = value.kind is ValueKind.REASON
             lines = (_quotation(each, dated=several, of_illness=of_illness) for each in best)
             return Reply(tuple(lines), selected=True)
+        if read.is_of_other_side_alone:
+            return NOT_STATED
         if asked.plan.shape is None and value.kind is None and not read.is_only_ordered:
             named = asked_section(asked.plan)
             if named is None or not named.is_fact:

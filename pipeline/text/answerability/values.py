@@ -18,6 +18,8 @@ class ValueKind(StrEnum):
     AGE = "age"
     AMOUNT = "amount"
     BODY_PART = "body part"
+    COUNT = "count"
+    """How many of a thing: a number next to it, or how many times."""
     DOSE = "dose"
     DRUG = "drug"
     DURATION = "duration"
@@ -55,6 +57,7 @@ body part: toes?; fingers?; thumbs?; knees?; hips?; ankles?; wrists?; elbows?; s
     scapula\w*; metatars\w+; metacarp\w+; tars\w+; carp\w+; vertebra\w*; ribs?; pelvi\w+; sacr\w+; skull; mandib\w+
     malleol\w+; calcane\w+; scaphoid; lisfranc; liver; lungs?; kidneys?; heart; stomach; colon; bladder; brain; pancreas
     spleen; skin
+count: {_COUNT}
 dose: \d+(?:[.,]\d+)? ?-?(?:mg|mcg|µg|ug|g|grams?|ml|cc|l|iu|meq|mmol|{_PORTION}); \d+(?:[.,]\d+)? ?%
     \d+/\d+ ?(?:mg|tab\w*|cap\w*); {_COUNT} (?:a )?{_PORTION}
     {_COUNT} (?:extra|regular|double)[ -]strength
@@ -109,6 +112,66 @@ time: {_LENGTH}; (?:19|20)\d\ds?; \d{{1,2}}/\d{{1,4}}(?:/\d{{2,4}})?; january; f
 tobacco use: (?:non-?)?smok\w+; tobacco; cigar\w*; packs?[ -](?:per|a|years?|day|of)\b; ppd; nicotine; vap(?:es?|ing)
 """
 """The kind before the colon, behind it the ways to write it, apart by semicolons and lines."""
+_UNITS = MappingProxyType(
+    {
+        "mg": r"mgs?|milligrams?",
+        "mcg": r"mcgs?|[µu]g|micrograms?",
+        "ml": r"mls?|cc|cubic centimeters?|millilit(?:er|re)s?",
+        "liter": r"l|lit(?:er|re)s?",
+        "unit": r"units?|iu|u",
+        "tablet": r"tablets?|tabs?|pills?|capsules?|caps?",
+        "puff": r"puffs?",
+        "drop": r"drops?|gtts?",
+        "spray": r"sprays?",
+        "pack-year": r"pack[ -]?years?",
+        "gray": r"c?gy|grays?",
+        "curie": r"m?ci|(?:milli)?curies?",
+        "french": r"french|fr",
+        "gauge": r"gauge|g",
+        "speed": r"m\.?p\.?h\.?|k\.?p\.?h\.?|km/h|miles (?:per|an) hour|kilomet(?:er|re)s (?:per|an) hour",
+        "pound": r"pounds?|lbs?",
+        "kilogram": r"kgs?|kilos?|kilograms?",
+        "cm": r"cms?|centimet(?:er|re)s?",
+        "mm": r"mms?|millimet(?:er|re)s?",
+        "percent": r"%|percent",
+    }
+)
+"""Units that a question may ask for, and the ways to write each."""
+DOSED = frozenset(["mg", "mcg", "unit", "tablet", "puff", "drop", "spray"])
+"""Those of a dose."""
+_NUMBER = rf"(?:#?\d[\d.,/]*(?:\s?(?:-|–|to|or)\s?\d[\d.,]*)?|{_COUNT}(?:\s(?:to|or)\s{_COUNT})?)"
+_DISPENSED = r"|\b(?:disp(?:ensed?)?|qty|quantity)[.:]?\s?#?\d+|(?<!\S)#\s?\d+"
+_IN_UNIT = MappingProxyType(
+    {
+        unit: re.compile(
+            rf"(?<![\w.]){_NUMBER}[ -]?(?:{ways})(?!\w){_DISPENSED if unit == 'tablet' else ''}",
+            re.IGNORECASE,
+        )
+        for unit, ways in _UNITS.items()
+    }
+)
+_OF_ANOTHER = (
+    rf"(?![ -]*(?:{_PERIOD}|yrs?|{'|'.join(_UNITS.values())}|out of|am|pm|of age)\b)(?!\s?[/%:]|\.\d)"
+)
+"""A number of a time or in a unit counts nothing else."""
+_ORDINAL = r"(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|\d{1,2}(?:st|nd|rd|th))"
+_SOME = r"(?:no|both|only|single|multiple|numerous|several|many|another)"
+_COUNTED = (
+    rf"(?P<number>(?<![\w./])\d{{1,5}}(?:,\d{{3}})?\b(?:\s?(?:-|–|to|or)\s?\d+)?"
+    rf"|\b(?:{_COUNT}|{_ORDINAL}|{_SOME})\b)"
+)
+COUNTED_WITHIN = 48
+_COUNTED_BEFORE = re.compile(
+    rf"{_COUNTED}(?P<other>)?{_OF_ANOTHER}[ -]+(?:[^\W\d]+(?:['’-]\w+)*[ -]+){{0,3}}\Z", re.IGNORECASE
+)
+_COUNTED_AFTER = re.compile(
+    rf"(?:\s+\w+\b)?(?:\s?\(?(?P<number>[x×]\s?\d+|times \w+)|[ :(]*(?:(?:about|approximately|up to|only|of|was|were"
+    rf"|is|are|total)\s+)*(?P<other>\d+\b|\b{_COUNT}\b){_OF_ANOTHER})",
+    re.IGNORECASE,
+)
+_TIMES = re.compile(
+    rf"\b(?:once|twice|thrice|{_NUMBER} (?:times|occasions|episodes)|[x×]\s?\d+)\b", re.IGNORECASE
+)
 _BEFORE, _AFTER = r"(?<![^\W_])", r"(?![^\W_])"
 _CAPITALISED = re.compile(r"(?<![\w.])[a-z][a-z'-]* (?P<name>[A-Z][a-z]{3,})\b")
 """A name within a sentence, as drugs' are."""
@@ -144,10 +207,21 @@ def written_as(kind: ValueKind) -> str:
 
 
 def find_value(
-    kind: ValueKind, text: str, start: int, end: int, places: Iterable[tuple[int, int]] = ()
+    kind: ValueKind,
+    text: str,
+    start: int,
+    end: int,
+    places: Iterable[tuple[int, int]] = (),
+    unit: str = "",
 ) -> tuple[int, int] | None:
-    """Where the sentence `text[start:end]` has a value of that kind. `places`: of what it is asked of."""
+    """Where the sentence `text[start:end]` has a value of that kind. `places`: of what it is asked of. `unit`: the one
+    that it must be in, as `unit_named` gives it."""
     start, _ = without_mark(text, start, end)
+    if unit:
+        in_unit = _IN_UNIT[unit].search(text, start, end)
+        return in_unit.span() if in_unit is not None else None
+    if kind is ValueKind.COUNT:
+        return _counted(text, start, end, places)
     if kind is ValueKind.MEASUREMENT and (placed := sorted(places)):
         found = (_measured(text, place, start, end) for place in placed)
         return next((each for each in found if each is not None), None)
@@ -155,6 +229,23 @@ def find_value(
         return _drug(text, start, end)
     match = _PATTERNS[kind].search(text, start, end)
     return match.span() if match is not None else None
+
+
+def unit_named(written: str) -> str:
+    """The unit that a word of a question names, for `find_value`; "" where it names none that is known."""
+    folded = " ".join(written.lower().split())
+    return next((unit for unit, ways in _UNITS.items() if re.fullmatch(ways, folded)), "")
+
+
+def _counted(text: str, start: int, end: int, places: Iterable[tuple[int, int]]) -> tuple[int, int] | None:
+    """A number just before or behind what is counted, or how many times."""
+    for begin, stop in places:
+        before = _COUNTED_BEFORE.search(text, max(start, begin - COUNTED_WITHIN), begin)
+        after = _COUNTED_AFTER.match(text, stop, end)
+        if (found := before or after) is not None:
+            return found.span("number" if found["number"] else "other")
+    times = _TIMES.search(text, start, end)
+    return times.span() if times is not None else None
 
 
 def _drug(text: str, start: int, end: int) -> tuple[int, int] | None:

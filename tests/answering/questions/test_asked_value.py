@@ -31,3 +31,20 @@ from pipeline.text.answerability.values import ValueKind
 def test_the_kind_and_of_what(question: str, kind: ValueKind | None, words: str) -> None:
     asked = asked_value(plan_of(question))
     assert (asked.kind, " ".join(asked.words.split())) == (kind, words)
+
+
+@pytest.mark.parametrize(
+    ("question", "kind", "unit", "words"),
+    [
+        ("number of insulin units for her", ValueKind.DOSE, "unit", "insulin for §"),
+        ("How many units of insulin does she take?", ValueKind.DOSE, "unit", "insulin does § take?"),
+        ("her radiation dose (Gy)", ValueKind.DOSE, "gray", "§'s radiation"),
+        ("radioactive iodine in mCi", ValueKind.AMOUNT, "curie", "radioactive iodine"),
+        ("what gauge needle was used", ValueKind.AMOUNT, "gauge", "needle was used"),
+        ("number of seizures", ValueKind.COUNT, "", "seizures"),
+        ("swelling in her leg", None, "", "swelling in §'s leg"),
+    ],
+)
+def test_the_unit_that_is_asked_for(question: str, kind: ValueKind | None, unit: str, words: str) -> None:
+    asked = asked_value(plan_of(question))
+    assert (asked.kind, asked.unit, " ".join(asked.words.split())) == (kind, unit, words)

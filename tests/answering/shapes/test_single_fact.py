@@ -438,3 +438,18 @@ def test_what_tells_most_comes_first(tmp_path: Path, question: str, text: str, f
 def test_a_test_that_was_talked_of_has_no_result(tmp_path: Path) -> None:
     text = "PLAN\n\nWe discussed the role of an EGD. She is comfortable with foregoing the EGD for now."
     assert told_of(tmp_path, "What did the EGD of Nora Patel show?", text).outcome == "nothing_relevant"
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("X-ray findings, Nora Patel's left knee", "RESULTS\n\nX-rays of the right knee show arthritis."),
+        ("Nora Patel left knee edema?", "EXAM\n\nEdema of the right knee. Normal gait."),
+        ("Nora Patel, number of insulin units?", "MEDICATIONS\n\nAspirin 81 mg daily and insulin."),
+        ("number of Nora Patel's hospitalizations?", "HISTORY\n\nShe has been hospitalized for pneumonia."),
+    ],
+)
+def test_another_side_or_a_number_of_something_else_is_no_answer(
+    tmp_path: Path, question: str, text: str
+) -> None:
+    assert told_of(tmp_path, question, text).outcome == "nothing_relevant"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.text.answerability.values import ValueKind, find_value
+from pipeline.text.answerability.values import ValueKind, find_value, unit_named
 
 
 def value_in(kind: ValueKind, sentence: str, of: str = "") -> str | None:
@@ -60,3 +60,40 @@ def test_what_is_none_is_not_found(kind: ValueKind, sentence: str) -> None:
 )
 def test_a_measurement_stands_next_to_what_is_measured(sentence: str, of: str, value: str | None) -> None:
     assert value_in(ValueKind.MEASUREMENT, sentence, of) == value
+
+
+@pytest.mark.parametrize(
+    ("sentence", "of", "value"),
+    [
+        ("He has had four episodes of diverticulitis.", "episodes", "four"),
+        ("This is her third episode.", "episode", "third"),
+        ("Cardiac ablation x3.", "ablation", "x3"),
+        ("Two inguinal hernia repairs.", "hernia", "Two"),
+        ("She denies any falls; no seizures.", "seizures", "no"),
+        ("She has had laser twice.", "laser", "twice"),
+        ("Smoked cigarettes more than 15 years ago.", "cigarettes", None),
+        ("Aspirin 81 mg daily and insulin.", "insulin", None),
+        ("She was hospitalized for 3 days.", "hospitalized", None),
+        ("Tablets were given in 2019.", "tablets", None),
+    ],
+)
+def test_a_count_stands_next_to_what_is_counted(sentence: str, of: str, value: str | None) -> None:
+    assert value_in(ValueKind.COUNT, sentence, of) == value
+
+
+@pytest.mark.parametrize(
+    ("unit", "sentence", "value"),
+    [
+        ("Gy", "Radiation of 46.8 Gy in 26 fractions.", "46.8 Gy"),
+        ("mCi", "33 mCi for the stress test.", "33 mCi"),
+        ("French", "A #32 French chest tube.", "#32 French"),
+        ("mph", "He was hit at 80 m.p.h. by a car.", "80 m.p.h."),
+        ("cc", "Removed 1200 mL of fluid.", "1200 mL"),
+        ("units", "Aspirin 81 mg daily and insulin.", None),
+        ("tablets", "Tramadol 50 mg, dispense 8.", "dispense 8"),
+        ("mg", "Two tablets of metformin.", None),
+    ],
+)
+def test_a_value_is_in_the_unit_that_is_asked_for(unit: str, sentence: str, value: str | None) -> None:
+    found = find_value(ValueKind.AMOUNT, sentence, 0, len(sentence), unit=unit_named(unit))
+    assert (sentence[slice(*found)] if found else None) == value

@@ -14,7 +14,7 @@ from pipeline.answering.questions.asked.patients import framed
 from pipeline.answering.questions.asked.thing import COMES_BACK
 from pipeline.answering.questions.asked.time import asked_time
 from pipeline.answering.questions.plan import QuestionPlan, ThingKind
-from pipeline.text.answerability.values import ValueKind
+from pipeline.text.answerability.values import DOSED, ValueKind, unit_named
 
 _K = ValueKind
 _DRUGS = r"(?:drugs?|medications?|medicines?|meds?|pills?|tablets?|prescriptions?)"
@@ -38,7 +38,8 @@ dose: (at |in )?(what|which) (dose|doses|dosage|strength)( of)?, (dose|dosage|st
     (?<!\d )(?<!\d)(how many )?(mgs?|mcg|milligrams?)( of)?, how many (units|puffs|tablets|tabs|pills|capsules)( of)?
 size: how (big|large|wide|deep|thick|tall|small), (what|which) (size|diameter), (size|diameter)( of)?
 severity: how (bad|severe|intense|strong), severity( of)?
-amount: (volume|vol)( of)?, how (much|many|high|low|heavy|fast), in (numbers|figures)
+count: how many, (the )?(total )?number of
+amount: (volume|vol)( of)?, how (much|high|low|heavy|fast), in (numbers|figures)
 person: who, whom, by whom, (what|which) (doctor|physician|provider|relatives?|family members?|person)
 reason: why, (for )?what reason, what (is|was) the reason for, what caused
     what (do|does|did) (§|we|they|you) (think|suspect|believe) (caused|brought on|triggered|is causing|was causing)
@@ -67,6 +68,16 @@ _UNDOSED = re.compile(
 )
 """What is no drug, however much of it is taken."""
 _IN_THE_FAMILY = re.compile(r"\bruns? in (?:§'s|the) family(?: of §)?", re.IGNORECASE)
+_IN_UNITS = frozenset([_K.DOSE, _K.SIZE])
+_UNIT = r"(?:pack[ -]years?|miles (?:per|an) hour|[a-zµ%][\w./%]*)"
+_IN_A_UNIT = re.compile(
+    rf"\bin\s+(?P<in>{_UNIT})(?=\s*(?:[?.!,]|$|(?:for|of|was|is|did|does)\b))|\((?P<unit>{_UNIT})\)"
+    rf"|\b(?:how many|number of|what|which)\s+(?P<of>[\w-]+\s+(?=(?:units?|tablets?|tabs?|pills?|puffs?)\b))?"
+    rf"(?P<bare>{_UNIT})(?!\S)(?:\s+of\b)?"
+    rf"|(?<!\d )(?<!\d)(?<!\S)(?P<dose>mgs?|mcg|milligrams?)(?!\S)(?:\s+of\b)?",
+    re.IGNORECASE,
+)
+"""How a question names the unit of its answer: "in Gy", "(mCi)", "how many insulin units"."""
 _WEIGHS = re.compile(r"\bweighs?\b|\btall\b", re.IGNORECASE)
 
 
@@ -89,6 +100,8 @@ class AskedValue:
     kind: ValueKind | None
     words: str
     """The rest of the question, which says of what; "§" stands for the patient."""
+    unit: str = ""
+    """The unit that the value must be in, as `values.unit_named` has it; "" where any will do."""
 
     @property
     def of_the_patient(self) -> bool:
@@ -100,6 +113,11 @@ def asked_value(plan: QuestionPlan) -> AskedValue:
     """The kind of value that a question asks for, None where any words may answer."""
     text = COMES_BACK.sub(" return", asked_time(framed(plan.text, plan.patients))[1])
     text = _IN_THE_FAMILY.sub("family", text)
+    unit, text = _asked_unit(text)
+    if unit:
+        kind = _K.DOSE if unit in DOSED else _K.AMOUNT
+        kind = next((each for each, asks in _LEXICON if each in _IN_UNITS and asks.search(text)), kind)
+        return AskedValue(kind, dict(_LEXICON)[kind].sub(" ", text), unit)
     for kind, asks in _LEXICON:
         if (found := asks.search(text)) is not None:
             narrowed = _OF_THE_KIND.sub(" ", found.group()) if kind in _NARROWED else " "
@@ -111,6 +129,14 @@ def asked_value(plan: QuestionPlan) -> AskedValue:
     named_alone = plan.shape is None and not plan.rest
     measured = not _MEASURED.isdisjoint(plan.kinds) and (named_alone or _WHAT_IS.match(text))
     return AskedValue(_K.MEASUREMENT if measured else None, text)
+
+
+def _asked_unit(text: str) -> tuple[str, str]:
+    """The unit that is asked for, and the question without it; "" and all of it where none is."""
+    for found in _IN_A_UNIT.finditer(text):
+        if unit := unit_named(found["in"] or found["unit"] or found["bare"] or found["dose"]):
+            return unit, f"{text[: found.start()]} {found['of'] or ''} {text[found.end() :]}"
+    return "", text
 
 
 def _asks_for_a_dose(plan: QuestionPlan, asks: str, text: str) -> bool:
