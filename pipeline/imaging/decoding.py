@@ -35,6 +35,10 @@ class DecodingOptions:
     limits: ImageLimits = field(default_factory=ImageLimits)
     frame: int | None = None
     """Counted from 1; None for the one that is taken by itself."""
+    window: tuple[float, float] | None = None
+    """Centre and width in the image's own units; None for the window that it is shown with by itself."""
+    content_hash: str = ""
+    """What the file's bytes must have, judged before anything is decoded; "": any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,9 @@ def decode_image(stream: BinaryIO, options: DecodingOptions) -> DecodedImage:
     size = stream.seek(0, os.SEEK_END)
     stream.seek(0)
     options.limits.require_file(size)
+    if options.content_hash:
+        require_content(stream, options.content_hash)
+        stream.seek(0)
     found = image_format(stream.read(HEAD_BYTES))
     if found not in options.formats:
         raise UnreadableImage(
@@ -66,13 +73,23 @@ def decode_image(stream: BinaryIO, options: DecodingOptions) -> DecodedImage:
             kind="format-not-asked",
         )
     stream.seek(0)
-    with _nothing_quoted():
+    with nothing_quoted():
         frame, dataset = _decoded(stream, size, found, options)
-    stream.seek(0)
-    return DecodedImage(found, _sha256(stream), frame, dataset)
+    return DecodedImage(found, options.content_hash or _sha256(stream), frame, dataset)
+
+
+def require_content(stream: BinaryIO, content_hash: str) -> None:
+    """Raises UnreadableImage where the file's bytes are not those of that hash."""
+    if _sha256(stream) != content_hash:
+        raise UnreadableImage(
+            "The file is another one than when the image was indexed.",
+            remedy="Index its folder again.",
+            kind="changed",
+        )
 
 
 def _sha256(stream: BinaryIO) -> str:
+    stream.seek(0)
     digest = hashlib.sha256()
     while block := stream.read(2**20):
         digest.update(block)
@@ -88,23 +105,23 @@ def _decoded(
             from pipeline.imaging.dicom import open_dicom, read_frame
 
             opened = open_dicom(stream, size, limits)
-            return read_frame(opened, options.frame), opened.dataset
+            return read_frame(opened, options.frame, options.window), opened.dataset
         case "nifti":
             from pipeline.imaging.nifti import read_slice
 
-            return read_slice(stream, limits, options.frame), None
+            return read_slice(stream, limits, options.frame, options.window), None
         case "png":
             from pipeline.imaging.raster import read_png
 
-            return read_png(stream, limits), None
+            return read_png(stream, limits, options.window), None
         case "jpg":
             from pipeline.imaging.raster import read_jpeg
 
-            return read_jpeg(stream, limits), None
+            return read_jpeg(stream, limits, options.window), None
 
 
 @contextmanager
-def _nothing_quoted() -> Iterator[None]:
+def nothing_quoted() -> Iterator[None]:
     """The libraries' exceptions and warnings quote values of the header: neither gets out."""
     try:
         with without_warnings():

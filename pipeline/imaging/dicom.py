@@ -199,17 +199,20 @@ def header_patient(dataset: Dataset) -> str:
     return (value or "").strip("\0 ")
 
 
-def read_frame(opened: DicomFile, number: int | None = None) -> RenderedFrame:
+def read_frame(
+    opened: DicomFile, number: int | None = None, window: tuple[float, float] | None = None
+) -> RenderedFrame:
     """The frame `number`, counted from 1, rendered; without one the representative frame, else that in the middle.
+    `window`: of grey another than that of the header.
 
     Raises UnreadableImage where it cannot be decoded.
     """
     dataset = opened.dataset
     count = frame_count(dataset)
     number, why = _chosen(dataset, count, number)
-    stored = _decoded(opened, number - 1, count)
+    stored = stored_frame(opened, number, count)
     header = frame_header(dataset, number - 1)
-    rendering = _rendered(stored, dataset, header)
+    rendering = render_stored(stored, dataset, header, window, empty_too=window is not None)
     pixels = square_pixels(rendering.pixels, pixel_aspect(header))
     rows, columns = stored.shape[:2]
     remarks = {"frame_choice": why} if count > 1 else {}
@@ -239,7 +242,10 @@ def _chosen(dataset: Dataset, count: int, wanted: int | None) -> tuple[int, str]
     return count // 2 + 1, "middle"
 
 
-def _decoded(opened: DicomFile, index: int, count: int) -> NDArray[Any]:
+def stored_frame(opened: DicomFile, number: int, count: int) -> NDArray[Any]:
+    """The stored values of frame `number`, counted from 1, of `count`: shape (rows, columns), of colour (rows, columns,
+    3). Raises UnreadableImage where it cannot be decoded."""
+    index = number - 1
     if opened.value_bytes is None:
         _require_whole_frame(opened, index, count)
     elif opened.value_bytes < _bytes_needed(opened.dataset, count):
@@ -295,10 +301,19 @@ def _require_whole_frame(opened: DicomFile, index: int, count: int) -> None:
         )
 
 
-def _rendered(stored: NDArray[Any], dataset: Dataset, header: Dataset) -> Rendering:
+def render_stored(
+    stored: NDArray[Any],
+    dataset: Dataset,
+    header: Dataset,
+    window: tuple[float, float] | None = None,
+    *,
+    empty_too: bool = False,
+) -> Rendering:
+    """Those values as `header`, the frame's, wants them shown, or grey through another `window`; pixels are not made
+    square. Raises UnreadableImage for an empty frame, unless `empty_too`."""
     photometric = _photometric(dataset)
     if photometric in _GREY and stored.ndim == 2:
-        return render_grey(stored, header)
+        return render_grey(stored, header, window, empty_too=empty_too)
     if photometric == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)
         bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
@@ -307,5 +322,6 @@ def _rendered(stored: NDArray[Any], dataset: Dataset, header: Dataset) -> Render
     if stored.ndim != 3 or stored.shape[-1] != 3:
         raise malformed("SamplesPerPixel")
     pixels = stored if bits <= 8 else stored >> (bits - 8)
-    require_contrast(pixels)
+    if not empty_too:
+        require_contrast(pixels)
     return Rendering(grey_where_equal(np.ascontiguousarray(pixels, dtype=np.uint8)))

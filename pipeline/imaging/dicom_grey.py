@@ -128,20 +128,30 @@ def pixel_aspect(header: Dataset) -> float:
     return 1.0
 
 
-def render_grey(stored: NDArray[Any], header: Dataset) -> Rendering:
-    """Stored values, shape (rows, columns), as `header` wants them shown. Raises UnreadableImage for an empty frame."""
+def render_grey(
+    stored: NDArray[Any],
+    header: Dataset,
+    window: tuple[float, float] | None = None,
+    *,
+    empty_too: bool = False,
+) -> Rendering:
+    """Stored values, shape (rows, columns), as `header` wants them shown, or through another `window`. Raises
+    UnreadableImage for an empty frame, unless `empty_too`: one of many may well be."""
     _require_low_bits(header)
+    if stored.min() == stored.max() and empty_too:
+        return Rendering(np.zeros(stored.shape, dtype=np.uint8), window)
     require_contrast(stored)
     low, high = int(stored.min()), int(stored.max())
     if high - low >= _TABLE_SPAN_MAX:
         levels, places, counts = np.unique(stored, return_inverse=True, return_counts=True)
-        shown, window = _levels(levels, lambda: counts, header)
+        shown, window = _levels(levels, lambda: counts, header, window)
     else:
         places = _less(stored, low)
         levels = np.arange(low, high + 1, dtype=np.int64)
-        shown, window = _levels(levels, lambda: count_levels(places, levels.size), header)
+        shown, window = _levels(levels, lambda: count_levels(places, levels.size), header, window)
     pixels = shown[places]
-    require_contrast(pixels)
+    if not empty_too:
+        require_contrast(pixels)
     return Rendering(pixels, window)
 
 
@@ -159,12 +169,18 @@ def _require_low_bits(header: Dataset) -> None:
 
 
 def _levels(
-    levels: NDArray[Any], counts: Callable[[], NDArray[Any]], header: Dataset
+    levels: NDArray[Any],
+    counts: Callable[[], NDArray[Any]],
+    header: Dataset,
+    asked: tuple[float, float] | None,
 ) -> tuple[NDArray[np.uint8], tuple[float, float] | None]:
     """What each stored value is shown as, and the window that did it. `counts` says how many pixels have each."""
-    values, padding = _real_values(levels, header), _padding(levels, header)
+    values, padding = real_values(levels, header), _padding(levels, header)
     window, function = _window(header)
-    if header.get("VOILUTSequence"):
+    if asked is not None:
+        window = asked
+        shown = apply_window(values, asked, function)
+    elif header.get("VOILUTSequence"):
         shown, window = _through_table(values, header), None
     elif window is not None:
         shown = apply_window(values, window, function)
@@ -188,8 +204,8 @@ def _window(header: Dataset) -> tuple[tuple[float, float] | None, WindowFunction
     return (CT_WINDOW if _is_hounsfield(header) else None), "LINEAR"
 
 
-def _real_values(levels: NDArray[Any], header: Dataset) -> NDArray[Any]:
-    """Through the modality table or the rescale. Raises UnreadableImage where these are no numbers."""
+def real_values(levels: NDArray[Any], header: Dataset) -> NDArray[Any]:
+    """Stored values through the modality table or the rescale. Raises UnreadableImage where these are no numbers."""
     slope, intercept = numbers(header, "RescaleSlope"), numbers(header, "RescaleIntercept")
     if slope[:1] == (0.0,):
         raise malformed("RescaleSlope")

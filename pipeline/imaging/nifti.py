@@ -36,8 +36,14 @@ _LABELS: Final = 1002
 """The header's intent code for a map of labels."""
 
 
-def read_slice(stream: BinaryIO, limits: ImageLimits, number: int | None = None) -> RenderedFrame:
+def read_slice(
+    stream: BinaryIO,
+    limits: ImageLimits,
+    number: int | None = None,
+    window: tuple[float, float] | None = None,
+) -> RenderedFrame:
     """The slice `number`, counted from 1 from the patient's left, back or feet; without one that in the middle.
+    `window`: another than that of the header.
 
     Raises UnreadableImage where the file is damaged, too large, or no volume of an image.
     """
@@ -54,11 +60,23 @@ def read_slice(stream: BinaryIO, limits: ImageLimits, number: int | None = None)
     volume = np.frombuffer(content, dtype=header.get_data_dtype(), count=int(np.prod(shape)))
     values = _slice(volume.reshape(shape, order="F"), orientation, plane, taken - 1)
     limits.require_shape(*values.shape)
-    rendering = _rendered(_scaled(values, header), header)
+    rendering = _rendered(_scaled(values, header), header, window, chosen=number is None and window is None)
     pixels = square_pixels(rendering.pixels, _aspect(sizes, orientation, plane))
     rows, columns = values.shape
     remarks = {"plane": _PLANES[plane], "volume": f"1 of {_volumes(header)}"}
     return RenderedFrame(Rendering(pixels, rendering.window), rows, columns, taken, count, remarks)
+
+
+def open_volume(stream: BinaryIO, limits: ImageLimits) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The first volume's values, scaled as the header says, along the axes of the file, and its affine: shape (4, 4),
+    to millimetres towards the right, the front, the head. Raises UnreadableImage."""
+    header, content = _opened(stream, limits)
+    shape = _shape(header)
+    values = np.frombuffer(content, dtype=header.get_data_dtype(), count=int(np.prod(shape)))
+    slope, intercept = header.get_slope_inter()
+    stored = values.reshape(shape, order="F")
+    plain = (slope, intercept) in ((None, None), (1.0, 0.0))
+    return (stored if plain else _scaled(stored, header).astype(np.float32)), header.get_best_affine()
 
 
 def _orientation(affine: NDArray[Any]) -> NDArray[Any]:
@@ -157,8 +175,15 @@ def _scaled(values: NDArray[Any], header: Any) -> NDArray[np.float64]:
     return values.astype(np.float64) * (1.0 if slope is None else slope) + (intercept or 0.0)
 
 
-def _rendered(values: NDArray[np.float64], header: Any) -> Rendering:
-    require_shades(values[np.isfinite(values)])
-    low, high = float(header["cal_min"]), float(header["cal_max"])
-    window = ((low + high) / 2, high - low) if high > low else stand_in_window(values)
+def _rendered(
+    values: NDArray[np.float64], header: Any, asked: tuple[float, float] | None, *, chosen: bool
+) -> Rendering:
+    if chosen:
+        require_shades(values[np.isfinite(values)])
+    window = asked or _header_window(header) or stand_in_window(values)
     return Rendering(apply_window(values, window, "LINEAR_EXACT"), window)
+
+
+def _header_window(header: Any) -> tuple[float, float] | None:
+    low, high = float(header["cal_min"]), float(header["cal_max"])
+    return ((low + high) / 2, high - low) if high > low else None

@@ -45,6 +45,11 @@ def prepare_with_thumbnail(
     return _encoded(scaled, encoding, _JPEG_QUALITY), _encoded(small, "image/jpeg", _THUMBNAIL_QUALITY)
 
 
+def whole_picture(rendering: Rendering, side_max: int) -> bytes:
+    """A PNG for a person who looks closely: every pixel, up to a longest side of `side_max`."""
+    return _encoded(_scaled(rendering, side_max), "image/png", 0)
+
+
 def require_side(side: int) -> int:
     """The side as it is. Raises ValueError where no model is given such a picture."""
     if not SIDE_MIN <= side <= SIDE_MAX:

@@ -11,6 +11,7 @@ import warnings
 from typing import BinaryIO, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from pipeline.errors import UnreadableImage
@@ -31,8 +32,11 @@ _SIXTEEN_BITS: Final = ("I;16", "I;16B", "I;16L", "I")
 _ORIENTATION_TAG: Final = 0x0112
 
 
-def read_png(stream: BinaryIO, limits: ImageLimits) -> RenderedFrame:
-    """A PNG, `stream` at its first byte. Raises UnreadableImage where it is no film, damaged or too large."""
+def read_png(
+    stream: BinaryIO, limits: ImageLimits, window: tuple[float, float] | None = None
+) -> RenderedFrame:
+    """A PNG, `stream` at its first byte; `window`: of grey another than it has by itself. Raises UnreadableImage where
+    it is no film, damaged or too large."""
     head = stream.read(26)
     stream.seek(0)
     if len(head) == 26 and head[12:16] == b"IHDR":
@@ -51,13 +55,15 @@ def read_png(stream: BinaryIO, limits: ImageLimits) -> RenderedFrame:
                 remedy="Export the picture that counts as an image of its own.",
                 kind="animated",
             )
-        return _rendered(image, limits, shades=True)
+        return _rendered(image, limits, window, shades=True)
 
 
-def read_jpeg(stream: BinaryIO, limits: ImageLimits) -> RenderedFrame:
+def read_jpeg(
+    stream: BinaryIO, limits: ImageLimits, window: tuple[float, float] | None = None
+) -> RenderedFrame:
     """A JPEG, as `read_png`. Turned as its EXIF orientation says; of CMYK the colours on a screen."""
     with _opened(stream, "JPEG") as image:
-        return _rendered(image, limits, shades=False)
+        return _rendered(image, limits, window, shades=False)
 
 
 def _opened(stream: BinaryIO, name: str) -> Image.Image:
@@ -70,23 +76,32 @@ def _opened(stream: BinaryIO, name: str) -> Image.Image:
             raise too_large("The image has far more pixels than a film.") from error
 
 
-def _rendered(image: Image.Image, limits: ImageLimits, *, shades: bool) -> RenderedFrame:
+def _rendered(
+    image: Image.Image, limits: ImageLimits, window: tuple[float, float] | None, *, shades: bool
+) -> RenderedFrame:
     limits.require_shape(image.height, image.width)
     turned = int(image.getexif().get(_ORIENTATION_TAG, 1) or 1) if image.format == "JPEG" else 1
     remarks = {"orientation": f"turned as EXIF {turned} says"} if turned in range(2, 9) else {}
     shown = ImageOps.exif_transpose(image) if remarks else image
-    rendering = _sixteen_bits(shown) if shown.mode in _SIXTEEN_BITS else _eight_bits(shown)
-    if shades and rendering.pixels.ndim == 2:
+    rendering = _sixteen_bits(shown, window) if shown.mode in _SIXTEEN_BITS else _eight_bits(shown)
+    if shades and window is None and rendering.pixels.ndim == 2:
         require_shades(rendering.pixels)
     rows, columns = rendering.pixels.shape[:2]
+    if window is not None and rendering.window is None and rendering.pixels.ndim == 2:
+        rendering = Rendering(apply_window(rendering.pixels, window, "LINEAR_EXACT"), window)
     return RenderedFrame(rendering, rows, columns, remarks=remarks)
 
 
-def _sixteen_bits(image: Image.Image) -> Rendering:
+def sixteen_bits(image: Image.Image) -> NDArray[np.uint16] | None:
+    """Its values as they are stored; None where it has fewer bits."""
+    return np.asarray(image).astype(np.uint16) if image.mode in _SIXTEEN_BITS else None
+
+
+def _sixteen_bits(image: Image.Image, window: tuple[float, float] | None) -> Rendering:
     """A PNG has no window: most hold 12 bits in 16, and would be black."""
     stored = np.asarray(image).astype(np.uint16)
     levels = np.arange(2**16)
-    window = stand_in_window(levels, count_levels(stored, levels.size))
+    window = window or stand_in_window(levels, count_levels(stored, levels.size))
     return Rendering(apply_window(levels, window, "LINEAR_EXACT")[stored], window)
 
 

@@ -10,17 +10,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pipeline.errors import ChartwellError, UnreadableImage
 from pipeline.imaging.decoding import DecodedImage, DecodingOptions, decode_image
 from pipeline.imaging.deidentification.dates import DateLoss
 from pipeline.imaging.deidentification.deidentifier import CleanHeader, Deidentifier
 from pipeline.imaging.deidentification.identifiers import Identifiers
+from pipeline.imaging.deidentification.pixel_text import PixelCheck
 from pipeline.imaging.files import ImageFile, ImageMetadata, open_image
-from pipeline.imaging.records import DATE_LEFT_OUT, LEFT_OUT, ImageDescription, MedicalImage
+from pipeline.imaging.records import (
+    DATE_LEFT_OUT,
+    LEFT_OUT,
+    ImageDescription,
+    ImageFormat,
+    MedicalImage,
+    Rendering,
+)
 from pipeline.logs import LOGGER, fault_fields
 from pipeline.text.ids import is_no_header_id, is_no_image_id, is_rounded
+
+if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
 
 _HASH_AS_ID: Final = 32
 """Hex digits of the content hash that stand for an id where there is none."""
@@ -63,19 +74,62 @@ def image_fault(error: Exception) -> UnreadableImage:
 
 
 def _image(file: ImageFile, decoded: DecodedImage, patient: str, deidentifier: Deidentifier) -> MedicalImage:
-    header, identifiers = _cleaned(decoded, file.metadata, patient, deidentifier)
+    header, identifiers = _cleaned(decoded.dataset, file.metadata, patient, deidentifier)
     description = _description(file, decoded, patient, deidentifier, header, identifiers)
-    rendering, check = deidentifier.pixels(
-        decoded.frame.rendering,
-        image_id=decoded.content_hash,
-        identifiers=identifiers,
-        source_format=decoded.source_format,
-        modality=header.modality,
-        said_modality=description.modality,
-        burned_in=header.burned_in,
-    )
+    rules = _rules(decoded, header, identifiers, description.modality)
+    rendering, check = rules.clean(decoded.frame.rendering, deidentifier)
     return MedicalImage(
         replace(description, metadata={**description.metadata, "pixel_text": check}), rendering
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PixelRules:
+    """What decides whether text in the pixels of one image is looked for, and what must not stand in it."""
+
+    content_hash: str
+    source_format: ImageFormat
+    modality: str
+    said_modality: str
+    burned_in: str
+    identifiers: Identifiers
+
+    def clean(self, rendering: Rendering, deidentifier: Deidentifier) -> tuple[Rendering, PixelCheck]:
+        """A rendering of the image as it may be given. Raises as `Deidentifier.pixels`."""
+        return deidentifier.pixels(
+            rendering,
+            image_id=self.content_hash,
+            identifiers=self.identifiers,
+            source_format=self.source_format,
+            modality=self.modality,
+            said_modality=self.said_modality,
+            burned_in=self.burned_in,
+        )
+
+
+def pixel_rules(
+    dataset: Dataset | None,
+    source_format: ImageFormat,
+    content_hash: str,
+    row: ImageMetadata,
+    deidentifier: Deidentifier,
+) -> PixelRules:
+    """Those of an image whose header is `dataset`, where it is DICOM."""
+    header, identifiers = _cleaned(dataset, row, row.patient_id, deidentifier)
+    said = deidentifier.code(row.modality, identifiers) or header.modality
+    return PixelRules(content_hash, source_format, header.modality, said, header.burned_in, identifiers)
+
+
+def _rules(
+    decoded: DecodedImage, header: CleanHeader | _NoHeader, identifiers: Identifiers, said_modality: str
+) -> PixelRules:
+    return PixelRules(
+        decoded.content_hash,
+        decoded.source_format,
+        header.modality,
+        said_modality,
+        header.burned_in,
+        identifiers,
     )
 
 
@@ -183,13 +237,13 @@ class _NoHeader:
 
 
 def _cleaned(
-    decoded: DecodedImage, row: ImageMetadata, patient: str, deidentifier: Deidentifier
+    dataset: Dataset | None, row: ImageMetadata, patient: str, deidentifier: Deidentifier
 ) -> tuple[CleanHeader | _NoHeader, Identifiers]:
     """The header as it may be given, and what must stand in nothing else."""
     known = Identifiers.of(ids=[patient, row.study_id, row.series_id])
-    if decoded.dataset is None:
+    if dataset is None:
         return _NoHeader(), known
-    header = deidentifier.clean(decoded.dataset, patient_id=patient)
+    header = deidentifier.clean(dataset, patient_id=patient)
     return header, header.identifiers.and_also(known)
 
 

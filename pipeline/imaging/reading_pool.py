@@ -27,6 +27,8 @@ from pipeline.imaging.limits import too_large
 from pipeline.imaging.preparation import SIDE_MAX, PictureType, prepare_with_thumbnail, require_side
 from pipeline.imaging.reading import ReadingOptions, image_fault, read_image
 from pipeline.imaging.records import ImageDescription
+from pipeline.imaging.viewing.frames import FramePicture, FrameView, view_frame
+from pipeline.imaging.viewing.volumes import VolumeFile, VolumeView, view_volume
 
 IMAGES_PER_PROCESS: Final = 2000
 """After so many a process is replaced: what a decoder leaks goes with it."""
@@ -70,6 +72,8 @@ class PoolOptions:
 
 
 Outcome: TypeAlias = PreparedImage | UnreadableImage
+ReadingTask: TypeAlias = ImageFile | FrameView | VolumeView
+ReadingResult: TypeAlias = PreparedImage | FramePicture | VolumeFile
 
 
 def prepare_file(file: ImageFile, options: PoolOptions) -> PreparedImage:
@@ -122,10 +126,26 @@ class ReadingPool:
         """The same of one file, for whoever decides the order and how many are ahead."""
         return self._threads.submit(self._prepare_one, file)
 
+    def view(self, wanted: FrameView | VolumeView) -> Future[FramePicture | VolumeFile | UnreadableImage]:
+        """An image that is indexed, read again for a person: `FramePicture` of a frame, `VolumeFile` of a volume."""
+        return self._threads.submit(self._view_one, wanted)
+
     def _prepare_one(self, file: ImageFile) -> Outcome:
+        outcome = self._answer(file)
+        if isinstance(outcome, PreparedImage | UnreadableImage):
+            return outcome
+        raise _no_answer(outcome)
+
+    def _view_one(self, wanted: FrameView | VolumeView) -> FramePicture | VolumeFile | UnreadableImage:
+        outcome = self._answer(wanted)
+        if isinstance(outcome, FramePicture | VolumeFile | UnreadableImage):
+            return outcome
+        raise _no_answer(outcome)
+
+    def _answer(self, task: ReadingTask) -> object:
         process = self._free.get()
         try:
-            return process.prepare(file)
+            return process.answer(task)
         finally:
             self._free.put(process)
 
@@ -145,10 +165,12 @@ class _Process:
         self._read = 0
         self._stopped = False
 
-    def prepare(self, file: ImageFile) -> Outcome:
+    def answer(self, task: ReadingTask) -> object:
+        """What the process makes of it; UnreadableImage where it refuses, hangs or dies. Raises what concerns all tasks
+        alike."""
         line = self._ready_line()
         try:
-            line.send(file)
+            line.send(task)
             if not line.poll(self._options.seconds_max):
                 self.end()
                 return _hung(self._options.seconds_max)
@@ -159,8 +181,6 @@ class _Process:
         self._read += 1
         if isinstance(outcome, ChartwellError) and not isinstance(outcome, UnreadableImage):
             raise outcome
-        if not isinstance(outcome, PreparedImage | UnreadableImage):
-            raise TypeError(f"a process that reads images answered with {type(outcome).__name__}")
         return outcome
 
     def _ready_line(self) -> Connection:
@@ -204,6 +224,10 @@ class _Process:
         self._read = 0
 
 
+def _no_answer(outcome: object) -> TypeError:
+    return TypeError(f"a process that reads images answered with {type(outcome).__name__}")
+
+
 def _hung(seconds: float) -> UnreadableImage:
     return UnreadableImage(
         f"The decoder was not done after {seconds:g} seconds, and was ended.",
@@ -235,24 +259,34 @@ def _serve(line: Connection, options: PoolOptions) -> None:
     line.send("ready")
     while True:
         try:
-            file = line.recv()
+            task = line.recv()
         except (EOFError, OSError):
             return
         signal.alarm(int(options.seconds_max) + _GRACE_SECONDS)
-        answer = _answer(file, options)
+        answer = _answer(task, options)
         signal.alarm(0)
         line.send(answer)
 
 
-def _answer(file: ImageFile, options: PoolOptions) -> PreparedImage | ChartwellError:
+def _answer(task: ReadingTask, options: PoolOptions) -> ReadingResult | ChartwellError:
     try:
-        return prepare_file(file, options)
+        return _done(task, options)
     except ChartwellError as error:
         return error
     except MemoryError:
         return too_large("The image needs more memory than a reading process has.")
     except Exception as error:  # noqa: BLE001  a traceback would quote the image's header
         return image_fault(error)
+
+
+def _done(task: ReadingTask, options: PoolOptions) -> ReadingResult:
+    match task:
+        case ImageFile():
+            return prepare_file(task, options)
+        case FrameView():
+            return view_frame(task, options.reading)
+        case VolumeView():
+            return view_volume(task, options.reading)
 
 
 def _limit_memory(bytes_max: int) -> None:
