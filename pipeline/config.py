@@ -536,6 +536,12 @@ class ServiceSettings(SettingsGroup):
         2000, ge=10, le=20_000, description="longest question, here and on the command line"
     )
     body_bytes_max: int = Field(65_536, ge=1024, description="largest body of a request")
+    image_mib_max: int = Field(
+        16, ge=1, le=64, description="largest image that a person asks with, in MiB, before it is base64"
+    )
+    images_at_once: int = Field(
+        2, ge=1, le=64, description="processes that read originals and uploaded images; others wait"
+    )
     requests_per_minute: int = Field(240, ge=1, description="of one person or key; more get 429")
     answers_at_once: int = Field(16, ge=1, le=512, description="answers worked on at the same time")
     answers_waiting_max: int = Field(256, ge=0, description="questions that wait for a place; more get 429")

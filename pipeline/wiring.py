@@ -14,6 +14,7 @@ from pipeline.embedding_spaces import in_use, serving, serving_settings
 from pipeline.errors import InputUnusable, SettingsInvalid, StoreMissing, UnreadableImage
 from pipeline.imaging.files import ImageFile
 from pipeline.indexing.images.material import ImageMaterial, settings_in_words
+from pipeline.indexing.images.originals import Originals
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import (
@@ -52,6 +53,8 @@ class Corpus:
     """None where the store commits vectors with the ledger, and the embedder has one request at a time."""
     image_ledger: Ledger | None = None
     """Of the images next to the notes; its tables are made by whoever indexes or copies images."""
+    originals: Originals | None = None
+    """The files of those images."""
 
     def start_over(self) -> None:
         """Forget every note, vector and state, so that the next run embeds everything again."""
@@ -97,6 +100,8 @@ class AnsweringSpace:
     """The images next to the notes; None where no one asks for them."""
     image_embedder: ImageEmbedder | None = None
     """None where the settings name none."""
+    originals: Originals | None = None
+    """The files of the images; None where no one asks for them."""
 
     def search(self, question: Question) -> SearchResult:
         return self.answerer.search(question)
@@ -155,7 +160,8 @@ def open_space(settings: Settings) -> Iterator[Corpus]:
                 stack.enter_context(closing(Database(settings.data_dir / SPOOL_FILE))), embedder.space
             )
         ledgers = open_ledger(settings, database), open_ledger(settings, database, "images")
-        yield Corpus(embedder, store, ledgers[0], vector_cache, ledgers[1])
+        originals = Originals(ledgers[1], lambda: ledger_is_there(database, "images"))
+        yield Corpus(embedder, store, ledgers[0], vector_cache, ledgers[1], originals)
 
 
 @contextmanager
@@ -182,14 +188,19 @@ def open_image_corpus(settings: Settings) -> Iterator[ImageCorpus]:
         yield ImageCorpus(embedder, images, notes, ledger, SqliteVectorCache(spool, embedder.space), material)
 
 
-def prepare_asked_image(source: Path | bytes, settings: Settings) -> AskedImage:
+def prepare_asked_image(
+    source: Path | bytes, settings: Settings, pool: ReadingPool | None = None
+) -> AskedImage:
     """An image to ask with, read, cleaned and refused as one that is indexed. `source`: the file, or its bytes, which
-    are written nowhere. Raises UnreadableImage where it is not taken, SettingsInvalid where the libraries or an image
-    embedder are missing."""
+    are written nowhere; `pool`: what reads it, where there is one already. Raises UnreadableImage where it is not
+    taken, SettingsInvalid where the libraries or an image embedder are missing."""
     file = ImageFile(source) if isinstance(source, Path) else ImageFile(Path("image"), content=source)
-    single = settings.image_reading.model_copy(update={"processes": 1})
-    with open_image_preparation(settings.model_copy(update={"image_reading": single})) as preparation:
-        ((_, outcome),) = preparation.prepare([file])
+    if pool is None:
+        single = settings.image_reading.model_copy(update={"processes": 1})
+        with open_image_preparation(settings.model_copy(update={"image_reading": single})) as preparation:
+            outcome = preparation.submit(file).result()
+    else:
+        outcome = pool.submit(file).result()
     if isinstance(outcome, UnreadableImage):
         raise outcome
     description = outcome.description
@@ -229,7 +240,25 @@ def _image_side(settings: Settings, embedder: ImageEmbedder) -> int:
 
 @contextmanager
 def open_image_preparation(settings: Settings) -> Iterator[ReadingPool]:
-    """Processes that read, clean and prepare images as the settings say. None is started before it is needed."""
+    """Processes that read, clean and prepare images as the settings say. None is started before it is needed. Raises
+    SettingsInvalid where no image embedder is set."""
+    with _open_reading_pool(settings, _image_side(settings, _image_embedder(settings))) as pool:
+        yield pool
+
+
+@contextmanager
+def open_image_viewing(settings: Settings, processes: int) -> Iterator[ReadingPool]:
+    """So many processes that show images to people, and prepare those that they ask with; an image embedder need not
+    be set. Raises SettingsInvalid where the libraries are missing."""
+    embedder = open_image_embedder(settings)
+    side = settings.image_reading.side if embedder is None else _image_side(settings, embedder)
+    few = settings.image_reading.model_copy(update={"processes": processes})
+    with _open_reading_pool(settings.model_copy(update={"image_reading": few}), side) as pool:
+        yield pool
+
+
+@contextmanager
+def _open_reading_pool(settings: Settings, side: int) -> Iterator[ReadingPool]:
     from pipeline.imaging.decoding import DecodingOptions
     from pipeline.imaging.deidentification.deidentifier import Deidentifier
     from pipeline.imaging.deidentification.key import open_key
@@ -247,7 +276,7 @@ def open_image_preparation(settings: Settings) -> Iterator[ReadingPool]:
             DecodingOptions(limits=ImageLimits(pixels_max=reading.pixels_max)),
             reading.patient_from,
         ),
-        side=_image_side(settings, _image_embedder(settings)),
+        side=side,
         processes=reading.processes,
         seconds_max=reading.seconds_max,
         memory_bytes_max=reading.memory_mib_max * 2**20,

@@ -89,7 +89,7 @@ class ReadingPool:
     def __init__(self, options: PoolOptions) -> None:
         self._options = options
         self._size = options.processes or _cores()
-        self._free: queue.SimpleQueue[_Process] = queue.SimpleQueue()
+        self._free: queue.LifoQueue[_Process] = queue.LifoQueue()
         self._all = [_Process(options) for _ in range(self._size)]
         for process in self._all:
             self._free.put(process)

@@ -175,6 +175,7 @@ class ServingAnswering:
                 self._generator,
                 open_image_store(corpus.store),
                 image_embedder_when_asked(self._settings),
+                corpus.originals,
             )
             return _Open(space, chosen, stack.pop_all())
 

@@ -28,6 +28,7 @@ from pipeline.service.api import (
     feedback,
     groups,
     health,
+    images,
     jobs,
     notes,
     patients,
@@ -40,6 +41,8 @@ from pipeline.service.database.engine import State
 from pipeline.service.dependencies import Services
 from pipeline.service.errors import Forbidden
 from pipeline.service.idle_signal import IdleSignal
+from pipeline.service.images.reader import ImageReader
+from pipeline.service.images.stored import StoredImages
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter
 from pipeline.service.middleware.authentication import AuthenticationMiddleware, Caller
@@ -54,7 +57,7 @@ from pipeline.service.retention.scheduler import MaintenanceTask
 from pipeline.service.thread_pools import Lanes
 from pipeline.telemetry.asgi import TracedRequests, method_of
 from pipeline.telemetry.setup import SILENT, Telemetry
-from pipeline.wiring import open_ranker
+from pipeline.wiring import open_image_viewing, open_ranker
 
 TITLE = "Chartwell"
 VERSION = "1"
@@ -67,6 +70,7 @@ TAGS = {
     "questions": "Answers with citations, as JSON or as they are made; and search alone.",
     "notes": "Whole notes, for those who may see them.",
     "patients": "Who the notes are about, as far as you may see.",
+    "images": "Films and slices, for those who may see them: listed, shown, found by their look.",
     "conversations": "Your questions and what came back.",
     "feedback": "What you think of an answer.",
     "jobs": "Indexing what the inbox holds.",
@@ -116,6 +120,7 @@ def create_app(
             await _drain(services, 0.0)
             services.queue.close()
             services.readiness.close()
+            await run_in_threadpool(services.image_reader.close)
             corpus.close()
             await run_in_threadpool(maintenance.stop)
 
@@ -135,6 +140,7 @@ def create_app(
         suggestions,
         notes,
         patients,
+        images,
         conversations,
         feedback,
         jobs,
@@ -211,6 +217,10 @@ def _open_services(
         corpus=corpus,
         queue=queue,
         jobs=Jobs(history.jobs, settings, activity),
+        images=StoredImages(corpus),
+        image_reader=ImageReader(
+            functools.partial(open_image_viewing, settings, service.images_at_once), service.images_at_once
+        ),
         readiness=readiness,
         meter=meter,
         costs=PresentCosts(settings),

@@ -24,6 +24,8 @@ from pipeline.service.audit.receipts import Receipts
 from pipeline.service.conversations.feedback import FeedbackStore
 from pipeline.service.conversations.store import Conversations
 from pipeline.service.database.engine import State
+from pipeline.service.images.reader import ImageReader
+from pipeline.service.images.stored import StoredImages
 from pipeline.service.jobs.runner import Jobs
 from pipeline.service.metrics import Meter
 from pipeline.service.middleware import cookies
@@ -57,6 +59,8 @@ class Services:
     corpus: LiveCorpus
     queue: AnswerQueue
     jobs: Jobs
+    images: StoredImages
+    image_reader: ImageReader
     readiness: Readiness
     meter: Meter
     costs: PresentCosts

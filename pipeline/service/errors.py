@@ -6,6 +6,10 @@
     ├── IdentityProviderFailed ~ the OpenID Connect provider cannot be reached or makes no sense
     ├── Forbidden              signed in, but without the right
     ├── NotKnown               no such thing, or none that this person may see: the two look the same
+    ├── OriginalGone           the original of an image is not where it was indexed
+    ├── OriginalChanged        it is there, and is another file now or cannot be opened
+    ├── ImageRefused           an image that is uploaded or shown is refused by its reading
+    ├── NotInstalled           what the request needs is an extra that is not installed
     ├── Conflict               it exists already, or has changed, or is the last of its kind
     ├── StateError             the service's database is unusable: wrong version, damaged, read-only
     ├── StateUnavailable       ~ the service's database cannot be reached right now
@@ -75,6 +79,34 @@ class NotKnown(ServiceError):
     """No such thing, or none that this person may see: the two look the same."""
 
     code = "CW-NOT-FOUND"
+
+
+class OriginalGone(ServiceError):
+    """The original of an image is not where it was when it was indexed. Its thumbnail is kept."""
+
+    code = "CW-ORIGINAL-GONE"
+
+
+class OriginalChanged(ServiceError):
+    """The original of an image is another file now, or cannot be opened any more. Its thumbnail is kept."""
+
+    code = "CW-ORIGINAL-CHANGED"
+
+
+class ImageRefused(ServiceError):
+    """An image that a person uploads, or an original, is refused by its reading. `kind` as `UnreadableImage` has it."""
+
+    code = "CW-IMAGE-REFUSED"
+
+    def __init__(self, what: str, *, remedy: str, kind: str) -> None:
+        super().__init__(what, remedy=remedy)
+        self.kind = kind
+
+
+class NotInstalled(ServiceError):
+    """What the request needs is an extra that is not installed here."""
+
+    code = "CW-NOT-INSTALLED"
 
 
 class Conflict(ServiceError):

@@ -26,6 +26,7 @@ from pipeline.service.schemas import (
     feedback,
     groups,
     health,
+    images,
     jobs,
     notes,
     patients,
@@ -40,7 +41,20 @@ from pipeline.service.schemas.ask import (
     StatementEvent,
 )
 
-SUBJECTS = (ask, audit, conversations, feedback, groups, health, jobs, notes, patients, people, suggestions)
+SUBJECTS = (
+    ask,
+    audit,
+    conversations,
+    feedback,
+    groups,
+    health,
+    images,
+    jobs,
+    notes,
+    patients,
+    people,
+    suggestions,
+)
 EVERYWHERE = (400, 401, 403, 405, 408, 413, 415, 421, 422, 429, 500, 503)
 """What the layers around the routes can answer with."""
 FOR_ALL = (401, 405, 421, 500)
@@ -63,6 +77,23 @@ EXAMPLES: tuple[ChartwellError, ...] = (
     refusals.Forbidden("This needs the right 'start-jobs'.", remedy="Ask an administrator for it."),
     refusals.NotKnown("There is no such note.", remedy=NO_NOTE),
     refusals.Conflict("An indexing job is running.", remedy="Wait for it, or cancel it."),
+    refusals.OriginalChanged(
+        "The original is another file now than when the image was indexed.",
+        remedy="The thumbnail is kept. Have its folder indexed again.",
+    ),
+    refusals.OriginalGone(
+        "The original of the image is not where the index found it any more.",
+        remedy="The thumbnail is kept. Put the file back, or have its folder indexed where it lies now.",
+    ),
+    refusals.ImageRefused(
+        "The DICOM object is a structured report.",
+        remedy="Index its text as a note.",
+        kind="structured-report",
+    ),
+    refusals.NotInstalled(
+        "Images are read by libraries that are not installed: pydicom.",
+        remedy="Install the extra `images`: pip install 'chartwell[images]'.",
+    ),
     refusals.TooLarge("The body of a request may have 65536 bytes.", remedy="Send less."),
     refusals.Busy(
         "Every place for an answer is taken, and every place in the queue.",

@@ -43,6 +43,10 @@ STATUS: dict[type[ChartwellError], int] = {
     refusals.Forbidden: 403,
     refusals.NotKnown: 404,
     refusals.Conflict: 409,
+    refusals.OriginalChanged: 409,
+    refusals.OriginalGone: 410,
+    refusals.ImageRefused: 422,
+    refusals.NotInstalled: 501,
     refusals.TooLarge: 413,
     refusals.TooMany: 429,
     refusals.Busy: 429,
@@ -67,12 +71,14 @@ TITLES = {
     405: "Method Not Allowed",
     408: "Request Timeout",
     409: "Conflict",
+    410: "Gone",
     413: "Content Too Large",
     415: "Unsupported Media Type",
     421: "Misdirected Request",
     422: "Unprocessable Content",
     429: "Too Many Requests",
     500: "Internal Server Error",
+    501: "Not Implemented",
     502: "Bad Gateway",
     503: "Service Unavailable",
     504: "Gateway Timeout",
@@ -119,6 +125,11 @@ class Problem(BaseModel):
     id: str = Field(description="of this request, as in the log and in the header X-Request-Id")
     transient: bool = Field(description="whether the same request may succeed later")
     errors: list[FieldProblem] | None = Field(None, description="the fields that are wrong")
+    kind: str | None = Field(
+        None,
+        description="of CW-IMAGE-REFUSED: why an image is refused, as docs/images.md lists it; absent for others",
+        exclude_if=lambda kind: kind is None,
+    )
 
 
 def status_of(error: ChartwellError) -> int:
@@ -144,6 +155,7 @@ def problem_of(error: ChartwellError, request_id: str) -> Problem:
         id=request_id,
         transient=error.transient,
         errors=getattr(error, "fields", None),
+        kind=error.kind if isinstance(error, refusals.ImageRefused) else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""Images that people look at: found within what they may see, and read again from their originals."""

@@ -1,0 +1,101 @@
+"""Stored images for one person: what is known of them, their thumbnails, and where their originals lie.
+
+Decides that an image out of sight is answered exactly as one that is not there, and that a series is the images of one
+patient. Refuses to know what an HTTP status is, and reads no original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pipeline.images import ImageFilters, Thumbnail
+from pipeline.imaging.files import ImageFile
+from pipeline.imaging.records import ImageDescription
+from pipeline.ports import ImageStore
+from pipeline.records import AccessScope
+from pipeline.service.errors import NotKnown, OriginalGone
+from pipeline.service.questions.corpus import LiveCorpus
+from pipeline.wiring import AnsweringSpace
+
+NO_IMAGE = "Check its id. It may have been removed, or lie outside what you can see."
+"""The same words for an image out of sight and for one that never was."""
+SERIES_MAX = 2_048
+"""Images of a study that are looked through for those of a series."""
+
+
+class StoredImages:
+    """The images next to the notes that are served. Every method raises NotReady before they are open."""
+
+    def __init__(self, corpus: LiveCorpus) -> None:
+        self._corpus = corpus
+
+    def one(self, image_id: str, scope: AccessScope) -> ImageDescription:
+        """Raises NotKnown where there is none that `scope` admits."""
+        with self._images() as images:
+            found = images.image(image_id, scope)
+        if found is None:
+            raise unknown()
+        return found
+
+    def page(self, filters: ImageFilters, *, skip: int, limit: int) -> list[ImageDescription]:
+        """The newest first, those without a date last."""
+        with self._images() as images:
+            return images.images(filters, skip=skip, limit=limit)
+
+    def thumbnail(self, image_id: str, scope: AccessScope) -> Thumbnail:
+        """Raises NotKnown where there is no such image, or it has none."""
+        with self._images() as images:
+            found = images.thumbnail(image_id, scope)
+        if found is None:
+            raise unknown()
+        return found
+
+    def series(self, chosen: ImageDescription, scope: AccessScope) -> list[ImageDescription]:
+        """The images of the chosen one's series that `scope` admits, all of its patient, the chosen one first."""
+        if not chosen.series_id:
+            return [chosen]
+        studies = (chosen.study_id,) if chosen.study_id else ()
+        filters = ImageFilters(patient_ids=(chosen.patient_id,), study_ids=studies, scope=scope)
+        with self._images() as images:
+            found = images.images(filters, limit=SERIES_MAX)
+        others = (each for each in found if each.series_id == chosen.series_id)
+        return [chosen, *(each for each in others if each.image_id != chosen.image_id)]
+
+    def originals(self, descriptions: Sequence[ImageDescription]) -> list[ImageFile]:
+        """The files of these images, in order. Raises OriginalGone where one is not where it was indexed."""
+        with self._space() as space:
+            files = space.originals.of(descriptions) if space.originals else [None] * len(descriptions)
+        there = [file for file in files if file is not None]
+        if len(there) < len(descriptions):
+            raise gone(len(descriptions) - len(there), len(descriptions))
+        return there
+
+    @contextmanager
+    def _space(self) -> Iterator[AnsweringSpace]:
+        with self._corpus.answering() as space:
+            yield space
+
+    @contextmanager
+    def _images(self) -> Iterator[ImageStore]:
+        with self._space() as space:
+            if space.images is None:
+                raise unknown()
+            yield space.images
+
+
+def unknown() -> NotKnown:
+    return NotKnown("There is no such image.", remedy=NO_IMAGE)
+
+
+def gone(missing: int = 1, of: int = 1) -> OriginalGone:
+    """Says how many, and no path."""
+    which = (
+        "The original of the image is" if of == 1 else f"{missing} of the {of} originals of the series are"
+    )
+    return OriginalGone(
+        f"{which} not where the index found it any more."
+        if of == 1
+        else f"{which} not where they were indexed.",
+        remedy="The thumbnail is kept. Put the file back, or have its folder indexed where it lies now.",
+    )
