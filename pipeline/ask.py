@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,7 +33,7 @@ from pipeline.records import Answer, Filters, Question
 from pipeline.reembedding.live_answering import ServingAnswering
 from pipeline.telemetry.setup import SILENT, Telemetry, open_telemetry
 from pipeline.text.periods import Period
-from pipeline.wiring import require_store
+from pipeline.wiring import prepare_asked_image, require_store
 
 app = command_line(__doc__ or "")
 
@@ -49,9 +50,16 @@ def open_answering(settings: Settings, telemetry: Telemetry = SILENT) -> Serving
 
 
 def process_query(
-    query_text: str, top_k: int = 10, *, filters: Filters | None = None, settings: Settings | None = None
+    query_text: str,
+    top_k: int = 10,
+    *,
+    filters: Filters | None = None,
+    settings: Settings | None = None,
+    image: Path | bytes | None = None,
 ) -> Answer:
-    """Answer one question from the indexed notes.
+    """Answer one question from the indexed notes, and from the images next to them.
+
+    `image`: a file to ask with, or its bytes; the text may then be empty, which asks for similar images.
 
     Opens the models and the store, which costs a fraction of a second; to ask many questions, keep one
     `open_answering(settings)` open and call its `answer`. Raises a ChartwellError where it cannot run; a question
@@ -63,17 +71,25 @@ def process_query(
     filters = filters or Filters()
     Period.of(filters.since, filters.until)
     settings = settings or load_settings()
-    question = Question(checked(query_text, settings), filters, top_k)
+    question = asked_question(Question(query_text, filters, top_k), settings, image)
     with open_answering(settings) as answering:
         return answering.answer(of_someone(question, answering))
 
 
 def of_someone(question: Question, answering: ServingAnswering) -> Question:
     """The question. Raises PatientUnclear where it says "she" or the like and nothing tells who that is."""
-    if subject_of(question.text) != "pronoun" or question.filters.patient_ids:
+    if question.image is not None or subject_of(question.text) != "pronoun" or question.filters.patient_ids:
         return question
     with answering.answering() as space:
         return in_conversation(question, "pronoun", None, space.store, space.embedder).question
+
+
+def asked_question(question: Question, settings: Settings, image: Path | bytes | None = None) -> Question:
+    """The question as it can be asked, with its image. Raises what `checked` raises, and UnreadableImage."""
+    if image is None:
+        return replace(question, text=checked(question.text, settings))
+    text = checked(question.text, settings) if question.text.strip() else ""
+    return replace(question, text=text, image=prepare_asked_image(image, settings))
 
 
 def checked(text: str, settings: Settings) -> str:
@@ -115,6 +131,12 @@ def ask(
     json_output: Annotated[bool, typer.Option("--json", help="print the answer as JSON")] = False,
     show_context: Annotated[bool, typer.Option(help="print the passages the answer was made from")] = False,
     stream: Annotated[bool, typer.Option(help="print each statement as soon as it is verified")] = False,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            help="an image to ask with (DICOM, PNG, JPEG, NIfTI); without a question: similar images"
+        ),
+    ] = None,
     stack: StackOption = None,
 ) -> None:
     """Answer a question from the indexed notes, with checked citations; without one, hold a conversation.
@@ -126,7 +148,7 @@ def ask(
     notes have one is not known; 5: the answer is incomplete; 2: could not run, or whose notes are meant is asked back.
     """
     with errors_as_exit_codes():
-        if question is None:
+        if question is None and image is None:
             _refuse_conversation(json_output)
         settings = load_settings(stack=stack)
         logs.configure(settings.log_level)
@@ -135,11 +157,19 @@ def ask(
         )
         Period.of(filters.since, filters.until)
         blank = Question("", filters, top_k or settings.answering.top_k)
-        asked = None if question is None else replace(blank, text=checked(question, settings))
+        asked = None
+        if question is not None or image is not None:
+            asked = asked_question(replace(blank, text=question or ""), settings, image)
         with open_telemetry(settings) as telemetry, open_answering(settings, telemetry) as answering:
             if asked is None:
                 converse(
-                    TerminalConversation(answering, blank, lambda text: checked(text, settings), show_context)
+                    TerminalConversation(
+                        answering,
+                        blank,
+                        lambda text: checked(text, settings),
+                        show_context,
+                        prepared=lambda path: prepare_asked_image(path, settings),
+                    )
                 )
                 return
             try:

@@ -112,6 +112,7 @@ _MODALITIES = MappingProxyType(
     }
 )
 _FILMS = frozenset(("CR", "DX", "RG", "XR", "IO", "PX", "RF", "XA", "MG"))
+_LABELLED = " is labelled with: "
 _SPINES = MappingProxyType(
     {
         "CSPINE": "cervical spine",
@@ -153,16 +154,21 @@ def image_called(image: ImageDescription | FoundImage) -> str:
     return ", ".join(part for part in (called[:1].upper() + called[1:], view, frame) if part)
 
 
+def day_in_words(image: ImageDescription | FoundImage) -> str:
+    """Its day as people read it, and whether it was shifted; "" where it has none."""
+    shifted = image.date_is_shifted if isinstance(image, FoundImage) else _date_is_shifted(image)
+    return f"{date_in_words(image.date)}{' (shifted)' if shifted else ''}" if image.date else ""
+
+
 def image_text(image: ImageDescription) -> str:
     """What is known of an image, as the passage that is cited for it: always the same for the same description."""
-    shifted = " (shifted)" if _date_is_shifted(image) else ""
-    day = f"{date_in_words(image.date)}{shifted}" if image.date else ""
+    day = day_in_words(image)
     called = f"{image_called(image)}, {day or 'undated'}."
     if not image.findings:
         return called
     noun = "film" if image.modality in _FILMS else "image"
     which = f"The {noun} of {day}" if day else f"The undated {noun}"
-    return f"{called} {which} is labelled with: {', '.join(map(_label, image.findings))}."
+    return f"{called} {which}{_LABELLED}{', '.join(map(_label, image.findings))}."
 
 
 def image_hit(image: ImageDescription, similarity: float = 0.0) -> Hit:
@@ -183,6 +189,17 @@ def image_hit(image: ImageDescription, similarity: float = 0.0) -> Hit:
         similarity=similarity,
         region=ImageRegion(image.series_id, image.image_id, image.frame, 0, 0, right, bottom),
     )
+
+
+def is_image(hit: Hit) -> bool:
+    """Whether a passage is an image's."""
+    return hit.document_type == IMAGE_TYPE and isinstance(hit.region, ImageRegion)
+
+
+def label_start(text: str) -> int:
+    """Where in an image's text its labels are told; behind its end where it has none."""
+    at = text.find(_LABELLED)
+    return len(text) if at < 0 else at
 
 
 def image_as_note(image: ImageDescription) -> Document:

@@ -667,8 +667,8 @@ class Answer:
     """The context that was handed to the generator; empty where nothing cleared the floor."""
     reason: str | None
     """For nothing_relevant: "below_floor", "no_documents", "filters_match_nothing", "name_not_found",
-    "which_patient", "not_stated" or "generator_abstained". For no_answer: "nothing_verified", "cut_off", "filtered",
-    "refused", "tool_call", "thought_only" or "empty"."""
+    "which_patient", "not_stated", "no_images" or "generator_abstained". For no_answer: "nothing_verified",
+    "cut_off", "filtered", "refused", "tool_call", "thought_only" or "empty"."""
     model: GeneratorModel
     prompt_version: str | None
     space_id: str

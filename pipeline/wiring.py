@@ -112,11 +112,19 @@ class AnsweringSpace:
 
 
 def compose_answerer(
-    embedder: Embedder, store: Store, generator: Generator, settings: Settings, telemetry: Telemetry = SILENT
+    embedder: Embedder,
+    store: Store,
+    generator: Generator,
+    settings: Settings,
+    telemetry: Telemetry = SILENT,
+    images: ImageStore | None = None,
+    image_embedder: ImageEmbedder | None = None,
 ) -> Answerer:
-    """The flow over these ports, and what stands around it, one line a wrapper, the outermost last."""
+    """The flow over these ports, and what stands around it, one line a wrapper, the outermost last. `images`: those
+    next to the notes, where questions may be about them."""
     from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
+    from pipeline.answering.images.image_answering import ImageAnswering
     from pipeline.answering.images.vision_answering import VisionAnswering
     from pipeline.answering.plan_proposal import PlanProposal
     from pipeline.answering.shapes.shaped_answering import ShapedAnswering
@@ -124,13 +132,16 @@ def compose_answerer(
     from pipeline.answering.shapes.worded_answering import WordedAnswering
     from pipeline.answering.understood_answering import UnderstoodAnswering
 
-    plain = Answering(embedder, store, generator, settings.answering, ranker=open_ranker(settings))
+    ranker = open_ranker(settings)
+    plain = Answering(embedder, store, generator, settings.answering, ranker=ranker, images=images)
     inside: InnerAnswerer = CarriedWords(plain)
     patients_max = settings.answering.patients_asked_max
     with_a_model = generator.model.provider != "extractive"
     shaped = ShapedAnswering(inside, store, embedder, WITH_A_MODEL if with_a_model else SHAPES)
     worded = WordedAnswering(inside, shaped, plain, patients_max)
     inside = worded if with_a_model and patients_max > 0 else shaped
+    if images is not None:
+        inside = ImageAnswering(inside, store, embedder, images, image_embedder, reads_passages=with_a_model)
     answerer: Answerer = UnderstoodAnswering(inside, store)
     if settings.answering.plan_by_model and with_a_model:
         answerer = PlanProposal(answerer, generator, store)

@@ -38,7 +38,9 @@ class CarriedWords:
         if understood is not None:
             meant = understood.meant
             found = replace(meant.question, text=meant.question.text + words)
-            understood = UnderstoodQuestion(asked, replace(meant, question=found, topic=meant.topic + words))
+            topic = meant.topic + words
+            meant = replace(meant, question=found, topic=topic)
+            understood = UnderstoodQuestion(asked, meant, understood.evidence)
         events = self.inside.stream(asked, understood, watch)
         try:
             for event in events:

@@ -26,7 +26,7 @@ from pipeline.answering.verification import (
 )
 from pipeline.call_context import cancellation
 from pipeline.config import AnsweringSettings
-from pipeline.ports import Answerer, Embedder, Generator, Ranker, Store
+from pipeline.ports import Answerer, Embedder, Generator, ImageStore, Ranker, Store
 from pipeline.records import (
     AccessScope,
     Answer,
@@ -149,6 +149,8 @@ class Answering:
     settings: AnsweringSettings
     template: PromptTemplate = field(default_factory=partial(prompt_template, CURRENT))
     ranker: Ranker | None = None
+    images: ImageStore | None = None
+    """What passages of images are held against; None where no question comes with any."""
 
     def answer(self, question: Question) -> Answer:
         """The finished answer."""
@@ -260,7 +262,7 @@ class Answering:
     def _unchanged_note(
         self, scope: AccessScope, passages: Mapping[str, Hit], resource_id: str
     ) -> Document | None:
-        return note_as_told(self.store, passages[resource_id], scope)
+        return note_as_told(self.store, passages[resource_id], scope, self.images)
 
     def _finish(self, found: SearchResult, prompt: Prompt, draft: Draft, watch: Stopwatch) -> Answer:
         if draft.reason is not None:

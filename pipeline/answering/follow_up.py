@@ -210,7 +210,8 @@ def _of_whom(
         about = "pronoun" if earlier.is_unclear() else about
         if not patients and _GOES_ON.match(question.text):
             about = "pronoun" if subject_of(earlier.last_question()) in ("named", "pronoun") else about
-    if about == "pronoun" and store is not None and not _one_patient(store, question.filters.scope):
+    unclear = about == "pronoun" and question.image is None  # with an image, its header may tell who she is
+    if unclear and store is not None and not _one_patient(store, question.filters.scope):
         raise _unclear(question)
     return QuestionContext(question)
 

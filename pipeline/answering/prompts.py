@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
+from pipeline.images import is_image
 from pipeline.records import Hit, Prompt
 
 PROMPTS = Path(__file__).parent / "prompts"
@@ -90,7 +91,13 @@ def build_prompt(
 
 def source_line(hit: Hit) -> str:
     """Where a passage comes from, in one line that a person and a model can read."""
-    parts = [f"note {hit.resource_id}", f"patient {hit.patient_id}", hit.document_type, hit.date or "undated"]
+    kind = "image" if is_image(hit) else "note"
+    parts = [
+        f"{kind} {hit.resource_id}",
+        f"patient {hit.patient_id}",
+        hit.document_type,
+        hit.date or "undated",
+    ]
     if hit.section:
         parts.append(f"section {hit.section}")
     return "(" + ", ".join(parts) + ")"

@@ -76,6 +76,9 @@ def search(
     if ranker is not None and hits:
         with watch.stage("rank"):
             hits = rerank(asked.text, hits, ranker, top_k=asked.top_k)
+    if understood.evidence:
+        found = {hit.chunk_id: hit for hit in (*understood.evidence, *hits)}
+        hits, reason = tuple(found.values()), None
     return SearchResult(asked, topic, tuple(hits), notices, reason, embedder.space.id, watch.total())
 
 

@@ -38,9 +38,9 @@ class UnderstoodAnswering:
             for event in events:
                 match event:
                     case Retrieved():
-                        yield replace(event, understood=parts)
+                        yield replace(event, understood=event.understood or parts)
                     case Finished(answer):
-                        yield Finished(replace(answer, understood=parts))
+                        yield Finished(replace(answer, understood=answer.understood or parts))
                     case _:
                         yield event
         finally:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from pipeline.answering.supporting_sentences import Evidence, Passages, claims_nothing
+from pipeline.images import is_image, label_start
 from pipeline.records import Citation, Document, Hit, Statement, original_span
 from pipeline.text.characters import misleads
 from pipeline.text.sentences import BULLETS
@@ -170,12 +171,35 @@ class StatementChecker:
             if not spans or len(whole) < len(citations):
                 return None
             found.append(list(zip((span.number for span in spans), whole, strict=True)))
-        if _mixes_patients(parts, found, self._passages):
+        if _mixes_patients(parts, found, self._passages) or _tells_label_as_finding(
+            parts, after, found, hits
+        ):
             return None
         return _statement(parts, after, found, self._numbers)
 
 
 _JOINT = " ,;.-*\n"
+_LABELLED = re.compile(r"\blabell?ed\b", re.IGNORECASE)
+_OF_THE_PATIENT = re.compile(
+    r"\b(?:patient|she|he|they|her|his|their|has|have|had|suffers?|diagnos\w*)\b", re.IGNORECASE
+)
+
+
+def _tells_label_as_finding(
+    parts: Sequence[_Part], after: str, found: Sequence[Sequence[tuple[int, Citation]]], hits: Sequence[Hit]
+) -> bool:
+    """Whether words that an image is labelled with are said as anything else: a label is no one's diagnosis."""
+    for part, citations in zip(parts, found, strict=True):
+        of_labels = any(
+            is_image(hit) and citation.end > label_start(hit.text)
+            for number, citation in citations
+            for hit in (hits[number - 1],)
+        )
+        own = f"{part.own_words} {after}"
+        said_as_label = _LABELLED.search(own) is not None and _OF_THE_PATIENT.search(own) is None
+        if of_labels and not (said_as_label or claims_nothing(own)):
+            return True
+    return False
 
 
 def _mixes_patients(

@@ -17,10 +17,27 @@ from pipeline.answering.prompts import source_line
 from pipeline.answering.questions.understood_parts import plan_in_words
 from pipeline.commands.console import out
 from pipeline.commands.naming import as_typed
+from pipeline.images import image_called
 from pipeline.locators import in_words
 from pipeline.ports import Answerer
-from pipeline.records import Answer, Citation, Finished, Hit, Question, Retrieved, UnderstoodPart, Verified
+from pipeline.records import (
+    Answer,
+    Citation,
+    Finished,
+    FoundImage,
+    Hit,
+    Question,
+    Retrieved,
+    UnderstoodPart,
+    Verified,
+)
 
+FOUND_BY = {
+    "image": "its look",
+    "text": "the question's words",
+    "report": "its report",
+    "metadata": "what is known of it",
+}
 REASONS = {
     "no_documents": "Nothing is indexed yet. Index notes first: python -m pipeline.vectorize notes FILE",
     "filters_match_nothing": "No note matches the filters.",
@@ -29,6 +46,7 @@ REASONS = {
     "not_stated": "No passage of the patient's notes has it in these words.",
     "which_patient": "Nothing was looked for: ask again with the id of the one that is meant.",
     "generator_abstained": "The closest passages do not answer the question.",
+    "no_images": "Images are indexed with: python -m pipeline.vectorize images FOLDER",
 }
 
 
@@ -36,9 +54,10 @@ def print_streamed(answering: Answerer, question: Question) -> Answer:
     """Each statement as soon as it is verified. What stands below the statements is printed by `print_answer`."""
     for event in answering.stream(question):
         match event:
-            case Retrieved(passages, understood):
+            case Retrieved(passages, understood, images):
                 _print_understood(understood)
-                out.print(f"{len(passages)} passages found", style="dim")
+                found = f", {len(images)} images" if images else ""
+                out.print(f"{len(passages)} passages{found} found", style="dim")
             case Verified(statement):
                 out.print(statement.text, markup=False)
             case Finished(answer):
@@ -59,6 +78,8 @@ def print_answer(
         out.print(f"({answer.model.label})", style="bold red", markup=False)
     for citation in answer.citations:
         print_citation(citation)
+    for image in answer.images:
+        print_image(image)
     if answer.withheld:
         out.print(
             f"{answer.withheld} statement(s) withheld: what they cite does not say all of it", style="dim"
@@ -114,6 +135,20 @@ def print_citation(citation: Citation) -> None:
     line.append(
         f"{citation.resource_id}  patient {citation.patient_id}  {citation.document_type}  "
         f"{citation.date or 'undated'}  similarity {citation.similarity:.2f}  {in_words(citation.locator)}",
+        style="dim",
+    )
+    out.print(line)
+
+
+def print_image(image: FoundImage) -> None:
+    """One line: what it is, whose, when, how it was found."""
+    number = f" as [{image.number}]" if image.number else ""
+    report = f"  report {image.report_id}" if image.report_id else ""
+    alike = "" if image.similarity is None else f"  similarity {image.similarity:.2f}"
+    line = Text(f"  image{number} ", style="bold")
+    line.append(
+        f"{image.image_id}  patient {image.patient_id}  {image_called(image)}  {image.date or 'undated'}"
+        f"{' (shifted)' if image.date_is_shifted else ''}{alike}  found by {FOUND_BY[image.found_by]}{report}",
         style="dim",
     )
     out.print(line)

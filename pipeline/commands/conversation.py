@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from pipeline.answering.follow_up import (
     LastTurn,
@@ -26,13 +27,14 @@ from pipeline.commands.answer_printer import print_answer, print_streamed
 from pipeline.commands.console import err, out
 from pipeline.commands.naming import as_typed
 from pipeline.errors import BadRequest, ChartwellError, InputUnusable
-from pipeline.records import Question
+from pipeline.records import AskedImage, Question
 from pipeline.reembedding.live_answering import ServingAnswering
 
 PROMPT = "> "
 HELP = """  /all QUESTION   ask of every patient's notes, not of the last answer's patient alone
   /without PART   ask the last question again without a part of what was understood: patient, kind, finding, time, ...
   /new            begin again: nothing is kept of the answers before
+  /image FILE     show images like this one; the next question is asked with it
   /context        show the passages that answers are made from, or no longer
   /quit           end, as do Ctrl-D and Ctrl-C"""
 
@@ -57,11 +59,25 @@ class TerminalConversation:
     checked: Callable[[str], str]
     show_context: bool = False
     last: TerminalTurn | None = field(default=None)
+    prepared: Callable[[Path], AskedImage] | None = None
+    """An image as it can be asked with; raises ChartwellError where it cannot."""
+    image: AskedImage | None = None
+    """What the next question is asked with."""
 
     def ask(self, text: str, *, any_patient: bool = False) -> None:
         """Answer it, statement by statement. Raises ChartwellError; a question that is refused leaves the turn before
         as the last one, but its patient is no longer whom the next question means."""
-        self._ask(replace(self.blank, text=self.checked(text)), self.last, any_patient)
+        question = replace(self.blank, text=self.checked(text), image=self.image)
+        self.image = None
+        self._ask(question, self.last, any_patient)
+
+    def ask_with(self, path: Path) -> None:
+        """Show images that look like this one, and ask the next question with it. Raises ChartwellError."""
+        if self.prepared is None:
+            raise InputUnusable("No image can be asked with here.", remedy="Ask without one.")
+        image = self.prepared(path)
+        self._ask(replace(self.blank, image=image), None, any_patient=False)
+        self.image = image
 
     def ask_without(self, part: str) -> None:
         """Ask the last question again, without this part of what it was understood to ask. Raises InputUnusable where
@@ -133,8 +149,10 @@ def take(conversation: TerminalConversation, line: str) -> None:
             _told(lambda: conversation.ask(rest.strip(), any_patient=True))
         case "/without" if rest.strip():
             _told(lambda: conversation.ask_without(rest.strip()))
+        case "/image" if rest.strip():
+            _told(lambda: conversation.ask_with(Path(rest.strip()).expanduser()))
         case "/new":
-            conversation.last = None
+            conversation.last = conversation.image = None
             out.print("nothing is kept of the answers before", style="dim")
         case "/context":
             conversation.show_context = not conversation.show_context

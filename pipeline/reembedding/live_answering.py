@@ -167,15 +167,13 @@ class ServingAnswering:
             embedder, store = self._telemetry.embedder(corpus.embedder), self._telemetry.store(corpus.store)
             if self._generator is None or generator_needs_embedder(self._settings):
                 self._generator = self._telemetry.generator(open_generator(self._settings, embedder))
-            answerer = compose_answerer(embedder, store, self._generator, self._settings, self._telemetry)
+            generator, settings = self._generator, self._settings
+            images, image_embedder = open_image_store(corpus.store), image_embedder_when_asked(settings)
+            answerer = compose_answerer(
+                embedder, store, generator, settings, self._telemetry, images, image_embedder
+            )
             space = AnsweringSpace(
-                answerer,
-                embedder,
-                store,
-                self._generator,
-                open_image_store(corpus.store),
-                image_embedder_when_asked(self._settings),
-                corpus.originals,
+                answerer, embedder, store, generator, images, image_embedder, corpus.originals
             )
             return _Open(space, chosen, stack.pop_all())
 

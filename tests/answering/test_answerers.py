@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -219,8 +219,9 @@ def test_the_wiring_puts_a_wrapper_on_for_everyone(tmp_path: Path, monkeypatch: 
         generator: Generator,
         settings: Settings,
         telemetry: Telemetry = SILENT,
+        *images: Any,
     ) -> Answerer:
-        return Guarded(compose_answerer(embedder, store, generator, settings, telemetry), "zebra")
+        return Guarded(compose_answerer(embedder, store, generator, settings, telemetry, *images), "zebra")
 
     monkeypatch.setattr(live_answering, "compose_answerer", guarded)
     with live_answering.ServingAnswering(settings) as serving:

@@ -25,6 +25,7 @@ from pipeline.answering.questions.plan import (
 )
 from pipeline.answering.questions.understood_parts import (
     FINDING,
+    kind_id,
     shape_id,
     with_carried,
 )
@@ -48,7 +49,7 @@ _OF_PATIENTS = frozenset(map(shape_id, (AnswerShape.WHO, AnswerShape.COUNT)))
 _FOR = re.compile(r"\s*for\b", re.IGNORECASE)
 """Asks for the part of a list that is for something: "And for his reflux?"."""
 _POINTS_BACK = re.compile(
-    r"\bit\b(?!-)|\b(?:last|latest|first|previous|earlier|other|new|old) ones?\b"
+    r"\bit\b(?!-)|\b(?:last|latest|first|previous|earlier|other|new|old) ones?\b|\bthe ones? before\b(?! \w)"
     r"|\b(?:this|that|these|those)\b(?=\s*[?.!]*$|\s+(?:start|begin|beg[au]n|happen|done|given|found|treat|stop|go|get|help|work|hurt"
     r"|for|from|when|at|in|on)\w*\b)",
     re.IGNORECASE,
@@ -141,9 +142,9 @@ def _pointed_at(plan: QuestionPlan, told: Sequence[UnderstoodPart]) -> list[str]
     """What "it" is: the finding before, without the words that asked for something of it."""
     finding = next((each.text for each in told if each.part == "finding"), "")
     thing = _ASKED_AFTER.sub("", _ASKED_BEFORE.sub("", finding))
-    if not thing:
-        return []
     kinds = [] if plan.kinds else [each.id for each in told if each.part == "kind"]
+    if not thing:
+        return kinds if kinds == [kind_id(ThingKind.IMAGING)] else []  # "the one before" is a film
     return [*kinds, f"{FINDING}{thing}"]
 
 

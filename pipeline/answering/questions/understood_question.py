@@ -14,7 +14,7 @@ from pipeline.answering.questions.interpretation import plan_for
 from pipeline.answering.questions.patient_meant import PatientMeant, patient_meant
 from pipeline.answering.questions.plan import QuestionPlan
 from pipeline.ports import Store
-from pipeline.records import Question
+from pipeline.records import Hit, Question
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class UnderstoodQuestion:
     question: Question
     """As it was asked."""
     meant: PatientMeant
+    evidence: tuple[Hit, ...] = ()
+    """Passages that another search found, which stand before those of the notes."""
 
     @classmethod
     def of(cls, question: Question, store: Store) -> UnderstoodQuestion:

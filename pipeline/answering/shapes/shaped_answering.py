@@ -96,7 +96,7 @@ class ShapedAnswering:
         """What the question's shape finds before that is checked; None where no shape takes it, it is not known whom
         the question means, or nothing was looked at."""
         meant = understood.meant
-        if not _is_known_whom(meant):
+        if not is_known_whom(meant):
             return None
         plan, filters = understood.plan, meant.question.filters
         embed = partial(embed_question, plan.text.strip(), self.embedder)
@@ -171,7 +171,7 @@ class ShapedAnswering:
         )
 
 
-def _is_known_whom(meant: PatientMeant) -> bool:
+def is_known_whom(meant: PatientMeant) -> bool:
     """Whether it is known whom the question means. Whether a name without a patient is a person's, passages say."""
     named = any(written.sure and not written.is_id for written in meant.asked.written)
     return meant.reason is None and (bool(meant.question.filters.patient_ids) or not named)

@@ -52,6 +52,10 @@ REASONS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Not stated in this patient's notes",
             "No passage of them has it in these words. Ask in the words that the notes would use, if there are others.",
         ),
+        "no_images": (
+            "No such image",
+            "None that you can see is stored. Name another kind or time, or ask what the notes say.",
+        ),
         "which_patient": (
             "Several patients have that name",
             "Choose the one that is meant; nothing was looked for.",

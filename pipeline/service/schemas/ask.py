@@ -390,8 +390,8 @@ class AnswerHead(BaseModel):
     )
     reason: str | None = Field(
         description="for nothing_relevant: no_documents, filters_match_nothing, below_floor, name_not_found, "
-        "which_patient, not_stated or generator_abstained; for no_answer: nothing_verified, cut_off, filtered, "
-        "refused, tool_call, thought_only or empty"
+        "which_patient, not_stated, no_images or generator_abstained; for no_answer: nothing_verified, cut_off, "
+        "filtered, refused, tool_call, thought_only or empty"
     )
     ending: Ending = Field(
         description="how the model's answer ended; of all but complete, more may be missing"

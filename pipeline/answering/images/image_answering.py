@@ -1,0 +1,414 @@
+"""Answers questions about stored films, and questions that come with one.
+
+Decides what is said beside the notes' own answer: films of the patient who is meant, each by its description, never
+another's; images of others, where no one is meant, are shown with whose they are, and no statement is about them. An
+image whose header names another patient than the question is not answered from. A question that asks of no film goes
+on as it came. Refuses to know how films are found (`stored_films`, `similar_images`) and what the notes say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.answering.flow import InnerAnswerer
+from pipeline.answering.images.film_statements import (
+    film_hits,
+    film_statement,
+    lead_over,
+    many,
+    nothing_stored,
+    numbered,
+)
+from pipeline.answering.images.similar_images import image_vector, similar_hits
+from pipeline.answering.images.stored_films import (
+    StoredFilm,
+    StoredFilms,
+    images_asked_for,
+    images_inside,
+    is_in_time,
+)
+from pipeline.answering.questions.asked.films import AskedFilms, Fits, asked_films, may_ask_of_films
+from pipeline.answering.questions.plan import AskedTime
+from pipeline.answering.questions.understood_parts import understood_parts
+from pipeline.answering.questions.understood_question import UnderstoodQuestion
+from pipeline.answering.shapes.shaped_answering import is_known_whom
+from pipeline.answering.stages import Stopwatch
+from pipeline.call_context.cancellation import end_early
+from pipeline.errors import BadRequest, SettingsInvalid
+from pipeline.imaging.records import ImageDescription
+from pipeline.ports import Embedder, ImageEmbedder, ImageStore, Store
+from pipeline.records import (
+    Answer,
+    AnswerEvent,
+    AskedImage,
+    Filters,
+    Finished,
+    FoundImage,
+    GeneratorModel,
+    Hit,
+    Question,
+    Retrieved,
+    SearchResult,
+    Statement,
+    UnderstoodPart,
+    Usage,
+    Verified,
+)
+
+MODEL = GeneratorModel(provider="extractive", model="image-descriptions", thinks="never")
+NO_IMAGES = "no_images"
+_NOT_FOUND = frozenset(["below_floor", "not_stated", "generator_abstained", "filters_match_nothing"])
+"""Why the notes have nothing, where it is known whose they are."""
+IMAGES_SHOWN_MAX = 24
+REPORT_PASSAGES_MAX = 6
+PASSAGES_READ = 200
+"""Of one patient, in which those of reports are looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilmAnswer:
+    """What films add to an answer."""
+
+    lead: Statement | None = None
+    """Over the films that are told."""
+    told: tuple[Hit, ...] = ()
+    """Each a statement of its own, where none of the notes' answer cites it."""
+    shown: tuple[FoundImage, ...] = ()
+    nothing: str = ""
+    """What is said where there is neither a film nor anything in the notes."""
+
+
+@dataclass(frozen=True)
+class ImageAnswering:
+    """Implements ports.Answerer, and flow.InnerAnswerer."""
+
+    inside: InnerAnswerer
+    store: Store
+    embedder: Embedder
+    images: ImageStore
+    image_embedder: ImageEmbedder | None
+    reads_passages: bool = False
+    """Whether a language model reads passages, so that those of films stand among them."""
+
+    def search(self, question: Question) -> SearchResult:
+        return self.inside.search(question)
+
+    def stream(
+        self, question: Question, understood: UnderstoodQuestion | None = None, watch: Stopwatch | None = None
+    ) -> Iterator[AnswerEvent]:
+        if not may_ask_of_films(question):
+            yield from self.inside.stream(question, understood, watch)
+            return
+        watch = watch or Stopwatch()
+        understood = understood or UnderstoodQuestion.of(question, self.store)
+        if question.image is not None:
+            yield from self._with_image(question.image, understood, watch)
+        elif not is_known_whom(understood.meant) or self.images.space() is None:
+            yield from self.inside.stream(question, understood, watch)
+        else:
+            yield from self._about_films(understood, watch)
+
+    # --- questions about films
+
+    def _about_films(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Iterator[AnswerEvent]:
+        asked, question, time = asked_films(understood.plan), understood.meant.question, understood.plan.time
+        with watch.stage("search"):
+            films = images_asked_for(
+                asked, time, question.filters, self.images, self.store, self.image_embedder
+            )
+        if not question.filters.patient_ids:
+            found = _of_no_one(films, asked, time)
+        elif films.films and (asked.themselves or asked.shown or not films.uncertain):
+            told = film_hits(films)
+            found = FilmAnswer(lead_over(films, asked, time, len(told)), told, _shown(films))
+        else:
+            found = FilmAnswer(nothing=nothing_stored(asked, films, time, patient=True))
+        if asked.themselves or (asked.shown and found.shown):
+            yield from self._alone(question, found, watch)
+        elif found.shown and (question.filters.patient_ids or asked.plainly or asked.shown):
+            yield from self._beside(understood, found, watch)
+        elif question.filters.patient_ids:
+            yield from self._without_films(understood, asked, found.nothing, watch)
+        else:
+            yield from self.inside.stream(understood.question, understood, watch)
+
+    def _without_films(
+        self, understood: UnderstoodQuestion, asked: AskedFilms, nothing: str, watch: Stopwatch
+    ) -> Iterator[AnswerEvent]:
+        """What the notes say; that there is no film, where films were asked for by that word, or the notes have nothing
+        either."""
+        events = self.inside.stream(understood.question, understood, watch)
+        try:
+            for event in events:
+                if not isinstance(event, Finished):
+                    yield event
+                    continue
+                answer = _saying_there_is_none(event.answer, nothing, plainly=asked.plainly)
+                for statement in answer.statements[len(event.answer.statements) :]:
+                    yield Verified(statement)
+                yield Finished(answer)
+        finally:
+            end_early(events)
+
+    # --- questions with an image
+
+    def _with_image(
+        self, image: AskedImage, understood: UnderstoodQuestion, watch: Stopwatch
+    ) -> Iterator[AnswerEvent]:
+        question = understood.meant.question
+        if not is_known_whom(understood.meant):
+            yield from self.inside.stream(understood.question, understood, watch)
+            return
+        if self.image_embedder is None:
+            raise SettingsInvalid(
+                "No image embedder is set.",
+                remedy="Set CHARTWELL_IMAGE_EMBEDDER__PROVIDER to local, nim or bedrock.",
+            )
+        scope = question.filters.scope
+        if self.images.space() is None:
+            yield from self._alone(question, FilmAnswer(nothing="No image is stored here."), watch)
+            return
+        with watch.stage("search"):
+            twin = self._stored_twin(image, question.filters)
+            whose = image.patient_id or (twin.patient_id if twin else "")
+            _require_same(question.filters.patient_ids, whose)
+            found, own = self._similar(image, twin, whose, understood, watch)
+        limited = question.filters.patient_ids or (
+            (whose,) if whose and understood.plan.patients.whom != "everyone" else ()
+        )
+        asked = asked_films(understood.plan)
+        if not understood.question.text.strip() or asked.like_the_asked or asked.themselves or not limited:
+            yield from self._alone(question, found, watch)
+            return
+        parts: tuple[UnderstoodPart, ...] = ()
+        if not question.filters.patient_ids:
+            filters = replace(question.filters, patient_ids=limited)
+            understood = UnderstoodQuestion.of(replace(understood.question, filters=filters), self.store)
+            parts = understood_parts(understood.plan, limited, scope, self.store, understood.question)
+        if self.reads_passages:
+            understood = replace(understood, evidence=self._reports(own, understood, found.told))
+        for event in self._beside(understood, found, watch):
+            match event:
+                case Retrieved():
+                    yield replace(event, understood=parts)
+                case Finished(answer):
+                    yield Finished(replace(answer, understood=parts))
+                case _:
+                    yield event
+
+    def _stored_twin(self, image: AskedImage, filters: Filters) -> ImageDescription | None:
+        """The stored image that is made of the same bytes, where the asker may see it."""
+        ids = self.images.images_of([image.content_hash]) if image.content_hash else []
+        found = (self.images.image(each, filters.scope) for each in ids)
+        return next((each for each in found if each is not None), None)
+
+    def _similar(
+        self,
+        image: AskedImage,
+        twin: ImageDescription | None,
+        whose: str,
+        understood: UnderstoodQuestion,
+        watch: Stopwatch,
+    ) -> tuple[FilmAnswer, tuple[StoredFilm, ...]]:
+        """Films that look like it: those of the patient to be told, others to be shown."""
+        assert self.image_embedder is not None
+        with watch.stage("embed"):
+            vector = image_vector(image, self.image_embedder, self.images)
+        asked, filters = asked_films(understood.plan), understood.meant.question.filters
+        hits = similar_hits(
+            vector,
+            self.images,
+            images_inside(filters),
+            limit=IMAGES_SHOWN_MAX,
+            patient_id=whose,
+            without=twin.image_id if twin and (asked.like_the_asked or asked.earlier) else "",
+        )
+        before = (image.date or (twin.date if twin else None)) if asked.earlier else None
+        films = tuple(
+            StoredFilm(hit.description, "image", hit.similarity)
+            for hit in hits
+            if asked.fits(hit.description) is not Fits.NO
+            and is_in_time(hit.description, understood.plan.time)
+            and (before is None or (hit.description.date or before)[:10] < before[:10])
+        )
+        patients = filters.patient_ids or ((whose,) if whose else ())
+        own = tuple(film for film in films if film.description.patient_id in patients)
+        return _that_look_like_it(films, own, known=bool(patients)), own
+
+    def _reports(
+        self, films: Sequence[StoredFilm], understood: UnderstoodQuestion, told: Sequence[Hit]
+    ) -> tuple[Hit, ...]:
+        """Films and the passages of their reports, those that fit the question best first."""
+        ids = {film.description.report_id for film in films} - {None}
+        text, filters = understood.question.text, understood.meant.question.filters
+        if not ids:
+            return tuple(told)
+        vector = self.embedder.embed([text], "query")[0]
+        matches = self.store.search_vector(vector, PASSAGES_READ, filters)
+        hits = self.store.hits([match.chunk_id for match in matches], vector)
+        of_reports = [
+            hit
+            for hit in hits
+            if hit.resource_id in ids
+            and hit.patient_id in filters.patient_ids
+            and filters.scope.admits(hit.domain, hit.patient_id)
+        ]
+        return (*told, *of_reports[:REPORT_PASSAGES_MAX])
+
+    # --- answers
+
+    def _alone(self, question: Question, found: FilmAnswer, watch: Stopwatch) -> Iterator[AnswerEvent]:
+        """An answer of films and nothing else."""
+        yield Retrieved(found.told, images=found.shown)
+        with watch.stage("verify"):
+            statements = self._statements(found, found.told, 0, question)
+        for statement in statements:
+            yield Verified(statement)
+        yield Finished(self._answer(question, found, statements, watch))
+
+    def _answer(
+        self, question: Question, found: FilmAnswer, statements: Sequence[Statement], watch: Stopwatch
+    ) -> Answer:
+        citations = tuple(citation for statement in statements for citation in statement.citations)
+        answered = bool(statements)
+        return Answer(
+            question=question.text,
+            outcome="answered" if answered else "nothing_relevant",
+            text="\n".join(statement.text for statement in statements) if answered else found.nothing,
+            statements=tuple(statements),
+            citations=citations,
+            passages=found.told,
+            reason=None if answered else NO_IMAGES,
+            model=MODEL,
+            prompt_version=None,
+            space_id=self.embedder.space.id,
+            usage=Usage(),
+            seconds=watch.total(),
+            ending="complete" if answered else "not_asked",
+            images=numbered(found.shown, citations),
+        )
+
+    def _beside(
+        self, understood: UnderstoodQuestion, found: FilmAnswer, watch: Stopwatch
+    ) -> Iterator[AnswerEvent]:
+        """What the notes say, then the films that it does not cite."""
+        if self.reads_passages and not understood.evidence:
+            understood = replace(understood, evidence=found.told)
+        events = self.inside.stream(understood.question, understood, watch)
+        try:
+            for event in events:
+                match event:
+                    case Retrieved(passages):
+                        yield replace(event, passages=_with(passages, found.told), images=found.shown)
+                    case Finished(answer):
+                        added = self._added(answer, found, understood.meant.question)
+                        for statement in added:
+                            yield Verified(statement)
+                        yield Finished(_joined(answer, added, found, watch))
+                    case _:
+                        yield event
+        finally:
+            end_early(events)
+
+    def _added(self, answer: Answer, found: FilmAnswer, question: Question) -> list[Statement]:
+        cited = {each.resource_id for each in answer.citations if each.region is not None}
+        left = [hit for hit in found.told if hit.resource_id not in cited]
+        last = max((each.number for each in answer.citations), default=0)
+        return self._statements(found, left, last, question)
+
+    def _statements(
+        self, found: FilmAnswer, hits: Sequence[Hit], last: int, question: Question
+    ) -> list[Statement]:
+        """The lead and what is said of each film; the numbers of their citations follow `last`."""
+        said: list[Statement] = []
+        for hit in hits:
+            number = last + len(said) + 1
+            statement = film_statement(hit, number, self.store, self.images, question.filters.scope)
+            said += [statement] if statement is not None else []
+        alone = not found.told and found.lead is not None
+        return [found.lead, *said] if found.lead is not None and (said or alone) else said
+
+
+def _saying_there_is_none(answer: Answer, nothing: str, *, plainly: bool) -> Answer:
+    if answer.outcome == "nothing_relevant" and answer.reason in _NOT_FOUND and not answer.statements:
+        return replace(answer, text=f"{answer.text} {nothing}")
+    if plainly and answer.outcome == "answered":
+        statements = (*answer.statements, Statement(nothing, ()))
+        return replace(answer, statements=statements, text=f"{answer.text}\n{nothing}")
+    return answer
+
+
+def _require_same(patients: Sequence[str], whose: str) -> None:
+    """Raises BadRequest where the image is another patient's than the one asked about."""
+    if patients and whose and whose not in patients:
+        raise BadRequest(
+            f"The question is about patient {', '.join(patients)}, and the image is of another one.",
+            remedy="Ask with an image of that patient, or ask without naming one.",
+        )
+
+
+def _of_no_one(films: StoredFilms, asked: AskedFilms, time: AskedTime) -> FilmAnswer:
+    """Films of whoever it is, shown with whose they are."""
+    number = len(films.films)
+    if not number:
+        return FilmAnswer(nothing=nothing_stored(asked, films, time, patient=False))
+    first = f", the newest {IMAGES_SHOWN_MAX} shown" if number > IMAGES_SHOWN_MAX else ""
+    lead = f"{many(number, asked.called, complete=films.all_read)} stored here{first}; whose each is stands with it."
+    return FilmAnswer(Statement(lead, ()), (), _shown(films))
+
+
+def _that_look_like_it(films: Sequence[StoredFilm], own: Sequence[StoredFilm], *, known: bool) -> FilmAnswer:
+    """Those of the patient are told, the others shown."""
+    if not films:
+        return FilmAnswer(nothing="No image stored here looks like it.")
+    others = many(len(films) - len(own), "image")
+    of_others = f"{others} of others that look like it; whose each is stands with it."
+    if own:
+        text = f"{many(len(own), 'image')} of the patient that look like it, the most alike first:"
+        lead = text if len(own) == len(films) else f"{of_others} {text}"
+    else:
+        lead = f"No image of the patient stored here looks like it. {of_others}" if known else of_others
+    return FilmAnswer(
+        Statement(lead, ()), film_hits(StoredFilms(tuple(own))), _shown(StoredFilms(tuple(films)))
+    )
+
+
+def _shown(films: StoredFilms) -> tuple[FoundImage, ...]:
+    return tuple(film.found for film in films.films[:IMAGES_SHOWN_MAX])
+
+
+def _with(passages: Sequence[Hit], films: Sequence[Hit]) -> tuple[Hit, ...]:
+    """The passages, and those of films that are not among them."""
+    return tuple({hit.chunk_id: hit for hit in (*passages, *films)}.values())
+
+
+def _joined(answer: Answer, added: Sequence[Statement], found: FilmAnswer, watch: Stopwatch) -> Answer:
+    """The notes' answer with what is said of films. Where the notes have nothing, it says so."""
+    statements = [*answer.statements, *added]
+    if added and answer.outcome != "answered" and not answer.statements:
+        statements = [Statement(_NOT_IN_NOTES[answer.outcome], ()), *added]
+    citations = (*answer.citations, *(each for said in added for each in said.citations))
+    passages = _with(answer.passages, found.told)
+    images = numbered(found.shown, citations)
+    if not added:
+        return replace(answer, passages=passages, images=images)
+    return replace(
+        answer,
+        outcome="answered",
+        reason=None,
+        text="\n".join(statement.text for statement in statements),
+        statements=tuple(statements),
+        citations=citations,
+        passages=passages,
+        images=images,
+        ending="complete" if answer.ending in ("abstained", "not_asked") else answer.ending,
+        seconds=watch.total(),
+    )
+
+
+_NOT_IN_NOTES = {
+    "nothing_relevant": "No relevant information was found in the notes.",
+    "no_answer": "What the notes say of it cannot be shown.",
+    "answered": "",
+}

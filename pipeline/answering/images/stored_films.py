@@ -1,0 +1,157 @@
+"""The stored films that a question asks for.
+
+Decides which of a patient's films fit what is asked: by their own codes, dates and labels, by what their report says,
+and by words where the image model reads them. What its description leaves open makes a film one that may be meant, and
+it is told so. Patient, scope, domain and filtered days go down to the store. Knows no wording of an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.answering.note_access import visible_note
+from pipeline.answering.questions.asked.films import AskedFilms, Fits
+from pipeline.answering.questions.plan import AskedTime
+from pipeline.images import IMAGE_TYPE, ImageFilters, found_image
+from pipeline.imaging.records import ImageDescription
+from pipeline.ports import ImageEmbedder, ImageStore, Store
+from pipeline.records import AccessScope, Filters, FoundBy, FoundImage
+from pipeline.text.answerability.asked_words import AskedWords
+
+FILMS_READ_MAX = 400
+"""Films that are looked through for one question, the newest."""
+REPORTS_READ_MAX = 20
+FOUND_BY_WORDS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilm:
+    """A film that may be asked for, and how it was found."""
+
+    description: ImageDescription
+    found_by: FoundBy = "metadata"
+    similarity: float | None = None
+
+    @property
+    def found(self) -> FoundImage:
+        return found_image(self.description, self.found_by, self.similarity)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFilms:
+    """What is stored of the films that are asked for, the newest first."""
+
+    films: tuple[StoredFilm, ...] = ()
+    uncertain: bool = False
+    """Whether their descriptions leave open that they are of the kind, part or side that is asked for."""
+    unlabelled: bool = False
+    """Whether there are films of that kind, and none is labelled with what is asked for."""
+    all_read: bool = True
+    """False where more are stored than are looked through."""
+
+
+NO_FILMS = StoredFilms()
+
+
+def images_inside(filters: Filters) -> ImageFilters:
+    """Filters of notes as they hold for images. A type of notes says nothing of images."""
+    return ImageFilters(
+        patient_ids=filters.patient_ids,
+        domains=filters.domains,
+        since=filters.since,
+        until=filters.until,
+        scope=filters.scope,
+    )
+
+
+def images_asked_for(
+    asked: AskedFilms,
+    time: AskedTime,
+    filters: Filters,
+    images: ImageStore,
+    notes: Store,
+    embedder: ImageEmbedder | None = None,
+) -> StoredFilms:
+    """The films inside `filters` that are asked for. `embedder`: finds by words where it reads them."""
+    if filters.document_types and IMAGE_TYPE not in filters.document_types:
+        return NO_FILMS
+    admitted = images_inside(filters)
+    held = images.images(admitted, limit=FILMS_READ_MAX)
+    in_time = [film for film in held if is_in_time(film, time)]
+    fits = {film.image_id: asked.fits(film) for film in in_time}
+    sure = [film for film in in_time if fits[film.image_id] is Fits.YES]
+    chosen = sure or [film for film in in_time if fits[film.image_id] is Fits.UNKNOWN]
+    chosen = _in_order(chosen, asked, time)
+    uncertain, all_read = bool(chosen) and not sure, len(held) < FILMS_READ_MAX
+    if not asked.label or time.order or not chosen:
+        return StoredFilms(tuple(map(StoredFilm, chosen)), uncertain, all_read=all_read)
+    labelled = [StoredFilm(film) for film in chosen if asked.is_labelled(film)]
+    if labelled:
+        return StoredFilms(tuple(labelled), uncertain, all_read=all_read)
+    reported = _by_report(asked.label, chosen, notes, filters.scope)
+    others = reported or _by_words(asked, chosen, images, admitted, embedder)
+    return StoredFilms(tuple(others), uncertain, unlabelled=True, all_read=all_read)
+
+
+def is_in_time(film: ImageDescription, time: AskedTime) -> bool:
+    """Whether the film may be of the days that are asked for."""
+    if time.either:
+        return film.date is not None and film.date[:10] in time.either
+    return time.period.admits(film.date)
+
+
+def _in_order(
+    films: Sequence[ImageDescription], asked: AskedFilms, time: AskedTime
+) -> list[ImageDescription]:
+    """The films of the newest day or the oldest where one is asked for; all but the newest for earlier ones."""
+    dated = [film for film in films if film.date]
+    if not dated or not (asked.earlier or time.order):
+        return list(films)
+    newest, oldest = _day(dated[0]), _day(dated[-1])
+    if asked.earlier and not asked.like_the_asked:
+        return [film for film in dated if _day(film) != newest]
+    if time.order is None:
+        return list(films)
+    wanted = oldest if time.order == "first" else newest
+    return [film for film in dated if _day(film) == wanted]
+
+
+def _day(film: ImageDescription) -> str:
+    return (film.date or "")[:10]
+
+
+def _by_report(
+    label: str, films: Sequence[ImageDescription], notes: Store, scope: AccessScope
+) -> list[StoredFilm]:
+    """Films whose report has all the words; what it says of them is the report's to say."""
+    asked = AskedWords(label)
+    found: list[StoredFilm] = []
+    for film in [each for each in films if each.report_id][:REPORTS_READ_MAX]:
+        report = visible_note(notes, film.report_id or "", scope)
+        if report is not None and report.patient_id == film.patient_id:
+            text = report.text_content
+            if asked.terms and len(asked.held(text)) == len(asked.terms):
+                found.append(StoredFilm(film, "report"))
+    return found
+
+
+def _by_words(
+    asked: AskedFilms,
+    films: Sequence[ImageDescription],
+    images: ImageStore,
+    filters: ImageFilters,
+    embedder: ImageEmbedder | None,
+) -> list[StoredFilm]:
+    """Films that the image model finds by the words, where it has a text side."""
+    space = images.space()
+    if embedder is None or space is None or not embedder.reads_texts or embedder.space.id != space.id:
+        return []
+    vector = embedder.embed_texts([f"{asked.called} with {asked.label}"])[0]
+    chosen = {film.image_id for film in films}
+    hits = images.search(vector, FILMS_READ_MAX, replace(filters, modalities=()))
+    return [
+        StoredFilm(hit.description, "text", hit.similarity)
+        for hit in hits
+        if hit.description.image_id in chosen and hit.similarity >= space.similarity_floor
+    ][:FOUND_BY_WORDS_MAX]

@@ -1,0 +1,263 @@
+"""Which films a question asks for: of which kind, part of the body and side, with which label, and what else it asks.
+
+Decides by words alone that a film is asked for at all, and what a stored film's own codes say of it: it is such a one,
+it is not, or nothing tells. Refuses to know whose films are meant and what is stored.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import MappingProxyType
+
+from pipeline.answering.questions.asked.patients import framed
+from pipeline.answering.questions.asked.time import asked_time
+from pipeline.answering.questions.plan import QuestionPlan
+from pipeline.imaging.records import ImageDescription
+from pipeline.records import Question
+from pipeline.text.answerability.asked_words import AskedWords
+
+_X_RAYS, _SCANS = ("CR", "DX", "RG", "XR"), ("CT", "MR", "PT", "NM")
+
+
+@dataclass(frozen=True, slots=True)
+class FilmKind:
+    """A kind of image: how people call it, and its codes."""
+
+    name: str
+    codes: tuple[str, ...]
+
+
+_KINDS: Mapping[FilmKind, str] = MappingProxyType(
+    {
+        FilmKind("X-ray", _X_RAYS): r"x[- ]?rays?|cxrs?|radiographs?|plain films?",
+        FilmKind("CT", ("CT",)): r"cts?|(?:ct|cat)[- ]scans?|computed tomograph\w+",
+        FilmKind("MRI", ("MR",)): r"mris?|mr(?:i)?[- ]scans?|magnetic resonance \w+",
+        FilmKind("ultrasound", ("US",)): r"ultrasounds?|sonograms?",
+        FilmKind("mammogram", ("MG",)): r"mammogra(?:ms?|ph\w+)",
+        FilmKind("PET scan", ("PT",)): r"pet[- ](?:scans?|cts?)",
+        FilmKind("nuclear medicine scan", ("NM",)): r"(?:bone|nuclear(?: medicine)?) scans?|scintigra\w+",
+        FilmKind("angiogram", ("XA",)): r"angiogra(?:ms?|ph\w+)",
+    }
+)
+_SCAN = re.compile(r"(?<![\w-])scans?(?![\w-])", re.IGNORECASE)
+_ANY = r"films?|images|the image|pictures|photos?|photographs?"
+_PLAIN = re.compile(rf"(?<![\w-])(?:{_ANY})(?![\w-])", re.IGNORECASE)
+_FILM_WORD = re.compile(
+    rf"(?<![\w-])(?:{_ANY}|imaging|scans?|{'|'.join(_KINDS.values())})(?![\w-])", re.IGNORECASE
+)
+_KIND_WORDS = {
+    kind: re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE) for kind, words in _KINDS.items()
+}
+_PARTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        name: re.compile(rf"(?<![a-z])(?:{words})(?![a-z])", re.IGNORECASE)
+        for name, words in {
+            "chest": r"chest\w*|cxrs?|thorax|lungs?",
+            "abdomen": r"abdomen|abdominal|chestabd\w*|abdomenpelvis|kub|belly",
+            "pelvis": r"pelvi[sc]|chestabdpelvis|abdomenpelvis",
+            "breast": r"breasts?",
+            "cervical spine": r"cervical spine|c-?spine|neck",
+            "thoracic spine": r"thoracic spine|t-?spine",
+            "lumbar spine": r"lumbar(?: spine)?|l-?spine|lower back|low back",
+            "spine": r"spine|[ctls]-?spine|vertebra\w*|back",
+            "head": r"head|skull|brain|cranial|cranium",
+            "heart": r"heart|cardiac",
+            "hip": r"hips?",
+            "knee": r"knees?",
+            "ankle": r"ankles?",
+            "foot": r"foot|feet|toes?",
+            "leg": r"legs?|lower[ _]leg|tibia|fibula",
+            "thigh": r"thighs?|femur|upper[ _]leg",
+            "shoulder": r"shoulders?|clavicle",
+            "elbow": r"elbows?",
+            "forearm": r"forearms?|radius|ulna",
+            "upper arm": r"upper[ _]arm|humerus",
+            "wrist": r"wrists?",
+            "hand": r"hands?|fingers?|thumbs?",
+            "face": r"face|facial|orbits?|sinus(?:es)?|jaw|mandible",
+            "eye": r"eyes?|retina\w*",
+        }.items()
+    }
+)
+_SIDES = MappingProxyType({"left": "L", "right": "R"})
+_SIDE = re.compile(r"\b(?P<side>left|right)\b", re.IGNORECASE)
+_NOTES = re.compile(r"\b(?:notes?|reports?|records?|chart)\b", re.IGNORECASE)
+_SHOWN = re.compile(
+    r"^\W*(?:(?:and|so|please|can you|could you|let me|now)\s+)*"
+    r"(?:show|list|display|open|find|see|get|pull up|search)\b",
+    re.IGNORECASE,
+)
+_THEMSELVES = re.compile(
+    rf"^\W*(?:(?:and|so|please)\s+)*(?:(?:which|what|how many|any)\s+(?:\w+\s+){{0,2}}(?:{_ANY})\b"
+    rf"|(?:is|are|were) there\b.{{0,30}}\b(?:{_ANY})\b"
+    rf"|(?:does|do|did|has|have)\b.{{0,40}}\b(?:{_ANY})\b)",
+    re.IGNORECASE,
+)
+"""Asks for films and not for what they show: "Which films does she have?"."""
+_SAYS = re.compile(r"\b(?:say|says|said|show|shows|showed|shown|see|seen|found|tell|tells)\b", re.IGNORECASE)
+_EARLIER = re.compile(r"\b(?:earlier|previous|prior|older|before|preceding)\b", re.IGNORECASE)
+_ONE_BEFORE = re.compile(r"\bthe ones? before\b(?! \d)", re.IGNORECASE)
+"""No event that another time is counted from."""
+_LIKE = re.compile(r"\b(?:similar|alike|resembl\w+|like (?:this|that|it|the))\b", re.IGNORECASE)
+_LABEL = re.compile(
+    r"(?:\b(?:about|regarding|concerning|with|showing|labell?ed(?: with| as)?|shows?|of)"
+    r"|^\W*(?:is|are|was|were) there (?:an?|any))\s+(?P<label>[^?.!,;]+)",
+    re.IGNORECASE,
+)
+_NO_LABEL = re.compile(
+    r"\b(?:an?|the|any|all|some|me|us|in|on|at|of|for|from|since|until|during|before|after|and|or|which|that|this|like"
+    r"|ones?|is|are|was|were|did|does|do|has|have|had|about|with|showing|labell?ed|say|says|said|shows?|showed|shown|see"
+    r"|seen|found|notes?|reports?|records?|chart|there|latest|last|first|newest|earlier|previous|prior|older|other"
+    r"|patients?|her|hers|his|their|him|left|right|similar|views?|stored|here|in)\b"
+    r"|§(?:'s)?|\d[\d-]*",
+    re.IGNORECASE,
+)
+
+
+_DENIED = re.compile(
+    r"\b(?:no|not|non|without|absent|absence|negative|denie[sd]|free|normal|ruled out)\b", re.IGNORECASE
+)
+"""A label with one of these words says that something is not there."""
+
+
+class Fits(Enum):
+    """Whether a film is one that is asked for. UNKNOWN: its description does not tell."""
+
+    YES = "yes"
+    UNKNOWN = "unknown"
+    NO = "no"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedFilms:
+    """Films as a question asks for them; what is empty is not asked."""
+
+    kinds: tuple[FilmKind, ...] = ()
+    parts: tuple[str, ...] = ()
+    side: str = ""
+    """L or R."""
+    label: str = ""
+    """What they are to be labelled with, in the question's words."""
+    earlier: bool = False
+    """Those before the newest."""
+    like_the_asked: bool = False
+    themselves: bool = False
+    """The films are all that is asked for, and not what notes say."""
+    plainly: bool = False
+    """They are called films or images, and by no kind that notes tell of as well."""
+    shown: bool = False
+    """The films are wanted where there are any: "Show the chest X-ray"."""
+
+    @property
+    def called(self) -> str:
+        """As one such film is called: "left knee MRI", "film"."""
+        side = {code: word for word, code in _SIDES.items()}.get(self.side, "")
+        words = (
+            side,
+            self.parts[0] if self.parts else "",
+            self.kinds[0].name if len(self.kinds) == 1 else "film",
+        )
+        return " ".join(word for word in words if word)
+
+    def fits(self, film: ImageDescription) -> Fits:
+        """Whether its codes make it one of kind, part and side; its labels are not looked at."""
+        told = {self._fits_kind(film), self._fits_part(film), self._fits_side(film)}
+        return next(each for each in (Fits.NO, Fits.UNKNOWN, Fits.YES) if each in told)
+
+    def is_labelled(self, film: ImageDescription) -> bool:
+        """Whether one of its labels has all that is asked for."""
+        asked = AskedWords(self.label)
+        return bool(asked.terms) and any(
+            len(asked.held(label.replace("_", " "))) == len(asked.terms)
+            for label in film.findings
+            if not _DENIED.search(label.replace("_", " "))
+        )
+
+    def _fits_kind(self, film: ImageDescription) -> Fits:
+        codes = _codes_of(film.modality)
+        if not self.kinds:
+            return Fits.YES
+        if not codes:
+            return Fits.UNKNOWN
+        return Fits.YES if any(not codes.isdisjoint(kind.codes) for kind in self.kinds) else Fits.NO
+
+    def _fits_part(self, film: ImageDescription) -> Fits:
+        if not self.parts:
+            return Fits.YES
+        parts = parts_in(film.body_part.replace("_", " ")) or parts_in(film.description)
+        if not parts and film.modality == "MG":
+            parts = ("breast",)
+        if not parts:
+            return Fits.NO if film.body_part else Fits.UNKNOWN
+        return Fits.NO if set(parts).isdisjoint(self.parts) else Fits.YES
+
+    def _fits_side(self, film: ImageDescription) -> Fits:
+        if not self.side or film.laterality in (self.side, "B"):
+            return Fits.YES
+        return Fits.NO if film.laterality in _SIDES.values() else Fits.UNKNOWN
+
+
+def may_ask_of_films(question: Question) -> bool:
+    """Whether the question may be about films. Touches nothing but its words, those that it carries among them."""
+    if question.image is not None or _FILM_WORD.search(question.text):
+        return True
+    return any(_FILM_WORD.search(part) for part in question.carried)
+
+
+def asked_films(plan: QuestionPlan) -> AskedFilms:
+    """The films that a question asks for."""
+    _, left = asked_time(_ONE_BEFORE.sub("the earlier one", framed(plan.text, plan.patients)))
+    text = " ".join(left.split())
+    kinds = tuple(kind for kind, words in _KIND_WORDS.items() if words.search(text))
+    if not kinds and _SCAN.search(text):
+        kinds = (FilmKind("scan", _SCANS),)
+    side = _SIDE.search(text)
+    shown = _SHOWN.match(text) is not None
+    others = _NOTES.search(text) is not None
+    plainly = not kinds and _PLAIN.search(text) is not None
+    says = not shown and _SAYS.search(text) is not None
+    label = _label_in(text)
+    themselves = shown or (not label and _THEMSELVES.match(text) is not None)
+    return AskedFilms(
+        kinds=kinds,
+        parts=parts_in(text),
+        side=_SIDES[side["side"].lower()] if side else "",
+        label=label,
+        earlier=_EARLIER.search(text) is not None,
+        like_the_asked=_LIKE.search(text) is not None,
+        themselves=plainly and not others and not says and themselves,
+        plainly=plainly,
+        shown=shown and not others,
+    )
+
+
+def parts_in(text: str) -> tuple[str, ...]:
+    """The parts of the body that a text names; of "cervical spine" no other spine."""
+    found = [name for name, words in _PARTS.items() if words.search(text)]
+    narrow = [name for name in found if name.endswith(" spine")]
+    return tuple(name for name in found if not (narrow and name == "spine"))
+
+
+def _codes_of(modality: str) -> frozenset[str]:
+    """The codes that a stored modality stands for, be it a code or a word of a table."""
+    code = modality.strip().upper()
+    if len(code) == 2:
+        return frozenset([code])
+    return frozenset(
+        each for kind, words in _KIND_WORDS.items() if words.search(modality) for each in kind.codes
+    )
+
+
+def _label_in(text: str) -> str:
+    """What films are to be labelled with: "effusion" of "What did the films say about the effusion?"."""
+    return next((label for found in _LABEL.finditer(text) if (label := _as_label(found["label"]))), "")
+
+
+def _as_label(words: str) -> str:
+    left = _FILM_WORD.sub(" ", words)
+    for part in _PARTS.values():
+        left = part.sub(" ", left)
+    return " ".join(_NO_LABEL.sub(" ", left).split())

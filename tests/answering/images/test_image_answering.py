@@ -1,0 +1,388 @@
+"""What is answered about stored films and with an image: whose films, what is said of them, and what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from pipeline.answering.follow_up import LastTurn, in_conversation
+from pipeline.answering.questions.subject import subject_of
+from pipeline.errors import BadRequest, SettingsInvalid, SpaceMismatch
+from pipeline.images import EmbeddedImage, image_text
+from pipeline.records import (
+    AccessScope,
+    Answer,
+    DraftPiece,
+    EmbeddingSpace,
+    Filters,
+    GeneratorModel,
+    Prompt,
+    Question,
+    Usage,
+    Vector,
+)
+from tests.answering.images.conftest import ANNA, BEN, CARA, NO_PSYCHIATRY, Ward, asked_image, described
+
+
+def films(answer: Answer) -> list[str]:
+    return [image.image_id for image in answer.images]
+
+
+def cited_films(answer: Answer) -> list[str]:
+    return [each.resource_id for each in answer.citations if each.region is not None]
+
+
+ABOUT = {
+    "all": (
+        "Which films does Anna Mitchell have?",
+        ["f-new", "f-ct", "f-old", "f-odd"],
+        "4 films of this patient",
+    ),
+    "by id": ("Show the chest X-ray of patient P100", ["f-new", "f-old"], "2 chest X-rays of this patient"),
+    "newest": ("Show Anna Mitchell's latest film", ["f-new"], "The newest film of this patient stored here:"),
+    "oldest": ("Show Anna Mitchell's first chest X-ray", ["f-old"], "The oldest chest X-ray"),
+    "of a year": ("Show Anna Mitchell's films of 2017", ["f-old"], "of the time asked for"),
+    "since": ("Show Anna Mitchell's films since 2018", ["f-new", "f-ct"], "2 films"),
+    "earlier": ("Show Anna Mitchell's earlier films", ["f-ct", "f-old", "f-odd"], "3 earlier films"),
+    "last of a kind": ("When was Anna Mitchell's last CT?", ["f-ct"], "Abdomen CT, 5 May 2018. [1]"),
+    "part of the body": (
+        "Has Ben Okafor had an MRI of the knee?",
+        ["f-knee"],
+        "Left knee MRI, 3 February 2021.",
+    ),
+    "count": (
+        "How many X-rays has Anna Mitchell had?",
+        ["f-new", "f-old"],
+        "2 X-rays of this patient stored here:",
+    ),
+    "label": ("Show Anna Mitchell's films with an effusion", ["f-new"], "labelled with effusion"),
+    "found by the report": (
+        "Do Anna Mitchell's films show a pneumothorax?",
+        ["f-new"],
+        "is labelled with pneumothorax; 1 found by what their reports say",
+    ),
+    "not known": ("Show Anna Mitchell's right knee MRI", ["f-odd"], "of these it is not known:"),
+}
+
+
+@pytest.mark.parametrize("case", ABOUT)
+def test_films_of_the_patient_are_told_by_their_descriptions(ward: Ward, case: str) -> None:
+    text, expected, said = ABOUT[case]
+    answer = ward.ask(text)
+    assert answer.outcome == "answered"
+    assert films(answer) == cited_films(answer) == expected
+    assert said in answer.text
+    for image in answer.images:
+        description = ward.images.image(image.image_id, NO_PSYCHIATRY)
+        assert description is not None
+        assert f"{image_text(description)} [{image.number}]" in answer.text
+
+
+NONE = {
+    "none at all": ("Show Cara Lindqvist's films", "No film of this patient is stored here."),
+    "none of the kind": (
+        "Show Ben Okafor's films of 1999",
+        "No film of this patient, of the time asked for is stored",
+    ),
+    "not by the notes either": (
+        "Has Anna Mitchell had an MRI of the knee?",
+        "No knee MRI of this patient is stored",
+    ),
+    "out of sight": (
+        "Show Anna Mitchell's films of 2022",
+        "No film of this patient, of the time asked for is stored",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NONE)
+def test_where_there_is_no_film_it_says_so(ward: Ward, case: str) -> None:
+    text, said = NONE[case]
+    answer = ward.ask(text)
+    assert answer.outcome == "nothing_relevant"
+    assert said in answer.text
+    assert answer.images == ()
+
+
+def test_notes_and_films_stand_side_by_side(ward: Ward) -> None:
+    answer = ward.ask("What did the films and the notes say about Anna Mitchell's effusion?")
+    assert [each.resource_id for each in answer.citations] == ["r1", "f-new"]
+    assert [each.number for each in answer.citations] == [1, 2]
+    assert answer.images[0].number == 2
+    assert '"Small left pleural effusion." [1]' in answer.text
+    assert "The film of 4 March 2019 is labelled with: effusion, infiltration. [2]" in answer.text
+    assert {hit.resource_id for hit in answer.passages} >= {"r1", "f-new"}
+
+
+def test_a_question_about_no_film_is_answered_as_before(ward: Ward) -> None:
+    answer = ward.ask("What is Anna Mitchell taking?")
+    assert answer.images == ()
+    assert [each.resource_id for each in answer.citations] == ["n1"]
+
+
+def test_films_of_no_one_in_particular_are_shown_and_nothing_is_said_of_anyone(ward: Ward) -> None:
+    answer = ward.ask("Show films with an effusion")
+    assert films(answer) == ["f-ben", "f-new"]
+    assert [image.patient_id for image in answer.images] == [BEN, ANNA]
+    assert answer.citations == ()
+    assert answer.text == "2 films stored here; whose each is stands with it."
+
+
+@pytest.mark.parametrize("text", ["Which films does Zed Unknown have?", "Which films does Anna Okafor have?"])
+def test_where_it_is_not_known_who_is_meant_no_film_is_shown(ward: Ward, text: str) -> None:
+    answer = ward.ask(text)
+    assert answer.images == ()
+    assert answer.outcome != "answered"
+
+
+# --- with an image
+
+
+def test_an_image_alone_finds_what_looks_like_it_of_its_patient_first(ward: Ward) -> None:
+    answer = ward.ask("", asked_image(1, patient_id=ANNA))
+    assert films(answer)[:2] == cited_films(answer)[:2] == ["f-new", "f-old"]
+    assert {image.patient_id for image in answer.images if image.number} == {ANNA}
+    assert next(image for image in answer.images if image.patient_id == BEN).number == 0
+    assert all(image.found_by == "image" and image.similarity for image in answer.images)
+
+
+def test_of_an_image_of_no_known_patient_others_are_shown_and_no_one_is_spoken_of(ward: Ward) -> None:
+    for text in ("", "Is there an effusion?", "Does she have earlier ones?"):
+        answer = ward.ask(text, asked_image(1))
+        assert set(films(answer)[:3]) == {"f-new", "f-old", "f-ben"}
+        assert answer.citations == ()
+        assert "effusion" not in answer.text
+
+
+def test_an_image_that_is_stored_is_known_by_its_bytes(ward: Ward) -> None:
+    answer = ward.ask(
+        "show me earlier films like this one", asked_image(1, content_hash="f-new".ljust(64, "0"))
+    )
+    assert films(answer)[0] == "f-old"
+    assert "f-new" not in films(answer)
+    assert cited_films(answer)[0] == "f-old"
+
+
+def test_a_question_with_an_image_reads_the_notes_of_its_patient(ward: Ward) -> None:
+    answer = ward.ask("Is there an effusion?", asked_image(1, patient_id=ANNA))
+    assert {each.patient_id for each in answer.citations} == {ANNA}
+    assert "Small left pleural effusion." in answer.text
+    assert next(part.text for part in answer.understood) == "Anna Mitchell"
+
+
+def test_where_a_patient_is_asked_about_only_their_images_are_searched(ward: Ward) -> None:
+    for image in (asked_image(1), asked_image(1, patient_id=BEN)):
+        answer = ward.ask("Does Ben Okafor have films like this?", image)
+        assert {each.patient_id for each in answer.images} == {BEN}
+
+
+@pytest.mark.parametrize("patients", [(), (BEN,)])
+def test_an_image_of_another_patient_than_the_question_is_not_answered_from(
+    ward: Ward, patients: tuple[str, ...]
+) -> None:
+    text = "Is there an effusion?" if patients else "Does Ben Okafor have an effusion?"
+    with pytest.raises(BadRequest, match="P200, and the image is of another one"):
+        ward.ask(text, asked_image(1, patient_id=ANNA), patients=patients)
+    with pytest.raises(BadRequest):
+        ward.ask(text, asked_image(1, content_hash="f-new".ljust(64, "0")), patients=patients)
+
+
+def test_an_image_without_an_embedder_or_of_another_space_is_refused(ward: Ward) -> None:
+    with pytest.raises(SettingsInvalid, match="No image embedder"):
+        replace(ward, image_embedder=None).ask("", asked_image(1))
+    with pytest.raises(SpaceMismatch):
+        replace(ward, image_embedder=ReadingTexts(EmbeddingSpace("hashing", "other", 8))).ask(
+            "", asked_image(1)
+        )
+
+
+# --- follow-ups
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("show her films", ["f-new", "f-ct", "f-old", "f-odd"]),
+        ("and the one before?", ["f-old"]),
+        ("And Ben Okafor?", ["f-ben"]),
+    ],
+)
+def test_a_follow_up_keeps_the_patient_and_the_kind(ward: Ward, text: str, expected: list[str]) -> None:
+    before = ward.ask("Show Anna Mitchell's latest chest X-ray")
+    turn = LastTurn("Show Anna Mitchell's latest chest X-ray", (ANNA,), before.understood)
+    question = Question(text, Filters(scope=NO_PSYCHIATRY))
+    asked = in_conversation(question, subject_of(text), turn, ward.store, ward.embedder).question
+    answer = ward.ask(text, patients=asked.filters.patient_ids, carried=asked.carried)
+    assert films(answer) == expected
+
+
+# --- with a language model
+
+
+class Obedient:
+    """Writes what it is told to, and remembers what it was given."""
+
+    def __init__(self, draft: str) -> None:
+        self.draft, self.prompts = draft, list[Prompt]()
+
+    @property
+    def model(self) -> GeneratorModel:
+        return GeneratorModel("scripted", "m1")
+
+    def stream(self, prompt: Prompt) -> Iterator[DraftPiece]:
+        self.prompts.append(prompt)
+        yield DraftPiece(self.draft)
+        yield DraftPiece("", Usage(1, 1), "stop")
+
+    def check(self) -> None:
+        return None
+
+
+ASKED = "Tell me what the films and the notes say about Anna Mitchell's effusion, in one sentence"
+DRAFTS = {
+    "the label as a label": ("The film of 4 March 2019 is labelled with: effusion, infiltration. [1]", True),
+    "the label as a finding": ("The patient has an effusion. [1]", False),
+    "the label as hers": ("The film is labelled with effusion, so she has an infiltration. [1]", False),
+    "a bare label": ("Effusion. [1]", False),
+    "another label": ("The film of 4 March 2019 is labelled with: mass. [1]", False),
+    "another day": ("The film of 5 March 2019 is labelled with: effusion, infiltration. [1]", False),
+    "what it is": ("Chest X-ray, PA view, 4 March 2019. [1]", True),
+}
+
+
+@pytest.mark.parametrize("case", DRAFTS)
+def test_a_model_reads_films_as_passages_and_is_held_to_their_labels(ward: Ward, case: str) -> None:
+    draft, passes = DRAFTS[case]
+    model = Obedient(draft)
+    answer = ward.ask(ASKED, generator=model)
+    assert "[1] (image f-new, patient P100, Image, 2019-03-04)" in model.prompts[0].user
+    assert "labelled with: effusion, infiltration." in model.prompts[0].user
+    own = draft.removesuffix(" [1]")
+    assert (answer.statements[0].text.startswith(own)) is passes
+    assert answer.withheld == (not passes)
+    assert films(answer) == cited_films(answer)[:1] == ["f-new"]
+
+
+def test_a_model_reads_the_reports_of_similar_films(ward: Ward) -> None:
+    model = Obedient("Small left pleural effusion. [3]")
+    answer = ward.ask(
+        "Tell me whether there is fluid in a sentence", asked_image(1, patient_id=ANNA), generator=model
+    )
+    prompt = model.prompts[0]
+    assert [hit.patient_id for hit in prompt.passages] == [ANNA] * len(prompt.passages)
+    kinds = [hit.document_type for hit in prompt.passages]
+    assert kinds[:3] == ["Image"] * 3
+    assert "Radiology report" in kinds
+    assert len({hit.chunk_id for hit in prompt.passages}) == len(prompt.passages)
+    assert answer.outcome == "answered"
+
+
+# --- words that find images
+
+
+class ReadingTexts:
+    """An image embedder whose space has a text side: words and pictures are told apart by hand."""
+
+    reads_texts, image_side, images_at_once, calls_at_once = True, 224, 4, 1
+
+    def __init__(self, space: EmbeddingSpace) -> None:
+        self.space = space
+        self.texts: list[str] = []
+
+    def embed_images(self, images: list[bytes]) -> Vector:
+        raise AssertionError("no image is asked with")
+
+    def embed_texts(self, texts: list[str]) -> Vector:
+        self.texts += texts
+        return self.found[None, :]
+
+    def check(self) -> None:
+        return None
+
+    found: Vector
+
+
+def test_words_find_images_where_the_model_reads_them_and_the_answer_says_so(ward: Ward) -> None:
+    space = ward.images.space()
+    assert space is not None
+    reading = ReadingTexts(space)
+    reading.found = ward.images.vectors(["f-ct"])["f-ct"]
+    answer = replace(ward, image_embedder=reading).ask("Show Anna Mitchell's films with a gallstone")
+    assert reading.texts == ["film with gallstone"]
+    assert answer.images[0].image_id == "f-ct"
+    assert {image.found_by for image in answer.images} == {"text"}
+    assert {image.patient_id for image in answer.images} == {ANNA}
+    assert "found by the question's words" in answer.text
+
+
+# --- what is out of sight
+
+QUESTIONS = (
+    "Which films does Anna Mitchell have?",
+    "Show films with zzmass",
+    "Show Anna Mitchell's films of 2022",
+    "Do Anna Mitchell's films show zzmass?",
+    "Show Anna Mitchell's latest film",
+    "Which patients have a film with zzmass?",
+    "What did the films and the notes say about Anna Mitchell's effusion?",
+    "How many chest X-rays has Anna Mitchell had?",
+    "Has Cara Lindqvist had an X-ray?",
+    "",
+)
+SCOPES = (
+    NO_PSYCHIATRY,
+    AccessScope(patient_ids=frozenset([BEN, CARA])),
+    AccessScope(frozenset(["medicine"]), None),
+    AccessScope(frozenset(), None),
+)
+
+
+@pytest.mark.parametrize("scope", range(len(SCOPES)))
+def test_a_film_out_of_sight_changes_no_answer(ward: Ward, scope: int) -> None:
+    """Every question, with and without an image, is answered to the letter as if the film had never been."""
+    seen = SCOPES[scope]
+    hidden = described(
+        "zz-hidden",
+        ANNA,
+        {
+            "date": "2023-03-03",
+            "domain": "psychiatry",
+            "findings": ("zzmass",),
+            "modality": "DX",
+            "body_part": "CHEST",
+            "report_id": "zz-report",
+        },
+    )
+    reported = replace(hidden, image_id="f-ben", patient_id=BEN, report_id="zz-report")
+    assert reported.report_id
+    pictures = (
+        None,
+        asked_image(1),
+        asked_image(1, patient_id=ANNA),
+        asked_image(1, content_hash=hidden.content_hash),
+    )
+
+    def answers() -> list[str]:
+        told = []
+        for text in QUESTIONS:
+            for image in pictures:
+                if text or image is not None:
+                    try:
+                        answer = ward.ask(text, image, scope=seen)
+                        told.append(repr(replace(answer, seconds={})))
+                    except BadRequest as refused:
+                        told.append(str(refused))
+        return told
+
+    before = answers()
+    vector = ward.images.vectors(["f-new"])["f-new"]
+    ward.images.upsert([EmbeddedImage(hidden, vector)])
+    try:
+        after = answers()
+    finally:
+        ward.images.delete(["zz-hidden"])
+    assert after == before
+    assert not any("zz-hidden" in each or "zz-report" in each for each in after)
+    assert any("f-new" in each for each in before) is (scope == 0)
