@@ -27,6 +27,7 @@ from pipeline.checks.errors import AnswerWrong, TooSlow
 from pipeline.checks.result import Finding, failed, passed, skipped, warned
 from pipeline.checks.stores import unit_vector
 from pipeline.embedding_spaces import serving_settings, writing
+from pipeline.images import ImageFilters
 from pipeline.indexing.chunking import chunk_document, passage_tokens_max
 from pipeline.ports import Store
 from pipeline.records import (
@@ -65,8 +66,8 @@ def is_canary(resource_id: str) -> bool:
 
 def make_canary(now: float) -> Canary:
     """A new one each time, so that yesterday's answer is wrong today."""
-    code = secrets.token_hex(4)
-    word = str(int(code, 16) % 9000 + 1000)
+    resource_id = make_canary_id(now)
+    word = str(int(resource_id[-8:], 16) % 9000 + 1000)
     text = (
         "This note was written by Chartwell to check itself. It is about no patient.\n\n"
         f"The lighthouse of Fennel Island keeps its spare lamp in locker {word} beside the eastern stairs. "
@@ -74,7 +75,7 @@ def make_canary(now: float) -> Canary:
     )
     return Canary(
         Document(
-            resource_id=f"{PREFIX}{_this_machine()}-{int(now)}-{code}",
+            resource_id=resource_id,
             patient_id=PATIENT,
             document_type=DOCUMENT_TYPE,
             text_content=text,
@@ -84,12 +85,17 @@ def make_canary(now: float) -> Canary:
     )
 
 
+def make_canary_id(now: float) -> str:
+    """One that tells which machine wrote it, and when."""
+    return f"{PREFIX}{_this_machine()}-{int(now)}-{secrets.token_hex(4)}"
+
+
 def _this_machine() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
 @contextmanager
-def _only_one(context: CheckContext) -> Iterator[bool]:
+def only_one(context: CheckContext) -> Iterator[bool]:
     """Whether no other process of this machine has a canary in this store at the moment."""
     with exclusive_lock(context.base_settings.data_dir / LOCK_FILE) as mine:
         yield mine
@@ -100,14 +106,14 @@ BUSY = "another run of these checks is asking its own at this moment"
 
 def left_overs_check(context: CheckContext) -> Finding:
     """Removes what a run that was killed has left in the store."""
-    with _only_one(context) as mine:
+    with only_one(context) as mine:
         if not mine:
             return skipped(BUSY)
-        removed = sweep(context)
+        removed = sweep(context) + sweep_images(context)
     if removed:
         return warned(
             AnswerWrong(
-                f"{removed} canary note of an earlier run was still there; it is removed now.",
+                f"{removed} canary of an earlier run was still there; it is removed now.",
                 remedy="That run was killed. If it happens again, see what ends it: memory, or a time limit.",
             ),
             removed=removed,
@@ -132,6 +138,17 @@ def sweep(context: CheckContext) -> int:
     return _removed(context.store, gone)
 
 
+def sweep_images(context: CheckContext) -> int:
+    """The same of images."""
+    images = context.images
+    if images.space() is None:
+        return 0
+    found = images.images(ImageFilters(patient_ids=(PATIENT,)), limit=LEFT_OVERS_MAX)
+    now = context.machine.now()
+    gone = [each.image_id for each in found if _left_over(each.image_id, now)]
+    return images.delete(gone) if gone else 0
+
+
 def _removed(store: Store, resource_ids: list[str]) -> int:
     with store.transaction():
         return store.delete(resource_ids)
@@ -154,7 +171,7 @@ def _left_over(resource_id: str, now: float) -> bool:
 
 def end_to_end_check(context: CheckContext) -> Finding:
     """Writes the canary as indexing would, asks about it as a user would, expects its citation, and removes it."""
-    with _only_one(context) as mine:
+    with only_one(context) as mine:
         if not mine:
             return skipped(BUSY)
         with writing(context.base_settings.data_dir):

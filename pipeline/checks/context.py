@@ -14,15 +14,17 @@ from urllib.parse import urlsplit
 
 from pipeline.checks.machine import Machine, Vantage
 from pipeline.config import Settings
-from pipeline.ports import Embedder, Generator, ImageEmbedder, Ledger, Store
+from pipeline.ports import Embedder, Generator, ImageEmbedder, ImageStore, Ledger, Store, VisionModel
 from pipeline.storage.sqlite import Database
 from pipeline.wiring import (
     ledger_database,
     open_embedder,
     open_generator,
     open_image_embedder,
+    open_image_store,
     open_ledger,
     open_store,
+    open_vision_model,
 )
 
 Part = TypeVar("Part")
@@ -44,6 +46,8 @@ class CheckContext:
     machine: Machine = field(default_factory=Machine)
     written: set[str] = field(default_factory=set)
     """Ids of notes that a check has written and not removed yet."""
+    written_images: set[str] = field(default_factory=set)
+    """The same of images."""
     _parts: dict[str, object] = field(default_factory=dict)
     _locks: dict[str, threading.Lock] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -61,7 +65,9 @@ class CheckContext:
         )
         iris = self.settings.iris
         quick = iris.model_copy(update={"timeout_seconds": min(iris.timeout_seconds, 10.0)})
-        self.settings = self.settings.model_copy(update={"transport": hasty, "iris": quick})
+        vision = self.settings.vision
+        brief = vision.model_copy(update={"seconds_max": min(vision.seconds_max, READ_SECONDS_MAX)})
+        self.settings = self.settings.model_copy(update={"transport": hasty, "iris": quick, "vision": brief})
 
     @property
     def embedder(self) -> Embedder:
@@ -75,6 +81,15 @@ class CheckContext:
     @property
     def image_embedder(self) -> ImageEmbedder | None:
         return self._part("image embedder", lambda: open_image_embedder(self.settings))
+
+    @property
+    def vision_model(self) -> VisionModel | None:
+        return self._part("vision model", lambda: open_vision_model(self.settings))
+
+    @property
+    def images(self) -> ImageStore:
+        """The images next to the notes."""
+        return self._part("images", lambda: open_image_store(self.store))
 
     @property
     def database(self) -> Database:
@@ -110,7 +125,7 @@ class CheckContext:
         """Every address over HTTP that the settings name, by who is there."""
         found = {
             name: getattr(self.settings, name).url
-            for name in ("embedder", "generator", "ranker", "image_embedder")
+            for name in ("embedder", "generator", "ranker", "image_embedder", "vision")
             if getattr(self.settings, name).provider in ("nim", "openai")
         }
         found["service"] = self.service_url

@@ -31,6 +31,7 @@ BLOCKED = {
     "generator": "nim_llm_health_check",
     "ranker": "end_to_end_check",
     "image_embedder": "vision_check",
+    "vision": "vision_language_check",
     "service": "service_health_check",
 }
 """Who cannot be asked where a server's certificate is refused, by the server's name in the settings."""

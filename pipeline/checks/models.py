@@ -68,12 +68,18 @@ def embedding_check(context: CheckContext) -> Finding:
     )
 
 
+def image_libraries_missing(context: CheckContext) -> bool:
+    """Whether the local image model cannot read a picture here."""
+    local = context.settings.image_embedder.provider == "local"
+    return local and importlib.util.find_spec("PIL") is None
+
+
 def vision_check(context: CheckContext) -> Finding:
     """One small image: a vector of the right width. Says whether the space has a text side."""
     embedder = context.image_embedder
     if embedder is None:
         return skipped("no image model is configured (CHARTWELL_IMAGE_EMBEDDER__PROVIDER)")
-    if context.settings.image_embedder.provider == "local" and importlib.util.find_spec("PIL") is None:
+    if image_libraries_missing(context):
         return skipped("images are not read here: the extra `images` is not installed")
     space = embedder.space
     started = time.perf_counter()

@@ -7,6 +7,7 @@ from pipeline.checks.clock import clock_check
 from pipeline.checks.disks import disk_check, volume_check
 from pipeline.checks.endpoints import certificate_check, service_health_check
 from pipeline.checks.gpu import docker_gpu_check, gpu_check
+from pipeline.checks.images import clear_image_canary, image_search_check, vision_language_check
 from pipeline.checks.ledger import ledger_check
 from pipeline.checks.models import (
     embedding_check,
@@ -60,6 +61,13 @@ CHECKS: tuple[Check, ...] = (
     Check("embedding_check", embedding_check, 40, needs=_CERTIFICATE, purpose="a real embedding, its width"),
     Check("vision_check", vision_check, 40, needs=_CERTIFICATE, purpose="a real image embedding, its width"),
     Check(
+        "vision_language_check",
+        vision_language_check,
+        60,
+        needs=_CERTIFICATE,
+        purpose="vision-language model: says what a picture of ours shows",
+    ),
+    Check(
         "nim_llm_health_check",
         nim_llm_health_check,
         15,
@@ -101,6 +109,15 @@ CHECKS: tuple[Check, ...] = (
         after=("ledger_check", "left_overs_check", "iris_search_check"),
         purpose="a question with a known answer, its citation",
         clear=clear_canary,
+    ),
+    Check(
+        "image_search_check",
+        image_search_check,
+        15,
+        needs=(*_STORE, "vision_check"),
+        after=("ledger_check", "left_overs_check", "end_to_end_check"),
+        purpose="a picture of ours is stored and found again",
+        clear=clear_image_canary,
     ),
 )
 """In the order in which people read them. The longest chain of deadlines is under three minutes: a test adds it up."""

@@ -42,7 +42,7 @@ def validate(*arguments: str) -> Result:
 def test_the_embedded_default_works_and_what_it_lacks_is_not_checked() -> None:
     done = validate()
     assert done.exit_code == 0, done.output
-    assert "This deployment works: 6 passed, 9 skipped" in done.output
+    assert "This deployment works: 6 passed, 11 skipped" in done.output
     assert "not checked:" in done.output
     assert "nim_llm_health_check: answers come from extractive, not from a NIM" in done.output
 
@@ -171,7 +171,7 @@ def test_the_checks_are_a_suite_for_other_peoples_ci(tmp_path: Path) -> None:
         PATH="/nowhere",
     )
     assert done.returncode == 1, done.stdout + done.stderr
-    assert "1 failed, 6 passed, 11 skipped" in done.stdout
+    assert "1 failed, 6 passed, 13 skipped" in done.stdout
     assert "(CHARTWELL_CHECKS__GPU=none)" in done.stdout
     assert "What to do: Stop the containers" in done.stdout
     assert "Traceback" not in done.stdout

@@ -58,6 +58,7 @@ class ChatVisionModel:
         self._transport = Transport(
             server, transport.model_copy(update=patience), api_key=settings.api_key.get_secret_value()
         )
+        self._attempts_max = min(ATTEMPTS_MAX, transport.attempts_max)
         self._settings = settings
         self._model = GeneratorModel(provider, server.model, thinks=thinks(server.model, settings))
         self._options = ChatOptions("max_tokens", temperature=True, stream_options=False, merge_system=True)
@@ -72,7 +73,7 @@ class ChatVisionModel:
         encoded = read_header(image)
         require_size(encoded, 1, self._model.model, side_max=SIDE_MAX, bytes_max=BYTES_MAX)
         text = INSTRUCTION + (question.strip() or NO_QUESTION)
-        answer = self._asked(text, encoded.data_url, self._settings.tokens_max, ATTEMPTS_MAX)
+        answer = self._asked(text, encoded.data_url, self._settings.tokens_max, self._attempts_max)
         said, ending = self._sorted(text, answer)
         return self._shown(said, ending)
 
