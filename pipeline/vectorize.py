@@ -45,7 +45,7 @@ from pipeline.locators import locator_record
 from pipeline.ports import Ledger
 from pipeline.readers.field_mapping import FieldMapping
 from pipeline.readers.flow import read_sources, source_name
-from pipeline.records import Filters, Hit, IndexReport, MaterialKind, Rejection, SourceRecord
+from pipeline.records import FailedNote, Filters, Hit, IndexReport, MaterialKind, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
 from pipeline.wiring import (
@@ -213,7 +213,7 @@ def notes(
 
 @app.command()
 def status(
-    failures: Annotated[int, typer.Option(min=0, help="failed notes listed at most")] = 20,
+    failures: Annotated[int, typer.Option(min=0, help="failed notes, and images, listed at most")] = 20,
     json_output: Annotated[bool, typer.Option("--json", help="print it as JSON")] = False,
     stack: StackOption = None,
 ) -> None:
@@ -248,8 +248,15 @@ def _state_of(kind: MaterialKind, ledger: Ledger, failures: int) -> dict[str, An
         f"{kind}_per_minute": pace.notes_per_minute if pace else None,
         "last_done_at": _moment(pace.last_at) if pace else None,
         "failures_by_reason": ledger.failure_reasons(),
-        "failures": [asdict(each) for each in ledger.failures(failures)],
+        "failures": [_failure(kind, each) for each in ledger.failures(failures)],
     }
+
+
+def _failure(kind: MaterialKind, failed: FailedNote) -> dict[str, Any]:
+    """The ledger knows an image by the hash of its bytes."""
+    fields = asdict(failed)
+    key = fields.pop("resource_id")
+    return {"resource_id" if kind == "notes" else "content_hash": key, **fields}
 
 
 def _print_state(kind: MaterialKind, ledger: Ledger, failures: int) -> None:
@@ -261,8 +268,11 @@ def _print_state(kind: MaterialKind, ledger: Ledger, failures: int) -> None:
         )
     for reason, number in ledger.failure_reasons().items():
         out.print(f"{number:>7,} failed: {reason}")
-    for failure in ledger.failures(failures):
+    listed = ledger.failures(failures)
+    for failure in listed:
         out.print(f"  {failure.resource_id} after {failure.attempts} attempts: {failure.error}")
+    if listed and kind == "images":
+        out.print("which files these are: the list of rejected files of the last run, by content_hash")
 
 
 def _moment(seconds: float) -> str:
@@ -271,8 +281,10 @@ def _moment(seconds: float) -> str:
 
 @app.command()
 def verify(
-    sample: Annotated[int, typer.Option(min=0, help="notes compared passage by passage")] = 200,
-    everything: Annotated[bool, typer.Option("--all", help="compare every note")] = False,
+    sample: Annotated[
+        int, typer.Option(min=0, help="notes compared passage by passage, and images by their vectors")
+    ] = 200,
+    everything: Annotated[bool, typer.Option("--all", help="compare every note and image")] = False,
     repair: Annotated[
         bool, typer.Option("--repair", help="repair what differs, from the vectors that were kept")
     ] = False,

@@ -94,7 +94,8 @@ class LineObserver:
         self._pace = pace
 
     def read(self, tally: RunCounts) -> None:
-        self._print(f"read {tally.read:,} records, {tally.rejected:,} rejected")
+        what = "records" if self._pace.kind == "notes" else "files"
+        self._print(f"read {tally.read:,} {what}, {tally.rejected:,} rejected")
 
     def working(self, waiting: int, done: int) -> None:
         self._pace.all_read()

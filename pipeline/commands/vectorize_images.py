@@ -42,6 +42,7 @@ from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.reconciliation import Reconciliation
 from pipeline.indexing.rejections import RejectionLog
 from pipeline.readers.flow import source_name
+from pipeline.readers.sources import STANDARD_INPUT
 from pipeline.records import IndexReport, Rejection, SourceRecord
 from pipeline.telemetry.setup import open_run_telemetry
 from pipeline.text.dates import DateOrder
@@ -221,7 +222,7 @@ def open_images(
         stack.enter_context(writing(settings.data_dir))
         corpus = stack.enter_context(open_image_corpus(settings))
         telemetry = stack.enter_context(open_run_telemetry(settings))
-        rejections = stack.enter_context(RejectionLog(rejections_file))
+        rejections = stack.enter_context(RejectionLog(rejections_file, "images"))
         shown = stack.enter_context(
             observer_for(
                 err,
@@ -283,6 +284,10 @@ def _reconciled(corpus: ImageCorpus, sample: int | None) -> Reconciliation:
 def _inputs(folders: Sequence[str], *, prune: bool, limit: int | None, formats: str) -> Sequence[str]:
     if not folders:
         raise InputUnusable("No folder was named.", remedy="Name folders or files with images.")
+    if STANDARD_INPUT in folders:
+        raise InputUnusable(
+            "Images are not read from standard input.", remedy="Name folders or files with images."
+        )
     if prune and (limit is not None or set(_formats(formats)) != set(FORMATS)):
         raise InputUnusable(
             "--prune cannot be combined with --limit or --format.",
@@ -332,7 +337,7 @@ def _survey(
     compared: Sequence[str] | None,
 ) -> ImageSurvey:
     with ExitStack() as stack:
-        rejections = stack.enter_context(RejectionLog(rejections_file))
+        rejections = stack.enter_context(RejectionLog(rejections_file, "images"))
         stored = stack.enter_context(_stored(settings, compared))
         preparation = stack.enter_context(open_image_preparation(settings))
         return survey_images(records, preparation.prepare, rejections, stored)

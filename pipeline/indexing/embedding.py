@@ -23,7 +23,7 @@ from pipeline.call_context.retry_budget import attempts_at_most
 from pipeline.errors import ChartwellError, Overloaded, ProviderTimeout, ResponseInvalid
 from pipeline.indexing.material import EmbeddedMaterial, Material, Piece
 from pipeline.ports import Embedder, ImageEmbedder, Interruptible, Store
-from pipeline.records import StagedMaterial, Vector
+from pipeline.records import MaterialKind, StagedMaterial, Vector
 
 STOP_SECONDS = 40.0
 """How long an end that was asked for waits for requests on the wire. Within the 60 s that the host gives the service
@@ -286,7 +286,7 @@ class EmbeddingPool:
         started = time.perf_counter()
         vectors = self.material.embed(chunks)
         self.busy_seconds += time.perf_counter() - started
-        insist_on_shape(vectors, len(chunks), self._embedder.space.dimension)
+        insist_on_shape(vectors, len(chunks), self._embedder.space.dimension, self.material.kind)
         return vectors
 
     def _keep_arrived(self) -> None:
@@ -321,13 +321,21 @@ def _given_up() -> ChartwellError:
     )
 
 
-def insist_on_shape(vectors: Vector, rows: int, dimension: int) -> None:
+_EMBEDDED: Mapping[MaterialKind, tuple[str, str]] = {
+    "notes": ("passages", "CHARTWELL_EMBEDDER"),
+    "images": ("images", "CHARTWELL_IMAGE_EMBEDDER"),
+}
+"""What is embedded of a kind, and whose settings say by what."""
+
+
+def insist_on_shape(vectors: Vector, rows: int, dimension: int, kind: MaterialKind) -> None:
     """Raises ResponseInvalid unless `vectors` has shape (rows, dimension) and only finite values."""
     if vectors.shape != (rows, dimension) or not np.isfinite(vectors).all():
+        pieces, group = _EMBEDDED[kind]
         raise ResponseInvalid(
-            f"The embedder returned vectors of shape {vectors.shape} for {rows} passages of width {dimension}, "
+            f"The embedder returned vectors of shape {vectors.shape} for {rows} {pieces} of width {dimension}, "
             "or values that are not finite.",
-            remedy="Check CHARTWELL_EMBEDDER__MODEL and CHARTWELL_EMBEDDER__DIMENSION against the server's model.",
+            remedy=f"Check {group}__MODEL and {group}__DIMENSION against the server's model.",
         )
 
 

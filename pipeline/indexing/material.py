@@ -9,13 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from pipeline.config import IndexingSettings
 from pipeline.images import EmbeddedImage
 from pipeline.indexing.chunking import Chunker
 from pipeline.ports import Embedder, Store
-from pipeline.records import Chunk, Document, EmbeddedChunk, EmbeddedDocument, StagedMaterial, Vector
+from pipeline.records import (
+    Chunk,
+    Document,
+    EmbeddedChunk,
+    EmbeddedDocument,
+    MaterialKind,
+    StagedMaterial,
+    Vector,
+)
 
 EmbeddedMaterial: TypeAlias = EmbeddedDocument | EmbeddedImage
 
@@ -47,6 +55,10 @@ class MaterialStore(Protocol):
 
 class Material(Protocol):
     """One kind of record in the hands of one run."""
+
+    @property
+    def kind(self) -> MaterialKind:
+        """What messages call it."""
 
     @property
     def recipe(self) -> str:
@@ -102,6 +114,7 @@ class NoteMaterial:
     settings: IndexingSettings
     store: Store
 
+    kind: ClassVar[MaterialKind] = "notes"
     read_ahead = 0
     one_a_file = False
 

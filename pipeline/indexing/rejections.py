@@ -14,9 +14,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from pipeline.errors import InputUnusable
-from pipeline.records import Rejection
+from pipeline.records import MaterialKind, Rejection
 
 OWNER_ONLY = 0o600
 
@@ -31,9 +32,11 @@ class RejectionLog:
     Each line is on its way to the disk when `write` returns, so a killed run leaves whole lines.
     """
 
-    def __init__(self, path: Path | None) -> None:
-        """`path` None counts only. Raises InputUnusable where the file cannot be written."""
+    def __init__(self, path: Path | None, kind: MaterialKind = "notes") -> None:
+        """`path` None counts only; of images the lines have the words of images. Raises InputUnusable where the file
+        cannot be written."""
         self.path = path
+        self._shown = _as_note if kind == "notes" else _as_image
         self.counts: Counter[str] = Counter()
         self._descriptor = None if path is None else _open(path)
 
@@ -50,8 +53,7 @@ class RejectionLog:
         self.counts[rejection.reason] += 1
         if self._descriptor is None:
             return
-        shown = {name: value for name, value in asdict(rejection).items() if name not in NOT_LISTED}
-        line = json.dumps(shown, ensure_ascii=False) + "\n"
+        line = json.dumps(self._shown(rejection), ensure_ascii=False) + "\n"
         waiting = memoryview(line.encode("utf-8", "backslashreplace"))
         try:
             while waiting:
@@ -71,6 +73,23 @@ class RejectionLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _as_note(rejection: Rejection) -> dict[str, Any]:
+    return {name: value for name, value in asdict(rejection).items() if name not in NOT_LISTED}
+
+
+def _as_image(rejection: Rejection) -> dict[str, Any]:
+    """A file has no position and no fields: what is wrong has a kind, and bytes have a hash."""
+    return {
+        "source": rejection.source,
+        "file": rejection.file or rejection.source,
+        "content_hash": rejection.resource_id,
+        "kind": rejection.field,
+        "reason": rejection.reason,
+        "remedy": rejection.remedy,
+        "whole_source": rejection.whole_source,
+    }
 
 
 def _open(path: Path) -> int:

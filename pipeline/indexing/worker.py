@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
@@ -23,7 +23,7 @@ from pipeline.indexing.poison import BatchFinisher
 from pipeline.indexing.run_counts import Observer, RejectionSink, RunCounts
 from pipeline.logs import LOGGER, fault_fields
 from pipeline.ports import Embedder, ImageEmbedder, Ledger
-from pipeline.records import Claim, HeldElsewhere, ImageReference, Rejection, StagedMaterial
+from pipeline.records import Claim, HeldElsewhere, ImageReference, MaterialKind, Rejection, StagedMaterial
 
 ChunkedNote: TypeAlias = tuple[StagedMaterial, Sequence[Piece]]
 ClaimedBatch: TypeAlias = tuple[list[Claim], PendingBatch]
@@ -38,7 +38,15 @@ bad luck: where a fifth of all requests fails, one in 16,000 fails six times."""
 LOOK_SECONDS = 0.5
 """How often a worker without work looks whether there is some."""
 
-CUTTING_FAULT = "The note could not be cut into passages, because of a fault in this program."
+CUTTING_FAULT: Mapping[MaterialKind, str] = {
+    "notes": "The note could not be cut into passages, because of a fault in this program.",
+    "images": "The image could not be prepared, because of a fault in this program.",
+}
+
+_NOT_CUT: Mapping[MaterialKind, str] = {
+    "notes": "a note could not be cut into passages",
+    "images": "an image could not be prepared",
+}
 
 
 @dataclass(frozen=True)
@@ -145,10 +153,11 @@ class Worker:
         if (elsewhere.owner, elsewhere.until) in self._waited_for:
             return
         self._waited_for.add((elsewhere.owner, elsewhere.until))
+        kind = self.material.kind
         until = datetime.fromtimestamp(elsewhere.until, UTC).isoformat(timespec="seconds")
         LOGGER.warning(
-            "waiting for notes that another worker holds; they are taken over where it stays silent",
-            extra={"notes": elsewhere.notes, "worker": elsewhere.owner, "until": until},
+            f"waiting for {kind} that another worker holds; they are taken over where it stays silent",
+            extra={kind: elsewhere.notes, "worker": elsewhere.owner, "until": until},
         )
 
     def _split_each(self, claims: Sequence[Claim]) -> list[tuple[Claim, ChunkedNote]]:
@@ -164,10 +173,11 @@ class Worker:
                 raise
             except Exception as error:  # noqa: BLE001  whatever a text may set off, the next note has another one
                 fault = fault_fields(error)
-                LOGGER.error("a note could not be cut into passages", extra=fault)
-                self.ledger.fail(claim, f"{CUTTING_FAULT} It is a {fault['error']} at {fault['place']}.")
+                said = CUTTING_FAULT[self.material.kind]
+                LOGGER.error(_NOT_CUT[self.material.kind], extra=fault)
+                self.ledger.fail(claim, f"{said} It is a {fault['error']} at {fault['place']}.")
                 self.tally.failed += 1
-                self.tally.reasons[CUTTING_FAULT] += 1
+                self.tally.reasons[said] += 1
         return split
 
     def _reject(self, claim: Claim, error: UnreadableImage) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -109,6 +110,38 @@ def test_a_stored_image_that_is_refused_now_or_changes_its_patient_is_told(tmp_p
     assert run("verify").exit_code == 0
 
 
+def test_what_is_said_of_images_has_the_words_of_images(tmp_path: Path) -> None:
+    """Reports, progress, the list of rejected files, status and verify, where all goes wrong that can."""
+    folder = tmp_path / "films"
+    paths = write_films(folder, 8)
+    rows = [row | {"date": "soon" if at == 1 else "2019-01-01"} for at, row in enumerate(about(paths))]
+    table = write_table(tmp_path / "said.csv", [*rows[:6], {"image": "x/twin.png", "patient": "other"}])
+    options = (str(folder), "--metadata", str(table))
+    said = [run("images", *options, "--batch-size", "2")]
+    paths[2].write_bytes(b"\x89PNG\r\n\x1a\n" + b"damaged" * 20)
+    paths[3].write_text("no image")
+    paths[4].write_bytes(b"")
+    paths[5].unlink()
+    (folder / "x").mkdir()
+    (folder / "x" / "twin.png").write_bytes(paths[0].read_bytes())
+    (folder / "loop").symlink_to(folder)
+    said += [run("images", *options), run("images", *options, "--prune", "--dry-run")]
+    said += [run("images", *options, "--prune"), run("images", *options, "--prune", "--json")]
+    listed = (load_settings(None).data_dir / "rejected-images.jsonl").read_text()
+    assert {json.loads(line)["kind"] for line in listed.splitlines()} >= {
+        *("damaged", "date", "empty", "no-patient", "not-an-image", "two-patients", "unopened")
+    }
+    with closing(sqlite3.connect(load_settings(None).data_dir / STORE_FILE)) as connection:
+        connection.execute("DELETE FROM MedicalImageVectors WHERE PatientID = 'p0'")
+        connection.commit()
+    told = [each.output + each.stderr for each in said] + [listed]
+    told += [run("status").output.partition("images")[2]]
+    told += [json.dumps(json.loads(run("status", "--json").output)["images"])]
+    told += [run("verify").output.partition("passages stored")[2], run("verify", "--repair").stderr]
+    for each in told:
+        assert not re.search(r"resource_id|\bnotes?\b|id.prefix|\brecords?\b|passages?|--map\b", each), each
+
+
 def test_dates_that_are_none_are_told_and_an_order_reads_them(tmp_path: Path) -> None:
     paths = write_films(tmp_path / "films", 2)
     dates = ("03/04/2019", "9999-12-31")
@@ -160,6 +193,7 @@ def test_a_dry_run_with_prune_says_what_would_go(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         ([], "No folder was named"),
+        (["-"], "not read from standard input"),
         (["missing"], "missing does not exist"),
         (["films", "--format", "gif"], "'gif' is not a format of images"),
         (["films", "--prune", "--limit", "2"], "--prune cannot be combined"),

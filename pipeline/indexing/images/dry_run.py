@@ -110,7 +110,7 @@ class _Survey:
         assert isinstance(reference, ImageReference)
         self._saw(reference.content_hash)
         if (error := refusal(reference)) is not None:
-            self._reject(_rejection(reference.path, error), reference.content_hash)
+            self._reject(_rejection(reference.path, error, reference.content_hash), reference.content_hash)
             return None
         if reference.content_hash in self._seen:
             self.tally.duplicates += 1
@@ -121,9 +121,9 @@ class _Survey:
     def judge(self, file: ImageFile, outcome: PreparedImage | UnreadableImage) -> None:
         content_hash = self._ahead.popleft()
         if isinstance(outcome, UnreadableImage):
-            self._reject(_rejection(str(file.path), outcome), content_hash)
+            self._reject(_rejection(str(file.path), outcome, content_hash), content_hash)
         elif not outcome.description.patient_id:
-            self._reject(_rejection(str(file.path), no_patient()), content_hash)
+            self._reject(_rejection(str(file.path), no_patient(), content_hash), content_hash)
         else:
             self.tally.accepted += 1
 
@@ -138,5 +138,5 @@ class _Survey:
             self.stored.refuses(content_hash)
 
 
-def _rejection(path: str, error: UnreadableImage) -> Rejection:
-    return Rejection(path, "", "", error.kind, error.what, error.remedy)
+def _rejection(path: str, error: UnreadableImage, content_hash: str) -> Rejection:
+    return Rejection(path, "", content_hash, error.kind, error.what, error.remedy, file=path)

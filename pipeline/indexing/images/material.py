@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pipeline.errors import StoreRejectedRow, UnreadableImage
 from pipeline.images import EmbeddedImage, Thumbnail
@@ -23,7 +23,7 @@ from pipeline.imaging.records import DATE_LEFT_OUT, LEFT_OUT, ImageDescription
 from pipeline.indexing.material import Piece
 from pipeline.ports import ImageEmbedder, ImageStore, Ledger
 from pipeline.readers.sources import by_name
-from pipeline.records import ImageReference, StagedMaterial, Vector
+from pipeline.records import ImageReference, MaterialKind, StagedMaterial, Vector
 
 if TYPE_CHECKING:
     from pipeline.imaging.reading_pool import PreparedImage
@@ -68,6 +68,7 @@ class ImageMaterial:
     """Images without a date although one is written, and why (`DATE_LEFT_OUT`), by the hash."""
     _begun: dict[str, Future[PreparedImage | UnreadableImage]] = field(default_factory=dict)
 
+    kind: ClassVar[MaterialKind] = "images"
     read_ahead = 2
     one_a_file = True
 

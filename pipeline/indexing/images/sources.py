@@ -108,4 +108,4 @@ def _unopened(source: Source, error: InputMissing | OSError) -> Rejection:
     remedy = error.remedy if isinstance(error, InputMissing) else "Look whether this user may read it."
     what = "The file cannot be opened or read."
     place = (source_name(source.given), source.position(""))
-    return Rejection(*place, None, None, what, remedy, whole_source=True, file=source.file)
+    return Rejection(*place, None, "unopened", what, remedy, whole_source=True, file=source.file)
