@@ -529,6 +529,9 @@ class NoteRegister(Protocol):
     def remember_authorities(self, given: Mapping[tuple[str, str], str]) -> None:
         """By patient's id and way of naming."""
 
+    def of_patients(self, patients: Iterable[str]) -> Mapping[str, KnownNote]:
+        """What is known of every note of these patients, by its id."""
+
     def patients_held(self, patients: Iterable[str]) -> set[str]:
         """Which of these patients have a note here."""
 

@@ -179,6 +179,8 @@ def images(
                     lambda number: f"None of the first {number} files is an image",
                 )
                 corpus.start_over()
+            else:
+                sources.earlier = corpus.ledger.of_patients
             whole = limit is None and set(sources.formats) == set(FORMATS)
             names = [source_name(each) for each in inputs]
             tally = indexing.run(records, sources=names, prune=prune, complete_sources=whole)

@@ -171,7 +171,14 @@ class SqliteLedger:
     # --- staging
 
     def known(self, resource_ids: Iterable[str]) -> dict[str, KnownNote]:
-        rows = self._rows(self._sql.known, (json.dumps(list(resource_ids)),))
+        return self._known(self._sql.known, resource_ids)
+
+    def of_patients(self, patients: Iterable[str]) -> dict[str, KnownNote]:
+        """What is known of every note of these patients. Looks at every note."""
+        return self._known(self._sql.of_patients, patients)
+
+    def _known(self, statement: str, keys: Iterable[str]) -> dict[str, KnownNote]:
+        rows = self._rows(statement, (json.dumps(list(keys)),))
         return {
             str(key): KnownNote(*rest, version=_version(updated, number))  # type: ignore[arg-type,misc]  # in its order
             for key, *rest, updated, number in rows

@@ -140,6 +140,10 @@ INSERT OR IGNORE INTO temp.SeenNotes (ResourceID) VALUES (?)
 SELECT ResourceID, Fingerprint, Status, Attempts, Source, COALESCE(File, ''), PatientID, VersionUpdated, VersionNumber
 FROM VectorizationState WHERE ResourceID IN (SELECT value FROM json_each(?))
 
+-- name: of_patients
+SELECT ResourceID, Fingerprint, Status, Attempts, Source, COALESCE(File, ''), PatientID, VersionUpdated, VersionNumber
+FROM VectorizationState WHERE PatientID IN (SELECT value FROM json_each(?))
+
 -- name: stage_state
 INSERT INTO VectorizationState (
     ResourceID, Source, File, PatientID, VersionUpdated, VersionNumber, Replaces, Fingerprint, Status, CreatedAt,

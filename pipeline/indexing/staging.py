@@ -319,7 +319,7 @@ class Stager:
             self.tally.new += 1
         else:
             self.tally.changed += 1
-        patient = note.document.patient_id
+        patient = "" if _is_refused(note.document) else note.document.patient_id
         if patient and before is not None and before.patient_id not in (None, "", patient):
             self.tally.patient_changed += 1
 

@@ -308,6 +308,14 @@ class LedgerContract:
         assert len(ledger.all_authorities()) == 3
         ledger.stage([StagedNote(note("n1", patient="7"), "a", "f")])
         assert ledger.patients_held(["7", "8"]) == {"7"}
+        ledger.stage(
+            [StagedNote(note("n2", patient="8"), "a", "f", "/a/2"), StagedNote(note("n3"), "a", "f")]
+        )
+        found = ledger.of_patients(["7", "8", "9"])
+        assert {key: (each.patient_id, each.file) for key, each in found.items()} == {
+            "n1": ("7", ""),
+            "n2": ("8", "/a/2"),
+        }
 
     # --- sightings
 

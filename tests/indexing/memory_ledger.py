@@ -292,6 +292,12 @@ class MemoryLedger:
         with self.transaction() as tables:
             tables.authorities.update(given)
 
+    def of_patients(self, patients: Iterable[str]) -> dict[str, KnownNote]:
+        wanted = set(patients)
+        with self._memory.lock:
+            rows = self._memory.tables.rows.items()
+            return self.known([k for k, row in rows if row.note.document.patient_id in wanted])
+
     def patients_held(self, patients: Iterable[str]) -> set[str]:
         with self._memory.lock:
             held = {row.note.document.patient_id for row in self._memory.tables.rows.values()}

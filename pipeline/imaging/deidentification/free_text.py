@@ -76,7 +76,7 @@ def judged_words(text: str, identifiers: Identifiers) -> Iterator[tuple[re.Match
     """Each word or number, and whether it names no one."""
     pieces = list(_PIECE.finditer(text))
     words = [piece.group() for piece in pieces]
-    grouped = _numbers_in_groups(words) | _ids_in_groups(words, identifiers)
+    grouped = numbers_in_groups(words) | _ids_in_groups(words, identifiers)
     after_title = False
     for at, piece in enumerate(pieces):
         word = words[at]
@@ -84,7 +84,7 @@ def judged_words(text: str, identifiers: Identifiers) -> Iterator[tuple[re.Match
         after_title = word.casefold() in _PERSONS and not (piece.start() == 0 and word in _MODALITIES)
 
 
-def _numbers_in_groups(words: Sequence[str]) -> set[int]:
+def numbers_in_groups(words: Sequence[str]) -> set[int]:
     """Which are numbers beside numbers and too long together for a measure, or a day with its month."""
     found: set[int] = set()
     for numeric, run in groupby(range(len(words)), lambda at: _is_number(words[at]) or _is_month(words[at])):

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import UnreadableImage
+from pipeline.imaging.deidentification.free_text import numbers_in_groups
 from pipeline.imaging.deidentification.identifiers import Identifiers
 from pipeline.imaging.deidentification.key import DeidentificationKey
 from pipeline.imaging.deidentification.text_recognition import PixelText, TextReader
@@ -93,11 +94,14 @@ def check_pixels(
 
 
 def may_name_someone(found: PixelText, identifiers: Identifiers) -> bool:
-    """Whether a line is more than marks of side, position, time of day or measure."""
+    """Whether a line is more than marks of side, position, time of day or measure. Numbers in groups may be a telephone
+    number, an id or a date, as in a description."""
     if identifiers.are_in(found.text) and found.score >= WORD_SCORE:
         return True
-    words = [word for word in _WORD.findall(found.text) if not _is_mark(word)]
-    characters = max((len(word) for word in words), default=0)
+    words = _WORD.findall(found.text)
+    if numbers_in_groups(words) and found.score >= WORD_SCORE:
+        return True
+    characters = max((len(word) for word in words if not _is_mark(word)), default=0)
     if found.score >= SURE_SCORE:
         return characters >= NAME_CHARACTERS_MIN
     return found.score >= WORD_SCORE and characters >= WORD_CHARACTERS_MIN

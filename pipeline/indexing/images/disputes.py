@@ -1,4 +1,5 @@
-"""Which files of one run are given no patient: a row of a table fits several, or their bytes are two patients'.
+"""Which files are given no patient: a row of a table fits several, of one run or of two, or their bytes are two
+patients'.
 
 Decides before the first image is staged, so that none is stored and taken back. Reads the bytes only of files that may
 be meant; refuses to guess which of them is.
@@ -8,14 +9,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from pipeline.errors import InputMissing, UnreadableImage
 from pipeline.imaging.sniffing import HEAD_BYTES, image_format
+from pipeline.indexing.identity import is_of_sources
 from pipeline.indexing.images.hashing import sha256
 from pipeline.indexing.images.tables import ImageTables
-from pipeline.readers.sources import Source, locate, open_file
+from pipeline.readers.sources import Source, locate, open_file, source_name
+from pipeline.records import KnownNote
+
+AMBIGUOUS_ROW = "ambiguous-row"
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -29,9 +35,59 @@ class _Claim:
     patient: str
 
 
-def disputed(inputs: Sequence[str], tables: ImageTables) -> Mapping[str, UnreadableImage]:
-    """The refused files by their full path, each with its reason."""
+@dataclass(frozen=True, slots=True)
+class Disputes:
+    """What is given no patient, each with its reason."""
+
+    here: Mapping[str, UnreadableImage]
+    """Files of this run, by their full path."""
+    earlier: Mapping[str, tuple[KnownNote, UnreadableImage]] = field(default_factory=dict)
+    """Files that lie elsewhere and were taken by earlier runs, by the hash of their bytes."""
+
+
+Earlier: TypeAlias = Callable[[Iterable[str]], Mapping[str, KnownNote]]
+"""What earlier runs have taken for some patients, by the hash of the bytes."""
+
+
+def disputes(inputs: Sequence[str], tables: ImageTables, earlier: Earlier) -> Disputes:
     claims = list(_claims(inputs, tables))
+    elsewhere = _of_runs(claims, [source_name(each) for each in inputs], tables, earlier)
+    return Disputes({**_disputed(claims, tables), **elsewhere.here}, elsewhere.earlier)
+
+
+def _of_runs(
+    claims: Iterable[_Claim], inputs: Sequence[str], tables: ImageTables, earlier: Earlier
+) -> Disputes:
+    """Files that a row fits by its name alone, where it fits another file as well that lies elsewhere and that an
+    earlier run took for the row's patient: both of them."""
+    by_name = _grouped((each for each in claims if _fits_by_name(each, tables)), lambda each: each.row or "")
+    known = earlier({tables.rows[row].patient_id for row in by_name}) if by_name else {}
+    here: dict[str, UnreadableImage] = {}
+    doubted: dict[str, tuple[KnownNote, UnreadableImage]] = {}
+    for key, each in known.items():
+        row = tables.row(each.file) if each.file else None
+        rivals = by_name.get(row or "", ())
+        if is_of_sources(each.source, each.file, inputs) or not rivals or not Path(each.file).is_file():
+            continue
+        others = {
+            claim: content for claim in rivals if (content := _content(claim.source)) not in (None, key)
+        }
+        if others:
+            files = (*(claim.source.inside or claim.source.label for claim in others), each.file)
+            error = _ambiguous(row or "", files, tables)
+            here |= {_path(claim): error for claim in others}
+            doubted[key] = (each, error)
+    return Disputes(here, doubted)
+
+
+def _fits_by_name(claim: _Claim, tables: ImageTables) -> bool:
+    row = claim.row
+    if row is None or "/" in row or not tables.rows[row].patient_id:
+        return False
+    return not tables.is_confirmed(row, _path(claim))
+
+
+def _disputed(claims: Sequence[_Claim], tables: ImageTables) -> dict[str, UnreadableImage]:
     rows = _grouped((each for each in claims if each.row is not None), lambda each: each.row)
     refused = dict(_of_bytes(claims))
     for key, several in rows.items():
@@ -52,14 +108,17 @@ def _of_row(key: str, several: Sequence[_Claim], tables: ImageTables) -> dict[st
     contents = {each: content for each in several if (content := _content(each.source)) is not None}
     if len(set(contents.values())) < 2:
         return {}
-    row = f"{key!r} ({tables.places[key]})"
-    error = UnreadableImage(
-        "A row of the table fits several files by its name alone.",
-        remedy=f"The row {row} fits {_named(contents)}: write in it the path below the folder, "
-        "and give every file a row of its own.",
-        kind="ambiguous-row",
-    )
+    error = _ambiguous(key, (each.source.inside or each.source.label for each in contents), tables)
     return {_path(each): error for each in contents if not tables.is_confirmed(key, _path(each))}
+
+
+def _ambiguous(key: str, files: Iterable[str], tables: ImageTables) -> UnreadableImage:
+    return UnreadableImage(
+        "A row of the table fits several files by its name alone.",
+        remedy=f"The row {key!r} ({tables.places[key]}) fits {_named(files)}: write in it the path below the folder, "
+        "and give every file a row of its own.",
+        kind=AMBIGUOUS_ROW,
+    )
 
 
 def _of_bytes(claims: Iterable[_Claim]) -> Iterator[tuple[str, UnreadableImage]]:
@@ -68,9 +127,10 @@ def _of_bytes(claims: Iterable[_Claim]) -> Iterator[tuple[str, UnreadableImage]]
     for sized in _of_two_patients(named, lambda each: _size(each.source)):
         for headed in _of_two_patients(sized, lambda each: _head(each.source)):
             for same in _of_two_patients(headed, lambda each: _content(each.source)):
+                places = _named(each.source.inside or each.source.label for each in same)
                 error = UnreadableImage(
                     "Files with the same bytes are said to be of two patients.",
-                    remedy=f"They are {_named(same)}: correct the table, or take the wrong one out of the folder.",
+                    remedy=f"They are {places}: correct the table, or take the wrong one out of the folder.",
                     kind="two-patients",
                 )
                 yield from ((_path(each), error) for each in same)
@@ -91,9 +151,9 @@ def _grouped(claims: Iterable[_Claim], key: Callable[[_Claim], Key]) -> Mapping[
     return groups
 
 
-def _named(claims: Iterable[_Claim]) -> str:
+def _named(files: Iterable[str]) -> str:
     """The first two, and how many more."""
-    paths = sorted({each.source.inside or each.source.label for each in claims})
+    paths = sorted(set(files))
     more = f" and {len(paths) - 2} more" if len(paths) > 2 else ""
     return " and ".join(paths[:2]) + more
 

@@ -18,12 +18,12 @@ from pipeline.imaging.records import ImageFormat
 from pipeline.imaging.sniffing import HEAD_BYTES, image_format
 from pipeline.indexing.field_values import FieldRefused, written_day
 from pipeline.indexing.identity import Prefixes
-from pipeline.indexing.images.disputes import disputed
+from pipeline.indexing.images.disputes import AMBIGUOUS_ROW, Earlier, disputes
 from pipeline.indexing.images.hashing import sha256
 from pipeline.indexing.images.tables import ImageTables
 from pipeline.indexing.validation import ValidNote
 from pipeline.readers.sources import Source, locate, open_file, source_name
-from pipeline.records import ImageReference, Rejection, SourceRecord
+from pipeline.records import ImageReference, KnownNote, Rejection, SourceRecord
 from pipeline.text.dates import DateOrder
 
 
@@ -38,10 +38,14 @@ class ImageSources:
     """Formats that were met so far."""
     date_order: DateOrder | None = None
     """As `IndexingSettings.date_order`."""
+    earlier: Earlier = lambda _: {}
     _disputed: Mapping[str, UnreadableImage] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[SourceRecord | Rejection]:
-        self._disputed = disputed(self.inputs, self.tables)
+        found = disputes(self.inputs, self.tables, self.earlier)
+        self._disputed = found.here
+        for key, (known, error) in found.earlier.items():
+            yield _doubted(key, known, error)
         for source in locate(self.inputs):
             if source.path is None or source.path.resolve() in self.tables.files:
                 continue
@@ -69,7 +73,11 @@ class ImageSources:
         path = str((source.path or Path()).absolute())
         said = {name: value for name, value in asdict(self.tables.about(path)).items() if value}
         if (error := self._disputed.get(path) or self._undated(path, said)) is not None:
-            said = {"refused": [error.kind, error.what, error.remedy]}
+            kept = {"patient_id": said.get("patient_id", "")} if error.kind == AMBIGUOUS_ROW else {}
+            said = {
+                "refused": [error.kind, error.what, error.remedy],
+                **kept,
+            }  # by which the next run finds it
         reference = ImageReference(path, digest, found, inside, said.pop("patient_id", ""), said)
         return SourceRecord(
             source_name(source.given), source.position(""), {"reference": reference}, source.file
@@ -96,6 +104,13 @@ def accept_image(record: SourceRecord, settings: IndexingSettings, prefixes: Pre
     reference = record.fields["reference"]
     assert isinstance(reference, ImageReference)
     return ValidNote(reference, record.source, record.position, reference.fingerprint(), record.file)
+
+
+def _doubted(content_hash: str, known: KnownNote, error: UnreadableImage) -> SourceRecord:
+    """An image that an earlier run took and that is refused now, where it lies."""
+    refused = {"refused": [error.kind, error.what, error.remedy]}
+    reference = ImageReference(known.file, content_hash, "", "", known.patient_id or "", refused)
+    return SourceRecord(known.source, f"file {known.file}", {"reference": reference}, known.file)
 
 
 def _refused(source: Source, digest: str, error: UnreadableImage) -> Rejection:

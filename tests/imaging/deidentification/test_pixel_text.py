@@ -76,6 +76,7 @@ def checked(
             "wb",
         ),
         *("MI 1.1 TIS 0.4", "12cm", "28Hz", "2D", "Gain 60", "LEFT LATERAL", "家", "√", "", "C5-1", "100%"),
+        *("12 05", "W 400 L 40", "10 20"),
     ],
 )
 def test_marks_name_no_one(line: str) -> None:
@@ -97,6 +98,11 @@ def test_marks_name_no_one(line: str) -> None:
         ("AP Zielin", 0.99),
         ("(not readable)", 1.0),
         ("山田太郎", 0.9),
+        ("617 555 88 41", 0.99),
+        ("(617) 555", 0.9),
+        ("4 3 56", 0.9),
+        ("219 09 999", 0.55),
+        ("12 Mar 56", 0.9),
     ],
 )
 def test_other_text_may(line: str, score: float) -> None:

@@ -133,6 +133,7 @@ class Films:
         self.rejections.written.clear()
         self.embedder.embedded = self.preparation.prepared = 0
         sources = ImageSources([str(folder) for folder in folders], said, formats)  # type: ignore[arg-type]  # names of formats
+        sources.earlier = self.ledger.of_patients
         return self.indexing(batch_size).run(
             sources, sources=[source_name(str(folder)) for folder in folders], prune=prune
         )

@@ -514,3 +514,36 @@ def test_a_word_for_no_patient_makes_no_patient_of_many(
     rows = [{"image": path.name, "patient": written} for path in write_films(folder, 2)]
     tally = films.run(folder, tables=[write_table(tmp_path / "said.csv", rows)])
     assert (tally.embedded, {each.field for each in films.rejections.written}) == (0, {"no-patient"})
+
+
+def test_a_row_that_fits_files_of_two_runs_by_its_name_gives_neither_its_patient(
+    films: Films, folder: Path, tmp_path: Path
+) -> None:
+    for number, place in enumerate(("x", "y")):
+        write_films(folder / place, 1, first=number)[0].rename(folder / place / "film.png")
+    table = write_table(tmp_path / "said.csv", [{"image": "film.png", "patient": "0001"}])
+    assert films.run(folder / "x", tables=[table]).embedded == 1
+    for place in ("y", "x", "y"):
+        tally = films.run(folder / place, tables=[table])
+        assert (tally.embedded, tally.rejected) == (0, 2)
+        assert {each.field for each in films.rejections.written} == {"ambiguous-row"}
+        assert all(str(folder / "xy"[place == "x"]) in each.remedy for each in films.rejections.written)
+        assert len(films.verify().refused) == 1, "shown as it was, and told"
+    rows = [{"image": f"{place}/film.png", "patient": place} for place in ("x", "y")]
+    for place in ("x", "y"):
+        assert films.run(folder / place, tables=[write_table(table, rows)]).rejected == 0
+    assert sorted(each.patient_id for each in films.images.images(EVERY_IMAGE)) == ["x", "y"]
+    assert films.verify().sound
+
+
+def test_a_row_fits_the_copy_and_the_heir_of_a_film_that_an_earlier_run_took(
+    films: Films, folder: Path, tmp_path: Path
+) -> None:
+    for place in ("x", "y"):
+        write_films(folder / place, 1)
+    table = write_table(tmp_path / "said.csv", [{"image": "film000.png", "patient": "0001"}])
+    for place in ("x", "y"):
+        assert films.run(folder / place, tables=[table]).rejected == 0
+    (folder / "y" / "film000.png").unlink()
+    write_films(folder / "z", 1, first=7)[0].rename(folder / "z" / "film000.png")
+    assert films.run(folder / "z", tables=[table]).rejected == 0, "the file of the earlier run has gone"
