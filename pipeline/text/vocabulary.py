@@ -98,14 +98,14 @@ _SAME = """
     copd : copd, chronic obstructive pulmonary disease
     gerd : gerd, gastroesophageal reflux disease, acid reflux disease, gastroesophageal reflux, gastro esophageal reflux
     gerd : acid reflux, reflux, reflux disease
-    atrialfibrillation : afib, a fib, af, atrial fibrillation
+    atrialfibrillation : afib, a fib, af, atrial fibrillation, atrial fib
     urinarytractinfection : uti, utis, urinary tract infection
     pulmonaryembolism : pe, pulmonary embolism, pulmonary embolus
     deepveinthrombosis : dvt, deep vein thrombosis, deep venous thrombosis
     costovertebral tender : cva tenderness, cva tender, cva angle tenderness, costovertebral angle tenderness
     stroke : cva, stroke, strokes, cerebrovascular accident
     contraceptive : birth control, contraceptive, contraceptives, contraception
-    chronickidneydisease : ckd, chronic kidney disease
+    chronickidneydisease : ckd, chronic kidney disease, chronic renal disease
     pneumothorax : pneumothorax, pneumothoraces, ptx
     intraocularpressure : iop, iops, intraocular pressure, intraocular pressures
     metastasis : metastasis, metastases, metastatic, mets
@@ -284,6 +284,7 @@ _SAME = """
     epistaxis : epistaxis, nosebleed, nosebleeds
     urticaria : urticaria, hives
     nephrolithiasis : nephrolithiasis, kidney stone, kidney stones, renal calculus, renal calculi, renal stone
+    nephrolithiasis : renal stones
     cholelithiasis : cholelithiasis, gallstone, gallstones
     penicillin : penicillin, penicillins, pcn
     hyperkalemia : hyperkalemia, high potassium
@@ -320,11 +321,46 @@ _SAME = """
     hypoglycemia : hypoglycemia, hypoglycaemia, low blood sugar, low blood sugars, low blood glucose
     hypotension : hypotension, hypotensive, low blood pressure
     hematuria : hematuria, haematuria, blood in urine, blood in the urine, blood in her urine, blood in his urine
-    tia : tia, tias, transient ischemic attack, transient ischemic attacks
-    bypasssurgery : cabg, coronary artery bypass graft, coronary artery bypass grafting, bypass surgery
+    tia : tia, tias, transient ischemic attack, transient ischemic attacks, mini stroke, mini strokes
+    bypasssurgery : cabg, cabgs, coronary artery bypass graft, coronary artery bypass grafting, bypass surgery
+    bypasssurgery : coronary artery bypass, coronary artery bypass surgery, coronary artery bypass grafts
+    bypasssurgery : coronary bypass, coronary bypass surgery, coronary bypass grafting, coronary bypass graft
+    bypasssurgery : heart bypass, heart bypass surgery, cardiac bypass, cardiac bypass surgery, aortocoronary bypass
+    bypasssurgery : bypass heart surgery
+    ureter : ureter, ureters, ureteral, ureteric
+    stone : stone, stones
+    tuballigation : tubal ligation, tubal ligations, btl, tubes tied
+    herniarepair : hernia repair, hernia repairs, herniorrhaphy, hernioplasty, hernia surgery, hernia operation
+    lupus : lupus, sle, systemic lupus erythematosus
+    irritablebowel : ibs, irritable bowel syndrome, irritable bowel
+    pneumonia : pneumonia, pneumonias, pna
+    migraine : migraine, migraines
+    hyperthyroid : hyperthyroidism, hyperthyroid, overactive thyroid
+    peripheralvascular : pvd, pad, peripheral vascular disease, peripheral arterial disease, peripheral artery disease
+    urology : urology, urologist, urologists, urologic, urological
+    cardiology : cardiology, cardiologist, cardiologists
+    neurology : neurology, neurologist, neurologists
+    nephrology : nephrology, nephrologist, nephrologists
+    gastroenterology : gastroenterology, gastroenterologist, gastroenterologists
+    pulmonology : pulmonology, pulmonologist, pulmonologists
+    orthopedics : orthopedics, orthopaedics, ortho, orthopedist, orthopaedist, orthopedic, orthopaedic, orthopedists
+    dermatology : dermatology, dermatologist, dermatologists
+    ophthalmology : ophthalmology, ophthalmologist, ophthalmologists
+    podiatry : podiatry, podiatrist, podiatrists
+    psychiatry : psychiatry, psychiatrist, psychiatrists
+    psychology : psychology, psychologist, psychologists
+    endocrinology : endocrinology, endocrinologist, endocrinologists
+    rheumatology : rheumatology, rheumatologist, rheumatologists
+    hematology : hematology, haematology, hematologist, haematologist, hematologists
+    oncology : oncology, oncologist, oncologists
+    gynecology : gynecology, gynaecology, gynecologist, gynaecologist, gyn
+    otolaryngology : otolaryngology, otolaryngologist, ent, ear nose and throat
+    dietitian : dietitian, dietician, nutritionist
+    genetics : genetics, geneticist, geneticists
+    allergist : allergist, allergists
     bloodcount : cbc, complete blood count
     metabolicpanel : cmp, comprehensive metabolic panel
-    osteoarthritis : osteoarthritis, oa
+    osteoarthritis : osteoarthritis, oa, degenerative arthritis
     epilepsy : epilepsy, epileptic, epileptics, seizure disorder, seizure disorders
     sleepapnea : osa, obstructive sleep apnea
     prostatichyperplasia : bph, benign prostatic hyperplasia, benign prostatic hypertrophy

@@ -24,6 +24,7 @@ from pipeline.answering.questions.plan import (
     ThingKind,
 )
 from pipeline.answering.questions.proposed_parts import with_proposed
+from pipeline.answering.questions.purpose import without_purpose
 from pipeline.answering.questions.understood_parts import (
     SHAPE,
     carried_words,
@@ -100,7 +101,7 @@ def plan_of(question: str, patients: AskedPatients | None = None) -> QuestionPla
     patients = patients or asked_patients(question)
     if len(question) > CHARACTERS_MAX or question.strip().count("\n"):
         return QuestionPlan(question, patients)
-    time, text = asked_time(_OF_THIS_VISIT.sub("", framed(question, patients)))
+    time, text = asked_time(_OF_THIS_VISIT.sub("", without_purpose(framed(question, patients))))
     kinds = asked_kinds(text)
     read = asked_shape(text, patients.whom, kinds)
     kinds = kinds if read.kinds is None else read.kinds

@@ -25,7 +25,7 @@ _CONNECTED = re.compile(
 _GOVERNS = re.compile(
     r"\b(?:diagnosed|treated|started|put|present(?:s|ed|ing)?|liv(?:e|es|ing)|vaccinated|born|been|is|are|was|were|be|do|does"
     r"|consistent|associated|compliant|along|helped?|struggl\w+|who|that|not|still|currently|now|also|ever|already|patients"
-    r"|referred|dependent|kept|maintained|operated|surgery|have|has|had)\Z",
+    r"|referred|dependent|kept|maintained|operated|surgery|surgeries|operations?|procedures?|injections?|have|has|had)\Z",
     re.IGNORECASE,
 )
 """What stands before "with" or "on" where these belong to it."""
@@ -54,6 +54,15 @@ _OWN = re.compile(
     re.IGNORECASE,
 )
 """A clause that is whole without a verb before it."""
+_SHARED = re.compile(
+    rf"^(?P<before>(?:{_VERB.pattern.removeprefix('^')})?(?:(?:an?|the|any|either)\s+)?)"
+    r"(?P<ones>[\w-]+(?:\s+[\w-]+)?(?:\s*,\s*[\w-]+)*),?\s+or\s+"
+    r"(?P<last>(?:(?:upper|lower|left|right)\s+)?[\w-]+)\s+(?P<head>[\w-]+(?:\s+[\w-]+){0,2})$",
+    re.IGNORECASE,
+)
+"""Several that share what stands behind the last: "kidney or ureteric stones"."""
+_SIDE = re.compile(r"upper|lower|left|right", re.IGNORECASE)
+_ADJECTIVE = re.compile(r"[\w-]+(?:ic|ive|al|ar|ary|ous|oid|ian)", re.IGNORECASE)
 _YEARS = (
     r"(?:\s*(?:years?|yrs?|yo|y/?o)(?:[ -](?:old|of age|and (?:older|over|up|above)))?"
     r"|\s+or (?:older|over|above|more))?"
@@ -87,6 +96,8 @@ class Clauses:
 def clauses_of(asked: str) -> Clauses:
     """`asked`: as `PeopleQuestion.asked` has it. One clause where it cannot be parted."""
     asked, ages = _without_ages(asked)
+    if shared := _each_with_head(asked):
+        return Clauses(shared, True, ages)
     parted = _parted(asked)
     words = {word for word, _ in parted if word}
     either = "or" in words
@@ -95,6 +106,23 @@ def clauses_of(asked: str) -> Clauses:
     ):
         return Clauses((asked,), ages=ages)
     return Clauses(tuple(_with_verbs([clause for _, clause in parted])), either, ages)
+
+
+def _each_with_head(asked: str) -> tuple[str, ...]:
+    """ "have hip pain", "have knee pain" of "have hip or knee pain"; empty where nothing is shared."""
+    found = _SHARED.match(asked)
+    if found is None:
+        return ()
+    ones = re.split(r"\s*,\s*", found["ones"])
+    side, _, rest = found["last"].partition(" ")
+    last, head = (
+        (side, f"{rest} {found['head']}")
+        if rest and _SIDE.fullmatch(ones[-1])
+        else (found["last"], found["head"])
+    )
+    if not all(may_share(one) or _ADJECTIVE.fullmatch(one) for one in ones):
+        return ()
+    return tuple(f"{found['before']}{one} {head}" for one in (*ones, last))
 
 
 def _without_ages(asked: str) -> tuple[str, Ages | None]:

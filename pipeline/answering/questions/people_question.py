@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
+from pipeline.answering.questions.purpose import without_purpose
 from pipeline.answering.questions.shorthand import spelled_out
 
 Sex: TypeAlias = Literal["female", "male"]
@@ -139,7 +140,7 @@ _VERBS = re.compile(
     r"|underwent|undergo\w*|suffer\w*|diagnosed|prescribed|started|put|given|treated|receiv\w*|getting|gets?|got|having|over|under"
     r"|above|below|older|younger|aged?|between|at least|post|from|quit|stopped|retired|married|widowed|divorced|single"
     r"|pregnant|vaccinated|referred|scheduled|sent|born|known|endors\w*|experienc\w*|show\w*|develop\w*|exhibit\w*"
-    r"|in their)\b|[<>≥≤])",
+    r"|in their|being|seen|seeing|sees?|followed|waiting|awaiting|booked|due|admitted|hospitali[sz]ed)\b|[<>≥≤])",
     re.IGNORECASE,
 )
 
@@ -158,6 +159,7 @@ class PeopleQuestion:
 @lru_cache(maxsize=64)
 def people_question(question: str) -> PeopleQuestion | None:
     """The question where it asks of several patients and of none of them by name; None for any other."""
+    question = without_purpose(question)
     if _ONE.search(question):
         return None
     text = in_full(question).strip().rstrip("?.! ")

@@ -46,10 +46,20 @@ _NOT_TAKEN = re.compile(
     r"|candidate for|talk(?:ed|ing) about)\b",
     re.IGNORECASE,
 )
+_UNDER_CONDITION = re.compile(
+    r"\W*(?:[\w /]{3,40}:\s*)?(?:if|should|in case|in the event)\b[^.;]*,"
+    r"[^.;]*\b(?:will|would|can|could|may|might|should|consider)\b",
+    re.IGNORECASE,
+)
+"""A sentence that says what will be done if something else is so."""
+_NOT_ORDERED = re.compile(
+    r"\b(?:if|should|consider\w*|discuss\w*|declin\w*|refus\w*|may|might|could|not)\b|n['’]t\b", re.IGNORECASE
+)
 _TO_BE_DONE = re.compile(
     r"\b(?:(?:over)?due for|will (?:be )?\w+|needs?|recommend\w*|refer(?:red|ral)?|schedul\w+|plan(?:s|ned|ning)?"
     r"|consider\w*|candidate for|eligible for|offer(?:ed|s)?|discuss\w*|declin\w+|refus\w+|pending|awaiting|should"
-    r"|order(?:ed)?|going to|send|set (?:him|her|them) up|next visit|advised|encouraged|would like)\b",
+    r"|order(?:ed)?|going to|send|set (?:him|her|them) up|next visit|advised|encouraged|would like|want(?:s|ed)? to"
+    r"|interested in|hop(?:es|ing) (?:to|for)|wish(?:es)? to)\b",
     re.IGNORECASE,
 )
 """What is to be done, or was only spoken of."""
@@ -70,7 +80,13 @@ _IS_PROSE = re.compile(
 )
 """A sentence that runs on after what is listed; what it says of allergies is found by its words."""
 _NAMES_A_PERSON = re.compile(rf"\b{PERSON}s?\b", re.IGNORECASE)
-_NO_ALLERGY = re.compile(r"\W*(?:no\b|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)", re.IGNORECASE)
+_NO_ALLERGY = re.compile(
+    r"\W*(?:no\b(?!\s+(?!known|drug|medic|food|environ|allerg|other|any|active|current|history)[a-z])"
+    r"|none\b|nkd?a\b|nil\b|denies\b|negative\b|not\b)",
+    re.IGNORECASE,
+)
+_ONE_KIND = re.compile(r"\b(?:seasonal|nasal|pollen|skin|contact|pet|insect)\s+allerg", re.IGNORECASE)
+"""Who is denied one kind of allergy may have others."""
 _DENYING = re.compile(
     r"\b(?:rul\w+ out|den\w+|negative|no|not|non|none|never|without|error|remov\w+)\b", re.IGNORECASE
 )
@@ -82,7 +98,10 @@ _OF_A_RELATIVE = re.compile(
 LIKE_REACH = 60
 _ONLY_LIKE = re.compile(
     r"\b(?:(?:felt|feels|feel|feeling|look(?:s|ed)?|seem(?:s|ed)?|much) like|similar to|as if|resembl\w+|reminiscent of"
-    r"|thought (?:it|that|she|he|they)[\w ]{0,20}|(?:worried|concerned|afraid) (?:about|of|for|that)[\w ]{0,20}"
+    r"|thought (?:it|that|she|he|they)[\w ]{0,20}"
+    r"|(?:he|she|they|patient|mother|father|wife|husband|family|daughter|son)\s+(?:thinks?|believes?|suspects?)"
+    r"[\w ]{0,20}"
+    r"|(?:worried|concerned|afraid) (?:about|of|for|that)[\w ]{0,20}"
     r"|fear(?:s|ed)? of)\s+(?:an?\s+|the\s+)?(?:having\s+)?\Z",
     re.IGNORECASE,
 )
@@ -98,7 +117,8 @@ _OF_ANOTHER_CLAUSE = re.compile(r"\bwith(?:out| no)\s+(?:\w+\s+){0,2}\w+,[^;]*\Z
 _RUN_ON_TITLE = re.compile(r"\b[A-Z]{4}[A-Z /&]*:[\s,]*")
 """Where a section begins in the middle of a line."""
 _GIVEN_UP = re.compile(
-    r"\b(?:quit|stopped|former(?:ly)?|ex|used to|previous(?:ly)?|no longer|gave up|remote|ceased)\b",
+    r"\b(?:quit|stopped|former(?:ly)?|ex|used to|previous(?:ly)?|no longer|gave up|remote|ceased)\b"
+    r"|\b(?:smoked|drank)\b[^.;]*\b(?:years|decades|months) ago\b",
     re.IGNORECASE,
 )
 _TO_GIVE_UP = re.compile(
@@ -127,6 +147,8 @@ class AskedThing:
     """Whether it is something that is done to a patient: then what is planned does not count."""
     over_counts: bool = True
     """Whether one that is over counts: "had", "ever"."""
+    is_ordered: bool = False
+    """Whether it need only be ordered: "sent for an MRI"."""
     now: bool = False
     """Whether what was and is no more does not count: a drug that is taken, a habit."""
 
@@ -147,6 +169,7 @@ class AskedThing:
     @classmethod
     def of(cls, plan: QuestionPlan) -> AskedThing:
         words = plan.finding or ""
+        words, ordered = _without_order(words)
         none, family, former = _NONE_OF.match(words), _FAMILY_OF.match(words), _FORMER.match(words)
         before = none or family or former
         words_left = words[before.end() :] if before else words
@@ -160,11 +183,16 @@ class AskedThing:
             None if family else plan.kind,
             plan.is_attribute and unknown,
             _wanted(negated=negated, of_family=family is not None, former=former is not None),
-            plan.kind in (ThingKind.PROCEDURE, ThingKind.IMAGING)
-            or finding.is_vaccine
-            or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None
-            or _TEST.search(words) is not None,
+            not ordered
+            and (
+                plan.kind in (ThingKind.PROCEDURE, ThingKind.IMAGING)
+                or finding.is_vaccine
+                or _DONE_THING.search(f"{words} {' '.join(finding.keys)}") is not None
+                or _TEST.search(words) is not None
+                or (bool(members) and _OPERATION.search(words) is not None)
+            ),
             _EVER.search(plan.text) is not None,
+            ordered,
             plan.kind is ThingKind.MEDICATION
             or (_is_habit(finding) and not _EVER.search(plan.text))
             or plan.time.order == "latest",
@@ -186,6 +214,25 @@ _EVER = re.compile(
 _WORK = (("nurse",), ("doctor",), ("specialist",), ("counselor",))
 """What others are as well who stand in a note."""
 _HABITS = frozenset(["smoke", "tobacco", "drink", "alcohol", "illicit"])
+
+
+_DONE = re.compile(
+    r"\s+(?:put in|placed|inserted|implanted|fitted|done|performed|carried out|undertaken)$", re.IGNORECASE
+)
+"""What every operation is."""
+_ORDERED = re.compile(
+    r"^(?:been\s+)?(?:sent\s+for|ordered)\s+(?:(?:an?|the|his|her|their)\s+)?|\s+(?:ordered|requested)$",
+    re.IGNORECASE,
+)
+_SENT_TO = re.compile(r"^(?:been\s+)?sent to\b", re.IGNORECASE)
+_OPERATION = re.compile(r"\b(?:surg|operat|replac|transplant)", re.IGNORECASE)
+
+
+def _without_order(words: str) -> tuple[str, bool]:
+    """What is asked for without that it was ordered or done, and whether it need only be ordered."""
+    words = _SENT_TO.sub("referred to", words)
+    left = _ORDERED.sub("", words)
+    return (left, True) if left and left != words else (_DONE.sub("", words), False)
 
 
 def _wanted(*, negated: bool, of_family: bool, former: bool) -> AssertionKind:
@@ -315,7 +362,7 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
         said = _K.ABSENT
     elif said is _K.ABSENT and thing.is_done and _OF_ANOTHER_CLAUSE.search(before):
         said = _K.PRESENT
-    elif said in HAS and _ONLY_LIKE.search(before[-LIKE_REACH:]):
+    elif _is_near(said, thing, before, sentence):
         said = _K.POSSIBLE
     elif said in HAS and thing.is_habit:
         said = _of_habit(before, sentence)
@@ -323,12 +370,21 @@ def _said(hit: Hit, mention: Mention, said: AssertionKind, thing: AskedThing, ti
         said = _of_drug(said, line, *in_sentence)
     elif said in HAS:
         said = _put_right(said, line, sentence, thing.kind)
+    if said in HAS and thing.is_ordered and _NOT_ORDERED.search(sentence):
+        said = _K.PLANNED
     if said in HAS and thing.is_done and (_TO_BE_DONE.search(before) or is_not_done(*in_sentence)):
         said = _K.PLANNED
     over = said in HAS and _is_over(*in_sentence)
     fragment = start == mention.sentence_start and len(hit.text[start:end].split()) <= FRAGMENT_WORDS_MAX
     quotation = Quotation(hit, start, end, names_patient=True, under=title if fragment else "")
     return Said(said, quotation, over, hit.text[mention.start : mention.end])
+
+
+def _is_near(said: AssertionKind, thing: AskedThing, before: str, sentence: str) -> bool:
+    """Whether it is only near: what it was like, or a denial of one kind of allergy where any is asked for."""
+    if said is _K.ABSENT:
+        return thing.is_any_allergy and _ONE_KIND.search(sentence) is not None
+    return said in HAS and _ONLY_LIKE.search(before[-LIKE_REACH:]) is not None
 
 
 def _of_drug(said: AssertionKind, line: str, sentence: str, start: int, end: int) -> AssertionKind:
@@ -342,6 +398,8 @@ def _of_drug(said: AssertionKind, line: str, sentence: str, start: int, end: int
         said = _K.PRESENT
     if said not in HAS:
         return said
+    if _UNDER_CONDITION.match(own):
+        return _K.PLANNED
     said = _put_right(said, line, own, ThingKind.MEDICATION)
     if said in HAS and is_not_done(own, start, end, drug=True):
         return _K.PLANNED

@@ -466,7 +466,12 @@ def _reach(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:
         after = _forward(tokens, index, ends)
         if any(_says_something(tokens[place]) for place in after):
             return after
+        if [token.word for token in tokens[max(0, index - 2) : index]] in _AND_DOES:
+            return after  # "has no diabetes and does not report any other problems"
     return _backward(tokens, index)
+
+
+_AND_DOES = [["and", "do"], ["and", "does"], ["and", "did"]]
 
 
 def _forward(tokens: Sequence[Token], index: int, ends: _Ends) -> list[int]:

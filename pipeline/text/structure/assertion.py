@@ -20,6 +20,7 @@ from pipeline.text.statements.facts import Over, doubts_over, may_stand_over, pl
 from pipeline.text.structure.bystander_facts import (
     PRONOUN_SENTENCES_MAX,
     brings_in,
+    goes_on,
     is_of_another,
     names_another,
     opens_with_pronoun,
@@ -375,6 +376,8 @@ class NoteAssertions:
             self._spans[max(0, number - PRONOUN_SENTENCES_MAX) : number] if pronoun else ()
         ):
             sentence = self.text[start:end]
+            if goes_on(self.text[slice(*self._spans[number])], sentence):
+                return True
             if opens_with_pronoun(sentence) != pronoun:
                 return brings_in(sentence, pronoun)
         return False

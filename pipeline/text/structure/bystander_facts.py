@@ -166,6 +166,19 @@ def opens_with_pronoun(sentence: str) -> str:
     return match[1].lower() if match else ""
 
 
+def goes_on(sentence: str, before: str) -> bool:
+    """Whether "He also had gout." is of the relative that the sentence before it is of: "His father has died."."""
+    also = _ALSO.match(sentence)
+    return also is not None and _OPENS[also[1].lower()].match(before) is not None
+
+
+_ALSO = re.compile(r"\W*(he|she) also\b", re.IGNORECASE)
+_OPENS = {
+    pronoun: re.compile(rf"\W*(?:(?:his|her|the patient['’]s|the) )?{person}\b(?!['’])", re.IGNORECASE)
+    for pronoun, person in (("he", _MALE), ("she", _FEMALE))
+}
+
+
 def brings_in(sentence: str, pronoun: str) -> bool:
     """Whether a sentence names a relative who is that "he" or "she", as the patient cannot be: "Her husband came."."""
     return (_HER_MAN if pronoun == "he" else _HIS_WOMAN).search(sentence) is not None

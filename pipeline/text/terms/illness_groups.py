@@ -1,7 +1,7 @@
-"""Which illnesses are meant by a word for many of them: "cancer", "arthritis", "heart disease".
+"""Which illnesses or operations are meant by a word for many of them: "cancer", "heart disease", "back surgery".
 
 Decides by a list that a person can read and lengthen; each illness is one of the group whoever asks. The word for a
-group finds its illnesses; an illness never stands for its group in what is verified. Refuses to know drugs, which are
+group finds its members; a member never stands for its group in what is verified. Refuses to know drugs, which are
 `drug_classes`'.
 """
 
@@ -20,9 +20,17 @@ _GROUPS = """
     liver disease, hepatic disease : liver disease, cirrhosis, fatty liver, steatohepatitis
     blood clots, clots : blood clot, blood clots, dvt, deep vein thrombosis, deep venous thrombosis, pulmonary embolism,
         thromboembolism
+    joint replacement, joint replaced, joints replaced, joint replacement surgery : joint replacement, knee replacement,
+        hip replacement, shoulder replacement, knee arthroplasty, hip arthroplasty, shoulder arthroplasty
+    heart surgery, cardiac surgery, open heart surgery, heart operation : heart surgery, heart surgeries,
+        cardiac surgery, open heart surgery, cabg, valve replacement, valve repair, aortic valve replacement,
+        mitral valve replacement, heart transplant
+    spine surgery, spinal surgery, back surgery, back surgeries, surgery on back, operation on back : back surgery,
+        back surgeries, back operation, spine surgery, spinal surgery, laminectomy, discectomy, microdiscectomy,
+        spinal fusion, lumbar fusion, cervical fusion, surgery on back
     arrhythmia, arrhythmias : arrhythmia, arrhythmias, atrial fibrillation, atrial flutter, svt, ventricular tachycardia
 """
-"""The names of a group before the colon, its illnesses after it."""
+"""The names of a group before the colon, its illnesses or operations after it."""
 
 
 def _listed() -> dict[str, tuple[str, ...]]:
@@ -35,8 +43,9 @@ def _listed() -> dict[str, tuple[str, ...]]:
 
 
 _MEMBERS = _listed()
+_SMALL = frozenset("a an the any his her their".split())
 
 
 def group_members(words: str) -> tuple[str, ...]:
     """The illnesses of the group that is called so; empty where that is none."""
-    return _MEMBERS.get(" ".join(words.lower().split()), ())
+    return _MEMBERS.get(" ".join(word for word in words.lower().split() if word not in _SMALL), ())

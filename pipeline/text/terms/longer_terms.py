@@ -37,6 +37,10 @@ _TERMS = """
     port wine; root beer; ginger beer; rubbing alcohol; isopropyl alcohol; alcohol-free; alcohol gel; alcohol pad
     smoke detector; smoke detectors; smoke alarm; second-hand smoke; secondhand smoke; passive smoke
     kidney donor; kidney donation; liver donor; dvt prophylaxis; pe prophylaxis; ulcer prophylaxis
+    gastric bypass surgery; femoral bypass surgery; popliteal bypass surgery; leg bypass surgery; bowel bypass surgery
+    intestinal bypass surgery; biliary bypass surgery; peripheral bypass surgery; vascular bypass surgery
+    oxygen saturation; oxygen saturations; oxygen sat; oxygen level; oxygen levels; pulse oxygen; pulse oxygenation
+    o2 saturation; o2 sat; o2 sats; oxygen tension; to be married
     cancer screening; cancer risk; osteoporosis screening; tuberculosis screening; tuberculin skin; hepatitis panel
     hepatitis screening; pregnancy test; seizure precautions; fall precautions; failure to thrive
 """

@@ -95,7 +95,7 @@ def test_shape_kind_and_finding(
     "question",
     [
         "Which patients had a kidney transplant, and how is the transplanted kidney doing?",
-        "Which patients have chest or abdominal pain?",
+        "Which patients have chest and abdominal pain?",
         "What heart medicines is Stephanie Diaz on?",
         "What was patient D2N015 prescribed for COPD?",
         "What was Bryan Smith started on?",

@@ -18,7 +18,7 @@ _ASKED = re.compile(
     re.IGNORECASE,
 )
 _GIVEN = re.compile(
-    r"^(?:given|treated|admitted|vaccinated|immuni[sz]ed|seen|referred|operated|diagnosed|screened|tested|\w+ed\s+(?:for|"
+    r"^(?:given|treated|admitted|vaccinated|immuni[sz]ed|seen|referred|operated|diagnosed|screened|tested|sent|put|taken|hospitali[sz]ed|waiting|awaiting|booked|due|being|followed|\w+ed\s+(?:for|"
     r"with|to|by|against|on|in|at|from))\b",
     re.IGNORECASE,
 )

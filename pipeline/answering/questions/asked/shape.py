@@ -328,7 +328,7 @@ def _of_people_or_times(text: str, whom: Whom) -> AskedShape | None:
 def _of_several(question: PeopleQuestion) -> AskedShape | None:
     """What is asked of several patients; with words left over where one of its clauses is not understood."""
     shape = AnswerShape.COUNT if question.counts else AnswerShape.WHO
-    said = clauses_of(without_again(question.asked)[0])
+    said = clauses_of(without_again(question.asked.replace("§'s", "their"))[0])
     read = [(_of_them(shape, clause), clause) for clause in said.clauses]
     if not read or not all(each.finding for each, _ in read):
         return None

@@ -1,0 +1,46 @@
+"""A question without what it says of its own purpose: "Who takes warfarin? I need it for the INR clinic."
+
+Decides which sentences beside the one that asks tell only why it is asked. What narrows the question ("Only women.",
+"Not those on aspirin.") is none. Refuses to know what is asked.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SENTENCE_END = re.compile(
+    r"(?<=[?!])\s+|(?<=[a-z0-9)]{2}\.)\s+(?=[A-Z§])|(?<=\.)\s+(?=(?i:who|which|what|how)\b)"
+)
+_TELLS_WHY = re.compile(
+    r"(?:so\s+)?(?:i|we|it|this|that|they)(?:['’](?:m|re|s|d|ll|ve)|\s+(?:am|are|is|was|were|need|needs|want|have|has|had|will|would"
+    r"|must|should|can|should|do|run|hold|see))\b"
+    r"|(?:for|to|because|as|since|just|doing|preparing|planning|writing|auditing|checking|asking|needed|need|want|trying|going"
+    r"|thanks?|thank you|thx|cheers|hi|hello|hey|good (?:morning|afternoon|evening))\b",
+    re.IGNORECASE,
+)
+_NARROWS = re.compile(
+    r"\b(?:only|not|no|exclud\w*|except|without|instead|who|whom|which|whose|what|how|when|why|mean|meant|includ\w*|over|under"
+    r"|women|men|last|since|before|after|latest|those|ones|but|older|younger)\b|n['’]t\b|\?",
+    re.IGNORECASE,
+)
+_ANNOUNCED = re.compile(
+    r"^(?:(?:for|re|regarding|about|doing|preparing|planning|auditing)\b"
+    r"|[\w -]*\b(?:audit|recall|campaign|clinic|list|round))"
+    r"[^:?§]{0,60}(?::|\s[-–—])\s+(?=(?:who|which|what|list|how|any|show|give|does|do|is|are|patients)\b)",
+    re.IGNORECASE,
+)
+"""A purpose before a colon: "For the recall: who has had a colonoscopy?"."""
+
+
+def without_purpose(question: str) -> str:
+    """The sentences that ask; the whole question where each of them may tell why, or none does."""
+    question = _ANNOUNCED.sub("", question.strip())
+    sentences = _SENTENCE_END.split(question)
+    if len(sentences) < 2:
+        return question
+    asking = [each for each in sentences if not _is_purpose(each)]
+    return " ".join(asking) if asking else question
+
+
+def _is_purpose(sentence: str) -> bool:
+    return _TELLS_WHY.match(sentence) is not None and _NARROWS.search(sentence) is None
