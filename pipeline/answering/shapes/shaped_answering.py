@@ -27,6 +27,7 @@ from pipeline.answering.shapes.reply import (
     ReplyLine,
     ShapeAnswerer,
 )
+from pipeline.answering.shapes.words_of_notes import read_as, respelled, words_of_notes
 from pipeline.answering.stages import Stopwatch
 from pipeline.answering.verification import CitationNumbers, StatementChecker, is_cut_from_its_line
 from pipeline.call_context import cancellation
@@ -95,22 +96,48 @@ class ShapedAnswering:
     def reply_to(self, understood: UnderstoodQuestion, watch: Stopwatch) -> Reply | None:
         """What the question's shape finds before that is checked; None where no shape takes it, it is not known whom
         the question means, or nothing was looked at."""
-        meant = understood.meant
-        if not is_known_whom(meant):
+        if not is_known_whom(understood.meant):
             return None
-        plan, filters = understood.plan, meant.question.filters
+        asked = self._planned(understood)
+        reply = self._first_reply(asked, watch)
+        if (reply is None or reply.missing) and len(asked.question.filters.patient_ids) == 1:
+            reply = self._reply_in_words_of_notes(understood, asked, watch) or reply
+        if reply is None or not (reply.quotations or self.store.count_notes(asked.question.filters, most=1)):
+            return None  # where nothing was looked at, the one inside says why
+        return reply
+
+    def _planned(self, understood: UnderstoodQuestion) -> PlannedQuestion:
+        meant, plan = understood.meant, understood.plan
         embed = partial(embed_question, plan.text.strip(), self.embedder)
         likeness = partial(self._likeness, meant.topic)
-        asked = PlannedQuestion(meant.question, plan, embed, self.store, likeness)
-        reply = None
+        return PlannedQuestion(meant.question, plan, embed, self.store, likeness)
+
+    def _first_reply(self, asked: PlannedQuestion, watch: Stopwatch) -> Reply | None:
         for shape in self.shapes:
-            if reply is None and shape.takes(plan, filters.patient_ids):
+            if shape.takes(asked.plan, asked.question.filters.patient_ids):
                 cancellation.check()
                 with watch.stage("search"):
                     reply = shape.reply(asked)
-        if reply is None or not (reply.quotations or self.store.count_notes(filters, most=1)):
-            return None  # where nothing was looked at, the one inside says why
-        return reply
+                if reply is not None:
+                    return reply
+        return None
+
+    def _reply_in_words_of_notes(
+        self, understood: UnderstoodQuestion, asked: PlannedQuestion, watch: Stopwatch
+    ) -> Reply | None:
+        """What the question finds with the notes' own words for those that they write otherwise; None where that is
+        nothing."""
+        words = words_of_notes(asked)
+        if not words:
+            return None
+        question = replace(understood.question, text=respelled(understood.question.text, words))
+        again = UnderstoodQuestion.of(question, self.store)
+        if again.meant.question.filters.patient_ids != asked.question.filters.patient_ids:
+            return None
+        reply = self._first_reply(self._planned(again), watch)
+        if reply is None or reply.missing:
+            return None
+        return replace(reply, lines=(*read_as(words), *reply.lines))
 
     def _likeness(self, topic: str, texts: Sequence[str]) -> list[float]:
         asked = self.embedder.embed([topic], "query")[0]

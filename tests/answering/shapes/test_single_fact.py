@@ -453,3 +453,36 @@ def test_another_side_or_a_number_of_something_else_is_no_answer(
     tmp_path: Path, question: str, text: str
 ) -> None:
     assert told_of(tmp_path, question, text).outcome == "nothing_relevant"
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        (
+            "Nora Patel doxy dose",
+            [
+                '"doxy" stands in no note and is read as "doxycycline".',
+                '"Doxycycline 100 mg twice a day." [1]',
+            ],
+        ),
+        (
+            "any mitral regurg in Nora Patel?",
+            [
+                '"regurg" stands in no note and is read as "regurgitation".',
+                '"The echo shows mitral regurgitation." [1]',
+            ],
+        ),
+        ("Is Nora Patel anaemic?", ['"Her anemia is stable." [1]']),
+        ("Nora Patel hydro dose", []),
+        ("Nora Patell doxy dose", []),
+    ],
+)
+def test_a_word_that_the_notes_write_otherwise_is_read_as_theirs(
+    tmp_path: Path, question: str, said: list[str]
+) -> None:
+    text = (
+        "PLAN\n\nDoxycycline 100 mg twice a day. Hydrocodone 5 mg as needed. Her anemia is stable.\n\n"
+        "RESULTS\n\nThe echo shows mitral regurgitation."
+    )
+    answer = told_of(tmp_path, question, text)
+    assert lines(answer) == said or (not said and answer.outcome != "answered")
