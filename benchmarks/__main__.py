@@ -16,6 +16,7 @@ BENCHMARKS = (
     "state",
     "service",
     "images",
+    "image_indexing",
 )
 
 

@@ -35,7 +35,7 @@ FLOOR_PER_SECOND = 20.0
 def main() -> dict[str, float]:
     load_libraries()
     results: dict[str, float] = {}
-    options = PoolOptions(ReadingOptions(_deidentifier()), processes=PROCESSES)
+    options = PoolOptions(ReadingOptions(deidentifier()), processes=PROCESSES)
     with tempfile.TemporaryDirectory(prefix="chartwell-bench-") as folder:
         for name, make in KINDS.items():
             files = list(make(Path(folder)))
@@ -45,7 +45,7 @@ def main() -> dict[str, float]:
     return results
 
 
-def _deidentifier() -> Deidentifier:
+def deidentifier() -> Deidentifier:
     """Without reading pixels for text, which `benchmarks.pixel_text` measures by itself."""
     return Deidentifier(DeidentificationKey(b"benchmark" * 8), DeidentificationSettings(pixel_text="keep"))
 
@@ -88,7 +88,7 @@ def _pooled_per_second(files: Sequence[ImageFile], options: PoolOptions) -> floa
     return POOLED / seconds
 
 
-def _films() -> Iterator[Image.Image]:
+def films() -> Iterator[Image.Image]:
     paths = sorted(FILMS.glob("*.png"))[:COUNT]
     for path in paths:
         yield Image.open(path).convert("L")
@@ -107,7 +107,7 @@ def _phantom(number: int) -> Image.Image:
 
 def _as_png(side: int) -> Callable[[Path], Iterator[Path]]:
     def make(folder: Path) -> Iterator[Path]:
-        for number, film in enumerate(_films()):
+        for number, film in enumerate(films()):
             path = folder / f"{side}-{number}.png"
             (film if film.width == side else film.resize((side, side), Image.Resampling.BICUBIC)).save(path)
             yield path
@@ -117,7 +117,7 @@ def _as_png(side: int) -> Callable[[Path], Iterator[Path]]:
 
 def _as_dicom(side: int, syntax: str | None) -> Callable[[Path], Iterator[Path]]:
     def make(folder: Path) -> Iterator[Path]:
-        for number, film in enumerate(_films()):
+        for number, film in enumerate(films()):
             path = folder / f"{side}-{syntax or 'plain'}-{number}.dcm"
             path.write_bytes(_dicom(film.resize((side, side), Image.Resampling.BICUBIC), syntax))
             yield path
