@@ -15,6 +15,7 @@ from pipeline.errors import InputUnusable, SettingsInvalid, StoreMissing, Unread
 from pipeline.imaging.files import ImageFile
 from pipeline.indexing.images.material import ImageMaterial, settings_in_words
 from pipeline.indexing.images.originals import Originals
+from pipeline.indexing.images.stored_pictures import StoredPictures
 from pipeline.indexing.ledger import SqliteLedger, is_there
 from pipeline.indexing.vector_cache import SqliteVectorCache
 from pipeline.ports import (
@@ -119,9 +120,10 @@ def compose_answerer(
     telemetry: Telemetry = SILENT,
     images: ImageStore | None = None,
     image_embedder: ImageEmbedder | None = None,
+    pictures: StoredPictures | None = None,
 ) -> Answerer:
     """The flow over these ports, and what stands around it, one line a wrapper, the outermost last. `images`: those
-    next to the notes, where questions may be about them."""
+    next to the notes, where questions may be about them; `pictures`: of them, where a model may look at some."""
     from pipeline.answering.carried_words import CarriedWords
     from pipeline.answering.flow import Answering, InnerAnswerer
     from pipeline.answering.images.image_answering import ImageAnswering
@@ -146,7 +148,8 @@ def compose_answerer(
     if settings.answering.plan_by_model and with_a_model:
         answerer = PlanProposal(answerer, generator, store)
     if vision := open_vision_model(settings):
-        answerer = VisionAnswering(answerer, vision, store, settings.vision.films_max)
+        picture_of = pictures.picture if pictures else None
+        answerer = VisionAnswering(answerer, vision, store, settings.vision.films_max, picture_of)
     return telemetry.answerer(answerer, embedder.space.id)
 
 
@@ -481,6 +484,16 @@ def open_image_embedder(settings: Settings) -> ImageEmbedder | None:
             from pipeline.backends.bedrock import BedrockImageEmbedder
 
             return BedrockImageEmbedder(settings.image_embedder, settings.bedrock, settings.transport)
+
+
+def open_stored_pictures(
+    settings: Settings, images: ImageStore, originals: Originals | None
+) -> StoredPictures | None:
+    """None where no model reads pixels, or stored ones are not shown to it. Starts no process."""
+    vision = settings.vision
+    if originals is None or vision.provider == "none" or not vision.films_max:
+        return None
+    return StoredPictures(images, originals, lambda: open_image_viewing(settings, processes=1))
 
 
 def open_vision_model(settings: Settings) -> VisionModel | None:

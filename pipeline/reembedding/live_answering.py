@@ -12,7 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -32,6 +32,7 @@ from pipeline.wiring import (
     open_generator,
     open_image_store,
     open_space,
+    open_stored_pictures,
 )
 
 WAIT_SECONDS = 5.0
@@ -169,8 +170,10 @@ class ServingAnswering:
                 self._generator = self._telemetry.generator(open_generator(self._settings, embedder))
             generator, settings = self._generator, self._settings
             images, image_embedder = open_image_store(corpus.store), image_embedder_when_asked(settings)
+            if pictures := open_stored_pictures(settings, images, corpus.originals):
+                stack.enter_context(closing(pictures))
             answerer = compose_answerer(
-                embedder, store, generator, settings, self._telemetry, images, image_embedder
+                embedder, store, generator, settings, self._telemetry, images, image_embedder, pictures
             )
             space = AnsweringSpace(
                 answerer, embedder, store, generator, images, image_embedder, corpus.originals
